@@ -1,0 +1,219 @@
+//! What every connector is made of. A connector implements only what it can do: [`Source`], [`Sink`], [`Hook`].
+//! It knows neither the store, nor other connectors, nor when a failed delivery is tried again.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::fact::DecimalText;
+use milestoned_mapping::record::SourceRecord;
+use serde::{Deserialize, Serialize};
+
+/// Where the time comes from. The daemon owns the only one that reads the machine's clock.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// Reads records out of a remote system.
+pub trait Source: Send + Sync {
+    /// Names of the streams to pull, each with its own cursor.
+    fn streams(&self) -> &'static [&'static str];
+
+    /// The next page of a stream after `from`. Pages overlap; the caller drops versions that it has.
+    fn pull(&self, stream: &str, from: &Cursor) -> impl Future<Output = Result<Page, Fault>> + Send;
+
+    /// Reads one record afresh; `Content::Gone` where it does not exist or is not visible.
+    fn read(&self, object: &str, id: &str) -> impl Future<Output = Result<Vec<SourceRecord>, Fault>> + Send;
+}
+
+/// Writes to a remote system.
+pub trait Sink: Send + Sync {
+    /// Looks for what an earlier attempt with this key may have written.
+    fn find(
+        &self,
+        key: &DeliveryKey,
+        command: &Command,
+        context: &Context,
+    ) -> impl Future<Output = Result<Option<Found>, Fault>> + Send;
+
+    /// Writes. Called at most once before its outcome is known or looked up.
+    fn put(
+        &self,
+        key: &DeliveryKey,
+        command: &Command,
+        context: &Context,
+    ) -> impl Future<Output = Result<Receipt, Fault>> + Send;
+}
+
+/// Verifies a webhook and says what to look at again. Pure.
+pub trait Hook: Send + Sync {
+    /// Checks the signature over the raw body and names the records that may have changed.
+    ///
+    /// # Errors
+    /// [`Refused`] for a missing or wrong signature and for a body that cannot be read.
+    fn verify(&self, headers: &http::HeaderMap, body: &[u8]) -> Result<Delivery, Refused>;
+}
+
+/// Checks that a connection can do its work.
+pub trait Probe: Send + Sync {
+    /// Credentials, reachability, rights and configured fields; every problem at once.
+    fn probe(&self) -> impl Future<Output = Vec<Problem>> + Send;
+}
+
+/// Opaque position in a stream; empty at the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub BTreeMap<String, String>);
+
+/// One page of a stream.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Records, oldest change first.
+    pub records: Vec<SourceRecord>,
+    /// Records that the connector could not read, with the reason; they are parked.
+    pub unreadable: Vec<Unreadable>,
+    /// Cursor to store together with the records.
+    pub next: Cursor,
+    /// Whether more is waiting right now.
+    pub more: bool,
+    /// The source was read completely up to this instant (meaningful when `more` is false).
+    pub fresh_through: Timestamp,
+}
+
+/// A record that came and could not be read.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id, as far as it could be told.
+    pub id: String,
+    /// The record as it came.
+    pub raw: String,
+    /// Field and reason.
+    pub reason: String,
+}
+
+/// What earlier deliveries returned and this one needs, by the key it was delivered under.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Receipts of the postings named in `after`, in that order.
+    pub after: Vec<Receipt>,
+}
+
+/// What a remote answered to a write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The remote's id of what was written.
+    pub remote_id: String,
+    /// The remote's document number, where it differs from ours or matters.
+    pub remote_number: Option<String>,
+    /// The remote's request id (`intuit_tid`, `X-…-RequestId`), for a support case.
+    pub request_id: Option<String>,
+}
+
+/// What a look-up found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// As if the write had answered.
+    pub receipt: Receipt,
+    /// What the remote's document says, to be verified before it is adopted.
+    pub says: Statement,
+}
+
+/// The essentials of a remote document. An absent field is not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statement {
+    /// Document number.
+    pub number: Option<String>,
+    /// Customer's name.
+    pub customer: Option<String>,
+    /// ISO 4217 code.
+    pub currency: Option<String>,
+    /// Document date.
+    pub date: Option<Date>,
+    /// Amount; of a journal entry the sum of its debits.
+    pub amount: Option<DecimalText>,
+}
+
+/// A verified webhook delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The same for every retry of one delivery.
+    pub id: String,
+    /// Records to look at again; empty for events that do not concern us.
+    pub hints: Vec<Hint>,
+}
+
+/// A record that may have changed. Never a source of facts: the record is read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub id: String,
+}
+
+/// Why a webhook is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Signature missing or wrong: 401, no detail to the sender.
+    #[error("webhook signature is missing or wrong")]
+    Signature,
+    /// Signed, and still not readable: 400.
+    #[error("webhook body cannot be read: {0}")]
+    Body(String),
+}
+
+/// What went wrong between us and a remote, by what has to happen next.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{system}: {class}: {detail}")]
+pub struct Fault {
+    /// Connection.
+    pub system: String,
+    /// Kind of fault.
+    pub class: Class,
+    /// What the remote said, without secrets and personal data.
+    pub detail: String,
+    /// The remote's request id.
+    pub request_id: Option<String>,
+}
+
+/// Kinds of fault. The daemon's policy table says what follows from each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Class {
+    /// The answer cannot be understood. Of a write: it may have happened.
+    #[error("answer not understood")]
+    Misunderstood,
+    /// The remote understood and refused: sending the same again is pointless.
+    #[error("refused")]
+    Refused,
+    /// Too many requests; nothing was written.
+    #[error("throttled")]
+    Throttled {
+        /// Not before this instant, where the remote says.
+        until: Option<Timestamp>,
+    },
+    /// Credentials or rights. Nothing was written.
+    #[error("not authorised")]
+    Unauthorised,
+    /// Sent, and no answer: it may have happened. Look before trying again.
+    #[error("sent, no answer")]
+    Unanswered,
+    /// Not sent: nothing was written.
+    #[error("not reachable")]
+    Unreachable,
+}
+
+/// One thing that is wrong with a connection or its settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where: configuration key, field, permission.
+    pub place: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}

@@ -1,0 +1,3 @@
+//! The `milestoned` binary.
+
+fn main() {}

@@ -1,0 +1,193 @@
+//! What the core may ask of the world, and the key that makes each request happen once.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::money::Money;
+
+/// Idempotency key of a delivery: derived from what is said, never from when. It is stored before the first attempt,
+/// unique for ever, and is the remote's external id or request id. 32 lower-case hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryKey(String);
+
+impl DeliveryKey {
+    /// Hashes the parts (contract, milestone, transition, revision, …); each is length-prefixed, so that no two lists
+    /// of parts run together.
+    pub fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut hex = hex::encode(hash.finalize());
+        hex.truncate(32);
+        Self(hex)
+    }
+
+    /// The key's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A key that was stored before.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl core::fmt::Display for DeliveryKey {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// One write to one remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Command {
+    /// Show where a milestone stands on its CRM or PSA record (a state: the newest one wins).
+    BillingStatus(BillingStatus),
+    /// A credit memo for an invoice.
+    CreditMemo(Document),
+    /// Look the customer up by exact name, create it where there is none.
+    Customer {
+        /// Exact name in the agreement.
+        name: String,
+        /// ISO 4217 code in which the customer is billed.
+        currency: String,
+    },
+    /// An invoice or a supplementary invoice.
+    Invoice(Document),
+    /// A revenue journal entry.
+    JournalEntry(JournalEntry),
+}
+
+/// An invoice, supplementary invoice or credit memo; one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// Document number: `{contract}-{milestone}[-C{n}|-S{n}]`.
+    pub number: String,
+    /// Contract (SOW) id.
+    pub contract: String,
+    /// Milestone id.
+    pub milestone: String,
+    /// Customer's exact name.
+    pub customer: String,
+    /// Document date, contract's time zone.
+    pub date: Date,
+    /// Due date; of a credit memo its date.
+    pub due_on: Date,
+    /// Positive amount.
+    pub amount: Money,
+    /// The contract's own words.
+    pub description: String,
+    /// Purchase order of the customer.
+    pub po_number: Option<String>,
+    /// `net N` or `due on receipt`.
+    pub payment_terms: String,
+    /// Link to the acceptance record.
+    pub acceptance: Option<String>,
+    /// Number of the invoice that a credit memo or supplementary invoice belongs to.
+    pub original: Option<String>,
+}
+
+/// Revenue, deferred revenue, contract asset and unbilled receivable of one contract and date. Receivable and cash are
+/// moved by the ERP's own invoices, credit memos and payments (whose income account is deferred revenue).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Entry number.
+    pub number: String,
+    /// Contract id.
+    pub contract: String,
+    /// Customer's exact name.
+    pub customer: String,
+    /// Posting date, contract's time zone.
+    pub date: Date,
+    /// Lines; debits equal credits.
+    pub lines: Vec<JournalLine>,
+    /// Why, for the person who reads the ledger.
+    pub memo: String,
+}
+
+/// One side of a journal entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalLine {
+    /// Account.
+    pub account: Account,
+    /// Debit or credit.
+    pub side: Side,
+    /// Positive amount.
+    pub amount: Money,
+}
+
+/// Accounts of the position, in the order in which entries show them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Account {
+    /// Billed and not paid.
+    AccountsReceivable,
+    /// Unconditional and not billed.
+    UnbilledReceivable,
+    /// Recognised, not billed, still conditional.
+    ContractAsset,
+    /// Billed, not recognised (a contract liability).
+    DeferredRevenue,
+    /// Recognised.
+    Revenue,
+    /// Paid.
+    Cash,
+}
+
+/// Side of a journal line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Left.
+    Debit,
+    /// Right.
+    Credit,
+}
+
+/// Where a milestone stands, for the people who look at the CRM or PSA record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillingStatus {
+    /// Contract id.
+    pub contract: String,
+    /// Milestone id.
+    pub milestone: String,
+    /// Milestone's name.
+    pub name: String,
+    /// Id of the source record that shows it (issue id, opportunity id).
+    pub record: String,
+    /// `pending` … `paid`, `cancelled`.
+    pub status: String,
+    /// Agreed amount.
+    pub amount: Money,
+    /// Acceptance date.
+    pub accepted_on: Option<Date>,
+    /// Number of the first invoice.
+    pub invoice: Option<String>,
+    /// Date of the first invoice.
+    pub invoiced_on: Option<Date>,
+    /// Due date of the first invoice.
+    pub due_on: Option<Date>,
+    /// Codes of open blocking exceptions.
+    pub blocked_by: Vec<String>,
+    /// Link to the milestone's page.
+    pub link: String,
+}
+
+/// A command with its key and what must be delivered first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    /// Idempotency key.
+    pub key: DeliveryKey,
+    /// Connection that receives it, by its name in the configuration.
+    pub target: String,
+    /// What is written.
+    pub command: Command,
+    /// Keys that must be settled before this one is tried.
+    pub after: Vec<DeliveryKey>,
+}

@@ -1,0 +1,376 @@
+//! Facts: what the outside told us about one contract. Their JSON form is section 9 of the billing rules.
+
+use core::fmt;
+use core::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened, in the words of section 9: `{"at": …, "type": …, …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// When it takes effect. Dates derived from it belong to the contract's time zone.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The closed list of things that can happen to a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The customer accepted a milestone, or a portion of it.
+    Accepted {
+        /// The milestone's id in the agreement.
+        milestone: String,
+        /// Who accepted.
+        by: String,
+        /// In which role.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+        /// Link to the acceptance document.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document: Option<String>,
+        /// The part of the amount that is accepted, in the contract's currency; absent: all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        portion: Option<DecimalText>,
+    },
+    /// A change order.
+    Amended(Amendment),
+    /// One party approved a milestone in a workflow.
+    Approved {
+        /// The milestone's id.
+        milestone: String,
+        /// Which party.
+        party: Party,
+        /// Who.
+        by: String,
+    },
+    /// A cost report of an obligation measured by cost.
+    Cost {
+        /// The obligation's id.
+        obligation: String,
+        /// Cost incurred to date, in the contract's currency.
+        incurred: DecimalText,
+        /// Cost still expected, in the contract's currency.
+        estimate_to_complete: DecimalText,
+    },
+    /// Evidence artefacts arrived.
+    Evidence {
+        /// The milestone's id.
+        milestone: String,
+        /// Names of artefacts, matched exactly.
+        evidence: Vec<String>,
+    },
+    /// A system event that is the acceptance of a milestone with `completion = "external_event"`.
+    ExternalEvent {
+        /// The milestone's id.
+        milestone: String,
+        /// What happened; informs only.
+        #[serde(default)]
+        name: String,
+    },
+    /// A leg was read and says this. It replaces the leg's former observation whole.
+    Observed(Observation),
+    /// A reviewer closes an open exception.
+    Overrule {
+        /// Code of the exception.
+        code: String,
+        /// Its milestone, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        milestone: Option<String>,
+        /// Its leg, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg: Option<Leg>,
+        /// Who.
+        by: String,
+        /// Why; without a reason it does nothing.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Money came in for an invoice.
+    Payment {
+        /// Number of the invoice.
+        invoice: String,
+        /// Amount in the contract's currency.
+        amount: DecimalText,
+    },
+    /// The customer rejected a milestone.
+    Rejected {
+        /// The milestone's id.
+        milestone: String,
+        /// Who.
+        by: String,
+        /// In which role.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+        /// Criteria that were not met.
+        #[serde(default)]
+        criteria: Vec<String>,
+    },
+    /// A reviewer's decision on a milestone that waits for one.
+    Review {
+        /// The milestone's id.
+        milestone: String,
+        /// The decision; the latest counts.
+        decision: ReviewDecision,
+        /// Who.
+        by: String,
+    },
+    /// The completion notice.
+    Submitted {
+        /// The milestone's id.
+        milestone: String,
+        /// Who.
+        #[serde(default)]
+        by: String,
+        /// Names of artefacts that came with it.
+        #[serde(default)]
+        evidence: Vec<String>,
+    },
+    /// A reading of a usage meter.
+    Usage {
+        /// The metric's name.
+        metric: String,
+        /// The reading.
+        value: DecimalText,
+    },
+}
+
+/// A change order, section 6 of the rules. Items are kept as they came; the core reads them with the contract's terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amendment {
+    /// Its version; a version not above the present one is stale.
+    pub version: u32,
+    /// Whether it is signed.
+    pub signed: bool,
+    /// The new transaction price; absent: as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<DecimalText>,
+    /// The new cap; absent: as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<DecimalText>,
+    /// How revenue follows.
+    #[serde(default)]
+    pub treatment: Treatment,
+    /// Milestones that come in, in the words of section 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<serde_json::Value>,
+    /// Milestones that change: `id` and the fields that change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub change: Vec<serde_json::Value>,
+    /// Ids of milestones that go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// How an amendment moves revenue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// The difference is booked on the amendment's date.
+    #[default]
+    CatchUp,
+    /// What was recognised stays; the rest is allocated anew.
+    Prospective,
+}
+
+/// A party to a two-party workflow approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// Who receives the work.
+    Customer,
+    /// Who delivers it.
+    Vendor,
+}
+
+/// A reviewer's decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewDecision {
+    /// May be invoiced.
+    Approve,
+    /// Waits; withdraws an approval.
+    Hold,
+}
+
+/// One of the four sources of truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leg {
+    /// Signed terms: what may be billed.
+    Agreement,
+    /// What sales closed.
+    Crm,
+    /// What was delivered and accepted.
+    Psa,
+    /// What was invoiced, paid, recognised.
+    Erp,
+}
+
+/// What a leg says. A field that is absent is not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observation {
+    /// Which leg.
+    pub leg: Leg,
+    /// What it says.
+    pub record: LegRecord,
+}
+
+/// The record of one leg, section 9: all fields optional, one shape for all legs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegRecord {
+    /// CRM stage; `closed_won` is the one that bills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Contract amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<DecimalText>,
+    /// ISO 4217 code, as the leg has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Customer's name, as the leg has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// `net N` or `due on receipt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_terms: Option<String>,
+    /// Amendment version that the leg knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Acceptance window of the contract, in business days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u32>,
+    /// Whether silence is acceptance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deemed: Option<bool>,
+    /// Completion rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// The leg's milestones; absent: the leg lists none, empty: it lacks them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestones: Option<Vec<LegMilestone>>,
+    /// ERP: invoices of this contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoices: Option<Vec<LegInvoice>>,
+    /// ERP: revenue recognised by milestone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<Vec<LegRecognition>>,
+    /// ERP: balance of deferred revenue of this contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred_balance: Option<DecimalText>,
+}
+
+/// A milestone as a leg has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegMilestone {
+    /// The agreement's milestone id.
+    pub id: String,
+    /// PSA status; `done` is the one that is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<DecimalText>,
+    /// Invoice wording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Acceptance window in business days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u32>,
+    /// Whether silence is acceptance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deemed: Option<bool>,
+    /// Completion rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// `arrears` or `advance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<String>,
+    /// Billing rule: `on_completion`, `within_days`, `next_cycle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice: Option<String>,
+    /// Recognition method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognition_method: Option<String>,
+}
+
+/// An invoice as the ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegInvoice {
+    /// Document number.
+    pub number: String,
+    /// Milestone it bills.
+    pub milestone: String,
+    /// Invoice date.
+    pub date: Date,
+    /// Amount.
+    pub amount: DecimalText,
+    /// `void` is not live; everything else is.
+    pub status: String,
+}
+
+/// Revenue as the ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegRecognition {
+    /// Milestone.
+    pub milestone: String,
+    /// Posting date.
+    pub date: Date,
+    /// Amount.
+    pub amount: DecimalText,
+}
+
+/// A decimal that travels as text and keeps its digits. JSON numbers, exponents and separators are refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DecimalText(pub Decimal);
+
+impl FromStr for DecimalText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = text.strip_prefix('-').unwrap_or(text);
+        let (whole, decimals) = plain.split_once('.').unwrap_or((plain, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) {
+            return Err(format!("{text:?} is not plain decimal text such as \"40000.00\""));
+        }
+        Decimal::from_str_exact(text).map(Self).map_err(|_| format!("{text:?} has too many digits"))
+    }
+}
+
+impl TryFrom<String> for DecimalText {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<DecimalText> for String {
+    fn from(value: DecimalText) -> Self {
+        value.0.to_string()
+    }
+}
+
+impl fmt::Display for DecimalText {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
+impl fmt::Debug for DecimalText {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}

@@ -1,0 +1,146 @@
+//! What a connector delivers: a source record with its provenance, before it means anything.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::fact::{DecimalText, LegMilestone};
+
+/// One version of one remote record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// The connection's name in the configuration, such as `salesforce`.
+    pub system: String,
+    /// The vendor's object type, such as `Opportunity` or `issue`.
+    pub object: String,
+    /// The vendor's immutable id (not a key that moves).
+    pub id: String,
+    /// Changes whenever the record changes; with system, object and id it names this version for ever.
+    pub version: String,
+    /// When the source last changed it, UTC.
+    pub at: Timestamp,
+    /// The record as the vendor sent it, verbatim JSON, digits of amounts included.
+    pub raw: String,
+    /// What kind of thing it is.
+    pub content: Content,
+}
+
+/// What a source record holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Content {
+    /// The record is deleted, or no longer visible.
+    Gone,
+    /// Fields under the vendor's or the customer's names: a field map says what they mean. They are read from `raw`.
+    Fields {
+        /// Field changes, oldest first, as far as the source tells.
+        history: Vec<Change>,
+    },
+    /// ERP: an invoice or credit memo.
+    Invoice(InvoiceSeen),
+    /// ERP: a journal entry.
+    Journal(JournalSeen),
+    /// ERP: a sales order, estimate or other billing configuration.
+    Order(OrderSeen),
+    /// ERP: a payment applied to one invoice.
+    Payment(PaymentSeen),
+}
+
+/// One field change out of a record's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The vendor's id of the change; several fields changed together share it.
+    pub id: String,
+    /// When, UTC.
+    pub at: Timestamp,
+    /// Who: an address where there is one, else the vendor's account id.
+    pub by: String,
+    /// The field's id.
+    pub field: String,
+    /// Text before; absent where it was empty.
+    pub from: Option<String>,
+    /// Text after; absent where it is empty.
+    pub to: Option<String>,
+}
+
+/// An invoice or credit memo as the ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceSeen {
+    /// `true`: a credit memo.
+    pub credit_memo: bool,
+    /// Document number.
+    pub number: String,
+    /// Contract it belongs to, where the ERP says so.
+    pub contract: Option<String>,
+    /// Milestone it bills, where the ERP says so.
+    pub milestone: Option<String>,
+    /// Customer's name.
+    pub customer: String,
+    /// ISO 4217 code as the ERP has it.
+    pub currency: String,
+    /// Document date.
+    pub date: Date,
+    /// Amount, positive for credit memos too.
+    pub amount: DecimalText,
+    /// Where it stands.
+    pub status: InvoiceStatus,
+}
+
+/// Where an ERP invoice stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceStatus {
+    /// Something is still to be paid.
+    Open,
+    /// Nothing is left to be paid.
+    Paid,
+    /// Void: no longer live.
+    Void,
+}
+
+/// A journal entry as the ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalSeen {
+    /// Document number.
+    pub number: String,
+    /// Contract it belongs to, where the ERP says so.
+    pub contract: Option<String>,
+    /// Posting date.
+    pub date: Date,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Sum of its debits.
+    pub amount: DecimalText,
+}
+
+/// A sales order or estimate as the ERP has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderSeen {
+    /// Contract it belongs to.
+    pub contract: Option<String>,
+    /// Customer's name.
+    pub customer: Option<String>,
+    /// ISO 4217 code.
+    pub currency: Option<String>,
+    /// Total.
+    pub amount: Option<DecimalText>,
+    /// `net N` or `due on receipt`.
+    pub payment_terms: Option<String>,
+    /// Amendment version it was configured from.
+    pub version: Option<u32>,
+    /// Its lines, one a milestone.
+    pub milestones: Vec<LegMilestone>,
+}
+
+/// A payment applied to one invoice. One remote payment that pays three invoices is three of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentSeen {
+    /// Number of the invoice.
+    pub invoice: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Date of the payment.
+    pub date: Date,
+    /// Amount applied to this invoice.
+    pub amount: DecimalText,
+}
