@@ -1,0 +1,629 @@
+//! What came in: pages of source records with their cursor, webhook hints, contract files.
+
+use jiff::Timestamp;
+use milestoned_connector_kit::{Cursor, Hint, Page, Problem};
+use milestoned_mapping::fact::{Fact, Leg};
+use milestoned_mapping::record::SourceRecord;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::audit::{self, Entry};
+use super::{Store, StoreError, instant, json, parse, read_instant};
+
+/// Where the reading of one stream stands.
+#[derive(Debug, Clone)]
+pub struct Watermark {
+    /// Where to go on.
+    pub cursor: Cursor,
+    /// The source was read completely up to here.
+    pub fresh_through: Option<Timestamp>,
+    /// When it is due again; `None`: now.
+    pub due_at: Option<Timestamp>,
+    /// Why the last poll failed.
+    pub fault: Option<String>,
+    /// Failed polls in a row.
+    pub attempts: u32,
+}
+
+/// A stream's health, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StreamHealth {
+    /// Connection.
+    pub system: String,
+    /// Stream.
+    pub stream: String,
+    /// Read completely up to here.
+    pub fresh_through: Option<String>,
+    /// Last poll.
+    pub polled_at: Option<String>,
+    /// Why the last poll failed.
+    pub fault: Option<String>,
+    /// Since when it fails.
+    pub fault_since: Option<String>,
+}
+
+/// A hint that waits for its record to be read again.
+#[derive(Debug, Clone)]
+pub struct PendingHint {
+    /// Row.
+    pub id: i64,
+    /// Connection.
+    pub system: String,
+    /// What to look at.
+    pub hint: Hint,
+    /// Failed attempts so far.
+    pub attempts: u32,
+}
+
+/// A source record that waits to be read.
+#[derive(Debug, Clone)]
+pub struct StoredRecord {
+    /// Row.
+    pub id: i64,
+    /// The record.
+    pub record: SourceRecord,
+}
+
+/// What reading a record gave.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// The contract it belongs to.
+    pub contract: Option<String>,
+    /// What it contributes to its leg; `None` takes a former contribution away.
+    pub part: Option<LegContribution>,
+    /// Facts.
+    pub facts: Vec<NewFact>,
+    /// Why it is parked; empty: it was understood.
+    pub problems: Vec<Problem>,
+}
+
+/// What a record contributes to a leg of its contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegContribution {
+    /// Contract.
+    pub contract: String,
+    /// Leg.
+    pub leg: Leg,
+    /// Milestone, where the record is about one.
+    pub milestone: Option<String>,
+    /// The canonical part as JSON.
+    pub part: String,
+}
+
+/// A fact about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewFact {
+    /// Contract.
+    pub contract: String,
+    /// The same thing told twice has one identity.
+    pub identity: String,
+    /// The fact.
+    pub fact: Fact,
+    /// Who is behind it.
+    pub actor: String,
+}
+
+/// A source record that is parked, for people.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ParkedRecord {
+    /// Row; `milestoned review replay ID` reads it again.
+    pub id: i64,
+    /// Connection.
+    pub system: String,
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub remote_id: String,
+    /// Contract, where it is known.
+    pub contract: Option<String>,
+    /// When it came.
+    pub seen_at: String,
+    /// What is wrong, and what to do.
+    pub problems: Vec<Problem>,
+}
+
+/// A contract file that could not be taken.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileProblem {
+    /// File.
+    pub path: String,
+    /// What is wrong.
+    pub problem: String,
+    /// Since when.
+    pub seen_at: String,
+}
+
+impl Store {
+    /// Stores a page's records and its cursor in one transaction; versions that are known are skipped.
+    /// Returns how many were new.
+    ///
+    /// # Errors
+    /// The database failed: neither records nor cursor are stored.
+    pub async fn record_page(
+        &self,
+        system: String,
+        stream: String,
+        page: Page,
+        due_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let mut new = 0_usize;
+            for record in &page.records {
+                new = new.saturating_add(insert_record(tx, record, now)?);
+            }
+            for unreadable in &page.unreadable {
+                let problem = Problem {
+                    place: format!("{system} {} {}", unreadable.object, unreadable.id),
+                    reason: unreadable.reason.clone(),
+                    remedy: "correct the record in its system; its next version is read by itself".into(),
+                };
+                park_unreadable(tx, &system, unreadable, &problem, now)?;
+            }
+            let fresh = (!page.more).then(|| instant(page.fresh_through));
+            tx.prepare_cached(
+                "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (system, stream) DO UPDATE SET cursor = ?3, fresh_through = coalesce(?4, fresh_through),
+                 polled_at = ?5, due_at = ?6, fault = NULL, fault_since = NULL, attempts = 0",
+            )?
+            .execute(params![system, stream, json(&page.next)?, fresh, instant(now), due_at.map(instant)])?;
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Stores records that were read again after a hint, and the hint as done.
+    ///
+    /// # Errors
+    /// The database failed: the hint stays due.
+    pub async fn record_reread(&self, hint: i64, records: Vec<SourceRecord>, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            for record in &records {
+                insert_record(tx, record, now)?;
+            }
+            tx.execute("UPDATE hint SET done_at = ?2 WHERE id = ?1", params![hint, instant(now)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes that a poll failed; it is tried again at `due_at`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn poll_failed(
+        &self,
+        system: String,
+        stream: String,
+        fault: String,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute(
+                "INSERT INTO watermark (system, stream, cursor, polled_at, due_at, fault, fault_since, attempts)
+                 VALUES (?1, ?2, '{}', ?3, ?4, ?5, ?3, 1)
+                 ON CONFLICT (system, stream) DO UPDATE SET polled_at = ?3, due_at = ?4, fault = ?5,
+                 fault_since = coalesce(fault_since, ?3), attempts = attempts + 1",
+                params![system, stream, instant(now), instant(due_at), fault],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Where the reading of a stream stands; `None` before the first poll.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn watermark(&self, system: String, stream: String) -> Result<Option<Watermark>, StoreError> {
+        self.read(move |connection| {
+            let row = connection
+                .prepare_cached(
+                    "SELECT cursor, fresh_through, due_at, fault, attempts FROM watermark WHERE system = ?1 AND stream = ?2",
+                )?
+                .query_row(params![system, stream], |row| {
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        row.get::<_, Option<String>>(1)?,
+                        row.get::<_, Option<String>>(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                    ))
+                })
+                .optional()?;
+            let Some((cursor, fresh, due, fault, attempts)) = row else { return Ok(None) };
+            Ok(Some(Watermark {
+                cursor: parse("watermark", "cursor", &stream, &cursor)?,
+                fresh_through: fresh.as_deref().map(read_instant).transpose()?,
+                due_at: due.as_deref().map(read_instant).transpose()?,
+                fault,
+                attempts,
+            }))
+        })
+        .await
+    }
+
+    /// Makes every stream of a system due now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn poll_now(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute("UPDATE watermark SET due_at = NULL", [])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Health of every stream.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn streams(&self) -> Result<Vec<StreamHealth>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT system, stream, fresh_through, polled_at, fault, fault_since FROM watermark ORDER BY system, stream",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(StreamHealth {
+                    system: row.get(0)?,
+                    stream: row.get(1)?,
+                    fresh_through: row.get(2)?,
+                    polled_at: row.get(3)?,
+                    fault: row.get(4)?,
+                    fault_since: row.get(5)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Stores a webhook's hints before it is acknowledged; a repeated delivery adds nothing. Returns how many were new.
+    ///
+    /// # Errors
+    /// The database failed: the webhook must not be acknowledged.
+    pub async fn hints_received(
+        &self,
+        system: String,
+        delivery: String,
+        hints: Vec<Hint>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let mut new = 0_usize;
+            for hint in &hints {
+                new = new.saturating_add(tx.prepare_cached(
+                    "INSERT OR IGNORE INTO hint (system, delivery, object, remote_id, received_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                )?
+                .execute(params![system, delivery, hint.object, hint.id, instant(now)])?);
+            }
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Hints whose record is to be read again now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn hints_due(&self, now: Timestamp, limit: u32) -> Result<Vec<PendingHint>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, system, object, remote_id, attempts FROM hint WHERE done_at IS NULL AND due_at <= ?1 ORDER BY id LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![instant(now), limit], |row| {
+                Ok(PendingHint {
+                    id: row.get(0)?,
+                    system: row.get(1)?,
+                    hint: Hint { object: row.get(2)?, id: row.get(3)? },
+                    attempts: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The record behind a hint could not be read; again at `due_at`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn hint_failed(&self, hint: i64, due_at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE hint SET due_at = ?2, attempts = attempts + 1 WHERE id = ?1",
+                params![hint, instant(due_at)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records that nobody has read yet, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn unread_records(&self, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT ?1")?;
+            let rows =
+                statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            rows.map(|row| {
+                let (id, text): (i64, String) = row?;
+                Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// What reading a record gave lands whole: its part of the leg, its facts, and whether it is parked.
+    ///
+    /// # Errors
+    /// The database failed: the record stays unread.
+    pub async fn settle_record(&self, stored: StoredRecord, reading: Reading, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let record = &stored.record;
+            let state = if reading.problems.is_empty() { "read" } else { "parked" };
+            tx.prepare_cached("UPDATE source_record SET state = ?2, contract = ?3, issues = ?4 WHERE id = ?1")?.execute(
+                params![stored.id, state, reading.contract, json(&reading.problems)?],
+            )?;
+            if reading.problems.is_empty() {
+                // A newer version supersedes what was parked of this record before.
+                tx.prepare_cached(
+                    "UPDATE source_record SET state = 'dismissed' WHERE system = ?1 AND object = ?2 AND remote_id = ?3
+                     AND state = 'parked' AND id < ?4",
+                )?
+                .execute(params![record.system, record.object, record.id, stored.id])?;
+                replace_part(tx, record, reading.part.as_ref())?;
+            } else {
+                audit::append(tx, now, &Entry::own(
+                    "record parked",
+                    reading.contract.as_deref(),
+                    format!("{} {} {}", record.system, record.object, record.id),
+                    json(&reading.problems)?,
+                ))?;
+            }
+            for fact in &reading.facts {
+                insert_fact(tx, fact, Some(stored.id), now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Parked records.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn parked_records(&self) -> Result<Vec<ParkedRecord>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, system, object, remote_id, contract, seen_at, issues FROM source_record WHERE state = 'parked' ORDER BY id",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok((
+                    ParkedRecord {
+                        id: row.get(0)?,
+                        system: row.get(1)?,
+                        object: row.get(2)?,
+                        remote_id: row.get(3)?,
+                        contract: row.get(4)?,
+                        seen_at: row.get(5)?,
+                        problems: Vec::new(),
+                    },
+                    row.get::<_, String>(6)?,
+                ))
+            })?;
+            rows.map(|row| {
+                let (mut parked, issues) = row?;
+                parked.problems = parse("source_record", "issues", &parked.id.to_string(), &issues)?;
+                Ok(parked)
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// Makes parked records unread again: all, or the one with this row id. Returns how many.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn replay_parked(&self, id: Option<i64>, actor: String, now: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let count = tx.execute(
+                "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND (?1 IS NULL OR id = ?1)
+                 AND json_valid(record) AND json_extract(record, '$.content') IS NOT NULL",
+                [id],
+            )?;
+            audit::append(tx, now, &Entry::by(&actor, "parked records replayed", None, count.to_string(), ""))?;
+            Ok(count)
+        })
+        .await
+    }
+
+    /// What is known of a contract file: its digest.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn agreement_file(&self, path: String) -> Result<Option<String>, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT digest FROM agreement_file WHERE path = ?1")?
+                .query_row([path], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Notes what became of a contract file.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn agreement_file_seen(
+        &self,
+        path: String,
+        digest: String,
+        contract: Option<String>,
+        problem: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            if let Some(problem) = &problem {
+                audit::append(tx, now, &Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone()))?;
+            }
+            tx.execute(
+                "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (path) DO UPDATE SET digest = ?2, contract = ?3, problem = ?4, seen_at = ?5",
+                params![path, digest, contract, problem, instant(now)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Contract files that could not be taken.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn file_problems(&self) -> Result<Vec<FileProblem>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT path, problem, seen_at FROM agreement_file WHERE problem IS NOT NULL ORDER BY path",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+/// Inserts a record version; 0 where it is known.
+fn insert_record(connection: &Connection, record: &SourceRecord, now: Timestamp) -> Result<usize, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'new')",
+        )?
+        .execute(params![
+            record.system,
+            record.object,
+            record.id,
+            record.version,
+            instant(record.at),
+            instant(now),
+            json(record)?
+        ])?)
+}
+
+fn park_unreadable(
+    connection: &Connection,
+    system: &str,
+    unreadable: &milestoned_connector_kit::Unreadable,
+    problem: &Problem,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // The same unreadable bytes are one version.
+    let version = milestoned_mapping::command::DeliveryKey::of(&[&unreadable.raw]);
+    let new = connection.execute(
+        "INSERT OR IGNORE INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 'parked', ?7)",
+        params![
+            system,
+            unreadable.object,
+            unreadable.id,
+            version.as_str(),
+            instant(now),
+            json(&unreadable.raw)?,
+            json(&[problem])?
+        ],
+    )?;
+    if new > 0 {
+        audit::append(connection, now, &Entry::own("record parked", None, problem.place.clone(), problem.reason.clone()))?;
+    }
+    Ok(())
+}
+
+/// Replaces what a record contributes to its leg, and marks the contracts whose leg changed.
+fn replace_part(
+    connection: &Connection,
+    record: &SourceRecord,
+    part: Option<&LegContribution>,
+) -> Result<(), StoreError> {
+    let former: Option<(String, String)> = connection
+        .prepare_cached("SELECT contract, part FROM leg_part WHERE system = ?1 AND object = ?2 AND remote_id = ?3")?
+        .query_row(params![record.system, record.object, record.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let mark = |contract: &str| -> Result<(), StoreError> {
+        connection.prepare_cached("UPDATE contract SET legs_changed = 1 WHERE id = ?1")?.execute([contract])?;
+        Ok(())
+    };
+    match (&former, part) {
+        (Some((contract, text)), Some(part)) if *contract == part.contract && *text == part.part => return Ok(()),
+        (Some((contract, _)), _) => mark(contract)?,
+        (None, _) => {}
+    }
+    match part {
+        Some(part) => {
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO leg_part (system, object, remote_id, contract, leg, milestone, part)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    record.system,
+                    record.object,
+                    record.id,
+                    part.contract,
+                    leg_name(part.leg),
+                    part.milestone,
+                    part.part
+                ])?;
+            mark(&part.contract)
+        }
+        None => {
+            connection
+                .prepare_cached("DELETE FROM leg_part WHERE system = ?1 AND object = ?2 AND remote_id = ?3")?
+                .execute(params![record.system, record.object, record.id])?;
+            Ok(())
+        }
+    }
+}
+
+/// The word for a leg, in the store and in front of people.
+pub fn leg_name(leg: Leg) -> &'static str {
+    match leg {
+        Leg::Agreement => "agreement",
+        Leg::Crm => "crm",
+        Leg::Psa => "psa",
+        Leg::Erp => "erp",
+    }
+}
+
+/// Inserts a fact; one that was told before is skipped. Returns whether it was new.
+pub(super) fn insert_fact(
+    connection: &Connection,
+    fact: &NewFact,
+    origin: Option<i64>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let new = connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO fact (contract, identity, at, learned_at, fact, actor, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            fact.contract,
+            fact.identity,
+            instant(fact.fact.at),
+            instant(now),
+            json(&fact.fact)?,
+            fact.actor,
+            origin
+        ])?;
+    Ok(new > 0)
+}

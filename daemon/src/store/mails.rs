@@ -1,0 +1,194 @@
+//! Mail that is to be sent once. SMTP cannot be asked whether a message arrived: a message whose sending was
+//! interrupted is never sent again by itself.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+
+use super::audit::{self, Entry};
+use super::{Store, StoreError, instant};
+
+/// A message that is due.
+#[derive(Debug, Clone)]
+pub struct DueMail {
+    /// Key: derived from what it reports on.
+    pub key: String,
+    /// Envelope recipients.
+    pub recipients: Vec<String>,
+    /// The message, RFC 5322.
+    pub message: Vec<u8>,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+/// A message, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct MailRow {
+    /// Key.
+    pub key: String,
+    /// Recipients, comma-separated.
+    pub recipients: String,
+    /// Subject.
+    pub subject: String,
+    /// Where it stands.
+    pub state: String,
+    /// Written on.
+    pub created_at: String,
+    /// What went wrong.
+    pub fault: Option<String>,
+}
+
+/// What became of sending.
+#[derive(Debug, Clone)]
+pub enum MailOutcome {
+    /// The relay took it.
+    Sent,
+    /// Nothing was taken: again later.
+    Again(Timestamp, String),
+    /// The relay may have taken it; never again by itself.
+    Unknown(String),
+    /// The relay refused it.
+    Refused(String),
+}
+
+impl Store {
+    /// Writes a message down; one with this key is known already. Returns whether it was new.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn add_mail(
+        &self,
+        key: String,
+        recipients: Vec<String>,
+        subject: String,
+        message: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let new = tx.execute(
+                "INSERT OR IGNORE INTO mail (key, recipients, subject, message, state, due_at, created_at)
+                 VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5)",
+                params![key, recipients.join(","), subject, message, instant(now)],
+            )?;
+            Ok(new > 0)
+        })
+        .await
+    }
+
+    /// Whether a message with this key was ever written.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_mail(&self, key: String) -> Result<bool, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT 1 FROM mail WHERE key = ?1")?
+                .query_row([key], |_| Ok(()))
+                .optional()?
+                .is_some())
+        })
+        .await
+    }
+
+    /// Takes the oldest due message and stores that it is being sent.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn claim_mail(&self, now: Timestamp) -> Result<Option<DueMail>, StoreError> {
+        self.write(move |tx| {
+            let row = tx
+                .prepare_cached(
+                    "SELECT key, recipients, message, attempts FROM mail WHERE state = 'pending' AND due_at <= ?1 ORDER BY created_at, key LIMIT 1",
+                )?
+                .query_row([instant(now)], |row| {
+                    Ok(DueMail {
+                        key: row.get(0)?,
+                        recipients: row.get::<_, String>(1)?.split(',').map(Into::into).collect(),
+                        message: row.get(2)?,
+                        attempts: row.get(3)?,
+                    })
+                })
+                .optional()?;
+            if let Some(mail) = &row {
+                tx.execute("UPDATE mail SET state = 'sending', attempts = attempts + 1 WHERE key = ?1", [&mail.key])?;
+            }
+            Ok(row)
+        })
+        .await
+    }
+
+    /// Writes down what became of a message.
+    ///
+    /// # Errors
+    /// The database failed: the message stays in sending, and is never sent again by itself.
+    pub async fn settle_mail(&self, key: String, outcome: MailOutcome, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let (state, due, fault) = match &outcome {
+                MailOutcome::Sent => ("sent", now, None),
+                MailOutcome::Again(at, fault) => ("pending", *at, Some(fault)),
+                MailOutcome::Unknown(fault) => ("unknown", now, Some(fault)),
+                MailOutcome::Refused(fault) => ("refused", now, Some(fault)),
+            };
+            tx.execute(
+                "UPDATE mail SET state = ?2, due_at = ?3, fault = ?4, settled_at = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?5 END WHERE key = ?1",
+                params![key, state, instant(due), fault, instant(now)],
+            )?;
+            let detail = fault.cloned().unwrap_or_default();
+            audit::append(tx, now, &Entry::own("mail", None, key, format!("{state} {detail}")))
+        })
+        .await
+    }
+
+    /// Messages that were being sent when the process died: whether they arrived is unknown, and stays so.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn release_mails(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            Ok(tx.execute(
+                "UPDATE mail SET state = 'unknown', settled_at = ?1, fault = 'interrupted while sending: it may have arrived'
+                 WHERE state = 'sending'",
+                [instant(now)],
+            )?)
+        })
+        .await
+    }
+
+    /// The earliest instant at which a message is due.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| {
+            let due: Option<String> = connection
+                .prepare_cached("SELECT min(due_at) FROM mail WHERE state = 'pending'")?
+                .query_row([], |row| row.get(0))?;
+            Ok(due.as_deref().map(super::read_instant).transpose()?)
+        })
+        .await
+    }
+
+    /// Messages, newest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn mails(&self, limit: u32) -> Result<Vec<MailRow>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, recipients, subject, state, created_at, fault FROM mail ORDER BY created_at DESC, key LIMIT ?1",
+            )?;
+            let rows = statement.query_map([limit], |row| {
+                Ok(MailRow {
+                    key: row.get(0)?,
+                    recipients: row.get(1)?,
+                    subject: row.get(2)?,
+                    state: row.get(3)?,
+                    created_at: row.get(4)?,
+                    fault: row.get(5)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}

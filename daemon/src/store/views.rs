@@ -1,0 +1,265 @@
+//! What people look at: documents, exceptions, events, tokens of connections.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+
+use super::{Store, StoreError, instant};
+
+/// A document with its delivery.
+#[derive(Debug, Clone, Serialize)]
+pub struct DocumentView {
+    /// Number.
+    pub number: String,
+    /// Contract.
+    pub contract: String,
+    /// `invoice`, `credit_memo`, `supplementary_invoice`.
+    pub kind: String,
+    /// Milestone.
+    pub milestone: String,
+    /// Date, contract's time zone.
+    pub date: String,
+    /// Due date.
+    pub due_on: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Amount, decimal text.
+    pub amount: String,
+    /// ERP connection.
+    pub target: String,
+    /// Key of its posting.
+    pub posting: String,
+    /// Where its delivery stands.
+    pub delivery: Option<String>,
+}
+
+/// An exception, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExceptionView {
+    /// Contract.
+    pub contract: String,
+    /// Code.
+    pub code: String,
+    /// Milestone, where it has one.
+    pub milestone: Option<String>,
+    /// Leg, where it has one.
+    pub leg: Option<String>,
+    /// `blocking` or `warning`.
+    pub severity: String,
+    /// Opened on, contract's time zone.
+    pub opened_on: String,
+    /// Closed on; `None`: open.
+    pub closed_on: Option<String>,
+    /// Amount it holds back, decimal text.
+    pub held: Option<String>,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// A fact that is parked, for people.
+#[derive(Debug, Clone, Serialize)]
+pub struct ParkedFact {
+    /// Row.
+    pub id: i64,
+    /// Contract.
+    pub contract: String,
+    /// What is wrong.
+    pub problem: String,
+    /// The fact, JSON.
+    pub fact: String,
+    /// When it came.
+    pub learned_at: String,
+}
+
+/// A fact whose contract nobody has filed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unfiled {
+    /// Contract id as the source has it.
+    pub contract: String,
+    /// Connections that speak of it.
+    pub systems: String,
+    /// Since when.
+    pub since: Option<String>,
+}
+
+/// An event of the feed.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventView {
+    /// Place in the feed.
+    pub seq: i64,
+    /// Same for the same event.
+    pub id: String,
+    /// When, UTC.
+    pub at: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Contract.
+    pub contract: String,
+    /// Milestone.
+    pub milestone: Option<String>,
+    /// Body, JSON text.
+    pub body: String,
+}
+
+impl Store {
+    /// Documents of one contract or all, in the order in which they came about.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn documents(&self, contract: Option<String>) -> Result<Vec<DocumentView>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting, o.state
+                 FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting
+                 WHERE ?1 IS NULL OR d.contract = ?1 ORDER BY d.contract, d.ordinal",
+            )?;
+            let rows = statement.query_map(params![contract], |row| {
+                Ok(DocumentView {
+                    number: row.get(0)?,
+                    contract: row.get(1)?,
+                    kind: row.get(2)?,
+                    milestone: row.get(3)?,
+                    date: row.get(4)?,
+                    due_on: row.get(5)?,
+                    currency: row.get(6)?,
+                    amount: row.get(7)?,
+                    target: row.get(8)?,
+                    posting: row.get(9)?,
+                    delivery: row.get(10)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Exceptions of one contract or all; open ones only, or all.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn exceptions(&self, contract: Option<String>, open: bool) -> Result<Vec<ExceptionView>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency FROM exception
+                 WHERE (?1 IS NULL OR contract = ?1) AND (NOT ?2 OR closed_on IS NULL) ORDER BY contract, ordinal",
+            )?;
+            let rows = statement.query_map(params![contract, open], |row| {
+                Ok(ExceptionView {
+                    contract: row.get(0)?,
+                    code: row.get(1)?,
+                    milestone: row.get(2)?,
+                    leg: row.get(3)?,
+                    severity: row.get(4)?,
+                    opened_on: row.get(5)?,
+                    closed_on: row.get(6)?,
+                    held: row.get(7)?,
+                    currency: row.get(8)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Facts that were refused.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn parked_facts(&self) -> Result<Vec<ParkedFact>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, contract, problem, fact, learned_at FROM fact WHERE problem IS NOT NULL ORDER BY id",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(ParkedFact {
+                    id: row.get(0)?,
+                    contract: row.get(1)?,
+                    problem: row.get(2)?,
+                    fact: row.get(3)?,
+                    learned_at: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Contracts that sources speak of and nobody has filed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn unfiled(&self) -> Result<Vec<Unfiled>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT p.contract, group_concat(DISTINCT p.system), (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract)
+                 FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(Unfiled { contract: row.get(0)?, systems: row.get(1)?, since: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Events after a place in the feed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn events(&self, after: i64, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT seq, identity, at, type, contract, milestone, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![after, limit], |row| {
+                Ok(EventView {
+                    seq: row.get(0)?,
+                    id: row.get(1)?,
+                    at: row.get(2)?,
+                    kind: row.get(3)?,
+                    contract: row.get(4)?,
+                    milestone: row.get(5)?,
+                    body: row.get(6)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// A rotated token of a connection.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn token(&self, connection_name: String, name: String) -> Result<Option<String>, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT value FROM token WHERE connection = ?1 AND name = ?2")?
+                .query_row(params![connection_name, name], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Stores a rotated token; the connection may use it only after this returned.
+    ///
+    /// # Errors
+    /// The database failed: the token must not be used.
+    pub async fn store_token(
+        &self,
+        connection_name: String,
+        name: String,
+        value: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute(
+                "INSERT OR REPLACE INTO token (connection, name, value, stored_at) VALUES (?1, ?2, ?3, ?4)",
+                params![connection_name, name, value, instant(now)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
