@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use milestoned_mapping::command::Posting;
 use milestoned_mapping::fact::{Fact, Leg, LegRecord};
+use milestoned_mapping::record::SourceRecord;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit::{self, Entry};
@@ -295,6 +296,52 @@ impl Store {
                 Ok(fact)
             })
             .collect()
+        })
+        .await
+    }
+
+    /// A fact by its identity, decided or not.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn fact_by_identity(&self, contract: String, identity: String) -> Result<Option<Fact>, StoreError> {
+        self.read(move |connection| {
+            let text: Option<String> = connection
+                .prepare_cached("SELECT fact FROM fact WHERE contract = ?1 AND identity = ?2")?
+                .query_row(params![contract, identity], |row| row.get(0))
+                .optional()?;
+            text.map(|text| parse("fact", "fact", &identity, &text)).transpose()
+        })
+        .await
+    }
+
+    /// The contract that issued a document with this number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contract_of_document(&self, number: String) -> Result<Option<String>, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT contract FROM document WHERE number = ?1")?
+                .query_row([number], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// The contract that earlier versions of a record belonged to.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contract_of_record(&self, record: SourceRecord) -> Result<Option<String>, StoreError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT contract FROM source_record WHERE system = ?1 AND object = ?2 AND remote_id = ?3
+                     AND contract IS NOT NULL ORDER BY id DESC LIMIT 1",
+                )?
+                .query_row(params![record.system, record.object, record.id], |row| row.get(0))
+                .optional()?)
         })
         .await
     }

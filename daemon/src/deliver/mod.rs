@@ -1,0 +1,168 @@
+//! Delivery: claim, look up, write, settle. The claim is stored before the remote is called, the outcome after it.
+
+pub mod policy;
+
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use milestoned_connector_kit::{Context, Fault, Found, Receipt, Statement};
+use milestoned_mapping::command::{Command, Document, Side};
+
+use crate::deliver::policy::Next;
+use crate::registry::Connection;
+use crate::settings::Delivery;
+use crate::store::outbox::{Claimed, Outcome};
+use crate::store::{Store, StoreError};
+
+/// Delivers to one connection what is due, oldest first. Returns how many attempts were made.
+///
+/// # Errors
+/// The store failed; what was claimed is looked up after its lease.
+pub async fn turn(
+    store: &Store,
+    target: &str,
+    connection: &Connection,
+    settings: &Delivery,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let claimed = store.claim(target.to_owned(), settings.at_once, settings.lease, now).await?;
+    let count = claimed.len();
+    let attempts = claimed.into_iter().map(|claimed| async move {
+        let outcome = attempt(connection, &claimed, settings, now).await;
+        if let Outcome::Parked { fault, .. } = &outcome {
+            tracing::warn!(target, key = %claimed.key, fault, "delivery parked");
+        }
+        store.settle(claimed, outcome, now).await
+    });
+    let outcomes: Vec<_> =
+        futures_util::stream::iter(attempts).buffer_unordered(usize::try_from(settings.at_once.max(1)).unwrap_or(1)).collect().await;
+    outcomes.into_iter().collect::<Result<Vec<()>, _>>()?;
+    Ok(count)
+}
+
+/// One attempt. Where an earlier one may have written, the remote is asked, and what it has is verified.
+async fn attempt(connection: &Connection, claimed: &Claimed, settings: &Delivery, now: Timestamp) -> Outcome {
+    let context = Context { after: claimed.after.clone() };
+    if asks_first(claimed) {
+        match connection.find(&claimed.key, &claimed.command, &context).await {
+            Ok(Some(found)) => return adopt(&claimed.command, found),
+            Ok(None) => {}
+            Err(fault) => return look_again(claimed, &fault, settings, now),
+        }
+    }
+    match connection.put(&claimed.key, &claimed.command, &context).await {
+        Ok(receipt) => Outcome::Done { receipt, adopted: false },
+        Err(fault) => consequence(claimed, &fault, settings, now),
+    }
+}
+
+/// A customer is always looked up before one is created; a status is a state and may be shown twice; anything else is
+/// looked up where an earlier attempt may have written it.
+fn asks_first(claimed: &Claimed) -> bool {
+    match claimed.command {
+        Command::Customer { .. } => true,
+        Command::BillingStatus(_) => false,
+        Command::CreditMemo(_) | Command::Invoice(_) | Command::JournalEntry(_) => claimed.look_first,
+    }
+}
+
+/// What follows from a failed write.
+fn consequence(claimed: &Claimed, fault: &Fault, settings: &Delivery, now: Timestamp) -> Outcome {
+    let said = fault.to_string();
+    match policy::after(&fault.class, claimed.attempts.saturating_add(1), &claimed.key, settings, now) {
+        Next::Again(at) => Outcome::Again { at, fault: said },
+        Next::LookFirst(at) => Outcome::LookAt { at, fault: said },
+        Next::Park(remedy) => Outcome::Parked { fault: said, remedy: remedy.into() },
+    }
+}
+
+/// What follows from a failed look-up: the doubt stays, whatever the fault.
+fn look_again(claimed: &Claimed, fault: &Fault, settings: &Delivery, now: Timestamp) -> Outcome {
+    match consequence(claimed, fault, settings, now) {
+        Outcome::Again { at, fault } => Outcome::LookAt { at, fault },
+        other => other,
+    }
+}
+
+/// Adopts what an earlier attempt wrote, if it is what should have been written.
+fn adopt(command: &Command, found: Found) -> Outcome {
+    let differences = differences(command, &found.says);
+    if differences.is_empty() {
+        return Outcome::Done { receipt: found.receipt, adopted: true };
+    }
+    let Receipt { remote_id, .. } = found.receipt;
+    Outcome::Parked {
+        fault: format!("the remote has record {remote_id} under this key, and it differs: {}", differences.join("; ")),
+        remedy: "Compare the remote's record with the agreement; void or correct it there, then release or dismiss the delivery.".into(),
+    }
+}
+
+/// How a remote document differs from what was to be written.
+fn differences(command: &Command, says: &Statement) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut compare = |what: &str, wanted: String, is: Option<String>| {
+        if let Some(is) = is.filter(|is| *is != wanted) {
+            found.push(format!("{what} is {is}, not {wanted}"));
+        }
+    };
+    let amount = |says: &Statement| says.amount.map(|amount| amount.0.normalize().to_string());
+    match command {
+        Command::Invoice(Document { number, customer, date, amount: wanted, .. })
+        | Command::CreditMemo(Document { number, customer, date, amount: wanted, .. }) => {
+            compare("number", number.clone(), says.number.clone());
+            compare("customer", customer.clone(), says.customer.clone());
+            compare("date", date.to_string(), says.date.map(|date| date.to_string()));
+            compare("currency", wanted.currency().to_string(), says.currency.clone());
+            compare("amount", wanted.decimal().normalize().to_string(), amount(says));
+        }
+        Command::JournalEntry(entry) => {
+            let debits: rust_decimal::Decimal =
+                entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+            compare("number", entry.number.clone(), says.number.clone());
+            compare("date", entry.date.to_string(), says.date.map(|date| date.to_string()));
+            compare("debits", debits.normalize().to_string(), amount(says));
+        }
+        Command::Customer { name, .. } => compare("customer", name.clone(), says.customer.clone()),
+        Command::BillingStatus(_) => {}
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use milestoned_mapping::money::Currency;
+
+    fn invoice() -> Command {
+        let usd: Currency = "USD".parse().unwrap();
+        Command::Invoice(Document {
+            number: "SOW-1-M1".into(),
+            contract: "SOW-1".into(),
+            milestone: "M1".into(),
+            customer: "Northwind Ltd".into(),
+            date: "2026-03-02".parse().unwrap(),
+            due_on: "2026-04-01".parse().unwrap(),
+            amount: usd.parse("40000.00").unwrap(),
+            description: "Design".into(),
+            po_number: None,
+            payment_terms: "net 30".into(),
+            acceptance: None,
+            original: None,
+        })
+    }
+
+    #[test]
+    fn what_is_found_is_adopted_only_if_it_says_the_same() {
+        let receipt = Receipt { remote_id: "7".into(), remote_number: None, request_id: None };
+        let says = Statement {
+            number: Some("SOW-1-M1".into()),
+            amount: Some("40000".parse().unwrap()),
+            currency: Some("USD".into()),
+            ..Statement::default()
+        };
+        let found = |says: Statement| Found { receipt: receipt.clone(), says };
+        assert!(matches!(adopt(&invoice(), found(says.clone())), Outcome::Done { adopted: true, .. }));
+        let other = Statement { amount: Some("4000.00".parse().unwrap()), ..says };
+        let Outcome::Parked { fault, .. } = adopt(&invoice(), found(other)) else { panic!("a wrong amount was adopted") };
+        assert!(fault.contains("amount is 4000, not 40000"), "{fault}");
+    }
+}

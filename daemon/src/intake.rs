@@ -1,0 +1,258 @@
+//! Intake: polls streams, reads hinted records again, and turns stored records into facts and parts of legs.
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::Problem;
+use milestoned_mapping::fact::{Event, Fact, Leg};
+use milestoned_mapping::fieldmap::FieldMap;
+use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
+use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
+
+use crate::deliver::policy::delay;
+use crate::registry::Registry;
+use crate::settings::Delivery;
+use crate::store::intake::{LegContribution, NewFact, Reading, StoredRecord};
+use crate::store::{Store, StoreError};
+
+/// Records taken from the store at once.
+const READ_BATCH: u32 = 200;
+/// Hints worked off in one turn.
+const HINT_BATCH: u32 = 100;
+/// Pages of one stream in one turn, so that a long catch-up does not starve the rest.
+const PAGES_A_TURN: usize = 50;
+
+/// Polls every stream that is due. Returns whether anything came in.
+///
+/// # Errors
+/// The store failed. A source that fails is noted in its watermark, and the others go on.
+pub async fn poll(store: &Store, registry: &Registry, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {
+    let mut came = false;
+    for (system, entry) in registry.iter() {
+        for stream in entry.connection.streams() {
+            let known = store.watermark(system.to_owned(), (*stream).to_owned()).await?;
+            if known.as_ref().and_then(|mark| mark.due_at).is_some_and(|due| due > now) {
+                continue;
+            }
+            let attempts = known.as_ref().map_or(0, |mark| mark.attempts);
+            let mut cursor = known.map(|mark| mark.cursor).unwrap_or_default();
+            for _ in 0..PAGES_A_TURN {
+                match entry.connection.pull(stream, &cursor).await {
+                    Ok(page) => {
+                        let (more, next) = (page.more, page.next.clone());
+                        let due = (!more).then(|| now.saturating_add(entry.poll_every).unwrap_or(now));
+                        let new = store.record_page(system.to_owned(), (*stream).to_owned(), page, due, now).await?;
+                        came |= new > 0;
+                        cursor = next;
+                        if !more {
+                            break;
+                        }
+                    }
+                    Err(fault) => {
+                        tracing::warn!(system, stream, %fault, "poll failed");
+                        let wait = delay(stream, attempts.saturating_add(1), delivery);
+                        let due = now.saturating_add(wait).unwrap_or(now);
+                        store.poll_failed(system.to_owned(), (*stream).to_owned(), fault.to_string(), due, now).await?;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    Ok(came)
+}
+
+/// Reads every hinted record again. Returns whether there was one.
+///
+/// # Errors
+/// The store failed.
+pub async fn follow_hints(store: &Store, registry: &Registry, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {
+    let hints = store.hints_due(now, HINT_BATCH).await?;
+    for pending in &hints {
+        let Some(entry) = registry.get(&pending.system) else {
+            store.record_reread(pending.id, Vec::new(), now).await?;
+            continue;
+        };
+        match entry.connection.read(&pending.hint.object, &pending.hint.id).await {
+            Ok(records) => store.record_reread(pending.id, records, now).await?,
+            Err(fault) => {
+                tracing::warn!(system = pending.system, %fault, "a hinted record could not be read");
+                let wait = delay(&pending.hint.id, pending.attempts.saturating_add(1), delivery);
+                store.hint_failed(pending.id, now.saturating_add(wait).unwrap_or(now)).await?;
+            }
+        }
+    }
+    Ok(!hints.is_empty())
+}
+
+/// Turns stored records into facts and parts of legs. Returns how many were read.
+///
+/// # Errors
+/// The store failed.
+pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) -> Result<usize, StoreError> {
+    let mut count = 0_usize;
+    loop {
+        let batch = store.unread_records(READ_BATCH).await?;
+        if batch.is_empty() {
+            return Ok(count);
+        }
+        count = count.saturating_add(batch.len());
+        for stored in batch {
+            let reading = read(store, registry, &stored, now).await?;
+            store.settle_record(stored, reading, now).await?;
+        }
+    }
+}
+
+async fn read(store: &Store, registry: &Registry, stored: &StoredRecord, now: Timestamp) -> Result<Reading, StoreError> {
+    let record = &stored.record;
+    match &record.content {
+        Content::Gone => gone(store, record).await,
+        Content::Fields { .. } => match registry.get(&record.system).and_then(|entry| entry.field_map.as_ref()) {
+            Some(map) => Ok(mapped(record, map)),
+            None => Ok(unmapped(record)),
+        },
+        Content::Invoice(invoice) => {
+            let contract = match &invoice.contract {
+                Some(contract) => Some(contract.clone()),
+                None => store.contract_of_document(invoice.number.clone()).await?,
+            };
+            store.confirm(record.system.clone(), invoice.number.clone(), now).await?;
+            Ok(erp_part(record, contract, invoice.milestone.clone()))
+        }
+        Content::Journal(journal) => {
+            store.confirm(record.system.clone(), journal.number.clone(), now).await?;
+            Ok(Reading { contract: journal.contract.clone(), ..Reading::default() })
+        }
+        Content::Order(order) => Ok(erp_part(record, order.contract.clone(), None)),
+        Content::Payment(payment) => self::payment(store, record, payment).await,
+    }
+}
+
+/// A CRM or PSA record, read through its field map.
+fn mapped(record: &SourceRecord, map: &FieldMap) -> Reading {
+    let Normalised { contract, part, facts, issues } = normalise(record, map);
+    let problems: Vec<Problem> = issues
+        .into_iter()
+        .map(|issue| Problem {
+            place: format!("{} {} {}, {}", issue.system, issue.object, issue.id, issue.field),
+            reason: issue.reason,
+            remedy: issue.remedy,
+        })
+        .collect();
+    let part = match (&contract, part) {
+        (Some(contract), Some(part)) => Some(contribution(contract, part)),
+        _ => None,
+    };
+    let facts = match (&contract, problems.is_empty()) {
+        (Some(contract), true) => facts
+            .into_iter()
+            .map(|draft| NewFact {
+                contract: contract.clone(),
+                identity: draft.identity,
+                actor: actor(&draft.fact).unwrap_or(&record.system).to_owned(),
+                fact: draft.fact,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    Reading { contract, part, facts, problems }
+}
+
+fn contribution(contract: &str, part: LegPart) -> LegContribution {
+    let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+    match part {
+        LegPart::Crm(header) => LegContribution {
+            contract: contract.into(),
+            leg: Leg::Crm,
+            milestone: None,
+            part: text(serde_json::to_string(&header)),
+        },
+        LegPart::Psa(milestone) => LegContribution {
+            contract: contract.into(),
+            leg: Leg::Psa,
+            milestone: Some(milestone.id.clone()),
+            part: text(serde_json::to_string(&milestone)),
+        },
+    }
+}
+
+fn unmapped(record: &SourceRecord) -> Reading {
+    let problem = Problem {
+        place: format!("connections.{}.field_map", record.system),
+        reason: "records came and no field map says what their fields mean".into(),
+        remedy: "set field_map, then `milestoned review replay`".into(),
+    };
+    Reading { problems: vec![problem], ..Reading::default() }
+}
+
+/// An ERP order or invoice. One that belongs to no contract is not ours.
+fn erp_part(record: &SourceRecord, contract: Option<String>, milestone: Option<String>) -> Reading {
+    let part = contract.as_ref().map(|contract| LegContribution {
+        contract: contract.clone(),
+        leg: Leg::Erp,
+        milestone,
+        part: serde_json::to_string(&record.content).unwrap_or_default(),
+    });
+    Reading { contract, part, ..Reading::default() }
+}
+
+/// A payment is a fact of the contract that owns the invoice. One that changes after it was taken is for a person.
+async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) -> Result<Reading, StoreError> {
+    let Some(contract) = store.contract_of_document(payment.invoice.clone()).await? else {
+        return Ok(Reading::default());
+    };
+    let identity = payment_identity(record);
+    let event = Event::Payment { invoice: payment.invoice.clone(), amount: payment.amount };
+    let known = store.fact_by_identity(contract.clone(), identity.clone()).await?;
+    if known.is_some_and(|known| known.event != event) {
+        let problem = Problem {
+            place: format!("{} {} {}", record.system, record.object, record.id),
+            reason: "the payment was changed after it had been taken".into(),
+            remedy: "compare the receivable of the contract with the ERP; what differs is corrected in the ERP by a new payment".into(),
+        };
+        return Ok(Reading { contract: Some(contract), problems: vec![problem], ..Reading::default() });
+    }
+    let fact = NewFact { contract: contract.clone(), identity, fact: Fact { at: record.at, event }, actor: record.system.clone() };
+    Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })
+}
+
+fn payment_identity(record: &SourceRecord) -> String {
+    format!("payment:{}:{}", record.system, record.id)
+}
+
+/// A record that is gone takes its part of the leg along; a payment that is gone is for a person.
+async fn gone(store: &Store, record: &SourceRecord) -> Result<Reading, StoreError> {
+    let Some(contract) = store.contract_of_record(record.clone()).await? else { return Ok(Reading::default()) };
+    let taken = store.fact_by_identity(contract.clone(), payment_identity(record)).await?;
+    let problems = taken
+        .map(|_| Problem {
+            place: format!("{} {} {}", record.system, record.object, record.id),
+            reason: "the payment was deleted after it had been taken".into(),
+            remedy: "compare the receivable of the contract with the ERP, and tell who deleted it".into(),
+        })
+        .into_iter()
+        .collect();
+    Ok(Reading { contract: Some(contract), problems, ..Reading::default() })
+}
+
+/// The person behind a fact, where one is named.
+fn actor(fact: &Fact) -> Option<&str> {
+    match &fact.event {
+        Event::Accepted { by, .. }
+        | Event::Approved { by, .. }
+        | Event::Overrule { by, .. }
+        | Event::Rejected { by, .. }
+        | Event::Review { by, .. }
+        | Event::Submitted { by, .. } => Some(by.as_str()).filter(|by| !by.is_empty()),
+        Event::Amended(_)
+        | Event::Cost { .. }
+        | Event::Evidence { .. }
+        | Event::ExternalEvent { .. }
+        | Event::Observed(_)
+        | Event::Payment { .. }
+        | Event::Usage { .. } => None,
+    }
+}
+
+/// A poll interval that nobody set.
+pub const POLL_EVERY: SignedDuration = SignedDuration::from_mins(5);
+
