@@ -206,3 +206,9 @@ CREATE TABLE audit (
     hash        TEXT NOT NULL               -- SHA-256 over the previous hash and this row
 ) STRICT;
 CREATE INDEX audit_contract ON audit (contract, seq);
+
+-- Where a schedule stands.
+CREATE TABLE mark (
+    name        TEXT PRIMARY KEY,
+    at          TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

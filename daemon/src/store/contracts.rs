@@ -150,6 +150,8 @@ pub struct Landing {
     pub as_of: String,
     /// When time alone may change something.
     pub wake_at: Option<Timestamp>,
+    /// What legs say now could not be taken yet.
+    pub legs_wait: bool,
     /// Facts decided or parked, in order.
     pub facts: Vec<DecidedFact>,
     /// What legs say now, where it changed.
@@ -370,7 +372,7 @@ impl Store {
             let changed = tx
                 .prepare_cached(
                     "UPDATE contract SET state = ?2, history = ?3, as_of = ?4, wake_at = ?5, planned_documents = ?6,
-                     journal_through = ?7, legs_changed = 0 WHERE id = ?1 AND history = ?8",
+                     journal_through = ?7, legs_changed = ?9 WHERE id = ?1 AND history = ?8",
                 )?
                 .execute(params![
                     landing.contract,
@@ -380,7 +382,8 @@ impl Store {
                     landing.wake_at.map(instant),
                     landing.planned_documents,
                     landing.journal_through,
-                    landing.history_before
+                    landing.history_before,
+                    landing.legs_wait
                 ])?;
             if changed != 1 {
                 return Ok(false);

@@ -75,17 +75,27 @@ impl Store {
         .await
     }
 
-    /// Whether a message with this key was ever written.
+    /// Where a schedule stands; at the first call it starts at `now`.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn has_mail(&self, key: String) -> Result<bool, StoreError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT 1 FROM mail WHERE key = ?1")?
-                .query_row([key], |_| Ok(()))
-                .optional()?
-                .is_some())
+    pub async fn mark(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.write(move |tx| {
+            tx.execute("INSERT OR IGNORE INTO mark (name, at) VALUES (?1, ?2)", params![name, instant(now)])?;
+            let at: String = tx.query_row("SELECT at FROM mark WHERE name = ?1", [name], |row| row.get(0))?;
+            Ok(super::read_instant(&at)?)
+        })
+        .await
+    }
+
+    /// A schedule has done its work up to `at`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn move_mark(&self, name: &'static str, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute("INSERT OR REPLACE INTO mark (name, at) VALUES (?1, ?2)", params![name, instant(at)])?;
+            Ok(())
         })
         .await
     }

@@ -1,0 +1,252 @@
+//! Agreements: contract terms and change orders out of a watched folder and over the API.
+//!
+//! A contract file is the terms of section 2 of the rules, plus an optional table `[milestoned]` with what the daemon
+//! needs to know: `erp`, `owner`, `policy`. A file with `amends = "CONTRACT"` is a change order.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::contract::{Contract, Policy};
+use milestoned_mapping::fact::{Amendment, Event, Fact};
+use milestoned_mapping::terms::Terms;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::store::contracts::{ContractRow, NewContract};
+use crate::store::intake::NewFact;
+use crate::store::StoreError;
+
+/// Largest contract file that is read, in bytes.
+const FILE_LIMIT: u64 = 1_048_576;
+
+/// What the daemon needs to know of a contract beside its terms.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// ERP connection that gets its documents.
+    #[serde(default)]
+    pub erp: Option<String>,
+    /// Mail address of the person who looks after its exceptions.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Review policy; absent: that of the configuration.
+    #[serde(default)]
+    pub policy: Option<Value>,
+}
+
+/// A contract as filed: terms, options, and the policy that follows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Terms, section 2 of the rules.
+    pub terms: Terms,
+    /// Options of the daemon.
+    pub options: Options,
+    /// Review policy in force.
+    pub policy: Policy,
+    /// ERP connection.
+    pub erp: String,
+}
+
+/// What became of a filing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filed {
+    /// The contract is open now.
+    Opened(String),
+    /// It was known, with the same terms.
+    Known(String),
+    /// A change order was taken.
+    Amended(String),
+}
+
+/// Why a filing was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// What was filed cannot be read or breaks a rule of section 2; one problem a line, each with its field.
+    #[error("{0}")]
+    Invalid(String),
+    /// The contract is known with other terms.
+    #[error("contract {0} is known with other terms: file a change order (amends = \"{0}\") instead")]
+    Changed(String),
+    /// The change order names a contract that is not known.
+    #[error("contract {0} is not known: file its terms first")]
+    Unknown(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads the folder. Returns whether a file was new or changed.
+///
+/// # Errors
+/// The store failed. A file that cannot be taken is noted with its problem, and the others go on.
+pub async fn scan(app: &App, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
+    let mut files = match contract_files(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            let path = folder.display().to_string();
+            let problem = format!("the folder cannot be read: {error}; create it, or change agreements.folder");
+            app.store.agreement_file_seen(path, String::new(), None, Some(problem), now).await?;
+            return Ok(false);
+        }
+    };
+    files.sort();
+    let mut changed = false;
+    for path in files {
+        changed |= scan_file(app, &path, now).await?;
+    }
+    Ok(changed)
+}
+
+fn contract_files(folder: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let known = path.extension().is_some_and(|extension| extension == "toml" || extension == "json");
+        if known && !hidden {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, StoreError> {
+    let name = path.display().to_string();
+    let size = std::fs::metadata(path).map(|data| data.len()).unwrap_or(0);
+    let text = if size > FILE_LIMIT {
+        Err(format!("the file is larger than {FILE_LIMIT} bytes"))
+    } else {
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    };
+    let digest = DeliveryKey::of(&[text.as_deref().unwrap_or_default()]).to_string();
+    if app.store.agreement_file(name.clone()).await? == Some(digest.clone()) {
+        return Ok(false);
+    }
+    let filed = match text.and_then(|text| tree(path, &text)) {
+        Ok(value) => file(app, value, &name, "contract folder", now).await,
+        Err(reason) => Err(Refusal::Invalid(reason)),
+    };
+    let (contract, problem) = match filed {
+        Ok(Filed::Opened(id) | Filed::Known(id) | Filed::Amended(id)) => (Some(id), None),
+        Err(Refusal::Store(error)) => return Err(error),
+        // The file may name a contract that another file brings a moment later: it is tried again.
+        Err(Refusal::Unknown(id)) => {
+            tracing::warn!(file = name, contract = id, "a change order waits for its contract");
+            return Ok(false);
+        }
+        Err(refusal) => {
+            tracing::warn!(file = name, problem = %refusal, "contract file refused");
+            (None, Some(refusal.to_string()))
+        }
+    };
+    app.store.agreement_file_seen(name, digest, contract, problem, now).await?;
+    Ok(true)
+}
+
+/// Reads TOML or JSON, by extension, into one tree; amounts stay text.
+fn tree(path: &Path, text: &str) -> Result<Value, String> {
+    if path.extension().is_some_and(|extension| extension == "json") {
+        return serde_json::from_str(text).map_err(|error| error.to_string());
+    }
+    milestoned_mapping::terms::toml_tree(text)
+}
+
+/// Files a contract or a change order that was read into a tree.
+///
+/// # Errors
+/// [`Refusal`]; nothing is half-filed.
+pub async fn file(app: &App, mut value: Value, source: &str, actor: &str, now: Timestamp) -> Result<Filed, Refusal> {
+    if let Some(contract) = value.as_object_mut().and_then(|table| table.remove("amends")) {
+        let Value::String(contract) = contract else {
+            return Err(Refusal::Invalid("amends: give the contract's id as text".into()));
+        };
+        return amend(app, contract, value, actor, now).await;
+    }
+    let agreement = read(app, value)?;
+    let id = agreement.terms.id().to_owned();
+    let text = serde_json::to_string(&agreement).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let digest = DeliveryKey::of(&[&text]).to_string();
+    if let Some(known) = app.store.contract(id.clone()).await? {
+        return if known.digest == digest { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
+    }
+    let today = agreement.terms.local_date(now);
+    let contract = open(&agreement, &app.calendars, today).map_err(Refusal::Invalid)?;
+    let state = serde_json::to_string(&contract).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    let row = ContractRow {
+        id: id.clone(),
+        agreement: text,
+        digest,
+        opened_on: today.to_string(),
+        state,
+        history: 0,
+        planned_documents: 0,
+        journal_through: None,
+    };
+    let new = NewContract { row, as_of: today.to_string(), source: source.into(), actor: actor.into() };
+    app.store.open_contract(new, now).await?;
+    Ok(Filed::Opened(id))
+}
+
+/// Opens the core's state of an agreement on a day.
+///
+/// # Errors
+/// The calendar that the terms name is not configured.
+pub fn open(agreement: &Agreement, calendars: &Calendars, day: jiff::civil::Date) -> Result<Contract, String> {
+    let name = agreement.terms.calendar();
+    let calendar = calendars.get(name).ok_or_else(|| format!("calendar: {name:?} is not configured: add [calendars.{name}]"))?;
+    Ok(Contract::open(agreement.terms.clone(), agreement.policy.clone(), calendar.clone(), day))
+}
+
+/// Reads terms and options out of a tree.
+///
+/// # Errors
+/// Every problem, one a line.
+pub fn read(app: &App, mut value: Value) -> Result<Agreement, Refusal> {
+    let options = value.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or_default();
+    let options: Options = match options {
+        Value::Null => Options::default(),
+        options => serde_path_to_error::deserialize(options)
+            .map_err(|error| Refusal::Invalid(format!("milestoned.{}: {}", error.path(), error.inner())))?,
+    };
+    let terms = Terms::from_value(value, &app.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
+    let policy = options.policy.clone().unwrap_or_else(|| app.settings.policy.clone());
+    let policy = Policy::from_value(policy, terms.currency()).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
+    let erp = options
+        .erp
+        .clone()
+        .or_else(|| app.settings.agreements.erp.clone())
+        .ok_or_else(|| Refusal::Invalid("milestoned.erp: name the connection that gets the invoices, or set agreements.erp".into()))?;
+    if app.registry.get(&erp).is_none_or(|entry| !entry.connection.takes_documents()) {
+        return Err(Refusal::Invalid(format!("milestoned.erp: {erp:?} is no ERP connection of the configuration")));
+    }
+    Ok(Agreement { terms, options, policy, erp })
+}
+
+async fn amend(app: &App, contract: String, mut value: Value, actor: &str, now: Timestamp) -> Result<Filed, Refusal> {
+    let Some(known) = app.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
+    let at = match value.as_object_mut().and_then(|table| table.remove("at")) {
+        None => now,
+        Some(at) => serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?,
+    };
+    let text = value.to_string();
+    let amendment: Amendment = serde_path_to_error::deserialize(value)
+        .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
+    let identity = format!("amendment:{}", DeliveryKey::of(&[&text, &at.to_string()]));
+    let fact = Fact { at, event: Event::Amended(amendment) };
+    check(&known, &fact)?;
+    app.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
+    Ok(Filed::Amended(contract))
+}
+
+/// Whether a fact can be understood with the terms that its contract has now.
+///
+/// # Errors
+/// Field and reason.
+pub fn check(known: &ContractRow, fact: &Fact) -> Result<(), Refusal> {
+    let state: Contract = serde_json::from_str(&known.state)
+        .map_err(|source| StoreError::Corrupt { table: "contract", column: "state", row: known.id.clone(), source })?;
+    state.check(fact).map_err(|error| Refusal::Invalid(error.to_string()))
+}

@@ -1,0 +1,356 @@
+//! The engine: takes what is due about one contract, lets the core decide, and lands the decision.
+//!
+//! Facts of one contract are decided one after another, in order of their time; a fact never takes effect before what
+//! was decided already. Time passes a midnight only when the project tools have been read past it: silence counts as
+//! acceptance only where somebody listened.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::fact::{Event, Fact, Leg, LegMilestone, LegRecord, Observation};
+use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa};
+use milestoned_mapping::postings::{self, Addresses};
+use milestoned_mapping::record::{Content, InvoiceSeen, OrderSeen};
+
+use crate::agreements::Agreement;
+use crate::app::App;
+use crate::store::audit::Entry;
+use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
+use crate::store::{StoreError, parse};
+
+/// Decides about every contract that is due. Returns whether a decision landed.
+///
+/// # Errors
+/// The store failed.
+pub async fn turn(app: &App) -> Result<bool, StoreError> {
+    let now = app.clock.now();
+    let heard = heard_through(app, now).await?;
+    let mut moved = false;
+    for id in app.store.contracts_due(now).await? {
+        let Some(work) = app.store.work(id.clone()).await? else { continue };
+        let landing = decide(&work, &Context { now, heard, links: &app.settings.http.public_url })?;
+        moved |= landing.moves;
+        if landing.moves || landing.clears {
+            app.store.land(landing.landing, now).await?;
+        }
+    }
+    Ok(moved)
+}
+
+/// What would be written if the engine ran now: nothing is stored.
+///
+/// # Errors
+/// The store failed.
+pub async fn preview(app: &App) -> Result<Vec<Landing>, StoreError> {
+    let now = app.clock.now();
+    let heard = heard_through(app, now).await?;
+    let mut landings = Vec::new();
+    for id in app.store.contracts_due(now).await? {
+        let Some(work) = app.store.work(id).await? else { continue };
+        landings.push(decide(&work, &Context { now, heard, links: &app.settings.http.public_url })?.landing);
+    }
+    Ok(landings)
+}
+
+/// The instant up to which every project tool has been read; now, where there is none.
+async fn heard_through(app: &App, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let mut heard = Some(now);
+    for (system, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.tells_acceptance()) {
+        for stream in entry.connection.streams() {
+            let fresh = app.store.watermark(system.to_owned(), (*stream).to_owned()).await?.and_then(|mark| mark.fresh_through);
+            heard = match (heard, fresh) {
+                (Some(heard), Some(fresh)) => Some(heard.min(fresh)),
+                _ => None,
+            };
+        }
+    }
+    Ok(heard)
+}
+
+/// What a decision needs beside the contract.
+struct Context<'a> {
+    now: Timestamp,
+    /// The project tools were read up to here; `None`: one was never read.
+    heard: Option<Timestamp>,
+    /// Base address of links.
+    links: &'a str,
+}
+
+/// A decision and whether it changes anything.
+struct Decided {
+    landing: Landing,
+    /// Something was decided.
+    moves: bool,
+    /// Nothing was decided, but the mark that legs changed, or the time to wake, is to be renewed.
+    clears: bool,
+}
+
+fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
+    let row = &work.row;
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let mut contract: Contract = parse("contract", "state", &row.id, &row.state)?;
+    let before = contract.clone();
+    let today = agreement.terms.local_date(context.now);
+    // Without an ear on the project tools no midnight passes.
+    let limit = context.heard.map_or(contract.as_of(), |heard| agreement.terms.local_date(heard).min(today));
+    let mut timeline = Timeline { contract: &mut contract, agreement: &agreement, limit, now: context.now, last: work.last_effective, facts: Vec::new() };
+
+    let (past, present): (Vec<_>, Vec<_>) =
+        work.pending.iter().cloned().partition(|pending| agreement.terms.local_date(pending.fact.at) < today);
+    timeline.take(past);
+    let legs = changed_legs(work)?;
+    let observed: Vec<PendingFact> = if today <= limit { legs.iter().map(|leg| observed(leg, work, context.now)).collect() } else { Vec::new() };
+    let legs_wait = observed.is_empty() && !legs.is_empty();
+    timeline.take(observed);
+    timeline.take(present);
+    timeline.contract.advance_to(limit);
+    let facts = timeline.facts;
+
+    let mut landing = landing(work, &agreement, &before, &contract, facts, context)?;
+    landing.legs_wait = legs_wait;
+    if !legs_wait {
+        landing.legs = legs;
+    }
+    let moves = !landing.facts.is_empty() || before != contract || !landing.postings.is_empty();
+    Ok(Decided { moves, clears: !legs_wait, landing })
+}
+
+/// A contract under decision, and how far its time may go.
+struct Timeline<'a> {
+    contract: &'a mut Contract,
+    agreement: &'a Agreement,
+    /// Last local date that may begin.
+    limit: Date,
+    now: Timestamp,
+    /// When the latest decided fact took effect.
+    last: Option<Timestamp>,
+    facts: Vec<DecidedFact>,
+}
+
+impl Timeline<'_> {
+    /// Applies facts in order; the first that must wait stops the rest.
+    fn take(&mut self, pending: Vec<PendingFact>) {
+        for pending in pending {
+            let effective = self.effective(pending.fact.at);
+            if effective > self.now || self.agreement.terms.local_date(effective) > self.limit {
+                return;
+            }
+            let fact = Fact { at: effective, event: pending.fact.event.clone() };
+            let problem = self.contract.apply(&fact).err().map(|error| error.to_string());
+            if problem.is_none() {
+                self.last = Some(effective);
+            }
+            self.facts.push(DecidedFact { pending, effective_at: effective, problem });
+        }
+    }
+
+    /// When a fact takes effect: when it happened, but never before what was decided already.
+    fn effective(&self, at: Timestamp) -> Timestamp {
+        let start = self.agreement.terms.start_of(self.contract.as_of());
+        let floor = self.last.map_or(start, |last| last.max(start));
+        at.max(floor)
+    }
+}
+
+/// Legs whose parts say something else than what was observed last.
+fn changed_legs(work: &Work) -> Result<Vec<(Leg, LegRecord)>, StoreError> {
+    let mut changed = Vec::new();
+    for (leg, name) in [(Leg::Crm, "crm"), (Leg::Psa, "psa"), (Leg::Erp, "erp")] {
+        let known = work.legs.get(name);
+        let parts = work.parts.get(name);
+        if parts.is_none() && known.is_none() {
+            continue;
+        }
+        let record = assemble(leg, &work.row.id, parts.map_or(&[][..], Vec::as_slice))?;
+        if known != Some(&record) {
+            changed.push((leg, record));
+        }
+    }
+    Ok(changed)
+}
+
+fn assemble(leg: Leg, contract: &str, parts: &[(String, String)]) -> Result<LegRecord, StoreError> {
+    let column = "part";
+    match leg {
+        Leg::Crm => {
+            let headers: Vec<LegRecord> =
+                parts.iter().map(|(_, part)| parse("leg_part", column, contract, part)).collect::<Result<_, _>>()?;
+            Ok(assemble_crm(&headers))
+        }
+        Leg::Psa => {
+            let milestones: Vec<LegMilestone> =
+                parts.iter().map(|(_, part)| parse("leg_part", column, contract, part)).collect::<Result<_, _>>()?;
+            Ok(assemble_psa(&milestones))
+        }
+        Leg::Agreement | Leg::Erp => {
+            let (mut order, mut invoices): (Option<OrderSeen>, Vec<InvoiceSeen>) = (None, Vec::new());
+            for (_, part) in parts {
+                match parse("leg_part", column, contract, part)? {
+                    Content::Order(seen) => order = Some(seen),
+                    Content::Invoice(seen) => invoices.push(seen),
+                    Content::Fields { .. } | Content::Gone | Content::Journal(_) | Content::Payment(_) => {}
+                }
+            }
+            Ok(assemble_erp(order.as_ref(), &invoices))
+        }
+    }
+}
+
+fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> PendingFact {
+    let name = crate::store::intake::leg_name(*leg);
+    // The place in the history makes it another observation than an equal one before.
+    let identity = format!("observed:{name}:{}", work.row.history);
+    let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
+    PendingFact { id: None, fact: Fact { at: now, event }, actor: name.into(), identity }
+}
+
+fn landing(
+    work: &Work,
+    agreement: &Agreement,
+    before: &Contract,
+    contract: &Contract,
+    facts: Vec<DecidedFact>,
+    context: &Context<'_>,
+) -> Result<Landing, StoreError> {
+    let row = &work.row;
+    let addresses = Addresses { erp: &agreement.erp, links: context.links, records: &work.records };
+    let planned = usize::try_from(row.planned_documents).unwrap_or(0);
+    let through: Option<Date> = row.journal_through.as_deref().and_then(|date| date.parse().ok());
+    let plan = postings::plan(before, contract, planned, through, &addresses);
+    let mut audit: Vec<Entry> = facts.iter().map(|decided| fact_line(&row.id, decided)).collect();
+    audit.extend(document_lines(contract, planned));
+    audit.extend(exception_lines(before, contract));
+    let exceptions = exceptions(contract);
+    Ok(Landing {
+        contract: row.id.clone(),
+        history_before: row.history,
+        state: crate::store::json(contract)?,
+        as_of: contract.as_of().to_string(),
+        wake_at: wake_at(agreement, contract, &plan, context),
+        documents: documents(contract, planned, agreement, &facts, row.history),
+        planned_documents: i64::try_from(contract.documents().len()).unwrap_or(i64::MAX),
+        journal_through: plan.journal_through.map(|date| date.to_string()),
+        postings: plan.postings,
+        exceptions: Some(exceptions),
+        events: events(before, contract)?,
+        facts,
+        legs: Vec::new(),
+        legs_wait: false,
+        audit,
+    })
+}
+
+/// The next instant at which time alone may change the contract, or close a day whose journal entry waits.
+fn wake_at(agreement: &Agreement, contract: &Contract, plan: &postings::Plan, context: &Context<'_>) -> Option<Timestamp> {
+    let tomorrow = contract.as_of().tomorrow().ok();
+    let due = if plan.open_day { tomorrow } else { contract.next_due() };
+    let at = agreement.terms.start_of(due?);
+    // A midnight that has passed and could not be taken yet: look again when there is news, at the latest in a minute.
+    Some(if at <= context.now { context.now.saturating_add(jiff::SignedDuration::from_mins(1)).unwrap_or(at) } else { at })
+}
+
+fn documents(
+    contract: &Contract,
+    planned: usize,
+    agreement: &Agreement,
+    facts: &[DecidedFact],
+    history: i64,
+) -> Vec<IssuedRow> {
+    let decided = i64::try_from(facts.iter().filter(|fact| fact.problem.is_none()).count()).unwrap_or(0);
+    // Time alone sets off what is issued in a turn without facts.
+    let cause = (decided > 0).then(|| history.saturating_add(decided).saturating_sub(1));
+    (0_i64..)
+        .zip(contract.documents())
+        .skip(planned)
+        .map(|(ordinal, document)| IssuedRow {
+            number: document.number.clone(),
+            ordinal,
+            kind: document.kind.name().into(),
+            milestone: document.milestone.clone(),
+            date: document.date.to_string(),
+            due_on: document.due_on.to_string(),
+            currency: document.amount.currency().to_string(),
+            amount: document.amount.to_string(),
+            target: agreement.erp.clone(),
+            posting: postings::document_key(contract.terms().id(), &agreement.erp, document).to_string(),
+            cause,
+        })
+        .collect()
+}
+
+/// The exceptions of a contract as rows.
+pub fn exceptions(contract: &Contract) -> Vec<ExceptionRow> {
+    contract
+        .exceptions()
+        .iter()
+        .map(|exception| ExceptionRow {
+            code: exception.code.to_string(),
+            milestone: exception.milestone.clone(),
+            leg: exception.leg.map(|leg| crate::store::intake::leg_name(leg).into()),
+            severity: exception.severity.to_string(),
+            opened_on: exception.opened_on.to_string(),
+            closed_on: exception.closed_on.map(|date| date.to_string()),
+            held: contract.amount_held(exception).map(|amount| amount.to_string()),
+            currency: contract.terms().currency().to_string(),
+        })
+        .collect()
+}
+
+fn events(before: &Contract, contract: &Contract) -> Result<Vec<NewEvent>, StoreError> {
+    postings::recognised_since(before, contract)
+        .into_iter()
+        .map(|recognised| {
+            Ok(NewEvent {
+                identity: format!("milestone.recognized:{}:{}", contract.terms().id(), recognised.milestone),
+                kind: "milestone.recognized",
+                milestone: Some(recognised.milestone.clone()),
+                body: crate::store::json(&recognised)?,
+            })
+        })
+        .collect()
+}
+
+fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
+    let fact = &decided.pending.fact;
+    let kind = serde_json::to_value(fact).ok().and_then(|value| value.get("type").and_then(|kind| kind.as_str().map(str::to_owned)));
+    let action = if decided.problem.is_some() { "fact parked" } else { "fact decided" };
+    let detail = match &decided.problem {
+        Some(problem) => problem.clone(),
+        None if fact.at != decided.effective_at => format!("happened {}, took effect {}", fact.at, decided.effective_at),
+        None => format!("took effect {}", decided.effective_at),
+    };
+    Entry::by(&decided.pending.actor, action, Some(contract), format!("{} {}", kind.unwrap_or_default(), decided.pending.identity), detail)
+}
+
+fn document_lines(contract: &Contract, planned: usize) -> Vec<Entry> {
+    contract
+        .documents()
+        .iter()
+        .skip(planned)
+        .map(|document| {
+            let detail = format!("{} {} dated {}, due {}", document.amount, document.amount.currency(), document.date, document.due_on);
+            Entry::own("document issued", Some(contract.terms().id()), document.number.clone(), detail)
+        })
+        .collect()
+}
+
+fn exception_lines(before: &Contract, contract: &Contract) -> Vec<Entry> {
+    let known = before.exceptions();
+    contract
+        .exceptions()
+        .iter()
+        .enumerate()
+        .filter_map(|(index, exception)| {
+            let former = known.get(index);
+            let action = match (former, exception.closed_on) {
+                (None, None) => "exception opened",
+                (None, Some(_)) => "exception opened and closed",
+                (Some(former), Some(_)) if former.closed_on.is_none() => "exception closed",
+                (Some(_), _) => return None,
+            };
+            let place = [exception.milestone.clone(), exception.leg.map(|leg| crate::store::intake::leg_name(leg).into())];
+            let place: Vec<String> = place.into_iter().flatten().collect();
+            Some(Entry::own(action, Some(contract.terms().id()), exception.code.to_string(), place.join(" ")))
+        })
+        .collect()
+}

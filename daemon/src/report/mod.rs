@@ -1,0 +1,155 @@
+//! Reports: the exception digest by mail, on a schedule and on demand.
+//!
+//! SMTP cannot be asked whether a message arrived. So a message is written down before it is sent, and one whose
+//! sending was interrupted is never sent again by itself: finance gets a digest at most once.
+
+pub mod digest;
+
+use std::str::FromStr;
+
+use jiff::{Timestamp, Zoned};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor, address::Envelope};
+use secrecy::ExposeSecret;
+
+use crate::app::App;
+use crate::deliver::policy::delay;
+use crate::settings::Mail;
+use crate::store::StoreError;
+use crate::store::mails::{DueMail, MailOutcome};
+
+/// Name of the digest's mark in the store.
+const DIGEST: &str = "digest";
+/// Attempts before a message that the relay does not take is given up.
+const ATTEMPTS: u32 = 12;
+
+/// Writes the digest that is due, and sends what is due. Returns whether a message was sent or written.
+///
+/// # Errors
+/// The store failed.
+pub async fn turn(app: &App) -> Result<bool, StoreError> {
+    let Some(mail) = &app.settings.mail else { return Ok(false) };
+    let now = app.clock.now();
+    let mut moved = false;
+    let since = app.store.mark(DIGEST, now).await?;
+    if let Some(slot) = latest_slot(mail, since, now) {
+        moved |= digest::write(app, mail, &slot.to_string()).await? > 0;
+        app.store.move_mark(DIGEST, slot).await?;
+    }
+    while let Some(due) = app.store.claim_mail(now).await? {
+        let (key, outcome) = (due.key.clone(), send(app, mail, due, now).await);
+        if !matches!(outcome, MailOutcome::Sent) {
+            tracing::warn!(key, ?outcome, "a mail was not sent");
+        }
+        app.store.settle_mail(key, outcome, now).await?;
+        moved = true;
+    }
+    Ok(moved)
+}
+
+/// The schedule's latest slot after `since` and not after `now`. Slots that passed while the daemon was down make one
+/// digest, not one each.
+fn latest_slot(mail: &Mail, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let cron = croner::Cron::from_str(&mail.schedule).ok()?;
+    let local: Zoned = now.in_tz(&mail.timezone).ok()?;
+    let slot = cron.find_previous_occurrence(&local, true).ok()?.timestamp();
+    (slot > since).then_some(slot)
+}
+
+/// When the next digest is due.
+pub fn next_digest(app: &App) -> Option<Timestamp> {
+    let mail = app.settings.mail.as_ref()?;
+    let cron = croner::Cron::from_str(&mail.schedule).ok()?;
+    let local = app.clock.now().in_tz(&mail.timezone).ok()?;
+    Some(cron.find_next_occurrence(&local, false).ok()?.timestamp())
+}
+
+/// What is wrong with the mail settings: place, reason, remedy.
+pub fn problems(mail: &Mail) -> Vec<milestoned_connector_kit::Problem> {
+    let problem = |place: &str, reason: String, remedy: &str| milestoned_connector_kit::Problem {
+        place: format!("mail.{place}"),
+        reason,
+        remedy: remedy.into(),
+    };
+    let mut problems = Vec::new();
+    if let Err(error) = croner::Cron::from_str(&mail.schedule) {
+        problems.push(problem("schedule", error.to_string(), "write five fields, such as 0 7 * * MON-FRI"));
+    }
+    if let Err(error) = jiff::tz::TimeZone::get(&mail.timezone) {
+        problems.push(problem("timezone", error.to_string(), "write a name such as America/New_York"));
+    }
+    if let Err(reason) = transport(mail) {
+        problems.push(problem("relay", reason, "write smtp://host:port?tls=required or smtps://host:port"));
+    }
+    for address in std::iter::once(&mail.from).chain(&mail.finance).chain(mail.owners.values()) {
+        if let Err(error) = address.parse::<lettre::message::Mailbox>() {
+            problems.push(problem("from, finance, owners", format!("{address:?}: {error}"), "write name@example.com"));
+        }
+    }
+    if mail.finance.is_empty() {
+        problems.push(problem("finance", "nobody gets the digest".into(), "name at least one address"));
+    }
+    problems
+}
+
+/// Whether the relay answers.
+///
+/// # Errors
+/// Why not.
+pub async fn reach(mail: &Mail) -> Result<(), String> {
+    match transport(mail)?.test_connection().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the relay does not answer as one".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+    let mut builder =
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(&mail.relay).map_err(|error| error.to_string())?;
+    if let (Some(username), Some(password)) = (&mail.username, &mail.password) {
+        builder = builder.credentials(Credentials::new(username.clone(), password.expose_secret().to_owned()));
+    }
+    Ok(builder.build())
+}
+
+async fn send(app: &App, mail: &Mail, due: DueMail, now: Timestamp) -> MailOutcome {
+    let again = |fault: String| {
+        if due.attempts.saturating_add(1) >= ATTEMPTS {
+            return MailOutcome::Refused(fault);
+        }
+        let wait = delay(&due.key, due.attempts.saturating_add(1), &app.settings.delivery);
+        MailOutcome::Again(now.saturating_add(wait).unwrap_or(now), fault)
+    };
+    let envelope = match envelope(mail, &due) {
+        Ok(envelope) => envelope,
+        Err(reason) => return MailOutcome::Refused(reason),
+    };
+    let transport = match transport(mail) {
+        Ok(transport) => transport,
+        Err(reason) => return again(reason),
+    };
+    // A relay that cannot be reached has taken nothing: only what fails after this leaves a doubt.
+    match transport.test_connection().await {
+        Ok(true) => {}
+        Ok(false) => return again("the relay does not answer as one".into()),
+        Err(error) => return again(error.to_string()),
+    }
+    match transport.send_raw(&envelope, &due.message).await {
+        Ok(_) => MailOutcome::Sent,
+        Err(error) if error.is_permanent() => MailOutcome::Refused(error.to_string()),
+        Err(error) if error.is_transient() => again(error.to_string()),
+        Err(error) => MailOutcome::Unknown(format!("{error}; it may have arrived")),
+    }
+}
+
+fn envelope(mail: &Mail, due: &DueMail) -> Result<Envelope, String> {
+    let from = mail.from.parse::<lettre::message::Mailbox>().map_err(|error| format!("mail.from: {error}"))?;
+    let to = due
+        .recipients
+        .iter()
+        .map(|address| address.parse::<lettre::message::Mailbox>().map(|mailbox| mailbox.email))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("recipient: {error}"))?;
+    Envelope::new(Some(from.email), to).map_err(|error| error.to_string())
+}

@@ -1,0 +1,62 @@
+//! Metrics for Prometheus, read from the store when they are asked for: they are right after a restart, too.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::app::App;
+use crate::store::StoreError;
+
+type Labels = Vec<(String, String)>;
+type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
+
+/// `GET /metrics`.
+pub async fn show(State(app): State<Arc<App>>) -> Response {
+    match collect(&app).await {
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+async fn collect(app: &App) -> Result<String, StoreError> {
+    let mut registry = Registry::default();
+    let gauges = |registry: &mut Registry, name: &str, help: &str| {
+        let family = Gauges::default();
+        registry.register(name, help, family.clone());
+        family
+    };
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+
+    let outbox = gauges(&mut registry, "milestoned_outbox", "Deliveries by connection and state");
+    for delivery in app.store.deliveries(None, &[]).await? {
+        outbox.get_or_create(&vec![label("target", &delivery.target), label("state", &delivery.state)]).inc();
+    }
+    let exceptions = gauges(&mut registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
+    for exception in app.store.exceptions(None, true).await? {
+        exceptions.get_or_create(&vec![label("code", &exception.code), label("severity", &exception.severity)]).inc();
+    }
+    let parked = gauges(&mut registry, "milestoned_parked_records", "Source records that wait for a person");
+    parked.get_or_create(&Vec::new()).set(i64::try_from(app.store.parked_records().await?.len()).unwrap_or(i64::MAX));
+    let contracts = gauges(&mut registry, "milestoned_contracts", "Contracts");
+    contracts.get_or_create(&Vec::new()).set(i64::try_from(app.store.contracts().await?.len()).unwrap_or(i64::MAX));
+    let age = gauges(&mut registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
+    let now = app.clock.now();
+    for stream in app.store.streams().await? {
+        let fresh = stream.fresh_through.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let seconds = fresh.map_or(i64::MAX, |fresh| now.duration_since(fresh).as_secs());
+        age.get_or_create(&vec![label("system", &stream.system), label("stream", &stream.stream)]).set(seconds);
+    }
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    Ok(text)
+}

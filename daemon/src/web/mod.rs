@@ -1,0 +1,78 @@
+//! The HTTP server: webhooks, the API with its OpenAPI document, health, metrics, pages.
+
+pub mod api;
+pub mod auth;
+pub mod facade;
+pub mod hooks;
+pub mod metrics;
+pub mod pages;
+pub mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// The API's description; its paths come from the handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "milestoned",
+        description = "Accepted work into correct invoices and revenue. Amounts are decimal text unless a name ends in _minor; dates belong to the contract's time zone; instants are RFC 3339, UTC.",
+    ),
+    modifiers(&auth::BearerScheme),
+)]
+struct Description;
+
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Every route.
+pub fn router(app: Arc<App>) -> Router {
+    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .merge(api::routes())
+        .merge(facade::routes())
+        .split_for_parts();
+    let document = Arc::new(description);
+    Router::new()
+        .merge(api)
+        .merge(hooks::routes())
+        .merge(pages::routes())
+        .route("/openapi.json", get(move || async move { Json((*document).clone()) }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics::show))
+        .layer(CatchPanicLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
+        .layer(RequestBodyLimitLayer::new(app.settings.http.body_limit))
+        .with_state(app)
+}
+
+/// Serves until `stop`; requests under way are finished.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.cancelled().await }).await
+}
+
+/// Ready when the store answers.
+async fn ready(State(app): State<Arc<App>>) -> impl IntoResponse {
+    match app.store.streams().await {
+        Ok(_) => (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain")], "ready\n".to_owned()),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/plain")], format!("{error}\n")),
+    }
+}

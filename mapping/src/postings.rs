@@ -1,0 +1,239 @@
+//! Postings: what the world is to be told after a decision, each with the key that makes it happen once.
+//!
+//! Documents are posted when they are issued. The journal entry of a date is posted when the date is over, so that one
+//! contract and date has one entry. A status is posted to the record that shows a milestone whenever it changes.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use crate::command::{BillingStatus, Command, DeliveryKey, Document, JournalEntry, Posting};
+use crate::contract::{Contract, DocumentKind, IssuedDocument, MilestoneView};
+use crate::money::Money;
+
+/// Longest document number that every ERP takes (QuickBooks: 21 characters).
+const NUMBER_LENGTH: usize = 21;
+
+/// Where postings go.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses<'a> {
+    /// ERP connection.
+    pub erp: &'a str,
+    /// Base address of links, without a slash at its end.
+    pub links: &'a str,
+    /// Records that show a milestone, as (connection, record id); the empty milestone stands for the whole contract.
+    pub records: &'a BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// What follows from a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Postings, in the order in which they are to be delivered.
+    pub postings: Vec<Posting>,
+    /// Journal entries up to this date are planned.
+    pub journal_through: Option<Date>,
+    /// The present day has a journal entry that waits for the day to end.
+    pub open_day: bool,
+}
+
+/// Revenue of a milestone was recognised for the first time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recognised {
+    /// Contract id.
+    pub contract: String,
+    /// Milestone id.
+    pub milestone: String,
+    /// Acceptance date.
+    pub recognized_on: Date,
+    /// ISO 4217 code.
+    pub currency_code: String,
+    /// Recognition amount in minor units.
+    pub amount_minor: i64,
+}
+
+/// What is to be said after the decision that led from `before` to `after`. `documents` of the contract's documents and
+/// the journal up to `journal_through` were planned before.
+pub fn plan(
+    before: &Contract,
+    after: &Contract,
+    documents: usize,
+    journal_through: Option<Date>,
+    addresses: &Addresses<'_>,
+) -> Plan {
+    let mut postings = Vec::new();
+    let new = after.documents().get(documents..).unwrap_or_default();
+    for document in new {
+        postings.extend(document_postings(after, document, addresses));
+    }
+    let last_over = after.as_of().yesterday().ok();
+    let mut open_day = false;
+    for entry in after.journal() {
+        if journal_through.is_some_and(|through| entry.date <= through) {
+            continue;
+        }
+        if last_over.is_none_or(|last| entry.date > last) {
+            open_day = true;
+            continue;
+        }
+        postings.extend(journal_postings(after, entry.date, addresses));
+    }
+    postings.extend(status_postings(before, after, addresses));
+    Plan { postings, journal_through: last_over.max(journal_through), open_day }
+}
+
+/// Key of an issued document's posting.
+pub fn document_key(contract: &str, erp: &str, document: &IssuedDocument) -> DeliveryKey {
+    DeliveryKey::of(&[erp, contract, &document.milestone, document.kind.name(), &document.number])
+}
+
+fn customer(contract: &Contract, erp: &str) -> Posting {
+    let terms = contract.terms();
+    let currency = terms.currency().to_string();
+    Posting {
+        key: DeliveryKey::of(&[erp, "customer", terms.customer(), &currency]),
+        target: erp.into(),
+        command: Command::Customer { name: terms.customer().into(), currency },
+        after: Vec::new(),
+    }
+}
+
+fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &Addresses<'_>) -> Vec<Posting> {
+    let terms = contract.terms();
+    let customer = customer(contract, addresses.erp);
+    let document = Document {
+        number: issued.number.clone(),
+        contract: terms.id().into(),
+        milestone: issued.milestone.clone(),
+        customer: terms.customer().into(),
+        date: issued.date,
+        due_on: issued.due_on,
+        amount: issued.amount,
+        description: issued.description.clone(),
+        po_number: terms.po_number().map(Into::into),
+        payment_terms: terms.payment_terms_text(),
+        acceptance: Some(format!("{}/contracts/{}#{}", addresses.links, terms.id(), issued.milestone)),
+        original: issued.original.clone(),
+    };
+    let mut after = vec![customer.key.clone()];
+    let original = issued.original.as_ref().and_then(|number| contract.documents().iter().find(|one| one.number == *number));
+    after.extend(original.map(|original| document_key(terms.id(), addresses.erp, original)));
+    let command = match issued.kind {
+        DocumentKind::CreditMemo => Command::CreditMemo(document),
+        DocumentKind::Invoice | DocumentKind::SupplementaryInvoice => Command::Invoice(document),
+    };
+    let key = document_key(terms.id(), addresses.erp, issued);
+    vec![customer, Posting { key, target: addresses.erp.into(), command, after }]
+}
+
+fn journal_postings(contract: &Contract, date: Date, addresses: &Addresses<'_>) -> Vec<Posting> {
+    let lines = contract.revenue_entry(date);
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    let terms = contract.terms();
+    let key = DeliveryKey::of(&[addresses.erp, terms.id(), "journal", &date.to_string()]);
+    let customer = customer(contract, addresses.erp);
+    let entry = JournalEntry {
+        number: journal_number(terms.id(), date, &key),
+        contract: terms.id().into(),
+        customer: terms.customer().into(),
+        date,
+        lines,
+        memo: format!("Revenue of contract {} on {date}", terms.id()),
+    };
+    let after = vec![customer.key.clone()];
+    vec![customer, Posting { key, target: addresses.erp.into(), command: Command::JournalEntry(entry), after }]
+}
+
+/// `{contract}-{yyyymmdd}J`, or a shorter one from the key where an ERP could not take that.
+fn journal_number(contract: &str, date: Date, key: &DeliveryKey) -> String {
+    let day = date.strftime("%Y%m%d").to_string();
+    let plain = format!("{contract}-{day}J");
+    if plain.len() <= NUMBER_LENGTH {
+        return plain;
+    }
+    let tail: String = key.as_str().chars().take(NUMBER_LENGTH.saturating_sub(10)).collect();
+    format!("J{day}-{tail}")
+}
+
+/// A status for every record that shows a milestone whose standing changed.
+fn status_postings(before: &Contract, after: &Contract, addresses: &Addresses<'_>) -> Vec<Posting> {
+    let former: BTreeMap<String, MilestoneView> =
+        before.milestones().into_iter().map(|milestone| (milestone.id.clone(), milestone)).collect();
+    let mut postings = Vec::new();
+    for milestone in after.milestones() {
+        if former.get(&milestone.id).is_some_and(|former| standing(former) == standing(&milestone)) {
+            continue;
+        }
+        // A part is shown by its parent's record.
+        let shown_by = |id: &str| addresses.records.get(id).into_iter().flatten();
+        let own = shown_by(&milestone.id).chain(shown_by(milestone.parent.as_deref().unwrap_or(&milestone.id)));
+        let mut seen = Vec::new();
+        for (system, record) in own.chain(shown_by("")) {
+            if !seen.contains(&(system, record)) {
+                seen.push((system, record));
+                postings.push(status_posting(after, &milestone, system, record, addresses.links));
+            }
+        }
+    }
+    postings
+}
+
+/// What a status shows; it is posted again when this changes.
+fn standing(milestone: &MilestoneView) -> (&str, Money, Option<Date>, Option<Date>, &[String]) {
+    (milestone.status.name(), milestone.amount, milestone.accepted_on, milestone.invoiced_on, &milestone.blocked_by)
+}
+
+fn status_posting(contract: &Contract, milestone: &MilestoneView, system: &str, record: &str, links: &str) -> Posting {
+    let terms = contract.terms();
+    let invoice = contract
+        .documents()
+        .iter()
+        .find(|document| document.milestone == milestone.id && document.kind == DocumentKind::Invoice)
+        .map(|document| document.number.clone());
+    let status = BillingStatus {
+        contract: terms.id().into(),
+        milestone: milestone.id.clone(),
+        name: milestone.name.clone(),
+        record: record.into(),
+        status: milestone.status.name().into(),
+        amount: milestone.amount,
+        accepted_on: milestone.accepted_on,
+        invoice,
+        invoiced_on: milestone.invoiced_on,
+        due_on: milestone.due_on,
+        blocked_by: milestone.blocked_by.clone(),
+        link: format!("{links}/contracts/{}#{}", terms.id(), milestone.id),
+    };
+    let content = serde_json::to_string(&status).unwrap_or_default();
+    // The same standing may come back (held, free, held): the place in the contract's history tells them apart.
+    let place = contract.changes().to_string();
+    Posting {
+        key: DeliveryKey::of(&[system, terms.id(), &milestone.id, "status", &place, &content]),
+        target: system.into(),
+        command: Command::BillingStatus(status),
+        after: Vec::new(),
+    }
+}
+
+/// Milestones whose revenue was recognised by the decision that led from `before` to `after`.
+pub fn recognised_since(before: &Contract, after: &Contract) -> Vec<Recognised> {
+    let former: BTreeMap<String, bool> =
+        before.milestones().into_iter().map(|milestone| (milestone.id.clone(), milestone.accepted_on.is_some())).collect();
+    after
+        .milestones()
+        .into_iter()
+        .filter(|milestone| former.get(&milestone.id) != Some(&true))
+        .filter_map(|milestone| {
+            let (on, amount) = (milestone.accepted_on?, milestone.recognition_amount?);
+            Some(Recognised {
+                contract: after.terms().id().into(),
+                milestone: milestone.id,
+                recognized_on: on,
+                currency_code: amount.currency().to_string(),
+                amount_minor: amount.minor(),
+            })
+        })
+        .collect()
+}
