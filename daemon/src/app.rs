@@ -53,14 +53,14 @@ impl App {
         Ok(())
     }
 
-    /// Reads what is due: contract folder, streams, hints. Returns whether anything came in.
+    /// Reads what is due: the contract folder (if `scan`), hints, streams. Returns whether anything came in.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn take_in(&self) -> Result<bool, StoreError> {
+    pub async fn take_in(&self, scan: bool) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let mut moved = false;
-        if let Some(folder) = &self.settings.agreements.folder {
+        if let Some(folder) = self.settings.agreements.folder.as_ref().filter(|_| scan) {
             moved |= agreements::scan(self, folder, now).await?;
         }
         let delivery = &self.settings.delivery;
@@ -97,7 +97,7 @@ impl App {
     /// The store failed.
     pub async fn settle(&self) -> Result<(), StoreError> {
         loop {
-            let mut moved = self.take_in().await?;
+            let mut moved = self.take_in(true).await?;
             moved |= self.decide().await?;
             moved |= self.deliver().await?;
             moved |= report::turn(self).await?;

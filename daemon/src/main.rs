@@ -1,3 +1,7 @@
 //! The `milestoned` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    milestoned::cli::main()
+}

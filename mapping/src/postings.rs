@@ -132,7 +132,7 @@ fn journal_postings(contract: &Contract, date: Date, addresses: &Addresses<'_>) 
         return Vec::new();
     }
     let terms = contract.terms();
-    let key = DeliveryKey::of(&[addresses.erp, terms.id(), "journal", &date.to_string()]);
+    let key = journal_key(terms.id(), addresses.erp, date);
     let customer = customer(contract, addresses.erp);
     let entry = JournalEntry {
         number: journal_number(terms.id(), date, &key),
@@ -144,6 +144,15 @@ fn journal_postings(contract: &Contract, date: Date, addresses: &Addresses<'_>) 
     };
     let after = vec![customer.key.clone()];
     vec![customer, Posting { key, target: addresses.erp.into(), command: Command::JournalEntry(entry), after }]
+}
+
+fn journal_key(contract: &str, erp: &str, date: Date) -> DeliveryKey {
+    DeliveryKey::of(&[erp, contract, "journal", &date.to_string()])
+}
+
+/// Number of the journal entry of a contract and date.
+pub fn journal_entry_number(contract: &str, erp: &str, date: Date) -> String {
+    journal_number(contract, date, &journal_key(contract, erp, date))
 }
 
 /// `{contract}-{yyyymmdd}J`, or a shorter one from the key where an ERP could not take that.

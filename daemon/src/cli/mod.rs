@@ -1,12 +1,21 @@
 //! The command line: what it takes, and which function answers.
 
+pub mod check;
 pub mod contract;
+pub mod review;
+pub mod run;
 pub mod status;
 pub mod table;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::settings::Settings;
 
 /// Turns accepted work into correct invoices and revenue, between CRM, project tools and ERP.
 #[derive(Debug, Parser)]
@@ -104,8 +113,8 @@ pub struct Reviewer {
     by: String,
 }
 
-#[derive(Debug, Subcommand)]
-enum ReviewCommand {
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ReviewCommand {
     /// Let a milestone that waits for a person be invoiced.
     Approve {
         /// Contract id.
@@ -169,4 +178,55 @@ enum ReviewCommand {
         #[command(flatten)]
         reviewer: Reviewer,
     },
+}
+
+/// Exit code of a check that found something, and of a command whose object does not exist.
+pub const FOUND: u8 = 1;
+/// Exit code of bad input: arguments, configuration, files.
+pub const BAD_INPUT: u8 = 2;
+
+/// Runs the command line; errors go to standard error, one sentence with the remedy.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::anyhow!(error)),
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    table::complain(&format!("milestoned: {error:#}"));
+    ExitCode::from(BAD_INPUT)
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    let json = global.json;
+    match command {
+        Command::Simulate { file } => return Ok(contract::simulate(&file)),
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => return crate::demo::run(options, json).await,
+        Command::Run => return run::run(Settings::load(global.config.as_deref())?).await,
+        Command::Check => return check::check(Settings::load(global.config.as_deref()), json).await,
+        _ => {}
+    }
+    let app = App::build(Settings::load(global.config.as_deref())?, Arc::new(SystemClock)).await?;
+    match command {
+        Command::Audit(AuditCommand::Verify) => status::verify_audit(&app, json).await,
+        Command::Contract(ContractCommand::List) => contract::list(&app, json).await,
+        Command::Contract(ContractCommand::Show { id }) => contract::show(&app, &id, json).await,
+        Command::Digest { send } => status::digest(&app, send, json).await,
+        Command::Exceptions { contract, all } => status::exceptions(&app, contract, all, json).await,
+        Command::Plan => status::plan(&app, json).await,
+        Command::Replay { check } => status::replay(&app, check, json).await,
+        Command::Review(command) => review::review(&app, command, json).await,
+        Command::Status => status::status(&app, json).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => Ok(ExitCode::SUCCESS),
+        Command::Check | Command::Run | Command::Simulate { .. } => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -1,0 +1,130 @@
+//! `contract list`, `contract show`, `simulate`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::{Case, simulate as play};
+use milestoned_mapping::command::Side;
+
+use super::table::{amount, complain, count, grouped, say, state, titled};
+use super::{BAD_INPUT, FOUND};
+use crate::app::App;
+use crate::portfolio::{self, Summary};
+
+/// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
+pub fn simulate(file: &Path) -> ExitCode {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return bad(file, &error.to_string()),
+    };
+    let calendars = Calendars::built_in();
+    let case = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => Case::from_toml(&text, &calendars),
+        Some("json") => Case::from_json(&text, &calendars),
+        _ => return bad(file, "the name must end in .toml or .json"),
+    };
+    match case {
+        Ok(case) => match serde_json::to_string_pretty(&play(&case)) {
+            Ok(report) => {
+                say(&report);
+                ExitCode::SUCCESS
+            }
+            Err(error) => bad(file, &error.to_string()),
+        },
+        Err(error) => bad(file, &error.to_string()),
+    }
+}
+
+fn bad(file: &Path, reason: &str) -> ExitCode {
+    complain(&format!("milestoned: {}: {reason}", file.display()));
+    ExitCode::from(BAD_INPUT)
+}
+
+/// The portfolio as a table.
+pub fn summaries(rows: &[Summary]) -> String {
+    let mut table =
+        titled(&["Contract", "Customer", "ERP", "", "Total", "Billed", "Remaining", "Deferred", "Blocking", "Warnings"]);
+    for one in rows {
+        table.add_row(vec![
+            one.contract.as_str().into(),
+            one.customer.as_str().into(),
+            one.erp.as_str().into(),
+            one.currency.as_str().into(),
+            amount(&one.total),
+            amount(&one.billed),
+            amount(&one.remaining),
+            amount(&one.deferred),
+            count(one.blocking),
+            count(one.warnings),
+        ]);
+    }
+    table.to_string()
+}
+
+/// `milestoned contract list`
+pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<ExitCode> {
+    let rows = portfolio::summaries(app).await?;
+    say(&if json { serde_json::to_string_pretty(&rows)? } else { summaries(&rows) });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `milestoned contract show ID`
+pub(super) async fn show(app: &App, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(view) = portfolio::contract(app, id).await? else {
+        complain(&format!("milestoned: contract {id:?} is not known; `milestoned contract list` shows those that are"));
+        return Ok(ExitCode::from(FOUND));
+    };
+    if json {
+        say(&serde_json::to_string_pretty(&view)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&summaries(std::slice::from_ref(&view.summary)));
+    let row = app.store.contract(id.to_owned()).await?.ok_or_else(|| anyhow::anyhow!("contract {id} is gone"))?;
+    let contract = portfolio::state(&row)?;
+    let mut milestones = titled(&["Milestone", "Name", "Status", "Amount", "Accepted", "Invoiced", "Due", "Held by"]);
+    let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
+    for one in contract.milestones() {
+        milestones.add_row(vec![
+            one.id.as_str().into(),
+            one.name.as_str().into(),
+            state(one.status.name()),
+            amount(&one.amount.to_string()),
+            format!("{}{}", date(one.accepted_on), if one.deemed { " deemed" } else { "" }).into(),
+            date(one.invoiced_on).into(),
+            date(one.due_on).into(),
+            one.blocked_by.join(" ").into(),
+        ]);
+    }
+    say(&milestones.to_string());
+    let mut documents = titled(&["Document", "Kind", "Date", "Due", "Amount", "Delivery"]);
+    for one in &view.documents {
+        documents.add_row(vec![
+            one.number.as_str().into(),
+            one.kind.as_str().into(),
+            one.date.as_str().into(),
+            one.due_on.as_str().into(),
+            amount(&one.amount),
+            state(one.delivery.as_deref().unwrap_or("")),
+        ]);
+    }
+    say(&documents.to_string());
+    say(&journal(&contract));
+    say(&super::status::exception_table(&view.exceptions));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn journal(contract: &milestoned_mapping::contract::Contract) -> String {
+    let mut table = titled(&["Date", "Account", "Debit", "Credit"]);
+    for entry in contract.journal() {
+        for line in &entry.lines {
+            let text = grouped(&line.amount.to_string());
+            let (debit, credit) = match line.side {
+                Side::Debit => (text, String::new()),
+                Side::Credit => (String::new(), text),
+            };
+            table.add_row(vec![entry.date.to_string().into(), line.account.name().into(), amount(&debit), amount(&credit)]);
+        }
+    }
+    table.to_string()
+}

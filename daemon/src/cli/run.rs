@@ -1,0 +1,143 @@
+//! `run`: the daemon. Loops for intake and decisions, for deliveries, and for reports; a graceful stop lets each finish
+//! its turn.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::registry::Entry;
+use crate::settings::{Log, LogFormat, Settings};
+use crate::{deliver, report, web};
+
+/// Longest pause between turns: people's decisions on the command line are noticed within it.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Pause after the store failed, so that a full disk does not spin.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// `milestoned run`
+pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    log(&settings.log)?;
+    let listen = settings.http.listen;
+    let app = App::build(settings, Arc::new(SystemClock)).await?;
+    app.recover().await?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen} cannot be bound"))?;
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    start(&app, &tasks, &stop, listener);
+    tracing::info!(address = %listen, "ready");
+    // Without systemd there is nobody to notify, and that is fine.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    wait_for_stop().await?;
+    tracing::info!("stopping: what is under way is finished");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the loops and the server; all of them end after `stop`.
+pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, listener: TcpListener) {
+    let server = web::serve(Arc::clone(app), listener, stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server failed");
+        }
+    });
+    tasks.spawn(decisions(Arc::clone(app), stop.clone()));
+    tasks.spawn(reports(Arc::clone(app), stop.clone()));
+    for target in app.registry.names() {
+        tasks.spawn(deliveries(Arc::clone(app), target, stop.clone()));
+    }
+}
+
+/// Intake and decisions, in one loop: what came in is decided before more is read. It feeds the watchdog.
+async fn decisions(app: Arc<App>, stop: CancellationToken) {
+    let mut scan_at = Timestamp::MIN;
+    while !stop.is_cancelled() {
+        let now = app.clock.now();
+        let scan = now >= scan_at;
+        if scan {
+            scan_at = now.saturating_add(app.settings.agreements.scan_every).unwrap_or(now);
+        }
+        let pause = match turn(&app, scan).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => PAUSE,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a turn failed; it is tried again");
+                PAUSE_AFTER_FAILURE
+            }
+        };
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        rest(&app, &stop, pause).await;
+    }
+}
+
+async fn turn(app: &App, scan: bool) -> Result<bool, crate::store::StoreError> {
+    let taken = app.take_in(scan).await?;
+    Ok(app.decide().await? || taken)
+}
+
+async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
+    let Some(Entry { connection, .. }) = app.registry.get(&target) else { return };
+    while !stop.is_cancelled() {
+        let made = deliver::turn(&app.store, &target, connection, &app.settings.delivery, app.clock.now()).await;
+        let pause = match made {
+            Ok(0) => PAUSE,
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, target, "deliveries failed; they are tried again");
+                PAUSE_AFTER_FAILURE
+            }
+        };
+        rest(&app, &stop, pause).await;
+    }
+}
+
+async fn reports(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = report::turn(&app).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a report failed; it is tried again");
+        }
+        rest(&app, &stop, PAUSE_AFTER_FAILURE).await;
+    }
+}
+
+/// Rests until `pause` is over, the bell rings, or the daemon stops.
+async fn rest(app: &App, stop: &CancellationToken, pause: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = app.bell.notified() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// SIGTERM of systemd, or Ctrl-C.
+pub async fn wait_for_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}
+
+fn log(settings: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.filter).context("log.filter")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}

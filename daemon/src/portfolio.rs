@@ -1,0 +1,211 @@
+//! What people and programs see of contracts: one set of views for command line, API, pages and demo.
+
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::rules;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::agreements::Agreement;
+use crate::app::App;
+use crate::engine;
+use crate::store::contracts::ContractRow;
+use crate::store::outbox::{Delivery, describe};
+use crate::store::views::{DocumentView, ExceptionView};
+use crate::store::{StoreError, parse};
+
+/// One contract in a line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Contract id.
+    pub contract: String,
+    /// Customer.
+    pub customer: String,
+    /// ERP connection.
+    pub erp: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Transaction price.
+    pub total: String,
+    /// Invoices less credit memos.
+    pub billed: String,
+    /// Total less billed.
+    pub remaining: String,
+    /// Recognised revenue.
+    pub recognised: String,
+    /// Deferred revenue.
+    pub deferred: String,
+    /// Open exceptions that hold something back.
+    pub blocking: usize,
+    /// Open exceptions that only tell.
+    pub warnings: usize,
+}
+
+/// One contract in full.
+#[derive(Debug, Clone, Serialize)]
+pub struct ContractView {
+    /// Summary line.
+    pub summary: Summary,
+    /// The report of section 9 of the rules.
+    pub report: Value,
+    /// Milestones with dates and what holds them.
+    pub milestones: Value,
+    /// Documents with deliveries.
+    pub documents: Vec<DocumentView>,
+    /// Exceptions with remedies, closed ones too.
+    pub exceptions: Vec<Remedied>,
+    /// Deliveries.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// An exception with what to do about it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Remedied {
+    /// The exception.
+    #[serde(flatten)]
+    pub exception: ExceptionView,
+    /// What the code means.
+    pub title: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// A write that would be made.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedWrite {
+    /// Contract.
+    pub contract: String,
+    /// Connection.
+    pub target: String,
+    /// Kind.
+    pub kind: String,
+    /// Number or record.
+    pub subject: String,
+    /// Amount and currency, where there is one.
+    pub amount: Option<String>,
+    /// Idempotency key.
+    pub key: String,
+    /// `pending`, `unknown` (the remote is asked first) or `new` (not decided yet).
+    pub state: String,
+}
+
+/// The core's state of a stored contract.
+///
+/// # Errors
+/// The row cannot be read.
+pub fn state(row: &ContractRow) -> Result<Contract, StoreError> {
+    parse("contract", "state", &row.id, &row.state)
+}
+
+/// Every contract in a line.
+///
+/// # Errors
+/// The store failed.
+pub async fn summaries(app: &App) -> Result<Vec<Summary>, StoreError> {
+    app.store.contracts().await?.iter().map(summary).collect()
+}
+
+fn summary(row: &ContractRow) -> Result<Summary, StoreError> {
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let contract = state(row)?;
+    let position = contract.position();
+    let open = |severity: &str| {
+        contract.exceptions().iter().filter(|one| one.closed_on.is_none() && one.severity.to_string() == severity).count()
+    };
+    Ok(Summary {
+        contract: row.id.clone(),
+        customer: contract.terms().customer().into(),
+        erp: agreement.erp,
+        currency: contract.terms().currency().to_string(),
+        total: contract.total().to_string(),
+        billed: position.billed.to_string(),
+        remaining: contract.remaining_to_bill().to_string(),
+        recognised: position.recognised.to_string(),
+        deferred: position.deferred_revenue.to_string(),
+        blocking: open("blocking"),
+        warnings: open("warning"),
+    })
+}
+
+/// One contract in full; `None`: not known.
+///
+/// # Errors
+/// The store failed.
+pub async fn contract(app: &App, id: &str) -> Result<Option<ContractView>, StoreError> {
+    let Some(row) = app.store.contract(id.to_owned()).await? else { return Ok(None) };
+    let contract = state(&row)?;
+    let json = |value: Result<Value, serde_json::Error>| value.unwrap_or_default();
+    Ok(Some(ContractView {
+        summary: summary(&row)?,
+        report: json(serde_json::to_value(contract.report())),
+        milestones: json(serde_json::to_value(contract.milestones())),
+        documents: app.store.documents(Some(id.to_owned())).await?,
+        exceptions: with_remedies(app.store.exceptions(Some(id.to_owned()), false).await?),
+        deliveries: app.store.deliveries(Some(id.to_owned()), &[]).await?,
+    }))
+}
+
+/// Exceptions with what to do about them.
+pub fn with_remedies(rows: Vec<ExceptionView>) -> Vec<Remedied> {
+    rows.into_iter()
+        .map(|exception| {
+            let rule = rules::find(&exception.code);
+            Remedied { title: rule.map_or("", |rule| rule.title), remedy: rule.map_or("", |rule| rule.remedy), exception }
+        })
+        .collect()
+}
+
+/// Every write that would be made now: what waits in the outbox, and what a decision would add.
+///
+/// # Errors
+/// The store failed.
+pub async fn plan(app: &App) -> Result<Vec<PlannedWrite>, StoreError> {
+    let mut writes: Vec<PlannedWrite> = app
+        .store
+        .deliveries(None, &["pending", "unknown", "sending"])
+        .await?
+        .into_iter()
+        .map(|delivery| PlannedWrite {
+            amount: amount(&delivery.command),
+            contract: delivery.contract,
+            target: delivery.target,
+            kind: delivery.kind,
+            subject: delivery.subject,
+            key: delivery.key,
+            state: delivery.state,
+        })
+        .collect();
+    for landing in engine::preview(app).await? {
+        for posting in landing.postings {
+            let (kind, subject) = describe(&posting.command);
+            let key = posting.key.to_string();
+            if writes.iter().any(|write| write.key == key) {
+                continue;
+            }
+            writes.push(PlannedWrite {
+                contract: landing.contract.clone(),
+                target: posting.target,
+                kind: kind.into(),
+                subject,
+                amount: amount(&posting.command),
+                key,
+                state: "new".into(),
+            });
+        }
+    }
+    Ok(writes)
+}
+
+fn amount(command: &milestoned_mapping::command::Command) -> Option<String> {
+    use milestoned_mapping::command::{Command, Side};
+    match command {
+        Command::CreditMemo(document) | Command::Invoice(document) => {
+            Some(format!("{} {}", document.amount, document.amount.currency()))
+        }
+        Command::JournalEntry(entry) => {
+            let debits: rust_decimal::Decimal =
+                entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+            entry.lines.first().map(|line| format!("{debits} {}", line.amount.currency()))
+        }
+        Command::BillingStatus(_) | Command::Customer { .. } => None,
+    }
+}

@@ -1,0 +1,335 @@
+//! The milestone resource: create, complete, accept, invoice, recognise. A facade over the same core: a project is a
+//! contract, and what a call asks for happens only if the rules say so.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use jiff::civil::Date;
+use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::contract::{Contract, MilestoneView};
+use milestoned_mapping::fact::{Event, Fact};
+use milestoned_mapping::money::Currency;
+use milestoned_mapping::postings;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::api::{document_required, invalid, known};
+use super::auth::{Admin, Viewer};
+use super::problem::{ApiError, ErrorBody};
+use crate::agreements;
+use crate::app::App;
+use crate::store::intake::NewFact;
+
+/// Between project id and external id in a milestone id.
+const SEPARATOR: char = ':';
+
+type Shared = State<Arc<App>>;
+
+/// Routes under `/v1/project-milestones`.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(show))
+        .routes(routes!(complete))
+        .routes(routes!(accept))
+        .routes(routes!(invoice))
+        .routes(routes!(recognize))
+}
+
+/// A milestone of a project.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    /// The caller's id; the same again changes nothing. It is the milestone's id in the contract.
+    external_id: String,
+    /// The contract's id; a project that is not known yet becomes a contract.
+    project_id: String,
+    /// Name; stands on the invoice.
+    name: String,
+    /// Amount in minor units.
+    billing_amount_minor: i64,
+    /// ISO 4217 code.
+    currency_code: String,
+    /// `CUSTOMER_ACCEPTANCE` (needs an acceptance document) or `DELIVERY` (completion is enough).
+    recognition_trigger: Trigger,
+    /// When it is expected; informs only.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Date)]
+    due_date: Option<Date>,
+    /// `ARREARS` (default) or `ADVANCE`: billed before its work, deferred until it is accepted.
+    #[serde(default)]
+    billing_timing: Timing,
+    /// Customer's name, for a project that is not known yet; default: the project id.
+    #[serde(default)]
+    customer: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Trigger {
+    CustomerAcceptance,
+    Delivery,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Timing {
+    #[default]
+    Arrears,
+    Advance,
+}
+
+/// A milestone's standing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct Milestone {
+    /// Id of this resource.
+    milestone_id: String,
+    /// Contract id.
+    project_id: String,
+    /// Name.
+    name: String,
+    /// Amount in minor units.
+    billing_amount_minor: i64,
+    /// ISO 4217 code.
+    currency_code: String,
+    /// `PENDING`, `COMPLETE`, `INVOICED` (before its acceptance: deferred revenue), `RECOGNIZED`.
+    status: &'static str,
+    /// Codes of what holds it.
+    blocked_by: Vec<String>,
+}
+
+/// Create a milestone. A new project becomes a contract with this milestone; a known one gets it by a change order.
+#[utoipa::path(post, path = "/v1/project-milestones", tag = "project milestones", security(("bearer" = [])),
+    request_body = Create,
+    responses((status = 201, description = "Created: `milestone_id`", body = Value),
+        (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
+async fn create(State(app): Shared, Admin(actor): Admin, Json(body): Json<Create>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
+        return Err(invalid("project_id, external_id: must not be empty, and project_id must not contain ':'"));
+    }
+    let currency: Currency = body.currency_code.parse().map_err(|error| invalid(&format!("currency_code: {error}")))?;
+    if body.billing_amount_minor <= 0 {
+        return Err(invalid("billing_amount_minor: must be positive"));
+    }
+    let amount = currency.minor(body.billing_amount_minor);
+    let id = format!("{}{SEPARATOR}{}", body.project_id, body.external_id);
+    let answer = Json(json!({ "milestone_id": id }));
+    let now = app.clock.now();
+    let Some(row) = app.store.contract(body.project_id.clone()).await? else {
+        let terms = json!({
+            "id": body.project_id, "customer": body.customer.as_deref().unwrap_or(&body.project_id),
+            "currency": body.currency_code, "total": amount.to_string(),
+            "signed_on": now.in_tz("UTC").map(|local| local.date().to_string()).unwrap_or_default(),
+            "obligations": [{ "id": "services", "ssp": amount.to_string(), "method": "output" }],
+            "milestones": [milestone(&body, &amount.to_string())],
+        });
+        agreements::file(&app, terms, "API", &actor, now).await?;
+        settle(&app).await?;
+        return Ok((StatusCode::CREATED, answer));
+    };
+    let contract = crate::portfolio::state(&row)?;
+    if let Some(known) = contract.milestones().into_iter().find(|one| one.id == body.external_id) {
+        let same = known.name == body.name && known.amount == amount;
+        return if same { Ok((StatusCode::OK, answer)) } else { Err(conflict(&body.external_id)) };
+    }
+    let total = contract.total().decimal().checked_add(amount.decimal()).ok_or_else(|| invalid("billing_amount_minor: too large"))?;
+    let order = json!({
+        "amends": body.project_id, "version": contract.version().saturating_add(1), "signed": true,
+        "total": total.to_string(), "add": [milestone(&body, &amount.to_string())],
+    });
+    agreements::file(&app, order, "API", &actor, now).await?;
+    settle(&app).await?;
+    Ok((StatusCode::CREATED, answer))
+}
+
+fn milestone(body: &Create, amount: &str) -> Value {
+    let completion = match body.recognition_trigger {
+        Trigger::CustomerAcceptance => "customer_signoff",
+        Trigger::Delivery => "external_event",
+    };
+    let timing = match body.billing_timing {
+        Timing::Arrears => "arrears",
+        Timing::Advance => "advance",
+    };
+    json!({ "id": body.external_id, "name": body.name, "amount": amount, "completion": completion, "timing": timing })
+}
+
+fn conflict(external_id: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::CONFLICT,
+        "EXTERNAL_ID_REUSED",
+        format!("external_id {external_id:?} names another milestone"),
+        "use a new external_id, or file a change order",
+    )
+}
+
+/// One milestone.
+#[utoipa::path(get, path = "/v1/project-milestones/{id}", tag = "project milestones", security(("bearer" = [])),
+    params(("id" = String, Path, description = "milestone_id")),
+    responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
+async fn show(State(app): Shared, _: Viewer, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
+    let (contract, view) = find(&app, &id).await?;
+    Ok(Json(Milestone {
+        milestone_id: id,
+        project_id: contract.terms().id().into(),
+        name: view.name.clone(),
+        billing_amount_minor: view.amount.minor(),
+        currency_code: view.amount.currency().to_string(),
+        status: standing(&view),
+        blocked_by: view.blocked_by,
+    }))
+}
+
+fn standing(view: &MilestoneView) -> &'static str {
+    match (view.accepted_on, view.invoiced_on, view.status.name()) {
+        (Some(_), _, _) => "RECOGNIZED",
+        (None, Some(_), _) => "INVOICED",
+        (None, None, "submitted") => "COMPLETE",
+        _ => "PENDING",
+    }
+}
+
+/// The work is done. With `DELIVERY` this is the acceptance; with `CUSTOMER_ACCEPTANCE` the customer's turn begins.
+#[utoipa::path(post, path = "/v1/project-milestones/{id}/complete", tag = "project milestones", security(("bearer" = [])),
+    params(("id" = String, Path, description = "milestone_id")),
+    responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
+async fn complete(state: Shared, admin: Admin, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
+    let app = state.0.clone();
+    let (contract, view) = find(&app, &id).await?;
+    let event = if contract.accepts_by_event(&view.id) {
+        Event::ExternalEvent { milestone: view.id.clone(), name: "delivery".into() }
+    } else {
+        Event::Submitted { milestone: view.id.clone(), by: admin.0.clone(), evidence: Vec::new() }
+    };
+    if view.accepted_on.is_none() && standing(&view) == "PENDING" {
+        tell(&app, &contract, format!("complete:{}", view.id), admin.0.clone(), event).await?;
+    }
+    show(state, Viewer(admin.0), Path(id)).await
+}
+
+/// The customer's acceptance.
+#[derive(Debug, Deserialize, ToSchema)]
+struct Acceptance {
+    /// The caller's id; the same again changes nothing.
+    #[serde(default)]
+    external_id: Option<String>,
+    /// Link to the signed acceptance document.
+    #[serde(default)]
+    document_url: Option<String>,
+    /// Who accepted.
+    accepted_by: String,
+    /// In which role, where the contract names one.
+    #[serde(default)]
+    role: Option<String>,
+}
+
+/// Accept a milestone. Without a document: 422 `ACCEPTANCE_DOCUMENT_REQUIRED`.
+#[utoipa::path(post, path = "/v1/project-milestones/{id}/acceptance", tag = "project milestones", security(("bearer" = [])),
+    params(("id" = String, Path, description = "milestone_id")), request_body = Acceptance,
+    responses((status = 201, description = "Accepted: `acceptance_id`", body = Value), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
+async fn accept(
+    State(app): Shared,
+    Admin(actor): Admin,
+    Path(id): Path<String>,
+    Json(body): Json<Acceptance>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let (contract, view) = find(&app, &id).await?;
+    let document = body.document_url.filter(|url| !url.trim().is_empty());
+    if document.is_none() && contract.needs_document(&view.id) {
+        return Err(document_required());
+    }
+    let acceptance = body.external_id.unwrap_or_else(|| DeliveryKey::of(&[&id, "acceptance"]).to_string());
+    let answer = Json(json!({ "acceptance_id": acceptance }));
+    if view.accepted_on.is_some() {
+        return Ok((StatusCode::CREATED, answer));
+    }
+    let event = Event::Accepted { milestone: view.id.clone(), by: body.accepted_by, role: body.role, document, portion: None };
+    tell(&app, &contract, format!("acceptance:{acceptance}"), actor, event).await?;
+    let (_, after) = find(&app, &id).await?;
+    if after.accepted_on.is_none() {
+        return Err(held(&after, "NOT_ACCEPTED", "the acceptance was not taken"));
+    }
+    Ok((StatusCode::CREATED, answer))
+}
+
+/// The milestone's invoice, which the rules issue by themselves; 409 while something stands in its way.
+#[utoipa::path(post, path = "/v1/project-milestones/{id}/invoice", tag = "project milestones", security(("bearer" = [])),
+    params(("id" = String, Path, description = "milestone_id")),
+    responses((status = 201, description = "Issued: `invoice_id`", body = Value), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
+async fn invoice(State(app): Shared, _: Admin, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    settle(&app).await?;
+    let (contract, view) = find(&app, &id).await?;
+    match contract.documents().iter().find(|document| document.milestone == view.id) {
+        Some(document) => Ok((StatusCode::CREATED, Json(json!({ "invoice_id": document.number })))),
+        None => Err(held(&view, "NOT_BILLABLE", "the agreement does not allow its invoice yet")),
+    }
+}
+
+/// The journal entry that recognises the milestone's revenue, dated by its acceptance; before the acceptance 422
+/// `ACCEPTANCE_DOCUMENT_REQUIRED`.
+#[utoipa::path(post, path = "/v1/project-milestones/{id}/recognize", tag = "project milestones", security(("bearer" = [])),
+    params(("id" = String, Path, description = "milestone_id")),
+    responses((status = 201, description = "Recognised: `journal_entry_id`", body = Value), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
+async fn recognize(State(app): Shared, _: Admin, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    settle(&app).await?;
+    let (contract, view) = find(&app, &id).await?;
+    let Some(on) = view.accepted_on else {
+        return Err(if contract.needs_document(&view.id) {
+            document_required()
+        } else {
+            held(&view, "NOT_COMPLETE", "the milestone is not complete")
+        });
+    };
+    let row = known(&app, contract.terms().id()).await?;
+    let agreement: agreements::Agreement = crate::store::parse("contract", "agreement", &row.id, &row.agreement)?;
+    let number = postings::journal_entry_number(contract.terms().id(), &agreement.erp, on);
+    Ok((StatusCode::CREATED, Json(json!({ "journal_entry_id": number }))))
+}
+
+fn held(view: &MilestoneView, code: &str, message: &str) -> ApiError {
+    let codes = if view.blocked_by.is_empty() { "nothing but the order of events".to_owned() } else { view.blocked_by.join(", ") };
+    ApiError::new(
+        StatusCode::CONFLICT,
+        code,
+        format!("{message}; the milestone is {}, held by {codes}", view.status.name()),
+        "complete and accept the milestone, or resolve its exceptions",
+    )
+}
+
+/// The contract and milestone that an id of this resource names.
+async fn find(app: &App, id: &str) -> Result<(Contract, MilestoneView), ApiError> {
+    let (project, milestone) = id.split_once(SEPARATOR).ok_or_else(|| ApiError::not_found("milestone", id))?;
+    let row = app.store.contract(project.to_owned()).await?.ok_or_else(|| ApiError::not_found("milestone", id))?;
+    let contract = crate::portfolio::state(&row)?;
+    let view = contract.milestones().into_iter().find(|one| one.id == milestone);
+    let view = view.ok_or_else(|| ApiError::not_found("milestone", id))?;
+    Ok((contract, view))
+}
+
+/// Stores a fact and lets the engine decide about it before answering.
+async fn tell(app: &App, contract: &Contract, identity: String, actor: String, event: Event) -> Result<(), ApiError> {
+    let now = app.clock.now();
+    let fact = NewFact {
+        contract: contract.terms().id().into(),
+        identity: format!("facade:{identity}"),
+        fact: Fact { at: now, event },
+        actor,
+    };
+    app.store.add_facts(vec![fact], now).await?;
+    settle(app).await
+}
+
+/// Lets the engine decide about what has just come in.
+async fn settle(app: &App) -> Result<(), ApiError> {
+    app.decide().await?;
+    app.bell.notify_one();
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! Pages for a controller: portfolio, contract, exceptions. Server-rendered; buttons are plain forms.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Router, extract::FromRequestParts, http::request::Parts};
+use milestoned_mapping::contract::MilestoneView;
+use milestoned_mapping::fact::{Event, Leg, ReviewDecision};
+use serde::Deserialize;
+
+use super::auth::{self, COOKIE};
+use super::problem::ApiError;
+use crate::app::App;
+use crate::cli::table::grouped;
+use crate::portfolio::{self, Remedied, Summary};
+use crate::report::digest::{self, Parked};
+use crate::settings::Role;
+use crate::store::audit::AuditLine;
+use crate::store::intake::StreamHealth;
+use crate::store::outbox::Delivery;
+use crate::store::views::DocumentView;
+
+/// Pages and their style sheet.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(portfolio_page))
+        .route("/contracts/{id}", get(contract_page))
+        .route("/contracts/{id}/review", post(review))
+        .route("/contracts/{id}/overrule", post(overrule))
+        .route("/exceptions", get(exceptions_page))
+        .route("/login", get(login_page).post(login))
+        .route("/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], include_str!("../../templates/style.css")) }))
+}
+
+/// Somebody who is signed in; others are sent to the login page.
+struct Person {
+    name: String,
+    may_decide: bool,
+}
+
+impl FromRequestParts<Arc<App>> for Person {
+    type Rejection = Redirect;
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Redirect> {
+        auth::owner(app, parts)
+            .map(|token| Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer })
+            .ok_or_else(|| Redirect::to("/login"))
+    }
+}
+
+mod filters {
+    /// Thousands separated. A millisecond is no place for a second spelling of amounts: tables use the same one.
+    #[askama::filter_fn]
+    pub fn money(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(super::grouped(&text.to_string()))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "portfolio.html")]
+struct PortfolioPage {
+    person: Person,
+    contracts: Vec<Summary>,
+    streams: Vec<StreamHealth>,
+    parked: Vec<Parked>,
+    now: String,
+}
+
+#[derive(Template)]
+#[template(path = "contract.html")]
+struct ContractPage {
+    person: Person,
+    summary: Summary,
+    milestones: Vec<MilestoneView>,
+    documents: Vec<DocumentView>,
+    exceptions: Vec<Remedied>,
+    journal: Vec<JournalRow>,
+    deliveries: Vec<Delivery>,
+    audit: Vec<AuditLine>,
+}
+
+struct JournalRow {
+    date: String,
+    account: String,
+    debit: String,
+    credit: String,
+}
+
+#[derive(Template)]
+#[template(path = "exceptions.html")]
+struct ExceptionsPage {
+    person: Person,
+    exceptions: Vec<Remedied>,
+    parked: Vec<Parked>,
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    wrong: bool,
+}
+
+fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn portfolio_page(State(app): State<Arc<App>>, person: Person) -> Result<Response, ApiError> {
+    Ok(render(&PortfolioPage {
+        person,
+        contracts: portfolio::summaries(&app).await?,
+        streams: app.store.streams().await?,
+        parked: digest::parked(&app).await?,
+        now: app.clock.now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    }))
+}
+
+async fn contract_page(State(app): State<Arc<App>>, person: Person, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let view = portfolio::contract(&app, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
+    let row = super::api::known(&app, &id).await?;
+    let contract = portfolio::state(&row)?;
+    Ok(render(&ContractPage {
+        person,
+        summary: view.summary,
+        milestones: contract.milestones(),
+        documents: view.documents,
+        exceptions: view.exceptions,
+        journal: journal(&contract),
+        deliveries: view.deliveries,
+        audit: app.store.audit(Some(id), 200).await?,
+    }))
+}
+
+fn journal(contract: &milestoned_mapping::contract::Contract) -> Vec<JournalRow> {
+    use milestoned_mapping::command::Side;
+    let mut rows = Vec::new();
+    for entry in contract.journal() {
+        for (index, line) in entry.lines.iter().enumerate() {
+            let amount = grouped(&line.amount.to_string());
+            let (debit, credit) = match line.side {
+                Side::Debit => (amount, String::new()),
+                Side::Credit => (String::new(), amount),
+            };
+            let date = if index == 0 { entry.date.to_string() } else { String::new() };
+            rows.push(JournalRow { date, account: line.account.name().replace('_', " "), debit, credit });
+        }
+    }
+    rows
+}
+
+async fn exceptions_page(State(app): State<Arc<App>>, person: Person) -> Result<Response, ApiError> {
+    let mut exceptions = portfolio::with_remedies(app.store.exceptions(None, true).await?);
+    exceptions.sort_by(|a, b| {
+        (&a.exception.severity, &a.exception.opened_on).cmp(&(&b.exception.severity, &b.exception.opened_on))
+    });
+    Ok(render(&ExceptionsPage { person, exceptions, parked: digest::parked(&app).await? }))
+}
+
+#[derive(Deserialize)]
+struct LoginForm {
+    #[serde(default)]
+    token: String,
+}
+
+/// With `?token=` (the link that `milestoned demo --serve` prints) the visitor is signed in at once.
+async fn login_page(State(app): State<Arc<App>>, Query(form): Query<LoginForm>) -> Response {
+    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&app, &form.token) }
+}
+
+async fn login(State(app): State<Arc<App>>, Form(form): Form<LoginForm>) -> Response {
+    sign_in(&app, &form.token)
+}
+
+fn sign_in(app: &App, token: &str) -> Response {
+    let cookie = HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"));
+    match (auth::known(app, token), cookie) {
+        (Some(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+        _ => (StatusCode::UNAUTHORIZED, render(&LoginPage { wrong: true })).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct ReviewForm {
+    milestone: String,
+    decision: String,
+}
+
+async fn review(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+    Form(form): Form<ReviewForm>,
+) -> Result<Redirect, ApiError> {
+    require_reviewer(&person)?;
+    let decision = if form.decision == "approve" { ReviewDecision::Approve } else { ReviewDecision::Hold };
+    let event = Event::Review { milestone: form.milestone, decision, by: person.name.clone() };
+    decide(&app, id, person.name, event).await
+}
+
+#[derive(Deserialize)]
+struct OverruleForm {
+    code: String,
+    #[serde(default)]
+    milestone: String,
+    #[serde(default)]
+    leg: String,
+    reason: String,
+}
+
+async fn overrule(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+    Form(form): Form<OverruleForm>,
+) -> Result<Redirect, ApiError> {
+    require_reviewer(&person)?;
+    if form.reason.trim().is_empty() {
+        return Err(super::api::invalid("reason: say why"));
+    }
+    let leg: Option<Leg> = serde_json::from_value(serde_json::Value::String(form.leg)).ok();
+    let event = Event::Overrule {
+        code: form.code,
+        milestone: Some(form.milestone).filter(|id| !id.is_empty()),
+        leg,
+        by: person.name.clone(),
+        reason: form.reason,
+    };
+    decide(&app, id, person.name, event).await
+}
+
+fn require_reviewer(person: &Person) -> Result<(), ApiError> {
+    if person.may_decide {
+        return Ok(());
+    }
+    Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", "your token may only read", "sign in with a reviewer's token"))
+}
+
+/// Takes the decision, lets the engine act on it, and shows the contract again.
+async fn decide(app: &App, id: String, actor: String, event: Event) -> Result<Redirect, ApiError> {
+    super::api::human_fact(app, id.clone(), actor, event).await?;
+    app.decide().await?;
+    Ok(Redirect::to(&format!("/contracts/{id}")))
+}
