@@ -3,21 +3,29 @@
 
 mod call;
 mod clock;
+mod document;
 mod faults;
 mod filter;
 mod hooks;
 mod jira;
 mod json;
+mod netsuite;
+mod quickbooks;
 mod salesforce;
 mod serve;
+mod simulators;
 mod store;
 
 pub use clock::SimClock;
+pub use document::{ErpDocument, Posting, Side};
 pub use faults::{FaultSpec, Faults};
 pub use hooks::Deliveries;
 pub use jira::{IssueRef, Jira, Person};
 pub use json::Json;
+pub use netsuite::{NetSuite, OAuthClient};
+pub use quickbooks::QuickBooks;
 pub use salesforce::Salesforce;
+pub use simulators::{Options, Ports, Simulators};
 
 /// Fields of a record as a director writes them. Amounts may be numbers or decimal text.
 pub type Fields = serde_json::Map<String, serde_json::Value>;
