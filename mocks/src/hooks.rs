@@ -1,0 +1,132 @@
+//! The outbox of webhooks: kept in the store of the system that sends them, delivered on demand, tried again by the clock.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::clock::held;
+use crate::faults::{Fault, Faults};
+use crate::json::{Json, obj};
+use crate::store::Store;
+
+const OUTBOX: &str = "outbox";
+
+/// What became of the deliveries that were due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deliveries {
+    /// Answered with a success.
+    pub delivered: usize,
+    /// Will be tried again later.
+    pub retried: usize,
+    /// Given up.
+    pub dropped: usize,
+}
+
+/// Puts a delivery into the outbox.
+pub(crate) fn queue(store: &mut Store, url: &str, headers: Vec<(String, String)>, body: &str, due: i64) {
+    let id = store.next("outbox", 1).to_string();
+    let headers = headers.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
+    store.put(OUTBOX, &id, obj! {"url" => url, "headers" => Json::Object(headers), "body" => body, "due" => due, "tries" => 0});
+}
+
+/// When a failed delivery is tried again: milliseconds after try number `tries`, or never.
+pub(crate) type Again = fn(id: &str, tries: i64) -> Option<i64>;
+
+struct Due {
+    id: String,
+    letter: Json,
+}
+
+/// Delivers what is due at `now`. `store_of` gives the store of the locked state.
+pub(crate) async fn deliver<S>(
+    state: &Mutex<S>,
+    store_of: fn(&mut S) -> &mut Store,
+    system: &str,
+    faults: &Faults,
+    now: i64,
+    again: Again,
+) -> std::io::Result<Deliveries> {
+    let mut due = take_due(&mut *held(state), store_of, now);
+    let mut done = Deliveries::default();
+    if due.is_empty() {
+        return Ok(done);
+    }
+    let fault = faults.take_hook(system);
+    match fault {
+        Some(Fault::Reorder) => due.reverse(),
+        Some(Fault::Delay(ms)) => {
+            let mut guard = held(state);
+            let store = store_of(&mut guard);
+            done.retried = due.len();
+            for Due { id, letter } in due {
+                store.put(OUTBOX, &id, letter.with("due", now + ms));
+            }
+            store.commit()?;
+            return Ok(done);
+        }
+        _ => {}
+    }
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().map_err(std::io::Error::other)?;
+    for Due { id, letter } in due {
+        let copies = if fault == Some(Fault::Duplicate) { 2 } else { 1 };
+        let mut status = 0;
+        for _ in 0..copies {
+            status = post(&client, &letter).await;
+        }
+        settle(&mut *held(state), store_of, (&id, letter, status), now, again, &mut done)?;
+    }
+    Ok(done)
+}
+
+fn take_due<S>(state: &mut S, store_of: fn(&mut S) -> &mut Store, now: i64) -> Vec<Due> {
+    let store = store_of(state);
+    let due = store.all(OUTBOX).filter(|(_, letter)| letter.int("due") <= now);
+    due.map(|(id, letter)| Due { id: id.to_string(), letter: letter.clone() }).collect()
+}
+
+fn settle<S>(
+    state: &mut S,
+    store_of: fn(&mut S) -> &mut Store,
+    (id, letter, status): (&str, Json, u16),
+    now: i64,
+    again: Again,
+    done: &mut Deliveries,
+) -> std::io::Result<()> {
+    let store = store_of(state);
+    let tries = letter.int("tries") + 1;
+    let retriable = matches!(status, 0 | 408 | 409 | 425 | 429 | 500..) || system_retries_all(&letter);
+    if (200..300).contains(&status) {
+        store.remove(OUTBOX, id);
+        store.put("sent", id, letter.with("status", status));
+        done.delivered += 1;
+    } else if let Some(wait) = again(id, tries).filter(|_| retriable) {
+        store.put(OUTBOX, id, letter.with("tries", tries).with("due", now + wait).with("status", status));
+        done.retried += 1;
+    } else {
+        store.remove(OUTBOX, id);
+        store.put("dropped", id, letter.with("status", status));
+        done.dropped += 1;
+    }
+    store.commit()
+}
+
+/// Intuit sends again after any failure, Atlassian only after some.
+fn system_retries_all(letter: &Json) -> bool {
+    letter.path("headers.intuit-signature").is_some()
+}
+
+async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
+    let mut request = client.post(letter.text("url")).body(letter.text("body")).header("content-type", "application/json");
+    for (name, value) in letter.get("headers").map_or(&[][..], Json::members) {
+        request = request.header(name, value.scalar().unwrap_or_default());
+    }
+    if letter.path("headers.x-atlassian-webhook-identifier").is_some() && letter.int("tries") > 0 {
+        request = request.header("x-atlassian-webhook-retry", letter.int("tries").to_string());
+    }
+    match request.send().await {
+        Ok(answer) => answer.status().as_u16(),
+        Err(error) => {
+            tracing::debug!(%error, "a webhook was not received");
+            0
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! A NetSuite account: REST record service, SuiteQL, OAuth 2.0 and token-based authentication.
+
+mod auth;
+mod chart;
+mod http;
+mod sql;
+mod state;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::tz::TimeZone;
+
+pub use self::auth::OAuthClient;
+use self::state::{Refusal, State, missing, place, postings};
+use crate::call::{Call, Reply};
+use crate::clock::{SimClock, held};
+use crate::document::ErpDocument;
+use crate::json::{Json, list, obj};
+use crate::serve::{System, Trouble};
+use crate::store::Store;
+use crate::{Fields, Refused};
+
+/// A simulated NetSuite account.
+pub struct NetSuite {
+    state: Mutex<State>,
+    client: OAuthClient,
+    concurrency: AtomicUsize,
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    Refused(format!("{}: {}", refusal.code, refusal.detail))
+}
+
+impl NetSuite {
+    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String) -> io::Result<NetSuite> {
+        let mut state = State {
+            store: Store::open(dir, "netsuite")?,
+            clock,
+            base,
+            account: "TSTDRV123_SB1".to_string(),
+            zone: TimeZone::get("America/Los_Angeles").unwrap_or(TimeZone::UTC),
+            sql: sql::open().map_err(io::Error::other)?,
+            nonces: BTreeSet::new(),
+            revoked: false,
+        };
+        let client = state.client()?;
+        if state.store.get("config", "closed").is_none() {
+            state.store.put("config", "closed", "");
+        }
+        state.store.commit()?;
+        Ok(NetSuite { state: Mutex::new(state), client, concurrency: AtomicUsize::new(15) })
+    }
+
+    fn act(&self, act: &str, change: impl FnOnce(&mut State) -> Result<String, Refusal>) -> Result<String, Refused> {
+        let mut state = held(&self.state);
+        if let Some(gave) = state.store.applied(act) {
+            return Ok(gave);
+        }
+        let mark = state.store.mark();
+        match change(&mut state) {
+            Ok(gave) => {
+                state.store.apply(act, &gave);
+                state.store.commit().map_err(|error| Refused(error.to_string()))?;
+                Ok(gave)
+            }
+            Err(refusal) => {
+                state.store.rollback(mark);
+                Err(refused(refusal))
+            }
+        }
+    }
+
+    /// The OAuth 2.0 client whose key was made at the first start.
+    pub fn client(&self) -> OAuthClient {
+        self.client.clone()
+    }
+
+    /// Account id: the realm of token-based authentication.
+    pub fn account(&self) -> String {
+        held(&self.state).account.clone()
+    }
+
+    /// Accepts assertions of another client, signed with the key of this certificate (public key, PEM).
+    pub fn register_key(&self, client_id: &str, certificate_id: &str, pem: &str) -> Result<(), Refused> {
+        let mut state = held(&self.state);
+        state.store.put("keys", certificate_id, obj! {"client" => client_id, "public" => pem});
+        state.store.commit().map_err(|error| Refused(error.to_string()))
+    }
+
+    /// Creates or updates a record (`customer`, `salesOrder`, `invoice`, …) by its external id, empty for none. Gives the id.
+    pub fn put_record(&self, act: &str, kind: &str, external_id: &str, fields: Fields) -> Result<String, Refused> {
+        let mut body = Json::from(fields);
+        self.act(act, |state| {
+            let kind = chart::kind(kind).ok_or_else(missing)?;
+            if !external_id.is_empty() {
+                body.set("externalId", external_id);
+                if let Some(id) = state.resolve(kind, &format!("eid:{external_id}")) {
+                    state.update(kind, &id, &body, "*", false)?;
+                    return Ok(id);
+                }
+            }
+            state.create(kind, &body, false)
+        })
+    }
+
+    /// Changes an invoice that people see under this number, as an accountant would.
+    pub fn edit_invoice(&self, act: &str, tranid: &str, fields: Fields) -> Result<(), Refused> {
+        let body = Json::from(fields);
+        self.act(act, |state| {
+            let id = by_number(state, "invoice", tranid).ok_or_else(missing)?;
+            state.update("invoice", &id, &body, "*", false)?;
+            Ok(id)
+        })
+        .map(drop)
+    }
+
+    /// A customer pays; `amount` is decimal text. Gives the payment's id.
+    pub fn pay(&self, act: &str, invoice: &str, amount: &str, date: &str) -> Result<String, Refused> {
+        self.act(act, |state| {
+            let id = by_number(state, "invoice", invoice).ok_or_else(missing)?;
+            let record = state.record("invoice", &id).cloned().unwrap_or_default();
+            let body = obj! {
+                "customer" => record.get("entity").cloned(), "currency" => record.get("currency").cloned(),
+                "exchangeRate" => record.get("exchangeRate").cloned(), "tranDate" => date,
+                "payment" => Json::Number(amount.to_string()),
+                "apply" => list![obj! {"doc" => obj! {"id" => id}, "apply" => true, "amount" => Json::Number(amount.to_string())}],
+            };
+            state.create("customerPayment", &body, false)
+        })
+    }
+
+    /// Voids an invoice: its amounts become zero and it posts nothing.
+    pub fn void_invoice(&self, act: &str, tranid: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let id = by_number(state, "invoice", tranid).ok_or_else(missing)?;
+            let mut record = state.record("invoice", &id).cloned().ok_or_else(missing)?;
+            let lines: Vec<Json> = record.list("item").iter().map(|line| line.clone().with("amount", 0).with("rate", 0)).collect();
+            record.set("item", lines);
+            for name in ["total", "subtotal", "amountRemaining"] {
+                record.set(name, 0);
+            }
+            record.set("voided", true);
+            record.set("memo", "VOID");
+            record.set("status", obj! {"id" => "V", "refName" => "Voided"});
+            record.set("lastModifiedDate", state.clock.now().to_string());
+            state.store.put(&place("invoice"), &id, record);
+            Ok(id)
+        })
+        .map(drop)
+    }
+
+    /// Deletes a record by internal id or `eid:X`.
+    pub fn delete_record(&self, act: &str, kind: &str, id: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let kind = chart::kind(kind).ok_or_else(missing)?;
+            let id = state.resolve(kind, id).ok_or_else(missing)?;
+            state.delete(kind, &id).map(|()| id)
+        })
+        .map(drop)
+    }
+
+    /// Locks a record by workflow: REST can no longer read it, SuiteQL can.
+    pub fn lock_record(&self, act: &str, kind: &str, id: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let kind = chart::kind(kind).ok_or_else(missing)?;
+            let id = state.resolve(kind, id).ok_or_else(missing)?;
+            let record = state.record(kind, &id).cloned().ok_or_else(missing)?;
+            state.store.put(&place(kind), &id, record.with("locked", true));
+            Ok(id)
+        })
+        .map(drop)
+    }
+
+    /// Closes all periods up to a date (`2026-10-31`); an empty date opens them again.
+    pub fn close_period(&self, act: &str, through: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            state.store.put("config", "closed", through);
+            Ok(through.to_string())
+        })
+        .map(drop)
+    }
+
+    /// A record by internal id or `eid:X`.
+    pub fn record(&self, kind: &str, id: &str) -> Option<Json> {
+        let state = held(&self.state);
+        let kind = chart::kind(kind)?;
+        let id = state.resolve(kind, id)?;
+        state.record(kind, &id).cloned()
+    }
+
+    /// All records of a type, in order of creation.
+    pub fn records(&self, kind: &str) -> Vec<Json> {
+        held(&self.state).store.all(&place(kind)).map(|(_, record)| record.clone()).collect()
+    }
+
+    /// Invoices, credit memos, journal entries and payments, in order of creation.
+    pub fn documents(&self) -> Vec<ErpDocument> {
+        let state = held(&self.state);
+        let kinds = [
+            ("invoice", "invoice"),
+            ("creditMemo", "credit_memo"),
+            ("journalEntry", "journal_entry"),
+            ("customerPayment", "payment"),
+        ];
+        let mut all: Vec<(i64, ErpDocument)> = Vec::new();
+        for (kind, name) in kinds {
+            for (_, record) in state.store.all(&place(kind)) {
+                all.push((record.int("id"), document(kind, name, record)));
+            }
+        }
+        all.sort_by_key(|(id, _)| *id);
+        all.into_iter().map(|(_, document)| document).collect()
+    }
+
+    /// Requests that may be in flight at once (15).
+    pub fn set_concurrency(&self, most: usize) {
+        self.concurrency.store(most, Ordering::Relaxed);
+    }
+}
+
+fn by_number(state: &State, kind: &str, number: &str) -> Option<String> {
+    let found = state.store.all(&place(kind)).find(|(id, record)| record.text("tranId") == number || *id == number);
+    found.map(|(id, _)| id.to_string()).or_else(|| state.resolve(kind, &format!("eid:{number}")))
+}
+
+fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
+    let optional = |name: &str| Some(record.text(name)).filter(|text| !text.is_empty());
+    let customer = record.text("entity.refName");
+    let status = match (kind, record.text("status.id").as_str()) {
+        ("invoice", "V") => "voided",
+        ("invoice", "B") => "paid",
+        ("creditMemo", "B") => "applied",
+        ("invoice" | "creditMemo", _) => "open",
+        _ => "posted",
+    };
+    ErpDocument {
+        number: record.text("tranId"),
+        kind: name,
+        date: record.text("tranDate"),
+        currency: record.text("currency.refName"),
+        amount: record.decimal("total").normalize().to_string(),
+        customer: if customer.is_empty() { record.text("customer.refName") } else { customer },
+        contract: optional("custbody_milestoned_contract"),
+        milestone: optional("custbody_milestoned_milestone"),
+        status: status.to_string(),
+        remote_id: record.text("id"),
+        lines: postings(kind, record),
+    }
+}
+
+impl System for NetSuite {
+    fn name(&self) -> &'static str {
+        "netsuite"
+    }
+
+    fn answer(&self, call: &Call) -> Reply {
+        let mut state = held(&self.state);
+        let mark = state.store.mark();
+        let reply = state.route(call);
+        if reply.status >= 400 {
+            state.store.rollback(mark);
+        }
+        match state.store.commit() {
+            Ok(()) => reply,
+            Err(error) => {
+                tracing::error!(%error, "netsuite could not keep its state");
+                self.trouble(Trouble::Broken)
+            }
+        }
+    }
+
+    fn trouble(&self, trouble: Trouble) -> Reply {
+        let (status, code, detail) = match trouble {
+            Trouble::Unavailable => (503, "UNEXPECTED_ERROR", "The service is temporarily unavailable."),
+            Trouble::TooMany => (429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked."),
+            Trouble::Broken => (500, "UNEXPECTED_ERROR", "An unexpected error occurred. Error ID: l3k8mnj1q4"),
+        };
+        Refusal::new(status, code, detail).reply()
+    }
+
+    fn expire_tokens(&self) {
+        let mut state = held(&self.state);
+        state.revoked = true;
+        let tokens: Vec<String> = state.store.all("tokens").map(|(token, _)| token.to_string()).collect();
+        for token in tokens {
+            state.store.remove("tokens", &token);
+        }
+        if let Err(error) = state.store.commit() {
+            tracing::error!(%error, "tokens");
+        }
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,243 @@
+//! The HTTP skin that all simulators share: one function from request to answer, with faults around it, on a connection
+//! that can be cut without an answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::call::{Call, Reply};
+use crate::clock::SimClock;
+use crate::faults::{Fault, Faults};
+
+/// Troubles that every vendor words in its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Unavailable,
+    TooMany,
+    Broken,
+}
+
+/// A simulated system behind HTTP.
+pub(crate) trait System: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+    /// Answers a call; whatever it changed is kept before it returns.
+    fn answer(&self, call: &Call) -> Reply;
+    fn trouble(&self, trouble: Trouble) -> Reply;
+    fn expire_tokens(&self);
+    /// How many requests may be in flight at once.
+    fn concurrency(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// A connection that can be cut: nothing more is read or written.
+pub(crate) struct Line {
+    stream: TcpStream,
+    cut: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Line {
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed) || self.closed.load(Ordering::Relaxed)
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_cut() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+struct Door {
+    listener: TcpListener,
+    closed: Arc<AtomicBool>,
+}
+
+impl Listener for Door {
+    type Io = Line;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Line, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => {
+                    // answers are small and clients wait for them
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "nodelay");
+                    }
+                    let line = Line { stream, cut: Arc::new(AtomicBool::new(false)), closed: Arc::clone(&self.closed) };
+                    return (line, address);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accept");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+#[derive(Clone)]
+struct Cut(Arc<AtomicBool>);
+
+impl Connected<IncomingStream<'_, Door>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Cut {
+        Cut(Arc::clone(&stream.io().cut))
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    task: JoinHandle<()>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Frees the port and lets open connections end at their next byte.
+    pub(crate) async fn stop(self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.task.abort();
+        drop(self.task.await);
+    }
+}
+
+/// Lands the late writes of a system that are due.
+pub(crate) fn settle(system: &dyn System, faults: &Faults, clock: &SimClock) {
+    for call in faults.due(system.name(), clock.millis()) {
+        let reply = system.answer(&call);
+        tracing::debug!(system = system.name(), status = reply.status, path = call.path, "a late write landed");
+    }
+}
+
+struct Desk {
+    system: Arc<dyn System>,
+    faults: Faults,
+    clock: SimClock,
+    in_flight: AtomicUsize,
+}
+
+/// Serves `system` on `listener` until it is stopped.
+pub(crate) fn serve(listener: TcpListener, system: Arc<dyn System>, faults: Faults, clock: SimClock) -> Server {
+    let closed = Arc::new(AtomicBool::new(false));
+    let desk = Arc::new(Desk { system, faults, clock, in_flight: AtomicUsize::new(0) });
+    let app = Router::new().fallback(move |ConnectInfo(cut): ConnectInfo<Cut>, request: Request| {
+        let desk = Arc::clone(&desk);
+        async move { handle(&desk, &cut, request).await }
+    });
+    let door = Door { listener, closed: Arc::clone(&closed) };
+    let task = tokio::spawn(async move {
+        if let Err(error) = axum::serve(door, app.into_make_service_with_connect_info::<Cut>()).await {
+            tracing::error!(%error, "a simulator stopped serving");
+        }
+    });
+    Server { task, closed }
+}
+
+pub(crate) async fn read(request: Request) -> Call {
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_string(), ToString::to_string);
+    let headers = parts.headers.iter();
+    let headers = headers.map(|(name, value)| (name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.collect();
+    let body = axum::body::to_bytes(body, 128 << 20).await.map(|bytes| bytes.to_vec()).unwrap_or_default();
+    Call::new(parts.method.as_str(), &target, headers, body)
+}
+
+pub(crate) fn respond(reply: Reply) -> Response {
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(name, value);
+    }
+    response.body(Body::from(reply.body)).unwrap_or_default()
+}
+
+async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
+    let call = read(request).await;
+    let system = desk.system.as_ref();
+    settle(system, &desk.faults, &desk.clock);
+    let fault = desk.faults.take(system.name(), &call.method, &call.path);
+    let flying = desk.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+    let reply =
+        if flying > system.concurrency() { Some(system.trouble(Trouble::TooMany)) } else { attempt(desk, &call, fault).await };
+    desk.in_flight.fetch_sub(1, Ordering::SeqCst);
+    let status = reply.as_ref().map_or(0, |reply| reply.status);
+    tracing::debug!(system = system.name(), method = call.method, path = call.path, status, ?fault, "request");
+    desk.faults.count(system.name(), call.endpoint(), status);
+    match reply {
+        Some(reply) => respond(reply),
+        None => {
+            cut.0.store(true, Ordering::Relaxed);
+            Response::default()
+        }
+    }
+}
+
+/// The answer, or none where the connection is to be cut.
+async fn attempt(desk: &Desk, call: &Call, fault: Option<Fault>) -> Option<Reply> {
+    let system = desk.system.as_ref();
+    match fault {
+        Some(Fault::Refuse) => return Some(system.trouble(Trouble::Unavailable)),
+        Some(Fault::Throttle) => return Some(system.trouble(Trouble::TooMany)),
+        Some(Fault::DropBeforeWrite) => return None,
+        Some(Fault::WriteLater(ms)) => {
+            desk.faults.postpone(system.name(), call, desk.clock.millis() + ms);
+            return None;
+        }
+        Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(Fault::ExpireToken) => system.expire_tokens(),
+        _ => {}
+    }
+    let mut reply = system.answer(call);
+    match fault {
+        Some(Fault::DropAfterWrite) => None,
+        Some(Fault::ErrorAfterWrite) => Some(system.trouble(Trouble::Broken)),
+        Some(Fault::ThrottleAfterWrite) => Some(system.trouble(Trouble::TooMany)),
+        Some(Fault::Garbage) => {
+            let half = reply.body.len() / 2;
+            reply.body.truncate(half);
+            if reply.body.is_empty() {
+                reply = reply.body("{\"");
+                reply.status = if reply.status == 204 { 200 } else { reply.status };
+            }
+            Some(reply)
+        }
+        _ => Some(reply),
+    }
+}

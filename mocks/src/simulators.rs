@@ -1,0 +1,133 @@
+//! All simulators together: started on their ports, sharing one clock and one schedule of faults.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+
+use crate::clock::SimClock;
+use crate::faults::Faults;
+use crate::jira::Jira;
+use crate::netsuite::NetSuite;
+use crate::quickbooks::QuickBooks;
+use crate::salesforce::Salesforce;
+use crate::serve::{self, Server, System};
+
+/// Ports of the simulators on the loopback address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// HTTP.
+    pub salesforce: u16,
+    /// HTTP.
+    pub jira: u16,
+    /// HTTP.
+    pub netsuite: u16,
+    /// HTTP.
+    pub quickbooks: u16,
+    /// SMTP.
+    pub mail: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Ports {
+        Ports { salesforce: 8901, jira: 8902, netsuite: 8903, quickbooks: 8904, mail: 8905 }
+    }
+}
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// State is kept here; without it, in memory.
+    pub dir: Option<PathBuf>,
+    /// Fixed ports; without them, free ones.
+    pub ports: Option<Ports>,
+    /// Where the clock stands at first.
+    pub now: Timestamp,
+}
+
+/// The running simulators.
+pub struct Simulators {
+    /// The clock of them all.
+    pub clock: SimClock,
+    /// The CRM.
+    pub salesforce: Arc<Salesforce>,
+    /// The project tool.
+    pub jira: Arc<Jira>,
+    /// One accounting system.
+    pub netsuite: Arc<NetSuite>,
+    /// The other one.
+    pub quickbooks: Arc<QuickBooks>,
+    /// Troubles to come and counters of requests.
+    pub faults: Faults,
+    /// `http://127.0.0.1:PORT`
+    pub salesforce_url: String,
+    /// `http://127.0.0.1:PORT`
+    pub jira_url: String,
+    /// `http://127.0.0.1:PORT`
+    pub netsuite_url: String,
+    /// `http://127.0.0.1:PORT`
+    pub quickbooks_url: String,
+    servers: Vec<Server>,
+}
+
+async fn bind(port: u16) -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    Ok((listener, url))
+}
+
+impl Simulators {
+    /// Opens their state and starts serving.
+    pub async fn start(options: Options) -> io::Result<Simulators> {
+        let dir = options.dir.as_deref();
+        let clock = SimClock::new(options.now);
+        let faults = Faults::open(dir)?;
+        let ports = options.ports.unwrap_or(Ports { salesforce: 0, jira: 0, netsuite: 0, quickbooks: 0, mail: 0 });
+        let (salesforce_door, salesforce_url) = bind(ports.salesforce).await?;
+        let (jira_door, jira_url) = bind(ports.jira).await?;
+        let (netsuite_door, netsuite_url) = bind(ports.netsuite).await?;
+        let (quickbooks_door, quickbooks_url) = bind(ports.quickbooks).await?;
+        let salesforce = Arc::new(Salesforce::open(dir, clock.clone(), salesforce_url.clone())?);
+        let jira = Arc::new(Jira::open(dir, clock.clone(), jira_url.clone(), faults.clone())?);
+        let netsuite = Arc::new(NetSuite::open(dir, clock.clone(), netsuite_url.clone())?);
+        let quickbooks = Arc::new(QuickBooks::open(dir, clock.clone(), quickbooks_url.clone(), faults.clone())?);
+        let systems: [(TcpListener, Arc<dyn System>); 4] = [
+            (salesforce_door, salesforce.clone()),
+            (jira_door, jira.clone()),
+            (netsuite_door, netsuite.clone()),
+            (quickbooks_door, quickbooks.clone()),
+        ];
+        let mut servers = Vec::new();
+        for (door, system) in systems {
+            let (weak, late, time) = (Arc::downgrade(&system), faults.clone(), clock.clone());
+            clock.on_set(move || {
+                if let Some(system) = weak.upgrade() {
+                    serve::settle(system.as_ref(), &late, &time);
+                }
+            });
+            servers.push(serve::serve(door, system, faults.clone(), clock.clone()));
+        }
+        Ok(Simulators {
+            clock,
+            salesforce,
+            jira,
+            netsuite,
+            quickbooks,
+            faults,
+            salesforce_url,
+            jira_url,
+            netsuite_url,
+            quickbooks_url,
+            servers,
+        })
+    }
+
+    /// Stops serving and frees the ports; what was kept stays.
+    pub async fn stop(self) {
+        for server in self.servers {
+            server.stop().await;
+        }
+    }
+}

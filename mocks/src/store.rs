@@ -1,0 +1,165 @@
+//! What a simulator remembers: collections of JSON by id, in memory, written through to one SQLite file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use crate::json::Json;
+
+/// An id that sorts by length first, so that `9` comes before `10` and Salesforce ids sort as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Id(pub(crate) String);
+
+impl Ord for Id {
+    fn cmp(&self, other: &Id) -> std::cmp::Ordering {
+        (self.0.len(), &self.0).cmp(&(other.0.len(), &other.0))
+    }
+}
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Id) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Collections of records with an undo log: a call either commits all it changed or nothing.
+pub(crate) struct Store {
+    file: Option<Connection>,
+    data: BTreeMap<String, BTreeMap<Id, Json>>,
+    undo: Vec<(String, String, Option<Json>)>,
+    /// Keys committed since the last [`Store::changes`]; feeds derived tables.
+    changed: BTreeSet<(String, String)>,
+}
+
+fn broken(error: rusqlite::Error) -> io::Error {
+    io::Error::other(error)
+}
+
+impl Store {
+    /// Opens `DIR/<name>.db`, or memory without a folder.
+    pub(crate) fn open(dir: Option<&Path>, name: &str) -> io::Result<Store> {
+        let mut store =
+            Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new() };
+        let Some(dir) = dir else { return Ok(store) };
+        std::fs::create_dir_all(dir)?;
+        let file = Connection::open(dir.join(format!("{name}.db"))).map_err(broken)?;
+        file.execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;
+             CREATE TABLE IF NOT EXISTS kept (collection TEXT, id TEXT, json TEXT, PRIMARY KEY (collection, id));",
+        )
+        .map_err(broken)?;
+        {
+            let mut all = file.prepare("SELECT collection, id, json FROM kept").map_err(broken)?;
+            let rows = all
+                .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
+                .map_err(broken)?;
+            for row in rows {
+                let (collection, id, text) = row.map_err(broken)?;
+                store.changed.insert((collection.clone(), id.clone()));
+                store.data.entry(collection).or_default().insert(Id(id), Json::parse(&text)?);
+            }
+        }
+        store.file = Some(file);
+        Ok(store)
+    }
+
+    pub(crate) fn get(&self, collection: &str, id: &str) -> Option<&Json> {
+        self.data.get(collection)?.get(&Id(id.to_string()))
+    }
+
+    pub(crate) fn all<'a>(&'a self, collection: &str) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
+        self.data.get(collection).into_iter().flatten().map(|(id, json)| (id.0.as_str(), json))
+    }
+
+    pub(crate) fn count(&self, collection: &str) -> usize {
+        self.data.get(collection).map_or(0, BTreeMap::len)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.data.values().all(BTreeMap::is_empty)
+    }
+
+    pub(crate) fn put(&mut self, collection: &str, id: &str, json: impl Into<Json>) {
+        if !self.data.contains_key(collection) {
+            self.data.insert(collection.to_string(), BTreeMap::new());
+        }
+        if let Some(records) = self.data.get_mut(collection) {
+            let old = records.insert(Id(id.to_string()), json.into());
+            self.undo.push((collection.to_string(), id.to_string(), old));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, collection: &str, id: &str) -> Option<Json> {
+        let old = self.data.get_mut(collection)?.remove(&Id(id.to_string()))?;
+        self.undo.push((collection.to_string(), id.to_string(), Some(old.clone())));
+        Some(old)
+    }
+
+    /// The next number of a counter that survives restarts; the first one is `first`.
+    pub(crate) fn next(&mut self, counter: &str, first: i64) -> i64 {
+        let next = self.get("counter", counter).map_or(first, |last| last.int("n") + 1);
+        self.put("counter", counter, crate::json::obj! {"n" => next});
+        next
+    }
+
+    /// What the act `act` gave when it was applied, if it was.
+    pub(crate) fn applied(&self, act: &str) -> Option<String> {
+        self.get("acts", act).map(|done| done.text("gave"))
+    }
+
+    /// Notes an act as applied, in the same commit as its effect.
+    pub(crate) fn apply(&mut self, act: &str, gave: &str) {
+        self.put("acts", act, crate::json::obj! {"gave" => gave});
+    }
+
+    /// A point to which [`Store::rollback`] can return.
+    pub(crate) fn mark(&self) -> usize {
+        self.undo.len()
+    }
+
+    pub(crate) fn rollback(&mut self, mark: usize) {
+        while self.undo.len() > mark {
+            let Some((collection, id, old)) = self.undo.pop() else { return };
+            let records = self.data.entry(collection).or_default();
+            match old {
+                Some(old) => records.insert(Id(id), old),
+                None => records.remove(&Id(id)),
+            };
+        }
+    }
+
+    /// Writes through what changed since the last commit, in one transaction.
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
+        let mut touched: BTreeSet<(String, String)> = BTreeSet::new();
+        for (collection, id, _) in self.undo.drain(..) {
+            touched.insert((collection, id));
+        }
+        if touched.is_empty() {
+            return Ok(());
+        }
+        if let Some(file) = self.file.as_mut() {
+            let all = file.transaction().map_err(broken)?;
+            for (collection, id) in &touched {
+                let now = self.data.get(collection).and_then(|records| records.get(&Id(id.clone())));
+                match now {
+                    Some(json) => all
+                        .prepare_cached("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)")
+                        .and_then(|mut put| put.execute(params![collection, id, json.to_string()])),
+                    None => all
+                        .prepare_cached("DELETE FROM kept WHERE collection = ? AND id = ?")
+                        .and_then(|mut cut| cut.execute(params![collection, id])),
+                }
+                .map_err(broken)?;
+            }
+            all.commit().map_err(broken)?;
+        }
+        self.changed.append(&mut touched);
+        Ok(())
+    }
+
+    /// Keys committed since the last call.
+    pub(crate) fn changes(&mut self) -> BTreeSet<(String, String)> {
+        std::mem::take(&mut self.changed)
+    }
+}
