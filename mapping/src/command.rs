@@ -140,6 +140,20 @@ pub enum Account {
     Cash,
 }
 
+impl Account {
+    /// The word for it, everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AccountsReceivable => "accounts_receivable",
+            Self::UnbilledReceivable => "unbilled_receivable",
+            Self::ContractAsset => "contract_asset",
+            Self::DeferredRevenue => "deferred_revenue",
+            Self::Revenue => "revenue",
+            Self::Cash => "cash",
+        }
+    }
+}
+
 /// Side of a journal line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

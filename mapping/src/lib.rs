@@ -4,9 +4,17 @@
 //! same facts give the same bytes, on every machine and in every year. No vendor's field name stands here: names of
 //! fields come from field maps.
 //!
-//! Reading order: [`money`], [`record`] (what a connector delivers), [`command`] (what is to be written where).
+//! Reading order: [`money`], [`calendar`], [`terms`] (what is agreed), [`fact`] (what happens), [`contract`] (what
+//! follows), [`rules`] (what stands in the way), [`postings`] (what is said to whom), [`case`] (all of it, played).
 
+pub mod calendar;
+pub mod case;
 pub mod command;
+pub mod contract;
 pub mod fact;
 pub mod money;
+pub mod postings;
 pub mod record;
+pub mod rules;
+pub mod split;
+pub mod terms;

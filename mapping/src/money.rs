@@ -39,6 +39,9 @@ pub enum MoneyError {
 }
 
 impl Currency {
+    /// US dollar.
+    pub const USD: Self = Self { code: *b"USD", digits: 2 };
+
     /// The three capital letters.
     pub fn code(&self) -> &str {
         core::str::from_utf8(&self.code).unwrap_or("XXX")

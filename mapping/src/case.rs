@@ -1,0 +1,167 @@
+//! Cases: a contract, a policy, events and a last day; what `milestoned simulate` plays.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde_json::Value;
+
+use crate::calendar::{Calendar, Calendars};
+use crate::contract::{Contract, Policy, Report};
+use crate::fact::Fact;
+use crate::terms::{Terms, toml_tree};
+
+/// One case, section 9 of the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    terms: Terms,
+    policy: Policy,
+    calendar: Calendar,
+    until: Date,
+    /// In order of time, ties as listed.
+    events: Vec<Fact>,
+}
+
+/// Why a file is no case: every problem that could be told, one a line, each with its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CaseError(String);
+
+impl Case {
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// Place and reason.
+    pub fn from_json(text: &str, calendars: &Calendars) -> Result<Self, CaseError> {
+        Self::from_value(serde_json::from_str(text).map_err(|error| CaseError(error.to_string()))?, calendars)
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// Place and reason.
+    pub fn from_toml(text: &str, calendars: &Calendars) -> Result<Self, CaseError> {
+        Self::from_value(toml_tree(text).map_err(CaseError)?, calendars)
+    }
+
+    /// Reads a tree.
+    ///
+    /// # Errors
+    /// Place and reason.
+    pub fn from_value(value: Value, calendars: &Calendars) -> Result<Self, CaseError> {
+        let Value::Object(mut table) = value else { return Err(CaseError("a case is a table with contract, until and events".into())) };
+        let contract = table.remove("contract").ok_or_else(|| CaseError("contract: is missing".into()))?;
+        let terms = Terms::from_value(contract, calendars).map_err(|errors| {
+            let lines: Vec<String> = errors.0.iter().map(|one| format!("contract.{}: {}", one.field, one.reason)).collect();
+            CaseError(lines.join("\n"))
+        })?;
+        let policy = match table.remove("policy") {
+            None | Some(Value::Null) => Policy::default(),
+            Some(policy) => {
+                Policy::from_value(policy, terms.currency()).map_err(|errors| CaseError(errors.to_string()))?
+            }
+        };
+        let until = table.remove("until").ok_or_else(|| CaseError("until: is missing".into()))?;
+        let until = until.as_str().filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
+        let until = until.ok_or_else(|| CaseError("until: must be a date such as 2026-06-30".into()))?;
+        let events = match table.remove("events") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(events)) => events,
+            Some(_) => return Err(CaseError("events: must be a list".into())),
+        };
+        if let Some(key) = table.keys().next() {
+            return Err(CaseError(format!("{key}: is not a known field")));
+        }
+        let mut facts = Vec::new();
+        for (index, event) in events.into_iter().enumerate() {
+            facts.push(read_event(event).map_err(|reason| CaseError(format!("events[{index}]: {reason}")))?);
+        }
+        let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
+        let case = Self { terms, policy, calendar, until, events: facts };
+        case.check()?;
+        Ok(Self { events: in_order(case.events), ..case })
+    }
+
+    /// Events are checked against the terms before anything runs, so that a bad one is a bad file.
+    fn check(&self) -> Result<(), CaseError> {
+        let opened = Contract::open(self.terms.clone(), self.policy.clone(), self.calendar.clone(), self.first_day());
+        for (index, fact) in self.events.iter().enumerate() {
+            opened.check(fact).map_err(|error| CaseError(format!("events[{index}].{error}")))?;
+        }
+        Ok(())
+    }
+
+    /// The earlier of signature and first event.
+    fn first_day(&self) -> Date {
+        let first = self.events.iter().map(|fact| self.terms.local_date(fact.at)).min();
+        first.map_or(self.terms.signed_on(), |first| first.min(self.terms.signed_on()))
+    }
+
+    /// Plays the case through the end of its last day.
+    pub fn play(&self) -> Contract {
+        let first_day = self.first_day().min(self.until);
+        let mut contract = Contract::open(self.terms.clone(), self.policy.clone(), self.calendar.clone(), first_day);
+        for fact in self.events.iter().filter(|fact| self.terms.local_date(fact.at) <= self.until) {
+            // Facts were checked with the terms as filed; one that an amendment made senseless does nothing.
+            let _ = contract.apply(fact);
+        }
+        contract.advance_to(self.until);
+        contract.close_day();
+        contract
+    }
+
+    /// Terms of the contract.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Events in order of time.
+    pub fn events(&self) -> &[Fact] {
+        &self.events
+    }
+
+    /// Last day.
+    pub fn until(&self) -> Date {
+        self.until
+    }
+}
+
+/// Plays a case: the output document of section 9 of the rules.
+pub fn simulate(case: &Case) -> Report {
+    case.play().report()
+}
+
+fn in_order(mut events: Vec<Fact>) -> Vec<Fact> {
+    events.sort_by_key(|fact| fact.at);
+    events
+}
+
+fn read_event(event: Value) -> Result<Fact, String> {
+    let known: BTreeMap<&str, &[&str]> = FIELDS.iter().copied().collect();
+    let Value::Object(table) = &event else { return Err("must be a table".into()) };
+    let kind = table.get("type").and_then(Value::as_str).ok_or("type: is missing")?.to_owned();
+    let fields = known.get(kind.as_str()).ok_or_else(|| format!("type: {kind:?} is no event"))?;
+    if let Some(field) = table.keys().find(|key| !["at", "type"].contains(&key.as_str()) && !fields.contains(&key.as_str())) {
+        return Err(format!("{field}: is not a field of {kind:?}"));
+    }
+    serde_path_to_error::deserialize(event).map_err(|error| {
+        let path = error.path().to_string();
+        if path == "." { error.inner().to_string() } else { format!("{path}: {}", error.inner()) }
+    })
+}
+
+/// Fields of each event; serde's own check does not see through tagged tables.
+const FIELDS: [(&str, &[&str]); 13] = [
+    ("accepted", &["milestone", "by", "role", "document", "portion"]),
+    ("amended", &["version", "signed", "total", "cap", "treatment", "add", "change", "remove"]),
+    ("approved", &["milestone", "party", "by"]),
+    ("cost", &["obligation", "incurred", "estimate_to_complete"]),
+    ("evidence", &["milestone", "evidence"]),
+    ("external_event", &["milestone", "name"]),
+    ("observed", &["leg", "record"]),
+    ("overrule", &["code", "milestone", "leg", "by", "reason"]),
+    ("payment", &["invoice", "amount"]),
+    ("rejected", &["milestone", "by", "role", "criteria"]),
+    ("review", &["milestone", "decision", "by"]),
+    ("submitted", &["milestone", "by", "evidence"]),
+    ("usage", &["metric", "value"]),
+];

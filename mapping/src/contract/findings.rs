@@ -1,0 +1,251 @@
+//! Four-way validation, section 8 of the rules: what each leg says is compared with the agreement. Findings are
+//! conditions: they are judged anew after every event and at every day's start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use super::exceptions::{Code, Key};
+use super::state::{Contract, Milestone, Stage};
+use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecord, LegRecognition};
+use crate::terms::Method;
+
+/// Status of an invoice that is not live.
+const VOID: &str = "void";
+/// Stage of a deal that is won.
+const CLOSED_WON: &str = "closed_won";
+/// Status of work that is done.
+const DONE: &str = "done";
+
+/// Every code that a leg's observation can open; the rest of the leg's keys are cleared.
+const FINDINGS: [Code; 19] = [
+    Code::AcceptanceTermsMismatch,
+    Code::AmendmentNotPropagated,
+    Code::AmountMismatch,
+    Code::CompleteNotBillable,
+    Code::CurrencyMismatch,
+    Code::CustomerMismatch,
+    Code::DeferredVariance,
+    Code::DescriptionMismatch,
+    Code::DoubleBilled,
+    Code::ForeignInvoice,
+    Code::InvoicedEarly,
+    Code::NotClosedWon,
+    Code::NotConfigured,
+    Code::PaymentTermsMismatch,
+    Code::RecognisedEarly,
+    Code::RecognisedWrongPeriod,
+    Code::RecognitionMismatch,
+    Code::Skipped,
+    Code::TimingMismatch,
+];
+
+impl Contract {
+    /// A leg was read: it replaces the former observation whole.
+    pub(super) fn observe(&mut self, leg: Leg, record: &LegRecord) {
+        if leg == Leg::Erp {
+            // Compared with our balance before anything that this observation sets off.
+            let ours = self.terms.money(self.position_now().deferred_revenue).decimal();
+            self.deferred_variance = record.deferred_balance.is_some_and(|balance| balance.0 != ours);
+        }
+        self.legs.insert(leg, record.clone());
+    }
+
+    /// Opens what the legs show and closes what they no longer show.
+    pub(super) fn judge_findings(&mut self) {
+        let mut shown = BTreeSet::new();
+        for (leg, record) in &self.legs {
+            self.contract_findings(*leg, record, &mut shown);
+            self.milestone_findings(*leg, record, &mut shown);
+            if *leg == Leg::Erp {
+                self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), &mut shown);
+                self.recognition_findings(record.recognised.as_deref().unwrap_or_default(), &mut shown);
+            }
+        }
+        let over: Vec<Key> = self
+            .open
+            .iter()
+            .filter_map(|place| self.exceptions.get(*place))
+            .map(|one| Key::new(one.code, one.milestone.as_deref(), one.leg))
+            .chain(self.overruled.iter().cloned())
+            .filter(|key| key.leg.is_some() && is_finding(key.code) && !shown.contains(key))
+            .collect();
+        for key in over {
+            self.clear(&key);
+        }
+        for key in shown {
+            self.raise(key);
+        }
+    }
+
+    fn contract_findings(&self, leg: Leg, record: &LegRecord, shown: &mut BTreeSet<Key>) {
+        let mut show = |code: Code, differs: bool| {
+            if differs {
+                shown.insert(Key::new(code, None, Some(leg)));
+            }
+        };
+        let total = self.terms.money(self.total).decimal();
+        let acceptance = &self.terms.acceptance;
+        show(Code::AmountMismatch, leg != Leg::Psa && record.amount.is_some_and(|amount| amount.0 != total));
+        show(Code::CurrencyMismatch, record.currency.as_deref().is_some_and(|code| code != self.terms.currency.code()));
+        show(Code::CustomerMismatch, record.customer.as_deref().is_some_and(|name| name != self.terms.customer));
+        let terms = self.terms.payment_terms.to_string();
+        show(Code::PaymentTermsMismatch, leg != Leg::Psa && record.payment_terms.as_ref().is_some_and(|said| *said != terms));
+        let window = record.window_days.is_some_and(|days| days != acceptance.window_days);
+        show(Code::AcceptanceTermsMismatch, window || record.deemed.is_some_and(|deemed| deemed != acceptance.deemed));
+        show(Code::AmendmentNotPropagated, record.version.is_some_and(|version| version < self.version));
+        show(Code::NotClosedWon, leg == Leg::Crm && record.stage.as_deref().is_some_and(|stage| stage != CLOSED_WON));
+        show(Code::DeferredVariance, leg == Leg::Erp && self.deferred_variance);
+    }
+
+    /// The agreement's milestones as legs name them: the parts of a split one under its id.
+    fn agreed(&self) -> BTreeMap<&str, Vec<&Milestone>> {
+        let mut agreed: BTreeMap<&str, Vec<&Milestone>> = BTreeMap::new();
+        for one in self.milestones.iter().filter(|one| one.live()) {
+            agreed.entry(one.root.as_str()).or_default().push(one);
+        }
+        agreed
+    }
+
+    fn milestone_findings(&self, leg: Leg, record: &LegRecord, shown: &mut BTreeSet<Key>) {
+        let Some(listed) = &record.milestones else { return };
+        let agreed = self.agreed();
+        for said in listed {
+            let Some(parts) = agreed.get(said.id.as_str()) else {
+                shown.insert(Key::new(Code::UnknownMilestone, Some(&said.id), Some(leg)));
+                continue;
+            };
+            for code in self.differences(leg, said, parts) {
+                shown.insert(Key::new(code, Some(&said.id), Some(leg)));
+            }
+        }
+        for (id, parts) in &agreed {
+            let billable = parts.iter().any(|one| one.terms.billable);
+            if billable && !listed.iter().any(|said| said.id == *id) {
+                shown.insert(Key::new(Code::NotConfigured, Some(id), Some(leg)));
+            }
+        }
+    }
+
+    fn differences(&self, leg: Leg, said: &LegMilestone, parts: &[&Milestone]) -> Vec<Code> {
+        let Some(first) = parts.first() else { return Vec::new() };
+        let erp = leg == Leg::Erp;
+        let amount = parts.iter().fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
+        let window = first.terms.window_days.unwrap_or(self.terms.acceptance.window_days);
+        let terms_differ = said.window_days.is_some_and(|days| days != window)
+            || said.deemed.is_some_and(|deemed| deemed != self.terms.acceptance.deemed)
+            || said.completion.as_deref().is_some_and(|completion| completion != first.terms.completion.name());
+        let timing = if first.terms.advance { "advance" } else { "arrears" };
+        let timing_differs = said.timing.as_deref().is_some_and(|said| said != timing)
+            || said.invoice.as_deref().is_some_and(|rule| rule != first.terms.invoice.name());
+        let method = self.method_of(first).map(Method::name);
+        let method_differs = match (said.recognition_method.as_deref(), method) {
+            (Some(said), Some(method)) => said != method,
+            _ => false,
+        };
+        let words = self.agreed_words(first);
+        let done = said.status.as_deref() == Some(DONE) && parts.iter().any(|one| one.stage != Stage::Accepted);
+        [
+            (Code::AmountMismatch, said.amount.is_some_and(|said| said.0 != self.terms.money(amount).decimal())),
+            (Code::AcceptanceTermsMismatch, terms_differ),
+            (Code::TimingMismatch, erp && timing_differs),
+            (Code::DescriptionMismatch, erp && said.description.as_deref().is_some_and(|said| said != words)),
+            (Code::RecognitionMismatch, erp && method_differs),
+            (Code::CompleteNotBillable, leg == Leg::Psa && done),
+        ]
+        .into_iter()
+        .filter_map(|(code, differs)| differs.then_some(code))
+        .collect()
+    }
+
+    /// The contract language of the agreement's milestone, without the words that tell its parts apart.
+    fn agreed_words(&self, one: &Milestone) -> String {
+        let mut words = one.description().to_owned();
+        for _ in &one.ancestors {
+            for tail in [" (accepted part)", " (remaining part)"] {
+                if let Some(parent) = words.strip_suffix(tail) {
+                    words = parent.to_owned();
+                    break;
+                }
+            }
+        }
+        words
+    }
+
+    fn is_ours(&self, number: &str) -> bool {
+        self.documents.iter().any(|one| one.number == number)
+    }
+
+    fn invoice_findings(&self, invoices: &[LegInvoice], shown: &mut BTreeSet<Key>) {
+        let live = || invoices.iter().filter(|invoice| invoice.status != VOID);
+        let mut show = |code: Code, id: &str| {
+            shown.insert(Key::new(code, Some(id), Some(Leg::Erp)));
+        };
+        let mut by_milestone: BTreeMap<&str, Vec<&LegInvoice>> = BTreeMap::new();
+        for invoice in live() {
+            by_milestone.entry(invoice.milestone.as_str()).or_default().push(invoice);
+        }
+        for (id, invoices) in &by_milestone {
+            let counted = invoices.iter().filter(|invoice| !self.corrects(&invoice.number)).count();
+            if counted >= 2 {
+                show(Code::DoubleBilled, id);
+            }
+            if let [only] = invoices.as_slice()
+                && !self.is_ours(&only.number)
+            {
+                show(Code::ForeignInvoice, id);
+            }
+            let parts = self.named(id);
+            let early = |invoice: &&&LegInvoice| {
+                !self.is_ours(&invoice.number) && parts.iter().any(|one| self.fired_on(one).is_none_or(|fired| invoice.date < fired))
+            };
+            if invoices.iter().any(|invoice| early(&invoice)) {
+                show(Code::InvoicedEarly, id);
+            }
+            for skipped in parts.iter().flat_map(|one| &one.terms.depends_on).filter_map(|on| self.skipped(on, &by_milestone)) {
+                show(Code::Skipped, skipped);
+            }
+        }
+    }
+
+    /// Live milestones that an ERP invoice names: by the agreement's id, or by a part's own.
+    fn named(&self, id: &str) -> Vec<&Milestone> {
+        self.milestones.iter().filter(|one| one.live() && (one.root == id || one.id() == id)).collect()
+    }
+
+    /// One of our supplementary invoices or credit memos.
+    fn corrects(&self, number: &str) -> bool {
+        self.documents.iter().any(|one| one.number == number && one.original.is_some())
+    }
+
+    /// A dependency, accepted and billable, that has no invoice in the ERP and none from us.
+    fn skipped<'a>(&'a self, id: &str, invoiced: &BTreeMap<&str, Vec<&LegInvoice>>) -> Option<&'a str> {
+        let one = self.milestones.iter().find(|one| one.id() == id)?;
+        let there = invoiced.contains_key(one.id()) || invoiced.contains_key(one.root.as_str());
+        let skipped = one.counts() && one.stage == Stage::Accepted && !there && one.invoiced_on.is_none();
+        skipped.then_some(one.root.as_str())
+    }
+
+    fn recognition_findings(&self, recognised: &[LegRecognition], shown: &mut BTreeSet<Key>) {
+        for entry in recognised {
+            for one in self.named(&entry.milestone) {
+                if !matches!(self.method_of(one), Some(Method::Output | Method::PointInTime)) {
+                    continue;
+                }
+                let month = |date: Date| (date.year(), date.month());
+                let early = one.accepted_on.is_none_or(|accepted| entry.date < accepted);
+                let elsewhere = one.accepted_on.is_some_and(|accepted| month(entry.date) != month(accepted));
+                if early {
+                    shown.insert(Key::new(Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
+                }
+                if elsewhere {
+                    shown.insert(Key::new(Code::RecognisedWrongPeriod, Some(&entry.milestone), Some(Leg::Erp)));
+                }
+            }
+        }
+    }
+}
+
+fn is_finding(code: Code) -> bool {
+    FINDINGS.contains(&code) || code == Code::UnknownMilestone
+}

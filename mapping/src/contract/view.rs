@@ -1,0 +1,324 @@
+//! What others see of a contract: the report of section 9, milestones, journal.
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::billing::{DocumentKind, IssuedDocument};
+use super::exceptions::{ExceptionRecord, Severity};
+use super::revenue::{Position, PositionView};
+use super::state::{Contract, Milestone, MilestoneStatus, Stage};
+use crate::command::{JournalLine, Side};
+use crate::money::Money;
+use crate::terms::{Completion, Terms};
+
+/// A milestone as people see it. Dates are the contract's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MilestoneView {
+    /// Id.
+    pub id: String,
+    /// The agreement's milestone of which this is a part.
+    pub parent: Option<String>,
+    /// Name.
+    pub name: String,
+    /// How far it has come.
+    pub status: MilestoneStatus,
+    /// Agreed amount.
+    pub amount: Money,
+    /// Amount of revenue; `None` where the contract has no obligations.
+    pub recognition_amount: Option<Money>,
+    /// Acceptance date.
+    pub accepted_on: Option<Date>,
+    /// Accepted by silence.
+    pub deemed: bool,
+    /// First and last day of the latest acceptance window.
+    pub window: Option<(Date, Option<Date>)>,
+    /// Date of the first invoice.
+    pub invoiced_on: Option<Date>,
+    /// Due date of the first invoice.
+    pub due_on: Option<Date>,
+    /// Link to the acceptance document.
+    pub document: Option<String>,
+    /// Codes of open blocking exceptions.
+    pub blocked_by: Vec<String>,
+}
+
+/// A journal entry: one per contract and date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatedEntry {
+    /// Date.
+    pub date: Date,
+    /// Lines; debits equal credits.
+    pub lines: Vec<JournalLine>,
+}
+
+/// The output document of section 9 of the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    contract: String,
+    currency: String,
+    as_of: Date,
+    milestones: Vec<ReportMilestone>,
+    invoices: Vec<ReportInvoice>,
+    journal: Vec<ReportEntry>,
+    exceptions: Vec<ExceptionRow>,
+    position: ReportPosition,
+    remaining_to_bill: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ReportMilestone {
+    id: String,
+    status: &'static str,
+    amount: String,
+    recognition_amount: Option<String>,
+    accepted_on: Option<Date>,
+    deemed: bool,
+    invoiced_on: Option<Date>,
+    due_on: Option<Date>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ReportInvoice {
+    number: String,
+    kind: &'static str,
+    milestone: String,
+    date: Date,
+    due_on: Date,
+    amount: String,
+    description: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ReportEntry {
+    date: Date,
+    lines: Vec<ReportLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ReportLine {
+    account: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    debit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ExceptionRow {
+    code: &'static str,
+    milestone: Option<String>,
+    leg: Option<crate::fact::Leg>,
+    severity: Severity,
+    opened_on: Date,
+    closed_on: Option<Date>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ReportPosition {
+    billed: String,
+    recognised: String,
+    accounts_receivable: String,
+    unbilled_receivable: String,
+    contract_asset: String,
+    deferred_revenue: String,
+    revenue: String,
+    cash: String,
+}
+
+impl Contract {
+    /// Terms as filed; amendments show in milestones, total and version.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Facts applied so far.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Amendment version in force.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Transaction price as amended.
+    pub fn total(&self) -> Money {
+        self.terms.money(self.total)
+    }
+
+    /// Total less billed.
+    pub fn remaining_to_bill(&self) -> Money {
+        self.terms.money(self.total.saturating_sub(self.billed()))
+    }
+
+    /// Documents in the order in which they came about.
+    pub fn documents(&self) -> &[IssuedDocument] {
+        &self.documents
+    }
+
+    /// Exceptions in the order in which they opened, closed ones too.
+    pub fn exceptions(&self) -> &[ExceptionRecord] {
+        &self.exceptions
+    }
+
+    /// Balances now.
+    pub fn position(&self) -> PositionView {
+        self.position_now().view(&self.terms)
+    }
+
+    /// Milestones in contract order, parts in place of what they are parts of.
+    pub fn milestones(&self) -> Vec<MilestoneView> {
+        (0..self.milestones.len()).filter_map(|index| self.milestone_view(index)).collect()
+    }
+
+    fn milestone_view(&self, index: usize) -> Option<MilestoneView> {
+        let one = self.milestones.get(index)?;
+        let recognition = (!self.terms.obligations.is_empty()).then(|| self.terms.money(self.allocation.of(one.id())));
+        let blocked_by =
+            if one.counts() && one.invoiced_on.is_none() { self.blocking(index) } else { Vec::new() };
+        Some(MilestoneView {
+            id: one.id().into(),
+            parent: one.ancestors.first().cloned(),
+            name: one.terms.name.clone(),
+            status: self.status(one),
+            amount: self.terms.money(one.terms.amount),
+            recognition_amount: recognition,
+            accepted_on: one.accepted_on,
+            deemed: one.deemed,
+            window: one.window_start.map(|start| (start, one.window_end)),
+            invoiced_on: one.invoiced_on,
+            due_on: one.due_on,
+            document: one.document.clone(),
+            blocked_by: blocked_by.into_iter().map(Into::into).collect(),
+        })
+    }
+
+    /// How far a milestone has come.
+    fn status(&self, one: &Milestone) -> MilestoneStatus {
+        if !one.live() {
+            return MilestoneStatus::Cancelled;
+        }
+        if one.invoiced_on.is_some() {
+            return if self.paid(one.id()) >= one.billed { MilestoneStatus::Paid } else { MilestoneStatus::Invoiced };
+        }
+        match one.stage {
+            Stage::Pending => MilestoneStatus::Pending,
+            Stage::Submitted => MilestoneStatus::Submitted,
+            Stage::Rejected => MilestoneStatus::Rejected,
+            Stage::Accepted => MilestoneStatus::Accepted,
+        }
+    }
+
+    /// Whether an acceptance of this milestone needs a document.
+    pub fn needs_document(&self, id: &str) -> bool {
+        let one = self.find(id).and_then(|index| self.milestones.get(index));
+        one.is_some_and(|one| one.stage != Stage::Accepted && one.terms.completion == Completion::CustomerSignoff)
+    }
+
+    /// Whether a system event is this milestone's acceptance.
+    pub fn accepts_by_event(&self, id: &str) -> bool {
+        let one = self.find(id).and_then(|index| self.milestones.get(index));
+        one.is_some_and(|one| one.terms.completion == Completion::ExternalEvent)
+    }
+
+    /// What an open blocking exception holds back: the amounts of milestones that it concerns and that are not billed.
+    pub fn amount_held(&self, exception: &ExceptionRecord) -> Option<Money> {
+        if exception.severity != Severity::Blocking || exception.closed_on.is_some() {
+            return None;
+        }
+        let concerned = |one: &&Milestone| {
+            exception.milestone.as_ref().is_none_or(|id| id == one.id() || one.ancestors.contains(id))
+        };
+        let open = self.milestones.iter().filter(|one| one.counts() && one.invoiced_on.is_none()).filter(concerned);
+        Some(self.terms.money(open.fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount))))
+    }
+
+    /// The journal: one entry per date on which the position changed.
+    pub fn journal(&self) -> Vec<DatedEntry> {
+        let mut before = Position::default();
+        let mut entries = Vec::new();
+        for (date, position) in &self.positions {
+            let lines = position.entry_since(&before, &self.terms);
+            if !lines.is_empty() {
+                entries.push(DatedEntry { date: *date, lines });
+            }
+            before = *position;
+        }
+        entries
+    }
+
+    /// The entry of a date without what the ERP's own invoices, credit memos and payments post.
+    pub fn revenue_entry(&self, date: Date) -> Vec<JournalLine> {
+        let place = self.positions.partition_point(|(one, _)| *one < date);
+        let Some((_, position)) = self.positions.get(place).filter(|(one, _)| *one == date) else { return Vec::new() };
+        let before = place.checked_sub(1).and_then(|place| self.positions.get(place)).map(|(_, before)| *before);
+        position.revenue_entry_since(&before.unwrap_or_default(), &self.terms)
+    }
+
+    /// The output document of section 9 of the rules.
+    pub fn report(&self) -> Report {
+        let text = |money: Money| money.to_string();
+        let milestones = self.milestones().into_iter().map(|one| ReportMilestone {
+            id: one.id,
+            status: one.status.name(),
+            amount: text(one.amount),
+            recognition_amount: one.recognition_amount.map(text),
+            accepted_on: one.accepted_on,
+            deemed: one.deemed,
+            invoiced_on: one.invoiced_on,
+            due_on: one.due_on,
+        });
+        let invoices = self.documents.iter().map(|one| ReportInvoice {
+            number: one.number.clone(),
+            kind: one.kind.name(),
+            milestone: one.milestone.clone(),
+            date: one.date,
+            due_on: one.due_on,
+            amount: text(one.amount),
+            description: one.description.clone(),
+        });
+        let exceptions = self.exceptions.iter().map(|one| ExceptionRow {
+            code: one.code.name(),
+            milestone: one.milestone.clone(),
+            leg: one.leg,
+            severity: one.severity,
+            opened_on: one.opened_on,
+            closed_on: one.closed_on,
+        });
+        let position = self.position();
+        Report {
+            contract: self.terms.id.clone(),
+            currency: self.terms.currency.to_string(),
+            as_of: self.as_of,
+            milestones: milestones.collect(),
+            invoices: invoices.collect(),
+            journal: self.journal().into_iter().map(report_entry).collect(),
+            exceptions: exceptions.collect(),
+            position: ReportPosition {
+                billed: text(position.billed),
+                recognised: text(position.recognised),
+                accounts_receivable: text(position.accounts_receivable),
+                unbilled_receivable: text(position.unbilled_receivable),
+                contract_asset: text(position.contract_asset),
+                deferred_revenue: text(position.deferred_revenue),
+                revenue: text(position.revenue),
+                cash: text(position.cash),
+            },
+            remaining_to_bill: text(self.remaining_to_bill()),
+        }
+    }
+
+    /// Whether a document is an original invoice.
+    pub fn is_original(document: &IssuedDocument) -> bool {
+        document.kind == DocumentKind::Invoice
+    }
+}
+
+fn report_entry(entry: DatedEntry) -> ReportEntry {
+    let lines = entry.lines.into_iter().map(|line| {
+        let amount = Some(line.amount.to_string());
+        let (debit, credit) = if line.side == Side::Debit { (amount, None) } else { (None, amount) };
+        ReportLine { account: line.account.name(), debit, credit }
+    });
+    ReportEntry { date: entry.date, lines: lines.collect() }
+}
