@@ -1,6 +1,7 @@
 //! Simulators of the remote systems: Salesforce, Jira, NetSuite, QuickBooks and an SMTP relay, written from their vendors'
 //! documents. They share nothing with the program that is tested against them.
 
+mod admin;
 mod call;
 mod clock;
 mod document;
@@ -9,6 +10,7 @@ mod filter;
 mod hooks;
 mod jira;
 mod json;
+mod mail;
 mod netsuite;
 mod quickbooks;
 mod salesforce;
@@ -16,12 +18,14 @@ mod serve;
 mod simulators;
 mod store;
 
+pub use admin::serve_admin;
 pub use clock::SimClock;
 pub use document::{ErpDocument, Posting, Side};
 pub use faults::{FaultSpec, Faults};
 pub use hooks::Deliveries;
 pub use jira::{IssueRef, Jira, Person};
 pub use json::Json;
+pub use mail::{MailMessage, MailSink};
 pub use netsuite::{NetSuite, OAuthClient};
 pub use quickbooks::QuickBooks;
 pub use salesforce::Salesforce;
