@@ -23,7 +23,11 @@ pub async fn serve_admin(listener: TcpListener, simulators: Arc<Simulators>) -> 
         let simulators = Arc::clone(&simulators);
         async move {
             let call = read(request).await;
-            respond(answer(&simulators, &call).await.unwrap_or_else(|refused| Reply::json(400, &obj! {"error" => refused.0})))
+            respond(
+                answer(&simulators, &call)
+                    .await
+                    .unwrap_or_else(|refused| Reply::json(400, &obj! {"error" => refused.0})),
+            )
         }
     });
     axum::serve(listener, app).await
@@ -60,7 +64,9 @@ impl Body {
     }
 
     fn person(&self) -> Person {
-        let text = |name: &str| self.0.get("author").and_then(|author| author.get(name)).and_then(Value::as_str).map(str::to_string);
+        let text = |name: &str| {
+            self.0.get("author").and_then(|author| author.get(name)).and_then(Value::as_str).map(str::to_string)
+        };
         match (text("accountId"), text("displayName"), text("email")) {
             (Some(account_id), Some(display_name), Some(email)) => Person { account_id, display_name, email },
             _ => Person::integration(),
@@ -95,7 +101,8 @@ fn documents(all: Vec<ErpDocument>) -> Reply {
 async fn answer(world: &Simulators, call: &Call) -> Answer {
     let parts = call.parts();
     let text = call.text();
-    let body: Fields = if text.trim().is_empty() { Fields::new() } else { serde_json::from_str(&text).map_err(refused)? };
+    let body: Fields =
+        if text.trim().is_empty() { Fields::new() } else { serde_json::from_str(&text).map_err(refused)? };
     let body = Body(body);
     let act = body.optional("act").unwrap_or_else(|| format!("admin-{:?}-{text}", call.segments));
     match (call.method.as_str(), parts.as_slice()) {
@@ -121,8 +128,12 @@ async fn answer(world: &Simulators, call: &Call) -> Answer {
             Ok(Reply::empty(204))
         }
         ("GET", ["requests", system]) => {
-            let rows = world.faults.requests(system).into_iter().map(|(name, count)| (name, Json::from(count))).collect();
-            Ok(Reply::json(200, &obj! {"requests" => Json::Object(rows), "throttled" => world.faults.throttled(system)}))
+            let rows =
+                world.faults.requests(system).into_iter().map(|(name, count)| (name, Json::from(count))).collect();
+            Ok(Reply::json(
+                200,
+                &obj! {"requests" => Json::Object(rows), "throttled" => world.faults.throttled(system)},
+            ))
         }
         ("GET", ["mail"]) => {
             let row = |mail: crate::MailMessage| {

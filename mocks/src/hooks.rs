@@ -25,7 +25,11 @@ pub struct Deliveries {
 pub(crate) fn queue(store: &mut Store, url: &str, headers: Vec<(String, String)>, body: &str, due: i64) {
     let id = store.next("outbox", 1).to_string();
     let headers = headers.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
-    store.put(OUTBOX, &id, obj! {"url" => url, "headers" => Json::Object(headers), "body" => body, "due" => due, "tries" => 0});
+    store.put(
+        OUTBOX,
+        &id,
+        obj! {"url" => url, "headers" => Json::Object(headers), "body" => body, "due" => due, "tries" => 0},
+    );
 }
 
 /// When a failed delivery is tried again: milliseconds after try number `tries`, or never.
@@ -65,7 +69,11 @@ pub(crate) async fn deliver<S>(
         }
         _ => {}
     }
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().map_err(std::io::Error::other)?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(20))
+        .no_proxy()
+        .build()
+        .map_err(std::io::Error::other)?;
     for Due { id, letter } in due {
         let copies = if fault == Some(Fault::Duplicate) { 2 } else { 1 };
         let mut status = 0;
@@ -115,7 +123,8 @@ fn system_retries_all(letter: &Json) -> bool {
 }
 
 async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
-    let mut request = client.post(letter.text("url")).body(letter.text("body")).header("content-type", "application/json");
+    let mut request =
+        client.post(letter.text("url")).body(letter.text("body")).header("content-type", "application/json");
     for (name, value) in letter.get("headers").map_or(&[][..], Json::members) {
         request = request.header(name, value.scalar().unwrap_or_default());
     }

@@ -39,8 +39,7 @@ fn broken(error: rusqlite::Error) -> io::Error {
 impl Store {
     /// Opens `DIR/<name>.db`, or memory without a folder.
     pub(crate) fn open(dir: Option<&Path>, name: &str) -> io::Result<Store> {
-        let mut store =
-            Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new() };
+        let mut store = Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new() };
         let Some(dir) = dir else { return Ok(store) };
         std::fs::create_dir_all(dir)?;
         let file = Connection::open(dir.join(format!("{name}.db"))).map_err(broken)?;
@@ -68,7 +67,10 @@ impl Store {
         self.data.get(collection)?.get(&Id(id.to_string()))
     }
 
-    pub(crate) fn all<'a>(&'a self, collection: &str) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
+    pub(crate) fn all<'a>(
+        &'a self,
+        collection: &str,
+    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
         self.data.get(collection).into_iter().flatten().map(|(id, json)| (id.0.as_str(), json))
     }
 

@@ -138,7 +138,8 @@ impl NetSuite {
         self.act(act, |state| {
             let id = by_number(state, "invoice", tranid).ok_or_else(missing)?;
             let mut record = state.record("invoice", &id).cloned().ok_or_else(missing)?;
-            let lines: Vec<Json> = record.list("item").iter().map(|line| line.clone().with("amount", 0).with("rate", 0)).collect();
+            let lines: Vec<Json> =
+                record.list("item").iter().map(|line| line.clone().with("amount", 0).with("rate", 0)).collect();
             record.set("item", lines);
             for name in ["total", "subtotal", "amountRemaining"] {
                 record.set(name, 0);
@@ -276,7 +277,9 @@ impl System for NetSuite {
     fn trouble(&self, trouble: Trouble) -> Reply {
         let (status, code, detail) = match trouble {
             Trouble::Unavailable => (503, "UNEXPECTED_ERROR", "The service is temporarily unavailable."),
-            Trouble::TooMany => (429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked."),
+            Trouble::TooMany => {
+                (429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked.")
+            }
             Trouble::Broken => (500, "UNEXPECTED_ERROR", "An unexpected error occurred. Error ID: l3k8mnj1q4"),
         };
         Refusal::new(status, code, detail).reply()

@@ -65,7 +65,8 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
     for name in ["TO_DATE", "TO_TIMESTAMP"] {
         sql.create_scalar_function(name, 2, flags, move |ctx| {
             let (Some(value), Some(format)) = (text(ctx, 0)?, text(ctx, 1)?) else { return Ok(None) };
-            let read = read_date(&value, &format).ok_or_else(|| rusqlite::Error::UserFunctionError("invalid date".into()))?;
+            let read =
+                read_date(&value, &format).ok_or_else(|| rusqlite::Error::UserFunctionError("invalid date".into()))?;
             Ok(Some(format!("{MARK}{read}")))
         })?;
     }
@@ -80,8 +81,7 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
 
 /// Digits of `value` by the fields of an Oracle format, as `YYYY-MM-DD[ HH:MM:SS]`.
 fn read_date(value: &str, format: &str) -> Option<String> {
-    let mut parts: [(&str, String); 6] =
-        ["YYYY", "MM", "DD", "HH24", "MI", "SS"].map(|name| (name, String::new()));
+    let mut parts: [(&str, String); 6] = ["YYYY", "MM", "DD", "HH24", "MI", "SS"].map(|name| (name, String::new()));
     let (mut format, mut value) = (format.to_uppercase(), value);
     while !format.is_empty() {
         if let Some((name, part)) = parts.iter_mut().find(|(name, _)| format.starts_with(*name)) {
@@ -159,7 +159,13 @@ fn rewrite(query: &str) -> String {
             }
             let quoted: Vec<String> = head
                 .split('.')
-                .map(|part| if part.eq_ignore_ascii_case("transaction") { "\"transaction\"".to_string() } else { part.to_string() })
+                .map(|part| {
+                    if part.eq_ignore_ascii_case("transaction") {
+                        "\"transaction\"".to_string()
+                    } else {
+                        part.to_string()
+                    }
+                })
                 .collect();
             out.push_str(&quoted.join("."));
         }
@@ -208,7 +214,10 @@ impl State {
                 ("deleted", _) => {
                     if let Some(gone) = self.store.get("deleted", &id) {
                         let at = self.local(&gone.text("at"));
-                        self.sql.execute("INSERT INTO deletedrecord VALUES (?, ?, ?)", params![id, gone.text("type"), at])?;
+                        self.sql.execute(
+                            "INSERT INTO deletedrecord VALUES (?, ?, ?)",
+                            params![id, gone.text("type"), at],
+                        )?;
                     }
                 }
                 ("config", _) => self.load_periods()?,
@@ -250,10 +259,27 @@ impl State {
     }
 
     fn load_lines(&self, kind: &str, id: &str, record: &Json, total: &str) -> rusqlite::Result<()> {
-        let mut put = self.sql.prepare_cached("INSERT INTO transactionline VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")?;
+        let mut put = self
+            .sql
+            .prepare_cached("INSERT INTO transactionline VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")?;
         let none: Option<String> = None;
         if kind != "journalEntry" {
-            put.execute(params![id, 0, 0, "T", none, none, none, total, record.text("memo"), none, none, none, none, none])?;
+            put.execute(params![
+                id,
+                0,
+                0,
+                "T",
+                none,
+                none,
+                none,
+                total,
+                record.text("memo"),
+                none,
+                none,
+                none,
+                none,
+                none
+            ])?;
         }
         // the lines of a sale carry the opposite sign of its total, as postings do
         let sign = if kind == "creditMemo" { Decimal::ONE } else { -Decimal::ONE };
@@ -266,15 +292,27 @@ impl State {
             };
             let quantity = text("quantity").map(|_| (line.decimal("quantity") * sign).normalize().to_string());
             put.execute(params![
-                id, line.int("line"), i64::try_from(at + 1).unwrap_or_default(), "F", text("item.id"), quantity, text("rate"), amount.normalize().to_string(),
-                text("description").or_else(|| text("memo")), record.text("createdFrom.id").parse::<i64>().ok(),
-                text("custcol_milestoned_milestone"), text("custcol_milestoned_timing"), text("custcol_milestoned_billing_rule"),
+                id,
+                line.int("line"),
+                i64::try_from(at + 1).unwrap_or_default(),
+                "F",
+                text("item.id"),
+                quantity,
+                text("rate"),
+                amount.normalize().to_string(),
+                text("description").or_else(|| text("memo")),
+                record.text("createdFrom.id").parse::<i64>().ok(),
+                text("custcol_milestoned_milestone"),
+                text("custcol_milestoned_timing"),
+                text("custcol_milestoned_billing_rule"),
                 text("custcol_milestoned_recognition"),
             ])?;
         }
-        let mut post = self.sql.prepare_cached("INSERT INTO transactionaccountingline VALUES (?1,?2,?3,?4,?5,?6,'T')")?;
+        let mut post =
+            self.sql.prepare_cached("INSERT INTO transactionaccountingline VALUES (?1,?2,?3,?4,?5,?6,'T')")?;
         for (at, (account, side, amount)) in postings(kind, record).into_iter().enumerate() {
-            let (debit, credit) = if side == Side::Debit { (Some(amount.clone()), None) } else { (None, Some(amount.clone())) };
+            let (debit, credit) =
+                if side == Side::Debit { (Some(amount.clone()), None) } else { (None, Some(amount.clone())) };
             let signed = if side == Side::Debit { amount } else { format!("-{amount}") };
             post.execute(params![id, i64::try_from(at).unwrap_or_default(), account, debit, credit, signed])?;
         }
@@ -289,8 +327,16 @@ impl State {
         self.sql.execute(
             "INSERT INTO customer VALUES (?,?,?,?,?,?,?,?,?,?)",
             params![
-                id, text("entityId"), text("companyName"), text("externalId"), currency, text("email"), text("terms.id"), "F",
-                self.local(&record.text("lastModifiedDate")), self.local(&record.text("createdDate")),
+                id,
+                text("entityId"),
+                text("companyName"),
+                text("externalId"),
+                currency,
+                text("email"),
+                text("terms.id"),
+                "F",
+                self.local(&record.text("lastModifiedDate")),
+                self.local(&record.text("createdDate")),
             ],
         )?;
         Ok(())
@@ -302,8 +348,14 @@ impl State {
         self.sql.execute(
             "INSERT INTO nexttransactionlink VALUES (?,?,?,?,?,?,?,?)",
             params![
-                id, link.text("previous"), link.text("next"), link.text("previoustype"), link.text("nexttype"), link.text("how"),
-                link.text("amount"), self.local(&link.text("changed")),
+                id,
+                link.text("previous"),
+                link.text("next"),
+                link.text("previoustype"),
+                link.text("nexttype"),
+                link.text("how"),
+                link.text("amount"),
+                self.local(&link.text("changed")),
             ],
         )?;
         Ok(())
@@ -321,7 +373,13 @@ impl State {
                 let shut = if !closed.is_empty() && last <= closed { "T" } else { "F" };
                 self.sql.execute(
                     "INSERT INTO accountingperiod VALUES (?,?,?,?,?,'F','F')",
-                    params![id, first.strftime("%b %Y").to_string(), format!("{MARK}{first}"), format!("{MARK}{last}"), shut],
+                    params![
+                        id,
+                        first.strftime("%b %Y").to_string(),
+                        format!("{MARK}{first}"),
+                        format!("{MARK}{last}"),
+                        shut
+                    ],
                 )?;
             }
         }
@@ -381,7 +439,9 @@ impl State {
                     // an empty column is left out of its row
                     ValueRef::Null | ValueRef::Blob(_) => continue,
                     ValueRef::Integer(value) => value.to_string(),
-                    ValueRef::Real(value) => Decimal::try_from(value).map(|value| value.normalize().to_string()).unwrap_or_default(),
+                    ValueRef::Real(value) => {
+                        Decimal::try_from(value).map(|value| value.normalize().to_string()).unwrap_or_default()
+                    }
                     ValueRef::Text(bytes) => {
                         let text = String::from_utf8_lossy(bytes).into_owned();
                         if text.is_empty() {

@@ -61,7 +61,8 @@ impl Refusal {
             "type" => format!("https://www.rfc-editor.org/rfc/rfc9110.html#section-{section}"), "title" => title,
             "status" => self.status, "o:errorDetails" => list![detail],
         };
-        let reply = Reply::json(self.status, &body).header("content-type", "application/vnd.oracle.resource+json; type=error");
+        let reply =
+            Reply::json(self.status, &body).header("content-type", "application/vnd.oracle.resource+json; type=error");
         match &self.location {
             Some(location) => reply.header("location", location.clone()),
             None => reply,
@@ -173,7 +174,9 @@ impl State {
                 continue;
             }
             let kept = match name.as_str() {
-                "entity" | "customer" | "parent" | "currency" | "terms" | "account" | "createdFrom" => self.refer(name, value)?,
+                "entity" | "customer" | "parent" | "currency" | "terms" | "account" | "createdFrom" => {
+                    self.refer(name, value)?
+                }
                 "tranDate" | "dueDate" => {
                     let text = value.text_of();
                     if text.parse::<Date>().is_err() {
@@ -220,15 +223,27 @@ impl State {
     }
 
     /// Lines after a write: all of them, or merged by `line` as PATCH does.
-    pub(crate) fn lines(&self, record: &Json, sublist: &str, given: &Json, merge: bool, strict: bool) -> Result<Vec<Json>, Refusal> {
+    pub(crate) fn lines(
+        &self,
+        record: &Json,
+        sublist: &str,
+        given: &Json,
+        merge: bool,
+        strict: bool,
+    ) -> Result<Vec<Json>, Refusal> {
         let digits = self.digits(record);
-        let mut kept: Vec<Json> = if merge { record.list(sublist).to_vec() } else { Vec::new() };
+        let before = record.list(sublist).to_vec();
+        let mut kept: Vec<Json> = if merge { before.clone() } else { Vec::new() };
         let given = if given.has("items") { given.list("items") } else { given.items() };
         // line numbers of a journal start at 0
         let first = if sublist == "line" { 0 } else { 1 };
         for new in given {
             let number = new.text("line");
-            let old = if merge && !number.is_empty() { kept.iter_mut().find(|line| line.text("line") == number) } else { None };
+            let old = if merge && !number.is_empty() {
+                kept.iter_mut().find(|line| line.text("line") == number)
+            } else {
+                None
+            };
             match old {
                 Some(old) => {
                     let mut both = old.clone();
@@ -238,7 +253,19 @@ impl State {
                     new.members().iter().for_each(|(name, value)| both.set(name, value));
                     *old = self.line(&both, digits, strict)?;
                 }
+                None if before.iter().any(|line| !number.is_empty() && line.text("line") == number) => {
+                    // a replaced list still knows the lines it names
+                    let mut both = before.iter().find(|line| line.text("line") == number).cloned().unwrap_or_default();
+                    if new.has("rate") || new.has("quantity") {
+                        both.remove("amount");
+                    }
+                    new.members().iter().for_each(|(name, value)| both.set(name, value));
+                    kept.push(self.line(&both, digits, strict)?);
+                }
                 None => {
+                    if sublist == "item" && !new.has("item") {
+                        return Err(Refusal::user("Please enter value(s) for: Item"));
+                    }
                     let next = kept.iter().map(|line| line.int("line") + 1).max().unwrap_or(first);
                     kept.push(self.line(new, digits, strict)?.with("line", next));
                 }
@@ -276,7 +303,14 @@ impl State {
     }
 
     /// Changes a record; `replace` names the sublists that are swapped as a whole.
-    pub(crate) fn update(&mut self, kind: &'static str, id: &str, body: &Json, replace: &str, strict: bool) -> Result<(), Refusal> {
+    pub(crate) fn update(
+        &mut self,
+        kind: &'static str,
+        id: &str,
+        body: &Json,
+        replace: &str,
+        strict: bool,
+    ) -> Result<(), Refusal> {
         let Some(old) = self.record(kind, id).cloned() else { return Err(missing()) };
         if chart::transaction(kind).is_some() {
             self.open_period(&old.text("tranDate"))?;
@@ -300,7 +334,14 @@ impl State {
     }
 
     /// Fills in what the vendor computes and checks what he demands.
-    fn complete(&mut self, kind: &str, record: &mut Json, body: &Json, merge: bool, strict: bool) -> Result<(), Refusal> {
+    fn complete(
+        &mut self,
+        kind: &str,
+        record: &mut Json,
+        body: &Json,
+        merge: bool,
+        strict: bool,
+    ) -> Result<(), Refusal> {
         let needs = |name: &str, label: &str| {
             let detail = format!("Please enter value(s) for: {label}");
             if record.text(&format!("{name}.id")).is_empty() { Err(Refusal::user(&detail)) } else { Ok(()) }
@@ -345,7 +386,8 @@ impl State {
     }
 
     fn totals(&self, kind: &str, record: &mut Json) -> Result<(), Refusal> {
-        let sum = |sublist: &str, field: &str| record.list(sublist).iter().map(|line| line.decimal(field)).sum::<Decimal>();
+        let sum =
+            |sublist: &str, field: &str| record.list(sublist).iter().map(|line| line.decimal(field)).sum::<Decimal>();
         match kind {
             "journalEntry" => {
                 let (debit, credit) = (sum("line", "debit"), sum("line", "credit"));
@@ -362,6 +404,9 @@ impl State {
             }
             _ => {
                 let total = sum("item", "amount");
+                if record.list("item").is_empty() {
+                    return Err(Refusal::user("You must enter at least one line item for this transaction."));
+                }
                 if total < Decimal::ZERO {
                     return Err(Refusal::user("The total can not be less than zero."));
                 }
@@ -468,8 +513,12 @@ impl State {
             let detail = "This transaction cannot be deleted because it is linked to by one or more transactions.";
             return Err(Refusal::user(detail));
         }
-        let links: Vec<String> =
-            self.store.all("links").filter(|(_, link)| link.text("next") == id).map(|(key, _)| key.to_string()).collect();
+        let links: Vec<String> = self
+            .store
+            .all("links")
+            .filter(|(_, link)| link.text("next") == id)
+            .map(|(key, _)| key.to_string())
+            .collect();
         for link in links {
             self.store.remove("links", &link);
         }
@@ -499,7 +548,8 @@ pub(crate) fn postings(kind: &str, record: &Json) -> Vec<Posting> {
     let mut out: Vec<Posting> = Vec::new();
     match kind {
         "invoice" | "creditMemo" => {
-            let (ours, theirs) = if kind == "invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
+            let (ours, theirs) =
+                if kind == "invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
             out.push((chart::RECEIVABLE.to_string(), ours, total));
             out.extend(record.list("item").iter().map(|line| (income(line), theirs, text(line.decimal("amount")))));
         }

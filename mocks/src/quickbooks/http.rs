@@ -37,7 +37,9 @@ impl State {
     fn answer(&mut self, call: &Call) -> Reply {
         let parts = call.parts();
         match (call.method.as_str(), parts.as_slice()) {
-            ("GET", [".well-known", "openid_configuration" | "openid_sandbox_configuration"]) => return self.discovery(),
+            ("GET", [".well-known", "openid_configuration" | "openid_sandbox_configuration"]) => {
+                return self.discovery();
+            }
             ("POST", ["oauth2", "v1", "tokens", "bearer"]) => return self.token(call),
             ("POST", ["v2", "oauth2", "tokens", "revoke"]) => return Reply::empty(200),
             _ => {}
@@ -46,7 +48,8 @@ impl State {
             return Reply::empty(404);
         };
         let now = self.clock.millis();
-        let lives = call.bearer().and_then(|token| self.store.get("tokens", token)).is_some_and(|kept| kept.int("until") > now);
+        let lives =
+            call.bearer().and_then(|token| self.store.get("tokens", token)).is_some_and(|kept| kept.int("until") > now);
         if !lives && !call.trusted {
             return unauthorized(self);
         }
@@ -95,7 +98,8 @@ impl State {
 
     fn token(&mut self, call: &Call) -> Reply {
         let form = call.form();
-        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let field =
+            |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
         let basic = call.basic().unwrap_or_default();
         if (basic.0.as_str(), basic.1.as_str()) != CLIENT {
             return Reply::json(401, &obj! {"error" => "invalid_client"});

@@ -100,7 +100,9 @@ impl QuickBooks {
         self.act(act, |state| {
             let entity = chart::entity(entity).ok_or_else(gone)?;
             let record = match state.record(entity, &body.text("Id")).map(|old| old.text("SyncToken")) {
-                Some(token) => state.update(entity, &body.clone().with("SyncToken", token).with("sparse", true), false)?,
+                Some(token) => {
+                    state.update(entity, &body.clone().with("SyncToken", token).with("sparse", true), false)?
+                }
                 None => state.create(entity, &body, false)?,
             };
             Ok(record.text("Id"))
@@ -183,8 +185,12 @@ impl QuickBooks {
     /// Invoices, credit memos, journal entries and payments, in order of creation.
     pub fn documents(&self) -> Vec<ErpDocument> {
         let state = held(&self.state);
-        let kinds =
-            [("Invoice", "invoice"), ("CreditMemo", "credit_memo"), ("JournalEntry", "journal_entry"), ("Payment", "payment")];
+        let kinds = [
+            ("Invoice", "invoice"),
+            ("CreditMemo", "credit_memo"),
+            ("JournalEntry", "journal_entry"),
+            ("Payment", "payment"),
+        ];
         let mut all: Vec<(i64, ErpDocument)> = Vec::new();
         for (entity, name) in kinds {
             for (_, record) in state.store.all(&place(entity)) {
@@ -210,7 +216,8 @@ impl QuickBooks {
             bundle(&mut state);
             state.store.commit()?;
         }
-        hooks::deliver(&self.state, |state| &mut state.store, "quickbooks", &self.faults, self.clock.millis(), again).await
+        hooks::deliver(&self.state, |state| &mut state.store, "quickbooks", &self.faults, self.clock.millis(), again)
+            .await
     }
 
     /// Requests allowed per minute and per second. Unset, the vendor's 500 and 10 hold while the clock follows real time.
@@ -224,7 +231,8 @@ fn bundle(state: &mut State) {
     if state.store.count("outbox") > 0 {
         return;
     }
-    let events: Vec<(String, Json)> = state.store.all("events").map(|(id, event)| (id.to_string(), event.clone())).collect();
+    let events: Vec<(String, Json)> =
+        state.store.all("events").map(|(id, event)| (id.to_string(), event.clone())).collect();
     if events.is_empty() {
         return;
     }
@@ -244,7 +252,10 @@ fn bundle(state: &mut State) {
 fn by_number(state: &State, entity: &str, number: &str) -> Result<Json, Fault> {
     let id = state.store.get(&format!("number:{entity}"), number).map(Json::text_of);
     let id = id.unwrap_or_else(|| number.to_string());
-    state.record(entity, &id).cloned().ok_or_else(|| fault("610", "Object Not Found", format!("no {entity} has number {number}")))
+    state
+        .record(entity, &id)
+        .cloned()
+        .ok_or_else(|| fault("610", "Object Not Found", format!("no {entity} has number {number}")))
 }
 
 fn document(state: &State, entity: &str, kind: &'static str, record: &Json) -> ErpDocument {

@@ -70,7 +70,10 @@ impl State {
             ("GET", ["limits", "recordCount"]) => Ok(Reply::json(200, &self.counts(call))),
             ("GET", ["sobjects"]) => {
                 let all = self.schema.values().map(|object| schema::summary(object, version)).collect();
-                Ok(Reply::json(200, &obj! {"encoding" => "UTF-8", "maxBatchSize" => 200, "sobjects" => Json::List(all)}))
+                Ok(Reply::json(
+                    200,
+                    &obj! {"encoding" => "UTF-8", "maxBatchSize" => 200, "sobjects" => Json::List(all)},
+                ))
             }
             (_, ["sobjects", rest @ ..]) => self.sobject(call, version, rest),
             (_, ["composite", rest @ ..]) => self.composite(call, version, rest),
@@ -79,7 +82,9 @@ impl State {
     }
 
     fn query(&mut self, call: &Call, version: &str, all: bool) -> Answer {
-        let Some(text) = call.param("q") else { return refuse(400, "MALFORMED_QUERY", "SOQL statement cannot be empty.") };
+        let Some(text) = call.param("q") else {
+            return refuse(400, "MALFORMED_QUERY", "SOQL statement cannot be empty.");
+        };
         let select = self.parse(text)?;
         let ids = self.select(&select, all)?;
         if let Some(field) = &select.count {
@@ -102,18 +107,26 @@ impl State {
     }
 
     fn next_page(&mut self, locator: &str, version: &str) -> Answer {
-        let known = locator.split_once('-').and_then(|(id, offset)| Some((self.store.get("locators", id)?, id, offset)));
+        let known =
+            locator.split_once('-').and_then(|(id, offset)| Some((self.store.get("locators", id)?, id, offset)));
         let Some((kept, id, offset)) = known.filter(|(kept, ..)| kept.int("until") > self.clock.millis()) else {
             return refuse(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
         };
-        let offset = offset.parse::<usize>().or_else(|_| refuse(400, "INVALID_QUERY_LOCATOR", "invalid query locator"))?;
+        let offset =
+            offset.parse::<usize>().or_else(|_| refuse(400, "INVALID_QUERY_LOCATOR", "invalid query locator"))?;
         let ids: Vec<String> = kept.list("ids").iter().filter_map(Json::scalar).collect();
         let select = self.parse(&kept.text("q"))?;
         let page = usize::try_from(kept.int("page")).unwrap_or(2000);
         Ok(Reply::json(200, &self.page(&select, (&ids, offset, page), id, version)))
     }
 
-    fn page(&self, select: &super::soql::Select, (ids, from, size): (&[String], usize, usize), locator: &str, v: &str) -> Json {
+    fn page(
+        &self,
+        select: &super::soql::Select,
+        (ids, from, size): (&[String], usize, usize),
+        locator: &str,
+        v: &str,
+    ) -> Json {
         let to = ids.len().min(from + size);
         let rows = ids.get(from..to).unwrap_or_default().iter().map(|id| self.row(select, id, v)).collect();
         let mut page = obj! {"totalSize" => ids.len(), "done" => to >= ids.len()};
@@ -187,7 +200,8 @@ impl State {
                     return Ok(Reply::empty(304));
                 }
                 let shown = self.whole(object, record, version, call.param("fields"))?;
-                let date = jiff::fmt::rfc2822::to_string(&modified.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default();
+                let date =
+                    jiff::fmt::rfc2822::to_string(&modified.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default();
                 Ok(Reply::json(200, &shown).header("last-modified", date))
             }
             "PATCH" => {
@@ -293,7 +307,8 @@ impl State {
         let gone = |record: &&Json| record.get("IsDeleted").is_some_and(Json::is_true) == deleted;
         let found = self.records(object).map(|(_, record)| record).filter(inside).filter(gone);
         if deleted {
-            let rows = found.map(|row| obj! {"deletedDate" => row.text("SystemModstamp"), "id" => row.text("Id")}).collect();
+            let rows =
+                found.map(|row| obj! {"deletedDate" => row.text("SystemModstamp"), "id" => row.text("Id")}).collect();
             return Ok(Reply::json(
                 200,
                 &obj! {

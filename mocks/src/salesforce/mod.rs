@@ -75,7 +75,8 @@ impl Salesforce {
         self.act(act, |state| {
             let meta = state.object(object)?.clone();
             let known = state.record(&meta.name, key).map(|record| record.text("Id"));
-            let keys: Vec<String> = meta.fields.iter().filter(|field| field.external).map(|field| field.name.clone()).collect();
+            let keys: Vec<String> =
+                meta.fields.iter().filter(|field| field.external).map(|field| field.name.clone()).collect();
             let by_key = || keys.iter().find_map(|field| state.find(&meta.name, field, key).into_iter().next());
             if let Some(id) = known.or_else(by_key) {
                 state.update(&meta.name, &id, &fields, true)?;
@@ -163,7 +164,9 @@ impl System for Salesforce {
         let (status, code, message) = match trouble {
             Trouble::Unavailable => (503, "SERVER_UNAVAILABLE", "Server too busy"),
             // too many requests are a 403 here
-            Trouble::TooMany => (403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
+            Trouble::TooMany => {
+                (403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.")
+            }
             Trouble::Broken => (500, "UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId"),
         };
         Reply::json(status, &list![obj! {"message" => message, "errorCode" => code}])
