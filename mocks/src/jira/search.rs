@@ -139,7 +139,9 @@ impl State {
                         }
                     }
                     None => {
-                        return Err(format!("Field '{field}' does not exist or you do not have permission to view it."));
+                        return Err(format!(
+                            "Field '{field}' does not exist or you do not have permission to view it."
+                        ));
                     }
                 },
             };
