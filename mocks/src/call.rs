@@ -164,7 +164,11 @@ impl Reply {
         self
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     pub(crate) fn as_json(&self) -> Json {
-        Json::parse(&String::from_utf8_lossy(&self.body)).unwrap_or_default()
+        Json::parse(&self.text()).unwrap_or_default()
     }
 }

@@ -163,10 +163,10 @@ impl Faults {
         held(&self.0).throttled.get(system).copied().unwrap_or_default()
     }
 
-    pub(crate) fn count(&self, system: &str, endpoint: String, status: u16) {
+    pub(crate) fn count(&self, system: &str, endpoint: String, throttled: bool) {
         let mut inner = held(&self.0);
         *inner.requests.entry(system.to_string()).or_default().entry(endpoint).or_default() += 1;
-        if status == 429 {
+        if throttled {
             *inner.throttled.entry(system.to_string()).or_default() += 1;
         }
     }

@@ -203,7 +203,11 @@ async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
     desk.in_flight.fetch_sub(1, Ordering::SeqCst);
     let status = reply.as_ref().map_or(0, |reply| reply.status);
     tracing::debug!(system = system.name(), method = call.method, path = call.path, status, ?fault, "request");
-    desk.faults.count(system.name(), call.endpoint(), status);
+    // one vendor says "too many" with a 403
+    let throttled = reply.as_ref().is_some_and(|reply| {
+        reply.status == 429 || (reply.status == 403 && reply.text().contains("REQUEST_LIMIT_EXCEEDED"))
+    });
+    desk.faults.count(system.name(), call.endpoint(), throttled);
     match reply {
         Some(reply) => respond(reply),
         None => {

@@ -105,6 +105,15 @@ impl Store {
         next
     }
 
+    /// Removes what has run out: records whose `until` has passed.
+    pub(crate) fn purge(&mut self, collection: &str, now: i64) {
+        let over: Vec<String> =
+            self.all(collection).filter(|(_, kept)| kept.int("until") <= now).map(|(id, _)| id.to_string()).collect();
+        for id in over {
+            self.remove(collection, &id);
+        }
+    }
+
     /// What the act `act` gave when it was applied, if it was.
     pub(crate) fn applied(&self, act: &str) -> Option<String> {
         self.get("acts", act).map(|done| done.text("gave"))

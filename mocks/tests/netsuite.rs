@@ -1,4 +1,5 @@
 //! NetSuite: keys, duplicates, SuiteQL, transforms, jobs, closed periods, late writes.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod world;
 

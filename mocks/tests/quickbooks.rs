@@ -1,4 +1,5 @@
 //! QuickBooks: tokens, request ids, numbers, payments, webhooks; and the mail relay.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod world;
 

@@ -1,4 +1,5 @@
 //! Salesforce: paging, upsert codes, numbers, expiry, composite, a write whose answer was lost.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod world;
 

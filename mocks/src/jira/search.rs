@@ -263,6 +263,7 @@ impl State {
     }
 
     fn keep_page(&mut self, jql: &str, rows: &[Json]) -> String {
+        self.store.purge("pages", self.clock.millis());
         let page = format!("CAEaAggB{:08}", self.store.next("page", 1));
         let ids = Json::List(rows.iter().map(|row| Json::from(row.text("id"))).collect());
         let kept = obj! {"jql" => jql, "ids" => ids, "until" => self.clock.millis() + PAGE_LIFE_MS};

@@ -101,7 +101,7 @@ impl State {
         if field("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
             return bad("invalid_request", "client_assertion_type is missing or unknown.");
         }
-        if let Err(why) = self.assertion(field("client_assertion")) {
+        if let Err(why) = self.assertion(field("client_assertion"), call.header("host").unwrap_or_default()) {
             tracing::debug!(why, "an assertion was refused");
             return bad("invalid_client", "invalid_client");
         }
@@ -111,7 +111,7 @@ impl State {
         Reply::json(200, &obj! {"access_token" => token, "expires_in" => "3600", "token_type" => "bearer"})
     }
 
-    fn assertion(&self, assertion: &str) -> Result<(), &'static str> {
+    fn assertion(&self, assertion: &str, host: &str) -> Result<(), &'static str> {
         let header = jsonwebtoken::decode_header(assertion).map_err(|_| "not a JWT")?;
         let kid = header.kid.unwrap_or_default();
         let kept = self.store.get("keys", &kid).ok_or("unknown certificate id")?;
@@ -134,7 +134,7 @@ impl State {
         if claims.text("iss") != kept.text("client") {
             return Err("unknown issuer");
         }
-        if audience != format!("{}{TOKEN_PATH}", self.base) {
+        if ![&self.base, &format!("http://{host}")].iter().any(|base| audience == format!("{base}{TOKEN_PATH}")) {
             return Err("wrong audience");
         }
         if claims.int("exp") <= now || claims.int("iat") > now + 300 || claims.int("exp") - claims.int("iat") > 3600 {

@@ -513,20 +513,55 @@ impl State {
             let detail = "This transaction cannot be deleted because it is linked to by one or more transactions.";
             return Err(Refusal::user(detail));
         }
-        let links: Vec<String> = self
+        let links: Vec<(String, Json)> = self
             .store
             .all("links")
             .filter(|(_, link)| link.text("next") == id)
-            .map(|(key, _)| key.to_string())
+            .map(|(key, link)| (key.to_string(), link.clone()))
             .collect();
-        for link in links {
-            self.store.remove("links", &link);
+        for (key, link) in links {
+            self.undo_link(&link, &old);
+            self.store.remove("links", &key);
         }
         self.store.remove(&format!("ext:{kind}"), &old.text("externalId"));
         self.store.remove(&place(kind), id);
         let gone = obj! {"id" => id, "type" => kind, "at" => self.clock.now().to_string()};
         self.store.put("deleted", id, gone);
         Ok(())
+    }
+}
+
+impl State {
+    /// What a deleted document had done to the one before it: paid it, or billed its lines.
+    fn undo_link(&mut self, link: &Json, gone: &Json) {
+        let previous = link.text("previous");
+        if link.text("how") == "Payment" {
+            let Some(mut invoice) = self.record("invoice", &previous).cloned() else { return };
+            let paid = invoice.decimal("amountPaid") - link.decimal("amount");
+            let left = invoice.decimal("total") - paid;
+            invoice.set("amountPaid", Json::amount(paid));
+            invoice.set("amountRemaining", Json::amount(left));
+            invoice.set("status", obj! {"id" => "A", "refName" => "Open"});
+            invoice.set("lastModifiedDate", self.clock.now().to_string());
+            self.store.put(&place("invoice"), &previous, invoice);
+            return;
+        }
+        let Some(mut order) = self.record("salesOrder", &previous).cloned() else { return };
+        let mut lines = order.list("item").to_vec();
+        for line in &mut lines {
+            let number = line.text("line");
+            let billed: Decimal = gone
+                .list("item")
+                .iter()
+                .filter(|other| other.text("orderLine") == number)
+                .map(|other| other.decimal("quantity"))
+                .sum();
+            let left = line.decimal("quantityBilled") - billed;
+            line.set("quantityBilled", Json::amount(left));
+        }
+        order.set("item", lines);
+        self.order_status(&mut order);
+        self.store.put(&place("salesOrder"), &previous, order);
     }
 }
 

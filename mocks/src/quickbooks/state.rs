@@ -240,6 +240,13 @@ impl State {
         self.complete(entity, &mut record, duplicates)?;
         self.bump(&mut record);
         let id = record.text("Id");
+        // the number or name that was given up is free again
+        if old.text("DocNumber") != record.text("DocNumber") {
+            self.store.remove(&format!("number:{entity}"), &old.text("DocNumber"));
+        }
+        if old.text("DisplayName").to_lowercase() != record.text("DisplayName").to_lowercase() {
+            self.store.remove("names", &old.text("DisplayName").to_lowercase());
+        }
         self.keep(entity, record.clone());
         self.tell(entity, &id, "updated");
         Ok(record)
@@ -526,6 +533,16 @@ impl State {
         } else {
             return Err(fault("500", "Unsupported Operation", "Operation delete is not supported."));
         }
+        if entity == "Payment" {
+            self.unapply(&old);
+        } else if !old.decimal("paid").is_zero() {
+            let detail = "The transaction cannot be deleted because it is linked to a payment.";
+            return Err(fault(
+                "6000",
+                "A business validation error has occurred while processing your request",
+                detail,
+            ));
+        }
         self.store.remove(&place(entity), &id);
         self.store.remove(&format!("number:{entity}"), &old.text("DocNumber"));
         let at = self.clock.millis();
@@ -537,6 +554,28 @@ impl State {
         );
         self.tell(entity, &id, "deleted");
         Ok(obj! {"domain" => "QBO", "status" => "Deleted", "Id" => id})
+    }
+
+    /// Opens again what a deleted payment had settled.
+    fn unapply(&mut self, payment: &Json) {
+        let id = payment.text("Id");
+        for line in payment.list("Line") {
+            for link in line.list("LinkedTxn") {
+                let Some(kind) = chart::entity(&link.text("TxnType")) else { continue };
+                let Some(mut target) = self.record(kind, &link.text("TxnId")).cloned() else { continue };
+                let paid = target.decimal("paid") - line.decimal("Amount");
+                let open = target.decimal("TotalAmt") - paid;
+                target.set("paid", Json::amount(paid));
+                target.set("Balance", Json::amount(open));
+                let linked =
+                    target.list("LinkedTxn").iter().filter(|other| other.text("TxnId") != id).cloned().collect();
+                target.set("LinkedTxn", Json::List(linked));
+                self.bump(&mut target);
+                let target_id = target.text("Id");
+                self.keep(kind, target);
+                self.tell(kind, &target_id, "updated");
+            }
+        }
     }
 
     /// Notes an event for the next webhook.

@@ -99,6 +99,7 @@ impl State {
         if ids.len() <= page {
             return Ok(Reply::json(200, &self.page(&select, (&ids, 0, page), "", version)));
         }
+        self.store.purge("locators", self.clock.millis());
         let locator = locator_id(self.store.next("locator", 1));
         let kept = Json::List(ids.iter().map(Json::from).collect());
         let until = self.clock.millis() + LOCATOR_LIFE_MS;

@@ -68,38 +68,46 @@ impl Salesforce {
         }
     }
 
-    /// Creates or updates a record. `key` is an id, the value of one of the object's external ids, or anything new: an unknown
-    /// key becomes the value of the first external id field (of none for objects without one). Gives the id.
+    /// Creates or updates a record. `key` is an id, the value of one of the object's external ids, or a name of the director's
+    /// own under which he will find it again; where the object has a unique external id, a new key becomes its value. Gives
+    /// the id.
     pub fn put(&self, act: &str, object: &str, key: &str, fields: Fields) -> Result<String, Refused> {
         let fields = Json::from(fields);
         self.act(act, |state| {
             let meta = state.object(object)?.clone();
-            let known = state.record(&meta.name, key).map(|record| record.text("Id"));
-            let keys: Vec<String> =
-                meta.fields.iter().filter(|field| field.external).map(|field| field.name.clone()).collect();
-            let by_key = || keys.iter().find_map(|field| state.find(&meta.name, field, key).into_iter().next());
-            if let Some(id) = known.or_else(by_key) {
+            if let Some(id) = known(state, &meta.name, key) {
                 state.update(&meta.name, &id, &fields, true)?;
                 return Ok(id);
             }
             let looks_like_id = key.len() == 18 && key.starts_with(&meta.prefix);
-            let fields = match keys.first() {
+            let unique = meta.fields.iter().find(|field| field.external && field.unique);
+            let fields = match unique {
                 _ if looks_like_id => fields.with("Id", key),
-                Some(field) if !key.is_empty() && !fields.has(field) => fields.with(field, key),
+                Some(field) if !key.is_empty() && !fields.has(&field.name) => fields.with(&field.name, key),
                 _ => fields,
             };
-            state.create(&meta.name, &fields, true)
+            let id = state.create(&meta.name, &fields, true)?;
+            if !key.is_empty() {
+                state.store.put(&format!("alias:{}", meta.name), key, id.as_str());
+            }
+            Ok(id)
         })
     }
 
     /// Deletes a record by id; it stays in the recycle bin.
     pub fn delete(&self, act: &str, object: &str, id: &str) -> Result<(), Refused> {
-        self.act(act, |state| state.delete(object, id).map(|()| id.to_string())).map(drop)
+        self.act(act, |state| {
+            let id = known(state, object, id).unwrap_or_else(|| id.to_string());
+            state.delete(object, &id).map(|()| id)
+        })
+        .map(drop)
     }
 
-    /// A record as it is kept.
-    pub fn record(&self, object: &str, id: &str) -> Option<Json> {
-        held(&self.state).record(object, id).cloned()
+    /// A record as it is kept, by id, external id or the director's key.
+    pub fn record(&self, object: &str, key: &str) -> Option<Json> {
+        let state = held(&self.state);
+        let id = known(&state, object, key)?;
+        state.record(object, &id).cloned()
     }
 
     /// The record whose external id field has this value.
@@ -137,6 +145,18 @@ impl Salesforce {
     pub fn set_daily_limit(&self, requests: u64) {
         held(&self.state).daily = requests;
     }
+}
+
+/// The id of a record by id, director's key, or external id.
+fn known(state: &State, object: &str, key: &str) -> Option<String> {
+    if let Some(record) = state.record(object, key) {
+        return Some(record.text("Id"));
+    }
+    if let Some(id) = state.store.get(&format!("alias:{object}"), key).and_then(Json::scalar) {
+        return Some(id);
+    }
+    let mut keys = state.object(object).ok()?.fields.iter().filter(|field| field.external);
+    keys.find_map(|field| state.find(object, &field.name, key).into_iter().next())
 }
 
 impl System for Salesforce {
