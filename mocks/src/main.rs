@@ -78,8 +78,6 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
     if arguments.now.is_none() {
         world.clock.follow(real_time);
     }
-    // the vendor's ten a second would stop published clients, which do not pace themselves and are nearer here
-    world.quickbooks.set_limits(500, 100);
     furnish(&world).map_err(std::io::Error::other)?;
     let admin = TcpListener::bind(("127.0.0.1", base)).await?;
     writeln!(

@@ -280,7 +280,8 @@ impl State {
             "field" => "Attachment", "fieldtype" => "jira", "fieldId" => "attachment", "from" => Json::Null,
             "fromString" => Json::Null, "to" => &number, "toString" => filename,
         };
-        self.log(issue, author, vec![item], "issue_updated");
+        self.log(issue.clone(), author, vec![item], "issue_updated");
+        self.tell("attachment_created", None, &issue, author, None);
         Ok(number)
     }
 

@@ -193,9 +193,10 @@ impl State {
             return Err("wrong method or short nonce");
         }
         let nonce = format!("{}:{}", field("oauth_timestamp"), field("oauth_nonce"));
-        if field("oauth_timestamp").parse::<i64>().is_err() || !self.nonces.insert(nonce) {
+        if field("oauth_timestamp").parse::<i64>().is_err() || self.store.get("nonces", &nonce).is_some() {
             return Err("nonce used before");
         }
+        self.store.put("nonces", &nonce, true);
         let hash = field("oauth_body_hash");
         if !hash.is_empty() && hash != STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &call.body)) {
             return Err("wrong body hash");

@@ -6,7 +6,6 @@ mod http;
 mod sql;
 mod state;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
@@ -44,7 +43,6 @@ impl NetSuite {
             account: "TSTDRV123_SB1".to_string(),
             zone: TimeZone::get("America/Los_Angeles").unwrap_or(TimeZone::UTC),
             sql: sql::open().map_err(io::Error::other)?,
-            nonces: BTreeSet::new(),
             revoked: false,
         };
         let client = state.client()?;
@@ -215,6 +213,17 @@ impl NetSuite {
         }
         all.sort_by_key(|(id, _)| *id);
         all.into_iter().map(|(_, document)| document).collect()
+    }
+
+    /// The account's time zone, in which SuiteQL shows and compares times; false if there is none of this name.
+    pub fn set_time_zone(&self, name: &str) -> bool {
+        match TimeZone::get(name) {
+            Ok(zone) => {
+                held(&self.state).zone = zone;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Requests that may be in flight at once (15).

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use rust_decimal::Decimal;
 
-use super::chart::{ACCOUNTS, CURRENCIES, TERMS, transaction};
+use super::chart::{ACCOUNTS, CURRENCIES, ITEMS, TERMS, transaction};
 use super::state::{Refusal, State, place, postings};
 use crate::call::{Call, Reply};
 use crate::document::Side;
@@ -41,6 +41,7 @@ CREATE TABLE currency (id INTEGER PRIMARY KEY, symbol TEXT, name TEXT, currencyp
 CREATE TABLE term (id INTEGER PRIMARY KEY, name TEXT, daysuntilnetdue INTEGER);
 CREATE TABLE account (id INTEGER PRIMARY KEY, acctnumber TEXT, accountsearchdisplayname TEXT, fullname TEXT, accttype TEXT,
   isinactive TEXT);
+CREATE TABLE item (id INTEGER PRIMARY KEY, itemid TEXT, displayname TEXT, itemtype TEXT, incomeaccount INTEGER, isinactive TEXT);
 CREATE TABLE accountingperiod (id INTEGER PRIMARY KEY, periodname TEXT, startdate TEXT, enddate TEXT, closed TEXT, isquarter TEXT,
   isyear TEXT);
 CREATE TABLE deletedrecord (recordid INTEGER, type TEXT, deleteddate TEXT);
@@ -55,6 +56,9 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
     }
     for (id, name, days) in TERMS {
         sql.execute("INSERT INTO term VALUES (?, ?, ?)", params![id, name, days])?;
+    }
+    for (id, name, income) in ITEMS {
+        sql.execute("INSERT INTO item VALUES (?, ?, ?, 'Service', ?, 'F')", params![id, name, name, income])?;
     }
     for (id, number, name, kind) in ACCOUNTS {
         let shown = format!("{number} {name}");
@@ -151,6 +155,11 @@ fn rewrite(query: &str) -> String {
         } else {
             let (head, tail) = rest.split_at(word);
             rest = tail;
+            if let Some((limit, after)) = fetch_first(head, tail) {
+                out.push_str(&limit);
+                rest = after;
+                continue;
+            }
             if head.eq_ignore_ascii_case("BUILTIN.DF") && tail.starts_with('(') {
                 let end = tail.find(')').unwrap_or(tail.len() - 1);
                 out.push_str(&display(&rewrite(&tail[1..end])));
@@ -171,6 +180,20 @@ fn rewrite(query: &str) -> String {
         }
     }
     out
+}
+
+/// `FETCH FIRST n ROWS ONLY` as SQLite has it, and what follows.
+fn fetch_first<'a>(head: &str, tail: &'a str) -> Option<(String, &'a str)> {
+    if !head.eq_ignore_ascii_case("fetch") {
+        return None;
+    }
+    let words: Vec<&str> = tail.split_whitespace().take(4).collect();
+    let [first, count, rows, only] = words.as_slice() else { return None };
+    let known = ["first", "next"].iter().any(|word| first.eq_ignore_ascii_case(word))
+        && ["row", "rows"].iter().any(|word| rows.eq_ignore_ascii_case(word))
+        && only.eq_ignore_ascii_case("only");
+    let after = tail.to_ascii_lowercase().find("only")? + 4;
+    if known && count.parse::<u32>().is_ok() { Some((format!("LIMIT {count}"), &tail[after..])) } else { None }
 }
 
 fn display(column: &str) -> String {

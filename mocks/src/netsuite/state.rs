@@ -1,7 +1,5 @@
 //! Records of the simulated account: references, lines, totals, periods.
 
-use std::collections::BTreeSet;
-
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
@@ -77,7 +75,6 @@ pub(crate) struct State {
     pub(crate) account: String,
     pub(crate) zone: TimeZone,
     pub(crate) sql: Connection,
-    pub(crate) nonces: BTreeSet<String>,
     pub(crate) revoked: bool,
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct State {
     /// Per minute and per second, where they are limited.
     pub(crate) limits: Option<(usize, usize)>,
     pub(crate) recent: Vec<i64>,
+    /// Webhooks in the shape that was usual until 2026.
+    pub(crate) legacy: bool,
 }
 
 pub(crate) fn place(entity: &str) -> String {

@@ -40,6 +40,7 @@ impl Salesforce {
             usage: 0,
             daily: http::DEFAULT_DAILY,
             public_keys: Vec::new(),
+            lag_ms: 0,
         };
         let own: Vec<(String, String)> =
             state.store.all("schema").map(|(_, kept)| (kept.text("object"), kept.text("spec"))).collect();
@@ -139,6 +140,11 @@ impl Salesforce {
     /// Rows per page of a query answer; the vendor's 2000 unless a test wants pages sooner.
     pub fn set_page_size(&self, rows: usize) {
         held(&self.state).page = rows.max(1);
+    }
+
+    /// How much older than its appearance the stamp of a record is that the director writes, as with long transactions.
+    pub fn set_commit_lag(&self, ms: i64) {
+        held(&self.state).lag_ms = ms.max(0);
     }
 
     /// Requests allowed per day.

@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) usage: u64,
     pub(crate) daily: u64,
     pub(crate) public_keys: Vec<String>,
+    /// How much older than its appearance the stamp of a record is that the director writes.
+    pub(crate) lag_ms: i64,
 }
 
 /// `2026-05-01T07:25:37.000+0000`: whole seconds, no colon in the offset.
@@ -254,6 +256,12 @@ impl State {
         Ok(())
     }
 
+    /// The stamp of a change: taken before its transaction commits, so it may be older than what is visible already.
+    fn moment(&self, director: bool) -> String {
+        let lag = if director { self.lag_ms } else { 0 };
+        stamp(self.clock.now() - jiff::SignedDuration::from_millis(lag))
+    }
+
     /// Creates a record and gives its id.
     pub(crate) fn create(&mut self, object: &str, fields: &Json, director: bool) -> Result<String, Refusal> {
         let object = self.object(object)?.clone();
@@ -261,7 +269,7 @@ impl State {
         for field in &object.fields {
             record.set(&field.name, if field.kind == "boolean" { Json::Bool(false) } else { Json::Null });
         }
-        let now = stamp(self.clock.now());
+        let now = self.moment(director);
         let wanted = if director { fields.text("Id") } else { String::new() };
         let id = if wanted.is_empty() {
             format!("{}{:012}AAA", object.prefix, self.store.next(&object.name, 1))
@@ -297,7 +305,7 @@ impl State {
             return refuse(404, "ENTITY_IS_DELETED", "entity is deleted");
         }
         let mut record = old.clone();
-        let now = stamp(self.clock.now());
+        let now = self.moment(director);
         record.set("LastModifiedDate", &now);
         record.set("SystemModstamp", &now);
         self.fill(&object, &mut record, fields, director)?;
