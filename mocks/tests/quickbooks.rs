@@ -12,7 +12,7 @@ use world::{answer, fields, hook, start};
 
 fn call(world: &Simulators, method: Method, path: &str) -> RequestBuilder {
     let url = format!("{}/v3/company/9341452000000001{path}", world.quickbooks_url);
-    Client::new().request(method, url).bearer_auth("at-smoke")
+    Client::new().request(method, url).bearer_auth("at-smoke").header("accept", "application/json")
 }
 
 fn invoice(number: &str, amount: &str) -> Value {

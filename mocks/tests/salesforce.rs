@@ -67,12 +67,38 @@ async fn upserts() {
     let url = format!("{}/services/data/v62.0/composite/sobjects/Milestone__c/External_Id__c", world.salesforce_url);
     let request = |all: bool| {
         let body = format!("{{\"allOrNone\":{all},\"records\":{records}}}");
-        Client::new().patch(&url).bearer_auth(&token).body(body)
+        Client::new().patch(&url).bearer_auth(&token).header("content-type", "application/json").body(body)
     };
     let (status, body) = answer(request(true)).await;
     assert_eq!((status, body[0]["errors"][0]["statusCode"].as_str()), (200, Some("ALL_OR_NONE_OPERATION_ROLLED_BACK")));
     let (_, body) = answer(request(false)).await;
     assert_eq!((&body[0]["created"], &body[1]["errors"][0]["statusCode"]), (&json!(true), &json!("INVALID_FIELD")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn troubles_by_name() {
+    let world = start(None).await;
+    let token = salesforce_token(&world).await;
+    let post = || {
+        let url = format!("{}/services/data/v62.0/sobjects/Account", world.salesforce_url);
+        Client::new().post(url).bearer_auth(&token).json(&json!({"Name": "Acme"}))
+    };
+    let inject = |name: &str| world.faults.inject("salesforce", FaultSpec::new(name)).unwrap();
+    for (name, status, kept) in [("refuse", 503, 0), ("throttle", 403, 0), ("error_after_write", 500, 1)] {
+        inject(name);
+        assert_eq!((answer(post()).await.0, world.salesforce.records("Account").len()), (status, kept), "{name}");
+    }
+    inject("garbage");
+    assert_eq!(answer(post()).await, (201, json!(null)));
+    world.faults.inject("salesforce", FaultSpec::new("drop_before_write").after(1).times(2)).unwrap();
+    assert_eq!(answer(post()).await.0, 201);
+    assert!(post().send().await.is_err() && post().send().await.is_err());
+    assert_eq!((world.salesforce.records("Account").len(), world.faults.pending("salesforce")), (3, 0));
+    inject("expire_token");
+    assert_eq!(answer(post()).await.0, 401);
+    assert!(world.faults.inject("salesforce", FaultSpec::new("gremlin")).is_err());
+    assert_eq!((world.faults.throttled("salesforce"), world.faults.requests("salesforce").len()), (1, 2));
     world.stop().await;
 }
 

@@ -24,6 +24,28 @@ fn unauthorized(state: &State) -> Reply {
     Reply::json(401, &obj! {"warnings" => Json::Null, "fault" => fault, "time" => state.clock.millis()})
 }
 
+/// Who does not ask for JSON gets XML, and a client that forgot to ask finds out. Its elements are those of the JSON.
+fn as_xml(reply: Reply, time: &str) -> Reply {
+    fn element(name: &str, value: &Json, out: &mut String) {
+        for value in if let Json::List(items) = value { items.as_slice() } else { std::slice::from_ref(value) } {
+            out.push_str(&format!("<{name}>"));
+            match value.scalar() {
+                Some(text) => out.push_str(&text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
+                None => value.members().iter().for_each(|(name, value)| element(name, value, out)),
+            }
+            out.push_str(&format!("</{name}>"));
+        }
+    }
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?><IntuitResponse \
+         xmlns=\"http://schema.intuit.com/finance/v3\" time=\"{time}\">"
+    );
+    let body = reply.as_json();
+    body.members().iter().filter(|(name, _)| name != "time").for_each(|(name, value)| element(name, value, &mut out));
+    out.push_str("</IntuitResponse>");
+    reply.header("content-type", "application/xml").body(out)
+}
+
 pub(crate) fn throttled(time: &str) -> Reply {
     let error = obj! {
         "Message" => "message=ThrottleExceeded; errorCode=003001; statusCode=429",
@@ -35,7 +57,10 @@ pub(crate) fn throttled(time: &str) -> Reply {
 impl State {
     pub(crate) fn route(&mut self, call: &Call) -> Reply {
         let tid = format!("1-{:x}-{:024x}", self.clock.now().as_second(), self.recent.len());
-        self.answer(call).header("intuit_tid", tid)
+        let reply = self.answer(call).header("intuit_tid", tid);
+        let json = call.header("accept").is_some_and(|accept| accept.contains("json"));
+        let company = call.path.starts_with("/v3/company/");
+        if company && !json && !reply.body.is_empty() { as_xml(reply, &self.stamp()) } else { reply }
     }
 
     fn answer(&mut self, call: &Call) -> Reply {

@@ -40,6 +40,11 @@ impl State {
             ["services", "data", rest @ ..] => rest,
             _ => return missing::<Reply>().unwrap_or_else(|refusal| refusal.reply()),
         };
+        if call.path.len() + call.raw_query.len() > 16_384 {
+            return Reply::empty(414)
+                .header("content-type", "text/html")
+                .body("<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>");
+        }
         self.usage += 1;
         let limit = format!("api-usage={}/{}", self.usage, self.daily.max(1));
         let answer = self.session(call).and_then(|()| {
@@ -56,6 +61,11 @@ impl State {
         let number = version.strip_prefix('v').and_then(|v| v.split('.').next()).and_then(|v| v.parse::<u32>().ok());
         if !number.is_some_and(|number| (31..=66).contains(&number)) {
             return missing();
+        }
+        let json = call.header("content-type").is_some_and(|kind| kind.contains("json"));
+        if !json && !call.body.is_empty() && call.method != "GET" {
+            let message = "Content-Type header specified in HTTP request is not supported: application/octet-stream";
+            return refuse(415, "UNSUPPORTED_MEDIA_TYPE", message);
         }
         match (call.method.as_str(), rest) {
             ("GET", []) => {
