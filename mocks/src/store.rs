@@ -28,8 +28,8 @@ pub(crate) struct Store {
     file: Option<Connection>,
     data: BTreeMap<String, BTreeMap<Id, Json>>,
     undo: Vec<(String, String, Option<Json>)>,
-    /// Keys committed since the last [`Store::changes`]; feeds derived tables.
-    changed: BTreeSet<(String, String)>,
+    /// Keys committed since the last [`Store::changes`], where somebody keeps derived tables.
+    changed: Option<BTreeSet<(String, String)>>,
 }
 
 fn broken(error: rusqlite::Error) -> io::Error {
@@ -39,7 +39,7 @@ fn broken(error: rusqlite::Error) -> io::Error {
 impl Store {
     /// Opens `DIR/<name>.db`, or memory without a folder.
     pub(crate) fn open(dir: Option<&Path>, name: &str) -> io::Result<Store> {
-        let mut store = Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new() };
+        let mut store = Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: None };
         let Some(dir) = dir else { return Ok(store) };
         std::fs::create_dir_all(dir)?;
         let file = Connection::open(dir.join(format!("{name}.db"))).map_err(broken)?;
@@ -55,7 +55,6 @@ impl Store {
                 .map_err(broken)?;
             for row in rows {
                 let (collection, id, text) = row.map_err(broken)?;
-                store.changed.insert((collection.clone(), id.clone()));
                 store.data.entry(collection).or_default().insert(Id(id), Json::parse(&text)?);
             }
         }
@@ -165,12 +164,20 @@ impl Store {
             }
             all.commit().map_err(broken)?;
         }
-        self.changed.append(&mut touched);
+        if let Some(changed) = &mut self.changed {
+            changed.append(&mut touched);
+        }
         Ok(())
     }
 
-    /// Keys committed since the last call.
+    /// Keys committed since the last call; at the first one, all there are.
     pub(crate) fn changes(&mut self) -> BTreeSet<(String, String)> {
-        std::mem::take(&mut self.changed)
+        let all = |(name, records): (&String, &BTreeMap<Id, Json>)| {
+            records.keys().map(|id| (name.clone(), id.0.clone())).collect::<Vec<_>>()
+        };
+        match self.changed.replace(BTreeSet::new()) {
+            Some(changed) => changed,
+            None => self.data.iter().flat_map(all).collect(),
+        }
     }
 }

@@ -240,6 +240,10 @@ fn by_number(state: &State, kind: &str, number: &str) -> Option<String> {
 fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
     let optional = |name: &str| Some(record.text(name)).filter(|text| !text.is_empty());
     let customer = record.text("entity.refName");
+    let on_line = || {
+        let mut names = record.list("item").iter().map(|line| line.text("custcol_milestoned_milestone"));
+        names.find(|name| !name.is_empty())
+    };
     let status = match (kind, record.text("status.id").as_str()) {
         ("invoice", "V") => "voided",
         ("invoice", "B") => "paid",
@@ -255,7 +259,7 @@ fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
         amount: record.decimal("total").normalize().to_string(),
         customer: if customer.is_empty() { record.text("customer.refName") } else { customer },
         contract: optional("custbody_milestoned_contract"),
-        milestone: optional("custbody_milestoned_milestone"),
+        milestone: optional("custbody_milestoned_milestone").or_else(on_line),
         status: status.to_string(),
         remote_id: record.text("id"),
         lines: postings(kind, record),

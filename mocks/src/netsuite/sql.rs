@@ -227,7 +227,7 @@ impl State {
         if changes.is_empty() {
             return Ok(());
         }
-        self.sql.execute_batch("BEGIN")?;
+        let all = self.sql.unchecked_transaction()?;
         for (collection, id) in changes {
             let kind = collection.strip_prefix("rec:").unwrap_or_default();
             match (collection.as_str(), transaction(kind)) {
@@ -247,7 +247,7 @@ impl State {
                 _ => {}
             }
         }
-        self.sql.execute_batch("COMMIT")
+        all.commit()
     }
 
     fn load_transaction(&self, kind: &'static str, code: &str, id: &str) -> rusqlite::Result<()> {
