@@ -141,7 +141,7 @@ async fn answer(world: &Simulators, call: &Call) -> Answer {
             };
             Ok(Reply::json(200, &Json::List(world.mail.messages().into_iter().map(row).collect())))
         }
-        (_, ["salesforce", rest @ ..]) => salesforce(world, rest, &act, &body),
+        (_, ["salesforce", rest @ ..]) => salesforce(world, rest, &act, &body).await,
         (_, ["jira", rest @ ..]) => jira(world, rest, &act, &body).await,
         (_, ["netsuite", rest @ ..]) => netsuite(world, rest, &act, &body),
         (_, ["quickbooks", rest @ ..]) => quickbooks(world, rest, &act, &body).await,
@@ -156,7 +156,7 @@ fn addresses(world: &Simulators) -> Json {
     }
 }
 
-fn salesforce(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
+async fn salesforce(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
     let org = &world.salesforce;
     match rest {
         ["records", object] => Ok(Reply::json(200, &Json::List(org.records(object)))),
@@ -165,6 +165,13 @@ fn salesforce(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answ
             org.delete(act, &body.text("object"), &body.text("id"))?;
             Ok(done(body.text("id")))
         }
+        ["webhooks"] => {
+            let fields = body.0.get("fields").and_then(Value::as_array).cloned().unwrap_or_default();
+            let fields: Vec<&str> = fields.iter().filter_map(Value::as_str).collect();
+            org.register_outbound(&body.text("url"), &body.text("object"), &fields)?;
+            Ok(Reply::empty(204))
+        }
+        ["deliver"] => Ok(delivered(org.deliver_webhooks().await.map_err(refused)?)),
         ["fields"] => {
             org.define_field(&body.text("object"), &body.text("spec"))?;
             Ok(Reply::empty(204))

@@ -117,14 +117,20 @@ fn settle<S>(
     store.commit()
 }
 
-/// Intuit sends again after any failure, Atlassian only after some.
+/// Intuit and Salesforce send again after any failure, Atlassian only after some.
 fn system_retries_all(letter: &Json) -> bool {
-    letter.path("headers.intuit-signature").is_some()
+    letter.path("headers.intuit-signature").is_some() || is_soap(letter)
+}
+
+fn is_soap(letter: &Json) -> bool {
+    letter.path("headers.soapaction").is_some()
 }
 
 async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
-    let mut request =
-        client.post(letter.text("url")).body(letter.text("body")).header("content-type", "application/json");
+    let mut request = client.post(letter.text("url")).body(letter.text("body"));
+    if letter.path("headers.content-type").is_none() {
+        request = request.header("content-type", "application/json");
+    }
     for (name, value) in letter.get("headers").map_or(&[][..], Json::members) {
         request = request.header(name, value.scalar().unwrap_or_default());
     }
@@ -132,6 +138,12 @@ async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
         request = request.header("x-atlassian-webhook-retry", letter.int("tries").to_string());
     }
     match request.send().await {
+        Ok(answer) if is_soap(letter) => {
+            let status = answer.status().as_u16();
+            let heard = answer.text().await.unwrap_or_default();
+            // only an acknowledgement counts
+            if status == 200 && heard.contains("Ack>true<") { 200 } else { 500 }
+        }
         Ok(answer) => answer.status().as_u16(),
         Err(error) => {
             tracing::debug!(%error, "a webhook was not received");

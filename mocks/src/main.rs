@@ -97,6 +97,9 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
             beat.tick().await;
             ticking.settle();
             let told = (ticking.jira.deliver_webhooks().await, ticking.quickbooks.deliver_webhooks().await);
+            if let Err(error) = ticking.salesforce.deliver_webhooks().await {
+                tracing::warn!(%error, "outbound messages");
+            }
             if let (Err(error), _) | (_, Err(error)) = told {
                 tracing::warn!(%error, "webhooks");
             }

@@ -96,7 +96,7 @@ impl Simulators {
         let (jira_door, jira_url) = bind(ports.jira).await?;
         let (netsuite_door, netsuite_url) = bind(ports.netsuite).await?;
         let (quickbooks_door, quickbooks_url) = bind(ports.quickbooks).await?;
-        let salesforce = Arc::new(Salesforce::open(dir, clock.clone(), salesforce_url.clone())?);
+        let salesforce = Arc::new(Salesforce::open(dir, clock.clone(), salesforce_url.clone(), faults.clone())?);
         let jira = Arc::new(Jira::open(dir, clock.clone(), jira_url.clone(), faults.clone())?);
         let netsuite = Arc::new(NetSuite::open(dir, clock.clone(), netsuite_url.clone())?);
         let quickbooks = Arc::new(QuickBooks::open(dir, clock.clone(), quickbooks_url.clone(), faults.clone())?);

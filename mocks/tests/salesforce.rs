@@ -119,3 +119,19 @@ async fn a_lost_answer_and_a_restart() {
     assert_eq!(answer(post(&url)).await.1["id"], "001000000000002AAA");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn outbound_messages_are_sent_until_acknowledged() {
+    let world = start(None).await;
+    // answers 200, but without an acknowledgement
+    let (url, mut got) = world::hook(200).await;
+    world.salesforce.register_outbound(&url, "Account", &["Name", "Phone", "SystemModstamp"]).unwrap();
+    world.salesforce.put("a", "Account", "", fields(json!({"Name": "A & B"}))).unwrap();
+    assert_eq!(world.salesforce.deliver_webhooks().await.unwrap().retried, 1);
+    let (headers, body) = got.recv().await.unwrap();
+    assert_eq!(headers["content-type"], "text/xml; charset=utf-8");
+    let row =
+        "<sf:Id>001000000000001AAA</sf:Id><sf:Name>A &amp; B</sf:Name><sf:SystemModstamp>2026-11-24T12:00:00.000Z<";
+    assert!(body.contains(row) && body.contains("<Id>04l000000000001AAA</Id>"), "{body}");
+    world.stop().await;
+}

@@ -3,6 +3,7 @@
 mod auth;
 mod composite;
 mod http;
+mod outbound;
 mod schema;
 mod soql;
 mod state;
@@ -14,6 +15,8 @@ use std::sync::Mutex;
 use self::state::{Refusal, State};
 use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
+use crate::faults::Faults;
+use crate::hooks::{self, Deliveries};
 use crate::json::{Json, list, obj};
 use crate::serve::{System, Trouble};
 use crate::store::Store;
@@ -22,6 +25,8 @@ use crate::{Fields, Refused};
 /// A simulated Salesforce org.
 pub struct Salesforce {
     state: Mutex<State>,
+    faults: Faults,
+    clock: SimClock,
 }
 
 fn refused(refusal: Refusal) -> Refused {
@@ -29,11 +34,11 @@ fn refused(refusal: Refusal) -> Refused {
 }
 
 impl Salesforce {
-    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String) -> io::Result<Salesforce> {
+    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String, faults: Faults) -> io::Result<Salesforce> {
         let store = Store::open(dir, "salesforce")?;
         let mut state = State {
             store,
-            clock,
+            clock: clock.clone(),
             schema: schema::objects(),
             base,
             page: 2000,
@@ -47,7 +52,7 @@ impl Salesforce {
         for (object, spec) in own {
             state.define(&object, &spec);
         }
-        Ok(Salesforce { state: Mutex::new(state) })
+        Ok(Salesforce { state: Mutex::new(state), faults, clock })
     }
 
     fn act(&self, act: &str, change: impl FnOnce(&mut State) -> Result<String, Refusal>) -> Result<String, Refused> {
@@ -130,6 +135,25 @@ impl Salesforce {
         state.define(object, spec);
         state.store.put("schema", &format!("{object}:{spec}"), obj! {"object" => object, "spec" => spec});
         state.store.commit().map_err(|error| Refused(error.to_string()))
+    }
+
+    /// Registers an outbound message: changes of `object` are told to `url` with these fields.
+    pub fn register_outbound(&self, url: &str, object: &str, fields: &[&str]) -> Result<(), Refused> {
+        let mut state = held(&self.state);
+        let fields = Json::List(fields.iter().map(|name| Json::from(*name)).collect());
+        state.store.put("outbound", url, obj! {"object" => object, "fields" => fields});
+        state.store.commit().map_err(|error| Refused(error.to_string()))
+    }
+
+    /// Delivers the outbound messages that are due. A message that is not acknowledged is sent again, whole, for a day.
+    pub async fn deliver_webhooks(&self) -> io::Result<Deliveries> {
+        {
+            let mut state = held(&self.state);
+            state.bundle();
+            state.store.commit()?;
+        }
+        let now = self.clock.millis();
+        hooks::deliver(&self.state, |state| &mut state.store, "salesforce", &self.faults, now, outbound::again).await
     }
 
     /// Accepts assertions of this public key (PEM), and from then on only of registered ones.

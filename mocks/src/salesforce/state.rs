@@ -291,6 +291,7 @@ impl State {
         }
         self.reindex(&object, &id, None, Some(&record));
         self.store.put(&collection(&object.name), &id, record);
+        self.notice(&object.name, &id);
         Ok(id)
     }
 
@@ -315,6 +316,7 @@ impl State {
         }
         self.reindex(&object, &id, Some(&old), Some(&record));
         self.store.put(&collection(&object.name), &id, record);
+        self.notice(&object.name, &id);
         Ok(())
     }
 
@@ -332,6 +334,7 @@ impl State {
         let now = stamp(self.clock.now());
         let record = old.with("IsDeleted", true).with("SystemModstamp", &now).with("LastModifiedDate", &now);
         self.store.put(&collection(&object.name), &id, record);
+        self.notice(&object.name, &id);
         Ok(())
     }
 
