@@ -259,7 +259,7 @@ impl State {
         let text = |name: &str| Some(record.text(name)).filter(|text| !text.is_empty());
         let date = |name: &str| text(name).map(|date| format!("{MARK}{date}"));
         let voided = record.get("voided").is_some_and(Json::is_true);
-        let sign = if kind == "creditMemo" || kind == "customerPayment" { -Decimal::ONE } else { Decimal::ONE };
+        let sign = if kind == "creditMemo" { -Decimal::ONE } else { Decimal::ONE };
         let total = (record.decimal("total") * sign).normalize().to_string();
         let unpaid = if kind == "invoice" || kind == "creditMemo" { text("amountRemaining") } else { None };
         let entity = text("entity.id").or_else(|| text("customer.id"));
