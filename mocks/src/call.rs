@@ -27,7 +27,8 @@ pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let code = if byte == b'%' { text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()) } else { None };
+        let code =
+            if byte == b'%' { text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()) } else { None };
         match code {
             Some(code) => {
                 out.push(code);
@@ -110,7 +111,8 @@ impl Call {
         name.push(' ');
         for part in &self.segments {
             name.push('/');
-            let version = part.len() <= 6 && part.starts_with('v') && part[1..].starts_with(|c: char| c.is_ascii_digit());
+            let version =
+                part.len() <= 6 && part.starts_with('v') && part[1..].starts_with(|c: char| c.is_ascii_digit());
             let literal = version || part == "oauth2" || part == "2" || part == "3";
             let id = part.starts_with("eid:") || part.contains(|c: char| c.is_ascii_digit());
             name.push_str(if id && !literal { "*" } else { part });
@@ -120,7 +122,8 @@ impl Call {
 
     pub(crate) fn kept(&self) -> Json {
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), Json::from(value))).collect();
-        let target = if self.raw_query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.raw_query) };
+        let target =
+            if self.raw_query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.raw_query) };
         obj! {"method" => &self.method, "target" => target, "headers" => Json::Object(headers), "body" => STANDARD.encode(&self.body)}
     }
 
@@ -161,7 +164,11 @@ impl Reply {
         self
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     pub(crate) fn as_json(&self) -> Json {
-        Json::parse(&String::from_utf8_lossy(&self.body)).unwrap_or_default()
+        Json::parse(&self.text()).unwrap_or_default()
     }
 }

@@ -163,10 +163,10 @@ impl Faults {
         held(&self.0).throttled.get(system).copied().unwrap_or_default()
     }
 
-    pub(crate) fn count(&self, system: &str, endpoint: String, status: u16) {
+    pub(crate) fn count(&self, system: &str, endpoint: String, throttled: bool) {
         let mut inner = held(&self.0);
         *inner.requests.entry(system.to_string()).or_default().entry(endpoint).or_default() += 1;
-        if status == 429 {
+        if throttled {
             *inner.throttled.entry(system.to_string()).or_default() += 1;
         }
     }
@@ -195,8 +195,12 @@ impl Faults {
                 && fits("method", &|wanted| wanted.eq_ignore_ascii_case(method))
                 && fits("path", &|wanted| path.contains(wanted))
         };
-        let found: Vec<(String, Json)> =
-            inner.store.all("spec").filter(|(_, spec)| meant(spec)).map(|(id, spec)| (id.to_string(), spec.clone())).collect();
+        let found: Vec<(String, Json)> = inner
+            .store
+            .all("spec")
+            .filter(|(_, spec)| meant(spec))
+            .map(|(id, spec)| (id.to_string(), spec.clone()))
+            .collect();
         let mut struck = None;
         for (id, spec) in found {
             if spec.int("after") > 0 {
@@ -235,7 +239,8 @@ impl Faults {
             return Vec::new();
         }
         let due = |kept: &Json| kept.text("system") == system && kept.int("due") <= now;
-        let ids: Vec<String> = inner.store.all("later").filter(|(_, kept)| due(kept)).map(|(id, _)| id.to_string()).collect();
+        let ids: Vec<String> =
+            inner.store.all("later").filter(|(_, kept)| due(kept)).map(|(id, _)| id.to_string()).collect();
         let calls = ids.iter().filter_map(|id| inner.store.remove("later", id));
         let calls = calls.filter_map(|kept| kept.get("call").map(Call::restored)).collect();
         if let Err(error) = inner.store.commit() {

@@ -32,9 +32,12 @@ pub(crate) enum Expr {
     Test { field: String, op: String, values: Vec<Token> },
 }
 
+/// Decides one comparison: field, sign, values.
+pub(crate) type Check<'a, E> = &'a mut dyn FnMut(&str, &str, &[Token]) -> Result<bool, E>;
+
 impl Expr {
     /// The truth of the tree, given that of its comparisons.
-    pub(crate) fn holds<E>(&self, test: &mut dyn FnMut(&str, &str, &[Token]) -> Result<bool, E>) -> Result<bool, E> {
+    pub(crate) fn holds<E>(&self, test: Check<'_, E>) -> Result<bool, E> {
         match self {
             Expr::And(all) => {
                 for part in all {
@@ -164,6 +167,15 @@ impl Reader {
         }
         let found = self.peek().map_or("<EOF>", Token::text);
         Err(format!("unexpected token: '{found}', expected '{word}'"))
+    }
+
+    /// Reads `ASC` or `DESC`, if one is there: true for the latter.
+    pub(crate) fn descending(&mut self) -> bool {
+        let down = self.skip("DESC");
+        if !down {
+            self.skip("ASC");
+        }
+        down
     }
 
     pub(crate) fn done(&self) -> bool {

@@ -25,7 +25,11 @@ pub struct Deliveries {
 pub(crate) fn queue(store: &mut Store, url: &str, headers: Vec<(String, String)>, body: &str, due: i64) {
     let id = store.next("outbox", 1).to_string();
     let headers = headers.into_iter().map(|(name, value)| (name, Json::from(value))).collect();
-    store.put(OUTBOX, &id, obj! {"url" => url, "headers" => Json::Object(headers), "body" => body, "due" => due, "tries" => 0});
+    store.put(
+        OUTBOX,
+        &id,
+        obj! {"url" => url, "headers" => Json::Object(headers), "body" => body, "due" => due, "tries" => 0},
+    );
 }
 
 /// When a failed delivery is tried again: milliseconds after try number `tries`, or never.
@@ -65,7 +69,11 @@ pub(crate) async fn deliver<S>(
         }
         _ => {}
     }
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().map_err(std::io::Error::other)?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(20))
+        .no_proxy()
+        .build()
+        .map_err(std::io::Error::other)?;
     for Due { id, letter } in due {
         let copies = if fault == Some(Fault::Duplicate) { 2 } else { 1 };
         let mut status = 0;
@@ -109,13 +117,20 @@ fn settle<S>(
     store.commit()
 }
 
-/// Intuit sends again after any failure, Atlassian only after some.
+/// Intuit and Salesforce send again after any failure, Atlassian only after some.
 fn system_retries_all(letter: &Json) -> bool {
-    letter.path("headers.intuit-signature").is_some()
+    letter.path("headers.intuit-signature").is_some() || is_soap(letter)
+}
+
+fn is_soap(letter: &Json) -> bool {
+    letter.path("headers.soapaction").is_some()
 }
 
 async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
-    let mut request = client.post(letter.text("url")).body(letter.text("body")).header("content-type", "application/json");
+    let mut request = client.post(letter.text("url")).body(letter.text("body"));
+    if letter.path("headers.content-type").is_none() {
+        request = request.header("content-type", "application/json");
+    }
     for (name, value) in letter.get("headers").map_or(&[][..], Json::members) {
         request = request.header(name, value.scalar().unwrap_or_default());
     }
@@ -123,6 +138,12 @@ async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
         request = request.header("x-atlassian-webhook-retry", letter.int("tries").to_string());
     }
     match request.send().await {
+        Ok(answer) if is_soap(letter) => {
+            let status = answer.status().as_u16();
+            let heard = answer.text().await.unwrap_or_default();
+            // only an acknowledgement counts
+            if status == 200 && heard.contains("Ack>true<") { 200 } else { 500 }
+        }
         Ok(answer) => answer.status().as_u16(),
         Err(error) => {
             tracing::debug!(%error, "a webhook was not received");

@@ -174,7 +174,8 @@ pub(crate) async fn read(request: Request) -> Call {
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_string(), ToString::to_string);
     let headers = parts.headers.iter();
-    let headers = headers.map(|(name, value)| (name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers
+        .map(|(name, value)| (name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let headers = headers.collect();
     let body = axum::body::to_bytes(body, 128 << 20).await.map(|bytes| bytes.to_vec()).unwrap_or_default();
     Call::new(parts.method.as_str(), &target, headers, body)
@@ -194,12 +195,19 @@ async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
     settle(system, &desk.faults, &desk.clock);
     let fault = desk.faults.take(system.name(), &call.method, &call.path);
     let flying = desk.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-    let reply =
-        if flying > system.concurrency() { Some(system.trouble(Trouble::TooMany)) } else { attempt(desk, &call, fault).await };
+    let reply = if flying > system.concurrency() {
+        Some(system.trouble(Trouble::TooMany))
+    } else {
+        attempt(desk, &call, fault).await
+    };
     desk.in_flight.fetch_sub(1, Ordering::SeqCst);
     let status = reply.as_ref().map_or(0, |reply| reply.status);
     tracing::debug!(system = system.name(), method = call.method, path = call.path, status, ?fault, "request");
-    desk.faults.count(system.name(), call.endpoint(), status);
+    // one vendor says "too many" with a 403
+    let throttled = reply.as_ref().is_some_and(|reply| {
+        reply.status == 429 || (reply.status == 403 && reply.text().contains("REQUEST_LIMIT_EXCEEDED"))
+    });
+    desk.faults.count(system.name(), call.endpoint(), throttled);
     match reply {
         Some(reply) => respond(reply),
         None => {

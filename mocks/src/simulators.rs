@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::clock::SimClock;
 use crate::faults::Faults;
 use crate::jira::Jira;
+use crate::mail::MailSink;
 use crate::netsuite::NetSuite;
 use crate::quickbooks::QuickBooks;
 use crate::salesforce::Salesforce;
@@ -59,6 +61,8 @@ pub struct Simulators {
     pub netsuite: Arc<NetSuite>,
     /// The other one.
     pub quickbooks: Arc<QuickBooks>,
+    /// The mail relay.
+    pub mail: Arc<MailSink>,
     /// Troubles to come and counters of requests.
     pub faults: Faults,
     /// `http://127.0.0.1:PORT`
@@ -69,7 +73,10 @@ pub struct Simulators {
     pub netsuite_url: String,
     /// `http://127.0.0.1:PORT`
     pub quickbooks_url: String,
+    /// `127.0.0.1:PORT`
+    pub smtp_address: String,
     servers: Vec<Server>,
+    post: JoinHandle<()>,
 }
 
 async fn bind(port: u16) -> io::Result<(TcpListener, String)> {
@@ -89,10 +96,14 @@ impl Simulators {
         let (jira_door, jira_url) = bind(ports.jira).await?;
         let (netsuite_door, netsuite_url) = bind(ports.netsuite).await?;
         let (quickbooks_door, quickbooks_url) = bind(ports.quickbooks).await?;
-        let salesforce = Arc::new(Salesforce::open(dir, clock.clone(), salesforce_url.clone())?);
+        let salesforce = Arc::new(Salesforce::open(dir, clock.clone(), salesforce_url.clone(), faults.clone())?);
         let jira = Arc::new(Jira::open(dir, clock.clone(), jira_url.clone(), faults.clone())?);
         let netsuite = Arc::new(NetSuite::open(dir, clock.clone(), netsuite_url.clone())?);
         let quickbooks = Arc::new(QuickBooks::open(dir, clock.clone(), quickbooks_url.clone(), faults.clone())?);
+        let mail_door = TcpListener::bind(("127.0.0.1", ports.mail)).await?;
+        let smtp_address = mail_door.local_addr()?.to_string();
+        let mail = Arc::new(MailSink::open(dir, clock.clone(), faults.clone())?);
+        let post = Arc::clone(&mail).serve(mail_door);
         let systems: [(TcpListener, Arc<dyn System>); 4] = [
             (salesforce_door, salesforce.clone()),
             (jira_door, jira.clone()),
@@ -115,13 +126,24 @@ impl Simulators {
             jira,
             netsuite,
             quickbooks,
+            mail,
             faults,
             salesforce_url,
             jira_url,
             netsuite_url,
             quickbooks_url,
+            smtp_address,
             servers,
+            post,
         })
+    }
+
+    /// Lands the late writes whose time has come. Every request and every setting of the clock does so by itself.
+    pub fn settle(&self) {
+        let systems: [&dyn System; 4] = [&*self.salesforce, &*self.jira, &*self.netsuite, &*self.quickbooks];
+        for system in systems {
+            serve::settle(system, &self.faults, &self.clock);
+        }
     }
 
     /// Stops serving and frees the ports; what was kept stays.
@@ -129,5 +151,6 @@ impl Simulators {
         for server in self.servers {
             server.stop().await;
         }
+        self.post.abort();
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct Store {
     file: Option<Connection>,
     data: BTreeMap<String, BTreeMap<Id, Json>>,
     undo: Vec<(String, String, Option<Json>)>,
-    /// Keys committed since the last [`Store::changes`]; feeds derived tables.
-    changed: BTreeSet<(String, String)>,
+    /// Keys committed since the last [`Store::changes`], where somebody keeps derived tables.
+    changed: Option<BTreeSet<(String, String)>>,
 }
 
 fn broken(error: rusqlite::Error) -> io::Error {
@@ -39,8 +39,7 @@ fn broken(error: rusqlite::Error) -> io::Error {
 impl Store {
     /// Opens `DIR/<name>.db`, or memory without a folder.
     pub(crate) fn open(dir: Option<&Path>, name: &str) -> io::Result<Store> {
-        let mut store =
-            Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: BTreeSet::new() };
+        let mut store = Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: None };
         let Some(dir) = dir else { return Ok(store) };
         std::fs::create_dir_all(dir)?;
         let file = Connection::open(dir.join(format!("{name}.db"))).map_err(broken)?;
@@ -56,7 +55,6 @@ impl Store {
                 .map_err(broken)?;
             for row in rows {
                 let (collection, id, text) = row.map_err(broken)?;
-                store.changed.insert((collection.clone(), id.clone()));
                 store.data.entry(collection).or_default().insert(Id(id), Json::parse(&text)?);
             }
         }
@@ -68,7 +66,10 @@ impl Store {
         self.data.get(collection)?.get(&Id(id.to_string()))
     }
 
-    pub(crate) fn all<'a>(&'a self, collection: &str) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
+    pub(crate) fn all<'a>(
+        &'a self,
+        collection: &str,
+    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
         self.data.get(collection).into_iter().flatten().map(|(id, json)| (id.0.as_str(), json))
     }
 
@@ -101,6 +102,15 @@ impl Store {
         let next = self.get("counter", counter).map_or(first, |last| last.int("n") + 1);
         self.put("counter", counter, crate::json::obj! {"n" => next});
         next
+    }
+
+    /// Removes what has run out: records whose `until` has passed.
+    pub(crate) fn purge(&mut self, collection: &str, now: i64) {
+        let over: Vec<String> =
+            self.all(collection).filter(|(_, kept)| kept.int("until") <= now).map(|(id, _)| id.to_string()).collect();
+        for id in over {
+            self.remove(collection, &id);
+        }
     }
 
     /// What the act `act` gave when it was applied, if it was.
@@ -154,12 +164,20 @@ impl Store {
             }
             all.commit().map_err(broken)?;
         }
-        self.changed.append(&mut touched);
+        if let Some(changed) = &mut self.changed {
+            changed.append(&mut touched);
+        }
         Ok(())
     }
 
-    /// Keys committed since the last call.
+    /// Keys committed since the last call; at the first one, all there are.
     pub(crate) fn changes(&mut self) -> BTreeSet<(String, String)> {
-        std::mem::take(&mut self.changed)
+        let all = |(name, records): (&String, &BTreeMap<Id, Json>)| {
+            records.keys().map(|id| (name.clone(), id.0.clone())).collect::<Vec<_>>()
+        };
+        match self.changed.replace(BTreeSet::new()) {
+            Some(changed) => changed,
+            None => self.data.iter().flat_map(all).collect(),
+        }
     }
 }

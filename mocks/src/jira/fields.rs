@@ -155,7 +155,8 @@ pub(crate) fn adf(text: &str) -> Json {
 /// The text by which the changelog calls a value.
 pub(crate) fn display(field: &Field, value: &Json) -> Option<String> {
     let joined = |sign: &str| {
-        let names: Vec<String> = value.items().iter().map(|item| item.scalar().unwrap_or_else(|| item.text("value"))).collect();
+        let names: Vec<String> =
+            value.items().iter().map(|item| item.scalar().unwrap_or_else(|| item.text("value"))).collect();
         if names.is_empty() { None } else { Some(names.join(sign)) }
     };
     match field.kind {

@@ -24,7 +24,12 @@ fn json(call: &Call) -> Result<Json, Reply> {
     if !call.body.is_empty() && call.header("content-type").is_none_or(|kind| !kind.contains("json")) {
         return Err(Reply::empty(415));
     }
-    call.json().map_err(|_| Reply::json(400, &obj! {"errorMessages" => list!["There was an error parsing JSON. Check that your request body is valid."]}))
+    call.json().map_err(|_| {
+        Reply::json(
+            400,
+            &obj! {"errorMessages" => list!["There was an error parsing JSON. Check that your request body is valid."]},
+        )
+    })
 }
 
 fn page(call: &Call, most: usize) -> (usize, usize) {
@@ -116,7 +121,8 @@ impl State {
         let me = Person::integration().kept();
         match (call.method.as_str(), rest) {
             ("GET", []) => {
-                let names = call.query.iter().filter(|(name, _)| name == "fields").flat_map(|(_, value)| value.split(','));
+                let names =
+                    call.query.iter().filter(|(name, _)| name == "fields").flat_map(|(_, value)| value.split(','));
                 let wanted = Wanted::new(names, true);
                 let mut shown = self.shown(&kept, &wanted, api);
                 if call.param("expand").is_some_and(|expand| expand.contains("changelog")) {
@@ -184,12 +190,18 @@ impl State {
         let wanted: Vec<String> = body.list("fieldIds").iter().filter_map(Json::scalar).collect();
         let issues = body.list("issueIdsOrKeys");
         if issues.is_empty() || issues.len() > 1000 || wanted.len() > 10 {
-            return Err(problem(400, "The number of issue ids or keys has to be between 1 and 1000, that of field ids at most 10."));
+            return Err(problem(
+                400,
+                "The number of issue ids or keys has to be between 1 and 1000, that of field ids at most 10.",
+            ));
         }
         let mut rows: Vec<(String, Json)> = Vec::new();
         for issue in issues.iter().filter_map(|key| self.issue(&key.text_of()).ok()) {
             for kept in issue.list("histories") {
-                let items = kept.list("items").iter().filter(|item| wanted.is_empty() || wanted.contains(&item.text("fieldId")));
+                let items = kept
+                    .list("items")
+                    .iter()
+                    .filter(|item| wanted.is_empty() || wanted.contains(&item.text("fieldId")));
                 let items: Vec<Json> = items.cloned().collect();
                 if !items.is_empty() {
                     let shown = self.history(kept).with("created", kept.int("created")).with("items", items);
@@ -222,14 +234,18 @@ impl State {
         let names: Vec<String> = body.list("fields").iter().filter_map(Json::scalar).collect();
         let wanted = Wanted::new(names.iter().map(String::as_str), true);
         let expand = body.list("expand").iter().any(|part| part.as_str() == Some("changelog"));
-        let mut found: Vec<Json> = body.list("issueIdsOrKeys").iter().filter_map(|key| self.issue(&key.text_of()).ok()).collect();
+        let mut found: Vec<Json> =
+            body.list("issueIdsOrKeys").iter().filter_map(|key| self.issue(&key.text_of()).ok()).collect();
         found.sort_by_key(|issue| issue.int("id"));
         found.dedup_by_key(|issue| issue.int("id"));
         let show = |issue: &Json| {
             let shown = self.shown(issue, &wanted, api);
             if expand { shown.with("changelog", self.embedded(issue)) } else { shown }
         };
-        Ok(Reply::json(200, &obj! {"expand" => "names,schema", "issues" => Json::List(found.iter().map(show).collect()), "issueErrors" => list![]}))
+        Ok(Reply::json(
+            200,
+            &obj! {"expand" => "names,schema", "issues" => Json::List(found.iter().map(show).collect()), "issueErrors" => list![]},
+        ))
     }
 
     fn comments(&mut self, call: &Call, api: &str, id: &str, rest: &[&str]) -> Answer {
@@ -243,7 +259,10 @@ impl State {
                 }
                 let total = all.len();
                 let rows: Vec<Json> = all.into_iter().skip(from).take(size).collect();
-                Ok(Reply::json(200, &obj! {"startAt" => from, "maxResults" => size, "total" => total, "comments" => rows}))
+                Ok(Reply::json(
+                    200,
+                    &obj! {"startAt" => from, "maxResults" => size, "total" => total, "comments" => rows},
+                ))
             }
             ("POST", []) => {
                 let body = json(call)?;
@@ -254,7 +273,8 @@ impl State {
                 };
                 let number = self.store.next("comment", 10100).to_string();
                 let author = Person::integration().kept();
-                let kept = obj! {"id" => &number, "author" => &author, "body" => text, "created" => self.clock.millis()};
+                let kept =
+                    obj! {"id" => &number, "author" => &author, "body" => text, "created" => self.clock.millis()};
                 self.store.put(&place, &number, kept.clone());
                 let issue = self.issue(id)?;
                 self.tell("comment_created", None, &issue, &author, None);
@@ -301,7 +321,10 @@ impl State {
             },
             ("PUT", [key]) => {
                 if call.body.is_empty() || call.body.len() > 32_768 || key.len() > 255 {
-                    return Err(problem(400, "The property value must be a valid, non-empty JSON of at most 32768 characters."));
+                    return Err(problem(
+                        400,
+                        "The property value must be a valid, non-empty JSON of at most 32768 characters.",
+                    ));
                 }
                 let value = json(call)?;
                 let fresh = self.store.get(&place, key).is_none();
@@ -330,7 +353,9 @@ impl State {
                     Some((_, kept)) => Ok(Reply::json(200, &kept)),
                     None => Err(problem(404, "The remote issue link does not exist.")),
                 },
-                None => Ok(Reply::json(200, &Json::List(self.store.all(&place).map(|(_, kept)| kept.clone()).collect()))),
+                None => {
+                    Ok(Reply::json(200, &Json::List(self.store.all(&place).map(|(_, kept)| kept.clone()).collect())))
+                }
             },
             ("POST", []) => {
                 let body = json(call)?;
@@ -359,7 +384,8 @@ impl State {
             // the vendor wants a content type even where there is no body
             ("DELETE", _) if call.header("content-type").is_none() => Err(Reply::empty(415)),
             ("DELETE", rest) => {
-                let global = call.param("globalId").and_then(|global| by_global(self, global)).map(|(number, _)| number);
+                let global =
+                    call.param("globalId").and_then(|global| by_global(self, global)).map(|(number, _)| number);
                 let number = rest.first().map(|number| number.to_string()).or(global).unwrap_or_default();
                 match self.store.remove(&place, &number) {
                     Some(_) => Ok(Reply::empty(204)),
@@ -384,7 +410,8 @@ impl State {
 }
 
 fn unauthorized() -> Reply {
-    problem(401, "Client must be authenticated to access this resource.").header("www-authenticate", "Basic realm=\"Jira\"")
+    problem(401, "Client must be authenticated to access this resource.")
+        .header("www-authenticate", "Basic realm=\"Jira\"")
 }
 
 pub(crate) fn throttled(now: jiff::Timestamp, reason: &str) -> Reply {

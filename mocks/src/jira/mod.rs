@@ -96,7 +96,8 @@ impl Jira {
     ) -> Result<(), Refused> {
         let fields = Json::Object(fields.into_iter().map(|(name, value)| (name, Json::from(value))).collect());
         let author = author.kept();
-        self.act(act, |state| state.edit(issue, &author, &fields, to_status).map(|changed| changed.to_string())).map(drop)
+        self.act(act, |state| state.edit(issue, &author, &fields, to_status).map(|changed| changed.to_string()))
+            .map(drop)
     }
 
     /// Deletes an issue.
@@ -128,11 +129,18 @@ impl Jira {
     /// Delivers the webhooks that are due. Failures are tried again five times, 5 to 15 minutes later by the clock.
     pub async fn deliver_webhooks(&self) -> io::Result<Deliveries> {
         let now = self.clock.millis();
-        hooks::deliver(&self.state, |state| &mut state.store, "jira", &self.faults, now, |id, tries| {
-            // spread as the vendor spreads them, but the same at every run
-            let spread = (id.parse::<i64>().unwrap_or_default() * 37 + tries * 101) % 600;
-            (tries <= 5).then_some((300 + spread) * 1000)
-        })
+        hooks::deliver(
+            &self.state,
+            |state| &mut state.store,
+            "jira",
+            &self.faults,
+            now,
+            |id, tries| {
+                // spread as the vendor spreads them, but the same at every run
+                let spread = (id.parse::<i64>().unwrap_or_default() * 37 + tries * 101) % 600;
+                (tries <= 5).then_some((300 + spread) * 1000)
+            },
+        )
         .await
     }
 
@@ -208,7 +216,10 @@ impl System for Jira {
 
     fn trouble(&self, trouble: Trouble) -> Reply {
         match trouble {
-            Trouble::Unavailable => Reply::empty(503).header("retry-after", "5").header("content-type", "text/html").body("<html>Service unavailable</html>"),
+            Trouble::Unavailable => Reply::empty(503)
+                .header("retry-after", "5")
+                .header("content-type", "text/html")
+                .body("<html>Service unavailable</html>"),
             Trouble::TooMany => http::throttled(self.clock.now(), "jira-burst-based"),
             Trouble::Broken => state::problem(500, "Internal server error"),
         }

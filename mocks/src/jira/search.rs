@@ -32,7 +32,7 @@ fn parse(text: &str) -> Result<Jql, String> {
         reader.expect("BY").map_err(wrong)?;
         loop {
             let field = reader.take().map_err(wrong)?.text().to_string();
-            let down = if reader.skip("DESC") { true } else { reader.skip("ASC") && false };
+            let down = reader.descending();
             order.push((field, down));
             if !reader.skip(",") {
                 break;
@@ -95,8 +95,12 @@ impl State {
             let wanted = token.text();
             let same = |value: &str| value.eq_ignore_ascii_case(wanted);
             any |= match field.to_ascii_lowercase().as_str() {
-                "project" | "spacejira" => same(&issue.text("project")) || same(&format!("{} project", issue.text("project"))),
-                "key" | "issuekey" | "issue" | "id" => same(&issue.text("id")) || self.issue_id(wanted) == Some(issue.text("id")),
+                "project" | "spacejira" => {
+                    same(&issue.text("project")) || same(&format!("{} project", issue.text("project")))
+                }
+                "key" | "issuekey" | "issue" | "id" => {
+                    same(&issue.text("id")) || self.issue_id(wanted) == Some(issue.text("id"))
+                }
                 "updated" | "updateddate" | "created" | "createddate" => {
                     let name = if field.to_ascii_lowercase().starts_with('u') { "updated" } else { "created" };
                     let order = issue.int(name).cmp(&self.moment(field, token)?);
@@ -118,7 +122,8 @@ impl State {
                 }
                 _ => match fields::by_clause(field) {
                     Some(known) => {
-                        let value = issue.get("fields").and_then(|fields| fields.get(known.id)).cloned().unwrap_or_default();
+                        let value =
+                            issue.get("fields").and_then(|fields| fields.get(known.id)).cloned().unwrap_or_default();
                         let shown = fields::display(known, &value);
                         match (&shown, op) {
                             (None, _) => is_empty(wanted),
@@ -133,7 +138,11 @@ impl State {
                             (Some(text), _) => same(text),
                         }
                     }
-                    None => return Err(format!("Field '{field}' does not exist or you do not have permission to view it.")),
+                    None => {
+                        return Err(format!(
+                            "Field '{field}' does not exist or you do not have permission to view it."
+                        ));
+                    }
                 },
             };
         }
@@ -159,13 +168,15 @@ impl State {
         }
         let mut rows = Vec::new();
         for (id, issue) in self.store.all("issues") {
-            let seen = if reconcile.iter().any(|wanted| wanted == id) { Some(issue.clone()) } else { self.indexed(issue) };
+            let seen =
+                if reconcile.iter().any(|wanted| wanted == id) { Some(issue.clone()) } else { self.indexed(issue) };
             let Some(seen) = seen else { continue };
             if jql.filter.holds(&mut |field, op, values| self.test(&seen, field, op, values))? {
                 rows.push(seen);
             }
         }
-        let number = |row: &Json| row.text("key").rsplit('-').next().and_then(|n| n.parse::<i64>().ok()).unwrap_or_default();
+        let number =
+            |row: &Json| row.text("key").rsplit('-').next().and_then(|n| n.parse::<i64>().ok()).unwrap_or_default();
         rows.sort_by(|a, b| {
             for (field, down) in &jql.order {
                 let order = match field.to_ascii_lowercase().as_str() {
@@ -186,9 +197,18 @@ impl State {
 
     /// `search/jql` by GET or POST.
     pub(crate) fn search(&mut self, call: &Call, api: &str, anonymous: bool) -> Answer {
-        let request = if call.method == "GET" { from_query(call) } else { call.json().map_err(|_| problem_payload())? };
+        let request =
+            if call.method == "GET" { from_query(call) } else { call.json().map_err(|_| problem_payload())? };
         const KNOWN: [&str; 9] = [
-            "jql", "nextPageToken", "maxResults", "fields", "expand", "properties", "fieldsByKeys", "failFast", "reconcileIssues",
+            "jql",
+            "nextPageToken",
+            "maxResults",
+            "fields",
+            "expand",
+            "properties",
+            "fieldsByKeys",
+            "failFast",
+            "reconcileIssues",
         ];
         if request.members().iter().any(|(name, _)| !KNOWN.contains(&name.as_str())) {
             return Err(problem_payload());
@@ -202,7 +222,8 @@ impl State {
         }
         let jql = request.text("jql");
         let names: Vec<String> = request.list("fields").iter().filter_map(Json::scalar).collect();
-        let wanted = Wanted::new(names.iter().map(String::as_str).filter(|name| *name != "id" && *name != "key"), false);
+        let wanted =
+            Wanted::new(names.iter().map(String::as_str).filter(|name| *name != "id" && *name != "key"), false);
         let rich = !wanted.none() || names.iter().any(|name| name == "key");
         // rows with fields come in smaller pages than asked for
         let size = if rich { size.min(100) } else { size };
@@ -215,7 +236,8 @@ impl State {
         } else {
             self.resumed(&token, &jql).ok_or_else(|| problem(400, TOKEN_BAD))?
         };
-        let shown: Vec<Json> = rows.iter().skip(from).take(size).map(|issue| self.found_row(issue, &wanted, rich, expand, api)).collect();
+        let shown: Vec<Json> =
+            rows.iter().skip(from).take(size).map(|issue| self.found_row(issue, &wanted, rich, expand, api)).collect();
         let to = from + shown.len();
         let mut answer = obj! {"issues" => shown};
         if to < rows.len() {
@@ -241,6 +263,7 @@ impl State {
     }
 
     fn keep_page(&mut self, jql: &str, rows: &[Json]) -> String {
+        self.store.purge("pages", self.clock.millis());
         let page = format!("CAEaAggB{:08}", self.store.next("page", 1));
         let ids = Json::List(rows.iter().map(|row| Json::from(row.text("id"))).collect());
         let kept = obj! {"jql" => jql, "ids" => ids, "until" => self.clock.millis() + PAGE_LIFE_MS};

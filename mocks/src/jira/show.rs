@@ -68,7 +68,9 @@ impl State {
             ("status", _) => fields::status(&value.text_of(), &self.base, api),
             ("created" | "updated", _) => time(id),
             ("statuscategorychangedate", _) => time("moved"),
-            ("resolutiondate", _) if !value.is_null() => Json::from(self.stamp(value.text_of().parse().unwrap_or_default())),
+            ("resolutiondate", _) if !value.is_null() => {
+                Json::from(self.stamp(value.text_of().parse().unwrap_or_default()))
+            }
             ("resolution", _) if !value.is_null() => obj! {
                 "self" => format!("{}/rest/api/{api}/resolution/10000", self.base), "id" => "10000",
                 "description" => "Work has been completed on this issue.", "name" => "Done",
@@ -77,7 +79,9 @@ impl State {
                 "self" => format!("{}/rest/api/{api}/issuetype/10001", self.base), "id" => "10001", "description" => "",
                 "name" => "Milestone", "subtask" => false, "hierarchyLevel" => 0,
             },
-            ("priority", _) => obj! {"self" => format!("{}/rest/api/{api}/priority/3", self.base), "name" => "Medium", "id" => "3"},
+            ("priority", _) => {
+                obj! {"self" => format!("{}/rest/api/{api}/priority/3", self.base), "name" => "Medium", "id" => "3"}
+            }
             ("project", _) => self.project(&issue.text("project"), api),
             ("attachment", _) => Json::List(value.items().iter().map(|file| self.attachment(file)).collect()),
             (_, "user") => self.person(&value, api == "3"),
@@ -123,7 +127,14 @@ impl State {
     }
 
     /// Puts one delivery for each registered webhook that wants the event into the outbox.
-    pub(crate) fn tell(&mut self, event: &str, kind: Option<&str>, issue: &Json, author: &Json, changelog: Option<Json>) {
+    pub(crate) fn tell(
+        &mut self,
+        event: &str,
+        kind: Option<&str>,
+        issue: &Json,
+        author: &Json,
+        changelog: Option<Json>,
+    ) {
         let registered: Vec<Json> = self.store.all("hooks").map(|(_, hook)| hook.clone()).collect();
         let now = self.clock.millis();
         for hook in registered {

@@ -107,7 +107,9 @@ impl State {
         }
         let now = self.clock.millis();
         match self.store.get("index", &issue.text("id")) {
-            Some(seen) => seen.items().iter().rfind(|entry| entry.int("at") <= now).and_then(|entry| entry.get("issue").cloned()),
+            Some(seen) => {
+                seen.items().iter().rfind(|entry| entry.int("at") <= now).and_then(|entry| entry.get("issue").cloned())
+            }
             None => Some(issue.clone()),
         }
     }
@@ -175,8 +177,14 @@ impl State {
             return Err(field_problem("summary", "You must specify a summary of the issue."));
         }
         kept.set("reporter", author);
-        let status = values.get("status").map(|status| status.scalar().unwrap_or_else(|| status.text("name"))).unwrap_or_default();
-        kept.set("status", STATUSES.iter().find(|known| known.1.eq_ignore_ascii_case(&status)).unwrap_or(&STATUSES[0]).0);
+        let status = values
+            .get("status")
+            .map(|status| status.scalar().unwrap_or_else(|| status.text("name")))
+            .unwrap_or_default();
+        kept.set(
+            "status",
+            STATUSES.iter().find(|known| known.1.eq_ignore_ascii_case(&status)).unwrap_or(&STATUSES[0]).0,
+        );
         self.store.put("keys", &key, id.as_str());
         let issue = obj! {
             "id" => &id, "key" => &key, "project" => project, "created" => now, "updated" => now, "moved" => now,
@@ -241,11 +249,18 @@ impl State {
         let now = self.clock.millis();
         let history = self.store.next("history", 10501).to_string();
         let mut histories = issue.list("histories").to_vec();
-        histories.push(obj! {"id" => &history, "author" => author, "created" => now, "items" => Json::List(items.clone())});
+        histories
+            .push(obj! {"id" => &history, "author" => author, "created" => now, "items" => Json::List(items.clone())});
         issue.set("histories", histories);
         issue.set("updated", now);
         self.keep(issue.clone());
-        self.tell("jira:issue_updated", Some(kind), &issue, author, Some(obj! {"id" => history, "items" => Json::List(items)}));
+        self.tell(
+            "jira:issue_updated",
+            Some(kind),
+            &issue,
+            author,
+            Some(obj! {"id" => history, "items" => Json::List(items)}),
+        );
     }
 
     pub(crate) fn attach(&mut self, id: &str, author: &Json, filename: &str) -> Result<String, Reply> {
@@ -265,7 +280,8 @@ impl State {
             "field" => "Attachment", "fieldtype" => "jira", "fieldId" => "attachment", "from" => Json::Null,
             "fromString" => Json::Null, "to" => &number, "toString" => filename,
         };
-        self.log(issue, author, vec![item], "issue_updated");
+        self.log(issue.clone(), author, vec![item], "issue_updated");
+        self.tell("attachment_created", None, &issue, author, None);
         Ok(number)
     }
 
@@ -289,8 +305,12 @@ impl State {
         let issue = self.issue(id)?;
         self.tell("jira:issue_deleted", None, &issue, author, None);
         let id = issue.text("id");
-        let keys: Vec<String> =
-            self.store.all("keys").filter(|(_, held)| held.as_str() == Some(&id)).map(|(key, _)| key.to_string()).collect();
+        let keys: Vec<String> = self
+            .store
+            .all("keys")
+            .filter(|(_, held)| held.as_str() == Some(&id))
+            .map(|(key, _)| key.to_string())
+            .collect();
         for key in keys {
             self.store.remove("keys", &key);
         }

@@ -39,8 +39,8 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 /// The header of a P-256 public key in SubjectPublicKeyInfo form.
 const P256_INFO: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
-    0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// A fresh pair: private and public key as PEM.
@@ -48,7 +48,8 @@ fn generate() -> io::Result<(String, String)> {
     let failed = |_| io::Error::other("no key pair could be made");
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let private = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(failed)?;
-    let pair = EcdsaKeyPair::from_pkcs8(algorithm, private.as_ref()).map_err(|error| io::Error::other(error.to_string()))?;
+    let pair =
+        EcdsaKeyPair::from_pkcs8(algorithm, private.as_ref()).map_err(|error| io::Error::other(error.to_string()))?;
     let mut public = P256_INFO.to_vec();
     public.extend_from_slice(pair.public_key().as_ref());
     Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &public)))
@@ -75,23 +76,32 @@ impl State {
     pub(crate) fn client(&mut self) -> io::Result<OAuthClient> {
         if self.store.get("client", "default").is_none() {
             let (private, public) = generate()?;
-            self.store.put("client", "default", obj! {"client" => "ns-client", "kid" => "ns-certificate", "private" => private});
+            self.store.put(
+                "client",
+                "default",
+                obj! {"client" => "ns-client", "kid" => "ns-certificate", "private" => private},
+            );
             self.store.put("keys", "ns-certificate", obj! {"client" => "ns-client", "public" => public});
         }
         let kept = self.store.get("client", "default").cloned().unwrap_or_default();
-        Ok(OAuthClient { client_id: kept.text("client"), certificate_id: kept.text("kid"), private_key: kept.text("private") })
+        Ok(OAuthClient {
+            client_id: kept.text("client"),
+            certificate_id: kept.text("kid"),
+            private_key: kept.text("private"),
+        })
     }
 
     pub(crate) fn token(&mut self, call: &Call) -> Reply {
         let form = call.form();
-        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+        let field =
+            |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_default();
         if field("grant_type") != "client_credentials" {
             return bad("unsupported_grant_type", "The grant type is not supported.");
         }
         if field("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
             return bad("invalid_request", "client_assertion_type is missing or unknown.");
         }
-        if let Err(why) = self.assertion(field("client_assertion")) {
+        if let Err(why) = self.assertion(field("client_assertion"), call.header("host").unwrap_or_default()) {
             tracing::debug!(why, "an assertion was refused");
             return bad("invalid_client", "invalid_client");
         }
@@ -101,7 +111,7 @@ impl State {
         Reply::json(200, &obj! {"access_token" => token, "expires_in" => "3600", "token_type" => "bearer"})
     }
 
-    fn assertion(&self, assertion: &str) -> Result<(), &'static str> {
+    fn assertion(&self, assertion: &str, host: &str) -> Result<(), &'static str> {
         let header = jsonwebtoken::decode_header(assertion).map_err(|_| "not a JWT")?;
         let kid = header.kid.unwrap_or_default();
         let kept = self.store.get("keys", &kid).ok_or("unknown certificate id")?;
@@ -116,14 +126,15 @@ impl State {
         rules.validate_aud = false;
         rules.required_spec_claims.clear();
         let key = key.map_err(|_| "the key does not fit the algorithm")?;
-        let claims = jsonwebtoken::decode::<serde_json::Value>(assertion, &key, &rules).map_err(|_| "wrong signature")?.claims;
+        let claims =
+            jsonwebtoken::decode::<serde_json::Value>(assertion, &key, &rules).map_err(|_| "wrong signature")?.claims;
         let claims = Json::from(claims);
         let now = self.clock.now().as_second();
         let audience = claims.text("aud");
         if claims.text("iss") != kept.text("client") {
             return Err("unknown issuer");
         }
-        if audience != format!("{}{TOKEN_PATH}", self.base) {
+        if ![&self.base, &format!("http://{host}")].iter().any(|base| audience == format!("{base}{TOKEN_PATH}")) {
             return Err("wrong audience");
         }
         if claims.int("exp") <= now || claims.int("iat") > now + 300 || claims.int("exp") - claims.int("iat") > 3600 {
@@ -163,13 +174,15 @@ impl State {
     }
 
     fn signed(&mut self, call: &Call) -> Result<(), &'static str> {
-        let header = call.header("authorization").and_then(|header| header.strip_prefix("OAuth ")).ok_or("no credentials")?;
+        let header =
+            call.header("authorization").and_then(|header| header.strip_prefix("OAuth ")).ok_or("no credentials")?;
         let mut given: Vec<(String, String)> = Vec::new();
         for part in header.split(',') {
             let (name, value) = part.trim().split_once('=').ok_or("malformed header")?;
             given.push((name.to_string(), decode(value.trim_matches('"'))));
         }
-        let field = |name: &str| given.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let field =
+            |name: &str| given.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
         if field("realm") != self.account {
             return Err("wrong realm");
         }
@@ -180,9 +193,10 @@ impl State {
             return Err("wrong method or short nonce");
         }
         let nonce = format!("{}:{}", field("oauth_timestamp"), field("oauth_nonce"));
-        if field("oauth_timestamp").parse::<i64>().is_err() || !self.nonces.insert(nonce) {
+        if field("oauth_timestamp").parse::<i64>().is_err() || self.store.get("nonces", &nonce).is_some() {
             return Err("nonce used before");
         }
+        self.store.put("nonces", &nonce, true);
         let hash = field("oauth_body_hash");
         if !hash.is_empty() && hash != STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &call.body)) {
             return Err("wrong body hash");
@@ -190,7 +204,8 @@ impl State {
         let mut signed: Vec<(String, String)> =
             given.iter().filter(|(name, _)| name.starts_with("oauth_") && name != "oauth_signature").cloned().collect();
         signed.extend(call.query.iter().cloned());
-        let mut signed: Vec<String> = signed.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let mut signed: Vec<String> =
+            signed.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         signed.sort();
         let host = call.header("host").unwrap_or_default();
         let address = format!("http://{host}{}", call.path);
@@ -198,6 +213,10 @@ impl State {
         let key = format!("{}&{}", encode(CONSUMER.1), encode(TOKEN.1));
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|_| "no key")?;
         mac.update(base.as_bytes());
-        if STANDARD.encode(mac.finalize().into_bytes()) == field("oauth_signature") { Ok(()) } else { Err("wrong signature") }
+        if STANDARD.encode(mac.finalize().into_bytes()) == field("oauth_signature") {
+            Ok(())
+        } else {
+            Err("wrong signature")
+        }
     }
 }

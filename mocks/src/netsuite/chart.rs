@@ -85,7 +85,10 @@ const LINE: &str = " item quantity rate amount price description line lineUnique
     revRecTermInMonths createdFrom quantityBilled id ";
 
 pub(crate) fn header_knows(name: &str) -> bool {
-    name.starts_with("custbody") || name.starts_with("custentity") || name.starts_with("custrecord") || word_in(HEADER, name)
+    name.starts_with("custbody")
+        || name.starts_with("custentity")
+        || name.starts_with("custrecord")
+        || word_in(HEADER, name)
 }
 
 pub(crate) fn line_knows(name: &str) -> bool {

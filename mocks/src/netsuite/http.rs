@@ -12,7 +12,8 @@ type Answer = Result<Reply, Refusal>;
 const RESOURCE: &str = "application/vnd.oracle.resource+json; type=singular";
 
 fn body(call: &Call) -> Result<Json, Refusal> {
-    call.json().map_err(|_| Refusal::new(400, "INVALID_CONTENT", "Invalid content in the request body. Provide valid JSON."))
+    call.json()
+        .map_err(|_| Refusal::new(400, "INVALID_CONTENT", "Invalid content in the request body. Provide valid JSON."))
 }
 
 fn strict(call: &Call) -> bool {
@@ -38,7 +39,8 @@ impl State {
         match (call.method.as_str(), rest) {
             ("POST", ["query", "v1", "suiteql"]) => {
                 if !prefers(call, "transient") {
-                    let detail = "The required request header 'Prefer' is missing or does not have the value 'transient'.";
+                    let detail =
+                        "The required request header 'Prefer' is missing or does not have the value 'transient'.";
                     return Err(Refusal::new(400, "INVALID_HEADER", detail).at("o:errorHeader", "Prefer"));
                 }
                 self.suiteql(call)
@@ -70,7 +72,11 @@ impl State {
             ("GET", []) => Ok(self.collection(call, kind)),
             ("POST", []) => {
                 if !chart::OTHERS.contains(&kind) && chart::transaction(kind).is_none() {
-                    return Err(Refusal::new(403, "INSUFFICIENT_PERMISSION", "Permission Violation: the record cannot be created."));
+                    return Err(Refusal::new(
+                        403,
+                        "INSUFFICIENT_PERMISSION",
+                        "Permission Violation: the record cannot be created.",
+                    ));
                 }
                 let id = self.create(kind, &body(call)?, strict(call))?;
                 Ok(self.made(kind, &id))
@@ -129,7 +135,8 @@ impl State {
 
     /// Only ids and links, as the vendor lists.
     fn collection(&self, call: &Call, kind: &str) -> Reply {
-        let number = |name: &str, default: usize| call.param(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+        let number =
+            |name: &str, default: usize| call.param(name).and_then(|text| text.parse().ok()).unwrap_or(default);
         let (limit, offset) = (number("limit", 1000).clamp(1, 1000), number("offset", 0));
         let mut all: Vec<String> = self.store.all(&place(kind)).map(|(id, _)| id.to_string()).collect();
         match kind {
@@ -155,7 +162,9 @@ impl State {
         for (name, value) in record.members() {
             let value = match (name.as_str(), value) {
                 ("item" | "line", lines) if expand => items(lines.items()),
-                ("item" | "line", _) => obj! {"links" => list![obj! {"rel" => "self", "href" => format!("{own}/{name}")}]},
+                ("item" | "line", _) => {
+                    obj! {"links" => list![obj! {"rel" => "self", "href" => format!("{own}/{name}")}]}
+                }
                 ("locked", _) => continue,
                 (_, value) => value.clone(),
             };
@@ -165,7 +174,13 @@ impl State {
     }
 
     /// Makes one transaction of another.
-    fn transform(&mut self, (from, id): (&'static str, &str), to: &'static str, body: &Json, strict: bool) -> Result<String, Refusal> {
+    fn transform(
+        &mut self,
+        (from, id): (&'static str, &str),
+        to: &'static str,
+        body: &Json,
+        strict: bool,
+    ) -> Result<String, Refusal> {
         let source = self.record(from, id).cloned().ok_or_else(missing)?;
         let refused = || Refusal::user(&format!("You can not initialize {to}: invalid reference {id}."));
         let mut made = body.clone();
@@ -173,7 +188,8 @@ impl State {
         match (from, to) {
             ("salesOrder", "invoice") if source.text("status.id") == "F" => {}
             ("customer", "invoice" | "salesOrder") => {
-                let made = made.with("entity", obj! {"id" => id}).with("item", body.get("item").cloned().unwrap_or_default());
+                let made =
+                    made.with("entity", obj! {"id" => id}).with("item", body.get("item").cloned().unwrap_or_default());
                 return self.create(to, &made, strict);
             }
             ("estimate", "salesOrder" | "invoice") | ("invoice", "creditMemo") => {}
@@ -184,8 +200,12 @@ impl State {
                 made.set(name, value);
             }
         }
-        let custom: Vec<(String, Json)> =
-            source.members().iter().filter(|(name, _)| name.starts_with("custbody") && !made.has(name)).cloned().collect();
+        let custom: Vec<(String, Json)> = source
+            .members()
+            .iter()
+            .filter(|(name, _)| name.starts_with("custbody") && !made.has(name))
+            .cloned()
+            .collect();
         custom.iter().for_each(|(name, value)| made.set(name, value));
         let lines = self.chosen(&source, body.get("item"))?;
         if lines.is_empty() {
@@ -220,7 +240,8 @@ impl State {
             new.set("amount", Json::amount(share.round_dp(digits)));
             new
         };
-        let given = wanted.map_or(&[][..], |wanted| if wanted.has("items") { wanted.list("items") } else { wanted.items() });
+        let given =
+            wanted.map_or(&[][..], |wanted| if wanted.has("items") { wanted.list("items") } else { wanted.items() });
         if given.is_empty() {
             let open = source.list("item").iter().filter(|line| left(line) > Decimal::ZERO);
             return Ok(open.map(|line| copy(line, left(line))).collect());
@@ -254,7 +275,8 @@ impl State {
         let mut kept = order.list("item").to_vec();
         for line in &mut kept {
             let number = line.text("line");
-            let more: Decimal = lines.iter().filter(|new| new.text("orderLine") == number).map(|new| new.decimal("quantity")).sum();
+            let more: Decimal =
+                lines.iter().filter(|new| new.text("orderLine") == number).map(|new| new.decimal("quantity")).sum();
             let billed = line.decimal("quantityBilled") + more;
             line.set("quantityBilled", Json::amount(billed));
         }
@@ -272,7 +294,8 @@ impl State {
         let address = |state: &State, id: &str| format!("{}/services/rest/async/v1/job/{id}", state.base);
         if let Some(job) = self.store.get("idempotency", &key).filter(|_| !key.is_empty()).map(Json::text_of) {
             let detail = "The idempotency key was already used in a previous request.";
-            let refusal = Refusal::new(400, "IDEMPOTENCY_ERROR", detail).at("o:errorHeader", "X-NetSuite-Idempotency-Key");
+            let refusal =
+                Refusal::new(400, "IDEMPOTENCY_ERROR", detail).at("o:errorHeader", "X-NetSuite-Idempotency-Key");
             return Err(Refusal { location: Some(address(self, &job)), ..refusal });
         }
         let mut inner = call.clone();
@@ -285,7 +308,11 @@ impl State {
         }
         let job = self.store.next("job", 1).to_string();
         let location = reply.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.clone());
-        self.store.put("jobs", &job, obj! {"status" => reply.status, "body" => reply.as_json(), "location" => location});
+        self.store.put(
+            "jobs",
+            &job,
+            obj! {"status" => reply.status, "body" => reply.as_json(), "location" => location},
+        );
         if !key.is_empty() {
             self.store.put("idempotency", &key, job.as_str());
         }
@@ -305,9 +332,14 @@ impl State {
             }
             ["task"] => {
                 let link = obj! {"links" => list![obj! {"rel" => "self", "href" => format!("{own}/task/1")}]};
-                Ok(Reply::json(200, &obj! {"links" => list![], "count" => 1, "items" => list![link], "totalResults" => 1}))
+                Ok(Reply::json(
+                    200,
+                    &obj! {"links" => list![], "count" => 1, "items" => list![link], "totalResults" => 1},
+                ))
             }
-            ["task", _] => Ok(Reply::json(200, &status(list![obj! {"rel" => "result", "href" => format!("{own}/task/1/result")}]))),
+            ["task", _] => {
+                Ok(Reply::json(200, &status(list![obj! {"rel" => "result", "href" => format!("{own}/task/1/result")}])))
+            }
             ["task", _, "result"] => {
                 let code = u16::try_from(job.int("status")).unwrap_or(500);
                 let body = job.get("body").cloned().unwrap_or_default();

@@ -6,7 +6,6 @@ mod http;
 mod sql;
 mod state;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
@@ -44,7 +43,6 @@ impl NetSuite {
             account: "TSTDRV123_SB1".to_string(),
             zone: TimeZone::get("America/Los_Angeles").unwrap_or(TimeZone::UTC),
             sql: sql::open().map_err(io::Error::other)?,
-            nonces: BTreeSet::new(),
             revoked: false,
         };
         let client = state.client()?;
@@ -138,7 +136,8 @@ impl NetSuite {
         self.act(act, |state| {
             let id = by_number(state, "invoice", tranid).ok_or_else(missing)?;
             let mut record = state.record("invoice", &id).cloned().ok_or_else(missing)?;
-            let lines: Vec<Json> = record.list("item").iter().map(|line| line.clone().with("amount", 0).with("rate", 0)).collect();
+            let lines: Vec<Json> =
+                record.list("item").iter().map(|line| line.clone().with("amount", 0).with("rate", 0)).collect();
             record.set("item", lines);
             for name in ["total", "subtotal", "amountRemaining"] {
                 record.set(name, 0);
@@ -216,6 +215,17 @@ impl NetSuite {
         all.into_iter().map(|(_, document)| document).collect()
     }
 
+    /// The account's time zone, in which SuiteQL shows and compares times; false if there is none of this name.
+    pub fn set_time_zone(&self, name: &str) -> bool {
+        match TimeZone::get(name) {
+            Ok(zone) => {
+                held(&self.state).zone = zone;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Requests that may be in flight at once (15).
     pub fn set_concurrency(&self, most: usize) {
         self.concurrency.store(most, Ordering::Relaxed);
@@ -230,6 +240,10 @@ fn by_number(state: &State, kind: &str, number: &str) -> Option<String> {
 fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
     let optional = |name: &str| Some(record.text(name)).filter(|text| !text.is_empty());
     let customer = record.text("entity.refName");
+    let on_line = || {
+        let mut names = record.list("item").iter().map(|line| line.text("custcol_milestoned_milestone"));
+        names.find(|name| !name.is_empty())
+    };
     let status = match (kind, record.text("status.id").as_str()) {
         ("invoice", "V") => "voided",
         ("invoice", "B") => "paid",
@@ -245,7 +259,7 @@ fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
         amount: record.decimal("total").normalize().to_string(),
         customer: if customer.is_empty() { record.text("customer.refName") } else { customer },
         contract: optional("custbody_milestoned_contract"),
-        milestone: optional("custbody_milestoned_milestone"),
+        milestone: optional("custbody_milestoned_milestone").or_else(on_line),
         status: status.to_string(),
         remote_id: record.text("id"),
         lines: postings(kind, record),
@@ -276,7 +290,9 @@ impl System for NetSuite {
     fn trouble(&self, trouble: Trouble) -> Reply {
         let (status, code, detail) = match trouble {
             Trouble::Unavailable => (503, "UNEXPECTED_ERROR", "The service is temporarily unavailable."),
-            Trouble::TooMany => (429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked."),
+            Trouble::TooMany => {
+                (429, "CONCURRENCY_LIMIT_EXCEEDED", "Concurrent request limit exceeded. Request blocked.")
+            }
             Trouble::Broken => (500, "UNEXPECTED_ERROR", "An unexpected error occurred. Error ID: l3k8mnj1q4"),
         };
         Refusal::new(status, code, detail).reply()

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use rust_decimal::Decimal;
 
-use super::chart::{ACCOUNTS, CURRENCIES, TERMS, transaction};
+use super::chart::{ACCOUNTS, CURRENCIES, ITEMS, TERMS, transaction};
 use super::state::{Refusal, State, place, postings};
 use crate::call::{Call, Reply};
 use crate::document::Side;
@@ -41,6 +41,7 @@ CREATE TABLE currency (id INTEGER PRIMARY KEY, symbol TEXT, name TEXT, currencyp
 CREATE TABLE term (id INTEGER PRIMARY KEY, name TEXT, daysuntilnetdue INTEGER);
 CREATE TABLE account (id INTEGER PRIMARY KEY, acctnumber TEXT, accountsearchdisplayname TEXT, fullname TEXT, accttype TEXT,
   isinactive TEXT);
+CREATE TABLE item (id INTEGER PRIMARY KEY, itemid TEXT, displayname TEXT, itemtype TEXT, incomeaccount INTEGER, isinactive TEXT);
 CREATE TABLE accountingperiod (id INTEGER PRIMARY KEY, periodname TEXT, startdate TEXT, enddate TEXT, closed TEXT, isquarter TEXT,
   isyear TEXT);
 CREATE TABLE deletedrecord (recordid INTEGER, type TEXT, deleteddate TEXT);
@@ -56,6 +57,9 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
     for (id, name, days) in TERMS {
         sql.execute("INSERT INTO term VALUES (?, ?, ?)", params![id, name, days])?;
     }
+    for (id, name, income) in ITEMS {
+        sql.execute("INSERT INTO item VALUES (?, ?, ?, 'Service', ?, 'F')", params![id, name, name, income])?;
+    }
     for (id, number, name, kind) in ACCOUNTS {
         let shown = format!("{number} {name}");
         sql.execute("INSERT INTO account VALUES (?, ?, ?, ?, ?, 'F')", params![id, number, shown, name, kind])?;
@@ -65,7 +69,8 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
     for name in ["TO_DATE", "TO_TIMESTAMP"] {
         sql.create_scalar_function(name, 2, flags, move |ctx| {
             let (Some(value), Some(format)) = (text(ctx, 0)?, text(ctx, 1)?) else { return Ok(None) };
-            let read = read_date(&value, &format).ok_or_else(|| rusqlite::Error::UserFunctionError("invalid date".into()))?;
+            let read =
+                read_date(&value, &format).ok_or_else(|| rusqlite::Error::UserFunctionError("invalid date".into()))?;
             Ok(Some(format!("{MARK}{read}")))
         })?;
     }
@@ -80,8 +85,7 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
 
 /// Digits of `value` by the fields of an Oracle format, as `YYYY-MM-DD[ HH:MM:SS]`.
 fn read_date(value: &str, format: &str) -> Option<String> {
-    let mut parts: [(&str, String); 6] =
-        ["YYYY", "MM", "DD", "HH24", "MI", "SS"].map(|name| (name, String::new()));
+    let mut parts: [(&str, String); 6] = ["YYYY", "MM", "DD", "HH24", "MI", "SS"].map(|name| (name, String::new()));
     let (mut format, mut value) = (format.to_uppercase(), value);
     while !format.is_empty() {
         if let Some((name, part)) = parts.iter_mut().find(|(name, _)| format.starts_with(*name)) {
@@ -151,6 +155,11 @@ fn rewrite(query: &str) -> String {
         } else {
             let (head, tail) = rest.split_at(word);
             rest = tail;
+            if let Some((limit, after)) = fetch_first(head, tail) {
+                out.push_str(&limit);
+                rest = after;
+                continue;
+            }
             if head.eq_ignore_ascii_case("BUILTIN.DF") && tail.starts_with('(') {
                 let end = tail.find(')').unwrap_or(tail.len() - 1);
                 out.push_str(&display(&rewrite(&tail[1..end])));
@@ -159,12 +168,32 @@ fn rewrite(query: &str) -> String {
             }
             let quoted: Vec<String> = head
                 .split('.')
-                .map(|part| if part.eq_ignore_ascii_case("transaction") { "\"transaction\"".to_string() } else { part.to_string() })
+                .map(|part| {
+                    if part.eq_ignore_ascii_case("transaction") {
+                        "\"transaction\"".to_string()
+                    } else {
+                        part.to_string()
+                    }
+                })
                 .collect();
             out.push_str(&quoted.join("."));
         }
     }
     out
+}
+
+/// `FETCH FIRST n ROWS ONLY` as SQLite has it, and what follows.
+fn fetch_first<'a>(head: &str, tail: &'a str) -> Option<(String, &'a str)> {
+    if !head.eq_ignore_ascii_case("fetch") {
+        return None;
+    }
+    let words: Vec<&str> = tail.split_whitespace().take(4).collect();
+    let [first, count, rows, only] = words.as_slice() else { return None };
+    let known = ["first", "next"].iter().any(|word| first.eq_ignore_ascii_case(word))
+        && ["row", "rows"].iter().any(|word| rows.eq_ignore_ascii_case(word))
+        && only.eq_ignore_ascii_case("only");
+    let after = tail.to_ascii_lowercase().find("only")? + 4;
+    if known && count.parse::<u32>().is_ok() { Some((format!("LIMIT {count}"), &tail[after..])) } else { None }
 }
 
 fn display(column: &str) -> String {
@@ -198,7 +227,7 @@ impl State {
         if changes.is_empty() {
             return Ok(());
         }
-        self.sql.execute_batch("BEGIN")?;
+        let all = self.sql.unchecked_transaction()?;
         for (collection, id) in changes {
             let kind = collection.strip_prefix("rec:").unwrap_or_default();
             match (collection.as_str(), transaction(kind)) {
@@ -208,14 +237,17 @@ impl State {
                 ("deleted", _) => {
                     if let Some(gone) = self.store.get("deleted", &id) {
                         let at = self.local(&gone.text("at"));
-                        self.sql.execute("INSERT INTO deletedrecord VALUES (?, ?, ?)", params![id, gone.text("type"), at])?;
+                        self.sql.execute(
+                            "INSERT INTO deletedrecord VALUES (?, ?, ?)",
+                            params![id, gone.text("type"), at],
+                        )?;
                     }
                 }
                 ("config", _) => self.load_periods()?,
                 _ => {}
             }
         }
-        self.sql.execute_batch("COMMIT")
+        all.commit()
     }
 
     fn load_transaction(&self, kind: &'static str, code: &str, id: &str) -> rusqlite::Result<()> {
@@ -227,7 +259,7 @@ impl State {
         let text = |name: &str| Some(record.text(name)).filter(|text| !text.is_empty());
         let date = |name: &str| text(name).map(|date| format!("{MARK}{date}"));
         let voided = record.get("voided").is_some_and(Json::is_true);
-        let sign = if kind == "creditMemo" || kind == "customerPayment" { -Decimal::ONE } else { Decimal::ONE };
+        let sign = if kind == "creditMemo" { -Decimal::ONE } else { Decimal::ONE };
         let total = (record.decimal("total") * sign).normalize().to_string();
         let unpaid = if kind == "invoice" || kind == "creditMemo" { text("amountRemaining") } else { None };
         let entity = text("entity.id").or_else(|| text("customer.id"));
@@ -250,10 +282,27 @@ impl State {
     }
 
     fn load_lines(&self, kind: &str, id: &str, record: &Json, total: &str) -> rusqlite::Result<()> {
-        let mut put = self.sql.prepare_cached("INSERT INTO transactionline VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")?;
+        let mut put = self
+            .sql
+            .prepare_cached("INSERT INTO transactionline VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")?;
         let none: Option<String> = None;
         if kind != "journalEntry" {
-            put.execute(params![id, 0, 0, "T", none, none, none, total, record.text("memo"), none, none, none, none, none])?;
+            put.execute(params![
+                id,
+                0,
+                0,
+                "T",
+                none,
+                none,
+                none,
+                total,
+                record.text("memo"),
+                none,
+                none,
+                none,
+                none,
+                none
+            ])?;
         }
         // the lines of a sale carry the opposite sign of its total, as postings do
         let sign = if kind == "creditMemo" { Decimal::ONE } else { -Decimal::ONE };
@@ -266,15 +315,27 @@ impl State {
             };
             let quantity = text("quantity").map(|_| (line.decimal("quantity") * sign).normalize().to_string());
             put.execute(params![
-                id, line.int("line"), i64::try_from(at + 1).unwrap_or_default(), "F", text("item.id"), quantity, text("rate"), amount.normalize().to_string(),
-                text("description").or_else(|| text("memo")), record.text("createdFrom.id").parse::<i64>().ok(),
-                text("custcol_milestoned_milestone"), text("custcol_milestoned_timing"), text("custcol_milestoned_billing_rule"),
+                id,
+                line.int("line"),
+                i64::try_from(at + 1).unwrap_or_default(),
+                "F",
+                text("item.id"),
+                quantity,
+                text("rate"),
+                amount.normalize().to_string(),
+                text("description").or_else(|| text("memo")),
+                record.text("createdFrom.id").parse::<i64>().ok(),
+                text("custcol_milestoned_milestone"),
+                text("custcol_milestoned_timing"),
+                text("custcol_milestoned_billing_rule"),
                 text("custcol_milestoned_recognition"),
             ])?;
         }
-        let mut post = self.sql.prepare_cached("INSERT INTO transactionaccountingline VALUES (?1,?2,?3,?4,?5,?6,'T')")?;
+        let mut post =
+            self.sql.prepare_cached("INSERT INTO transactionaccountingline VALUES (?1,?2,?3,?4,?5,?6,'T')")?;
         for (at, (account, side, amount)) in postings(kind, record).into_iter().enumerate() {
-            let (debit, credit) = if side == Side::Debit { (Some(amount.clone()), None) } else { (None, Some(amount.clone())) };
+            let (debit, credit) =
+                if side == Side::Debit { (Some(amount.clone()), None) } else { (None, Some(amount.clone())) };
             let signed = if side == Side::Debit { amount } else { format!("-{amount}") };
             post.execute(params![id, i64::try_from(at).unwrap_or_default(), account, debit, credit, signed])?;
         }
@@ -289,8 +350,16 @@ impl State {
         self.sql.execute(
             "INSERT INTO customer VALUES (?,?,?,?,?,?,?,?,?,?)",
             params![
-                id, text("entityId"), text("companyName"), text("externalId"), currency, text("email"), text("terms.id"), "F",
-                self.local(&record.text("lastModifiedDate")), self.local(&record.text("createdDate")),
+                id,
+                text("entityId"),
+                text("companyName"),
+                text("externalId"),
+                currency,
+                text("email"),
+                text("terms.id"),
+                "F",
+                self.local(&record.text("lastModifiedDate")),
+                self.local(&record.text("createdDate")),
             ],
         )?;
         Ok(())
@@ -302,8 +371,14 @@ impl State {
         self.sql.execute(
             "INSERT INTO nexttransactionlink VALUES (?,?,?,?,?,?,?,?)",
             params![
-                id, link.text("previous"), link.text("next"), link.text("previoustype"), link.text("nexttype"), link.text("how"),
-                link.text("amount"), self.local(&link.text("changed")),
+                id,
+                link.text("previous"),
+                link.text("next"),
+                link.text("previoustype"),
+                link.text("nexttype"),
+                link.text("how"),
+                link.text("amount"),
+                self.local(&link.text("changed")),
             ],
         )?;
         Ok(())
@@ -321,7 +396,13 @@ impl State {
                 let shut = if !closed.is_empty() && last <= closed { "T" } else { "F" };
                 self.sql.execute(
                     "INSERT INTO accountingperiod VALUES (?,?,?,?,?,'F','F')",
-                    params![id, first.strftime("%b %Y").to_string(), format!("{MARK}{first}"), format!("{MARK}{last}"), shut],
+                    params![
+                        id,
+                        first.strftime("%b %Y").to_string(),
+                        format!("{MARK}{first}"),
+                        format!("{MARK}{last}"),
+                        shut
+                    ],
                 )?;
             }
         }
@@ -381,7 +462,9 @@ impl State {
                     // an empty column is left out of its row
                     ValueRef::Null | ValueRef::Blob(_) => continue,
                     ValueRef::Integer(value) => value.to_string(),
-                    ValueRef::Real(value) => Decimal::try_from(value).map(|value| value.normalize().to_string()).unwrap_or_default(),
+                    ValueRef::Real(value) => {
+                        Decimal::try_from(value).map(|value| value.normalize().to_string()).unwrap_or_default()
+                    }
                     ValueRef::Text(bytes) => {
                         let text = String::from_utf8_lossy(bytes).into_owned();
                         if text.is_empty() {

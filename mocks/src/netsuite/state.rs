@@ -1,7 +1,5 @@
 //! Records of the simulated account: references, lines, totals, periods.
 
-use std::collections::BTreeSet;
-
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
@@ -61,7 +59,8 @@ impl Refusal {
             "type" => format!("https://www.rfc-editor.org/rfc/rfc9110.html#section-{section}"), "title" => title,
             "status" => self.status, "o:errorDetails" => list![detail],
         };
-        let reply = Reply::json(self.status, &body).header("content-type", "application/vnd.oracle.resource+json; type=error");
+        let reply =
+            Reply::json(self.status, &body).header("content-type", "application/vnd.oracle.resource+json; type=error");
         match &self.location {
             Some(location) => reply.header("location", location.clone()),
             None => reply,
@@ -76,7 +75,6 @@ pub(crate) struct State {
     pub(crate) account: String,
     pub(crate) zone: TimeZone,
     pub(crate) sql: Connection,
-    pub(crate) nonces: BTreeSet<String>,
     pub(crate) revoked: bool,
 }
 
@@ -173,7 +171,9 @@ impl State {
                 continue;
             }
             let kept = match name.as_str() {
-                "entity" | "customer" | "parent" | "currency" | "terms" | "account" | "createdFrom" => self.refer(name, value)?,
+                "entity" | "customer" | "parent" | "currency" | "terms" | "account" | "createdFrom" => {
+                    self.refer(name, value)?
+                }
                 "tranDate" | "dueDate" => {
                     let text = value.text_of();
                     if text.parse::<Date>().is_err() {
@@ -220,15 +220,27 @@ impl State {
     }
 
     /// Lines after a write: all of them, or merged by `line` as PATCH does.
-    pub(crate) fn lines(&self, record: &Json, sublist: &str, given: &Json, merge: bool, strict: bool) -> Result<Vec<Json>, Refusal> {
+    pub(crate) fn lines(
+        &self,
+        record: &Json,
+        sublist: &str,
+        given: &Json,
+        merge: bool,
+        strict: bool,
+    ) -> Result<Vec<Json>, Refusal> {
         let digits = self.digits(record);
-        let mut kept: Vec<Json> = if merge { record.list(sublist).to_vec() } else { Vec::new() };
+        let before = record.list(sublist).to_vec();
+        let mut kept: Vec<Json> = if merge { before.clone() } else { Vec::new() };
         let given = if given.has("items") { given.list("items") } else { given.items() };
         // line numbers of a journal start at 0
         let first = if sublist == "line" { 0 } else { 1 };
         for new in given {
             let number = new.text("line");
-            let old = if merge && !number.is_empty() { kept.iter_mut().find(|line| line.text("line") == number) } else { None };
+            let old = if merge && !number.is_empty() {
+                kept.iter_mut().find(|line| line.text("line") == number)
+            } else {
+                None
+            };
             match old {
                 Some(old) => {
                     let mut both = old.clone();
@@ -238,7 +250,19 @@ impl State {
                     new.members().iter().for_each(|(name, value)| both.set(name, value));
                     *old = self.line(&both, digits, strict)?;
                 }
+                None if before.iter().any(|line| !number.is_empty() && line.text("line") == number) => {
+                    // a replaced list still knows the lines it names
+                    let mut both = before.iter().find(|line| line.text("line") == number).cloned().unwrap_or_default();
+                    if new.has("rate") || new.has("quantity") {
+                        both.remove("amount");
+                    }
+                    new.members().iter().for_each(|(name, value)| both.set(name, value));
+                    kept.push(self.line(&both, digits, strict)?);
+                }
                 None => {
+                    if sublist == "item" && !new.has("item") {
+                        return Err(Refusal::user("Please enter value(s) for: Item"));
+                    }
                     let next = kept.iter().map(|line| line.int("line") + 1).max().unwrap_or(first);
                     kept.push(self.line(new, digits, strict)?.with("line", next));
                 }
@@ -276,7 +300,14 @@ impl State {
     }
 
     /// Changes a record; `replace` names the sublists that are swapped as a whole.
-    pub(crate) fn update(&mut self, kind: &'static str, id: &str, body: &Json, replace: &str, strict: bool) -> Result<(), Refusal> {
+    pub(crate) fn update(
+        &mut self,
+        kind: &'static str,
+        id: &str,
+        body: &Json,
+        replace: &str,
+        strict: bool,
+    ) -> Result<(), Refusal> {
         let Some(old) = self.record(kind, id).cloned() else { return Err(missing()) };
         if chart::transaction(kind).is_some() {
             self.open_period(&old.text("tranDate"))?;
@@ -300,7 +331,14 @@ impl State {
     }
 
     /// Fills in what the vendor computes and checks what he demands.
-    fn complete(&mut self, kind: &str, record: &mut Json, body: &Json, merge: bool, strict: bool) -> Result<(), Refusal> {
+    fn complete(
+        &mut self,
+        kind: &str,
+        record: &mut Json,
+        body: &Json,
+        merge: bool,
+        strict: bool,
+    ) -> Result<(), Refusal> {
         let needs = |name: &str, label: &str| {
             let detail = format!("Please enter value(s) for: {label}");
             if record.text(&format!("{name}.id")).is_empty() { Err(Refusal::user(&detail)) } else { Ok(()) }
@@ -345,7 +383,8 @@ impl State {
     }
 
     fn totals(&self, kind: &str, record: &mut Json) -> Result<(), Refusal> {
-        let sum = |sublist: &str, field: &str| record.list(sublist).iter().map(|line| line.decimal(field)).sum::<Decimal>();
+        let sum =
+            |sublist: &str, field: &str| record.list(sublist).iter().map(|line| line.decimal(field)).sum::<Decimal>();
         match kind {
             "journalEntry" => {
                 let (debit, credit) = (sum("line", "debit"), sum("line", "credit"));
@@ -362,6 +401,9 @@ impl State {
             }
             _ => {
                 let total = sum("item", "amount");
+                if record.list("item").is_empty() {
+                    return Err(Refusal::user("You must enter at least one line item for this transaction."));
+                }
                 if total < Decimal::ZERO {
                     return Err(Refusal::user("The total can not be less than zero."));
                 }
@@ -468,16 +510,55 @@ impl State {
             let detail = "This transaction cannot be deleted because it is linked to by one or more transactions.";
             return Err(Refusal::user(detail));
         }
-        let links: Vec<String> =
-            self.store.all("links").filter(|(_, link)| link.text("next") == id).map(|(key, _)| key.to_string()).collect();
-        for link in links {
-            self.store.remove("links", &link);
+        let links: Vec<(String, Json)> = self
+            .store
+            .all("links")
+            .filter(|(_, link)| link.text("next") == id)
+            .map(|(key, link)| (key.to_string(), link.clone()))
+            .collect();
+        for (key, link) in links {
+            self.undo_link(&link, &old);
+            self.store.remove("links", &key);
         }
         self.store.remove(&format!("ext:{kind}"), &old.text("externalId"));
         self.store.remove(&place(kind), id);
         let gone = obj! {"id" => id, "type" => kind, "at" => self.clock.now().to_string()};
         self.store.put("deleted", id, gone);
         Ok(())
+    }
+}
+
+impl State {
+    /// What a deleted document had done to the one before it: paid it, or billed its lines.
+    fn undo_link(&mut self, link: &Json, gone: &Json) {
+        let previous = link.text("previous");
+        if link.text("how") == "Payment" {
+            let Some(mut invoice) = self.record("invoice", &previous).cloned() else { return };
+            let paid = invoice.decimal("amountPaid") - link.decimal("amount");
+            let left = invoice.decimal("total") - paid;
+            invoice.set("amountPaid", Json::amount(paid));
+            invoice.set("amountRemaining", Json::amount(left));
+            invoice.set("status", obj! {"id" => "A", "refName" => "Open"});
+            invoice.set("lastModifiedDate", self.clock.now().to_string());
+            self.store.put(&place("invoice"), &previous, invoice);
+            return;
+        }
+        let Some(mut order) = self.record("salesOrder", &previous).cloned() else { return };
+        let mut lines = order.list("item").to_vec();
+        for line in &mut lines {
+            let number = line.text("line");
+            let billed: Decimal = gone
+                .list("item")
+                .iter()
+                .filter(|other| other.text("orderLine") == number)
+                .map(|other| other.decimal("quantity"))
+                .sum();
+            let left = line.decimal("quantityBilled") - billed;
+            line.set("quantityBilled", Json::amount(left));
+        }
+        order.set("item", lines);
+        self.order_status(&mut order);
+        self.store.put(&place("salesOrder"), &previous, order);
     }
 }
 
@@ -499,7 +580,8 @@ pub(crate) fn postings(kind: &str, record: &Json) -> Vec<Posting> {
     let mut out: Vec<Posting> = Vec::new();
     match kind {
         "invoice" | "creditMemo" => {
-            let (ours, theirs) = if kind == "invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
+            let (ours, theirs) =
+                if kind == "invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
             out.push((chart::RECEIVABLE.to_string(), ours, total));
             out.extend(record.list("item").iter().map(|line| (income(line), theirs, text(line.decimal("amount")))));
         }

@@ -52,7 +52,8 @@ pub(crate) fn start() -> Vec<(&'static str, &'static str, Json)> {
 }
 
 pub(crate) const NAMES: &[&str] = &["Customer", "Vendor", "Employee"];
-pub(crate) const TRANSACTIONS: &[&str] = &["Invoice", "CreditMemo", "JournalEntry", "Payment", "Estimate", "SalesReceipt", "RefundReceipt"];
+pub(crate) const TRANSACTIONS: &[&str] =
+    &["Invoice", "CreditMemo", "JournalEntry", "Payment", "Estimate", "SalesReceipt", "RefundReceipt"];
 const OTHERS: &[&str] = &["Term", "Account", "Item", "Class", "Department", "TaxCode", "Attachable"];
 
 /// The entity of the vendor's spelling, whatever the case.

@@ -12,12 +12,38 @@ const ACCESS_MS: i64 = 3600 * 1000;
 const REFRESH_SECONDS: i64 = 8_726_400;
 const HARD_SECONDS: i64 = 157_680_000;
 
+/// Requests a minute and a second while the clock follows real time. The vendor's ten a second would stop published clients,
+/// which do not pace themselves and are nearer here.
+const REAL_TIME: (usize, usize) = (500, 100);
+
 /// The layer in front answers in lower case.
 fn unauthorized(state: &State) -> Reply {
     let detail = "Token expired: AuthenticationFailed";
     let error = obj! {"message" => "message=AuthenticationFailed; errorCode=003200; statusCode=401", "detail" => detail, "code" => "3200"};
     let fault = obj! {"error" => list![error], "type" => "AUTHENTICATION"};
     Reply::json(401, &obj! {"warnings" => Json::Null, "fault" => fault, "time" => state.clock.millis()})
+}
+
+/// Who does not ask for JSON gets XML, and a client that forgot to ask finds out. Its elements are those of the JSON.
+fn as_xml(reply: Reply, time: &str) -> Reply {
+    fn element(name: &str, value: &Json, out: &mut String) {
+        for value in if let Json::List(items) = value { items.as_slice() } else { std::slice::from_ref(value) } {
+            out.push_str(&format!("<{name}>"));
+            match value.scalar() {
+                Some(text) => out.push_str(&text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
+                None => value.members().iter().for_each(|(name, value)| element(name, value, out)),
+            }
+            out.push_str(&format!("</{name}>"));
+        }
+    }
+    let mut out = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?><IntuitResponse \
+         xmlns=\"http://schema.intuit.com/finance/v3\" time=\"{time}\">"
+    );
+    let body = reply.as_json();
+    body.members().iter().filter(|(name, _)| name != "time").for_each(|(name, value)| element(name, value, &mut out));
+    out.push_str("</IntuitResponse>");
+    reply.header("content-type", "application/xml").body(out)
 }
 
 pub(crate) fn throttled(time: &str) -> Reply {
@@ -31,13 +57,18 @@ pub(crate) fn throttled(time: &str) -> Reply {
 impl State {
     pub(crate) fn route(&mut self, call: &Call) -> Reply {
         let tid = format!("1-{:x}-{:024x}", self.clock.now().as_second(), self.recent.len());
-        self.answer(call).header("intuit_tid", tid)
+        let reply = self.answer(call).header("intuit_tid", tid);
+        let json = call.header("accept").is_some_and(|accept| accept.contains("json"));
+        let company = call.path.starts_with("/v3/company/");
+        if company && !json && !reply.body.is_empty() { as_xml(reply, &self.stamp()) } else { reply }
     }
 
     fn answer(&mut self, call: &Call) -> Reply {
         let parts = call.parts();
         match (call.method.as_str(), parts.as_slice()) {
-            ("GET", [".well-known", "openid_configuration" | "openid_sandbox_configuration"]) => return self.discovery(),
+            ("GET", [".well-known", "openid_configuration" | "openid_sandbox_configuration"]) => {
+                return self.discovery();
+            }
             ("POST", ["oauth2", "v1", "tokens", "bearer"]) => return self.token(call),
             ("POST", ["v2", "oauth2", "tokens", "revoke"]) => return Reply::empty(200),
             _ => {}
@@ -46,7 +77,8 @@ impl State {
             return Reply::empty(404);
         };
         let now = self.clock.millis();
-        let lives = call.bearer().and_then(|token| self.store.get("tokens", token)).is_some_and(|kept| kept.int("until") > now);
+        let lives =
+            call.bearer().and_then(|token| self.store.get("tokens", token)).is_some_and(|kept| kept.int("until") > now);
         if !lives && !call.trusted {
             return unauthorized(self);
         }
@@ -66,7 +98,7 @@ impl State {
 
     /// Limits by the clock. A clock that stands still would never let anybody on, so then they are off unless set.
     fn too_many(&mut self, now: i64) -> bool {
-        let limits = self.limits.or_else(|| self.clock.follows().then_some((500, 10)));
+        let limits = self.limits.or_else(|| self.clock.follows().then_some(REAL_TIME));
         let Some((minute, second)) = limits else { return false };
         self.recent.retain(|at| *at > now - 60_000);
         let last = self.recent.iter().filter(|at| **at > now - 1000).count();
@@ -95,7 +127,8 @@ impl State {
 
     fn token(&mut self, call: &Call) -> Reply {
         let form = call.form();
-        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let field =
+            |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
         let basic = call.basic().unwrap_or_default();
         if (basic.0.as_str(), basic.1.as_str()) != CLIENT {
             return Reply::json(401, &obj! {"error" => "invalid_client"});

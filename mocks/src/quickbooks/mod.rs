@@ -55,6 +55,7 @@ impl QuickBooks {
             zone: TimeZone::get("America/Los_Angeles").unwrap_or(TimeZone::UTC),
             limits: None,
             recent: Vec::new(),
+            legacy: false,
         };
         if state.store.is_empty() {
             let (now, stamp) = (clock.millis(), state.stamp());
@@ -100,7 +101,9 @@ impl QuickBooks {
         self.act(act, |state| {
             let entity = chart::entity(entity).ok_or_else(gone)?;
             let record = match state.record(entity, &body.text("Id")).map(|old| old.text("SyncToken")) {
-                Some(token) => state.update(entity, &body.clone().with("SyncToken", token).with("sparse", true), false)?,
+                Some(token) => {
+                    state.update(entity, &body.clone().with("SyncToken", token).with("sparse", true), false)?
+                }
                 None => state.create(entity, &body, false)?,
             };
             Ok(record.text("Id"))
@@ -183,8 +186,12 @@ impl QuickBooks {
     /// Invoices, credit memos, journal entries and payments, in order of creation.
     pub fn documents(&self) -> Vec<ErpDocument> {
         let state = held(&self.state);
-        let kinds =
-            [("Invoice", "invoice"), ("CreditMemo", "credit_memo"), ("JournalEntry", "journal_entry"), ("Payment", "payment")];
+        let kinds = [
+            ("Invoice", "invoice"),
+            ("CreditMemo", "credit_memo"),
+            ("JournalEntry", "journal_entry"),
+            ("Payment", "payment"),
+        ];
         let mut all: Vec<(i64, ErpDocument)> = Vec::new();
         for (entity, name) in kinds {
             for (_, record) in state.store.all(&place(entity)) {
@@ -203,6 +210,11 @@ impl QuickBooks {
         state.store.commit().map_err(|error| Refused(error.to_string()))
     }
 
+    /// Sends webhooks in the shape that was usual until 2026.
+    pub fn set_legacy_webhooks(&self, legacy: bool) {
+        held(&self.state).legacy = legacy;
+    }
+
     /// Delivers the events of the time since the last one as one message. Nothing newer goes out before a failed one got through.
     pub async fn deliver_webhooks(&self) -> io::Result<Deliveries> {
         {
@@ -210,10 +222,12 @@ impl QuickBooks {
             bundle(&mut state);
             state.store.commit()?;
         }
-        hooks::deliver(&self.state, |state| &mut state.store, "quickbooks", &self.faults, self.clock.millis(), again).await
+        hooks::deliver(&self.state, |state| &mut state.store, "quickbooks", &self.faults, self.clock.millis(), again)
+            .await
     }
 
-    /// Requests allowed per minute and per second. Unset, the vendor's 500 and 10 hold while the clock follows real time.
+    /// Requests allowed per minute and per second. Unset, 500 and 100 hold while the clock follows
+    /// real time, and none while it is driven. The vendor's figures are 500 and 10.
     pub fn set_limits(&self, per_minute: usize, per_second: usize) {
         held(&self.state).limits = Some((per_minute, per_second));
     }
@@ -224,14 +238,16 @@ fn bundle(state: &mut State) {
     if state.store.count("outbox") > 0 {
         return;
     }
-    let events: Vec<(String, Json)> = state.store.all("events").map(|(id, event)| (id.to_string(), event.clone())).collect();
+    let events: Vec<(String, Json)> =
+        state.store.all("events").map(|(id, event)| (id.to_string(), event.clone())).collect();
     if events.is_empty() {
         return;
     }
     for (id, _) in &events {
         state.store.remove("events", id);
     }
-    let body = Json::List(events.into_iter().map(|(_, event)| event).collect()).to_string();
+    let events = events.into_iter().map(|(_, event)| event);
+    let body = if state.legacy { legacy(&state.realm, events) } else { Json::List(events.collect()) }.to_string();
     let mut headers = vec![("user-agent".to_string(), "intuit_notification_framework".to_string())];
     if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(hook.text("verifier").as_bytes()) {
         mac.update(body.as_bytes());
@@ -241,10 +257,34 @@ fn bundle(state: &mut State) {
     hooks::queue(&mut state.store, &hook.text("url"), headers, &body, now);
 }
 
+/// Events in the older shape.
+fn legacy(realm: &str, events: impl Iterator<Item = Json>) -> Json {
+    let row = |event: Json| {
+        let kind = event.text("type");
+        let mut parts = kind.split('.').skip(1);
+        let entity = parts.next().and_then(chart::entity).unwrap_or_default();
+        let operation = match parts.next().unwrap_or_default() {
+            "created" => "Create",
+            "deleted" => "Delete",
+            "voided" => "Void",
+            _ => "Update",
+        };
+        obj! {
+            "name" => entity, "id" => event.text("intuitentityid"), "operation" => operation,
+            "lastUpdated" => event.text("time"),
+        }
+    };
+    let entities = Json::List(events.map(row).collect());
+    obj! {"eventNotifications" => list![obj! {"realmId" => realm, "dataChangeEvent" => obj! {"entities" => entities}}]}
+}
+
 fn by_number(state: &State, entity: &str, number: &str) -> Result<Json, Fault> {
     let id = state.store.get(&format!("number:{entity}"), number).map(Json::text_of);
     let id = id.unwrap_or_else(|| number.to_string());
-    state.record(entity, &id).cloned().ok_or_else(|| fault("610", "Object Not Found", format!("no {entity} has number {number}")))
+    state
+        .record(entity, &id)
+        .cloned()
+        .ok_or_else(|| fault("610", "Object Not Found", format!("no {entity} has number {number}")))
 }
 
 fn document(state: &State, entity: &str, kind: &'static str, record: &Json) -> ErpDocument {

@@ -34,7 +34,8 @@ fn parse(text: &str) -> Result<Select, Fault> {
         count |= token.is("count");
     }
     let name = reader.take().map_err(parser)?;
-    let entity = chart::entity(name.text()).ok_or_else(|| invalid(format!("entity {} is not queryable", name.text())))?;
+    let entity =
+        chart::entity(name.text()).ok_or_else(|| invalid(format!("entity {} is not queryable", name.text())))?;
     let mut select = Select { count, entity, filter: None, order: Vec::new(), start: 1, size: 100 };
     if reader.skip("WHERE") {
         let filter = reader.expr().map_err(parser)?;
@@ -45,7 +46,7 @@ fn parse(text: &str) -> Result<Select, Fault> {
         reader.skip("BY");
         loop {
             let field = reader.take().map_err(parser)?.text().to_string();
-            let down = if reader.skip("DESC") { true } else { reader.skip("ASC") && false };
+            let down = reader.descending();
             select.order.push((field, down));
             if !reader.skip(",") {
                 break;
@@ -82,10 +83,18 @@ fn check(entity: &str, filter: &Expr) -> Result<(), Fault> {
         Expr::Test { field, .. } => {
             let general = ["Id", "Active", "MetaData.CreateTime", "MetaData.LastUpdatedTime"];
             let own: &[&str] = match entity {
-                "Customer" | "Vendor" | "Employee" => &["DisplayName", "CompanyName", "GivenName", "FamilyName", "Balance"],
-                "Item" | "Account" | "Term" | "Class" | "Department" | "TaxCode" => {
-                    &["Name", "Type", "AccountType", "AccountSubType", "Classification", "FullyQualifiedName", "AcctNum"]
+                "Customer" | "Vendor" | "Employee" => {
+                    &["DisplayName", "CompanyName", "GivenName", "FamilyName", "Balance"]
                 }
+                "Item" | "Account" | "Term" | "Class" | "Department" | "TaxCode" => &[
+                    "Name",
+                    "Type",
+                    "AccountType",
+                    "AccountSubType",
+                    "Classification",
+                    "FullyQualifiedName",
+                    "AcctNum",
+                ],
                 _ => &["DocNumber", "TxnDate", "CustomerRef", "TotalAmt", "DueDate", "Balance"],
             };
             if general.iter().chain(own).any(|known| known.eq_ignore_ascii_case(field)) {
@@ -98,7 +107,9 @@ fn check(entity: &str, filter: &Expr) -> Result<(), Fault> {
 
 impl State {
     fn value(&self, record: &Json, field: &str) -> Option<String> {
-        let value = record.path(field).or_else(|| record.members().iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, v)| v))?;
+        let value = record
+            .path(field)
+            .or_else(|| record.members().iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, v)| v))?;
         value.scalar().or_else(|| value.get("value").and_then(Json::scalar))
     }
 
@@ -123,7 +134,8 @@ impl State {
     fn found(&self, select: &Select) -> Vec<Json> {
         let number = select.filter.as_ref().and_then(|filter| filter.equals("DocNumber"));
         // a number leads straight to its holder
-        let holder = number.map(|number| self.store.get(&format!("number:{}", select.entity), number).map(Json::text_of));
+        let holder =
+            number.map(|number| self.store.get(&format!("number:{}", select.entity), number).map(Json::text_of));
         let mut rows: Vec<Json> = match holder {
             Some(None) => Vec::new(),
             Some(Some(id)) => self.record(select.entity, &id).cloned().into_iter().collect(),
@@ -133,7 +145,8 @@ impl State {
         if let Some(filter) = &select.filter {
             filter.each(&mut |field, _, _| asks_active |= field.eq_ignore_ascii_case("Active"));
             rows.retain(|record| {
-                let holds: Result<bool, ()> = filter.holds(&mut |field, op, values| Ok(self.test(record, field, op, values)));
+                let holds: Result<bool, ()> =
+                    filter.holds(&mut |field, op, values| Ok(self.test(record, field, op, values)));
                 holds == Ok(true)
             });
         }
@@ -143,10 +156,11 @@ impl State {
         rows.sort_by(|a, b| {
             for (field, down) in &select.order {
                 let (a, b) = (self.value(a, field), self.value(b, field));
-                let order = match (a.as_deref().and_then(crate::json::decimal), b.as_deref().and_then(crate::json::decimal)) {
-                    (Some(a), Some(b)) => a.cmp(&b),
-                    _ => a.cmp(&b),
-                };
+                let order =
+                    match (a.as_deref().and_then(crate::json::decimal), b.as_deref().and_then(crate::json::decimal)) {
+                        (Some(a), Some(b)) => a.cmp(&b),
+                        _ => a.cmp(&b),
+                    };
                 if order.is_ne() {
                     return if *down { order.reverse() } else { order };
                 }
@@ -179,13 +193,25 @@ impl State {
         }
         let mut groups = Vec::new();
         for name in call.param("entities").unwrap_or_default().split(',') {
-            let entity = chart::entity(name.trim()).ok_or_else(|| invalid(format!("entity {name} is not supported")))?;
-            let newer = |record: &Json| self.time_of(&record.text("MetaData.LastUpdatedTime")).is_some_and(|time| time >= since);
-            let mut rows: Vec<Json> =
-                self.store.all(&place(entity)).map(|(_, record)| record).filter(|record| newer(record)).map(State::shown).collect();
-            for (_, ghost) in self.store.all("deleted").filter(|(_, ghost)| ghost.text("entity") == entity && newer(ghost)) {
+            let entity =
+                chart::entity(name.trim()).ok_or_else(|| invalid(format!("entity {name} is not supported")))?;
+            let newer = |record: &Json| {
+                self.time_of(&record.text("MetaData.LastUpdatedTime")).is_some_and(|time| time >= since)
+            };
+            let mut rows: Vec<Json> = self
+                .store
+                .all(&place(entity))
+                .map(|(_, record)| record)
+                .filter(|record| newer(record))
+                .map(State::shown)
+                .collect();
+            for (_, ghost) in
+                self.store.all("deleted").filter(|(_, ghost)| ghost.text("entity") == entity && newer(ghost))
+            {
                 let meta = ghost.get("MetaData").cloned();
-                rows.push(obj! {"domain" => "QBO", "status" => "Deleted", "Id" => ghost.text("Id"), "MetaData" => meta});
+                rows.push(
+                    obj! {"domain" => "QBO", "status" => "Deleted", "Id" => ghost.text("Id"), "MetaData" => meta},
+                );
             }
             rows.truncate(1000);
             if rows.is_empty() {
@@ -203,7 +229,11 @@ impl State {
         let body = call.json().map_err(parser)?;
         let items = body.list("BatchItemRequest");
         if items.len() > 30 {
-            return Err(fault("1040", "Too many batch items", "The number of items in a batch request is limited to 30"));
+            return Err(fault(
+                "1040",
+                "Too many batch items",
+                "The number of items in a batch request is limited to 30",
+            ));
         }
         let mut answers = Vec::new();
         for item in items {

@@ -43,6 +43,8 @@ pub(crate) struct State {
     /// Per minute and per second, where they are limited.
     pub(crate) limits: Option<(usize, usize)>,
     pub(crate) recent: Vec<i64>,
+    /// Webhooks in the shape that was usual until 2026.
+    pub(crate) legacy: bool,
 }
 
 pub(crate) fn place(entity: &str) -> String {
@@ -136,7 +138,8 @@ impl State {
         let index = format!("number:{entity}");
         let number = record.text("DocNumber");
         if number.chars().count() > 21 {
-            let detail = "The length of the field exceeds the maximum number of characters allowed. Property: DocNumber, max 21";
+            let detail =
+                "The length of the field exceeds the maximum number of characters allowed. Property: DocNumber, max 21";
             return Err(fault("2050", "Invalid String Length", detail));
         }
         let held = self.store.get(&index, &number).map(Json::text_of);
@@ -239,6 +242,13 @@ impl State {
         self.complete(entity, &mut record, duplicates)?;
         self.bump(&mut record);
         let id = record.text("Id");
+        // the number or name that was given up is free again
+        if old.text("DocNumber") != record.text("DocNumber") {
+            self.store.remove(&format!("number:{entity}"), &old.text("DocNumber"));
+        }
+        if old.text("DisplayName").to_lowercase() != record.text("DisplayName").to_lowercase() {
+            self.store.remove("names", &old.text("DisplayName").to_lowercase());
+        }
         self.keep(entity, record.clone());
         self.tell(entity, &id, "updated");
         Ok(record)
@@ -257,7 +267,9 @@ impl State {
 
     /// Checks an entity and fills in what the vendor computes.
     fn complete(&mut self, entity: &'static str, record: &mut Json, duplicates: bool) -> Result<(), Fault> {
-        let strange = |name: &str| !name.starts_with(|c: char| c.is_ascii_uppercase()) && !matches!(name, "domain" | "status" | "paid");
+        let strange = |name: &str| {
+            !name.starts_with(|c: char| c.is_ascii_uppercase()) && !matches!(name, "domain" | "status" | "paid")
+        };
         if let Some((name, _)) = record.members().iter().find(|(name, _)| strange(name)) {
             let detail = format!("Request has invalid or unsupported property : Property Name:{name} is invalid");
             return Err(fault("2010", "Request has invalid or unsupported property", detail));
@@ -287,12 +299,19 @@ impl State {
         } else {
             let customer = record.get("CustomerRef").cloned().ok_or_else(|| required("CustomerRef"))?;
             let customer = self.reference("Customer", "Customers", &customer)?;
-            let own = self.record("Customer", &customer.text("value")).map(|found| found.text("CurrencyRef.value")).unwrap_or_default();
+            let own = self
+                .record("Customer", &customer.text("value"))
+                .map(|found| found.text("CurrencyRef.value"))
+                .unwrap_or_default();
             record.set("CustomerRef", customer);
             let given = record.text("CurrencyRef.value");
             if !given.is_empty() && given != own {
                 let detail = "The currency of the transaction is not the currency of the customer";
-                return Err(fault("6000", "A business validation error has occurred while processing your request", detail));
+                return Err(fault(
+                    "6000",
+                    "A business validation error has occurred while processing your request",
+                    detail,
+                ));
             }
             record.set("CurrencyRef", obj! {"value" => own});
             match entity {
@@ -316,7 +335,9 @@ impl State {
     fn sale(&self, entity: &str, record: &mut Json) -> Result<(), Fault> {
         let mut lines = Vec::new();
         let mut total = Decimal::ZERO;
-        for (at, line) in record.list("Line").iter().filter(|line| line.text("DetailType") != "SubTotalLineDetail").enumerate() {
+        for (at, line) in
+            record.list("Line").iter().filter(|line| line.text("DetailType") != "SubTotalLineDetail").enumerate()
+        {
             let mut line = line.clone();
             let detail = line.get("SalesItemLineDetail").map(cleaned);
             if let Some(mut detail) = detail {
@@ -324,8 +345,12 @@ impl State {
                 if !line.has("Amount") {
                     return Err(required("Line.Amount"));
                 }
-                if detail.has("Qty") && detail.has("UnitPrice") && round(quantity * price) != round(line.decimal("Amount")) {
-                    let why = "Amount is not equal to UnitPrice * Qty. Supplied value:".to_string() + &line.text("Amount");
+                if detail.has("Qty")
+                    && detail.has("UnitPrice")
+                    && round(quantity * price) != round(line.decimal("Amount"))
+                {
+                    let why =
+                        "Amount is not equal to UnitPrice * Qty. Supplied value:".to_string() + &line.text("Amount");
                     return Err(fault("6070", "Amount calculation incorrect in the request", why));
                 }
                 if let Some(item) = detail.get("ItemRef") {
@@ -378,16 +403,21 @@ impl State {
     }
 
     fn journal(&self, record: &mut Json) -> Result<(), Fault> {
-        let business = |detail: &str| fault("6000", "A business validation error has occurred while processing your request", detail);
+        let business = |detail: &str| {
+            fault("6000", "A business validation error has occurred while processing your request", detail)
+        };
         let mut lines = Vec::new();
         let (mut debit, mut credit) = (Decimal::ZERO, Decimal::ZERO);
         for (at, line) in record.list("Line").iter().enumerate() {
             let mut line = line.clone();
-            let mut detail = line.get("JournalEntryLineDetail").map(cleaned).ok_or_else(|| required("JournalEntryLineDetail"))?;
+            let mut detail =
+                line.get("JournalEntryLineDetail").map(cleaned).ok_or_else(|| required("JournalEntryLineDetail"))?;
             let account = detail.get("AccountRef").cloned().ok_or_else(|| required("AccountRef"))?;
             let account = self.reference("Account", "Accounts", &account)?;
             if account.text("value") == chart::RECEIVABLE && !detail.has("Entity") {
-                return Err(business("When you use Accounts Receivable, you must choose a customer in the Name field."));
+                return Err(business(
+                    "When you use Accounts Receivable, you must choose a customer in the Name field.",
+                ));
             }
             detail.set("AccountRef", account);
             match detail.text("PostingType").as_str() {
@@ -405,7 +435,9 @@ impl State {
             return Err(required("Line"));
         }
         if debit != credit {
-            return Err(business("Transaction is not in balance. Make sure all your transactions are in balance before you save."));
+            return Err(business(
+                "Transaction is not in balance. Make sure all your transactions are in balance before you save.",
+            ));
         }
         record.set("Line", lines);
         record.set("TotalAmt", 0);
@@ -467,7 +499,11 @@ impl State {
         self.check_open(&old.text("TxnDate"))?;
         if !old.decimal("paid").is_zero() {
             let detail = "The transaction cannot be voided because a payment is applied to it.";
-            return Err(fault("6000", "A business validation error has occurred while processing your request", detail));
+            return Err(fault(
+                "6000",
+                "A business validation error has occurred while processing your request",
+                detail,
+            ));
         }
         let mut record = old.clone();
         let zero = |line: &Json| {
@@ -499,13 +535,49 @@ impl State {
         } else {
             return Err(fault("500", "Unsupported Operation", "Operation delete is not supported."));
         }
+        if entity == "Payment" {
+            self.unapply(&old);
+        } else if !old.decimal("paid").is_zero() {
+            let detail = "The transaction cannot be deleted because it is linked to a payment.";
+            return Err(fault(
+                "6000",
+                "A business validation error has occurred while processing your request",
+                detail,
+            ));
+        }
         self.store.remove(&place(entity), &id);
         self.store.remove(&format!("number:{entity}"), &old.text("DocNumber"));
         let at = self.clock.millis();
         let meta = obj! {"LastUpdatedTime" => self.stamp()};
-        self.store.put("deleted", &format!("{entity}:{id}"), obj! {"entity" => entity, "Id" => &id, "at" => at, "MetaData" => meta});
+        self.store.put(
+            "deleted",
+            &format!("{entity}:{id}"),
+            obj! {"entity" => entity, "Id" => &id, "at" => at, "MetaData" => meta},
+        );
         self.tell(entity, &id, "deleted");
         Ok(obj! {"domain" => "QBO", "status" => "Deleted", "Id" => id})
+    }
+
+    /// Opens again what a deleted payment had settled.
+    fn unapply(&mut self, payment: &Json) {
+        let id = payment.text("Id");
+        for line in payment.list("Line") {
+            for link in line.list("LinkedTxn") {
+                let Some(kind) = chart::entity(&link.text("TxnType")) else { continue };
+                let Some(mut target) = self.record(kind, &link.text("TxnId")).cloned() else { continue };
+                let paid = target.decimal("paid") - line.decimal("Amount");
+                let open = target.decimal("TotalAmt") - paid;
+                target.set("paid", Json::amount(paid));
+                target.set("Balance", Json::amount(open));
+                let linked =
+                    target.list("LinkedTxn").iter().filter(|other| other.text("TxnId") != id).cloned().collect();
+                target.set("LinkedTxn", Json::List(linked));
+                self.bump(&mut target);
+                let target_id = target.text("Id");
+                self.keep(kind, target);
+                self.tell(kind, &target_id, "updated");
+            }
+        }
     }
 
     /// Notes an event for the next webhook.
@@ -537,7 +609,8 @@ impl State {
         let total = record.decimal("TotalAmt");
         match entity {
             "Invoice" | "CreditMemo" if !total.is_zero() => {
-                let (ours, theirs) = if entity == "Invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
+                let (ours, theirs) =
+                    if entity == "Invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
                 out.push((chart::RECEIVABLE.to_string(), ours, text(total)));
                 for line in record.list("Line").iter().filter(|line| line.has("SalesItemLineDetail")) {
                     let item = line.text("SalesItemLineDetail.ItemRef.value");
@@ -551,8 +624,16 @@ impl State {
             }
             "JournalEntry" => {
                 for line in record.list("Line") {
-                    let side = if line.text("JournalEntryLineDetail.PostingType") == "Debit" { Side::Debit } else { Side::Credit };
-                    out.push((line.text("JournalEntryLineDetail.AccountRef.value"), side, text(line.decimal("Amount"))));
+                    let side = if line.text("JournalEntryLineDetail.PostingType") == "Debit" {
+                        Side::Debit
+                    } else {
+                        Side::Credit
+                    };
+                    out.push((
+                        line.text("JournalEntryLineDetail.AccountRef.value"),
+                        side,
+                        text(line.decimal("Amount")),
+                    ));
                 }
             }
             _ => {}
@@ -571,7 +652,11 @@ impl State {
 }
 
 pub(crate) fn gone() -> Fault {
-    fault("610", "Object Not Found", "Object Not Found : Something you're trying to use has been made inactive. Check the fields with accounts, customers, items, vendors or employees.")
+    fault(
+        "610",
+        "Object Not Found",
+        "Object Not Found : Something you're trying to use has been made inactive. Check the fields with accounts, customers, items, vendors or employees.",
+    )
 }
 
 pub(crate) fn reply(status: u16, body: Json, time: &str) -> Reply {

@@ -42,7 +42,8 @@ fn claims(assertion: &str, keys: &[String]) -> Option<Json> {
 impl State {
     pub(crate) fn token(&mut self, call: &Call) -> Reply {
         let form = call.form();
-        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let field =
+            |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default();
         let (client, secret) = call.basic().unwrap_or_else(|| (field("client_id"), field("client_secret")));
         match field("grant_type").as_str() {
             "client_credentials" | "password" => {
@@ -97,7 +98,10 @@ impl State {
 
     fn grant(&mut self, refresh: Option<String>) -> Reply {
         let number = self.store.next("token", 1);
-        let token = format!("00D000000000001!AQ{number:04}.{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()));
+        let token = format!(
+            "00D000000000001!AQ{number:04}.{:016x}",
+            number.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed())
+        );
         let now = self.clock.millis();
         self.store.put("tokens", &token, obj! {"until" => now + LIFE_MS});
         let mut answer = obj! {
@@ -113,7 +117,10 @@ impl State {
 
     /// The session of a call, or the vendor's 401.
     pub(crate) fn session(&self, call: &Call) -> Result<(), Refusal> {
-        let token = call.bearer().or_else(|| call.header("authorization").and_then(|h| h.strip_prefix("OAuth "))).unwrap_or_default();
+        let token = call
+            .bearer()
+            .or_else(|| call.header("authorization").and_then(|h| h.strip_prefix("OAuth ")))
+            .unwrap_or_default();
         let now = self.clock.millis();
         let lives = self.store.get("tokens", token).is_some_and(|kept| kept.int("until") > now);
         // a session handed out beforehand, as clients configured with a fixed one use it

@@ -28,7 +28,11 @@ impl State {
     fn collection(&mut self, method: &str, body: &Json, key: Option<(&str, &str)>) -> Answer {
         let records = body.list("records");
         if records.len() > 200 {
-            return refuse(400, "EXCEEDED_ID_LIMIT", "record limit reached. cannot submit more than 200 records in this call");
+            return refuse(
+                400,
+                "EXCEEDED_ID_LIMIT",
+                "record limit reached. cannot submit more than 200 records in this call",
+            );
         }
         let together = body.get("allOrNone").is_some_and(Json::is_true);
         let mark = self.store.mark();
@@ -51,8 +55,9 @@ impl State {
             let rolled = Refusal {
                 status: 400,
                 code: "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-                message: "Record rolled back because not all records were valid and the request was using AllOrNone header"
-                    .to_string(),
+                message:
+                    "Record rolled back because not all records were valid and the request was using AllOrNone header"
+                        .to_string(),
                 fields: Vec::new(),
             };
             for result in &mut results {
@@ -79,14 +84,19 @@ impl State {
                 }
                 let known = self.object(object)?.field(field).filter(|field| field.external || field.kind == "id");
                 let Some(field) = known.map(|field| field.name.clone()) else {
-                    return refuse(404, "NOT_FOUND", format!("Provided external ID field does not exist or is not accessible: {field}"));
+                    return refuse(
+                        404,
+                        "NOT_FOUND",
+                        format!("Provided external ID field does not exist or is not accessible: {field}"),
+                    );
                 };
                 let (id, created) = self.upsert(object, (&field, &record.text(&field)), record.clone(), false)?;
                 Ok(done(&id).with("created", created))
             }
             ("PATCH", _) => {
                 let mut fields = record.clone();
-                let id = fields.remove("Id").or_else(|| fields.remove("id")).and_then(|id| id.scalar()).unwrap_or_default();
+                let id =
+                    fields.remove("Id").or_else(|| fields.remove("id")).and_then(|id| id.scalar()).unwrap_or_default();
                 if self.record(&kind, &id).is_none() {
                     return refuse(400, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id");
                 }
@@ -111,7 +121,8 @@ impl State {
     fn delete_many(&mut self, call: &Call) -> Answer {
         let mut results = Vec::new();
         for id in call.param("ids").unwrap_or_default().split(',').filter(|id| !id.is_empty()) {
-            let object = self.schema.values().find(|object| id.starts_with(&object.prefix)).map(|object| object.name.clone());
+            let object =
+                self.schema.values().find(|object| id.starts_with(&object.prefix)).map(|object| object.name.clone());
             let gone = self.delete(&object.unwrap_or_default(), id);
             results.push(match gone {
                 Ok(()) => obj! {"id" => id, "success" => true, "errors" => list![]},
@@ -157,10 +168,18 @@ impl State {
                 answers.push(halted(&reference));
                 continue;
             }
-            let reply = self.inner(call, &request.text("method"), &request.text("url"), request.get("body"), request.get("httpHeaders"));
+            let reply = self.inner(
+                call,
+                &request.text("method"),
+                &request.text("url"),
+                request.get("body"),
+                request.get("httpHeaders"),
+            );
             broken |= reply.status >= 300;
             let headers = reply.headers.iter().filter(|(name, _)| name == "location" || name == "last-modified");
-            let headers = headers.map(|(name, value)| (if name == "location" { "Location".into() } else { name.clone() }, Json::from(value)));
+            let headers = headers.map(|(name, value)| {
+                (if name == "location" { "Location".into() } else { name.clone() }, Json::from(value))
+            });
             let shown = reply.as_json();
             known.push((reference.clone(), shown.clone()));
             answers.push(obj! {
@@ -206,7 +225,8 @@ fn resolve(text: &str, known: &[(String, Json)]) -> String {
         let Some(length) = out[start..].find('}') else { break };
         let inside = out[start + 2..start + length].to_string();
         let (reference, path) = inside.split_once('.').unwrap_or((&inside, ""));
-        let value = known.iter().find(|(name, _)| name == reference).map(|(_, body)| body.text(path)).unwrap_or_default();
+        let value =
+            known.iter().find(|(name, _)| name == reference).map(|(_, body)| body.text(path)).unwrap_or_default();
         out.replace_range(start..=start + length, &value);
     }
     out

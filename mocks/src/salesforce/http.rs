@@ -40,6 +40,11 @@ impl State {
             ["services", "data", rest @ ..] => rest,
             _ => return missing::<Reply>().unwrap_or_else(|refusal| refusal.reply()),
         };
+        if call.path.len() + call.raw_query.len() > 16_384 {
+            return Reply::empty(414)
+                .header("content-type", "text/html")
+                .body("<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>");
+        }
         self.usage += 1;
         let limit = format!("api-usage={}/{}", self.usage, self.daily.max(1));
         let answer = self.session(call).and_then(|()| {
@@ -57,6 +62,11 @@ impl State {
         if !number.is_some_and(|number| (31..=66).contains(&number)) {
             return missing();
         }
+        let json = call.header("content-type").is_some_and(|kind| kind.contains("json"));
+        if !json && !call.body.is_empty() && call.method != "GET" {
+            let message = "Content-Type header specified in HTTP request is not supported: application/octet-stream";
+            return refuse(415, "UNSUPPORTED_MEDIA_TYPE", message);
+        }
         match (call.method.as_str(), rest) {
             ("GET", []) => {
                 let names = ["sobjects", "query", "queryAll", "limits", "composite"];
@@ -70,7 +80,10 @@ impl State {
             ("GET", ["limits", "recordCount"]) => Ok(Reply::json(200, &self.counts(call))),
             ("GET", ["sobjects"]) => {
                 let all = self.schema.values().map(|object| schema::summary(object, version)).collect();
-                Ok(Reply::json(200, &obj! {"encoding" => "UTF-8", "maxBatchSize" => 200, "sobjects" => Json::List(all)}))
+                Ok(Reply::json(
+                    200,
+                    &obj! {"encoding" => "UTF-8", "maxBatchSize" => 200, "sobjects" => Json::List(all)},
+                ))
             }
             (_, ["sobjects", rest @ ..]) => self.sobject(call, version, rest),
             (_, ["composite", rest @ ..]) => self.composite(call, version, rest),
@@ -79,7 +92,9 @@ impl State {
     }
 
     fn query(&mut self, call: &Call, version: &str, all: bool) -> Answer {
-        let Some(text) = call.param("q") else { return refuse(400, "MALFORMED_QUERY", "SOQL statement cannot be empty.") };
+        let Some(text) = call.param("q") else {
+            return refuse(400, "MALFORMED_QUERY", "SOQL statement cannot be empty.");
+        };
         let select = self.parse(text)?;
         let ids = self.select(&select, all)?;
         if let Some(field) = &select.count {
@@ -94,6 +109,7 @@ impl State {
         if ids.len() <= page {
             return Ok(Reply::json(200, &self.page(&select, (&ids, 0, page), "", version)));
         }
+        self.store.purge("locators", self.clock.millis());
         let locator = locator_id(self.store.next("locator", 1));
         let kept = Json::List(ids.iter().map(Json::from).collect());
         let until = self.clock.millis() + LOCATOR_LIFE_MS;
@@ -102,18 +118,26 @@ impl State {
     }
 
     fn next_page(&mut self, locator: &str, version: &str) -> Answer {
-        let known = locator.split_once('-').and_then(|(id, offset)| Some((self.store.get("locators", id)?, id, offset)));
+        let known =
+            locator.split_once('-').and_then(|(id, offset)| Some((self.store.get("locators", id)?, id, offset)));
         let Some((kept, id, offset)) = known.filter(|(kept, ..)| kept.int("until") > self.clock.millis()) else {
             return refuse(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
         };
-        let offset = offset.parse::<usize>().or_else(|_| refuse(400, "INVALID_QUERY_LOCATOR", "invalid query locator"))?;
+        let offset =
+            offset.parse::<usize>().or_else(|_| refuse(400, "INVALID_QUERY_LOCATOR", "invalid query locator"))?;
         let ids: Vec<String> = kept.list("ids").iter().filter_map(Json::scalar).collect();
         let select = self.parse(&kept.text("q"))?;
         let page = usize::try_from(kept.int("page")).unwrap_or(2000);
         Ok(Reply::json(200, &self.page(&select, (&ids, offset, page), id, version)))
     }
 
-    fn page(&self, select: &super::soql::Select, (ids, from, size): (&[String], usize, usize), locator: &str, v: &str) -> Json {
+    fn page(
+        &self,
+        select: &super::soql::Select,
+        (ids, from, size): (&[String], usize, usize),
+        locator: &str,
+        v: &str,
+    ) -> Json {
         let to = ids.len().min(from + size);
         let rows = ids.get(from..to).unwrap_or_default().iter().map(|id| self.row(select, id, v)).collect();
         let mut page = obj! {"totalSize" => ids.len(), "done" => to >= ids.len()};
@@ -187,7 +211,8 @@ impl State {
                     return Ok(Reply::empty(304));
                 }
                 let shown = self.whole(object, record, version, call.param("fields"))?;
-                let date = jiff::fmt::rfc2822::to_string(&modified.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default();
+                let date =
+                    jiff::fmt::rfc2822::to_string(&modified.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default();
                 Ok(Reply::json(200, &shown).header("last-modified", date))
             }
             "PATCH" => {
@@ -293,7 +318,8 @@ impl State {
         let gone = |record: &&Json| record.get("IsDeleted").is_some_and(Json::is_true) == deleted;
         let found = self.records(object).map(|(_, record)| record).filter(inside).filter(gone);
         if deleted {
-            let rows = found.map(|row| obj! {"deletedDate" => row.text("SystemModstamp"), "id" => row.text("Id")}).collect();
+            let rows =
+                found.map(|row| obj! {"deletedDate" => row.text("SystemModstamp"), "id" => row.text("Id")}).collect();
             return Ok(Reply::json(
                 200,
                 &obj! {

@@ -60,7 +60,7 @@ fn parse(text: &str) -> Result<Select, String> {
         reader.expect("BY")?;
         loop {
             let field = reader.take()?.text().to_string();
-            let down = if reader.skip("DESC") { true } else { reader.skip("ASC") && false };
+            let down = reader.descending();
             let mut nulls_last = false;
             if reader.skip("NULLS") {
                 nulls_last = reader.skip("LAST");
@@ -104,7 +104,10 @@ impl State {
         let parts: Vec<&str> = path.split('.').collect();
         let Some((last, relations)) = parts.split_last() else { return unknown(path, here) };
         for (index, relation) in relations.iter().enumerate() {
-            if index == 0 && relation.eq_ignore_ascii_case(&object.name) && object.fields.iter().all(|f| !leads(f, relation)) {
+            if index == 0
+                && relation.eq_ignore_ascii_case(&object.name)
+                && object.fields.iter().all(|f| !leads(f, relation))
+            {
                 continue;
             }
             let Some(field) = here.fields.iter().find(|field| leads(field, relation)) else {
@@ -163,7 +166,10 @@ impl State {
         let mut rows: Vec<(&str, &Json)> = match key {
             Some((field, value)) if !all => {
                 let ids = self.find(&object.name, &field.name, value);
-                ids.iter().filter_map(|id| self.record(&object.name, id)).map(|record| (id_of(record), record)).collect()
+                ids.iter()
+                    .filter_map(|id| self.record(&object.name, id))
+                    .map(|record| (id_of(record), record))
+                    .collect()
             }
             _ => self.records(&object.name).collect(),
         };
@@ -244,7 +250,9 @@ impl State {
 
     /// One row of an answer.
     pub(crate) fn row(&self, select: &Select, id: &str, version: &str) -> Json {
-        let (Ok(object), Some(record)) = (self.object(&select.from), self.record(&select.from, id)) else { return Json::Null };
+        let (Ok(object), Some(record)) = (self.object(&select.from), self.record(&select.from, id)) else {
+            return Json::Null;
+        };
         let mut row = obj! {"attributes" => attributes(&object.name, id, version)};
         for path in &select.fields {
             let Ok(column) = self.column(object, path) else { continue };
@@ -259,7 +267,8 @@ impl State {
                 row.set(&relation, Json::Null);
                 continue;
             }
-            let nested = row.remove(&relation).unwrap_or_else(|| obj! {"attributes" => attributes(&to.name, &target, version)});
+            let nested =
+                row.remove(&relation).unwrap_or_else(|| obj! {"attributes" => attributes(&to.name, &target, version)});
             row.set(&relation, nested.with(&column.field.name, shown));
         }
         row

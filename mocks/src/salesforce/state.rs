@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) usage: u64,
     pub(crate) daily: u64,
     pub(crate) public_keys: Vec<String>,
+    /// How much older than its appearance the stamp of a record is that the director writes.
+    pub(crate) lag_ms: i64,
 }
 
 /// `2026-05-01T07:25:37.000+0000`: whole seconds, no colon in the offset.
@@ -100,7 +102,8 @@ impl State {
     /// Declares a field, and its object where that is new.
     pub(crate) fn define(&mut self, object: &str, spec: &str) {
         let prefix = format!("a{:02}", self.schema.len() + 10);
-        let object = self.schema.entry(object.to_string()).or_insert_with(|| schema::standard(object, &prefix, "Name:string"));
+        let object =
+            self.schema.entry(object.to_string()).or_insert_with(|| schema::standard(object, &prefix, "Name:string"));
         let field = schema::parse_field(spec);
         object.fields.retain(|old| old.name != field.name);
         object.fields.push(field);
@@ -110,14 +113,18 @@ impl State {
         self.store.get(&collection(object), &full_id(id))
     }
 
-    pub(crate) fn records<'a>(&'a self, object: &str) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
+    pub(crate) fn records<'a>(
+        &'a self,
+        object: &str,
+    ) -> impl DoubleEndedIterator<Item = (&'a str, &'a Json)> + use<'a> {
         self.store.all(&collection(object))
     }
 
     /// Ids of the living records whose external id field has this value; case does not matter.
     pub(crate) fn find(&self, object: &str, field: &str, value: &str) -> Vec<String> {
         if field == "Id" {
-            let living = self.record(object, value).is_some_and(|record| !record.get("IsDeleted").is_some_and(Json::is_true));
+            let living =
+                self.record(object, value).is_some_and(|record| !record.get("IsDeleted").is_some_and(Json::is_true));
             return if living { vec![full_id(value)] } else { Vec::new() };
         }
         let found = self.store.get(&index(object, field), &value.to_lowercase());
@@ -126,7 +133,9 @@ impl State {
 
     fn reindex(&mut self, object: &Object, id: &str, old: Option<&Json>, new: Option<&Json>) {
         for field in object.fields.iter().filter(|field| field.external || field.unique) {
-            let key = |record: Option<&Json>| record.map(|record| record.text(&field.name).to_lowercase()).unwrap_or_default();
+            let key = |record: Option<&Json>| {
+                record.map(|record| record.text(&field.name).to_lowercase()).unwrap_or_default()
+            };
             let (before, after) = (key(old), key(new));
             if before == after {
                 continue;
@@ -164,7 +173,8 @@ impl State {
                     "Unable to create/update fields: {name}. Please check the security settings of this field and verify that \
                      it is read/write for your profile or permission set."
                 );
-                let refusal = Refusal { status: 400, code: "INVALID_FIELD_FOR_INSERT_UPDATE", message, fields: Vec::new() };
+                let refusal =
+                    Refusal { status: 400, code: "INVALID_FIELD_FOR_INSERT_UPDATE", message, fields: Vec::new() };
                 return Err(refusal.of(name));
             }
             record.set(&field.name, self.value(field, value)?);
@@ -198,10 +208,16 @@ impl State {
             }
             "reference" => {
                 let id = full_id(&value.scalar().unwrap_or_default());
-                let known = field.relation.as_ref().is_none_or(|(_, to)| to == "User" || self.record(to, &id).is_some());
+                let known =
+                    field.relation.as_ref().is_none_or(|(_, to)| to == "User" || self.record(to, &id).is_some());
                 if id.len() != 18 || !known {
                     let message = format!("{}: id value of incorrect type: {id}", field.name);
-                    return Err(Refusal { status: 400, code: "MALFORMED_ID", message, fields: vec![field.name.clone()] });
+                    return Err(Refusal {
+                        status: 400,
+                        code: "MALFORMED_ID",
+                        message,
+                        fields: vec![field.name.clone()],
+                    });
                 }
                 Ok(Json::from(id))
             }
@@ -209,7 +225,12 @@ impl State {
                 let text = value.scalar().ok_or_else(wrong)?;
                 if kind != "textarea" && text.chars().count() > 255 {
                     let message = format!("{}: data value too large: {text} (max length=255)", field.name);
-                    return Err(Refusal { status: 400, code: "STRING_TOO_LONG", message, fields: vec![field.name.clone()] });
+                    return Err(Refusal {
+                        status: 400,
+                        code: "STRING_TOO_LONG",
+                        message,
+                        fields: vec![field.name.clone()],
+                    });
                 }
                 Ok(Json::from(text))
             }
@@ -227,11 +248,18 @@ impl State {
             let value = record.text(&field.name);
             let holder = self.find(&object.name, &field.name, &value).into_iter().find(|holder| holder != id);
             if let (false, Some(holder)) = (value.is_empty(), holder) {
-                let message = format!("duplicate value found: {} duplicates value on record with id: {holder}", field.name);
+                let message =
+                    format!("duplicate value found: {} duplicates value on record with id: {holder}", field.name);
                 return Err(Refusal { status: 400, code: "DUPLICATE_VALUE", message, fields: Vec::new() });
             }
         }
         Ok(())
+    }
+
+    /// The stamp of a change: taken before its transaction commits, so it may be older than what is visible already.
+    fn moment(&self, director: bool) -> String {
+        let lag = if director { self.lag_ms } else { 0 };
+        stamp(self.clock.now() - jiff::SignedDuration::from_millis(lag))
     }
 
     /// Creates a record and gives its id.
@@ -241,7 +269,7 @@ impl State {
         for field in &object.fields {
             record.set(&field.name, if field.kind == "boolean" { Json::Bool(false) } else { Json::Null });
         }
-        let now = stamp(self.clock.now());
+        let now = self.moment(director);
         let wanted = if director { fields.text("Id") } else { String::new() };
         let id = if wanted.is_empty() {
             format!("{}{:012}AAA", object.prefix, self.store.next(&object.name, 1))
@@ -263,6 +291,7 @@ impl State {
         }
         self.reindex(&object, &id, None, Some(&record));
         self.store.put(&collection(&object.name), &id, record);
+        self.notice(&object.name, &id);
         Ok(id)
     }
 
@@ -277,7 +306,7 @@ impl State {
             return refuse(404, "ENTITY_IS_DELETED", "entity is deleted");
         }
         let mut record = old.clone();
-        let now = stamp(self.clock.now());
+        let now = self.moment(director);
         record.set("LastModifiedDate", &now);
         record.set("SystemModstamp", &now);
         self.fill(&object, &mut record, fields, director)?;
@@ -287,6 +316,7 @@ impl State {
         }
         self.reindex(&object, &id, Some(&old), Some(&record));
         self.store.put(&collection(&object.name), &id, record);
+        self.notice(&object.name, &id);
         Ok(())
     }
 
@@ -304,13 +334,16 @@ impl State {
         let now = stamp(self.clock.now());
         let record = old.with("IsDeleted", true).with("SystemModstamp", &now).with("LastModifiedDate", &now);
         self.store.put(&collection(&object.name), &id, record);
+        self.notice(&object.name, &id);
         Ok(())
     }
 
     /// A stored value as REST writes it.
     pub(crate) fn show(&self, field: &Field, value: &Json) -> Json {
         match (field.kind.as_str(), value) {
-            ("currency" | "double" | "percent", value) => value.number().map_or(Json::Null, |n| Json::Number(double(n))),
+            ("currency" | "double" | "percent", value) => {
+                value.number().map_or(Json::Null, |n| Json::Number(double(n)))
+            }
             (_, value) => value.clone(),
         }
     }

@@ -1,0 +1,263 @@
+//! The director's verbs over HTTP, for a program that runs the simulators on their own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::call::{Call, Reply};
+use crate::document::{ErpDocument, Side};
+use crate::faults::FaultSpec;
+use crate::hooks::Deliveries;
+use crate::jira::Person;
+use crate::json::{Json, list, obj};
+use crate::serve::{read, respond};
+use crate::{Fields, Refused, Simulators};
+
+/// Serves the verbs until the listener fails.
+pub async fn serve_admin(listener: TcpListener, simulators: Arc<Simulators>) -> std::io::Result<()> {
+    let app = Router::new().fallback(move |request: Request| {
+        let simulators = Arc::clone(&simulators);
+        async move {
+            let call = read(request).await;
+            respond(
+                answer(&simulators, &call)
+                    .await
+                    .unwrap_or_else(|refused| Reply::json(400, &obj! {"error" => refused.0})),
+            )
+        }
+    });
+    axum::serve(listener, app).await
+}
+
+type Answer = Result<Reply, Refused>;
+
+fn refused(error: impl std::fmt::Display) -> Refused {
+    Refused(error.to_string())
+}
+
+/// The body of a verb.
+struct Body(Fields);
+
+impl Body {
+    fn text(&self, name: &str) -> String {
+        match self.0.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        }
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    fn fields(&self) -> Fields {
+        self.0.get("fields").and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
+    fn count(&self, name: &str) -> u32 {
+        self.text(name).parse().unwrap_or_default()
+    }
+
+    fn person(&self) -> Person {
+        let text = |name: &str| {
+            self.0.get("author").and_then(|author| author.get(name)).and_then(Value::as_str).map(str::to_string)
+        };
+        match (text("accountId"), text("displayName"), text("email")) {
+            (Some(account_id), Some(display_name), Some(email)) => Person { account_id, display_name, email },
+            _ => Person::integration(),
+        }
+    }
+}
+
+fn done(id: impl Into<Json>) -> Reply {
+    let id: Json = id.into();
+    Reply::json(200, &obj! {"id" => id})
+}
+
+fn delivered(deliveries: Deliveries) -> Reply {
+    let Deliveries { delivered, retried, dropped } = deliveries;
+    Reply::json(200, &obj! {"delivered" => delivered, "retried" => retried, "dropped" => dropped})
+}
+
+fn documents(all: Vec<ErpDocument>) -> Reply {
+    let row = |document: ErpDocument| {
+        let side = |side: Side| if side == Side::Debit { "debit" } else { "credit" };
+        let lines = document.lines.iter().map(|(account, on, amount)| list![account, side(*on), amount]).collect();
+        obj! {
+            "number" => document.number, "kind" => document.kind, "date" => document.date, "currency" => document.currency,
+            "amount" => document.amount, "customer" => document.customer, "contract" => document.contract,
+            "milestone" => document.milestone, "status" => document.status, "remote_id" => document.remote_id,
+            "lines" => Json::List(lines),
+        }
+    };
+    Reply::json(200, &Json::List(all.into_iter().map(row).collect()))
+}
+
+async fn answer(world: &Simulators, call: &Call) -> Answer {
+    let parts = call.parts();
+    let text = call.text();
+    let body: Fields =
+        if text.trim().is_empty() { Fields::new() } else { serde_json::from_str(&text).map_err(refused)? };
+    let body = Body(body);
+    let act = body.optional("act").unwrap_or_else(|| format!("admin-{:?}-{text}", call.segments));
+    match (call.method.as_str(), parts.as_slice()) {
+        ("GET", []) => Ok(Reply::json(200, &addresses(world))),
+        ("GET", ["clock"]) => Ok(Reply::json(200, &obj! {"now" => world.clock.now().to_string()})),
+        ("POST" | "PUT", ["clock"]) => {
+            world.clock.set(body.text("now").parse().map_err(refused)?);
+            Ok(Reply::json(200, &obj! {"now" => world.clock.now().to_string()}))
+        }
+        ("POST", ["faults"]) => {
+            let spec = FaultSpec {
+                name: body.text("name"),
+                method: body.optional("method"),
+                path: body.optional("path"),
+                times: body.count("times"),
+                after: body.count("after"),
+            };
+            world.faults.inject(&body.text("system"), spec).map_err(refused)?;
+            Ok(Reply::empty(204))
+        }
+        ("DELETE", ["faults"]) => {
+            world.faults.clear().map_err(refused)?;
+            Ok(Reply::empty(204))
+        }
+        ("GET", ["requests", system]) => {
+            let rows =
+                world.faults.requests(system).into_iter().map(|(name, count)| (name, Json::from(count))).collect();
+            Ok(Reply::json(
+                200,
+                &obj! {"requests" => Json::Object(rows), "throttled" => world.faults.throttled(system)},
+            ))
+        }
+        ("GET", ["mail"]) => {
+            let row = |mail: crate::MailMessage| {
+                obj! {"from" => mail.from, "to" => Json::List(mail.to.iter().map(Json::from).collect()), "raw" => mail.raw}
+            };
+            Ok(Reply::json(200, &Json::List(world.mail.messages().into_iter().map(row).collect())))
+        }
+        (_, ["salesforce", rest @ ..]) => salesforce(world, rest, &act, &body).await,
+        (_, ["jira", rest @ ..]) => jira(world, rest, &act, &body).await,
+        (_, ["netsuite", rest @ ..]) => netsuite(world, rest, &act, &body),
+        (_, ["quickbooks", rest @ ..]) => quickbooks(world, rest, &act, &body).await,
+        _ => Ok(Reply::empty(404)),
+    }
+}
+
+fn addresses(world: &Simulators) -> Json {
+    obj! {
+        "salesforce" => &world.salesforce_url, "jira" => &world.jira_url, "netsuite" => &world.netsuite_url,
+        "quickbooks" => &world.quickbooks_url, "smtp" => &world.smtp_address,
+    }
+}
+
+async fn salesforce(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
+    let org = &world.salesforce;
+    match rest {
+        ["records", object] => Ok(Reply::json(200, &Json::List(org.records(object)))),
+        ["put"] => Ok(done(org.put(act, &body.text("object"), &body.text("key"), body.fields())?)),
+        ["delete"] => {
+            org.delete(act, &body.text("object"), &body.text("id"))?;
+            Ok(done(body.text("id")))
+        }
+        ["webhooks"] => {
+            let fields = body.0.get("fields").and_then(Value::as_array).cloned().unwrap_or_default();
+            let fields: Vec<&str> = fields.iter().filter_map(Value::as_str).collect();
+            org.register_outbound(&body.text("url"), &body.text("object"), &fields)?;
+            Ok(Reply::empty(204))
+        }
+        ["deliver"] => Ok(delivered(org.deliver_webhooks().await.map_err(refused)?)),
+        ["fields"] => {
+            org.define_field(&body.text("object"), &body.text("spec"))?;
+            Ok(Reply::empty(204))
+        }
+        _ => Ok(Reply::empty(404)),
+    }
+}
+
+async fn jira(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
+    let site = &world.jira;
+    let issue = body.text("issue");
+    match rest {
+        ["issues"] if body.0.is_empty() => Ok(Reply::json(200, &Json::List(site.issues()))),
+        ["issues"] => {
+            let made = site.create_issue(act, &body.text("project"), body.fields())?;
+            Ok(Reply::json(200, &obj! {"id" => made.id, "key" => made.key}))
+        }
+        ["edit"] => {
+            let fields: BTreeMap<String, Value> = body.fields().into_iter().collect();
+            site.edit(act, &issue, &body.person(), fields, body.optional("to_status").as_deref())?;
+            Ok(Reply::empty(204))
+        }
+        ["delete"] => {
+            site.delete_issue(act, &issue)?;
+            Ok(Reply::empty(204))
+        }
+        ["move"] => Ok(Reply::json(200, &obj! {"key" => site.move_issue(act, &issue, &body.text("project"))?})),
+        ["attach"] => Ok(done(site.attach(act, &issue, &body.person(), &body.text("filename"))?)),
+        ["webhooks"] => {
+            let events = body.0.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
+            let events: Vec<&str> = events.iter().filter_map(Value::as_str).collect();
+            site.register_webhook(&body.text("url"), &body.text("secret"), &events)?;
+            Ok(Reply::empty(204))
+        }
+        ["deliver"] => Ok(delivered(site.deliver_webhooks().await.map_err(refused)?)),
+        _ => Ok(Reply::empty(404)),
+    }
+}
+
+fn netsuite(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
+    let erp = &world.netsuite;
+    let number = body.text("number");
+    match rest {
+        ["client"] => {
+            let client = erp.client();
+            Ok(Reply::json(
+                200,
+                &obj! {
+                    "client_id" => client.client_id, "certificate_id" => client.certificate_id,
+                    "private_key" => client.private_key, "account" => erp.account(),
+                },
+            ))
+        }
+        ["documents"] => Ok(documents(erp.documents())),
+        ["records", kind] => Ok(Reply::json(200, &Json::List(erp.records(kind)))),
+        ["put"] => Ok(done(erp.put_record(act, &body.text("type"), &body.text("external_id"), body.fields())?)),
+        ["pay"] => Ok(done(erp.pay(act, &number, &body.text("amount"), &body.text("date"))?)),
+        ["void"] => erp.void_invoice(act, &number).map(|()| done(number)),
+        ["edit"] => erp.edit_invoice(act, &number, body.fields()).map(|()| done(number)),
+        ["delete"] => erp.delete_record(act, &body.text("type"), &body.text("id")).map(|()| done(body.text("id"))),
+        ["close"] => erp.close_period(act, &body.text("through")).map(|()| done(body.text("through"))),
+        _ => Ok(Reply::empty(404)),
+    }
+}
+
+async fn quickbooks(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
+    let erp = &world.quickbooks;
+    let number = body.text("number");
+    match rest {
+        ["documents"] => Ok(documents(erp.documents())),
+        ["records", kind] => Ok(Reply::json(200, &Json::List(erp.records(kind)))),
+        ["put"] => Ok(done(erp.put_record(act, &body.text("type"), body.fields())?)),
+        ["pay"] => Ok(done(erp.pay(act, &number, &body.text("amount"), &body.text("date"))?)),
+        ["void"] => erp.void_invoice(act, &number).map(|()| done(number)),
+        ["edit"] => erp.edit_invoice(act, &number, body.fields()).map(|()| done(number)),
+        ["delete"] => erp.delete_record(act, &body.text("type"), &body.text("id")).map(|()| done(body.text("id"))),
+        ["close"] => erp.close_period(act, &body.text("through")).map(|()| done(body.text("through"))),
+        ["preference"] => {
+            erp.set_preference(act, &body.text("name"), body.text("value") == "true")?;
+            Ok(Reply::empty(204))
+        }
+        ["webhooks"] => {
+            erp.register_webhook(&body.text("url"), &body.text("verifier"))?;
+            Ok(Reply::empty(204))
+        }
+        ["deliver"] => Ok(delivered(erp.deliver_webhooks().await.map_err(refused)?)),
+        _ => Ok(Reply::empty(404)),
+    }
+}

@@ -1,0 +1,128 @@
+//! The simulators as a program: `milestoned-mocks [--dir DIR] [--port-base 8900] [--now TIME]`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use milestoned_mocks::{Fields, Options, Ports, Refused, Simulators, serve_admin};
+use tokio::net::TcpListener;
+
+const HELP: &str = "milestoned-mocks: simulators of Salesforce, Jira, NetSuite, QuickBooks and an SMTP relay
+
+  --dir DIR         keep the state there (default: memory)
+  --port-base PORT  admin on PORT, the systems on the five ports after it (default: 8900)
+  --now TIME        stand still at this time (default: follow real time)
+";
+
+struct Arguments {
+    dir: Option<PathBuf>,
+    base: u16,
+    now: Option<Timestamp>,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut parsed = Arguments { dir: None, base: 8900, now: None };
+    let mut given = std::env::args().skip(1);
+    while let Some(name) = given.next() {
+        let mut value = || given.next().ok_or_else(|| format!("{name} needs a value"));
+        match name.as_str() {
+            "--dir" => parsed.dir = Some(PathBuf::from(value()?)),
+            "--port-base" => parsed.base = value()?.parse().map_err(|_| "--port-base needs a port".to_string())?,
+            "--now" => parsed.now = Some(value()?.parse().map_err(|_| "--now needs a time".to_string())?),
+            _ => return Err(HELP.to_string()),
+        }
+    }
+    Ok(parsed)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the simulated clock meets the real one")]
+fn real_time() -> Timestamp {
+    Timestamp::now()
+}
+
+fn fields(value: serde_json::Value) -> Fields {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// What published clients expect to find.
+fn furnish(world: &Simulators) -> Result<(), Refused> {
+    let account = fields(serde_json::json!({"Name": "Acme Corporation"}));
+    let account = world.salesforce.put("default-account", "Account", "", account)?;
+    let deal = fields(serde_json::json!({
+        "Name": "Acme implementation", "AccountId": account, "StageName": "Closed Won", "Amount": "250000.0",
+        "CloseDate": "2026-09-15", "SOW_Number__c": "SOW-1001", "Payment_Terms__c": "Net 30",
+    }));
+    let deal = world.salesforce.put("default-opportunity", "Opportunity", "", deal)?;
+    let milestone = fields(serde_json::json!({"Name": "Kick-off", "Opportunity__c": deal, "Amount__c": "25000"}));
+    world.salesforce.put("default-milestone", "Milestone__c", "ms-1", milestone)?;
+    let file = fields(serde_json::json!({
+        "Title": "SOW-1001", "FileExtension": "pdf", "IsLatest": true, "VersionData": "%PDF-1.4 signed", "VersionNumber": "1",
+    }));
+    world.salesforce.put("default-file", "ContentVersion", "", file)?;
+    let issue = fields(serde_json::json!({
+        "summary": "Kick-off", "customfield_10101": "SOW-1001", "customfield_10102": "ms-1", "customfield_10103": 25000,
+    }));
+    world.jira.create_issue("default-issue", "MS", issue)?;
+    Ok(())
+}
+
+async fn run(arguments: Arguments) -> std::io::Result<()> {
+    let base = arguments.base;
+    let ports =
+        Ports { salesforce: base + 1, jira: base + 2, netsuite: base + 3, quickbooks: base + 4, mail: base + 5 };
+    let now = arguments.now.unwrap_or_else(real_time);
+    let world = Arc::new(Simulators::start(Options { dir: arguments.dir, ports: Some(ports), now }).await?);
+    if arguments.now.is_none() {
+        world.clock.follow(real_time);
+    }
+    furnish(&world).map_err(std::io::Error::other)?;
+    let admin = TcpListener::bind(("127.0.0.1", base)).await?;
+    writeln!(
+        std::io::stdout(),
+        "admin       http://{}\nsalesforce  {}\njira        {}\nnetsuite    {}\nquickbooks  {}\nsmtp        {}",
+        admin.local_addr()?,
+        world.salesforce_url,
+        world.jira_url,
+        world.netsuite_url,
+        world.quickbooks_url,
+        world.smtp_address
+    )?;
+    let ticking = Arc::clone(&world);
+    tokio::spawn(async move {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            beat.tick().await;
+            ticking.settle();
+            let told = (ticking.jira.deliver_webhooks().await, ticking.quickbooks.deliver_webhooks().await);
+            if let Err(error) = ticking.salesforce.deliver_webhooks().await {
+                tracing::warn!(%error, "outbound messages");
+            }
+            if let (Err(error), _) | (_, Err(error)) = told {
+                tracing::warn!(%error, "webhooks");
+            }
+        }
+    });
+    tokio::select! {
+        ended = serve_admin(admin, world) => ended,
+        stopped = tokio::signal::ctrl_c() => stopped,
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match arguments() {
+        Ok(arguments) => run(arguments).await.map_err(|error| error.to_string()),
+        Err(help) => Err(help),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // nothing is left to do where even this cannot be written
+            let _unwritten = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
