@@ -1,0 +1,178 @@
+//! Field maps: what a source's fields mean. Written by operators in TOML, read into types; unknown keys are errors.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::json::Path;
+
+/// What the fields of one connection's records mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldMap {
+    /// A CRM deal or a PSA milestone.
+    pub kind: RecordKind,
+    /// Canonical field to where it stands.
+    pub(crate) fields: BTreeMap<String, Extract>,
+    /// PSA: which statuses mean what.
+    pub(crate) transitions: BTreeMap<String, Meaning>,
+    /// PSA: the stem of an attached file's name counts as an artefact.
+    pub(crate) evidence_attachments: bool,
+    /// PSA: role by person, where no field says it.
+    pub(crate) roles: BTreeMap<String, String>,
+}
+
+/// What a record stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordKind {
+    /// A CRM opportunity.
+    Deal,
+    /// A PSA issue that is one milestone.
+    Milestone,
+}
+
+/// What reaching a status means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    /// The customer accepted.
+    Accepted,
+    /// The work is done; that alone bills nothing.
+    Done,
+    /// Nothing has happened yet that matters here.
+    Open,
+    /// The customer rejected.
+    Rejected,
+    /// The completion notice.
+    Submitted,
+}
+
+/// Where a canonical field stands, and how its values translate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extract {
+    pub(crate) path: Path,
+    pub(crate) values: BTreeMap<String, String>,
+}
+
+/// What is wrong with a field map.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}; {remedy}")]
+pub struct MapError {
+    /// Key of the map.
+    pub place: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    record: RecordKind,
+    fields: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    transitions: BTreeMap<String, Meaning>,
+    #[serde(default)]
+    evidence_attachments: bool,
+    #[serde(default)]
+    roles: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenField {
+    path: String,
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+}
+
+const DEAL_FIELDS: &[&str] = &["contract", "stage", "amount", "currency", "customer", "payment_terms", "version"];
+const MILESTONE_FIELDS: &[&str] = &[
+    "contract",
+    "milestone",
+    "status",
+    "amount",
+    "window_days",
+    "deemed",
+    "completion",
+    "evidence",
+    "acceptance_document",
+    "approver_role",
+    "portion",
+    "criteria",
+    "attachments",
+];
+
+impl FieldMap {
+    /// Reads a field map.
+    ///
+    /// # Errors
+    /// Every problem, each with its key and what to do.
+    pub fn from_toml(text: &str) -> Result<Self, Vec<MapError>> {
+        let error = |place: &str, reason: String, remedy: &str| MapError { place: place.into(), reason, remedy: remedy.into() };
+        let written: Written = toml::from_str(text)
+            .map_err(|problem| vec![error("(file)", problem.to_string(), "see config/fieldmaps/README.md for the keys")])?;
+        let (known, needed): (&[&str], &[&str]) = match written.record {
+            RecordKind::Deal => (DEAL_FIELDS, &["contract", "stage"]),
+            RecordKind::Milestone => (MILESTONE_FIELDS, &["contract", "milestone", "status"]),
+        };
+        let (mut fields, mut problems) = (BTreeMap::new(), Vec::new());
+        for (name, value) in written.fields {
+            if !known.contains(&name.as_str()) {
+                problems.push(error(&format!("fields.{name}"), "is not a known field".into(), &format!("known are {}", known.join(", "))));
+                continue;
+            }
+            match read_field(value) {
+                Ok(extract) => {
+                    fields.insert(name, extract);
+                }
+                Err(reason) => problems.push(error(&format!("fields.{name}"), reason, "write a path such as fields.status.name")),
+            }
+        }
+        for name in needed {
+            if !fields.contains_key(*name) && !problems.iter().any(|problem| problem.place == format!("fields.{name}")) {
+                problems.push(error(&format!("fields.{name}"), "is missing".into(), "say where it stands in the record"));
+            }
+        }
+        if written.record == RecordKind::Milestone && written.transitions.is_empty() {
+            problems.push(error("transitions", "is missing".into(), "say which status means submitted, accepted, rejected, done, open"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            kind: written.record,
+            fields,
+            transitions: written.transitions,
+            evidence_attachments: written.evidence_attachments,
+            roles: written.roles,
+        })
+    }
+
+    /// Names of the vendor's fields that the map reads: a connector asks for these.
+    pub fn vendor_fields(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.fields.values().map(|extract| extract.path.field().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Paths that the map reads, as they were written.
+    pub fn paths(&self) -> Vec<String> {
+        self.fields.values().map(|extract| extract.path.as_str().to_owned()).collect()
+    }
+
+    /// Where a canonical field stands.
+    pub fn path(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).map(|extract| extract.path.as_str())
+    }
+}
+
+fn read_field(value: toml::Value) -> Result<Extract, String> {
+    let written = match value {
+        toml::Value::String(path) => WrittenField { path, values: BTreeMap::new() },
+        table => table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?,
+    };
+    Ok(Extract { path: Path::parse(&written.path)?, values: written.values })
+}

@@ -1,0 +1,311 @@
+//! JSON that keeps the digits of its numbers, and paths into it.
+//!
+//! `serde_json::Value` reads a number as a binary float and so changes an amount before anybody saw it. A [`Tree`]
+//! keeps the literal.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+/// Deeper documents are refused: none of the systems that are read sends such.
+pub const MAX_DEPTH: usize = 64;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tree {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as it was written: `250000.0`, `1.2345678E7`.
+    Number(String),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<Tree>),
+    /// An object; of a repeated key the last value.
+    Object(BTreeMap<String, Tree>),
+}
+
+/// Why a text is not read as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not JSON.
+    #[error("not JSON: {0}")]
+    Syntax(String),
+    /// Nested more deeply than [`MAX_DEPTH`].
+    #[error("nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+}
+
+impl Tree {
+    /// Reads JSON text.
+    ///
+    /// # Errors
+    /// Text that is not JSON, with line and column; nesting beyond [`MAX_DEPTH`].
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        let raw: &RawValue = serde_json::from_str(text).map_err(syntax)?;
+        Self::read(raw, MAX_DEPTH)
+    }
+
+    /// serde_json has checked the whole text once; each level is then opened by its first character.
+    fn read(raw: &RawValue, depth: usize) -> Result<Self, JsonError> {
+        let text = raw.get();
+        let below = depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
+        Ok(match text.as_bytes().first() {
+            Some(b'{') => {
+                let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(syntax)?;
+                let read = fields.into_iter().map(|(key, value)| Ok((key, Self::read(value, below)?)));
+                Self::Object(read.collect::<Result<_, JsonError>>()?)
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(syntax)?;
+                Self::List(items.into_iter().map(|item| Self::read(item, below)).collect::<Result<_, _>>()?)
+            }
+            Some(b'"') => Self::Text(serde_json::from_str(text).map_err(syntax)?),
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'n') => Self::Null,
+            _ => Self::Number(text.into()),
+        })
+    }
+
+    /// The field of an object; `None` where this is none or lacks it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => fields.get(key),
+            _ => None,
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; of everything else none.
+    pub fn items(&self) -> &[Self] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// What stands at the path: null and missing count as nothing, a `[*]` may yield several.
+    pub fn select(&self, path: &Path) -> Vec<&Self> {
+        let mut here = vec![self];
+        for step in &path.steps {
+            here = here
+                .into_iter()
+                .flat_map(|tree| match step {
+                    Step::Key(key) => tree.get(key).into_iter().collect::<Vec<_>>(),
+                    Step::Index(index) => tree.items().get(*index).into_iter().collect(),
+                    Step::Each => tree.items().iter().collect(),
+                })
+                .filter(|tree| **tree != Self::Null)
+                .collect();
+        }
+        here
+    }
+
+    /// The lines of a rich-text document (Atlassian Document Format); `None` where this is no such document.
+    pub fn document_lines(&self) -> Option<Vec<String>> {
+        (self.get("type")?.as_text()? == "doc").then(|| {
+            let mut lines = vec![String::new()];
+            self.flow(&mut lines);
+            lines.retain(|line| !line.trim().is_empty());
+            lines
+        })
+    }
+
+    /// Inline nodes go on in the last line, a block begins a line of its own.
+    fn flow(&self, lines: &mut Vec<String>) {
+        let kind = self.get("type").and_then(Self::as_text).unwrap_or_default();
+        let attribute = |key: &str| self.get("attrs").and_then(|attrs| attrs.get(key)).and_then(Self::as_text);
+        let inline = match kind {
+            "text" => self.get("text").and_then(Self::as_text),
+            "mention" | "emoji" | "status" => attribute("text"),
+            "inlineCard" | "blockCard" => attribute("url"),
+            "hardBreak" => Some("\n"),
+            _ => None,
+        };
+        match (inline, lines.last_mut()) {
+            (Some("\n"), _) => lines.push(String::new()),
+            (Some(text), Some(last)) => last.push_str(text),
+            _ => {
+                let is_block = matches!(kind, "paragraph" | "heading" | "codeBlock" | "listItem" | "taskItem" | "tableRow");
+                if is_block {
+                    lines.push(String::new());
+                }
+                for node in self.get("content").map(Self::items).unwrap_or_default() {
+                    node.flow(lines);
+                }
+                if is_block {
+                    lines.push(String::new());
+                }
+            }
+        }
+    }
+}
+
+fn syntax(error: serde_json::Error) -> JsonError {
+    JsonError::Syntax(error.to_string())
+}
+
+/// Where a value stands in a record: `fields.status.name`, `fields.labels[*]`, `lines[0].amount`, `"odd.key".value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    text: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+    Each,
+}
+
+impl Path {
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// The reason, in words for the person who wrote the path.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        let mut rest = text;
+        loop {
+            let (key, after) = Self::key(rest)?;
+            steps.push(Step::Key(key.into()));
+            rest = after;
+            while let Some(bracket) = rest.strip_prefix('[') {
+                let (inside, after) = bracket.split_once(']').ok_or("a [ is not closed")?;
+                steps.push(match inside {
+                    "*" => Step::Each,
+                    index => Step::Index(index.parse().map_err(|_| format!("[{index}] is neither [*] nor a number"))?),
+                });
+                rest = after;
+            }
+            rest = match rest.strip_prefix('.') {
+                Some(after) => after,
+                None if rest.is_empty() => return Ok(Self { text: text.into(), steps }),
+                None => return Err(format!("expected . or [ before {rest:?}")),
+            };
+        }
+    }
+
+    fn key(text: &str) -> Result<(&str, &str), String> {
+        let (key, rest) = match text.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').ok_or("a quoted key is not closed")?,
+            None => text.split_at(text.find(['.', '[', '"', ']']).unwrap_or(text.len())),
+        };
+        if key.is_empty() { Err("a key is empty".into()) } else { Ok((key, rest)) }
+    }
+
+    /// The path as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Name of the vendor's field: the first key, or the second below an envelope such as Jira's `fields`.
+    pub fn field(&self) -> &str {
+        let mut keys = self.steps.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            _ => None,
+        });
+        let first = keys.next().unwrap_or_default();
+        if first == "fields" { keys.next().unwrap_or(first) } else { first }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(json: &str, path: &str) -> Vec<String> {
+        let tree = Tree::parse(json).unwrap();
+        tree.select(&Path::parse(path).unwrap())
+            .into_iter()
+            .map(|found| match found {
+                Tree::Text(text) | Tree::Number(text) => text.clone(),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        for literal in ["250000.0", "1.2345678E7", "40000.000000001", "-0.10", "99999999999999999999.99"] {
+            assert_eq!(Tree::parse(literal), Ok(Tree::Number(literal.into())));
+        }
+    }
+
+    #[test]
+    fn paths_find_what_is_there_and_nothing_else() {
+        let json = r#"{"fields":{"status":{"name":"Done"},"c":[{"value":"a"},{"value":null},{"value":"b"}],"n":null},
+                       "Account":{"Name":"Acme"},"odd.key":{"x":1.50}}"#;
+        for (path, found) in [
+            ("fields.status.name", vec!["Done"]),
+            ("fields.c[*].value", vec!["a", "b"]),
+            ("fields.c[2].value", vec!["b"]),
+            ("fields.c[9].value", vec![]),
+            ("fields.n.deeper", vec![]),
+            ("Account.Name", vec!["Acme"]),
+            ("\"odd.key\".x", vec!["1.50"]),
+        ] {
+            assert_eq!(texts(json, path), found, "{path}");
+        }
+    }
+
+    #[test]
+    fn bad_paths_say_why() {
+        for path in ["", ".", "a.", "a[", "a[x]", "a]b", "a[*]b", "\"a", "a\"b\""] {
+            assert!(Path::parse(path).is_err(), "{path:?} was taken");
+        }
+        assert_eq!(Path::parse("fields.customfield_10104[*].value").unwrap().field(), "customfield_10104");
+        assert_eq!(Path::parse("StageName").unwrap().field(), "StageName");
+    }
+
+    #[test]
+    fn rich_text_is_lines() {
+        let json = r#"{"type":"doc","version":1,"content":[
+            {"type":"paragraph","content":[{"type":"text","text":"Report "},{"type":"text","text":"late"},{"type":"hardBreak"},
+                {"type":"text","text":"No totals"}]},
+            {"type":"bulletList","content":[{"type":"listItem","content":[{"type":"paragraph","content":[
+                {"type":"text","text":"No index"}]}]}]}]}"#;
+        assert_eq!(Tree::parse(json).unwrap().document_lines().unwrap(), ["Report late", "No totals", "No index"]);
+        assert_eq!(Tree::parse(r#"{"type":"other"}"#).unwrap().document_lines(), None);
+    }
+
+    #[test]
+    fn garbage_and_depth_are_refused() {
+        for text in ["", "{", "[1,]", "nul", "01", "{\"a\" 1}", "\u{feff}{}"] {
+            assert!(matches!(Tree::parse(text), Err(JsonError::Syntax(_))), "{text:?}");
+        }
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Tree::parse(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(Tree::parse(&nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep));
+        assert!(Tree::parse(&nested(100_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,200}", path in ".{0,40}") {
+            let _ = Path::parse(&path);
+            if let Ok(tree) = Tree::parse(&text) {
+                let _ = tree.document_lines();
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Normalising: a source record and a field map become facts, a part of a leg, and issues. Foreign data is never an
+//! error: what can be understood is, and the rest is an issue with its place and remedy.
+
+use std::collections::BTreeSet;
+
+use crate::fact::{DecimalText, Event, Fact, LegMilestone, LegRecord};
+use crate::fieldmap::{Extract, FieldMap, Meaning, RecordKind};
+use crate::json::Tree;
+use crate::record::{Change, Content, SourceRecord};
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Normalised {
+    /// The contract it belongs to; `None`: it is not ours.
+    pub contract: Option<String>,
+    /// What it contributes to its leg.
+    pub part: Option<LegPart>,
+    /// Facts of its history, oldest first.
+    pub facts: Vec<FactDraft>,
+    /// What could not be understood.
+    pub issues: Vec<Issue>,
+}
+
+/// What a record contributes to its leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegPart {
+    /// The head of the CRM leg.
+    Crm(Box<LegRecord>),
+    /// One milestone of the PSA leg.
+    Psa(Box<LegMilestone>),
+}
+
+/// A fact with the text that tells it apart from every other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactDraft {
+    /// The fact.
+    pub fact: Fact,
+    /// The same however often the record is read.
+    pub identity: String,
+}
+
+/// Something in a record that could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Connection.
+    pub system: String,
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub id: String,
+    /// Field, by the map's name and path.
+    pub field: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Reads a record with a field map.
+pub fn normalise(record: &SourceRecord, map: &FieldMap) -> Normalised {
+    let Content::Fields { history } = &record.content else { return Normalised::default() };
+    let tree = match Tree::parse(&record.raw) {
+        Ok(tree) => tree,
+        Err(error) => {
+            let mut reader = Reading { record, map, tree: &Tree::Null, issues: Vec::new() };
+            reader.issue("(record)", error.to_string(), "read the record again; if it stays so, ask the source's support");
+            return Normalised { issues: reader.issues, ..Normalised::default() };
+        }
+    };
+    let mut reader = Reading { record, map, tree: &tree, issues: Vec::new() };
+    let contract = reader.text("contract");
+    match map.kind {
+        RecordKind::Deal => deal(&mut reader, contract),
+        RecordKind::Milestone => milestone(&mut reader, contract, history),
+    }
+}
+
+/// One record under reading.
+struct Reading<'a> {
+    record: &'a SourceRecord,
+    map: &'a FieldMap,
+    tree: &'a Tree,
+    issues: Vec<Issue>,
+}
+
+impl Reading<'_> {
+    fn issue(&mut self, field: &str, reason: impl Into<String>, remedy: &str) {
+        let path = self.map.path(field).map(|path| format!("{field} ({path})"));
+        self.issues.push(Issue {
+            system: self.record.system.clone(),
+            object: self.record.object.clone(),
+            id: self.record.id.clone(),
+            field: path.unwrap_or_else(|| field.into()),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    fn extract(&self, field: &str) -> Option<&Extract> {
+        self.map.fields.get(field)
+    }
+
+    /// The texts at a field's path, translated. A rich-text document gives its lines.
+    fn texts(&self, field: &str) -> Vec<String> {
+        let Some(extract) = self.extract(field) else { return Vec::new() };
+        let mut texts = Vec::new();
+        for found in self.tree.select(&extract.path) {
+            match found {
+                Tree::List(items) => texts.extend(items.iter().filter_map(scalar)),
+                other => match other.document_lines() {
+                    Some(lines) => texts.extend(lines),
+                    None => texts.extend(scalar(other)),
+                },
+            }
+        }
+        texts.retain(|text| !text.trim().is_empty());
+        texts.into_iter().map(|text| translate(extract, text)).collect()
+    }
+
+    fn text(&self, field: &str) -> Option<String> {
+        self.texts(field).into_iter().next()
+    }
+
+    /// An exact decimal. Digits that only look like noise are an issue: an amount is never rounded on its way in.
+    fn decimal(&mut self, field: &str) -> Option<DecimalText> {
+        let text = self.text(field)?;
+        match exact_decimal(&text) {
+            Some(value) if value.0.scale() <= 4 => Some(value),
+            Some(_) => {
+                self.issue(field, format!("{text} has digits that no currency has"), "correct the amount at its source; it is not rounded here");
+                None
+            }
+            None => {
+                self.issue(field, format!("{text:?} is not a number"), "correct the value at its source");
+                None
+            }
+        }
+    }
+
+    fn whole(&mut self, field: &str) -> Option<u32> {
+        let value = self.decimal(field)?;
+        let whole = u32::try_from(value.0.normalize()).ok().filter(|_| value.0.fract().is_zero());
+        if whole.is_none() {
+            self.issue(field, format!("{value} is not a whole number"), "correct the value at its source");
+        }
+        whole
+    }
+
+    fn flag(&mut self, field: &str) -> Option<bool> {
+        let text = self.text(field)?;
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" => Some(true),
+            "false" | "no" => Some(false),
+            _ => {
+                self.issue(field, format!("{text:?} is neither yes nor no"), "correct the value, or translate it with values = { … } in the field map");
+                None
+            }
+        }
+    }
+
+    /// The value that a field had when a change had been made: the last change up to it, else what a later one
+    /// replaced, else what stands there now.
+    fn as_of(&self, field: &str, history: &[Change], group: usize) -> Option<String> {
+        let extract = self.extract(field)?;
+        let name = extract.path.field();
+        let id = history.get(group).map(|change| change.id.as_str())?;
+        let last_of_group = history.iter().rposition(|change| change.id == id).unwrap_or(group);
+        let touches = |change: &&Change| change.field == name;
+        let (until, later) = history.split_at(last_of_group.saturating_add(1).min(history.len()));
+        let value = match (until.iter().rev().find(touches), later.iter().find(touches)) {
+            (Some(_), None) | (None, None) => return self.texts(field).into_iter().reduce(|all, line| format!("{all}\n{line}")),
+            (Some(change), Some(_)) => change.to.clone(),
+            (None, Some(change)) => change.from.clone(),
+        };
+        value.filter(|text| !text.trim().is_empty()).map(|text| translate(extract, text))
+    }
+}
+
+fn scalar(tree: &Tree) -> Option<String> {
+    match tree {
+        Tree::Text(text) => Some(text.clone()),
+        Tree::Number(number) => Some(number.clone()),
+        Tree::Bool(flag) => Some(flag.to_string()),
+        // An option, version or user: its value or name.
+        Tree::Object(_) => ["value", "name", "filename", "displayName"].iter().find_map(|key| tree.get(key).and_then(scalar)),
+        Tree::List(_) | Tree::Null => None,
+    }
+}
+
+fn translate(extract: &Extract, text: String) -> String {
+    extract.values.get(&text).cloned().unwrap_or(text)
+}
+
+/// Reads `40000`, `250000.0` and `1.2345678E7` exactly; trailing zeros behind the point are no digits.
+pub fn exact_decimal(text: &str) -> Option<DecimalText> {
+    use rust_decimal::Decimal;
+    let value = match text.find(['e', 'E']) {
+        Some(_) => Decimal::from_scientific(text).ok()?,
+        None => text.parse::<DecimalText>().ok()?.0,
+    };
+    Some(DecimalText(value.normalize()))
+}
+
+fn deal(reader: &mut Reading<'_>, contract: Option<String>) -> Normalised {
+    let Some(contract) = contract else { return Normalised::default() };
+    let record = LegRecord {
+        stage: reader.text("stage"),
+        amount: reader.decimal("amount"),
+        currency: reader.text("currency"),
+        customer: reader.text("customer"),
+        payment_terms: reader.text("payment_terms"),
+        version: reader.whole("version"),
+        ..LegRecord::default()
+    };
+    let issues = std::mem::take(&mut reader.issues);
+    Normalised { contract: Some(contract), part: Some(LegPart::Crm(Box::new(record))), facts: Vec::new(), issues }
+}
+
+fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Change]) -> Normalised {
+    let (contract, id) = match (contract, reader.text("milestone")) {
+        (None, None) => return Normalised::default(),
+        (Some(contract), Some(id)) => (contract, id),
+        (contract, id) => {
+            let (missing, remedy) = if contract.is_none() {
+                ("contract", "fill in the contract, or clear the milestone if the issue is not one")
+            } else {
+                ("milestone", "fill in the milestone, or clear the contract if the issue is not one")
+            };
+            reader.issue(missing, format!("is empty, while {} is filled in", if id.is_some() { "milestone" } else { "contract" }), remedy);
+            return Normalised { contract, issues: std::mem::take(&mut reader.issues), ..Normalised::default() };
+        }
+    };
+    let meaning = status(reader);
+    let part = LegMilestone {
+        id: id.clone(),
+        status: meaning.map(|meaning| if matches!(meaning, Meaning::Accepted | Meaning::Done) { "done" } else { "open" }.to_owned()),
+        amount: reader.decimal("amount"),
+        window_days: reader.whole("window_days"),
+        deemed: reader.flag("deemed"),
+        completion: reader.text("completion"),
+        ..LegMilestone::default()
+    };
+    let facts = facts(reader, &id, history);
+    let issues = std::mem::take(&mut reader.issues);
+    Normalised { contract: Some(contract), part: Some(LegPart::Psa(Box::new(part))), facts, issues }
+}
+
+fn status(reader: &mut Reading<'_>) -> Option<Meaning> {
+    let Some(text) = reader.text("status") else {
+        reader.issue("status", "is empty", "correct the path of status in the field map");
+        return None;
+    };
+    let meaning = reader.map.transitions.get(&text).copied();
+    if meaning.is_none() {
+        let remedy = format!("add \"{text}\" under [transitions] of the field map, then replay the parked record");
+        reader.issue("status", format!("{text:?} is not mapped"), &remedy);
+    }
+    meaning
+}
+
+/// Facts out of the changes, one group of changes after another.
+fn facts(reader: &mut Reading<'_>, milestone: &str, history: &[Change]) -> Vec<FactDraft> {
+    let mut facts = Vec::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for (place, change) in history.iter().enumerate() {
+        if seen.insert(change.id.as_str()) {
+            group(reader, milestone, history, place, &mut facts);
+        }
+    }
+    facts
+}
+
+fn group(reader: &mut Reading<'_>, milestone: &str, history: &[Change], place: usize, facts: &mut Vec<FactDraft>) {
+    let Some(first) = history.get(place) else { return };
+    let changes: Vec<&Change> = history.iter().filter(|change| change.id == first.id).collect();
+    let named = |field: &str| reader.extract(field).map(|extract| extract.path.field().to_owned());
+    let (evidence_field, status_field) = (named("evidence"), named("status"));
+    let mut evidence = Vec::new();
+    let mut reached = None;
+    for change in &changes {
+        if Some(&change.field) == evidence_field.as_ref() {
+            evidence.extend(added(change));
+        } else if reader.map.evidence_attachments && change.field.eq_ignore_ascii_case("attachment") {
+            evidence.extend(change.to.as_deref().map(stem));
+        } else if Some(&change.field) == status_field.as_ref() {
+            reached = change.to.as_deref().and_then(|to| reader.map.transitions.get(to)).copied();
+        }
+    }
+    let mut tell = |event: Event, kind: &str| {
+        let identity = format!("{}:{}:{}:{}:{kind}", reader.record.system, reader.record.object, reader.record.id, first.id);
+        facts.push(FactDraft { fact: Fact { at: first.at, event }, identity });
+    };
+    let (by, id) = (first.by.clone(), milestone.to_owned());
+    if reached == Some(Meaning::Submitted) {
+        return tell(Event::Submitted { milestone: id, by, evidence }, "submitted");
+    }
+    if !evidence.is_empty() {
+        tell(Event::Evidence { milestone: id.clone(), evidence }, "evidence");
+    }
+    let role = reader.as_of("approver_role", history, place).or_else(|| reader.map.roles.get(&by).cloned());
+    match reached {
+        Some(Meaning::Accepted) => {
+            let document = reader.as_of("acceptance_document", history, place);
+            let portion = reader.as_of("portion", history, place).and_then(|text| exact_decimal(&text));
+            tell(Event::Accepted { milestone: id, by, role, document, portion }, "accepted");
+        }
+        Some(Meaning::Rejected) => {
+            let criteria = reader.as_of("criteria", history, place).map(|text| text.lines().map(Into::into).collect());
+            tell(Event::Rejected { milestone: id, by, role, criteria: criteria.unwrap_or_default() }, "rejected");
+        }
+        Some(Meaning::Done | Meaning::Open | Meaning::Submitted) | None => {}
+    }
+}
+
+/// Names that a change of a list field brought in. Lists stand in a history as joined text.
+fn added(change: &Change) -> Vec<String> {
+    let names = |text: &Option<String>| -> BTreeSet<String> {
+        let text = text.as_deref().unwrap_or_default();
+        text.split(", ").flat_map(|part| part.split(',')).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    };
+    names(&change.to).difference(&names(&change.from)).cloned().collect()
+}
+
+/// The name of a file without its last ending.
+fn stem(filename: &str) -> String {
+    filename.rsplit_once('.').map_or(filename, |(stem, _)| stem).to_owned()
+}
