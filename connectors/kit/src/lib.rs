@@ -1,6 +1,10 @@
 //! What every connector is made of. A connector implements only what it can do: [`Source`], [`Sink`], [`Hook`].
 //! It knows neither the store, nor other connectors, nor when a failed delivery is tried again.
 
+pub mod http;
+pub mod signature;
+pub mod token;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 
@@ -54,7 +58,7 @@ pub trait Hook: Send + Sync {
     ///
     /// # Errors
     /// [`Refused`] for a missing or wrong signature and for a body that cannot be read.
-    fn verify(&self, headers: &http::HeaderMap, body: &[u8]) -> Result<Delivery, Refused>;
+    fn verify(&self, headers: &::http::HeaderMap, body: &[u8]) -> Result<Delivery, Refused>;
 }
 
 /// Checks that a connection can do its work.

@@ -1,0 +1,266 @@
+//! The one HTTP client: rate limit, requests in flight, time-out, size limit, and what follows from each failure.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use crate::{Class, Clock, Fault};
+
+/// Largest answer that is read, in bytes.
+const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+/// A short wait that a remote asks for is waited out within the call.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// Tries of a read within one call.
+const READS: usize = 3;
+
+/// How a remote may be called. Every connection has these keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests a second on average.
+    pub requests_per_second: u32,
+    /// Requests at once after a rest.
+    pub burst: u32,
+    /// Requests under way at once.
+    pub in_flight: u32,
+    /// How long one request may take.
+    pub timeout: SignedDuration,
+    /// Further certificate authority, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_per_second: 5, burst: 5, in_flight: 4, timeout: SignedDuration::from_secs(60), ca_file: None }
+    }
+}
+
+/// Whether a request may be repeated without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes nothing there.
+    Read,
+    /// Changes something; after a lost answer it may have happened.
+    Write,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(Into::into)
+    }
+}
+
+/// A client of one remote.
+pub struct Client {
+    system: String,
+    base: Url,
+    http: reqwest::Client,
+    pace: DefaultDirectRateLimiter,
+    places: Semaphore,
+    clock: Arc<dyn Clock>,
+    request_id: &'static str,
+}
+
+impl Client {
+    /// A client of the remote at `base_url`, whose request ids come in the header `request_id`. Plain HTTP is taken on
+    /// the loopback address only.
+    ///
+    /// # Errors
+    /// What is wrong with address or certificate.
+    pub fn build(
+        system: &str,
+        base_url: &str,
+        request_id: &'static str,
+        limits: &Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, String> {
+        let base = Url::parse(base_url).map_err(|error| format!("base_url: {base_url:?}: {error}"))?;
+        let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        if base.scheme() != "https" && !local {
+            return Err(format!("base_url: {base_url:?} must be https (http is for this machine only)"));
+        }
+        let timeout = Duration::try_from(limits.timeout).map_err(|error| format!("limits.timeout: {error}"))?;
+        let mut builder = reqwest::Client::builder()
+            .timeout(timeout)
+            .user_agent(concat!("milestoned/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &limits.ca_file {
+            let pem = std::fs::read(file).map_err(|error| format!("limits.ca_file: {}: {error}", file.display()))?;
+            let certificate = reqwest::Certificate::from_pem(&pem).map_err(|error| format!("limits.ca_file: {error}"))?;
+            builder = builder.tls_certs_merge([certificate]);
+        }
+        let http = builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))?;
+        let at_least_one = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(at_least_one(limits.requests_per_second)).allow_burst(at_least_one(limits.burst));
+        Ok(Self {
+            system: system.into(),
+            base,
+            http,
+            pace: RateLimiter::direct(quota),
+            places: Semaphore::new(usize::try_from(limits.in_flight.max(1)).unwrap_or(1)),
+            clock,
+            request_id,
+        })
+    }
+
+    /// Name of the connection.
+    pub fn system(&self) -> &str {
+        &self.system
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A request to a path below the base address, or to an address of its own.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.base.as_str().trim_end_matches('/'))
+        };
+        self.http.request(method, url)
+    }
+
+    /// Sends a read: it is repeated a few times where that may help.
+    ///
+    /// # Errors
+    /// Not reachable, throttled.
+    pub async fn read(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+        let attempt = || async {
+            let request = request.try_clone().ok_or_else(|| self.fault(Class::Refused, "the request cannot be repeated", None))?;
+            let answer = self.once(request, Kind::Read).await?;
+            if answer.status.is_server_error() {
+                let detail = format!("status {}", answer.status);
+                return Err(self.fault(Class::Unreachable, detail, answer.header(self.request_id)));
+            }
+            Ok(answer)
+        };
+        let policy = ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_jitter().with_max_times(READS.saturating_sub(1));
+        attempt
+            .retry(policy)
+            .when(|fault: &Fault| match fault.class {
+                Class::Unreachable => true,
+                Class::Throttled { until: Some(until) } => self.now().duration_until(until) <= PATIENCE,
+                _ => false,
+            })
+            .adjust(|fault: &Fault, delay| match (&fault.class, delay) {
+                (Class::Throttled { until: Some(until) }, Some(delay)) => {
+                    let asked = Duration::try_from(self.now().duration_until(*until)).unwrap_or(delay);
+                    Some(delay.max(asked))
+                }
+                (_, delay) => delay,
+            })
+            .await
+    }
+
+    /// Sends a write, once.
+    ///
+    /// # Errors
+    /// Not reachable (nothing was sent), throttled, or sent and not answered.
+    pub async fn write(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+        let answer = self.once(request, Kind::Write).await?;
+        if answer.status.is_server_error() {
+            let detail = format!("status {}: it may have been carried out", answer.status);
+            return Err(self.fault(Class::Unanswered, detail, answer.header(self.request_id)));
+        }
+        Ok(answer)
+    }
+
+    async fn once(&self, request: RequestBuilder, kind: Kind) -> Result<Answer, Fault> {
+        self.pace.until_ready().await;
+        let _place = self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
+        let lost = |error: reqwest::Error| {
+            let class = match kind {
+                Kind::Write if !error.is_connect() && !error.is_builder() => Class::Unanswered,
+                Kind::Read | Kind::Write => Class::Unreachable,
+            };
+            self.fault(class, describe(&error), None)
+        };
+        let response = request.send().await.map_err(lost)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.body(response, kind).await?;
+        let answer = Answer { status, headers, body };
+        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER)) {
+            let until = self.retry_at(&answer);
+            return Err(self.fault(Class::Throttled { until }, format!("status {status}"), answer.header(self.request_id)));
+        }
+        Ok(answer)
+    }
+
+    async fn body(&self, mut response: reqwest::Response, kind: Kind) -> Result<String, Fault> {
+        let mut bytes = Vec::new();
+        loop {
+            let chunk = response.chunk().await.map_err(|error| {
+                let class = if kind == Kind::Write { Class::Unanswered } else { Class::Unreachable };
+                self.fault(class, describe(&error), None)
+            })?;
+            let Some(chunk) = chunk else { break };
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ANSWER_LIMIT {
+                return Err(self.fault(Class::Misunderstood, "the answer is larger than 32 MiB", None));
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| self.fault(Class::Misunderstood, "the answer is not UTF-8", None))
+    }
+
+    /// When the remote wants to be asked again: `Retry-After` in seconds or as a date, or `X-RateLimit-Reset`.
+    fn retry_at(&self, answer: &Answer) -> Option<Timestamp> {
+        let after = answer.header("retry-after").and_then(|text| match text.parse::<i64>() {
+            Ok(seconds) => self.now().checked_add(SignedDuration::from_secs(seconds)).ok(),
+            Err(_) => jiff::fmt::rfc2822::parse(&text).ok().map(|zoned| zoned.timestamp()),
+        });
+        after.or_else(|| answer.header("x-ratelimit-reset").and_then(|text| text.parse().ok()))
+    }
+
+    /// A fault of this remote.
+    pub fn fault(&self, class: Class, detail: impl Into<String>, request_id: Option<String>) -> Fault {
+        Fault { system: self.system.clone(), class, detail: detail.into(), request_id }
+    }
+
+    /// What a refused request comes to, by its status; `said` is the remote's own reason.
+    pub fn refusal(&self, answer: &Answer, said: impl Into<String>) -> Fault {
+        let class = match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Class::Unauthorised,
+            _ => Class::Refused,
+        };
+        let detail = format!("status {}: {}", answer.status.as_u16(), said.into());
+        self.fault(class, detail, answer.header(self.request_id))
+    }
+
+    /// An answer that cannot be read.
+    pub fn garbage(&self, answer: &Answer, reason: impl std::fmt::Display) -> Fault {
+        self.fault(Class::Misunderstood, format!("{reason}"), answer.header(self.request_id))
+    }
+}
+
+/// The innermost reason; the outer ones repeat the address.
+fn describe(error: &reqwest::Error) -> String {
+    let mut source: &dyn std::error::Error = error;
+    while let Some(inner) = source.source() {
+        source = inner;
+    }
+    source.to_string()
+}

@@ -1,0 +1,106 @@
+//! What an operator sets for a NetSuite connection.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use milestoned_connector_kit::http::Limits;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// `kind = "netsuite"`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Account id as the realm writes it, `1234567_SB1`.
+    pub account: String,
+    /// Address; default: the account's own.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// How to sign in.
+    pub auth: Auth,
+    /// Time zone of the account: SuiteQL shows dates and times in it.
+    pub timezone: String,
+    /// Internal id of the service item that every invoice line bears; its income account is deferred revenue.
+    pub item: String,
+    /// Subsidiary of every document, where the account has several.
+    #[serde(default)]
+    pub subsidiary: Option<String>,
+    /// Internal ids of `unbilled_receivable`, `contract_asset`, `deferred_revenue`, `revenue`.
+    pub accounts: BTreeMap<String, String>,
+    /// Internal ids of payment terms, such as `"net 30" = "2"`.
+    #[serde(default)]
+    pub terms: BTreeMap<String, String>,
+    /// Body field with the contract's id.
+    #[serde(default = "contract_field")]
+    pub contract_field: String,
+    /// Body field with the milestone's id.
+    #[serde(default = "milestone_field")]
+    pub milestone_field: String,
+    /// Body field of an order with the amendment version.
+    #[serde(default = "version_field")]
+    pub version_field: String,
+    /// Prefix of the line fields `…milestone`, `…timing`, `…billing_rule`, `…recognition` of an order.
+    #[serde(default = "line_prefix")]
+    pub line_prefix: String,
+    /// How far behind the newest record reading starts again.
+    #[serde(default = "overlap")]
+    pub overlap: SignedDuration,
+    /// How the remote may be called.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// How to sign in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "flow", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    /// OAuth 2.0 machine to machine, a signed assertion.
+    Oauth2 {
+        /// Client id of the integration record.
+        client_id: String,
+        /// Certificate id of the mapping.
+        certificate_id: String,
+        /// Private key, PEM.
+        private_key: SecretString,
+        /// `ES256` or `PS256`.
+        algorithm: Algorithm,
+    },
+    /// Token-based authentication (OAuth 1.0a), for integrations from before 2027.
+    Tba {
+        /// Consumer key.
+        consumer_key: String,
+        /// Consumer secret.
+        consumer_secret: SecretString,
+        /// Token id.
+        token_id: String,
+        /// Token secret.
+        token_secret: SecretString,
+    },
+}
+
+/// Signature of the assertion; RS256 is refused by NetSuite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Algorithm {
+    /// ECDSA, P-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// RSA-PSS.
+    #[serde(rename = "PS256")]
+    Ps256,
+}
+
+fn contract_field() -> String {
+    "custbody_milestoned_contract".into()
+}
+fn milestone_field() -> String {
+    "custbody_milestoned_milestone".into()
+}
+fn version_field() -> String {
+    "custbody_milestoned_version".into()
+}
+fn line_prefix() -> String {
+    "custcol_milestoned_".into()
+}
+fn overlap() -> SignedDuration {
+    SignedDuration::from_mins(10)
+}
