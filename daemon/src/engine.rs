@@ -243,7 +243,7 @@ fn landing(
 /// The next instant at which time alone may change the contract, or close a day whose journal entry waits.
 fn wake_at(agreement: &Agreement, contract: &Contract, plan: &postings::Plan, context: &Context<'_>) -> Option<Timestamp> {
     let tomorrow = contract.as_of().tomorrow().ok();
-    let due = if plan.open_day { tomorrow } else { contract.next_due() };
+    let due = if plan.open_day { tomorrow } else { contract.next_change() };
     let at = agreement.terms.start_of(due?);
     // A midnight that has passed and could not be taken yet: look again when there is news, at the latest in a minute.
     Some(if at <= context.now { context.now.saturating_add(jiff::SignedDuration::from_mins(1)).unwrap_or(at) } else { at })

@@ -1,7 +1,21 @@
 //! The daemon: reads sources, lets the core decide, delivers, reports.
 //!
-//! One way through the house: [`store::intake`] ← connectors; `engine` decides; `deliver` writes; `report` tells.
+//! One way through the house: [`intake`] stores what came in, [`engine`] lets the core decide, [`deliver`] writes to the
+//! remotes, [`report`] tells people. [`app`] wires them; [`registry`] names every connector; [`store`] keeps everything.
 
+pub mod agreements;
+pub mod app;
+pub mod calendars;
+pub mod cli;
 pub mod clock;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod deliver;
+pub mod engine;
+pub mod intake;
+pub mod portfolio;
+pub mod registry;
+pub mod report;
 pub mod settings;
 pub mod store;
+pub mod web;

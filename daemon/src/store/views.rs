@@ -203,6 +203,17 @@ impl Store {
         .await
     }
 
+    /// How many contracts there are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contract_count(&self) -> Result<i64, StoreError> {
+        self.read(|connection| {
+            Ok(connection.prepare_cached("SELECT count(*) FROM contract")?.query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Events after a place in the feed.
     ///
     /// # Errors

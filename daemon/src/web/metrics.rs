@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicI64;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,6 +14,9 @@ use prometheus_client::registry::Registry;
 
 use crate::app::App;
 use crate::store::StoreError;
+use crate::store::intake::StreamHealth;
+use crate::store::outbox::Delivery;
+use crate::store::views::ExceptionView;
 
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
@@ -28,6 +32,26 @@ pub async fn show(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn collect(app: &App) -> Result<String, StoreError> {
+    let read = Read {
+        deliveries: app.store.deliveries(None, &[]).await?,
+        exceptions: app.store.exceptions(None, true).await?,
+        parked: app.store.parked_records().await?.len(),
+        contracts: app.store.contract_count().await?,
+        streams: app.store.streams().await?,
+    };
+    Ok(text(&read, app.clock.now()))
+}
+
+/// What the metrics are made of.
+struct Read {
+    deliveries: Vec<Delivery>,
+    exceptions: Vec<ExceptionView>,
+    parked: usize,
+    contracts: i64,
+    streams: Vec<StreamHealth>,
+}
+
+fn text(read: &Read, now: Timestamp) -> String {
     let mut registry = Registry::default();
     let gauges = |registry: &mut Registry, name: &str, help: &str| {
         let family = Gauges::default();
@@ -37,26 +61,25 @@ async fn collect(app: &App) -> Result<String, StoreError> {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
 
     let outbox = gauges(&mut registry, "milestoned_outbox", "Deliveries by connection and state");
-    for delivery in app.store.deliveries(None, &[]).await? {
+    for delivery in &read.deliveries {
         outbox.get_or_create(&vec![label("target", &delivery.target), label("state", &delivery.state)]).inc();
     }
     let exceptions = gauges(&mut registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
-    for exception in app.store.exceptions(None, true).await? {
+    for exception in &read.exceptions {
         exceptions.get_or_create(&vec![label("code", &exception.code), label("severity", &exception.severity)]).inc();
     }
     let parked = gauges(&mut registry, "milestoned_parked_records", "Source records that wait for a person");
-    parked.get_or_create(&Vec::new()).set(i64::try_from(app.store.parked_records().await?.len()).unwrap_or(i64::MAX));
+    parked.get_or_create(&Vec::new()).set(i64::try_from(read.parked).unwrap_or(i64::MAX));
     let contracts = gauges(&mut registry, "milestoned_contracts", "Contracts");
-    contracts.get_or_create(&Vec::new()).set(i64::try_from(app.store.contracts().await?.len()).unwrap_or(i64::MAX));
+    contracts.get_or_create(&Vec::new()).set(read.contracts);
     let age = gauges(&mut registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
-    let now = app.clock.now();
-    for stream in app.store.streams().await? {
-        let fresh = stream.fresh_through.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    for stream in &read.streams {
+        let fresh = stream.fresh_through.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
         let seconds = fresh.map_or(i64::MAX, |fresh| now.duration_since(fresh).as_secs());
         age.get_or_create(&vec![label("system", &stream.system), label("stream", &stream.stream)]).set(seconds);
     }
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
-    Ok(text)
+    text
 }

@@ -24,6 +24,8 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use auth::BearerScheme;
+
 use crate::app::App;
 
 /// The API's description; its paths come from the handlers.
@@ -33,7 +35,7 @@ use crate::app::App;
         title = "milestoned",
         description = "Accepted work into correct invoices and revenue. Amounts are decimal text unless a name ends in _minor; dates belong to the contract's time zone; instants are RFC 3339, UTC.",
     ),
-    modifiers(&auth::BearerScheme),
+    modifiers(&BearerScheme),
 )]
 struct Description;
 

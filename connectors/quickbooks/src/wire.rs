@@ -1,0 +1,165 @@
+//! QuickBooks' JSON as QuickBooks writes it. Amounts are JSON numbers and are read by their digits.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TokenAnswer {
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+    pub(crate) expires_in: i64,
+}
+
+/// A reference; its `name` is for reading only.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Ref {
+    #[serde(default)]
+    pub(crate) value: String,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CustomField {
+    #[serde(default)]
+    pub(crate) definition_id: String,
+    #[serde(default)]
+    pub(crate) string_value: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LinkedTxn {
+    #[serde(default)]
+    pub(crate) txn_id: String,
+    #[serde(default)]
+    pub(crate) txn_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Line<'a> {
+    #[serde(borrow, default)]
+    pub(crate) amount: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) linked_txn: Vec<LinkedTxn>,
+    #[serde(default)]
+    pub(crate) journal_entry_line_detail: Option<JournalDetail>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct JournalDetail {
+    #[serde(default)]
+    pub(crate) posting_type: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct MetaData {
+    #[serde(default)]
+    pub(crate) last_updated_time: String,
+}
+
+/// Invoice, credit memo, payment, journal entry or estimate: what all of them may carry.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Transaction<'a> {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) sync_token: String,
+    #[serde(default)]
+    pub(crate) meta_data: MetaData,
+    /// `Deleted` in an answer about changes.
+    #[serde(rename = "status", default)]
+    pub(crate) status: Option<String>,
+    #[serde(default)]
+    pub(crate) doc_number: Option<String>,
+    #[serde(default)]
+    pub(crate) txn_date: Option<String>,
+    #[serde(default)]
+    pub(crate) customer_ref: Ref,
+    #[serde(default)]
+    pub(crate) currency_ref: Option<Ref>,
+    #[serde(borrow, default)]
+    pub(crate) total_amt: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) balance: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) private_note: Option<String>,
+    #[serde(default)]
+    pub(crate) sales_term_ref: Option<Ref>,
+    #[serde(default)]
+    pub(crate) custom_field: Vec<CustomField>,
+    #[serde(borrow, default)]
+    pub(crate) line: Vec<Line<'a>>,
+}
+
+/// A refusal; the layer that checks tokens writes it in lower case.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct FaultAnswer {
+    #[serde(rename = "Fault", alias = "fault", default)]
+    pub(crate) fault: FaultBody,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct FaultBody {
+    #[serde(rename = "Error", alias = "error", default)]
+    pub(crate) errors: Vec<ErrorItem>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ErrorItem {
+    #[serde(rename = "Message", alias = "message", default)]
+    pub(crate) message: String,
+    #[serde(rename = "Detail", alias = "detail", default)]
+    pub(crate) detail: String,
+    #[serde(default)]
+    pub(crate) code: String,
+}
+
+impl FaultAnswer {
+    pub(crate) fn read(body: &str) -> Vec<ErrorItem> {
+        serde_json::from_str::<Self>(body).unwrap_or_default().fault.errors
+    }
+}
+
+/// Webhooks of the old shape.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LegacyHook {
+    pub(crate) event_notifications: Vec<Notification>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Notification {
+    pub(crate) realm_id: String,
+    pub(crate) data_change_event: Option<ChangeEvent>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChangeEvent {
+    #[serde(default)]
+    pub(crate) entities: Vec<ChangedEntity>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChangedEntity {
+    pub(crate) name: String,
+    pub(crate) id: String,
+}
+
+/// A webhook of the new shape.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CloudEvent {
+    #[serde(rename = "type", default)]
+    pub(crate) kind: String,
+    #[serde(rename = "intuitentityid", default)]
+    pub(crate) entity: String,
+    #[serde(rename = "intuitaccountid", default)]
+    pub(crate) realm: String,
+}

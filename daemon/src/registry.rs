@@ -1,0 +1,278 @@
+//! The one place that names every connector: settings to connection, and dispatch. A new connector is a new variant,
+//! and does not compile until it is named everywhere it must be.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use jiff::SignedDuration;
+use milestoned_connector_kit::token::TokenStore;
+use milestoned_connector_kit::{
+    Clock, Context, Cursor, Delivery, Fault, Found, Hook, Page, Probe, Problem, Receipt, Refused, Sink, Source,
+};
+use milestoned_jira::Jira;
+use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
+use milestoned_mapping::record::SourceRecord;
+use milestoned_netsuite::NetSuite;
+use milestoned_quickbooks::QuickBooks;
+use milestoned_salesforce::Salesforce;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::intake::POLL_EVERY;
+use crate::settings::{Settings, SettingsError};
+use crate::store::Store;
+
+/// Field maps that are compiled in; `field_map` names another file.
+const SALESFORCE_MAP: &str = include_str!("../../config/fieldmaps/salesforce.toml");
+const JIRA_MAP: &str = include_str!("../../config/fieldmaps/jira.toml");
+
+/// A connection to one remote.
+pub enum Connection {
+    /// Issues in, billing status out.
+    Jira(Jira),
+    /// Documents in and out.
+    NetSuite(NetSuite),
+    /// Documents in and out.
+    QuickBooks(QuickBooks),
+    /// Deals in, billing status out.
+    Salesforce(Salesforce),
+}
+
+/// A connection and how it is used.
+pub struct Entry {
+    /// The connection.
+    pub connection: Connection,
+    /// How often its streams are read.
+    pub poll_every: SignedDuration,
+    /// What its records' fields mean, where a field map says so.
+    pub field_map: Option<FieldMap>,
+}
+
+/// Every connection by name.
+pub struct Registry(BTreeMap<String, Entry>);
+
+/// Calls a method on whichever connection it is.
+macro_rules! each {
+    ($self:ident, $connection:ident => $call:expr) => {
+        match $self {
+            Connection::Jira($connection) => $call,
+            Connection::NetSuite($connection) => $call,
+            Connection::QuickBooks($connection) => $call,
+            Connection::Salesforce($connection) => $call,
+        }
+    };
+}
+
+impl Connection {
+    /// Streams to pull.
+    pub fn streams(&self) -> &'static [&'static str] {
+        each!(self, connection => connection.streams())
+    }
+
+    /// The next page of a stream.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn pull(&self, stream: &str, from: &Cursor) -> Result<Page, Fault> {
+        each!(self, connection => connection.pull(stream, from).await)
+    }
+
+    /// One record, read afresh.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
+        each!(self, connection => connection.read(object, id).await)
+    }
+
+    /// What an earlier attempt may have written.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn find(&self, key: &DeliveryKey, command: &Command, context: &Context) -> Result<Option<Found>, Fault> {
+        each!(self, connection => connection.find(key, command, context).await)
+    }
+
+    /// Writes.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn put(&self, key: &DeliveryKey, command: &Command, context: &Context) -> Result<Receipt, Fault> {
+        each!(self, connection => connection.put(key, command, context).await)
+    }
+
+    /// What is wrong with the connection.
+    pub async fn probe(&self) -> Vec<Problem> {
+        each!(self, connection => connection.probe().await)
+    }
+
+    /// Verifies a webhook; `None`: this remote sends none.
+    pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Option<Result<Delivery, Refused>> {
+        match self {
+            Self::Jira(connection) => Some(connection.verify(headers, body)),
+            Self::QuickBooks(connection) => Some(connection.verify(headers, body)),
+            Self::NetSuite(_) | Self::Salesforce(_) => None,
+        }
+    }
+
+    /// An ERP: it takes invoices.
+    pub fn takes_documents(&self) -> bool {
+        match self {
+            Self::NetSuite(_) | Self::QuickBooks(_) => true,
+            Self::Jira(_) | Self::Salesforce(_) => false,
+        }
+    }
+
+    /// A project tool: its silence may be an acceptance.
+    pub fn tells_acceptance(&self) -> bool {
+        matches!(self, Self::Jira(_))
+    }
+}
+
+impl Registry {
+    /// Builds every connection of the configuration.
+    ///
+    /// # Errors
+    /// Key and reason of the first that cannot be built; `milestoned check` names all.
+    pub fn build(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Result<Self, SettingsError> {
+        let mut entries = BTreeMap::new();
+        for (name, value) in &settings.connections {
+            let tokens = Arc::new(Tokens { store: store.clone(), clock: Arc::clone(clock) });
+            let entry = build(name, value.clone(), Some(tokens), Arc::clone(clock))
+                .map_err(|problem| SettingsError::Invalid { path: problem.place, reason: problem.reason })?;
+            entries.insert(name.clone(), entry);
+        }
+        Ok(Self(entries))
+    }
+
+    /// What is wrong with the settings of any connection, without calling one.
+    pub fn problems(settings: &Settings) -> Vec<Problem> {
+        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+        settings
+            .connections
+            .iter()
+            .filter_map(|(name, value)| build(name, value.clone(), None, Arc::clone(&clock)).err())
+            .collect()
+    }
+
+    /// The connection with this name.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.0.get(name)
+    }
+
+    /// Connections by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.0.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// Names of connections.
+    pub fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
+fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, clock: Arc<dyn Clock>) -> Result<Entry, Problem> {
+    let place = format!("connections.{name}");
+    let wrong = |field: &str, reason: String| Problem {
+        place: if field.is_empty() { place.clone() } else { format!("{place}.{field}") },
+        reason,
+        remedy: "see config/example.toml".into(),
+    };
+    let mut take = |key: &str| value.as_object_mut().and_then(|table| table.remove(key));
+    let kind = take("kind");
+    let poll_every = match take("poll_every") {
+        None => POLL_EVERY,
+        Some(text) => serde_json::from_value(text).map_err(|error| wrong("poll_every", error.to_string()))?,
+    };
+    let map_file = take("field_map").and_then(|file| file.as_str().map(str::to_owned));
+    let kind = kind.as_ref().and_then(Value::as_str).ok_or_else(|| wrong("kind", "is missing: jira, netsuite, quickbooks or salesforce".into()))?;
+    let (connection, field_map) = match kind {
+        "jira" => {
+            let map = field_map(map_file.as_deref(), JIRA_MAP, RecordKind::Milestone).map_err(|reason| wrong("field_map", reason))?;
+            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), clock);
+            (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
+        }
+        "netsuite" => {
+            let built = NetSuite::build(name, read(value, &wrong)?, clock);
+            (Connection::NetSuite(built.map_err(|reason| wrong("", reason))?), None)
+        }
+        "quickbooks" => {
+            let store: Arc<dyn TokenStore> = match tokens {
+                Some(tokens) => tokens,
+                None => Arc::new(NoTokens),
+            };
+            let built = QuickBooks::build(name, read(value, &wrong)?, clock, store);
+            (Connection::QuickBooks(built.map_err(|reason| wrong("", reason))?), None)
+        }
+        "salesforce" => {
+            let map = field_map(map_file.as_deref(), SALESFORCE_MAP, RecordKind::Deal).map_err(|reason| wrong("field_map", reason))?;
+            let built = Salesforce::build(name, read(value, &wrong)?, map.paths(), clock);
+            (Connection::Salesforce(built.map_err(|reason| wrong("", reason))?), Some(map))
+        }
+        other => return Err(wrong("kind", format!("{other:?} is none of jira, netsuite, quickbooks, salesforce"))),
+    };
+    Ok(Entry { connection, poll_every, field_map })
+}
+
+fn read<T: DeserializeOwned>(value: Value, wrong: &impl Fn(&str, String) -> Problem) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        wrong(if path == "." { "" } else { &path }, error.inner().to_string())
+    })
+}
+
+fn field_map(file: Option<&str>, built_in: &str, kind: RecordKind) -> Result<FieldMap, String> {
+    let text = match file {
+        None => built_in.to_owned(),
+        Some(file) => std::fs::read_to_string(Path::new(file)).map_err(|error| format!("{file}: {error}"))?,
+    };
+    let map = FieldMap::from_toml(&text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    })?;
+    if map.kind != kind {
+        return Err(format!("record: this connection needs a map of {kind:?}").to_lowercase());
+    }
+    Ok(map)
+}
+
+/// Rotated tokens in the store.
+struct Tokens {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+type Loaded<'a> = Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send + 'a>>;
+type Saved<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+impl TokenStore for Tokens {
+    fn load(&self, connection: &str, name: &str) -> Loaded<'_> {
+        let (connection, name) = (connection.to_owned(), name.to_owned());
+        Box::pin(async move { self.store.token(connection, name).await.map_err(|error| error.to_string()) })
+    }
+
+    fn save(&self, connection: &str, name: &str, value: &str) -> Saved<'_> {
+        let (connection, name, value) = (connection.to_owned(), name.to_owned(), value.to_owned());
+        Box::pin(async move {
+            self.store.store_token(connection, name, value, self.clock.now()).await.map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// For checking settings only: nothing is kept, and nothing is used.
+struct NoTokens;
+
+impl TokenStore for NoTokens {
+    fn load(&self, _: &str, _: &str) -> Loaded<'_> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn save(&self, _: &str, _: &str, _: &str) -> Saved<'_> {
+        Box::pin(async { Err("tokens are not kept while settings are checked".into()) })
+    }
+}
