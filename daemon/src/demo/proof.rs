@@ -1,0 +1,188 @@
+//! The demo's check of itself: what the simulated ERPs hold is exactly what the rules say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use milestoned_mapping::command::Side;
+use milestoned_mapping::contract::DocumentKind;
+use milestoned_mapping::postings::journal_entry_number;
+use milestoned_mocks::ErpDocument;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::portfolio::Sample;
+use super::world::World;
+use crate::cli::status::rebuild;
+use crate::store::outbox::Delivery;
+
+/// A document, in the words that both sides share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Entry {
+    pub(super) number: String,
+    pub(super) kind: &'static str,
+    pub(super) date: String,
+    pub(super) currency: String,
+    pub(super) amount: String,
+}
+
+/// What one ERP holds, and what the daemon says that it wrote there.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Erp {
+    /// Documents that the simulator holds, written by us.
+    pub(super) documents: Vec<Entry>,
+    /// Count and sum by kind and currency, of the simulator's documents.
+    pub(super) held: BTreeMap<String, Tally>,
+    /// The same, of the daemon's own book.
+    pub(super) own: BTreeMap<String, Tally>,
+    /// Documents that others wrote: payments, and invoices by hand.
+    pub(super) by_others: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub(super) struct Tally {
+    pub(super) count: usize,
+    pub(super) sum: String,
+}
+
+/// Which ERPs there are.
+pub(super) const ERPS: [&str; 2] = ["netsuite", "quickbooks"];
+
+pub(super) struct Proof {
+    pub(super) erps: BTreeMap<&'static str, Erp>,
+    /// Where simulators and rules differ; empty: nowhere.
+    pub(super) differences: Vec<String>,
+}
+
+/// Compares the simulated ERPs with the rules, the daemon's own book with the simulators, and its state with a replay.
+pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<Proof> {
+    let mut differences = Vec::new();
+    let mut erps = BTreeMap::new();
+    for erp in ERPS {
+        let all = match erp {
+            "netsuite" => world.simulators.netsuite.documents(),
+            _ => world.simulators.quickbooks.documents(),
+        };
+        let expected = expected(samples, erp);
+        let ids: Vec<String> = samples.iter().map(|sample| format!("{}-", sample.id())).collect();
+        let ours = |document: &ErpDocument| document.kind != "payment" && (expected.iter().any(|one| one.number == document.number) || ids.iter().any(|id| document.number.starts_with(id)));
+        let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|document| ours(document));
+        let documents: Vec<Entry> = ours.into_iter().map(entry).collect();
+        differences.extend(differing(erp, &expected, &documents));
+        let deliveries = world.app.store.deliveries(None, &["done"]).await?;
+        let own = own(erp, &deliveries);
+        let held = tally(&documents);
+        if own != held {
+            differences.push(format!("{erp}: the daemon's own book says {own:?}, the ERP holds {held:?}"));
+        }
+        erps.insert(erp, Erp { documents, held, own, by_others: others.into_iter().map(entry).collect() });
+    }
+    let open = world.app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
+    differences.extend(open.iter().map(|one| format!("{} {} to {} is {}: {}", one.kind, one.subject, one.target, one.state, one.fault.as_deref().unwrap_or(""))));
+    for row in world.app.store.contracts().await? {
+        if serde_json::to_string(&rebuild(&world.app, &row).await?)? != row.state {
+            differences.push(format!("contract {}: a replay of its facts gives another state", row.id));
+        }
+    }
+    if let Err(line) = world.app.store.verify_audit().await? {
+        differences.push(format!("the audit trail is broken at line {line}"));
+    }
+    Ok(Proof { erps, differences })
+}
+
+/// What the rules say that an ERP must hold.
+fn expected(samples: &[Sample], erp: &str) -> BTreeSet<Entry> {
+    let mut expected = BTreeSet::new();
+    for sample in samples.iter().filter(|sample| sample.erp == erp) {
+        let contract = sample.case.play();
+        let currency = contract.terms().currency().to_string();
+        for document in contract.documents() {
+            let kind = if document.kind == DocumentKind::CreditMemo { "credit_memo" } else { "invoice" };
+            expected.insert(Entry {
+                number: document.number.clone(),
+                kind,
+                date: document.date.to_string(),
+                currency: currency.clone(),
+                amount: plain(&document.amount.to_string()),
+            });
+        }
+        for entry in contract.journal() {
+            let lines = contract.revenue_entry(entry.date);
+            let debits: Decimal = lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+            if !lines.is_empty() {
+                expected.insert(Entry {
+                    number: journal_entry_number(sample.id(), erp, entry.date),
+                    kind: "journal_entry",
+                    date: entry.date.to_string(),
+                    currency: currency.clone(),
+                    amount: plain(&debits.to_string()),
+                });
+            }
+        }
+    }
+    expected
+}
+
+fn differing(erp: &str, expected: &BTreeSet<Entry>, documents: &[Entry]) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut seen = BTreeSet::new();
+    for document in documents {
+        if !seen.insert(document.number.clone()) {
+            differences.push(format!("{erp} holds {} twice", document.number));
+        }
+        if !expected.contains(document) {
+            let rule = expected.iter().find(|one| one.number == document.number);
+            let rule = rule.map_or("nothing".to_owned(), |one| format!("{one:?}"));
+            differences.push(format!("{erp} holds {document:?}, the rules say {rule}"));
+        }
+    }
+    for missing in expected.iter().filter(|one| !seen.contains(&one.number)) {
+        differences.push(format!("{erp} lacks {missing:?}"));
+    }
+    differences
+}
+
+fn entry(document: &ErpDocument) -> Entry {
+    Entry {
+        number: document.number.clone(),
+        kind: document.kind,
+        date: document.date.clone(),
+        currency: document.currency.clone(),
+        amount: plain(&document.amount),
+    }
+}
+
+/// Amounts without trailing zeros: both sides write their own.
+fn plain(amount: &str) -> String {
+    amount.parse::<Decimal>().map_or_else(|_| amount.into(), |amount| amount.normalize().to_string())
+}
+
+fn tally(entries: &[Entry]) -> BTreeMap<String, Tally> {
+    let mut sums: BTreeMap<String, (usize, Decimal)> = BTreeMap::new();
+    for one in entries {
+        let sum = sums.entry(format!("{} {}", one.kind, one.currency)).or_default();
+        sum.0 = sum.0.saturating_add(1);
+        sum.1 = sum.1.saturating_add(one.amount.parse().unwrap_or_default());
+    }
+    sums.into_iter().map(|(kind, (count, sum))| (kind, Tally { count, sum: sum.normalize().to_string() })).collect()
+}
+
+/// What the daemon's own book says that it wrote to an ERP.
+fn own(erp: &str, deliveries: &[Delivery]) -> BTreeMap<String, Tally> {
+    use milestoned_mapping::command::Command;
+    let entries: Vec<Entry> = deliveries
+        .iter()
+        .filter(|delivery| delivery.target == erp)
+        .filter_map(|delivery| {
+            let (number, kind, date, amount, currency) = match &delivery.command {
+                Command::Invoice(document) => (&document.number, "invoice", document.date, document.amount.decimal(), document.amount.currency()),
+                Command::CreditMemo(document) => (&document.number, "credit_memo", document.date, document.amount.decimal(), document.amount.currency()),
+                Command::JournalEntry(entry) => {
+                    let debits = entry.lines.iter().filter(|line| line.side == Side::Debit);
+                    (&entry.number, "journal_entry", entry.date, debits.map(|line| line.amount.decimal()).sum(), entry.lines.first()?.amount.currency())
+                }
+                Command::BillingStatus(_) | Command::Customer { .. } => return None,
+            };
+            Some(Entry { number: number.clone(), kind, date: date.to_string(), currency: currency.to_string(), amount: plain(&amount.to_string()) })
+        })
+        .collect();
+    tally(&entries)
+}

@@ -1,0 +1,92 @@
+//! What the demo shows: tables for people, JSON for machines. The JSON holds nothing that differs from run to run.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::portfolio::Sample;
+use super::proof::{ERPS, Proof};
+use super::world::World;
+use crate::cli::contract::summaries as contract_table;
+use crate::cli::table::{amount, count, state, titled};
+use crate::portfolio::{Remedied, Summary};
+
+/// The outcome for machines.
+pub(super) fn json(samples: &[Sample], proof: &Proof, contracts: &[Summary], exceptions: &[Remedied]) -> anyhow::Result<String> {
+    let titles: BTreeMap<&str, &str> = samples.iter().map(|sample| (sample.id(), sample.title.as_str())).collect();
+    Ok(serde_json::to_string_pretty(&json!({
+        "erps": proof.erps, "contracts": contracts, "titles": titles, "exceptions": exceptions, "differences": proof.differences,
+    }))?)
+}
+
+/// The outcome for people.
+pub(super) fn tables(samples: &[Sample], proof: &Proof, contracts: &[Summary], exceptions: &[Remedied]) -> String {
+    let mut out = vec![
+        "Contracts at the end of the year".to_owned(),
+        contract_table(contracts),
+        String::new(),
+        "Documents in the ERPs".to_owned(),
+        documents(proof),
+        String::new(),
+        "Open exceptions by code".to_owned(),
+        by_code(exceptions),
+        String::new(),
+        "What each contract shows".to_owned(),
+    ];
+    let mut shows = titled(&["Contract", "Shows"]);
+    for sample in samples {
+        shows.add_row(vec![sample.id(), &sample.title]);
+    }
+    out.push(shows.to_string());
+    let documents: usize = proof.erps.values().map(|erp| erp.documents.len()).sum();
+    if proof.differences.is_empty() {
+        out.push(format!("\nThe simulated ERPs hold exactly what the rules say: {documents} documents, no difference."));
+    }
+    out.join("\n")
+}
+
+fn documents(proof: &Proof) -> String {
+    let mut table = titled(&["ERP", "Kind", "", "Held", "Sum held", "Own book", "Sum in own book"]);
+    for erp in ERPS {
+        let Some(one) = proof.erps.get(erp) else { continue };
+        for (kind, held) in &one.held {
+            let own = one.own.get(kind).cloned().unwrap_or_default();
+            let (word, currency) = kind.split_once(' ').unwrap_or((kind, ""));
+            table.add_row(vec![
+                erp.into(),
+                word.replace('_', " ").into(),
+                currency.into(),
+                count(held.count),
+                amount(&held.sum),
+                count(own.count),
+                amount(&own.sum),
+            ]);
+        }
+    }
+    table.to_string()
+}
+
+fn by_code(exceptions: &[Remedied]) -> String {
+    let mut codes: BTreeMap<(&str, &str), (Vec<&str>, &str)> = BTreeMap::new();
+    for one in exceptions {
+        let key = (one.exception.severity.as_str(), one.exception.code.as_str());
+        codes.entry(key).or_insert((Vec::new(), one.remedy)).0.push(&one.exception.contract);
+    }
+    let mut table = titled(&["Severity", "Exception", "Open", "Contracts", "What to do"]);
+    for ((severity, code), (contracts, remedy)) in codes {
+        let open = contracts.len();
+        let mut contracts = contracts;
+        contracts.dedup();
+        table.add_row(vec![state(severity), code.into(), count(open), contracts.join(", ").into(), remedy.into()]);
+    }
+    table.to_string()
+}
+
+/// How much was asked of each simulator.
+pub(super) fn traffic(world: &World) -> String {
+    let parts: Vec<String> = ["salesforce", "jira", "netsuite", "quickbooks"]
+        .iter()
+        .map(|system| format!("{system} {}", world.simulators.faults.requests(system).values().sum::<u64>()))
+        .collect();
+    format!("requests: {}", parts.join(", "))
+}

@@ -1,0 +1,206 @@
+//! The demo's world: simulators on loopback ports, the daemon against them, and both clocks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use milestoned_mocks::{Options, Simulators};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::clock::SetClock;
+use crate::settings::Settings;
+use crate::web;
+
+/// Bearer token of the demo's reviewer and admin; it opens nothing but simulators on this machine.
+pub(super) const TOKEN: &str = "demo";
+const JIRA_SECRET: &str = "demo-webhook-secret";
+
+/// How far the demo has come. It is written before each step, so that a killed demo goes on where it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Progress {
+    pub(super) seed: u64,
+    /// Where the clock stands.
+    pub(super) now: Timestamp,
+    /// Acts that are done.
+    pub(super) acts: usize,
+    /// Port of the daemon: links name it.
+    pub(super) port: u16,
+    pub(super) finished: bool,
+}
+
+impl Progress {
+    fn file(dir: &Path) -> PathBuf {
+        dir.join("demo.json")
+    }
+
+    pub(super) fn load(dir: &Path) -> anyhow::Result<Option<Self>> {
+        match std::fs::read_to_string(Self::file(dir)) {
+            Ok(text) => Ok(Some(serde_json::from_str(&text).context("demo.json cannot be read: choose another folder")?)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context("demo.json"),
+        }
+    }
+
+    pub(super) fn save(&self, dir: &Path) -> anyhow::Result<()> {
+        let new = dir.join("demo.json.new");
+        std::fs::write(&new, serde_json::to_string_pretty(self)?)?;
+        // A rename is whole or not at all.
+        Ok(std::fs::rename(new, Self::file(dir))?)
+    }
+}
+
+/// Everything that runs.
+pub(super) struct World {
+    pub(super) dir: PathBuf,
+    pub(super) simulators: Simulators,
+    pub(super) app: Arc<App>,
+    pub(super) clock: Arc<SetClock>,
+    pub(super) url: String,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl World {
+    /// Starts simulators and daemon in `dir`, where they stopped.
+    pub(super) async fn start(dir: PathBuf, progress: &mut Progress) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir.join("contracts"))?;
+        let options = Options { dir: Some(dir.join("simulators")), ports: None, now: progress.now };
+        let simulators = Simulators::start(options).await.context("the simulators cannot be started")?;
+        let listener = TcpListener::bind(("127.0.0.1", progress.port))
+            .await
+            .with_context(|| format!("port {} of the demo is taken: is another demo running on this folder?", progress.port))?;
+        progress.port = listener.local_addr()?.port();
+        progress.save(&dir)?;
+        let url = format!("http://127.0.0.1:{}", progress.port);
+        let text = configuration(&dir, &simulators, &url);
+        std::fs::write(dir.join("milestoned.toml"), &text)?;
+        let clock = Arc::new(SetClock::at(progress.now));
+        let app = App::build(Settings::from_toml(&text)?, clock.clone()).await?;
+        app.recover().await?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let server = web::serve(Arc::clone(&app), listener, stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server failed");
+            }
+        });
+        let world = Self { dir, simulators, app, clock, url, stop, tasks };
+        world.hooks()?;
+        Ok(world)
+    }
+
+    fn hooks(&self) -> anyhow::Result<()> {
+        let jira = format!("{}/hooks/jira", self.url);
+        self.simulators.jira.register_webhook(&jira, JIRA_SECRET, &["jira:issue_created", "jira:issue_updated", "jira:issue_deleted"])?;
+        Ok(self.simulators.quickbooks.register_webhook(&format!("{}/hooks/quickbooks", self.url), "vtok")?)
+    }
+
+    /// Moves both clocks.
+    pub(super) fn set_clock(&self, now: Timestamp) {
+        self.simulators.clock.set(now);
+        self.clock.set(now);
+    }
+
+    /// Delivers webhooks, reads every source, and turns until nothing moves.
+    pub(super) async fn settle(&self) -> anyhow::Result<()> {
+        self.simulators.jira.deliver_webhooks().await?;
+        self.simulators.quickbooks.deliver_webhooks().await?;
+        self.app.store.poll_now().await?;
+        Ok(self.app.settle().await?)
+    }
+
+    /// Stops the server; requests under way are finished.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.simulators.stop().await;
+    }
+}
+
+/// The daemon's configuration against the simulators. Its secrets open nothing else.
+fn configuration(dir: &Path, simulators: &Simulators, url: &str) -> String {
+    let client = simulators.netsuite.client();
+    let limits = "limits = { requests_per_second = 100000, burst = 100000, in_flight = 8 }";
+    format!(
+        r#"
+[store]
+path = '{database}'
+[http]
+listen = "127.0.0.1:0"
+public_url = "{url}"
+[[http.tokens]]
+name = "demo"
+role = "admin"
+token = "{TOKEN}"
+[agreements]
+folder = '{contracts}'
+[mail]
+relay = "smtp://{smtp}"
+from = "milestoned <milestoned@vendor.example>"
+finance = ["finance@vendor.example"]
+schedule = "0 7 1 * *"
+timezone = "America/New_York"
+[mail.owners]
+NOT_CLOSED_WON = "sales-ops@vendor.example"
+[connections.salesforce]
+kind = "salesforce"
+base_url = "{salesforce}"
+auth = {{ flow = "client_credentials", client_id = "CONSUMER_KEY", client_secret = "CONSUMER_SECRET" }}
+lag = "0s"
+{limits}
+[connections.salesforce.status]
+object = "Milestone__c"
+external_id = "External_Id__c"
+fields = {{ name = "Name", deal = "Opportunity__c", contract = "Contract__c", milestone = "Milestone_Id__c", amount = "Amount__c", status = "Status__c", accepted_on = "Accepted_On__c", invoice = "Invoice_Number__c", invoiced_on = "Invoiced_On__c", due_on = "Due_On__c", blocked_by = "Blocked_By__c", link = "Link__c" }}
+[connections.jira]
+kind = "jira"
+base_url = "{jira}"
+auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
+projects = ["MS"]
+webhook_secret = "{JIRA_SECRET}"
+{limits}
+[connections.netsuite]
+kind = "netsuite"
+account = "{account}"
+base_url = "{netsuite}"
+auth = {{ flow = "oauth2", client_id = "{client_id}", certificate_id = "{certificate}", private_key = '''{key}''', algorithm = "ES256" }}
+timezone = "America/Los_Angeles"
+item = "5"
+accounts = {{ unbilled_receivable = "120", contract_asset = "121", deferred_revenue = "122", revenue = "123" }}
+terms = {{ "net 15" = "1", "net 30" = "2", "net 60" = "3", "due on receipt" = "4", "net 45" = "5" }}
+{limits}
+[connections.quickbooks]
+kind = "quickbooks"
+base_url = "{quickbooks}"
+token_url = "{quickbooks}/oauth2/v1/tokens/bearer"
+realm = "{realm}"
+client_id = "cid"
+client_secret = "csecret"
+refresh_token = "rt-smoke-1"
+verifier_token = "vtok"
+item = "1"
+accounts = {{ unbilled_receivable = "85", contract_asset = "86", deferred_revenue = "23", revenue = "79" }}
+terms = {{ "due on receipt" = "1", "net 15" = "2", "net 30" = "3", "net 60" = "4", "net 45" = "5" }}
+exchange_rates = {{ GBP = "1.25" }}
+{limits}
+"#,
+        database = dir.join("milestoned.db").display(),
+        contracts = dir.join("contracts").display(),
+        smtp = simulators.smtp_address,
+        salesforce = simulators.salesforce_url,
+        jira = simulators.jira_url,
+        netsuite = simulators.netsuite_url,
+        quickbooks = simulators.quickbooks_url,
+        account = simulators.netsuite.account(),
+        client_id = client.client_id,
+        certificate = client.certificate_id,
+        key = client.private_key,
+        realm = simulators.quickbooks.realm(),
+    )
+}
