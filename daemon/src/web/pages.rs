@@ -52,9 +52,11 @@ impl FromRequestParts<Arc<App>> for Person {
 }
 
 mod filters {
+    #![expect(unreachable_pub, reason = "the macro makes a public type of the filter")]
+
     /// Thousands separated. A millisecond is no place for a second spelling of amounts: tables use the same one.
     #[askama::filter_fn]
-    pub fn money(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+    pub(super) fn money(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(super::grouped(&text.to_string()))
     }
 }
