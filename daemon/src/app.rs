@@ -7,7 +7,7 @@ use milestoned_mapping::calendar::Calendars;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::registry::Registry;
+use crate::registry::{Entry, Registry};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::{agreements, deliver, engine, intake, report};
@@ -53,21 +53,31 @@ impl App {
         Ok(())
     }
 
-    /// Reads what is due: the contract folder (if `scan`), hints, streams. Returns whether anything came in.
+    /// Reads the contract folder. Returns whether a file was new or changed.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn take_in(&self, scan: bool) -> Result<bool, StoreError> {
-        let now = self.clock.now();
-        let mut moved = false;
-        if let Some(folder) = self.settings.agreements.folder.as_ref().filter(|_| scan) {
-            moved |= agreements::scan(self, folder, now).await?;
+    pub async fn scan(&self) -> Result<bool, StoreError> {
+        match &self.settings.agreements.folder {
+            Some(folder) => agreements::scan(self, folder, self.clock.now()).await,
+            None => Ok(false),
         }
-        let delivery = &self.settings.delivery;
-        moved |= intake::follow_hints(&self.store, &self.registry, delivery, now).await?;
-        moved |= intake::poll(&self.store, &self.registry, delivery, now).await?;
-        moved |= intake::read_records(&self.store, &self.registry, now).await? > 0;
-        Ok(moved)
+    }
+
+    /// Reads what is due of one connection. Returns whether anything came in.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn listen(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
+        intake::listen(&self.store, system, entry, &self.settings.delivery, self.clock.now()).await
+    }
+
+    /// Turns stored records into facts. Returns whether there were any.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn understand(&self) -> Result<bool, StoreError> {
+        Ok(intake::read_records(&self.store, &self.registry, self.clock.now()).await? > 0)
     }
 
     /// Decides about every contract that is due. Returns whether a decision landed.
@@ -97,7 +107,11 @@ impl App {
     /// The store failed.
     pub async fn settle(&self) -> Result<(), StoreError> {
         loop {
-            let mut moved = self.take_in(true).await?;
+            let mut moved = self.scan().await?;
+            for (system, entry) in self.registry.iter() {
+                moved |= self.listen(system, entry).await?;
+            }
+            moved |= self.understand().await?;
             moved |= self.decide().await?;
             moved |= self.deliver().await?;
             moved |= report::turn(self).await?;

@@ -8,7 +8,7 @@ use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
 use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
 
 use crate::deliver::policy::delay;
-use crate::registry::Registry;
+use crate::registry::{Entry, Registry};
 use crate::settings::Delivery;
 use crate::store::intake::{LegContribution, NewFact, Reading, StoredRecord};
 use crate::store::{Store, StoreError};
@@ -20,61 +20,71 @@ const HINT_BATCH: u32 = 100;
 /// Pages of one stream in one turn, so that a long catch-up does not starve the rest.
 const PAGES_A_TURN: usize = 50;
 
-/// Polls every stream that is due. Returns whether anything came in.
+/// Reads one connection: hinted records first, then every stream that is due. Returns whether anything came in.
 ///
 /// # Errors
-/// The store failed. A source that fails is noted in its watermark, and the others go on.
-pub async fn poll(store: &Store, registry: &Registry, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {
+/// The store failed. A remote that fails is noted, and tried again later.
+pub async fn listen(store: &Store, system: &str, entry: &Entry, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {
+    let mut came = follow_hints(store, system, entry, delivery, now).await?;
+    for stream in entry.connection.streams() {
+        came |= poll(store, system, stream, entry, delivery, now).await?;
+    }
+    Ok(came)
+}
+
+async fn poll(
+    store: &Store,
+    system: &str,
+    stream: &str,
+    entry: &Entry,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let known = store.watermark(system.to_owned(), stream.to_owned()).await?;
+    if known.as_ref().and_then(|mark| mark.due_at).is_some_and(|due| due > now) {
+        return Ok(false);
+    }
+    let attempts = known.as_ref().map_or(0, |mark| mark.attempts);
+    let mut cursor = known.map(|mark| mark.cursor).unwrap_or_default();
     let mut came = false;
-    for (system, entry) in registry.iter() {
-        for stream in entry.connection.streams() {
-            let known = store.watermark(system.to_owned(), (*stream).to_owned()).await?;
-            if known.as_ref().and_then(|mark| mark.due_at).is_some_and(|due| due > now) {
-                continue;
-            }
-            let attempts = known.as_ref().map_or(0, |mark| mark.attempts);
-            let mut cursor = known.map(|mark| mark.cursor).unwrap_or_default();
-            for _ in 0..PAGES_A_TURN {
-                match entry.connection.pull(stream, &cursor).await {
-                    Ok(page) => {
-                        let (more, next) = (page.more, page.next.clone());
-                        let due = (!more).then(|| now.saturating_add(entry.poll_every).unwrap_or(now));
-                        let new = store.record_page(system.to_owned(), (*stream).to_owned(), page, due, now).await?;
-                        came |= new > 0;
-                        cursor = next;
-                        if !more {
-                            break;
-                        }
-                    }
-                    Err(fault) => {
-                        tracing::warn!(system, stream, %fault, "poll failed");
-                        let wait = delay(stream, attempts.saturating_add(1), delivery);
-                        let due = now.saturating_add(wait).unwrap_or(now);
-                        store.poll_failed(system.to_owned(), (*stream).to_owned(), fault.to_string(), due, now).await?;
-                        break;
-                    }
+    for _ in 0..PAGES_A_TURN {
+        match entry.connection.pull(stream, &cursor).await {
+            Ok(page) => {
+                let (more, next) = (page.more, page.next.clone());
+                let due = (!more).then(|| now.saturating_add(entry.poll_every).unwrap_or(now));
+                let new = store.record_page(system.to_owned(), stream.to_owned(), page, due, now).await?;
+                came |= new > 0;
+                cursor = next;
+                if !more {
+                    break;
                 }
+            }
+            Err(fault) => {
+                tracing::warn!(system, stream, %fault, "poll failed");
+                let wait = delay(stream, attempts.saturating_add(1), delivery);
+                let due = now.saturating_add(wait).unwrap_or(now);
+                store.poll_failed(system.to_owned(), stream.to_owned(), fault.to_string(), due, now).await?;
+                break;
             }
         }
     }
     Ok(came)
 }
 
-/// Reads every hinted record again. Returns whether there was one.
-///
-/// # Errors
-/// The store failed.
-pub async fn follow_hints(store: &Store, registry: &Registry, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {
-    let hints = store.hints_due(now, HINT_BATCH).await?;
+/// Reads every hinted record of a connection again. Returns whether there was one.
+async fn follow_hints(
+    store: &Store,
+    system: &str,
+    entry: &Entry,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let hints = store.hints_due(system.to_owned(), now, HINT_BATCH).await?;
     for pending in &hints {
-        let Some(entry) = registry.get(&pending.system) else {
-            store.record_reread(pending.id, Vec::new(), now).await?;
-            continue;
-        };
         match entry.connection.read(&pending.hint.object, &pending.hint.id).await {
             Ok(records) => store.record_reread(pending.id, records, now).await?,
             Err(fault) => {
-                tracing::warn!(system = pending.system, %fault, "a hinted record could not be read");
+                tracing::warn!(system, %fault, "a hinted record could not be read");
                 let wait = delay(&pending.hint.id, pending.attempts.saturating_add(1), delivery);
                 store.hint_failed(pending.id, now.saturating_add(wait).unwrap_or(now)).await?;
             }

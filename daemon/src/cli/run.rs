@@ -17,10 +17,13 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::registry::Entry;
 use crate::settings::{Log, LogFormat, Settings};
+use crate::store::StoreError;
 use crate::{deliver, report, web};
 
 /// Longest pause between turns: people's decisions on the command line are noticed within it.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often the watchdog is fed; the unit allows 30 s.
+const WATCHDOG: Duration = Duration::from_secs(10);
 /// Pause after the store failed, so that a full disk does not spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -56,12 +59,34 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
     });
     tasks.spawn(decisions(Arc::clone(app), stop.clone()));
     tasks.spawn(reports(Arc::clone(app), stop.clone()));
-    for target in app.registry.names() {
-        tasks.spawn(deliveries(Arc::clone(app), target, stop.clone()));
+    tasks.spawn(watchdog(Arc::clone(app), stop.clone()));
+    for name in app.registry.names() {
+        tasks.spawn(listening(Arc::clone(app), name.clone(), stop.clone()));
+        tasks.spawn(deliveries(Arc::clone(app), name, stop.clone()));
     }
 }
 
-/// Intake and decisions, in one loop: what came in is decided before more is read. It feeds the watchdog.
+/// Reads one connection: one that is slow or down holds up nobody else.
+async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
+    let Some(entry) = app.registry.get(&system) else { return };
+    while !stop.is_cancelled() {
+        let pause = match app.listen(&system, entry).await {
+            Ok(came) => {
+                if came {
+                    app.bell.notify_waiters();
+                }
+                PAUSE
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, system, "reading failed; it is tried again");
+                PAUSE_AFTER_FAILURE
+            }
+        };
+        rest(&app, &stop, pause).await;
+    }
+}
+
+/// Contract folder, what came in, decisions.
 async fn decisions(app: Arc<App>, stop: CancellationToken) {
     let mut scan_at = Timestamp::MIN;
     while !stop.is_cancelled() {
@@ -78,14 +103,27 @@ async fn decisions(app: Arc<App>, stop: CancellationToken) {
                 PAUSE_AFTER_FAILURE
             }
         };
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         rest(&app, &stop, pause).await;
     }
 }
 
-async fn turn(app: &App, scan: bool) -> Result<bool, crate::store::StoreError> {
-    let taken = app.take_in(scan).await?;
-    Ok(app.decide().await? || taken)
+async fn turn(app: &App, scan: bool) -> Result<bool, StoreError> {
+    let mut moved = scan && app.scan().await?;
+    moved |= app.understand().await?;
+    Ok(app.decide().await? || moved)
+}
+
+/// Feeds systemd's watchdog for as long as the store answers.
+async fn watchdog(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if app.store.streams().await.is_ok() {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(WATCHDOG) => {}
+            () = stop.cancelled() => {}
+        }
+    }
 }
 
 async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {

@@ -65,15 +65,19 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         let ids: Vec<String> = samples.iter().map(|sample| format!("{}-", sample.id())).collect();
         let ours = |document: &ErpDocument| document.kind != "payment" && (expected.iter().any(|one| one.number == document.number) || ids.iter().any(|id| document.number.starts_with(id)));
         let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|document| ours(document));
-        let documents: Vec<Entry> = ours.into_iter().map(entry).collect();
+        let mut documents: Vec<Entry> = ours.into_iter().map(entry).collect();
+        // Deliveries run side by side: the order in which they land says nothing.
+        documents.sort_by(|a, b| (&a.date, &a.number).cmp(&(&b.date, &b.number)));
         differences.extend(differing(erp, &expected, &documents));
         let deliveries = world.app.store.deliveries(None, &["done"]).await?;
+        let mut by_others: Vec<Entry> = others.into_iter().map(entry).collect();
+        by_others.sort_by(|a, b| (&a.date, &a.number, &a.amount).cmp(&(&b.date, &b.number, &b.amount)));
         let own = own(erp, &deliveries);
         let held = tally(&documents);
         if own != held {
             differences.push(format!("{erp}: the daemon's own book says {own:?}, the ERP holds {held:?}"));
         }
-        erps.insert(erp, Erp { documents, held, own, by_others: others.into_iter().map(entry).collect() });
+        erps.insert(erp, Erp { documents, held, own, by_others });
     }
     let open = world.app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
     differences.extend(open.iter().map(|one| format!("{} {} to {} is {}: {}", one.kind, one.subject, one.target, one.state, one.fault.as_deref().unwrap_or(""))));

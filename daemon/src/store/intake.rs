@@ -47,8 +47,6 @@ pub struct StreamHealth {
 pub struct PendingHint {
     /// Row.
     pub id: i64,
-    /// Connection.
-    pub system: String,
     /// What to look at.
     pub hint: Hint,
     /// Failed attempts so far.
@@ -308,17 +306,16 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn hints_due(&self, now: Timestamp, limit: u32) -> Result<Vec<PendingHint>, StoreError> {
+    pub async fn hints_due(&self, system: String, now: Timestamp, limit: u32) -> Result<Vec<PendingHint>, StoreError> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, system, object, remote_id, attempts FROM hint WHERE done_at IS NULL AND due_at <= ?1 ORDER BY id LIMIT ?2",
+                "SELECT id, object, remote_id, attempts FROM hint WHERE system = ?1 AND done_at IS NULL AND due_at <= ?2 ORDER BY id LIMIT ?3",
             )?;
-            let rows = statement.query_map(params![instant(now), limit], |row| {
+            let rows = statement.query_map(params![system, instant(now), limit], |row| {
                 Ok(PendingHint {
                     id: row.get(0)?,
-                    system: row.get(1)?,
-                    hint: Hint { object: row.get(2)?, id: row.get(3)? },
-                    attempts: row.get(4)?,
+                    hint: Hint { object: row.get(1)?, id: row.get(2)? },
+                    attempts: row.get(3)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)

@@ -88,7 +88,7 @@ async fn put_contract(
         table.remove("amends");
     }
     let filed = agreements::file(&app, body, "API", &actor, app.clock.now()).await?;
-    app.bell.notify_one();
+    app.bell.notify_waiters();
     Ok(match filed {
         Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
         Filed::Opened(contract) => (StatusCode::CREATED, Json(FiledBody { contract, outcome: "opened" })),
@@ -111,7 +111,7 @@ async fn amend(
         table.insert("amends".into(), Value::String(id.clone()));
     }
     agreements::file(&app, body, "API", &actor, app.clock.now()).await?;
-    app.bell.notify_one();
+    app.bell.notify_waiters();
     Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
 }
 
@@ -152,7 +152,7 @@ async fn add_fact(
         };
     }
     app.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
-    app.bell.notify_one();
+    app.bell.notify_waiters();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -249,7 +249,7 @@ pub(super) async fn human_fact(app: &App, contract: String, actor: String, event
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = format!("review:{}", DeliveryKey::of(&[&content]));
     app.store.add_facts(vec![NewFact { contract, identity, fact, actor }], now).await?;
-    app.bell.notify_one();
+    app.bell.notify_waiters();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -322,7 +322,7 @@ async fn decide_delivery(
     if !app.store.release_parked(key.clone(), again, by, body.reason, app.clock.now()).await? {
         return Err(ApiError::not_found("parked delivery", &key));
     }
-    app.bell.notify_one();
+    app.bell.notify_waiters();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -343,7 +343,7 @@ async fn parked(State(app): Shared, _: Viewer) -> Result<Json<Value>, ApiError> 
     responses((status = 202, description = "How many are read again", body = Value)))]
 async fn replay_parked(State(app): Shared, Reviewer(by): Reviewer) -> Result<(StatusCode, Json<Value>), ApiError> {
     let replayed = app.store.replay_parked(None, by, app.clock.now()).await?;
-    app.bell.notify_one();
+    app.bell.notify_waiters();
     Ok((StatusCode::ACCEPTED, Json(json!({ "replayed": replayed }))))
 }
 

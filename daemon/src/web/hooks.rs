@@ -34,7 +34,7 @@ async fn receive(
     };
     match app.store.hints_received(connection, delivery.id, delivery.hints, app.clock.now()).await {
         Ok(_) => {
-            app.bell.notify_one();
+            app.bell.notify_waiters();
             (StatusCode::OK, String::new())
         }
         Err(error) => {
