@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::App;
+use crate::store::StoreError;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
-use crate::store::StoreError;
 
 /// Largest contract file that is read, in bytes.
 const FILE_LIMIT: u64 = 1_048_576;
@@ -196,7 +196,8 @@ pub async fn file(app: &App, mut value: Value, source: &str, actor: &str, now: T
 /// The calendar that the terms name is not configured.
 pub fn open(agreement: &Agreement, calendars: &Calendars, day: jiff::civil::Date) -> Result<Contract, String> {
     let name = agreement.terms.calendar();
-    let calendar = calendars.get(name).ok_or_else(|| format!("calendar: {name:?} is not configured: add [calendars.{name}]"))?;
+    let calendar =
+        calendars.get(name).ok_or_else(|| format!("calendar: {name:?} is not configured: add [calendars.{name}]"))?;
     Ok(Contract::open(agreement.terms.clone(), agreement.policy.clone(), calendar.clone(), day))
 }
 
@@ -214,11 +215,9 @@ pub fn read(app: &App, mut value: Value) -> Result<Agreement, Refusal> {
     let terms = Terms::from_value(value, &app.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
     let policy = options.policy.clone().unwrap_or_else(|| app.settings.policy.clone());
     let policy = Policy::from_value(policy, terms.currency()).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
-    let erp = options
-        .erp
-        .clone()
-        .or_else(|| app.settings.agreements.erp.clone())
-        .ok_or_else(|| Refusal::Invalid("milestoned.erp: name the connection that gets the invoices, or set agreements.erp".into()))?;
+    let erp = options.erp.clone().or_else(|| app.settings.agreements.erp.clone()).ok_or_else(|| {
+        Refusal::Invalid("milestoned.erp: name the connection that gets the invoices, or set agreements.erp".into())
+    })?;
     if app.registry.get(&erp).is_none_or(|entry| !entry.connection.takes_documents()) {
         return Err(Refusal::Invalid(format!("milestoned.erp: {erp:?} is no ERP connection of the configuration")));
     }
@@ -246,7 +245,11 @@ async fn amend(app: &App, contract: String, mut value: Value, actor: &str, now: 
 /// # Errors
 /// Field and reason.
 pub fn check(known: &ContractRow, fact: &Fact) -> Result<(), Refusal> {
-    let state: Contract = serde_json::from_str(&known.state)
-        .map_err(|source| StoreError::Corrupt { table: "contract", column: "state", row: known.id.clone(), source })?;
+    let state: Contract = serde_json::from_str(&known.state).map_err(|source| StoreError::Corrupt {
+        table: "contract",
+        column: "state",
+        row: known.id.clone(),
+        source,
+    })?;
     state.check(fact).map_err(|error| Refusal::Invalid(error.to_string()))
 }

@@ -48,7 +48,11 @@ impl App {
         let deliveries = self.store.release_leases().await?;
         let mails = self.store.release_mails(self.clock.now()).await?;
         if deliveries > 0 || mails > 0 {
-            tracing::warn!(deliveries, mails, "attempts were interrupted; deliveries are looked up, mails are not repeated");
+            tracing::warn!(
+                deliveries,
+                mails,
+                "attempts were interrupted; deliveries are looked up, mails are not repeated"
+            );
         }
         Ok(())
     }

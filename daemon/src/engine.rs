@@ -57,7 +57,8 @@ async fn heard_through(app: &App, now: Timestamp) -> Result<Option<Timestamp>, S
     let mut heard = Some(now);
     for (system, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.tells_acceptance()) {
         for stream in entry.connection.streams() {
-            let fresh = app.store.watermark(system.to_owned(), (*stream).to_owned()).await?.and_then(|mark| mark.fresh_through);
+            let fresh =
+                app.store.watermark(system.to_owned(), (*stream).to_owned()).await?.and_then(|mark| mark.fresh_through);
             heard = match (heard, fresh) {
                 (Some(heard), Some(fresh)) => Some(heard.min(fresh)),
                 _ => None,
@@ -93,13 +94,21 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let today = agreement.terms.local_date(context.now);
     // Without an ear on the project tools no midnight passes.
     let limit = context.heard.map_or(contract.as_of(), |heard| agreement.terms.local_date(heard).min(today));
-    let mut timeline = Timeline { contract: &mut contract, agreement: &agreement, limit, now: context.now, last: work.last_effective, facts: Vec::new() };
+    let mut timeline = Timeline {
+        contract: &mut contract,
+        agreement: &agreement,
+        limit,
+        now: context.now,
+        last: work.last_effective,
+        facts: Vec::new(),
+    };
 
     let (past, present): (Vec<_>, Vec<_>) =
         work.pending.iter().cloned().partition(|pending| agreement.terms.local_date(pending.fact.at) < today);
     timeline.take(past);
     let legs = changed_legs(work)?;
-    let observed: Vec<PendingFact> = if today <= limit { legs.iter().map(|leg| observed(leg, work, context.now)).collect() } else { Vec::new() };
+    let observed: Vec<PendingFact> =
+        if today <= limit { legs.iter().map(|leg| observed(leg, work, context.now)).collect() } else { Vec::new() };
     let legs_wait = observed.is_empty() && !legs.is_empty();
     timeline.take(observed);
     timeline.take(present);
@@ -241,12 +250,21 @@ fn landing(
 }
 
 /// The next instant at which time alone may change the contract, or close a day whose journal entry waits.
-fn wake_at(agreement: &Agreement, contract: &Contract, plan: &postings::Plan, context: &Context<'_>) -> Option<Timestamp> {
+fn wake_at(
+    agreement: &Agreement,
+    contract: &Contract,
+    plan: &postings::Plan,
+    context: &Context<'_>,
+) -> Option<Timestamp> {
     let tomorrow = contract.as_of().tomorrow().ok();
     let due = if plan.open_day { tomorrow } else { contract.next_change() };
     let at = agreement.terms.start_of(due?);
     // A midnight that has passed and could not be taken yet: look again when there is news, at the latest in a minute.
-    Some(if at <= context.now { context.now.saturating_add(jiff::SignedDuration::from_mins(1)).unwrap_or(at) } else { at })
+    Some(if at <= context.now {
+        context.now.saturating_add(jiff::SignedDuration::from_mins(1)).unwrap_or(at)
+    } else {
+        at
+    })
 }
 
 fn documents(
@@ -312,14 +330,24 @@ fn events(before: &Contract, contract: &Contract) -> Result<Vec<NewEvent>, Store
 
 fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
     let fact = &decided.pending.fact;
-    let kind = serde_json::to_value(fact).ok().and_then(|value| value.get("type").and_then(|kind| kind.as_str().map(str::to_owned)));
+    let kind = serde_json::to_value(fact)
+        .ok()
+        .and_then(|value| value.get("type").and_then(|kind| kind.as_str().map(str::to_owned)));
     let action = if decided.problem.is_some() { "fact parked" } else { "fact decided" };
     let detail = match &decided.problem {
         Some(problem) => problem.clone(),
-        None if fact.at != decided.effective_at => format!("happened {}, took effect {}", fact.at, decided.effective_at),
+        None if fact.at != decided.effective_at => {
+            format!("happened {}, took effect {}", fact.at, decided.effective_at)
+        }
         None => format!("took effect {}", decided.effective_at),
     };
-    Entry::by(&decided.pending.actor, action, Some(contract), format!("{} {}", kind.unwrap_or_default(), decided.pending.identity), detail)
+    Entry::by(
+        &decided.pending.actor,
+        action,
+        Some(contract),
+        format!("{} {}", kind.unwrap_or_default(), decided.pending.identity),
+        detail,
+    )
 }
 
 fn document_lines(contract: &Contract, planned: usize) -> Vec<Entry> {
@@ -328,7 +356,13 @@ fn document_lines(contract: &Contract, planned: usize) -> Vec<Entry> {
         .iter()
         .skip(planned)
         .map(|document| {
-            let detail = format!("{} {} dated {}, due {}", document.amount, document.amount.currency(), document.date, document.due_on);
+            let detail = format!(
+                "{} {} dated {}, due {}",
+                document.amount,
+                document.amount.currency(),
+                document.date,
+                document.due_on
+            );
             Entry::own("document issued", Some(contract.terms().id()), document.number.clone(), detail)
         })
         .collect()
@@ -348,7 +382,8 @@ fn exception_lines(before: &Contract, contract: &Contract) -> Vec<Entry> {
                 (Some(former), Some(_)) if former.closed_on.is_none() => "exception closed",
                 (Some(_), _) => return None,
             };
-            let place = [exception.milestone.clone(), exception.leg.map(|leg| crate::store::intake::leg_name(leg).into())];
+            let place =
+                [exception.milestone.clone(), exception.leg.map(|leg| crate::store::intake::leg_name(leg).into())];
             let place: Vec<String> = place.into_iter().flatten().collect();
             Some(Entry::own(action, Some(contract.terms().id()), exception.code.to_string(), place.join(" ")))
         })

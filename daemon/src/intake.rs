@@ -24,7 +24,13 @@ const PAGES_A_TURN: usize = 50;
 ///
 /// # Errors
 /// The store failed. A remote that fails is noted, and tried again later.
-pub async fn listen(store: &Store, system: &str, entry: &Entry, delivery: &Delivery, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn listen(
+    store: &Store,
+    system: &str,
+    entry: &Entry,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let mut came = follow_hints(store, system, entry, delivery, now).await?;
     for stream in entry.connection.streams() {
         came |= poll(store, system, stream, entry, delivery, now).await?;
@@ -112,7 +118,12 @@ pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) ->
     }
 }
 
-async fn read(store: &Store, registry: &Registry, stored: &StoredRecord, now: Timestamp) -> Result<Reading, StoreError> {
+async fn read(
+    store: &Store,
+    registry: &Registry,
+    stored: &StoredRecord,
+    now: Timestamp,
+) -> Result<Reading, StoreError> {
     let record = &stored.record;
     match &record.content {
         Content::Gone => gone(store, record).await,
@@ -221,7 +232,12 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
         };
         return Ok(Reading { contract: Some(contract), problems: vec![problem], ..Reading::default() });
     }
-    let fact = NewFact { contract: contract.clone(), identity, fact: Fact { at: record.at, event }, actor: record.system.clone() };
+    let fact = NewFact {
+        contract: contract.clone(),
+        identity,
+        fact: Fact { at: record.at, event },
+        actor: record.system.clone(),
+    };
     Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })
 }
 
@@ -265,4 +281,3 @@ fn actor(fact: &Fact) -> Option<&str> {
 
 /// A poll interval that nobody set.
 pub const POLL_EVERY: SignedDuration = SignedDuration::from_mins(5);
-

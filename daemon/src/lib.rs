@@ -8,9 +8,9 @@ pub mod app;
 pub mod calendars;
 pub mod cli;
 pub mod clock;
+pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;
-pub mod deliver;
 pub mod engine;
 pub mod intake;
 pub mod portfolio;

@@ -109,7 +109,11 @@ fn summary(row: &ContractRow) -> Result<Summary, StoreError> {
     let contract = state(row)?;
     let position = contract.position();
     let open = |severity: &str| {
-        contract.exceptions().iter().filter(|one| one.closed_on.is_none() && one.severity.to_string() == severity).count()
+        contract
+            .exceptions()
+            .iter()
+            .filter(|one| one.closed_on.is_none() && one.severity.to_string() == severity)
+            .count()
     };
     Ok(Summary {
         contract: row.id.clone(),
@@ -149,7 +153,11 @@ pub fn with_remedies(rows: Vec<ExceptionView>) -> Vec<Remedied> {
     rows.into_iter()
         .map(|exception| {
             let rule = rules::find(&exception.code);
-            Remedied { title: rule.map_or("", |rule| rule.title), remedy: rule.map_or("", |rule| rule.remedy), exception }
+            Remedied {
+                title: rule.map_or("", |rule| rule.title),
+                remedy: rule.map_or("", |rule| rule.remedy),
+                exception,
+            }
         })
         .collect()
 }

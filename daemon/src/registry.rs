@@ -190,10 +190,14 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, clock: Arc<d
         Some(text) => serde_json::from_value(text).map_err(|error| wrong("poll_every", error.to_string()))?,
     };
     let map_file = take("field_map").and_then(|file| file.as_str().map(str::to_owned));
-    let kind = kind.as_ref().and_then(Value::as_str).ok_or_else(|| wrong("kind", "is missing: jira, netsuite, quickbooks or salesforce".into()))?;
+    let kind = kind
+        .as_ref()
+        .and_then(Value::as_str)
+        .ok_or_else(|| wrong("kind", "is missing: jira, netsuite, quickbooks or salesforce".into()))?;
     let (connection, field_map) = match kind {
         "jira" => {
-            let map = field_map(map_file.as_deref(), JIRA_MAP, RecordKind::Milestone).map_err(|reason| wrong("field_map", reason))?;
+            let map = field_map(map_file.as_deref(), JIRA_MAP, RecordKind::Milestone)
+                .map_err(|reason| wrong("field_map", reason))?;
             let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), clock);
             (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
@@ -210,7 +214,8 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, clock: Arc<d
             (Connection::QuickBooks(built.map_err(|reason| wrong("", reason))?), None)
         }
         "salesforce" => {
-            let map = field_map(map_file.as_deref(), SALESFORCE_MAP, RecordKind::Deal).map_err(|reason| wrong("field_map", reason))?;
+            let map = field_map(map_file.as_deref(), SALESFORCE_MAP, RecordKind::Deal)
+                .map_err(|reason| wrong("field_map", reason))?;
             let built = Salesforce::build(name, read(value, &wrong)?, map.paths(), clock);
             (Connection::Salesforce(built.map_err(|reason| wrong("", reason))?), Some(map))
         }

@@ -215,7 +215,8 @@ impl Settings {
                 .map_err(|error| SettingsError::Unreadable(format!("{}: {error}", file.display())))?;
             builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
         }
-        let environment = config::Environment::with_prefix("MILESTONED").prefix_separator("__").separator("__").try_parsing(true);
+        let environment =
+            config::Environment::with_prefix("MILESTONED").prefix_separator("__").separator("__").try_parsing(true);
         let merged = builder
             .add_source(environment)
             .build()
@@ -252,8 +253,7 @@ fn resolve_secrets(value: &mut Value, path: &mut Vec<String>) -> Result<(), Sett
     match value {
         Value::Object(table) => {
             if let Some(secret) = secret_of(table) {
-                let secret = secret
-                    .map_err(|reason| SettingsError::Secret { path: path.join("."), reason })?;
+                let secret = secret.map_err(|reason| SettingsError::Secret { path: path.join("."), reason })?;
                 *value = Value::String(secret);
                 return Ok(());
             }
@@ -285,7 +285,8 @@ fn secret_of(table: &serde_json::Map<String, Value>) -> Option<Result<String, St
             .map_err(|error| format!("the secret's file {} cannot be read: {error}", path.display()))
     };
     let found = match key.as_str() {
-        "env" => std::env::var(place).map_err(|_| format!("environment variable {place} is not set: set it, or use {{ file = … }}")),
+        "env" => std::env::var(place)
+            .map_err(|_| format!("environment variable {place} is not set: set it, or use {{ file = … }}")),
         "file" => read(PathBuf::from(place)),
         "credential" => match std::env::var("CREDENTIALS_DIRECTORY") {
             Ok(folder) => read(Path::new(&folder).join(place)),
@@ -312,7 +313,11 @@ mod tests {
         for (text, place, reason) in [
             ("[http]\nlisten_on = \"x\"", "http", "listen_on"),
             ("[delivery]\nattempts = \"many\"", "delivery.attempts", "invalid type"),
-            ("[[http.tokens]]\nname = \"a\"\nrole = \"viewer\"\ntoken = { env = \"MILESTONED_TEST_UNSET\" }", "http.tokens.0.token", "not set"),
+            (
+                "[[http.tokens]]\nname = \"a\"\nrole = \"viewer\"\ntoken = { env = \"MILESTONED_TEST_UNSET\" }",
+                "http.tokens.0.token",
+                "not set",
+            ),
             ("[[http.tokens]]\nname = \"a\"\nrole = \"king\"\ntoken = \"t\"", "http.tokens[0].role", "unknown variant"),
         ] {
             let error = Settings::from_toml(text).unwrap_err().to_string();

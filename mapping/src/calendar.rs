@@ -199,7 +199,10 @@ mod tests {
     fn observed_substitute_and_proclaimed_days_are_no_business_days() {
         for (calendar, days) in [
             (Calendar::UsFederal, "2021-12-31 2021-06-18 2026-11-26 2026-07-03 2027-12-24 2026-01-19 2028-02-21"),
-            (Calendar::EnglandAndWales, "2020-05-08 2022-06-02 2022-06-03 2022-09-19 2023-05-08 2026-04-03 2026-04-06 2027-12-27 2027-12-28 2022-01-03 2026-12-28"),
+            (
+                Calendar::EnglandAndWales,
+                "2020-05-08 2022-06-02 2022-06-03 2022-09-19 2023-05-08 2026-04-03 2026-04-06 2027-12-27 2027-12-28 2022-01-03 2026-12-28",
+            ),
         ] {
             for day in days.split(' ') {
                 assert!(!calendar.is_business_day(date(day)), "{calendar:?} works on {day}");

@@ -48,10 +48,13 @@ impl Case {
     /// # Errors
     /// Place and reason.
     pub fn from_value(value: Value, calendars: &Calendars) -> Result<Self, CaseError> {
-        let Value::Object(mut table) = value else { return Err(CaseError("a case is a table with contract, until and events".into())) };
+        let Value::Object(mut table) = value else {
+            return Err(CaseError("a case is a table with contract, until and events".into()));
+        };
         let contract = table.remove("contract").ok_or_else(|| CaseError("contract: is missing".into()))?;
         let terms = Terms::from_value(contract, calendars).map_err(|errors| {
-            let lines: Vec<String> = errors.0.iter().map(|one| format!("contract.{}: {}", one.field, one.reason)).collect();
+            let lines: Vec<String> =
+                errors.0.iter().map(|one| format!("contract.{}: {}", one.field, one.reason)).collect();
             CaseError(lines.join("\n"))
         })?;
         let policy = match table.remove("policy") {
@@ -140,7 +143,9 @@ fn read_event(event: Value) -> Result<Fact, String> {
     let Value::Object(table) = &event else { return Err("must be a table".into()) };
     let kind = table.get("type").and_then(Value::as_str).ok_or("type: is missing")?.to_owned();
     let fields = known.get(kind.as_str()).ok_or_else(|| format!("type: {kind:?} is no event"))?;
-    if let Some(field) = table.keys().find(|key| !["at", "type"].contains(&key.as_str()) && !fields.contains(&key.as_str())) {
+    if let Some(field) =
+        table.keys().find(|key| !["at", "type"].contains(&key.as_str()) && !fields.contains(&key.as_str()))
+    {
         return Err(format!("{field}: is not a field of {kind:?}"));
     }
     serde_path_to_error::deserialize(event).map_err(|error| {

@@ -110,9 +110,11 @@ impl FieldMap {
     /// # Errors
     /// Every problem, each with its key and what to do.
     pub fn from_toml(text: &str) -> Result<Self, Vec<MapError>> {
-        let error = |place: &str, reason: String, remedy: &str| MapError { place: place.into(), reason, remedy: remedy.into() };
-        let written: Written = toml::from_str(text)
-            .map_err(|problem| vec![error("(file)", problem.to_string(), "see config/fieldmaps/README.md for the keys")])?;
+        let error =
+            |place: &str, reason: String, remedy: &str| MapError { place: place.into(), reason, remedy: remedy.into() };
+        let written: Written = toml::from_str(text).map_err(|problem| {
+            vec![error("(file)", problem.to_string(), "see config/fieldmaps/README.md for the keys")]
+        })?;
         let (known, needed): (&[&str], &[&str]) = match written.record {
             RecordKind::Deal => (DEAL_FIELDS, &["contract", "stage"]),
             RecordKind::Milestone => (MILESTONE_FIELDS, &["contract", "milestone", "status"]),
@@ -120,23 +122,38 @@ impl FieldMap {
         let (mut fields, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, value) in written.fields {
             if !known.contains(&name.as_str()) {
-                problems.push(error(&format!("fields.{name}"), "is not a known field".into(), &format!("known are {}", known.join(", "))));
+                problems.push(error(
+                    &format!("fields.{name}"),
+                    "is not a known field".into(),
+                    &format!("known are {}", known.join(", ")),
+                ));
                 continue;
             }
             match read_field(value) {
                 Ok(extract) => {
                     fields.insert(name, extract);
                 }
-                Err(reason) => problems.push(error(&format!("fields.{name}"), reason, "write a path such as fields.status.name")),
+                Err(reason) => {
+                    problems.push(error(&format!("fields.{name}"), reason, "write a path such as fields.status.name"))
+                }
             }
         }
         for name in needed {
-            if !fields.contains_key(*name) && !problems.iter().any(|problem| problem.place == format!("fields.{name}")) {
-                problems.push(error(&format!("fields.{name}"), "is missing".into(), "say where it stands in the record"));
+            if !fields.contains_key(*name) && !problems.iter().any(|problem| problem.place == format!("fields.{name}"))
+            {
+                problems.push(error(
+                    &format!("fields.{name}"),
+                    "is missing".into(),
+                    "say where it stands in the record",
+                ));
             }
         }
         if written.record == RecordKind::Milestone && written.transitions.is_empty() {
-            problems.push(error("transitions", "is missing".into(), "say which status means submitted, accepted, rejected, done, open"));
+            problems.push(error(
+                "transitions",
+                "is missing".into(),
+                "say which status means submitted, accepted, rejected, done, open",
+            ));
         }
         if !problems.is_empty() {
             return Err(problems);

@@ -137,7 +137,8 @@ impl Tree {
             (Some("\n"), _) => lines.push(String::new()),
             (Some(text), Some(last)) => last.push_str(text),
             _ => {
-                let is_block = matches!(kind, "paragraph" | "heading" | "codeBlock" | "listItem" | "taskItem" | "tableRow");
+                let is_block =
+                    matches!(kind, "paragraph" | "heading" | "codeBlock" | "listItem" | "taskItem" | "tableRow");
                 if is_block {
                     lines.push(String::new());
                 }

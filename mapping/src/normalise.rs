@@ -63,7 +63,11 @@ pub fn normalise(record: &SourceRecord, map: &FieldMap) -> Normalised {
         Ok(tree) => tree,
         Err(error) => {
             let mut reader = Reading { record, map, tree: &Tree::Null, issues: Vec::new() };
-            reader.issue("(record)", error.to_string(), "read the record again; if it stays so, ask the source's support");
+            reader.issue(
+                "(record)",
+                error.to_string(),
+                "read the record again; if it stays so, ask the source's support",
+            );
             return Normalised { issues: reader.issues, ..Normalised::default() };
         }
     };
@@ -127,7 +131,11 @@ impl Reading<'_> {
         match exact_decimal(&text) {
             Some(value) if value.0.scale() <= 4 => Some(value),
             Some(_) => {
-                self.issue(field, format!("{text} has digits that no currency has"), "correct the amount at its source; it is not rounded here");
+                self.issue(
+                    field,
+                    format!("{text} has digits that no currency has"),
+                    "correct the amount at its source; it is not rounded here",
+                );
                 None
             }
             None => {
@@ -152,7 +160,11 @@ impl Reading<'_> {
             "true" | "yes" => Some(true),
             "false" | "no" => Some(false),
             _ => {
-                self.issue(field, format!("{text:?} is neither yes nor no"), "correct the value, or translate it with values = { … } in the field map");
+                self.issue(
+                    field,
+                    format!("{text:?} is neither yes nor no"),
+                    "correct the value, or translate it with values = { … } in the field map",
+                );
                 None
             }
         }
@@ -168,7 +180,9 @@ impl Reading<'_> {
         let touches = |change: &&Change| change.field == name;
         let (until, later) = history.split_at(last_of_group.saturating_add(1).min(history.len()));
         let value = match (until.iter().rev().find(touches), later.iter().find(touches)) {
-            (Some(_), None) | (None, None) => return self.texts(field).into_iter().reduce(|all, line| format!("{all}\n{line}")),
+            (Some(_), None) | (None, None) => {
+                return self.texts(field).into_iter().reduce(|all, line| format!("{all}\n{line}"));
+            }
             (Some(change), Some(_)) => change.to.clone(),
             (None, Some(change)) => change.from.clone(),
         };
@@ -182,7 +196,9 @@ fn scalar(tree: &Tree) -> Option<String> {
         Tree::Number(number) => Some(number.clone()),
         Tree::Bool(flag) => Some(flag.to_string()),
         // An option, version or user: its value or name.
-        Tree::Object(_) => ["value", "name", "filename", "displayName"].iter().find_map(|key| tree.get(key).and_then(scalar)),
+        Tree::Object(_) => {
+            ["value", "name", "filename", "displayName"].iter().find_map(|key| tree.get(key).and_then(scalar))
+        }
         Tree::List(_) | Tree::Null => None,
     }
 }
@@ -226,14 +242,20 @@ fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Chan
             } else {
                 ("milestone", "fill in the milestone, or clear the contract if the issue is not one")
             };
-            reader.issue(missing, format!("is empty, while {} is filled in", if id.is_some() { "milestone" } else { "contract" }), remedy);
+            reader.issue(
+                missing,
+                format!("is empty, while {} is filled in", if id.is_some() { "milestone" } else { "contract" }),
+                remedy,
+            );
             return Normalised { contract, issues: std::mem::take(&mut reader.issues), ..Normalised::default() };
         }
     };
     let meaning = status(reader);
     let part = LegMilestone {
         id: id.clone(),
-        status: meaning.map(|meaning| if matches!(meaning, Meaning::Accepted | Meaning::Done) { "done" } else { "open" }.to_owned()),
+        status: meaning.map(|meaning| {
+            if matches!(meaning, Meaning::Accepted | Meaning::Done) { "done" } else { "open" }.to_owned()
+        }),
         amount: reader.decimal("amount"),
         window_days: reader.whole("window_days"),
         deemed: reader.flag("deemed"),
@@ -287,7 +309,8 @@ fn group(reader: &mut Reading<'_>, milestone: &str, history: &[Change], place: u
         }
     }
     let mut tell = |event: Event, kind: &str| {
-        let identity = format!("{}:{}:{}:{}:{kind}", reader.record.system, reader.record.object, reader.record.id, first.id);
+        let identity =
+            format!("{}:{}:{}:{}:{kind}", reader.record.system, reader.record.object, reader.record.id, first.id);
         facts.push(FactDraft { fact: Fact { at: first.at, event }, identity });
     };
     let (by, id) = (first.by.clone(), milestone.to_owned());
@@ -316,7 +339,11 @@ fn group(reader: &mut Reading<'_>, milestone: &str, history: &[Change], place: u
 fn added(change: &Change) -> Vec<String> {
     let names = |text: &Option<String>| -> BTreeSet<String> {
         let text = text.as_deref().unwrap_or_default();
-        text.split(", ").flat_map(|part| part.split(',')).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        text.split(", ")
+            .flat_map(|part| part.split(','))
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect()
     };
     names(&change.to).difference(&names(&change.from)).cloned().collect()
 }

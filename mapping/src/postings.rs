@@ -116,7 +116,8 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
         original: issued.original.clone(),
     };
     let mut after = vec![customer.key.clone()];
-    let original = issued.original.as_ref().and_then(|number| contract.documents().iter().find(|one| one.number == *number));
+    let original =
+        issued.original.as_ref().and_then(|number| contract.documents().iter().find(|one| one.number == *number));
     after.extend(original.map(|original| document_key(terms.id(), addresses.erp, original)));
     let command = match issued.kind {
         DocumentKind::CreditMemo => Command::CreditMemo(document),
@@ -228,8 +229,11 @@ fn status_posting(contract: &Contract, milestone: &MilestoneView, system: &str, 
 
 /// Milestones whose revenue was recognised by the decision that led from `before` to `after`.
 pub fn recognised_since(before: &Contract, after: &Contract) -> Vec<Recognised> {
-    let former: BTreeMap<String, bool> =
-        before.milestones().into_iter().map(|milestone| (milestone.id.clone(), milestone.accepted_on.is_some())).collect();
+    let former: BTreeMap<String, bool> = before
+        .milestones()
+        .into_iter()
+        .map(|milestone| (milestone.id.clone(), milestone.accepted_on.is_some()))
+        .collect();
     after
         .milestones()
         .into_iter()

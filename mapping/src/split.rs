@@ -73,7 +73,10 @@ mod tests {
         assert_eq!(split(100, &[1, 1, 1]), [34, 33, 33]);
         assert_eq!(split(-100, &[1, 1, 1]), [-34, -33, -33]);
         assert_eq!(split(7, &[0, 0]), [0, 0]);
-        assert_eq!(largest_remainder(1_000_001, &["30", "50.0", "20"].map(|text| text.parse().unwrap())), [300_000, 500_001, 200_000]);
+        assert_eq!(
+            largest_remainder(1_000_001, &["30", "50.0", "20"].map(|text| text.parse().unwrap())),
+            [300_000, 500_001, 200_000]
+        );
     }
 
     #[test]

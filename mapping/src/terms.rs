@@ -212,7 +212,9 @@ impl Terms {
     }
     /// The instant at which a date begins in the contract's time zone.
     pub fn start_of(&self, day: Date) -> Timestamp {
-        day.to_zoned(self.zone()).and_then(|zoned| zoned.start_of_day()).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+        day.to_zoned(self.zone())
+            .and_then(|zoned| zoned.start_of_day())
+            .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
     }
 
     /// The bundled database: the same answer on every machine. The name was checked when the terms were read.
@@ -246,7 +248,9 @@ impl Terms {
     /// Every problem at once.
     pub fn from_value(value: Value, calendars: &Calendars) -> Result<Self, TermsErrors> {
         let mut problems = Vec::new();
-        let Some(mut reader) = Reader::new(value, String::new(), &mut problems) else { return Err(TermsErrors(problems)) };
+        let Some(mut reader) = Reader::new(value, String::new(), &mut problems) else {
+            return Err(TermsErrors(problems));
+        };
         let terms = read_terms(&mut reader, calendars);
         reader.finish();
         match terms {
@@ -278,7 +282,9 @@ fn json_of(value: toml::Value) -> Value {
         toml::Value::Boolean(flag) => Value::Bool(flag),
         toml::Value::Datetime(at) => Value::String(at.to_string()),
         toml::Value::Array(items) => Value::Array(items.into_iter().map(json_of).collect()),
-        toml::Value::Table(table) => Value::Object(table.into_iter().map(|(key, value)| (key, json_of(value))).collect()),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(key, value)| (key, json_of(value))).collect())
+        }
     }
 }
 
@@ -712,7 +718,11 @@ fn check_obligations(reader: &mut Reader<'_>, obligations: &[Obligation]) {
     }
 }
 
-fn check_milestones(reader: &mut Reader<'_>, schedule: &[(MilestoneTerms, Option<Decimal>)], obligations: &[Obligation]) {
+fn check_milestones(
+    reader: &mut Reader<'_>,
+    schedule: &[(MilestoneTerms, Option<Decimal>)],
+    obligations: &[Obligation],
+) {
     if schedule.is_empty() && !reader.problems.iter().any(|problem| problem.field.starts_with("milestones")) {
         reader.wrong("milestones", "at least one milestone is needed");
     }
@@ -770,8 +780,10 @@ pub(crate) fn cycle(edges: &BTreeMap<String, Vec<String>>) -> Option<String> {
 /// Turns percents into minor units: by largest remainder where they sum to 100, else each half-up.
 fn resolve_percents(reader: &mut Reader<'_>, schedule: &mut [(MilestoneTerms, Option<Decimal>)], total: i64) {
     let billable = || schedule.iter().filter(|(milestone, _)| milestone.billable);
-    let (with, without) =
-        (billable().filter(|(_, percent)| percent.is_some()).count(), billable().filter(|(_, percent)| percent.is_none()).count());
+    let (with, without) = (
+        billable().filter(|(_, percent)| percent.is_some()).count(),
+        billable().filter(|(_, percent)| percent.is_none()).count(),
+    );
     if with == 0 {
         return;
     }

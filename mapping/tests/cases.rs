@@ -1,5 +1,7 @@
 //! Every worked case agrees with its expected answer.
 
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a test reads files, and may fail")]
+
 use std::path::Path;
 
 use milestoned_mapping::calendar::Calendars;
@@ -22,13 +24,19 @@ fn every_case_agrees() {
     files.sort();
     for path in files.iter().filter(|path| !path.to_string_lossy().ends_with(".expected.json")) {
         let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-        let case = Case::from_json(&read(path), &Calendars::built_in()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let case = Case::from_json(&read(path), &Calendars::built_in())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let expected: Value = serde_json::from_str(&read(&path.with_extension("expected.json"))).unwrap();
         let (ours, theirs) = (comparable(serde_json::to_value(simulate(&case)).unwrap()), comparable(expected));
         compared += 1;
         for key in theirs.as_object().unwrap().keys() {
             if ours[key] != theirs[key] {
-                different.push(format!("{}: {key}\n  ours   {}\n  theirs {}", path.file_stem().unwrap().to_string_lossy(), ours[key], theirs[key]));
+                different.push(format!(
+                    "{}: {key}\n  ours   {}\n  theirs {}",
+                    path.file_stem().unwrap().to_string_lossy(),
+                    ours[key],
+                    theirs[key]
+                ));
             }
         }
     }

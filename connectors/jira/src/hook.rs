@@ -12,14 +12,16 @@ impl Hook for Jira {
     fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, Refused> {
         let secret = self.settings.webhook_secret.as_ref().ok_or(Refused::Signature)?;
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let signature = header("x-hub-signature").and_then(|value| value.strip_prefix("sha256=")).ok_or(Refused::Signature)?;
+        let signature =
+            header("x-hub-signature").and_then(|value| value.strip_prefix("sha256=")).ok_or(Refused::Signature)?;
         if !is_signed_hex(secret.expose_secret().as_bytes(), body, signature) {
             return Err(Refused::Signature);
         }
         let text = std::str::from_utf8(body).map_err(|error| Refused::Body(error.to_string()))?;
         let hints = read(text)?;
         // The same for every retry of one delivery; older servers send none, then the body itself is the name.
-        let id = header("x-atlassian-webhook-identifier").map_or_else(|| DeliveryKey::of(&[text]).to_string(), Into::into);
+        let id =
+            header("x-atlassian-webhook-identifier").map_or_else(|| DeliveryKey::of(&[text]).to_string(), Into::into);
         Ok(Delivery { id, hints })
     }
 }
@@ -46,7 +48,9 @@ mod tests {
         let mut read_ones = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "json") && path.to_string_lossy().contains("webhook") {
+            if path.extension().is_some_and(|extension| extension == "json")
+                && path.to_string_lossy().contains("webhook")
+            {
                 let hints = read(&std::fs::read_to_string(&path).unwrap()).unwrap();
                 assert_eq!(hints.len(), 1, "{}", path.display());
                 assert!(hints[0].id.parse::<u64>().is_ok(), "{}: {}", path.display(), hints[0].id);

@@ -52,7 +52,11 @@ impl Jira {
     /// A dead identity sees an empty, healthy world: who we are is asked before "nothing changed" is believed.
     async fn check_identity(&self) -> Result<(), Fault> {
         let answer = self.client.read(self.request(Method::GET, "myself")).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(self.client.fault(Class::Unauthorised, self.refused(&answer).detail, None)) }
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(self.client.fault(Class::Unauthorised, self.refused(&answer).detail, None))
+        }
     }
 }
 
@@ -63,7 +67,11 @@ impl Probe for Jira {
             problems.push(Problem { place: place.into(), reason, remedy: remedy.into() });
         };
         if self.settings.webhook_secret.is_none() {
-            problem("webhook_secret", "is not set: webhooks are refused, changes are seen by polling only".into(), "set the secret of the admin webhook");
+            problem(
+                "webhook_secret",
+                "is not set: webhooks are refused, changes are seen by polling only".into(),
+                "set the secret of the admin webhook",
+            );
         }
         if let Err(fault) = self.check_identity().await {
             problem("auth", fault.to_string(), "see that address, account and token are right; tokens expire");
@@ -81,7 +89,11 @@ impl Probe for Jira {
         for project in &self.settings.projects {
             match self.client.read(self.request(Method::GET, &format!("project/{project}"))).await {
                 Ok(answer) if answer.status.is_success() => {}
-                Ok(answer) => problem(&format!("projects: {project}"), self.refused(&answer).detail, "correct the key, or let the account browse the project"),
+                Ok(answer) => problem(
+                    &format!("projects: {project}"),
+                    self.refused(&answer).detail,
+                    "correct the key, or let the account browse the project",
+                ),
                 Err(fault) => problem(&format!("projects: {project}"), fault.to_string(), "see that the site is up"),
             }
         }

@@ -90,7 +90,8 @@ impl Jira {
             if !answer.status.is_success() {
                 return Err(self.refused(&answer));
             }
-            let page: wire::SearchPage = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            let page: wire::SearchPage =
+                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             rows.extend(page.issues);
             match page.next {
                 None => return Ok(rows),
@@ -116,7 +117,8 @@ impl Jira {
         }
         let unreadable = |reason: String| Trouble::Unreadable(answer.body.clone(), reason);
         let issue: wire::Issue = serde_json::from_str(&answer.body).map_err(|error| unreadable(error.to_string()))?;
-        let at = instant(&issue.fields.updated).ok_or_else(|| unreadable(format!("updated: {:?}", issue.fields.updated)))?;
+        let at =
+            instant(&issue.fields.updated).ok_or_else(|| unreadable(format!("updated: {:?}", issue.fields.updated)))?;
         let embedded = issue.changelog;
         let histories = if embedded.total > embedded.histories.len() {
             self.changelog(&issue.id).await.map_err(Trouble::Fault)?
@@ -138,7 +140,8 @@ impl Jira {
             if !answer.status.is_success() {
                 return Err(self.refused(&answer));
             }
-            let page: wire::Changelog = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            let page: wire::Changelog =
+                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             let (count, total) = (page.histories.len(), page.total);
             histories.extend(page.histories);
             if count == 0 || histories.len() >= total {
@@ -149,7 +152,15 @@ impl Jira {
     }
 
     fn record(&self, id: &str, version: String, at: Timestamp, raw: String, content: Content) -> SourceRecord {
-        SourceRecord { system: self.client.system().into(), object: "issue".into(), id: id.into(), version, at, raw, content }
+        SourceRecord {
+            system: self.client.system().into(),
+            object: "issue".into(),
+            id: id.into(),
+            version,
+            at,
+            raw,
+            content,
+        }
     }
 }
 
@@ -163,7 +174,8 @@ fn changes(mut histories: Vec<wire::History>) -> Result<Vec<Change>, String> {
     let mut changes = Vec::new();
     histories.sort_by_key(|history| (instant(&history.created), history.id.parse::<u64>().unwrap_or(u64::MAX)));
     for history in histories {
-        let at = instant(&history.created).ok_or_else(|| format!("changelog {}: created: {:?}", history.id, history.created))?;
+        let at = instant(&history.created)
+            .ok_or_else(|| format!("changelog {}: created: {:?}", history.id, history.created))?;
         let by = history.author.and_then(|author| author.email.or(author.account).or(author.name)).unwrap_or_default();
         for item in history.items {
             changes.push(Change {

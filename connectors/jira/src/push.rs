@@ -32,7 +32,8 @@ impl Sink for Jira {
             if !answer.status.is_success() {
                 return Err(self.refused(&answer));
             }
-            let saved: wire::LinkSaved = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            let saved: wire::LinkSaved =
+                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             receipt.remote_number = Some(saved.id.to_string());
         }
         Ok(receipt)
@@ -53,7 +54,8 @@ fn link(status: &BillingStatus) -> serde_json::Value {
         Some(invoice) => format!("Invoice {invoice}: {}", status.status),
         None => format!("{} {}: {}", status.contract, status.milestone, status.status),
     };
-    let held = if status.blocked_by.is_empty() { String::new() } else { format!("Held by {}", status.blocked_by.join(", ")) };
+    let held =
+        if status.blocked_by.is_empty() { String::new() } else { format!("Held by {}", status.blocked_by.join(", ")) };
     json!({
         "globalId": format!("milestoned={}&milestone={}", status.contract, status.milestone),
         "application": { "type": "milestoned", "name": "milestoned" },

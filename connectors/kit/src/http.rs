@@ -107,10 +107,13 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         if let Some(file) = &limits.ca_file {
             let pem = std::fs::read(file).map_err(|error| format!("limits.ca_file: {}: {error}", file.display()))?;
-            let certificate = reqwest::Certificate::from_pem(&pem).map_err(|error| format!("limits.ca_file: {error}"))?;
+            let certificate =
+                reqwest::Certificate::from_pem(&pem).map_err(|error| format!("limits.ca_file: {error}"))?;
             builder = builder.tls_certs_merge([certificate]);
         }
-        let http = builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))?;
+        let http = builder
+            .build()
+            .map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))?;
         let at_least_one = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(at_least_one(limits.requests_per_second)).allow_burst(at_least_one(limits.burst));
         Ok(Self {
@@ -150,7 +153,9 @@ impl Client {
     /// Not reachable, throttled.
     pub async fn read(&self, request: RequestBuilder) -> Result<Answer, Fault> {
         let attempt = || async {
-            let request = request.try_clone().ok_or_else(|| self.fault(Class::Refused, "the request cannot be repeated", None))?;
+            let request = request
+                .try_clone()
+                .ok_or_else(|| self.fault(Class::Refused, "the request cannot be repeated", None))?;
             let answer = self.once(request, Kind::Read).await?;
             if answer.status.is_server_error() {
                 let detail = format!("status {}", answer.status);
@@ -158,7 +163,10 @@ impl Client {
             }
             Ok(answer)
         };
-        let policy = ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_jitter().with_max_times(READS.saturating_sub(1));
+        let policy = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(100))
+            .with_jitter()
+            .with_max_times(READS.saturating_sub(1));
         attempt
             .retry(policy)
             .when(|fault: &Fault| match fault.class {
@@ -191,7 +199,8 @@ impl Client {
 
     async fn once(&self, request: RequestBuilder, kind: Kind) -> Result<Answer, Fault> {
         self.pace.until_ready().await;
-        let _place = self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
+        let _place =
+            self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
         let lost = |error: reqwest::Error| {
             let class = match kind {
                 Kind::Write if !error.is_connect() && !error.is_builder() => Class::Unanswered,
@@ -203,9 +212,15 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = self.body(response, kind).await?;
         let answer = Answer { status, headers, body };
-        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER)) {
+        if status == StatusCode::TOO_MANY_REQUESTS
+            || (status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER))
+        {
             let until = self.retry_at(&answer);
-            return Err(self.fault(Class::Throttled { until }, format!("status {status}"), answer.header(self.request_id)));
+            return Err(self.fault(
+                Class::Throttled { until },
+                format!("status {status}"),
+                answer.header(self.request_id),
+            ));
         }
         Ok(answer)
     }

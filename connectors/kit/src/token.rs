@@ -15,9 +15,18 @@ const SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// Where rotated refresh tokens are kept. The new value is stored before it is used.
 pub trait TokenStore: Send + Sync + 'static {
     /// The stored value.
-    fn load(&self, connection: &str, name: &str) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send + '_>>;
+    fn load(
+        &self,
+        connection: &str,
+        name: &str,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send + '_>>;
     /// Stores a value durably.
-    fn save(&self, connection: &str, name: &str, value: &str) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+    fn save(
+        &self,
+        connection: &str,
+        name: &str,
+        value: &str,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
 /// An access token and when it ends.

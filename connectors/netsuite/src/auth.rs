@@ -37,30 +37,43 @@ impl NetSuite {
         };
         let pem = private_key.expose_secret().as_bytes();
         let (algorithm, key) = match algorithm {
-            Algorithm::Es256 => (jsonwebtoken::Algorithm::ES256, jsonwebtoken::EncodingKey::from_ec_pem(pem).map_err(refused)?),
-            Algorithm::Ps256 => (jsonwebtoken::Algorithm::PS256, jsonwebtoken::EncodingKey::from_rsa_pem(pem).map_err(refused)?),
+            Algorithm::Es256 => {
+                (jsonwebtoken::Algorithm::ES256, jsonwebtoken::EncodingKey::from_ec_pem(pem).map_err(refused)?)
+            }
+            Algorithm::Ps256 => {
+                (jsonwebtoken::Algorithm::PS256, jsonwebtoken::EncodingKey::from_rsa_pem(pem).map_err(refused)?)
+            }
         };
         let now = self.client.now().as_second();
         let aud = format!("{}{TOKEN_PATH}", self.base_url);
-        let claims = Claims { iss: client_id, scope: ["rest_webservices"], aud, iat: now, exp: now.saturating_add(600) };
+        let claims =
+            Claims { iss: client_id, scope: ["rest_webservices"], aud, iat: now, exp: now.saturating_add(600) };
         let mut header = jsonwebtoken::Header::new(algorithm);
         header.kid = Some(certificate_id.clone());
         let assertion = jsonwebtoken::encode(&header, &claims, &key).map_err(refused)?;
-        let form = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion)];
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", &assertion),
+        ];
         let answer = self.client.read(self.client.request(Method::POST, TOKEN_PATH).form(&form)).await?;
         if !answer.status.is_success() {
             let said = format!("sign-in refused: status {}", answer.status.as_u16());
             return Err(self.client.fault(Class::Unauthorised, said, None));
         }
-        let token: wire::TokenAnswer = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let seconds = token.expires_in.as_i64().or_else(|| token.expires_in.as_str().and_then(|text| text.parse().ok()));
+        let token: wire::TokenAnswer =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let seconds =
+            token.expires_in.as_i64().or_else(|| token.expires_in.as_str().and_then(|text| text.parse().ok()));
         let expires_at = self.client.now().checked_add(jiff::SignedDuration::from_secs(seconds.unwrap_or(3600))).ok();
         Ok(Token { value: SecretString::from(token.access_token), expires_at })
     }
 
     /// The `Authorization` header of one request under token-based authentication.
     pub(crate) fn signature(&self, method: &Method, url: &Url) -> Option<String> {
-        let Auth::Tba { consumer_key, consumer_secret, token_id, token_secret } = &self.settings.auth else { return None };
+        let Auth::Tba { consumer_key, consumer_secret, token_id, token_secret } = &self.settings.auth else {
+            return None;
+        };
         let nonce: [u8; 16] = rand::rng().random();
         let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
         let own = [

@@ -18,8 +18,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-pub use settings::Settings;
 use settings::Auth;
+pub use settings::Settings;
 use wire::{Errors, Row};
 
 /// Accounts that journal entries post to.
@@ -40,10 +40,7 @@ impl NetSuite {
     /// # Errors
     /// What is wrong with the settings.
     pub fn build(name: &str, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let own = format!(
-            "https://{}.suitetalk.api.netsuite.com",
-            settings.account.to_lowercase().replace('_', "-")
-        );
+        let own = format!("https://{}.suitetalk.api.netsuite.com", settings.account.to_lowercase().replace('_', "-"));
         let base_url = settings.base_url.clone().unwrap_or(own).trim_end_matches('/').to_owned();
         let zone = TimeZone::get(&settings.timezone).map_err(|error| format!("timezone: {error}"))?;
         for account in ACCOUNTS {
@@ -56,7 +53,14 @@ impl NetSuite {
     }
 
     /// Sends with a token or a signature; a token that is refused is renewed once.
-    async fn send(&self, write: bool, method: Method, path: &str, body: Option<&str>, transient: bool) -> Result<Answer, Fault> {
+    async fn send(
+        &self,
+        write: bool,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        transient: bool,
+    ) -> Result<Answer, Fault> {
         for again in [true, false] {
             let url = reqwest::Url::parse(&format!("{}{path}", self.base_url))
                 .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
@@ -95,12 +99,14 @@ impl NetSuite {
     /// Rows of a SuiteQL query, at most 1,000.
     async fn query(&self, sql: &str) -> Result<(Vec<Row>, bool), Fault> {
         let body = json!({ "q": sql }).to_string();
-        let answer =
-            self.send(false, Method::POST, "/services/rest/query/v1/suiteql?limit=1000&offset=0", Some(&body), true).await?;
+        let answer = self
+            .send(false, Method::POST, "/services/rest/query/v1/suiteql?limit=1000&offset=0", Some(&body), true)
+            .await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let page: wire::QueryPage<'_> = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let page: wire::QueryPage<'_> =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         Ok((page.items.iter().map(Row::read).collect(), page.has_more))
     }
 
@@ -143,21 +149,37 @@ impl Probe for NetSuite {
             Ok((rows, _)) => {
                 for (name, id) in &self.settings.accounts {
                     if !rows.iter().any(|row| row.get("id") == Some(id)) {
-                        problem(format!("accounts.{name}"), format!("there is no account {id}"), "give the account's internal id");
+                        problem(
+                            format!("accounts.{name}"),
+                            format!("there is no account {id}"),
+                            "give the account's internal id",
+                        );
                     }
                 }
             }
         }
         for (name, id) in &self.settings.terms {
             match self.query(&format!("SELECT id, name FROM term WHERE id = {}", quoted(id))).await {
-                Ok((rows, _)) if rows.iter().any(|row| row.get("name").is_some_and(|known| known.eq_ignore_ascii_case(name))) => {}
-                Ok(_) => problem(format!("terms.\"{name}\""), format!("term {id} has another name, or is missing"), "give the term's internal id"),
-                Err(fault) => problem(format!("terms.\"{name}\""), fault.to_string(), "see that the role may read terms"),
+                Ok((rows, _))
+                    if rows.iter().any(|row| row.get("name").is_some_and(|known| known.eq_ignore_ascii_case(name))) => {
+                }
+                Ok(_) => problem(
+                    format!("terms.\"{name}\""),
+                    format!("term {id} has another name, or is missing"),
+                    "give the term's internal id",
+                ),
+                Err(fault) => {
+                    problem(format!("terms.\"{name}\""), fault.to_string(), "see that the role may read terms")
+                }
             }
         }
         match self.query(&format!("SELECT id FROM item WHERE id = {}", quoted(&self.settings.item))).await {
             Ok((rows, _)) if !rows.is_empty() => {}
-            Ok(_) => problem("item".into(), format!("there is no item {}", self.settings.item), "give the service item's internal id"),
+            Ok(_) => problem(
+                "item".into(),
+                format!("there is no item {}", self.settings.item),
+                "give the service item's internal id",
+            ),
             Err(fault) => problem("item".into(), fault.to_string(), "see that the role may read items"),
         }
         problems

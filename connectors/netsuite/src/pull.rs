@@ -4,7 +4,9 @@ use jiff::civil::DateTime;
 use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
 use milestoned_mapping::fact::{DecimalText, LegMilestone};
 use milestoned_mapping::normalise::exact_decimal;
-use milestoned_mapping::record::{Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord};
+use milestoned_mapping::record::{
+    Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
+};
 
 use super::{NetSuite, quoted, wire::Row};
 
@@ -61,7 +63,8 @@ impl NetSuite {
         let (mut all, mut last) = (Vec::<Row>::new(), 0_i64);
         loop {
             let (rows, more) = self.query(&self.sql(stream, since, last)).await?;
-            let newest = rows.iter().filter_map(|row| row.get("id").and_then(|id| id.parse().ok())).max().unwrap_or(last);
+            let newest =
+                rows.iter().filter_map(|row| row.get("id").and_then(|id| id.parse().ok())).max().unwrap_or(last);
             all.extend(rows);
             if !more || newest <= last {
                 return Ok(all);
@@ -121,7 +124,8 @@ impl NetSuite {
                     ids.join(",")
                 );
                 let (rows, more) = self.query(&sql).await?;
-                let newest = rows.iter().filter_map(|row| row.get("line").and_then(|id| id.parse().ok())).max().unwrap_or(last);
+                let newest =
+                    rows.iter().filter_map(|row| row.get("line").and_then(|id| id.parse().ok())).max().unwrap_or(last);
                 lines.extend(rows);
                 if !more || newest <= last {
                     break;
@@ -171,7 +175,10 @@ impl NetSuite {
             object: object.into(),
             id,
             // Stamps show whole seconds: two changes in one second differ in what they say.
-            version: format!("{modified} {}", milestoned_mapping::command::DeliveryKey::of(&[&text, &format!("{content:?}")])),
+            version: format!(
+                "{modified} {}",
+                milestoned_mapping::command::DeliveryKey::of(&[&text, &format!("{content:?}")])
+            ),
             at,
             raw: text,
             content,

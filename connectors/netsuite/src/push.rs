@@ -16,7 +16,9 @@ impl Sink for NetSuite {
                 quoted(name)
             );
             let (rows, _) = self.query(&sql).await?;
-            return Ok(rows.first().map(|row| found(row, Statement { customer: row.get("customer").map(Into::into), ..Statement::default() })));
+            return Ok(rows.first().map(|row| {
+                found(row, Statement { customer: row.get("customer").map(Into::into), ..Statement::default() })
+            }));
         }
         let sql = format!(
             "SELECT t.id AS id, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, cur.symbol AS currency, \
@@ -55,14 +57,17 @@ impl Sink for NetSuite {
                 return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
             }
         };
-        let answer = self.send(true, Method::POST, &format!("/services/rest/record/v1/{kind}"), Some(&body), false).await?;
+        let answer =
+            self.send(true, Method::POST, &format!("/services/rest/record/v1/{kind}"), Some(&body), false).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
         // The answer is empty: the id is the end of the address.
         let location = answer.header("location").unwrap_or_default();
         match location.rsplit('/').next().filter(|id| !id.is_empty()) {
-            Some(id) => Ok(Receipt { remote_id: id.into(), remote_number: None, request_id: answer.header("x-n-operationid") }),
+            Some(id) => {
+                Ok(Receipt { remote_id: id.into(), remote_number: None, request_id: answer.header("x-n-operationid") })
+            }
             None => Err(self.client.garbage(&answer, "a created record came without its address")),
         }
     }
@@ -73,7 +78,8 @@ fn external_id(key: &DeliveryKey) -> String {
 }
 
 fn found(row: &Row, says: Statement) -> Found {
-    let receipt = Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
+    let receipt =
+        Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
     Found { receipt, says }
 }
 
@@ -126,7 +132,13 @@ impl NetSuite {
         Ok(self.head(key).text("companyName", name).reference("currency", &currency).done())
     }
 
-    async fn document(&self, key: &DeliveryKey, document: &Document, customer: &str, invoice: Option<&str>) -> Result<String, Fault> {
+    async fn document(
+        &self,
+        key: &DeliveryKey,
+        document: &Document,
+        customer: &str,
+        invoice: Option<&str>,
+    ) -> Result<String, Fault> {
         let currency = self.currency(document.amount.currency().code()).await?;
         let line = Body::new()
             .reference("item", &self.settings.item)
@@ -157,7 +169,8 @@ impl NetSuite {
                 }
             }
             Some(invoice) => {
-                let apply = Body::new().reference("doc", invoice).raw("apply", true).raw("amount", document.amount).done();
+                let apply =
+                    Body::new().reference("doc", invoice).raw("apply", true).raw("amount", document.amount).done();
                 body = body.raw("apply", format!("{{\"items\":[{apply}]}}"));
             }
         }
@@ -171,7 +184,9 @@ impl NetSuite {
         for line in &entry.lines {
             let side = if line.side == Side::Debit { "debit" } else { "credit" };
             let account = self.account(line.account)?;
-            lines.push(Body::new().reference("account", account).raw(side, line.amount).text("memo", &entry.memo).done());
+            lines.push(
+                Body::new().reference("account", account).raw(side, line.amount).text("memo", &entry.memo).done(),
+            );
         }
         Ok(self
             .head(key)
@@ -186,8 +201,10 @@ impl NetSuite {
 
     fn account(&self, account: Account) -> Result<&str, Fault> {
         let name = account.name();
-        self.settings.accounts.get(name).map(String::as_str).ok_or_else(|| {
-            self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None)
-        })
+        self.settings
+            .accounts
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None))
     }
 }

@@ -31,7 +31,8 @@ impl Row {
         let text = |raw: &RawValue| match serde_json::from_str::<String>(raw.get()) {
             Ok(text) => Some(text),
             // A number keeps its digits; lists (`links`) and null are no values.
-            Err(_) => Some(raw.get().to_owned()).filter(|text| text.starts_with(|first: char| first.is_ascii_digit() || first == '-')),
+            Err(_) => Some(raw.get().to_owned())
+                .filter(|text| text.starts_with(|first: char| first.is_ascii_digit() || first == '-')),
         };
         Self(columns.iter().filter_map(|(name, raw)| Some((name.clone(), text(raw)?))).collect())
     }

@@ -11,7 +11,8 @@ use super::{QuickBooks, wire};
 impl Hook for QuickBooks {
     fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, Refused> {
         let verifier = self.settings.verifier_token.as_ref().ok_or(Refused::Signature)?;
-        let signature = headers.get("intuit-signature").and_then(|value| value.to_str().ok()).ok_or(Refused::Signature)?;
+        let signature =
+            headers.get("intuit-signature").and_then(|value| value.to_str().ok()).ok_or(Refused::Signature)?;
         if !is_signed_base64(verifier.expose_secret().as_bytes(), body, signature) {
             return Err(Refused::Signature);
         }
@@ -63,7 +64,9 @@ mod tests {
 
     #[test]
     fn both_shapes_name_documents() {
-        for name in ["qbo_webhook_legacy_signed.json", "qbo_webhook_fyle_multi_entity.json", "qbo_webhook_cloudevents_sdk.json"] {
+        for name in
+            ["qbo_webhook_legacy_signed.json", "qbo_webhook_fyle_multi_entity.json", "qbo_webhook_cloudevents_sdk.json"]
+        {
             let text = fixture(name);
             let realm = serde_json::from_str::<serde_json::Value>(&text).unwrap();
             let realm = realm.pointer("/eventNotifications/0/realmId").or(realm.pointer("/0/intuitaccountid"));

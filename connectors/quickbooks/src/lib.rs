@@ -38,7 +38,12 @@ impl QuickBooks {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn build(name: &str, settings: Settings, clock: Arc<dyn Clock>, store: Arc<dyn TokenStore>) -> Result<Self, String> {
+    pub fn build(
+        name: &str,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn TokenStore>,
+    ) -> Result<Self, String> {
         for account in ACCOUNTS {
             if !settings.accounts.contains_key(account) {
                 return Err(format!("accounts.{account}: is missing: give the account's id"));
@@ -66,7 +71,8 @@ impl QuickBooks {
             let said = "the refresh token is refused: connect the company again and set the new refresh_token";
             return Err(unauthorised(said.into()));
         }
-        let token: wire::TokenAnswer = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let token: wire::TokenAnswer =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         self.store.save(self.client.system(), REFRESH, &token.refresh_token).await.map_err(unauthorised)?;
         let expires_at = self.client.now().checked_add(SignedDuration::from_secs(token.expires_in)).ok();
         Ok(Token { value: SecretString::from(token.access_token), expires_at })
@@ -113,7 +119,9 @@ impl QuickBooks {
             None => return Err(self.client.refusal(&answer, "no reason given")),
         };
         let remedy = match errors.first().map(|error| error.code.as_str()) {
-            Some("6210") => "; the books are closed on that date: reopen them, or agree on another date with the controller",
+            Some("6210") => {
+                "; the books are closed on that date: reopen them, or agree on another date with the controller"
+            }
             _ => "",
         };
         let request_id = answer.header("intuit_tid");
@@ -121,7 +129,8 @@ impl QuickBooks {
     }
 
     async fn query(&self, query: &str) -> Result<Answer, Fault> {
-        let mut url = reqwest::Url::parse("http://query/").map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
+        let mut url = reqwest::Url::parse("http://query/")
+            .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
         url.query_pairs_mut().append_pair("query", query);
         self.send(false, Method::GET, &format!("query?{}", url.query().unwrap_or_default()), None).await
     }
@@ -139,21 +148,37 @@ impl Probe for QuickBooks {
             problems.push(Problem { place, reason, remedy: remedy.into() });
         };
         if self.settings.verifier_token.is_none() {
-            problem("verifier_token".into(), "is not set: webhooks are refused".into(), "set the verifier token of the app");
+            problem(
+                "verifier_token".into(),
+                "is not set: webhooks are refused".into(),
+                "set the verifier token of the app",
+            );
         }
         match self.send(false, Method::GET, "preferences", None).await {
             Err(fault) => {
-                problem("refresh_token".into(), fault.to_string(), "see that realm, client and refresh token are right");
+                problem(
+                    "refresh_token".into(),
+                    fault.to_string(),
+                    "see that realm, client and refresh token are right",
+                );
                 return problems;
             }
             Ok(answer) => {
                 let preferences: Value = serde_json::from_str(&answer.body).unwrap_or_default();
                 let group = preferences.pointer("/Preferences/ProductAndServicesPrefs");
                 if group.and_then(|group| group.get("RevenueRecognitionEnabled")) == Some(&Value::Bool(true)) {
-                    problem("revenue recognition".into(), "QuickBooks recognises revenue too: both would book it".into(), "switch it off for the item, or in the company");
+                    problem(
+                        "revenue recognition".into(),
+                        "QuickBooks recognises revenue too: both would book it".into(),
+                        "switch it off for the item, or in the company",
+                    );
                 }
                 if preferences.pointer("/Preferences/SalesFormsPrefs/CustomTxnNumbers") == Some(&Value::Bool(false)) {
-                    problem("custom transaction numbers".into(), "are off: QuickBooks would number invoices by itself".into(), "switch them on under Sales");
+                    problem(
+                        "custom transaction numbers".into(),
+                        "are off: QuickBooks would number invoices by itself".into(),
+                        "switch them on under Sales",
+                    );
                 }
             }
         }

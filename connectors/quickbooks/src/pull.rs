@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
 use milestoned_mapping::fact::{DecimalText, LegMilestone};
 use milestoned_mapping::normalise::exact_decimal;
-use milestoned_mapping::record::{Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord};
+use milestoned_mapping::record::{
+    Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
+};
 use reqwest::Method;
 use serde_json::value::RawValue;
 
@@ -42,13 +44,16 @@ impl Source for QuickBooks {
             None => self.everything(since).await?,
         };
         let (records, unreadable) = self.records(&objects).await?;
-        let newest = records.iter().map(|record| record.at).max().max(from.0.get(STAMP).and_then(|text| text.parse().ok()));
+        let newest =
+            records.iter().map(|record| record.at).max().max(from.0.get(STAMP).and_then(|text| text.parse().ok()));
         let next = Cursor([(STAMP.to_owned(), newest.unwrap_or(started).to_string())].into());
         Ok(Page { records, unreadable, next, more: false, fresh_through: started })
     }
 
     async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        let Some(entity) = ENTITIES.iter().find(|entity| entity.eq_ignore_ascii_case(object)) else { return Ok(Vec::new()) };
+        let Some(entity) = ENTITIES.iter().find(|entity| entity.eq_ignore_ascii_case(object)) else {
+            return Ok(Vec::new());
+        };
         let answer = self.query(&format!("SELECT * FROM {entity} WHERE Id = {}", quoted(id))).await?;
         let objects = self.objects(&answer.body, "QueryResponse")?;
         if objects.is_empty() {
@@ -91,7 +96,8 @@ impl QuickBooks {
                 .unwrap_or_default();
             let mut start = 1_usize;
             loop {
-                let query = format!("SELECT * FROM {entity}{filter} ORDERBY Id STARTPOSITION {start} MAXRESULTS {MOST}");
+                let query =
+                    format!("SELECT * FROM {entity}{filter} ORDERBY Id STARTPOSITION {start} MAXRESULTS {MOST}");
                 let answer = self.query(&query).await?;
                 let page = self.objects(&answer.body, "QueryResponse")?;
                 let count = page.len();
@@ -146,7 +152,8 @@ impl QuickBooks {
         asked.dedup();
         for ids in asked.chunks(100) {
             let ids: Vec<String> = ids.iter().map(|id| quoted(id)).collect();
-            let answer = self.query(&format!("SELECT * FROM Invoice WHERE Id IN ({}) MAXRESULTS {MOST}", ids.join(","))).await?;
+            let answer =
+                self.query(&format!("SELECT * FROM Invoice WHERE Id IN ({}) MAXRESULTS {MOST}", ids.join(","))).await?;
             for (_, raw) in self.objects(&answer.body, "QueryResponse")? {
                 if let Ok(Transaction { id, doc_number: Some(number), .. }) = serde_json::from_str(&raw) {
                     numbers.insert(id, number);
@@ -156,7 +163,12 @@ impl QuickBooks {
         Ok(numbers)
     }
 
-    fn read_object(&self, entity: &str, raw: &str, numbers: &BTreeMap<String, String>) -> Result<Vec<SourceRecord>, String> {
+    fn read_object(
+        &self,
+        entity: &str,
+        raw: &str,
+        numbers: &BTreeMap<String, String>,
+    ) -> Result<Vec<SourceRecord>, String> {
         let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
         let stamp = &one.meta_data.last_updated_time;
         let at: Timestamp = stamp.parse().map_err(|error| format!("MetaData.LastUpdatedTime {stamp:?}: {error}"))?;
@@ -166,7 +178,9 @@ impl QuickBooks {
             return Ok(vec![self.record(entity, &one.id, format!("deleted {stamp}"), at, raw, Content::Gone)]);
         }
         Ok(match entity {
-            "Invoice" | "CreditMemo" => vec![record(&one.id, Content::Invoice(self.invoice(&one, entity == "CreditMemo")?))],
+            "Invoice" | "CreditMemo" => {
+                vec![record(&one.id, Content::Invoice(self.invoice(&one, entity == "CreditMemo")?))]
+            }
             "JournalEntry" => vec![record(&one.id, Content::Journal(self.entry(&one)?))],
             "Estimate" => vec![record(&one.id, Content::Order(self.order(&one)?))],
             _ => {
@@ -179,7 +193,15 @@ impl QuickBooks {
         })
     }
 
-    fn record(&self, entity: &str, id: &str, version: String, at: Timestamp, raw: &str, content: Content) -> SourceRecord {
+    fn record(
+        &self,
+        entity: &str,
+        id: &str,
+        version: String,
+        at: Timestamp,
+        raw: &str,
+        content: Content,
+    ) -> SourceRecord {
         let system = self.client.system().into();
         SourceRecord { system, object: entity.into(), id: id.into(), version, at, raw: raw.into(), content }
     }
@@ -254,12 +276,21 @@ impl QuickBooks {
         })
     }
 
-    fn payments(&self, one: &Transaction<'_>, numbers: &BTreeMap<String, String>) -> Result<Vec<(String, PaymentSeen)>, String> {
+    fn payments(
+        &self,
+        one: &Transaction<'_>,
+        numbers: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, PaymentSeen)>, String> {
         let mut payments = Vec::new();
         for line in &one.line {
             for link in line.linked_txn.iter().filter(|link| link.txn_type == "Invoice") {
                 let (Some(number), Some(raw)) = (numbers.get(&link.txn_id), line.amount) else { continue };
-                let payment = PaymentSeen { invoice: number.clone(), currency: self.currency(one), date: date(one)?, amount: amount(raw)? };
+                let payment = PaymentSeen {
+                    invoice: number.clone(),
+                    currency: self.currency(one),
+                    date: date(one)?,
+                    amount: amount(raw)?,
+                };
                 payments.push((link.txn_id.clone(), payment));
             }
         }

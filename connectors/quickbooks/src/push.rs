@@ -32,18 +32,23 @@ impl Sink for QuickBooks {
             Command::BillingStatus(_) => return Ok(None),
         };
         let answer = self.query(&format!("SELECT * FROM {entity} WHERE {field} = {}", quoted(text))).await?;
-        let table: BTreeMap<String, &RawValue> = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let inner: BTreeMap<String, &RawValue> = table.get("QueryResponse").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let items: Vec<&RawValue> = inner.get(entity).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let table: BTreeMap<String, &RawValue> =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let inner: BTreeMap<String, &RawValue> =
+            table.get("QueryResponse").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let items: Vec<&RawValue> =
+            inner.get(entity).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let Some(first) = items.first() else { return Ok(None) };
         let request_id = answer.header("intuit_tid");
         let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: request_id.clone() };
         if entity == "Customer" {
-            let saved: SavedCustomer = serde_json::from_str(first.get()).map_err(|error| self.client.garbage(&answer, error))?;
+            let saved: SavedCustomer =
+                serde_json::from_str(first.get()).map_err(|error| self.client.garbage(&answer, error))?;
             let says = Statement { customer: Some(saved.name), ..Statement::default() };
             return Ok(Some(Found { receipt: receipt(saved.id), says }));
         }
-        let one: Transaction<'_> = serde_json::from_str(first.get()).map_err(|error| self.client.garbage(&answer, error))?;
+        let one: Transaction<'_> =
+            serde_json::from_str(first.get()).map_err(|error| self.client.garbage(&answer, error))?;
         let says = statement(&one, entity == "JournalEntry").map_err(|reason| self.client.garbage(&answer, reason))?;
         Ok(Some(Found { receipt: receipt(one.id), says }))
     }
@@ -60,7 +65,8 @@ impl Sink for QuickBooks {
             }
         };
         let answer = self.send(true, Method::POST, &format!("{entity}?requestid={key}"), Some(&body)).await?;
-        let table: BTreeMap<String, &RawValue> = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let table: BTreeMap<String, &RawValue> =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let saved = table.iter().find(|(name, _)| name.eq_ignore_ascii_case(entity)).map(|(_, raw)| raw.get());
         let saved: SavedCustomer = saved
             .and_then(|raw| serde_json::from_str(raw).ok())
@@ -71,7 +77,9 @@ impl Sink for QuickBooks {
 
 fn statement(one: &Transaction<'_>, journal: bool) -> Result<Statement, String> {
     let amount = if journal {
-        let debits = one.line.iter().filter(|line| line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit"));
+        let debits = one.line.iter().filter(|line| {
+            line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit")
+        });
         let mut sum = DecimalText(Default::default());
         for line in debits {
             sum.0 += line.amount.map(pull::amount).transpose()?.map(|amount| amount.0).unwrap_or_default();
@@ -117,7 +125,9 @@ impl QuickBooks {
         if number.chars().count() <= NUMBER_LENGTH {
             return Ok(number);
         }
-        let said = format!("number {number} is longer than the {NUMBER_LENGTH} characters that QuickBooks takes: give the contract or milestone a shorter id");
+        let said = format!(
+            "number {number} is longer than the {NUMBER_LENGTH} characters that QuickBooks takes: give the contract or milestone a shorter id"
+        );
         Err(self.client.fault(Class::Refused, said, None))
     }
 
@@ -165,9 +175,11 @@ impl QuickBooks {
         for line in &entry.lines {
             let side = if line.side == Side::Debit { "Debit" } else { "Credit" };
             let name = line.account.name();
-            let account = self.settings.accounts.get(name).ok_or_else(|| {
-                self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None)
-            })?;
+            let account = self
+                .settings
+                .accounts
+                .get(name)
+                .ok_or_else(|| self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None))?;
             lines.push(format!(
                 "{{\"DetailType\":\"JournalEntryLineDetail\",\"Amount\":{},\"Description\":{},\"JournalEntryLineDetail\":{{\"PostingType\":\"{side}\",\"AccountRef\":{{\"value\":{}}},\"Entity\":{{\"Type\":\"Customer\",\"EntityRef\":{{\"value\":{}}}}}}}}}",
                 line.amount,

@@ -15,8 +15,8 @@ use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-pub use settings::Settings;
 use settings::Auth;
+pub use settings::Settings;
 
 /// A connection to one org.
 pub struct Salesforce {
@@ -59,7 +59,8 @@ impl Salesforce {
                 let exp = self.client.now().as_second().saturating_add(180);
                 let claims = Claims { iss: client_id, sub: username, aud: audience, exp };
                 let assertion = self.assertion(&claims, private_key)?;
-                request.form(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &assertion)])
+                request
+                    .form(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &assertion)])
             }
         };
         let answer = self.client.read(request).await?;
@@ -69,14 +70,17 @@ impl Salesforce {
                 .unwrap_or_default();
             return Err(self.client.fault(Class::Unauthorised, format!("sign-in refused: {said}"), None));
         }
-        let token: wire::TokenAnswer = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let token: wire::TokenAnswer =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         Ok(Token { value: SecretString::from(token.access_token), expires_at: None })
     }
 
     fn assertion(&self, claims: &Claims<'_>, private_key: &SecretString) -> Result<String, Fault> {
         let key = jsonwebtoken::EncodingKey::from_rsa_pem(private_key.expose_secret().as_bytes());
-        key.and_then(|key| jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256), claims, &key))
-            .map_err(|error| self.client.fault(Class::Unauthorised, format!("auth.private_key: {error}"), None))
+        key.and_then(|key| {
+            jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256), claims, &key)
+        })
+        .map_err(|error| self.client.fault(Class::Unauthorised, format!("auth.private_key: {error}"), None))
     }
 
     /// Sends with the session; one that has ended is renewed once.
@@ -85,7 +89,8 @@ impl Salesforce {
             let token = self.token.get(self.client.now(), || self.sign_in()).await?;
             let request = request().bearer_auth(token.value.expose_secret());
             let answer = if write { self.client.write(request).await? } else { self.client.read(request).await? };
-            let ended = answer.status == 401 && wire::errors(&answer.body).iter().any(|error| error.code == "INVALID_SESSION_ID");
+            let ended = answer.status == 401
+                && wire::errors(&answer.body).iter().any(|error| error.code == "INVALID_SESSION_ID");
             if !ended {
                 return Ok(answer);
             }
@@ -105,7 +110,10 @@ impl Salesforce {
         let code = errors.first().map_or("", |error| error.code.as_str());
         let class = match code {
             "UNABLE_TO_LOCK_ROW" | "REQUEST_LIMIT_EXCEEDED" | "SERVER_UNAVAILABLE" => Class::Throttled { until: None },
-            "INVALID_SESSION_ID" | "INSUFFICIENT_ACCESS" | "INSUFFICIENT_ACCESS_OR_READONLY" | "API_DISABLED_FOR_ORG" => Class::Unauthorised,
+            "INVALID_SESSION_ID"
+            | "INSUFFICIENT_ACCESS"
+            | "INSUFFICIENT_ACCESS_OR_READONLY"
+            | "API_DISABLED_FOR_ORG" => Class::Unauthorised,
             "" => return self.client.refusal(answer, said),
             _ => Class::Refused,
         };
@@ -130,28 +138,49 @@ impl Probe for Salesforce {
         };
         let hidden = "create the field, or give the integration user read access to it (field-level security)";
         match self.describe(&self.settings.object).await {
-            Err(fault) => problem(self.settings.object.clone(), fault.to_string(), "see that address, credentials and object are right"),
+            Err(fault) => problem(
+                self.settings.object.clone(),
+                fault.to_string(),
+                "see that address, credentials and object are right",
+            ),
             Ok(described) => {
                 let known = |name: &str| {
-                    described.fields.iter().any(|field| field.name == name || field.relationship.as_deref() == Some(name))
+                    described
+                        .fields
+                        .iter()
+                        .any(|field| field.name == name || field.relationship.as_deref() == Some(name))
                 };
                 for field in self.fields.iter().chain([&self.settings.contract_field]) {
                     if !known(field.split('.').next().unwrap_or(field)) {
-                        problem(format!("{}.{field}", self.settings.object), "the field is missing or hidden".into(), hidden);
+                        problem(
+                            format!("{}.{field}", self.settings.object),
+                            "the field is missing or hidden".into(),
+                            hidden,
+                        );
                     }
                 }
             }
         }
         if let Some(status) = &self.settings.status {
             match self.describe(&status.object).await {
-                Err(fault) => problem(status.object.clone(), fault.to_string(), "create the object, or remove [status]"),
+                Err(fault) => {
+                    problem(status.object.clone(), fault.to_string(), "create the object, or remove [status]")
+                }
                 Ok(described) => {
                     for field in status.fields.values() {
                         if !described.fields.iter().any(|known| known.name == *field) {
-                            problem(format!("{}.{field}", status.object), "the field is missing or hidden".into(), hidden);
+                            problem(
+                                format!("{}.{field}", status.object),
+                                "the field is missing or hidden".into(),
+                                hidden,
+                            );
                         }
                     }
-                    if !described.fields.iter().any(|field| field.name == status.external_id && field.external_id && field.unique) {
+                    if !described
+                        .fields
+                        .iter()
+                        .any(|field| field.name == status.external_id && field.external_id && field.unique)
+                    {
                         let place = format!("{}.{}", status.object, status.external_id);
                         problem(place, "is no unique external id".into(), "mark the field as External ID and Unique");
                     }

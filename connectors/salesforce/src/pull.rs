@@ -22,7 +22,9 @@ impl Source for Salesforce {
         let query = self.query(since, until);
         // A query locator dies with its session: all pages are read here, and only the stamp is kept.
         let mut page = match self.pages(&query).await {
-            Err(fault) if fault.class == Class::Refused && fault.detail.contains("INVALID_QUERY_LOCATOR") => self.pages(&query).await?,
+            Err(fault) if fault.class == Class::Refused && fault.detail.contains("INVALID_QUERY_LOCATOR") => {
+                self.pages(&query).await?
+            }
             other => other?,
         };
         let newest = page.records.iter().map(|record| record.at).max().into_iter().chain(since).max();
@@ -35,7 +37,11 @@ impl Source for Salesforce {
         let fields = self.columns().join(",");
         let path = self.data(&format!("query/?q=SELECT+{fields}+FROM+{object}+WHERE+Id='{id}'"));
         let page = self.page(&path).await?.0;
-        Ok(if page.records.is_empty() { vec![self.gone(object, id, self.client.now(), self.client.now().to_string())] } else { page.records })
+        Ok(if page.records.is_empty() {
+            vec![self.gone(object, id, self.client.now(), self.client.now().to_string())]
+        } else {
+            page.records
+        })
     }
 }
 
@@ -64,7 +70,8 @@ impl Salesforce {
 
     async fn pages(&self, query: &str) -> Result<Page, Fault> {
         // queryAll also shows what is in the recycle bin.
-        let mut url = reqwest::Url::parse("http://query/").map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
+        let mut url = reqwest::Url::parse("http://query/")
+            .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
         url.query_pairs_mut().append_pair("q", query);
         let mut path = self.data(&format!("queryAll/?{}", url.query().unwrap_or_default()));
         let mut all: Option<Page> = None;
@@ -90,7 +97,8 @@ impl Salesforce {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let read: wire::QueryPage<'_> = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let read: wire::QueryPage<'_> =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let mut page = Page {
             records: Vec::new(),
             unreadable: Vec::new(),
@@ -132,6 +140,14 @@ impl Salesforce {
 
     fn gone(&self, object: &str, id: &str, at: Timestamp, version: String) -> SourceRecord {
         let system = self.client.system().into();
-        SourceRecord { system, object: object.into(), id: id.into(), version, at, raw: "{}".into(), content: Content::Gone }
+        SourceRecord {
+            system,
+            object: object.into(),
+            id: id.into(),
+            version,
+            at,
+            raw: "{}".into(),
+            content: Content::Gone,
+        }
     }
 }

@@ -18,7 +18,11 @@ impl Sink for Salesforce {
 
     async fn put(&self, _: &DeliveryKey, command: &Command, _: &Context) -> Result<Receipt, Fault> {
         let (Command::BillingStatus(status), Some(target)) = (command, &self.settings.status) else {
-            return Err(self.client.fault(Class::Refused, "this connection takes billing status only, and needs [status]", None));
+            return Err(self.client.fault(
+                Class::Refused,
+                "this connection takes billing status only, and needs [status]",
+                None,
+            ));
         };
         let external_id = format!("{}-{}", status.contract, status.milestone);
         let path = self.data(&format!("sobjects/{}/{}/{}", target.object, target.external_id, encoded(&external_id)));
@@ -31,12 +35,16 @@ impl Sink for Salesforce {
         match answer.status.as_u16() {
             // Since API version 46 an update answers 200 with a body, before that 204 without.
             200 | 201 => {
-                let saved: wire::Saved = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                let saved: wire::Saved =
+                    serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
                 Ok(Receipt { remote_id: saved.id, remote_number: None, request_id: None })
             }
             204 => Ok(Receipt { remote_id: external_id, remote_number: None, request_id: None }),
             300 => {
-                let said = format!("several {} records have {} = {external_id}: delete all but one", target.object, target.external_id);
+                let said = format!(
+                    "several {} records have {} = {external_id}: delete all but one",
+                    target.object, target.external_id
+                );
                 Err(self.client.fault(Class::Refused, said, None))
             }
             _ => Err(self.refused(&answer)),
@@ -75,7 +83,9 @@ impl Salesforce {
         Ok(match amount {
             None => text,
             Some(field) => {
-                let number = RawValue::from_string(status.amount.to_string()).map(|raw| raw.get().to_owned()).unwrap_or_default();
+                let number = RawValue::from_string(status.amount.to_string())
+                    .map(|raw| raw.get().to_owned())
+                    .unwrap_or_default();
                 let comma = if text.len() > 2 { "," } else { "" };
                 format!("{}{comma}{}:{number}}}", text.strip_suffix('}').unwrap_or(&text), Value::String(field.clone()))
             }

@@ -59,7 +59,11 @@ async fn problems(settings: Settings) -> Vec<Problem> {
 fn settings_problems(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     if settings.http.tokens.is_empty() {
-        problems.push(problem("http.tokens", "nobody may use API and pages".into(), "add [[http.tokens]] with name, role and token"));
+        problems.push(problem(
+            "http.tokens",
+            "nobody may use API and pages".into(),
+            "add [[http.tokens]] with name, role and token",
+        ));
     }
     if let Some(folder) = &settings.agreements.folder
         && let Err(error) = std::fs::read_dir(folder)
@@ -70,7 +74,11 @@ fn settings_problems(settings: &Settings) -> Vec<Problem> {
     if let Some(erp) = &settings.agreements.erp
         && !settings.connections.contains_key(erp)
     {
-        problems.push(problem("agreements.erp", format!("there is no connection {erp:?}"), "name one of [connections]"));
+        problems.push(problem(
+            "agreements.erp",
+            format!("there is no connection {erp:?}"),
+            "name one of [connections]",
+        ));
     }
     if let Err(error) = crate::calendars::from_settings(settings) {
         problems.push(problem("calendars", error.to_string(), "correct the calendar"));

@@ -43,8 +43,18 @@ fn bad(file: &Path, reason: &str) -> ExitCode {
 
 /// The portfolio as a table.
 pub fn summaries(rows: &[Summary]) -> String {
-    let mut table =
-        titled(&["Contract", "Customer", "ERP", "", "Total", "Billed", "Remaining", "Deferred", "Blocking", "Warnings"]);
+    let mut table = titled(&[
+        "Contract",
+        "Customer",
+        "ERP",
+        "",
+        "Total",
+        "Billed",
+        "Remaining",
+        "Deferred",
+        "Blocking",
+        "Warnings",
+    ]);
     for one in rows {
         table.add_row(vec![
             one.contract.as_str().into(),
@@ -123,7 +133,12 @@ fn journal(contract: &milestoned_mapping::contract::Contract) -> String {
                 Side::Debit => (text, String::new()),
                 Side::Credit => (String::new(), text),
             };
-            table.add_row(vec![entry.date.to_string().into(), line.account.name().into(), amount(&debit), amount(&credit)]);
+            table.add_row(vec![
+                entry.date.to_string().into(),
+                line.account.name().into(),
+                amount(&debit),
+                amount(&credit),
+            ]);
         }
     }
     table.to_string()

@@ -39,8 +39,12 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
             let count = app.store.replay_parked(id, reviewer.by, now).await?;
             return Ok(done(json, &json!({ "replayed": count }), &format!("{count} records are read again")));
         }
-        ReviewCommand::Release { key, reason, reviewer } => return release(app, key, true, reviewer.by, reason, json).await,
-        ReviewCommand::Dismiss { key, reason, reviewer } => return release(app, key, false, reviewer.by, reason, json).await,
+        ReviewCommand::Release { key, reason, reviewer } => {
+            return release(app, key, true, reviewer.by, reason, json).await;
+        }
+        ReviewCommand::Dismiss { key, reason, reviewer } => {
+            return release(app, key, false, reviewer.by, reason, json).await;
+        }
     };
     let Some(row) = app.store.contract(contract.clone()).await? else {
         complain(&format!("milestoned: contract {contract:?} is not known"));
@@ -57,9 +61,18 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
     Ok(done(json, &json!({ "contract": contract }), "taken; `milestoned contract show` tells what followed"))
 }
 
-async fn release(app: &App, key: String, again: bool, by: String, reason: String, json: bool) -> anyhow::Result<ExitCode> {
+async fn release(
+    app: &App,
+    key: String,
+    again: bool,
+    by: String,
+    reason: String,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     if !app.store.release_parked(key.clone(), again, by, reason, app.clock.now()).await? {
-        complain(&format!("milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"));
+        complain(&format!(
+            "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"
+        ));
         return Ok(ExitCode::from(FOUND));
     }
     let what = if again { "released: the remote is asked, then it goes on" } else { "dismissed for ever" };

@@ -134,7 +134,11 @@ async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
             Ok(0) => PAUSE,
             Ok(_) => Duration::ZERO,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, target, "deliveries failed; they are tried again");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    target,
+                    "deliveries failed; they are tried again"
+                );
                 PAUSE_AFTER_FAILURE
             }
         };

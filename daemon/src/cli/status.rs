@@ -71,7 +71,8 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
     let mut table = titled(&["Contract", "Place", "Exception", "Severity", "Open", "Holds", "What to do"]);
     for one in rows {
         let exception = &one.exception;
-        let place: Vec<&str> = [exception.milestone.as_deref(), exception.leg.as_deref()].into_iter().flatten().collect();
+        let place: Vec<&str> =
+            [exception.milestone.as_deref(), exception.leg.as_deref()].into_iter().flatten().collect();
         let open = match &exception.closed_on {
             Some(closed) => format!("{} to {closed}", exception.opened_on),
             None => format!("since {}", exception.opened_on),
@@ -148,7 +149,8 @@ pub(super) async fn replay(app: &App, check: bool, json: bool) -> anyhow::Result
 /// The store failed, or a calendar is no longer configured.
 pub async fn rebuild(app: &App, row: &ContractRow) -> anyhow::Result<Contract> {
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let mut contract = agreements::open(&agreement, &app.calendars, row.opened_on.parse()?).map_err(anyhow::Error::msg)?;
+    let mut contract =
+        agreements::open(&agreement, &app.calendars, row.opened_on.parse()?).map_err(anyhow::Error::msg)?;
     for fact in app.store.history(row.id.clone()).await? {
         contract.apply(&fact).map_err(|error| anyhow::anyhow!("contract {}: {error}", row.id))?;
     }
@@ -174,7 +176,13 @@ pub(super) async fn digest(app: &App, send: bool, json: bool) -> anyhow::Result<
         say(&serde_json::to_string_pretty(&mails)?);
     } else {
         for one in &mails {
-            say(&format!("{}: {} ({}){}", one.recipients, one.state, one.subject, one.fault.as_deref().map(|fault| format!(": {fault}")).unwrap_or_default()));
+            say(&format!(
+                "{}: {} ({}){}",
+                one.recipients,
+                one.state,
+                one.subject,
+                one.fault.as_deref().map(|fault| format!(": {fault}")).unwrap_or_default()
+            ));
         }
     }
     Ok(if mails.iter().all(|one| one.state == "sent") { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
@@ -198,7 +206,9 @@ pub(super) async fn verify_audit(app: &App, json: bool) -> anyhow::Result<ExitCo
             Ok(ExitCode::SUCCESS)
         }
         Err(seq) => {
-            complain(&format!("milestoned: the audit trail is broken at line {seq}: it was edited, or lines are missing before it"));
+            complain(&format!(
+                "milestoned: the audit trail is broken at line {seq}: it was edited, or lines are missing before it"
+            ));
             Ok(ExitCode::from(FOUND))
         }
     }

@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn thousands_are_separated_and_digits_kept() {
-        for (text, shown) in [("1234567.89", "1,234,567.89"), ("-100", "-100"), ("1000", "1,000"), ("12.500", "12.500")] {
+        for (text, shown) in [("1234567.89", "1,234,567.89"), ("-100", "-100"), ("1000", "1,000"), ("12.500", "12.500")]
+        {
             assert_eq!(grouped(text), shown);
         }
     }

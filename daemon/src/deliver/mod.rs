@@ -33,8 +33,10 @@ pub async fn turn(
         }
         store.settle(claimed, outcome, now).await
     });
-    let outcomes: Vec<_> =
-        futures_util::stream::iter(attempts).buffer_unordered(usize::try_from(settings.at_once.max(1)).unwrap_or(1)).collect().await;
+    let outcomes: Vec<_> = futures_util::stream::iter(attempts)
+        .buffer_unordered(usize::try_from(settings.at_once.max(1)).unwrap_or(1))
+        .collect()
+        .await;
     outcomes.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(count)
 }
@@ -162,7 +164,9 @@ mod tests {
         let found = |says: Statement| Found { receipt: receipt.clone(), says };
         assert!(matches!(adopt(&invoice(), found(says.clone())), Outcome::Done { adopted: true, .. }));
         let other = Statement { amount: Some("4000.00".parse().unwrap()), ..says };
-        let Outcome::Parked { fault, .. } = adopt(&invoice(), found(other)) else { panic!("a wrong amount was adopted") };
+        let Outcome::Parked { fault, .. } = adopt(&invoice(), found(other)) else {
+            panic!("a wrong amount was adopted")
+        };
         assert!(fault.contains("amount is 4000, not 40000"), "{fault}");
     }
 }

@@ -30,7 +30,9 @@ pub fn after(class: &Class, attempt: u32, key: &DeliveryKey, settings: &Delivery
             let at = later(SignedDuration::ZERO);
             Next::Again(until.map_or(at, |until| until.max(at)))
         }
-        Class::Refused => Next::Park("Correct what the remote names, in the agreement or in the remote, then release the delivery."),
+        Class::Refused => {
+            Next::Park("Correct what the remote names, in the agreement or in the remote, then release the delivery.")
+        }
         _ if attempt >= settings.attempts => Next::Park(
             "The remote has failed for long. See whether it works, then release the delivery: the remote is asked before anything is sent again.",
         ),

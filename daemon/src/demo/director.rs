@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use milestoned_mapping::fact::{Amendment, Event, Fact, Leg, LegRecord};
+use milestoned_mapping::fact::{Amendment, Event, Fact, Leg, LegInvoice, LegMilestone, LegRecord};
 use milestoned_mocks::{Fields, Person};
 use serde_json::{Value, json};
 
@@ -87,7 +87,10 @@ impl Scene<'_> {
         }
         if !self.observes(Leg::Psa) {
             for milestone in terms["milestones"].as_array().into_iter().flatten() {
-                self.issue(milestone["id"].as_str().unwrap_or_default(), milestone["name"].as_str().unwrap_or_default())?;
+                self.issue(
+                    milestone["id"].as_str().unwrap_or_default(),
+                    milestone["name"].as_str().unwrap_or_default(),
+                )?;
             }
         }
         let mut filed = terms.clone();
@@ -158,8 +161,12 @@ impl Scene<'_> {
         let mut shown = BTreeSet::new();
         for fact in self.sample.case.events().iter().take(index) {
             match &fact.event {
-                Event::Submitted { milestone: id, evidence, .. } if id == milestone => shown = evidence.iter().cloned().collect(),
-                Event::Evidence { milestone: id, evidence } if id == milestone => shown.extend(evidence.iter().cloned()),
+                Event::Submitted { milestone: id, evidence, .. } if id == milestone => {
+                    shown = evidence.iter().cloned().collect()
+                }
+                Event::Evidence { milestone: id, evidence } if id == milestone => {
+                    shown.extend(evidence.iter().cloned())
+                }
                 _ => {}
             }
         }
@@ -174,7 +181,12 @@ impl Scene<'_> {
             "summary": format!("{} {milestone}: {name}", self.sample.id()),
             CONTRACT: self.sample.id(), MILESTONE: milestone, "status": "To Do",
         }));
-        Ok(self.world.simulators.jira.create_issue(&format!("issue-{}-{milestone}", self.sample.id()), "MS", fields)?.id)
+        Ok(self
+            .world
+            .simulators
+            .jira
+            .create_issue(&format!("issue-{}-{milestone}", self.sample.id()), "MS", fields)?
+            .id)
     }
 
     fn edit<'a>(
@@ -186,20 +198,29 @@ impl Scene<'_> {
         status: Option<&str>,
     ) -> anyhow::Result<()> {
         let person = Person { account_id: format!("account-{by}"), display_name: by.into(), email: by.into() };
-        let fields: BTreeMap<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let fields: BTreeMap<String, Value> =
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(self.world.simulators.jira.edit(&format!("{}-{step}-{issue}", self.name), issue, &person, fields, status)?)
     }
 
     /// The project tool shows these milestones and no others.
     fn project(&self, record: &LegRecord) -> anyhow::Result<()> {
         let listed = record.milestones.as_deref().unwrap_or_default();
-        let terms: BTreeSet<&str> = self.sample.contract["milestones"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str()).collect();
+        let terms: BTreeSet<&str> = self.sample.contract["milestones"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one["id"].as_str())
+            .collect();
         for said in listed {
             let issue = self.issue(&said.id, &said.id)?;
             let shown = [
                 (AMOUNT, said.amount.map_or(Value::Null, |amount| amount.to_string().into())),
                 (WINDOW, said.window_days.map_or(Value::Null, |days| days.to_string().into())),
-                (DEEMED, said.deemed.map_or(Value::Null, |deemed| json!({ "value": if deemed { "Yes" } else { "No" } }))),
+                (
+                    DEEMED,
+                    said.deemed.map_or(Value::Null, |deemed| json!({ "value": if deemed { "Yes" } else { "No" } })),
+                ),
                 (COMPLETION, said.completion.as_ref().map_or(Value::Null, |completion| json!({ "value": completion }))),
             ];
             let status = match said.status.as_deref() {
@@ -209,7 +230,10 @@ impl Scene<'_> {
             };
             self.edit(&issue, "observed", "pm@vendor.example", shown, status)?;
         }
-        let gone = self.known_issues().into_iter().filter(|id| !listed.iter().any(|said| said.id == *id) && !terms.contains(id.as_str()));
+        let gone = self
+            .known_issues()
+            .into_iter()
+            .filter(|id| !listed.iter().any(|said| said.id == *id) && !terms.contains(id.as_str()));
         for id in gone {
             let issue = self.issue(&id, &id)?;
             self.world.simulators.jira.delete_issue(&format!("{}-delete-{id}", self.name), &issue)?;
@@ -223,7 +247,9 @@ impl Scene<'_> {
             Event::Observed(seen) if seen.leg == Leg::Psa => seen.record.milestones.clone(),
             _ => None,
         });
-        let applied = |id: &String| self.world.simulators.jira.issues().iter().any(|issue| issue.text(&format!("fields.{MILESTONE}")) == *id);
+        let applied = |id: &String| {
+            self.world.simulators.jira.issues().iter().any(|issue| issue.text(&format!("fields.{MILESTONE}")) == *id)
+        };
         shown.flatten().map(|milestone| milestone.id).filter(applied).collect()
     }
 
@@ -232,7 +258,12 @@ impl Scene<'_> {
     fn deal(&self, record: &LegRecord) -> anyhow::Result<()> {
         let salesforce = &self.world.simulators.salesforce;
         let customer = record.customer.as_deref().unwrap_or("Unknown");
-        let account = salesforce.put(&format!("account-{customer}"), "Account", &format!("account {customer}"), fields(json!({ "Name": customer })))?;
+        let account = salesforce.put(
+            &format!("account-{customer}"),
+            "Account",
+            &format!("account {customer}"),
+            fields(json!({ "Name": customer })),
+        )?;
         let stage = if record.stage.as_deref() == Some("closed_won") { "Closed Won" } else { "Negotiation/Review" };
         let shown = json!({
             "Name": format!("{} {}", customer, self.sample.title), "AccountId": account, "StageName": stage, "CloseDate": "2026-01-05",
@@ -254,7 +285,12 @@ impl Scene<'_> {
             // Sales and project tool are brought up to date together with the signature.
             if let (Some(total), false) = (amendment.total, self.observes(Leg::Crm)) {
                 let shown = json!({ "Amount": total.to_string() });
-                self.world.simulators.salesforce.put(&format!("{}-deal", self.name), "Opportunity", self.sample.id(), fields(shown))?;
+                self.world.simulators.salesforce.put(
+                    &format!("{}-deal", self.name),
+                    "Opportunity",
+                    self.sample.id(),
+                    fields(shown),
+                )?;
             }
             for added in &amendment.add {
                 self.issue(added["id"].as_str().unwrap_or_default(), added["name"].as_str().unwrap_or_default())?;
@@ -284,64 +320,91 @@ impl Scene<'_> {
 
     /// What accountants configured and wrote by hand.
     fn books(&self, record: &LegRecord) -> anyhow::Result<()> {
-        let terms = self.sample.case.terms();
-        let simulators = &self.world.simulators;
-        let customer = terms.customer();
-        let currency = currency_id(terms.currency().code())?;
-        for invoice in record.invoices.iter().flatten().filter(|one| !one.number.starts_with(&format!("{}-", terms.id()))) {
-            let act = format!("hand-{}", invoice.number);
-            let date = invoice.date.to_string();
-            match self.sample.erp.as_str() {
-                "netsuite" => {
-                    let entity = simulators.netsuite.put_record(&format!("customer-{customer}"), "customer", "", fields(json!({ "companyName": customer, "currency": { "id": currency } })))?;
-                    let body = json!({
-                        "entity": { "id": entity }, "tranId": invoice.number, "tranDate": date, "currency": { "id": currency },
-                        "custbody_milestoned_contract": terms.id(), "custbody_milestoned_milestone": invoice.milestone,
-                        "item": { "items": [{ "item": { "id": "5" }, "quantity": 1, "rate": invoice.amount.to_string(), "amount": invoice.amount.to_string() }] },
-                    });
-                    simulators.netsuite.put_record(&act, "invoice", "", fields(body))?;
-                    if invoice.status == "void" {
-                        simulators.netsuite.void_invoice(&format!("{act}-void"), &invoice.number)?;
-                    }
-                }
-                _ => {
-                    let id = simulators.quickbooks.put_record(&format!("customer-{customer}"), "Customer", fields(json!({ "DisplayName": customer })))?;
-                    let body = json!({
-                        "CustomerRef": { "value": id }, "DocNumber": invoice.number, "TxnDate": date,
-                        "CustomField": [{ "DefinitionId": "1", "Type": "StringType", "StringValue": terms.id() },
-                                        { "DefinitionId": "2", "Type": "StringType", "StringValue": invoice.milestone }],
-                        "Line": [{ "DetailType": "SalesItemLineDetail", "Amount": invoice.amount.to_string(),
-                                   "SalesItemLineDetail": { "ItemRef": { "value": "1" }, "Qty": 1, "UnitPrice": invoice.amount.to_string() } }],
-                    });
-                    simulators.quickbooks.put_record(&act, "Invoice", fields(body))?;
-                    if invoice.status == "void" {
-                        simulators.quickbooks.void_invoice(&format!("{act}-void"), &invoice.number)?;
-                    }
-                }
+        let own = format!("{}-", self.sample.id());
+        for invoice in record.invoices.iter().flatten().filter(|one| !one.number.starts_with(&own)) {
+            if self.sample.erp == "netsuite" {
+                self.netsuite_invoice(invoice)?
+            } else {
+                self.quickbooks_invoice(invoice)?
             }
         }
-        if let Some(milestones) = &record.milestones {
-            let entity = simulators.netsuite.put_record(&format!("customer-{customer}"), "customer", "", fields(json!({ "companyName": customer, "currency": { "id": currency } })))?;
-            let lines: Vec<Value> = milestones
-                .iter()
-                .map(|one| {
-                    let amount = one.amount.map_or("0".to_owned(), |amount| amount.to_string());
-                    let mut line = json!({ "item": { "id": "5" }, "quantity": 1, "rate": amount, "amount": amount, "custcol_milestoned_milestone": one.id });
-                    for (field, value) in [("description", &one.description), ("custcol_milestoned_timing", &one.timing), ("custcol_milestoned_billing_rule", &one.invoice), ("custcol_milestoned_recognition", &one.recognition_method)] {
-                        if let Some(value) = value {
-                            line[field] = value.clone().into();
-                        }
-                    }
-                    line
-                })
-                .collect();
-            let body = json!({
-                "entity": { "id": entity }, "tranId": format!("SO-{}", terms.id()), "tranDate": "2026-01-05", "currency": { "id": currency },
-                "custbody_milestoned_contract": terms.id(), "custbody_milestoned_version": record.version.map(|version| version.to_string()),
-                "item": { "items": lines },
-            });
-            simulators.netsuite.put_record(&format!("{}-order", self.name), "salesOrder", &format!("SO-{}", terms.id()), fields(body))?;
+        match &record.milestones {
+            Some(milestones) => self.order(milestones, record.version),
+            None => Ok(()),
         }
+    }
+
+    /// The customer as an accountant entered it, with its currency.
+    fn netsuite_customer(&self) -> anyhow::Result<(String, &'static str)> {
+        let terms = self.sample.case.terms();
+        let currency = currency_id(terms.currency().code())?;
+        let body = json!({ "companyName": terms.customer(), "currency": { "id": currency } });
+        let act = format!("customer-{}", terms.customer());
+        Ok((self.world.simulators.netsuite.put_record(&act, "customer", "", fields(body))?, currency))
+    }
+
+    fn netsuite_invoice(&self, invoice: &LegInvoice) -> anyhow::Result<()> {
+        let (entity, currency) = self.netsuite_customer()?;
+        let (act, amount) = (format!("hand-{}", invoice.number), invoice.amount.to_string());
+        let body = json!({
+            "entity": { "id": entity }, "tranId": invoice.number, "tranDate": invoice.date.to_string(), "currency": { "id": currency },
+            "custbody_milestoned_contract": self.sample.id(), "custbody_milestoned_milestone": invoice.milestone,
+            "item": { "items": [{ "item": { "id": "5" }, "quantity": 1, "rate": amount, "amount": amount }] },
+        });
+        let netsuite = &self.world.simulators.netsuite;
+        netsuite.put_record(&act, "invoice", "", fields(body))?;
+        if invoice.status == "void" {
+            netsuite.void_invoice(&format!("{act}-void"), &invoice.number)?;
+        }
+        Ok(())
+    }
+
+    fn quickbooks_invoice(&self, invoice: &LegInvoice) -> anyhow::Result<()> {
+        let (quickbooks, customer) = (&self.world.simulators.quickbooks, self.sample.case.terms().customer());
+        let id = quickbooks.put_record(
+            &format!("customer-{customer}"),
+            "Customer",
+            fields(json!({ "DisplayName": customer })),
+        )?;
+        let (act, amount) = (format!("hand-{}", invoice.number), invoice.amount.to_string());
+        let text = |definition: &str, text: &str| json!({ "DefinitionId": definition, "Type": "StringType", "StringValue": text });
+        let body = json!({
+            "CustomerRef": { "value": id }, "DocNumber": invoice.number, "TxnDate": invoice.date.to_string(),
+            "CustomField": [text("1", self.sample.id()), text("2", &invoice.milestone)],
+            "Line": [{ "DetailType": "SalesItemLineDetail", "Amount": amount,
+                       "SalesItemLineDetail": { "ItemRef": { "value": "1" }, "Qty": 1, "UnitPrice": amount } }],
+        });
+        quickbooks.put_record(&act, "Invoice", fields(body))?;
+        if invoice.status == "void" {
+            quickbooks.void_invoice(&format!("{act}-void"), &invoice.number)?;
+        }
+        Ok(())
+    }
+
+    /// The sales order that says how milestones are billed.
+    fn order(&self, milestones: &[LegMilestone], version: Option<u32>) -> anyhow::Result<()> {
+        let (entity, currency) = self.netsuite_customer()?;
+        let line = |one: &LegMilestone| {
+            let amount = one.amount.map_or("0".to_owned(), |amount| amount.to_string());
+            json!({
+                "item": { "id": "5" }, "quantity": 1, "rate": amount, "amount": amount, "custcol_milestoned_milestone": one.id,
+                "description": one.description, "custcol_milestoned_timing": one.timing,
+                "custcol_milestoned_billing_rule": one.invoice, "custcol_milestoned_recognition": one.recognition_method,
+            })
+        };
+        let lines: Vec<Value> = milestones.iter().map(|one| Value::Object(fields(line(one)))).collect();
+        let number = format!("SO-{}", self.sample.id());
+        let body = json!({
+            "entity": { "id": entity }, "tranId": number, "tranDate": "2026-01-05", "currency": { "id": currency },
+            "custbody_milestoned_contract": self.sample.id(), "custbody_milestoned_version": version.map(|version| version.to_string()),
+            "item": { "items": lines },
+        });
+        self.world.simulators.netsuite.put_record(
+            &format!("{}-order", self.name),
+            "salesOrder",
+            &number,
+            fields(body),
+        )?;
         Ok(())
     }
 
@@ -349,15 +412,21 @@ impl Scene<'_> {
 
     /// What no connected system tells, told over the API.
     async fn tell(&self, fact: &Fact) -> anyhow::Result<()> {
-        let answer = reqwest_post(&format!("{}/v1/contracts/{}/facts", self.world.url, self.sample.id()), &self.name, serde_json::to_value(fact)?).await?;
+        let answer = post(
+            &format!("{}/v1/contracts/{}/facts", self.world.url, self.sample.id()),
+            &self.name,
+            serde_json::to_value(fact)?,
+        )
+        .await?;
         anyhow::ensure!(answer.0 < 300, "the API answered {}: {}", answer.0, answer.1);
         Ok(())
     }
 }
 
-async fn reqwest_post(url: &str, key: &str, body: Value) -> anyhow::Result<(u16, String)> {
+async fn post(url: &str, key: &str, body: Value) -> anyhow::Result<(u16, String)> {
     let client = reqwest::Client::builder().build()?;
-    let answer = client.post(url).bearer_auth(TOKEN).header("Idempotency-Key", format!("demo-{key}")).json(&body).send().await?;
+    let answer =
+        client.post(url).bearer_auth(TOKEN).header("Idempotency-Key", format!("demo-{key}")).json(&body).send().await?;
     Ok((answer.status().as_u16(), answer.text().await?))
 }
 

@@ -83,7 +83,12 @@ pub async fn run(options: Options, json: bool) -> anyhow::Result<ExitCode> {
         say(&show::json(&samples, &proof, &summaries, &exceptions)?);
     } else {
         say(&show::tables(&samples, &proof, &summaries, &exceptions));
-        say(&format!("A year in {:.1} s; {} mails to finance; {}", started.elapsed().as_secs_f64(), world.simulators.mail.messages().len(), show::traffic(&world)));
+        say(&format!(
+            "A year in {:.1} s; {} mails to finance; {}",
+            started.elapsed().as_secs_f64(),
+            world.simulators.mail.messages().len(),
+            show::traffic(&world)
+        ));
         if options.keep.is_some() {
             say(&format!("Kept in {}", dir.display()));
         }
@@ -98,7 +103,10 @@ pub async fn run(options: Options, json: bool) -> anyhow::Result<ExitCode> {
     if proof.differences.is_empty() {
         Ok(ExitCode::SUCCESS)
     } else {
-        complain(&format!("milestoned: {} differences between the simulated ERPs and the rules", proof.differences.len()));
+        complain(&format!(
+            "milestoned: {} differences between the simulated ERPs and the rules",
+            proof.differences.len()
+        ));
         Ok(ExitCode::from(crate::cli::FOUND))
     }
 }

@@ -63,7 +63,11 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         };
         let expected = expected(samples, erp);
         let ids: Vec<String> = samples.iter().map(|sample| format!("{}-", sample.id())).collect();
-        let ours = |document: &ErpDocument| document.kind != "payment" && (expected.iter().any(|one| one.number == document.number) || ids.iter().any(|id| document.number.starts_with(id)));
+        let ours = |document: &ErpDocument| {
+            document.kind != "payment"
+                && (expected.iter().any(|one| one.number == document.number)
+                    || ids.iter().any(|id| document.number.starts_with(id)))
+        };
         let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|document| ours(document));
         let mut documents: Vec<Entry> = ours.into_iter().map(entry).collect();
         // Deliveries run side by side: the order in which they land says nothing.
@@ -80,7 +84,16 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         erps.insert(erp, Erp { documents, held, own, by_others });
     }
     let open = world.app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
-    differences.extend(open.iter().map(|one| format!("{} {} to {} is {}: {}", one.kind, one.subject, one.target, one.state, one.fault.as_deref().unwrap_or(""))));
+    differences.extend(open.iter().map(|one| {
+        format!(
+            "{} {} to {} is {}: {}",
+            one.kind,
+            one.subject,
+            one.target,
+            one.state,
+            one.fault.as_deref().unwrap_or("")
+        )
+    }));
     for row in world.app.store.contracts().await? {
         if serde_json::to_string(&rebuild(&world.app, &row).await?)? != row.state {
             differences.push(format!("contract {}: a replay of its facts gives another state", row.id));
@@ -110,7 +123,8 @@ fn expected(samples: &[Sample], erp: &str) -> BTreeSet<Entry> {
         }
         for entry in contract.journal() {
             let lines = contract.revenue_entry(entry.date);
-            let debits: Decimal = lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+            let debits: Decimal =
+                lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
             if !lines.is_empty() {
                 expected.insert(Entry {
                     number: journal_entry_number(sample.id(), erp, entry.date),
@@ -177,15 +191,35 @@ fn own(erp: &str, deliveries: &[Delivery]) -> BTreeMap<String, Tally> {
         .filter(|delivery| delivery.target == erp)
         .filter_map(|delivery| {
             let (number, kind, date, amount, currency) = match &delivery.command {
-                Command::Invoice(document) => (&document.number, "invoice", document.date, document.amount.decimal(), document.amount.currency()),
-                Command::CreditMemo(document) => (&document.number, "credit_memo", document.date, document.amount.decimal(), document.amount.currency()),
+                Command::Invoice(document) => {
+                    (&document.number, "invoice", document.date, document.amount.decimal(), document.amount.currency())
+                }
+                Command::CreditMemo(document) => (
+                    &document.number,
+                    "credit_memo",
+                    document.date,
+                    document.amount.decimal(),
+                    document.amount.currency(),
+                ),
                 Command::JournalEntry(entry) => {
                     let debits = entry.lines.iter().filter(|line| line.side == Side::Debit);
-                    (&entry.number, "journal_entry", entry.date, debits.map(|line| line.amount.decimal()).sum(), entry.lines.first()?.amount.currency())
+                    (
+                        &entry.number,
+                        "journal_entry",
+                        entry.date,
+                        debits.map(|line| line.amount.decimal()).sum(),
+                        entry.lines.first()?.amount.currency(),
+                    )
                 }
                 Command::BillingStatus(_) | Command::Customer { .. } => return None,
             };
-            Some(Entry { number: number.clone(), kind, date: date.to_string(), currency: currency.to_string(), amount: plain(&amount.to_string()) })
+            Some(Entry {
+                number: number.clone(),
+                kind,
+                date: date.to_string(),
+                currency: currency.to_string(),
+                amount: plain(&amount.to_string()),
+            })
         })
         .collect();
     tally(&entries)

@@ -12,7 +12,12 @@ use crate::cli::table::{amount, count, state, titled};
 use crate::portfolio::{Remedied, Summary};
 
 /// The outcome for machines.
-pub(super) fn json(samples: &[Sample], proof: &Proof, contracts: &[Summary], exceptions: &[Remedied]) -> anyhow::Result<String> {
+pub(super) fn json(
+    samples: &[Sample],
+    proof: &Proof,
+    contracts: &[Summary],
+    exceptions: &[Remedied],
+) -> anyhow::Result<String> {
     let titles: BTreeMap<&str, &str> = samples.iter().map(|sample| (sample.id(), sample.title.as_str())).collect();
     Ok(serde_json::to_string_pretty(&json!({
         "erps": proof.erps, "contracts": contracts, "titles": titles, "exceptions": exceptions, "differences": proof.differences,
@@ -40,7 +45,9 @@ pub(super) fn tables(samples: &[Sample], proof: &Proof, contracts: &[Summary], e
     out.push(shows.to_string());
     let documents: usize = proof.erps.values().map(|erp| erp.documents.len()).sum();
     if proof.differences.is_empty() {
-        out.push(format!("\nThe simulated ERPs hold exactly what the rules say: {documents} documents, no difference."));
+        out.push(format!(
+            "\nThe simulated ERPs hold exactly what the rules say: {documents} documents, no difference."
+        ));
     }
     out.join("\n")
 }

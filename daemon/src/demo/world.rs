@@ -40,7 +40,9 @@ impl Progress {
 
     pub(super) fn load(dir: &Path) -> anyhow::Result<Option<Self>> {
         match std::fs::read_to_string(Self::file(dir)) {
-            Ok(text) => Ok(Some(serde_json::from_str(&text).context("demo.json cannot be read: choose another folder")?)),
+            Ok(text) => {
+                Ok(Some(serde_json::from_str(&text).context("demo.json cannot be read: choose another folder")?))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context("demo.json"),
         }
@@ -71,9 +73,9 @@ impl World {
         std::fs::create_dir_all(dir.join("contracts"))?;
         let options = Options { dir: Some(dir.join("simulators")), ports: None, now: progress.now };
         let simulators = Simulators::start(options).await.context("the simulators cannot be started")?;
-        let listener = TcpListener::bind(("127.0.0.1", progress.port))
-            .await
-            .with_context(|| format!("port {} of the demo is taken: is another demo running on this folder?", progress.port))?;
+        let listener = TcpListener::bind(("127.0.0.1", progress.port)).await.with_context(|| {
+            format!("port {} of the demo is taken: is another demo running on this folder?", progress.port)
+        })?;
         progress.port = listener.local_addr()?.port();
         progress.save(&dir)?;
         let url = format!("http://127.0.0.1:{}", progress.port);
@@ -96,7 +98,11 @@ impl World {
 
     fn hooks(&self) -> anyhow::Result<()> {
         let jira = format!("{}/hooks/jira", self.url);
-        self.simulators.jira.register_webhook(&jira, JIRA_SECRET, &["jira:issue_created", "jira:issue_updated", "jira:issue_deleted"])?;
+        self.simulators.jira.register_webhook(
+            &jira,
+            JIRA_SECRET,
+            &["jira:issue_created", "jira:issue_updated", "jira:issue_deleted"],
+        )?;
         Ok(self.simulators.quickbooks.register_webhook(&format!("{}/hooks/quickbooks", self.url), "vtok")?)
     }
 
@@ -125,8 +131,6 @@ impl World {
 
 /// The daemon's configuration against the simulators. Its secrets open nothing else.
 fn configuration(dir: &Path, simulators: &Simulators, url: &str) -> String {
-    let client = simulators.netsuite.client();
-    let limits = "limits = { requests_per_second = 100000, burst = 100000, in_flight = 8 }";
     format!(
         r#"
 [store]
@@ -148,12 +152,26 @@ schedule = "0 7 1 * *"
 timezone = "America/New_York"
 [mail.owners]
 NOT_CLOSED_WON = "sales-ops@vendor.example"
-[connections.salesforce]
+{crm_and_psa}{erps}"#,
+        database = dir.join("milestoned.db").display(),
+        contracts = dir.join("contracts").display(),
+        smtp = simulators.smtp_address,
+        crm_and_psa = crm_and_psa(simulators),
+        erps = erps(simulators),
+    )
+}
+
+/// Simulators of this machine are not spared.
+const LIMITS: &str = "limits = { requests_per_second = 100000, burst = 100000, in_flight = 8 }";
+
+fn crm_and_psa(simulators: &Simulators) -> String {
+    format!(
+        r#"[connections.salesforce]
 kind = "salesforce"
 base_url = "{salesforce}"
 auth = {{ flow = "client_credentials", client_id = "CONSUMER_KEY", client_secret = "CONSUMER_SECRET" }}
 lag = "0s"
-{limits}
+{LIMITS}
 [connections.salesforce.status]
 object = "Milestone__c"
 external_id = "External_Id__c"
@@ -164,8 +182,17 @@ base_url = "{jira}"
 auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
 projects = ["MS"]
 webhook_secret = "{JIRA_SECRET}"
-{limits}
-[connections.netsuite]
+{LIMITS}
+"#,
+        salesforce = simulators.salesforce_url,
+        jira = simulators.jira_url,
+    )
+}
+
+fn erps(simulators: &Simulators) -> String {
+    let client = simulators.netsuite.client();
+    format!(
+        r#"[connections.netsuite]
 kind = "netsuite"
 account = "{account}"
 base_url = "{netsuite}"
@@ -174,7 +201,7 @@ timezone = "America/Los_Angeles"
 item = "5"
 accounts = {{ unbilled_receivable = "120", contract_asset = "121", deferred_revenue = "122", revenue = "123" }}
 terms = {{ "net 15" = "1", "net 30" = "2", "net 60" = "3", "due on receipt" = "4", "net 45" = "5" }}
-{limits}
+{LIMITS}
 [connections.quickbooks]
 kind = "quickbooks"
 base_url = "{quickbooks}"
@@ -188,16 +215,11 @@ item = "1"
 accounts = {{ unbilled_receivable = "85", contract_asset = "86", deferred_revenue = "23", revenue = "79" }}
 terms = {{ "due on receipt" = "1", "net 15" = "2", "net 30" = "3", "net 60" = "4", "net 45" = "5" }}
 exchange_rates = {{ GBP = "1.25" }}
-{limits}
+{LIMITS}
 "#,
-        database = dir.join("milestoned.db").display(),
-        contracts = dir.join("contracts").display(),
-        smtp = simulators.smtp_address,
-        salesforce = simulators.salesforce_url,
-        jira = simulators.jira_url,
+        account = simulators.netsuite.account(),
         netsuite = simulators.netsuite_url,
         quickbooks = simulators.quickbooks_url,
-        account = simulators.netsuite.account(),
         client_id = client.client_id,
         certificate = client.certificate_id,
         key = client.private_key,

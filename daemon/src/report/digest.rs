@@ -100,12 +100,20 @@ pub async fn write(app: &App, mail: &Mail, slot: &str) -> Result<usize, StoreErr
             continue;
         }
         let key = DeliveryKey::of(&["digest", slot, &recipient]);
-        match message(mail, &recipient, &key, &Content { day: &day, groups: &own, parked, link: &app.settings.http.public_url }, now) {
+        match message(
+            mail,
+            &recipient,
+            &key,
+            &Content { day: &day, groups: &own, parked, link: &app.settings.http.public_url },
+            now,
+        ) {
             Ok((subject, bytes)) => {
                 let new = app.store.add_mail(key.to_string(), vec![recipient], subject, bytes, now).await?;
                 written = written.saturating_add(usize::from(new));
             }
-            Err(reason) => tracing::error!(recipient, reason, "the digest could not be written: run `milestoned check`"),
+            Err(reason) => {
+                tracing::error!(recipient, reason, "the digest could not be written: run `milestoned check`")
+            }
         }
     }
     Ok(written)
@@ -143,7 +151,13 @@ pub async fn groups(app: &App, mail: &Mail) -> Result<Vec<Group>, StoreError> {
     Ok(groups
         .into_iter()
         .map(|(owner, mut lines)| {
-            lines.sort_by(|a, b| (&a.severity, std::cmp::Reverse(a.age), &a.contract).cmp(&(&b.severity, std::cmp::Reverse(b.age), &b.contract)));
+            lines.sort_by(|a, b| {
+                (&a.severity, std::cmp::Reverse(a.age), &a.contract).cmp(&(
+                    &b.severity,
+                    std::cmp::Reverse(b.age),
+                    &b.contract,
+                ))
+            });
             Group { owner, lines }
         })
         .collect())
@@ -162,7 +176,11 @@ fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date
         severity: exception.severity.clone(),
         opened_on: exception.opened_on.clone(),
         age: opened.until(today).map(|span| i64::from(span.get_days())).unwrap_or(0),
-        held: exception.held.as_ref().map(|held| format!("{} {}", grouped(held), exception.currency)).unwrap_or_default(),
+        held: exception
+            .held
+            .as_ref()
+            .map(|held| format!("{} {}", grouped(held), exception.currency))
+            .unwrap_or_default(),
         remedy: rule.map(|rule| rule.remedy.to_owned()).unwrap_or_default(),
         link: format!("{}/contracts/{}", app.settings.http.public_url, exception.contract),
     }
@@ -175,17 +193,29 @@ fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date
 pub async fn parked(app: &App) -> Result<Vec<Parked>, StoreError> {
     let mut parked = Vec::new();
     for file in app.store.file_problems().await? {
-        parked.push(Parked { what: file.path, reason: file.problem, remedy: "correct the file; it is read again by itself".into() });
+        parked.push(Parked {
+            what: file.path,
+            reason: file.problem,
+            remedy: "correct the file; it is read again by itself".into(),
+        });
     }
     for record in app.store.parked_records().await? {
         let what = format!("{} {} {}", record.system, record.object, record.remote_id);
         for problem in record.problems {
-            parked.push(Parked { what: what.clone(), reason: format!("{}: {}", problem.place, problem.reason), remedy: problem.remedy });
+            parked.push(Parked {
+                what: what.clone(),
+                reason: format!("{}: {}", problem.place, problem.reason),
+                remedy: problem.remedy,
+            });
         }
     }
     for fact in app.store.parked_facts().await? {
         let what = format!("a fact of contract {}", fact.contract);
-        parked.push(Parked { what, reason: fact.problem, remedy: "correct it where it comes from and send it again".into() });
+        parked.push(Parked {
+            what,
+            reason: fact.problem,
+            remedy: "correct it where it comes from and send it again".into(),
+        });
     }
     for delivery in app.store.deliveries(None, &["parked"]).await? {
         parked.push(Parked {

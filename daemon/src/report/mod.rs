@@ -105,8 +105,7 @@ pub async fn reach(mail: &Mail) -> Result<(), String> {
 }
 
 fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    let mut builder =
-        AsyncSmtpTransport::<Tokio1Executor>::from_url(&mail.relay).map_err(|error| error.to_string())?;
+    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&mail.relay).map_err(|error| error.to_string())?;
     if let (Some(username), Some(password)) = (&mail.username, &mail.password) {
         builder = builder.credentials(Credentials::new(username.clone(), password.expose_secret().to_owned()));
     }

@@ -45,7 +45,12 @@ pub struct Entry {
 
 impl Entry {
     /// A line about something the daemon did by itself.
-    pub fn own(action: &'static str, contract: Option<&str>, subject: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn own(
+        action: &'static str,
+        contract: Option<&str>,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self::by("milestoned", action, contract, subject, detail)
     }
 

@@ -521,9 +521,8 @@ fn pending_facts(connection: &Connection, contract: &str) -> Result<Vec<PendingF
     let mut statement = connection.prepare_cached(
         "SELECT id, fact, actor, identity FROM fact WHERE contract = ?1 AND position IS NULL AND problem IS NULL ORDER BY at, id",
     )?;
-    let rows = statement.query_map([contract], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
-    })?;
+    let rows = statement
+        .query_map([contract], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
     rows.map(|row| {
         let (id, text, actor, identity) = row?;
         Ok(PendingFact { id: Some(id), fact: parse("fact", "fact", contract, &text)?, actor, identity })
@@ -547,8 +546,7 @@ fn parts(connection: &Connection, contract: &str) -> Result<BTreeMap<String, Vec
 
 fn legs(connection: &Connection, contract: &str) -> Result<BTreeMap<String, LegRecord>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT leg, record FROM leg WHERE contract = ?1")?;
-    let rows =
-        statement.query_map([contract], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let rows = statement.query_map([contract], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     rows.map(|row| {
         let (leg, text) = row?;
         let record = parse("leg", "record", contract, &text)?;

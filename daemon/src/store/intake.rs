@@ -346,8 +346,7 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection
                 .prepare_cached("SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT ?1")?;
-            let rows =
-                statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
             rows.map(|row| {
                 let (id, text): (i64, String) = row?;
                 Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
@@ -361,13 +360,17 @@ impl Store {
     ///
     /// # Errors
     /// The database failed: the record stays unread.
-    pub async fn settle_record(&self, stored: StoredRecord, reading: Reading, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn settle_record(
+        &self,
+        stored: StoredRecord,
+        reading: Reading,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(move |tx| {
             let record = &stored.record;
             let state = if reading.problems.is_empty() { "read" } else { "parked" };
-            tx.prepare_cached("UPDATE source_record SET state = ?2, contract = ?3, issues = ?4 WHERE id = ?1")?.execute(
-                params![stored.id, state, reading.contract, json(&reading.problems)?],
-            )?;
+            tx.prepare_cached("UPDATE source_record SET state = ?2, contract = ?3, issues = ?4 WHERE id = ?1")?
+                .execute(params![stored.id, state, reading.contract, json(&reading.problems)?])?;
             if reading.problems.is_empty() {
                 // A newer version supersedes what was parked of this record before.
                 tx.prepare_cached(
@@ -377,12 +380,16 @@ impl Store {
                 .execute(params![record.system, record.object, record.id, stored.id])?;
                 replace_part(tx, record, reading.part.as_ref())?;
             } else {
-                audit::append(tx, now, &Entry::own(
-                    "record parked",
-                    reading.contract.as_deref(),
-                    format!("{} {} {}", record.system, record.object, record.id),
-                    json(&reading.problems)?,
-                ))?;
+                audit::append(
+                    tx,
+                    now,
+                    &Entry::own(
+                        "record parked",
+                        reading.contract.as_deref(),
+                        format!("{} {} {}", record.system, record.object, record.id),
+                        json(&reading.problems)?,
+                    ),
+                )?;
             }
             for fact in &reading.facts {
                 insert_fact(tx, fact, Some(stored.id), now)?;
@@ -470,7 +477,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
             if let Some(problem) = &problem {
-                audit::append(tx, now, &Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone()))?;
+                audit::append(
+                    tx,
+                    now,
+                    &Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone()),
+                )?;
             }
             tx.execute(
                 "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -541,7 +552,11 @@ fn park_unreadable(
         ],
     )?;
     if new > 0 {
-        audit::append(connection, now, &Entry::own("record parked", None, problem.place.clone(), problem.reason.clone()))?;
+        audit::append(
+            connection,
+            now,
+            &Entry::own("record parked", None, problem.place.clone(), problem.reason.clone()),
+        )?;
     }
     Ok(())
 }

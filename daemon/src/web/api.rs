@@ -80,7 +80,12 @@ async fn put_contract(
     Json(body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
     if body.get("id").is_some_and(|given| given != &Value::String(id.clone())) {
-        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", "id: differs from the path", "send the same id"));
+        return Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "INVALID",
+            "id: differs from the path",
+            "send the same id",
+        ));
     }
     let mut body = body;
     if let Some(table) = body.as_object_mut() {
@@ -134,7 +139,8 @@ async fn add_fact(
     if let Some(table) = body.as_object_mut() {
         table.entry("at").or_insert_with(|| Value::String(now.to_string()));
     }
-    let fact: Fact = serde_path_to_error::deserialize(body).map_err(|error| invalid(&format!("{}: {}", error.path(), error.inner())))?;
+    let fact: Fact = serde_path_to_error::deserialize(body)
+        .map_err(|error| invalid(&format!("{}: {}", error.path(), error.inner())))?;
     let row = known(&app, &id).await?;
     refuse_without_document(&row, &fact)?;
     agreements::check(&row, &fact)?;
@@ -148,7 +154,12 @@ async fn add_fact(
         return if earlier.event == fact.event {
             Ok(StatusCode::OK)
         } else {
-            Err(ApiError::new(StatusCode::CONFLICT, "KEY_REUSED", "this Idempotency-Key named another fact", "use a new key"))
+            Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "KEY_REUSED",
+                "this Idempotency-Key named another fact",
+                "use a new key",
+            ))
         };
     }
     app.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
@@ -236,12 +247,18 @@ async fn overrule(
         None => None,
         Some(leg) => Some(serde_json::from_value(Value::String(leg)).map_err(|_| invalid("leg: crm, psa or erp"))?),
     };
-    let event = Event::Overrule { code: body.code, milestone: body.milestone, leg, by: by.clone(), reason: body.reason };
+    let event =
+        Event::Overrule { code: body.code, milestone: body.milestone, leg, by: by.clone(), reason: body.reason };
     human_fact(&app, id, by, event).await
 }
 
 /// Stores what a person decided, now.
-pub(super) async fn human_fact(app: &App, contract: String, actor: String, event: Event) -> Result<StatusCode, ApiError> {
+pub(super) async fn human_fact(
+    app: &App,
+    contract: String,
+    actor: String,
+    event: Event,
+) -> Result<StatusCode, ApiError> {
     let now = app.clock.now();
     let row = known(app, &contract).await?;
     let fact = Fact { at: now, event };
@@ -266,7 +283,11 @@ struct ExceptionQuery {
 /// Exceptions: open ones, or all.
 #[utoipa::path(get, path = "/v1/exceptions", tag = "review", security(("bearer" = [])), params(ExceptionQuery),
     responses((status = 200, description = "Exceptions with remedy and amount held", body = Value)))]
-async fn exceptions(State(app): Shared, _: Viewer, Query(query): Query<ExceptionQuery>) -> Result<Json<Value>, ApiError> {
+async fn exceptions(
+    State(app): Shared,
+    _: Viewer,
+    Query(query): Query<ExceptionQuery>,
+) -> Result<Json<Value>, ApiError> {
     let rows = app.store.exceptions(query.contract, !query.all).await?;
     Ok(Json(json!(crate::portfolio::with_remedies(rows))))
 }
@@ -288,7 +309,11 @@ async fn documents(State(app): Shared, _: Viewer, Query(query): Query<ContractQu
 /// Deliveries to the remotes, each with its key.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "billing", security(("bearer" = [])), params(ContractQuery),
     responses((status = 200, description = "Deliveries", body = Value)))]
-async fn deliveries(State(app): Shared, _: Viewer, Query(query): Query<ContractQuery>) -> Result<Json<Value>, ApiError> {
+async fn deliveries(
+    State(app): Shared,
+    _: Viewer,
+    Query(query): Query<ContractQuery>,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!(app.store.deliveries(query.contract, &[]).await?)))
 }
 

@@ -50,14 +50,10 @@ pub fn owner<'a>(app: &'a App, parts: &Parts) -> Option<&'a Token> {
 
 /// The token with this text. Every token is compared, each in constant time.
 pub fn known<'a>(app: &'a App, presented: &str) -> Option<&'a Token> {
-    app.settings
-        .http
-        .tokens
-        .iter()
-        .fold(None, |found, token| {
-            let equal = bool::from(token.token.expose_secret().as_bytes().ct_eq(presented.as_bytes()));
-            if equal { Some(token) } else { found }
-        })
+    app.settings.http.tokens.iter().fold(None, |found, token| {
+        let equal = bool::from(token.token.expose_secret().as_bytes().ct_eq(presented.as_bytes()));
+        if equal { Some(token) } else { found }
+    })
 }
 
 fn cookie(parts: &Parts) -> Option<&str> {

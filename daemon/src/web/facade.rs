@@ -109,7 +109,11 @@ struct Milestone {
     request_body = Create,
     responses((status = 201, description = "Created: `milestone_id`", body = Value),
         (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
-async fn create(State(app): Shared, Admin(actor): Admin, Json(body): Json<Create>) -> Result<(StatusCode, Json<Value>), ApiError> {
+async fn create(
+    State(app): Shared,
+    Admin(actor): Admin,
+    Json(body): Json<Create>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
         return Err(invalid("project_id, external_id: must not be empty, and project_id must not contain ':'"));
     }
@@ -138,7 +142,11 @@ async fn create(State(app): Shared, Admin(actor): Admin, Json(body): Json<Create
         let same = known.name == body.name && known.amount == amount;
         return if same { Ok((StatusCode::OK, answer)) } else { Err(conflict(&body.external_id)) };
     }
-    let total = contract.total().decimal().checked_add(amount.decimal()).ok_or_else(|| invalid("billing_amount_minor: too large"))?;
+    let total = contract
+        .total()
+        .decimal()
+        .checked_add(amount.decimal())
+        .ok_or_else(|| invalid("billing_amount_minor: too large"))?;
     let order = json!({
         "amends": body.project_id, "version": contract.version().saturating_add(1), "signed": true,
         "total": total.to_string(), "add": [milestone(&body, &amount.to_string())],
@@ -250,7 +258,8 @@ async fn accept(
     if view.accepted_on.is_some() {
         return Ok((StatusCode::CREATED, answer));
     }
-    let event = Event::Accepted { milestone: view.id.clone(), by: body.accepted_by, role: body.role, document, portion: None };
+    let event =
+        Event::Accepted { milestone: view.id.clone(), by: body.accepted_by, role: body.role, document, portion: None };
     tell(&app, &contract, format!("acceptance:{acceptance}"), actor, event).await?;
     let (_, after) = find(&app, &id).await?;
     if after.accepted_on.is_none() {
@@ -279,7 +288,11 @@ async fn invoice(State(app): Shared, _: Admin, Path(id): Path<String>) -> Result
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 201, description = "Recognised: `journal_entry_id`", body = Value), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
-async fn recognize(State(app): Shared, _: Admin, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+async fn recognize(
+    State(app): Shared,
+    _: Admin,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     settle(&app).await?;
     let (contract, view) = find(&app, &id).await?;
     let Some(on) = view.accepted_on else {
@@ -296,7 +309,11 @@ async fn recognize(State(app): Shared, _: Admin, Path(id): Path<String>) -> Resu
 }
 
 fn held(view: &MilestoneView, code: &str, message: &str) -> ApiError {
-    let codes = if view.blocked_by.is_empty() { "nothing but the order of events".to_owned() } else { view.blocked_by.join(", ") };
+    let codes = if view.blocked_by.is_empty() {
+        "nothing but the order of events".to_owned()
+    } else {
+        view.blocked_by.join(", ")
+    };
     ApiError::new(
         StatusCode::CONFLICT,
         code,

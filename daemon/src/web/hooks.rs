@@ -25,7 +25,9 @@ async fn receive(
     body: Bytes,
 ) -> (StatusCode, String) {
     let Some(entry) = app.registry.get(&connection) else { return (StatusCode::NOT_FOUND, String::new()) };
-    let Some(verified) = entry.connection.verify(&headers, &body) else { return (StatusCode::NOT_FOUND, String::new()) };
+    let Some(verified) = entry.connection.verify(&headers, &body) else {
+        return (StatusCode::NOT_FOUND, String::new());
+    };
     let delivery = match verified {
         Ok(delivery) => delivery,
         // No detail to somebody who may not be the remote.

@@ -24,9 +24,8 @@ type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
 /// `GET /metrics`.
 pub async fn show(State(app): State<Arc<App>>) -> Response {
     match collect(&app).await {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
 }
@@ -72,7 +71,8 @@ fn text(read: &Read, now: Timestamp) -> String {
     parked.get_or_create(&Vec::new()).set(i64::try_from(read.parked).unwrap_or(i64::MAX));
     let contracts = gauges(&mut registry, "milestoned_contracts", "Contracts");
     contracts.get_or_create(&Vec::new()).set(read.contracts);
-    let age = gauges(&mut registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
+    let age =
+        gauges(&mut registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
     for stream in &read.streams {
         let fresh = stream.fresh_through.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
         let seconds = fresh.map_or(i64::MAX, |fresh| now.duration_since(fresh).as_secs());

@@ -33,7 +33,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/contracts/{id}/overrule", post(overrule))
         .route("/exceptions", get(exceptions_page))
         .route("/login", get(login_page).post(login))
-        .route("/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], include_str!("../../templates/style.css")) }))
+        .route(
+            "/style.css",
+            get(|| async { ([(header::CONTENT_TYPE, "text/css")], include_str!("../../templates/style.css")) }),
+        )
 }
 
 /// Somebody who is signed in; others are sent to the login page.
@@ -122,7 +125,11 @@ async fn portfolio_page(State(app): State<Arc<App>>, person: Person) -> Result<R
     }))
 }
 
-async fn contract_page(State(app): State<Arc<App>>, person: Person, Path(id): Path<String>) -> Result<Response, ApiError> {
+async fn contract_page(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let view = portfolio::contract(&app, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
     let row = super::api::known(&app, &id).await?;
     let contract = portfolio::state(&row)?;
@@ -239,7 +246,12 @@ fn require_reviewer(person: &Person) -> Result<(), ApiError> {
     if person.may_decide {
         return Ok(());
     }
-    Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", "your token may only read", "sign in with a reviewer's token"))
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "FORBIDDEN",
+        "your token may only read",
+        "sign in with a reviewer's token",
+    ))
 }
 
 /// Takes the decision, lets the engine act on it, and shows the contract again.

@@ -48,7 +48,12 @@ impl IntoResponse for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "STORE_FAILED", error.to_string(), "see the daemon's log; nothing was written")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "STORE_FAILED",
+            error.to_string(),
+            "see the daemon's log; nothing was written",
+        )
     }
 }
 
@@ -56,8 +61,18 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
         match refusal {
-            Refusal::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", message, "correct the named fields and send it again"),
-            Refusal::Changed(_) => Self::new(StatusCode::CONFLICT, "TERMS_CHANGED", message, "POST a change order to /v1/contracts/{id}/amendments"),
+            Refusal::Invalid(_) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "INVALID",
+                message,
+                "correct the named fields and send it again",
+            ),
+            Refusal::Changed(_) => Self::new(
+                StatusCode::CONFLICT,
+                "TERMS_CHANGED",
+                message,
+                "POST a change order to /v1/contracts/{id}/amendments",
+            ),
             Refusal::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message, "PUT the contract first"),
             Refusal::Store(error) => error.into(),
         }

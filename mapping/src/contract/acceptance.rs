@@ -182,7 +182,10 @@ impl Contract {
         }
         self.split.insert(id.clone(), second.clone());
         let shares = split(self.allocation.of(&id), &[i128::from(portion), i128::from(rest)]);
-        self.allocation.replace(&id, &[(first, shares.first().copied().unwrap_or(0)), (second, shares.get(1).copied().unwrap_or(0))]);
+        self.allocation.replace(
+            &id,
+            &[(first, shares.first().copied().unwrap_or(0)), (second, shares.get(1).copied().unwrap_or(0))],
+        );
         self.close_parent(&id);
         self.take_acceptance(index, false, document);
     }

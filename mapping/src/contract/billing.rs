@@ -94,7 +94,10 @@ impl Contract {
 
     /// Billable, fired, dependencies accepted, invoice not out: the right to the money is unconditional but for paperwork.
     pub(super) fn unconditional(&self, one: &Milestone) -> bool {
-        one.counts() && one.invoiced_on.is_none() && self.fired_on(one).is_some() && self.dependencies_met(one).is_some()
+        one.counts()
+            && one.invoiced_on.is_none()
+            && self.fired_on(one).is_some()
+            && self.dependencies_met(one).is_some()
     }
 
     /// Conditions of billing that open and close exceptions.
@@ -113,7 +116,11 @@ impl Contract {
             self.judge(Key::new(Code::OutOfSequence, Some(&id), None), out_of_sequence);
             self.judge(Key::new(Code::InvoiceLate, Some(&id), None), late);
         }
-        let sum = self.milestones.iter().filter(|one| one.counts()).fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
+        let sum = self
+            .milestones
+            .iter()
+            .filter(|one| one.counts())
+            .fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
         let mismatch = sum != self.total;
         self.judge(Key::new(Code::ScheduleTotalMismatch, None, None), mismatch);
         let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !self.legs.contains_key(leg))).collect();
@@ -205,11 +212,20 @@ impl Contract {
             PaymentTerms::DueOnReceipt => return self.as_of,
             PaymentTerms::Net(days) => days,
         };
-        let accepted = self.milestones.get(index).and_then(|one| one.accepted_on).filter(|_| self.terms.due_from_acceptance);
+        let accepted =
+            self.milestones.get(index).and_then(|one| one.accepted_on).filter(|_| self.terms.due_from_acceptance);
         plus_days(accepted.unwrap_or(self.as_of), days).max(self.as_of)
     }
 
-    fn write(&mut self, index: usize, number: String, kind: DocumentKind, due_on: Date, amount: i64, original: Option<String>) {
+    fn write(
+        &mut self,
+        index: usize,
+        number: String,
+        kind: DocumentKind,
+        due_on: Date,
+        amount: i64,
+        original: Option<String>,
+    ) {
         let Some(one) = self.milestones.get(index) else { return };
         self.documents.push(IssuedDocument {
             number,

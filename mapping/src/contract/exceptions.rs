@@ -143,9 +143,9 @@ impl Contract {
 
     fn open_place(&self, key: &Key) -> Option<usize> {
         self.open.iter().position(|place| {
-            self.exceptions.get(*place).is_some_and(|one| {
-                one.code == key.code && one.milestone == key.milestone && one.leg == key.leg
-            })
+            self.exceptions
+                .get(*place)
+                .is_some_and(|one| one.code == key.code && one.milestone == key.milestone && one.leg == key.leg)
         })
     }
 
@@ -231,7 +231,12 @@ impl Contract {
             one.severity == Severity::Blocking
                 && one.milestone.as_ref().is_none_or(|id| id == milestone.id() || milestone.ancestors.contains(id))
         };
-        self.open.iter().filter_map(|place| self.exceptions.get(*place)).filter(concerns).map(|one| one.code.name()).collect()
+        self.open
+            .iter()
+            .filter_map(|place| self.exceptions.get(*place))
+            .filter(concerns)
+            .map(|one| one.code.name())
+            .collect()
     }
 
     /// When the last blocking exception that concerned a milestone was closed.

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::exceptions::{Code, Key};
 use super::state::{Contract, Milestone, Stage};
-use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecord, LegRecognition};
+use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecognition, LegRecord};
 use crate::terms::Method;
 
 /// Status of an invoice that is not live.
@@ -90,7 +90,10 @@ impl Contract {
         show(Code::CurrencyMismatch, record.currency.as_deref().is_some_and(|code| code != self.terms.currency.code()));
         show(Code::CustomerMismatch, record.customer.as_deref().is_some_and(|name| name != self.terms.customer));
         let terms = self.terms.payment_terms.to_string();
-        show(Code::PaymentTermsMismatch, leg != Leg::Psa && record.payment_terms.as_ref().is_some_and(|said| *said != terms));
+        show(
+            Code::PaymentTermsMismatch,
+            leg != Leg::Psa && record.payment_terms.as_ref().is_some_and(|said| *said != terms),
+        );
         let window = record.window_days.is_some_and(|days| days != acceptance.window_days);
         show(Code::AcceptanceTermsMismatch, window || record.deemed.is_some_and(|deemed| deemed != acceptance.deemed));
         show(Code::AmendmentNotPropagated, record.version.is_some_and(|version| version < self.version));
@@ -197,12 +200,15 @@ impl Contract {
             }
             let parts = self.named(id);
             let early = |invoice: &&&LegInvoice| {
-                !self.is_ours(&invoice.number) && parts.iter().any(|one| self.fired_on(one).is_none_or(|fired| invoice.date < fired))
+                !self.is_ours(&invoice.number)
+                    && parts.iter().any(|one| self.fired_on(one).is_none_or(|fired| invoice.date < fired))
             };
             if invoices.iter().any(|invoice| early(&invoice)) {
                 show(Code::InvoicedEarly, id);
             }
-            for skipped in parts.iter().flat_map(|one| &one.terms.depends_on).filter_map(|on| self.skipped(on, &by_milestone)) {
+            for skipped in
+                parts.iter().flat_map(|one| &one.terms.depends_on).filter_map(|on| self.skipped(on, &by_milestone))
+            {
                 show(Code::Skipped, skipped);
             }
         }

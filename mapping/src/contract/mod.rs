@@ -53,7 +53,10 @@ impl Contract {
             Event::Amended(amendment) => self.check_amendment(amendment),
             Event::Cost { obligation, incurred, estimate_to_complete } => {
                 if !self.terms.obligations.iter().any(|known| known.id == *obligation) {
-                    return Err(FactError::new("obligation", format!("{obligation:?} is no obligation of this contract")));
+                    return Err(FactError::new(
+                        "obligation",
+                        format!("{obligation:?} is no obligation of this contract"),
+                    ));
                 }
                 for (field, value) in [("incurred", *incurred), ("estimate_to_complete", *estimate_to_complete)] {
                     if amount(field, value)?.minor() < 0 {
@@ -103,7 +106,9 @@ impl Contract {
                 let accepted = Accepted {
                     role: role.as_deref(),
                     document: document.as_deref().filter(|document| !document.is_empty()),
-                    portion: portion.and_then(|portion| self.terms.currency.from_decimal(portion.0)).map(|money| money.minor()),
+                    portion: portion
+                        .and_then(|portion| self.terms.currency.from_decimal(portion.0))
+                        .map(|money| money.minor()),
                 };
                 self.on_milestone(milestone, |contract, index| contract.accept(index, &accepted));
             }

@@ -87,14 +87,15 @@ impl Position {
     /// receivable).
     pub(super) fn revenue_entry_since(&self, before: &Self, terms: &Terms) -> Vec<JournalLine> {
         let billed = self.billed.saturating_sub(before.billed);
-        let changes = self.balances().into_iter().zip(before.balances()).filter_map(|((account, after), (_, before))| {
-            let change = after.saturating_sub(before);
-            match account {
-                Account::AccountsReceivable | Account::Cash => None,
-                Account::DeferredRevenue => Some((account, change.saturating_add(billed))),
-                Account::ContractAsset | Account::Revenue | Account::UnbilledReceivable => Some((account, change)),
-            }
-        });
+        let changes =
+            self.balances().into_iter().zip(before.balances()).filter_map(|((account, after), (_, before))| {
+                let change = after.saturating_sub(before);
+                match account {
+                    Account::AccountsReceivable | Account::Cash => None,
+                    Account::DeferredRevenue => Some((account, change.saturating_add(billed))),
+                    Account::ContractAsset | Account::Revenue | Account::UnbilledReceivable => Some((account, change)),
+                }
+            });
         lines(changes, terms)
     }
 
@@ -183,7 +184,9 @@ impl Contract {
     pub(super) fn may_look_forward(&self) -> bool {
         let by_milestone = |method: Method| matches!(method, Method::Output | Method::PointInTime);
         let any_left = (0..self.terms.obligations.len()).any(|index| !self.unrecognised(index).is_empty());
-        !self.terms.obligations.is_empty() && self.terms.obligations.iter().all(|one| by_milestone(one.method)) && any_left
+        !self.terms.obligations.is_empty()
+            && self.terms.obligations.iter().all(|one| by_milestone(one.method))
+            && any_left
     }
 
     /// Billable milestones of an obligation whose revenue is still to come.
@@ -320,7 +323,10 @@ impl Contract {
         let loss = self.terms.obligations.iter().enumerate().any(|(index, one)| {
             let price = self.allocation.prices.get(index).copied().unwrap_or(0);
             one.method == Method::CostToCost
-                && self.costs.get(&one.id).is_some_and(|(incurred, estimate)| incurred.saturating_add(*estimate) > price)
+                && self
+                    .costs
+                    .get(&one.id)
+                    .is_some_and(|(incurred, estimate)| incurred.saturating_add(*estimate) > price)
         });
         self.judge(Key::new(Code::LossContract, None, None), loss);
     }

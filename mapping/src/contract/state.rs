@@ -50,7 +50,9 @@ impl Policy {
     /// Every problem at once.
     pub fn from_value(value: Value, currency: Currency) -> Result<Self, PolicyErrors> {
         let mut problems = Vec::new();
-        let Some(mut reader) = Reader::new(value, "policy".into(), &mut problems) else { return Err(TermsErrors(problems)) };
+        let Some(mut reader) = Reader::new(value, "policy".into(), &mut problems) else {
+            return Err(TermsErrors(problems));
+        };
         let kind = reader.choice("review", &[("none", 0_u8), ("all", 1), ("over", 2)], 0);
         let over = reader.amount("review_over", currency);
         let mut require_legs = BTreeSet::new();

@@ -174,8 +174,7 @@ impl Contract {
     fn milestone_view(&self, index: usize) -> Option<MilestoneView> {
         let one = self.milestones.get(index)?;
         let recognition = (!self.terms.obligations.is_empty()).then(|| self.terms.money(self.allocation.of(one.id())));
-        let blocked_by =
-            if one.counts() && one.invoiced_on.is_none() { self.blocking(index) } else { Vec::new() };
+        let blocked_by = if one.counts() && one.invoiced_on.is_none() { self.blocking(index) } else { Vec::new() };
         Some(MilestoneView {
             id: one.id().into(),
             parent: one.ancestors.first().cloned(),
