@@ -239,12 +239,35 @@ impl Settings {
         Self::from_value(merged)
     }
 
+    /// Reads `text` (TOML) with a placeholder for every secret: whether its keys are known and have the right types.
+    ///
+    /// # Errors
+    /// Names the key and what is wrong.
+    pub fn check_keys(text: &str) -> Result<Self, SettingsError> {
+        let table: toml::Table = toml::from_str(text).map_err(|error| SettingsError::Unreadable(error.to_string()))?;
+        let unreadable = |error: toml::ser::Error| SettingsError::Unreadable(error.to_string());
+        let hidden = toml::Value::Table(table.into_iter().map(|(key, value)| (key, without_secrets(value))).collect());
+        Self::from_toml(&toml::to_string(&hidden).map_err(unreadable)?)
+    }
+
     fn from_value(mut value: Value) -> Result<Self, SettingsError> {
         resolve_secrets(&mut value, &mut Vec::new())?;
         serde_path_to_error::deserialize(value).map_err(|error| SettingsError::Invalid {
             path: error.path().to_string(),
             reason: error.inner().to_string(),
         })
+    }
+}
+
+/// A placeholder in place of every reference to a secret.
+fn without_secrets(value: toml::Value) -> toml::Value {
+    match value {
+        toml::Value::Table(table) => match table.keys().next().map(String::as_str) {
+            Some("credential" | "env" | "file") if table.len() == 1 => toml::Value::String("secret".into()),
+            _ => toml::Value::Table(table.into_iter().map(|(key, value)| (key, without_secrets(value))).collect()),
+        },
+        toml::Value::Array(items) => toml::Value::Array(items.into_iter().map(without_secrets).collect()),
+        other => other,
     }
 }
 

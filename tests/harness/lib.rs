@@ -1,0 +1,275 @@
+//! The harness: a daemon in a fresh folder against simulators on loopback ports, and a clock that the test moves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned::app::App;
+use milestoned::clock::SetClock;
+use milestoned::settings::Settings;
+use milestoned::web;
+use milestoned_mocks::{Fields, IssueRef, Options, Person, Simulators};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Bearer token of the admin.
+pub const ADMIN: &str = "admin-token";
+/// Bearer token of the viewer.
+pub const VIEWER: &str = "viewer-token";
+/// Secret of the Jira webhook.
+pub const WEBHOOK_SECRET: &str = "webhook-secret";
+
+/// Simulators, daemon, clock.
+pub struct World {
+    /// The simulators.
+    pub simulators: Simulators,
+    /// The daemon.
+    pub app: Arc<App>,
+    /// Address of the daemon.
+    pub url: String,
+    /// Folder of watched contracts.
+    pub contracts: PathBuf,
+    clock: Arc<SetClock>,
+    folder: tempfile::TempDir,
+    stop: CancellationToken,
+}
+
+impl World {
+    /// Starts simulators and daemon at this instant.
+    ///
+    /// # Errors
+    /// What could not be started.
+    pub async fn start(now: &str) -> anyhow::Result<Self> {
+        let now: Timestamp = now.parse()?;
+        let folder = tempfile::tempdir()?;
+        let simulators = Simulators::start(Options { dir: None, ports: None, now }).await?;
+        let contracts = folder.path().join("contracts");
+        std::fs::create_dir_all(&contracts)?;
+        let clock = Arc::new(SetClock::at(now));
+        let (app, url, stop) = daemon(&folder, &simulators, &clock).await?;
+        simulators.jira.register_webhook(&format!("{url}/hooks/jira"), WEBHOOK_SECRET, &["jira:issue_updated"])?;
+        Ok(Self { simulators, app, url, contracts, clock, folder, stop })
+    }
+
+    /// The daemon dies where it stands, and another one starts on the same folder.
+    ///
+    /// # Errors
+    /// What could not be started.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock).await?;
+        self.app.recover().await?;
+        Ok(())
+    }
+
+    /// Moves both clocks to an instant.
+    ///
+    /// # Errors
+    /// Not an instant.
+    pub fn at(&self, now: &str) -> anyhow::Result<()> {
+        let now: Timestamp = now.parse()?;
+        self.simulators.clock.set(now);
+        self.clock.set(now);
+        Ok(())
+    }
+
+    /// Lets a moment pass, reads every source, and turns until nothing moves.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        let now = self.simulators.clock.now().checked_add(SignedDuration::from_secs(2))?;
+        self.simulators.clock.set(now);
+        self.clock.set(now);
+        self.app.store.poll_now().await?;
+        self.app.settle().await?;
+        Ok(())
+    }
+
+    /// A contract with one milestone of 40,000 USD, filed in the watched folder, with its deal and its issue.
+    ///
+    /// # Errors
+    /// What could not be written.
+    pub fn contract(&self, id: &str, erp: &str) -> anyhow::Result<IssueRef> {
+        let terms = json!({
+            "id": id, "customer": "Northwind Ltd", "currency": "USD", "total": "40000.00", "signed_on": "2026-03-02",
+            "obligations": [{ "id": "services", "ssp": "40000.00", "method": "output" }],
+            "milestones": [{ "id": "M1", "name": "Design", "amount": "40000.00" }], "milestoned": { "erp": erp },
+        });
+        std::fs::write(self.contracts.join(format!("{id}.json")), terms.to_string())?;
+        self.deal(id, "40000.00")?;
+        self.issue(id)
+    }
+
+    /// A won deal of a contract.
+    ///
+    /// # Errors
+    /// The simulator refused.
+    pub fn deal(&self, id: &str, amount: &str) -> anyhow::Result<()> {
+        let salesforce = &self.simulators.salesforce;
+        let account = salesforce.put("account", "Account", "northwind", fields(json!({ "Name": "Northwind Ltd" })))?;
+        let act = format!("deal {id} {amount} {}", self.simulators.clock.now());
+        let deal = json!({
+            "Name": id, "AccountId": account, "StageName": "Closed Won", "CloseDate": "2026-03-02", "Amount": amount,
+            "CurrencyIsoCode": "USD", "SOW_Number__c": id, "Payment_Terms__c": "net 30",
+        });
+        salesforce.put(&act, "Opportunity", id, fields(deal))?;
+        Ok(())
+    }
+
+    fn issue(&self, id: &str) -> anyhow::Result<IssueRef> {
+        let issue =
+            json!({ "summary": "Design", "customfield_10101": id, "customfield_10102": "M1", "status": "To Do" });
+        Ok(self.simulators.jira.create_issue(&format!("issue {id}"), "MS", fields(issue))?)
+    }
+
+    /// Somebody moves an issue, with these fields.
+    ///
+    /// # Errors
+    /// The simulator refused.
+    pub fn move_issue(&self, issue: &IssueRef, status: &str, changes: Value) -> anyhow::Result<()> {
+        let person =
+            Person { account_id: "dana".into(), display_name: "Dana".into(), email: "dana@customer.example".into() };
+        let act = format!("{} {status} {}", issue.id, self.simulators.clock.now());
+        self.simulators.jira.edit(&act, &issue.id, &person, fields(changes).into_iter().collect(), Some(status))?;
+        Ok(())
+    }
+
+    /// The customer accepts, with a document.
+    ///
+    /// # Errors
+    /// The simulator refused.
+    pub fn accept(&self, issue: &IssueRef) -> anyhow::Result<()> {
+        self.move_issue(issue, "Accepted", json!({ "customfield_10105": "https://docs.example/signed.pdf" }))
+    }
+
+    /// Calls the API; gives status and body.
+    ///
+    /// # Errors
+    /// No answer, or no JSON.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let mut request =
+            reqwest::Client::builder().build()?.request(method, format!("{}{path}", self.url)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Numbers, amounts and kinds of what an ERP holds, payments apart.
+    pub fn held(&self, erp: &str) -> Vec<(String, String)> {
+        let documents = match erp {
+            "netsuite" => self.simulators.netsuite.documents(),
+            _ => self.simulators.quickbooks.documents(),
+        };
+        documents.into_iter().filter(|one| one.kind != "payment").map(|one| (one.number, one.amount)).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A table of fields.
+pub fn fields(value: Value) -> Fields {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Fields::new(),
+    }
+}
+
+async fn daemon(
+    folder: &tempfile::TempDir,
+    simulators: &Simulators,
+    clock: &Arc<SetClock>,
+) -> anyhow::Result<(Arc<App>, String, CancellationToken)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let settings = Settings::from_toml(&configuration(folder, simulators))?;
+    let app = App::build(settings, clock.clone()).await?;
+    let stop = CancellationToken::new();
+    tokio::spawn(web::serve(Arc::clone(&app), listener, stop.clone()));
+    Ok((app, url, stop))
+}
+
+fn configuration(folder: &tempfile::TempDir, simulators: &Simulators) -> String {
+    let client = simulators.netsuite.client();
+    let (path, limits) = (folder.path().display(), "limits = { requests_per_second = 100000, burst = 100000 }");
+    format!(
+        r#"
+store.path = '{path}/milestoned.db'
+agreements.folder = '{path}/contracts'
+http.public_url = "https://milestoned.example"
+http.tokens = [{{ name = "ada", role = "admin", token = "{ADMIN}" }}, {{ name = "vic", role = "viewer", token = "{VIEWER}" }}]
+[mail]
+relay = "smtp://{smtp}"
+from = "milestoned@vendor.example"
+finance = ["finance@vendor.example"]
+schedule = "0 7 * * *"
+timezone = "UTC"
+owners = {{ AMOUNT_MISMATCH = "sales-ops@vendor.example" }}
+[connections.salesforce]
+kind = "salesforce"
+base_url = "{salesforce}"
+auth = {{ flow = "client_credentials", client_id = "CONSUMER_KEY", client_secret = "CONSUMER_SECRET" }}
+lag = "0s"
+{limits}
+[connections.salesforce.status]
+object = "Milestone__c"
+external_id = "External_Id__c"
+fields = {{ name = "Name", status = "Status__c", amount = "Amount__c", invoice = "Invoice_Number__c" }}
+[connections.jira]
+kind = "jira"
+base_url = "{jira}"
+auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
+projects = ["MS"]
+webhook_secret = "{WEBHOOK_SECRET}"
+{limits}
+[connections.netsuite]
+kind = "netsuite"
+account = "{account}"
+base_url = "{netsuite}"
+auth = {{ flow = "oauth2", client_id = "{client_id}", certificate_id = "{certificate}", private_key = '''{key}''', algorithm = "ES256" }}
+timezone = "America/Los_Angeles"
+item = "5"
+accounts = {{ unbilled_receivable = "120", contract_asset = "121", deferred_revenue = "122", revenue = "123" }}
+terms = {{ "net 30" = "2" }}
+{limits}
+[connections.quickbooks]
+kind = "quickbooks"
+base_url = "{quickbooks}"
+token_url = "{quickbooks}/oauth2/v1/tokens/bearer"
+realm = "{realm}"
+client_id = "cid"
+client_secret = "csecret"
+refresh_token = "rt-smoke-1"
+verifier_token = "vtok"
+item = "1"
+accounts = {{ unbilled_receivable = "85", contract_asset = "86", deferred_revenue = "23", revenue = "79" }}
+terms = {{ "net 30" = "3" }}
+{limits}
+"#,
+        smtp = simulators.smtp_address,
+        salesforce = simulators.salesforce_url,
+        jira = simulators.jira_url,
+        netsuite = simulators.netsuite_url,
+        quickbooks = simulators.quickbooks_url,
+        account = simulators.netsuite.account(),
+        client_id = client.client_id,
+        certificate = client.certificate_id,
+        key = client.private_key,
+        realm = simulators.quickbooks.realm(),
+    )
+}

@@ -1,0 +1,221 @@
+//! The rules of the house, as tests. Each names what breaks it, with its place and what to do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Files of the project that end in one of `endings`, with their text.
+fn files(endings: &[&str]) -> Vec<(String, String)> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output();
+    let listed = String::from_utf8(listed.expect("git lists the files").stdout).unwrap();
+    let files: Vec<_> = listed
+        .lines()
+        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)) && !name.contains("fixtures/"))
+        .filter_map(|name| Some((name.to_owned(), std::fs::read_to_string(root().join(name)).ok()?)))
+        .collect();
+    assert!(!files.is_empty(), "no files end in {endings:?}");
+    files
+}
+
+/// Lines that break a rule, `file:line: text`.
+fn breaking(files: &[(String, String)], breaks: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let lines = files
+        .iter()
+        .flat_map(|(name, text)| text.lines().enumerate().map(move |(number, line)| (name, number + 1, line)));
+    lines
+        .filter(|(name, _, line)| breaks(name, line))
+        .map(|(name, number, line)| format!("{name}:{number}: {}", line.trim()))
+        .collect()
+}
+
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or(line)
+}
+
+#[test]
+fn no_file_is_over_800_lines_and_every_module_opens_with_its_purpose() {
+    let rust = files(&[".rs"]);
+    let long: Vec<_> = rust.iter().filter(|(_, text)| text.lines().count() > 800).map(|(name, _)| name).collect();
+    assert!(long.is_empty(), "split these: {long:?}");
+    let silent: Vec<_> = rust
+        .iter()
+        .filter(|(_, text)| !text.lines().any(|line| line.starts_with("//!")))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(silent.is_empty(), "say in one //! sentence what these are for: {silent:?}");
+}
+
+#[test]
+fn no_module_has_a_name_that_says_nothing() {
+    let banned = ["utils.rs", "common.rs", "helpers.rs", "misc.rs", "types.rs", "util.rs"];
+    let found: Vec<_> = files(&[".rs"])
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| banned.iter().any(|word| name.ends_with(&format!("/{word}"))))
+        .collect();
+    assert!(found.is_empty(), "name these after what they hold: {found:?}");
+}
+
+#[test]
+fn nothing_is_left_for_later_and_no_test_sleeps_or_is_ignored() {
+    let words = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("dbg", "!("),
+        concat!("#[", "ignore"),
+        concat!("#[al", "low("),
+    ];
+    let found = breaking(&files(&[".rs"]), |_, line| words.iter().any(|word| line.contains(word)));
+    assert!(found.is_empty(), "{found:#?}");
+    let sleeps =
+        breaking(&files(&[".rs"]), |name, line| name.contains("tests/") && line.contains(concat!("sle", "ep(")));
+    assert!(sleeps.is_empty(), "move the clock instead: {sleeps:#?}");
+}
+
+#[test]
+fn no_float_comes_near_money() {
+    let found = breaking(&files(&[".rs"]), |name, line| {
+        let line = code(line);
+        (name.starts_with("mapping/") || name.starts_with("connectors/"))
+            && [concat!("f", "64"), concat!("f", "32")]
+                .iter()
+                .any(|float| line.split(|c: char| !c.is_alphanumeric()).any(|word| word == *float))
+    });
+    assert!(found.is_empty(), "amounts are minor units or decimals: {found:#?}");
+}
+
+#[test]
+fn the_core_knows_no_vendors_field() {
+    let words = ["customfield_", "SystemModstamp", "DocNumber", "custbody", "tranId", "SyncToken"];
+    let found = breaking(&files(&[".rs"]), |name, line| {
+        name.starts_with("mapping/src") && words.iter().any(|word| code(line).contains(word))
+    });
+    assert!(found.is_empty(), "names of fields belong to field maps and connectors: {found:#?}");
+}
+
+#[test]
+fn crates_know_only_what_they_may() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut wrong = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        for dependency in package["dependencies"].as_array().unwrap().iter().filter(|one| one["kind"].is_null()) {
+            let on = dependency["name"].as_str().unwrap();
+            if !may_know(name, on) {
+                wrong.push(format!("{name} -> {on}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that the house forbids: {wrong:?}");
+}
+
+fn may_know(name: &str, on: &str) -> bool {
+    let ours = on.starts_with("milestoned");
+    let io = ["tokio", "reqwest", "axum", "rusqlite", "rand", "lettre", "governor"].contains(&on);
+    match name {
+        "milestoned-mapping" => !ours && !io,
+        "milestoned-mocks" => !ours,
+        "milestoned-connector-kit" => !ours || on == "milestoned-mapping",
+        "milestoned" | "milestoned-tests" => true,
+        _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),
+    }
+}
+
+#[test]
+fn forbidden_arrows_are_noticed() {
+    assert!(!may_know("milestoned-mapping", "tokio") && !may_know("milestoned-mocks", "milestoned-mapping"));
+    assert!(!may_know("milestoned-jira", "milestoned-netsuite") && may_know("milestoned-jira", "milestoned-mapping"));
+}
+
+#[test]
+fn every_dependency_of_the_workspace_is_used() {
+    let manifests = files(&["Cargo.toml"]);
+    let root: toml::Table =
+        toml::from_str(&manifests.iter().find(|(name, _)| name == "Cargo.toml").unwrap().1).unwrap();
+    let unused: Vec<_> = root["workspace"]["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .filter(|name| {
+            !manifests.iter().any(|(file, text)| {
+                file != "Cargo.toml"
+                    && text.lines().any(|line| {
+                        line.starts_with(&format!("{name}.workspace"))
+                            || line.starts_with(&format!("{name} = {{ workspace"))
+                    })
+            })
+        })
+        .collect();
+    assert!(unused.is_empty(), "take these out of the root manifest: {unused:?}");
+}
+
+#[test]
+fn sample_configurations_are_understood_and_documents_have_one_title() {
+    for (name, text) in files(&[".toml"]).into_iter().filter(|(name, _)| name.starts_with("config/")) {
+        toml::from_str::<toml::Table>(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let example = std::fs::read_to_string(root().join("config/example.toml")).unwrap();
+    milestoned::settings::Settings::check_keys(&example).unwrap();
+    for (name, text) in files(&[".md"]) {
+        let mut fenced = false;
+        let titles = text
+            .lines()
+            .filter(|line| {
+                fenced ^= line.starts_with("```");
+                !fenced && line.starts_with("# ")
+            })
+            .count();
+        assert_eq!(titles, 1, "{name} has {titles} titles");
+    }
+}
+
+#[test]
+fn no_path_of_somebodys_machine_is_left() {
+    let words = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+    let found = breaking(&files(&[".rs", ".md", ".toml", ".sql", ".html", ".service", ".yaml", "run"]), |_, line| {
+        words.iter().any(|word| line.contains(word))
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_command_that_documents_name_exists() {
+    let commands = [
+        "audit",
+        "check",
+        "contract",
+        "demo",
+        "digest",
+        "exceptions",
+        "plan",
+        "replay",
+        "review",
+        "run",
+        "simulate",
+        "status",
+    ];
+    let unknown = breaking(&files(&[".md"]), |_, line| {
+        line.match_indices("`milestoned ").any(|(place, found)| {
+            let rest = &line[place + found.len()..];
+            let word: String = rest.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+            !word.is_empty() && !commands.contains(&word.as_str())
+        })
+    });
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}

@@ -1,0 +1,108 @@
+//! From acceptance to invoice and revenue.
+
+use milestoned_tests::{ADMIN, VIEWER, World};
+use serde_json::json;
+
+async fn billed(erp: &str) -> World {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", erp).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-10T15:00:00Z").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn an_acceptance_becomes_an_invoice_in_either_erp_and_revenue_when_the_day_is_over() {
+    for erp in ["netsuite", "quickbooks"] {
+        let world = billed(erp).await;
+        assert_eq!(world.held(erp), [("SOW-1-M1".to_owned(), "40000.00".to_owned())], "{erp}");
+        world.at("2026-03-11T00:00:01Z").unwrap();
+        world.settle().await.unwrap();
+        let held = world.held(erp);
+        assert_eq!(held.len(), 2, "{erp}: {held:?}");
+        assert_eq!(held[1].0, "SOW-1-20260310J", "{erp}");
+    }
+}
+
+#[tokio::test]
+async fn billing_status_shows_on_the_issue_and_on_the_deal() {
+    let world = billed("netsuite").await;
+    let issue = world.simulators.jira.issues().first().unwrap().text("id");
+    let property = world.simulators.jira.property(&issue, "milestoned.billing").unwrap();
+    assert_eq!((property.text("status"), property.text("invoice")), ("invoiced".into(), "SOW-1-M1".into()));
+    assert_eq!(world.simulators.jira.links(&issue).len(), 1);
+    let shown = world.simulators.salesforce.find("Milestone__c", "External_Id__c", "SOW-1-M1").unwrap();
+    assert_eq!(shown.text("Status__c"), "invoiced");
+}
+
+#[tokio::test]
+async fn a_payment_is_read_back() {
+    let world = billed("quickbooks").await;
+    world.simulators.quickbooks.pay("p", "SOW-1-M1", "40000.00", "2026-03-20").unwrap();
+    world.at("2026-03-20T10:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let (_, contract) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+    assert_eq!(contract["report"]["milestones"][0]["status"], "paid");
+    assert_eq!(contract["report"]["position"]["cash"], "40000.00");
+}
+
+#[tokio::test]
+async fn a_deal_of_another_amount_holds_the_invoice_until_it_is_corrected() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "45000.00").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").is_empty());
+    let (_, open) = world.call("GET", "/v1/exceptions", VIEWER, None).await.unwrap();
+    assert_eq!(
+        (&open[0]["code"], &open[0]["leg"], &open[0]["held"]),
+        (&json!("AMOUNT_MISMATCH"), &json!("crm"), &json!("40000.00"))
+    );
+    world.at("2026-03-04T09:00:00Z").unwrap();
+    world.deal("SOW-1", "40000.00").unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite").len(), 2, "invoice, and the revenue of the day that is over");
+}
+
+#[tokio::test]
+async fn silence_is_no_acceptance_while_nobody_can_listen() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let terms = json!({
+        "customer": "Northwind Ltd", "currency": "USD", "total": "100.00", "signed_on": "2026-03-02",
+        "acceptance": { "deemed": true, "window_days": 2 }, "milestoned": { "erp": "netsuite" },
+        "milestones": [{ "id": "M1", "name": "Design", "amount": "100.00" }],
+    });
+    assert_eq!(world.call("PUT", "/v1/contracts/DA-1", ADMIN, Some(terms)).await.unwrap().0, 201);
+    let submitted = json!({ "type": "submitted", "milestone": "M1", "by": "pm@vendor.example" });
+    assert_eq!(world.call("POST", "/v1/contracts/DA-1/facts", ADMIN, Some(submitted)).await.unwrap().0, 202);
+    world.settle().await.unwrap();
+    // The window ends on Wednesday, and Jira is down from then on.
+    world.simulators.faults.inject("jira", milestoned_mocks::FaultSpec::new("refuse").times(10_000)).unwrap();
+    world.at("2026-03-09T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").is_empty(), "accepted by silence that nobody heard");
+    world.simulators.faults.clear().unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite").first().map(|one| one.0.as_str()), Some("DA-1-M1"));
+}
+
+#[tokio::test]
+async fn the_plan_names_every_write_with_its_key_and_makes_none() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.accept(&issue).unwrap();
+    world.app.store.poll_now().await.unwrap();
+    world.app.scan().await.unwrap();
+    for (system, entry) in world.app.registry.iter() {
+        world.app.listen(system, entry).await.unwrap();
+    }
+    world.app.understand().await.unwrap();
+    let (_, plan) = world.call("GET", "/v1/plan", VIEWER, None).await.unwrap();
+    let kinds: Vec<&str> = plan.as_array().unwrap().iter().map(|write| write["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"customer") && kinds.contains(&"invoice"), "{plan}");
+    assert!(plan.as_array().unwrap().iter().all(|write| write["key"].as_str().unwrap().len() == 32));
+    assert!(world.held("netsuite").is_empty());
+}

@@ -1,0 +1,135 @@
+//! Bad input of any kind: a clear error with place, reason and remedy; the rest goes on.
+
+use hmac::{Hmac, KeyInit, Mac};
+use milestoned_tests::{ADMIN, VIEWER, WEBHOOK_SECRET, World};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+async fn parked(world: &World) -> String {
+    world.call("GET", "/v1/parked", VIEWER, None).await.unwrap().1.to_string()
+}
+
+#[tokio::test]
+async fn a_broken_contract_file_names_every_problem_and_is_read_again_when_mended() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let file = world.contracts.join("bad.toml");
+    std::fs::write(&file, "id = \"B-1\"\ncurrency = \"EURO\"\ntotal = 100.0\nsigned_on = 2026-03-02\n").unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let problems = parked(&world).await;
+    for words in [
+        "bad.toml",
+        "customer: is missing",
+        "currency: unknown currency",
+        "total: write the amount as text",
+        "milestones",
+    ] {
+        assert!(problems.contains(words), "{words}: {problems}");
+    }
+    assert_eq!(world.app.store.contract_count().await.unwrap(), 1, "the good one is open");
+    let good = "id = \"B-1\"\ncustomer = \"B\"\ncurrency = \"EUR\"\ntotal = \"1\"\nsigned_on = 2026-03-02\n\
+                milestoned = { erp = \"netsuite\" }\nmilestones = [{ id = \"M1\", name = \"One\", amount = \"1\" }]\n";
+    std::fs::write(&file, good).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.app.store.contract_count().await.unwrap(), 2);
+    assert!(!parked(&world).await.contains("bad.toml"));
+}
+
+#[tokio::test]
+async fn an_unmapped_status_and_an_amount_with_noise_are_parked_and_the_rest_goes_on() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let first = world.contract("SOW-1", "netsuite").unwrap();
+    let second = world.contract("SOW-2", "netsuite").unwrap();
+    world.deal("SOW-2", "40000.000000001").unwrap();
+    world.settle().await.unwrap();
+    let problems = parked(&world).await;
+    assert!(problems.contains("40000.000000001 has digits that no currency has"), "{problems}");
+    world.accept(&first).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite").len(), 1);
+    world.deal("SOW-2", "40000.00").unwrap();
+    world.settle().await.unwrap();
+    assert!(!parked(&world).await.contains("40000.0000"), "a newer version supersedes the parked one");
+    world.simulators.jira.delete_issue("gone", &second.id).unwrap();
+    world.settle().await.unwrap();
+    let (_, open) = world.call("GET", "/v1/exceptions?contract=SOW-2", VIEWER, None).await.unwrap();
+    assert!(open.to_string().contains("NOT_CONFIGURED"), "a deleted issue is seen: {open}");
+}
+
+#[tokio::test]
+async fn webhooks_are_taken_only_with_their_signature_and_only_once() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    let body = json!({ "webhookEvent": "jira:issue_updated", "issue": { "id": issue.id } }).to_string();
+    let post = |signature: String, body: String| {
+        reqwest::Client::new()
+            .post(format!("{}/hooks/jira", world.url))
+            .header("x-hub-signature", signature)
+            .header("x-atlassian-webhook-identifier", "one")
+            .body(body)
+            .send()
+    };
+    assert_eq!(post("sha256=00".into(), body.clone()).await.unwrap().status(), 401);
+    assert_eq!(post(signed(&body), format!("{body} ")).await.unwrap().status(), 401);
+    assert_eq!(post(signed("{\"issue\":"), "{\"issue\":".into()).await.unwrap().status(), 400);
+    for _ in 0..2 {
+        assert_eq!(post(signed(&body), body.clone()).await.unwrap().status(), 200);
+    }
+    let due = world.app.store.hints_due("jira".into(), "2026-03-03T00:00:00Z".parse().unwrap(), 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+}
+
+fn signed(body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+#[tokio::test]
+async fn the_api_refuses_with_code_place_and_remedy() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let accepted = json!({ "type": "accepted", "milestone": "M1", "by": "dana" });
+    let terms = |total: &str| json!({ "customer": "C", "currency": "USD", "total": total, "signed_on": "2026-03-02", "milestones": [], "milestoned": { "erp": "netsuite" } });
+    for (method, path, token, body, status, code) in [
+        ("GET", "/v1/contracts", "wrong", Value::Null, 401, "UNAUTHORISED"),
+        ("POST", "/v1/contracts/SOW-1/facts", VIEWER, accepted.clone(), 403, "FORBIDDEN"),
+        ("POST", "/v1/contracts/SOW-1/facts", ADMIN, accepted, 422, "ACCEPTANCE_DOCUMENT_REQUIRED"),
+        ("POST", "/v1/contracts/SOW-1/facts", ADMIN, json!({ "type": "frobbed" }), 422, "INVALID"),
+        (
+            "POST",
+            "/v1/contracts/SOW-9/facts",
+            ADMIN,
+            json!({ "type": "usage", "metric": "m", "value": "1" }),
+            404,
+            "NOT_FOUND",
+        ),
+        ("PUT", "/v1/contracts/X-1", ADMIN, terms("1.001"), 422, "INVALID"),
+        (
+            "PUT",
+            "/v1/contracts/SOW-1",
+            ADMIN,
+            json!({ "customer": "Other", "currency": "USD", "total": "1", "signed_on": "2026-03-02", "milestones": [{ "id": "M1", "name": "n", "amount": "1" }], "milestoned": { "erp": "netsuite" } }),
+            409,
+            "TERMS_CHANGED",
+        ),
+    ] {
+        let (was, answer) = world.call(method, path, token, Some(body)).await.unwrap();
+        assert_eq!((was, answer["code"].as_str()), (status, Some(code)), "{method} {path}: {answer}");
+        assert!(!answer["remedy"].as_str().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn state_replays_from_facts_byte_for_byte_and_the_audit_chain_holds() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    let row = world.app.store.contract("SOW-1".into()).await.unwrap().unwrap();
+    let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
+    assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
+    assert!(world.app.store.verify_audit().await.unwrap().unwrap() > 3);
+}
