@@ -274,7 +274,7 @@ mod tests {
         for path in ["", ".", "a.", "a[", "a[x]", "a]b", "a[*]b", "\"a", "a\"b\""] {
             assert!(Path::parse(path).is_err(), "{path:?} was taken");
         }
-        assert_eq!(Path::parse("fields.customfield_10104[*].value").unwrap().field(), "customfield_10104");
+        assert_eq!(Path::parse("fields.evidence_names[*].value").unwrap().field(), "evidence_names");
         assert_eq!(Path::parse("StageName").unwrap().field(), "StageName");
     }
 

@@ -18,6 +18,7 @@ pub mod legs;
 pub mod money;
 pub mod normalise;
 pub mod postings;
+mod reader;
 pub mod record;
 pub mod rules;
 pub mod split;

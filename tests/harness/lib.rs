@@ -48,7 +48,11 @@ impl World {
         std::fs::create_dir_all(&contracts)?;
         let clock = Arc::new(SetClock::at(now));
         let (app, url, stop) = daemon(&folder, &simulators, &clock).await?;
-        simulators.jira.register_webhook(&format!("{url}/hooks/jira"), WEBHOOK_SECRET, &["jira:issue_updated"])?;
+        simulators.jira.register_webhook(
+            &format!("{url}/hooks/jira"),
+            WEBHOOK_SECRET,
+            &["jira:issue_updated", "jira:issue_deleted"],
+        )?;
         Ok(Self { simulators, app, url, contracts, clock, folder, stop })
     }
 
@@ -82,6 +86,7 @@ impl World {
         let now = self.simulators.clock.now().checked_add(SignedDuration::from_secs(2))?;
         self.simulators.clock.set(now);
         self.clock.set(now);
+        self.simulators.jira.deliver_webhooks().await?;
         self.app.store.poll_now().await?;
         self.app.settle().await?;
         Ok(())
@@ -172,7 +177,7 @@ impl World {
             "netsuite" => self.simulators.netsuite.documents(),
             _ => self.simulators.quickbooks.documents(),
         };
-        documents.into_iter().filter(|one| one.kind != "payment").map(|one| (one.number, one.amount)).collect()
+        documents.into_iter().filter(|one| one.kind != "payment").map(|one| (one.number, plain(&one.amount))).collect()
     }
 }
 
@@ -180,6 +185,12 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// An amount with two digits behind the point: each ERP writes its own number of them.
+fn plain(amount: &str) -> String {
+    let (whole, cents) = amount.split_once('.').unwrap_or((amount, ""));
+    format!("{whole}.{cents:0<2}")
 }
 
 /// A table of fields.

@@ -7,7 +7,8 @@ use super::FactError;
 use super::exceptions::{Code, Key};
 use super::state::{Contract, Milestone};
 use crate::fact::{Amendment, DecimalText, Treatment};
-use crate::terms::{COMPLETIONS, Completion, MilestoneTerms, Reader, read_invoice_rule, read_milestone, read_trigger};
+use crate::reader::Reader;
+use crate::terms::{COMPLETIONS, Completion, MilestoneTerms, read_invoice_rule, read_milestone, read_trigger};
 
 impl Contract {
     pub(super) fn check_amendment(&self, amendment: &Amendment) -> Result<(), FactError> {

