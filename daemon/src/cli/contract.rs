@@ -7,7 +7,7 @@ use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate as play};
 use milestoned_mapping::command::Side;
 
-use super::table::{amount, complain, count, grouped, say, state, titled};
+use super::table::{amount, complain, count, say, state, titled};
 use super::{BAD_INPUT, FOUND};
 use crate::app::App;
 use crate::portfolio::{self, Summary};
@@ -128,7 +128,7 @@ fn journal(contract: &milestoned_mapping::contract::Contract) -> String {
     let mut table = titled(&["Date", "Account", "Debit", "Credit"]);
     for entry in contract.journal() {
         for line in &entry.lines {
-            let text = grouped(&line.amount.to_string());
+            let text = line.amount.to_string();
             let (debit, credit) = match line.side {
                 Side::Debit => (text, String::new()),
                 Side::Credit => (String::new(), text),

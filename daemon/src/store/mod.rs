@@ -44,12 +44,6 @@ pub enum StoreError {
     /// The file was made by a newer version, or a migration failed.
     #[error("the database cannot be brought to this version")]
     Migration(#[from] Box<refinery::Error>),
-    /// Another process holds the file.
-    #[error("{path} is in use by another milestoned: stop that one first")]
-    InUse {
-        /// The file.
-        path: String,
-    },
     /// The file cannot be opened.
     #[error("{path} cannot be opened: {reason}")]
     Unopened {
@@ -83,7 +77,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the file, brings it to this version, and takes it for this process alone.
+    /// Opens or creates the file and brings it to this version. Command lines may open it beside the daemon: SQLite lets
+    /// one write at a time.
     ///
     /// # Errors
     /// [`StoreError`] with the path and what to do.
