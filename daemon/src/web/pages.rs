@@ -174,21 +174,28 @@ async fn exceptions_page(State(app): State<Arc<App>>, person: Person) -> Result<
 struct LoginForm {
     #[serde(default)]
     token: String,
+    /// Page to show then; a path of ours.
+    #[serde(default)]
+    next: String,
 }
 
 /// With `?token=` (the link that `milestoned demo --serve` prints) the visitor is signed in at once.
 async fn login_page(State(app): State<Arc<App>>, Query(form): Query<LoginForm>) -> Response {
-    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&app, &form.token) }
+    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&app, &form) }
 }
 
 async fn login(State(app): State<Arc<App>>, Form(form): Form<LoginForm>) -> Response {
-    sign_in(&app, &form.token)
+    sign_in(&app, &form)
 }
 
-fn sign_in(app: &App, token: &str) -> Response {
+fn sign_in(app: &App, form: &LoginForm) -> Response {
+    let token = &form.token;
+    // Only a path of this server: a link must not lead a signed-in person elsewhere.
+    let local = form.next.starts_with('/') && !form.next.starts_with("//") && !form.next.contains('\\');
+    let next = if local { form.next.as_str() } else { "/" };
     let cookie = HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"));
     match (auth::known(app, token), cookie) {
-        (Some(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response(),
+        (Some(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
         _ => (StatusCode::UNAUTHORIZED, render(&LoginPage { wrong: true })).into_response(),
     }
 }
