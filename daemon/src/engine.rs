@@ -107,11 +107,16 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
         work.pending.iter().cloned().partition(|pending| agreement.terms.local_date(pending.fact.at) < today);
     timeline.take(past);
     let legs = changed_legs(work)?;
-    let observed: Vec<PendingFact> =
-        if today <= limit { legs.iter().map(|leg| observed(leg, work, context.now)).collect() } else { Vec::new() };
-    let legs_wait = observed.is_empty() && !legs.is_empty();
-    timeline.take(observed);
+    let legs_wait = today > limit && !legs.is_empty();
+    // What a leg says now is known before what happened today is decided: a mismatch holds the invoice. A project tool
+    // that only shows a new status says what today's facts say: it is taken after them.
+    let (after, before_facts): (Vec<_>, Vec<_>) = legs.iter().partition(|leg| says_only_status(leg, work));
+    let observe = |legs: Vec<&(Leg, LegRecord)>| -> Vec<PendingFact> {
+        if legs_wait { Vec::new() } else { legs.into_iter().map(|leg| observed(leg, work, context.now)).collect() }
+    };
+    timeline.take(observe(before_facts));
     timeline.take(present);
+    timeline.take(observe(after));
     timeline.contract.advance_to(limit);
     let facts = timeline.facts;
 
@@ -176,6 +181,19 @@ fn changed_legs(work: &Work) -> Result<Vec<(Leg, LegRecord)>, StoreError> {
         }
     }
     Ok(changed)
+}
+
+/// Whether an observation differs from the former one in statuses alone.
+fn says_only_status((leg, record): &(Leg, LegRecord), work: &Work) -> bool {
+    let without_status = |record: &LegRecord| {
+        let mut record = record.clone();
+        for one in record.milestones.iter_mut().flatten() {
+            one.status = None;
+        }
+        record
+    };
+    let known = work.legs.get(crate::store::intake::leg_name(*leg));
+    *leg == Leg::Psa && known.is_some_and(|known| without_status(known) == without_status(record))
 }
 
 fn assemble(leg: Leg, contract: &str, parts: &[(String, String)]) -> Result<LegRecord, StoreError> {

@@ -1,4 +1,6 @@
 //! Journeys through the public surfaces against the simulators, and the rules of the house.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
 mod house;
 mod journeys;

@@ -1,5 +1,7 @@
 //! What each answer of a remote comes to.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

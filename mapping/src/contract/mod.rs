@@ -1,7 +1,7 @@
 //! The state machine of one contract: facts and the passing of time in; documents, journal, exceptions out.
 //!
-//! Reading order: [`state`] (what is kept), [`time`] (what dates bring by themselves), [`acceptance`], [`amendments`],
-//! [`findings`] (the four legs compared), [`billing`], [`revenue`], [`exceptions`], [`view`] (what others see).
+//! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `acceptance`, `amendments`,
+//! `findings` (the four legs compared), `billing`, `revenue`, `exceptions`, `view` (what others see).
 
 mod acceptance;
 mod amendments;
