@@ -99,10 +99,15 @@ impl Case {
         first.map_or(self.terms.signed_on(), |first| first.min(self.terms.signed_on()))
     }
 
+    /// The contract on its first day.
+    pub fn open(&self) -> Contract {
+        let first_day = self.first_day().min(self.until);
+        Contract::open(self.terms.clone(), self.policy.clone(), self.calendar.clone(), first_day)
+    }
+
     /// Plays the case through the end of its last day.
     pub fn play(&self) -> Contract {
-        let first_day = self.first_day().min(self.until);
-        let mut contract = Contract::open(self.terms.clone(), self.policy.clone(), self.calendar.clone(), first_day);
+        let mut contract = self.open();
         for fact in self.events.iter().filter(|fact| self.terms.local_date(fact.at) <= self.until) {
             // Facts were checked with the terms as filed; one that an amendment made senseless does nothing.
             let _ = contract.apply(fact);

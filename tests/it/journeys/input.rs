@@ -36,7 +36,7 @@ async fn a_broken_contract_file_names_every_problem_and_is_read_again_when_mende
 }
 
 #[tokio::test]
-async fn an_unmapped_status_and_an_amount_with_noise_are_parked_and_the_rest_goes_on() {
+async fn an_amount_with_noise_is_parked_a_deleted_issue_is_seen_and_the_rest_goes_on() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let first = world.contract("SOW-1", "netsuite").unwrap();
     let second = world.contract("SOW-2", "netsuite").unwrap();
@@ -132,4 +132,15 @@ async fn state_replays_from_facts_byte_for_byte_and_the_audit_chain_holds() {
     let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
     assert!(world.app.store.verify_audit().await.unwrap().unwrap() > 3);
+}
+
+#[tokio::test]
+async fn an_issue_that_moved_to_another_key_is_still_the_milestone() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let key = world.simulators.jira.move_issue("move", &issue.id, "MS").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite").len(), 1, "moved to {key}");
 }

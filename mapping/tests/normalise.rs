@@ -1,0 +1,120 @@
+//! What a source record says, read with a field map.
+
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads files, and may fail")]
+
+use milestoned_mapping::fact::Event;
+use milestoned_mapping::fieldmap::FieldMap;
+use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
+use milestoned_mapping::record::{Change, Content, SourceRecord};
+use proptest::prelude::*;
+
+fn map(name: &str) -> FieldMap {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/fieldmaps").join(name);
+    FieldMap::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn read(map: &FieldMap, raw: &str, history: Vec<Change>) -> Normalised {
+    let record = SourceRecord {
+        system: "jira".into(),
+        object: "issue".into(),
+        id: "10002".into(),
+        version: "1".into(),
+        at: "2026-03-02T09:00:00Z".parse().unwrap(),
+        raw: raw.into(),
+        content: Content::Fields { history },
+    };
+    normalise(&record, map)
+}
+
+fn change(id: &str, field: &str, from: Option<&str>, to: Option<&str>) -> Change {
+    let (field, from, to) = (field.into(), from.map(Into::into), to.map(Into::into));
+    Change {
+        id: id.into(),
+        at: "2026-03-02T09:00:00Z".parse().unwrap(),
+        by: "dana@customer.example".into(),
+        field,
+        from,
+        to,
+    }
+}
+
+const ISSUE: &str = r#"{"fields":{"customfield_10101":"SOW-1","customfield_10102":"M1","customfield_10103":40000.00,
+    "status":{"name":"Accepted"},"customfield_10105":"https://docs.example/second.pdf","customfield_10106":{"value":"Sponsor"},
+    "customfield_10108":{"type":"doc","content":[{"type":"paragraph","content":[{"type":"text","text":"3 of 47 fail"}]}]}}}"#;
+
+#[test]
+fn a_rejection_and_an_acceptance_in_one_read_have_the_values_of_their_own_moment() {
+    let history = vec![
+        change("1", "status", Some("To Do"), Some("Ready for acceptance")),
+        change("1", "customfield_10104", None, Some("Test report, Data map")),
+        change("2", "customfield_10105", None, Some("https://docs.example/first.pdf")),
+        change("2", "status", Some("Ready for acceptance"), Some("Rejected")),
+        change("3", "customfield_10106", Some("Clerk"), Some("Sponsor")),
+        change(
+            "3",
+            "customfield_10105",
+            Some("https://docs.example/first.pdf"),
+            Some("https://docs.example/second.pdf"),
+        ),
+        change("3", "status", Some("Rejected"), Some("Accepted")),
+    ];
+    let read = read(&map("jira.toml"), ISSUE, history);
+    assert_eq!(read.issues, []);
+    let events: Vec<&Event> = read.facts.iter().map(|draft| &draft.fact.event).collect();
+    let [
+        Event::Submitted { evidence, .. },
+        Event::Rejected { role: first, criteria, .. },
+        Event::Accepted { role, document, .. },
+    ] = events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(evidence, &["Data map", "Test report"]);
+    assert_eq!((first.as_deref(), criteria.as_slice()), (Some("Clerk"), &["3 of 47 fail".to_owned()][..]));
+    assert_eq!((role.as_deref(), document.as_deref()), (Some("Sponsor"), Some("https://docs.example/second.pdf")));
+    let identities: std::collections::BTreeSet<_> = read.facts.iter().map(|draft| &draft.identity).collect();
+    assert_eq!(identities.len(), 3, "each fact has a name of its own");
+}
+
+#[test]
+fn what_cannot_be_understood_names_place_reason_and_remedy() {
+    for (from, to, field, words) in [
+        ("\"Accepted\"", "\"Abgenommen\"", "status (fields.status.name)", "\"Abgenommen\" is not mapped"),
+        ("40000.00", "40000.000000001", "amount (fields.customfield_10103)", "digits that no currency has"),
+        ("\"M1\"", "null", "milestone (fields.customfield_10102)", "is empty, while contract is filled in"),
+        ("40000.00", "\"forty\"", "amount (fields.customfield_10103)", "is not a number"),
+    ] {
+        let read = read(&map("jira.toml"), &ISSUE.replace(from, to), Vec::new());
+        let issue = read.issues.first().unwrap_or_else(|| panic!("{to} was taken"));
+        assert!(issue.field == field && issue.reason.contains(words) && !issue.remedy.is_empty(), "{issue:?}");
+    }
+    assert!(read(&map("jira.toml"), "{\"fields\":", Vec::new()).issues[0].reason.contains("not JSON"));
+    assert_eq!(read(&map("jira.toml"), "{\"fields\":{}}", Vec::new()), Normalised::default(), "not ours, and no issue");
+}
+
+#[test]
+fn a_deal_keeps_its_digits_whatever_way_the_number_is_written() {
+    for (written, amount) in
+        [("1.2345678E7", "12345678"), ("250000.0", "250000"), ("99999999999999.99", "99999999999999.99")]
+    {
+        let raw = format!(r#"{{"SOW_Number__c":"SOW-1","IsWon":true,"Amount":{written},"Account":{{"Name":"Acme"}}}}"#);
+        let Some(LegPart::Crm(deal)) = read(&map("salesforce.toml"), &raw, Vec::new()).part else { panic!("no deal") };
+        assert_eq!((deal.amount.unwrap().to_string(), deal.stage.as_deref()), (amount.to_owned(), Some("closed_won")));
+    }
+}
+
+#[test]
+fn a_field_map_names_every_problem() {
+    let errors =
+        FieldMap::from_toml("record = \"milestone\"\n[fields]\ncontract = \"a..b\"\nfrob = \"x\"\n").unwrap_err();
+    let places: Vec<&str> = errors.iter().map(|error| error.place.as_str()).collect();
+    assert_eq!(places, ["fields.contract", "fields.frob", "fields.milestone", "fields.status", "transitions"]);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(raw in ".{0,200}", field in ".{0,20}", to in proptest::option::of(".{0,20}")) {
+        read(&map("jira.toml"), &raw, vec![change("1", &field, None, to.as_deref())]);
+        read(&map("jira.toml"), ISSUE, vec![change("1", "status", None, to.as_deref())]);
+    }
+}
