@@ -38,8 +38,11 @@ async fn problems(settings: Settings) -> Vec<Problem> {
             problems.push(problem("mail.relay", reason, "see that the relay is up and reachable from here"));
         }
     }
-    problems.extend(Registry::problems(&settings));
-    if !problems.is_empty() {
+    let unbuilt = Registry::problems(&settings);
+    let buildable = unbuilt.is_empty();
+    problems.extend(unbuilt);
+    if !buildable {
+        // Connections are asked together: with one that cannot be built there is no daemon to ask with.
         return problems;
     }
     match App::build(settings, Arc::new(SystemClock)).await {

@@ -244,7 +244,8 @@ fn message(
     let Content { day, groups, parked, link } = *content;
     let blocking = groups.iter().flat_map(|group| &group.lines).filter(|line| line.severity == "blocking").count();
     let open: usize = groups.iter().map(|group| group.lines.len()).sum();
-    let subject = format!("milestoned {day}: {open} open exceptions, {blocking} blocking, {} parked", parked.len());
+    let noun = if open == 1 { "exception" } else { "exceptions" };
+    let subject = format!("milestoned {day}: {open} open {noun}, {blocking} blocking, {} parked", parked.len());
     let html = Html { day, groups, parked, link }.render().map_err(|error| error.to_string())?;
     let plain = Plain { day, groups, parked, link }.render().map_err(|error| error.to_string())?;
     let mailbox = |address: &str| address.parse::<Mailbox>().map_err(|error| format!("{address}: {error}"));
