@@ -163,3 +163,31 @@ pub(crate) struct CloudEvent {
     #[serde(rename = "intuitaccountid", default)]
     pub(crate) realm: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> String {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap()
+    }
+
+    #[test]
+    fn a_recorded_fault_and_a_recorded_token_are_read() {
+        let errors = FaultAnswer::read(&fixture("qbo_fault_6240_duplicate_name.json"));
+        assert_eq!(errors.iter().map(|error| error.code.as_str()).collect::<Vec<_>>(), ["6240"]);
+        let token: TokenAnswer = serde_json::from_str(&fixture("qbo_oauth_refreshResponse.json")).unwrap();
+        assert_eq!((token.refresh_token.as_str(), token.expires_in), ("sample_refresh_token", 3600));
+        // A client's recording of a refusal: the answer itself is text within it.
+        let refusal: serde_json::Value =
+            serde_json::from_str(&fixture("qbo_oauth_errorResponse_invalid_grant.json")).unwrap();
+        assert!(serde_json::from_value::<TokenAnswer>(refusal).is_err());
+    }
+
+    #[test]
+    fn faults_of_the_token_layer_come_in_lower_case() {
+        let text = r#"{"fault":{"error":[{"message":"m","detail":"d","code":"3200"}],"type":"AUTHENTICATION"}}"#;
+        assert_eq!(FaultAnswer::read(text)[0].code, "3200");
+        assert!(FaultAnswer::read("<html>").is_empty());
+    }
+}

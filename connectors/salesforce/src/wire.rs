@@ -92,3 +92,53 @@ pub(crate) struct DescribedField {
 pub(crate) fn errors(body: &str) -> Vec<ErrorItem> {
     serde_json::from_str(body).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> String {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        std::fs::read_to_string(folder.join(format!("restforce_{name}_response.json"))).unwrap()
+    }
+
+    #[test]
+    fn recorded_pages_lead_on_until_the_last() {
+        for (name, next) in [
+            ("query_success", None),
+            ("query_paginated_first_page", Some("/services/data/v26.0/query/01gD")),
+            ("query_paginated_last_page", None),
+        ] {
+            let text = fixture(name);
+            let page: QueryPage<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!((page.next.as_deref(), page.done, page.records.len()), (next, next.is_none(), 1), "{name}");
+        }
+    }
+
+    #[test]
+    fn recorded_refusals_give_their_code() {
+        for (name, code) in [
+            ("write_error", "INVALID_FIELD"),
+            ("query_error", "INVALID_FIELD"),
+            ("expired_session", "INVALID_SESSION_ID"),
+            ("sobject_find_error", "NOT_FOUND"),
+            ("delete_error", "NOT_FOUND"),
+        ] {
+            let codes: Vec<String> = errors(&fixture(name)).into_iter().map(|error| error.code).collect();
+            assert_eq!(codes, [code], "{name}");
+        }
+        assert!(errors(&fixture("upsert_multiple_error")).is_empty(), "status 300 lists addresses, not errors");
+    }
+
+    #[test]
+    fn recorded_sign_ins_are_read() {
+        let token: TokenAnswer = serde_json::from_str(&fixture("auth_success")).unwrap();
+        assert!(token.access_token.starts_with("00D"));
+        for name in ["auth_error", "refresh_error"] {
+            let error: TokenError = serde_json::from_str(&fixture(name)).unwrap();
+            assert_eq!(error.error, "invalid_grant", "{name}");
+        }
+        let saved: Saved = serde_json::from_str(&fixture("upsert_created_success")).unwrap();
+        assert!(!saved.id.is_empty());
+    }
+}

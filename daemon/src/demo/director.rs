@@ -141,7 +141,7 @@ impl Scene<'_> {
                 self.edit(&issue, "reject", by, fields, Some("Rejected"))
             }
             Event::Amended(amendment) => self.amend(index, fact, amendment),
-            Event::Payment { invoice, amount } => self.pay(fact, invoice, &amount.to_string()),
+            Event::Payment { invoice, amount } => self.pay(fact, invoice, &amount.to_string()).await,
             Event::Observed(seen) => match seen.leg {
                 Leg::Crm => self.deal(&seen.record),
                 Leg::Psa => self.project(&seen.record),
@@ -308,14 +308,18 @@ impl Scene<'_> {
 
     // ---- ERP
 
-    fn pay(&self, fact: &Fact, invoice: &str, amount: &str) -> anyhow::Result<()> {
+    /// The customer pays. Money for an invoice that the ERP does not know is told by whoever reads the bank statement.
+    async fn pay(&self, fact: &Fact, invoice: &str, amount: &str) -> anyhow::Result<()> {
         let (act, date) = (format!("{}-pay", self.name), self.sample.case.terms().local_date(fact.at).to_string());
         let simulators = &self.world.simulators;
-        match self.sample.erp.as_str() {
-            "netsuite" => simulators.netsuite.pay(&act, invoice, amount, &date)?,
-            _ => simulators.quickbooks.pay(&act, invoice, amount, &date)?,
+        let paid = match self.sample.erp.as_str() {
+            "netsuite" => simulators.netsuite.pay(&act, invoice, amount, &date),
+            _ => simulators.quickbooks.pay(&act, invoice, amount, &date),
         };
-        Ok(())
+        match paid {
+            Ok(_) => Ok(()),
+            Err(_) => self.tell(fact).await,
+        }
     }
 
     /// What accountants configured and wrote by hand.

@@ -47,7 +47,7 @@ const FILES: &[(&str, &str)] = samples![
     "month-end-cycle-yen" "easter-window-in-sterling" "review-over-threshold-in-dinar" "evidence-after-acceptance"
     "approver-and-fallback" "rejections-of-every-kind" "support-over-time" "prospective-change-order"
     "deal-not-closed-then-reopened" "billed-by-hand" "no-deemed-clause" "loss-contract" "legs-required"
-    "schedule-does-not-add-up"
+    "schedule-does-not-add-up" "crm-behind-and-billed-twice"
 ];
 
 /// Every contract, each played through the last day of the year.
