@@ -33,6 +33,7 @@ pub struct World {
     clock: Arc<SetClock>,
     folder: tempfile::TempDir,
     stop: CancellationToken,
+    changes: Vec<(String, String)>,
 }
 
 impl World {
@@ -41,19 +42,27 @@ impl World {
     /// # Errors
     /// What could not be started.
     pub async fn start(now: &str) -> anyhow::Result<Self> {
+        Self::configured(now, Vec::new()).await
+    }
+
+    /// The same with lines of the daemon's configuration replaced: how a line starts, and what stands there instead.
+    ///
+    /// # Errors
+    /// What could not be started.
+    pub async fn configured(now: &str, changes: Vec<(String, String)>) -> anyhow::Result<Self> {
         let now: Timestamp = now.parse()?;
         let folder = tempfile::tempdir()?;
         let simulators = Simulators::start(Options { dir: None, ports: None, now }).await?;
         let contracts = folder.path().join("contracts");
         std::fs::create_dir_all(&contracts)?;
         let clock = Arc::new(SetClock::at(now));
-        let (app, url, stop) = daemon(&folder, &simulators, &clock).await?;
+        let (app, url, stop) = daemon(&folder, &simulators, &clock, &changes).await?;
         simulators.jira.register_webhook(
             &format!("{url}/hooks/jira"),
             WEBHOOK_SECRET,
             &["jira:issue_updated", "jira:issue_deleted"],
         )?;
-        Ok(Self { simulators, app, url, contracts, clock, folder, stop })
+        Ok(Self { simulators, app, url, contracts, clock, folder, stop, changes })
     }
 
     /// The daemon dies where it stands, and another one starts on the same folder.
@@ -62,7 +71,7 @@ impl World {
     /// What could not be started.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop.cancel();
-        (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock).await?;
+        (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock, &self.changes).await?;
         self.app.recover().await?;
         Ok(())
     }
@@ -205,10 +214,20 @@ async fn daemon(
     folder: &tempfile::TempDir,
     simulators: &Simulators,
     clock: &Arc<SetClock>,
+    changes: &[(String, String)],
 ) -> anyhow::Result<(Arc<App>, String, CancellationToken)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let settings = Settings::from_toml(&configuration(folder, simulators))?;
+    let mut text = configuration(folder, simulators);
+    for (line, instead) in changes {
+        let place = text
+            .lines()
+            .find(|one| one.starts_with(line.as_str()))
+            .map(str::to_owned)
+            .ok_or_else(|| anyhow::anyhow!("{line}"))?;
+        text = text.replace(&place, instead);
+    }
+    let settings = Settings::from_toml(&text)?;
     let app = App::build(settings, clock.clone()).await?;
     let stop = CancellationToken::new();
     tokio::spawn(web::serve(Arc::clone(&app), listener, stop.clone()));
@@ -252,7 +271,7 @@ webhook_secret = "{WEBHOOK_SECRET}"
 kind = "netsuite"
 account = "{account}"
 base_url = "{netsuite}"
-auth = {{ flow = "oauth2", client_id = "{client_id}", certificate_id = "{certificate}", private_key = '''{key}''', algorithm = "ES256" }}
+auth = {{ flow = "oauth2", client_id = "{client_id}", certificate_id = "{certificate}", private_key = "{key}", algorithm = "ES256" }}
 timezone = "America/Los_Angeles"
 item = "5"
 accounts = {{ unbilled_receivable = "120", contract_asset = "121", deferred_revenue = "122", revenue = "123" }}
@@ -280,7 +299,7 @@ terms = {{ "net 30" = "3" }}
         account = simulators.netsuite.account(),
         client_id = client.client_id,
         certificate = client.certificate_id,
-        key = client.private_key,
+        key = client.private_key.replace('\n', "\\n"),
         realm = simulators.quickbooks.realm(),
     )
 }

@@ -107,3 +107,17 @@ async fn the_plan_names_every_write_with_its_key_and_makes_none() {
     assert!(plan.as_array().unwrap().iter().all(|write| write["key"].as_str().unwrap().len() == 32));
     assert!(world.held("netsuite").is_empty());
 }
+
+#[tokio::test]
+async fn token_based_authentication_signs_what_netsuite_verifies() {
+    let tba =
+        r#"auth = { flow = "tba", consumer_key = "ck", consumer_secret = "cs", token_id = "ti", token_secret = "ts" }"#;
+    for (line, held) in [(tba.to_owned(), 1), (tba.replace("\"ts\"", "\"other\""), 0)] {
+        let changes = vec![("auth = { flow = \"oauth2\"".to_owned(), line.clone())];
+        let world = World::configured("2026-03-02T09:00:00Z", changes).await.unwrap();
+        let issue = world.contract("SOW-1", "netsuite").unwrap();
+        world.accept(&issue).unwrap();
+        world.settle().await.unwrap();
+        assert_eq!(world.held("netsuite").len(), held, "{line}");
+    }
+}
