@@ -44,7 +44,7 @@ impl Currency {
 
     /// The three capital letters.
     pub fn code(&self) -> &str {
-        core::str::from_utf8(&self.code).unwrap_or("XXX")
+        core::str::from_utf8(&self.code).unwrap_or_default()
     }
 
     /// Minor digits of ISO 4217: USD 2, JPY 0, KWD 3.
