@@ -164,7 +164,7 @@ const FIELDS: [(&str, &[&str]); 13] = [
     ("accepted", &["milestone", "by", "role", "document", "portion"]),
     ("amended", &["version", "signed", "total", "cap", "treatment", "add", "change", "remove"]),
     ("approved", &["milestone", "party", "by"]),
-    ("cost", &["obligation", "incurred", "estimate_to_complete"]),
+    ("cost", &["obligation", "incurred", "estimate_to_complete", "uninstalled_materials"]),
     ("evidence", &["milestone", "evidence"]),
     ("external_event", &["milestone", "name"]),
     ("observed", &["leg", "record"]),

@@ -57,6 +57,9 @@ pub enum Event {
         incurred: DecimalText,
         /// Cost still expected, in the contract's currency.
         estimate_to_complete: DecimalText,
+        /// Of what was incurred: materials that are not installed yet; they earn revenue at cost. Absent: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uninstalled_materials: Option<DecimalText>,
     },
     /// Evidence artefacts arrived.
     Evidence {
@@ -332,7 +335,7 @@ pub struct LegRecognition {
 }
 
 /// A decimal that travels as text and keeps its digits. JSON numbers, exponents and separators are refused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DecimalText(pub Decimal);
 

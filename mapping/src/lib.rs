@@ -18,6 +18,8 @@ pub mod legs;
 pub mod money;
 pub mod normalise;
 pub mod postings;
+pub mod progress;
+pub mod proration;
 mod reader;
 pub mod record;
 pub mod rules;

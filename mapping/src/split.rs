@@ -58,10 +58,13 @@ pub fn proportion_half_up(amount: i64, part: i128, whole: i128) -> i64 {
     if whole <= 0 {
         return 0;
     }
-    let product = i128::from(amount).saturating_mul(part);
-    let (sign, magnitude) = (product.signum(), product.abs());
-    let doubled = magnitude.saturating_mul(2).saturating_add(whole).div_euclid(whole.saturating_mul(2));
-    i64::try_from(doubled.saturating_mul(sign)).unwrap_or(0)
+    i64::try_from(half_up(i128::from(amount).saturating_mul(part), whole)).unwrap_or(0)
+}
+
+/// `part ÷ whole`, half away from zero; `whole` is above 0.
+pub fn half_up(part: i128, whole: i128) -> i128 {
+    let doubled = part.abs().saturating_mul(2).saturating_add(whole);
+    doubled.checked_div_euclid(whole.saturating_mul(2)).unwrap_or(0).saturating_mul(part.signum())
 }
 
 #[cfg(test)]

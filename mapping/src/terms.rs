@@ -74,16 +74,22 @@ pub(crate) struct Obligation {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Method {
-    CostToCost,
+    CostToCost {
+        /// Decimals of a percent to which progress is rounded before use; `None`: exact.
+        progress_decimals: Option<u32>,
+    },
     Output,
     PointInTime,
-    TimeElapsed { start: Date, end: Date },
+    TimeElapsed {
+        start: Date,
+        end: Date,
+    },
 }
 
 impl Method {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::CostToCost => "cost_to_cost",
+            Self::CostToCost { .. } => "cost_to_cost",
             Self::Output => "output",
             Self::PointInTime => "point_in_time",
             Self::TimeElapsed { .. } => "time_elapsed",
@@ -410,10 +416,14 @@ fn read_obligation(reader: &mut Reader<'_>, currency: Currency) -> Option<Obliga
     let ssp = reader.amount("ssp", currency);
     let kind = reader.required_text("method")?;
     let (start, end) = (reader.date("start"), reader.date("end"));
+    let progress_decimals = reader.count("progress_decimals");
+    if progress_decimals.is_some_and(|decimals| decimals > 9) {
+        reader.wrong("progress_decimals", "must be from 0 to 9");
+    }
     let method = match (kind.as_str(), start, end) {
         ("output", _, _) => Method::Output,
         ("point_in_time", _, _) => Method::PointInTime,
-        ("cost_to_cost", _, _) => Method::CostToCost,
+        ("cost_to_cost", _, _) => Method::CostToCost { progress_decimals },
         ("time_elapsed", Some(start), Some(end)) if start <= end => Method::TimeElapsed { start, end },
         ("time_elapsed", Some(_), Some(_)) => {
             reader.wrong("end", "is before start");

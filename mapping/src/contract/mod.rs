@@ -6,6 +6,7 @@
 mod acceptance;
 mod amendments;
 mod billing;
+mod disclosures;
 mod exceptions;
 mod findings;
 mod revenue;
@@ -14,12 +15,14 @@ mod time;
 mod view;
 
 pub use billing::{DocumentKind, IssuedDocument};
+pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
 pub use exceptions::{Code, ExceptionRecord, Severity};
 pub use revenue::Position;
 pub use state::{Contract, MilestoneStatus, Policy, PolicyErrors, Review};
 pub use view::{DatedEntry, MilestoneView, Report};
 
 use crate::fact::{Event, Fact, Leg, Observation, Party, ReviewDecision};
+use crate::progress::CostReport;
 use state::Accepted;
 
 /// A fact that cannot be understood with the terms of its contract. Nothing was changed.
@@ -51,17 +54,25 @@ impl Contract {
         match &fact.event {
             Event::Accepted { portion: Some(portion), .. } => amount("portion", *portion).map(drop),
             Event::Amended(amendment) => self.check_amendment(amendment),
-            Event::Cost { obligation, incurred, estimate_to_complete } => {
+            Event::Cost { obligation, incurred, estimate_to_complete, uninstalled_materials } => {
                 if !self.terms.obligations.iter().any(|known| known.id == *obligation) {
                     return Err(FactError::new(
                         "obligation",
                         format!("{obligation:?} is no obligation of this contract"),
                     ));
                 }
-                for (field, value) in [("incurred", *incurred), ("estimate_to_complete", *estimate_to_complete)] {
+                let materials = uninstalled_materials.unwrap_or_default();
+                for (field, value) in [
+                    ("incurred", *incurred),
+                    ("estimate_to_complete", *estimate_to_complete),
+                    ("uninstalled_materials", materials),
+                ] {
                     if amount(field, value)?.minor() < 0 {
                         return Err(FactError::new(field, "is negative"));
                     }
+                }
+                if materials.0 > incurred.0 {
+                    return Err(FactError::new("uninstalled_materials", "is more than what was incurred"));
                 }
                 Ok(())
             }
@@ -123,11 +134,16 @@ impl Contract {
                     side.get_or_insert(today);
                 }
             }),
-            Event::Cost { obligation, incurred, estimate_to_complete } => {
+            Event::Cost { obligation, incurred, estimate_to_complete, uninstalled_materials } => {
                 let minor = |value: &crate::fact::DecimalText| {
                     self.terms.currency.from_decimal(value.0).map_or(0, |money| money.minor())
                 };
-                self.costs.insert(obligation.clone(), (minor(incurred), minor(estimate_to_complete)));
+                let report = CostReport {
+                    incurred: minor(incurred),
+                    estimate_to_complete: minor(estimate_to_complete),
+                    uninstalled_materials: uninstalled_materials.as_ref().map_or(0, minor),
+                };
+                self.costs.insert(obligation.clone(), report);
             }
             Event::Evidence { milestone, evidence } => {
                 self.on_milestone(milestone, |contract, index| contract.file_evidence(index, evidence));

@@ -10,7 +10,9 @@ use super::exceptions::{Code, Key};
 use super::state::{Contract, Milestone, Stage};
 use crate::command::{Account, JournalLine, Side};
 use crate::money::Money;
-use crate::split::{proportion_half_up, split};
+use crate::progress::CostToCost;
+use crate::proration::earned;
+use crate::split::split;
 use crate::terms::{Method, Terms};
 
 /// Who gets which part of the transaction price.
@@ -63,6 +65,35 @@ impl Position {
             contract_asset: ahead.saturating_sub(unbilled_receivable),
             deferred_revenue: billed.saturating_sub(recognised).max(0),
         }
+    }
+
+    /// Invoices less credit memos, minor units.
+    pub fn billed(&self) -> i64 {
+        self.billed
+    }
+    /// Revenue to date, minor units.
+    pub fn recognised(&self) -> i64 {
+        self.recognised
+    }
+    /// Payments applied, minor units.
+    pub fn paid(&self) -> i64 {
+        self.paid
+    }
+    /// Billed and not paid, minor units.
+    pub fn accounts_receivable(&self) -> i64 {
+        self.accounts_receivable
+    }
+    /// Recognised, unconditional and not billed, minor units.
+    pub fn unbilled_receivable(&self) -> i64 {
+        self.unbilled_receivable
+    }
+    /// Recognised and still conditional, minor units.
+    pub fn contract_asset(&self) -> i64 {
+        self.contract_asset
+    }
+    /// Billed and not recognised, minor units.
+    pub fn deferred_revenue(&self) -> i64 {
+        self.deferred_revenue
     }
 
     /// Debit balances by account, in the order of entries; credits are negative.
@@ -254,8 +285,21 @@ impl Contract {
         all.fold(0_i64, |sum, (index, one)| sum.saturating_add(self.recognised_of(index, &one.id, one.method)))
     }
 
-    fn recognised_of(&self, index: usize, id: &str, method: Method) -> i64 {
-        let price = self.allocation.prices.get(index).copied().unwrap_or(0);
+    /// The price of an obligation, as allocated.
+    pub(super) fn price_of(&self, index: usize) -> i64 {
+        self.allocation.prices.get(index).copied().unwrap_or(0)
+    }
+
+    /// An obligation that is measured by cost, once there is a report of it.
+    pub(super) fn cost_to_cost(&self, index: usize) -> Option<CostToCost> {
+        let obligation = self.terms.obligations.get(index)?;
+        let Method::CostToCost { progress_decimals } = obligation.method else { return None };
+        let report = *self.costs.get(&obligation.id)?;
+        Some(CostToCost { price: self.price_of(index), report, progress_decimals })
+    }
+
+    pub(super) fn recognised_of(&self, index: usize, id: &str, method: Method) -> i64 {
+        let price = self.price_of(index);
         match method {
             Method::Output => self
                 .milestones
@@ -268,20 +312,10 @@ impl Contract {
                 .filter(|one| self.obligation_index(one) == Some(index))
                 .fold(0_i64, |sum, one| sum.saturating_add(self.allocation.of(one.id()))),
             Method::PointInTime => 0,
-            Method::CostToCost => match self.costs.get(id) {
-                Some((incurred, estimate)) => {
-                    let whole = i128::from(*incurred).saturating_add(i128::from(*estimate));
-                    proportion_half_up(price, i128::from(*incurred), whole)
-                }
-                None => 0,
-            },
-            Method::TimeElapsed { start, end } => match self.allocation.booked.get(id) {
-                Some(booked) => {
-                    let days = |from: Date, to: Date| i128::from(from.until(to).map_or(-1, |span| span.get_days())) + 1;
-                    proportion_half_up(price, days(start, (*booked).min(end)).max(0), days(start, end))
-                }
-                None => 0,
-            },
+            Method::CostToCost { .. } => self.cost_to_cost(index).map_or(0, |one| one.revenue_to_date()),
+            Method::TimeElapsed { start, end } => {
+                self.allocation.booked.get(id).map_or(0, |booked| earned(price, start, end, *booked))
+            }
         }
     }
 
@@ -320,14 +354,8 @@ impl Contract {
 
     /// Loss contracts: the latest report of an obligation expects more cost than its price.
     pub(super) fn judge_loss(&mut self) {
-        let loss = self.terms.obligations.iter().enumerate().any(|(index, one)| {
-            let price = self.allocation.prices.get(index).copied().unwrap_or(0);
-            one.method == Method::CostToCost
-                && self
-                    .costs
-                    .get(&one.id)
-                    .is_some_and(|(incurred, estimate)| incurred.saturating_add(*estimate) > price)
-        });
+        let loss = (0..self.terms.obligations.len())
+            .any(|index| self.cost_to_cost(index).is_some_and(|one| one.expected_profit() < 0));
         self.judge(Key::new(Code::LossContract, None, None), loss);
     }
 

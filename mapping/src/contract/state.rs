@@ -14,6 +14,7 @@ use super::revenue::{Allocation, Position};
 use crate::calendar::Calendar;
 use crate::fact::{Leg, LegRecord};
 use crate::money::Currency;
+use crate::progress::CostReport;
 use crate::reader::Reader;
 use crate::terms::{InvoiceRule, MilestoneTerms, Terms, TermsErrors};
 
@@ -104,8 +105,8 @@ pub struct Contract {
     pub(crate) split: BTreeMap<String, String>,
     /// By metric: rising readings and the date of each.
     pub(crate) readings: BTreeMap<String, Vec<(Decimal, Date)>>,
-    /// By obligation: cost incurred and estimate to complete, of the latest report.
-    pub(crate) costs: BTreeMap<String, (i64, i64)>,
+    /// By obligation: the latest cost report.
+    pub(crate) costs: BTreeMap<String, CostReport>,
     /// Latest observation of each leg.
     pub(crate) legs: BTreeMap<Leg, LegRecord>,
     /// The latest ERP observation had another deferred balance than we had then.

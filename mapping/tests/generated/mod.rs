@@ -10,17 +10,17 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
 /// Milestones of a generated contract are called by these.
-pub const IDS: [&str; 5] = ["M1", "M2", "M3", "M4", "M5"];
+pub(crate) const IDS: [&str; 5] = ["M1", "M2", "M3", "M4", "M5"];
 const ROLES: [&str; 3] = ["Sponsor", "CFO", "Nobody"];
 const ARTEFACTS: [&str; 2] = ["Report", "Sign-off sheet"];
 
 /// A case: contract, policy, events, until.
-pub fn case() -> impl Strategy<Value = Value> {
+pub(crate) fn case() -> impl Strategy<Value = Value> {
     case_with(12)
 }
 
 /// A case with up to so many events.
-pub fn case_with(events: usize) -> impl Strategy<Value = Value> {
+pub(crate) fn case_with(events: usize) -> impl Strategy<Value = Value> {
     (contract(), policy(), prop::collection::vec(event(), 0..=events), 60_i64..400).prop_map(
         |(contract, policy, events, last)| {
             json!({ "contract": contract, "policy": policy, "until": day(last), "events": in_currency(events, &contract) })
@@ -29,7 +29,7 @@ pub fn case_with(events: usize) -> impl Strategy<Value = Value> {
 }
 
 /// Reads a generated case: it has to be one.
-pub fn read(case: &Value) -> Case {
+pub(crate) fn read(case: &Value) -> Case {
     Case::from_value(case.clone(), &Calendars::built_in()).unwrap_or_else(|error| panic!("{error}\n{case:#}"))
 }
 
@@ -182,7 +182,7 @@ fn policy() -> impl Strategy<Value = Value> {
 }
 
 /// Any event, at any hour of the first 300 days. Amounts are whole hundreds.
-pub fn event() -> impl Strategy<Value = Value> {
+pub(crate) fn event() -> impl Strategy<Value = Value> {
     let id = || prop_oneof![9 => select(&IDS[..4]).prop_map(String::from), 1 => select(vec!["M3a", "M3b", "X"]).prop_map(String::from)];
     let role = || maybe(select(&ROLES[..]));
     let what = prop_oneof![

@@ -1,0 +1,160 @@
+//! What a close and a note to the accounts need beyond the journal: remaining performance obligations by period, the
+//! roll-forward of deferred revenue, the net position of the contract, progress and provisions of losses.
+//!
+//! Sources: ASC 606-10-50-8 to 50-16 and IFRS 15.116 to 122 (balances and what remains), ASC 606-10-45-1 (one net contract
+//! asset or liability per contract). Nothing of it changes an invoice or an entry.
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::revenue::Position;
+use super::state::Contract;
+use crate::money::Money;
+use crate::proration::earned_by_month;
+use crate::terms::Method;
+
+/// Revenue of a contract, as people report it. Months are given by their first day; amounts are the contract's currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Disclosures {
+    /// Contract id.
+    pub contract: String,
+    /// Local date of the figures.
+    pub as_of: Date,
+    /// Each performance obligation.
+    pub obligations: Vec<ObligationView>,
+    /// Price not recognised yet.
+    pub remaining: Remaining,
+    /// Month by month, from the first in which something moved.
+    pub roll_forward: Vec<RollForward>,
+}
+
+/// One performance obligation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ObligationView {
+    /// Id.
+    pub id: String,
+    /// How it is recognised.
+    pub method: &'static str,
+    /// Its share of the transaction price.
+    pub price: Money,
+    /// Recognised to date.
+    pub recognised: Money,
+    /// Cost that is expected in all; by cost only, once reported.
+    pub expected_cost: Option<Money>,
+    /// The provision that brings the result to the whole expected loss; not in the journal of the rules.
+    pub loss_provision: Option<Money>,
+}
+
+/// Remaining performance obligations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remaining {
+    /// What time alone will earn, by month.
+    pub by_month: Vec<(Date, Money)>,
+    /// What an acceptance or a cost report will earn: it has no date.
+    pub undated: Money,
+    /// All of it.
+    pub total: Money,
+}
+
+/// Deferred revenue from the beginning of a month to its end, and the position at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RollForward {
+    /// First of the month.
+    pub month: Date,
+    /// Deferred revenue at its beginning.
+    pub opening: Money,
+    /// Invoices less credit memos of the month.
+    pub billed: Money,
+    /// Revenue of the month.
+    pub recognised: Money,
+    /// Rise of contract asset and unbilled receivable: revenue that was not released from deferred revenue.
+    pub from_contract_assets: Money,
+    /// Deferred revenue at its end: opening + billed − recognised + from contract assets.
+    pub closing: Money,
+    /// Net presentation at its end: the contract asset, if revenue is ahead.
+    pub contract_asset: Money,
+    /// Right to payment that is only not invoiced yet: a receivable, presented apart.
+    pub unbilled_receivable: Money,
+    /// Net presentation at its end: the contract liability, if billing is ahead.
+    pub contract_liability: Money,
+}
+
+impl Contract {
+    /// Revenue as people report it, at the present date.
+    pub fn disclosures(&self) -> Disclosures {
+        let money = |minor| self.terms.money(minor);
+        let mut by_month = std::collections::BTreeMap::<Date, i64>::new();
+        let mut undated = 0_i64;
+        let mut obligations = Vec::new();
+        for (index, one) in self.terms.obligations.iter().enumerate() {
+            let (price, recognised) = (self.price_of(index), self.recognised_of(index, &one.id, one.method));
+            match one.method {
+                Method::TimeElapsed { start, end } => {
+                    let mut before = 0_i64;
+                    for (month, amount) in earned_by_month(price, start, end) {
+                        // What is behind the figure recognised so far is not to come any more.
+                        let to_come = before.saturating_add(amount).saturating_sub(recognised.max(before)).max(0);
+                        before = before.saturating_add(amount);
+                        if to_come != 0 {
+                            let sum = by_month.entry(month).or_default();
+                            *sum = sum.saturating_add(to_come);
+                        }
+                    }
+                }
+                Method::CostToCost { .. } | Method::Output | Method::PointInTime => {
+                    undated = undated.saturating_add(price.saturating_sub(recognised));
+                }
+            }
+            let by_cost = self.cost_to_cost(index);
+            obligations.push(ObligationView {
+                id: one.id.clone(),
+                method: one.method.name(),
+                price: money(price),
+                recognised: money(recognised),
+                expected_cost: by_cost.map(|one| money(one.expected_cost())),
+                loss_provision: by_cost.map(|one| money(one.loss_provision())),
+            });
+        }
+        let dated = by_month.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
+        Disclosures {
+            contract: self.terms.id.clone(),
+            as_of: self.as_of,
+            obligations,
+            remaining: Remaining {
+                by_month: by_month.into_iter().map(|(month, amount)| (month, money(amount))).collect(),
+                undated: money(undated),
+                total: money(dated.saturating_add(undated)),
+            },
+            roll_forward: self.roll_forward(),
+        }
+    }
+
+    fn roll_forward(&self) -> Vec<RollForward> {
+        let money = |minor| self.terms.money(minor);
+        let Some((first, _)) = self.positions.first() else { return Vec::new() };
+        let (mut month, mut before, mut rows) = (first.first_of_month(), Position::default(), Vec::new());
+        while month <= self.as_of {
+            let last = month.last_of_month();
+            let place = self.positions.partition_point(|(date, _)| *date <= last);
+            let at = place.checked_sub(1).and_then(|place| self.positions.get(place)).map_or(before, |(_, at)| *at);
+            let assets = |one: &Position| one.contract_asset.saturating_add(one.unbilled_receivable);
+            rows.push(RollForward {
+                month,
+                opening: money(before.deferred_revenue),
+                billed: money(at.billed.saturating_sub(before.billed)),
+                recognised: money(at.recognised.saturating_sub(before.recognised)),
+                from_contract_assets: money(assets(&at).saturating_sub(assets(&before))),
+                closing: money(at.deferred_revenue),
+                contract_asset: money(at.contract_asset),
+                unbilled_receivable: money(at.unbilled_receivable),
+                contract_liability: money(at.deferred_revenue),
+            });
+            before = at;
+            match last.tomorrow() {
+                Ok(next) => month = next,
+                Err(_) => break,
+            }
+        }
+        rows
+    }
+}
