@@ -14,6 +14,7 @@ pub mod contract;
 pub mod fact;
 pub mod fieldmap;
 pub mod json;
+pub mod ledger;
 pub mod legs;
 pub mod money;
 pub mod normalise;
