@@ -377,3 +377,14 @@ impl fmt::Debug for DecimalText {
         write!(out, "{}", self.0)
     }
 }
+
+impl core::fmt::Display for Leg {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(match self {
+            Self::Agreement => "agreement",
+            Self::Crm => "crm",
+            Self::Psa => "psa",
+            Self::Erp => "erp",
+        })
+    }
+}

@@ -138,7 +138,7 @@ fn hledger(transactions: &[Transaction]) -> String {
     for payee in payees {
         out.push_str(&format!("payee {payee}\n"));
     }
-    out.push_str("tag contract\ntag document\n");
+    out.push_str("payee milestoned\ntag contract\ntag document\n");
     for one in transactions {
         let documents: String = one.documents.iter().map(|number| format!(", document:{}", plain(number))).collect();
         let (payee, contract) = (plain(&one.customer), plain(&one.contract));
@@ -149,7 +149,7 @@ fn hledger(transactions: &[Transaction]) -> String {
         }
     }
     if let Some(last) = transactions.last() {
-        out.push_str(&format!("\n{} * closing balances\n", last.date));
+        out.push_str(&format!("\n{} * milestoned | closing balances\n", last.date));
         for ((currency, place), balance) in closing(transactions) {
             let Some(account) = ACCOUNTS.get(place) else { continue };
             let (zero, balance) = (currency.minor(0), currency.minor(balance));

@@ -320,6 +320,9 @@ fn read_terms(reader: &mut Reader<'_>, calendars: &Calendars) -> Option<Terms> {
         reader.wrong("billing_cycle_day", "must be from 1 to 31");
     }
     let version = reader.count("version").unwrap_or(1);
+    let po_number = reader.text("po_number");
+    let partial_acceptance = reader.flag("partial_acceptance", false);
+    let acceptance = read_acceptance(reader);
     let obligations = reader.tables("obligations", |reader| read_obligation(reader, money));
     let mut schedule = reader.tables("milestones", |reader| read_milestone(reader, money, true));
     check_obligations(reader, &obligations);
@@ -334,13 +337,13 @@ fn read_terms(reader: &mut Reader<'_>, calendars: &Calendars) -> Option<Terms> {
         signed_on: signed_on?,
         timezone,
         calendar,
-        po_number: reader.text("po_number"),
+        po_number,
         payment_terms,
         due_from_acceptance,
         billing_cycle_day: i8::try_from(cycle_day).unwrap_or(1),
-        partial_acceptance: reader.flag("partial_acceptance", false),
+        partial_acceptance,
         version,
-        acceptance: read_acceptance(reader),
+        acceptance,
         obligations,
         milestones: schedule.into_iter().map(|(milestone, _)| milestone).collect(),
     })
@@ -414,12 +417,13 @@ fn read_obligation(reader: &mut Reader<'_>, currency: Currency) -> Option<Obliga
         reader.wrong("ssp", "is missing");
     }
     let ssp = reader.amount("ssp", currency);
-    let kind = reader.required_text("method")?;
+    let kind = reader.required_text("method");
     let (start, end) = (reader.date("start"), reader.date("end"));
     let progress_decimals = reader.count("progress_decimals");
     if progress_decimals.is_some_and(|decimals| decimals > 9) {
         reader.wrong("progress_decimals", "must be from 0 to 9");
     }
+    let kind = kind?;
     let method = match (kind.as_str(), start, end) {
         ("output", _, _) => Method::Output,
         ("point_in_time", _, _) => Method::PointInTime,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate as play};
 use milestoned_mapping::command::Side;
+use milestoned_mapping::contract;
 
 use super::table::{amount, complain, count, say, state, titled};
 use super::{BAD_INPUT, FOUND};
@@ -13,7 +14,8 @@ use crate::app::App;
 use crate::portfolio::{self, Summary};
 
 /// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
-pub fn simulate(file: &Path) -> ExitCode {
+/// With `explain` it tells how each date and amount came about.
+pub fn simulate(file: &Path, explain: bool, json: bool) -> ExitCode {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => return bad(file, &error.to_string()),
@@ -25,6 +27,23 @@ pub fn simulate(file: &Path) -> ExitCode {
         _ => return bad(file, "the name must end in .toml or .json"),
     };
     match case {
+        Ok(case) if explain => {
+            let steps = contract::explain(&case);
+            if json {
+                return match serde_json::to_string_pretty(&steps) {
+                    Ok(steps) => {
+                        say(&steps);
+                        ExitCode::SUCCESS
+                    }
+                    Err(error) => bad(file, &error.to_string()),
+                };
+            }
+            for step in steps {
+                say(&format!("{}  {}", step.date, step.cause));
+                step.effects.iter().for_each(|effect| say(&format!("            {effect}")));
+            }
+            ExitCode::SUCCESS
+        }
         Ok(case) => match serde_json::to_string_pretty(&play(&case)) {
             Ok(report) => {
                 say(&report);

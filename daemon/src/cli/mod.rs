@@ -2,16 +2,20 @@
 
 pub mod check;
 pub mod contract;
+pub mod revenue;
 pub mod review;
+pub mod rules;
 pub mod run;
 pub mod status;
 pub mod table;
+pub mod terms;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use milestoned_mapping::calendar::Calendars;
 
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -66,8 +70,13 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// What other programs take: the journal.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Every write that would be made now, with its key, without making it.
     Plan,
+    /// A recurring amount over part months, by day.
+    Prorate(rules::Prorate),
     /// Rebuild state from facts.
     Replay {
         /// Compare with the stored state; differences end in exit code 1.
@@ -77,12 +86,20 @@ enum Command {
     /// Decisions of a reviewer.
     #[command(subcommand)]
     Review(ReviewCommand),
+    /// Every rule with its severity; with a code one rule: why, what to do, and a case that shows it.
+    Rules {
+        /// Code, such as AMOUNT_MISMATCH.
+        code: Option<String>,
+    },
     /// The daemon.
     Run,
     /// Play one case through the rules, without network or database.
     Simulate {
         /// TOML or JSON, by extension.
         file: PathBuf,
+        /// Tell how each date and amount came about, instead of the document.
+        #[arg(long)]
+        explain: bool,
     },
     /// How the daemon is doing: streams, deliveries, what is parked.
     Status,
@@ -96,12 +113,39 @@ enum AuditCommand {
 
 #[derive(Debug, Subcommand)]
 enum ContractCommand {
+    /// Read a contract file: every problem at once, with its line and what to write.
+    Check {
+        /// TOML or JSON, by extension.
+        file: PathBuf,
+    },
     /// All contracts.
     List,
+    /// A new contract file from a template, on standard output.
+    New(terms::New),
+    /// Revenue of one contract: obligations, what remains, deferred revenue month by month.
+    Revenue {
+        /// Contract id.
+        id: String,
+    },
+    /// JSON Schema of contract files, for editors.
+    Schema,
     /// One contract: milestones, documents, journal, exceptions, deliveries.
     Show {
         /// Contract id.
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ExportCommand {
+    /// Journal entries, one transaction per contract and date.
+    Journal {
+        /// hledger, beancount or csv.
+        #[arg(long, value_enum, default_value = "hledger")]
+        format: revenue::JournalFormat,
+        /// Of one contract.
+        #[arg(long)]
+        contract: Option<String>,
     },
 }
 
@@ -207,7 +251,18 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     let json = global.json;
     match command {
-        Command::Simulate { file } => return Ok(contract::simulate(&file)),
+        Command::Contract(ContractCommand::Check { file }) => {
+            let calendars = match &global.config {
+                Some(path) => crate::calendars::from_settings(&Settings::load(Some(path))?)?,
+                None => Calendars::built_in(),
+            };
+            return terms::check(&file, &calendars, json);
+        }
+        Command::Contract(ContractCommand::New(options)) => return Ok(terms::new(&options)),
+        Command::Contract(ContractCommand::Schema) => return terms::schema(),
+        Command::Prorate(options) => return rules::prorate(&options, json),
+        Command::Rules { code } => return rules::rules(code.as_deref(), json),
+        Command::Simulate { file, explain } => return Ok(contract::simulate(&file, explain, json)),
         #[cfg(feature = "demo")]
         Command::Demo(options) => return crate::demo::run(options, json).await,
         Command::Run => return run::run(Settings::load(global.config.as_deref())?).await,
@@ -218,15 +273,23 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Audit(AuditCommand::Verify) => status::verify_audit(&app, json).await,
         Command::Contract(ContractCommand::List) => contract::list(&app, json).await,
+        Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&app, &id, json).await,
         Command::Contract(ContractCommand::Show { id }) => contract::show(&app, &id, json).await,
         Command::Digest { send } => status::digest(&app, send, json).await,
         Command::Exceptions { contract, all } => status::exceptions(&app, contract, all, json).await,
+        Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&app, format, contract).await,
         Command::Plan => status::plan(&app, json).await,
         Command::Replay { check } => status::replay(&app, check, json).await,
         Command::Review(command) => review::review(&app, command, json).await,
         Command::Status => status::status(&app, json).await,
         #[cfg(feature = "demo")]
         Command::Demo(_) => Ok(ExitCode::SUCCESS),
-        Command::Check | Command::Run | Command::Simulate { .. } => Ok(ExitCode::SUCCESS),
+        // Answered above, without a database.
+        Command::Check
+        | Command::Contract(ContractCommand::Check { .. } | ContractCommand::New(_) | ContractCommand::Schema)
+        | Command::Prorate(_)
+        | Command::Rules { .. }
+        | Command::Run
+        | Command::Simulate { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -285,6 +285,11 @@ impl Contract {
         all.fold(0_i64, |sum, (index, one)| sum.saturating_add(self.recognised_of(index, &one.id, one.method)))
     }
 
+    /// The last date at which an obligation was booked by time.
+    pub(super) fn booked(&self, id: &str) -> Option<Date> {
+        self.allocation.booked.get(id).copied()
+    }
+
     /// The price of an obligation, as allocated.
     pub(super) fn price_of(&self, index: usize) -> i64 {
         self.allocation.prices.get(index).copied().unwrap_or(0)

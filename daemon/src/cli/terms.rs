@@ -1,0 +1,209 @@
+//! `contract new`, `contract check`, `contract schema`: contract files as people write them, without a database.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use jiff::civil::Date;
+use milestoned_mapping::calendar::{Calendar, Calendars};
+use milestoned_mapping::contract::{Contract, Policy};
+use milestoned_mapping::locate::Lines;
+use milestoned_mapping::terms::{Terms, TermsProblem, toml_tree};
+use milestoned_mapping::{rules, schema};
+use serde_json::{Value, json};
+
+use super::BAD_INPUT;
+use super::table::{amount, complain, say, titled};
+use crate::agreements::Options;
+
+/// Shapes of contracts that occur in practice.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Template {
+    /// A small fixed fee: half in advance, half on the customer's decision.
+    Pilot,
+    /// A deposit, then a draw at the end of each phase.
+    Phased,
+    /// Most of it when the system is in production.
+    GoLive,
+    /// Monthly draws of completed stages, with a retainage.
+    Construction,
+}
+
+impl Template {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Pilot => include_str!("../../templates/contracts/pilot.toml"),
+            Self::Phased => include_str!("../../templates/contracts/phased.toml"),
+            Self::GoLive => include_str!("../../templates/contracts/go-live.toml"),
+            Self::Construction => include_str!("../../templates/contracts/construction.toml"),
+        }
+    }
+}
+
+/// What a new contract file begins with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct New {
+    /// Shape of the contract.
+    #[arg(value_enum)]
+    template: Template,
+    /// Contract id; invoice numbers begin with it.
+    #[arg(long)]
+    id: String,
+    /// The customer's name, as in CRM and ERP.
+    #[arg(long)]
+    customer: String,
+    /// Transaction price, such as 200000.00.
+    #[arg(long)]
+    total: String,
+    /// ISO 4217 code.
+    #[arg(long, default_value = "USD")]
+    currency: String,
+    /// Date of signature.
+    #[arg(long)]
+    signed_on: Date,
+}
+
+/// `milestoned contract new TEMPLATE …`: the file on standard output.
+pub(super) fn new(options: &New) -> ExitCode {
+    // JSON's escapes are escapes of TOML's basic strings.
+    let quoted = |text: &str| {
+        let quoted = Value::from(text).to_string();
+        quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
+    };
+    let text = options
+        .template
+        .text()
+        .replace("{id}", &quoted(&options.id))
+        .replace("{customer}", &quoted(&options.customer))
+        .replace("{currency}", &quoted(&options.currency))
+        .replace("{total}", &quoted(&options.total))
+        .replace("{signed_on}", &options.signed_on.to_string());
+    match Terms::from_toml(&text, &Calendars::built_in()) {
+        Ok(_) => {
+            say(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            complain(&format!("milestoned: {errors}"));
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+/// `milestoned contract schema`: JSON Schema for editors.
+pub(super) fn schema() -> anyhow::Result<ExitCode> {
+    say(&serde_json::to_string_pretty(&schema::json_schema())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `milestoned contract check FILE`: every problem at once, with its line and what to write.
+pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::Result<ExitCode> {
+    let name = file.display();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return Ok(unreadable(file, &error.to_string(), json)),
+    };
+    let read = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => toml_tree(&text).map(|tree| (tree, Lines::of_toml(&text))),
+        Some("json") => serde_json::from_str(&text)
+            .map(|tree| (tree, Lines::of_json(&text)))
+            .map_err(|error: serde_json::Error| error.to_string()),
+        _ => Err("the name must end in .toml or .json".into()),
+    };
+    let (tree, lines) = match read {
+        Ok(read) => read,
+        Err(reason) => return Ok(unreadable(file, &reason, json)),
+    };
+    let (problems, terms) = problems(tree, calendars);
+    let notes = terms.as_ref().map_or_else(Vec::new, |terms| notes(terms, calendars));
+    if json {
+        let problems: Vec<Value> = problems
+            .iter()
+            .map(|one| {
+                let line = lines.of(&one.field);
+                json!({ "line": line, "field": one.field, "reason": one.reason, "remedy": schema::remedy(one) })
+            })
+            .collect();
+        say(&serde_json::to_string_pretty(&json!({ "file": name.to_string(), "problems": problems, "notes": notes }))?);
+    } else {
+        for one in &problems {
+            let line = lines.of(&one.field).map_or(String::new(), |line| format!(":{line}"));
+            complain(&format!("{name}{line}: {}: {}; {}", one.field, one.reason, schema::remedy(one)));
+        }
+        if let Some(terms) = &terms {
+            say(&summary(terms, calendars));
+            notes.iter().for_each(|note| say(&format!("note: {note}")));
+        } else {
+            complain(&format!(
+                "milestoned: {name}: {} problems; nothing of it is taken until they are gone",
+                problems.len()
+            ));
+        }
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+fn unreadable(file: &Path, reason: &str, json: bool) -> ExitCode {
+    if json {
+        let problem = json!({ "line": null, "field": "(file)", "reason": reason, "remedy": "correct the file" });
+        say(&json!({ "file": file.display().to_string(), "problems": [problem], "notes": [] }).to_string());
+    } else {
+        complain(&format!("milestoned: {}: {reason}", file.display()));
+    }
+    ExitCode::from(BAD_INPUT)
+}
+
+fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Option<Terms>) {
+    let mut problems = Vec::new();
+    let options = tree.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or(Value::Null);
+    if !options.is_null()
+        && let Err(error) = serde_path_to_error::deserialize::<_, Options>(options)
+    {
+        let path = error.path().to_string();
+        let field = if path == "." { "milestoned".into() } else { format!("milestoned.{path}") };
+        problems.push(TermsProblem { field, reason: error.inner().to_string() });
+    }
+    match Terms::from_value(tree, calendars) {
+        Ok(terms) if problems.is_empty() => (problems, Some(terms)),
+        Ok(_) => (problems, None),
+        Err(errors) => {
+            problems.extend(errors.0);
+            (problems, None)
+        }
+    }
+}
+
+fn opened(terms: &Terms, calendars: &Calendars) -> Contract {
+    let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
+    Contract::open(terms.clone(), Policy::default(), calendar, terms.signed_on())
+}
+
+/// What would be an exception on the first day.
+fn notes(terms: &Terms, calendars: &Calendars) -> Vec<String> {
+    let contract = opened(terms, calendars);
+    contract
+        .exceptions()
+        .iter()
+        .filter_map(|one| {
+            let rule = rules::find(one.code.name())?;
+            let milestone = one.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
+            Some(format!("{}{milestone} ({}): {}. {}", one.code, one.severity, rule.title, rule.remedy))
+        })
+        .collect()
+}
+
+fn summary(terms: &Terms, calendars: &Calendars) -> String {
+    let contract = opened(terms, calendars);
+    let mut table = titled(&["Milestone", "Name", "Amount", "Revenue"]);
+    for one in contract.milestones() {
+        let revenue = one.recognition_amount.map(|money| money.to_string()).unwrap_or_default();
+        table.add_row(vec![
+            one.id.as_str().into(),
+            one.name.as_str().into(),
+            amount(&one.amount.to_string()),
+            amount(&revenue),
+        ]);
+    }
+    let head = format!("{}, {}, {} {}", terms.id(), terms.customer(), contract.total(), terms.currency());
+    format!("{head}: {}\n{table}", terms.payment_terms_text())
+}

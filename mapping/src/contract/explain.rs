@@ -1,0 +1,361 @@
+//! How each date and amount came about, told in order of time: which event or date, which clause, which days were skipped.
+//! What is told is read from the same state that decides; nothing is decided here.
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::billing::{DocumentKind, IssuedDocument};
+use super::state::{Contract, Milestone, Review, Stage};
+use crate::case::Case;
+use crate::command::Side;
+use crate::fact::{Event, Fact};
+use crate::proration::days_between;
+use crate::rules;
+use crate::terms::{InvoiceRule, Method, PaymentTerms, Trigger};
+
+/// Something that happened, and all that followed from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Local date.
+    pub date: Date,
+    /// The event, or the date itself.
+    pub cause: String,
+    /// What followed, in the order in which it came about.
+    pub effects: Vec<String>,
+}
+
+/// Plays a case and tells what followed from what.
+pub fn explain(case: &Case) -> Vec<Step> {
+    let mut contract = case.open();
+    let mut steps = vec![Step {
+        date: contract.as_of,
+        cause: format!("contract {} is loaded", contract.terms.id),
+        effects: contract.at_load(),
+    }];
+    for fact in case.events().iter().filter(|fact| case.terms().local_date(fact.at) <= case.until()) {
+        let date = case.terms().local_date(fact.at);
+        pass_days(&mut contract, date, &mut steps);
+        let before = contract.clone();
+        let _ = contract.apply(fact);
+        let mut effects = contract.told_since(&before);
+        if effects.is_empty() {
+            effects.push("changes nothing".into());
+        }
+        steps.push(Step { date, cause: event_text(fact), effects });
+    }
+    pass_days(&mut contract, case.until(), &mut steps);
+    let before = contract.clone();
+    contract.close_day();
+    push_date(&mut steps, &contract, &before);
+    steps.push(Step { date: contract.as_of, cause: "at the end".into(), effects: contract.still_open() });
+    steps
+}
+
+/// Passes days up to the beginning of `day`, telling what they bring by themselves.
+fn pass_days(contract: &mut Contract, day: Date, steps: &mut Vec<Step>) {
+    while contract.as_of < day {
+        let before = contract.clone();
+        let next = contract.next_change().filter(|next| *next <= day && *next > before.as_of).unwrap_or(day);
+        contract.advance_to(next);
+        push_date(steps, contract, &before);
+    }
+}
+
+fn push_date(steps: &mut Vec<Step>, contract: &Contract, before: &Contract) {
+    let effects = contract.told_since(before);
+    if !effects.is_empty() {
+        steps.push(Step { date: contract.as_of, cause: "the date".into(), effects });
+    }
+}
+
+fn event_text(fact: &Fact) -> String {
+    let what = match &fact.event {
+        Event::Accepted { milestone, by, role, portion, .. } => {
+            let role = role.as_deref().map_or(String::new(), |role| format!(" ({role})"));
+            let portion = portion.map_or(String::new(), |portion| format!(", {portion} of it"));
+            format!("{milestone} accepted by {by}{role}{portion}")
+        }
+        Event::Amended(one) => {
+            format!("change order, version {}, {}", one.version, if one.signed { "signed" } else { "not signed" })
+        }
+        Event::Approved { milestone, party, .. } => format!("{milestone} approved by the {party:?}").to_lowercase(),
+        Event::Cost { obligation, incurred, estimate_to_complete, .. } => {
+            format!("cost report of {obligation}: {incurred} incurred, {estimate_to_complete} to complete")
+        }
+        Event::Evidence { milestone, evidence } => format!("evidence for {milestone}: {}", evidence.join(", ")),
+        Event::ExternalEvent { milestone, name } => format!("system event {name:?} for {milestone}"),
+        Event::Observed(one) => format!("the {} is read", one.leg),
+        Event::Overrule { code, by, reason, .. } => format!("{code} overruled by {by}: {reason}"),
+        Event::Payment { invoice, amount } => format!("payment of {amount} for {invoice}"),
+        Event::Rejected { milestone, by, criteria, .. } => {
+            format!("{milestone} rejected by {by}: {}", criteria.join("; "))
+        }
+        Event::Review { milestone, decision, by } => {
+            format!("review of {milestone} by {by}: {decision:?}").to_lowercase()
+        }
+        Event::Submitted { milestone, by, .. } => format!("completion notice for {milestone} by {by}"),
+        Event::Usage { metric, value } => format!("reading of {metric}: {value}"),
+    };
+    format!("{what} (at {})", fact.at)
+}
+
+impl Contract {
+    fn at_load(&self) -> Vec<String> {
+        let mut told = vec![format!(
+            "price {}, cap {}, {} milestones, calendar {}, time zone {}",
+            self.total(),
+            self.terms.money(self.cap.unwrap_or(self.total)),
+            self.milestones.len(),
+            self.terms.calendar,
+            self.terms.timezone
+        )];
+        for (index, one) in self.terms.obligations.iter().enumerate() {
+            told.push(format!(
+                "obligation {}: {} of the price, by relative standalone selling price {}; recognised by {}",
+                one.id,
+                self.terms.money(self.price_of(index)),
+                self.terms.money(one.ssp),
+                one.method.name()
+            ));
+        }
+        for one in self.milestones.iter().filter(|one| one.counts() && !self.terms.obligations.is_empty()) {
+            let share = self.terms.money(self.allocation.of(one.id()));
+            told.push(format!("{}: invoice {}, revenue {share}", one.id(), self.terms.money(one.terms.amount)));
+        }
+        told.extend(self.exceptions.iter().map(opened));
+        told
+    }
+
+    /// What differs from an earlier state of the same contract.
+    fn told_since(&self, before: &Self) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.version != before.version || self.total != before.total {
+            told.push(format!("version {} holds; price {}, before {}", self.version, self.total(), before.total()));
+        }
+        for one in &self.milestones {
+            let former = before.milestones.iter().find(|former| former.id() == one.id());
+            self.tell_milestone(one, former, &mut told);
+        }
+        for document in self.documents.iter().skip(before.documents.len()) {
+            told.push(self.why_document(document));
+        }
+        for (index, one) in self.exceptions.iter().enumerate() {
+            match before.exceptions.get(index) {
+                None => told.push(opened(one)),
+                Some(former) if former.closed_on.is_none() && one.closed_on.is_some() => {
+                    told.push(format!("{}{} closes", one.code, about(one)));
+                }
+                Some(_) => {}
+            }
+        }
+        self.tell_revenue(before, &mut told);
+        told
+    }
+
+    fn tell_milestone(&self, one: &Milestone, former: Option<&Milestone>, told: &mut Vec<String>) {
+        let id = one.id();
+        let Some(former) = former else {
+            let parent = one.ancestors.last().map_or(String::new(), |parent| format!(", part of {parent}"));
+            told.push(format!("{id} comes in with {}{parent}", self.terms.money(one.terms.amount)));
+            if let Some(on) = one.accepted_on {
+                told.push(format!("{id} accepted on {on}"));
+            }
+            return;
+        };
+        if one.terms.amount != former.terms.amount {
+            let amount = |minor| self.terms.money(minor);
+            told.push(format!("{id}: {} instead of {}", amount(one.terms.amount), amount(former.terms.amount)));
+        }
+        if one.cancelled_on.is_some() && former.cancelled_on.is_none() {
+            told.push(format!("{id} is cancelled"));
+        }
+        if let (Some(start), Some(end)) = (one.window_start, one.window_end)
+            && former.window_end != one.window_end
+        {
+            let clause = match (one.resubmitted, one.terms.window_days) {
+                (true, _) => "acceptance.reevaluation_days".to_owned(),
+                (false, Some(_)) => format!("window_days of {id}"),
+                (false, None) => "acceptance.window_days".into(),
+            };
+            told.push(format!("{id}: window from {start} through {end} ({clause}{})", self.days_told(start, end)));
+            if self.has_deemed_clause(one) {
+                let next = self.calendar.add(end, 1);
+                told.push(format!("{id}: silence is acceptance on {next} (acceptance.deemed)"));
+            }
+        }
+        if one.stage != former.stage {
+            match (one.stage, one.cure_due) {
+                (Stage::Accepted, _) if one.deemed => {
+                    let end = one.window_end.unwrap_or(self.as_of);
+                    told.push(format!("{id} deemed accepted: no answer through {end} (acceptance.deemed, section 4)"));
+                }
+                (Stage::Accepted, _) => {
+                    let document = one.document.as_deref().map_or(String::new(), |link| format!(", document {link}"));
+                    told.push(format!("{id} accepted on {}{document}", self.as_of));
+                }
+                (Stage::Rejected, Some(due)) => told.push(format!(
+                    "{id} rejected; cure due by {due} (acceptance.cure_days{})",
+                    self.days_told(self.as_of, due)
+                )),
+                (Stage::Rejected, None) => told.push(format!("{id} rejected; no cure is left (acceptance.max_cures)")),
+                (Stage::Submitted, _) => told.push(format!("{id} submitted")),
+                (Stage::Pending, _) => {}
+            }
+        }
+        for (party, now, then) in [
+            ("vendor", one.vendor_approved_on, former.vendor_approved_on),
+            ("customer", one.customer_approved_on, former.customer_approved_on),
+            ("reviewer", one.approved_on, former.approved_on),
+        ] {
+            if now != then {
+                told.push(format!("{id}: {} of the {party}", if now.is_some() { "approval" } else { "no approval" }));
+            }
+        }
+    }
+
+    /// `, 10 business days, skipping Sat 2026-02-07, …`
+    fn days_told(&self, from: Date, to: Date) -> String {
+        let mut days = Vec::new();
+        let (mut day, mut counted) = (from, 0_u32);
+        while day < to {
+            day = day.tomorrow().unwrap_or(to);
+            if self.calendar.is_business_day(day) {
+                counted = counted.saturating_add(1);
+            } else {
+                let weekend = day.weekday().to_monday_one_offset() > 5;
+                let why = if weekend { day.strftime("%a").to_string() } else { "holiday".into() };
+                days.push(format!("{why} {day}"));
+            }
+        }
+        let skipping = if days.is_empty() { String::new() } else { format!(", skipping {}", days.join(", ")) };
+        format!(", {counted} business days{skipping}")
+    }
+
+    fn why_document(&self, document: &IssuedDocument) -> String {
+        let head = format!("{} {} of {}", document.kind.name().replace('_', " "), document.number, document.amount);
+        let index = self.milestones.iter().position(|one| one.id() == document.milestone);
+        let Some((index, one)) = index.and_then(|index| Some((index, self.milestones.get(index)?))) else {
+            return head;
+        };
+        if document.kind != DocumentKind::Invoice {
+            return format!("{head}: version {} changed an invoiced milestone (section 6)", self.version);
+        }
+        let mut why = vec![self.why_trigger(one)];
+        for id in &one.terms.depends_on {
+            let met = self
+                .milestones
+                .iter()
+                .find(|other| other.id() == id)
+                .and_then(|other| other.accepted_on.or(other.cancelled_on));
+            why.extend(met.map(|on| format!("{id} out of the way on {on}")));
+        }
+        why.extend(self.released_on(index).map(|on| format!("last hold gone on {on}")));
+        if !matches!(self.policy.review, Review::None) {
+            why.extend(one.approved_on.map(|on| format!("approved by a reviewer on {on}")));
+        }
+        why.push(match one.terms.invoice {
+            InvoiceRule::NextCycle => {
+                format!("next billing-cycle day (billing_cycle_day = {})", self.terms.billing_cycle_day)
+            }
+            rule => format!("invoice = \"{}\"", rule.name()),
+        });
+        let due = match self.terms.payment_terms {
+            PaymentTerms::DueOnReceipt => "due on receipt".to_owned(),
+            PaymentTerms::Net(days) if self.terms.due_from_acceptance && one.accepted_on.is_some() => {
+                format!("due {}: net {days} from the acceptance, not before the invoice", document.due_on)
+            }
+            PaymentTerms::Net(days) => format!("due {}: net {days} from the invoice", document.due_on),
+        };
+        format!("{head}, dated {}: {}; {due}", document.date, why.join("; "))
+    }
+
+    fn why_trigger(&self, one: &Milestone) -> String {
+        let on = self.trigger_date(one).map_or_else(|| "?".to_owned(), |date| date.to_string());
+        if one.terms.advance {
+            let from = if one.terms.depends_on.is_empty() { "signed_on" } else { "the last dependency" };
+            return format!("billed in advance, from {from}, {on}");
+        }
+        match &one.terms.trigger {
+            Trigger::Acceptance => format!("accepted on {on}"),
+            Trigger::Date(_) => format!("trigger_date {on}"),
+            Trigger::Usage { metric, threshold } => format!("{metric} reached {threshold} on {on}"),
+            Trigger::WorkflowApproval => format!("vendor and customer approved by {on}"),
+        }
+    }
+
+    fn tell_revenue(&self, before: &Self, told: &mut Vec<String>) {
+        for (index, one) in self.terms.obligations.iter().enumerate() {
+            let now = self.recognised_of(index, &one.id, one.method);
+            let then = before.recognised_of(index, &one.id, one.method);
+            if now == then {
+                continue;
+            }
+            let price = self.terms.money(self.price_of(index));
+            let how = match one.method {
+                Method::Output => "recognition amounts of the accepted milestones".to_owned(),
+                Method::PointInTime => format!("the whole price {price}: every milestone is accepted"),
+                Method::CostToCost { .. } => self.cost_to_cost(index).map_or(String::new(), |cost| {
+                    let (part, whole) = cost.progress();
+                    let rounded = cost
+                        .progress_decimals
+                        .map_or(String::new(), |n| format!(", progress to {n} decimals of a percent"));
+                    format!("price {price} × {part} ÷ {whole}, half up{rounded}")
+                }),
+                Method::TimeElapsed { start, end } => {
+                    let booked = self.booked(&one.id).unwrap_or(start);
+                    let (elapsed, all) = (days_between(start, booked.min(end)), days_between(start, end));
+                    format!("price {price} × {elapsed} of {all} days through {}", booked.min(end))
+                }
+            };
+            let change = self.terms.money(now.saturating_sub(then));
+            told.push(format!("revenue {change} of {}: {} to date, {how}", one.id, self.terms.money(now)));
+        }
+        let known = before.journal();
+        for entry in self.journal().into_iter().filter(|entry| !known.contains(entry)) {
+            let lines: Vec<String> = entry
+                .lines
+                .iter()
+                .map(|line| {
+                    let side = if line.side == Side::Debit { "Dr" } else { "Cr" };
+                    format!("{side} {} {}", line.account.name(), line.amount)
+                })
+                .collect();
+            told.push(format!("entry of {}: {}", entry.date, lines.join(", ")));
+        }
+    }
+
+    /// What every milestone without an invoice waits for.
+    fn still_open(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for (index, one) in
+            self.milestones.iter().enumerate().filter(|(_, one)| one.counts() && one.invoiced_on.is_none())
+        {
+            let mut waits: Vec<String> = self.blocking(index).into_iter().map(str::to_owned).collect();
+            match (self.fired_on(one), self.trigger_date(one)) {
+                (None, Some(on)) => waits.push(format!("trigger on {on}")),
+                (None, None) => waits.push("trigger has not fired".into()),
+                (Some(_), _) => {}
+            }
+            if one.ready_on.is_some() {
+                waits.extend(self.invoice_date(index).map(|on| format!("invoice date {on}")));
+            }
+            if waits.is_empty() {
+                waits.push("an approval".into());
+            }
+            told.push(format!("{} of {} waits: {}", one.id(), self.terms.money(one.terms.amount), waits.join(", ")));
+        }
+        told.push(format!("{} billed, {} remains to bill", self.terms.money(self.billed()), self.remaining_to_bill()));
+        told
+    }
+}
+
+fn about(one: &super::ExceptionRecord) -> String {
+    let milestone = one.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
+    let leg = one.leg.map_or(String::new(), |leg| format!(", said by the {leg}"));
+    format!("{milestone}{leg}")
+}
+
+fn opened(one: &super::ExceptionRecord) -> String {
+    let rule = rules::of(one.code);
+    format!("{} opens{} ({}, section {}): {}", one.code, about(one), one.severity, rule.section, rule.title)
+}

@@ -1,0 +1,256 @@
+//! What stands in a contract file: one table of fields, from which the JSON Schema for editors and the remedies of
+//! `contract check` are made.
+
+use serde_json::{Map, Value, json};
+
+use crate::terms::TermsProblem;
+
+/// Table, field, kind, whether it must be there, what to write.
+const FIELDS: [(&str, &str, Kind, bool, &str); 47] = [
+    ("", "id", Kind::Text, true, "the contract's id, such as \"SOW-2041\"; it begins every invoice number"),
+    ("", "customer", Kind::Text, true, "the customer's name, letter by letter as in CRM and ERP"),
+    ("", "currency", Kind::Text, true, "an ISO 4217 code such as \"USD\""),
+    ("", "total", Kind::Amount, true, "the transaction price as text in quotes, such as \"200000.00\""),
+    ("", "cap", Kind::Amount, false, "the most that may be billed, as text in quotes; without it the total"),
+    ("", "signed_on", Kind::Date, true, "the date of signature, such as 2026-01-05"),
+    (
+        "",
+        "timezone",
+        Kind::Text,
+        false,
+        "the zone of the contract's dates, such as \"America/New_York\"; without it \"UTC\"",
+    ),
+    (
+        "",
+        "calendar",
+        Kind::Text,
+        false,
+        "\"weekends\", \"us-federal\", \"england-and-wales\", or one of the configuration's",
+    ),
+    ("", "po_number", Kind::Text, false, "the customer's purchase order; it stands on every invoice"),
+    ("", "payment_terms", Kind::Text, false, "\"net 30\" with any number of days, or \"due on receipt\""),
+    ("", "payment_terms_from", Kind::Choice(&["invoice", "acceptance"]), false, "\"invoice\" or \"acceptance\""),
+    ("", "billing_cycle_day", Kind::Count, false, "a day of the month from 1 to 31, for invoice = \"next_cycle\""),
+    ("", "partial_acceptance", Kind::Flag, false, "true or false: may a milestone be accepted in part?"),
+    ("", "version", Kind::Count, false, "the amendment version that this file says; without it 1"),
+    ("", "acceptance", Kind::Table("acceptance"), false, "a table [acceptance] with the defaults of every milestone"),
+    (
+        "",
+        "obligations",
+        Kind::Tables("obligations"),
+        false,
+        "tables [[obligations]], set by finance; without them nothing is recognised",
+    ),
+    ("", "milestones", Kind::Tables("milestones"), true, "tables [[milestones]]; the billable amounts sum to total"),
+    ("", "milestoned", Kind::Table("milestoned"), false, "a table [milestoned]: where this contract's invoices go"),
+    ("acceptance", "window_days", Kind::Count, false, "business days to accept or reject, a whole number"),
+    ("acceptance", "deemed", Kind::Flag, false, "true where the agreement says that silence is acceptance, else false"),
+    ("acceptance", "cure_days", Kind::Count, false, "business days to correct and resubmit, a whole number"),
+    ("acceptance", "reevaluation_days", Kind::Count, false, "business days to judge a resubmission, a whole number"),
+    ("acceptance", "max_cures", Kind::Count, false, "how many resubmissions may be rejected, a whole number"),
+    (
+        "acceptance",
+        "fallback_after_days",
+        Kind::Count,
+        false,
+        "business days after which the fallback approver may accept",
+    ),
+    ("obligations", "id", Kind::Text, true, "the obligation's id, once in the file"),
+    ("obligations", "ssp", Kind::Amount, true, "its standalone selling price, as text in quotes"),
+    (
+        "obligations",
+        "method",
+        Kind::Choice(&["point_in_time", "output", "cost_to_cost", "time_elapsed"]),
+        true,
+        "\"point_in_time\", \"output\", \"cost_to_cost\" or \"time_elapsed\" (with start and end)",
+    ),
+    ("obligations", "start", Kind::Date, false, "the first day of service, for method = \"time_elapsed\""),
+    (
+        "obligations",
+        "end",
+        Kind::Date,
+        false,
+        "the last day of service, for method = \"time_elapsed\", not before start",
+    ),
+    (
+        "obligations",
+        "progress_decimals",
+        Kind::Count,
+        false,
+        "decimals of a percent to which progress by cost is rounded, from 0 to 9; without it exact",
+    ),
+    ("milestones", "id", Kind::Text, true, "the milestone's id, once in the file; it ends the invoice number"),
+    ("milestones", "name", Kind::Text, true, "a short name"),
+    (
+        "milestones",
+        "description",
+        Kind::Text,
+        false,
+        "the contract's own words: the line of the invoice; without it the name",
+    ),
+    (
+        "milestones",
+        "amount",
+        Kind::Amount,
+        false,
+        "its amount as text in quotes, such as \"40000.00\"; or give percent in every milestone",
+    ),
+    (
+        "milestones",
+        "percent",
+        Kind::Percent,
+        false,
+        "its share of total as text in quotes, such as \"20\"; in every milestone or in none",
+    ),
+    ("milestones", "billable", Kind::Flag, false, "true or false; without it true"),
+    (
+        "milestones",
+        "timing",
+        Kind::Choice(&["arrears", "advance"]),
+        false,
+        "\"arrears\", or \"advance\" if it is billed before its work",
+    ),
+    (
+        "milestones",
+        "completion",
+        Kind::Choice(&["customer_signoff", "external_event", "vendor_declaration"]),
+        false,
+        "\"customer_signoff\", \"external_event\" or \"vendor_declaration\"",
+    ),
+    (
+        "milestones",
+        "trigger",
+        Kind::Choice(&["acceptance", "date", "usage", "workflow_approval"]),
+        false,
+        "\"acceptance\", \"date\" (with trigger_date), \"usage\" (with usage_metric and usage_threshold) or \"workflow_approval\"",
+    ),
+    ("milestones", "trigger_date", Kind::Date, false, "the date of trigger = \"date\", such as 2026-03-01"),
+    ("milestones", "usage_metric", Kind::Text, false, "the meter of trigger = \"usage\", such as \"api_calls\""),
+    (
+        "milestones",
+        "usage_threshold",
+        Kind::Percent,
+        false,
+        "the reading of trigger = \"usage\" that fires, as text in quotes",
+    ),
+    (
+        "milestones",
+        "invoice",
+        Kind::Choice(&["on_completion", "within_days", "next_cycle"]),
+        false,
+        "\"on_completion\", \"within_days\" (with invoice_within_days) or \"next_cycle\"",
+    ),
+    (
+        "milestones",
+        "invoice_within_days",
+        Kind::Count,
+        false,
+        "calendar days of invoice = \"within_days\", a whole number",
+    ),
+    (
+        "milestones",
+        "approver",
+        Kind::Text,
+        false,
+        "the role that accepts, such as \"Project sponsor\"; without it any role",
+    ),
+    ("milestones", "fallback_approver", Kind::Text, false, "the role that may accept later, such as \"CFO\""),
+    ("milestones", "obligation", Kind::Text, false, "the id of its obligation, where there are several"),
+];
+
+/// Fields with lists of texts.
+const LISTS: [(&str, &str, &str); 2] = [
+    ("milestones", "evidence", "a list of artefacts, by their exact names"),
+    ("milestones", "depends_on", "a list of ids of milestones that come before; no cycles"),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Amount,
+    Choice(&'static [&'static str]),
+    Count,
+    Date,
+    Flag,
+    Percent,
+    Table(&'static str),
+    Tables(&'static str),
+    Text,
+}
+
+/// What to do about a problem: what belongs in that field.
+pub fn remedy(problem: &TermsProblem) -> String {
+    let (table, field) = split_path(&problem.field);
+    if problem.reason == "is not a known field" {
+        let known: Vec<&str> = names(&table).collect();
+        let near = known.iter().find(|name| close(name, &field));
+        return near.map_or_else(
+            || format!("remove it; known here: {}", known.join(", ")),
+            |name| format!("write {name}, or remove it"),
+        );
+    }
+    let listed = LISTS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.2);
+    let single = FIELDS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.4);
+    listed.or(single).map_or_else(|| "correct the file".into(), |what| format!("write {what}"))
+}
+
+fn names(table: &str) -> impl Iterator<Item = &'static str> {
+    let lists = LISTS.iter().filter(move |one| one.0 == table).map(|one| one.1);
+    FIELDS.iter().filter(move |one| one.0 == table).map(|one| one.1).chain(lists)
+}
+
+/// One letter too many, too few, wrong, or two swapped.
+fn close(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let head = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    a.len().abs_diff(b.len()) <= 2 && head.saturating_add(tail).saturating_add(2) >= a.len().max(b.len())
+}
+
+/// `milestones[2].amount` as table and field; a table itself belongs to the top.
+fn split_path(path: &str) -> (String, String) {
+    let plain: String =
+        path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect::<Vec<_>>().join(".");
+    match plain.rsplit_once('.') {
+        Some((table, field)) => (table.to_owned(), field.to_owned()),
+        None => (String::new(), plain),
+    }
+}
+
+/// JSON Schema (draft 2020-12) of a contract file, for editors.
+pub fn json_schema() -> Value {
+    let mut schema = table_schema("");
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+        object.insert("title".into(), json!("Contract terms of milestoned"));
+    }
+    schema
+}
+
+fn table_schema(table: &str) -> Value {
+    let mut properties = Map::new();
+    for (_, name, kind, _, what) in FIELDS.iter().filter(|one| one.0 == table) {
+        let mut property = match kind {
+            Kind::Amount => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
+            Kind::Percent => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
+            Kind::Choice(choices) => json!({ "enum": choices }),
+            Kind::Count => json!({ "type": "integer", "minimum": 0, "maximum": 100_000 }),
+            // TOML has dates of its own; editors see them as text.
+            Kind::Date => json!({ "type": "string", "format": "date" }),
+            Kind::Flag => json!({ "type": "boolean" }),
+            Kind::Table("milestoned") => json!({ "type": "object" }),
+            Kind::Table(name) => table_schema(name),
+            Kind::Tables(name) => json!({ "type": "array", "items": table_schema(name) }),
+            Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        };
+        if let Some(property) = property.as_object_mut() {
+            property.insert("description".into(), json!(what));
+        }
+        properties.insert((*name).into(), property);
+    }
+    for (_, name, what) in LISTS.iter().filter(|one| one.0 == table) {
+        properties
+            .insert((*name).into(), json!({ "type": "array", "items": { "type": "string" }, "description": what }));
+    }
+    let required: Vec<&str> = FIELDS.iter().filter(|one| one.0 == table && one.3).map(|one| one.1).collect();
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
