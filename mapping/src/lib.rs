@@ -10,6 +10,7 @@
 pub mod calendar;
 pub mod case;
 pub mod command;
+pub mod compare;
 pub mod contract;
 pub mod fact;
 pub mod fieldmap;

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
+use rust_decimal::Decimal;
 
 use super::exceptions::{Code, Key};
 use super::state::{Contract, Milestone, Stage};
+use crate::compare::{self, Agreed, Codes, Frame, Said};
 use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecognition, LegRecord};
 use crate::terms::Method;
 
@@ -79,30 +81,31 @@ impl Contract {
     }
 
     fn contract_findings(&self, leg: Leg, record: &LegRecord, shown: &mut BTreeSet<Key>) {
-        let mut show = |code: Code, differs: bool| {
-            if differs {
-                shown.insert(Key::new(code, None, Some(leg)));
-            }
-        };
-        let total = self.terms.money(self.total).decimal();
-        let acceptance = &self.terms.acceptance;
-        show(Code::AmountMismatch, leg != Leg::Psa && record.amount.is_some_and(|amount| amount.0 != total));
-        show(Code::CurrencyMismatch, record.currency.as_deref().is_some_and(|code| code != self.terms.currency.code()));
-        show(Code::CustomerMismatch, record.customer.as_deref().is_some_and(|name| name != self.terms.customer));
-        let terms = self.terms.payment_terms.to_string();
-        show(
-            Code::PaymentTermsMismatch,
-            leg != Leg::Psa && record.payment_terms.as_ref().is_some_and(|said| *said != terms),
-        );
-        let window = record.window_days.is_some_and(|days| days != acceptance.window_days);
-        show(Code::AcceptanceTermsMismatch, window || record.deemed.is_some_and(|deemed| deemed != acceptance.deemed));
-        show(Code::AmendmentNotPropagated, record.version.is_some_and(|version| version < self.version));
-        show(Code::NotClosedWon, leg == Leg::Crm && record.stage.as_deref().is_some_and(|stage| stage != CLOSED_WON));
-        show(Code::DeferredVariance, leg == Leg::Erp && self.deferred_variance);
+        let payment_terms = self.terms.payment_terms.to_string();
+        for code in compare::contract(leg, &self.frame(&payment_terms), &frame_said(record)).iter() {
+            shown.insert(Key::new(code, None, Some(leg)));
+        }
+        if leg == Leg::Erp && self.deferred_variance {
+            shown.insert(Key::new(Code::DeferredVariance, None, Some(leg)));
+        }
+    }
+
+    /// The whole contract as legs are compared with it.
+    pub(crate) fn frame<'a>(&'a self, payment_terms: &'a str) -> Frame<&'a str, Decimal> {
+        Frame {
+            amount: Some(self.terms.money(self.total).decimal()),
+            currency: Some(self.terms.currency.code()),
+            customer: Some(&self.terms.customer),
+            payment_terms: Some(payment_terms),
+            window_days: Some(self.terms.acceptance.window_days),
+            deemed: Some(self.terms.acceptance.deemed),
+            version: Some(self.version),
+            won: Some(true),
+        }
     }
 
     /// The agreement's milestones as legs name them: the parts of a split one under its id.
-    fn agreed(&self) -> BTreeMap<&str, Vec<&Milestone>> {
+    pub(crate) fn agreed(&self) -> BTreeMap<&str, Vec<&Milestone>> {
         let mut agreed: BTreeMap<&str, Vec<&Milestone>> = BTreeMap::new();
         for one in self.milestones.iter().filter(|one| one.live()) {
             agreed.entry(one.root.as_str()).or_default().push(one);
@@ -118,7 +121,7 @@ impl Contract {
                 shown.insert(Key::new(Code::UnknownMilestone, Some(&said.id), Some(leg)));
                 continue;
             };
-            for code in self.differences(leg, said, parts) {
+            for code in self.differences(leg, said, parts).iter() {
                 shown.insert(Key::new(code, Some(&said.id), Some(leg)));
             }
         }
@@ -130,39 +133,35 @@ impl Contract {
         }
     }
 
-    fn differences(&self, leg: Leg, said: &LegMilestone, parts: &[&Milestone]) -> Vec<Code> {
-        let Some(first) = parts.first() else { return Vec::new() };
-        let erp = leg == Leg::Erp;
-        let amount = parts.iter().fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
-        let window = first.terms.window_days.unwrap_or(self.terms.acceptance.window_days);
-        let terms_differ = said.window_days.is_some_and(|days| days != window)
-            || said.deemed.is_some_and(|deemed| deemed != self.terms.acceptance.deemed)
-            || said.completion.as_deref().is_some_and(|completion| completion != first.terms.completion.name());
-        let timing = if first.terms.advance { "advance" } else { "arrears" };
-        let timing_differs = said.timing.as_deref().is_some_and(|said| said != timing)
-            || said.invoice.as_deref().is_some_and(|rule| rule != first.terms.invoice.name());
-        let method = self.method_of(first).map(Method::name);
-        let method_differs = match (said.recognition_method.as_deref(), method) {
-            (Some(said), Some(method)) => said != method,
-            _ => false,
-        };
+    fn differences(&self, leg: Leg, said: &LegMilestone, parts: &[&Milestone]) -> Codes {
+        let Some(first) = parts.first() else { return Codes::default() };
         let words = self.agreed_words(first);
-        let done = said.status.as_deref() == Some(DONE) && parts.iter().any(|one| one.stage != Stage::Accepted);
-        [
-            (Code::AmountMismatch, said.amount.is_some_and(|said| said.0 != self.terms.money(amount).decimal())),
-            (Code::AcceptanceTermsMismatch, terms_differ),
-            (Code::TimingMismatch, erp && timing_differs),
-            (Code::DescriptionMismatch, erp && said.description.as_deref().is_some_and(|said| said != words)),
-            (Code::RecognitionMismatch, erp && method_differs),
-            (Code::CompleteNotBillable, leg == Leg::Psa && done),
-        ]
-        .into_iter()
-        .filter_map(|(code, differs)| differs.then_some(code))
-        .collect()
+        compare::milestone(leg, &self.agreed_on(first, parts, &words), &milestone_said(said))
+    }
+
+    /// A milestone as legs are compared with it; `words` are its [`Self::agreed_words`].
+    pub(crate) fn agreed_on<'a>(
+        &self,
+        first: &Milestone,
+        parts: &[&Milestone],
+        words: &'a str,
+    ) -> Agreed<&'a str, Decimal> {
+        let amount = parts.iter().fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
+        Agreed {
+            amount: self.terms.money(amount).decimal(),
+            description: words,
+            window_days: first.terms.window_days.unwrap_or(self.terms.acceptance.window_days),
+            deemed: self.terms.acceptance.deemed,
+            completion: first.terms.completion.name(),
+            timing: if first.terms.advance { "advance" } else { "arrears" },
+            invoice: first.terms.invoice.name(),
+            method: self.method_of(first).map(Method::name),
+            accepted: parts.iter().all(|one| one.stage == Stage::Accepted),
+        }
     }
 
     /// The contract language of the agreement's milestone, without the words that tell its parts apart.
-    fn agreed_words(&self, one: &Milestone) -> String {
+    pub(crate) fn agreed_words(&self, one: &Milestone) -> String {
         let mut words = one.description().to_owned();
         for _ in &one.ancestors {
             for tail in [" (accepted part)", " (remaining part)"] {
@@ -249,6 +248,35 @@ impl Contract {
                 }
             }
         }
+    }
+}
+
+/// What a leg says of a whole contract.
+pub(crate) fn frame_said(record: &LegRecord) -> Frame<&str, Decimal> {
+    Frame {
+        amount: record.amount.map(|amount| amount.0),
+        currency: record.currency.as_deref(),
+        customer: record.customer.as_deref(),
+        payment_terms: record.payment_terms.as_deref(),
+        window_days: record.window_days,
+        deemed: record.deemed,
+        version: record.version,
+        won: record.stage.as_deref().map(|stage| stage == CLOSED_WON),
+    }
+}
+
+/// What a leg says of a milestone.
+pub(crate) fn milestone_said(said: &LegMilestone) -> Said<&str, Decimal> {
+    Said {
+        amount: said.amount.map(|amount| amount.0),
+        description: said.description.as_deref(),
+        window_days: said.window_days,
+        deemed: said.deemed,
+        completion: said.completion.as_deref(),
+        timing: said.timing.as_deref(),
+        invoice: said.invoice.as_deref(),
+        method: said.recognition_method.as_deref(),
+        done: said.status.as_deref() == Some(DONE),
     }
 }
 
