@@ -28,4 +28,5 @@ pub mod record;
 pub mod rules;
 pub mod schema;
 pub mod split;
+pub mod sweep;
 pub mod terms;

@@ -168,3 +168,44 @@ proptest! {
         prop_assert_eq!(bytes(&first), bytes(&again));
     }
 }
+
+/// The sweep of a portfolio finds what each contract found for itself (what a reviewer overruled apart).
+#[test]
+fn a_sweep_finds_what_contracts_find() {
+    use milestoned_mapping::compare::Codes;
+    use milestoned_mapping::sweep::Packer;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    use std::collections::BTreeSet;
+
+    let mut runner = TestRunner::deterministic();
+    let (mut packer, mut contracts) = (Packer::default(), Vec::new());
+    while contracts.len() < 500 {
+        let mut json = generated::case_with(20).new_tree(&mut runner).unwrap().current();
+        json["events"].as_array_mut().unwrap().retain(|one| one["type"] != "overrule");
+        let contract = read(&json).play();
+        packer.add(&contract);
+        contracts.push(contract);
+    }
+    let half = contracts.len() / 2;
+    let mut findings = packer.portfolio.sweep(0..half);
+    findings.extend(packer.portfolio.sweep(half..contracts.len()));
+    assert_eq!(findings, packer.portfolio.sweep(0..contracts.len()), "halves are the whole");
+    let texts = packer.symbols.texts();
+    let swept: BTreeSet<_> = findings
+        .iter()
+        .flat_map(|one| {
+            let milestone = texts.get(&one.milestone).map(|text| (*text).to_owned());
+            one.codes.iter().map(move |code| (one.contract as usize, code, milestone.clone(), one.leg))
+        })
+        .collect();
+    let open: BTreeSet<_> = contracts
+        .iter()
+        .enumerate()
+        .flat_map(|(place, contract)| contract.exceptions().iter().map(move |one| (place, one)))
+        .filter(|(_, one)| one.closed_on.is_none() && Codes::ORDER.contains(&one.code))
+        .filter_map(|(place, one)| Some((place, one.code, one.milestone.clone(), one.leg?)))
+        .collect();
+    assert!(open.len() > 500, "{} findings", open.len());
+    assert_eq!(swept, open);
+}

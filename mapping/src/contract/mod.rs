@@ -19,6 +19,7 @@ pub use billing::{DocumentKind, IssuedDocument};
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
 pub use exceptions::{Code, ExceptionRecord, Severity};
 pub use explain::{Step, explain};
+pub(crate) use findings::{frame_said, milestone_said};
 pub use revenue::Position;
 pub use state::{Contract, MilestoneStatus, Policy, PolicyErrors, Review};
 pub use view::{DatedEntry, MilestoneView, Report};
