@@ -109,7 +109,9 @@ impl Contract {
             let out_of_sequence = one.counts() && fired.is_some() && self.dependencies_met(one).is_none();
             let late = match (one.terms.invoice, fired) {
                 (InvoiceRule::WithinDays(days), Some(fired)) => {
-                    one.counts() && one.invoiced_on.is_none() && self.as_of > plus_days(fired, days)
+                    // Nothing is owed for an amount of 0: there is no invoice to be late.
+                    let awaited = one.counts() && one.terms.amount > 0 && one.invoiced_on.is_none();
+                    awaited && self.as_of > plus_days(fired, days)
                 }
                 _ => false,
             };
@@ -150,12 +152,13 @@ impl Contract {
             && self.blocking(index).iter().all(|code| *code == Code::OverCap.name())
     }
 
-    /// Ready date: the latest of trigger, dependencies, released holds and approval.
+    /// Ready date: the latest of trigger, dependencies, released holds and approval. It may lie before the day on which all
+    /// of it was known here.
     fn ready_date(&self, index: usize) -> Option<Date> {
         let one = self.milestones.get(index)?;
         let dependencies = one.terms.depends_on.iter().filter_map(|id| self.dependency_met(id)).max();
         let approved = one.approved_on.filter(|_| !matches!(self.policy.review, Review::None));
-        let dates = [self.fired_on(one), dependencies, self.released_on(index), approved, one.ready_on];
+        let dates = [self.fired_on(one), dependencies, self.released_on(index), approved];
         dates.into_iter().flatten().max()
     }
 
@@ -168,11 +171,19 @@ impl Contract {
             if let Some(one) = self.milestones.get_mut(index) {
                 one.ready_on = if ready { one.ready_on.or(Some(today)) } else { None };
             }
-            let due = ready && self.invoice_date(index).is_some_and(|date| date <= today);
             let Some(one) = self.milestones.get(index) else { continue };
             let key = Key::new(Code::OverCap, Some(one.id()), None);
-            let over = due && self.billed().saturating_add(one.terms.amount) > self.cap.unwrap_or(self.total);
-            self.judge(key.clone(), over);
+            // It opens when the invoice is due, and lasts for as long as the amount would exceed the cap: another hold, or
+            // a billing cycle that is waited for, does not end it (nor what a reviewer said of it).
+            let billed_with = self.billed().saturating_add(one.terms.amount);
+            let over = one.counts() && one.invoiced_on.is_none() && billed_with > self.cap.unwrap_or(self.total);
+            if !over {
+                self.clear(&key);
+            }
+            let due = ready && self.invoice_date(index).is_some_and(|date| date <= today);
+            if due && over {
+                self.raise(key.clone());
+            }
             if due && !self.is_open(&key) {
                 self.issue(index);
                 self.clear(&key);
@@ -185,10 +196,12 @@ impl Contract {
     /// The date that the invoice would bear; it lies ahead only for a billing cycle.
     pub(super) fn invoice_date(&self, index: usize) -> Option<Date> {
         let ready = self.ready_date(index)?;
-        Some(match self.invoice_rule(index) {
+        let date = match self.invoice_rule(index) {
             InvoiceRule::OnCompletion | InvoiceRule::WithinDays(_) => ready,
             InvoiceRule::NextCycle => cycle_day_after(ready, self.terms.billing_cycle_day),
-        })
+        };
+        // Never before the day on which all came together.
+        Some(self.milestones.get(index)?.ready_on.map_or(date, |together| date.max(together)))
     }
 
     fn issue(&mut self, index: usize) {

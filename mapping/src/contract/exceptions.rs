@@ -209,19 +209,12 @@ impl Contract {
             Key::new(code, part.map(|part| part.id().to_owned()).as_deref().or(milestone), leg)
         };
         if !self.is_open(&key) {
-            if let Some(id) = milestone.filter(|id| self.find(id).is_none() && !self.is_named_by_a_leg(id)) {
-                self.open_event(Code::UnknownMilestone, Some(id), None);
-            }
             return;
         }
         self.shut(&key);
         if !rules::of(key.code).closed_by_person_only(key.leg) {
             self.overruled.push(key);
         }
-    }
-
-    fn is_named_by_a_leg(&self, id: &str) -> bool {
-        self.exceptions.iter().any(|one| one.milestone.as_deref() == Some(id))
     }
 
     /// Codes of the open blocking exceptions that concern a milestone: its own, its parents', the contract's.

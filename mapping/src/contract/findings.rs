@@ -213,9 +213,9 @@ impl Contract {
         }
     }
 
-    /// Live milestones that an ERP invoice names: by the agreement's id, or by a part's own.
+    /// Live milestones that an ERP record names by the agreement's id: a part's own id is unknown to legs.
     fn named(&self, id: &str) -> Vec<&Milestone> {
-        self.milestones.iter().filter(|one| one.live() && (one.root == id || one.id() == id)).collect()
+        self.milestones.iter().filter(|one| one.live() && one.root == id).collect()
     }
 
     /// One of our supplementary invoices or credit memos.
