@@ -142,7 +142,7 @@ impl Contract {
             self.remove_milestone(id);
         }
         match amendment.treatment {
-            Treatment::Prospective if self.may_look_forward() => self.allocate_forward(&recognised),
+            Treatment::Prospective if self.may_look_forward(&recognised) => self.allocate_forward(recognised),
             Treatment::CatchUp | Treatment::Prospective => self.allocate(),
         }
     }

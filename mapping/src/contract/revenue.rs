@@ -22,6 +22,8 @@ pub(crate) struct Allocation {
     prices: Vec<i64>,
     /// Recognition amount of each milestone.
     milestones: BTreeMap<String, i64>,
+    /// What a prospective amendment found recognised, by milestone: it stays, whatever becomes of milestone and obligation.
+    kept: BTreeMap<String, i64>,
     /// By obligation measured over time: the last date that was booked.
     booked: BTreeMap<String, Date>,
 }
@@ -209,52 +211,45 @@ impl Contract {
         }
         self.allocation.prices = prices;
         self.allocation.milestones = milestones;
+        self.allocation.kept.clear();
+    }
+
+    /// Billable milestones of an obligation whose revenue was not recognised yet.
+    fn unrecognised(&self, obligation: usize, recognised: &BTreeMap<String, i64>) -> Vec<&Milestone> {
+        self.members(obligation).into_iter().filter(|one| !recognised.contains_key(one.id())).collect()
     }
 
     /// A prospective amendment is possible where every obligation is satisfied by milestones, and one is left.
-    pub(super) fn may_look_forward(&self) -> bool {
+    pub(super) fn may_look_forward(&self, recognised: &BTreeMap<String, i64>) -> bool {
         let by_milestone = |method: Method| matches!(method, Method::Output | Method::PointInTime);
-        let any_left = (0..self.terms.obligations.len()).any(|index| !self.unrecognised(index).is_empty());
-        !self.terms.obligations.is_empty()
-            && self.terms.obligations.iter().all(|one| by_milestone(one.method))
-            && any_left
-    }
-
-    /// Billable milestones of an obligation whose revenue is still to come.
-    fn unrecognised(&self, obligation: usize) -> Vec<&Milestone> {
-        let members = self.members(obligation);
-        let satisfied = members.iter().all(|one| one.stage == Stage::Accepted);
-        match self.terms.obligations.get(obligation).map(|one| one.method) {
-            Some(Method::PointInTime) if !satisfied => members,
-            Some(Method::PointInTime) | None => Vec::new(),
-            Some(_) => members.into_iter().filter(|one| one.stage != Stage::Accepted).collect(),
-        }
+        let mut obligations = 0..self.terms.obligations.len();
+        self.terms.obligations.iter().all(|one| by_milestone(one.method))
+            && obligations.any(|index| !self.unrecognised(index, recognised).is_empty())
     }
 
     /// What was recognised so far, by milestone (obligations satisfied by milestones only).
     pub(super) fn recognised_by_milestone(&self) -> BTreeMap<String, i64> {
-        let mut recognised = BTreeMap::new();
-        for one in &self.milestones {
+        let mut recognised = self.allocation.kept.clone();
+        for one in self.milestones.iter().filter(|one| self.allocation.milestones.contains_key(one.id())) {
             let Some(index) = self.obligation_index(one) else { continue };
             let satisfied = match self.terms.obligations.get(index).map(|one| one.method) {
                 Some(Method::PointInTime) => self.is_satisfied(index),
                 _ => one.stage == Stage::Accepted,
             };
-            let amount = self.allocation.of(one.id());
-            if satisfied && amount != 0 {
-                recognised.insert(one.id().to_owned(), amount);
+            if satisfied {
+                recognised.entry(one.id().to_owned()).or_insert_with(|| self.allocation.of(one.id()));
             }
         }
         recognised
     }
 
-    /// What was recognised stays; what is left is allocated to what is left.
-    pub(super) fn allocate_forward(&mut self, recognised: &BTreeMap<String, i64>) {
+    /// What was recognised stays, of removed milestones too; what is left is allocated to what is left.
+    pub(super) fn allocate_forward(&mut self, recognised: BTreeMap<String, i64>) {
         let done = recognised.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
         let left = self.total.saturating_sub(done);
         let open: Vec<Vec<(String, i128)>> = (0..self.terms.obligations.len())
             .map(|index| {
-                let members = self.unrecognised(index);
+                let members = self.unrecognised(index, &recognised);
                 members.iter().map(|one| (one.id().to_owned(), i128::from(one.terms.amount))).collect()
             })
             .collect();
@@ -270,7 +265,13 @@ impl Contract {
             let amounts: Vec<i128> = members.iter().map(|(_, amount)| *amount).collect();
             milestones.extend(members.iter().map(|(id, _)| id.clone()).zip(split(price, &amounts)));
         }
+        let priced = |index: usize| {
+            let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(index));
+            members.fold(0_i64, |sum, one| sum.saturating_add(milestones.get(one.id()).copied().unwrap_or(0)))
+        };
+        self.allocation.prices = (0..self.terms.obligations.len()).map(priced).collect();
         self.allocation.milestones = milestones;
+        self.allocation.kept = recognised;
     }
 
     /// The last of the obligation's billable milestones is accepted.
@@ -306,17 +307,18 @@ impl Contract {
     pub(super) fn recognised_of(&self, index: usize, id: &str, method: Method) -> i64 {
         let price = self.price_of(index);
         match method {
-            Method::Output => self
-                .milestones
-                .iter()
-                .filter(|one| one.stage == Stage::Accepted && self.obligation_index(one) == Some(index))
-                .fold(0_i64, |sum, one| sum.saturating_add(self.allocation.of(one.id()))),
-            Method::PointInTime if self.is_satisfied(index) => self
-                .milestones
-                .iter()
-                .filter(|one| self.obligation_index(one) == Some(index))
-                .fold(0_i64, |sum, one| sum.saturating_add(self.allocation.of(one.id()))),
-            Method::PointInTime => 0,
+            Method::Output | Method::PointInTime => {
+                let all = method == Method::PointInTime && self.is_satisfied(index);
+                let earned = |one: &Milestone| match self.allocation.kept.get(one.id()) {
+                    Some(kept) => *kept,
+                    None if all || (method == Method::Output && one.stage == Stage::Accepted) => {
+                        self.allocation.of(one.id())
+                    }
+                    None => 0,
+                };
+                let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(index));
+                members.fold(0_i64, |sum, one| sum.saturating_add(earned(one)))
+            }
             Method::CostToCost { .. } => self.cost_to_cost(index).map_or(0, |one| one.revenue_to_date()),
             Method::TimeElapsed { start, end } => {
                 self.allocation.booked.get(id).map_or(0, |booked| earned(price, start, end, *booked))
