@@ -153,6 +153,13 @@ fn read_event(event: Value) -> Result<Fact, String> {
     {
         return Err(format!("{field}: is not a field of {kind:?}"));
     }
+    // Tagged tables hide where a value has the wrong kind: those that are text are looked at here.
+    let text =
+        |key: &str| !["add", "change", "criteria", "evidence", "record", "remove", "signed", "version"].contains(&key);
+    if let Some((field, value)) = table.iter().find(|(key, value)| text(key) && !value.is_string() && !value.is_null())
+    {
+        return Err(format!("{field}: write it as text in quotes, not {value}"));
+    }
     serde_path_to_error::deserialize(event).map_err(|error| {
         let path = error.path().to_string();
         if path == "." { error.inner().to_string() } else { format!("{path}: {}", error.inner()) }

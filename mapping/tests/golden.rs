@@ -76,3 +76,49 @@ fn journals() {
     same("book.beancount", &write(Format::Beancount, book()));
     same("book.csv", &write(Format::Csv, book()));
 }
+
+/// What is said to whom: keys and postings, fact by fact, and what others may ask of the contract on the way.
+#[test]
+fn postings() {
+    use milestoned_mapping::postings::{Addresses, document_key, journal_entry_number, plan, recognised_since};
+    let records = std::collections::BTreeMap::from([
+        ("M1".to_owned(), vec![("jira".to_owned(), "10001".to_owned())]),
+        (String::new(), vec![("salesforce".to_owned(), "006A".to_owned())]),
+    ]);
+    let addresses = Addresses { erp: "netsuite", links: "https://milestoned.example", records: &records };
+    let mut told = String::new();
+    for name in &CASES[..7] {
+        let case = case(name);
+        let (mut contract, mut documents, mut through) = (case.open(), 0, None);
+        for fact in case.events() {
+            let before = contract.clone();
+            let _ = contract.apply(fact);
+            let planned = plan(&before, &contract, documents, through, &addresses);
+            told += &format!("{} {} open day {}\n", fact.at, contract.version(), planned.open_day);
+            for one in &planned.postings {
+                told += &format!("  {}\n", serde_json::to_string(one).unwrap());
+            }
+            for one in recognised_since(&before, &contract) {
+                told += &format!("  recognised {}\n", serde_json::to_string(&one).unwrap());
+            }
+            (documents, through) = (contract.documents().len(), planned.journal_through);
+        }
+        for one in contract.documents() {
+            told += &format!("{} {}\n", one.number, document_key(contract.terms().id(), "netsuite", one).as_str());
+        }
+        for entry in contract.journal() {
+            let number = journal_entry_number(contract.terms().id(), "netsuite", entry.date);
+            told += &format!("{number} {:?}\n", contract.revenue_entry(entry.date));
+        }
+        for one in contract.milestones() {
+            let asks = (contract.needs_document(&one.id), contract.accepts_by_event(&one.id));
+            told += &format!("{asks:?} {}\n", serde_json::to_string(&one).unwrap());
+        }
+        for one in contract.exceptions() {
+            told += &format!("{} holds {:?}\n", one.code, contract.amount_held(one).map(|money| money.to_string()));
+        }
+        let at = contract.position();
+        told += &format!("billed {} unbilled {} of {}\n", at.billed, at.unbilled_receivable, contract.total());
+    }
+    same("postings.txt", &told);
+}

@@ -1,0 +1,188 @@
+//! What is wrong with a file or a fact is told by place and reason, all of it at once.
+
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail")]
+
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::Case;
+use milestoned_mapping::schema::remedy;
+use milestoned_mapping::terms::Terms;
+use serde_json::{Value, json};
+
+/// A contract in order, with one value put in its place (`null` takes the field away).
+fn with(place: &str, value: Value) -> Value {
+    let mut contract = json!({
+        "id": "C", "customer": "Northwind", "currency": "USD", "total": "100.00", "signed_on": "2026-01-05",
+        "acceptance": { "window_days": 5 },
+        "obligations": [{ "id": "O1", "ssp": "60.00", "method": "output" },
+                        { "id": "O2", "ssp": "40.00", "method": "time_elapsed", "start": "2026-01-01", "end": "2026-12-31" }],
+        "milestones": [{ "id": "M1", "name": "One", "amount": "40.00", "obligation": "O1" },
+                       { "id": "M2", "name": "Two", "amount": "60.00", "obligation": "O2", "depends_on": ["M1"] }],
+    });
+    let (table, field) = place.rsplit_once('/').unwrap();
+    let table = contract.pointer_mut(table).unwrap().as_object_mut().unwrap();
+    if value.is_null() {
+        table.remove(field)
+    } else {
+        table.insert(field.into(), value)
+    };
+    contract
+}
+
+fn problems(contract: &Value) -> Vec<String> {
+    match Terms::from_json(&contract.to_string(), &Calendars::built_in()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.0.iter().map(|one| format!("{}: {}", one.field, one.reason)).collect(),
+    }
+}
+
+#[test]
+fn each_bad_value_is_told_with_its_place_and_alone() {
+    assert_eq!(problems(&with("/id", json!("C"))), [] as [&str; 0]);
+    for (place, value, problem) in [
+        ("/id", Value::Null, "id: is missing"),
+        ("/customer", json!(7), "customer: "),
+        ("/currency", json!("XXX"), "currency: unknown currency"),
+        ("/total", json!(100), "total: write the amount as text in quotes"),
+        ("/total", json!("1e2"), "total: \"1e2\" is not an amount"),
+        ("/total", json!("100.001"), "total: \"100.001\" has more decimals"),
+        ("/cap", json!("-1.00"), "cap: -1.00 is negative"),
+        ("/signed_on", json!("2026-02-30"), "signed_on: \"2026-02-30\" is not a date"),
+        ("/timezone", json!("Mars/Olympus"), "timezone: "),
+        ("/calendar", json!("lunar"), "calendar: \"lunar\" is none of england-and-wales, us-federal, weekends"),
+        ("/payment_terms", json!("net soon"), "payment_terms: "),
+        ("/payment_terms_from", json!("never"), "payment_terms_from: "),
+        ("/billing_cycle_day", json!(32), "billing_cycle_day: must be from 1 to 31"),
+        ("/billing_cycle_day", json!(0), "billing_cycle_day: must be from 1 to 31"),
+        ("/partial_acceptance", json!("yes"), "partial_acceptance: "),
+        ("/surprise", json!(1), "surprise: is not a known field"),
+        ("/acceptance/window_days", json!(-1), "acceptance.window_days: must be a whole number"),
+        ("/acceptance/window", json!(1), "acceptance.window: is not a known field"),
+        ("/obligations/0/ssp", Value::Null, "obligations[0].ssp: is missing"),
+        ("/obligations/0/method", json!("hope"), "obligations[0].method: \"hope\" is none of"),
+        ("/obligations/1/id", json!("O1"), "obligations[1].id: \"O1\" is there twice"),
+        ("/obligations/1/end", json!("2025-12-31"), "obligations[1].end: is before start"),
+        ("/obligations/1/end", Value::Null, "obligations[1].start: time_elapsed needs start and end"),
+        ("/milestones/0/name", Value::Null, "milestones[0].name: is missing"),
+        ("/milestones/0/amount", Value::Null, "milestones[0].amount: is missing"),
+        ("/milestones/0/percent", json!("-5"), "milestones[0].percent: is negative"),
+        ("/milestones/0/percent", json!("40"), "milestones[0].percent: amount and percent may not be mixed"),
+        ("/milestones/1/id", json!("M1"), "milestones[1].id: \"M1\" is there twice"),
+        ("/milestones/1/depends_on", json!(["M9"]), "milestones[1].depends_on: \"M9\" is no milestone"),
+        ("/milestones/1/depends_on", json!("M1"), "milestones[1].depends_on: must be a list of texts"),
+        ("/milestones/0/depends_on", json!(["M2"]), "milestones: \"M1\" depends on itself"),
+        ("/milestones/0/obligation", json!("O9"), "milestones[0].obligation: \"O9\" is no obligation"),
+        ("/milestones/0/obligation", Value::Null, "milestones[0].obligation: is missing: there are several"),
+        ("/milestones/0/trigger", json!("date"), "milestones[0].trigger_date: is missing"),
+        ("/milestones/0/trigger", json!("usage"), "milestones[0].usage_threshold: "),
+        ("/milestones/0/trigger", json!("luck"), "milestones[0].trigger: \"luck\" is none of"),
+        ("/milestones/0/invoice", json!("within_days"), "milestones[0].invoice_within_days: is missing"),
+        ("/milestones/0/invoice", json!("now"), "milestones[0].invoice: \"now\" is none of"),
+        ("/milestones", json!([]), "milestones: at least one milestone is needed"),
+    ] {
+        let told = problems(&with(place, value.clone()));
+        assert!(told.iter().any(|one| one.starts_with(problem)), "{place} = {value}: {told:?}");
+        // What no later check can go on with may bring another problem, never a flood.
+        assert!(told.len() <= 3, "{place} = {value}: {told:?}");
+    }
+    let no_price = json!({ "id": "C", "customer": "c", "currency": "USD", "total": "1.00", "signed_on": "2026-01-05",
+        "obligations": [{ "id": "O", "ssp": "0.00", "method": "output" }], "milestones": [{ "id": "M", "name": "m", "amount": "1.00" }] });
+    assert_eq!(problems(&no_price), ["obligations: at least one standalone selling price must be above 0"]);
+}
+
+#[test]
+fn a_milestone_that_is_not_billable_needs_neither_amount_nor_obligation() {
+    let mut contract = with("/milestones/0/billable", json!(false));
+    let milestone = contract.pointer_mut("/milestones/0").unwrap().as_object_mut().unwrap();
+    milestone.remove("amount");
+    milestone.remove("obligation");
+    assert_eq!(problems(&contract), [] as [&str; 0]);
+}
+
+#[test]
+fn toml_and_json_are_the_same_terms() {
+    let toml = "id = \"C\"\ncustomer = \"n\"\ncurrency = \"USD\"\ntotal = \"1.00\"\nsigned_on = 2026-01-05\npo_number = \"PO-1\"\n\
+        payment_terms = \"due on receipt\"\n[[milestones]]\nid = \"M\"\nname = \"m\"\namount = \"1.00\"\nbillable = true\nevidence = [\"a\"]\nwindow_days = 3\n";
+    let json = r#"{"id":"C","customer":"n","currency":"USD","total":"1.00","signed_on":"2026-01-05","po_number":"PO-1","payment_terms":"due on receipt",
+        "milestones":[{"id":"M","name":"m","amount":"1.00","billable":true,"evidence":["a"],"window_days":3}]}"#;
+    let calendars = Calendars::built_in();
+    let terms = Terms::from_toml(toml, &calendars).unwrap();
+    assert_eq!(terms, Terms::from_json(json, &calendars).unwrap());
+    assert_eq!((terms.po_number(), terms.payment_terms_text().as_str()), (Some("PO-1"), "due on receipt"));
+    let float = Terms::from_toml(&toml.replace("total = \"1.00\"", "total = 1.00"), &calendars).unwrap_err();
+    assert!(float.to_string().starts_with("total: write the amount as text in quotes"), "{float}");
+    assert_eq!(float.0.len(), 1);
+}
+
+#[test]
+fn a_remedy_says_what_belongs_there() {
+    let told = |place: &str, value: Value| {
+        let contract = with(place, value);
+        let errors = Terms::from_value(contract, &Calendars::built_in()).unwrap_err();
+        remedy(&errors.0[0])
+    };
+    assert_eq!(told("/signed_on", json!("soon")), "write the date of signature, such as 2026-01-05");
+    assert_eq!(told("/payment_term", json!("net 30")), "write payment_terms, or remove it");
+    assert_eq!(told("/acceptance/window_dayz", json!(1)), "write window_days, or remove it");
+    assert!(told("/acceptance/surprise", json!(1)).starts_with("remove it; known here: window_days, deemed"));
+    assert_eq!(told("/milestones/1/evidence", json!(7)), "write a list of artefacts, by their exact names");
+    assert!(told("/obligations/0/method", json!("hope")).contains("\"cost_to_cost\""));
+}
+
+/// One event on the contract above: why the case is refused.
+fn refusal(event: Value) -> String {
+    let case = json!({ "contract": with("/id", json!("C")), "until": "2026-03-01", "events": [event] });
+    Case::from_value(case, &Calendars::built_in()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_fact_that_the_terms_cannot_read_is_a_bad_file() {
+    let at = "2026-02-02T12:00:00Z";
+    for (event, problem) in [
+        (json!({ "at": at, "type": "payment", "invoice": "C-M1", "amount": "1.001" }), "events[0].amount: "),
+        (json!({ "at": at, "type": "payment", "invoice": "C-M1", "amount": "-1.00" }), "events[0].amount: is negative"),
+        (
+            json!({ "at": at, "type": "cost", "obligation": "O9", "incurred": "1", "estimate_to_complete": "1" }),
+            "events[0].obligation: ",
+        ),
+        (
+            json!({ "at": at, "type": "cost", "obligation": "O1", "incurred": "-1", "estimate_to_complete": "1" }),
+            "events[0].incurred: is negative",
+        ),
+        (
+            json!({ "at": at, "type": "cost", "obligation": "O1", "incurred": "1", "estimate_to_complete": "1", "uninstalled_materials": "2" }),
+            "events[0].uninstalled_materials: is more",
+        ),
+        (
+            json!({ "at": at, "type": "accepted", "milestone": "M1", "by": "x", "portion": "1.001" }),
+            "events[0].portion: ",
+        ),
+        (json!({ "at": at, "type": "observed", "leg": "agreement", "record": {} }), "events[0].leg: "),
+        (json!({ "at": at, "type": "amended", "version": 2, "signed": true, "total": "-1.00" }), "events[0].total: "),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "add": [{ "id": "M3", "name": "x", "amount": "1.00", "obligation": "O9" }] }),
+            "events[0].add[0].obligation: \"O9\" is no obligation",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "add": [{ "id": "M3", "name": "x", "amount": "1.00" }] }),
+            "events[0].add[0].obligation: is missing",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "amount": "1.00" }] }),
+            "events[0].change[0].id: is missing",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "amount": "x" }] }),
+            "events[0].change[0].amount: ",
+        ),
+        (json!({ "at": at, "type": "wished" }), "events[0]: type: \"wished\" is no event"),
+        (json!({ "at": "soon", "type": "usage", "metric": "m", "value": "1" }), "events[0]: "),
+        (json!({ "at": at, "type": "usage", "metric": "m", "value": 1.5 }), "events[0]: value"),
+        (
+            json!({ "at": at, "type": "usage", "metric": "m", "value": "1", "unit": "x" }),
+            "events[0]: unit: is not a field",
+        ),
+    ] {
+        let told = refusal(event.clone());
+        assert!(told.starts_with(problem), "{event}: {told}");
+    }
+}
