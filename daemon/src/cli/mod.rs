@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod contract;
+pub mod reconcile;
 pub mod revenue;
 pub mod review;
 pub mod rules;
@@ -77,6 +78,8 @@ enum Command {
     Plan,
     /// A recurring amount over part months, by day.
     Prorate(rules::Prorate),
+    /// Compare the four legs of every contract in one pass; differences end in exit code 1.
+    Reconcile,
     /// Rebuild state from facts.
     Replay {
         /// Compare with the stored state; differences end in exit code 1.
@@ -279,6 +282,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Exceptions { contract, all } => status::exceptions(&app, contract, all, json).await,
         Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&app, format, contract).await,
         Command::Plan => status::plan(&app, json).await,
+        Command::Reconcile => reconcile::reconcile(&app, json).await,
         Command::Replay { check } => status::replay(&app, check, json).await,
         Command::Review(command) => review::review(&app, command, json).await,
         Command::Status => status::status(&app, json).await,

@@ -205,6 +205,7 @@ fn every_command_that_documents_name_exists() {
         "export",
         "plan",
         "prorate",
+        "reconcile",
         "replay",
         "review",
         "rules",
