@@ -77,3 +77,45 @@ fn a_configured_calendar_has_its_own_weekend_and_holidays() {
     assert_eq!((add("gulf", 1), add("gulf", 2)), ("2026-03-22".into(), "2026-03-23".into()));
     assert_eq!(add("never", 3), "2026-03-23", "a week without business days falls back to Saturday and Sunday");
 }
+
+/// Easter moves by golden numbers, centuries and leap years: one date of each kind, from published tables.
+#[test]
+fn good_friday_of_far_years() {
+    let calendars = Calendars::built_in();
+    let calendar = calendars.get("england-and-wales").unwrap();
+    for day in [
+        "1818-03-20",
+        "1943-04-23",
+        "1954-04-16",
+        "1981-04-17",
+        "2049-04-16",
+        "2076-04-17",
+        "2100-03-26",
+        "2200-04-04",
+        "2285-03-20",
+    ] {
+        assert!(!calendar.is_business_day(day.parse().unwrap()), "{day}");
+        let easter_monday: jiff::civil::Date = day.parse().unwrap();
+        assert!(!calendar.is_business_day(easter_monday.checked_add(jiff::Span::new().days(3)).unwrap()), "{day}");
+    }
+}
+
+/// A milestone nobody knows: overruled once, told again when another event names it.
+#[test]
+fn what_only_a_person_closes_opens_again_with_the_next_event() {
+    use milestoned_mapping::case::{Case, simulate};
+    let event = |at: &str| json!({ "at": at, "type": "submitted", "milestone": "M9", "by": "x" });
+    let case = json!({ "until": "2026-03-01", "contract": { "id": "C", "customer": "c", "currency": "USD", "total": "1.00",
+            "signed_on": "2026-01-05", "milestones": [{ "id": "M1", "name": "m", "amount": "1.00" }] },
+        "events": [event("2026-02-02T12:00:00Z"), { "at": "2026-02-03T12:00:00Z", "type": "overrule", "code": "UNKNOWN_MILESTONE",
+            "milestone": "M9", "by": "x", "reason": "a typo" }, event("2026-02-04T12:00:00Z")] });
+    let report = serde_json::to_value(simulate(&Case::from_value(case, &Calendars::built_in()).unwrap())).unwrap();
+    let opened: Vec<_> = report["exceptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["code"] == "UNKNOWN_MILESTONE")
+        .map(|one| (&one["opened_on"], &one["closed_on"]))
+        .collect();
+    assert_eq!(opened, [(&json!("2026-02-02"), &json!("2026-02-03")), (&json!("2026-02-04"), &json!(null))]);
+}

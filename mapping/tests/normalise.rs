@@ -118,3 +118,41 @@ proptest! {
         read(&map("jira.toml"), ISSUE, vec![change("1", "status", None, to.as_deref())]);
     }
 }
+
+#[test]
+fn a_leg_carries_every_mapped_field() {
+    let issue = r#"{"fields":{"customfield_10101":"SOW-1","customfield_10102":"M1","customfield_10103":40000.10,"status":{"name":"Done"},
+        "customfield_10109":12,"customfield_10110":{"value":false},"customfield_10111":{"value":"customer_signoff"},
+        "attachment":[{"filename":"Test results.v2.pdf"},{"filename":"Minutes"}]}}"#;
+    let psa = read(&map("jira.toml"), issue, vec![change("1", "status", Some("To Do"), Some("Ready for acceptance"))]);
+    let Some(LegPart::Psa(part)) = &psa.part else { panic!("{psa:?}") };
+    let told = serde_json::to_value(part).unwrap();
+    let expected = serde_json::json!({ "id": "M1", "status": "done", "amount": "40000.1", "window_days": 12, "deemed": false,
+        "completion": "customer_signoff" });
+    assert_eq!(told, expected);
+    let facts = format!("{:?}", psa.facts);
+    assert!(facts.contains("Test results.v2") && !facts.contains(".pdf") && facts.contains("Minutes"), "{facts}");
+
+    let deal = read(
+        &FieldMap::from_toml("record = \"deal\"\n[fields]\ncontract = \"Id\"\nstage = \"Stage\"\namount = \"Amount\"\ncurrency = \"Currency\"\ncustomer = \"Customer\"\n").unwrap(),
+        r#"{"Id":"SOW-1","Stage":"closed_won","Amount":"40000.10","Currency":"USD","Customer":"Northwind Ltd"}"#,
+        Vec::new(),
+    );
+    let Some(LegPart::Crm(leg)) = &deal.part else { panic!("{deal:?}") };
+    let told = serde_json::to_value(leg).unwrap();
+    for (field, value) in
+        [("currency", "USD"), ("customer", "Northwind Ltd"), ("amount", "40000.10"), ("stage", "closed_won")]
+    {
+        assert_eq!(told[field], value, "{told}");
+    }
+}
+
+#[test]
+fn a_field_map_tells_which_fields_it_reads() {
+    let map = map("jira.toml");
+    assert!(
+        map.vendor_fields().contains(&"customfield_10103".to_owned())
+            || map.vendor_fields().contains(&"fields".to_owned())
+    );
+    assert!(map.paths().contains(&"fields.customfield_10104[*].value".to_owned()), "{:?}", map.paths());
+}

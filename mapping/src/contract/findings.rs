@@ -188,14 +188,13 @@ impl Contract {
             by_milestone.entry(invoice.milestone.as_str()).or_default().push(invoice);
         }
         for (id, invoices) in &by_milestone {
-            let counted = invoices.iter().filter(|invoice| !self.corrects(&invoice.number)).count();
-            if counted >= 2 {
-                show(Code::DoubleBilled, id);
-            }
-            if let [only] = invoices.as_slice()
-                && !self.is_ours(&only.number)
-            {
-                show(Code::ForeignInvoice, id);
+            // Our corrections count neither as a second invoice nor as the one that makes a foreign one look like two.
+            let counted: Vec<_> = invoices.iter().filter(|invoice| !self.corrects(&invoice.number)).collect();
+            match counted.as_slice() {
+                [] => {}
+                [only] if self.is_ours(&only.number) => {}
+                [_] => show(Code::ForeignInvoice, id),
+                _ => show(Code::DoubleBilled, id),
             }
             let parts = self.named(id);
             let early = |invoice: &&&LegInvoice| {
