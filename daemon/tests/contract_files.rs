@@ -1,6 +1,6 @@
 //! Contract files as people write them, through the binary.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test runs the binary, and may fail")]
+#![expect(clippy::unwrap_used, reason = "a test runs the binary, and may fail")]
 
 use std::process::{Command, Output};
 

@@ -3,8 +3,14 @@
 //!
 //! `cargo bench -p milestoned-mapping --bench decide`
 
-#![expect(missing_docs, reason = "criterion's macros write functions without any")]
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark reads files, and may fail")]
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::float_arithmetic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark reads the clock and files, prints, and may fail"
+)]
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

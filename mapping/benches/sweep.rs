@@ -3,7 +3,14 @@
 //!
 //! `cargo bench -p milestoned-mapping --bench sweep` (needs `pip install duckdb polars pandas`; without them ours alone)
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark writes files, and may fail")]
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::float_arithmetic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark reads the clock and files, prints, and may fail"
+)]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -2,7 +2,7 @@
 //! file in `tests/golden`; `MILESTONED_WRITE_GOLDEN=1 cargo test -p milestoned-mapping --test golden` writes them anew,
 //! and the difference is read before it is committed.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads files, and may fail")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test reads files, and may fail")]
 
 use std::path::Path;
 

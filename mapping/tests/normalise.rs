@@ -122,9 +122,16 @@ proptest! {
 #[test]
 fn a_leg_carries_every_mapped_field() {
     let issue = r#"{"fields":{"customfield_10101":"SOW-1","customfield_10102":"M1","customfield_10103":40000.10,"status":{"name":"Done"},
-        "customfield_10109":12,"customfield_10110":{"value":false},"customfield_10111":{"value":"customer_signoff"},
-        "attachment":[{"filename":"Test results.v2.pdf"},{"filename":"Minutes"}]}}"#;
-    let psa = read(&map("jira.toml"), issue, vec![change("1", "status", Some("To Do"), Some("Ready for acceptance"))]);
+        "customfield_10109":12,"customfield_10110":{"value":false},"customfield_10111":{"value":"customer_signoff"}}}"#;
+    let psa = read(
+        &map("jira.toml"),
+        issue,
+        vec![
+            change("1", "status", Some("To Do"), Some("Ready for acceptance")),
+            change("2", "Attachment", None, Some("Test results.v2.pdf")),
+            change("3", "Attachment", None, Some("Minutes")),
+        ],
+    );
     let Some(LegPart::Psa(part)) = &psa.part else { panic!("{psa:?}") };
     let told = serde_json::to_value(part).unwrap();
     let expected = serde_json::json!({ "id": "M1", "status": "done", "amount": "40000.1", "window_days": 12, "deemed": false,
@@ -141,7 +148,7 @@ fn a_leg_carries_every_mapped_field() {
     let Some(LegPart::Crm(leg)) = &deal.part else { panic!("{deal:?}") };
     let told = serde_json::to_value(leg).unwrap();
     for (field, value) in
-        [("currency", "USD"), ("customer", "Northwind Ltd"), ("amount", "40000.10"), ("stage", "closed_won")]
+        [("currency", "USD"), ("customer", "Northwind Ltd"), ("amount", "40000.1"), ("stage", "closed_won")]
     {
         assert_eq!(told[field], value, "{told}");
     }

@@ -1,6 +1,6 @@
 //! What is wrong with a file or a fact is told by place and reason, all of it at once.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;

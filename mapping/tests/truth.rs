@@ -1,7 +1,14 @@
 //! Figures that nobody here made up: published examples, textbooks, vendors' documents, other libraries. Each case is
 //! compared, or stands in a list with the reason why it is decided otherwise.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads files, and may fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "a test reads files, says what it compared, and may fail; a table of cases is as long as it is"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

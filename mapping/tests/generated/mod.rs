@@ -1,7 +1,12 @@
 //! Contracts and events out of thin air: dense enough to reach deep states, small enough to shrink to something a person
 //! can read. What is generated is JSON as a user would write it, so that reading is part of every property.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test that shares this uses a part of it; a test may fail")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test that shares this uses a part of it; a test may fail"
+)]
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
