@@ -11,10 +11,11 @@ use axum::http::HeaderMap;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Clock, Context, Cursor, Delivery, Fault, Found, Hook, Page, Probe, Problem, Receipt, Refused, Sink, Source,
+    Census, Clock, Cursor, Delivery, Fault, Found, Hook, Lane, Page, Probe, Problem, Receipt, Refused, Sink, Source,
+    Write,
 };
 use milestoned_jira::Jira;
-use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::command::Command;
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
 use milestoned_mapping::record::SourceRecord;
 use milestoned_netsuite::NetSuite;
@@ -90,20 +91,30 @@ impl Connection {
         each!(self, connection => connection.read(object, id).await)
     }
 
-    /// What an earlier attempt may have written.
+    /// Ids that exist, where changes do not tell every deletion.
     ///
     /// # Errors
     /// The remote's fault.
-    pub async fn find(&self, key: &DeliveryKey, command: &Command, context: &Context) -> Result<Option<Found>, Fault> {
-        each!(self, connection => connection.find(key, command, context).await)
+    pub async fn census(&self, stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
+        each!(self, connection => connection.census(stream, from).await)
     }
 
-    /// Writes.
+    /// The lane of a command.
+    pub fn lane(&self, command: &Command) -> Lane {
+        each!(self, connection => connection.lane(command))
+    }
+
+    /// What earlier attempts may have written.
     ///
     /// # Errors
     /// The remote's fault.
-    pub async fn put(&self, key: &DeliveryKey, command: &Command, context: &Context) -> Result<Receipt, Fault> {
-        each!(self, connection => connection.put(key, command, context).await)
+    pub async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
+        each!(self, connection => connection.find(writes).await)
+    }
+
+    /// Writes, all of one lane.
+    pub async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
+        each!(self, connection => connection.put(writes).await)
     }
 
     /// What is wrong with the connection.

@@ -79,7 +79,9 @@ pub struct Delivery {
     pub lease: SignedDuration,
     /// How long after an attempt without answer the remote is asked, so that a slow commit has landed by then.
     pub look_after: SignedDuration,
-    /// Deliveries under way at once per connection.
+    /// Deliveries taken at once, per connection; what shares a lane shares calls.
+    pub claim: u32,
+    /// Calls under way at once, per connection.
     pub at_once: u32,
 }
 

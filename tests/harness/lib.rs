@@ -236,7 +236,7 @@ async fn daemon(
 
 fn configuration(folder: &tempfile::TempDir, simulators: &Simulators) -> String {
     let client = simulators.netsuite.client();
-    let (path, limits) = (folder.path().display(), "limits = { requests_per_second = 100000, burst = 100000 }");
+    let (path, limits) = (folder.path().display(), "limits = { windows = [], in_flight = 8 }");
     format!(
         r#"
 store.path = '{path}/milestoned.db'

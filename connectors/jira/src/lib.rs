@@ -8,13 +8,18 @@ mod wire;
 
 use std::sync::Arc;
 
-use milestoned_connector_kit::http::{Answer, Client};
+use jiff::SignedDuration;
+use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 
 use settings::Auth;
 pub use settings::Settings;
+
+/// What Atlassian publishes: API tokens are exempt from the hourly points; ten requests a second stay clear of its burst
+/// limits.
+const PUBLISHED: Published = Published { windows: &[(10, SignedDuration::from_secs(1), None)], in_flight: 10 };
 
 /// A connection to one site.
 pub struct Jira {
@@ -33,7 +38,7 @@ impl Jira {
         if settings.projects.is_empty() {
             return Err("projects: name at least one: an unbounded search is refused by Jira".into());
         }
-        let client = Client::build(name, &settings.base_url, "atl-traceid", &settings.limits, clock)?;
+        let client = Client::build(name, &settings.base_url, "atl-traceid", &settings.limits, &PUBLISHED, clock)?;
         Ok(Self { client, settings, fields })
     }
 

@@ -1,19 +1,34 @@
 //! Showing billing status on the issue: an issue property (replaced whole) and a remote link (upserted by global id).
 
-use milestoned_connector_kit::{Class, Context, Fault, Found, Receipt, Sink};
-use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_mapping::command::{BillingStatus, Command};
 use reqwest::Method;
 use serde_json::json;
 
 use super::{Jira, wire};
 
 impl Sink for Jira {
-    async fn find(&self, _: &DeliveryKey, _: &Command, _: &Context) -> Result<Option<Found>, Fault> {
-        // Both writes may be repeated: there is nothing to look up.
-        Ok(None)
+    fn lane(&self, _: &Command) -> Lane {
+        Lane { name: "status", most: 1 }
     }
 
-    async fn put(&self, _: &DeliveryKey, command: &Command, _: &Context) -> Result<Receipt, Fault> {
+    async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
+        // Both writes may be repeated: there is nothing to look up.
+        Ok(vec![None; writes.len()])
+    }
+
+    async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
+        let mut outcomes = Vec::new();
+        for write in writes {
+            outcomes.push(self.show(write.command).await);
+        }
+        outcomes
+    }
+}
+
+impl Jira {
+    /// Shows one billing status.
+    async fn show(&self, command: &Command) -> Result<Receipt, Fault> {
         let Command::BillingStatus(status) = command else {
             return Err(self.client.fault(Class::Refused, "this connection takes billing status only", None));
         };

@@ -1,18 +1,17 @@
 //! The one HTTP client: rate limit, requests in flight, time-out, size limit, and what follows from each failure.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use crate::pace::{Pace, Window};
 use crate::{Class, Clock, Fault};
 
 /// Largest answer that is read, in bytes.
@@ -24,23 +23,50 @@ const READS: usize = 3;
 
 /// How a remote may be called. Every connection has these keys.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Requests a second on average.
-    pub requests_per_second: u32,
-    /// Requests at once after a rest.
-    pub burst: u32,
-    /// Requests under way at once.
-    pub in_flight: u32,
+    /// Requests in a time, all windows at once; none: as fast as the remote answers. Absent: the vendor's published
+    /// limits.
+    #[serde(default)]
+    pub windows: Option<Vec<Window>>,
+    /// Requests under way at once. Absent: the vendor's published limit.
+    #[serde(default)]
+    pub in_flight: Option<u32>,
     /// How long one request may take.
+    #[serde(default = "patience")]
     pub timeout: SignedDuration,
     /// Further certificate authority, PEM.
+    #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+fn patience() -> SignedDuration {
+    SignedDuration::from_secs(60)
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_per_second: 5, burst: 5, in_flight: 4, timeout: SignedDuration::from_secs(60), ca_file: None }
+        Self { windows: None, in_flight: None, timeout: patience(), ca_file: None }
+    }
+}
+
+/// What a vendor publishes about how it may be called.
+#[derive(Debug, Clone, Copy)]
+pub struct Published {
+    /// Requests in a time; all hold at once.
+    pub windows: &'static [(u32, SignedDuration, Option<&'static str>)],
+    /// Requests under way at once.
+    pub in_flight: u32,
+}
+
+impl Published {
+    fn windows(&self) -> Vec<Window> {
+        let window = |&(requests, per, calls): &(u32, SignedDuration, Option<&'static str>)| Window {
+            requests,
+            per,
+            calls: calls.map(Into::into),
+        };
+        self.windows.iter().map(window).collect()
     }
 }
 
@@ -76,15 +102,15 @@ pub struct Client {
     system: String,
     base: Url,
     http: reqwest::Client,
-    pace: DefaultDirectRateLimiter,
+    pace: Pace,
     places: Semaphore,
     clock: Arc<dyn Clock>,
     request_id: &'static str,
 }
 
 impl Client {
-    /// A client of the remote at `base_url`, whose request ids come in the header `request_id`. Plain HTTP is taken on
-    /// the loopback address only.
+    /// A client of the remote at `base_url`, whose request ids come in the header `request_id` and whose vendor
+    /// publishes these limits. Plain HTTP is taken on the loopback address only.
     ///
     /// # Errors
     /// What is wrong with address or certificate.
@@ -93,6 +119,7 @@ impl Client {
         base_url: &str,
         request_id: &'static str,
         limits: &Limits,
+        published: &Published,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, String> {
         let base = Url::parse(base_url).map_err(|error| format!("base_url: {base_url:?}: {error}"))?;
@@ -114,14 +141,15 @@ impl Client {
         let http = builder
             .build()
             .map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))?;
-        let at_least_one = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_second(at_least_one(limits.requests_per_second)).allow_burst(at_least_one(limits.burst));
+        let windows = limits.windows.clone().unwrap_or_else(|| published.windows());
+        let pace = Pace::new(&windows).map_err(|reason| format!("limits.windows: {reason}"))?;
+        let in_flight = limits.in_flight.unwrap_or(published.in_flight).max(1);
         Ok(Self {
             system: system.into(),
             base,
             http,
-            pace: RateLimiter::direct(quota),
-            places: Semaphore::new(usize::try_from(limits.in_flight.max(1)).unwrap_or(1)),
+            pace,
+            places: Semaphore::new(usize::try_from(in_flight).unwrap_or(1)),
             clock,
             request_id,
         })
@@ -156,7 +184,7 @@ impl Client {
             let request = request
                 .try_clone()
                 .ok_or_else(|| self.fault(Class::Refused, "the request cannot be repeated", None))?;
-            let answer = self.once(request, Kind::Read).await?;
+            let answer = self.once(request, Kind::Read, None).await?;
             if answer.status.is_server_error() {
                 let detail = format!("status {}", answer.status);
                 return Err(self.fault(Class::Unreachable, detail, answer.header(self.request_id)));
@@ -189,7 +217,15 @@ impl Client {
     /// # Errors
     /// Not reachable (nothing was sent), throttled, or sent and not answered.
     pub async fn write(&self, request: RequestBuilder) -> Result<Answer, Fault> {
-        let answer = self.once(request, Kind::Write).await?;
+        self.write_as(None, request).await
+    }
+
+    /// Sends a write of a class of calls that has windows of its own, once.
+    ///
+    /// # Errors
+    /// As [`Client::write`].
+    pub async fn write_as(&self, calls: Option<&str>, request: RequestBuilder) -> Result<Answer, Fault> {
+        let answer = self.once(request, Kind::Write, calls).await?;
         if answer.status.is_server_error() {
             let detail = format!("status {}: it may have been carried out", answer.status);
             return Err(self.fault(Class::Unanswered, detail, answer.header(self.request_id)));
@@ -197,8 +233,8 @@ impl Client {
         Ok(answer)
     }
 
-    async fn once(&self, request: RequestBuilder, kind: Kind) -> Result<Answer, Fault> {
-        self.pace.until_ready().await;
+    async fn once(&self, request: RequestBuilder, kind: Kind, calls: Option<&str>) -> Result<Answer, Fault> {
+        self.pace.wait(calls, tokio::time::sleep).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
         let lost = |error: reqwest::Error| {

@@ -2,6 +2,7 @@
 //! It knows neither the store, nor other connectors, nor when a failed delivery is tried again.
 
 pub mod http;
+pub mod pace;
 pub mod signature;
 pub mod token;
 
@@ -31,25 +32,47 @@ pub trait Source: Send + Sync {
 
     /// Reads one record afresh; `Content::Gone` where it does not exist or is not visible.
     fn read(&self, object: &str, id: &str) -> impl Future<Output = Result<Vec<SourceRecord>, Fault>> + Send;
+
+    /// Ids that exist now, page by page, for streams whose changes do not tell every deletion; `None`: they do. What is
+    /// known and not among them is read afresh.
+    fn census(&self, stream: &str, from: &Cursor) -> impl Future<Output = Result<Option<Census>, Fault>> + Send {
+        let _ = (stream, from);
+        async { Ok(None) }
+    }
 }
 
-/// Writes to a remote system.
+/// Writes to a remote system. Writes of one lane share a call where the vendor takes several at once.
 pub trait Sink: Send + Sync {
-    /// Looks for what an earlier attempt with this key may have written.
-    fn find(
-        &self,
-        key: &DeliveryKey,
-        command: &Command,
-        context: &Context,
-    ) -> impl Future<Output = Result<Option<Found>, Fault>> + Send;
+    /// The lane in which a command travels.
+    fn lane(&self, command: &Command) -> Lane;
 
-    /// Writes. Called at most once before its outcome is known or looked up.
-    fn put(
-        &self,
-        key: &DeliveryKey,
-        command: &Command,
-        context: &Context,
-    ) -> impl Future<Output = Result<Receipt, Fault>> + Send;
+    /// Looks for what earlier attempts with these keys may have written: one answer for each write, in order. All are
+    /// of one lane.
+    fn find(&self, writes: &[Write<'_>]) -> impl Future<Output = Result<Vec<Option<Found>>, Fault>> + Send;
+
+    /// Writes: one outcome for each, in order. All are of one lane. A write is put at most once before its outcome is
+    /// known or looked up.
+    fn put(&self, writes: &[Write<'_>]) -> impl Future<Output = Vec<Result<Receipt, Fault>>> + Send;
+}
+
+/// One write of a batch, and what it needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Write<'a> {
+    /// Idempotency key.
+    pub key: &'a DeliveryKey,
+    /// What is to be written.
+    pub command: &'a Command,
+    /// What earlier deliveries returned.
+    pub context: &'a Context,
+}
+
+/// Writes that may share a call to the connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane {
+    /// Its name; writes of different lanes never share a call.
+    pub name: &'static str,
+    /// Most writes of one call, at least 1.
+    pub most: usize,
 }
 
 /// Verifies a webhook and says what to look at again. Pure.
@@ -85,6 +108,19 @@ pub struct Page {
     pub more: bool,
     /// The source was read completely up to this instant (meaningful when `more` is false).
     pub fresh_through: Timestamp,
+}
+
+/// One page of a census.
+#[derive(Debug, Clone)]
+pub struct Census {
+    /// The vendor's object type, as in [`SourceRecord::object`].
+    pub object: String,
+    /// Ids that exist, as in [`SourceRecord::id`].
+    pub ids: Vec<String>,
+    /// Where the next page begins.
+    pub next: Cursor,
+    /// Whether there is a next page.
+    pub more: bool,
 }
 
 /// A record that came and could not be read.
@@ -171,9 +207,10 @@ pub enum Refused {
     Body(String),
 }
 
-/// What went wrong between us and a remote, by what has to happen next.
+/// What went wrong between us and a remote, by what has to happen next. Its text names the remote's request id, so that
+/// whatever keeps the text (audit trail, parked deliveries, logs) has what a support case asks for.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{system}: {class}: {detail}")]
+#[error("{system}: {class}: {detail}{}", named(self.request_id.as_deref()))]
 pub struct Fault {
     /// Connection.
     pub system: String,
@@ -183,6 +220,10 @@ pub struct Fault {
     pub detail: String,
     /// The remote's request id.
     pub request_id: Option<String>,
+}
+
+fn named(request_id: Option<&str>) -> String {
+    request_id.map(|id| format!(" (request id {id})")).unwrap_or_default()
 }
 
 /// Kinds of fault. The daemon's policy table says what follows from each.

@@ -5,13 +5,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::http::{Client, Limits};
+use milestoned_connector_kit::http::{Client, Limits, Published};
 use milestoned_connector_kit::{Class, Clock};
 use reqwest::Method;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const NOW: &str = "2026-03-02T09:00:00Z";
+
+const FREE: Published = Published { windows: &[], in_flight: 4 };
 
 struct Stopped;
 
@@ -22,7 +24,7 @@ impl Clock for Stopped {
 }
 
 fn client(url: &str) -> Client {
-    Client::build("remote", url, "x-request-id", &Limits::default(), Arc::new(Stopped)).unwrap()
+    Client::build("remote", url, "x-request-id", &Limits::default(), &FREE, Arc::new(Stopped)).unwrap()
 }
 
 async fn remote(answer: ResponseTemplate) -> MockServer {
@@ -82,7 +84,7 @@ async fn a_read_is_tried_a_few_times_and_no_more() {
 
 #[test]
 fn plain_http_is_for_this_machine_only() {
-    let build = |url: &str| Client::build("remote", url, "x", &Limits::default(), Arc::new(Stopped)).err();
+    let build = |url: &str| Client::build("remote", url, "x", &Limits::default(), &FREE, Arc::new(Stopped)).err();
     assert!(build("http://example.com").is_some_and(|reason| reason.contains("must be https")));
     assert!(build("https://example.com").is_none() && build("http://127.0.0.1:1").is_none());
 }

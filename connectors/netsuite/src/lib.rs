@@ -10,7 +10,7 @@ mod wire;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use milestoned_connector_kit::http::{Answer, Client};
+use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
 use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
 use reqwest::Method;
@@ -24,6 +24,9 @@ use wire::{Errors, Row};
 
 /// Accounts that journal entries post to.
 const ACCOUNTS: [&str; 4] = ["unbilled_receivable", "contract_asset", "deferred_revenue", "revenue"];
+
+/// What NetSuite publishes: five requests at once in a standard account; no number in a time.
+const PUBLISHED: Published = Published { windows: &[], in_flight: 5 };
 
 /// A connection to one account.
 pub struct NetSuite {
@@ -48,7 +51,7 @@ impl NetSuite {
                 return Err(format!("accounts.{account}: is missing: give the account's internal id"));
             }
         }
-        let client = Client::build(name, &base_url, "x-n-operationid", &settings.limits, clock)?;
+        let client = Client::build(name, &base_url, "x-n-operationid", &settings.limits, &PUBLISHED, clock)?;
         Ok(Self { client, settings, base_url, zone, token: TokenCache::default() })
     }
 

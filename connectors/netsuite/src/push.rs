@@ -1,6 +1,6 @@
 //! Writing by REST. The external id is the delivery's key; a look-up goes by it, through SuiteQL.
 
-use milestoned_connector_kit::{Class, Context, Fault, Found, Receipt, Sink, Statement};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
 use milestoned_mapping::command::{Account, Command, DeliveryKey, Document, JournalEntry, Side};
 use milestoned_mapping::normalise::exact_decimal;
 use reqwest::Method;
@@ -8,7 +8,30 @@ use reqwest::Method;
 use super::{NetSuite, quoted, wire::Row};
 
 impl Sink for NetSuite {
-    async fn find(&self, key: &DeliveryKey, command: &Command, _: &Context) -> Result<Option<Found>, Fault> {
+    fn lane(&self, _: &Command) -> Lane {
+        Lane { name: "documents", most: 1 }
+    }
+
+    async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
+        let mut found = Vec::new();
+        for write in writes {
+            found.push(self.look_up(write).await?);
+        }
+        Ok(found)
+    }
+
+    async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
+        let mut outcomes = Vec::new();
+        for write in writes {
+            outcomes.push(self.write(write).await);
+        }
+        outcomes
+    }
+}
+
+impl NetSuite {
+    async fn look_up(&self, write: &Write<'_>) -> Result<Option<Found>, Fault> {
+        let Write { key, command, .. } = write;
         if let Command::Customer { name, .. } = command {
             let sql = format!(
                 "SELECT id, companyname AS customer FROM customer WHERE externalid = {} OR companyname = {} ORDER BY id",
@@ -43,7 +66,8 @@ impl Sink for NetSuite {
         }))
     }
 
-    async fn put(&self, key: &DeliveryKey, command: &Command, context: &Context) -> Result<Receipt, Fault> {
+    async fn write(&self, write: &Write<'_>) -> Result<Receipt, Fault> {
+        let Write { key, command, context } = write;
         let customer = context.after.first().map_or("", |receipt| receipt.remote_id.as_str());
         let (kind, body) = match command {
             Command::Customer { name, currency } => ("customer", self.customer(key, name, currency).await?),

@@ -10,7 +10,7 @@ mod wire;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::http::{Answer, Client};
+use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{Token, TokenCache, TokenStore};
 use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
 use reqwest::Method;
@@ -24,6 +24,16 @@ pub use settings::Settings;
 const ACCOUNTS: [&str; 4] = ["unbilled_receivable", "contract_asset", "deferred_revenue", "revenue"];
 /// Name of the rotated refresh token in the store.
 const REFRESH: &str = "refresh_token";
+
+/// What Intuit publishes: 500 requests a minute for a company, 10 a second for a company and app, 40 batches a minute.
+const PUBLISHED: Published = Published {
+    windows: &[
+        (10, SignedDuration::from_secs(1), None),
+        (500, SignedDuration::from_mins(1), None),
+        (40, SignedDuration::from_mins(1), Some("batch")),
+    ],
+    in_flight: 10,
+};
 
 /// A connection to one company.
 pub struct QuickBooks {
@@ -49,7 +59,7 @@ impl QuickBooks {
                 return Err(format!("accounts.{account}: is missing: give the account's id"));
             }
         }
-        let client = Client::build(name, &settings.base_url, "intuit_tid", &settings.limits, clock)?;
+        let client = Client::build(name, &settings.base_url, "intuit_tid", &settings.limits, &PUBLISHED, clock)?;
         Ok(Self { client, settings, token: TokenCache::default(), store })
     }
 

@@ -1,7 +1,7 @@
 //! Writing: every write carries the delivery's key as its request id; a look-up goes by document number.
 
-use milestoned_connector_kit::{Class, Context, Fault, Found, Receipt, Sink, Statement};
-use milestoned_mapping::command::{Command, DeliveryKey, Document, JournalEntry, Side};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
+use milestoned_mapping::command::{Command, Document, JournalEntry, Side};
 use milestoned_mapping::fact::DecimalText;
 use reqwest::Method;
 use serde::Deserialize;
@@ -23,7 +23,30 @@ struct SavedCustomer {
 }
 
 impl Sink for QuickBooks {
-    async fn find(&self, _: &DeliveryKey, command: &Command, _: &Context) -> Result<Option<Found>, Fault> {
+    fn lane(&self, _: &Command) -> Lane {
+        Lane { name: "documents", most: 1 }
+    }
+
+    async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
+        let mut found = Vec::new();
+        for write in writes {
+            found.push(self.look_up(write).await?);
+        }
+        Ok(found)
+    }
+
+    async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
+        let mut outcomes = Vec::new();
+        for write in writes {
+            outcomes.push(self.write(write).await);
+        }
+        outcomes
+    }
+}
+
+impl QuickBooks {
+    async fn look_up(&self, write: &Write<'_>) -> Result<Option<Found>, Fault> {
+        let Write { command, .. } = write;
         let (entity, field, text) = match command {
             Command::Customer { name, .. } => ("Customer", "DisplayName", name),
             Command::Invoice(document) => ("Invoice", "DocNumber", &document.number),
@@ -53,7 +76,8 @@ impl Sink for QuickBooks {
         Ok(Some(Found { receipt: receipt(one.id), says }))
     }
 
-    async fn put(&self, key: &DeliveryKey, command: &Command, context: &Context) -> Result<Receipt, Fault> {
+    async fn write(&self, write: &Write<'_>) -> Result<Receipt, Fault> {
+        let Write { key, command, context } = write;
         let customer = context.after.first().map_or("", |receipt| receipt.remote_id.as_str());
         let (entity, body) = match command {
             Command::Customer { name, currency } => ("customer", customer_body(name, currency)),

@@ -8,7 +8,7 @@ mod wire;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::http::{Answer, Client};
+use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{Token, TokenCache};
 use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
 use reqwest::{Method, RequestBuilder};
@@ -17,6 +17,9 @@ use serde::Serialize;
 
 use settings::Auth;
 pub use settings::Settings;
+
+/// What Salesforce publishes is a daily number, watched by the answers' `Sforce-Limit-Info`, and 25 long requests at once.
+const PUBLISHED: Published = Published { windows: &[], in_flight: 20 };
 
 /// A connection to one org.
 pub struct Salesforce {
@@ -41,7 +44,7 @@ impl Salesforce {
     /// # Errors
     /// What is wrong with the settings.
     pub fn build(name: &str, settings: Settings, fields: Vec<String>, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let client = Client::build(name, &settings.base_url, "x-request-id", &settings.limits, clock)?;
+        let client = Client::build(name, &settings.base_url, "x-request-id", &settings.limits, &PUBLISHED, clock)?;
         Ok(Self { client, settings, fields, token: TokenCache::default() })
     }
 

@@ -1,7 +1,7 @@
 //! Showing billing status: one record a milestone, upserted by its external id.
 
-use milestoned_connector_kit::{Class, Context, Fault, Found, Receipt, Sink};
-use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_mapping::command::{BillingStatus, Command};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::value::RawValue;
@@ -11,12 +11,27 @@ use super::settings::StatusObject;
 use super::{Salesforce, wire};
 
 impl Sink for Salesforce {
-    async fn find(&self, _: &DeliveryKey, _: &Command, _: &Context) -> Result<Option<Found>, Fault> {
-        // An upsert may be repeated: there is nothing to look up.
-        Ok(None)
+    fn lane(&self, _: &Command) -> Lane {
+        Lane { name: "status", most: 1 }
     }
 
-    async fn put(&self, _: &DeliveryKey, command: &Command, _: &Context) -> Result<Receipt, Fault> {
+    async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
+        // An upsert may be repeated: there is nothing to look up.
+        Ok(vec![None; writes.len()])
+    }
+
+    async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
+        let mut outcomes = Vec::new();
+        for write in writes {
+            outcomes.push(self.show(write.command).await);
+        }
+        outcomes
+    }
+}
+
+impl Salesforce {
+    /// Shows one billing status.
+    async fn show(&self, command: &Command) -> Result<Receipt, Fault> {
         let (Command::BillingStatus(status), Some(target)) = (command, &self.settings.status) else {
             return Err(self.client.fault(
                 Class::Refused,

@@ -2,9 +2,11 @@
 
 pub mod policy;
 
+use std::collections::BTreeMap;
+
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use milestoned_connector_kit::{Context, Fault, Found, Receipt, Statement};
+use milestoned_connector_kit::{Class, Context, Fault, Found, Lane, Receipt, Statement, Write};
 use milestoned_mapping::command::{Command, Document, Side};
 
 use crate::deliver::policy::Next;
@@ -13,7 +15,8 @@ use crate::settings::Delivery;
 use crate::store::outbox::{Claimed, Outcome};
 use crate::store::{Store, StoreError};
 
-/// Delivers to one connection what is due, oldest first. Returns how many attempts were made.
+/// Delivers to one connection what is due, oldest first, what shares a lane in one call. Returns how many attempts were
+/// made.
 ///
 /// # Errors
 /// The store failed; what was claimed is looked up after its lease.
@@ -24,14 +27,16 @@ pub async fn turn(
     settings: &Delivery,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    let claimed = store.claim(target.to_owned(), settings.at_once, settings.lease, now).await?;
+    let claimed = store.claim(target.to_owned(), settings.claim, settings.lease, now).await?;
     let count = claimed.len();
-    let attempts = claimed.into_iter().map(|claimed| async move {
-        let outcome = attempt(connection, &claimed, settings, now).await;
-        if let Outcome::Parked { fault, .. } = &outcome {
-            tracing::warn!(target, key = %claimed.key, fault, "delivery parked");
+    let attempts = batches(connection, claimed).into_iter().map(|batch| async move {
+        let outcomes = attempt(connection, &batch, settings, now).await;
+        for (claimed, outcome) in batch.iter().zip(&outcomes) {
+            if let Outcome::Parked { fault, .. } = outcome {
+                tracing::warn!(target, key = %claimed.key, fault, "delivery parked");
+            }
         }
-        store.settle(claimed, outcome, now).await
+        store.settle(batch.into_iter().zip(outcomes).collect(), now).await
     });
     let outcomes: Vec<_> = futures_util::stream::iter(attempts)
         .buffer_unordered(usize::try_from(settings.at_once.max(1)).unwrap_or(1))
@@ -41,20 +46,69 @@ pub async fn turn(
     Ok(count)
 }
 
-/// One attempt. Where an earlier one may have written, the remote is asked, and what it has is verified.
-async fn attempt(connection: &Connection, claimed: &Claimed, settings: &Delivery, now: Timestamp) -> Outcome {
-    let context = Context { after: claimed.after.clone() };
-    if asks_first(claimed) {
-        match connection.find(&claimed.key, &claimed.command, &context).await {
-            Ok(Some(found)) => return adopt(&claimed.command, found),
-            Ok(None) => {}
-            Err(fault) => return look_again(claimed, &fault, settings, now),
+/// Deliveries by lane, in their order, no batch larger than its lane takes.
+fn batches(connection: &Connection, claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
+    let mut batches: Vec<(Lane, Vec<Claimed>)> = Vec::new();
+    for claimed in claimed {
+        let lane = connection.lane(&claimed.command);
+        let open = batches.iter_mut().rev().find(|(of, _)| of.name == lane.name);
+        match open {
+            Some((_, batch)) if batch.len() < lane.most => batch.push(claimed),
+            _ => batches.push((lane, vec![claimed])),
         }
     }
-    match connection.put(&claimed.key, &claimed.command, &context).await {
-        Ok(receipt) => Outcome::Done { receipt, adopted: false },
-        Err(fault) => consequence(claimed, &fault, settings, now),
+    batches.into_iter().map(|(_, batch)| batch).collect()
+}
+
+/// One attempt at each of a batch. Where an earlier one may have written, the remote is asked, and what it has is
+/// verified; the rest is written.
+async fn attempt(connection: &Connection, batch: &[Claimed], settings: &Delivery, now: Timestamp) -> Vec<Outcome> {
+    let contexts: Vec<Context> = batch.iter().map(|claimed| Context { after: claimed.after.clone() }).collect();
+    let write = |index: usize| -> Option<Write<'_>> {
+        let (claimed, context) = (batch.get(index)?, contexts.get(index)?);
+        Some(Write { key: &claimed.key, command: &claimed.command, context })
+    };
+    let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
+    let asked: Vec<usize> =
+        batch.iter().enumerate().filter(|(_, claimed)| asks_first(claimed)).map(|(index, _)| index).collect();
+    if !asked.is_empty() {
+        let writes: Vec<Write<'_>> = asked.iter().filter_map(|&index| write(index)).collect();
+        let found = connection.find(&writes).await;
+        for (place, &index) in asked.iter().enumerate() {
+            let Some(claimed) = batch.get(index) else { continue };
+            match &found {
+                Ok(found) => {
+                    if let Some(found) = found.get(place).cloned().flatten() {
+                        outcomes.insert(index, adopt(&claimed.command, found));
+                    }
+                }
+                Err(fault) => {
+                    outcomes.insert(index, look_again(claimed, fault, settings, now));
+                }
+            }
+        }
     }
+    let open: Vec<usize> = (0..batch.len()).filter(|index| !outcomes.contains_key(index)).collect();
+    if !open.is_empty() {
+        let writes: Vec<Write<'_>> = open.iter().filter_map(|&index| write(index)).collect();
+        let mut answers = connection.put(&writes).await.into_iter();
+        for &index in &open {
+            let Some(claimed) = batch.get(index) else { continue };
+            let outcome = match answers.next() {
+                Some(Ok(receipt)) => Outcome::Done { receipt, adopted: false },
+                Some(Err(fault)) => consequence(claimed, &fault, settings, now),
+                None => consequence(claimed, &unsaid(&claimed.target), settings, now),
+            };
+            outcomes.insert(index, outcome);
+        }
+    }
+    outcomes.into_values().collect()
+}
+
+/// A write of a batch about which nothing was said may have happened.
+fn unsaid(target: &str) -> Fault {
+    let detail = "the answer to a batch says nothing of this write".into();
+    Fault { system: target.into(), class: Class::Unanswered, detail, request_id: None }
 }
 
 /// A customer is always looked up before one is created; a status is a state and may be shown twice; anything else is

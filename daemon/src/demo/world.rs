@@ -162,7 +162,7 @@ NOT_CLOSED_WON = "sales-ops@vendor.example"
 }
 
 /// Simulators of this machine are not spared.
-const LIMITS: &str = "limits = { requests_per_second = 100000, burst = 100000, in_flight = 8 }";
+const LIMITS: &str = "limits = { windows = [], in_flight = 8 }";
 
 fn crm_and_psa(simulators: &Simulators) -> String {
     format!(

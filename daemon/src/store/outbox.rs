@@ -215,27 +215,14 @@ impl Store {
         .await
     }
 
-    /// Writes down what became of an attempt.
+    /// Writes down what became of the attempts of a batch.
     ///
     /// # Errors
-    /// The database failed: the lease expires and the remote is asked.
-    pub async fn settle(&self, claimed: Claimed, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
+    /// The database failed: the leases expire and the remote is asked.
+    pub async fn settle(&self, attempts: Vec<(Claimed, Outcome)>, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let (state, due_at, receipt, fault, remedy) = match &outcome {
-                Outcome::Done { receipt, .. } => ("done", now, Some(json(receipt)?), None, None),
-                Outcome::Again { at, fault } => ("pending", *at, None, Some(fault), None),
-                Outcome::LookAt { at, fault } => ("unknown", *at, None, Some(fault), None),
-                Outcome::Parked { fault, remedy } => ("parked", now, None, Some(fault), Some(remedy)),
-            };
-            let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. }).then(|| instant(now));
-            let changed = tx
-                .prepare_cached(
-                    "UPDATE outbox SET state = ?2, due_at = ?3, receipt = ?4, fault = ?5, remedy = ?6, settled_at = ?7,
-                     lease_until = NULL WHERE key = ?1 AND state = 'sending'",
-                )?
-                .execute(params![claimed.key.as_str(), state, instant(due_at), receipt, fault, remedy, settled])?;
-            if changed == 1 {
-                audit::append(tx, now, &audit_line(&claimed, &outcome))?;
+            for (claimed, outcome) in &attempts {
+                settle_one(tx, claimed, outcome, now)?;
             }
             Ok(())
         })
@@ -334,6 +321,26 @@ impl Store {
         })
         .await
     }
+}
+
+fn settle_one(tx: &Connection, claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+    let (state, due_at, receipt, fault, remedy) = match outcome {
+        Outcome::Done { receipt, .. } => ("done", now, Some(json(receipt)?), None, None),
+        Outcome::Again { at, fault } => ("pending", *at, None, Some(fault), None),
+        Outcome::LookAt { at, fault } => ("unknown", *at, None, Some(fault), None),
+        Outcome::Parked { fault, remedy } => ("parked", now, None, Some(fault), Some(remedy)),
+    };
+    let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. }).then(|| instant(now));
+    let changed = tx
+        .prepare_cached(
+            "UPDATE outbox SET state = ?2, due_at = ?3, receipt = ?4, fault = ?5, remedy = ?6, settled_at = ?7,
+             lease_until = NULL WHERE key = ?1 AND state = 'sending'",
+        )?
+        .execute(params![claimed.key.as_str(), state, instant(due_at), receipt, fault, remedy, settled])?;
+    if changed == 1 {
+        audit::append(tx, now, &audit_line(claimed, outcome))?;
+    }
+    Ok(())
 }
 
 type ClaimRow = (String, String, String, String, u32, String);
