@@ -73,7 +73,7 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn listen(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
-        intake::listen(&self.store, system, entry, &self.settings.delivery, self.clock.now()).await
+        intake::listen(&self.store, system, entry, &self.settings, self.clock.now()).await
     }
 
     /// Turns stored records into facts. Returns whether there were any.

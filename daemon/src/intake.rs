@@ -1,7 +1,7 @@
 //! Intake: polls streams, reads hinted records again, and turns stored records into facts and parts of legs.
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::Problem;
+use milestoned_connector_kit::{Cursor, Problem};
 use milestoned_mapping::fact::{Event, Fact, Leg};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
@@ -9,7 +9,8 @@ use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
 
 use crate::deliver::policy::delay;
 use crate::registry::{Entry, Registry};
-use crate::settings::Delivery;
+use crate::settings::{Delivery, Settings};
+use crate::store::census;
 use crate::store::intake::{LegContribution, NewFact, Reading, StoredRecord};
 use crate::store::{Store, StoreError};
 
@@ -20,7 +21,8 @@ const HINT_BATCH: u32 = 100;
 /// Pages of one stream in one turn, so that a long catch-up does not starve the rest.
 const PAGES_A_TURN: usize = 50;
 
-/// Reads one connection: hinted records first, then every stream that is due. Returns whether anything came in.
+/// Reads one connection: hinted records first, then every stream and every census that is due. Returns whether anything
+/// came in.
 ///
 /// # Errors
 /// The store failed. A remote that fails is noted, and tried again later.
@@ -28,14 +30,66 @@ pub async fn listen(
     store: &Store,
     system: &str,
     entry: &Entry,
-    delivery: &Delivery,
+    settings: &Settings,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let mut came = follow_hints(store, system, entry, delivery, now).await?;
+    let mut came = follow_hints(store, system, entry, &settings.delivery, now).await?;
     for stream in entry.connection.streams() {
-        came |= poll(store, system, stream, entry, delivery, now).await?;
+        came |= poll(store, system, stream, entry, &settings.delivery, now).await?;
+        came |= count(store, system, stream, entry, settings, now).await?;
     }
     Ok(came)
+}
+
+/// Takes the census of a stream, where it is due. Returns whether a record is to be read again.
+async fn count(
+    store: &Store,
+    system: &str,
+    stream: &str,
+    entry: &Entry,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let known = store.watermark(system.to_owned(), census::stream_of(stream)).await?;
+    let next = now.saturating_add(settings.intake.census_every).unwrap_or(now);
+    let Some(known) = known else {
+        // What is new is complete: the first census waits its time.
+        store.census_waits(system.to_owned(), stream.to_owned(), next, now).await?;
+        return Ok(false);
+    };
+    if known.due_at.is_some_and(|due| due > now) {
+        return Ok(false);
+    }
+    let mut cursor = Cursor::default();
+    loop {
+        let first = cursor == Cursor::default();
+        let page = match entry.connection.census(stream, &cursor).await {
+            Ok(Some(page)) => page,
+            Ok(None) => {
+                store.census_waits(system.to_owned(), stream.to_owned(), next, now).await?;
+                return Ok(false);
+            }
+            Err(fault) => {
+                tracing::warn!(system, stream, %fault, "census failed");
+                let wait = delay(stream, known.attempts.saturating_add(1), &settings.delivery);
+                let due = now.saturating_add(wait).unwrap_or(now);
+                store.poll_failed(system.to_owned(), census::stream_of(stream), fault.to_string(), due, now).await?;
+                return Ok(false);
+            }
+        };
+        let (more, object) = (page.more, page.object.clone());
+        cursor = page.next.clone();
+        store.census_page(system.to_owned(), stream.to_owned(), page, first, now).await?;
+        if !more {
+            let counted = store
+                .census_end(system.to_owned(), stream.to_owned(), object, settings.intake.brake, next, now)
+                .await?;
+            if counted.braked {
+                tracing::warn!(system, stream, counted.known, counted.missing, "census braked");
+            }
+            return Ok(counted.missing > 0 && !counted.braked);
+        }
+    }
 }
 
 async fn poll(

@@ -30,6 +30,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The HTTP server.
     pub http: Http,
+    /// How remotes are read.
+    pub intake: Intake,
     /// Logging.
     pub log: Log,
     /// The exception digest.
@@ -63,6 +65,16 @@ pub struct CustomCalendar {
     pub weekend: Vec<String>,
     /// Further days that are not business days.
     pub holidays: Vec<jiff::civil::Date>,
+}
+
+/// `[intake]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    /// How often a remote is asked which records it still has, where its changes do not tell deletions.
+    pub census_every: SignedDuration,
+    /// Share of known records, in percent, that a census may miss before it is taken for a fault.
+    pub brake: u32,
 }
 
 /// `[delivery]`

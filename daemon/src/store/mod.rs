@@ -4,6 +4,7 @@
 //! hash chain), [`views`] (what people look at).
 
 pub mod audit;
+pub mod census;
 pub mod contracts;
 pub mod intake;
 pub mod mails;

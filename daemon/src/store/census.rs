@@ -1,0 +1,162 @@
+//! Censuses: the ids that a remote has now, beside the records that we know. What it lacks is read again.
+
+use jiff::Timestamp;
+use milestoned_connector_kit::Census;
+use rusqlite::{Connection, params};
+
+use super::audit::{self, Entry};
+use super::{Store, StoreError, instant, json};
+
+/// How a census ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Records that we know and that were not gone before.
+    pub known: u64,
+    /// Of these, those that the remote did not name.
+    pub missing: u64,
+    /// More are missing than the brake allows: nothing is read again, a person looks.
+    pub braked: bool,
+}
+
+/// Name of a stream's census among the watermarks.
+pub fn stream_of(stream: &str) -> String {
+    format!("{stream} census")
+}
+
+impl Store {
+    /// The next census is due at this instant.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn census_waits(
+        &self,
+        system: String,
+        stream: String,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| mark(tx, &system, &stream, "{}", Some(due_at), now)).await
+    }
+
+    /// Keeps a page of a census and its cursor in one transaction. The first page begins anew.
+    ///
+    /// # Errors
+    /// The database failed: neither ids nor cursor are kept.
+    pub async fn census_page(
+        &self,
+        system: String,
+        stream: String,
+        census: Census,
+        first: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            if first {
+                clear(tx, &system, &stream)?;
+            }
+            let mut insert =
+                tx.prepare_cached("INSERT OR IGNORE INTO census (system, stream, remote_id) VALUES (?1, ?2, ?3)")?;
+            for id in &census.ids {
+                insert.execute(params![system, stream, id])?;
+            }
+            mark(tx, &system, &stream, &json(&census.next)?, None, now)
+        })
+        .await
+    }
+
+    /// Ends a census: what is known and was not named is hinted at, unless more is missing than `brake` percent.
+    ///
+    /// # Errors
+    /// The database failed: the census is not over.
+    pub async fn census_end(
+        &self,
+        system: String,
+        stream: String,
+        object: String,
+        brake: u32,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Counted, StoreError> {
+        self.write(move |tx| {
+            let (known, missing) = missing(tx, &system, &stream, &object)?;
+            let count = u64::try_from(missing.len()).unwrap_or(u64::MAX);
+            // One record is never a flood.
+            let braked = count > 1 && count.saturating_mul(100) > known.saturating_mul(u64::from(brake));
+            if !braked {
+                let delivery = format!("census {}", instant(now));
+                let mut insert = tx.prepare_cached(
+                    "INSERT OR IGNORE INTO hint (system, delivery, object, remote_id, received_at, due_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                )?;
+                for id in &missing {
+                    insert.execute(params![system, delivery, object, id, instant(now)])?;
+                }
+            }
+            clear(tx, &system, &stream)?;
+            mark(tx, &system, &stream, "{}", Some(due_at), now)?;
+            if braked {
+                let fault = format!(
+                    "{count} of {known} known records are not there: that is more than intake.brake ({brake} %), so nothing \
+                     is taken as deleted; see that the user may still see them, or raise the brake"
+                );
+                tx.execute(
+                    "UPDATE watermark SET fault = ?3, fault_since = coalesce(fault_since, ?4) WHERE system = ?1 AND stream = ?2",
+                    params![system, stream_of(&stream), fault, instant(now)],
+                )?;
+                audit::append(tx, now, &Entry::own("census braked", None, format!("{system} {stream}"), fault))?;
+            }
+            Ok(Counted { known, missing: count, braked })
+        })
+        .await
+    }
+}
+
+fn clear(connection: &Connection, system: &str, stream: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM census WHERE system = ?1 AND stream = ?2", params![system, stream])?;
+    Ok(())
+}
+
+fn mark(
+    connection: &Connection,
+    system: &str,
+    stream: &str,
+    cursor: &str,
+    due_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let fresh = due_at.is_some().then(|| instant(now));
+    connection
+        .prepare_cached(
+            "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (system, stream) DO UPDATE SET cursor = ?3, fresh_through = coalesce(?4, fresh_through),
+             polled_at = ?5, due_at = ?6, fault = NULL, fault_since = NULL, attempts = 0",
+        )?
+        .execute(params![system, stream_of(stream), cursor, fresh, instant(now), due_at.map(instant)])?;
+    Ok(())
+}
+
+/// How many records of an object are known and not gone, and which of them the census did not name.
+fn missing(
+    connection: &Connection,
+    system: &str,
+    stream: &str,
+    object: &str,
+) -> Result<(u64, Vec<String>), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.remote_id, c.remote_id IS NULL FROM source_record AS r
+         LEFT JOIN census AS c ON c.system = r.system AND c.stream = ?2 AND c.remote_id = r.remote_id
+         WHERE r.system = ?1 AND r.object = ?3 AND r.remote_id <> '' AND json_valid(r.record)
+         AND r.id = (SELECT max(l.id) FROM source_record AS l
+                     WHERE l.system = r.system AND l.object = r.object AND l.remote_id = r.remote_id)
+         AND json_extract(r.record, '$.content.kind') <> 'gone' ORDER BY r.id",
+    )?;
+    let (mut known, mut missing) = (0_u64, Vec::new());
+    let mut rows = statement.query(params![system, stream, object])?;
+    while let Some(row) = rows.next()? {
+        known = known.saturating_add(1);
+        if row.get::<_, bool>(1)? {
+            missing.push(row.get(0)?);
+        }
+    }
+    Ok((known, missing))
+}
