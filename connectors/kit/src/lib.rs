@@ -1,6 +1,8 @@
 //! What every connector is made of. A connector implements only what it can do: [`Source`], [`Sink`], [`Hook`].
 //! It knows neither the store, nor other connectors, nor when a failed delivery is tried again.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod http;
 pub mod pace;
 pub mod signature;

@@ -1,0 +1,80 @@
+//! Jira: issues in, a property and a link out.
+
+use jiff::SignedDuration;
+use milestoned_connector_kit::Context;
+use milestoned_connector_kit::conformance::{Remote, Trouble};
+use milestoned_jira::Jira;
+use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mocks::Person;
+use serde_json::json;
+
+use super::{Desk, fields, status};
+
+struct Site {
+    desk: Desk,
+    jira: Jira,
+    shown_on: String,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let desk = Desk::open("jira").await;
+        let settings = json!({
+            "base_url": desk.simulators.jira_url, "projects": ["MS"],
+            "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" }, "limits": { "windows": [] },
+        });
+        let settings = serde_json::from_value(settings).unwrap();
+        let jira = Jira::build("jira", settings, vec!["summary".into(), "status".into()], desk.clock.clone()).unwrap();
+        let shown_on = issue(&desk);
+        Self { desk, jira, shown_on }
+    }
+}
+
+fn issue(desk: &Desk) -> String {
+    let act = desk.act("issue");
+    desk.simulators.jira.create_issue(&act, "MS", fields(json!({ "summary": act }))).unwrap().id
+}
+
+impl Remote for Site {
+    type Connector = Jira;
+
+    fn connector(&self) -> &Jira {
+        &self.jira
+    }
+    fn stream(&self) -> &'static str {
+        "issues"
+    }
+    fn create(&self, count: usize) -> Vec<String> {
+        (0..count).map(|_| issue(&self.desk)).collect()
+    }
+    fn change(&self, id: &str) {
+        let act = self.desk.act("change");
+        let changes = fields(json!({ "summary": act })).into_iter().collect();
+        self.desk.simulators.jira.edit(&act, id, &Person::integration(), changes, None).unwrap();
+    }
+    fn delete(&self, id: &str) {
+        self.desk.simulators.jira.delete_issue(&self.desk.act("delete"), id).unwrap();
+    }
+    fn lag(&self, by: SignedDuration) {
+        self.desk.simulators.jira.set_index_lag(i64::try_from(by.as_millis()).unwrap());
+    }
+    fn advance(&self, by: SignedDuration) {
+        self.desk.advance(by);
+    }
+    fn skew(&self, by: SignedDuration) {
+        self.desk.skew(by);
+    }
+    fn strike(&self, trouble: Trouble, times: u32) {
+        self.desk.strike(trouble, times);
+    }
+    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
+        status(ordinal, &self.shown_on)
+    }
+    fn written(&self, ordinal: u32) -> usize {
+        let wanted = format!("milestoned=CONF&milestone=M{ordinal}");
+        let links = self.desk.simulators.jira.links(&self.shown_on);
+        links.iter().filter(|link| link.text("globalId") == wanted).count()
+    }
+}
+
+milestoned_connector_kit::conformance!(suite, Site::start().await);

@@ -1,0 +1,137 @@
+//! Every connector against its simulator, through the one suite of the connector kit.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::conformance::Trouble;
+use milestoned_connector_kit::token::TokenStore;
+use milestoned_connector_kit::{Clock, Context, Receipt};
+use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Document};
+use milestoned_mapping::money::Currency;
+use milestoned_mocks::{FaultSpec, Options, SimClock, Simulators};
+use serde_json::{Value, json};
+
+mod jira;
+mod netsuite;
+mod quickbooks;
+mod salesforce;
+
+/// Simulators and a clock of ours that may be wrong.
+pub(crate) struct Desk {
+    pub(crate) simulators: Simulators,
+    pub(crate) clock: Arc<WrongClock>,
+    system: &'static str,
+    acts: AtomicUsize,
+}
+
+/// The simulators' time and so much more.
+pub(crate) struct WrongClock {
+    time: SimClock,
+    by: Mutex<SignedDuration>,
+}
+
+impl Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        self.time.now() + *self.by.lock().unwrap()
+    }
+}
+
+impl Desk {
+    pub(crate) async fn open(system: &'static str) -> Self {
+        let now = "2026-03-02T09:00:00Z".parse().unwrap();
+        let simulators = Simulators::start(Options { dir: None, ports: None, now }).await.unwrap();
+        let clock = Arc::new(WrongClock { time: simulators.clock.clone(), by: Mutex::default() });
+        Self { simulators, clock, system, acts: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn advance(&self, by: SignedDuration) {
+        self.simulators.clock.set(self.simulators.clock.now() + by);
+    }
+
+    pub(crate) fn skew(&self, by: SignedDuration) {
+        *self.clock.by.lock().unwrap() = by;
+    }
+
+    pub(crate) fn strike(&self, trouble: Trouble, times: u32) {
+        self.simulators.faults.inject(self.system, FaultSpec::new(trouble.name()).times(times)).unwrap();
+    }
+
+    /// A name, never given before, for what somebody does.
+    pub(crate) fn act(&self, what: &str) -> String {
+        format!("{what} {}", self.acts.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// An invoice of 10.25 USD, and the customer whom the vendor knows by this id.
+pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, Context) {
+    let usd: Currency = "USD".parse().unwrap();
+    let document = Document {
+        number: format!("CONF-M{ordinal}"),
+        contract: "CONF".into(),
+        milestone: format!("M{ordinal}"),
+        customer: "Conformance Ltd".into(),
+        date: "2026-03-02".parse().unwrap(),
+        due_on: "2026-04-01".parse().unwrap(),
+        amount: usd.parse("10.25").unwrap(),
+        description: "Design".into(),
+        po_number: None,
+        payment_terms: "net 30".into(),
+        acceptance: None,
+        original: None,
+    };
+    let receipt = Receipt { remote_id: customer.into(), remote_number: None, request_id: None };
+    let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);
+    (key, Command::Invoice(document), Context { after: vec![receipt] })
+}
+
+/// A billing status to show on a record.
+pub(crate) fn status(ordinal: u32, record: &str) -> (DeliveryKey, Command, Context) {
+    let usd: Currency = "USD".parse().unwrap();
+    let status = BillingStatus {
+        contract: "CONF".into(),
+        milestone: format!("M{ordinal}"),
+        name: "Design".into(),
+        record: record.into(),
+        status: "invoiced".into(),
+        amount: usd.parse("10.25").unwrap(),
+        accepted_on: None,
+        invoice: Some(format!("CONF-M{ordinal}")),
+        invoiced_on: None,
+        due_on: None,
+        blocked_by: Vec::new(),
+        link: "https://milestoned.example/contracts/CONF".into(),
+    };
+    let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);
+    (key, Command::BillingStatus(status), Context::default())
+}
+
+/// Rotated tokens in memory.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<BTreeMap<String, String>>);
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+impl TokenStore for Kept {
+    fn load(&self, connection: &str, name: &str) -> Answer<'_, Option<String>> {
+        let value = self.0.lock().unwrap().get(&format!("{connection} {name}")).cloned();
+        Box::pin(async { Ok(value) })
+    }
+
+    fn save(&self, connection: &str, name: &str, value: &str) -> Answer<'_, ()> {
+        self.0.lock().unwrap().insert(format!("{connection} {name}"), value.into());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+pub(crate) fn fields(value: Value) -> milestoned_mocks::Fields {
+    milestoned_tests::fields(value)
+}
+
+/// Accounts of an ERP connection, by their ids.
+pub(crate) fn accounts(ids: [&str; 4]) -> Value {
+    json!({ "unbilled_receivable": ids[0], "contract_asset": ids[1], "deferred_revenue": ids[2], "revenue": ids[3] })
+}
