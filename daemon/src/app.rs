@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use milestoned_connector_kit::Surroundings;
 use milestoned_mapping::calendar::Calendars;
 use tokio::sync::Notify;
 
@@ -33,11 +34,12 @@ impl App {
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
-    pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
+    pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
+        let around = around.into();
         let store = Store::open(&settings.store.path)?;
         let calendars = crate::calendars::from_settings(&settings)?;
-        let registry = Registry::build(&settings, &store, &clock)?;
-        Ok(Arc::new(Self { settings, store, registry, clock, calendars, bell: Notify::new() }))
+        let registry = Registry::build(&settings, &store, &around)?;
+        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bell: Notify::new() }))
     }
 
     /// Takes over what an interrupted run left: attempts under way are in doubt. Once, before the first turn.

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
     Census, Clock, Cursor, Delivery, Fault, Found, Hook, Lane, Page, Probe, Problem, Receipt, Refused, Sink, Source,
-    Write,
+    Surroundings, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
@@ -150,11 +150,11 @@ impl Registry {
     ///
     /// # Errors
     /// Key and reason of the first that cannot be built; `milestoned check` names all.
-    pub fn build(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Result<Self, SettingsError> {
+    pub fn build(settings: &Settings, store: &Store, around: &Surroundings) -> Result<Self, SettingsError> {
         let mut entries = BTreeMap::new();
         for (name, value) in &settings.connections {
-            let tokens = Arc::new(Tokens { store: store.clone(), clock: Arc::clone(clock) });
-            let entry = build(name, value.clone(), Some(tokens), Arc::clone(clock))
+            let tokens = Arc::new(Tokens { store: store.clone(), clock: Arc::clone(&around.clock) });
+            let entry = build(name, value.clone(), Some(tokens), around.clone())
                 .map_err(|problem| SettingsError::Invalid { path: problem.place, reason: problem.reason })?;
             entries.insert(name.clone(), entry);
         }
@@ -163,11 +163,11 @@ impl Registry {
 
     /// What is wrong with the settings of any connection, without calling one.
     pub fn problems(settings: &Settings) -> Vec<Problem> {
-        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+        let around = Surroundings::from(Arc::new(crate::clock::SystemClock));
         settings
             .connections
             .iter()
-            .filter_map(|(name, value)| build(name, value.clone(), None, Arc::clone(&clock)).err())
+            .filter_map(|(name, value)| build(name, value.clone(), None, around.clone()).err())
             .collect()
     }
 
@@ -187,7 +187,7 @@ impl Registry {
     }
 }
 
-fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, clock: Arc<dyn Clock>) -> Result<Entry, Problem> {
+fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, around: Surroundings) -> Result<Entry, Problem> {
     let place = format!("connections.{name}");
     let wrong = |field: &str, reason: String| Problem {
         place: if field.is_empty() { place.clone() } else { format!("{place}.{field}") },
@@ -209,11 +209,11 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, clock: Arc<d
         "jira" => {
             let map = field_map(map_file.as_deref(), JIRA_MAP, RecordKind::Milestone)
                 .map_err(|reason| wrong("field_map", reason))?;
-            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), clock);
+            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), around);
             (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
         "netsuite" => {
-            let built = NetSuite::build(name, read(value, &wrong)?, clock);
+            let built = NetSuite::build(name, read(value, &wrong)?, around);
             (Connection::NetSuite(built.map_err(|reason| wrong("", reason))?), None)
         }
         "quickbooks" => {
@@ -221,13 +221,13 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, clock: Arc<d
                 Some(tokens) => tokens,
                 None => Arc::new(NoTokens),
             };
-            let built = QuickBooks::build(name, read(value, &wrong)?, clock, store);
+            let built = QuickBooks::build(name, read(value, &wrong)?, around, store);
             (Connection::QuickBooks(built.map_err(|reason| wrong("", reason))?), None)
         }
         "salesforce" => {
             let map = field_map(map_file.as_deref(), SALESFORCE_MAP, RecordKind::Deal)
                 .map_err(|reason| wrong("field_map", reason))?;
-            let built = Salesforce::build(name, read(value, &wrong)?, map.paths(), clock);
+            let built = Salesforce::build(name, read(value, &wrong)?, map.paths(), around);
             (Connection::Salesforce(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
         other => return Err(wrong("kind", format!("{other:?} is none of jira, netsuite, quickbooks, salesforce"))),

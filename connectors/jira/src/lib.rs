@@ -6,11 +6,9 @@ mod push;
 pub mod settings;
 mod wire;
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use milestoned_connector_kit::http::{Answer, Client, Published};
-use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
+use milestoned_connector_kit::{Class, Fault, Probe, Problem, Surroundings};
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 
@@ -34,11 +32,17 @@ impl Jira {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn build(name: &str, settings: Settings, fields: Vec<String>, clock: Arc<dyn Clock>) -> Result<Self, String> {
+    pub fn build(
+        name: &str,
+        settings: Settings,
+        fields: Vec<String>,
+        around: impl Into<Surroundings>,
+    ) -> Result<Self, String> {
         if settings.projects.is_empty() {
             return Err("projects: name at least one: an unbounded search is refused by Jira".into());
         }
-        let client = Client::build(name, &settings.base_url, "atl-traceid", &settings.limits, &PUBLISHED, clock)?;
+        let client =
+            Client::build(name, &settings.base_url, "atl-traceid", &settings.limits, &PUBLISHED, around.into())?;
         Ok(Self { client, settings, fields })
     }
 

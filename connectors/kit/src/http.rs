@@ -1,10 +1,10 @@
 //! The one HTTP client: rate limit, requests in flight, time-out, size limit, and what follows from each failure.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::pace::{Pace, Window};
-use crate::{Class, Clock, Fault};
+use crate::{Class, Cut, Fault, Surroundings, Wire};
 
 /// Largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
@@ -104,7 +104,7 @@ pub struct Client {
     http: reqwest::Client,
     pace: Pace,
     places: Semaphore,
-    clock: Arc<dyn Clock>,
+    around: Surroundings,
     request_id: &'static str,
 }
 
@@ -120,7 +120,7 @@ impl Client {
         request_id: &'static str,
         limits: &Limits,
         published: &Published,
-        clock: Arc<dyn Clock>,
+        around: Surroundings,
     ) -> Result<Self, String> {
         let base = Url::parse(base_url).map_err(|error| format!("base_url: {base_url:?}: {error}"))?;
         let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
@@ -150,7 +150,7 @@ impl Client {
             http,
             pace,
             places: Semaphore::new(usize::try_from(in_flight).unwrap_or(1)),
-            clock,
+            around,
             request_id,
         })
     }
@@ -162,7 +162,7 @@ impl Client {
 
     /// Now.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.around.clock.now()
     }
 
     /// A request to a path below the base address, or to an address of its own.
@@ -237,16 +237,18 @@ impl Client {
         self.pace.wait(calls, tokio::time::sleep).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
-        let lost = |error: reqwest::Error| {
-            let class = match kind {
-                Kind::Write if !error.is_connect() && !error.is_builder() => Class::Unanswered,
-                Kind::Read | Kind::Write => Class::Unreachable,
-            };
-            self.fault(class, describe(&error), None)
+        let (status, headers, body) = match &self.around.wire {
+            Some(wire) => self.carried(wire.as_ref(), request, kind).await?,
+            None => {
+                let lost = |error: reqwest::Error| {
+                    let sent = !error.is_connect() && !error.is_builder();
+                    self.fault(lost(kind, sent), describe(&error), None)
+                };
+                let response = request.send().await.map_err(lost)?;
+                let (status, headers) = (response.status(), response.headers().clone());
+                (status, headers, self.body(response, kind).await?)
+            }
         };
-        let response = request.send().await.map_err(lost)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.body(response, kind).await?;
         let answer = Answer { status, headers, body };
         if status == StatusCode::TOO_MANY_REQUESTS
             || (status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER))
@@ -261,13 +263,34 @@ impl Client {
         Ok(answer)
     }
 
+    /// The answer that a wire brings.
+    async fn carried(
+        &self,
+        wire: &dyn Wire,
+        request: RequestBuilder,
+        kind: Kind,
+    ) -> Result<(StatusCode, HeaderMap, String), Fault> {
+        let request = request.build().map_err(|error| self.fault(Class::Refused, describe(&error), None))?;
+        let mut plain = ::http::Request::builder().method(request.method()).uri(request.url().as_str());
+        for (name, value) in request.headers() {
+            plain = plain.header(name, value);
+        }
+        let body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice).unwrap_or_default();
+        let plain = plain.body(body).map_err(|error| self.fault(Class::Refused, error.to_string(), None))?;
+        let response = wire
+            .carry(plain)
+            .await
+            .map_err(|cut| self.fault(lost(kind, cut == Cut::NoAnswer), cut.to_string(), None))?;
+        let (parts, body) = response.into_parts();
+        let body = String::from_utf8(body.to_vec())
+            .map_err(|_| self.fault(Class::Misunderstood, "the answer is not UTF-8", None))?;
+        Ok((parts.status, parts.headers, body))
+    }
+
     async fn body(&self, mut response: reqwest::Response, kind: Kind) -> Result<String, Fault> {
         let mut bytes = Vec::new();
         loop {
-            let chunk = response.chunk().await.map_err(|error| {
-                let class = if kind == Kind::Write { Class::Unanswered } else { Class::Unreachable };
-                self.fault(class, describe(&error), None)
-            })?;
+            let chunk = response.chunk().await.map_err(|error| self.fault(lost(kind, true), describe(&error), None))?;
             let Some(chunk) = chunk else { break };
             bytes.extend_from_slice(&chunk);
             if bytes.len() > ANSWER_LIMIT {
@@ -304,6 +327,14 @@ impl Client {
     /// An answer that cannot be read.
     pub fn garbage(&self, answer: &Answer, reason: impl std::fmt::Display) -> Fault {
         self.fault(Class::Misunderstood, format!("{reason}"), answer.header(self.request_id))
+    }
+}
+
+/// What a request without an answer comes to.
+fn lost(kind: Kind, sent: bool) -> Class {
+    match kind {
+        Kind::Write if sent => Class::Unanswered,
+        Kind::Read | Kind::Write => Class::Unreachable,
     }
 }
 

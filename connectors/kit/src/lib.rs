@@ -10,6 +10,8 @@ pub mod token;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -22,6 +24,41 @@ use serde::{Deserialize, Serialize};
 pub trait Clock: Send + Sync + 'static {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
+}
+
+/// Carries requests in place of sockets: a simulation runs daemon and remotes in one thread.
+pub trait Wire: Send + Sync + 'static {
+    /// The answer to a request.
+    fn carry(&self, request: ::http::Request<bytes::Bytes>) -> Carried<'_>;
+}
+
+/// An answer under way.
+pub type Carried<'a> = Pin<Box<dyn Future<Output = Result<::http::Response<bytes::Bytes>, Cut>> + Send + 'a>>;
+
+/// Why a wire brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    /// The request never left.
+    #[error("not connected")]
+    NotSent,
+    /// The request left, and no answer came.
+    #[error("connection closed before the answer was complete")]
+    NoAnswer,
+}
+
+/// What a connection lives in: the clock, and the wire where there is no network.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Carries requests; `None`: the network does.
+    pub wire: Option<Arc<dyn Wire>>,
+}
+
+impl<C: Clock> From<Arc<C>> for Surroundings {
+    fn from(clock: Arc<C>) -> Self {
+        Self { clock, wire: None }
+    }
 }
 
 /// Reads records out of a remote system.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Limits, Published};
-use milestoned_connector_kit::{Class, Clock};
+use milestoned_connector_kit::{Carried, Class, Clock, Cut, Surroundings, Wire};
 use reqwest::Method;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -24,7 +24,7 @@ impl Clock for Stopped {
 }
 
 fn client(url: &str) -> Client {
-    Client::build("remote", url, "x-request-id", &Limits::default(), &FREE, Arc::new(Stopped)).unwrap()
+    Client::build("remote", url, "x-request-id", &Limits::default(), &FREE, Arc::new(Stopped).into()).unwrap()
 }
 
 async fn remote(answer: ResponseTemplate) -> MockServer {
@@ -84,7 +84,34 @@ async fn a_read_is_tried_a_few_times_and_no_more() {
 
 #[test]
 fn plain_http_is_for_this_machine_only() {
-    let build = |url: &str| Client::build("remote", url, "x", &Limits::default(), &FREE, Arc::new(Stopped)).err();
+    let build =
+        |url: &str| Client::build("remote", url, "x", &Limits::default(), &FREE, Arc::new(Stopped).into()).err();
     assert!(build("http://example.com").is_some_and(|reason| reason.contains("must be https")));
     assert!(build("https://example.com").is_none() && build("http://127.0.0.1:1").is_none());
+}
+
+/// Answers every request so.
+struct Says(Result<u16, Cut>);
+
+impl Wire for Says {
+    fn carry(&self, request: http::Request<bytes::Bytes>) -> Carried<'_> {
+        assert_eq!((request.uri().path(), &request.body()[..]), ("/x", &b"sent"[..]));
+        let answer = self.0.map(|status| http::Response::builder().status(status).body("said".into()).unwrap());
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[tokio::test]
+async fn a_wire_stands_in_for_the_network() {
+    for (says, wanted) in [
+        (Ok(200), Ok((200, "said".to_owned()))),
+        (Err(Cut::NotSent), Err(Class::Unreachable)),
+        (Err(Cut::NoAnswer), Err(Class::Unanswered)),
+    ] {
+        let around = Surroundings { clock: Arc::new(Stopped), wire: Some(Arc::new(Says(says))) };
+        let client = Client::build("remote", "https://remote.example", "x", &Limits::default(), &FREE, around).unwrap();
+        let answer = client.write(client.request(Method::POST, "/x").body("sent")).await;
+        let answer = answer.map(|answer| (answer.status.as_u16(), answer.body)).map_err(|fault| fault.class);
+        assert_eq!(answer, wanted);
+    }
 }

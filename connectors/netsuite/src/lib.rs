@@ -7,12 +7,10 @@ mod push;
 pub mod settings;
 mod wire;
 
-use std::sync::Arc;
-
 use jiff::tz::TimeZone;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
-use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
+use milestoned_connector_kit::{Class, Fault, Probe, Problem, Surroundings};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -42,7 +40,7 @@ impl NetSuite {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn build(name: &str, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, String> {
+    pub fn build(name: &str, settings: Settings, around: impl Into<Surroundings>) -> Result<Self, String> {
         let own = format!("https://{}.suitetalk.api.netsuite.com", settings.account.to_lowercase().replace('_', "-"));
         let base_url = settings.base_url.clone().unwrap_or(own).trim_end_matches('/').to_owned();
         let zone = TimeZone::get(&settings.timezone).map_err(|error| format!("timezone: {error}"))?;
@@ -51,7 +49,7 @@ impl NetSuite {
                 return Err(format!("accounts.{account}: is missing: give the account's internal id"));
             }
         }
-        let client = Client::build(name, &base_url, "x-n-operationid", &settings.limits, &PUBLISHED, clock)?;
+        let client = Client::build(name, &base_url, "x-n-operationid", &settings.limits, &PUBLISHED, around.into())?;
         Ok(Self { client, settings, base_url, zone, token: TokenCache::default() })
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{Token, TokenCache, TokenStore};
-use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
+use milestoned_connector_kit::{Class, Fault, Probe, Problem, Surroundings};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
@@ -51,7 +51,7 @@ impl QuickBooks {
     pub fn build(
         name: &str,
         settings: Settings,
-        clock: Arc<dyn Clock>,
+        around: impl Into<Surroundings>,
         store: Arc<dyn TokenStore>,
     ) -> Result<Self, String> {
         for account in ACCOUNTS {
@@ -59,7 +59,8 @@ impl QuickBooks {
                 return Err(format!("accounts.{account}: is missing: give the account's id"));
             }
         }
-        let client = Client::build(name, &settings.base_url, "intuit_tid", &settings.limits, &PUBLISHED, clock)?;
+        let client =
+            Client::build(name, &settings.base_url, "intuit_tid", &settings.limits, &PUBLISHED, around.into())?;
         Ok(Self { client, settings, token: TokenCache::default(), store })
     }
 

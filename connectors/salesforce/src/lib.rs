@@ -5,12 +5,10 @@ mod push;
 pub mod settings;
 mod wire;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{Token, TokenCache};
-use milestoned_connector_kit::{Class, Clock, Fault, Probe, Problem};
+use milestoned_connector_kit::{Class, Fault, Probe, Problem, Surroundings};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -43,8 +41,14 @@ impl Salesforce {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn build(name: &str, settings: Settings, fields: Vec<String>, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let client = Client::build(name, &settings.base_url, "x-request-id", &settings.limits, &PUBLISHED, clock)?;
+    pub fn build(
+        name: &str,
+        settings: Settings,
+        fields: Vec<String>,
+        around: impl Into<Surroundings>,
+    ) -> Result<Self, String> {
+        let client =
+            Client::build(name, &settings.base_url, "x-request-id", &settings.limits, &PUBLISHED, around.into())?;
         Ok(Self { client, settings, fields, token: TokenCache::default() })
     }
 
