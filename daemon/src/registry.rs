@@ -141,7 +141,11 @@ impl Connection {
 
     /// A project tool: its silence may be an acceptance.
     pub fn tells_acceptance(&self) -> bool {
-        matches!(self, Self::Jira(_))
+        match self {
+            Self::Jira(_) => true,
+            Self::Salesforce(salesforce) => salesforce.reads_milestones(),
+            Self::NetSuite(_) | Self::QuickBooks(_) => false,
+        }
     }
 }
 
@@ -207,7 +211,7 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, around: Surr
         .ok_or_else(|| wrong("kind", "is missing: jira, netsuite, quickbooks or salesforce".into()))?;
     let (connection, field_map) = match kind {
         "jira" => {
-            let map = field_map(map_file.as_deref(), JIRA_MAP, RecordKind::Milestone)
+            let map = field_map(map_file.as_deref(), JIRA_MAP, &[RecordKind::Milestone])
                 .map_err(|reason| wrong("field_map", reason))?;
             let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), around);
             (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
@@ -217,22 +221,25 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, around: Surr
             (Connection::NetSuite(built.map_err(|reason| wrong("", reason))?), None)
         }
         "quickbooks" => {
-            let store: Arc<dyn TokenStore> = match tokens {
-                Some(tokens) => tokens,
-                None => Arc::new(NoTokens),
-            };
-            let built = QuickBooks::build(name, read(value, &wrong)?, around, store);
+            let built = QuickBooks::build(name, read(value, &wrong)?, around, store_of(tokens));
             (Connection::QuickBooks(built.map_err(|reason| wrong("", reason))?), None)
         }
         "salesforce" => {
-            let map = field_map(map_file.as_deref(), SALESFORCE_MAP, RecordKind::Deal)
+            let map = field_map(map_file.as_deref(), SALESFORCE_MAP, &[RecordKind::Deal, RecordKind::Milestone])
                 .map_err(|reason| wrong("field_map", reason))?;
-            let built = Salesforce::build(name, read(value, &wrong)?, map.paths(), around);
+            let built = Salesforce::build(name, read(value, &wrong)?, &map, around, store_of(tokens));
             (Connection::Salesforce(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
         other => return Err(wrong("kind", format!("{other:?} is none of jira, netsuite, quickbooks, salesforce"))),
     };
     Ok(Entry { connection, poll_every, field_map })
+}
+
+fn store_of(tokens: Option<Arc<Tokens>>) -> Arc<dyn TokenStore> {
+    match tokens {
+        Some(tokens) => tokens,
+        None => Arc::new(NoTokens),
+    }
 }
 
 fn read<T: DeserializeOwned>(value: Value, wrong: &impl Fn(&str, String) -> Problem) -> Result<T, Problem> {
@@ -242,7 +249,7 @@ fn read<T: DeserializeOwned>(value: Value, wrong: &impl Fn(&str, String) -> Prob
     })
 }
 
-fn field_map(file: Option<&str>, built_in: &str, kind: RecordKind) -> Result<FieldMap, String> {
+fn field_map(file: Option<&str>, built_in: &str, kinds: &[RecordKind]) -> Result<FieldMap, String> {
     let text = match file {
         None => built_in.to_owned(),
         Some(file) => std::fs::read_to_string(Path::new(file)).map_err(|error| format!("{file}: {error}"))?,
@@ -251,8 +258,8 @@ fn field_map(file: Option<&str>, built_in: &str, kind: RecordKind) -> Result<Fie
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         lines.join("\n")
     })?;
-    if map.kind != kind {
-        return Err(format!("record: this connection needs a map of {kind:?}").to_lowercase());
+    if !kinds.contains(&map.kind) {
+        return Err(format!("record: this connection needs a map of {kinds:?}").to_lowercase());
     }
     Ok(map)
 }

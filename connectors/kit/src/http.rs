@@ -226,14 +226,21 @@ impl Client {
     /// As [`Client::write`].
     pub async fn write_as(&self, calls: Option<&str>, request: RequestBuilder) -> Result<Answer, Fault> {
         let answer = self.once(request, Kind::Write, calls).await?;
-        if answer.status.is_server_error() {
-            let detail = format!("status {}: it may have been carried out", answer.status);
-            return Err(self.fault(Class::Unanswered, detail, answer.header(self.request_id)));
-        }
-        Ok(answer)
+        if answer.status.is_server_error() { Err(self.unanswered(&answer)) } else { Ok(answer) }
     }
 
-    async fn once(&self, request: RequestBuilder, kind: Kind, calls: Option<&str>) -> Result<Answer, Fault> {
+    /// The answer of a broken server to a write.
+    pub fn unanswered(&self, answer: &Answer) -> Fault {
+        let detail = format!("status {}: it may have been carried out", answer.status);
+        self.fault(Class::Unanswered, detail, answer.header(self.request_id))
+    }
+
+    /// Sends once, and gives every answer, those of a broken server too: some vendors say in them that nothing was
+    /// carried out.
+    ///
+    /// # Errors
+    /// Not reachable, throttled, or a write that was sent and not answered.
+    pub async fn once(&self, request: RequestBuilder, kind: Kind, calls: Option<&str>) -> Result<Answer, Fault> {
         self.pace.wait(calls, tokio::time::sleep).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
@@ -254,9 +261,10 @@ impl Client {
             || (status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER))
         {
             let until = self.retry_at(&answer);
+            let reason = answer.header("ratelimit-reason").map(|reason| format!(" ({reason})")).unwrap_or_default();
             return Err(self.fault(
                 Class::Throttled { until },
-                format!("status {status}"),
+                format!("status {status}{reason}"),
                 answer.header(self.request_id),
             ));
         }

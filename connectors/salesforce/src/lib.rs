@@ -1,200 +1,135 @@
-//! The Salesforce connector: deals in, billing status out.
+//! The Salesforce connector: deals or milestones in, billing status out.
 
+mod auth;
+mod files;
+mod limit;
+mod probe;
 mod pull;
 mod push;
+mod query;
+mod refusal;
 pub mod settings;
+mod sweep;
 mod wire;
 
-use jiff::Timestamp;
-use milestoned_connector_kit::http::{Answer, Client, Published};
-use milestoned_connector_kit::token::{Token, TokenCache};
-use milestoned_connector_kit::{Class, Fault, Probe, Problem, Surroundings};
-use reqwest::{Method, RequestBuilder};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
-use settings::Auth;
+use jiff::Timestamp;
+use milestoned_connector_kit::http::{Client, Kind, Published};
+use milestoned_connector_kit::token::{TokenCache, TokenStore};
+use milestoned_connector_kit::{Fault, Surroundings};
+use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
+use milestoned_mapping::json::Path;
+use reqwest::Method;
+
 pub use settings::Settings;
 
 /// What Salesforce publishes is a daily number, watched by the answers' `Sforce-Limit-Info`, and 25 long requests at once.
 const PUBLISHED: Published = Published { windows: &[], in_flight: 20 };
+/// Header with the id that Salesforce's support asks for.
+const REQUEST_ID: &str = "x-request-id";
+/// Fields that exist only where a feature of the org is switched on: they are read where they exist.
+const OPTIONAL: [&str; 2] = [CURRENCY, "ContractId"];
+/// Currency of a record, in an org with several.
+const CURRENCY: &str = "CurrencyIsoCode";
+/// Member of a record under which its files stand.
+const FILES: &str = "Files";
 
 /// A connection to one org.
 pub struct Salesforce {
     client: Client,
     settings: Settings,
-    /// Fields to read beside those that every record carries.
-    fields: Vec<String>,
+    reads: Reads,
+    /// Optional fields that this org turned out not to have.
+    absent: Mutex<BTreeSet<String>>,
     token: TokenCache,
+    tokens: Arc<dyn TokenStore>,
+    usage: limit::Usage,
 }
 
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    exp: i64,
+/// What the field map reads.
+struct Reads {
+    /// Fields, dotted over relationships.
+    fields: Vec<String>,
+    /// The field with the contract's id.
+    contract: String,
+    /// Of a milestone: where its status stands.
+    status: Option<Path>,
+    /// Whether files are looked for.
+    files: bool,
+}
+
+impl Reads {
+    fn of(map: &FieldMap) -> Result<Self, String> {
+        let (mut fields, mut files) = (BTreeSet::new(), false);
+        for path in map.paths() {
+            if path.split(['.', '[']).next() == Some(FILES) {
+                files = true;
+            } else if path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte)) {
+                fields.insert(path);
+            } else {
+                return Err(format!("field_map: {path:?}: write field names joined by dots, or {FILES}[0].link"));
+            }
+        }
+        let status = match map.kind {
+            RecordKind::Milestone => map.path("status").map(Path::parse).transpose()?,
+            RecordKind::Deal => None,
+        };
+        if status.is_some() {
+            fields.insert("LastModifiedBy.Email".to_owned());
+        }
+        let contract = map.path("contract").unwrap_or_default().to_owned();
+        Ok(Self { fields: fields.into_iter().collect(), contract, status, files })
+    }
 }
 
 impl Salesforce {
-    /// A connection under this name that reads these fields.
+    /// A connection under this name that reads what the field map names; rotated refresh tokens are kept in `tokens`.
     ///
     /// # Errors
-    /// What is wrong with the settings.
+    /// What is wrong with settings or field map.
     pub fn build(
         name: &str,
         settings: Settings,
-        fields: Vec<String>,
+        map: &FieldMap,
         around: impl Into<Surroundings>,
+        tokens: Arc<dyn TokenStore>,
     ) -> Result<Self, String> {
-        let client =
-            Client::build(name, &settings.base_url, "x-request-id", &settings.limits, &PUBLISHED, around.into())?;
-        Ok(Self { client, settings, fields, token: TokenCache::default() })
+        let client = Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
+        let reads = Reads::of(map)?;
+        let absent = settings.currency.iter().map(|_| CURRENCY.to_owned()).collect();
+        Ok(Self {
+            client,
+            settings,
+            reads,
+            absent: Mutex::new(absent),
+            token: TokenCache::default(),
+            tokens,
+            usage: limit::Usage::default(),
+        })
+    }
+
+    /// Whether its records are milestones: they tell acceptances.
+    pub fn reads_milestones(&self) -> bool {
+        self.reads.status.is_some()
     }
 
     fn data(&self, path: &str) -> String {
         format!("/services/data/v{}/{path}", self.settings.api_version)
     }
 
-    async fn sign_in(&self) -> Result<Token, Fault> {
-        let request = self.client.request(Method::POST, "/services/oauth2/token");
-        let request = match &self.settings.auth {
-            Auth::ClientCredentials { client_id, client_secret } => request
-                .basic_auth(client_id, Some(client_secret.expose_secret()))
-                .form(&[("grant_type", "client_credentials")]),
-            Auth::Jwt { client_id, username, private_key, audience } => {
-                let exp = self.client.now().as_second().saturating_add(180);
-                let claims = Claims { iss: client_id, sub: username, aud: audience, exp };
-                let assertion = self.assertion(&claims, private_key)?;
-                request
-                    .form(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &assertion)])
-            }
-        };
-        let answer = self.client.read(request).await?;
-        if !answer.status.is_success() {
-            let said = serde_json::from_str::<wire::TokenError>(&answer.body)
-                .map(|error| format!("{}: {}", error.error, error.error_description))
-                .unwrap_or_default();
-            return Err(self.client.fault(Class::Unauthorised, format!("sign-in refused: {said}"), None));
-        }
-        let token: wire::TokenAnswer =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        Ok(Token { value: SecretString::from(token.access_token), expires_at: None })
-    }
-
-    fn assertion(&self, claims: &Claims<'_>, private_key: &SecretString) -> Result<String, Fault> {
-        let key = jsonwebtoken::EncodingKey::from_rsa_pem(private_key.expose_secret().as_bytes());
-        key.and_then(|key| {
-            jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256), claims, &key)
-        })
-        .map_err(|error| self.client.fault(Class::Unauthorised, format!("auth.private_key: {error}"), None))
-    }
-
-    /// Sends with the session; one that has ended is renewed once.
-    async fn send(&self, write: bool, request: impl Fn() -> RequestBuilder) -> Result<Answer, Fault> {
-        for again in [true, false] {
-            let token = self.token.get(self.client.now(), || self.sign_in()).await?;
-            let request = request().bearer_auth(token.value.expose_secret());
-            let answer = if write { self.client.write(request).await? } else { self.client.read(request).await? };
-            let ended = answer.status == 401
-                && wire::errors(&answer.body).iter().any(|error| error.code == "INVALID_SESSION_ID");
-            if !ended {
-                return Ok(answer);
-            }
-            self.token.refused(&token).await;
-            if !again {
-                return Err(self.client.refusal(&answer, "the session is refused again after a new sign-in"));
-            }
-        }
-        Err(self.client.fault(Class::Unauthorised, "no session", None))
-    }
-
-    /// What follows from a refused request: the error code counts, not the status.
-    fn refused(&self, answer: &Answer) -> Fault {
-        let errors = wire::errors(&answer.body);
-        let said: Vec<String> = errors.iter().map(|error| format!("{} {}", error.code, error.message)).collect();
-        let said = if said.is_empty() { "no reason given".into() } else { said.join("; ") };
-        let code = errors.first().map_or("", |error| error.code.as_str());
-        let class = match code {
-            "UNABLE_TO_LOCK_ROW" | "REQUEST_LIMIT_EXCEEDED" | "SERVER_UNAVAILABLE" => Class::Throttled { until: None },
-            "INVALID_SESSION_ID"
-            | "INSUFFICIENT_ACCESS"
-            | "INSUFFICIENT_ACCESS_OR_READONLY"
-            | "API_DISABLED_FOR_ORG" => Class::Unauthorised,
-            "" => return self.client.refusal(answer, said),
-            _ => Class::Refused,
-        };
-        self.client.fault(class, format!("status {}: {said}", answer.status.as_u16()), None)
+    fn is_absent(&self, field: &str) -> bool {
+        self.absent.lock().is_ok_and(|absent| absent.contains(field))
     }
 
     async fn describe(&self, object: &str) -> Result<wire::Describe, Fault> {
         let path = self.data(&format!("sobjects/{object}/describe"));
-        let answer = self.send(false, || self.client.request(Method::GET, &path)).await?;
+        let answer = self.send(Kind::Read, || self.client.request(Method::GET, &path)).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
         serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))
-    }
-}
-
-impl Probe for Salesforce {
-    async fn probe(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut problem = |place: String, reason: String, remedy: &str| {
-            problems.push(Problem { place, reason, remedy: remedy.into() });
-        };
-        let hidden = "create the field, or give the integration user read access to it (field-level security)";
-        match self.describe(&self.settings.object).await {
-            Err(fault) => problem(
-                self.settings.object.clone(),
-                fault.to_string(),
-                "see that address, credentials and object are right",
-            ),
-            Ok(described) => {
-                let known = |name: &str| {
-                    described
-                        .fields
-                        .iter()
-                        .any(|field| field.name == name || field.relationship.as_deref() == Some(name))
-                };
-                for field in self.fields.iter().chain([&self.settings.contract_field]) {
-                    if !known(field.split('.').next().unwrap_or(field)) {
-                        problem(
-                            format!("{}.{field}", self.settings.object),
-                            "the field is missing or hidden".into(),
-                            hidden,
-                        );
-                    }
-                }
-            }
-        }
-        if let Some(status) = &self.settings.status {
-            match self.describe(&status.object).await {
-                Err(fault) => {
-                    problem(status.object.clone(), fault.to_string(), "create the object, or remove [status]")
-                }
-                Ok(described) => {
-                    for field in status.fields.values() {
-                        if !described.fields.iter().any(|known| known.name == *field) {
-                            problem(
-                                format!("{}.{field}", status.object),
-                                "the field is missing or hidden".into(),
-                                hidden,
-                            );
-                        }
-                    }
-                    if !described
-                        .fields
-                        .iter()
-                        .any(|field| field.name == status.external_id && field.external_id && field.unique)
-                    {
-                        let place = format!("{}.{}", status.object, status.external_id);
-                        problem(place, "is no unique external id".into(), "mark the field as External ID and Unique");
-                    }
-                }
-            }
-        }
-        problems
     }
 }
 

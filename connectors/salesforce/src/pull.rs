@@ -1,153 +1,286 @@
-//! Reading deals: from the newest stamp less an overlap up to now less a lag, in order of stamp and id. The watermark
-//! moves to the newest stamp that was read, never to "now".
+//! Reading records: what changed, what hangs on what changed, and now and then everything.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::record::{Content, SourceRecord};
-use reqwest::Method;
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::json::Tree;
+use milestoned_mapping::record::{Change, Content, SourceRecord};
+use serde_json::Value;
 
-use super::{Salesforce, soql_instant, wire};
+use super::query::{is_id, listed};
+use super::sweep::{Question, Swept, begun, is_under_way};
+use super::{CURRENCY, FILES, OPTIONAL, Salesforce, wire};
 
-/// Key of the newest stamp in the cursor.
-const STAMP: &str = "stamp";
+/// Streams in such an order that those of every connection stand side by side.
+const STREAMS: &[&str] = &["files", "reread", "records", "line_items"];
+/// Key of the instant at which everything is read again.
+const DUE: &str = "due";
+/// Object of the products of an opportunity.
+const LINE_ITEM: &str = "OpportunityLineItem";
+/// Key of the last id of a census.
+const LAST: &str = "last";
+/// Ids of a page of a census.
+const ROWS: usize = 2_000;
+/// Records that are asked for by their ids at once.
+const AT_ONCE: usize = 1_000;
 
 impl Source for Salesforce {
     fn streams(&self) -> &'static [&'static str] {
-        &["deals"]
+        let first = usize::from(!self.reads.files);
+        let last = if self.has_line_items() { 4 } else { 3 };
+        STREAMS.get(first..last).unwrap_or(STREAMS)
     }
 
-    async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
-        let since = from.0.get(STAMP).and_then(|text| text.parse::<Timestamp>().ok());
-        let until = self.client.now().saturating_sub(self.settings.lag).unwrap_or(Timestamp::MIN);
-        let query = self.query(since, until);
-        // A query locator dies with its session: all pages are read here, and only the stamp is kept.
-        let mut page = match self.pages(&query).await {
-            Err(fault) if fault.class == Class::Refused && fault.detail.contains("INVALID_QUERY_LOCATOR") => {
-                self.pages(&query).await?
+    async fn pull(&self, stream: &str, from: &Cursor) -> Result<Page, Fault> {
+        let now = self.client.now();
+        match stream {
+            // Records are read with their files and as their products left them: the others begin now.
+            "files" | "line_items" if from.0.is_empty() => Ok(nothing(begun(now), now)),
+            "reread" if !is_under_way(from) && self.rests(from, now) => {
+                let due = from.0.get(DUE).cloned().unwrap_or_else(|| self.reread_due(now));
+                Ok(nothing(Cursor([(DUE.to_owned(), due)].into()), now))
             }
-            other => other?,
-        };
-        let newest = page.records.iter().map(|record| record.at).max().into_iter().chain(since).max();
-        page.next = newest.map(|stamp| Cursor([(STAMP.to_owned(), stamp.to_string())].into())).unwrap_or_default();
-        page.fresh_through = until;
-        Ok(page)
+            _ => {
+                self.spare(!is_under_way(from)).await?;
+                match stream {
+                    "files" => self.beside(from, "ContentVersion", "ContentDocumentId").await,
+                    "line_items" => self.beside(from, LINE_ITEM, "OpportunityId").await,
+                    "reread" => self.again(from).await,
+                    _ => self.changed(from).await,
+                }
+            }
+        }
     }
 
     async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        let fields = self.columns().join(",");
-        let path = self.data(&format!("query/?q=SELECT+{fields}+FROM+{object}+WHERE+Id='{id}'"));
-        let page = self.page(&path).await?.0;
-        Ok(if page.records.is_empty() {
-            vec![self.gone(object, id, self.client.now(), self.client.now().to_string())]
-        } else {
-            page.records
-        })
+        if !is_id(id) {
+            return Err(self.client.fault(Class::Refused, format!("{id:?} is no id"), None));
+        }
+        if object == LINE_ITEM && self.has_line_items() {
+            let query = format!("SELECT OpportunityId FROM {LINE_ITEM} WHERE Id = '{id}'");
+            let items: Vec<wire::LineItem> = self.all(&query).await?;
+            return self.records_of(&items.into_iter().filter_map(|item| item.opportunity).collect()).await;
+        }
+        if object != self.settings.object {
+            return Ok(Vec::new());
+        }
+        let records = self.read_rows(&format!("Id = '{id}'")).await?;
+        let now = self.client.now();
+        Ok(if records.is_empty() { vec![self.gone(id, now, format!("gone {now}"))] } else { records })
+    }
+
+    /// What was purged leaves nothing behind, not even among the deleted; and a record may leave the filter unseen.
+    async fn census(&self, stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
+        if stream != "records" {
+            return Ok(None);
+        }
+        self.spare(from.0.is_empty()).await?;
+        let after = from.0.get(LAST).filter(|id| is_id(id)).map(|id| format!(" AND Id > '{id}'")).unwrap_or_default();
+        let query = format!(
+            "SELECT Id FROM {} WHERE ({}){after} ORDER BY Id LIMIT {ROWS}",
+            self.settings.object,
+            self.filter()
+        );
+        let ids: Vec<String> = self.all(&query).await?.into_iter().map(|row: wire::OnlyId| row.id).collect();
+        let next = Cursor(ids.last().map(|id| (LAST.to_owned(), id.clone())).into_iter().collect());
+        let more = ids.len() >= ROWS;
+        Ok(Some(Census { object: self.settings.object.clone(), ids, next, more }))
     }
 }
 
+fn nothing(next: Cursor, now: Timestamp) -> Page {
+    Page { records: Vec::new(), unreadable: Vec::new(), next, more: false, fresh_through: now }
+}
+
 impl Salesforce {
-    fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> = ["Id", "SystemModstamp", "IsDeleted"].map(Into::into).to_vec();
-        columns.extend(self.fields.iter().cloned());
-        columns.push(self.settings.contract_field.clone());
-        columns.sort();
-        columns.dedup();
-        columns
+    fn has_line_items(&self) -> bool {
+        self.settings.line_items && self.settings.object == "Opportunity"
     }
 
-    fn query(&self, since: Option<Timestamp>, until: Timestamp) -> String {
-        let own = format!("(IsWon = true OR {} != null)", self.settings.contract_field);
-        let filter = self.settings.filter.as_deref().unwrap_or(&own);
-        let from = since.and_then(|since| since.checked_sub(self.settings.overlap).ok());
-        let from = from.map(|from| format!(" AND SystemModstamp >= {}", soql_instant(from))).unwrap_or_default();
-        format!(
-            "SELECT {} FROM {} WHERE {filter}{from} AND SystemModstamp < {} ORDER BY SystemModstamp, Id",
-            self.columns().join(", "),
-            self.settings.object,
-            soql_instant(until)
-        )
+    fn rests(&self, from: &Cursor, now: Timestamp) -> bool {
+        from.0.get(DUE).and_then(|due| due.parse::<Timestamp>().ok()).is_none_or(|due| now < due)
     }
 
-    async fn pages(&self, query: &str) -> Result<Page, Fault> {
-        // queryAll also shows what is in the recycle bin.
-        let mut url = reqwest::Url::parse("http://query/")
-            .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
-        url.query_pairs_mut().append_pair("q", query);
-        let mut path = self.data(&format!("queryAll/?{}", url.query().unwrap_or_default()));
-        let mut all: Option<Page> = None;
-        loop {
-            let (page, next) = self.page(&path).await?;
-            all = Some(match all {
-                None => page,
-                Some(mut all) => {
-                    all.records.extend(page.records);
-                    all.unreadable.extend(page.unreadable);
-                    all
-                }
-            });
-            match next {
-                Some(next) => path = next,
-                None => return all.ok_or_else(|| self.client.fault(Class::Misunderstood, "no page", None)),
-            }
-        }
+    fn reread_due(&self, now: Timestamp) -> String {
+        now.checked_add(self.settings.reread_every).unwrap_or(now).to_string()
     }
 
-    async fn page(&self, path: &str) -> Result<(Page, Option<String>), Fault> {
-        let answer = self.send(false, || self.client.request(Method::GET, path)).await?;
-        if !answer.status.is_success() {
-            return Err(self.refused(&answer));
-        }
-        let read: wire::QueryPage<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let mut page = Page {
-            records: Vec::new(),
-            unreadable: Vec::new(),
-            next: Cursor::default(),
-            more: false,
-            fresh_through: self.client.now(),
-        };
-        for raw in &read.records {
-            match self.record(raw.get()) {
-                Ok(record) => page.records.push(record),
-                Err(reason) => page.unreadable.push(Unreadable {
-                    object: self.settings.object.clone(),
-                    id: String::new(),
-                    raw: raw.get().into(),
-                    reason,
-                }),
-            }
-        }
-        let next = if read.done { None } else { read.next };
-        Ok((page, next))
-    }
-
-    fn record(&self, raw: &str) -> Result<SourceRecord, String> {
-        let head: wire::Head = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        let at: Timestamp = head.stamp.parse().map_err(|error| format!("SystemModstamp: {error}"))?;
-        if head.deleted {
-            return Ok(self.gone(&self.settings.object, &head.id, at, format!("{} deleted", head.stamp)));
-        }
-        Ok(SourceRecord {
-            system: self.client.system().into(),
-            object: self.settings.object.clone(),
-            id: head.id,
-            version: head.stamp,
-            at,
-            raw: raw.into(),
-            content: Content::Fields { history: Vec::new() },
+    /// Which records are ours.
+    pub(crate) fn filter(&self) -> String {
+        self.settings.filter.clone().unwrap_or_else(|| match self.reads_milestones() {
+            true => format!("{} != null", self.reads.contract),
+            // Derived by Salesforce; a stage's label can be edited.
+            false => format!("IsWon = true OR {} != null", self.reads.contract),
         })
     }
 
-    fn gone(&self, object: &str, id: &str, at: Timestamp, version: String) -> SourceRecord {
-        let system = self.client.system().into();
+    fn columns(&self) -> String {
+        let mut columns: BTreeSet<&str> = ["Id", "SystemModstamp", "IsDeleted"].into();
+        columns.extend(self.reads.fields.iter().map(String::as_str).filter(|field| !self.is_absent(field)));
+        columns.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    /// What changed.
+    async fn changed(&self, from: &Cursor) -> Result<Page, Fault> {
+        let filter = self.filter();
+        let question = |columns| Question { object: &self.settings.object, columns, filter: Some(&filter) };
+        let swept = match self.sweep(&question(self.columns()), from).await {
+            Err(fault) if fault.detail.contains("INVALID_FIELD") && self.lacks_optional().await? => {
+                self.sweep(&question(self.columns()), from).await?
+            }
+            other => other?,
+        };
+        self.paged(swept).await
+    }
+
+    /// Everything again. Versions that are known are dropped by the caller.
+    async fn again(&self, from: &Cursor) -> Result<Page, Fault> {
+        let mut under_way = from.clone();
+        under_way.0.remove(DUE);
+        let mut page = self.changed(&under_way).await?;
+        if !page.more {
+            page.next = Cursor([(DUE.to_owned(), self.reread_due(self.client.now()))].into());
+        }
+        Ok(page)
+    }
+
+    /// Records on which something changed that does not move their own stamp.
+    async fn beside(&self, from: &Cursor, object: &str, parent: &str) -> Result<Page, Fault> {
+        let columns = format!("Id, IsDeleted, {parent}, SystemModstamp");
+        let swept = self.sweep(&Question { object, columns, filter: None }, from).await?;
+        let mut parents = BTreeSet::new();
+        for (_, _, raw) in &swept.rows {
+            let row: Value = serde_json::from_str(raw).unwrap_or_default();
+            parents.extend(row.get(parent).and_then(Value::as_str).map(str::to_owned));
+        }
+        if object != LINE_ITEM {
+            parents = self.linked_records(&parents).await?;
+        }
+        let records = self.records_of(&parents).await?;
+        Ok(Page { records, unreadable: Vec::new(), next: swept.next, more: swept.more, fresh_through: swept.until })
+    }
+
+    /// Optional fields are taken out of the question where the org lacks them. Whether one was found missing.
+    async fn lacks_optional(&self) -> Result<bool, Fault> {
+        let described = self.describe(&self.settings.object).await?;
+        let mut missing = OPTIONAL.map(str::to_owned).to_vec();
+        missing.retain(|field| {
+            self.reads.fields.contains(field)
+                && !self.is_absent(field)
+                && !described.fields.iter().any(|known| known.name == *field)
+        });
+        let found = !missing.is_empty();
+        if let Ok(mut absent) = self.absent.lock() {
+            absent.extend(missing);
+        }
+        Ok(found)
+    }
+
+    async fn paged(&self, swept: Swept) -> Result<Page, Fault> {
+        let ids = swept.rows.iter().filter(|(head, ..)| !head.deleted).map(|(head, ..)| head.id.as_str());
+        let files = self.files(ids).await?;
+        let records = swept.rows.iter().map(|(head, at, raw)| self.record(head, *at, raw, &files)).collect();
+        let unreadable =
+            |(raw, reason)| Unreadable { object: self.settings.object.clone(), id: String::new(), raw, reason };
+        Ok(Page {
+            records,
+            unreadable: swept.unreadable.into_iter().map(unreadable).collect(),
+            next: swept.next,
+            more: swept.more,
+            fresh_through: swept.until,
+        })
+    }
+
+    async fn records_of(&self, ids: &BTreeSet<String>) -> Result<Vec<SourceRecord>, Fault> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).filter(|id| is_id(id)).collect();
+        let mut records = Vec::new();
+        for some in ids.chunks(AT_ONCE) {
+            let list = listed(some.iter().copied());
+            records.extend(self.read_rows(&format!("Id IN ({list}) AND ({})", self.filter())).await?);
+        }
+        Ok(records)
+    }
+
+    async fn read_rows(&self, condition: &str) -> Result<Vec<SourceRecord>, Fault> {
+        let query = |columns: String| format!("SELECT {columns} FROM {} WHERE {condition}", self.settings.object);
+        let rows = match self.all_rows(&query(self.columns())).await {
+            Err(fault) if fault.detail.contains("INVALID_FIELD") && self.lacks_optional().await? => {
+                self.all_rows(&query(self.columns())).await?
+            }
+            other => other?,
+        };
+        let mut heads = Vec::new();
+        for raw in &rows {
+            let unreadable = |reason: String| self.client.fault(Class::Misunderstood, reason, None);
+            let head: wire::Head = serde_json::from_str(raw).map_err(|error| unreadable(error.to_string()))?;
+            let at = head.stamp.parse().map_err(|error| unreadable(format!("SystemModstamp: {error}")))?;
+            heads.push((head, at, raw));
+        }
+        let files = self.files(heads.iter().map(|(head, ..)| head.id.as_str())).await?;
+        Ok(heads.iter().map(|(head, at, raw)| self.record(head, *at, raw, &files)).collect())
+    }
+
+    fn record(&self, head: &wire::Head, at: Timestamp, raw: &str, files: &BTreeMap<String, String>) -> SourceRecord {
+        if head.deleted {
+            return self.gone(&head.id, at, format!("{} deleted", head.stamp));
+        }
+        let mut raw = raw.to_owned();
+        if let Some(currency) = &self.settings.currency {
+            add(&mut raw, CURRENCY, &Value::String(currency.clone()).to_string());
+        }
+        if let Some(files) = files.get(&head.id) {
+            add(&mut raw, FILES, files);
+        }
+        // Formulas, related records and files leave the stamp as it is: what the record says belongs to its version.
+        let digest: String = DeliveryKey::of(&[&raw]).as_str().chars().take(12).collect();
+        let version = format!("{} {digest}", head.stamp);
+        let history = self.standing(&raw, &version, at).into_iter().collect();
         SourceRecord {
-            system,
-            object: object.into(),
+            system: self.client.system().into(),
+            object: self.settings.object.clone(),
+            id: head.id.clone(),
+            version,
+            at,
+            raw,
+            content: Content::Fields { history },
+        }
+    }
+
+    /// A milestone's status as the change that led to it. Salesforce keeps no history of a custom object unless it is
+    /// told to, so every version says again where the milestone stands; what is known already changes nothing.
+    fn standing(&self, raw: &str, version: &str, at: Timestamp) -> Option<Change> {
+        let path = self.reads.status.as_ref()?;
+        let tree = Tree::parse(raw).ok()?;
+        let to = match tree.select(path).first()? {
+            Tree::Bool(flag) => flag.to_string(),
+            Tree::Text(text) | Tree::Number(text) => text.clone(),
+            Tree::Null | Tree::List(_) | Tree::Object(_) => return None,
+        };
+        let by = tree.get("LastModifiedBy").and_then(|user| user.get("Email")).and_then(Tree::as_text);
+        let by = by.unwrap_or_default().to_owned();
+        Some(Change { id: version.into(), at, by, field: path.field().into(), from: None, to: Some(to) })
+    }
+
+    fn gone(&self, id: &str, at: Timestamp, version: String) -> SourceRecord {
+        SourceRecord {
+            system: self.client.system().into(),
+            object: self.settings.object.clone(),
             id: id.into(),
             version,
             at,
             raw: "{}".into(),
             content: Content::Gone,
         }
+    }
+}
+
+/// Adds a member to the text of an object.
+pub(crate) fn add(object: &mut String, name: &str, value: &str) {
+    if object.ends_with('}') {
+        object.pop();
+        let comma = if object.trim_end().ends_with('{') { "" } else { "," };
+        object.push_str(&format!("{comma}\"{name}\":{value}}}"));
     }
 }

@@ -18,21 +18,33 @@ pub struct Settings {
     /// API version.
     #[serde(default = "api_version")]
     pub api_version: String,
-    /// Object that is a deal.
+    /// Object that is a deal, or a milestone such as `pse__Milestone__c`: what the field map says it is.
     #[serde(default = "object")]
     pub object: String,
-    /// Its field with the contract's id; the field map's `contract` must be the same.
-    #[serde(default = "contract_field")]
-    pub contract_field: String,
-    /// Which records are read; default: won deals, and deals that name a contract.
+    /// Which records are read; default: those that name a contract, and won deals.
     #[serde(default)]
     pub filter: Option<String>,
+    /// ISO 4217 code of an org with a single currency: its records have no `CurrencyIsoCode`.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Whether a change of an opportunity's products makes the opportunity be read again.
+    #[serde(default = "yes")]
+    pub line_items: bool,
     /// How far behind the newest record reading starts again: stamps are taken before commits.
     #[serde(default = "overlap")]
     pub overlap: SignedDuration,
     /// How long a record may take to become visible.
     #[serde(default = "lag")]
     pub lag: SignedDuration,
+    /// How often everything is read again: neither a formula nor a related record moves a record's stamp.
+    #[serde(default = "reread_every")]
+    pub reread_every: SignedDuration,
+    /// Percent of the day's calls that polls leave to writes; at twice as much they slow down.
+    #[serde(default = "reserve")]
+    pub reserve: u8,
+    /// Outbound messages; absent: they are refused, changes are seen by polling only.
+    #[serde(default)]
+    pub outbound: Option<Outbound>,
     /// Where billing status is shown; absent: nowhere.
     #[serde(default)]
     pub status: Option<StatusObject>,
@@ -63,18 +75,40 @@ pub enum Auth {
         /// `https://login.salesforce.com`, or `https://test.salesforce.com` for a sandbox.
         audience: String,
     },
+    /// OAuth 2.0 refresh token. Where the app rotates it, the newest one is kept in the store.
+    RefreshToken {
+        /// Consumer key.
+        client_id: String,
+        /// Consumer secret, where the app asks for it.
+        #[serde(default)]
+        client_secret: Option<SecretString>,
+        /// The first refresh token.
+        refresh_token: SecretString,
+    },
 }
 
-/// The object that shows billing status, upserted by an external id.
+/// What tells an outbound message from a forged one: it carries no signature.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    /// Id of the org, 15 or 18 characters.
+    pub organization: String,
+    /// Last part of the address, `{public_url}/hooks/{connection}/{secret}`.
+    pub secret: SecretString,
+}
+
+/// The object that shows billing status.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusObject {
     /// Object, such as `Milestone__c`.
     pub object: String,
-    /// Its unique external id field.
-    pub external_id: String,
-    /// Canonical name to field: `name contract milestone deal amount status accepted_on invoice invoiced_on due_on
-    /// blocked_by link`; what is not named is not written.
+    /// Its unique external id field, by which records are upserted as `{contract}-{milestone}`. Absent: the record that
+    /// was read is updated by its own id, once its milestone is invoiced.
+    #[serde(default)]
+    pub external_id: Option<String>,
+    /// Canonical name to field: `name contract milestone deal amount status accepted_on billed invoiced invoice
+    /// invoiced_on due_on blocked_by link`; what is not named is not written.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -84,12 +118,18 @@ fn api_version() -> String {
 fn object() -> String {
     "Opportunity".into()
 }
-fn contract_field() -> String {
-    "SOW_Number__c".into()
+fn yes() -> bool {
+    true
 }
 fn overlap() -> SignedDuration {
     SignedDuration::from_mins(10)
 }
 fn lag() -> SignedDuration {
     SignedDuration::from_mins(1)
+}
+fn reread_every() -> SignedDuration {
+    SignedDuration::from_hours(24)
+}
+fn reserve() -> u8 {
+    10
 }

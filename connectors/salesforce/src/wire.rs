@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 pub(crate) struct TokenAnswer {
     /// Session.
     pub(crate) access_token: String,
+    /// The next refresh token, where the app rotates it.
+    #[serde(default)]
+    pub(crate) refresh_token: Option<String>,
 }
 
 /// Refusal of the token endpoint.
@@ -47,6 +50,14 @@ pub(crate) struct Head {
     pub(crate) deleted: bool,
 }
 
+/// The id of a record, where nothing else was asked for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OnlyId {
+    /// 18 characters.
+    #[serde(rename = "Id")]
+    pub(crate) id: String,
+}
+
 /// One error of a refused request.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ErrorItem {
@@ -56,13 +67,86 @@ pub(crate) struct ErrorItem {
     /// Words.
     #[serde(default)]
     pub(crate) message: String,
+    /// Fields that it is about.
+    #[serde(default)]
+    pub(crate) fields: Vec<String>,
 }
 
-/// Answer of a created record.
+/// Outcome of one written record, alone or in a collection.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Saved {
-    /// Id.
+    /// Id; a failed one has none.
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    /// Whether it was written.
+    pub(crate) success: bool,
+    /// Why it was not.
+    #[serde(default)]
+    pub(crate) errors: Vec<ErrorItem>,
+}
+
+/// Answer of a composite request: 200 whatever became of its parts.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Composite<'a> {
+    /// Parts, in order.
+    #[serde(rename = "compositeResponse", borrow)]
+    pub(crate) parts: Vec<Part<'a>>,
+}
+
+/// Answer of one part of a composite request.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Part<'a> {
+    /// Body, verbatim.
+    #[serde(borrow)]
+    pub(crate) body: Option<&'a RawValue>,
+    /// Status.
+    #[serde(rename = "httpStatusCode")]
+    pub(crate) status: u16,
+}
+
+/// A product of an opportunity.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LineItem {
+    /// Its opportunity.
+    #[serde(rename = "OpportunityId")]
+    pub(crate) opportunity: Option<String>,
+}
+
+/// A file and a record that it hangs on.
+#[derive(Debug, Deserialize)]
+pub(crate) struct DocumentLink {
+    /// File.
+    #[serde(rename = "ContentDocumentId")]
+    pub(crate) document: String,
+    /// Record.
+    #[serde(rename = "LinkedEntityId")]
+    pub(crate) record: String,
+}
+
+/// One version of a file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FileVersion {
+    /// Version.
+    #[serde(rename = "Id")]
     pub(crate) id: String,
+    /// File.
+    #[serde(rename = "ContentDocumentId")]
+    pub(crate) document: String,
+    /// Title.
+    #[serde(rename = "Title", default)]
+    pub(crate) title: Option<String>,
+    /// Ending of its name.
+    #[serde(rename = "FileExtension", default)]
+    pub(crate) extension: Option<String>,
+    /// Number of the version.
+    #[serde(rename = "VersionNumber", default)]
+    pub(crate) number: Option<String>,
+    /// MD5 of its content, in hex.
+    #[serde(rename = "Checksum", default)]
+    pub(crate) checksum: Option<String>,
+    /// When it was made.
+    #[serde(rename = "CreatedDate", default)]
+    pub(crate) created: Option<String>,
 }
 
 /// What an object consists of.
@@ -83,19 +167,18 @@ pub(crate) struct DescribedField {
     /// Unique.
     #[serde(default)]
     pub(crate) unique: bool,
+    /// Digits behind the point.
+    #[serde(default)]
+    pub(crate) scale: u32,
     /// Name of the relationship, such as `Account`.
     #[serde(rename = "relationshipName", default)]
     pub(crate) relationship: Option<String>,
 }
 
-/// Reads a refused request's errors, whatever their shape.
-pub(crate) fn errors(body: &str) -> Vec<ErrorItem> {
-    serde_json::from_str(body).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::errors;
 
     fn fixture(name: &str) -> String {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
@@ -139,6 +222,6 @@ mod tests {
             assert_eq!(error.error, "invalid_grant", "{name}");
         }
         let saved: Saved = serde_json::from_str(&fixture("upsert_created_success")).unwrap();
-        assert!(!saved.id.is_empty());
+        assert!(saved.success && saved.id.is_some());
     }
 }

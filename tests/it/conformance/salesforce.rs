@@ -1,13 +1,16 @@
 //! Salesforce: opportunities in, a milestone object out.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
 use milestoned_connector_kit::conformance::{Remote, Trouble};
 use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_salesforce::Salesforce;
 use serde_json::json;
 
-use super::{Desk, fields, status};
+use super::{Desk, Kept, fields, status};
 
 struct Org {
     desk: Desk,
@@ -25,7 +28,9 @@ impl Org {
             "limits": { "windows": [] },
         });
         let settings = serde_json::from_value(settings).unwrap();
-        let salesforce = Salesforce::build("salesforce", settings, vec!["Amount".into()], desk.clock.clone()).unwrap();
+        let map = FieldMap::from_toml(include_str!("../../../config/fieldmaps/salesforce.toml")).unwrap();
+        let tokens = Arc::new(Kept::default());
+        let salesforce = Salesforce::build("salesforce", settings, &map, desk.clock.clone(), tokens).unwrap();
         Self { desk, salesforce }
     }
 }
@@ -37,7 +42,7 @@ impl Remote for Org {
         &self.salesforce
     }
     fn stream(&self) -> &'static str {
-        "deals"
+        "records"
     }
     fn create(&self, count: usize) -> Vec<String> {
         let deal = |_| {
