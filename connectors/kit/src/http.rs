@@ -1,6 +1,7 @@
 //! The one HTTP client: rate limit, requests in flight, time-out, size limit, and what follows from each failure.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -127,20 +128,10 @@ impl Client {
         if base.scheme() != "https" && !local {
             return Err(format!("base_url: {base_url:?} must be https (http is for this machine only)"));
         }
-        let timeout = Duration::try_from(limits.timeout).map_err(|error| format!("limits.timeout: {error}"))?;
-        let mut builder = reqwest::Client::builder()
-            .timeout(timeout)
-            .user_agent(concat!("milestoned/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none());
-        if let Some(file) = &limits.ca_file {
-            let pem = std::fs::read(file).map_err(|error| format!("limits.ca_file: {}: {error}", file.display()))?;
-            let certificate =
-                reqwest::Certificate::from_pem(&pem).map_err(|error| format!("limits.ca_file: {error}"))?;
-            builder = builder.tls_certs_merge([certificate]);
-        }
-        let http = builder
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))?;
+        let http = match &around.wire {
+            Some(_) => writer(),
+            None => network(limits)?,
+        };
         let windows = limits.windows.clone().unwrap_or_else(|| published.windows());
         let pace = Pace::new(&windows).map_err(|reason| format!("limits.windows: {reason}"))?;
         let in_flight = limits.in_flight.unwrap_or(published.in_flight).max(1);
@@ -163,6 +154,11 @@ impl Client {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.around.clock.now()
+    }
+
+    /// Waits, between two looks at work that the remote does in its own time.
+    pub async fn rest(&self, time: Duration) {
+        self.around.rest(time).await;
     }
 
     /// A request to a path below the base address, or to an address of its own.
@@ -191,12 +187,14 @@ impl Client {
             }
             Ok(answer)
         };
+        let around = self.around.clone();
         let policy = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
             .with_jitter()
             .with_max_times(READS.saturating_sub(1));
         attempt
             .retry(policy)
+            .sleep(move |time| rest(around.clone(), time))
             .when(|fault: &Fault| match fault.class {
                 Class::Unreachable => true,
                 Class::Throttled { until: Some(until) } => self.now().duration_until(until) <= PATIENCE,
@@ -241,7 +239,7 @@ impl Client {
     /// # Errors
     /// Not reachable, throttled, or a write that was sent and not answered.
     pub async fn once(&self, request: RequestBuilder, kind: Kind, calls: Option<&str>) -> Result<Answer, Fault> {
-        self.pace.wait(calls, tokio::time::sleep).await;
+        self.pace.wait(calls, |time| self.rest(time)).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
         let (status, headers, body) = match &self.around.wire {
@@ -336,6 +334,31 @@ impl Client {
     pub fn garbage(&self, answer: &Answer, reason: impl std::fmt::Display) -> Fault {
         self.fault(Class::Misunderstood, format!("{reason}"), answer.header(self.request_id))
     }
+}
+
+async fn rest(around: Surroundings, time: Duration) {
+    around.rest(time).await;
+}
+
+/// The client of the network.
+fn network(limits: &Limits) -> Result<reqwest::Client, String> {
+    let timeout = Duration::try_from(limits.timeout).map_err(|error| format!("limits.timeout: {error}"))?;
+    let mut builder = reqwest::Client::builder()
+        .timeout(timeout)
+        .user_agent(concat!("milestoned/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(file) = &limits.ca_file {
+        let pem = std::fs::read(file).map_err(|error| format!("limits.ca_file: {}: {error}", file.display()))?;
+        let certificate = reqwest::Certificate::from_pem(&pem).map_err(|error| format!("limits.ca_file: {error}"))?;
+        builder = builder.tls_certs_merge([certificate]);
+    }
+    builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))
+}
+
+/// A client that only writes requests, of which there need be no more than one: the wire sends them.
+fn writer() -> reqwest::Client {
+    static WRITER: OnceLock<reqwest::Client> = OnceLock::new();
+    WRITER.get_or_init(reqwest::Client::new).clone()
 }
 
 /// What a request without an answer comes to.

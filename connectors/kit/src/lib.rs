@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -30,6 +31,9 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Wire: Send + Sync + 'static {
     /// The answer to a request.
     fn carry(&self, request: ::http::Request<bytes::Bytes>) -> Carried<'_>;
+
+    /// Lets a connector wait; how long that is by the simulated clock is the wire's affair.
+    fn rest(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// An answer under way.
@@ -53,6 +57,15 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Carries requests; `None`: the network does.
     pub wire: Option<Arc<dyn Wire>>,
+}
+
+impl Surroundings {
+    pub(crate) async fn rest(&self, time: Duration) {
+        match &self.wire {
+            Some(wire) => wire.rest(time).await,
+            None => tokio::time::sleep(time).await,
+        }
+    }
 }
 
 impl<C: Clock> From<Arc<C>> for Surroundings {

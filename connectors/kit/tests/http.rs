@@ -99,6 +99,10 @@ impl Wire for Says {
         let answer = self.0.map(|status| http::Response::builder().status(status).body("said".into()).unwrap());
         Box::pin(std::future::ready(answer))
     }
+
+    fn rest(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 #[tokio::test]
