@@ -7,12 +7,11 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Census, Clock, Cursor, Delivery, Fault, Found, Hook, Lane, Page, Probe, Problem, Receipt, Refused, Sink, Source,
-    Surroundings, Write,
+    Acknowledgement, Census, Clock, Cursor, Delivery, Fault, Found, Hook, Knock, Lane, Page, Probe, Problem, Receipt,
+    Refused, Sink, Source, Surroundings, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
@@ -123,11 +122,20 @@ impl Connection {
     }
 
     /// Verifies a webhook; `None`: this remote sends none.
-    pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Option<Result<Delivery, Refused>> {
+    pub fn verify(&self, knock: &Knock<'_>) -> Option<Result<Vec<Delivery>, Refused>> {
         match self {
-            Self::Jira(connection) => Some(connection.verify(headers, body)),
-            Self::QuickBooks(connection) => Some(connection.verify(headers, body)),
-            Self::NetSuite(_) | Self::Salesforce(_) => None,
+            Self::Jira(connection) => Some(connection.verify(knock)),
+            Self::QuickBooks(connection) => Some(connection.verify(knock)),
+            Self::Salesforce(connection) => Some(connection.verify(knock)),
+            Self::NetSuite(_) => None,
+        }
+    }
+
+    /// The answer to a webhook that was stored.
+    pub fn acknowledgement(&self) -> Acknowledgement {
+        match self {
+            Self::Salesforce(connection) => connection.acknowledgement(),
+            Self::Jira(_) | Self::NetSuite(_) | Self::QuickBooks(_) => Acknowledgement::default(),
         }
     }
 
@@ -213,7 +221,7 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, around: Surr
         "jira" => {
             let map = field_map(map_file.as_deref(), JIRA_MAP, &[RecordKind::Milestone])
                 .map_err(|reason| wrong("field_map", reason))?;
-            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), around);
+            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), around, store_of(tokens));
             (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
         "netsuite" => {

@@ -265,6 +265,7 @@ kind = "jira"
 base_url = "{jira}"
 auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
 projects = ["MS"]
+lag = "0s"
 webhook_secret = "{WEBHOOK_SECRET}"
 {limits}
 [connections.netsuite]

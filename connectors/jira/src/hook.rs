@@ -1,41 +1,87 @@
-//! Webhooks: signed over the raw body; they say which issue to read again.
+//! Webhooks: those of an administrator are signed over the raw body, those of an OAuth app come with a token; they say
+//! which issue to read again.
 
-use http::HeaderMap;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use milestoned_connector_kit::signature::is_signed_hex;
-use milestoned_connector_kit::{Delivery, Hint, Hook, Refused};
+use milestoned_connector_kit::{Delivery, Hint, Hook, Knock, Refused};
 use milestoned_mapping::command::DeliveryKey;
 use secrecy::ExposeSecret;
 
+use super::issue::OBJECT;
+use super::settings::Auth;
 use super::{Jira, wire};
 
+/// Nothing in a signature says when it was made: what is older than any retry is a replay, and says nothing.
+const STALE: SignedDuration = SignedDuration::from_hours(24);
+/// Clocks may differ by so much.
+const LEEWAY: i64 = 60;
+
 impl Hook for Jira {
-    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, Refused> {
-        let secret = self.settings.webhook_secret.as_ref().ok_or(Refused::Signature)?;
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let signature =
-            header("x-hub-signature").and_then(|value| value.strip_prefix("sha256=")).ok_or(Refused::Signature)?;
-        if !is_signed_hex(secret.expose_secret().as_bytes(), body, signature) {
-            return Err(Refused::Signature);
-        }
-        let text = std::str::from_utf8(body).map_err(|error| Refused::Body(error.to_string()))?;
-        let hints = read(text)?;
+    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused> {
+        let now = self.client.now();
+        self.authenticate(knock, now)?;
+        let text = std::str::from_utf8(knock.body).map_err(|error| Refused::Body(error.to_string()))?;
+        let webhook: wire::Webhook = serde_json::from_str(text).map_err(|error| Refused::Body(error.to_string()))?;
+        let stale = webhook.timestamp.is_some_and(|at| at.0.duration_until(now) > STALE);
+        let hints = if stale { Vec::new() } else { hints(webhook) };
         // The same for every retry of one delivery; older servers send none, then the body itself is the name.
-        let id =
-            header("x-atlassian-webhook-identifier").map_or_else(|| DeliveryKey::of(&[text]).to_string(), Into::into);
-        Ok(Delivery { id, hints })
+        let id = knock
+            .header("x-atlassian-webhook-identifier")
+            .map_or_else(|| DeliveryKey::of(&[text]).to_string(), Into::into);
+        Ok(vec![Delivery { id, hints }])
     }
 }
 
+impl Jira {
+    fn authenticate(&self, knock: &Knock<'_>, now: Timestamp) -> Result<(), Refused> {
+        if let Some(signature) = knock.header("x-hub-signature") {
+            let secret = self.settings.webhook_secret.as_ref().ok_or(Refused::Signature)?;
+            // Of the methods that the header could name, one is taken.
+            let signature = signature.strip_prefix("sha256=").ok_or(Refused::Signature)?;
+            let signed = is_signed_hex(secret.expose_secret().as_bytes(), knock.body, signature);
+            return if signed { Ok(()) } else { Err(Refused::Signature) };
+        }
+        let Auth::Oauth { client_secret, .. } = &self.settings.auth else { return Err(Refused::Signature) };
+        let token = knock.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let secret = client_secret.expose_secret();
+        match token.filter(|_| !secret.is_empty()) {
+            Some(token) if is_current(token, secret, now) => Ok(()),
+            _ => Err(Refused::Signature),
+        }
+    }
+}
+
+/// Whether a token was signed with this secret, in the one way that is taken, and is valid now. It says nothing of the
+/// body: the issue is read again anyway.
+fn is_current(token: &str, secret: &str, now: Timestamp) -> bool {
+    let mut rules = Validation::new(Algorithm::HS256);
+    // Compared below with our own clock.
+    rules.validate_exp = false;
+    rules.validate_aud = false;
+    rules.required_spec_claims.clear();
+    let Ok(read) = jsonwebtoken::decode::<wire::Claims>(token, &DecodingKey::from_secret(secret.as_bytes()), &rules)
+    else {
+        return false;
+    };
+    let now = now.as_second();
+    read.claims.exp.is_none_or(|exp| exp.saturating_add(LEEWAY) > now)
+        && read.claims.nbf.is_none_or(|nbf| nbf.saturating_sub(LEEWAY) <= now)
+}
+
 /// Which issue a webhook is about, if any.
-fn read(text: &str) -> Result<Vec<Hint>, Refused> {
-    let webhook: wire::Webhook = serde_json::from_str(text).map_err(|error| Refused::Body(error.to_string()))?;
+fn hints(webhook: wire::Webhook) -> Vec<Hint> {
+    // Our own status makes these.
+    if webhook.event.starts_with("issue_property_") {
+        return Vec::new();
+    }
     let of_comment = |comment: wire::Comment| {
         // Data Center sends a comment without its issue; the link names it: …/issue/10011/comment/10203.
         let rest = comment.link.split_once("/issue/")?.1.to_owned();
         rest.split('/').next().map(Into::into)
     };
     let id = webhook.issue.map(|issue| issue.id).or_else(|| webhook.comment.and_then(of_comment));
-    Ok(id.map(|id| Hint { object: "issue".into(), id }).into_iter().collect())
+    id.map(|id| Hint { object: OBJECT.into(), id }).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -51,12 +97,30 @@ mod tests {
             if path.extension().is_some_and(|extension| extension == "json")
                 && path.to_string_lossy().contains("webhook")
             {
-                let hints = read(&std::fs::read_to_string(&path).unwrap()).unwrap();
+                let hints = hints(serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap());
                 assert_eq!(hints.len(), 1, "{}", path.display());
                 assert!(hints[0].id.parse::<u64>().is_ok(), "{}: {}", path.display(), hints[0].id);
                 read_ones += 1;
             }
         }
         assert!(read_ones >= 12, "{read_ones} recorded webhooks");
+    }
+
+    #[test]
+    fn a_token_is_taken_with_its_secret_its_algorithm_and_in_its_time() {
+        let now: Timestamp = "2026-03-02T09:00:00Z".parse().unwrap();
+        let token = |algorithm, secret: &str, exp: i64| {
+            let claims = serde_json::json!({ "exp": exp, "nbf": 0 });
+            let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+            jsonwebtoken::encode(&jsonwebtoken::Header::new(algorithm), &claims, &key).unwrap()
+        };
+        let soon = now.as_second() + 60;
+        let good = token(Algorithm::HS256, "secret", soon);
+        assert!(is_current(&good, "secret", now));
+        assert!(!is_current(&good, "another", now));
+        assert!(!is_current(&token(Algorithm::HS512, "secret", soon), "secret", now));
+        assert!(!is_current(&token(Algorithm::HS256, "secret", now.as_second() - 61), "secret", now));
+        let flipped = good.replacen('.', ".e", 1);
+        assert!(!is_current(&flipped, "secret", now));
     }
 }

@@ -1,21 +1,60 @@
-//! Reading issues: search says which changed, and each of them is read again.
+//! Reading issues: search says which changed, and the issues themselves say how. Search lags and is never the truth; issues
+//! read by their ids are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::record::{Change, Content, SourceRecord};
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_mapping::record::{Content, SourceRecord};
 use reqwest::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::issue::{self, OBJECT};
 use super::{Jira, wire};
 
 /// Key of the newest update in the cursor.
-const UPDATED: &str = "updated";
-/// Keys of issues read lately, with the update that was read: the overlap does not read them again.
-const SEEN: &str = "seen:";
-/// Rows of a search page.
-const ROWS: u32 = 100;
+pub(crate) const UPDATED: &str = "updated";
+/// Key of a pass that is under way.
+const PASS: &str = "pass";
+/// Key of a census's next page.
+const TOKEN: &str = "token";
+/// Order of a pass.
+pub(crate) const OLDEST_FIRST: &str = "updated ASC, key ASC";
+/// Ids of a search page: the most that Jira gives where nothing but ids is asked for.
+const IDS: u32 = 5_000;
+/// Issues that are read at once.
+const AT_ONCE: usize = 100;
 /// Pages of one search; more means that the token goes round in circles.
-const PAGES: usize = 1_000;
+const PAGES: u32 = 1_000;
+/// Changes of a page of changelogs.
+const CHANGES: u32 = 1_000;
+
+/// A pass under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pass {
+    /// Updates since these milliseconds; `None`: all.
+    pub(crate) since: Option<i64>,
+    /// When it began.
+    pub(crate) began: Timestamp,
+    /// Newest update that it has read.
+    pub(crate) newest: Option<Timestamp>,
+    /// Page of the search.
+    pub(crate) token: Option<String>,
+    /// How far the page is read.
+    pub(crate) at: usize,
+    /// Pages so far.
+    pub(crate) pages: u32,
+}
+
+/// A page of ids. It is kept in memory: after a restart it is asked for again, and read again from its beginning.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    of: (Option<i64>, Option<String>),
+    ids: Vec<String>,
+    next: Option<String>,
+}
 
 impl Source for Jira {
     fn streams(&self) -> &'static [&'static str] {
@@ -23,170 +62,287 @@ impl Source for Jira {
     }
 
     async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
-        self.check_identity().await?;
-        let started = self.client.now();
-        let since = from.0.get(UPDATED).and_then(|text| text.parse::<Timestamp>().ok());
+        let known = from.0.get(UPDATED).and_then(|text| text.parse::<Timestamp>().ok());
+        let kept = from.0.get(PASS).and_then(|text| serde_json::from_str::<Pass>(text).ok());
+        let mut pass = kept.unwrap_or_else(|| self.pass(known));
+        self.prolong_webhooks().await;
         let mut page = Page {
             records: Vec::new(),
             unreadable: Vec::new(),
-            next: from.clone(),
+            next: Cursor::default(),
             more: false,
-            fresh_through: started,
+            fresh_through: pass.began.saturating_sub(self.settings.lag).unwrap_or(pass.began),
         };
-        let mut newest = since;
-        for row in self.search(since).await? {
-            let updated = instant(&row.fields.updated);
-            newest = newest.max(updated);
-            if from.0.get(&format!("{SEEN}{}", row.id)) == Some(&row.fields.updated) {
-                continue;
-            }
-            match self.issue(&row.id).await {
-                Ok(record) => page.records.push(record),
-                Err(Trouble::Fault(fault)) => return Err(fault),
-                Err(Trouble::Unreadable(raw, reason)) => {
-                    page.unreadable.push(Unreadable { object: "issue".into(), id: row.id.clone(), raw, reason });
-                }
-            }
-            page.next.0.insert(format!("{SEEN}{}", row.id), row.fields.updated);
-        }
-        if let Some(newest) = newest {
-            page.next.0.insert(UPDATED.into(), newest.to_string());
-            let horizon = newest.checked_sub(self.settings.overlap).unwrap_or(newest);
-            page.next.0.retain(|key, seen| !key.starts_with(SEEN) || instant(seen).is_none_or(|seen| seen >= horizon));
-        }
+        page.more = if self.site().await?.cloud {
+            self.next_issues(&mut pass, &mut page).await?
+        } else {
+            self.next_of_server(&mut pass, &mut page).await?
+        };
+        pass.newest = pass.newest.max(page.records.iter().filter(is_there).map(|record| record.at).max());
         page.records.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
+        if page.more {
+            page.next = from.clone();
+            page.next.0.extend(serde_json::to_string(&pass).ok().map(|text| (PASS.to_owned(), text)));
+        } else {
+            // Never past what search may not have shown yet, even if something newer was seen.
+            let newest = pass.newest.map(|newest| newest.min(page.fresh_through));
+            let newest = known.max(newest);
+            page.next.0.extend(newest.map(|newest| (UPDATED.to_owned(), newest.to_string())));
+        }
         Ok(page)
     }
 
-    async fn read(&self, _object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        match self.issue(id).await {
-            Ok(record) => Ok(vec![record]),
-            Err(Trouble::Fault(fault)) => Err(fault),
-            Err(Trouble::Unreadable(_, reason)) => Err(self.client.fault(Class::Misunderstood, reason, None)),
+    async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
+        if object != OBJECT {
+            return Ok(Vec::new());
         }
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.client.fault(Class::Refused, format!("{id:?} is no id of an issue"), None));
+        }
+        Ok(vec![self.issue(id).await?])
+    }
+
+    /// A deleted issue matches no search again, and its webhook may be lost.
+    async fn census(&self, _stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
+        if from.0.is_empty() {
+            self.check_projects().await?;
+        }
+        if !self.site().await?.cloud {
+            return self.census_of_server(from).await.map(Some);
+        }
+        let token = from.0.get(TOKEN).cloned();
+        let page = self.search(&self.jql(None, OLDEST_FIRST), token.as_deref()).await?;
+        if page.next.is_some() && page.next == token {
+            return Err(self.circles());
+        }
+        let ids = page.issues.into_iter().map(|row| row.id).collect();
+        let more = page.next.is_some();
+        let next = Cursor(page.next.map(|token| (TOKEN.to_owned(), token)).into_iter().collect());
+        Ok(Some(Census { object: OBJECT.into(), ids, next, more }))
     }
 }
 
-/// Why an issue could not be read.
-enum Trouble {
-    Fault(Fault),
-    Unreadable(String, String),
+fn is_there(record: &&SourceRecord) -> bool {
+    record.content != Content::Gone
 }
 
 impl Jira {
-    async fn search(&self, since: Option<Timestamp>) -> Result<Vec<wire::Row>, Fault> {
+    fn pass(&self, known: Option<Timestamp>) -> Pass {
+        let since = known.and_then(|known| known.checked_sub(self.settings.overlap).ok());
+        Pass {
+            since: since.map(Timestamp::as_millisecond),
+            began: self.client.now(),
+            newest: None,
+            token: None,
+            at: 0,
+            pages: 0,
+        }
+    }
+
+    /// The issues that are ours, in this order.
+    pub(crate) fn jql(&self, since: Option<i64>, order: &str) -> String {
         let projects: Vec<String> = self.settings.projects.iter().map(|key| format!("\"{key}\"")).collect();
-        let from = since.and_then(|since| since.checked_sub(self.settings.overlap).ok());
+        let own = self.settings.jql.as_ref().map(|jql| format!(" AND ({jql})")).unwrap_or_default();
         // Unquoted milliseconds are absolute; a quoted date would be read in the caller's time zone, to the minute.
-        let from = from.map(|from| format!(" AND updated >= {}", from.as_millisecond())).unwrap_or_default();
-        let jql = format!("project in ({}){from} ORDER BY updated ASC, key ASC", projects.join(", "));
-        let (mut rows, mut token) = (Vec::new(), None::<String>);
+        let since = since.map(|since| format!(" AND updated >= {since}")).unwrap_or_default();
+        format!("project in ({}){own}{since} ORDER BY {order}", projects.join(", "))
+    }
+
+    fn circles(&self) -> Fault {
+        self.client.fault(Class::Misunderstood, "the search's page token goes round in circles", None)
+    }
+
+    /// The next hundred issues of a pass. Whether there are more.
+    async fn next_issues(&self, pass: &mut Pass, page: &mut Page) -> Result<bool, Fault> {
+        let ids = self.ids(pass).await?;
+        let end = pass.at.saturating_add(AT_ONCE).min(ids.ids.len());
+        let some: Vec<&str> = ids.ids.get(pass.at..end).unwrap_or_default().iter().map(String::as_str).collect();
+        if !some.is_empty() {
+            self.issues(&some, page).await?;
+        }
+        pass.at = end;
+        if end < ids.ids.len() {
+            return Ok(true);
+        }
+        let Some(next) = ids.next.clone() else { return Ok(false) };
+        pass.pages = pass.pages.saturating_add(1);
+        if pass.token.as_ref() == Some(&next) || pass.pages >= PAGES {
+            return Err(self.circles());
+        }
+        (pass.token, pass.at) = (Some(next), 0);
+        Ok(true)
+    }
+
+    async fn ids(&self, pass: &mut Pass) -> Result<Arc<Ids>, Fault> {
+        let of = (pass.since, pass.token.clone());
+        let kept = self.ids.lock().ok().and_then(|ids| ids.clone());
+        if let Some(ids) = kept.filter(|ids| ids.of == of && pass.at > 0) {
+            return Ok(ids);
+        }
+        pass.at = 0;
+        let found = self.search(&self.jql(pass.since, OLDEST_FIRST), pass.token.as_deref()).await?;
+        let ids = found.issues.into_iter().map(|row| row.id).collect();
+        let ids = Arc::new(Ids { of, ids, next: found.next });
+        if let Ok(mut kept) = self.ids.lock() {
+            *kept = Some(Arc::clone(&ids));
+        }
+        Ok(ids)
+    }
+
+    async fn search(&self, jql: &str, token: Option<&str>) -> Result<wire::SearchPage, Fault> {
+        let mut body = json!({ "jql": jql, "fields": ["id"], "maxResults": IDS });
+        if let (Some(token), Some(table)) = (token, body.as_object_mut()) {
+            table.insert("nextPageToken".into(), token.into());
+        }
+        let answer = self.ask(Method::POST, "search/jql", Some(&body)).await?;
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
+        }
+        self.check_caller(&answer).await?;
+        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))
+    }
+
+    /// Reads issues by their ids, with their whole history.
+    async fn issues(&self, ids: &[&str], page: &mut Page) -> Result<(), Fault> {
+        let (mut read, mut cut_off) = (Vec::new(), BTreeSet::new());
+        // A server that cannot carry so much is asked for less, down to single issues without their history.
+        let mut parts = vec![(ids, true)];
+        while let Some((part, with_history)) = parts.pop() {
+            match self.some_issues(part, with_history).await {
+                Err(fault) if fault.class == Class::Unreachable && fault.detail.starts_with("status 5") => match part {
+                    [_] if with_history => parts.push((part, false)),
+                    [] | [_] => return Err(fault),
+                    _ => {
+                        let (first, second) = part.split_at(part.len().div_euclid(2));
+                        parts.extend([(second, with_history), (first, with_history)]);
+                    }
+                },
+                Err(fault) => return Err(fault),
+                Ok(texts) => {
+                    for text in texts {
+                        match issue::read(self.client.system(), &text) {
+                            Ok(one) => {
+                                if one.cut_off || !with_history {
+                                    cut_off.insert(one.record.id.clone());
+                                }
+                                read.push(one.record);
+                            }
+                            Err(reason) => page.unreadable.push(unreadable(text, reason)),
+                        }
+                    }
+                }
+            }
+        }
+        self.complete(&mut read, &cut_off).await?;
+        let there: BTreeSet<&str> = read.iter().map(|record| record.id.as_str()).collect();
+        let broken = |id: &str| page.unreadable.iter().any(|one| one.id == id);
+        let missing: Vec<&str> = ids.iter().copied().filter(|id| !there.contains(id) && !broken(id)).collect();
+        for id in missing {
+            // Deleted, or hidden, since search saw it: reading it alone says so.
+            page.records.push(self.issue(id).await?);
+        }
+        page.records.append(&mut read);
+        Ok(())
+    }
+
+    async fn some_issues(&self, ids: &[&str], with_history: bool) -> Result<Vec<String>, Fault> {
+        let expand: &[&str] = if with_history { &["changelog"] } else { &[] };
+        let wanted = wire::Wanted { ids, fields: &self.wanted, expand };
+        let body =
+            serde_json::to_value(wanted).map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
+        let answer = self.ask(Method::POST, "issue/bulkfetch", Some(&body)).await?;
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
+        }
+        self.check_caller(&answer).await?;
+        let found: wire::Issues<'_> =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        if !found.errors.is_empty() {
+            let said = format!("{} of {} issues could not be read now", found.errors.len(), ids.len());
+            return Err(self.client.fault(Class::Unreachable, said, answer.header(super::REQUEST_ID)));
+        }
+        Ok(found.issues.into_iter().map(|raw| raw.get().to_owned()).collect())
+    }
+
+    /// Asks for the histories that were cut off.
+    async fn complete(&self, records: &mut [SourceRecord], cut_off: &BTreeSet<String>) -> Result<(), Fault> {
+        if cut_off.is_empty() {
+            return Ok(());
+        }
+        let mut places: BTreeMap<String, &mut SourceRecord> =
+            records.iter_mut().map(|record| (record.id.clone(), record)).collect();
+        let mut token: Option<String> = None;
         for _ in 0..PAGES {
-            let mut body = json!({ "jql": jql, "fields": ["updated"], "maxResults": ROWS });
+            let mut body = json!({ "issueIdsOrKeys": cut_off, "maxResults": CHANGES });
             if let (Some(token), Some(table)) = (&token, body.as_object_mut()) {
                 table.insert("nextPageToken".into(), token.clone().into());
             }
-            let answer = self.client.read(self.request(Method::POST, "search/jql").json(&body)).await?;
+            let answer = self.ask(Method::POST, "changelog/bulkfetch", Some(&body)).await?;
             if !answer.status.is_success() {
                 return Err(self.refused(&answer));
             }
-            let page: wire::SearchPage =
+            let page: wire::Changelogs<'_> =
                 serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-            rows.extend(page.issues);
+            for one in page.issues {
+                if let Some(record) = places.get_mut(one.id.as_ref()) {
+                    issue::complete(record, one.histories);
+                }
+            }
             match page.next {
-                None => return Ok(rows),
+                None => return Ok(()),
                 same if same == token => break,
                 next => token = next,
             }
         }
-        Err(self.client.fault(Class::Misunderstood, "the search's page token goes round in circles", None))
+        Err(self.circles())
     }
 
-    async fn issue(&self, id: &str) -> Result<SourceRecord, Trouble> {
-        let fields = self.fields.join(",");
-        let path = format!("issue/{id}?expand=changelog&fields={fields},updated,attachment");
-        let answer = self.client.read(self.request(Method::GET, &path)).await.map_err(Trouble::Fault)?;
+    /// One issue, read afresh; gone where it is deleted, hidden, or moved out of sight: all look the same.
+    pub(crate) async fn issue(&self, id: &str) -> Result<SourceRecord, Fault> {
+        let path = format!("issue/{id}?expand=changelog,names&fields={}", self.wanted.join(","));
+        let answer = self.ask(Method::GET, &path, None).await?;
         if answer.status == 404 {
-            // Deleted, moved out of sight, or hidden: all look the same. Who we are was checked.
-            self.check_identity().await.map_err(Trouble::Fault)?;
+            self.check_caller(&answer).await?;
             let now = self.client.now();
-            return Ok(self.record(id, format!("gone {now}"), now, "{}".into(), Content::Gone));
-        }
-        if !answer.status.is_success() {
-            return Err(Trouble::Fault(self.refused(&answer)));
-        }
-        let unreadable = |reason: String| Trouble::Unreadable(answer.body.clone(), reason);
-        let issue: wire::Issue = serde_json::from_str(&answer.body).map_err(|error| unreadable(error.to_string()))?;
-        let at =
-            instant(&issue.fields.updated).ok_or_else(|| unreadable(format!("updated: {:?}", issue.fields.updated)))?;
-        let embedded = issue.changelog;
-        let histories = if embedded.total > embedded.histories.len() {
-            self.changelog(&issue.id).await.map_err(Trouble::Fault)?
-        } else {
-            embedded.histories
-        };
-        let history = changes(histories).map_err(unreadable)?;
-        let newest = history.last().map_or("", |change| change.id.as_str()).to_owned();
-        let version = format!("{} {newest}", issue.fields.updated);
-        Ok(self.record(&issue.id, version, at, answer.body.clone(), Content::Fields { history }))
-    }
-
-    /// The whole changelog: the embedded one is cut off.
-    async fn changelog(&self, id: &str) -> Result<Vec<wire::History>, Fault> {
-        let mut histories = Vec::new();
-        for _ in 0..PAGES {
-            let path = format!("issue/{id}/changelog?maxResults=100&startAt={}", histories.len());
-            let answer = self.client.read(self.request(Method::GET, &path)).await?;
-            if !answer.status.is_success() {
-                return Err(self.refused(&answer));
-            }
-            let page: wire::Changelog =
-                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-            let (count, total) = (page.histories.len(), page.total);
-            histories.extend(page.histories);
-            if count == 0 || histories.len() >= total {
-                return Ok(histories);
-            }
-        }
-        Err(self.client.fault(Class::Misunderstood, "the changelog does not end", None))
-    }
-
-    fn record(&self, id: &str, version: String, at: Timestamp, raw: String, content: Content) -> SourceRecord {
-        SourceRecord {
-            system: self.client.system().into(),
-            object: "issue".into(),
-            id: id.into(),
-            version,
-            at,
-            raw,
-            content,
-        }
-    }
-}
-
-/// `2026-04-28T15:55:26.678+0200`: an offset without a colon.
-fn instant(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}
-
-/// Histories as changes, oldest first.
-fn changes(mut histories: Vec<wire::History>) -> Result<Vec<Change>, String> {
-    let mut changes = Vec::new();
-    histories.sort_by_key(|history| (instant(&history.created), history.id.parse::<u64>().unwrap_or(u64::MAX)));
-    for history in histories {
-        let at = instant(&history.created)
-            .ok_or_else(|| format!("changelog {}: created: {:?}", history.id, history.created))?;
-        let by = history.author.and_then(|author| author.email.or(author.account).or(author.name)).unwrap_or_default();
-        for item in history.items {
-            changes.push(Change {
-                id: history.id.clone(),
-                at,
-                by: by.clone(),
-                field: item.field_id.unwrap_or_else(|| item.field.to_lowercase()),
-                from: item.from,
-                to: item.to,
+            return Ok(SourceRecord {
+                system: self.client.system().into(),
+                object: OBJECT.into(),
+                id: id.into(),
+                version: format!("gone {now}"),
+                at: now,
+                raw: "{}".into(),
+                content: Content::Gone,
             });
         }
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
+        }
+        let read = issue::read(self.client.system(), &answer.body);
+        let read = read.map_err(|reason| self.client.garbage(&answer, reason))?;
+        let mut records = [read.record];
+        if read.cut_off {
+            let id = records.iter().map(|record| record.id.clone()).collect();
+            self.complete(&mut records, &id).await?;
+        }
+        let [record] = records;
+        Ok(record)
     }
-    Ok(changes)
+
+    /// An issue that is missing is deleted only where its project is still in sight.
+    async fn check_projects(&self) -> Result<(), Fault> {
+        for project in &self.settings.projects {
+            let answer = self.ask(Method::GET, &format!("project/{project}"), None).await?;
+            if !answer.status.is_success() {
+                let said = format!("project {project} is not in sight: {}", wire::reason(&answer.body));
+                return Err(self.client.fault(Class::Unauthorised, said, answer.header(super::REQUEST_ID)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An issue that could not be read, under its id where that can still be told.
+pub(crate) fn unreadable(raw: String, reason: String) -> Unreadable {
+    let row = serde_json::from_str::<wire::Row>(&raw);
+    Unreadable { object: OBJECT.into(), id: row.map(|row| row.id).unwrap_or_default(), raw, reason }
 }

@@ -1,5 +1,7 @@
 //! What an operator sets for a Jira connection.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use milestoned_connector_kit::http::Limits;
 use secrecy::SecretString;
@@ -9,24 +11,39 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// `https://acme.atlassian.net`.
+    /// `https://acme.atlassian.net`, or the address of a Data Center with its context path.
     pub base_url: String,
     /// How to sign in.
     pub auth: Auth,
     /// Keys of the projects whose issues are milestones.
     pub projects: Vec<String>,
-    /// Secret of the admin webhook; without one every webhook is refused.
+    /// JQL of the issues that are read, beside the projects; no `ORDER BY`.
+    #[serde(default)]
+    pub jql: Option<String>,
+    /// Account that the site must know us as; absent: any that is signed in.
+    #[serde(default)]
+    pub account_id: Option<String>,
+    /// Secret of the admin webhook; without one only webhooks of an OAuth app are taken.
     #[serde(default)]
     pub webhook_secret: Option<SecretString>,
-    /// How far behind the newest issue reading starts again: search lags, and its clock shows minutes.
+    /// Whether webhooks of the OAuth app are registered: they expire after 30 days and are prolonged in time.
+    #[serde(default)]
+    pub dynamic_webhooks: bool,
+    /// How far behind the newest issue reading starts again, at least 15 minutes: search lags behind the issues.
     #[serde(default = "overlap")]
     pub overlap: SignedDuration,
+    /// How long an issue may take to become visible to search.
+    #[serde(default = "lag")]
+    pub lag: SignedDuration,
     /// Issue property that shows billing status; absent: none is written.
     #[serde(default = "property")]
     pub property: Option<String>,
     /// Whether an issue links to its milestone.
     #[serde(default = "yes")]
     pub remote_link: bool,
+    /// Billing status to the workflow status that its issue is moved to; what is not named moves nothing.
+    #[serde(default)]
+    pub transitions: BTreeMap<String, String>,
     /// How the remote may be called.
     #[serde(default)]
     pub limits: Limits,
@@ -36,22 +53,43 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "flow", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
-    /// API token of an account.
+    /// API token of a Cloud account.
     Basic {
         /// Address of the account.
         email: String,
         /// Token.
         api_token: SecretString,
     },
-    /// Personal access token.
+    /// Personal access token of a Data Center, or a bearer token of Cloud.
     Bearer {
         /// Token.
         token: SecretString,
+    },
+    /// OAuth 2.0 (3LO) of Cloud. The refresh token is rotated with every use; the newest one is kept in the store.
+    Oauth {
+        /// Client id.
+        client_id: String,
+        /// Client secret; it signs the webhooks of the app too.
+        client_secret: SecretString,
+        /// The first refresh token.
+        refresh_token: SecretString,
+        /// Id of the site; absent: the site at `base_url`.
+        #[serde(default)]
+        cloud_id: Option<String>,
+        /// Where tokens are issued.
+        #[serde(default = "token_url")]
+        token_url: String,
+        /// Where the API of every site is.
+        #[serde(default = "api_url")]
+        api_url: String,
     },
 }
 
 fn overlap() -> SignedDuration {
     SignedDuration::from_mins(15)
+}
+fn lag() -> SignedDuration {
+    SignedDuration::from_mins(1)
 }
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
 fn property() -> Option<String> {
@@ -59,4 +97,10 @@ fn property() -> Option<String> {
 }
 fn yes() -> bool {
     true
+}
+fn token_url() -> String {
+    "https://auth.atlassian.com/oauth/token".into()
+}
+fn api_url() -> String {
+    "https://api.atlassian.com".into()
 }

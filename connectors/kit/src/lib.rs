@@ -129,11 +129,49 @@ pub struct Lane {
 
 /// Verifies a webhook and says what to look at again. Pure.
 pub trait Hook: Send + Sync {
-    /// Checks the signature over the raw body and names the records that may have changed.
+    /// Checks that it comes from the remote, over the raw body, and names the records that may have changed.
     ///
     /// # Errors
     /// [`Refused`] for a missing or wrong signature and for a body that cannot be read.
-    fn verify(&self, headers: &::http::HeaderMap, body: &[u8]) -> Result<Delivery, Refused>;
+    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused>;
+
+    /// What the remote wants to hear when its deliveries are stored.
+    fn acknowledgement(&self) -> Acknowledgement {
+        Acknowledgement::default()
+    }
+}
+
+/// A webhook as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Knock<'a> {
+    /// Last part of the address, behind the connection's name, where there is one.
+    pub secret: Option<&'a str>,
+    /// Headers.
+    pub headers: &'a ::http::HeaderMap,
+    /// Raw body.
+    pub body: &'a [u8],
+}
+
+impl<'a> Knock<'a> {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// The answer to a webhook that was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Media type.
+    pub content_type: &'static str,
+    /// Body.
+    pub body: &'static str,
+}
+
+impl Default for Acknowledgement {
+    fn default() -> Self {
+        Self { content_type: "text/plain", body: "" }
+    }
 }
 
 /// Checks that a connection can do its work.

@@ -1,25 +1,23 @@
 //! Webhooks in both shapes: signed over the raw body; they say which documents to read again.
 
-use http::HeaderMap;
 use milestoned_connector_kit::signature::is_signed_base64;
-use milestoned_connector_kit::{Delivery, Hint, Hook, Refused};
+use milestoned_connector_kit::{Delivery, Hint, Hook, Knock, Refused};
 use milestoned_mapping::command::DeliveryKey;
 use secrecy::ExposeSecret;
 
 use super::{QuickBooks, wire};
 
 impl Hook for QuickBooks {
-    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, Refused> {
+    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused> {
         let verifier = self.settings.verifier_token.as_ref().ok_or(Refused::Signature)?;
-        let signature =
-            headers.get("intuit-signature").and_then(|value| value.to_str().ok()).ok_or(Refused::Signature)?;
-        if !is_signed_base64(verifier.expose_secret().as_bytes(), body, signature) {
+        let signature = knock.header("intuit-signature").ok_or(Refused::Signature)?;
+        if !is_signed_base64(verifier.expose_secret().as_bytes(), knock.body, signature) {
             return Err(Refused::Signature);
         }
-        let text = std::str::from_utf8(body).map_err(|error| Refused::Body(error.to_string()))?;
+        let text = std::str::from_utf8(knock.body).map_err(|error| Refused::Body(error.to_string()))?;
         let hints = read(text, &self.settings.realm)?;
         // A batch has no name of its own: its content is it.
-        Ok(Delivery { id: DeliveryKey::of(&[text]).to_string(), hints })
+        Ok(vec![Delivery { id: DeliveryKey::of(&[text]).to_string(), hints }])
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod auth;
 mod files;
+mod hook;
 mod limit;
 mod probe;
 mod pull;

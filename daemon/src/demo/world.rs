@@ -180,6 +180,7 @@ fields = {{ name = "Name", deal = "Opportunity__c", contract = "Contract__c", mi
 kind = "jira"
 base_url = "{jira}"
 auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
+lag = "0s"
 projects = ["MS"]
 webhook_secret = "{JIRA_SECRET}"
 {LIMITS}

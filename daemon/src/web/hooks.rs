@@ -5,43 +5,56 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use milestoned_connector_kit::Refused;
+use milestoned_connector_kit::{Knock, Refused};
 
 use crate::app::App;
 
-/// `POST /hooks/{connection}`.
+/// `POST /hooks/{connection}`, and `/hooks/{connection}/{secret}` for a remote that does not sign.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/hooks/{connection}", post(receive))
+    Router::new().route("/hooks/{connection}", post(plain)).route("/hooks/{connection}/{secret}", post(secret))
 }
 
-/// 200: stored. 400: signed and unreadable. 401: not signed by the remote. 404: no such connection.
-/// 503: could not be stored; the remote sends it again.
-async fn receive(
+async fn plain(
     State(app): State<Arc<App>>,
     Path(connection): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, String) {
-    let Some(entry) = app.registry.get(&connection) else { return (StatusCode::NOT_FOUND, String::new()) };
-    let Some(verified) = entry.connection.verify(&headers, &body) else {
-        return (StatusCode::NOT_FOUND, String::new());
-    };
-    let delivery = match verified {
-        Ok(delivery) => delivery,
+) -> Response {
+    receive(&app, connection, &Knock { secret: None, headers: &headers, body: &body }).await
+}
+
+async fn secret(
+    State(app): State<Arc<App>>,
+    Path((connection, secret)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    receive(&app, connection, &Knock { secret: Some(&secret), headers: &headers, body: &body }).await
+}
+
+/// 200: stored. 400: signed and unreadable. 401: not signed by the remote. 404: no such connection.
+/// 503: could not be stored; the remote sends it again.
+async fn receive(app: &App, connection: String, knock: &Knock<'_>) -> Response {
+    let Some(entry) = app.registry.get(&connection) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(verified) = entry.connection.verify(knock) else { return StatusCode::NOT_FOUND.into_response() };
+    let deliveries = match verified {
+        Ok(deliveries) => deliveries,
         // No detail to somebody who may not be the remote.
-        Err(Refused::Signature) => return (StatusCode::UNAUTHORIZED, String::new()),
-        Err(Refused::Body(reason)) => return (StatusCode::BAD_REQUEST, reason),
+        Err(Refused::Signature) => return StatusCode::UNAUTHORIZED.into_response(),
+        Err(Refused::Body(reason)) => return (StatusCode::BAD_REQUEST, reason).into_response(),
     };
-    match app.store.hints_received(connection, delivery.id, delivery.hints, app.clock.now()).await {
-        Ok(_) => {
-            app.bell.notify_waiters();
-            (StatusCode::OK, String::new())
-        }
-        Err(error) => {
+    for delivery in deliveries {
+        let stored = app.store.hints_received(connection.clone(), delivery.id, delivery.hints, app.clock.now()).await;
+        if let Err(error) = stored {
             tracing::error!(error = &error as &dyn std::error::Error, "a webhook could not be stored");
-            (StatusCode::SERVICE_UNAVAILABLE, String::new())
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
     }
+    app.bell.notify_waiters();
+    let heard = entry.connection.acknowledgement();
+    (StatusCode::OK, [(CONTENT_TYPE, heard.content_type)], heard.body).into_response()
 }

@@ -1,5 +1,7 @@
 //! Jira: issues in, a property and a link out.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
 use milestoned_connector_kit::conformance::{Remote, Trouble};
@@ -8,12 +10,13 @@ use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mocks::Person;
 use serde_json::json;
 
-use super::{Desk, fields, status};
+use super::{Desk, Kept, fields, status};
 
 struct Site {
     desk: Desk,
     jira: Jira,
-    shown_on: String,
+    /// One issue takes only so many writes in two seconds.
+    shown_on: Vec<String>,
 }
 
 impl Site {
@@ -24,9 +27,16 @@ impl Site {
             "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" }, "limits": { "windows": [] },
         });
         let settings = serde_json::from_value(settings).unwrap();
-        let jira = Jira::build("jira", settings, vec!["summary".into(), "status".into()], desk.clock.clone()).unwrap();
-        let shown_on = issue(&desk);
+        let read = vec!["summary".into(), "status".into()];
+        let jira = Jira::build("jira", settings, read, desk.clock.clone(), Arc::new(Kept::default())).unwrap();
+        let shown_on = (0..10).map(|_| issue(&desk)).collect();
         Self { desk, jira, shown_on }
+    }
+}
+
+impl Site {
+    fn shows(&self, ordinal: u32) -> &str {
+        &self.shown_on[usize::try_from(ordinal).unwrap() % self.shown_on.len()]
     }
 }
 
@@ -68,11 +78,11 @@ impl Remote for Site {
         self.desk.strike(trouble, times);
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
-        status(ordinal, &self.shown_on)
+        status(ordinal, self.shows(ordinal))
     }
     fn written(&self, ordinal: u32) -> usize {
         let wanted = format!("milestoned=CONF&milestone=M{ordinal}");
-        let links = self.desk.simulators.jira.links(&self.shown_on);
+        let links = self.desk.simulators.jira.links(self.shows(ordinal));
         links.iter().filter(|link| link.text("globalId") == wanted).count()
     }
 }

@@ -1,0 +1,105 @@
+//! An issue's text as a source record: its last update, its changes, and the text itself.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use milestoned_mapping::record::{Change, Content, SourceRecord};
+
+use super::wire;
+
+/// Names of fields, lower-cased, to their ids.
+pub(crate) type Names = BTreeMap<String, String>;
+
+/// An issue that was read.
+#[derive(Debug)]
+pub struct Read {
+    /// The record.
+    pub record: SourceRecord,
+    /// The embedded changelog is cut off: the whole one is to be asked for.
+    pub cut_off: bool,
+}
+
+/// Reads the text of an issue of this connection.
+///
+/// # Errors
+/// Field and reason.
+pub fn read(system: &str, text: &str) -> Result<Read, String> {
+    read_named(system, text, None)
+}
+
+pub(crate) fn read_named(system: &str, text: &str, names: Option<&Names>) -> Result<Read, String> {
+    let issue: wire::Issue<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let updated = &issue.fields.updated;
+    let at: Timestamp = updated.parse().map_err(|error| format!("updated: {updated:?}: {error}"))?;
+    let cut_off = issue.changelog.total > issue.changelog.histories.len();
+    let own = names.is_none().then(|| ids_by_name(&issue.names));
+    let history = changes(issue.changelog.histories, names.or(own.as_ref()));
+    let record = SourceRecord {
+        system: system.into(),
+        object: OBJECT.into(),
+        id: issue.id.into_owned(),
+        version: version(updated, &history),
+        at,
+        raw: text.into(),
+        content: Content::Fields { history },
+    };
+    Ok(Read { record, cut_off })
+}
+
+/// What Jira's issues are called in records and hints.
+pub(crate) const OBJECT: &str = "issue";
+
+/// Not every change moves an issue's update by a whole millisecond: its newest change belongs to the version.
+fn version(updated: &str, history: &[Change]) -> String {
+    format!("{updated} {}", history.last().map_or("", |change| change.id.as_str()))
+}
+
+/// Fields by their names, as Data Center's histories call them.
+pub(crate) fn ids_by_name(names: &BTreeMap<String, String>) -> Names {
+    names.iter().map(|(id, name)| (name.to_lowercase(), id.clone())).collect()
+}
+
+/// Gives a record its whole history: what was embedded and what was asked for, each change once.
+pub(crate) fn complete(record: &mut SourceRecord, histories: Vec<wire::History<'_>>) {
+    let Content::Fields { history } = &mut record.content else { return };
+    let whole = changes(histories, None);
+    let known: std::collections::BTreeSet<String> = whole.iter().map(|change| change.id.clone()).collect();
+    history.retain(|change| !known.contains(&change.id));
+    history.extend(whole);
+    sort(history);
+    let updated = record.version.split(' ').next().unwrap_or_default();
+    record.version = version(updated, history);
+}
+
+/// By time, then by the number of the history.
+fn sort(history: &mut [Change]) {
+    history.sort_by_key(|change| (change.at, change.id.parse::<u64>().unwrap_or(u64::MAX)));
+}
+
+/// Histories as changes, oldest first.
+fn changes(histories: Vec<wire::History<'_>>, names: Option<&Names>) -> Vec<Change> {
+    let mut changes = Vec::with_capacity(histories.len());
+    for history in histories {
+        let author = history.author.and_then(|author| author.email.or(author.account).or(author.name));
+        let by = author.map(Into::into).unwrap_or_else(String::new);
+        for item in history.items {
+            let field = match (item.field_id, names) {
+                (Some(id), _) => id.into_owned(),
+                (None, names) => {
+                    let name = item.field.to_lowercase();
+                    names.and_then(|names| names.get(&name).cloned()).unwrap_or(name)
+                }
+            };
+            changes.push(Change {
+                id: history.id.clone().into_owned(),
+                at: history.created.0,
+                by: by.clone(),
+                field,
+                from: item.from.map(Into::into),
+                to: item.to.map(Into::into),
+            });
+        }
+    }
+    sort(&mut changes);
+    changes
+}
