@@ -9,16 +9,16 @@ pub mod contracts;
 pub mod intake;
 pub mod mails;
 pub mod outbox;
+mod sqlite;
 pub mod views;
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
 
 mod migrations {
     refinery::embed_migrations!("migrations");
@@ -30,6 +30,9 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("the database failed")]
     Database(#[from] rusqlite::Error),
+    /// What was done could not be committed, with all that was to be committed with it.
+    #[error("the database could not commit")]
+    Uncommitted(#[source] Arc<rusqlite::Error>),
     /// A row holds what we did not write.
     #[error("{table} row {row}: column {column} cannot be read; restore the database from a backup")]
     Corrupt {
@@ -68,13 +71,10 @@ pub enum StoreError {
     },
 }
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
-
-/// Handle of the store; cheap to clone. All writes go through one thread, all reads through another.
+/// Handle of the store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    writer: mpsc::Sender<Job>,
-    reader: mpsc::Sender<Job>,
+    sqlite: sqlite::Sqlite,
 }
 
 impl Store {
@@ -84,76 +84,28 @@ impl Store {
     /// # Errors
     /// [`StoreError`] with the path and what to do.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let unopened = |error: rusqlite::Error| StoreError::Unopened {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        let mut writer = Connection::open(path).map_err(unopened)?;
-        configure(&writer).map_err(unopened)?;
-        migrations::migrations::runner().run(&mut writer).map_err(Box::new)?;
-        let reader = Connection::open(path).map_err(unopened)?;
-        reader.pragma_update(None, "query_only", true)?;
-        reader.busy_timeout(std::time::Duration::from_secs(10))?;
-        Ok(Self { writer: spawn("store-writer", writer), reader: spawn("store-reader", reader) })
+        let sqlite = sqlite::Sqlite::open(path, |connection| {
+            migrations::migrations::runner().run(connection).map_err(Box::new)?;
+            Ok(())
+        })?;
+        Ok(Self { sqlite })
     }
 
-    /// Runs `job` in one immediate transaction; an error rolls all of it back.
+    /// Runs `job` in a transaction; an error undoes all of it.
     async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run(&self.writer, move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = job(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        })
-        .await
+        self.sqlite.write(job).await
     }
 
-    /// Runs `job` on a read-only connection.
+    /// Runs `job` on a connection that only reads.
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run(&self.reader, move |connection| job(connection)).await
+        self.sqlite.read(job).await
     }
-}
-
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    // A webhook is acknowledged, and an invoice sent, only after what it stands on is on the disk.
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)
-}
-
-fn spawn(name: &str, mut connection: Connection) -> mpsc::Sender<Job> {
-    let (jobs, queue) = mpsc::channel::<Job>();
-    let started = std::thread::Builder::new().name(name.into()).spawn(move || {
-        while let Ok(job) = queue.recv() {
-            job(&mut connection);
-        }
-    });
-    if let Err(error) = started {
-        // The queue's other end is gone with the closure: every verb answers `Stopped`.
-        tracing::error!(%error, name, "the store's thread could not be started");
-    }
-    jobs
-}
-
-async fn run<T: Send + 'static>(
-    queue: &mpsc::Sender<Job>,
-    job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let (answer, outcome) = oneshot::channel();
-    queue
-        .send(Box::new(move |connection| {
-            // The asker may be gone (a closed HTTP connection): the work is done all the same.
-            let _ = answer.send(job(connection));
-        }))
-        .map_err(|_| StoreError::Stopped)?;
-    outcome.await.map_err(|_| StoreError::Stopped)?
 }
 
 /// An instant as the store writes it: UTC, fixed width, so that text order is time order.

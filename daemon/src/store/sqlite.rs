@@ -1,0 +1,294 @@
+//! SQLite: one thread owns the writing connection and commits in groups, another reads, a third moves the write-ahead
+//! log into the file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::mpsc;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::StoreError;
+
+/// Jobs of one commit at most: more only make the slowest wait longer.
+const GROUP: usize = 256;
+/// Pages in the write-ahead log from which on it is moved into the file.
+const CHECKPOINT_FROM: i32 = 1_000;
+/// Pages in the write-ahead log from which on the writer itself moves what the checkpointer could not catch up with.
+const CATCH_UP_FROM: i32 = 8_000;
+/// Statements that a connection keeps prepared: more than there are verbs.
+const PREPARED: usize = 160;
+
+/// What the writer does within a group.
+trait Job: Send {
+    /// Does the work inside the group's transaction. `false`: what it did is to be undone.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Tells the asker, once it is certain whether the group is on the disk.
+    fn answer(self: Box<Self>, group: Result<(), &Arc<rusqlite::Error>>);
+}
+
+struct Asked<F, T> {
+    work: Option<F>,
+    value: Option<Result<T, StoreError>>,
+    asker: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Job for Asked<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        self.value = self.work.take().map(|work| work(connection));
+        matches!(self.value, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), &Arc<rusqlite::Error>>) {
+        let value = match (group, self.value) {
+            (Err(error), None | Some(Ok(_))) => Err(StoreError::Uncommitted(Arc::clone(error))),
+            (_, Some(value)) => value,
+            (Ok(()), None) => Err(StoreError::Stopped),
+        };
+        // The asker may be gone (a closed HTTP connection): the work is done all the same.
+        let _ = self.asker.send(value);
+    }
+}
+
+type Reading = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Handles of the threads; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Sqlite {
+    writer: mpsc::Sender<Box<dyn Job>>,
+    reader: mpsc::Sender<Reading>,
+}
+
+impl Sqlite {
+    /// Opens or creates the file, and starts the threads once `migrate` has brought it to this version.
+    pub(super) fn open(
+        path: &Path,
+        migrate: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let unopened = |error: rusqlite::Error| StoreError::Unopened {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        let mut writer = connect(path).map_err(unopened)?;
+        migrate(&mut writer)?;
+        let reader = connect(path).map_err(unopened)?;
+        reader.pragma_update(None, "query_only", true)?;
+        let log = Log::default();
+        let pages = Arc::clone(&log.pages);
+        writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count: i32| {
+            pages.store(count, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let (nudge, nudged) = mpsc::sync_channel(1);
+        let (jobs, queue) = mpsc::channel();
+        let (readings, to_read) = mpsc::channel();
+        let checkpointer = connect(path).map_err(unopened)?;
+        let behind = Arc::clone(&log.behind);
+        spawn("store-checkpoint", move || checkpoint(&checkpointer, &nudged, &behind));
+        spawn("store-writer", move || write(&writer, &queue, &log, &nudge));
+        spawn("store-reader", move || {
+            while let Ok(reading) = to_read.recv() {
+                let reading: Reading = reading;
+                reading(&reader);
+            }
+        });
+        Ok(Self { writer: jobs, reader: readings })
+    }
+
+    /// Runs `work` in a transaction that it shares with what else waits; an error undoes its own part alone. Answers
+    /// after the transaction is on the disk.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (asker, outcome) = oneshot::channel();
+        let job = Box::new(Asked { work: Some(work), value: None, asker });
+        self.writer.send(job).map_err(|_| StoreError::Stopped)?;
+        outcome.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Runs `work` on the connection that only reads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (asker, outcome) = oneshot::channel();
+        let reading: Reading = Box::new(move |connection| {
+            let _ = asker.send(work(connection));
+        });
+        self.reader.send(reading).map_err(|_| StoreError::Stopped)?;
+        outcome.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+/// How long the write-ahead log is.
+#[derive(Default)]
+struct Log {
+    /// Pages in it after the last commit.
+    pages: Arc<AtomicI32>,
+    /// The checkpointer did not catch up: the writer moves the rest, between two groups.
+    behind: Arc<AtomicBool>,
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A webhook is acknowledged, and an invoice sent, only after what it stands on is on the disk.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // A commit never waits for a checkpoint: the checkpointer does that.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(connection)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name.into()).spawn(body) {
+        // The queue's other end is gone with the closure: every verb answers `Stopped`.
+        tracing::error!(%error, name, "the store's thread could not be started");
+    }
+}
+
+/// The writer: takes all that waits, commits it once, answers.
+fn write(connection: &Connection, queue: &mpsc::Receiver<Box<dyn Job>>, log: &Log, nudge: &mpsc::SyncSender<()>) {
+    while let Ok(first) = queue.recv() {
+        let mut group = vec![first];
+        group.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(GROUP.saturating_sub(1)));
+        match commit(connection, &mut group) {
+            Ok(()) => group.into_iter().for_each(|job| job.answer(Ok(()))),
+            Err(error) => {
+                let error = Arc::new(error);
+                group.into_iter().for_each(|job| job.answer(Err(&error)));
+            }
+        }
+        if log.behind.swap(false, Ordering::Relaxed) {
+            move_log(connection);
+        } else if log.pages.load(Ordering::Relaxed) >= CHECKPOINT_FROM {
+            // Full: the checkpointer is awake already.
+            let _ = nudge.try_send(());
+        }
+    }
+}
+
+/// One transaction for all jobs of a group.
+fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let outcome = run(connection, group).and_then(|()| connection.prepare_cached("COMMIT")?.execute([]));
+    if outcome.is_err() && !connection.is_autocommit() {
+        connection.prepare_cached("ROLLBACK")?.execute([])?;
+    }
+    outcome.map(drop)
+}
+
+fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    for job in group {
+        connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+        if !job.run(connection) {
+            // After some errors (a full disk, among others) SQLite has undone the whole transaction: then this fails, and
+            // with it the group.
+            connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+        }
+        connection.prepare_cached("RELEASE job")?.execute([])?;
+    }
+    Ok(())
+}
+
+/// The checkpointer: moves the log whenever it is told that it has grown. Under steady writing it never sees the end of
+/// the log, which then could not start again from its beginning: the writer moves the small rest.
+fn checkpoint(connection: &Connection, nudged: &mpsc::Receiver<()>, behind: &AtomicBool) {
+    while nudged.recv().is_ok() {
+        if move_log(connection).is_some_and(|pages| pages >= CATCH_UP_FROM) {
+            behind.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Moves what can be moved without waiting for anybody. Returns how many pages the log has.
+fn move_log(connection: &Connection) -> Option<i32> {
+    match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)) {
+        Ok(pages) => Some(pages),
+        Err(error) => {
+            // Nothing is lost by it: the log is longer, and the next attempt moves more.
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(folder: &tempfile::TempDir) -> Sqlite {
+        Sqlite::open(&folder.path().join("m.db"), |connection| {
+            Ok(connection.execute_batch("CREATE TABLE IF NOT EXISTS n (n INTEGER PRIMARY KEY) STRICT")?)
+        })
+        .unwrap()
+    }
+
+    async fn insert(store: &Sqlite, n: i64) -> Result<(), StoreError> {
+        store.write(move |tx| Ok(tx.execute("INSERT INTO n VALUES (?1)", [n]).map(drop)?)).await
+    }
+
+    #[tokio::test]
+    async fn of_a_group_only_the_job_that_fails_is_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let (hold, held) = mpsc::channel::<()>();
+        // The writer is kept busy until the others wait: they are one group.
+        let busy = store.write(move |_| Ok(held.recv().unwrap()));
+        let broken = store.write(|tx| {
+            tx.execute("INSERT INTO n VALUES (7)", [])?;
+            Ok(tx.execute("INSERT INTO n VALUES (7)", []).map(drop)?)
+        });
+        let ((), (busy, one, broken, two)) = tokio::join!(async { hold.send(()).unwrap() }, async {
+            tokio::join!(busy, insert(&store, 1), broken, insert(&store, 2))
+        });
+        assert!(busy.is_ok() && one.is_ok() && two.is_ok());
+        assert!(matches!(broken, Err(StoreError::Database(_))));
+        let kept: Vec<i64> = store
+            .read(|connection| {
+                let mut statement = connection.prepare("SELECT n FROM n ORDER BY n")?;
+                Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+            })
+            .await
+            .unwrap();
+        assert_eq!(kept, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_cannot_be_committed_is_answered_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        store
+            .write(|tx| {
+                Ok(tx.execute_batch(
+                    "CREATE TABLE c (n INTEGER REFERENCES n (n) DEFERRABLE INITIALLY DEFERRED) STRICT",
+                )?)
+            })
+            .await
+            .unwrap();
+        // A deferred foreign key fails at the commit, not at the statement.
+        let refused = store.write(|tx| Ok(tx.execute("INSERT INTO c VALUES (99)", []).map(drop)?)).await;
+        assert!(matches!(refused, Err(StoreError::Uncommitted(_))), "{refused:?}");
+        insert(&store, 1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_log_does_not_grow_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        store.write(|tx| Ok(tx.execute_batch("CREATE TABLE b (b BLOB) STRICT")?)).await.unwrap();
+        for _ in 0..100 {
+            store.write(|tx| Ok(tx.execute("INSERT INTO b VALUES (zeroblob(2000000))", []).map(drop)?)).await.unwrap();
+        }
+        let log = std::fs::metadata(folder.path().join("m.db-wal")).unwrap().len();
+        assert!(log < 120_000_000, "200 MB were written, and the log has {log} bytes");
+    }
+}
