@@ -184,8 +184,15 @@ pub async fn file(app: &App, mut value: Value, source: &str, actor: &str, now: T
         history: 0,
         planned_documents: 0,
         journal_through: None,
+        revision: 0,
     };
-    let new = NewContract { row, as_of: today.to_string(), source: source.into(), actor: actor.into() };
+    let new = NewContract {
+        row,
+        as_of: today.to_string(),
+        customer: agreement.terms.customer().into(),
+        source: source.into(),
+        actor: actor.into(),
+    };
     app.store.open_contract(new, now).await?;
     Ok(Filed::Opened(id))
 }

@@ -36,7 +36,7 @@ impl App {
     /// What is wrong, where, and what to do.
     pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
         let around = around.into();
-        let store = Store::open(&settings.store.path)?;
+        let store = Store::connect(&settings.store).await?;
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Registry::build(&settings, &store, &around)?;
         Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bell: Notify::new() }))
@@ -47,7 +47,7 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn recover(&self) -> Result<(), StoreError> {
-        let deliveries = self.store.release_leases().await?;
+        let deliveries = self.store.release_leases(self.clock.now()).await?;
         let mails = self.store.release_mails(self.clock.now()).await?;
         if deliveries > 0 || mails > 0 {
             tracing::warn!(

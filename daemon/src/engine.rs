@@ -16,6 +16,7 @@ use crate::agreements::Agreement;
 use crate::app::App;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
+use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 
 /// Decides about every contract that is due. Returns whether a decision landed.
@@ -251,6 +252,7 @@ fn landing(
     Ok(Landing {
         contract: row.id.clone(),
         history_before: row.history,
+        revision_before: row.revision,
         state: crate::store::json(contract)?,
         as_of: contract.as_of().to_string(),
         wake_at: wake_at(agreement, contract, &plan, context),
@@ -348,9 +350,7 @@ fn events(before: &Contract, contract: &Contract) -> Result<Vec<NewEvent>, Store
 
 fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
     let fact = &decided.pending.fact;
-    let kind = serde_json::to_value(fact)
-        .ok()
-        .and_then(|value| value.get("type").and_then(|kind| kind.as_str().map(str::to_owned)));
+    let told = serde_json::to_value(fact).unwrap_or_default();
     let action = if decided.problem.is_some() { "fact parked" } else { "fact decided" };
     let detail = match &decided.problem {
         Some(problem) => problem.clone(),
@@ -359,13 +359,7 @@ fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
         }
         None => format!("took effect {}", decided.effective_at),
     };
-    Entry::by(
-        &decided.pending.actor,
-        action,
-        Some(contract),
-        format!("{} {}", kind.unwrap_or_default(), decided.pending.identity),
-        detail,
-    )
+    Entry::by(&decided.pending.actor, action, Some(contract), subject_of(&told, &decided.pending.identity), detail)
 }
 
 fn document_lines(contract: &Contract, planned: usize) -> Vec<Entry> {

@@ -185,8 +185,16 @@ pub struct Mail {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
-    /// SQLite file; its folder must exist.
+    /// SQLite file; its folder must exist. Counts where there is no `url`.
     pub path: PathBuf,
+    /// PostgreSQL instead: `postgres://user:password@host:5432/database?sslmode=require`.
+    #[serde(default)]
+    pub url: Option<SecretString>,
+    /// PEM file of the authorities that PostgreSQL's certificate is checked against; absent: the machine's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Connections to PostgreSQL at most.
+    pub connections: usize,
 }
 
 /// What is wrong with the configuration: place, reason, remedy in one sentence.

@@ -1,5 +1,6 @@
 //! The command line: what it takes, and which function answers.
 
+pub mod audit;
 pub mod check;
 pub mod contract;
 pub mod reconcile;
@@ -109,9 +110,35 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum AuditCommand {
+pub(crate) enum AuditCommand {
+    /// Place and hash of the newest line: kept elsewhere, it shows later whether lines were taken off or put on.
+    Head,
+    /// Remove who acted and what they wrote; the chain keeps digests, and still holds.
+    Redact {
+        /// Lines of before this instant, such as 2026-01-01T00:00:00Z.
+        #[arg(long)]
+        before: String,
+        /// Of one person; of all without it.
+        #[arg(long)]
+        actor: Option<String>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        reviewer: Reviewer,
+    },
+    /// From an invoice back to the clause, the acceptance, the raw record and the remote's request ids; from a fact or a
+    /// record on to what it led to.
+    Trace {
+        /// Number of a document, fact:ROW, or record:ROW.
+        what: String,
+    },
     /// Walk the hash chain: any edit, removal or insertion ends in exit code 1.
-    Verify,
+    Verify {
+        /// File of lines that `audit head` printed.
+        #[arg(long)]
+        heads: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -274,7 +301,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let app = App::build(Settings::load(global.config.as_deref())?, Arc::new(SystemClock)).await?;
     match command {
-        Command::Audit(AuditCommand::Verify) => status::verify_audit(&app, json).await,
+        Command::Audit(command) => audit::audit(&app, command, json).await,
         Command::Contract(ContractCommand::List) => contract::list(&app, json).await,
         Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&app, &id, json).await,
         Command::Contract(ContractCommand::Show { id }) => contract::show(&app, &id, json).await,

@@ -1,4 +1,4 @@
-//! `status`, `exceptions`, `plan`, `replay`, `digest`, `audit verify`.
+//! `status`, `exceptions`, `plan`, `replay`, `digest`.
 
 use std::process::ExitCode;
 
@@ -186,30 +186,4 @@ pub(super) async fn digest(app: &App, send: bool, json: bool) -> anyhow::Result<
         }
     }
     Ok(if mails.iter().all(|one| one.state == "sent") { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
-}
-
-/// `milestoned audit verify`
-pub(super) async fn verify_audit(app: &App, json: bool) -> anyhow::Result<ExitCode> {
-    let verdict = app.store.verify_audit().await?;
-    if json {
-        let (lines, broken_at) = match verdict {
-            Ok(lines) => (Some(lines), None),
-            Err(seq) => (None, Some(seq)),
-        };
-        say(&json!({ "lines": lines, "broken_at": broken_at }).to_string());
-    }
-    match verdict {
-        Ok(lines) => {
-            if !json {
-                say(&format!("{lines} lines, each follows from the one before it"));
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(seq) => {
-            complain(&format!(
-                "milestoned: the audit trail is broken at line {seq}: it was edited, or lines are missing before it"
-            ));
-            Ok(ExitCode::from(FOUND))
-        }
-    }
 }

@@ -1,11 +1,15 @@
-//! The audit trail: append-only, each line hashed over the one before it.
+//! The audit trail: append-only, each line hashed over the one before it. What people wrote, and who they are, stands in
+//! the chain as a salted digest: it can be removed later, and the chain still holds.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::session::{Row, Session, Sql, values};
 use super::{Store, StoreError, instant};
+
+/// What stands in place of actor and detail after they were removed.
+pub const REDACTED: &str = "(removed)";
 
 /// One line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,8 +28,43 @@ pub struct AuditLine {
     pub subject: String,
     /// Reason, amounts, request ids.
     pub detail: String,
+    /// What makes the digest of actor and detail impossible to guess; gone once they were removed.
+    #[serde(skip)]
+    pub salt: Option<String>,
+    /// SHA-256 over salt, actor and detail, hex; absent in lines of before version 3 of the tables.
+    #[serde(skip)]
+    pub personal: Option<String>,
     /// SHA-256 over the previous line's hash and this line's fields, hex.
     pub hash: String,
+}
+
+/// The newest line of the chain. Kept outside of the database it tells whether lines were taken off or put on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Head {
+    /// Its place.
+    pub seq: i64,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// What walking the chain found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Lines that follow from the one before.
+    pub lines: i64,
+    /// Lines whose actor and detail were removed.
+    pub redacted: i64,
+    /// What is wrong; `None`: nothing.
+    pub broken: Option<Break>,
+}
+
+/// Where a chain is broken, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Break {
+    /// First line that cannot be trusted.
+    pub seq: i64,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 /// A line that is about to be written.
@@ -72,51 +111,110 @@ impl Entry {
     }
 }
 
-/// Appends a line to the chain, inside the caller's transaction.
-pub(super) fn append(connection: &Connection, at: Timestamp, entry: &Entry) -> Result<(), StoreError> {
-    let last: Option<(i64, String)> = connection
-        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (previous_seq, previous_hash) = last.unwrap_or((0, String::new()));
-    let mut line = AuditLine {
-        seq: previous_seq.saturating_add(1),
-        at: instant(at),
-        actor: entry.actor.clone(),
-        action: entry.action.into(),
-        contract: entry.contract.clone(),
-        subject: entry.subject.clone(),
-        detail: entry.detail.clone(),
-        hash: String::new(),
-    };
-    line.hash = chain(&previous_hash, &line);
-    connection
-        .prepare_cached(
-            "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            line.seq,
-            line.at,
-            line.actor,
-            line.action,
-            line.contract,
-            line.subject,
-            line.detail,
-            line.hash
-        ])?;
+/// In PostgreSQL whoever appends holds the head until it commits: two lines never follow from the same one. SQLite has
+/// one writer.
+const HEAD: Sql = Sql {
+    postgres: "SELECT seq, hash FROM audit_head WHERE id = 1 FOR UPDATE",
+    sqlite: "SELECT seq, hash FROM audit_head WHERE id = 1",
+};
+
+/// Waits until no other transaction appends, so that what is numbered from here on is numbered in the order of commits.
+pub(super) fn hold(tx: &Session<'_>) -> Result<Head, StoreError> {
+    Ok(tx.one(HEAD, values![], read_head)?.unwrap_or(Head { seq: 0, hash: String::new() }))
+}
+
+/// Appends lines to the chain, inside the caller's transaction and late in it: others wait for its end.
+pub(super) fn append(tx: &Session<'_>, at: Timestamp, entries: &[Entry]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut head = hold(tx)?;
+    for entry in entries {
+        let salt = hex::encode(rand::random::<[u8; 16]>());
+        let mut line = AuditLine {
+            seq: head.seq.saturating_add(1),
+            at: instant(at),
+            actor: entry.actor.clone(),
+            action: entry.action.into(),
+            contract: entry.contract.clone(),
+            subject: entry.subject.clone(),
+            detail: entry.detail.clone(),
+            personal: Some(digest(&[&salt, &entry.actor, &entry.detail])),
+            salt: Some(salt),
+            hash: String::new(),
+        };
+        line.hash = chain(&head.hash, &line);
+        tx.run(
+            "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            values![
+                line.seq,
+                line.at,
+                line.actor,
+                line.action,
+                line.contract,
+                line.subject,
+                line.detail,
+                line.salt,
+                line.personal,
+                line.hash
+            ],
+        )?;
+        head = Head { seq: line.seq, hash: line.hash };
+    }
+    tx.run("UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1", values![head.seq, head.hash])?;
     Ok(())
 }
 
-/// The hash of a line after the line with hash `previous`: SHA-256 over length-prefixed fields.
-fn chain(previous: &str, line: &AuditLine) -> String {
+/// SHA-256 over length-prefixed fields, hex.
+fn digest(fields: &[&str]) -> String {
     let mut hash = Sha256::new();
-    let seq = line.seq.to_string();
-    let contract = line.contract.as_deref().unwrap_or("");
-    for field in [previous, &seq, &line.at, &line.actor, &line.action, contract, &line.subject, &line.detail] {
+    for field in fields {
         hash.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(field.as_bytes());
     }
     hex::encode(hash.finalize())
+}
+
+/// The hash of a line after the line with hash `previous`.
+fn chain(previous: &str, line: &AuditLine) -> String {
+    let seq = line.seq.to_string();
+    // No contract and an empty one are two things.
+    let contract = line.contract.as_ref().map(|contract| format!("={contract}"));
+    let contract = contract.as_deref().unwrap_or("");
+    match &line.personal {
+        Some(personal) => digest(&["2", previous, &seq, &line.at, &line.action, contract, &line.subject, personal]),
+        None => {
+            let contract = line.contract.as_deref().unwrap_or("");
+            digest(&[previous, &seq, &line.at, &line.actor, &line.action, contract, &line.subject, &line.detail])
+        }
+    }
+}
+
+/// What is wrong with a line that should follow `before`; `None`: nothing.
+fn flaw(before: &Head, line: &AuditLine) -> Option<&'static str> {
+    if line.seq != before.seq.saturating_add(1) {
+        return Some("a line before it is missing, or it was put in");
+    }
+    if chain(&before.hash, line) != line.hash {
+        return Some("it, or the line before it, was edited");
+    }
+    match (&line.salt, &line.personal) {
+        (Some(salt), Some(personal)) if digest(&[salt, &line.actor, &line.detail]) != *personal => {
+            Some("who did it, or the detail, was edited")
+        }
+        (None, Some(_)) if line.actor != REDACTED || line.detail != REDACTED => {
+            Some("its detail was removed, and something else stands in its place")
+        }
+        (Some(_), None) => Some("the digest of its detail was removed"),
+        _ => None,
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash FROM audit"
+    };
 }
 
 impl Store {
@@ -125,42 +223,126 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn audit(&self, contract: Option<String>, limit: i64) -> Result<Vec<AuditLine>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT * FROM (SELECT seq, at, actor, action, contract, subject, detail, hash FROM audit
-                 WHERE ?1 IS NULL OR contract = ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq",
-            )?;
-            let lines = statement.query_map(params![contract, limit], read_line)?.collect::<Result<_, _>>()?;
-            Ok(lines)
+        self.read(move |tx| {
+            tx.all(
+                "SELECT * FROM (SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash FROM audit
+                 WHERE CAST($1 AS TEXT) IS NULL OR contract = $1 ORDER BY seq DESC LIMIT $2) AS newest ORDER BY seq",
+                values![contract, limit],
+                read_line,
+            )
         })
         .await
     }
 
-    /// Walks the whole chain. `Ok(Err(seq))` names the first line that does not follow from the one before it.
+    /// The newest line of the chain.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn verify_audit(&self) -> Result<Result<i64, i64>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare("SELECT seq, at, actor, action, contract, subject, detail, hash FROM audit ORDER BY seq")?;
-            let mut rows = statement.query([])?;
-            let (mut previous, mut count) = (String::new(), 0_i64);
-            while let Some(row) = rows.next()? {
+    pub async fn audit_head(&self) -> Result<Head, StoreError> {
+        self.read(|tx| {
+            let head = tx.one("SELECT seq, hash FROM audit_head WHERE id = 1", values![], read_head)?;
+            Ok(head.unwrap_or(Head { seq: 0, hash: String::new() }))
+        })
+        .await
+    }
+
+    /// Walks the whole chain, and compares it with its head and with heads that were kept outside.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn verify_audit(&self, kept: Vec<Head>) -> Result<Verdict, StoreError> {
+        self.read(move |tx| {
+            let mut last = Head { seq: 0, hash: String::new() };
+            let mut verdict = Verdict { lines: 0, redacted: 0, broken: None };
+            let broken = |seq, what: &str| Some(Break { seq, what: what.into() });
+            tx.each(concat!(columns!(), " ORDER BY seq"), values![], |row| {
                 let line = read_line(row)?;
-                count = count.saturating_add(1);
-                if line.seq != count || chain(&previous, &line) != line.hash {
-                    return Ok(Err(line.seq));
+                if verdict.broken.is_some() {
+                    return Ok(());
                 }
-                previous = line.hash;
+                if let Some(what) = flaw(&last, &line) {
+                    verdict.broken = broken(line.seq, what);
+                    return Ok(());
+                }
+                if let Some(other) = kept.iter().find(|head| head.seq == line.seq && head.hash != line.hash) {
+                    verdict.broken = broken(other.seq, "it is not the line whose hash was kept outside");
+                    return Ok(());
+                }
+                verdict.lines = line.seq;
+                verdict.redacted =
+                    verdict.redacted.saturating_add(i64::from(line.salt.is_none() && line.personal.is_some()));
+                last = Head { seq: line.seq, hash: line.hash };
+                Ok(())
+            })?;
+            let head = tx.one("SELECT seq, hash FROM audit_head WHERE id = 1", values![], read_head)?;
+            if verdict.broken.is_none() {
+                let beyond = kept.iter().map(|head| head.seq).filter(|seq| *seq > last.seq).max();
+                verdict.broken = if head.as_ref() != Some(&last) {
+                    let seq = head.map_or(last.seq, |head| head.seq.max(last.seq));
+                    broken(seq, "the newest line is not the one that was appended last: lines were taken off or put on")
+                } else {
+                    beyond.and_then(|seq| broken(seq, "it was kept outside, and the chain ends before it"))
+                };
             }
-            Ok(Ok(count))
+            Ok(verdict)
+        })
+        .await
+    }
+
+    /// Removes who did it and what they wrote from the lines of `actor` (or of all people) before an instant. The chain
+    /// keeps the digest. Returns how many lines there were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn redact_audit(
+        &self,
+        actor: Option<String>,
+        before: Timestamp,
+        by: String,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.write(move |tx| {
+            let count = tx.run(
+                "UPDATE audit SET actor = $1, detail = $1, salt = NULL WHERE at < $2 AND salt IS NOT NULL
+                 AND actor <> 'milestoned' AND (CAST($3 AS TEXT) IS NULL OR actor = $3)",
+                values![REDACTED, instant(before), actor],
+            )?;
+            let detail = format!("{count} lines from before {before}: {reason}");
+            append(tx, now, &[Entry::by(&by, "audit lines redacted", None, count.to_string(), detail)])?;
+            Ok(count)
         })
         .await
     }
 }
 
-fn read_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<AuditLine> {
+/// Lines about a subject of a contract, such as a document by its number.
+pub(super) fn about(tx: &Session<'_>, contract: &str, subject: &str) -> Result<Vec<AuditLine>, StoreError> {
+    tx.all(
+        concat!(columns!(), " WHERE contract = $1 AND subject = $2 ORDER BY seq"),
+        values![contract, subject],
+        read_line,
+    )
+}
+
+/// Numbers of the documents that were issued in the turn in which a fact was decided: its lines share their instant.
+pub(super) fn issued_with(tx: &Session<'_>, contract: &str, subject: &str) -> Result<Vec<String>, StoreError> {
+    let mut numbers = Vec::new();
+    for line in about(tx, contract, subject)? {
+        numbers.extend(tx.all(
+            "SELECT subject FROM audit WHERE contract = $1 AND at = $2 AND action = 'document issued' ORDER BY seq",
+            values![contract, line.at],
+            |row| row.get::<String>(0),
+        )?);
+    }
+    Ok(numbers)
+}
+
+fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
+    Ok(Head { seq: row.get(0)?, hash: row.get(1)? })
+}
+
+fn read_line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
     Ok(AuditLine {
         seq: row.get(0)?,
         at: row.get(1)?,
@@ -169,6 +351,8 @@ fn read_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<AuditLine> {
         contract: row.get(4)?,
         subject: row.get(5)?,
         detail: row.get(6)?,
-        hash: row.get(7)?,
+        salt: row.get(7)?,
+        personal: row.get(8)?,
+        hash: row.get(9)?,
     })
 }

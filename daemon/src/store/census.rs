@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use milestoned_connector_kit::Census;
-use rusqlite::{Connection, params};
 
 use super::audit::{self, Entry};
+use super::session::{Session, Sql, values};
 use super::{Store, StoreError, instant, json};
 
 /// How a census ended.
@@ -54,10 +54,11 @@ impl Store {
             if first {
                 clear(tx, &system, &stream)?;
             }
-            let mut insert =
-                tx.prepare_cached("INSERT OR IGNORE INTO census (system, stream, remote_id) VALUES (?1, ?2, ?3)")?;
             for id in &census.ids {
-                insert.execute(params![system, stream, id])?;
+                tx.run(
+                    "INSERT INTO census (system, stream, remote_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    values![system, stream, id],
+                )?;
             }
             mark(tx, &system, &stream, &json(&census.next)?, None, now)
         })
@@ -84,12 +85,12 @@ impl Store {
             let braked = count > 1 && count.saturating_mul(100) > known.saturating_mul(u64::from(brake));
             if !braked {
                 let delivery = format!("census {}", instant(now));
-                let mut insert = tx.prepare_cached(
-                    "INSERT OR IGNORE INTO hint (system, delivery, object, remote_id, received_at, due_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-                )?;
                 for id in &missing {
-                    insert.execute(params![system, delivery, object, id, instant(now)])?;
+                    tx.run(
+                        "INSERT INTO hint (system, delivery, object, remote_id, received_at, due_at)
+                         VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING",
+                        values![system, delivery, object, id, instant(now)],
+                    )?;
                 }
             }
             clear(tx, &system, &stream)?;
@@ -99,11 +100,11 @@ impl Store {
                     "{count} of {known} known records are not there: that is more than intake.brake ({brake} %), so nothing \
                      is taken as deleted; see that the user may still see them, or raise the brake"
                 );
-                tx.execute(
-                    "UPDATE watermark SET fault = ?3, fault_since = coalesce(fault_since, ?4) WHERE system = ?1 AND stream = ?2",
-                    params![system, stream_of(&stream), fault, instant(now)],
+                tx.run(
+                    "UPDATE watermark SET fault = $3, fault_since = coalesce(fault_since, $4) WHERE system = $1 AND stream = $2",
+                    values![system, stream_of(&stream), fault, instant(now)],
                 )?;
-                audit::append(tx, now, &Entry::own("census braked", None, format!("{system} {stream}"), fault))?;
+                audit::append(tx, now, &[Entry::own("census braked", None, format!("{system} {stream}"), fault)])?;
             }
             Ok(Counted { known, missing: count, braked })
         })
@@ -111,13 +112,12 @@ impl Store {
     }
 }
 
-fn clear(connection: &Connection, system: &str, stream: &str) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM census WHERE system = ?1 AND stream = ?2", params![system, stream])?;
-    Ok(())
+fn clear(tx: &Session<'_>, system: &str, stream: &str) -> Result<(), StoreError> {
+    tx.run("DELETE FROM census WHERE system = $1 AND stream = $2", values![system, stream]).map(drop)
 }
 
 fn mark(
-    connection: &Connection,
+    tx: &Session<'_>,
     system: &str,
     stream: &str,
     cursor: &str,
@@ -125,38 +125,45 @@ fn mark(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let fresh = due_at.is_some().then(|| instant(now));
-    connection
-        .prepare_cached(
-            "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (system, stream) DO UPDATE SET cursor = ?3, fresh_through = coalesce(?4, fresh_through),
-             polled_at = ?5, due_at = ?6, fault = NULL, fault_since = NULL, attempts = 0",
-        )?
-        .execute(params![system, stream_of(stream), cursor, fresh, instant(now), due_at.map(instant)])?;
-    Ok(())
+    tx.run(
+        "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (system, stream) DO UPDATE SET cursor = $3, fresh_through = coalesce($4, watermark.fresh_through),
+         polled_at = $5, due_at = $6, fault = NULL, fault_since = NULL, attempts = 0",
+        values![system, stream_of(stream), cursor, fresh, instant(now), due_at.map(instant)],
+    )
+    .map(drop)
 }
 
+macro_rules! missing {
+    ($kind:literal) => {
+        concat!(
+            "SELECT r.remote_id, c.remote_id IS NULL FROM source_record AS r
+             LEFT JOIN census AS c ON c.system = r.system AND c.stream = $2 AND c.remote_id = r.remote_id
+             WHERE r.system = $1 AND r.object = $3 AND r.remote_id <> ''
+             AND r.id = (SELECT max(l.id) FROM source_record AS l
+                         WHERE l.system = r.system AND l.object = r.object AND l.remote_id = r.remote_id)
+             AND ",
+            $kind,
+            " <> 'gone' ORDER BY r.id"
+        )
+    };
+}
+
+/// PostgreSQL takes JSON apart by other operators; what was never readable is text in place of a record, and has no kind.
+const MISSING: Sql = Sql {
+    postgres: missing!("CAST(r.record AS json) -> 'content' ->> 'kind'"),
+    sqlite: missing!("json_extract(r.record, '$.content.kind')"),
+};
+
 /// How many records of an object are known and not gone, and which of them the census did not name.
-fn missing(
-    connection: &Connection,
-    system: &str,
-    stream: &str,
-    object: &str,
-) -> Result<(u64, Vec<String>), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT r.remote_id, c.remote_id IS NULL FROM source_record AS r
-         LEFT JOIN census AS c ON c.system = r.system AND c.stream = ?2 AND c.remote_id = r.remote_id
-         WHERE r.system = ?1 AND r.object = ?3 AND r.remote_id <> '' AND json_valid(r.record)
-         AND r.id = (SELECT max(l.id) FROM source_record AS l
-                     WHERE l.system = r.system AND l.object = r.object AND l.remote_id = r.remote_id)
-         AND json_extract(r.record, '$.content.kind') <> 'gone' ORDER BY r.id",
-    )?;
+fn missing(tx: &Session<'_>, system: &str, stream: &str, object: &str) -> Result<(u64, Vec<String>), StoreError> {
     let (mut known, mut missing) = (0_u64, Vec::new());
-    let mut rows = statement.query(params![system, stream, object])?;
-    while let Some(row) = rows.next()? {
+    tx.each(MISSING, values![system, stream, object], |row| {
         known = known.saturating_add(1);
-        if row.get::<_, bool>(1)? {
+        if row.get::<bool>(1)? {
             missing.push(row.get(0)?);
         }
-    }
+        Ok(())
+    })?;
     Ok((known, missing))
 }

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use milestoned_mapping::command::Posting;
 use milestoned_mapping::fact::{Fact, Leg, LegRecord};
 use milestoned_mapping::record::SourceRecord;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact, leg_name};
 use super::outbox::enqueue;
+use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
 
 /// A contract as the store keeps it.
@@ -33,6 +33,8 @@ pub struct ContractRow {
     pub planned_documents: i64,
     /// Journal entries up to this date are in the outbox.
     pub journal_through: Option<String>,
+    /// Counts up with every decision, and when a leg changed.
+    pub revision: i64,
 }
 
 /// Everything a decision about one contract needs.
@@ -142,8 +144,11 @@ pub struct NewEvent {
 pub struct Landing {
     /// Contract.
     pub contract: String,
-    /// Facts in the state before; another number in the store means that somebody else decided meanwhile.
+    /// Facts in the state before.
     pub history_before: i64,
+    /// The contract's revision before; another one in the store means that somebody else decided meanwhile, or that a
+    /// leg changed.
+    pub revision_before: i64,
     /// New snapshot, JSON.
     pub state: String,
     /// Local date that the state has reached.
@@ -179,10 +184,26 @@ pub struct NewContract {
     pub row: ContractRow,
     /// Local date that the state has reached.
     pub as_of: String,
+    /// Customer, as the terms name it.
+    pub customer: String,
     /// File or API caller.
     pub source: String,
     /// Who.
     pub actor: String,
+}
+
+macro_rules! columns {
+    () => {
+        "SELECT id, agreement, digest, opened_on, state, history, planned_documents, journal_through, revision FROM contract"
+    };
+}
+
+/// Nobody has halted the contract or its customer.
+macro_rules! not_paused {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'contract' AND s.name = c.id)
+         OR (s.scope = 'customer' AND s.name = c.customer))"
+    };
 }
 
 impl Store {
@@ -193,14 +214,26 @@ impl Store {
     pub async fn open_contract(&self, new: NewContract, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let row = &new.row;
-            let inserted = tx.execute(
-                "INSERT OR IGNORE INTO contract (id, agreement, digest, source, opened_on, opened_at, state, history, as_of,
-                 wake_at, planned_documents, journal_through, legs_changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?6, 0, NULL, 1)",
-                params![row.id, row.agreement, row.digest, new.source, row.opened_on, instant(now), row.state, new.as_of],
+            let inserted = tx.run(
+                "INSERT INTO contract (id, agreement, digest, source, opened_on, opened_at, state, history, as_of, wake_at,
+                 planned_documents, journal_through, legs_changed, customer)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $6, 0, NULL, TRUE, $9) ON CONFLICT DO NOTHING",
+                values![
+                    row.id,
+                    row.agreement,
+                    row.digest,
+                    new.source,
+                    row.opened_on,
+                    instant(now),
+                    row.state,
+                    new.as_of,
+                    new.customer
+                ],
             )?;
             if inserted > 0 {
                 let detail = format!("from {}, digest {}", new.source, row.digest);
-                audit::append(tx, now, &Entry::by(&new.actor, "contract opened", Some(&row.id), row.id.clone(), detail))?;
+                let line = Entry::by(&new.actor, "contract opened", Some(&row.id), row.id.clone(), detail);
+                audit::append(tx, now, &[line])?;
             }
             Ok(inserted > 0)
         })
@@ -212,7 +245,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contract(&self, id: String) -> Result<Option<ContractRow>, StoreError> {
-        self.read(move |connection| load_row(connection, &id)).await
+        self.read(move |tx| load_row(tx, &id)).await
     }
 
     /// Every contract, by id.
@@ -220,14 +253,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contracts(&self) -> Result<Vec<ContractRow>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, agreement, digest, opened_on, state, history, planned_documents, journal_through FROM contract ORDER BY id",
-            )?;
-            let rows = statement.query_map([], read_row)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read(|tx| tx.all(concat!(columns!(), " ORDER BY id"), values![], read_row)).await
     }
 
     /// Contracts about which something is to be decided now.
@@ -235,13 +261,17 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contracts_due(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id FROM contract WHERE wake_at <= ?1 OR legs_changed = 1
-                 OR id IN (SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL) ORDER BY id",
-            )?;
-            let rows = statement.query_map([instant(now)], |row| row.get(0))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        self.read(move |tx| {
+            tx.all(
+                concat!(
+                    "SELECT id FROM contract AS c WHERE (wake_at <= $1 OR legs_changed
+                     OR id IN (SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL)) AND ",
+                    not_paused!(),
+                    " ORDER BY id"
+                ),
+                values![instant(now)],
+                |row| row.get(0),
+            )
         })
         .await
     }
@@ -251,10 +281,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|connection| {
-            let wake: Option<String> =
-                connection.prepare_cached("SELECT min(wake_at) FROM contract")?.query_row([], |row| row.get(0))?;
-            Ok(wake.as_deref().map(read_instant).transpose()?)
+        self.read(|tx| {
+            let sql = concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_paused!());
+            let wake = tx.one(sql, values![], |row| row.get::<Option<String>>(0))?.flatten();
+            wake.as_deref().map(read_instant).transpose()
         })
         .await
     }
@@ -264,17 +294,16 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn work(&self, id: String) -> Result<Option<Work>, StoreError> {
-        self.read(move |connection| {
-            let Some(row) = load_row(connection, &id)? else { return Ok(None) };
-            let last: Option<String> = connection
-                .prepare_cached("SELECT max(effective_at) FROM fact WHERE contract = ?1 AND position IS NOT NULL")?
-                .query_row([&id], |row| row.get(0))?;
+        self.read(move |tx| {
+            let Some(row) = load_row(tx, &id)? else { return Ok(None) };
+            let sql = "SELECT max(effective_at) FROM fact WHERE contract = $1 AND position IS NOT NULL";
+            let last = tx.one(sql, values![id], |row| row.get::<Option<String>>(0))?.flatten();
             Ok(Some(Work {
-                pending: pending_facts(connection, &id)?,
+                pending: pending_facts(tx, &id)?,
                 last_effective: last.as_deref().map(read_instant).transpose()?,
-                parts: parts(connection, &id)?,
-                legs: legs(connection, &id)?,
-                records: records(connection, &id)?,
+                parts: parts(tx, &id)?,
+                legs: legs(tx, &id)?,
+                records: records(tx, &id)?,
                 row,
             }))
         })
@@ -286,18 +315,16 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn history(&self, id: String) -> Result<Vec<Fact>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT fact, effective_at FROM fact WHERE contract = ?1 AND position IS NOT NULL ORDER BY position",
-            )?;
-            let rows = statement.query_map([&id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-            rows.map(|row| {
-                let (text, effective) = row?;
-                let mut fact: Fact = parse("fact", "fact", &id, &text)?;
-                fact.at = read_instant(&effective)?;
-                Ok(fact)
-            })
-            .collect()
+        self.read(move |tx| {
+            tx.all(
+                "SELECT fact, effective_at FROM fact WHERE contract = $1 AND position IS NOT NULL ORDER BY position",
+                values![id],
+                |row| {
+                    let mut fact: Fact = parse("fact", "fact", &id, &row.get::<String>(0)?)?;
+                    fact.at = read_instant(&row.get::<String>(1)?)?;
+                    Ok(fact)
+                },
+            )
         })
         .await
     }
@@ -307,12 +334,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn fact_by_identity(&self, contract: String, identity: String) -> Result<Option<Fact>, StoreError> {
-        self.read(move |connection| {
-            let text: Option<String> = connection
-                .prepare_cached("SELECT fact FROM fact WHERE contract = ?1 AND identity = ?2")?
-                .query_row(params![contract, identity], |row| row.get(0))
-                .optional()?;
-            text.map(|text| parse("fact", "fact", &identity, &text)).transpose()
+        self.read(move |tx| {
+            let sql = "SELECT fact FROM fact WHERE contract = $1 AND identity = $2";
+            tx.one(sql, values![contract, identity], |row| parse("fact", "fact", &identity, &row.get::<String>(0)?))
         })
         .await
     }
@@ -322,11 +346,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contract_of_document(&self, number: String) -> Result<Option<String>, StoreError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT contract FROM document WHERE number = ?1")?
-                .query_row([number], |row| row.get(0))
-                .optional()?)
+        self.read(move |tx| {
+            tx.one("SELECT contract FROM document WHERE number = $1", values![number], |row| row.get(0))
         })
         .await
     }
@@ -336,14 +357,13 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contract_of_record(&self, record: SourceRecord) -> Result<Option<String>, StoreError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT contract FROM source_record WHERE system = ?1 AND object = ?2 AND remote_id = ?3
-                     AND contract IS NOT NULL ORDER BY id DESC LIMIT 1",
-                )?
-                .query_row(params![record.system, record.object, record.id], |row| row.get(0))
-                .optional()?)
+        self.read(move |tx| {
+            tx.one(
+                "SELECT contract FROM source_record WHERE system = $1 AND object = $2 AND remote_id = $3
+                 AND contract IS NOT NULL ORDER BY id DESC LIMIT 1",
+                values![record.system, record.object, record.id],
+                |row| row.get(0),
+            )
         })
         .await
     }
@@ -369,12 +389,10 @@ impl Store {
     /// The database failed, or an idempotency key was used for something else.
     pub async fn land(&self, landing: Landing, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let changed = tx
-                .prepare_cached(
-                    "UPDATE contract SET state = ?2, history = ?3, as_of = ?4, wake_at = ?5, planned_documents = ?6,
-                     journal_through = ?7, legs_changed = ?9 WHERE id = ?1 AND history = ?8",
-                )?
-                .execute(params![
+            let changed = tx.run(
+                "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
+                     journal_through = $7, legs_changed = $9, revision = revision + 1 WHERE id = $1 AND revision = $8",
+                values![
                     landing.contract,
                     landing.state,
                     landing.history_before.saturating_add(decided_count(&landing)),
@@ -382,20 +400,19 @@ impl Store {
                     landing.wake_at.map(instant),
                     landing.planned_documents,
                     landing.journal_through,
-                    landing.history_before,
+                    landing.revision_before,
                     landing.legs_wait
-                ])?;
+                ],
+            )?;
             if changed != 1 {
                 return Ok(false);
             }
             land_facts(tx, &landing, now)?;
-            land_results(tx, &landing, now)?;
             for posting in &landing.postings {
                 enqueue(tx, &landing.contract, posting, now)?;
             }
-            for entry in &landing.audit {
-                audit::append(tx, now, entry)?;
-            }
+            land_results(tx, &landing, now)?;
+            audit::append(tx, now, &landing.audit)?;
             Ok(true)
         })
         .await
@@ -406,7 +423,7 @@ fn decided_count(landing: &Landing) -> i64 {
     i64::try_from(landing.facts.iter().filter(|fact| fact.problem.is_none()).count()).unwrap_or(i64::MAX)
 }
 
-fn land_facts(connection: &Connection, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
+fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
     let mut position = landing.history_before;
     for decided in &landing.facts {
         let pending = &decided.pending;
@@ -419,17 +436,18 @@ fn land_facts(connection: &Connection, landing: &Landing, now: Timestamp) -> Res
                     fact: pending.fact.clone(),
                     actor: pending.actor.clone(),
                 };
-                insert_fact(connection, &new, None, now)?;
-                connection
-                    .prepare_cached("SELECT id FROM fact WHERE contract = ?1 AND identity = ?2")?
-                    .query_row(params![landing.contract, pending.identity], |row| row.get(0))?
+                insert_fact(tx, &new, None, now)?;
+                let sql = "SELECT id FROM fact WHERE contract = $1 AND identity = $2";
+                let id = tx.one(sql, values![landing.contract, pending.identity], |row| row.get(0))?;
+                id.ok_or(StoreError::Stopped)?
             }
         };
         let effective = instant(decided.effective_at);
         let place = decided.problem.is_none().then_some(position);
-        connection
-            .prepare_cached("UPDATE fact SET position = ?2, effective_at = ?3, problem = ?4 WHERE id = ?1")?
-            .execute(params![id, place, effective, decided.problem])?;
+        tx.run(
+            "UPDATE fact SET position = $2, effective_at = $3, problem = $4 WHERE id = $1",
+            values![id, place, effective, decided.problem],
+        )?;
         if decided.problem.is_none() {
             position = position.saturating_add(1);
         }
@@ -437,19 +455,13 @@ fn land_facts(connection: &Connection, landing: &Landing, now: Timestamp) -> Res
     Ok(())
 }
 
-fn land_results(connection: &Connection, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
+fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
     for (leg, record) in &landing.legs {
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO leg (contract, leg, record) VALUES (?1, ?2, ?3)")?
-            .execute(params![landing.contract, leg_name(*leg), json(record)?])?;
+        tx.run("INSERT INTO leg (contract, leg, record) VALUES ($1, $2, $3) ON CONFLICT (contract, leg) DO UPDATE SET record = $3", values![landing.contract, leg_name(*leg), json(record)?])?;
     }
     for document in &landing.documents {
-        connection
-            .prepare_cached(
-                "INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
-            .execute(params![
+        tx.run("INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", values![
                 document.number,
                 landing.contract,
                 document.ordinal,
@@ -464,22 +476,18 @@ fn land_results(connection: &Connection, landing: &Landing, now: Timestamp) -> R
                 document.cause
             ])?;
     }
+    if !landing.events.is_empty() {
+        // Who follows the feed must never see a later place before an earlier one.
+        audit::hold(tx)?;
+    }
     for event in &landing.events {
-        connection
-            .prepare_cached(
-                "INSERT OR IGNORE INTO event (identity, at, type, contract, milestone, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![event.identity, instant(now), event.kind, landing.contract, event.milestone, event.body])?;
+        tx.run("INSERT INTO event (identity, at, type, contract, milestone, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING", values![event.identity, instant(now), event.kind, landing.contract, event.milestone, event.body])?;
     }
     let Some(exceptions) = &landing.exceptions else { return Ok(()) };
-    connection.prepare_cached("DELETE FROM exception WHERE contract = ?1")?.execute([&landing.contract])?;
+    tx.run("DELETE FROM exception WHERE contract = $1", values![&landing.contract])?;
     for (ordinal, exception) in (0_i64..).zip(exceptions) {
-        connection
-            .prepare_cached(
-                "INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(params![
+        tx.run("INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", values![
                 landing.contract,
                 ordinal,
                 exception.code,
@@ -495,16 +503,11 @@ fn land_results(connection: &Connection, landing: &Landing, now: Timestamp) -> R
     Ok(())
 }
 
-fn load_row(connection: &Connection, id: &str) -> Result<Option<ContractRow>, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT id, agreement, digest, opened_on, state, history, planned_documents, journal_through FROM contract WHERE id = ?1",
-        )?
-        .query_row([id], read_row)
-        .optional()?)
+fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
+    tx.one(concat!(columns!(), " WHERE id = $1"), values![id], read_row)
 }
 
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ContractRow> {
+fn read_row(row: &Row<'_>) -> Result<ContractRow, StoreError> {
     Ok(ContractRow {
         id: row.get(0)?,
         agreement: row.get(1)?,
@@ -514,59 +517,54 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ContractRow> {
         history: row.get(5)?,
         planned_documents: row.get(6)?,
         journal_through: row.get(7)?,
+        revision: row.get(8)?,
     })
 }
 
-fn pending_facts(connection: &Connection, contract: &str) -> Result<Vec<PendingFact>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, fact, actor, identity FROM fact WHERE contract = ?1 AND position IS NULL AND problem IS NULL ORDER BY at, id",
-    )?;
-    let rows = statement
-        .query_map([contract], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
-    rows.map(|row| {
-        let (id, text, actor, identity) = row?;
-        Ok(PendingFact { id: Some(id), fact: parse("fact", "fact", contract, &text)?, actor, identity })
-    })
-    .collect()
+fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<Vec<PendingFact>, StoreError> {
+    tx.all(
+        "SELECT id, fact, actor, identity FROM fact WHERE contract = $1 AND position IS NULL AND problem IS NULL
+         ORDER BY at, id",
+        values![contract],
+        |row| {
+            let fact = parse("fact", "fact", contract, &row.get::<String>(1)?)?;
+            Ok(PendingFact { id: row.get(0)?, fact, actor: row.get(2)?, identity: row.get(3)? })
+        },
+    )
 }
 
-fn parts(connection: &Connection, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT leg, object, part FROM leg_part WHERE contract = ?1 ORDER BY leg, object, remote_id")?;
-    let rows = statement.query_map([contract], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-    })?;
+fn parts(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {
     let mut parts: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for row in rows {
-        let (leg, object, part) = row?;
-        parts.entry(leg).or_default().push((object, part));
-    }
+    tx.each(
+        "SELECT leg, object, part FROM leg_part WHERE contract = $1 ORDER BY leg, object, remote_id",
+        values![contract],
+        |row| {
+            parts.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
+            Ok(())
+        },
+    )?;
     Ok(parts)
 }
 
-fn legs(connection: &Connection, contract: &str) -> Result<BTreeMap<String, LegRecord>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT leg, record FROM leg WHERE contract = ?1")?;
-    let rows = statement.query_map([contract], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    rows.map(|row| {
-        let (leg, text) = row?;
-        let record = parse("leg", "record", contract, &text)?;
-        Ok((leg, record))
-    })
-    .collect()
+fn legs(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, LegRecord>, StoreError> {
+    let mut legs = BTreeMap::new();
+    tx.each("SELECT leg, record FROM leg WHERE contract = $1", values![contract], |row| {
+        legs.insert(row.get(0)?, parse("leg", "record", contract, &row.get::<String>(1)?)?);
+        Ok(())
+    })?;
+    Ok(legs)
 }
 
-fn records(connection: &Connection, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = ?1 AND leg IN ('crm', 'psa')
-         ORDER BY 1, 2, 3",
-    )?;
-    let rows = statement.query_map([contract], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-    })?;
+fn records(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {
     let mut records: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for row in rows {
-        let (milestone, system, remote_id) = row?;
-        records.entry(milestone).or_default().push((system, remote_id));
-    }
+    tx.each(
+        "SELECT coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = $1 AND leg IN ('crm', 'psa')
+         ORDER BY 1, 2, 3",
+        values![contract],
+        |row| {
+            records.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
+            Ok(())
+        },
+    )?;
     Ok(records)
 }

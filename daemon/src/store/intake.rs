@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use milestoned_connector_kit::{Cursor, Hint, Page, Problem};
 use milestoned_mapping::fact::{Fact, Leg};
 use milestoned_mapping::record::SourceRecord;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Entry};
+use super::session::{Session, Sql, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
 
 /// Where the reading of one stream stands.
@@ -131,6 +131,15 @@ pub struct FileProblem {
     pub seen_at: String,
 }
 
+/// What was understood once may be read again; what was never readable (text in place of a record) stays parked.
+const REPLAY: Sql = Sql {
+    postgres:
+        "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND (CAST($1 AS BIGINT) IS NULL OR id = $1)
+               AND CAST(record AS json) ->> 'content' IS NOT NULL",
+    sqlite: "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND ($1 IS NULL OR id = $1)
+             AND json_valid(record) AND json_extract(record, '$.content') IS NOT NULL",
+};
+
 impl Store {
     /// Stores a page's records and its cursor in one transaction; versions that are known are skipped.
     /// Returns how many were new.
@@ -146,7 +155,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let mut new = 0_usize;
+            let mut new = 0_u64;
             for record in &page.records {
                 new = new.saturating_add(insert_record(tx, record, now)?);
             }
@@ -159,13 +168,10 @@ impl Store {
                 park_unreadable(tx, &system, unreadable, &problem, now)?;
             }
             let fresh = (!page.more).then(|| instant(page.fresh_through));
-            tx.prepare_cached(
-                "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (system, stream) DO UPDATE SET cursor = ?3, fresh_through = coalesce(?4, fresh_through),
-                 polled_at = ?5, due_at = ?6, fault = NULL, fault_since = NULL, attempts = 0",
-            )?
-            .execute(params![system, stream, json(&page.next)?, fresh, instant(now), due_at.map(instant)])?;
-            Ok(new)
+            tx.run("INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (system, stream) DO UPDATE SET cursor = $3, fresh_through = coalesce($4, watermark.fresh_through),
+                 polled_at = $5, due_at = $6, fault = NULL, fault_since = NULL, attempts = 0", values![system, stream, json(&page.next)?, fresh, instant(now), due_at.map(instant)])?;
+            Ok(usize::try_from(new).unwrap_or(usize::MAX))
         })
         .await
     }
@@ -179,7 +185,7 @@ impl Store {
             for record in &records {
                 insert_record(tx, record, now)?;
             }
-            tx.execute("UPDATE hint SET done_at = ?2 WHERE id = ?1", params![hint, instant(now)])?;
+            tx.run("UPDATE hint SET done_at = $2 WHERE id = $1", values![hint, instant(now)])?;
             Ok(())
         })
         .await
@@ -198,12 +204,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute(
+            tx.run(
                 "INSERT INTO watermark (system, stream, cursor, polled_at, due_at, fault, fault_since, attempts)
-                 VALUES (?1, ?2, '{}', ?3, ?4, ?5, ?3, 1)
-                 ON CONFLICT (system, stream) DO UPDATE SET polled_at = ?3, due_at = ?4, fault = ?5,
-                 fault_since = coalesce(fault_since, ?3), attempts = attempts + 1",
-                params![system, stream, instant(now), instant(due_at), fault],
+                 VALUES ($1, $2, '{}', $3, $4, $5, $3, 1)
+                 ON CONFLICT (system, stream) DO UPDATE SET polled_at = $3, due_at = $4, fault = $5,
+                 fault_since = coalesce(watermark.fault_since, $3), attempts = watermark.attempts + 1",
+                values![system, stream, instant(now), instant(due_at), fault],
             )?;
             Ok(())
         })
@@ -215,21 +221,16 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn watermark(&self, system: String, stream: String) -> Result<Option<Watermark>, StoreError> {
-        self.read(move |connection| {
-            let row = connection
-                .prepare_cached(
-                    "SELECT cursor, fresh_through, due_at, fault, attempts FROM watermark WHERE system = ?1 AND stream = ?2",
-                )?
-                .query_row(params![system, stream], |row| {
+        self.read(move |tx| {
+            let row = tx.one("SELECT cursor, fresh_through, due_at, fault, attempts FROM watermark WHERE system = $1 AND stream = $2", values![system, stream], |row| {
                     Ok((
-                        row.get::<_, String>(0)?,
-                        row.get::<_, Option<String>>(1)?,
-                        row.get::<_, Option<String>>(2)?,
+                        row.get::<String>(0)?,
+                        row.get::<Option<String>>(1)?,
+                        row.get::<Option<String>>(2)?,
                         row.get(3)?,
-                        row.get(4)?,
+                        row.count(4)?,
                     ))
-                })
-                .optional()?;
+                })?;
             let Some((cursor, fresh, due, fault, attempts)) = row else { return Ok(None) };
             Ok(Some(Watermark {
                 cursor: parse("watermark", "cursor", &stream, &cursor)?,
@@ -248,7 +249,7 @@ impl Store {
     /// The database failed.
     pub async fn poll_now(&self) -> Result<(), StoreError> {
         self.write(|tx| {
-            tx.execute("UPDATE watermark SET due_at = NULL WHERE stream NOT LIKE '% census'", [])?;
+            tx.run("UPDATE watermark SET due_at = NULL WHERE stream NOT LIKE '% census'", values![])?;
             Ok(())
         })
         .await
@@ -259,11 +260,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn streams(&self) -> Result<Vec<StreamHealth>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT system, stream, fresh_through, polled_at, fault, fault_since FROM watermark ORDER BY system, stream",
-            )?;
-            let rows = statement.query_map([], |row| {
+        self.read(|tx| {
+            tx.all("SELECT system, stream, fresh_through, polled_at, fault, fault_since FROM watermark ORDER BY system, stream", values![], |row| {
                 Ok(StreamHealth {
                     system: row.get(0)?,
                     stream: row.get(1)?,
@@ -272,8 +270,7 @@ impl Store {
                     fault: row.get(4)?,
                     fault_since: row.get(5)?,
                 })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
         .await
     }
@@ -290,14 +287,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let mut new = 0_usize;
+            let mut new = 0_u64;
             for hint in &hints {
-                new = new.saturating_add(tx.prepare_cached(
-                    "INSERT OR IGNORE INTO hint (system, delivery, object, remote_id, received_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-                )?
-                .execute(params![system, delivery, hint.object, hint.id, instant(now)])?);
+                new = new.saturating_add(tx.run("INSERT INTO hint (system, delivery, object, remote_id, received_at, due_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING", values![system, delivery, hint.object, hint.id, instant(now)])?);
             }
-            Ok(new)
+            Ok(usize::try_from(new).unwrap_or(usize::MAX))
         })
         .await
     }
@@ -307,18 +301,14 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn hints_due(&self, system: String, now: Timestamp, limit: u32) -> Result<Vec<PendingHint>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, object, remote_id, attempts FROM hint WHERE system = ?1 AND done_at IS NULL AND due_at <= ?2 ORDER BY id LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![system, instant(now), limit], |row| {
+        self.read(move |tx| {
+            tx.all("SELECT id, object, remote_id, attempts FROM hint WHERE system = $1 AND done_at IS NULL AND due_at <= $2 ORDER BY id LIMIT $3", values![system, instant(now), i64::from(limit)], |row| {
                 Ok(PendingHint {
                     id: row.get(0)?,
                     hint: Hint { object: row.get(1)?, id: row.get(2)? },
-                    attempts: row.get(3)?,
+                    attempts: row.count(3)?,
                 })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
         .await
     }
@@ -329,9 +319,9 @@ impl Store {
     /// The database failed.
     pub async fn hint_failed(&self, hint: i64, due_at: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute(
-                "UPDATE hint SET due_at = ?2, attempts = attempts + 1 WHERE id = ?1",
-                params![hint, instant(due_at)],
+            tx.run(
+                "UPDATE hint SET due_at = $2, attempts = attempts + 1 WHERE id = $1",
+                values![hint, instant(due_at)],
             )?;
             Ok(())
         })
@@ -343,15 +333,15 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn unread_records(&self, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT ?1")?;
-            let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-            rows.map(|row| {
-                let (id, text): (i64, String) = row?;
-                Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
-            })
-            .collect()
+        self.read(move |tx| {
+            tx.all(
+                "SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT $1",
+                values![i64::from(limit)],
+                |row| {
+                    let (id, text): (i64, String) = (row.get(0)?, row.get(1)?);
+                    Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
+                },
+            )
         })
         .await
     }
@@ -369,26 +359,28 @@ impl Store {
         self.write(move |tx| {
             let record = &stored.record;
             let state = if reading.problems.is_empty() { "read" } else { "parked" };
-            tx.prepare_cached("UPDATE source_record SET state = ?2, contract = ?3, issues = ?4 WHERE id = ?1")?
-                .execute(params![stored.id, state, reading.contract, json(&reading.problems)?])?;
+            tx.run(
+                "UPDATE source_record SET state = $2, contract = $3, issues = $4 WHERE id = $1",
+                values![stored.id, state, reading.contract, json(&reading.problems)?],
+            )?;
             if reading.problems.is_empty() {
                 // A newer version supersedes what was parked of this record before.
-                tx.prepare_cached(
-                    "UPDATE source_record SET state = 'dismissed' WHERE system = ?1 AND object = ?2 AND remote_id = ?3
-                     AND state = 'parked' AND id < ?4",
-                )?
-                .execute(params![record.system, record.object, record.id, stored.id])?;
+                tx.run(
+                    "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
+                     AND state = 'parked' AND id < $4",
+                    values![record.system, record.object, record.id, stored.id],
+                )?;
                 replace_part(tx, record, reading.part.as_ref())?;
             } else {
                 audit::append(
                     tx,
                     now,
-                    &Entry::own(
+                    &[Entry::own(
                         "record parked",
                         reading.contract.as_deref(),
                         format!("{} {} {}", record.system, record.object, record.id),
                         json(&reading.problems)?,
-                    ),
+                    )],
                 )?;
             }
             for fact in &reading.facts {
@@ -404,30 +396,19 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn parked_records(&self) -> Result<Vec<ParkedRecord>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, system, object, remote_id, contract, seen_at, issues FROM source_record WHERE state = 'parked' ORDER BY id",
-            )?;
-            let rows = statement.query_map([], |row| {
-                Ok((
-                    ParkedRecord {
-                        id: row.get(0)?,
-                        system: row.get(1)?,
-                        object: row.get(2)?,
-                        remote_id: row.get(3)?,
-                        contract: row.get(4)?,
-                        seen_at: row.get(5)?,
-                        problems: Vec::new(),
-                    },
-                    row.get::<_, String>(6)?,
-                ))
-            })?;
-            rows.map(|row| {
-                let (mut parked, issues) = row?;
-                parked.problems = parse("source_record", "issues", &parked.id.to_string(), &issues)?;
-                Ok(parked)
+        self.read(|tx| {
+            tx.all("SELECT id, system, object, remote_id, contract, seen_at, issues FROM source_record WHERE state = 'parked' ORDER BY id", values![], |row| {
+                let id: i64 = row.get(0)?;
+                Ok(ParkedRecord {
+                    id,
+                    system: row.get(1)?,
+                    object: row.get(2)?,
+                    remote_id: row.get(3)?,
+                    contract: row.get(4)?,
+                    seen_at: row.get(5)?,
+                    problems: parse("source_record", "issues", &id.to_string(), &row.get::<String>(6)?)?,
+                })
             })
-            .collect()
         })
         .await
     }
@@ -438,13 +419,9 @@ impl Store {
     /// The database failed.
     pub async fn replay_parked(&self, id: Option<i64>, actor: String, now: Timestamp) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let count = tx.execute(
-                "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND (?1 IS NULL OR id = ?1)
-                 AND json_valid(record) AND json_extract(record, '$.content') IS NOT NULL",
-                [id],
-            )?;
-            audit::append(tx, now, &Entry::by(&actor, "parked records replayed", None, count.to_string(), ""))?;
-            Ok(count)
+            let count = tx.run(REPLAY, values![id])?;
+            audit::append(tx, now, &[Entry::by(&actor, "parked records replayed", None, count.to_string(), "")])?;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
         })
         .await
     }
@@ -454,11 +431,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn agreement_file(&self, path: String) -> Result<Option<String>, StoreError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT digest FROM agreement_file WHERE path = ?1")?
-                .query_row([path], |row| row.get(0))
-                .optional()?)
+        self.read(move |tx| {
+            tx.one("SELECT digest FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))
         })
         .await
     }
@@ -480,13 +454,13 @@ impl Store {
                 audit::append(
                     tx,
                     now,
-                    &Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone()),
+                    &[Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone())],
                 )?;
             }
-            tx.execute(
-                "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (path) DO UPDATE SET digest = ?2, contract = ?3, problem = ?4, seen_at = ?5",
-                params![path, digest, contract, problem, instant(now)],
+            tx.run(
+                "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (path) DO UPDATE SET digest = $2, contract = $3, problem = $4, seen_at = $5",
+                values![path, digest, contract, problem, instant(now)],
             )?;
             Ok(())
         })
@@ -498,27 +472,23 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn file_problems(&self) -> Result<Vec<FileProblem>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+        self.read(|tx| {
+            tx.all(
                 "SELECT path, problem, seen_at FROM agreement_file WHERE problem IS NOT NULL ORDER BY path",
-            )?;
-            let rows = statement.query_map([], |row| {
-                Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at: row.get(2)? })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+                values![],
+                |row| Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at: row.get(2)? }),
+            )
         })
         .await
     }
 }
 
 /// Inserts a record version; 0 where it is known.
-fn insert_record(connection: &Connection, record: &SourceRecord, now: Timestamp) -> Result<usize, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'new')",
-        )?
-        .execute(params![
+fn insert_record(tx: &Session<'_>, record: &SourceRecord, now: Timestamp) -> Result<u64, StoreError> {
+    tx.run(
+        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'new') ON CONFLICT DO NOTHING",
+        values![
             record.system,
             record.object,
             record.id,
@@ -526,11 +496,12 @@ fn insert_record(connection: &Connection, record: &SourceRecord, now: Timestamp)
             instant(record.at),
             instant(now),
             json(record)?
-        ])?)
+        ],
+    )
 }
 
 fn park_unreadable(
-    connection: &Connection,
+    tx: &Session<'_>,
     system: &str,
     unreadable: &milestoned_connector_kit::Unreadable,
     problem: &Problem,
@@ -538,10 +509,10 @@ fn park_unreadable(
 ) -> Result<(), StoreError> {
     // The same unreadable bytes are one version.
     let version = milestoned_mapping::command::DeliveryKey::of(&[&unreadable.raw]);
-    let new = connection.execute(
-        "INSERT OR IGNORE INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 'parked', ?7)",
-        params![
+    let new = tx.run(
+        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues)
+         VALUES ($1, $2, $3, $4, $5, $5, $6, 'parked', $7) ON CONFLICT DO NOTHING",
+        values![
             system,
             unreadable.object,
             unreadable.id,
@@ -552,27 +523,21 @@ fn park_unreadable(
         ],
     )?;
     if new > 0 {
-        audit::append(
-            connection,
-            now,
-            &Entry::own("record parked", None, problem.place.clone(), problem.reason.clone()),
-        )?;
+        audit::append(tx, now, &[Entry::own("record parked", None, problem.place.clone(), problem.reason.clone())])?;
     }
     Ok(())
 }
 
-/// Replaces what a record contributes to its leg, and marks the contracts whose leg changed.
-fn replace_part(
-    connection: &Connection,
-    record: &SourceRecord,
-    part: Option<&LegContribution>,
-) -> Result<(), StoreError> {
-    let former: Option<(String, String)> = connection
-        .prepare_cached("SELECT contract, part FROM leg_part WHERE system = ?1 AND object = ?2 AND remote_id = ?3")?
-        .query_row(params![record.system, record.object, record.id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+/// Replaces what a record contributes to its leg, and marks the contracts whose leg changed: a decision that was made
+/// without it does not land.
+fn replace_part(tx: &Session<'_>, record: &SourceRecord, part: Option<&LegContribution>) -> Result<(), StoreError> {
+    let former: Option<(String, String)> = tx.one(
+        "SELECT contract, part FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
+        values![record.system, record.object, record.id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     let mark = |contract: &str| -> Result<(), StoreError> {
-        connection.prepare_cached("UPDATE contract SET legs_changed = 1 WHERE id = ?1")?.execute([contract])?;
+        tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1 WHERE id = $1", values![contract])?;
         Ok(())
     };
     match (&former, part) {
@@ -582,12 +547,11 @@ fn replace_part(
     }
     match part {
         Some(part) => {
-            connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO leg_part (system, object, remote_id, contract, leg, milestone, part)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![
+            tx.run(
+                "INSERT INTO leg_part (system, object, remote_id, contract, leg, milestone, part)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (system, object, remote_id) DO UPDATE
+                     SET contract = $4, leg = $5, milestone = $6, part = $7",
+                values![
                     record.system,
                     record.object,
                     record.id,
@@ -595,13 +559,15 @@ fn replace_part(
                     leg_name(part.leg),
                     part.milestone,
                     part.part
-                ])?;
+                ],
+            )?;
             mark(&part.contract)
         }
         None => {
-            connection
-                .prepare_cached("DELETE FROM leg_part WHERE system = ?1 AND object = ?2 AND remote_id = ?3")?
-                .execute(params![record.system, record.object, record.id])?;
+            tx.run(
+                "DELETE FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
+                values![record.system, record.object, record.id],
+            )?;
             Ok(())
         }
     }
@@ -619,16 +585,15 @@ pub fn leg_name(leg: Leg) -> &'static str {
 
 /// Inserts a fact; one that was told before is skipped. Returns whether it was new.
 pub(super) fn insert_fact(
-    connection: &Connection,
+    tx: &Session<'_>,
     fact: &NewFact,
     origin: Option<i64>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let new = connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO fact (contract, identity, at, learned_at, fact, actor, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
+    let new = tx.run(
+        "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, origin) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT DO NOTHING",
+        values![
             fact.contract,
             fact.identity,
             instant(fact.fact.at),
@@ -636,6 +601,7 @@ pub(super) fn insert_fact(
             json(&fact.fact)?,
             fact.actor,
             origin
-        ])?;
+        ],
+    )?;
     Ok(new > 0)
 }

@@ -2,10 +2,10 @@
 //! interrupted is never sent again by itself.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::audit::{self, Entry};
+use super::session::{Sql, values};
 use super::{Store, StoreError, instant};
 
 /// A message that is due.
@@ -51,6 +51,14 @@ pub enum MailOutcome {
     Refused(String),
 }
 
+/// In PostgreSQL several may claim at once: each locks what it takes, and skips what another has locked.
+const OLDEST_DUE: Sql = Sql {
+    postgres: "SELECT key, recipients, message, attempts FROM mail WHERE state = 'pending' AND due_at <= $1
+               ORDER BY created_at, key LIMIT 1 FOR UPDATE SKIP LOCKED",
+    sqlite: "SELECT key, recipients, message, attempts FROM mail WHERE state = 'pending' AND due_at <= $1
+             ORDER BY created_at, key LIMIT 1",
+};
+
 impl Store {
     /// Writes a message down; one with this key is known already. Returns whether it was new.
     ///
@@ -65,10 +73,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let new = tx.execute(
-                "INSERT OR IGNORE INTO mail (key, recipients, subject, message, state, due_at, created_at)
-                 VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5)",
-                params![key, recipients.join(","), subject, message, instant(now)],
+            let new = tx.run(
+                "INSERT INTO mail (key, recipients, subject, message, state, due_at, created_at)
+                 VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
+                values![key, recipients.join(","), subject, message, instant(now)],
             )?;
             Ok(new > 0)
         })
@@ -81,9 +89,9 @@ impl Store {
     /// The database failed.
     pub async fn mark(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.write(move |tx| {
-            tx.execute("INSERT OR IGNORE INTO mark (name, at) VALUES (?1, ?2)", params![name, instant(now)])?;
-            let at: String = tx.query_row("SELECT at FROM mark WHERE name = ?1", [name], |row| row.get(0))?;
-            Ok(super::read_instant(&at)?)
+            tx.run("INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT DO NOTHING", values![name, instant(now)])?;
+            let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.get::<String>(0))?;
+            super::read_instant(&at.unwrap_or_default())
         })
         .await
     }
@@ -94,7 +102,10 @@ impl Store {
     /// The database failed.
     pub async fn move_mark(&self, name: &'static str, at: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute("INSERT OR REPLACE INTO mark (name, at) VALUES (?1, ?2)", params![name, instant(at)])?;
+            tx.run(
+                "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2",
+                values![name, instant(at)],
+            )?;
             Ok(())
         })
         .await
@@ -106,21 +117,19 @@ impl Store {
     /// The database failed.
     pub async fn claim_mail(&self, now: Timestamp) -> Result<Option<DueMail>, StoreError> {
         self.write(move |tx| {
-            let row = tx
-                .prepare_cached(
-                    "SELECT key, recipients, message, attempts FROM mail WHERE state = 'pending' AND due_at <= ?1 ORDER BY created_at, key LIMIT 1",
-                )?
-                .query_row([instant(now)], |row| {
-                    Ok(DueMail {
-                        key: row.get(0)?,
-                        recipients: row.get::<_, String>(1)?.split(',').map(Into::into).collect(),
-                        message: row.get(2)?,
-                        attempts: row.get(3)?,
-                    })
+            let row = tx.one(OLDEST_DUE, values![instant(now)], |row| {
+                Ok(DueMail {
+                    key: row.get(0)?,
+                    recipients: row.get::<String>(1)?.split(',').map(Into::into).collect(),
+                    message: row.get(2)?,
+                    attempts: row.count(3)?,
                 })
-                .optional()?;
+            })?;
             if let Some(mail) = &row {
-                tx.execute("UPDATE mail SET state = 'sending', attempts = attempts + 1 WHERE key = ?1", [&mail.key])?;
+                tx.run(
+                    "UPDATE mail SET state = 'sending', attempts = attempts + 1 WHERE key = $1",
+                    values![&mail.key],
+                )?;
             }
             Ok(row)
         })
@@ -139,12 +148,9 @@ impl Store {
                 MailOutcome::Unknown(fault) => ("unknown", now, Some(fault)),
                 MailOutcome::Refused(fault) => ("refused", now, Some(fault)),
             };
-            tx.execute(
-                "UPDATE mail SET state = ?2, due_at = ?3, fault = ?4, settled_at = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?5 END WHERE key = ?1",
-                params![key, state, instant(due), fault, instant(now)],
-            )?;
+            tx.run("UPDATE mail SET state = $2, due_at = $3, fault = $4, settled_at = CASE WHEN $2 = 'pending' THEN NULL ELSE $5 END WHERE key = $1", values![key, state, instant(due), fault, instant(now)])?;
             let detail = fault.cloned().unwrap_or_default();
-            audit::append(tx, now, &Entry::own("mail", None, key, format!("{state} {detail}")))
+            audit::append(tx, now, &[Entry::own("mail", None, key, format!("{state} {detail}"))])
         })
         .await
     }
@@ -155,11 +161,12 @@ impl Store {
     /// The database failed.
     pub async fn release_mails(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            Ok(tx.execute(
-                "UPDATE mail SET state = 'unknown', settled_at = ?1, fault = 'interrupted while sending: it may have arrived'
+            let count = tx.run(
+                "UPDATE mail SET state = 'unknown', settled_at = $1, fault = 'interrupted while sending: it may have arrived'
                  WHERE state = 'sending'",
-                [instant(now)],
-            )?)
+                values![instant(now)],
+            )?;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
         })
         .await
     }
@@ -169,11 +176,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|connection| {
-            let due: Option<String> = connection
-                .prepare_cached("SELECT min(due_at) FROM mail WHERE state = 'pending'")?
-                .query_row([], |row| row.get(0))?;
-            Ok(due.as_deref().map(super::read_instant).transpose()?)
+        self.read(|tx| {
+            let sql = "SELECT min(due_at) FROM mail WHERE state = 'pending'";
+            let due = tx.one(sql, values![], |row| row.get::<Option<String>>(0))?.flatten();
+            due.as_deref().map(super::read_instant).transpose()
         })
         .await
     }
@@ -183,11 +189,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn mails(&self, limit: u32) -> Result<Vec<MailRow>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT key, recipients, subject, state, created_at, fault FROM mail ORDER BY created_at DESC, key LIMIT ?1",
-            )?;
-            let rows = statement.query_map([limit], |row| {
+        self.read(move |tx| {
+            tx.all("SELECT key, recipients, subject, state, created_at, fault FROM mail ORDER BY created_at DESC, key LIMIT $1", values![i64::from(limit)], |row| {
                 Ok(MailRow {
                     key: row.get(0)?,
                     recipients: row.get(1)?,
@@ -196,8 +199,7 @@ impl Store {
                     created_at: row.get(4)?,
                     fault: row.get(5)?,
                 })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
         .await
     }

@@ -1,7 +1,9 @@
-//! The store: one SQLite file, one writer. Its verbs are transactions; nothing is ever sent from inside one.
+//! The store: one SQLite file, or one PostgreSQL database. Its verbs are transactions; nothing is ever sent from inside
+//! one.
 //!
 //! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`outbox`] (deliveries), [`audit`] (the
-//! hash chain), [`views`] (what people look at).
+//! hash chain), [`views`] (what people look at). Below them `session` is the seam, `sqlite` and `postgres` what stands
+//! behind it.
 
 pub mod audit;
 pub mod census;
@@ -9,19 +11,30 @@ pub mod contracts;
 pub mod intake;
 pub mod mails;
 pub mod outbox;
+pub mod pauses;
+mod postgres;
+mod session;
 mod sqlite;
+pub mod trace;
 pub mod views;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::settings;
+use session::Session;
+
 mod migrations {
-    refinery::embed_migrations!("migrations");
+    pub(super) mod postgres {
+        refinery::embed_migrations!("migrations/postgres");
+    }
+    pub(super) mod sqlite {
+        refinery::embed_migrations!("migrations/sqlite");
+    }
 }
 
 /// What can go wrong with the store.
@@ -45,7 +58,13 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
-    /// The file was made by a newer version, or a migration failed.
+    /// PostgreSQL refused, or cannot be reached.
+    #[error("PostgreSQL failed")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// An instant that we did not write.
+    #[error("the database holds {0:?} where an instant should be; restore it from a backup")]
+    NoInstant(String),
+    /// The database was made by a newer version, or a migration failed.
     #[error("the database cannot be brought to this version")]
     Migration(#[from] Box<refinery::Error>),
     /// The file cannot be opened.
@@ -74,37 +93,64 @@ pub enum StoreError {
 /// Handle of the store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    sqlite: sqlite::Sqlite,
+    backend: Backend,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Postgres(postgres::Postgres),
+    Sqlite(sqlite::Sqlite),
 }
 
 impl Store {
-    /// Opens or creates the file and brings it to this version. Command lines may open it beside the daemon: SQLite lets
-    /// one write at a time.
+    /// Opens the database that the configuration names, and brings it to this version.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the place and what to do.
+    pub async fn connect(settings: &settings::Store) -> Result<Self, StoreError> {
+        match &settings.url {
+            Some(url) => {
+                let postgres =
+                    postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
+                Ok(Self { backend: Backend::Postgres(postgres) })
+            }
+            None => Self::open(&settings.path),
+        }
+    }
+
+    /// Opens or creates a SQLite file and brings it to this version. Command lines may open it beside the daemon: SQLite
+    /// lets one write at a time.
     ///
     /// # Errors
     /// [`StoreError`] with the path and what to do.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let sqlite = sqlite::Sqlite::open(path, |connection| {
-            migrations::migrations::runner().run(connection).map_err(Box::new)?;
+            migrations::sqlite::migrations::runner().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { sqlite })
+        Ok(Self { backend: Backend::Sqlite(sqlite) })
     }
 
     /// Runs `job` in a transaction; an error undoes all of it.
     async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.sqlite.write(job).await
+        match &self.backend {
+            Backend::Postgres(postgres) => postgres.write(job).await,
+            Backend::Sqlite(sqlite) => sqlite.write(job).await,
+        }
     }
 
-    /// Runs `job` on a connection that only reads.
+    /// Runs `job` in a transaction that only reads, all of it at one instant.
     async fn read<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.sqlite.read(job).await
+        match &self.backend {
+            Backend::Postgres(postgres) => postgres.read(job).await,
+            Backend::Sqlite(sqlite) => sqlite.read(job).await,
+        }
     }
 }
 
@@ -114,10 +160,8 @@ pub(crate) fn instant(at: Timestamp) -> String {
 }
 
 /// Reads an instant that [`instant`] wrote.
-pub(crate) fn read_instant(text: &str) -> rusqlite::Result<Timestamp> {
-    text.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::<jiff::Error>::new(error))
-    })
+pub(crate) fn read_instant(text: &str) -> Result<Timestamp, StoreError> {
+    text.parse().map_err(|_| StoreError::NoInstant(text.into()))
 }
 
 /// Writes a value of ours as JSON.

@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Receipt;
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::audit::{self, Entry};
+use super::session::{Row, Session, Sql, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
 
 /// A delivery taken for an attempt. Its lease is stored before the remote is called.
@@ -109,52 +109,128 @@ pub fn describe(command: &Command) -> (&'static str, String) {
     }
 }
 
+/// What has to be settled before a delivery goes out is settled. PostgreSQL takes JSON apart by another function.
+macro_rules! settled_before {
+    ($elements:literal) => {
+        concat!(
+            "(o.after = '[]' OR NOT EXISTS (SELECT 1 FROM ",
+            $elements,
+            " LEFT JOIN outbox AS p ON p.key = a.value WHERE p.state IS NULL OR p.state <> 'done'))"
+        )
+    };
+}
+
+/// Nobody has halted its target, its contract or its customer.
+macro_rules! not_paused {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'target' AND s.name = o.target)
+         OR (s.scope = 'contract' AND s.name = o.contract)
+         OR (s.scope = 'customer' AND s.name = (SELECT c.customer FROM contract AS c WHERE c.id = o.contract)))"
+    };
+}
+
+macro_rules! claimable {
+    ($elements:literal, $lock:literal) => {
+        concat!(
+            "SELECT key, contract, command, after, attempts, state FROM outbox AS o
+             WHERE target = $1 AND state IN ('pending', 'unknown') AND due_at <= $2 AND ",
+            settled_before!($elements),
+            " AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
+              AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown')) AND ",
+            not_paused!(),
+            " ORDER BY ordinal LIMIT $3",
+            $lock
+        )
+    };
+}
+
+/// In PostgreSQL several may claim at once: each locks what it takes, and skips what another has locked. SQLite has one
+/// writer.
+const CLAIMABLE: Sql = Sql {
+    postgres: claimable!(
+        "json_array_elements_text(CAST(o.after AS json)) AS a (value)",
+        " FOR UPDATE OF o SKIP LOCKED"
+    ),
+    sqlite: claimable!("json_each(o.after) AS a", ""),
+};
+
+/// Leases a batch at once.
+const LEASE: Sql = Sql {
+    postgres: "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = $2
+               WHERE key = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))))",
+    sqlite: "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = $2
+             WHERE key IN (SELECT value FROM json_each($1))",
+};
+
+macro_rules! next_due {
+    ($elements:literal) => {
+        concat!(
+            "SELECT min(coalesce(lease_until, due_at)) FROM outbox AS o WHERE state IN ('pending', 'sending', 'unknown') AND ",
+            settled_before!($elements),
+            " AND ",
+            not_paused!()
+        )
+    };
+}
+
+const NEXT_DUE: Sql = Sql {
+    postgres: next_due!("json_array_elements_text(CAST(o.after AS json)) AS a (value)"),
+    sqlite: next_due!("json_each(o.after) AS a"),
+};
+
+macro_rules! columns {
+    () => {
+        "SELECT key, contract, target, kind, subject, state, attempts, due_at, created_at, settled_at, confirmed_at,
+         receipt, fault, remedy, command FROM outbox WHERE "
+    };
+}
+
+const DELIVERIES: Sql = Sql {
+    postgres: concat!(
+        columns!(),
+        "(CAST($1 AS TEXT) IS NULL OR contract = $1) AND (CAST($2 AS TEXT) = '[]'
+         OR state IN (SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS json)))) ORDER BY ordinal"
+    ),
+    sqlite: concat!(
+        columns!(),
+        "($1 IS NULL OR contract = $1) AND ($2 = '[]' OR state IN (SELECT value FROM json_each($2))) ORDER BY ordinal"
+    ),
+};
+
+/// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
+const ENQUEUE: Sql = Sql {
+    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $9) ON CONFLICT (key) DO NOTHING",
+    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
+             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $9)
+             ON CONFLICT (key) DO NOTHING",
+};
+
 /// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already.
-pub(super) fn enqueue(
-    connection: &Connection,
-    contract: &str,
-    posting: &Posting,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub(super) fn enqueue(tx: &Session<'_>, contract: &str, posting: &Posting, now: Timestamp) -> Result<(), StoreError> {
     let command = json(&posting.command)?;
     let digest = DeliveryKey::of(&[&posting.target, &command]);
+    let (key, digest) = (posting.key.as_str(), digest.as_str());
     let (kind, subject) = describe(&posting.command);
-    let known: Option<String> = connection
-        .prepare_cached("SELECT digest FROM outbox WHERE key = ?1")?
-        .query_row([posting.key.as_str()], |row| row.get(0))
-        .optional()?;
-    if let Some(was) = known {
-        return if was == digest.as_str() {
-            Ok(())
-        } else {
-            Err(StoreError::KeyReused { key: posting.key.to_string(), was, now: digest.to_string() })
+    let (after, at) = (json(&posting.after)?, instant(now));
+    let new = tx.run(ENQUEUE, values![key, contract, posting.target, kind, subject, command, digest, after, at])?;
+    if new == 0 {
+        let was = tx.one("SELECT digest FROM outbox WHERE key = $1", values![key], |row| row.get::<String>(0))?;
+        return match was {
+            Some(was) if was != digest => {
+                Err(StoreError::KeyReused { key: posting.key.to_string(), was, now: digest.into() })
+            }
+            _ => Ok(()),
         };
     }
     if matches!(posting.command, Command::BillingStatus(_)) {
         // A status is a state: what was not shown yet need not be shown any more.
-        connection
-            .prepare_cached(
-                "UPDATE outbox SET state = 'superseded', settled_at = ?3 WHERE target = ?1 AND subject = ?2
-                 AND kind = 'billing_status' AND state IN ('pending', 'parked')",
-            )?
-            .execute(params![posting.target, subject, instant(now)])?;
+        tx.run(
+            "UPDATE outbox SET state = 'superseded', settled_at = $3 WHERE target = $1 AND subject = $2
+             AND kind = 'billing_status' AND state IN ('pending', 'parked') AND key <> $4",
+            values![posting.target, subject, at, key],
+        )?;
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-             VALUES (?1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9, ?9)",
-        )?
-        .execute(params![
-            posting.key.as_str(),
-            contract,
-            posting.target,
-            kind,
-            subject,
-            command,
-            digest.as_str(),
-            json(&posting.after)?,
-            instant(now)
-        ])?;
     Ok(())
 }
 
@@ -173,58 +249,59 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.write(move |tx| {
-            tx.prepare_cached(
+            let expired = tx.all(
                 "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted'
-                 WHERE target = ?1 AND state = 'sending' AND lease_until <= ?2",
-            )?
-            .execute(params![target, instant(now)])?;
+                 WHERE target = $1 AND state = 'sending' AND lease_until <= $2 RETURNING contract, subject, key, attempts",
+                values![target, instant(now)],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?)),
+            )?;
+            interrupted(tx, &target, &expired, now)?;
             let rows = claimable(tx, &target, limit, now)?;
-            let mut claimed = Vec::new();
-            for (key, contract, command, after, attempts, state) in rows {
-                tx.prepare_cached(
-                    "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = ?2 WHERE key = ?1",
-                )?
-                .execute(params![key, instant(now.saturating_add(lease).unwrap_or(now))])?;
-                claimed.push(Claimed {
-                    command: parse("outbox", "command", &key, &command)?,
-                    after: receipts(tx, &key, &after)?,
-                    key: DeliveryKey::stored(key),
-                    contract,
-                    target: target.clone(),
-                    attempts,
-                    look_first: state == "unknown",
-                });
+            let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+            if keys.is_empty() {
+                return Ok(Vec::new());
             }
-            Ok(claimed)
+            tx.run(LEASE, values![json(&keys)?, instant(now.saturating_add(lease).unwrap_or(now))])?;
+            rows.into_iter().map(|row| claimed(tx, &target, row)).collect()
         })
         .await
     }
 
-    /// Attempts that were under way when the process died are unknown now. Called once at the start, before any claim,
-    /// by the one process that owns the file.
+    /// Attempts that were under way when the process died are in doubt now. Called once at the start, before any claim,
+    /// by the one process that owns the database.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_leases(&self) -> Result<usize, StoreError> {
-        self.write(|tx| {
-            Ok(tx.execute(
-                "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted' WHERE state = 'sending'",
-                [],
-            )?)
+    pub async fn release_leases(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let died = tx.all(
+                "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted'
+                 WHERE state = 'sending' RETURNING contract, subject, key, attempts, target",
+                values![],
+                |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?), row.get::<String>(4)?)),
+            )?;
+            for (attempt, target) in &died {
+                interrupted(tx, target, std::slice::from_ref(attempt), now)?;
+            }
+            Ok(died.len())
         })
         .await
     }
 
-    /// Writes down what became of the attempts of a batch.
+    /// Writes down what became of the attempts of a batch. One whose lease has passed to another attempt meanwhile has
+    /// nothing to say any more.
     ///
     /// # Errors
     /// The database failed: the leases expire and the remote is asked.
     pub async fn settle(&self, attempts: Vec<(Claimed, Outcome)>, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
+            let mut lines = Vec::new();
             for (claimed, outcome) in &attempts {
-                settle_one(tx, claimed, outcome, now)?;
+                if settle_one(tx, claimed, outcome, now)? {
+                    lines.push(audit_line(claimed, outcome));
+                }
             }
-            Ok(())
+            audit::append(tx, now, &lines)
         })
         .await
     }
@@ -234,15 +311,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn next_delivery(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|connection| {
-            let due: Option<String> = connection
-                .prepare_cached(
-                    "SELECT min(coalesce(lease_until, due_at)) FROM outbox AS o WHERE state IN ('pending', 'sending', 'unknown')
-                     AND NOT EXISTS (SELECT 1 FROM json_each(o.after) AS a LEFT JOIN outbox AS p ON p.key = a.value
-                                     WHERE p.state IS NULL OR p.state <> 'done')",
-                )?
-                .query_row([], |row| row.get(0))?;
-            Ok(due.as_deref().map(read_instant).transpose()?)
+        self.read(|tx| {
+            let due = tx.one(NEXT_DUE, values![], |row| row.get::<Option<String>>(0))?.flatten();
+            due.as_deref().map(read_instant).transpose()
         })
         .await
     }
@@ -256,26 +327,15 @@ impl Store {
         contract: Option<String>,
         states: &'static [&'static str],
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT key, contract, target, kind, subject, state, attempts, due_at, created_at, settled_at, confirmed_at,
-                 receipt, fault, remedy, command FROM outbox WHERE (?1 IS NULL OR contract = ?1)
-                 AND (?2 = '[]' OR state IN (SELECT value FROM json_each(?2))) ORDER BY ordinal",
-            )?;
-            let rows = statement.query_map(params![contract, json(&states)?], read_delivery)?;
-            rows.map(|row| {
-                let (mut delivery, receipt, command) = row?;
-                delivery.command = parse("outbox", "command", &delivery.key, &command)?;
-                if let Some(receipt) = receipt {
-                    let receipt: Receipt = parse("outbox", "receipt", &delivery.key, &receipt)?;
-                    delivery.remote_id = Some(receipt.remote_id);
-                    delivery.request_id = receipt.request_id;
-                }
-                Ok(delivery)
-            })
-            .collect()
-        })
-        .await
+        self.read(move |tx| tx.all(DELIVERIES, values![contract, json(&states)?], read_delivery)).await
+    }
+
+    /// One delivery by its key.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn delivery(&self, key: String) -> Result<Option<Delivery>, StoreError> {
+        self.read(move |tx| one(tx, &key)).await
     }
 
     /// A person decides about a parked delivery: `again` makes it due (the remote is asked first), otherwise it is
@@ -293,16 +353,47 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let state = if again { "unknown" } else { "dismissed" };
-            let changed = tx.execute(
-                "UPDATE outbox SET state = ?2, due_at = ?3, settled_at = CASE WHEN ?2 = 'dismissed' THEN ?3 END
-                 WHERE key = ?1 AND state = 'parked'",
-                params![key, state, instant(now)],
+            let settled = (!again).then(|| instant(now));
+            let parked = tx.one(
+                "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4 WHERE key = $1 AND state = 'parked'
+                 RETURNING contract, subject",
+                values![key, state, instant(now), settled],
+                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
             )?;
-            if changed == 1 {
-                let action = if again { "delivery released" } else { "delivery dismissed" };
-                audit::append(tx, now, &Entry::by(&actor, action, None, key, reason))?;
-            }
-            Ok(changed == 1)
+            let Some((contract, subject)) = parked else { return Ok(false) };
+            let action = if again { "delivery released" } else { "delivery dismissed" };
+            let detail = format!("key {key}: {reason}");
+            audit::append(tx, now, &[Entry::by(&actor, action, Some(&contract), subject, detail)])?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// A person has done outside what a parked delivery was to do; `how` says how that was made sure. What had to wait
+    /// for it goes on. `false`: no parked delivery has this key.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn done_outside(
+        &self,
+        key: String,
+        receipt: Receipt,
+        actor: String,
+        how: String,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let parked = tx.one(
+                "UPDATE outbox SET state = 'done', receipt = $2, settled_at = $3, fault = NULL, remedy = NULL
+                 WHERE key = $1 AND state = 'parked' RETURNING contract, subject",
+                values![key, json(&receipt)?, instant(now)],
+                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+            )?;
+            let Some((contract, subject)) = parked else { return Ok(false) };
+            let detail = format!("key {key}, remote id {}: {how}", receipt.remote_id);
+            let line = Entry::by(&actor, "delivery done outside", Some(&contract), subject, detail);
+            audit::append(tx, now, &[line])?;
+            Ok(true)
         })
         .await
     }
@@ -313,17 +404,40 @@ impl Store {
     /// The database failed.
     pub async fn confirm(&self, target: String, number: String, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.prepare_cached(
-                "UPDATE outbox SET confirmed_at = ?3 WHERE target = ?1 AND subject = ?2 AND state = 'done' AND confirmed_at IS NULL",
-            )?
-            .execute(params![target, number, instant(now)])?;
-            Ok(())
+            tx.run(
+                "UPDATE outbox SET confirmed_at = $3 WHERE target = $1 AND subject = $2 AND state = 'done'
+                 AND confirmed_at IS NULL",
+                values![target, number, instant(now)],
+            )
+            .map(drop)
         })
         .await
     }
 }
 
-fn settle_one(tx: &Connection, claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+/// One delivery by its key.
+pub(super) fn one(tx: &Session<'_>, key: &str) -> Result<Option<Delivery>, StoreError> {
+    tx.one(concat!(columns!(), "key = $1"), values![key], read_delivery)
+}
+
+/// An attempt that died: contract, subject, key, how many there have been.
+type Died = (String, String, String, u32);
+
+/// Nobody will tell what became of these attempts.
+fn interrupted(tx: &Session<'_>, target: &str, died: &[Died], now: Timestamp) -> Result<(), StoreError> {
+    let lines: Vec<Entry> = died
+        .iter()
+        .map(|(contract, subject, key, attempts)| {
+            let detail =
+                format!("{target}, attempt {attempts}, key {key}: it may have been carried out; the remote is asked");
+            Entry::own("delivery interrupted", Some(contract), subject.clone(), detail)
+        })
+        .collect();
+    audit::append(tx, now, &lines)
+}
+
+/// `false`: the lease has passed to another attempt.
+fn settle_one(tx: &Session<'_>, claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<bool, StoreError> {
     let (state, due_at, receipt, fault, remedy) = match outcome {
         Outcome::Done { receipt, .. } => ("done", now, Some(json(receipt)?), None, None),
         Outcome::Again { at, fault } => ("pending", *at, None, Some(fault), None),
@@ -331,46 +445,60 @@ fn settle_one(tx: &Connection, claimed: &Claimed, outcome: &Outcome, now: Timest
         Outcome::Parked { fault, remedy } => ("parked", now, None, Some(fault), Some(remedy)),
     };
     let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. }).then(|| instant(now));
-    let changed = tx
-        .prepare_cached(
-            "UPDATE outbox SET state = ?2, due_at = ?3, receipt = ?4, fault = ?5, remedy = ?6, settled_at = ?7,
-             lease_until = NULL WHERE key = ?1 AND state = 'sending'",
-        )?
-        .execute(params![claimed.key.as_str(), state, instant(due_at), receipt, fault, remedy, settled])?;
-    if changed == 1 {
-        audit::append(tx, now, &audit_line(claimed, outcome))?;
-    }
-    Ok(())
-}
-
-type ClaimRow = (String, String, String, String, u32, String);
-
-fn claimable(connection: &Connection, target: &str, limit: u32, now: Timestamp) -> Result<Vec<ClaimRow>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT key, contract, command, after, attempts, state FROM outbox AS o
-         WHERE target = ?1 AND state IN ('pending', 'unknown') AND due_at <= ?2
-         AND NOT EXISTS (SELECT 1 FROM json_each(o.after) AS a LEFT JOIN outbox AS p ON p.key = a.value
-                         WHERE p.state IS NULL OR p.state <> 'done')
-         AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
-                         AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown'))
-         ORDER BY ordinal LIMIT ?3",
+    let attempt = i64::from(claimed.attempts).saturating_add(1);
+    let changed = tx.run(
+        "UPDATE outbox SET state = $2, due_at = $3, receipt = $4, fault = $5, remedy = $6, settled_at = $7,
+         lease_until = NULL WHERE key = $1 AND state = 'sending' AND attempts = $8",
+        values![claimed.key.as_str(), state, instant(due_at), receipt, fault, remedy, settled, attempt],
     )?;
-    let rows = statement.query_map(params![target, instant(now), limit], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(changed == 1)
 }
 
-fn receipts(connection: &Connection, key: &str, after: &str) -> Result<Vec<Receipt>, StoreError> {
-    let keys: Vec<DeliveryKey> = parse("outbox", "after", key, after)?;
-    keys.iter()
-        .map(|earlier| {
-            let text: String = connection
-                .prepare_cached("SELECT receipt FROM outbox WHERE key = ?1")?
-                .query_row([earlier.as_str()], |row| row.get(0))?;
-            parse("outbox", "receipt", earlier.as_str(), &text)
+/// A delivery that may be taken.
+struct Claimable {
+    key: String,
+    contract: String,
+    command: String,
+    after: String,
+    attempts: u32,
+    state: String,
+}
+
+fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Result<Vec<Claimable>, StoreError> {
+    tx.all(CLAIMABLE, values![target, instant(now), i64::from(limit)], |row| {
+        Ok(Claimable {
+            key: row.get(0)?,
+            contract: row.get(1)?,
+            command: row.get(2)?,
+            after: row.get(3)?,
+            attempts: row.count(4)?,
+            state: row.get(5)?,
         })
-        .collect()
+    })
+}
+
+fn claimed(tx: &Session<'_>, target: &str, row: Claimable) -> Result<Claimed, StoreError> {
+    Ok(Claimed {
+        command: parse("outbox", "command", &row.key, &row.command)?,
+        after: receipts(tx, &row.key, &row.after)?,
+        key: DeliveryKey::stored(row.key),
+        contract: row.contract,
+        target: target.into(),
+        attempts: row.attempts,
+        look_first: row.state == "unknown",
+    })
+}
+
+fn receipts(tx: &Session<'_>, key: &str, after: &str) -> Result<Vec<Receipt>, StoreError> {
+    let keys: Vec<DeliveryKey> = parse("outbox", "after", key, after)?;
+    let mut receipts = Vec::with_capacity(keys.len());
+    for earlier in keys {
+        let text = tx
+            .one("SELECT receipt FROM outbox WHERE key = $1", values![earlier.as_str()], |row| row.get::<String>(0))?
+            .unwrap_or_default();
+        receipts.push(parse("outbox", "receipt", earlier.as_str(), &text)?);
+    }
+    Ok(receipts)
 }
 
 fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
@@ -390,24 +518,26 @@ fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
     Entry::own(action, Some(&claimed.contract), subject, detail)
 }
 
-fn read_delivery(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Delivery, Option<String>, String)> {
-    let delivery = Delivery {
-        key: row.get(0)?,
+fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
+    let key: String = row.get(0)?;
+    let receipt: Option<String> = row.get(11)?;
+    let receipt: Option<Receipt> = receipt.map(|text| parse("outbox", "receipt", &key, &text)).transpose()?;
+    Ok(Delivery {
         contract: row.get(1)?,
         target: row.get(2)?,
         kind: row.get(3)?,
         subject: row.get(4)?,
         state: row.get(5)?,
-        attempts: row.get(6)?,
+        attempts: row.count(6)?,
         due_at: row.get(7)?,
         created_at: row.get(8)?,
         settled_at: row.get(9)?,
         confirmed_at: row.get(10)?,
-        remote_id: None,
-        request_id: None,
+        remote_id: receipt.as_ref().map(|receipt| receipt.remote_id.clone()),
+        request_id: receipt.and_then(|receipt| receipt.request_id),
         fault: row.get(12)?,
         remedy: row.get(13)?,
-        command: Command::Customer { name: String::new(), currency: String::new() },
-    };
-    Ok((delivery, row.get(11)?, row.get(14)?))
+        command: parse("outbox", "command", &key, &row.get::<String>(14)?)?,
+        key,
+    })
 }

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::session::Session;
 
 /// Jobs of one commit at most: more only make the slowest wait longer.
 const GROUP: usize = 256;
@@ -36,11 +37,11 @@ struct Asked<F, T> {
 
 impl<F, T> Job for Asked<F, T>
 where
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: FnOnce(&Session<'_>) -> Result<T, StoreError> + Send,
     T: Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
-        self.value = self.work.take().map(|work| work(connection));
+        self.value = self.work.take().map(|work| work(&Session::Sqlite(connection)));
         matches!(self.value, Some(Ok(_)))
     }
 
@@ -104,7 +105,7 @@ impl Sqlite {
     /// after the transaction is on the disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (asker, outcome) = oneshot::channel();
         let job = Box::new(Asked { work: Some(work), value: None, asker });
@@ -115,11 +116,11 @@ impl Sqlite {
     /// Runs `work` on the connection that only reads.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (asker, outcome) = oneshot::channel();
         let reading: Reading = Box::new(move |connection| {
-            let _ = asker.send(work(connection));
+            let _ = asker.send(at_one_instant(connection, work));
         });
         self.reader.send(reading).map_err(|_| StoreError::Stopped)?;
         outcome.await.map_err(|_| StoreError::Stopped)?
@@ -153,6 +154,17 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
         // The queue's other end is gone with the closure: every verb answers `Stopped`.
         tracing::error!(%error, name, "the store's thread could not be started");
     }
+}
+
+/// A reading sees one state of the database, whatever is committed meanwhile.
+fn at_one_instant<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let value = work(&Session::Sqlite(connection));
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    value
 }
 
 /// The writer: takes all that waits, commits it once, answers.
@@ -224,6 +236,7 @@ fn move_log(connection: &Connection) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::session::values;
 
     fn store(folder: &tempfile::TempDir) -> Sqlite {
         Sqlite::open(&folder.path().join("m.db"), |connection| {
@@ -233,7 +246,7 @@ mod tests {
     }
 
     async fn insert(store: &Sqlite, n: i64) -> Result<(), StoreError> {
-        store.write(move |tx| Ok(tx.execute("INSERT INTO n VALUES (?1)", [n]).map(drop)?)).await
+        store.write(move |tx| tx.run("INSERT INTO n VALUES ($1)", values![n]).map(drop)).await
     }
 
     #[tokio::test]
@@ -242,23 +255,21 @@ mod tests {
         let store = store(&folder);
         let (hold, held) = mpsc::channel::<()>();
         // The writer is kept busy until the others wait: they are one group.
-        let busy = store.write(move |_| Ok(held.recv().unwrap()));
+        let busy = store.write(move |_| {
+            held.recv().unwrap();
+            Ok(())
+        });
         let broken = store.write(|tx| {
-            tx.execute("INSERT INTO n VALUES (7)", [])?;
-            Ok(tx.execute("INSERT INTO n VALUES (7)", []).map(drop)?)
+            tx.run("INSERT INTO n VALUES (7)", values![])?;
+            tx.run("INSERT INTO n VALUES (7)", values![]).map(drop)
         });
         let ((), (busy, one, broken, two)) = tokio::join!(async { hold.send(()).unwrap() }, async {
             tokio::join!(busy, insert(&store, 1), broken, insert(&store, 2))
         });
         assert!(busy.is_ok() && one.is_ok() && two.is_ok());
         assert!(matches!(broken, Err(StoreError::Database(_))));
-        let kept: Vec<i64> = store
-            .read(|connection| {
-                let mut statement = connection.prepare("SELECT n FROM n ORDER BY n")?;
-                Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-            })
-            .await
-            .unwrap();
+        let kept: Vec<i64> =
+            store.read(|tx| tx.all("SELECT n FROM n ORDER BY n", values![], |row| row.get(0))).await.unwrap();
         assert_eq!(kept, [1, 2]);
     }
 
@@ -268,14 +279,12 @@ mod tests {
         let store = store(&folder);
         store
             .write(|tx| {
-                Ok(tx.execute_batch(
-                    "CREATE TABLE c (n INTEGER REFERENCES n (n) DEFERRABLE INITIALLY DEFERRED) STRICT",
-                )?)
+                tx.run("CREATE TABLE c (n INTEGER REFERENCES n (n) DEFERRABLE INITIALLY DEFERRED) STRICT", values![])
             })
             .await
             .unwrap();
         // A deferred foreign key fails at the commit, not at the statement.
-        let refused = store.write(|tx| Ok(tx.execute("INSERT INTO c VALUES (99)", []).map(drop)?)).await;
+        let refused = store.write(|tx| tx.run("INSERT INTO c VALUES (99)", values![])).await;
         assert!(matches!(refused, Err(StoreError::Uncommitted(_))), "{refused:?}");
         insert(&store, 1).await.unwrap();
     }
@@ -284,9 +293,9 @@ mod tests {
     async fn the_log_does_not_grow_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
-        store.write(|tx| Ok(tx.execute_batch("CREATE TABLE b (b BLOB) STRICT")?)).await.unwrap();
+        store.write(|tx| tx.run("CREATE TABLE b (b BLOB) STRICT", values![])).await.unwrap();
         for _ in 0..100 {
-            store.write(|tx| Ok(tx.execute("INSERT INTO b VALUES (zeroblob(2000000))", []).map(drop)?)).await.unwrap();
+            store.write(|tx| tx.run("INSERT INTO b VALUES (zeroblob(2000000))", values![])).await.unwrap();
         }
         let log = std::fs::metadata(folder.path().join("m.db-wal")).unwrap().len();
         assert!(log < 120_000_000, "200 MB were written, and the log has {log} bytes");

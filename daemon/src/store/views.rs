@@ -1,9 +1,9 @@
 //! What people look at: documents, exceptions, events, tokens of connections.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
+use super::session::{Row, Session, Sql, values};
 use super::{Store, StoreError, instant};
 
 /// A document with its delivery.
@@ -102,34 +102,51 @@ pub struct EventView {
     pub body: String,
 }
 
+const UNFILED: Sql = Sql {
+    postgres: "SELECT p.contract, string_agg(DISTINCT p.system, ','), (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract)
+               FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
+    sqlite: "SELECT p.contract, group_concat(DISTINCT p.system), (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract)
+             FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
+};
+
+macro_rules! documents {
+    () => {
+        "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting,
+         o.state, d.cause FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
+    };
+}
+
+/// A document by its number, with the position of the fact that set it off.
+pub(super) fn document(tx: &Session<'_>, number: &str) -> Result<Option<(DocumentView, Option<i64>)>, StoreError> {
+    tx.one(concat!(documents!(), "d.number = $1"), values![number], |row| Ok((read_document(row)?, row.get(11)?)))
+}
+
+fn read_document(row: &Row<'_>) -> Result<DocumentView, StoreError> {
+    Ok(DocumentView {
+        number: row.get(0)?,
+        contract: row.get(1)?,
+        kind: row.get(2)?,
+        milestone: row.get(3)?,
+        date: row.get(4)?,
+        due_on: row.get(5)?,
+        currency: row.get(6)?,
+        amount: row.get(7)?,
+        target: row.get(8)?,
+        posting: row.get(9)?,
+        delivery: row.get(10)?,
+    })
+}
+
 impl Store {
     /// Documents of one contract or all, in the order in which they came about.
     ///
     /// # Errors
     /// The database failed.
     pub async fn documents(&self, contract: Option<String>) -> Result<Vec<DocumentView>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting, o.state
-                 FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting
-                 WHERE ?1 IS NULL OR d.contract = ?1 ORDER BY d.contract, d.ordinal",
-            )?;
-            let rows = statement.query_map(params![contract], |row| {
-                Ok(DocumentView {
-                    number: row.get(0)?,
-                    contract: row.get(1)?,
-                    kind: row.get(2)?,
-                    milestone: row.get(3)?,
-                    date: row.get(4)?,
-                    due_on: row.get(5)?,
-                    currency: row.get(6)?,
-                    amount: row.get(7)?,
-                    target: row.get(8)?,
-                    posting: row.get(9)?,
-                    delivery: row.get(10)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        self.read(move |tx| {
+            let sql =
+                concat!(documents!(), "CAST($1 AS TEXT) IS NULL OR d.contract = $1 ORDER BY d.contract, d.ordinal");
+            tx.all(sql, values![contract], read_document)
         })
         .await
     }
@@ -139,12 +156,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn exceptions(&self, contract: Option<String>, open: bool) -> Result<Vec<ExceptionView>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency FROM exception
-                 WHERE (?1 IS NULL OR contract = ?1) AND (NOT ?2 OR closed_on IS NULL) ORDER BY contract, ordinal",
-            )?;
-            let rows = statement.query_map(params![contract, open], |row| {
+        self.read(move |tx| {
+            tx.all("SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency FROM exception
+                 WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1) AND (NOT $2 OR closed_on IS NULL) ORDER BY contract, ordinal", values![contract, open], |row| {
                 Ok(ExceptionView {
                     contract: row.get(0)?,
                     code: row.get(1)?,
@@ -156,8 +170,7 @@ impl Store {
                     held: row.get(7)?,
                     currency: row.get(8)?,
                 })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
         .await
     }
@@ -167,20 +180,20 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn parked_facts(&self) -> Result<Vec<ParkedFact>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
+        self.read(|tx| {
+            tx.all(
                 "SELECT id, contract, problem, fact, learned_at FROM fact WHERE problem IS NOT NULL ORDER BY id",
-            )?;
-            let rows = statement.query_map([], |row| {
-                Ok(ParkedFact {
-                    id: row.get(0)?,
-                    contract: row.get(1)?,
-                    problem: row.get(2)?,
-                    fact: row.get(3)?,
-                    learned_at: row.get(4)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+                values![],
+                |row| {
+                    Ok(ParkedFact {
+                        id: row.get(0)?,
+                        contract: row.get(1)?,
+                        problem: row.get(2)?,
+                        fact: row.get(3)?,
+                        learned_at: row.get(4)?,
+                    })
+                },
+            )
         })
         .await
     }
@@ -190,15 +203,10 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn unfiled(&self) -> Result<Vec<Unfiled>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT p.contract, group_concat(DISTINCT p.system), (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract)
-                 FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
-            )?;
-            let rows = statement.query_map([], |row| {
+        self.read(|tx| {
+            tx.all(UNFILED, values![], |row| {
                 Ok(Unfiled { contract: row.get(0)?, systems: row.get(1)?, since: row.get(2)? })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
         .await
     }
@@ -208,10 +216,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contract_count(&self) -> Result<i64, StoreError> {
-        self.read(|connection| {
-            Ok(connection.prepare_cached("SELECT count(*) FROM contract")?.query_row([], |row| row.get(0))?)
-        })
-        .await
+        self.read(|tx| Ok(tx.one("SELECT count(*) FROM contract", values![], |row| row.get(0))?.unwrap_or(0))).await
     }
 
     /// Events after a place in the feed.
@@ -219,11 +224,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn events(&self, after: i64, limit: u32) -> Result<Vec<EventView>, StoreError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT seq, identity, at, type, contract, milestone, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            )?;
-            let rows = statement.query_map(params![after, limit], |row| {
+        self.read(move |tx| {
+            tx.all("SELECT seq, identity, at, type, contract, milestone, body FROM event WHERE seq > $1 ORDER BY seq LIMIT $2", values![after, i64::from(limit)], |row| {
                 Ok(EventView {
                     seq: row.get(0)?,
                     id: row.get(1)?,
@@ -233,8 +235,7 @@ impl Store {
                     milestone: row.get(5)?,
                     body: row.get(6)?,
                 })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
         .await
     }
@@ -244,11 +245,12 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn token(&self, connection_name: String, name: String) -> Result<Option<String>, StoreError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT value FROM token WHERE connection = ?1 AND name = ?2")?
-                .query_row(params![connection_name, name], |row| row.get(0))
-                .optional()?)
+        self.read(move |tx| {
+            tx.one(
+                "SELECT value FROM token WHERE connection = $1 AND name = $2",
+                values![connection_name, name],
+                |row| row.get(0),
+            )
         })
         .await
     }
@@ -265,9 +267,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute(
-                "INSERT OR REPLACE INTO token (connection, name, value, stored_at) VALUES (?1, ?2, ?3, ?4)",
-                params![connection_name, name, value, instant(now)],
+            tx.run(
+                "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (connection, name) DO UPDATE SET value = $3, stored_at = $4",
+                values![connection_name, name, value, instant(now)],
             )?;
             Ok(())
         })

@@ -1,0 +1,138 @@
+//! `audit …`: whether the trail is whole, its head, what a document stands on, and what was removed on purpose.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::table::{complain, say, titled};
+use super::{AuditCommand, FOUND};
+use crate::app::App;
+use crate::store::audit::Head;
+use crate::store::trace::{Start, Trace, subject_of};
+
+/// `milestoned audit …`
+pub(super) async fn audit(app: &App, command: AuditCommand, json: bool) -> anyhow::Result<ExitCode> {
+    match command {
+        AuditCommand::Head => head(app, json).await,
+        AuditCommand::Redact { before, actor, reason, reviewer } => {
+            let before = match before.parse::<jiff::Timestamp>() {
+                Ok(before) => before,
+                Err(error) => anyhow::bail!("--before: an instant such as 2026-01-01T00:00:00Z: {error}"),
+            };
+            let count = app.store.redact_audit(actor, before, reviewer.by, reason, app.clock.now()).await?;
+            let text = format!("names and details of {count} lines were removed; the chain keeps their digests");
+            say(&if json { json!({ "redacted": count }).to_string() } else { text });
+            Ok(ExitCode::SUCCESS)
+        }
+        AuditCommand::Trace { what } => trace(app, &what, json).await,
+        AuditCommand::Verify { heads } => verify(app, heads.as_deref(), json).await,
+    }
+}
+
+/// The head as one line, made to be kept elsewhere.
+async fn head(app: &App, json: bool) -> anyhow::Result<ExitCode> {
+    let head = app.store.audit_head().await?;
+    say(&if json { serde_json::to_string(&head)? } else { format!("{} {}", head.seq, head.hash) });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(app: &App, heads: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+    let kept = heads.map_or(Ok(Vec::new()), read_heads)?;
+    let compared = kept.len();
+    let verdict = app.store.verify_audit(kept).await?;
+    if json {
+        say(&serde_json::to_string(&verdict)?);
+    }
+    match &verdict.broken {
+        None => {
+            if !json {
+                let outside = match compared {
+                    0 => "no head from outside was compared: `audit head` prints one to keep elsewhere".to_owned(),
+                    count => format!("{count} heads from outside agree"),
+                };
+                say(&format!("{} lines, each follows from the one before it; {outside}", verdict.lines));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(broken) => {
+            complain(&format!("milestoned: the audit trail is broken at line {}: {}", broken.seq, broken.what));
+            Ok(ExitCode::from(FOUND))
+        }
+    }
+}
+
+/// Lines that `audit head` printed, however many.
+fn read_heads(file: &Path) -> anyhow::Result<Vec<Head>> {
+    let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(number, line)| {
+            let head = line.split_once(' ').and_then(|(seq, hash)| Some((seq.parse().ok()?, hash.trim().to_owned())));
+            let (seq, hash) = head.ok_or_else(|| {
+                anyhow::anyhow!(
+                    "{} line {number}: not what `milestoned audit head` prints, a number and a hash",
+                    file.display()
+                )
+            })?;
+            Ok(Head { seq, hash })
+        })
+        .collect()
+}
+
+/// `milestoned audit trace WHAT`: an invoice number, `fact:ROW`, or `record:ROW`.
+async fn trace(app: &App, what: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let row = |text: &str| text.parse().map_err(|_| anyhow::anyhow!("{what:?}: a row is a number, as in fact:12"));
+    let start = match what.split_once(':') {
+        Some(("fact", id)) => Start::Fact(row(id)?),
+        Some(("record", id)) => Start::Record(row(id)?),
+        _ => Start::Document(what.to_owned()),
+    };
+    let Some(trace) = app.store.trace(start).await? else {
+        complain(&format!(
+            "milestoned: there is no {what}: name a document by its number, a fact as fact:ROW, a record as record:ROW"
+        ));
+        return Ok(ExitCode::from(FOUND));
+    };
+    say(&if json { serde_json::to_string_pretty(&trace)? } else { told(&trace) });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A trace as a table, from the clause down to the remote.
+fn told(trace: &Trace) -> String {
+    let mut table = titled(&["When", "What", "Who", "Detail"]);
+    let contract = trace.contract.as_deref().unwrap_or("");
+    for clause in &trace.clauses {
+        table.add_row(vec!["", "clause", contract, &clause.to_string()]);
+    }
+    for one in &trace.records {
+        let what = format!("record:{} {} {} {}", one.id, one.system, one.object, one.remote_id);
+        let version = format!("version {}", one.version);
+        table.add_row(vec![one.seen_at.as_str(), &what, &one.system, &version]);
+    }
+    for one in &trace.facts {
+        let what = format!("fact:{} {}", one.id, subject_of(&one.fact, &one.identity));
+        table.add_row(vec![one.at.as_str(), &what, &one.actor, &one.fact.to_string()]);
+    }
+    for one in &trace.documents {
+        let what = format!("{} {}", one.kind, one.number);
+        let detail = format!("{} {}, due {}, to {}", one.amount, one.currency, one.due_on, one.target);
+        table.add_row(vec![one.date.as_str(), &what, contract, &detail]);
+    }
+    for one in &trace.lines {
+        let what = format!("{} ({})", one.action, one.seq);
+        table.add_row(vec![one.at.as_str(), &what, &one.actor, &one.detail]);
+    }
+    for one in &trace.deliveries {
+        let what = format!("{} {}", one.kind, one.state);
+        let detail = format!(
+            "remote id {}, request id {}, confirmed {}",
+            one.remote_id.as_deref().unwrap_or("none"),
+            one.request_id.as_deref().unwrap_or("none"),
+            one.confirmed_at.as_deref().unwrap_or("not yet"),
+        );
+        table.add_row(vec![one.settled_at.as_deref().unwrap_or(""), &what, &one.target, &detail]);
+    }
+    table.to_string()
+}

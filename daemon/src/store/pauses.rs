@@ -1,0 +1,119 @@
+//! What a person has halted: a contract, all contracts of a customer, or everything that goes to a target.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::audit::{self, Entry};
+use super::session::values;
+use super::{Store, StoreError, instant};
+
+/// What a pause halts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One contract: nothing is decided, nothing goes out.
+    Contract,
+    /// All contracts of a customer, as their terms name it.
+    Customer,
+    /// Everything that goes to one connection; decisions go on.
+    Target,
+}
+
+impl Scope {
+    /// The word for it, in the store and in front of people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Contract => "contract",
+            Self::Customer => "customer",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// A pause, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// `contract`, `customer` or `target`.
+    pub scope: String,
+    /// Which.
+    pub name: String,
+    /// Since when, UTC.
+    pub since: String,
+    /// Who halted it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Store {
+    /// Halts something. `false`: it is halted already.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn pause(
+        &self,
+        scope: Scope,
+        name: String,
+        actor: String,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let new = tx.run(
+                "INSERT INTO pause (scope, name, since, actor, reason) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                values![scope.name(), name, instant(now), actor, reason],
+            )?;
+            if new > 0 {
+                let contract = (scope == Scope::Contract).then_some(name.as_str());
+                let subject = format!("{} {name}", scope.name());
+                audit::append(tx, now, &[Entry::by(&actor, "paused", contract, subject, reason)])?;
+            }
+            Ok(new > 0)
+        })
+        .await
+    }
+
+    /// Lets it go on. `false`: it was not halted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn resume(
+        &self,
+        scope: Scope,
+        name: String,
+        actor: String,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let gone = tx.run("DELETE FROM pause WHERE scope = $1 AND name = $2", values![scope.name(), name])?;
+            if gone > 0 {
+                let contract = (scope == Scope::Contract).then_some(name.as_str());
+                let subject = format!("{} {name}", scope.name());
+                audit::append(tx, now, &[Entry::by(&actor, "resumed", contract, subject, reason)])?;
+            }
+            Ok(gone > 0)
+        })
+        .await
+    }
+
+    /// Everything that is halted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT scope, name, since, actor, reason FROM pause ORDER BY scope, name";
+            tx.all(sql, values![], |row| {
+                Ok(Pause {
+                    scope: row.get(0)?,
+                    name: row.get(1)?,
+                    since: row.get(2)?,
+                    actor: row.get(3)?,
+                    reason: row.get(4)?,
+                })
+            })
+        })
+        .await
+    }
+}

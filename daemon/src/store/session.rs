@@ -1,0 +1,153 @@
+//! The seam between the verbs and a database: a transaction that runs statements. A verb is written once; its statements
+//! are one text where both databases understand it, and two, with the reason beside them, where they do not.
+
+use rusqlite::types::FromSql as FromSqlite;
+use tokio_postgres::types::{FromSqlOwned as FromPostgres, ToSql as ToPostgres};
+
+use super::StoreError;
+use super::postgres::Conversation;
+
+/// A transaction of one of the databases.
+pub(super) enum Session<'a> {
+    /// PostgreSQL.
+    Postgres(&'a Conversation),
+    /// SQLite.
+    Sqlite(&'a rusqlite::Connection),
+}
+
+/// A statement, with `$1`, `$2`, … for its values.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sql {
+    /// What PostgreSQL is given.
+    pub(super) postgres: &'static str,
+    /// What SQLite is given.
+    pub(super) sqlite: &'static str,
+}
+
+impl From<&'static str> for Sql {
+    fn from(both: &'static str) -> Self {
+        Self { postgres: both, sqlite: both }
+    }
+}
+
+/// A value that both databases take.
+pub(super) trait Value: rusqlite::ToSql + ToPostgres + Sync {
+    /// As PostgreSQL takes it.
+    fn postgres(&self) -> &(dyn ToPostgres + Sync);
+    /// As SQLite takes it.
+    fn sqlite(&self) -> &dyn rusqlite::ToSql;
+}
+
+impl<T: rusqlite::ToSql + ToPostgres + Sync> Value for T {
+    fn postgres(&self) -> &(dyn ToPostgres + Sync) {
+        self
+    }
+
+    fn sqlite(&self) -> &dyn rusqlite::ToSql {
+        self
+    }
+}
+
+/// The values of a statement, in the order of their numbers.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => {
+        &[$(&$value as &dyn $crate::store::session::Value),*] as &[&dyn $crate::store::session::Value]
+    };
+}
+pub(super) use values;
+
+/// A row of an answer.
+pub(super) enum Row<'a> {
+    /// PostgreSQL's.
+    Postgres(&'a tokio_postgres::Row),
+    /// SQLite's.
+    Sqlite(&'a rusqlite::Row<'a>),
+}
+
+impl Row<'_> {
+    /// The column at `place`, from 0.
+    pub(super) fn get<T: FromSqlite + FromPostgres>(&self, place: usize) -> Result<T, StoreError> {
+        match self {
+            Self::Postgres(row) => Ok(row.try_get(place)?),
+            Self::Sqlite(row) => Ok(row.get(place)?),
+        }
+    }
+
+    /// A column that counts: never negative.
+    pub(super) fn count(&self, place: usize) -> Result<u32, StoreError> {
+        Ok(u32::try_from(self.get::<i64>(place)?).unwrap_or(u32::MAX))
+    }
+}
+
+impl Session<'_> {
+    /// Runs a statement. Returns how many rows it changed.
+    pub(super) fn run(&self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<u64, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Postgres(conversation) => conversation.run(sql.postgres, values),
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql.sqlite)?;
+                bind(&mut statement, values)?;
+                Ok(u64::try_from(statement.raw_execute()?).unwrap_or(u64::MAX))
+            }
+        }
+    }
+
+    /// All rows of a query, each as `read` gives it.
+    pub(super) fn all<T>(
+        &self,
+        sql: impl Into<Sql>,
+        values: &[&dyn Value],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::new();
+        self.each(sql, values, |row| {
+            all.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The first row of a query.
+    pub(super) fn one<T>(
+        &self,
+        sql: impl Into<Sql>,
+        values: &[&dyn Value],
+        read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.all(sql, values, read)?.into_iter().next())
+    }
+
+    /// Hands each row of a query to `take`, which runs no statement itself: its answer would stand behind these rows.
+    pub(super) fn each(
+        &self,
+        sql: impl Into<Sql>,
+        values: &[&dyn Value],
+        mut take: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Postgres(conversation) => conversation.each(sql.postgres, values, take),
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql.sqlite)?;
+                bind(&mut statement, values)?;
+                let mut rows = statement.raw_query();
+                while let Some(row) = rows.next()? {
+                    take(&Row::Sqlite(row))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// SQLite numbers its parameters by their first occurrence: `$2` may be its first.
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, values: &[&dyn Value]) -> Result<(), StoreError> {
+    for place in 1..=statement.parameter_count() {
+        let number = statement.parameter_name(place).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        let value = value.ok_or(rusqlite::Error::InvalidParameterCount(values.len(), place))?;
+        statement.raw_bind_parameter(place, value.sqlite())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! From a document back to what it stands on, and from a fact or a record on to what it led to.
+
+use milestoned_mapping::money::Currency;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::audit::{self, AuditLine};
+use super::outbox::{self, Delivery};
+use super::session::{Row, Session, values};
+use super::views::{self, DocumentView};
+use super::{Store, StoreError, parse};
+
+/// Where a trace begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// A document, by its number.
+    Document(String),
+    /// A fact, by its row.
+    Fact(i64),
+    /// A source record, by its row.
+    Record(i64),
+}
+
+/// Everything that hangs together with where a trace began.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Trace {
+    /// Contract, where one is known.
+    pub contract: Option<String>,
+    /// The milestones' clauses, as the agreement has them.
+    pub clauses: Vec<Value>,
+    /// Documents.
+    pub documents: Vec<DocumentView>,
+    /// Facts: acceptances, approvals, amendments, decisions of reviewers.
+    pub facts: Vec<TracedFact>,
+    /// The records that the facts were read from, as their systems sent them.
+    pub records: Vec<TracedRecord>,
+    /// Deliveries, with the remote's id and request id.
+    pub deliveries: Vec<Delivery>,
+    /// Audit lines: decisions, each attempt of a delivery, what people did.
+    pub lines: Vec<AuditLine>,
+}
+
+/// A fact and where it came from.
+#[derive(Debug, Clone, Serialize)]
+pub struct TracedFact {
+    /// Row.
+    pub id: i64,
+    /// Contract.
+    pub contract: String,
+    /// The same thing told twice has one identity.
+    pub identity: String,
+    /// Who is behind it.
+    pub actor: String,
+    /// When it happened, UTC.
+    pub at: String,
+    /// When it took effect, UTC; `None`: not decided yet.
+    pub effective_at: Option<String>,
+    /// Place in the contract's history, from 0.
+    pub position: Option<i64>,
+    /// Row of the record that it was read from; `None`: a person or a program told it.
+    pub record: Option<i64>,
+    /// The fact.
+    pub fact: Value,
+}
+
+impl TracedFact {
+    /// What the audit trail calls it.
+    fn subject(&self) -> String {
+        subject_of(&self.fact, &self.identity)
+    }
+}
+
+/// What the audit trail calls a fact: its type and its identity.
+pub fn subject_of(fact: &Value, identity: &str) -> String {
+    format!("{} {identity}", fact.get("type").and_then(Value::as_str).unwrap_or_default())
+}
+
+/// A source record.
+#[derive(Debug, Clone, Serialize)]
+pub struct TracedRecord {
+    /// Row.
+    pub id: i64,
+    /// Connection.
+    pub system: String,
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub remote_id: String,
+    /// The vendor's version.
+    pub version: String,
+    /// When it was read, UTC.
+    pub seen_at: String,
+    /// The record as the vendor sent it, or the text where it could not be read.
+    pub record: Value,
+}
+
+macro_rules! facts {
+    () => {
+        "SELECT id, contract, identity, actor, at, effective_at, position, origin, fact FROM fact WHERE "
+    };
+}
+impl Store {
+    /// What a document, a fact or a record hangs together with. `None`: there is no such thing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn trace(&self, start: Start) -> Result<Option<Trace>, StoreError> {
+        self.read(move |tx| match start {
+            Start::Document(number) => from_document(tx, &number),
+            Start::Fact(id) => {
+                let facts = tx.all(concat!(facts!(), "id = $1"), values![id], read_fact)?;
+                if facts.is_empty() { Ok(None) } else { from_facts(tx, facts).map(Some) }
+            }
+            Start::Record(id) => {
+                let Some(record) = record(tx, id)? else { return Ok(None) };
+                let facts = tx.all(concat!(facts!(), "origin = $1 ORDER BY id"), values![id], read_fact)?;
+                let mut trace = from_facts(tx, facts)?;
+                if trace.records.is_empty() {
+                    trace.records.push(record);
+                }
+                Ok(Some(trace))
+            }
+        })
+        .await
+    }
+}
+
+/// Back: the milestone's facts that were decided when the document was issued, and their records.
+fn from_document(tx: &Session<'_>, number: &str) -> Result<Option<Trace>, StoreError> {
+    let Some((document, cause)) = views::document(tx, number)? else { return Ok(None) };
+    let contract = document.contract.clone();
+    let decided = tx.all(
+        concat!(facts!(), "contract = $1 AND position IS NOT NULL ORDER BY position"),
+        values![contract],
+        read_fact,
+    )?;
+    let concerns = |fact: &TracedFact| {
+        let milestone = fact.fact.get("milestone").and_then(Value::as_str);
+        let amends = fact.fact.get("type").and_then(Value::as_str) == Some("amended");
+        fact.position == cause || amends || milestone.is_some_and(|id| is_of(&document.milestone, id))
+    };
+    let before = |fact: &TracedFact| cause.is_none_or(|cause| fact.position.is_some_and(|place| place <= cause));
+    let facts: Vec<_> = decided.into_iter().filter(|fact| before(fact) && concerns(fact)).collect();
+    let mut trace = Trace {
+        clauses: clauses(tx, &contract, std::slice::from_ref(&document.milestone))?,
+        records: records(tx, &facts)?,
+        deliveries: outbox::one(tx, &document.posting)?.into_iter().collect(),
+        contract: Some(contract),
+        facts,
+        ..Trace::default()
+    };
+    trace.lines = lines(tx, &trace, std::slice::from_ref(&document))?;
+    trace.documents.push(document);
+    Ok(Some(trace))
+}
+
+/// On: what was decided in the same turn, and the documents among it with their deliveries.
+fn from_facts(tx: &Session<'_>, facts: Vec<TracedFact>) -> Result<Trace, StoreError> {
+    let mut trace = Trace { records: records(tx, &facts)?, ..Trace::default() };
+    trace.contract = facts.first().map(|fact| fact.contract.clone());
+    let mut milestones = Vec::new();
+    for fact in &facts {
+        milestones.extend(fact.fact.get("milestone").and_then(Value::as_str).map(str::to_owned));
+        for number in audit::issued_with(tx, &fact.contract, &fact.subject())? {
+            if trace.documents.iter().all(|known| known.number != number)
+                && let Some((document, _)) = views::document(tx, &number)?
+            {
+                trace.deliveries.extend(outbox::one(tx, &document.posting)?);
+                trace.documents.push(document);
+            }
+        }
+    }
+    if let Some(contract) = trace.contract.clone() {
+        trace.clauses = clauses(tx, &contract, &milestones)?;
+    }
+    trace.facts = facts;
+    trace.lines = lines(tx, &trace, &trace.documents)?;
+    Ok(trace)
+}
+
+/// The lines about the facts and about the documents, in their order.
+fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<Vec<AuditLine>, StoreError> {
+    let mut lines = Vec::new();
+    for fact in &trace.facts {
+        lines.extend(audit::about(tx, &fact.contract, &fact.subject())?);
+    }
+    for document in documents {
+        lines.extend(audit::about(tx, &document.contract, &document.number)?);
+    }
+    lines.sort_by_key(|line| line.seq);
+    lines.dedup_by_key(|line| line.seq);
+    Ok(lines)
+}
+
+/// A milestone, or the part of one that was split.
+fn is_of(milestone: &str, id: &str) -> bool {
+    milestone == id || milestone.strip_prefix(id).is_some_and(|rest| rest.starts_with(['.', '/', '-', '#']))
+}
+
+fn clauses(tx: &Session<'_>, contract: &str, milestones: &[String]) -> Result<Vec<Value>, StoreError> {
+    let agreement =
+        tx.one("SELECT agreement FROM contract WHERE id = $1", values![contract], |row| row.get::<String>(0))?;
+    let Some(agreement) = agreement else { return Ok(Vec::new()) };
+    let agreement: Value = parse("contract", "agreement", contract, &agreement)?;
+    let all = agreement.pointer("/terms/milestones").and_then(Value::as_array).cloned().unwrap_or_default();
+    let named = |clause: &Value| {
+        let id = clause.get("id").and_then(Value::as_str).unwrap_or_default();
+        milestones.iter().any(|milestone| is_of(milestone, id))
+    };
+    let currency: Option<Currency> =
+        agreement.pointer("/terms/currency").and_then(|code| serde_json::from_value(code.clone()).ok());
+    Ok(all.into_iter().filter(named).map(|clause| readable(clause, currency)).collect())
+}
+
+/// A clause is kept with its amount in minor units: people read a decimal and a currency.
+fn readable(mut clause: Value, currency: Option<Currency>) -> Value {
+    let amount = clause.get("amount").and_then(Value::as_i64).zip(currency);
+    if let (Some((minor, currency)), Some(fields)) = (amount, clause.as_object_mut()) {
+        fields.insert("amount".into(), Value::String(currency.minor(minor).to_string()));
+        fields.insert("currency".into(), Value::String(currency.to_string()));
+        fields.retain(|_, value| !value.is_null());
+    }
+    clause
+}
+
+fn records(tx: &Session<'_>, facts: &[TracedFact]) -> Result<Vec<TracedRecord>, StoreError> {
+    let mut ids: Vec<i64> = facts.iter().filter_map(|fact| fact.record).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut records = Vec::with_capacity(ids.len());
+    for id in ids {
+        records.extend(record(tx, id)?);
+    }
+    Ok(records)
+}
+
+fn record(tx: &Session<'_>, id: i64) -> Result<Option<TracedRecord>, StoreError> {
+    let sql = "SELECT id, system, object, remote_id, version, seen_at, record FROM source_record WHERE id = $1";
+    tx.one(sql, values![id], |row| {
+        let text: String = row.get(6)?;
+        // What the vendor sent stands as text in what we keep of it.
+        let kept: Value = parse("source_record", "record", &id.to_string(), &text)?;
+        let raw = kept.get("raw").and_then(Value::as_str).map(serde_json::from_str);
+        Ok(TracedRecord {
+            id: row.get(0)?,
+            system: row.get(1)?,
+            object: row.get(2)?,
+            remote_id: row.get(3)?,
+            version: row.get(4)?,
+            seen_at: row.get(5)?,
+            record: raw.and_then(Result::ok).unwrap_or(kept),
+        })
+    })
+}
+
+fn read_fact(row: &Row<'_>) -> Result<TracedFact, StoreError> {
+    let id: i64 = row.get(0)?;
+    Ok(TracedFact {
+        id,
+        contract: row.get(1)?,
+        identity: row.get(2)?,
+        actor: row.get(3)?,
+        at: row.get(4)?,
+        effective_at: row.get(5)?,
+        position: row.get(6)?,
+        record: row.get(7)?,
+        fact: parse("fact", "fact", &id.to_string(), &row.get::<String>(8)?)?,
+    })
+}
