@@ -1,5 +1,7 @@
 //! The harness: a daemon in a fresh folder against simulators on loopback ports, and a clock that the test moves.
 
+pub mod postgres;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

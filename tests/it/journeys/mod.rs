@@ -5,3 +5,4 @@ mod facade;
 mod faults;
 mod input;
 mod mail;
+mod trail;

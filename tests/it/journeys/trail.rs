@@ -1,0 +1,68 @@
+//! The whole way on either database, with a lost reply and a death in the middle; and the trail of it, from the invoice
+//! back to the clause and from the record on to the invoice.
+
+use milestoned::store::trace::Start;
+use milestoned_mocks::FaultSpec;
+use milestoned_tests::World;
+use milestoned_tests::postgres::cluster;
+
+/// A year in an hour: accepted, answer lost, killed, looked up, recognised.
+async fn whole_way(store: &str) -> World {
+    let changes = vec![("store.path".to_owned(), store.to_owned())];
+    let changes = if store.is_empty() { Vec::new() } else { changes };
+    let mut world = World::configured("2026-03-02T09:00:00Z", changes).await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let lost = FaultSpec::new("drop_after_write").on("POST", "/record/v1/invoice");
+    world.simulators.faults.inject("netsuite", lost).unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world.restart().await.unwrap();
+    for time in ["2026-03-02T09:30:00Z", "2026-03-03T06:00:00Z"] {
+        world.at(time).unwrap();
+        world.settle().await.unwrap();
+    }
+    world
+}
+
+async fn holds(world: World) {
+    let store = &world.app.store;
+    let held = world.held("netsuite");
+    assert_eq!(held[0], ("SOW-1-M1".to_owned(), "40000.00".to_owned()));
+    assert_eq!(held.len(), 2, "one invoice and one journal entry: {held:?}");
+    assert!(store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await.unwrap().is_empty());
+    let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
+    let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
+    assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
+    assert_eq!(store.verify_audit(vec![store.audit_head().await.unwrap()]).await.unwrap().broken, None);
+
+    let trace = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
+    assert_eq!(trace.clauses[0]["amount"], "40000.00");
+    let accepted = trace.facts.iter().find(|fact| fact.fact["type"] == "accepted").unwrap();
+    let record = trace.records.iter().find(|record| Some(record.id) == accepted.record).unwrap();
+    assert_eq!(record.system, "jira");
+    assert!(record.record.to_string().contains("Accepted"), "the issue as Jira sent it: {}", record.record);
+    let acts: Vec<_> = trace.lines.iter().map(|line| line.action.as_str()).collect();
+    assert!(acts.contains(&"fact decided") && acts.contains(&"delivery in doubt"), "{acts:?}");
+    assert!(trace.lines.last().unwrap().detail.contains("found, verified and adopted"), "{acts:?}");
+    assert_eq!(trace.deliveries[0].state, "done");
+
+    for start in [Start::Fact(accepted.id), Start::Record(record.id)] {
+        let on = store.trace(start).await.unwrap().unwrap();
+        assert_eq!((on.documents[0].number.as_str(), on.facts[0].id), ("SOW-1-M1", accepted.id));
+        assert_eq!(on.deliveries[0].remote_id, trace.deliveries[0].remote_id);
+    }
+    assert!(store.trace(Start::Document("SOW-1-M9".into())).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_whole_way_on_sqlite_is_told_by_its_trail() {
+    holds(whole_way("").await).await;
+}
+
+#[tokio::test]
+async fn the_whole_way_on_postgres_is_told_by_its_trail() {
+    let Some(cluster) = cluster() else { return };
+    let url = cluster.database().await.unwrap();
+    holds(whole_way(&format!("store.url = '{url}'")).await).await;
+}

@@ -1,0 +1,156 @@
+//! Whatever is done to the audit tables is found.
+
+use milestoned::store::audit::Head;
+use milestoned::store::pauses::Scope;
+
+use super::{Place, later, now, on_both};
+
+on_both!(
+    every_edit_removal_and_insertion_of_a_line_is_found,
+    a_chain_that_was_cut_off_or_written_anew_does_not_fit_a_head_kept_outside,
+    what_was_redacted_is_gone_and_the_chain_holds,
+    lines_of_several_at_once_are_one_chain,
+    the_tables_refuse_to_forget,
+);
+
+const LINES: i64 = 8;
+
+/// A trail of eight lines, with its triggers out of the way and a copy to restore it from.
+async fn trail(place: &Place) -> Head {
+    for (number, name) in (0..LINES / 2).zip(["one", "two", "three", "four"]) {
+        let store = &place.store;
+        let (actor, reason) = (format!("ada{number}"), format!("reason {number}"));
+        store.pause(Scope::Contract, name.into(), actor.clone(), reason.clone(), later(number)).await.unwrap();
+        store.resume(Scope::Contract, name.into(), actor, reason, later(number)).await.unwrap();
+    }
+    place
+        .tamper(if place.is_postgres() {
+            "ALTER TABLE audit DISABLE TRIGGER ALL"
+        } else {
+            "DROP TRIGGER audit_keeps_lines; DROP TRIGGER audit_keeps_chained"
+        })
+        .await;
+    place.tamper("CREATE TABLE kept AS SELECT * FROM audit; CREATE TABLE kept_head AS SELECT * FROM audit_head").await;
+    place.store.audit_head().await.unwrap()
+}
+
+impl Place {
+    async fn restore(&self) {
+        self.tamper("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept").await;
+        self.tamper("DELETE FROM audit_head; INSERT INTO audit_head SELECT * FROM kept_head").await;
+    }
+
+    async fn broken_at(&self, kept: Vec<Head>) -> Option<i64> {
+        self.store.verify_audit(kept).await.unwrap().broken.map(|broken| broken.seq)
+    }
+}
+
+async fn every_edit_removal_and_insertion_of_a_line_is_found(place: Place) {
+    let head = trail(&place).await;
+    assert_eq!((head.seq, place.broken_at(vec![head.clone()]).await), (LINES, None));
+    let columns = ["at", "actor", "action", "contract", "subject", "detail", "salt", "personal", "hash"];
+    let mut tamperings = Vec::new();
+    for seq in 1..=LINES {
+        for column in columns {
+            tamperings.push(format!("UPDATE audit SET {column} = {column} || 'x' WHERE seq = {seq}"));
+            if ["contract", "salt", "personal"].contains(&column) {
+                tamperings.push(format!("UPDATE audit SET {column} = NULL WHERE seq = {seq}"));
+            }
+        }
+        tamperings.push(format!("UPDATE audit SET seq = 1000 WHERE seq = {seq}"));
+        tamperings
+            .push(format!("UPDATE audit SET salt = NULL, detail = 'other', actor = '(removed)' WHERE seq = {seq}"));
+        tamperings.push(format!("DELETE FROM audit WHERE seq = {seq}"));
+        // The gap closed by hand.
+        tamperings.push(format!(
+            "DELETE FROM audit WHERE seq = {seq}; UPDATE audit SET seq = -(seq - 1) WHERE seq > {seq};
+             UPDATE audit SET seq = -seq WHERE seq < 0"
+        ));
+        // A copy of a line, put in after it, at the end, and in place of another.
+        let copy = |to: i64| {
+            format!(
+                "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, hash, salt, personal)
+                 SELECT {to}, at, actor, action, contract, subject, detail, hash, salt, personal FROM kept WHERE seq = {seq}"
+            )
+        };
+        tamperings.push(format!(
+            "UPDATE audit SET seq = -(seq + 1) WHERE seq > {seq}; UPDATE audit SET seq = -seq WHERE seq < 0; {}",
+            copy(seq + 1)
+        ));
+        tamperings.push(copy(LINES + 1));
+        tamperings.push(copy(0));
+        let next = seq % LINES + 1;
+        tamperings.push(format!("DELETE FROM audit WHERE seq = {next}; {}", copy(next)));
+    }
+    tamperings.push("DELETE FROM audit_head".into());
+    tamperings.push("UPDATE audit_head SET seq = seq + 1".into());
+    tamperings.push("UPDATE audit_head SET hash = hash || 'x'".into());
+    tamperings.push("DELETE FROM audit".into());
+    for tampering in &tamperings {
+        place.tamper(tampering).await;
+        assert!(place.broken_at(Vec::new()).await.is_some(), "not found: {tampering}");
+        place.restore().await;
+    }
+    assert_eq!(place.broken_at(vec![head]).await, None, "restored");
+}
+
+async fn a_chain_that_was_cut_off_or_written_anew_does_not_fit_a_head_kept_outside(place: Place) {
+    let head = trail(&place).await;
+    for last in 0..LINES {
+        // Whoever knows the tables moves the head along.
+        place
+            .tamper(&format!(
+                "DELETE FROM audit WHERE seq > {last}; UPDATE audit_head SET seq = {last},
+                 hash = coalesce((SELECT hash FROM audit WHERE seq = {last}), '')"
+            ))
+            .await;
+        assert_eq!(place.broken_at(Vec::new()).await, None, "a shorter chain is a chain");
+        assert_eq!(place.broken_at(vec![head.clone()]).await, Some(LINES), "cut off after {last}");
+        // And writes other lines in place of those.
+        for number in last..LINES + 1 {
+            let name = format!("forged {number}");
+            place.store.pause(Scope::Contract, name, "eve".into(), "because".into(), now()).await.unwrap();
+        }
+        assert_eq!(place.broken_at(Vec::new()).await, None, "another chain is a chain");
+        assert_eq!(place.broken_at(vec![head.clone()]).await, Some(LINES), "written anew after {last}");
+        place.restore().await;
+        place.tamper("DELETE FROM pause").await;
+    }
+}
+
+async fn what_was_redacted_is_gone_and_the_chain_holds(place: Place) {
+    let store = &place.store;
+    for (second, actor) in [(0, "ada@vendor.example"), (1, "bob@vendor.example"), (3, "ada@vendor.example")] {
+        let name = format!("SOW-{second}");
+        store.pause(Scope::Contract, name, actor.into(), format!("said by {actor}"), later(second)).await.unwrap();
+    }
+    let head = store.audit_head().await.unwrap();
+    let who = Some("ada@vendor.example".to_owned());
+    assert_eq!(store.redact_audit(who, later(3), "dpo".into(), "request 7".into(), later(9)).await.unwrap(), 1);
+    let lines = store.audit(None, 10).await.unwrap();
+    let shown: Vec<_> = lines.iter().map(|line| (line.actor.as_str(), line.detail.contains("ada@"))).collect();
+    assert_eq!(
+        shown,
+        [("(removed)", false), ("bob@vendor.example", false), ("ada@vendor.example", true), ("dpo", false)]
+    );
+    let verdict = store.verify_audit(vec![head]).await.unwrap();
+    assert_eq!((verdict.broken, verdict.lines, verdict.redacted), (None, 4, 1));
+}
+
+async fn lines_of_several_at_once_are_one_chain(place: Place) {
+    let stores = [place.store.clone(), place.again().await, place.again().await];
+    let acts = (0..60).zip(stores.iter().cycle()).map(|(number, store)| {
+        store.pause(Scope::Contract, format!("SOW-{number}"), "ada".into(), String::new(), now())
+    });
+    assert!(futures_util::future::try_join_all(acts).await.unwrap().into_iter().all(|new| new));
+    assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().lines, 60);
+}
+
+async fn the_tables_refuse_to_forget(place: Place) {
+    place.store.pause(Scope::Target, "netsuite".into(), "ada".into(), "why".into(), now()).await.unwrap();
+    for sql in ["DELETE FROM audit", "UPDATE audit SET subject = 'other'"] {
+        let attempt = std::panic::AssertUnwindSafe(place.tamper(sql));
+        assert!(futures_util::FutureExt::catch_unwind(attempt).await.is_err(), "{sql} went through");
+    }
+    assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().lines, 1);
+}

@@ -1,0 +1,218 @@
+//! What came in stays in, once: pages with their cursor, hints, tokens, mails, files.
+
+use milestoned::store::intake::{LegContribution, NewFact, Reading};
+use milestoned::store::mails::MailOutcome;
+use milestoned_connector_kit::{Census, Cursor, Hint, Page, Problem, Unreadable};
+use milestoned_mapping::fact::Leg;
+use milestoned_mapping::record::{Content, SourceRecord};
+
+use super::contracts::{accepted, open};
+use super::{Place, later, now, on_both};
+
+on_both!(
+    a_page_and_its_cursor_are_stored_together_and_once,
+    a_failed_poll_keeps_cursor_and_freshness,
+    a_hint_is_stored_once_and_survives_until_it_was_followed,
+    a_reading_lands_whole_and_a_newer_one_replaces_it,
+    what_was_parked_is_read_again_where_it_can_be_read,
+    a_rotated_token_is_the_one_that_is_used,
+    a_mail_is_taken_once_and_never_again_after_doubt,
+    a_file_is_remembered_with_what_is_wrong,
+    text_of_any_kind_comes_back_as_it_went_in,
+    a_census_hints_at_what_it_did_not_name_unless_that_is_too_much,
+);
+
+fn record(id: &str, version: &str) -> SourceRecord {
+    SourceRecord {
+        system: "jira".into(),
+        object: "issue".into(),
+        id: id.into(),
+        version: version.into(),
+        at: now(),
+        raw: "{}".into(),
+        content: Content::Fields { history: Vec::new() },
+    }
+}
+
+fn page(records: Vec<SourceRecord>, cursor: &str, more: bool) -> Page {
+    let next = Cursor([("after".to_owned(), cursor.to_owned())].into());
+    Page { records, unreadable: Vec::new(), next, more, fresh_through: later(-1) }
+}
+
+impl Place {
+    async fn record(&self, page: Page) -> usize {
+        self.store.record_page("jira".into(), "issues".into(), page, None, now()).await.unwrap()
+    }
+
+    async fn read(&self, reading: Reading) {
+        let stored = self.store.unread_records(10).await.unwrap().remove(0);
+        self.store.settle_record(stored, reading, now()).await.unwrap();
+    }
+}
+
+async fn a_page_and_its_cursor_are_stored_together_and_once(place: Place) {
+    assert_eq!(place.record(page(vec![record("1", "a"), record("2", "a")], "2", true)).await, 2);
+    let mark = place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap();
+    assert_eq!((mark.cursor.0["after"].as_str(), mark.fresh_through), ("2", None));
+    assert_eq!(place.record(page(vec![record("2", "a"), record("2", "b")], "3", false)).await, 1);
+    let mark = place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap();
+    assert_eq!((mark.cursor.0["after"].as_str(), mark.fresh_through), ("3", Some(later(-1))));
+    let unread: Vec<_> =
+        place.store.unread_records(10).await.unwrap().into_iter().map(|one| one.record.version).collect();
+    assert_eq!(unread, ["a", "a", "b"]);
+}
+
+async fn a_failed_poll_keeps_cursor_and_freshness(place: Place) {
+    let fail = async |seconds| {
+        let fault = "503".to_owned();
+        place.store.poll_failed("jira".into(), "issues".into(), fault, later(60), later(seconds)).await.unwrap();
+        place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap()
+    };
+    assert_eq!(fail(0).await.attempts, 1);
+    place.record(page(Vec::new(), "7", false)).await;
+    fail(1).await;
+    let mark = fail(2).await;
+    assert_eq!((mark.cursor.0["after"].as_str(), mark.fresh_through), ("7", Some(later(-1))));
+    assert_eq!((mark.attempts, mark.fault.as_deref(), mark.due_at), (2, Some("503"), Some(later(60))));
+    let health = place.store.streams().await.unwrap().remove(0);
+    assert!(health.fault_since.unwrap().starts_with("2026-03-02T10:00:01"), "since the first failure");
+    place.store.poll_now().await.unwrap();
+    assert_eq!(place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap().due_at, None);
+}
+
+async fn a_hint_is_stored_once_and_survives_until_it_was_followed(place: Place) {
+    let hints = || ["1", "2"].map(|id| Hint { object: "issue".into(), id: id.into() }).to_vec();
+    let other = place.again().await;
+    let (one, two) = tokio::join!(
+        place.store.hints_received("jira".into(), "delivery".into(), hints(), now()),
+        other.hints_received("jira".into(), "delivery".into(), hints(), now()),
+    );
+    assert_eq!(one.unwrap() + two.unwrap(), 2);
+    let due = place.again().await.hints_due("jira".into(), now(), 10).await.unwrap();
+    assert_eq!(due.len(), 2);
+    place.store.hint_failed(due[0].id, later(60)).await.unwrap();
+    place.store.record_reread(due[1].id, vec![record("2", "a")], now()).await.unwrap();
+    assert!(place.store.hints_due("jira".into(), later(59), 10).await.unwrap().is_empty());
+    let due = place.store.hints_due("jira".into(), later(60), 10).await.unwrap();
+    assert_eq!((due.len(), due[0].hint.id.as_str(), due[0].attempts), (1, "1", 1));
+    assert_eq!(place.store.unread_records(10).await.unwrap().len(), 1);
+}
+
+fn part(contract: &str, text: &str) -> LegContribution {
+    LegContribution { contract: contract.into(), leg: Leg::Psa, milestone: Some("M1".into()), part: text.into() }
+}
+
+async fn a_reading_lands_whole_and_a_newer_one_replaces_it(place: Place) {
+    let store = &place.store;
+    open(store, "SOW-1", "Northwind Ltd").await;
+    let fact = NewFact { contract: "SOW-1".into(), identity: "a".into(), fact: accepted("M1"), actor: "dana".into() };
+    place.record(page(vec![record("1", "a"), record("1", "b"), record("1", "c")], "1", false)).await;
+    let whole = Reading {
+        contract: Some("SOW-1".into()),
+        part: Some(part("SOW-1", "{}")),
+        facts: vec![fact],
+        problems: Vec::new(),
+    };
+    place.read(whole).await;
+    let work = store.work("SOW-1".into()).await.unwrap().unwrap();
+    assert_eq!((work.pending.len(), work.parts["psa"].len()), (1, 1));
+    assert_eq!(work.records["M1"], [("jira".to_owned(), "1".to_owned())]);
+    let problem = Problem { place: "status".into(), reason: "unknown".into(), remedy: "map it".into() };
+    place.read(Reading { contract: Some("SOW-1".into()), problems: vec![problem], ..Reading::default() }).await;
+    assert_eq!(store.parked_records().await.unwrap()[0].problems[0].remedy, "map it");
+    place.read(Reading { part: Some(part("SOW-9", "{}")), ..Reading::default() }).await;
+    assert!(store.parked_records().await.unwrap().is_empty(), "a newer version supersedes what was parked");
+    let work = store.work("SOW-1".into()).await.unwrap().unwrap();
+    assert!(work.parts.is_empty() && work.row.revision >= 2, "the part went to another contract");
+    let unfiled = store.unfiled().await.unwrap();
+    assert_eq!((unfiled[0].contract.as_str(), unfiled[0].systems.as_str()), ("SOW-9", "jira"));
+}
+
+async fn what_was_parked_is_read_again_where_it_can_be_read(place: Place) {
+    let store = &place.store;
+    let unreadable =
+        Unreadable { object: "issue".into(), id: "2".into(), reason: "no JSON".into(), raw: "<html>".into() };
+    let mut page = page(vec![record("1", "a")], "1", false);
+    page.unreadable = vec![unreadable.clone(), unreadable];
+    place.record(page).await;
+    let problem = Problem { place: "p".into(), reason: "r".into(), remedy: "m".into() };
+    place.read(Reading { problems: vec![problem], ..Reading::default() }).await;
+    assert_eq!(store.parked_records().await.unwrap().len(), 2, "the same unreadable bytes are one version");
+    assert_eq!(store.replay_parked(None, "ada".into(), now()).await.unwrap(), 1);
+    assert_eq!(store.unread_records(10).await.unwrap()[0].record.id, "1");
+}
+
+async fn a_rotated_token_is_the_one_that_is_used(place: Place) {
+    let token = async |store: &milestoned::store::Store| store.token("qbo".into(), "refresh".into()).await.unwrap();
+    assert_eq!(token(&place.store).await, None);
+    for value in ["one", "two"] {
+        place.store.store_token("qbo".into(), "refresh".into(), value.into(), now()).await.unwrap();
+        assert_eq!(token(&place.again().await).await.as_deref(), Some(value));
+    }
+}
+
+async fn a_mail_is_taken_once_and_never_again_after_doubt(place: Place) {
+    let store = &place.store;
+    let add = async || {
+        let to = vec!["a@x".into(), "b@x".into()];
+        store.add_mail("k".into(), to, "Digest".into(), vec![0, 255], now()).await.unwrap()
+    };
+    assert!(add().await && !add().await);
+    let mail = store.claim_mail(now()).await.unwrap().unwrap();
+    assert_eq!((mail.recipients.len(), mail.message.as_slice()), (2, &[0, 255][..]));
+    assert!(store.claim_mail(now()).await.unwrap().is_none());
+    let again = MailOutcome::Again(later(60), "greylisted".into());
+    store.settle_mail("k".into(), again, now()).await.unwrap();
+    assert_eq!(store.next_mail().await.unwrap(), Some(later(60)));
+    assert_eq!(store.claim_mail(later(60)).await.unwrap().unwrap().attempts, 1);
+    assert_eq!(store.release_mails(later(61)).await.unwrap(), 1);
+    assert!(store.claim_mail(later(3600)).await.unwrap().is_none() && !add().await);
+    assert_eq!(store.mails(1).await.unwrap()[0].state, "unknown");
+    assert_eq!(store.mark("digest", now()).await.unwrap(), now());
+    store.move_mark("digest", later(5)).await.unwrap();
+    assert_eq!(store.mark("digest", now()).await.unwrap(), later(5));
+}
+
+async fn a_file_is_remembered_with_what_is_wrong(place: Place) {
+    let store = &place.store;
+    for (digest, problem) in [("1", Some("no total")), ("2", None)] {
+        let seen = store.agreement_file_seen("a.toml".into(), digest.into(), None, problem.map(Into::into), now());
+        seen.await.unwrap();
+        assert_eq!(store.agreement_file("a.toml".into()).await.unwrap().as_deref(), Some(digest));
+        assert_eq!(store.file_problems().await.unwrap().len(), usize::from(problem.is_some()));
+    }
+}
+
+async fn text_of_any_kind_comes_back_as_it_went_in(place: Place) {
+    // Order is byte by byte on both, whatever the database's locale says: replay depends on it.
+    let names = ["Zürich", "a'b\"c", "B", "a", "ß\u{1F9FE}", "\u{7f}", "a;--", "%_"];
+    for name in names {
+        open(&place.store, name, name).await;
+    }
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    let known: Vec<_> = place.store.contracts().await.unwrap().into_iter().map(|row| row.id).collect();
+    assert_eq!(known, sorted);
+    assert_eq!(place.store.contract_count().await.unwrap(), 8);
+}
+
+async fn a_census_hints_at_what_it_did_not_name_unless_that_is_too_much(place: Place) {
+    let store = &place.store;
+    let mut gone = record("5", "b");
+    gone.content = Content::Gone;
+    let known = ["1", "2", "3", "4", "5"].map(|id| record(id, "a")).to_vec();
+    place.record(page([known, vec![gone]].concat(), "1", false)).await;
+    for (named, counted) in
+        [(&["1", "2", "3"][..], (4, 1, false)), (&["1"], (4, 3, true)), (&["1", "2", "3", "4"], (4, 0, false))]
+    {
+        let ids: Vec<String> = named.iter().map(|id| (*id).to_owned()).collect();
+        let census = Census { object: "issue".into(), ids, next: Cursor::default(), more: false };
+        for first in [true, false] {
+            store.census_page("jira".into(), "issues".into(), census.clone(), first, now()).await.unwrap();
+        }
+        let end = store.census_end("jira".into(), "issues".into(), "issue".into(), 50, later(60), now()).await.unwrap();
+        assert_eq!((end.known, end.missing, end.braked), counted);
+    }
+    let hinted = store.hints_due("jira".into(), now(), 10).await.unwrap();
+    assert_eq!(hinted.iter().map(|one| one.hint.id.as_str()).collect::<Vec<_>>(), ["4"]);
+}

@@ -1,0 +1,180 @@
+//! Claim, settle: each delivery is taken by one, and only its taker may say what became of it.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use milestoned::store::outbox::{Claimed, Outcome};
+use milestoned::store::pauses::Scope;
+use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Posting};
+use milestoned_mapping::money::Currency;
+
+use super::contracts::{landing, open};
+use super::{Place, invoice, later, now, on_both, receipt};
+
+on_both!(
+    what_is_claimed_is_leased_and_an_expired_lease_is_in_doubt,
+    a_lease_that_passed_on_has_nothing_to_say,
+    what_has_to_come_first_comes_first,
+    a_newer_status_supersedes_one_that_was_not_shown,
+    several_claim_at_once_and_none_twice,
+    a_person_decides_about_what_is_parked,
+    what_is_paused_stays,
+    an_interrupted_start_leaves_doubt,
+);
+
+const LEASE: SignedDuration = SignedDuration::from_mins(2);
+
+impl Place {
+    async fn with(postings: Vec<Posting>, place: Self) -> Self {
+        let row = open(&place.store, "SOW-1", "Northwind Ltd").await;
+        assert!(place.store.land(landing(&row, postings), now()).await.unwrap());
+        place
+    }
+
+    async fn claim(&self, seconds: i64) -> Vec<Claimed> {
+        self.store.claim("netsuite".into(), 10, LEASE, later(seconds)).await.unwrap()
+    }
+
+    async fn settle(&self, claimed: Claimed, outcome: Outcome) {
+        self.store.settle(vec![(claimed, outcome)], later(1)).await.unwrap();
+    }
+
+    async fn state(&self, number: &str) -> String {
+        let key = DeliveryKey::of(&[number]).to_string();
+        self.store.delivery(key).await.unwrap().unwrap().state
+    }
+}
+
+fn done(id: &str) -> Outcome {
+    Outcome::Done { receipt: receipt(id), adopted: false }
+}
+
+fn numbers(claimed: &[Claimed]) -> Vec<String> {
+    claimed.iter().map(|one| milestoned::store::outbox::describe(&one.command).1).collect()
+}
+
+async fn what_is_claimed_is_leased_and_an_expired_lease_is_in_doubt(place: Place) {
+    let place = Place::with(vec![invoice("A", "SOW-1", "1.00", &[])], place).await;
+    let first = place.claim(0).await;
+    assert!(first.len() == 1 && first[0].attempts == 0 && !first[0].look_first);
+    assert!(place.claim(60).await.is_empty(), "leased, and taken again");
+    assert_eq!(place.store.next_delivery().await.unwrap(), Some(now() + LEASE));
+    let again = place.claim(121).await;
+    assert!(again.len() == 1 && again[0].attempts == 1 && again[0].look_first);
+    let lines = place.store.audit(Some("SOW-1".into()), 10).await.unwrap();
+    assert_eq!(lines.last().unwrap().action, "delivery interrupted");
+}
+
+async fn a_lease_that_passed_on_has_nothing_to_say(place: Place) {
+    let place = Place::with(vec![invoice("A", "SOW-1", "1.00", &[])], place).await;
+    let late = place.claim(0).await.remove(0);
+    let owner = place.claim(121).await.remove(0);
+    let lines = place.store.audit(None, 100).await.unwrap().len();
+    place.settle(late, Outcome::Parked { fault: "refused".into(), remedy: "none".into() }).await;
+    assert_eq!((place.state("A").await, place.store.audit(None, 100).await.unwrap().len()), ("sending".into(), lines));
+    place.settle(owner, done("7")).await;
+    let key = DeliveryKey::of(&["A"]).to_string();
+    let delivery = place.store.delivery(key).await.unwrap().unwrap();
+    assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("done", Some("7")));
+    assert_eq!(delivery.request_id.as_deref(), Some("request-7"));
+}
+
+async fn what_has_to_come_first_comes_first(place: Place) {
+    let postings = vec![
+        invoice("B", "SOW-1", "2.00", &["A"]),
+        invoice("A", "SOW-1", "1.00", &[]),
+        invoice("C", "SOW-1", "3.00", &["A", "B"]),
+    ];
+    let place = Place::with(postings, place).await;
+    for (number, remote) in [("A", "1"), ("B", "2"), ("C", "3")] {
+        let mut claimed = place.claim(1).await;
+        assert_eq!(numbers(&claimed), [number]);
+        let claimed = claimed.remove(0);
+        let before: Vec<_> = claimed.after.iter().map(|receipt| receipt.remote_id.clone()).collect();
+        assert_eq!(before, ["1", "2"][..claimed.after.len()]);
+        place.settle(claimed, done(remote)).await;
+    }
+    assert_eq!(place.store.next_delivery().await.unwrap(), None);
+}
+
+fn status(text: &str, key: &str) -> Posting {
+    let usd: Currency = "USD".parse().unwrap();
+    let command = Command::BillingStatus(BillingStatus {
+        contract: "SOW-1".into(),
+        milestone: "M1".into(),
+        name: "Design".into(),
+        record: "10001".into(),
+        status: text.into(),
+        amount: usd.parse("1.00").unwrap(),
+        accepted_on: None,
+        invoice: None,
+        invoiced_on: None,
+        due_on: None,
+        blocked_by: Vec::new(),
+        link: String::new(),
+    });
+    Posting { key: DeliveryKey::of(&[key]), target: "netsuite".into(), command, after: Vec::new() }
+}
+
+async fn a_newer_status_supersedes_one_that_was_not_shown(place: Place) {
+    let place = Place::with(vec![status("accepted", "1"), status("invoiced", "2")], place).await;
+    let claimed = place.claim(0).await;
+    assert_eq!(claimed.iter().map(|one| one.key.clone()).collect::<Vec<_>>(), [DeliveryKey::of(&["2"])]);
+    let row = place.store.contract("SOW-1".into()).await.unwrap().unwrap();
+    assert!(place.store.land(landing(&row, vec![status("paid", "3")]), now()).await.unwrap());
+    assert!(place.claim(1).await.is_empty(), "a status overtook one that is under way");
+    assert_eq!([place.state("1").await, place.state("2").await], ["superseded", "sending"]);
+}
+
+async fn several_claim_at_once_and_none_twice(place: Place) {
+    let postings = (0..60).map(|n| invoice(&format!("N{n}"), "SOW-1", "1.00", &[])).collect();
+    let place = Place::with(postings, place).await;
+    let stores = [place.store.clone(), place.again().await, place.again().await];
+    let claims = stores.iter().cycle().take(12).map(|store| store.claim("netsuite".into(), 5, LEASE, now()));
+    let claimed: Vec<Claimed> =
+        futures_util::future::try_join_all(claims).await.unwrap().into_iter().flatten().collect();
+    let keys: BTreeSet<_> = claimed.iter().map(|one| one.key.clone()).collect();
+    assert_eq!(keys.len(), claimed.len(), "one was taken twice");
+    let rest = place.store.claim("netsuite".into(), 100, LEASE, now()).await.unwrap();
+    assert_eq!(claimed.len() + rest.len(), 60, "one was lost");
+}
+
+async fn a_person_decides_about_what_is_parked(place: Place) {
+    let postings = ["A", "B", "C"].map(|number| invoice(number, "SOW-1", "1.00", &[])).to_vec();
+    let place = Place::with([postings, vec![invoice("D", "SOW-1", "1.00", &["C"])]].concat(), place).await;
+    for claimed in place.claim(0).await {
+        place.settle(claimed, Outcome::Parked { fault: "closed period".into(), remedy: "open it".into() }).await;
+    }
+    let store = &place.store;
+    let key = |number: &str| DeliveryKey::of(&[number]).to_string();
+    assert!(store.release_parked(key("A"), true, "ada".into(), "opened".into(), now()).await.unwrap());
+    assert!(store.release_parked(key("B"), false, "ada".into(), "not due".into(), now()).await.unwrap());
+    let how = "by hand, looked up and the same".to_owned();
+    assert!(store.done_outside(key("C"), receipt("99"), "ada".into(), how.clone(), now()).await.unwrap());
+    for number in ["A", "B", "C"] {
+        assert!(!store.done_outside(key(number), receipt("1"), "ada".into(), how.clone(), now()).await.unwrap());
+    }
+    assert_eq!([place.state("B").await, place.state("C").await], ["dismissed", "done"]);
+    let claimed = place.claim(1).await;
+    assert_eq!(numbers(&claimed), ["A", "D"], "what was released, and what waited for what was done outside");
+    assert!(claimed[0].look_first && claimed[1].after[0].remote_id == "99");
+}
+
+async fn what_is_paused_stays(place: Place) {
+    let place = Place::with(vec![invoice("A", "SOW-1", "1.00", &[])], place).await;
+    let store = &place.store;
+    for (scope, name) in [(Scope::Target, "netsuite"), (Scope::Contract, "SOW-1"), (Scope::Customer, "Northwind Ltd")] {
+        assert!(store.pause(scope, name.into(), "ada".into(), "audit".into(), now()).await.unwrap());
+        assert!(place.claim(1).await.is_empty(), "{name} is paused");
+        assert_eq!(store.next_delivery().await.unwrap(), None);
+        assert!(store.resume(scope, name.into(), "ada".into(), "over".into(), now()).await.unwrap());
+    }
+    assert_eq!(place.claim(1).await.len(), 1);
+}
+
+async fn an_interrupted_start_leaves_doubt(place: Place) {
+    let place = Place::with(vec![invoice("A", "SOW-1", "1.00", &[])], place).await;
+    place.claim(0).await;
+    assert_eq!(place.store.release_leases(later(1)).await.unwrap(), 1);
+    assert!(place.claim(1).await[0].look_first);
+}
