@@ -186,3 +186,43 @@ fn a_fact_that_the_terms_cannot_read_is_a_bad_file() {
         assert!(told.starts_with(problem), "{event}: {told}");
     }
 }
+
+#[test]
+fn what_an_amendment_makes_milestones_wait_for_is_known_and_ends() {
+    let at = |day: &str| format!("2026-02-{day}T12:00:00Z");
+    let milestone =
+        |id: &str, on: Value| json!({ "id": id, "name": id, "amount": "1.00", "obligation": "O1", "depends_on": on });
+    let amended = |day: &str, version: u32, signed: bool, field: &str, items: Value| json!({ "at": at(day), "type": "amended", "version": version, "signed": signed, field: items });
+    let told = |events: Value| {
+        let case =
+            json!({ "contract": with("/partial_acceptance", json!(true)), "until": "2026-03-01", "events": events });
+        Case::from_value(case, &Calendars::built_in()).err().map(|error| error.to_string())
+    };
+    let unknown = json!([milestone("M3", json!(["M9"]))]);
+    let round = json!([milestone("M3", json!(["M4"])), milestone("M4", json!(["M3"]))]);
+    let known = json!([milestone("M3", json!(["M1", "M4"])), milestone("M4", json!(["M2"]))]);
+    let first = amended("03", 2, true, "add", json!([milestone("M9", json!([]))]));
+    let split =
+        json!({ "at": at("02"), "type": "accepted", "milestone": "M1", "by": "x", "document": "d", "portion": "1.00" });
+    for (events, problem) in [
+        (
+            json!([amended("04", 2, true, "add", unknown.clone())]),
+            Some("events[0].add[0].depends_on: \"M9\" is no milestone of this contract"),
+        ),
+        (
+            json!([amended("04", 2, true, "add", round)]),
+            Some("events[0].add[1].depends_on: \"M3\" would depend on itself, by way of others"),
+        ),
+        (
+            json!([split.clone(), amended("04", 2, true, "change", json!([{ "id": "M1b", "depends_on": ["M2"] }]))]),
+            Some("events[1].change[0].depends_on: \"M1b\" would depend on itself, by way of others"),
+        ),
+        (json!([amended("04", 2, true, "add", known)]), None),
+        (json!([amended("04", 3, true, "add", unknown.clone()), first]), None),
+        (json!([amended("04", 2, false, "add", unknown.clone())]), None),
+        (json!([amended("04", 1, true, "add", unknown)]), None),
+        (json!([split, amended("04", 2, true, "add", json!([milestone("M3", json!(["M1"]))]))]), None),
+    ] {
+        assert_eq!(told(events.clone()).as_deref(), problem, "{events}");
+    }
+}

@@ -66,7 +66,10 @@ impl Contract {
         let document = accepted.document.map(Into::into);
         let Some(portion) = accepted.portion else { return self.take_acceptance(index, false, document) };
         let fits = portion > 0 && portion < one.terms.amount && one.invoiced_on.is_none();
-        if !self.terms.partial_acceptance || !fits {
+        // A part is told from a milestone by its id, and its invoice by that: where one of the two ids is taken, nothing is
+        // split.
+        let taken = PART_SUFFIXES.iter().any(|suffix| self.knows(&format!("{id}{suffix}")));
+        if !self.terms.partial_acceptance || !fits || taken {
             return self.open_event(Code::PartialAcceptanceNotAgreed, Some(&id), None);
         }
         self.divide(index, portion, document);
@@ -153,7 +156,7 @@ impl Contract {
     fn divide(&mut self, index: usize, portion: i64, document: Option<String>) {
         let Some(parent) = self.milestones.get(index).cloned() else { return };
         let (id, rest) = (parent.id().to_owned(), parent.terms.amount.saturating_sub(portion));
-        let (first, second) = (format!("{id}a"), format!("{id}b"));
+        let [first, second] = PART_SUFFIXES.map(|suffix| format!("{id}{suffix}"));
         let part = |part_id: &str, words: &str, amount: i64| {
             let mut one = parent.clone();
             one.terms.id = part_id.to_owned();
@@ -203,6 +206,9 @@ impl Contract {
         }
     }
 }
+
+/// What is appended to a milestone's id for the accepted part and for the rest.
+const PART_SUFFIXES: [char; 2] = ['a', 'b'];
 
 const CLOSED_BY_ACCEPTANCE: [Code; 7] = [
     Code::ApproverNotAuthorised,

@@ -1,5 +1,7 @@
 //! Amendments, section 6 of the rules.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use super::exceptions::{Code, Key};
 use super::state::{Contract, Milestone};
 use crate::fact::{Amendment, DecimalText, Treatment};
 use crate::reader::Reader;
-use crate::terms::{COMPLETIONS, Completion, MilestoneTerms, read_invoice_rule, read_milestone, read_trigger};
+use crate::terms::{COMPLETIONS, Completion, MilestoneTerms, cycle, read_invoice_rule, read_milestone, read_trigger};
 
 impl Contract {
     pub(super) fn check_amendment(&self, amendment: &Amendment) -> Result<(), FactError> {
@@ -30,6 +32,50 @@ impl Contract {
             // The fields are read whether or not the milestone is known: a malformed one is a bad fact.
             let known = self.milestones.iter().find(|one| one.id() == id).map(|one| one.terms.clone());
             self.changed(item, &place, known.or_else(|| self.milestones.first().map(|one| one.terms.clone())))?;
+        }
+        Ok(())
+    }
+
+    /// What an amendment that applies would make milestones wait for: each is known, and none waits for itself.
+    pub(super) fn check_dependencies(&self, amendment: &Amendment) -> Result<(), FactError> {
+        if amendment.version <= self.version || !amendment.signed {
+            return Ok(());
+        }
+        let mut edges: BTreeMap<String, Vec<String>> =
+            self.milestones.iter().map(|one| (one.id().to_owned(), one.terms.depends_on.clone())).collect();
+        let places = (0..amendment.add.len()).map(|index| format!("add[{index}]"));
+        let mut brought_in = Vec::new();
+        for (item, place) in amendment.add.iter().zip(places) {
+            let terms = self.added(item, &place)?;
+            // One that is there already is not added: it opens an exception, whatever it waits for.
+            if !self.knows(&terms.id) {
+                brought_in.push((place, terms));
+            }
+        }
+        let new: BTreeSet<String> = brought_in.iter().map(|(_, terms)| terms.id.clone()).collect();
+        let mut wait = |place: &str, id: &str, ids: &[String]| {
+            if let Some(unknown) = ids.iter().find(|id| !new.contains(*id) && !self.knows(id)) {
+                let reason = format!("{unknown:?} is no milestone of this contract");
+                return Err(FactError::new(&format!("{place}.depends_on"), reason));
+            }
+            let known = self.known_dependencies(ids);
+            let added = ids.iter().filter(|id| new.contains(*id)).cloned();
+            edges.insert(id.to_owned(), known.into_iter().chain(added).collect());
+            cycle(&edges).map_or(Ok(()), |id| {
+                let reason = format!("{id:?} would depend on itself, by way of others");
+                Err(FactError::new(&format!("{place}.depends_on"), reason))
+            })
+        };
+        for (place, terms) in &brought_in {
+            wait(place, &terms.id, &terms.depends_on)?;
+        }
+        for (index, item) in amendment.change.iter().enumerate().filter(|(_, item)| item.get("depends_on").is_some()) {
+            let Some(id) = item.get("id").and_then(Value::as_str) else { continue };
+            let place = format!("change[{index}]");
+            let known = self.milestones.iter().find(|one| one.id() == id && one.live()).map(|one| one.terms.clone());
+            if known.is_some() {
+                wait(&place, id, &self.changed(item, &place, known)?.depends_on)?;
+            }
         }
         Ok(())
     }
@@ -149,8 +195,7 @@ impl Contract {
 
     fn add_milestone(&mut self, item: &Value) {
         let Ok(mut terms) = self.added(item, "add") else { return };
-        let existed = self.split.contains_key(&terms.id) || self.milestones.iter().any(|one| one.id() == terms.id);
-        if existed {
+        if self.knows(&terms.id) {
             return self.open_event(Code::DuplicateMilestone, Some(&terms.id), None);
         }
         terms.depends_on = self.known_dependencies(&terms.depends_on);

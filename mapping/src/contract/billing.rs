@@ -116,7 +116,10 @@ impl Contract {
                 _ => false,
             };
             self.judge(Key::new(Code::OutOfSequence, Some(&id), None), out_of_sequence);
-            self.judge(Key::new(Code::InvoiceLate, Some(&id), None), late);
+            if late {
+                // It closes with the invoice, and with nothing else: a removal does not make it in time.
+                self.raise(Key::new(Code::InvoiceLate, Some(&id), None));
+            }
         }
         let sum = self
             .milestones
@@ -131,13 +134,13 @@ impl Contract {
         }
     }
 
-    fn waits_for_review(&self, one: &Milestone) -> bool {
-        let asked = match self.policy.review {
+    /// Whether a milestone needs an approval, as it stands now.
+    fn needs_review(&self, one: &Milestone) -> bool {
+        match self.policy.review {
             Review::All => true,
             Review::None => false,
             Review::Over(limit) => one.terms.amount >= limit,
-        };
-        asked && one.approved_on.is_none()
+        }
     }
 
     /// Everything that the invoice needs is together.
@@ -148,7 +151,7 @@ impl Contract {
             && one.terms.amount > 0
             && one.invoiced_on.is_none()
             && self.fired_on(one).is_some()
-            && !self.waits_for_review(one)
+            && (one.approved_on.is_some() || !self.needs_review(one))
             && self.blocking(index).iter().all(|code| *code == Code::OverCap.name())
     }
 
@@ -157,7 +160,7 @@ impl Contract {
     fn ready_date(&self, index: usize) -> Option<Date> {
         let one = self.milestones.get(index)?;
         let dependencies = one.terms.depends_on.iter().filter_map(|id| self.dependency_met(id)).max();
-        let approved = one.approved_on.filter(|_| !matches!(self.policy.review, Review::None));
+        let approved = one.approved_on.filter(|_| self.needs_review(one));
         let dates = [self.fired_on(one), dependencies, self.released_on(index), approved];
         dates.into_iter().flatten().max()
     }

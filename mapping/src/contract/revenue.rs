@@ -180,6 +180,15 @@ fn lines(changes: impl Iterator<Item = (Account, i64)>, terms: &Terms) -> Vec<Jo
         .collect()
 }
 
+/// Splits a price over milestones by their amounts. Where all of them are free, what they are worth is theirs all the same,
+/// in equal parts.
+fn by_amount(price: i64, members: &[&Milestone]) -> Vec<(String, i64)> {
+    let free = members.iter().all(|one| one.terms.amount == 0);
+    let weight = |one: &&Milestone| if free { 1 } else { i128::from(one.terms.amount) };
+    let weights: Vec<i128> = members.iter().map(weight).collect();
+    members.iter().map(|one| one.id().to_owned()).zip(split(price, &weights)).collect()
+}
+
 impl Contract {
     /// The obligation that a milestone belongs to; absent: the only one there is.
     fn obligation_index(&self, one: &Milestone) -> Option<usize> {
@@ -204,10 +213,7 @@ impl Contract {
         let prices = split(self.total, &weights);
         let mut milestones = BTreeMap::new();
         for (index, price) in prices.iter().enumerate() {
-            let members = self.members(index);
-            let amounts: Vec<i128> = members.iter().map(|one| i128::from(one.terms.amount)).collect();
-            let shares = split(*price, &amounts);
-            milestones.extend(members.iter().map(|one| one.id().to_owned()).zip(shares));
+            milestones.extend(by_amount(*price, &self.members(index)));
         }
         self.allocation.prices = prices;
         self.allocation.milestones = milestones;
@@ -247,12 +253,8 @@ impl Contract {
     pub(super) fn allocate_forward(&mut self, recognised: BTreeMap<String, i64>) {
         let done = recognised.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
         let left = self.total.saturating_sub(done);
-        let open: Vec<Vec<(String, i128)>> = (0..self.terms.obligations.len())
-            .map(|index| {
-                let members = self.unrecognised(index, &recognised);
-                members.iter().map(|one| (one.id().to_owned(), i128::from(one.terms.amount))).collect()
-            })
-            .collect();
+        let open: Vec<Vec<&Milestone>> =
+            (0..self.terms.obligations.len()).map(|index| self.unrecognised(index, &recognised)).collect();
         let weights: Vec<i128> = self
             .terms
             .obligations
@@ -261,17 +263,20 @@ impl Contract {
             .map(|(obligation, members)| if members.is_empty() { 0 } else { i128::from(obligation.ssp) })
             .collect();
         let mut milestones = recognised.clone();
-        for (members, price) in open.iter().zip(split(left, &weights)) {
-            let amounts: Vec<i128> = members.iter().map(|(_, amount)| *amount).collect();
-            milestones.extend(members.iter().map(|(id, _)| id.clone()).zip(split(price, &amounts)));
+        let mut prices = Vec::with_capacity(open.len());
+        for (index, (members, price)) in open.iter().zip(split(left, &weights)).enumerate() {
+            milestones.extend(by_amount(price, members));
+            prices.push(price.saturating_add(self.amounts_of(index, &recognised)));
         }
-        let priced = |index: usize| {
-            let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(index));
-            members.fold(0_i64, |sum, one| sum.saturating_add(milestones.get(one.id()).copied().unwrap_or(0)))
-        };
-        self.allocation.prices = (0..self.terms.obligations.len()).map(priced).collect();
+        self.allocation.prices = prices;
         self.allocation.milestones = milestones;
         self.allocation.kept = recognised;
+    }
+
+    /// What the milestones of an obligation, removed ones too, have in a table of amounts.
+    fn amounts_of(&self, obligation: usize, amounts: &BTreeMap<String, i64>) -> i64 {
+        let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(obligation));
+        members.filter_map(|one| amounts.get(one.id())).fold(0_i64, |sum, amount| sum.saturating_add(*amount))
     }
 
     /// The last of the obligation's billable milestones is accepted.
@@ -307,18 +312,17 @@ impl Contract {
     pub(super) fn recognised_of(&self, index: usize, id: &str, method: Method) -> i64 {
         let price = self.price_of(index);
         match method {
-            Method::Output | Method::PointInTime => {
-                let all = method == Method::PointInTime && self.is_satisfied(index);
+            Method::Output => {
                 let earned = |one: &Milestone| match self.allocation.kept.get(one.id()) {
                     Some(kept) => *kept,
-                    None if all || (method == Method::Output && one.stage == Stage::Accepted) => {
-                        self.allocation.of(one.id())
-                    }
+                    None if one.stage == Stage::Accepted => self.allocation.of(one.id()),
                     None => 0,
                 };
                 let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(index));
                 members.fold(0_i64, |sum, one| sum.saturating_add(earned(one)))
             }
+            Method::PointInTime if self.is_satisfied(index) => price,
+            Method::PointInTime => self.amounts_of(index, &self.allocation.kept),
             Method::CostToCost { .. } => self.cost_to_cost(index).map_or(0, |one| one.revenue_to_date()),
             Method::TimeElapsed { start, end } => {
                 self.allocation.booked.get(id).map_or(0, |booked| earned(price, start, end, *booked))

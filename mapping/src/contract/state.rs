@@ -323,6 +323,11 @@ impl Contract {
         self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live())
     }
 
+    /// Whether a milestone of this id exists or existed.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.split.contains_key(id) || self.milestones.iter().any(|milestone| milestone.id() == id)
+    }
+
     /// Usage is a running record: only a reading above all before it can meet a threshold first.
     pub(super) fn read_meter(&mut self, metric: &str, value: Decimal) {
         let today = self.as_of;

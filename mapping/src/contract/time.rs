@@ -5,9 +5,6 @@ use jiff::civil::Date;
 use super::exceptions::{Code, Key};
 use super::state::{Contract, Stage};
 
-/// Rounds of judging before a fixed point is taken for granted: billing changes findings, findings change billing.
-const ROUNDS: usize = 4;
-
 impl Contract {
     /// What is known when the contract is loaded.
     pub(super) fn open_at_load(&mut self) {
@@ -98,14 +95,17 @@ impl Contract {
 
     /// Judges every condition and bills what is due, until nothing moves; then keeps the position.
     pub(super) fn settle(&mut self) {
-        for _ in 0..ROUNDS {
-            self.judge_findings();
-            self.judge_billing();
-            self.judge_loss();
-            if !self.bill() {
-                break;
-            }
+        self.judge_conditions();
+        // Billing changes findings and findings change billing; it ends, for a milestone is invoiced once.
+        while self.bill() {
+            self.judge_conditions();
         }
         self.record_position();
+    }
+
+    fn judge_conditions(&mut self) {
+        self.judge_findings();
+        self.judge_billing();
+        self.judge_loss();
     }
 }
