@@ -10,6 +10,7 @@ use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Contract, Policy};
 use milestoned_mapping::fact::{Amendment, Event, Fact};
+use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::terms::Terms;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -149,9 +150,9 @@ async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, Store
 /// Reads TOML or JSON, by extension, into one tree; amounts stay text.
 fn tree(path: &Path, text: &str) -> Result<Value, String> {
     if path.extension().is_some_and(|extension| extension == "json") {
-        return serde_json::from_str(text).map_err(|error| error.to_string());
+        return json_tree(text);
     }
-    milestoned_mapping::terms::toml_tree(text)
+    toml_tree(text)
 }
 
 /// Files a contract or a change order that was read into a tree.

@@ -1,14 +1,14 @@
 //! Cases: a contract, a policy, events and a last day; what `milestoned simulate` plays.
 
-use std::collections::BTreeMap;
-
 use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::calendar::{Calendar, Calendars};
 use crate::contract::{Contract, Policy, Report};
+use crate::events::read_event;
 use crate::fact::{Event, Fact};
-use crate::terms::{Terms, toml_tree};
+use crate::filed::{json_tree, toml_tree};
+use crate::terms::Terms;
 
 /// One case, section 9 of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Case {
     events: Vec<Fact>,
 }
 
-/// Why a file is no case: every problem that could be told, one a line, each with its place.
+/// Why a file is no case, in one line: problems with their places.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CaseError(String);
@@ -32,7 +32,7 @@ impl Case {
     /// # Errors
     /// Place and reason.
     pub fn from_json(text: &str, calendars: &Calendars) -> Result<Self, CaseError> {
-        Self::from_value(serde_json::from_str(text).map_err(|error| CaseError(error.to_string()))?, calendars)
+        Self::from_value(json_tree(text).map_err(CaseError)?, calendars)
     }
 
     /// Reads TOML.
@@ -55,13 +55,12 @@ impl Case {
         let terms = Terms::from_value(contract, calendars).map_err(|errors| {
             let lines: Vec<String> =
                 errors.0.iter().map(|one| format!("contract.{}: {}", one.field, one.reason)).collect();
-            CaseError(lines.join("\n"))
+            CaseError(lines.join("; "))
         })?;
         let policy = match table.remove("policy") {
             None | Some(Value::Null) => Policy::default(),
-            Some(policy) => {
-                Policy::from_value(policy, terms.currency()).map_err(|errors| CaseError(errors.to_string()))?
-            }
+            Some(policy) => Policy::from_value(policy, terms.currency())
+                .map_err(|errors| CaseError(errors.to_string().replace('\n', "; ")))?,
         };
         let until = table.remove("until").ok_or_else(|| CaseError("until: is missing".into()))?;
         let until = until.as_str().filter(|text| text.len() == 10).and_then(|text| text.parse().ok());
@@ -76,7 +75,7 @@ impl Case {
         }
         let mut facts = Vec::new();
         for (index, event) in events.into_iter().enumerate() {
-            facts.push(read_event(event).map_err(|reason| CaseError(format!("events[{index}]: {reason}")))?);
+            facts.push(read_event(event, &format!("events[{index}]")).map_err(CaseError)?);
         }
         let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
         let case = Self { terms, policy, calendar, until, events: facts };
@@ -158,43 +157,3 @@ fn in_order(mut events: Vec<Fact>) -> Vec<Fact> {
     events.sort_by_key(|fact| fact.at);
     events
 }
-
-fn read_event(event: Value) -> Result<Fact, String> {
-    let known: BTreeMap<&str, &[&str]> = FIELDS.iter().copied().collect();
-    let Value::Object(table) = &event else { return Err("must be a table".into()) };
-    let kind = table.get("type").and_then(Value::as_str).ok_or("type: is missing")?.to_owned();
-    let fields = known.get(kind.as_str()).ok_or_else(|| format!("type: {kind:?} is no event"))?;
-    if let Some(field) =
-        table.keys().find(|key| !["at", "type"].contains(&key.as_str()) && !fields.contains(&key.as_str()))
-    {
-        return Err(format!("{field}: is not a field of {kind:?}"));
-    }
-    // Tagged tables hide where a value has the wrong kind: those that are text are looked at here.
-    let text =
-        |key: &str| !["add", "change", "criteria", "evidence", "record", "remove", "signed", "version"].contains(&key);
-    if let Some((field, value)) = table.iter().find(|(key, value)| text(key) && !value.is_string() && !value.is_null())
-    {
-        return Err(format!("{field}: write it as text in quotes, not {value}"));
-    }
-    serde_path_to_error::deserialize(event).map_err(|error| {
-        let path = error.path().to_string();
-        if path == "." { error.inner().to_string() } else { format!("{path}: {}", error.inner()) }
-    })
-}
-
-/// Fields of each event; serde's own check does not see through tagged tables.
-const FIELDS: [(&str, &[&str]); 13] = [
-    ("accepted", &["milestone", "by", "role", "document", "portion"]),
-    ("amended", &["version", "signed", "total", "cap", "treatment", "add", "change", "remove"]),
-    ("approved", &["milestone", "party", "by"]),
-    ("cost", &["obligation", "incurred", "estimate_to_complete", "uninstalled_materials"]),
-    ("evidence", &["milestone", "evidence"]),
-    ("external_event", &["milestone", "name"]),
-    ("observed", &["leg", "record"]),
-    ("overrule", &["code", "milestone", "leg", "by", "reason"]),
-    ("payment", &["invoice", "amount"]),
-    ("rejected", &["milestone", "by", "role", "criteria"]),
-    ("review", &["milestone", "decision", "by"]),
-    ("submitted", &["milestone", "by", "evidence"]),
-    ("usage", &["metric", "value"]),
-];

@@ -22,6 +22,7 @@ impl Lines {
     /// Of a JSON file; empty if it is not JSON.
     pub fn of_json(text: &str) -> Self {
         let mut lines = Self::default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if let Ok(raw) = serde_json::from_str::<&RawValue>(text) {
             lines.json(text, "", raw);
         }

@@ -56,6 +56,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn required_text(&mut self, field: &str) -> Option<String> {
         if !self.has(field) {
+            self.table.remove(field);
             self.wrong(field, "is missing");
             return None;
         }
@@ -164,7 +165,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn tables<T>(&mut self, field: &str, mut read: impl FnMut(&mut Reader<'_>) -> Option<T>) -> Vec<T> {
+    /// The tables of a list, in their places; one that could not be read is `None`, and its problems are gathered.
+    pub(crate) fn tables<T>(
+        &mut self,
+        field: &str,
+        mut read: impl FnMut(&mut Reader<'_>) -> Option<T>,
+    ) -> Vec<Option<T>> {
         let place = self.place(field);
         let items = match self.take(field) {
             None => return Vec::new(),
@@ -176,10 +182,10 @@ impl<'a> Reader<'a> {
         };
         let mut read_items = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
-            let Some(mut reader) = Reader::new(item, format!("{place}[{index}]"), self.problems) else { continue };
-            let value = read(&mut reader);
-            reader.finish();
-            read_items.extend(value);
+            let mut reader = Reader::new(item, format!("{place}[{index}]"), self.problems);
+            let value = reader.as_mut().and_then(&mut read);
+            reader.into_iter().for_each(Reader::finish);
+            read_items.push(value);
         }
         read_items
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::calendar::Calendars;
+use crate::filed::{json_tree, toml_tree};
 use crate::money::{Currency, Money};
 use crate::reader::Reader;
 use crate::split::largest_remainder;
@@ -245,7 +246,7 @@ impl Terms {
     /// # Errors
     /// Every problem at once.
     pub fn from_json(text: &str, calendars: &Calendars) -> Result<Self, TermsErrors> {
-        Self::from_value(serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?, calendars)
+        Self::from_value(json_tree(text).map_err(unreadable)?, calendars)
     }
 
     /// Reads a tree.
@@ -268,30 +269,6 @@ impl Terms {
 
 fn unreadable(reason: String) -> TermsErrors {
     TermsErrors(vec![TermsProblem { field: "(file)".into(), reason }])
-}
-
-/// Reads TOML into a JSON tree; dates and times become text.
-///
-/// # Errors
-/// Where and why it is not TOML.
-pub fn toml_tree(text: &str) -> Result<Value, String> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
-    Ok(json_of(toml::Value::Table(table)))
-}
-
-fn json_of(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => Value::from(number),
-        // A float is never taken for an amount: it stays a number, and a number is refused there.
-        toml::Value::Float(number) => Value::from(number),
-        toml::Value::Boolean(flag) => Value::Bool(flag),
-        toml::Value::Datetime(at) => Value::String(at.to_string()),
-        toml::Value::Array(items) => Value::Array(items.into_iter().map(json_of).collect()),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(key, value)| (key, json_of(value))).collect())
-        }
-    }
 }
 
 fn read_terms(reader: &mut Reader<'_>, calendars: &Calendars) -> Option<Terms> {
@@ -324,9 +301,11 @@ fn read_terms(reader: &mut Reader<'_>, calendars: &Calendars) -> Option<Terms> {
     let partial_acceptance = reader.flag("partial_acceptance", false);
     let acceptance = read_acceptance(reader);
     let obligations = reader.tables("obligations", |reader| read_obligation(reader, money));
-    let mut schedule = reader.tables("milestones", |reader| read_milestone(reader, money, true));
+    let schedule = reader.tables("milestones", |reader| read_milestone(reader, money, true));
     check_obligations(reader, &obligations);
     check_milestones(reader, &schedule, &obligations);
+    let obligations: Vec<Obligation> = obligations.into_iter().flatten().collect();
+    let mut schedule: Vec<(MilestoneTerms, Option<Decimal>)> = schedule.into_iter().flatten().collect();
     resolve_percents(reader, &mut schedule, total.unwrap_or(0));
     Some(Terms {
         id: id?,
@@ -378,13 +357,18 @@ fn read_payment_terms(reader: &mut Reader<'_>) -> PaymentTerms {
     if text == "due on receipt" {
         return PaymentTerms::DueOnReceipt;
     }
-    match text.strip_prefix("net ").and_then(|days| days.parse::<u32>().ok()).filter(|days| *days <= 3650) {
+    match text.strip_prefix("net ").and_then(whole_number).filter(|days| *days <= 3650) {
         Some(days) => PaymentTerms::Net(days),
         None => {
             reader.wrong("payment_terms", format!("{text:?} is neither \"net N\" nor \"due on receipt\""));
             PaymentTerms::Net(30)
         }
     }
+}
+
+/// Digits only, as they are written back: neither a sign nor leading zeros.
+fn whole_number(digits: &str) -> Option<u32> {
+    digits.parse::<u32>().ok().filter(|number| number.to_string() == digits)
 }
 
 fn read_acceptance(reader: &mut Reader<'_>) -> Acceptance {
@@ -535,40 +519,44 @@ pub(crate) fn read_invoice_rule(reader: &mut Reader<'_>) -> InvoiceRule {
     }
 }
 
-fn check_obligations(reader: &mut Reader<'_>, obligations: &[Obligation]) {
+fn check_obligations(reader: &mut Reader<'_>, obligations: &[Option<Obligation>]) {
     let mut seen = BTreeSet::new();
-    for (index, obligation) in obligations.iter().enumerate() {
+    let known = || obligations.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
+    for (index, obligation) in known() {
         if !seen.insert(&obligation.id) {
             reader.wrong(&format!("obligations[{index}].id"), format!("{:?} is there twice", obligation.id));
         }
     }
-    if !obligations.is_empty() && obligations.iter().all(|obligation| obligation.ssp == 0) {
+    // Of one that could not be read its own problem is told.
+    if !obligations.is_empty() && obligations.iter().all(|one| one.as_ref().is_some_and(|one| one.ssp == 0)) {
         reader.wrong("obligations", "at least one standalone selling price must be above 0");
     }
 }
 
 fn check_milestones(
     reader: &mut Reader<'_>,
-    schedule: &[(MilestoneTerms, Option<Decimal>)],
-    obligations: &[Obligation],
+    schedule: &[Option<(MilestoneTerms, Option<Decimal>)>],
+    obligations: &[Option<Obligation>],
 ) {
     if schedule.is_empty() && !reader.problems.iter().any(|problem| problem.field.starts_with("milestones")) {
         reader.wrong("milestones", "at least one milestone is needed");
     }
-    let ids: BTreeSet<&str> = schedule.iter().map(|(milestone, _)| milestone.id.as_str()).collect();
+    let known = || schedule.iter().enumerate().filter_map(|(index, one)| Some((index, &one.as_ref()?.0)));
+    let ids: BTreeSet<&str> = known().map(|(_, milestone)| milestone.id.as_str()).collect();
+    // One that could not be read may be what another waits for, or belongs to: its own problem is told instead.
+    let whole = schedule.iter().all(Option::is_some);
+    let all_priced = obligations.iter().all(Option::is_some);
     let mut seen = BTreeSet::new();
-    for (index, (milestone, _)) in schedule.iter().enumerate() {
+    for (index, milestone) in known() {
         let place = |field: &str| format!("milestones[{index}].{field}");
         if !seen.insert(milestone.id.as_str()) {
             reader.wrong(&place("id"), format!("{:?} is there twice", milestone.id));
         }
-        for dependency in &milestone.depends_on {
-            if !ids.contains(dependency.as_str()) {
-                reader.wrong(&place("depends_on"), format!("{dependency:?} is no milestone of this contract"));
-            }
+        for dependency in milestone.depends_on.iter().filter(|id| whole && !ids.contains(id.as_str())) {
+            reader.wrong(&place("depends_on"), format!("{dependency:?} is no milestone of this contract"));
         }
         match &milestone.obligation {
-            Some(id) if !obligations.iter().any(|obligation| obligation.id == *id) => {
+            Some(id) if all_priced && !obligations.iter().flatten().any(|obligation| obligation.id == *id) => {
                 reader.wrong(&place("obligation"), format!("{id:?} is no obligation of this contract"));
             }
             None if milestone.billable && obligations.len() > 1 => {
@@ -577,8 +565,8 @@ fn check_milestones(
             _ => {}
         }
     }
-    let edges = schedule.iter().map(|(milestone, _)| (milestone.id.clone(), milestone.depends_on.clone())).collect();
-    if let Some(id) = cycle(&edges) {
+    let edges = known().map(|(_, milestone)| (milestone.id.clone(), milestone.depends_on.clone())).collect();
+    if let Some(id) = cycle(&edges).filter(|_| seen.len() == schedule.len()) {
         reader.wrong("milestones", format!("{id:?} depends on itself, by way of others"));
     }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use milestoned_mapping::calendar::Calendars;
-use milestoned_mapping::case::Case;
+use milestoned_mapping::case::{Case, simulate};
 use milestoned_mapping::schema::remedy;
 use milestoned_mapping::terms::Terms;
 use serde_json::{Value, json};
@@ -174,13 +174,51 @@ fn a_fact_that_the_terms_cannot_read_is_a_bad_file() {
             json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "amount": "x" }] }),
             "events[0].change[0].amount: ",
         ),
-        (json!({ "at": at, "type": "wished" }), "events[0]: type: \"wished\" is no event"),
-        (json!({ "at": "soon", "type": "usage", "metric": "m", "value": "1" }), "events[0]: "),
-        (json!({ "at": at, "type": "usage", "metric": "m", "value": 1.5 }), "events[0]: value"),
+        (json!({ "at": at, "type": "wished" }), "events[0].type: \"wished\" is none of accepted, "),
+        (
+            json!({ "at": "soon", "type": "usage", "metric": "m", "value": "1" }),
+            "events[0].at: \"soon\" is not an instant",
+        ),
+        (
+            json!({ "at": at, "type": "usage", "metric": "m", "value": 1.5 }),
+            "events[0].value: write it as text in quotes",
+        ),
         (
             json!({ "at": at, "type": "usage", "metric": "m", "value": "1", "unit": "x" }),
-            "events[0]: unit: is not a field",
+            "events[0].unit: is not a field of \"usage\"",
         ),
+    ] {
+        let told = refusal(event.clone());
+        assert!(told.starts_with(problem), "{event}: {told}");
+    }
+}
+
+#[test]
+fn a_field_of_an_event_is_refused_in_its_place() {
+    let at = "2026-02-02T12:00:00Z";
+    for (event, problem) in [
+        (json!({ "at": at, "type": "usage", "value": "1" }), "events[0].metric: is missing"),
+        (
+            json!({ "at": at, "type": "review", "milestone": "M1", "decision": "perhaps" }),
+            "events[0].decision: unknown variant `perhaps`",
+        ),
+        (
+            json!({ "at": at, "type": "observed", "leg": "erp", "record": { "milestones": [{ "id": "M1", "amount": 1.5 }] } }),
+            "events[0].record.milestones[0].amount: write it as text in quotes",
+        ),
+        (
+            json!({ "at": at, "type": "rejected", "milestone": "M1", "criteria": "none" }),
+            "events[0].criteria: invalid type",
+        ),
+        (
+            json!({ "at": at, "type": "evidence", "milestone": "M1", "evidence": ["a", 1] }),
+            "events[0].evidence[1]: write it as text in quotes",
+        ),
+        (json!({ "at": at, "type": "amended", "version": -1, "signed": true }), "events[0].version: invalid value"),
+        (json!({ "type": "evidence", "milestone": "M1", "evidence": [] }), "events[0].at: is missing"),
+        (json!({ "at": at }), "events[0].type: is missing"),
+        (json!({ "at": at, "type": 7 }), "events[0].type: must be text, not 7"),
+        (json!("accepted"), "events[0]: must be a table of fields"),
     ] {
         let told = refusal(event.clone());
         assert!(told.starts_with(problem), "{event}: {told}");
@@ -224,5 +262,39 @@ fn what_an_amendment_makes_milestones_wait_for_is_known_and_ends() {
         (json!([split, amended("04", 2, true, "add", json!([milestone("M3", json!(["M1"]))]))]), None),
     ] {
         assert_eq!(told(events.clone()).as_deref(), problem, "{events}");
+    }
+}
+
+#[test]
+fn an_event_needs_neither_who_nor_what_is_null() {
+    let event = json!({ "at": "2026-02-02T12:00:00Z", "type": "accepted", "milestone": "M1", "role": null, "document": "d", "portion": null });
+    let case = json!({ "contract": with("/id", json!("C")), "until": "2026-03-01", "events": [event] });
+    let report = serde_json::to_value(simulate(&Case::from_value(case, &Calendars::built_in()).unwrap())).unwrap();
+    assert_eq!(report["milestones"][0]["accepted_on"], "2026-02-02");
+}
+
+#[test]
+fn one_problem_is_told_once_and_in_its_place() {
+    let mut nameless = with("/id", json!("C"));
+    nameless["milestones"][0].as_object_mut().unwrap().remove("name");
+    assert_eq!(problems(&nameless), ["milestones[0].name: is missing"]);
+    nameless["milestones"][1]["obligation"] = json!("O9");
+    assert_eq!(
+        problems(&nameless),
+        ["milestones[0].name: is missing", "milestones[1].obligation: \"O9\" is no obligation of this contract"]
+    );
+    let mut twice = with("/id", json!("C"));
+    twice["milestones"][1]["id"] = json!("M1");
+    assert_eq!(problems(&twice), ["milestones[1].id: \"M1\" is there twice"]);
+    let mut priceless = with("/id", json!("C"));
+    priceless["obligations"][0].as_object_mut().unwrap().remove("ssp");
+    assert_eq!(problems(&priceless), ["obligations[0].ssp: is missing"]);
+    let null = with("/id", json!("C")).to_string().replace("\"id\":\"C\"", "\"id\":null");
+    assert_eq!(problems(&serde_json::from_str(&null).unwrap()), ["id: is missing"]);
+    for terms in ["net +30", "net 030", "net -1", "net", "Net 30"] {
+        assert_eq!(
+            problems(&with("/payment_terms", json!(terms))),
+            [format!("payment_terms: {terms:?} is neither \"net N\" nor \"due on receipt\"")]
+        );
     }
 }

@@ -7,8 +7,9 @@ use clap::ValueEnum;
 use jiff::civil::Date;
 use milestoned_mapping::calendar::{Calendar, Calendars};
 use milestoned_mapping::contract::{Contract, Policy};
+use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::locate::Lines;
-use milestoned_mapping::terms::{Terms, TermsProblem, toml_tree};
+use milestoned_mapping::terms::{Terms, TermsProblem};
 use milestoned_mapping::{rules, schema};
 use serde_json::{Value, json};
 
@@ -105,9 +106,7 @@ pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::R
     };
     let read = match file.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => toml_tree(&text).map(|tree| (tree, Lines::of_toml(&text))),
-        Some("json") => serde_json::from_str(&text)
-            .map(|tree| (tree, Lines::of_json(&text)))
-            .map_err(|error: serde_json::Error| error.to_string()),
+        Some("json") => json_tree(&text).map(|tree| (tree, Lines::of_json(&text))),
         _ => Err("the name must end in .toml or .json".into()),
     };
     let (tree, lines) = match read {
