@@ -174,15 +174,15 @@ impl Jira {
     }
 
     async fn ids(&self, pass: &mut Pass) -> Result<Arc<Ids>, Fault> {
-        let of = (pass.since, pass.token.clone());
         let kept = self.ids.lock().ok().and_then(|ids| ids.clone());
-        if let Some(ids) = kept.filter(|ids| ids.of == of && pass.at > 0) {
+        let same = |ids: &Arc<Ids>| ids.of.0 == pass.since && ids.of.1 == pass.token;
+        if let Some(ids) = kept.filter(|ids| pass.at > 0 && same(ids)) {
             return Ok(ids);
         }
         pass.at = 0;
         let found = self.search(&self.jql(pass.since, OLDEST_FIRST), pass.token.as_deref()).await?;
         let ids = found.issues.into_iter().map(|row| row.id).collect();
-        let ids = Arc::new(Ids { of, ids, next: found.next });
+        let ids = Arc::new(Ids { of: (pass.since, pass.token.clone()), ids, next: found.next });
         if let Ok(mut kept) = self.ids.lock() {
             *kept = Some(Arc::clone(&ids));
         }
