@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -63,6 +64,10 @@ impl Body {
         self.text(name).parse().unwrap_or_default()
     }
 
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, Refused> {
+        self.optional(name).map(|text| text.parse().map_err(refused)).transpose()
+    }
+
     fn person(&self) -> Person {
         let text = |name: &str| {
             self.0.get("author").and_then(|author| author.get(name)).and_then(Value::as_str).map(str::to_string)
@@ -119,6 +124,9 @@ async fn answer(world: &Simulators, call: &Call) -> Answer {
                 path: body.optional("path"),
                 times: body.count("times"),
                 after: body.count("after"),
+                every: body.count("every"),
+                from: body.time("from")?,
+                until: body.time("until")?,
             };
             world.faults.inject(&body.text("system"), spec).map_err(refused)?;
             Ok(Reply::empty(204))

@@ -1,8 +1,10 @@
 //! The clock of the simulators: every record time and token expiry comes from here.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// Takes a lock; a thread that died while it held it left whole records behind, so its lock is taken over.
 pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -21,26 +23,44 @@ struct Hands {
 
 /// A clock that stands still until it is set; the standalone program makes it follow real time.
 #[derive(Clone, Default)]
-pub struct SimClock(Arc<Mutex<Hands>>);
+pub struct SimClock {
+    hands: Arc<Mutex<Hands>>,
+    /// Milliseconds by which this view of the clock is wrong.
+    skew: Arc<AtomicI64>,
+}
 
 impl SimClock {
     /// A clock standing at `now`.
     pub fn new(now: Timestamp) -> SimClock {
         let clock = SimClock::default();
-        held(&clock.0).fixed = now;
+        held(&clock.hands).fixed = now;
         clock
     }
 
     /// The time of the simulated world.
     pub fn now(&self) -> Timestamp {
-        let hands = held(&self.0);
-        hands.source.as_ref().map_or(hands.fixed, |source| source())
+        let now = {
+            let hands = held(&self.hands);
+            hands.source.as_ref().map_or(hands.fixed, |source| source())
+        };
+        let skew = SignedDuration::from_millis(self.skew.load(Ordering::Relaxed));
+        now.checked_add(skew).unwrap_or(now)
+    }
+
+    /// The same hands, seen by a system whose own clock may be wrong.
+    pub(crate) fn view(&self) -> SimClock {
+        SimClock { hands: Arc::clone(&self.hands), skew: Arc::default() }
+    }
+
+    /// Lets this view be wrong by so many milliseconds; gives by how many it was before.
+    pub(crate) fn skew(&self, ms: i64) -> i64 {
+        self.skew.swap(ms, Ordering::Relaxed)
     }
 
     /// Puts the hands to `now`; they stay there. Writes that were promised for an earlier time land.
     pub fn set(&self, now: Timestamp) {
         let listeners = {
-            let mut hands = held(&self.0);
+            let mut hands = held(&self.hands);
             hands.fixed = now;
             hands.source = None;
             hands.listeners.clone()
@@ -52,12 +72,12 @@ impl SimClock {
 
     /// Lets the clock follow `source` until it is set.
     pub fn follow(&self, source: impl Fn() -> Timestamp + Send + Sync + 'static) {
-        held(&self.0).source = Some(Arc::new(source));
+        held(&self.hands).source = Some(Arc::new(source));
     }
 
     /// True while the clock follows a source instead of standing where it was set.
     pub fn follows(&self) -> bool {
-        held(&self.0).source.is_some()
+        held(&self.hands).source.is_some()
     }
 
     pub(crate) fn millis(&self) -> i64 {
@@ -65,6 +85,16 @@ impl SimClock {
     }
 
     pub(crate) fn on_set(&self, listener: impl Fn() + Send + Sync + 'static) {
-        held(&self.0).listeners.push(Arc::new(listener));
+        held(&self.hands).listeners.push(Arc::new(listener));
     }
+}
+
+/// `Tue, 24 Nov 2026 12:00:00 GMT`
+pub(crate) fn http_date(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// A time as HTTP headers write it.
+pub(crate) fn read_http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp())
 }

@@ -253,8 +253,11 @@ impl Reader {
             return Err(format!("unexpected token: '{sign}'"));
         }
         if matches!(token, Token::Word(_)) && self.skip("(") {
-            self.expect(")")?;
-            return Ok(Token::Word(format!("{}()", token.text())));
+            let argument = if self.skip(")") { String::new() } else { self.take()?.text().to_string() };
+            if !argument.is_empty() {
+                self.expect(")")?;
+            }
+            return Ok(Token::Word(format!("{}({argument})", token.text())));
         }
         Ok(token)
     }

@@ -54,8 +54,19 @@ pub(crate) async fn deliver<S>(
     if due.is_empty() {
         return Ok(done);
     }
-    let fault = faults.take_hook(system);
+    let fault = faults.take_hook(system, &due.first().map(|first| first.letter.text("url")).unwrap_or_default());
     match fault {
+        Some(Fault::Lose) => {
+            let mut guard = held(state);
+            let store = store_of(&mut guard);
+            done.dropped = due.len();
+            for Due { id, letter } in due {
+                store.remove(OUTBOX, &id);
+                store.put("dropped", &id, letter.with("status", "lost"));
+            }
+            store.commit()?;
+            return Ok(done);
+        }
         Some(Fault::Reorder) => due.reverse(),
         Some(Fault::Delay(ms)) => {
             let mut guard = held(state);
@@ -101,6 +112,7 @@ fn settle<S>(
 ) -> std::io::Result<()> {
     let store = store_of(state);
     let tries = letter.int("tries") + 1;
+    let again: Again = if is_given_up(store, &letter, status, now) { |_, _| None } else { again };
     let retriable = matches!(status, 0 | 408 | 409 | 425 | 429 | 500..) || system_retries_all(&letter);
     if (200..300).contains(&status) {
         store.remove(OUTBOX, id);
@@ -115,6 +127,31 @@ fn settle<S>(
         done.dropped += 1;
     }
     store.commit()
+}
+
+/// Atlassian makes a single attempt for each webhook at a host that failed without a pause for half an hour.
+fn is_given_up(store: &mut Store, letter: &Json, status: u16, now: i64) -> bool {
+    if letter.path("headers.x-atlassian-webhook-identifier").is_none() {
+        return false;
+    }
+    let url = letter.text("url");
+    let host = url::Url::parse(&url)
+        .ok()
+        .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or_default())));
+    let host = host.unwrap_or(url);
+    if (200..300).contains(&status) {
+        store.remove("failing", &host);
+        return false;
+    }
+    let since = store.get("failing", &host).map_or(now, |kept| kept.int("since"));
+    store.put("failing", &host, obj! {"since" => since});
+    now - since > 30 * 60 * 1000
+}
+
+/// What became of a delivery: `outbox`, `sent` or `dropped`, with `url`, `headers`, `body`, `tries`, `status`.
+pub(crate) fn deliveries(store: &Store) -> Json {
+    let of = |name: &str| Json::List(store.all(name).map(|(id, letter)| letter.clone().with("id", id)).collect());
+    obj! {"outbox" => of(OUTBOX), "sent" => of("sent"), "dropped" => of("dropped")}
 }
 
 /// Intuit and Salesforce send again after any failure, Atlassian only after some.

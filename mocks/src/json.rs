@@ -137,6 +137,21 @@ impl Json {
         }
     }
 
+    /// The member `name`, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
+        match self {
+            Json::Object(members) => members.iter_mut().find(|(key, _)| key == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Changes the value of every member.
+    pub(crate) fn each_mut(&mut self, mut change: impl FnMut(&mut Json)) {
+        if let Json::Object(members) = self {
+            members.iter_mut().for_each(|(_, value)| change(value));
+        }
+    }
+
     /// The member reached over dots, `CustomerRef.value`.
     pub fn path(&self, path: &str) -> Option<&Json> {
         path.split('.').try_fold(self, |value, name| value.get(name))

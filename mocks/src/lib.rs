@@ -19,6 +19,7 @@ mod filter;
 mod hooks;
 mod jira;
 mod json;
+mod lot;
 mod mail;
 mod netsuite;
 mod quickbooks;
@@ -30,14 +31,15 @@ mod store;
 pub use admin::serve_admin;
 pub use clock::SimClock;
 pub use document::{ErpDocument, Posting, Side};
-pub use faults::{FaultSpec, Faults};
+pub use faults::{FAULTS, FaultSpec, Faults};
 pub use hooks::Deliveries;
-pub use jira::{IssueRef, Jira, Person};
+pub use jira::{Deployment, IssueRef, Jira, Person, SiteSettings};
 pub use json::Json;
+pub use lot::LotSpec;
 pub use mail::{MailMessage, MailSink};
 pub use netsuite::{NetSuite, OAuthClient};
 pub use quickbooks::QuickBooks;
-pub use salesforce::Salesforce;
+pub use salesforce::{OrgSettings, Salesforce};
 pub use simulators::{Options, Ports, Simulators};
 
 /// Fields of a record as a director writes them. Amounts may be numbers or decimal text.

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::call::{Call, Reply};
-use crate::clock::SimClock;
+use crate::clock::{SimClock, http_date};
 use crate::faults::{Fault, Faults};
 
 /// Troubles that every vendor words in its own way.
@@ -38,6 +38,18 @@ pub(crate) trait System: Send + Sync + 'static {
     fn answer(&self, call: &Call) -> Reply;
     fn trouble(&self, trouble: Trouble) -> Reply;
     fn expire_tokens(&self);
+    /// The vendor's error of this code; a number is a bare HTTP status.
+    fn error(&self, code: &str, _call: &Call) -> Reply {
+        code.parse().map_or_else(|_| self.trouble(Trouble::Broken), Reply::empty)
+    }
+    /// The vendor's answer where somebody else did what `call` asks a moment earlier, with the answer that he got.
+    fn raced(&self, _call: &Call, _first: &Reply) -> Reply {
+        self.trouble(Trouble::Broken)
+    }
+    /// Cursors over results die.
+    fn expire_cursors(&self) {}
+    /// Does the next thing in an odd way that only this system knows.
+    fn quirk(&self, _name: &str) {}
     /// How many requests may be in flight at once.
     fn concurrency(&self) -> usize {
         usize::MAX
@@ -182,11 +194,22 @@ pub(crate) async fn read(request: Request) -> Call {
 }
 
 pub(crate) fn respond(reply: Reply) -> Response {
-    let mut response = Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
+    respond_with(reply.status, &reply.headers, Body::from(reply.body))
+}
+
+fn respond_with(status: u16, headers: &[(String, String)], body: Body) -> Response {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
         response = response.header(name, value);
     }
-    response.body(Body::from(reply.body)).unwrap_or_default()
+    response.body(body).unwrap_or_default()
+}
+
+/// Half of a body that was announced whole; then the connection breaks.
+fn half(mut bytes: Vec<u8>) -> Body {
+    bytes.truncate(bytes.len() / 2);
+    let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
+    Body::from_stream(futures_util::stream::iter([Ok(bytes), broken]))
 }
 
 async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
@@ -198,7 +221,7 @@ async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
     let reply = if flying > system.concurrency() {
         Some(system.trouble(Trouble::TooMany))
     } else {
-        attempt(desk, &call, fault).await
+        attempt(desk, call.clone(), fault.as_ref()).await
     };
     desk.in_flight.fetch_sub(1, Ordering::SeqCst);
     let status = reply.as_ref().map_or(0, |reply| reply.status);
@@ -208,9 +231,14 @@ async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
         reply.status == 429 || (reply.status == 403 && reply.text().contains("REQUEST_LIMIT_EXCEEDED"))
     });
     desk.faults.count(system.name(), call.endpoint(), throttled);
-    match reply {
-        Some(reply) => respond(reply),
-        None => {
+    match (reply, fault) {
+        (Some(mut reply), Some(Fault::Truncate)) => {
+            let whole = reply.body.len().to_string();
+            reply = reply.header("content-length", whole);
+            respond_with(reply.status, &reply.headers, half(reply.body))
+        }
+        (Some(reply), _) => respond(reply.header("date", http_date(desk.clock.now()))),
+        (None, _) => {
             cut.0.store(true, Ordering::Relaxed);
             Response::default()
         }
@@ -218,25 +246,53 @@ async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
 }
 
 /// The answer, or none where the connection is to be cut.
-async fn attempt(desk: &Desk, call: &Call, fault: Option<Fault>) -> Option<Reply> {
+async fn attempt(desk: &Desk, mut call: Call, fault: Option<&Fault>) -> Option<Reply> {
     let system = desk.system.as_ref();
     match fault {
         Some(Fault::Refuse) => return Some(system.trouble(Trouble::Unavailable)),
         Some(Fault::Throttle) => return Some(system.trouble(Trouble::TooMany)),
-        Some(Fault::DropBeforeWrite) => return None,
-        Some(Fault::WriteLater(ms)) => {
-            desk.faults.postpone(system.name(), call, desk.clock.millis() + ms);
-            return None;
+        Some(Fault::NoRetryAfter) => {
+            let mut reply = system.trouble(Trouble::TooMany);
+            reply.headers.retain(|(name, _)| name != "retry-after");
+            return Some(reply);
         }
-        Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(Fault::Error(code)) => return Some(system.error(code, &call)),
+        Some(Fault::DropBeforeWrite) => return None,
+        Some(Fault::WriteLater(ms) | Fault::ErrorThenWrite(ms)) => {
+            desk.faults.postpone(system.name(), &call, desk.clock.millis() + ms);
+            return matches!(fault, Some(Fault::ErrorThenWrite(_))).then(|| system.trouble(Trouble::Unavailable));
+        }
+        Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(*ms)).await,
         Some(Fault::ExpireToken) => system.expire_tokens(),
+        Some(Fault::ExpireCursors) => system.expire_cursors(),
+        Some(Fault::Anonymous) => call.headers.retain(|(name, _)| name != "authorization"),
+        Some(Fault::Quirk(name)) => system.quirk(name),
         _ => {}
     }
-    let mut reply = system.answer(call);
+    let reply = match fault {
+        Some(Fault::ClockSkew(ms)) => {
+            let before = desk.clock.skew(*ms);
+            let reply = system.answer(&call);
+            desk.clock.skew(before);
+            reply
+        }
+        _ => system.answer(&call),
+    };
+    afterwards(system, &call, fault, reply).await
+}
+
+/// What becomes of an answer whose write is done.
+async fn afterwards(system: &dyn System, call: &Call, fault: Option<&Fault>, mut reply: Reply) -> Option<Reply> {
     match fault {
-        Some(Fault::DropAfterWrite) => None,
-        Some(Fault::ErrorAfterWrite) => Some(system.trouble(Trouble::Broken)),
-        Some(Fault::ThrottleAfterWrite) => Some(system.trouble(Trouble::TooMany)),
+        Some(Fault::DropAfterWrite) => return None,
+        Some(Fault::Hold(ms)) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+        Some(Fault::ErrorAfterWrite) => return Some(system.trouble(Trouble::Broken)),
+        Some(Fault::ThrottleAfterWrite) => return Some(system.trouble(Trouble::TooMany)),
+        Some(Fault::Race) if reply.status < 300 => return Some(system.raced(call, &reply)),
+        Some(Fault::Html) => {
+            let page = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Be right back.</body></html>";
+            return Some(Reply::empty(200).header("content-type", "text/html;charset=UTF-8").body(page));
+        }
         Some(Fault::Garbage) => {
             let half = reply.body.len() / 2;
             reply.body.truncate(half);
@@ -244,8 +300,8 @@ async fn attempt(desk: &Desk, call: &Call, fault: Option<Fault>) -> Option<Reply
                 reply = reply.body("{\"");
                 reply.status = if reply.status == 204 { 200 } else { reply.status };
             }
-            Some(reply)
         }
-        _ => Some(reply),
+        _ => {}
     }
+    Some(reply)
 }

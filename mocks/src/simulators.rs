@@ -90,16 +90,19 @@ impl Simulators {
     pub async fn start(options: Options) -> io::Result<Simulators> {
         let dir = options.dir.as_deref();
         let clock = SimClock::new(options.now);
-        let faults = Faults::open(dir)?;
+        let faults = Faults::open(dir, clock.clone())?;
         let ports = options.ports.unwrap_or(Ports { salesforce: 0, jira: 0, netsuite: 0, quickbooks: 0, mail: 0 });
         let (salesforce_door, salesforce_url) = bind(ports.salesforce).await?;
         let (jira_door, jira_url) = bind(ports.jira).await?;
         let (netsuite_door, netsuite_url) = bind(ports.netsuite).await?;
         let (quickbooks_door, quickbooks_url) = bind(ports.quickbooks).await?;
-        let salesforce = Arc::new(Salesforce::open(dir, clock.clone(), salesforce_url.clone(), faults.clone())?);
-        let jira = Arc::new(Jira::open(dir, clock.clone(), jira_url.clone(), faults.clone())?);
-        let netsuite = Arc::new(NetSuite::open(dir, clock.clone(), netsuite_url.clone())?);
-        let quickbooks = Arc::new(QuickBooks::open(dir, clock.clone(), quickbooks_url.clone(), faults.clone())?);
+        // each system has its own view of the clock, which may be skewed
+        let views = [clock.view(), clock.view(), clock.view(), clock.view()];
+        let [of_salesforce, of_jira, of_netsuite, of_quickbooks] = views.clone();
+        let salesforce = Arc::new(Salesforce::open(dir, of_salesforce, salesforce_url.clone(), faults.clone())?);
+        let jira = Arc::new(Jira::open(dir, of_jira, jira_url.clone(), faults.clone())?);
+        let netsuite = Arc::new(NetSuite::open(dir, of_netsuite, netsuite_url.clone())?);
+        let quickbooks = Arc::new(QuickBooks::open(dir, of_quickbooks, quickbooks_url.clone(), faults.clone())?);
         let mail_door = TcpListener::bind(("127.0.0.1", ports.mail)).await?;
         let smtp_address = mail_door.local_addr()?.to_string();
         let mail = Arc::new(MailSink::open(dir, clock.clone(), faults.clone())?);
@@ -111,14 +114,14 @@ impl Simulators {
             (quickbooks_door, quickbooks.clone()),
         ];
         let mut servers = Vec::new();
-        for (door, system) in systems {
-            let (weak, late, time) = (Arc::downgrade(&system), faults.clone(), clock.clone());
+        for ((door, system), view) in systems.into_iter().zip(views) {
+            let (weak, late, time) = (Arc::downgrade(&system), faults.clone(), view.clone());
             clock.on_set(move || {
                 if let Some(system) = weak.upgrade() {
                     serve::settle(system.as_ref(), &late, &time);
                 }
             });
-            servers.push(serve::serve(door, system, faults.clone(), clock.clone()));
+            servers.push(serve::serve(door, system, faults.clone(), view));
         }
         Ok(Simulators {
             clock,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -23,10 +24,17 @@ impl PartialOrd for Id {
     }
 }
 
+/// Ids of a collection in the order of a number that each record has, a time for example.
+struct Order {
+    of: fn(&Json) -> i64,
+    ids: BTreeSet<(i64, Id)>,
+}
+
 /// Collections of records with an undo log: a call either commits all it changed or nothing.
 pub(crate) struct Store {
     file: Option<Connection>,
     data: BTreeMap<String, BTreeMap<Id, Json>>,
+    orders: BTreeMap<String, Order>,
     undo: Vec<(String, String, Option<Json>)>,
     /// Keys committed since the last [`Store::changes`], where somebody keeps derived tables.
     changed: Option<BTreeSet<(String, String)>>,
@@ -39,7 +47,8 @@ fn broken(error: rusqlite::Error) -> io::Error {
 impl Store {
     /// Opens `DIR/<name>.db`, or memory without a folder.
     pub(crate) fn open(dir: Option<&Path>, name: &str) -> io::Result<Store> {
-        let mut store = Store { file: None, data: BTreeMap::new(), undo: Vec::new(), changed: None };
+        let mut store =
+            Store { file: None, data: BTreeMap::new(), orders: BTreeMap::new(), undo: Vec::new(), changed: None };
         let Some(dir) = dir else { return Ok(store) };
         std::fs::create_dir_all(dir)?;
         let file = Connection::open(dir.join(format!("{name}.db"))).map_err(broken)?;
@@ -81,18 +90,57 @@ impl Store {
         self.data.values().all(BTreeMap::is_empty)
     }
 
-    pub(crate) fn put(&mut self, collection: &str, id: &str, json: impl Into<Json>) {
+    /// Keeps the records of a collection in the order of this number, ties by id, from now on.
+    pub(crate) fn keep_order(&mut self, collection: &str, of: fn(&Json) -> i64) {
+        let ids = self.data.get(collection).into_iter().flatten().map(|(id, json)| (of(json), id.clone())).collect();
+        self.orders.insert(collection.to_string(), Order { of, ids });
+    }
+
+    /// Ids whose number is in the range, in order; of a collection whose order is kept.
+    pub(crate) fn ordered<'a>(
+        &'a self,
+        collection: &str,
+        range: RangeInclusive<i64>,
+    ) -> impl DoubleEndedIterator<Item = (i64, &'a str)> + use<'a> {
+        let least = |at: i64| (at, Id(String::new()));
+        let low = Bound::Included(least(*range.start()));
+        let high = range.end().checked_add(1).map_or(Bound::Unbounded, |end| Bound::Excluded(least(end)));
+        let order = self.orders.get(collection).filter(|_| !range.is_empty());
+        order
+            .into_iter()
+            .flat_map(move |order| order.ids.range((low.clone(), high.clone())))
+            .map(|(at, id)| (*at, id.0.as_str()))
+    }
+
+    fn write(&mut self, collection: &str, id: &str, new: Option<Json>) -> Option<Json> {
+        if let (Some(order), Some(json)) = (self.orders.get_mut(collection), &new) {
+            order.ids.insert(((order.of)(json), Id(id.to_string())));
+        }
+        let after = self.orders.get(collection).and_then(|order| new.as_ref().map(order.of));
         if !self.data.contains_key(collection) {
             self.data.insert(collection.to_string(), BTreeMap::new());
         }
-        if let Some(records) = self.data.get_mut(collection) {
-            let old = records.insert(Id(id.to_string()), json.into());
-            self.undo.push((collection.to_string(), id.to_string(), old));
+        let records = self.data.get_mut(collection)?;
+        let old = match new {
+            Some(json) => records.insert(Id(id.to_string()), json),
+            None => records.remove(&Id(id.to_string())),
+        };
+        if let (Some(order), Some(old)) = (self.orders.get_mut(collection), &old) {
+            let before = (order.of)(old);
+            if after != Some(before) {
+                order.ids.remove(&(before, Id(id.to_string())));
+            }
         }
+        old
+    }
+
+    pub(crate) fn put(&mut self, collection: &str, id: &str, json: impl Into<Json>) {
+        let old = self.write(collection, id, Some(json.into()));
+        self.undo.push((collection.to_string(), id.to_string(), old));
     }
 
     pub(crate) fn remove(&mut self, collection: &str, id: &str) -> Option<Json> {
-        let old = self.data.get_mut(collection)?.remove(&Id(id.to_string()))?;
+        let old = self.write(collection, id, None)?;
         self.undo.push((collection.to_string(), id.to_string(), Some(old.clone())));
         Some(old)
     }
@@ -131,11 +179,7 @@ impl Store {
     pub(crate) fn rollback(&mut self, mark: usize) {
         while self.undo.len() > mark {
             let Some((collection, id, old)) = self.undo.pop() else { return };
-            let records = self.data.entry(collection).or_default();
-            match old {
-                Some(old) => records.insert(Id(id), old),
-                None => records.remove(&Id(id)),
-            };
+            self.write(&collection, &id, old);
         }
     }
 

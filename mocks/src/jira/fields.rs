@@ -3,46 +3,60 @@
 use crate::json::{Json, list, obj};
 
 /// A field of an issue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Field {
-    pub(crate) id: &'static str,
-    pub(crate) name: &'static str,
-    /// `text`, `textarea`, `number`, `select`, `multiselect`, `url`, `labels`, `user`, `date`, `datetime`, `system`
-    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// `text`, `textarea`, `number`, `select`, `multiselect`, `url`, `labels`, `user`, `date`, `datetime`, `versions`,
+    /// `system`
+    pub(crate) kind: String,
 }
 
-const fn field(id: &'static str, name: &'static str, kind: &'static str) -> Field {
-    Field { id, name, kind }
+impl Field {
+    pub(crate) fn new(id: &str, name: &str, kind: &str) -> Field {
+        Field { id: id.to_string(), name: name.to_string(), kind: kind.to_string() }
+    }
+
+    /// The number of a custom field.
+    pub(crate) fn number(&self) -> Option<&str> {
+        self.id.strip_prefix("customfield_")
+    }
 }
 
-pub(crate) const FIELDS: &[Field] = &[
-    field("summary", "Summary", "text"),
-    field("description", "Description", "textarea"),
-    field("labels", "Labels", "labels"),
-    field("assignee", "Assignee", "user"),
-    field("reporter", "Reporter", "user"),
-    field("duedate", "Due date", "date"),
-    field("status", "Status", "system"),
-    field("resolution", "Resolution", "system"),
-    field("resolutiondate", "Resolved", "datetime"),
-    field("created", "Created", "datetime"),
-    field("updated", "Updated", "datetime"),
-    field("statuscategorychangedate", "Status Category Changed", "datetime"),
-    field("issuetype", "Issue Type", "system"),
-    field("project", "Project", "system"),
-    field("attachment", "Attachment", "system"),
-    field("priority", "Priority", "system"),
-    field("customfield_10101", "Contract", "text"),
-    field("customfield_10102", "Milestone", "text"),
-    field("customfield_10103", "Amount", "number"),
-    field("customfield_10104", "Evidence", "multiselect"),
-    field("customfield_10105", "Acceptance document", "url"),
-    field("customfield_10106", "Approver role", "select"),
-    field("customfield_10107", "Accepted portion", "number"),
-    field("customfield_10108", "Unmet criteria", "textarea"),
-    field("customfield_10109", "Acceptance window days", "number"),
-    field("customfield_10110", "Deemed acceptance", "select"),
-    field("customfield_10111", "Completion rule", "select"),
+/// The fields that the site has from the start.
+pub(crate) fn standard() -> Vec<Field> {
+    FIELDS.iter().map(|(id, name, kind)| Field::new(id, name, kind)).collect()
+}
+
+const FIELDS: &[(&str, &str, &str)] = &[
+    ("summary", "Summary", "text"),
+    ("description", "Description", "textarea"),
+    ("labels", "Labels", "labels"),
+    ("assignee", "Assignee", "user"),
+    ("reporter", "Reporter", "user"),
+    ("duedate", "Due date", "date"),
+    ("status", "Status", "system"),
+    ("resolution", "Resolution", "system"),
+    ("resolutiondate", "Resolved", "datetime"),
+    ("created", "Created", "datetime"),
+    ("updated", "Updated", "datetime"),
+    ("statuscategorychangedate", "Status Category Changed", "datetime"),
+    ("fixVersions", "Fix versions", "versions"),
+    ("issuetype", "Issue Type", "system"),
+    ("project", "Project", "system"),
+    ("attachment", "Attachment", "system"),
+    ("priority", "Priority", "system"),
+    ("customfield_10101", "Contract", "text"),
+    ("customfield_10102", "Milestone", "text"),
+    ("customfield_10103", "Amount", "number"),
+    ("customfield_10104", "Evidence", "multiselect"),
+    ("customfield_10105", "Acceptance document", "url"),
+    ("customfield_10106", "Approver role", "select"),
+    ("customfield_10107", "Accepted portion", "number"),
+    ("customfield_10108", "Unmet criteria", "textarea"),
+    ("customfield_10109", "Acceptance window days", "number"),
+    ("customfield_10110", "Deemed acceptance", "select"),
+    ("customfield_10111", "Completion rule", "select"),
 ];
 
 /// `(id, name, category, transition id)`
@@ -55,15 +69,12 @@ pub(crate) const STATUSES: &[(&str, &str, &str, &str)] = &[
     ("10004", "Done", "done", "61"),
 ];
 
-pub(crate) fn by_id(id: &str) -> Option<&'static Field> {
-    FIELDS.iter().find(|field| field.id == id)
-}
-
 /// A field by id, name, or `cf[10101]`.
-pub(crate) fn by_clause(name: &str) -> Option<&'static Field> {
+pub(crate) fn by_clause<'a>(fields: &'a [Field], name: &str) -> Option<&'a Field> {
     let custom = name.strip_prefix("cf[").and_then(|rest| rest.strip_suffix(']')).map(|n| format!("customfield_{n}"));
     let name = custom.unwrap_or_else(|| name.to_string());
-    FIELDS.iter().find(|field| field.id.eq_ignore_ascii_case(&name) || field.name.eq_ignore_ascii_case(&name))
+    let name = if name.eq_ignore_ascii_case("fixVersion") { "fixVersions".to_string() } else { name };
+    fields.iter().find(|field| field.id.eq_ignore_ascii_case(&name) || field.name.eq_ignore_ascii_case(&name))
 }
 
 pub(crate) fn status(id: &str, base: &str, api: &str) -> Json {
@@ -86,44 +97,57 @@ pub(crate) fn category_of(key: &str, base: &str, api: &str) -> Json {
     }
 }
 
-/// The list of fields as the site describes it.
-pub(crate) fn describe() -> Json {
-    let row = |field: &Field| {
-        let number = field.id.strip_prefix("customfield_");
-        let mut clauses = list![field.name];
-        if let Some(number) = number {
-            clauses = list![format!("cf[{number}]"), field.name];
-        }
-        let (kind, plugin) = match field.kind {
-            "number" => ("number", "float"),
-            "select" => ("option", "select"),
-            "multiselect" => ("array", "multiselect"),
-            "labels" => ("array", "labels"),
-            "textarea" => ("string", "textarea"),
-            "url" => ("string", "url"),
-            "user" => ("user", "userpicker"),
-            "date" => ("date", "datepicker"),
-            "datetime" => ("datetime", "datetime"),
-            "system" => (field.id, ""),
-            _ => ("string", "textfield"),
+/// The schema of a field.
+pub(crate) fn schema(field: &Field) -> Json {
+    let (kind, plugin) = match field.kind.as_str() {
+        "number" => ("number", "float"),
+        "select" => ("option", "select"),
+        "multiselect" => ("array", "multiselect"),
+        "labels" => ("array", "labels"),
+        "versions" => ("array", "multiversion"),
+        "textarea" => ("string", "textarea"),
+        "url" => ("string", "url"),
+        "user" => ("user", "userpicker"),
+        "date" => ("date", "datepicker"),
+        "datetime" => ("datetime", "datetime"),
+        "system" => (field.id.as_str(), ""),
+        _ => ("string", "textfield"),
+    };
+    let mut schema = obj! {"type" => kind};
+    if kind == "array" {
+        let items = match field.kind.as_str() {
+            "labels" => "string",
+            "versions" => "version",
+            _ => "option",
         };
-        let mut schema = obj! {"type" => kind};
-        if kind == "array" {
-            schema.set("items", if field.kind == "labels" { "string" } else { "option" });
+        schema.set("items", items);
+    }
+    match field.number().and_then(|number| number.parse::<i64>().ok()) {
+        Some(number) => {
+            schema.set("custom", format!("com.atlassian.jira.plugin.system.customfieldtypes:{plugin}"));
+            schema.set("customId", number);
         }
-        match number.and_then(|number| number.parse::<i64>().ok()) {
-            Some(number) => {
-                schema.set("custom", format!("com.atlassian.jira.plugin.system.customfieldtypes:{plugin}"));
-                schema.set("customId", number);
-            }
-            None => schema.set("system", field.id),
-        }
+        None => schema.set("system", &field.id),
+    }
+    schema
+}
+
+/// The list of fields as the site describes it.
+pub(crate) fn describe(fields: &[Field]) -> Json {
+    let row = |field: &Field| {
+        let clauses = match (field.number(), field.id.as_str()) {
+            (Some(number), _) => list![format!("cf[{number}]"), &field.name],
+            (None, "issuetype") => list!["issuetype", "type", "worktype"],
+            (None, "project") => list!["project", "spaceJira"],
+            (None, "fixVersions") => list!["fixVersion"],
+            (None, id) => list![id],
+        };
         obj! {
-            "id" => field.id, "key" => field.id, "name" => field.name, "custom" => number.is_some(), "orderable" => true,
-            "navigable" => true, "searchable" => true, "clauseNames" => clauses, "schema" => schema,
+            "id" => &field.id, "key" => &field.id, "name" => &field.name, "custom" => field.number().is_some(),
+            "orderable" => true, "navigable" => true, "searchable" => true, "clauseNames" => clauses, "schema" => schema(field),
         }
     };
-    Json::List(FIELDS.iter().map(row).collect())
+    Json::List(fields.iter().map(row).collect())
 }
 
 /// The lines of a rich text document.
@@ -152,16 +176,21 @@ pub(crate) fn adf(text: &str) -> Json {
     obj! {"type" => "doc", "version" => 1, "content" => Json::List(text.lines().map(paragraph).collect())}
 }
 
+/// The name of an option or a version.
+fn called(item: &Json) -> String {
+    if item.has("value") { item.text("value") } else { item.text("name") }
+}
+
 /// The text by which the changelog calls a value.
 pub(crate) fn display(field: &Field, value: &Json) -> Option<String> {
     let joined = |sign: &str| {
         let names: Vec<String> =
-            value.items().iter().map(|item| item.scalar().unwrap_or_else(|| item.text("value"))).collect();
+            value.items().iter().map(|item| item.scalar().unwrap_or_else(|| called(item))).collect();
         if names.is_empty() { None } else { Some(names.join(sign)) }
     };
-    match field.kind {
+    match field.kind.as_str() {
         "labels" => joined(" "),
-        "multiselect" => joined(","),
+        "multiselect" | "versions" => joined(","),
         "select" => value.get("value").and_then(Json::scalar),
         "user" => value.get("displayName").and_then(Json::scalar),
         "number" => value.number().map(|number| number.normalize().to_string()),
@@ -171,10 +200,11 @@ pub(crate) fn display(field: &Field, value: &Json) -> Option<String> {
 
 /// The id by which the changelog calls a value, for kinds that have one.
 pub(crate) fn reference(field: &Field, value: &Json) -> Option<String> {
-    match field.kind {
+    match field.kind.as_str() {
         "select" => value.get("id").and_then(Json::scalar),
         "user" => value.get("accountId").and_then(Json::scalar),
         "date" => value.scalar(),
+        "versions" => value.items().first().map(|item| item.text("id")),
         "multiselect" if !value.items().is_empty() => {
             let ids: Vec<String> = value.items().iter().map(|item| item.text("id")).collect();
             Some(format!("[{}]", ids.join(", ")))

@@ -1,26 +1,44 @@
-//! A Jira Cloud site: REST version 3 (and 2), JQL, webhooks.
+//! A Jira site, Cloud or Data Center: REST versions 3 and 2, JQL, webhooks, OAuth.
 
+mod approvals;
+mod attachments;
 mod fields;
 mod http;
+mod issue;
+mod jql;
+mod limits;
+mod links;
+mod lots;
+mod oauth;
+mod people;
 mod search;
+mod settings;
 mod show;
 mod state;
+mod versions;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 use serde_json::Value;
 
-pub use self::state::Person;
+use self::fields::Field;
+use self::limits::Used;
+use self::lots::Lot;
+use self::people::Caller;
+pub use self::people::Person;
+pub use self::settings::{Deployment, SiteSettings};
 use self::state::State;
 use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
 use crate::faults::Faults;
 use crate::hooks::{self, Deliveries};
 use crate::json::{Json, obj};
+use crate::lot::LotSpec;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
 use crate::{Fields, Refused};
@@ -41,19 +59,50 @@ pub struct IssueRef {
     pub key: String,
 }
 
+/// When an issue changed, by which issues stand in order.
+fn changed(issue: &Json) -> i64 {
+    issue.int("updated")
+}
+
 impl Jira {
+    /// The id of the site at the gateway: `/ex/jira/{CLOUD_ID}/rest/api/3`.
+    pub const CLOUD_ID: &str = oauth::CLOUD;
+    /// Client id of the OAuth 2.0 app.
+    pub const CLIENT_ID: &str = oauth::CLIENT;
+    /// Its secret, by which webhooks of apps are signed, too.
+    pub const CLIENT_SECRET: &str = oauth::SECRET;
+    /// The refresh token that is there from the start.
+    pub const REFRESH_TOKEN: &str = oauth::REFRESH;
+
     pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String, faults: Faults) -> io::Result<Jira> {
-        let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
-        let state = State {
-            store: Store::open(dir, "jira")?,
+        let mut store = Store::open(dir, "jira")?;
+        store.keep_order("issues", changed);
+        let fresh = store.is_empty();
+        let lots = store.all("lots").map(|(_, kept)| Lot::new(kept)).collect();
+        let mut fields = fields::standard();
+        fields.extend(store.all("fields").map(|(id, kept)| Field::new(id, &kept.text("name"), &kept.text("kind"))));
+        let mut state = State {
+            store,
             clock: clock.clone(),
+            caller: Caller::director(&base),
             base,
-            zone,
-            lag_ms: 0,
-            burst: None,
-            writes: BTreeMap::new(),
+            settings: SiteSettings::default(),
+            fields,
+            lots,
+            used: Used::default(),
+            cost: 0,
+            pages: BTreeMap::new(),
             revoked: false,
+            quirk: None,
+            keep_on_refusal: false,
+            traces: 0,
         };
+        if fresh {
+            state.ensure_project("MS");
+            state.add_person(&Person::integration(), "api-token", "Europe/Berlin");
+            state.begin_grant(&Person::integration().kept(), oauth::REFRESH);
+            state.store.commit()?;
+        }
         Ok(Jira { state: Mutex::new(state), faults, clock })
     }
 
@@ -62,6 +111,7 @@ impl Jira {
         if let Some(gave) = state.store.applied(act) {
             return Ok(gave);
         }
+        state.caller = Caller::director(&state.base);
         let mark = state.store.mark();
         match change(&mut state) {
             Ok(gave) => {
@@ -71,7 +121,7 @@ impl Jira {
             }
             Err(reply) => {
                 state.store.rollback(mark);
-                Err(Refused(String::from_utf8_lossy(&reply.body).into_owned()))
+                Err(Refused(reply.text()))
             }
         }
     }
@@ -83,6 +133,15 @@ impl Jira {
         let id = self.act(act, |state| state.create(project, &fields, &author))?;
         let key = self.issue(&id).map(|issue| issue.text("key")).unwrap_or_default();
         Ok(IssueRef { id, key })
+    }
+
+    /// Makes as many issues as `lot` says without keeping them: a million costs no more than one. `{n}` in a text field
+    /// stands for the number of the issue, from 1; a `status` other than the first gives each a history. Gives the number of
+    /// the first.
+    pub fn generate(&self, act: &str, project: &str, lot: &LotSpec) -> Result<String, Refused> {
+        let fields = Json::from(lot.fields.clone());
+        let author = Person::integration().kept();
+        self.act(act, |state| state.generate(project, &fields, lot, &author))
     }
 
     /// Changes fields and perhaps the status in one go: one history with one item for each changed field.
@@ -112,17 +171,98 @@ impl Jira {
         self.act(act, |state| state.move_to(issue, &author, project))
     }
 
+    /// Archives an issue, or brings it back.
+    pub fn archive_issue(&self, act: &str, issue: &str, archived: bool) -> Result<(), Refused> {
+        self.act(act, |state| state.archive(issue, archived).map(|()| String::new())).map(drop)
+    }
+
+    /// Lets search not see an issue until this time, although it is there.
+    pub fn hide_from_search(&self, act: &str, issue: &str, until: Timestamp) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let id = state.issue(issue)?.text("id");
+            state.store.put("unseen", &id, obj! {"until" => until.as_millisecond()});
+            Ok(id)
+        })
+        .map(drop)
+    }
+
+    /// Takes a project or an issue (its number) from an account's sight, `*` from everybody's; or gives it back.
+    pub fn permit(&self, act: &str, place: &str, account: &str, allowed: bool) -> Result<(), Refused> {
+        self.act(act, |state| {
+            state.permit(place, account, allowed);
+            Ok(String::new())
+        })
+        .map(drop)
+    }
+
+    /// Makes a project `live`, `archived` or `deleted`; it is created where it is new.
+    pub fn set_project(&self, act: &str, key: &str, status: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            state.set_project(key, status);
+            Ok(String::new())
+        })
+        .map(drop)
+    }
+
+    /// Creates a version of a project, or changes the one of this name: `released`, `releaseDate`, `approvers`. Gives its id.
+    pub fn put_version(&self, act: &str, project: &str, fields: Fields) -> Result<String, Refused> {
+        let fields = Json::from(fields);
+        self.act(act, |state| match state.version_named(project, &fields) {
+            Ok(known) => {
+                state.change_version(&known.text("id"), &fields);
+                Ok(known.text("id"))
+            }
+            Err(_) => state.add_version(project, &fields),
+        })
+    }
+
+    /// Asks people to approve an issue; gives the approval's id.
+    pub fn ask_approval(&self, act: &str, issue: &str, name: &str, approvers: &[Person]) -> Result<String, Refused> {
+        let approvers: Vec<Json> = approvers.iter().map(Person::kept).collect();
+        self.act(act, |state| state.ask_approval(issue, name, &approvers))
+    }
+
+    /// Somebody who was asked says `approve` or `decline`.
+    pub fn decide_approval(&self, act: &str, approval: &str, by: &Person, decision: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let kept = state.store.get("approvals", approval).cloned().unwrap_or_default();
+            state.decide(approval, kept, &by.account_id, decision).map(|_| String::new())
+        })
+        .map(drop)
+    }
+
     /// Attaches a file; its content is its name. Gives the attachment's id.
     pub fn attach(&self, act: &str, issue: &str, author: &Person, filename: &str) -> Result<String, Refused> {
         let author = author.kept();
-        self.act(act, |state| state.attach(issue, &author, filename))
+        self.act(act, |state| state.attach(issue, &author, filename, filename.as_bytes()))
+    }
+
+    /// A user with an API token and the time zone of his profile.
+    pub fn add_person(&self, person: &Person, token: &str, zone: &str) -> Result<(), Refused> {
+        let mut state = held(&self.state);
+        state.add_person(person, token, zone);
+        state.store.commit().map_err(|error| Refused(error.to_string()))
+    }
+
+    /// Declares a custom field: id, name and kind (`text`, `textarea`, `number`, `select`, `multiselect`, `url`, `labels`,
+    /// `user`, `date`, `datetime`). An id that is known changes its name and kind.
+    pub fn define_field(&self, id: &str, name: &str, kind: &str) -> Result<(), Refused> {
+        let mut state = held(&self.state);
+        state.fields.retain(|field| field.id != id);
+        state.fields.push(Field::new(id, name, kind));
+        state.store.put("fields", id, obj! {"name" => name, "kind" => kind});
+        state.store.commit().map_err(|error| Refused(error.to_string()))
     }
 
     /// Registers an admin webhook; the same URL replaces its registration. Without a secret deliveries are not signed.
     pub fn register_webhook(&self, url: &str, secret: &str, events: &[&str]) -> Result<(), Refused> {
         let mut state = held(&self.state);
         let events = Json::List(events.iter().map(|event| Json::from(*event)).collect());
-        state.store.put("hooks", url, obj! {"url" => url, "secret" => secret, "events" => events});
+        state.store.put(
+            "hooks",
+            url,
+            obj! {"id" => url, "name" => url, "url" => url, "secret" => secret, "events" => events},
+        );
         state.store.commit().map_err(|error| Refused(error.to_string()))
     }
 
@@ -144,14 +284,24 @@ impl Jira {
         .await
     }
 
+    /// Webhooks: `outbox`, `sent`, `dropped`.
+    pub fn deliveries(&self) -> Json {
+        hooks::deliveries(&held(&self.state).store)
+    }
+
     /// An issue as it is kept: `id`, `key`, `project`, `created` and `updated` in milliseconds, `fields`, `histories`.
     pub fn issue(&self, id_or_key: &str) -> Option<Json> {
-        held(&self.state).issue(id_or_key).ok()
+        let state = held(&self.state);
+        let id = state.issue_id(id_or_key)?;
+        state.by_number(&id).map(std::borrow::Cow::into_owned)
     }
 
     /// All issues, by id.
     pub fn issues(&self) -> Vec<Json> {
-        held(&self.state).store.all("issues").map(|(_, issue)| issue.clone()).collect()
+        let state = held(&self.state);
+        let mut all: Vec<Json> = state.by_change(i64::MIN..=i64::MAX).map(std::borrow::Cow::into_owned).collect();
+        all.sort_by_key(|issue| issue.int("id"));
+        all
     }
 
     /// A property that somebody wrote onto an issue.
@@ -177,19 +327,30 @@ impl Jira {
         state.store.all(&format!("{what}:{id}")).map(|(_, kept)| kept.clone()).collect()
     }
 
+    /// The switches as they are.
+    pub fn settings(&self) -> SiteSettings {
+        held(&self.state).settings.clone()
+    }
+
+    /// Changes switches.
+    pub fn configure(&self, change: impl FnOnce(&mut SiteSettings)) {
+        change(&mut held(&self.state).settings);
+    }
+
     /// How long search goes on seeing an issue as it was before its last change.
     pub fn set_index_lag(&self, ms: i64) {
-        held(&self.state).lag_ms = ms.max(0);
+        self.configure(|settings| settings.index_lag_ms = ms.max(0));
     }
 
     /// Writes to one issue that are allowed in two seconds (the vendor's figure is 20); off by default.
     pub fn set_issue_write_limit(&self, most: Option<usize>) {
-        held(&self.state).burst = most;
+        self.configure(|settings| settings.issue_writes = most);
     }
 
-    /// The time zone of the caller's profile; false if there is none of this name.
+    /// The time zone of the profile of the user that is there from the start; false if there is none of this name.
     pub fn set_time_zone(&self, name: &str) -> bool {
-        held(&self.state).set_zone(name)
+        let known = jiff::tz::TimeZone::get(name).is_ok();
+        known && self.add_person(&Person::integration(), "api-token", name).is_ok()
     }
 }
 
@@ -202,7 +363,7 @@ impl System for Jira {
         let mut state = held(&self.state);
         let mark = state.store.mark();
         let reply = state.route(call);
-        if reply.status >= 400 {
+        if reply.status >= 400 && !state.keep_on_refusal {
             state.store.rollback(mark);
         }
         match state.store.commit() {
@@ -220,12 +381,44 @@ impl System for Jira {
                 .header("retry-after", "5")
                 .header("content-type", "text/html")
                 .body("<html>Service unavailable</html>"),
-            Trouble::TooMany => http::throttled(self.clock.now(), "jira-burst-based"),
+            Trouble::TooMany => held(&self.state).throttled("jira-burst-based", 2000),
             Trouble::Broken => state::problem(500, "Internal server error"),
         }
     }
 
+    fn error(&self, code: &str, call: &Call) -> Reply {
+        let state = held(&self.state);
+        match code {
+            "jira-quota-global-based" | "jira-quota-tenant-based" => state.throttled(code, 600_000),
+            "jira-burst-based" | "jira-per-issue-on-write" => state.throttled(code, 2000),
+            "409" => state::problem(409, "There was a conflicting update. Try again."),
+            "500" => state::problem(500, "Duplicate key com.atlassian.jira.issue (attempted merging values)"),
+            "404" if call.path.contains("/issue/") => state::unknown_issue(),
+            code => match code.parse() {
+                Ok(status) => state::problem(status, "The request was refused."),
+                Err(_) => state::problem(400, code),
+            },
+        }
+    }
+
+    fn raced(&self, _: &Call, _: &Reply) -> Reply {
+        state::problem(409, "There was a conflicting update. Try again.")
+    }
+
     fn expire_tokens(&self) {
-        held(&self.state).revoked = true;
+        let mut state = held(&self.state);
+        state.revoked = true;
+        state.expire_access();
+        if let Err(error) = state.store.commit() {
+            tracing::error!(%error, "tokens");
+        }
+    }
+
+    fn expire_cursors(&self) {
+        held(&self.state).pages.clear();
+    }
+
+    fn quirk(&self, name: &str) {
+        held(&self.state).quirk = Some(name.to_string());
     }
 }

@@ -1,202 +1,60 @@
-//! JQL: a parser of the part that integrations use, and its evaluation on what the index sees.
+//! The search calls: pages, tokens, counts, and the offset search of a Data Center.
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-
-use super::fields::{self, STATUSES};
+use super::fields;
 use super::show::Wanted;
 use super::state::{Answer, State, problem};
 use crate::call::{Call, Reply};
-use crate::filter::{Expr, Reader, Token, compares};
 use crate::json::{Json, list, obj};
 
-const PAGE_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 const TOKEN_BAD: &str = "The provided next page token is invalid or expired.";
 const PAYLOAD_BAD: &str = "Invalid request payload. Refer to the REST API documentation and try again.";
 
-struct Jql {
-    filter: Expr,
-    order: Vec<(String, bool)>,
+/// A walk over the rows of a query, whose numbers were fixed on its first page.
+pub(crate) struct Page {
+    jql: String,
+    account: String,
+    ids: Vec<u64>,
+    /// Epoch milliseconds.
+    until: i64,
 }
 
-fn parse(text: &str) -> Result<Jql, String> {
-    let wrong = |error: String| format!("Error in the JQL Query: {error}. (line 1, character 1)");
-    let unbounded = "Unbounded JQL queries are not allowed here. Please add a search restriction to your query.";
-    let mut reader = Reader::new(text).map_err(wrong)?;
-    if reader.done() || reader.peek().is_some_and(|token| token.is("ORDER")) {
-        return Err(unbounded.to_string());
-    }
-    let filter = reader.expr().map_err(wrong)?;
-    let mut order = Vec::new();
-    if reader.skip("ORDER") {
-        reader.expect("BY").map_err(wrong)?;
-        loop {
-            let field = reader.take().map_err(wrong)?.text().to_string();
-            let down = reader.descending();
-            order.push((field, down));
-            if !reader.skip(",") {
-                break;
+/// How rows are shown.
+struct Rows {
+    wanted: Wanted,
+    /// More than ids.
+    rich: bool,
+    changelog: bool,
+    properties: Vec<String>,
+}
+
+pub(crate) fn problem_payload() -> Reply {
+    Reply::json(400, &obj! {"errorMessages" => list![PAYLOAD_BAD]})
+}
+
+/// The query string of a GET as the body of a POST.
+fn from_query(call: &Call) -> Json {
+    let mut request = Json::object();
+    for (name, value) in &call.query {
+        match name.as_str() {
+            "fields" | "properties" | "reconcileIssues" => {
+                let mut known = request.remove(name).unwrap_or_else(|| list![]);
+                value.split(',').filter(|part| !part.is_empty()).for_each(|part| known.push(part.trim()));
+                request.set(name, known);
             }
+            "_" => {}
+            _ => request.set(name, value.as_str()),
         }
     }
-    if !reader.done() {
-        return Err(wrong(format!("Expecting operator but got '{}'", reader.take().map_err(wrong)?.text())));
-    }
-    Ok(Jql { filter, order })
+    request
+}
+
+fn texts(request: &Json, name: &str) -> Vec<String> {
+    request.list(name).iter().filter_map(Json::scalar).collect()
 }
 
 impl State {
-    /// A moment in JQL: epoch milliseconds unquoted, a minute in the caller's zone quoted, or a period before now.
-    fn moment(&self, field: &str, token: &Token) -> Result<i64, String> {
-        let text = token.text().trim();
-        let invalid = || {
-            format!(
-                "Date value '{text}' for field '{field}' is invalid. Valid formats include: 'yyyy/MM/dd HH:mm', 'yyyy-MM-dd \
-                 HH:mm', 'yyyy/MM/dd', 'yyyy-MM-dd', or a period format e.g. '-5d', '4w 2d'."
-            )
-        };
-        if let (Token::Word(_), Ok(millis)) = (token, text.parse::<i64>()) {
-            return Ok(millis);
-        }
-        if text.eq_ignore_ascii_case("now()") {
-            return Ok(self.clock.millis());
-        }
-        if let Some(period) = text.strip_prefix('-') {
-            let (count, unit) = period.split_at(period.len().saturating_sub(1));
-            let count: i64 = count.parse().map_err(|_| invalid())?;
-            let unit = match unit {
-                "m" => 60_000,
-                "h" => 3_600_000,
-                "d" => 86_400_000,
-                "w" => 7 * 86_400_000,
-                _ => return Err(invalid()),
-            };
-            return Ok(self.clock.millis() - count * unit);
-        }
-        let text = text.replace('/', "-");
-        let civil = match text.len() {
-            10 => format!("{text}T00:00:00"),
-            16 => format!("{}:00", text.replacen(' ', "T", 1)),
-            _ => return Err(invalid()),
-        };
-        let civil: DateTime = civil.parse().map_err(|_| invalid())?;
-        let zoned = civil.to_zoned(self.zone.clone()).map_err(|_| invalid())?;
-        Ok(zoned.timestamp().as_millisecond())
-    }
-
-    fn test(&self, issue: &Json, field: &str, op: &str, values: &[Token]) -> Result<bool, String> {
-        let mut any = false;
-        let positive = match op {
-            "in" | "=" | "~" => true,
-            "not in" | "!=" | "!~" => false,
-            _ => true,
-        };
-        for token in values {
-            let wanted = token.text();
-            let same = |value: &str| value.eq_ignore_ascii_case(wanted);
-            any |= match field.to_ascii_lowercase().as_str() {
-                "project" | "spacejira" => {
-                    same(&issue.text("project")) || same(&format!("{} project", issue.text("project")))
-                }
-                "key" | "issuekey" | "issue" | "id" => {
-                    same(&issue.text("id")) || self.issue_id(wanted) == Some(issue.text("id"))
-                }
-                "updated" | "updateddate" | "created" | "createddate" => {
-                    let name = if field.to_ascii_lowercase().starts_with('u') { "updated" } else { "created" };
-                    let order = issue.int(name).cmp(&self.moment(field, token)?);
-                    return Ok(compares(op, order));
-                }
-                "status" => self.status_is(issue, |known| same(known.1) || same(known.0)),
-                "statuscategory" => self.status_is(issue, |known| {
-                    let name = match known.2 {
-                        "new" => "To Do",
-                        "done" => "Done",
-                        _ => "In Progress",
-                    };
-                    same(known.2) || same(name)
-                }),
-                "issuetype" | "type" | "worktype" => same("Milestone") || same("10001"),
-                "resolution" => {
-                    let empty = issue.path("fields.resolution").is_none_or(Json::is_null);
-                    if is_empty(wanted) || same("unresolved") { empty } else { !empty && same("Done") }
-                }
-                _ => match fields::by_clause(field) {
-                    Some(known) => {
-                        let value =
-                            issue.get("fields").and_then(|fields| fields.get(known.id)).cloned().unwrap_or_default();
-                        let shown = fields::display(known, &value);
-                        match (&shown, op) {
-                            (None, _) => is_empty(wanted),
-                            (Some(_), _) if is_empty(wanted) => false,
-                            (Some(text), "~" | "!~") => text.to_lowercase().contains(&wanted.to_lowercase()),
-                            (Some(_), _) if !value.items().is_empty() => {
-                                value.items().iter().any(|item| same(&item.text_of()) || same(&item.text("value")))
-                            }
-                            (Some(text), "<" | "<=" | ">" | ">=") => {
-                                return Ok(compares(op, crate::json::decimal(text).cmp(&crate::json::decimal(wanted))));
-                            }
-                            (Some(text), _) => same(text),
-                        }
-                    }
-                    None => {
-                        return Err(format!(
-                            "Field '{field}' does not exist or you do not have permission to view it."
-                        ));
-                    }
-                },
-            };
-        }
-        Ok(any == positive)
-    }
-
-    fn status_is(&self, issue: &Json, fits: impl Fn(&(&str, &str, &str, &str)) -> bool) -> bool {
-        let status = issue.text("fields.status");
-        STATUSES.iter().find(|known| known.0 == status).is_some_and(fits)
-    }
-
-    /// The issues that a query finds, as the index sees them; those of `reconcile` as they are.
-    fn found(&self, text: &str, reconcile: &[String]) -> Result<Vec<Json>, String> {
-        let jql = parse(text)?;
-        let mut problem = None;
-        jql.filter.each(&mut |field, op, values| {
-            if problem.is_none() {
-                problem = self.test(&Json::object(), field, op, values).err();
-            }
-        });
-        if let Some(problem) = problem {
-            return Err(problem);
-        }
-        let mut rows = Vec::new();
-        for (id, issue) in self.store.all("issues") {
-            let seen =
-                if reconcile.iter().any(|wanted| wanted == id) { Some(issue.clone()) } else { self.indexed(issue) };
-            let Some(seen) = seen else { continue };
-            if jql.filter.holds(&mut |field, op, values| self.test(&seen, field, op, values))? {
-                rows.push(seen);
-            }
-        }
-        let number =
-            |row: &Json| row.text("key").rsplit('-').next().and_then(|n| n.parse::<i64>().ok()).unwrap_or_default();
-        rows.sort_by(|a, b| {
-            for (field, down) in &jql.order {
-                let order = match field.to_ascii_lowercase().as_str() {
-                    "updated" | "updateddate" => a.int("updated").cmp(&b.int("updated")),
-                    "created" | "createddate" => a.int("created").cmp(&b.int("created")),
-                    "key" | "issuekey" => (a.text("project"), number(a)).cmp(&(b.text("project"), number(b))),
-                    "id" => a.int("id").cmp(&b.int("id")),
-                    other => a.text(&format!("fields.{other}")).cmp(&b.text(&format!("fields.{other}"))),
-                };
-                if order.is_ne() {
-                    return if *down { order.reverse() } else { order };
-                }
-            }
-            b.int("id").cmp(&a.int("id"))
-        });
-        Ok(rows)
-    }
-
     /// `search/jql` by GET or POST.
-    pub(crate) fn search(&mut self, call: &Call, api: &str, anonymous: bool) -> Answer {
+    pub(crate) fn search(&mut self, call: &Call, api: &str) -> Answer {
         let request =
             if call.method == "GET" { from_query(call) } else { call.json().map_err(|_| problem_payload())? };
         const KNOWN: [&str; 9] = [
@@ -210,79 +68,156 @@ impl State {
             "failFast",
             "reconcileIssues",
         ];
-        if request.members().iter().any(|(name, _)| !KNOWN.contains(&name.as_str())) {
+        let unknown = request.members().iter().any(|(name, _)| !KNOWN.contains(&name.as_str()));
+        // expand is a text with commas here, and a list nowhere but in the bulk fetch
+        if unknown || !request.list("expand").is_empty() {
             return Err(problem_payload());
         }
         let size = if request.has("maxResults") { request.int("maxResults") } else { 50 };
         if !(1..=5000).contains(&size) {
             return Err(problem(400, "The max results parameter has to be between 1 and 5,000."));
         }
-        if anonymous {
+        let jql = request.text("jql");
+        super::jql::parse(&jql, false).map_err(|error| problem(400, &error))?;
+        if self.caller.is_anonymous() {
             return Ok(Reply::json(200, &obj! {"issues" => list![], "isLast" => true}));
         }
-        let jql = request.text("jql");
-        let names: Vec<String> = request.list("fields").iter().filter_map(Json::scalar).collect();
+        let reconcile = texts(&request, "reconcileIssues");
+        let properties = texts(&request, "properties");
+        if reconcile.len() > 50 || properties.len() > 5 {
+            return Err(problem(400, "At most 50 issues can be reconciled and 5 properties be shown."));
+        }
+        if reconcile.iter().any(|id| self.issue(id).is_err()) {
+            return Err(problem(400, "All issues of reconcileIssues must exist."));
+        }
+        let names = texts(&request, "fields");
         let wanted =
             Wanted::new(names.iter().map(String::as_str).filter(|name| *name != "id" && *name != "key"), false);
         let rich = !wanted.none() || names.iter().any(|name| name == "key");
+        let expand = request.text("expand");
         // rows with fields come in smaller pages than asked for
-        let size = if rich { size.min(100) } else { size };
         let size = usize::try_from(size).unwrap_or(50);
-        let reconcile: Vec<String> = request.list("reconcileIssues").iter().filter_map(Json::scalar).collect();
-        let expand = request.text("expand").contains("changelog");
+        let size = if rich { size.min(self.settings.page_size.max(1)) } else { size };
+        let rows = Rows { wanted, rich, changelog: expand.contains("changelog"), properties };
         let token = request.text("nextPageToken");
-        let (rows, page, from) = if token.is_empty() {
-            (self.found(&jql, &reconcile).map_err(|error| problem(400, &error))?, None, 0)
-        } else {
-            self.resumed(&token, &jql).ok_or_else(|| problem(400, TOKEN_BAD))?
-        };
-        let shown: Vec<Json> =
-            rows.iter().skip(from).take(size).map(|issue| self.found_row(issue, &wanted, rich, expand, api)).collect();
-        let to = from + shown.len();
-        let mut answer = obj! {"issues" => shown};
-        if to < rows.len() {
-            let page = page.unwrap_or_else(|| self.keep_page(&jql, &rows));
-            answer.set("nextPageToken", format!("{page}.{to}"));
-        }
-        answer.set("isLast", to >= rows.len());
+        self.purge_pages();
+        let mut answer = self.walk((&jql, &token), &reconcile, size, |state, id| state.found_row(id, &rows, api))?;
+        self.name_fields(&mut answer, &expand);
         Ok(Reply::json(200, &answer))
     }
 
-    fn found_row(&self, issue: &Json, wanted: &Wanted, rich: bool, expand: bool, api: &str) -> Json {
-        if !rich {
-            return obj! {"id" => issue.text("id")};
+    fn purge_pages(&mut self) {
+        let now = self.clock.millis();
+        self.pages.retain(|_, page| page.until > now);
+        // walks that were given up
+        while self.pages.len() > 256 {
+            let oldest = self.pages.iter().min_by_key(|(_, page)| page.until).map(|(name, _)| name.clone());
+            self.pages.remove(&oldest.unwrap_or_default());
         }
-        let mut shown = self.shown(issue, wanted, api);
-        if wanted.none() {
+        let late: Vec<String> = self
+            .store
+            .all("index")
+            .filter(|(_, seen)| seen.items().last().is_none_or(|last| last.int("at") <= now))
+            .map(|(id, _)| id.to_string())
+            .collect();
+        for id in late {
+            self.store.remove("index", &id);
+        }
+    }
+
+    /// One page of a walk, from its token or from the start.
+    fn walk(
+        &mut self,
+        (jql, token): (&str, &str),
+        reconcile: &[String],
+        size: usize,
+        show: impl Fn(&State, u64) -> Json,
+    ) -> Result<Json, Reply> {
+        let account = self.caller.account();
+        let (name, from) = if token.is_empty() {
+            let ids = self.found(jql, reconcile).map_err(|error| problem(400, &error))?;
+            self.traces += 1;
+            let name = format!("CAEaAggB{:x}{:04}", self.clock.millis(), self.traces);
+            let until = self.clock.millis() + self.settings.page_token_ms;
+            self.pages.insert(name.clone(), Page { jql: jql.to_string(), account, ids, until });
+            (name, 0)
+        } else {
+            let dead = || problem(400, TOKEN_BAD);
+            let (name, from) = token.split_once('.').ok_or_else(dead)?;
+            let page = self.pages.get(name).filter(|page| page.jql == jql && page.account == account);
+            page.ok_or_else(dead)?;
+            (name.to_string(), from.parse().map_err(|_| dead())?)
+        };
+        let quirk = self.quirk.take();
+        let ids = self.pages.get(&name).map_or(&[][..], |page| page.ids.as_slice());
+        let size = if quirk.as_deref() == Some("empty_page") { 0 } else { size };
+        let shown: Vec<Json> = ids.iter().skip(from).take(size).map(|id| show(self, *id)).collect();
+        let (to, all) = (from + shown.len(), ids.len());
+        self.cost += u64::try_from(shown.len()).unwrap_or_default();
+        let mut answer = obj! {"issues" => shown};
+        if to < all {
+            let repeated = quirk.as_deref() == Some("repeat_token") && !token.is_empty();
+            answer.set("nextPageToken", if repeated { token.to_string() } else { format!("{name}.{to}") });
+        } else {
+            self.pages.remove(&name);
+        }
+        answer.set("isLast", to >= all);
+        Ok(answer)
+    }
+
+    /// A row as the index sees it; an issue that went meanwhile is an id and no more.
+    fn found_row(&self, id: u64, rows: &Rows, api: &str) -> Json {
+        let id = id.to_string();
+        if !rows.rich && rows.properties.is_empty() && !rows.changelog {
+            return obj! {"id" => id};
+        }
+        let Some(issue) = self.indexed(&id).or_else(|| self.by_number(&id).map(std::borrow::Cow::into_owned)) else {
+            return obj! {"id" => id};
+        };
+        let mut shown = self.shown(&issue, &rows.wanted, api);
+        if rows.wanted.none() {
             shown.remove("fields");
         }
-        if expand {
-            shown.set("changelog", self.embedded(issue));
+        if rows.changelog {
+            shown.set("changelog", self.embedded(&issue, self.settings.embedded_histories_in_lists));
+        }
+        if !rows.properties.is_empty() {
+            shown.set("properties", self.properties(&id, &rows.properties.join(",")));
         }
         shown
     }
 
-    fn keep_page(&mut self, jql: &str, rows: &[Json]) -> String {
-        self.store.purge("pages", self.clock.millis());
-        let page = format!("CAEaAggB{:08}", self.store.next("page", 1));
-        let ids = Json::List(rows.iter().map(|row| Json::from(row.text("id"))).collect());
-        let kept = obj! {"jql" => jql, "ids" => ids, "until" => self.clock.millis() + PAGE_LIFE_MS};
-        self.store.put("pages", &page, kept);
-        page
+    /// `names` and `schema`, where they are asked for.
+    pub(crate) fn name_fields(&self, answer: &mut Json, expand: &str) {
+        if expand.contains("names") {
+            let names = self.fields.iter().map(|field| (field.id.clone(), Json::from(&field.name)));
+            answer.set("names", Json::Object(names.collect()));
+        }
+        if expand.contains("schema") {
+            let schemas = self.fields.iter().map(|field| (field.id.clone(), fields::schema(field)));
+            answer.set("schema", Json::Object(schemas.collect()));
+        }
     }
 
-    /// The rows of a query that is being walked: its ids were fixed on the first page, their content is of now.
-    fn resumed(&self, token: &str, jql: &str) -> Option<(Vec<Json>, Option<String>, usize)> {
-        let (page, from) = token.split_once('.')?;
-        let kept = self.store.get("pages", page)?;
-        if kept.text("jql") != jql || kept.int("until") <= self.clock.millis() {
-            return None;
-        }
-        let rows = kept.list("ids").iter().map(|id| {
-            let issue = self.store.get("issues", &id.text_of());
-            issue.and_then(|issue| self.indexed(issue)).unwrap_or_else(|| obj! {"id" => id.text_of()})
-        });
-        Some((rows.collect(), Some(page.to_string()), from.parse().ok()?))
+    /// The search of a Data Center: by offset, with a total.
+    pub(crate) fn search_by_offset(&mut self, call: &Call) -> Answer {
+        let request =
+            if call.method == "GET" { from_query(call) } else { call.json().map_err(|_| problem_payload())? };
+        let from = usize::try_from(request.int("startAt")).unwrap_or_default();
+        let size = if request.has("maxResults") { request.int("maxResults") } else { 50 };
+        let size = usize::try_from(size).unwrap_or_default().min(1000);
+        let names = texts(&request, "fields");
+        let expand = request.text("expand") + &texts(&request, "expand").join(",");
+        let wanted = Wanted::new(names.iter().map(String::as_str), true);
+        let rows = Rows { wanted, rich: true, changelog: expand.contains("changelog"), properties: Vec::new() };
+        let ids = self.found(&request.text("jql"), &[]).map_err(|error| problem(400, &error))?;
+        let shown = ids.iter().skip(from).take(size).map(|id| self.found_row(*id, &rows, "2")).collect();
+        let mut answer = obj! {
+            "expand" => "schema,names", "startAt" => from, "maxResults" => size, "total" => ids.len(),
+            "issues" => Json::List(shown),
+        };
+        self.name_fields(&mut answer, &expand);
+        Ok(Reply::json(200, &answer))
     }
 
     pub(crate) fn approximate(&self, call: &Call) -> Answer {
@@ -291,54 +226,42 @@ impl State {
         Ok(Reply::json(200, &obj! {"count" => rows.len()}))
     }
 
+    /// What is wrong with queries, without running them.
     pub(crate) fn parse_many(&self, call: &Call) -> Answer {
         let request = call.json().map_err(|_| problem_payload())?;
+        let strictness = call.param("validation").unwrap_or("strict");
         let row = |query: &Json| {
             let text = query.text_of();
-            match self.found(&text, &[]) {
-                Ok(_) => obj! {"query" => text, "structure" => Json::object()},
+            let wrong = match strictness {
+                "none" => super::jql::parse(&text, false).map(drop),
+                _ => self.check_jql(&text),
+            };
+            match wrong {
+                Ok(()) => obj! {"query" => text, "structure" => Json::object()},
+                Err(error) if strictness == "warn" => {
+                    obj! {"query" => text, "structure" => Json::object(), "warnings" => list![error]}
+                }
                 Err(error) => obj! {"query" => text, "errors" => list![error]},
             }
         };
         Ok(Reply::json(200, &obj! {"queries" => Json::List(request.list("queries").iter().map(row).collect())}))
     }
 
-    /// Sets the zone of the caller's profile.
-    pub(crate) fn set_zone(&mut self, name: &str) -> bool {
-        match jiff::tz::TimeZone::get(name) {
-            Ok(zone) => {
-                self.zone = zone;
-                true
+    /// Which of these issues pass which queries; strongly consistent.
+    pub(crate) fn match_many(&self, call: &Call) -> Answer {
+        let request = call.json().map_err(|_| problem_payload())?;
+        let issues: Vec<Json> = texts(&request, "issueIds").iter().filter_map(|id| self.issue(id).ok()).collect();
+        let row = |query: &Json| {
+            let (mut matched, mut errors) = (Vec::new(), Vec::new());
+            for issue in &issues {
+                match self.passes(&query.text_of(), issue) {
+                    Ok(true) => matched.push(Json::from(issue.int("id"))),
+                    Ok(false) => {}
+                    Err(error) => errors = vec![Json::from(error)],
+                }
             }
-            Err(_) => false,
-        }
+            obj! {"matchedIssues" => matched, "errors" => errors}
+        };
+        Ok(Reply::json(200, &obj! {"matches" => Json::List(request.list("jqls").iter().map(row).collect())}))
     }
-}
-
-fn is_empty(word: &str) -> bool {
-    word.eq_ignore_ascii_case("empty") || word.eq_ignore_ascii_case("null")
-}
-
-fn problem_payload() -> Reply {
-    Reply::json(400, &obj! {"errorMessages" => list![PAYLOAD_BAD]})
-}
-
-fn from_query(call: &Call) -> Json {
-    let mut request = Json::object();
-    for (name, value) in &call.query {
-        match name.as_str() {
-            "fields" | "properties" | "reconcileIssues" => {
-                let mut known = request.remove(name).unwrap_or_else(|| list![]);
-                value.split(',').for_each(|part| known.push(part));
-                request.set(name, known);
-            }
-            _ => request.set(name, value.as_str()),
-        }
-    }
-    request
-}
-
-/// The present as the vendor writes it in a rate limit answer.
-pub(crate) fn reset_at(now: Timestamp) -> String {
-    now.strftime("%Y-%m-%dT%H:%MZ").to_string()
 }

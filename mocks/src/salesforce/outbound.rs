@@ -1,10 +1,10 @@
 //! Outbound messages: SOAP notifications of changed records, a nudge to look again.
 
+use super::auth::ORG;
+use super::select::Column;
 use super::state::State;
 use crate::hooks;
 use crate::json::{Json, obj};
-
-const ORG: &str = "00D000000000001AAA";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -26,52 +26,51 @@ impl State {
         }
     }
 
-    /// One message of up to a hundred notifications for each registration; records as they are now.
+    /// Messages of up to a hundred notifications for each registration; records as they are now.
     pub(crate) fn bundle(&mut self) {
         let hooks: Vec<(String, Json)> =
             self.store.all("outbound").map(|(url, hook)| (url.to_string(), hook.clone())).collect();
         for (url, hook) in hooks {
-            let waiting: Vec<(String, Json)> = self
-                .store
-                .all("notices")
-                .filter(|(_, notice)| notice.text("url") == url)
-                .take(100)
-                .map(|(id, notice)| (id.to_string(), notice.clone()))
-                .collect();
-            if waiting.is_empty() {
-                continue;
+            let waiting = self.store.all("notices").filter(|(_, notice)| notice.text("url") == url);
+            let waiting: Vec<(String, Json)> = waiting.map(|(id, notice)| (id.to_string(), notice.clone())).collect();
+            for waiting in waiting.chunks(100) {
+                self.message(&url, &hook, waiting);
             }
-            let mut inside = String::new();
-            for (id, notice) in &waiting {
-                inside.push_str(&self.notification(&hook, notice));
-                self.store.remove("notices", id);
-            }
-            let body = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope \
+        }
+    }
+
+    fn message(&mut self, url: &str, hook: &Json, waiting: &[(String, Json)]) {
+        let mut inside = String::new();
+        for (id, notice) in waiting {
+            inside.push_str(&self.notification(hook, notice));
+            self.store.remove("notices", id);
+        }
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope \
                  xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" \
                  xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><notifications \
                  xmlns=\"http://soap.sforce.com/2005/09/outbound\"><OrganizationId>{ORG}</OrganizationId>\
                  <ActionId>04k000000000001AAA</ActionId><SessionId xsi:nil=\"true\"/><EnterpriseUrl>{0}/services/Soap/c/62.0\
                  </EnterpriseUrl><PartnerUrl>{0}/services/Soap/u/62.0</PartnerUrl>{inside}</notifications></soapenv:Body>\
                  </soapenv:Envelope>",
-                self.base
-            );
-            let header = |name: &str, value: &str| (name.to_string(), value.to_string());
-            let headers = vec![header("content-type", "text/xml; charset=utf-8"), header("soapaction", "\"\"")];
-            let now = self.clock.millis();
-            hooks::queue(&mut self.store, &url, headers, &body, now);
-        }
+            self.base
+        );
+        let header = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let headers = vec![header("content-type", "text/xml; charset=utf-8"), header("soapaction", "\"\"")];
+        let now = self.clock.millis();
+        hooks::queue(&mut self.store, url, headers, &body, now);
     }
 
     fn notification(&self, hook: &Json, notice: &Json) -> String {
         let object = hook.text("object");
         let id = notice.text("record");
         let mut fields = format!("<sf:Id>{id}</sf:Id>");
-        let living = self.record(&object, &id).filter(|record| !record.get("IsDeleted").is_some_and(Json::is_true));
-        if let (Some(record), Ok(meta)) = (living, self.object(&object)) {
+        let living = self.row(&object, &id).filter(|row| !row.is_deleted());
+        if let (Some(row), Ok(meta)) = (living, self.object(&object)) {
             let wanted = hook.list("fields").iter().filter_map(|name| meta.field(&name.text_of()));
             for field in wanted.filter(|field| field.name != "Id") {
-                let shown = self.show(field, record.get(&field.name).unwrap_or(&Json::Null));
+                let column = Column { steps: Vec::new(), field };
+                let shown = self.show(field, &self.reach(&column, row));
                 // empty fields are left out, times end in Z here
                 if let Some(text) = shown.scalar() {
                     let text = if field.kind == "datetime" { text.replace("+0000", "Z") } else { text };

@@ -1,65 +1,111 @@
-//! SOQL: a parser of the part that integrations use, and its evaluation.
+//! SOQL: the parser of the part that integrations use.
 
-use std::cmp::Ordering;
+use crate::filter::{Reader, Token};
 
-use jiff::Timestamp;
-
-use super::schema::{Field, Object};
-use super::state::{Refusal, State, full_id, refuse, stamp};
-use crate::filter::{Expr, Reader, Token, compares, like};
-use crate::json::{Json, obj};
-
-/// A parsed query.
-pub(crate) struct Select {
-    pub(crate) fields: Vec<String>,
-    /// `COUNT()`; with a field name, `COUNT(Id)`.
-    pub(crate) count: Option<String>,
-    pub(crate) from: String,
-    filter: Option<Expr>,
-    order: Vec<(String, bool, bool)>,
-    limit: Option<usize>,
-    offset: usize,
+/// Something that a query selects.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Field(String),
+    /// `FIELDS(ALL)`, `FIELDS(STANDARD)`, `FIELDS(CUSTOM)`
+    Fields(String),
+    /// Function, field, name in the answer.
+    Aggregate(String, String, Option<String>),
+    Children(Box<Select>),
 }
 
-fn parse(text: &str) -> Result<Select, String> {
+/// A condition as it is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Test(String, String, Vec<Token>),
+    /// `field IN (SELECT …)`; true for `NOT IN`.
+    Within(String, bool, Box<Select>),
+}
+
+/// One column of `ORDER BY`.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) field: String,
+    pub(crate) down: bool,
+    pub(crate) nulls_last: bool,
+}
+
+/// A parsed query.
+#[derive(Clone, Debug)]
+pub(crate) struct Select {
+    pub(crate) items: Vec<Item>,
+    pub(crate) from: String,
+    pub(crate) filter: Option<Condition>,
+    pub(crate) group: Vec<String>,
+    pub(crate) order: Vec<Order>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) offset: usize,
+}
+
+const AGGREGATES: [&str; 6] = ["count", "count_distinct", "sum", "avg", "min", "max"];
+const AFTER_FROM: [&str; 9] = ["where", "group", "order", "limit", "offset", "for", "with", "using", "having"];
+
+/// Reads a query.
+pub(crate) fn parse(text: &str) -> Result<Select, String> {
     let mut reader = Reader::new(text)?;
+    let select = select(&mut reader)?;
+    if reader.done() { Ok(select) } else { Err(format!("unexpected token: '{}'", reader.take()?.text())) }
+}
+
+fn word(reader: &mut Reader) -> Result<String, String> {
+    match reader.take()? {
+        Token::Word(word) => Ok(word),
+        other => Err(format!("unexpected token: '{}'", other.text())),
+    }
+}
+
+fn select(reader: &mut Reader) -> Result<Select, String> {
     reader.expect("SELECT")?;
-    let (mut fields, mut count) = (Vec::new(), None);
-    loop {
-        let field = match reader.take()? {
-            Token::Word(word) => word,
-            other => return Err(format!("unexpected token: '{}'", other.text())),
-        };
-        if reader.skip("(") {
-            if !field.eq_ignore_ascii_case("count") && !field.eq_ignore_ascii_case("fields") {
-                return Err(format!("unexpected token: '{field}('"));
-            }
-            let inner = if reader.skip(")") { String::new() } else { reader.take()?.text().to_string() };
-            if !inner.is_empty() {
-                reader.expect(")")?;
-            }
-            if field.eq_ignore_ascii_case("count") {
-                count = Some(inner);
-            } else {
-                fields.push("FIELDS()".to_string());
-            }
-        } else {
-            fields.push(field);
-        }
-        if !reader.skip(",") {
-            break;
-        }
+    let mut items = vec![item(reader)?];
+    while reader.skip(",") {
+        items.push(item(reader)?);
     }
     reader.expect("FROM")?;
-    let from = reader.take()?.text().to_string();
-    let mut select = Select { fields, count, from, filter: None, order: Vec::new(), limit: None, offset: 0 };
+    let from = word(reader)?;
+    let alias = match reader.peek() {
+        Some(Token::Word(next)) if !AFTER_FROM.contains(&next.to_ascii_lowercase().as_str()) => Some(word(reader)?),
+        _ => None,
+    };
+    let mut select = Select { items, from, filter: None, group: Vec::new(), order: Vec::new(), limit: None, offset: 0 };
     if reader.skip("WHERE") {
-        select.filter = Some(reader.expr()?);
+        select.filter = Some(any(reader)?);
     }
+    if reader.skip("WITH") {
+        word(reader)?;
+    }
+    if reader.skip("GROUP") {
+        reader.expect("BY")?;
+        select.group.push(word(reader)?);
+        while reader.skip(",") {
+            select.group.push(word(reader)?);
+        }
+    }
+    tail(reader, &mut select)?;
+    if let Some(alias) = alias {
+        unalias(&mut select, &format!("{alias}."));
+    }
+    Ok(select)
+}
+
+fn tail(reader: &mut Reader, select: &mut Select) -> Result<(), String> {
     if reader.skip("ORDER") {
         reader.expect("BY")?;
         loop {
-            let field = reader.take()?.text().to_string();
+            let mut field = word(reader)?;
+            if reader.skip("(") {
+                field = format!("{field}({})", if reader.skip(")") { String::new() } else { word(reader)? });
+                if !field.ends_with("()") {
+                    reader.expect(")")?;
+                    field.push(')');
+                }
+            }
             let down = reader.descending();
             let mut nulls_last = false;
             if reader.skip("NULLS") {
@@ -68,7 +114,7 @@ fn parse(text: &str) -> Result<Select, String> {
                     reader.expect("FIRST")?;
                 }
             }
-            select.order.push((field, down, nulls_last));
+            select.order.push(Order { field, down, nulls_last });
             if !reader.skip(",") {
                 break;
             }
@@ -80,251 +126,127 @@ fn parse(text: &str) -> Result<Select, String> {
     if reader.skip("OFFSET") {
         select.offset = usize::try_from(reader.number()?).unwrap_or_default();
     }
-    if reader.done() { Ok(select) } else { Err(format!("unexpected token: '{}'", reader.take()?.text())) }
+    if reader.skip("FOR") {
+        word(reader)?;
+    }
+    Ok(())
 }
 
-/// A field reached from an object, perhaps over relationships.
-struct Column<'a> {
-    steps: Vec<(&'a Field, &'a Object)>,
-    field: &'a Field,
-}
-
-impl State {
-    fn column<'a>(&'a self, object: &'a Object, path: &str) -> Result<Column<'a>, Refusal> {
-        let unknown = |name: &str, entity: &Object| {
-            let message = format!(
-                "\nSELECT {name} FROM {0}\n       ^\nERROR at Row:1:Column:8\nNo such column '{name}' on entity '{0}'. If you \
-                 are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please \
-                 reference your WSDL or the describe call for the appropriate names.",
-                entity.name
-            );
-            refuse(400, "INVALID_FIELD", message)
-        };
-        let (mut here, mut steps) = (object, Vec::new());
-        let parts: Vec<&str> = path.split('.').collect();
-        let Some((last, relations)) = parts.split_last() else { return unknown(path, here) };
-        for (index, relation) in relations.iter().enumerate() {
-            if index == 0
-                && relation.eq_ignore_ascii_case(&object.name)
-                && object.fields.iter().all(|f| !leads(f, relation))
-            {
-                continue;
-            }
-            let Some(field) = here.fields.iter().find(|field| leads(field, relation)) else {
-                let message = format!(
-                    "Didn't understand relationship '{relation}' in field path. If you are attempting to use a custom \
-                     relationship, be sure to append the '__r' after the custom relationship name."
-                );
-                return refuse(400, "INVALID_FIELD", message);
-            };
-            let to = field.relation.as_ref().map(|(_, to)| to.as_str()).unwrap_or_default();
-            here = self.object(to)?;
-            steps.push((field, here));
-        }
-        match here.field(last) {
-            Some(field) => Ok(Column { steps, field }),
-            None => unknown(last, here),
-        }
+fn item(reader: &mut Reader) -> Result<Item, String> {
+    if reader.skip("(") {
+        let inner = select(reader)?;
+        reader.expect(")")?;
+        return Ok(Item::Children(Box::new(inner)));
     }
-
-    fn reach<'a>(&'a self, column: &Column<'_>, record: &'a Json) -> &'a Json {
-        let mut here = Some(record);
-        for (field, object) in &column.steps {
-            here = here.and_then(|record| self.record(&object.name, &record.text(&field.name)));
-        }
-        here.and_then(|record| record.get(&column.field.name)).unwrap_or(&Json::Null)
+    let name = word(reader)?;
+    if !reader.skip("(") {
+        return Ok(Item::Field(name));
     }
-
-    pub(crate) fn parse(&self, text: &str) -> Result<Select, Refusal> {
-        let mut select = parse(text).or_else(|message| refuse(400, "MALFORMED_QUERY", message))?;
-        let Ok(object) = self.object(&select.from) else {
-            let message = format!(
-                "\nFROM {0}\n     ^\nERROR at Row:1:Column:1\nsObject type '{0}' is not supported. If you are attempting to use \
-                 a custom object, be sure to append the '__c' after the entity name.",
-                select.from
-            );
-            return refuse(400, "INVALID_TYPE", message);
-        };
-        select.from = object.name.clone();
-        if select.fields.iter().any(|field| field == "FIELDS()") {
-            select.fields = object.fields.iter().map(|field| field.name.clone()).collect();
-        }
-        for field in &select.fields {
-            self.column(object, field)?;
-        }
-        Ok(select)
+    let inner = if reader.skip(")") { String::new() } else { word(reader)? };
+    if !inner.is_empty() {
+        reader.expect(")")?;
     }
-
-    /// Ids of the records that a query selects, in its order.
-    pub(crate) fn select(&self, select: &Select, all: bool) -> Result<Vec<String>, Refusal> {
-        let object = self.object(&select.from)?;
-        // an equality on a key does not walk the whole object
-        let key = select.filter.as_ref().and_then(|filter| {
-            let mut keys = object.fields.iter().filter(|field| field.external || field.kind == "id");
-            keys.find_map(|field| Some((field, filter.equals(&field.name)?)))
-        });
-        let mut rows: Vec<(&str, &Json)> = match key {
-            Some((field, value)) if !all => {
-                let ids = self.find(&object.name, &field.name, value);
-                ids.iter()
-                    .filter_map(|id| self.record(&object.name, id))
-                    .map(|record| (id_of(record), record))
-                    .collect()
-            }
-            _ => self.records(&object.name).collect(),
-        };
-        if !all {
-            rows.retain(|(_, record)| !record.get("IsDeleted").is_some_and(Json::is_true));
-        }
-        if let Some(filter) = &select.filter {
-            let mut problem = None;
-            // checked once even when there is no row, so that a wrong query never looks like an empty world
-            filter.each(&mut |field, op, values| {
-                if problem.is_none() {
-                    problem = self.test(object, &Json::object(), field, op, values).err();
-                }
-            });
-            if let Some(problem) = problem {
-                return Err(problem);
-            }
-            let mut kept = Vec::new();
-            for (id, record) in rows {
-                if filter.holds(&mut |field, op, values| self.test(object, record, field, op, values))? {
-                    kept.push((id, record));
-                }
-            }
-            rows = kept;
-        }
-        self.sort(object, &mut rows, &select.order)?;
-        let limit = select.limit.unwrap_or(usize::MAX);
-        Ok(rows.into_iter().skip(select.offset).take(limit).map(|(id, _)| id.to_string()).collect())
+    let function = name.to_ascii_lowercase();
+    if function == "fields" {
+        return Ok(Item::Fields(inner.to_ascii_uppercase()));
     }
-
-    fn sort(&self, object: &Object, rows: &mut [(&str, &Json)], order: &[(String, bool, bool)]) -> Result<(), Refusal> {
-        let mut columns = Vec::new();
-        for (path, down, nulls_last) in order {
-            columns.push((self.column(object, path)?, *down, *nulls_last));
-        }
-        rows.sort_by(|(_, a), (_, b)| {
-            for (column, down, nulls_last) in &columns {
-                let (a, b) = (self.reach(column, a), self.reach(column, b));
-                let order = match (a.is_null(), b.is_null()) {
-                    (true, true) => Ordering::Equal,
-                    (true, false) if *nulls_last => Ordering::Greater,
-                    (true, false) => Ordering::Less,
-                    (false, true) if *nulls_last => Ordering::Less,
-                    (false, true) => Ordering::Greater,
-                    _ if *down => rank(column.field, b, a),
-                    _ => rank(column.field, a, b),
-                };
-                if order.is_ne() {
-                    return order;
-                }
-            }
-            Ordering::Equal
-        });
-        Ok(())
+    if !AGGREGATES.contains(&function.as_str()) || (inner.is_empty() && function != "count") {
+        return Err(format!("unexpected token: '{name}('"));
     }
-
-    fn test(&self, object: &Object, record: &Json, path: &str, op: &str, values: &[Token]) -> Result<bool, Refusal> {
-        let column = self.column(object, path)?;
-        let value = self.reach(&column, record);
-        let mut any = false;
-        for literal in values {
-            let wanted = literal_value(column.field, path, literal)?;
-            let sign = if op == "in" || op == "not in" { "=" } else { op };
-            any |= if wanted.is_null() || value.is_null() {
-                match sign {
-                    "=" => wanted.is_null() && value.is_null(),
-                    "!=" => wanted.is_null() != value.is_null(),
-                    _ => false,
-                }
-            } else if op == "like" {
-                like(&value.scalar().unwrap_or_default(), literal.text())
-            } else {
-                compares(sign, rank(column.field, value, &wanted))
-            };
-        }
-        Ok(if op == "not in" { !any } else { any })
-    }
-
-    /// One row of an answer.
-    pub(crate) fn row(&self, select: &Select, id: &str, version: &str) -> Json {
-        let (Ok(object), Some(record)) = (self.object(&select.from), self.record(&select.from, id)) else {
-            return Json::Null;
-        };
-        let mut row = obj! {"attributes" => attributes(&object.name, id, version)};
-        for path in &select.fields {
-            let Ok(column) = self.column(object, path) else { continue };
-            let shown = self.show(column.field, self.reach(&column, record));
-            let Some((first, to)) = column.steps.first() else {
-                row.set(&column.field.name, shown);
-                continue;
-            };
-            let target = record.text(&first.name);
-            let relation = first.relation.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
-            if target.is_empty() || self.record(&to.name, &target).is_none() {
-                row.set(&relation, Json::Null);
-                continue;
-            }
-            let nested =
-                row.remove(&relation).unwrap_or_else(|| obj! {"attributes" => attributes(&to.name, &target, version)});
-            row.set(&relation, nested.with(&column.field.name, shown));
-        }
-        row
-    }
-}
-
-fn id_of(record: &Json) -> &str {
-    record.get("Id").and_then(Json::as_str).unwrap_or_default()
-}
-
-fn leads(field: &Field, relation: &str) -> bool {
-    field.relation.as_ref().is_some_and(|(name, _)| name.eq_ignore_ascii_case(relation))
-}
-
-pub(crate) fn attributes(object: &str, id: &str, version: &str) -> Json {
-    obj! {"type" => object, "url" => format!("/services/data/{version}/sobjects/{object}/{id}")}
-}
-
-fn rank(field: &Field, a: &Json, b: &Json) -> Ordering {
-    match field.kind.as_str() {
-        "currency" | "double" | "percent" | "int" => a.number().cmp(&b.number()),
-        "id" | "reference" | "date" | "datetime" => a.scalar().cmp(&b.scalar()),
-        _ => a.scalar().map(|text| text.to_lowercase()).cmp(&b.scalar().map(|text| text.to_lowercase())),
-    }
-}
-
-/// A literal as a stored value of the field's type; quoting decides as it does at the vendor.
-fn literal_value(field: &Field, path: &str, literal: &Token) -> Result<Json, Refusal> {
-    let quoted = matches!(literal, Token::Quoted(_));
-    let text = literal.text();
-    if !quoted && text.eq_ignore_ascii_case("null") {
-        return Ok(Json::Null);
-    }
-    let wrong = |rule: &str| {
-        let message = format!("value of filter criterion for field '{path}' must be of type {} and {rule}", field.kind);
-        refuse(400, "INVALID_FIELD", message)
+    let alias = match reader.peek() {
+        Some(Token::Word(next)) if !next.eq_ignore_ascii_case("from") => Some(word(reader)?),
+        _ => None,
     };
-    match field.kind.as_str() {
-        "currency" | "double" | "percent" | "int" | "boolean" | "date" | "datetime" if quoted => {
-            wrong("should not be enclosed in quotes")
-        }
-        "boolean" => Ok(Json::Bool(text.eq_ignore_ascii_case("true"))),
-        "currency" | "double" | "percent" | "int" => match crate::json::decimal(text) {
-            Some(number) => Ok(Json::amount(number)),
-            None => wrong("is not a number"),
-        },
-        "date" => match text.parse::<jiff::civil::Date>() {
-            Ok(_) if text.len() == 10 => Ok(Json::from(text)),
-            _ => wrong("should be a date"),
-        },
-        "datetime" => match text.parse::<Timestamp>() {
-            Ok(time) => Ok(Json::from(stamp(time))),
-            Err(_) => wrong("should be a dateTime"),
-        },
-        _ if !quoted => wrong("should be enclosed in quotes"),
-        "id" | "reference" => Ok(Json::from(full_id(text))),
-        _ => Ok(Json::from(text)),
+    Ok(Item::Aggregate(function, inner, alias))
+}
+
+fn any(reader: &mut Reader) -> Result<Condition, String> {
+    let mut parts = vec![all(reader)?];
+    while reader.skip("OR") {
+        parts.push(all(reader)?);
     }
+    Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
+}
+
+fn all(reader: &mut Reader) -> Result<Condition, String> {
+    let mut parts = vec![one(reader)?];
+    while reader.skip("AND") {
+        parts.push(one(reader)?);
+    }
+    Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::All(parts) })
+}
+
+fn one(reader: &mut Reader) -> Result<Condition, String> {
+    if reader.skip("NOT") {
+        return Ok(Condition::Not(Box::new(one(reader)?)));
+    }
+    if reader.skip("(") {
+        let inner = any(reader)?;
+        reader.expect(")")?;
+        return Ok(inner);
+    }
+    let field = word(reader)?;
+    let sign = reader.take()?;
+    let mut op = sign.text().to_ascii_lowercase();
+    if op == "not" {
+        reader.expect("IN")?;
+        op = "not in".to_string();
+    }
+    match op.as_str() {
+        "=" | "!=" | "<" | "<=" | ">" | ">=" | "like" => {
+            let value = value(reader)?;
+            Ok(Condition::Test(field, op, vec![value]))
+        }
+        "in" | "not in" | "includes" | "excludes" => {
+            reader.expect("(")?;
+            if reader.peek().is_some_and(|token| token.is("SELECT")) {
+                let inner = select(reader)?;
+                reader.expect(")")?;
+                return Ok(Condition::Within(field, op == "not in", Box::new(inner)));
+            }
+            let mut values = vec![value(reader)?];
+            while reader.skip(",") {
+                values.push(value(reader)?);
+            }
+            reader.expect(")")?;
+            Ok(Condition::Test(field, op, values))
+        }
+        _ => Err(format!("unexpected token: '{}'", sign.text())),
+    }
+}
+
+fn value(reader: &mut Reader) -> Result<Token, String> {
+    match reader.take()? {
+        Token::Sign(sign) => Err(format!("unexpected token: '{sign}'")),
+        token => Ok(token),
+    }
+}
+
+/// Takes the alias of the object off every path.
+fn unalias(select: &mut Select, alias: &str) {
+    let cut = |path: &mut String| {
+        if let Some(rest) = path.strip_prefix(alias) {
+            *path = rest.to_string();
+        }
+    };
+    fn each(condition: &mut Condition, cut: &dyn Fn(&mut String)) {
+        match condition {
+            Condition::All(parts) | Condition::Any(parts) => parts.iter_mut().for_each(|part| each(part, cut)),
+            Condition::Not(part) => each(part, cut),
+            Condition::Test(field, ..) | Condition::Within(field, ..) => cut(field),
+        }
+    }
+    for item in &mut select.items {
+        match item {
+            Item::Field(path) | Item::Aggregate(_, path, _) => cut(path),
+            // `FROM a.Contacts` is the other way to say from where a sub-query starts
+            Item::Children(inner) => cut(&mut inner.from),
+            Item::Fields(_) => {}
+        }
+    }
+    if let Some(filter) = &mut select.filter {
+        each(filter, &cut);
+    }
+    select.group.iter_mut().for_each(cut);
+    select.order.iter_mut().for_each(|order| cut(&mut order.field));
 }
