@@ -2,7 +2,7 @@
 
 pub mod postgres;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -75,6 +75,20 @@ impl World {
         self.stop.cancel();
         (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock, &self.changes).await?;
         self.app.recover().await?;
+        Ok(())
+    }
+
+    /// The daemon's database is lost, and a backup is put in its place.
+    ///
+    /// # Errors
+    /// The backup cannot be put back, or the daemon not be started.
+    pub async fn restore(&mut self, backup: &Path) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let path = self.folder.path().join("restored.db");
+        milestoned::store::copies::put_back(backup, &path, self.simulators.clock.now())?;
+        self.changes.push(("store.path".into(), format!("store.path = '{}'", path.display())));
+        (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock, &self.changes).await?;
+        self.app.store.restored("ada".into(), "the disk broke".into(), self.simulators.clock.now()).await?;
         Ok(())
     }
 

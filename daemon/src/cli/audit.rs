@@ -63,7 +63,7 @@ async fn verify(app: &App, heads: Option<&Path>, json: bool) -> anyhow::Result<E
 }
 
 /// Lines that `audit head` printed, however many.
-fn read_heads(file: &Path) -> anyhow::Result<Vec<Head>> {
+pub(super) fn read_heads(file: &Path) -> anyhow::Result<Vec<Head>> {
     let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
     (1..)
         .zip(text.lines())

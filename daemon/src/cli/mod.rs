@@ -3,7 +3,9 @@
 pub mod audit;
 pub mod check;
 pub mod contract;
+pub mod doctor;
 pub mod reconcile;
+pub mod recovery;
 pub mod revenue;
 pub mod review;
 pub mod rules;
@@ -49,6 +51,11 @@ enum Command {
     /// The audit trail.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Copy the database while the daemon runs, and check the copy.
+    Backup {
+        /// The copy; there must be no such file yet.
+        file: PathBuf,
+    },
     /// Check configuration, credentials, reachability and field maps; every problem at once.
     Check,
     /// Contracts.
@@ -63,6 +70,8 @@ enum Command {
         #[arg(long)]
         send: bool,
     },
+    /// Whether the books are whole and agree with the remotes; each finding with what to do, and exit code 1.
+    Doctor(doctor::Options),
     /// Open exceptions, with what they hold back and what to do.
     Exceptions {
         /// Of one contract.
@@ -75,6 +84,8 @@ enum Command {
     /// What other programs take: the journal.
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Halt a contract, a customer, or everything that goes to a connection.
+    Pause(recovery::Halt),
     /// Every write that would be made now, with its key, without making it.
     Plan,
     /// A recurring amount over part months, by day.
@@ -87,6 +98,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Put a backup in the place of the database, so that nothing is written twice.
+    Restore(recovery::Restore),
+    /// Let go on what was halted.
+    Resume(recovery::Halt),
     /// Decisions of a reviewer.
     #[command(subcommand)]
     Review(ReviewCommand),
@@ -242,6 +257,19 @@ pub(crate) enum ReviewCommand {
         #[command(flatten)]
         reviewer: Reviewer,
     },
+    /// A parked delivery was done by hand, outside; the remote is asked where it can be.
+    Done {
+        /// Key that `status` shows.
+        key: String,
+        /// The remote's id of what was done.
+        #[arg(long)]
+        remote_id: String,
+        /// Why, and who did it.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        reviewer: Reviewer,
+    },
     /// Give a parked delivery up for ever.
     Dismiss {
         /// Key that `status` shows.
@@ -297,20 +325,25 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => return crate::demo::run(options, json).await,
         Command::Run => return run::run(Settings::load(global.config.as_deref())?).await,
         Command::Check => return check::check(Settings::load(global.config.as_deref()), json).await,
+        Command::Restore(options) => return recovery::restore(&global, options).await,
         _ => {}
     }
     let app = App::build(Settings::load(global.config.as_deref())?, Arc::new(SystemClock)).await?;
     match command {
         Command::Audit(command) => audit::audit(&app, command, json).await,
+        Command::Backup { file } => recovery::backup(&app, file, json).await,
         Command::Contract(ContractCommand::List) => contract::list(&app, json).await,
         Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&app, &id, json).await,
         Command::Contract(ContractCommand::Show { id }) => contract::show(&app, &id, json).await,
         Command::Digest { send } => status::digest(&app, send, json).await,
+        Command::Doctor(options) => doctor::doctor(&app, options, json).await,
         Command::Exceptions { contract, all } => status::exceptions(&app, contract, all, json).await,
         Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&app, format, contract).await,
+        Command::Pause(halt) => recovery::pause(&app, halt, json).await,
         Command::Plan => status::plan(&app, json).await,
         Command::Reconcile => reconcile::reconcile(&app, json).await,
         Command::Replay { check } => status::replay(&app, check, json).await,
+        Command::Resume(halt) => recovery::resume(&app, halt, json).await,
         Command::Review(command) => review::review(&app, command, json).await,
         Command::Status => status::status(&app, json).await,
         #[cfg(feature = "demo")]
@@ -319,6 +352,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check
         | Command::Contract(ContractCommand::Check { .. } | ContractCommand::New(_) | ContractCommand::Schema)
         | Command::Prorate(_)
+        | Command::Restore(_)
         | Command::Rules { .. }
         | Command::Run
         | Command::Simulate { .. } => Ok(ExitCode::SUCCESS),

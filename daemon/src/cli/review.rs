@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use milestoned_connector_kit::{Context, Receipt, Write};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fact::{Event, Fact, Leg, ReviewDecision};
 use serde_json::{Value, json};
@@ -10,7 +11,9 @@ use super::table::{complain, say};
 use super::{BAD_INPUT, FOUND, ReviewCommand};
 use crate::agreements;
 use crate::app::App;
+use crate::deliver;
 use crate::store::intake::NewFact;
+use crate::store::outbox::Delivery;
 
 /// `milestoned review …`
 pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> anyhow::Result<ExitCode> {
@@ -41,6 +44,9 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
         }
         ReviewCommand::Release { key, reason, reviewer } => {
             return release(app, key, true, reviewer.by, reason, json).await;
+        }
+        ReviewCommand::Done { key, remote_id, reason, reviewer } => {
+            return done_outside(app, key, remote_id, &reason, reviewer.by, json).await;
         }
         ReviewCommand::Dismiss { key, reason, reviewer } => {
             return release(app, key, false, reviewer.by, reason, json).await;
@@ -77,6 +83,62 @@ async fn release(
     }
     let what = if again { "released: the remote is asked, then it goes on" } else { "dismissed for ever" };
     Ok(done(json, &json!({ "key": key, "released": again }), what))
+}
+
+/// Takes a person's word for what was done outside, unless the remote contradicts it.
+///
+/// # Errors
+/// The store failed.
+pub async fn done_outside(
+    app: &App,
+    key: String,
+    remote_id: String,
+    reason: &str,
+    by: String,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let delivery = app.store.delivery(key.clone()).await?.filter(|delivery| delivery.state == "parked");
+    let Some(delivery) = delivery else {
+        complain(&format!(
+            "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"
+        ));
+        return Ok(ExitCode::from(FOUND));
+    };
+    let (receipt, how) = match asked(app, &delivery, &remote_id).await {
+        Ok(asked) => asked,
+        Err(contradiction) => {
+            complain(&format!("milestoned: not taken: {contradiction}"));
+            return Ok(ExitCode::from(FOUND));
+        }
+    };
+    app.store.done_outside(key.clone(), receipt, by, format!("{reason} ({how})"), app.clock.now()).await?;
+    Ok(done(json, &json!({ "key": key, "remote_id": remote_id, "verified": how }), &format!("done outside: {how}")))
+}
+
+/// What the remote says about what was done outside; an error where it says something else.
+async fn asked(app: &App, delivery: &Delivery, remote_id: &str) -> Result<(Receipt, String), String> {
+    let word = Receipt { remote_id: remote_id.to_owned(), remote_number: None, request_id: None };
+    let Some(entry) = app.registry.get(&delivery.target) else {
+        return Ok((word, format!("{} is not configured any more and could not be asked", delivery.target)));
+    };
+    let (key, context) = (DeliveryKey::stored(delivery.key.clone()), Context { after: Vec::new() });
+    let write = Write { key: &key, command: &delivery.command, context: &context };
+    let found = match entry.connection.find(&[write]).await {
+        Ok(found) => found.into_iter().next().flatten(),
+        Err(fault) => return Ok((word, format!("could not be verified: {fault}"))),
+    };
+    let Some(found) = found else {
+        return Ok((word, "could not be verified: the remote finds nothing under our key or number".into()));
+    };
+    if found.receipt.remote_id != remote_id {
+        return Err(format!("the remote has it as record {}, not {remote_id}", found.receipt.remote_id));
+    }
+    let differences = deliver::differences(&delivery.command, &found.says);
+    if differences.is_empty() {
+        Ok((found.receipt, "looked up, and the same".into()))
+    } else {
+        Err(format!("record {remote_id} differs from what was to be written: {}", differences.join("; ")))
+    }
 }
 
 fn done(json: bool, value: &Value, text: &str) -> ExitCode {

@@ -22,8 +22,9 @@ pub(super) async fn status(app: &App, json: bool) -> anyhow::Result<ExitCode> {
     let unfiled = app.store.unfiled().await?;
     let mails = app.store.mails(10).await?;
     if json {
+        let pauses = app.store.pauses().await?;
         let value = json!({ "streams": streams, "deliveries": open, "records": app.store.parked_records().await?,
-            "facts": app.store.parked_facts().await?, "files": app.store.file_problems().await?, "unfiled": unfiled, "mails": mails });
+            "facts": app.store.parked_facts().await?, "files": app.store.file_problems().await?, "unfiled": unfiled, "mails": mails, "pauses": pauses });
         say(&serde_json::to_string_pretty(&value)?);
         return Ok(ExitCode::SUCCESS);
     }

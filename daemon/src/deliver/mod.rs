@@ -153,7 +153,7 @@ fn adopt(command: &Command, found: Found) -> Outcome {
 }
 
 /// How a remote document differs from what was to be written.
-fn differences(command: &Command, says: &Statement) -> Vec<String> {
+pub(crate) fn differences(command: &Command, says: &Statement) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: &str, wanted: String, is: Option<String>| {
         if let Some(is) = is.filter(|is| *is != wanted) {

@@ -52,7 +52,7 @@ pub struct Group {
     pub lines: Vec<Line>,
 }
 
-/// Something that waits for a person beside exceptions: a parked record, fact, delivery or contract file.
+/// Something that waits for a person beside exceptions: a pause, a parked record, fact, delivery or contract file.
 #[derive(Debug, Clone)]
 pub struct Parked {
     /// What.
@@ -192,6 +192,13 @@ fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date
 /// The store failed.
 pub async fn parked(app: &App) -> Result<Vec<Parked>, StoreError> {
     let mut parked = Vec::new();
+    for pause in app.store.pauses().await? {
+        parked.push(Parked {
+            what: format!("{} {}", pause.scope, pause.name),
+            reason: format!("paused by {} since {}: {}", pause.actor, pause.since, pause.reason),
+            remedy: format!("`milestoned resume {} {:?} --reason …` when that is over", pause.scope, pause.name),
+        });
+    }
     for file in app.store.file_problems().await? {
         parked.push(Parked {
             what: file.path,

@@ -52,6 +52,8 @@ pub struct Head {
 pub struct Verdict {
     /// Lines that follow from the one before.
     pub lines: i64,
+    /// The newest of them.
+    pub head: Head,
     /// Lines whose actor and detail were removed.
     pub redacted: i64,
     /// What is wrong; `None`: nothing.
@@ -217,6 +219,41 @@ macro_rules! columns {
     };
 }
 
+/// Walks the whole chain, and compares it with its head and with heads that were kept outside.
+pub(super) fn walk(tx: &Session<'_>, kept: &[Head]) -> Result<Verdict, StoreError> {
+    let mut head = Head { seq: 0, hash: String::new() };
+    let (mut redacted, mut broken) = (0_i64, None);
+    let broke = |seq, what: &str| Some(Break { seq, what: what.into() });
+    tx.each(concat!(columns!(), " ORDER BY seq"), values![], |row| {
+        if broken.is_some() {
+            return Ok(());
+        }
+        let line = read_line(row)?;
+        let outside = kept.iter().find(|kept| kept.seq == line.seq && kept.hash != line.hash);
+        broken = match (flaw(&head, &line), outside) {
+            (Some(what), _) => broke(line.seq, what),
+            (None, Some(kept)) => broke(kept.seq, "it is not the line whose hash was kept outside"),
+            (None, None) => {
+                redacted = redacted.saturating_add(i64::from(line.salt.is_none() && line.personal.is_some()));
+                head = Head { seq: line.seq, hash: line.hash };
+                None
+            }
+        };
+        Ok(())
+    })?;
+    let stored = tx.one("SELECT seq, hash FROM audit_head WHERE id = 1", values![], read_head)?;
+    if broken.is_none() && stored.as_ref() != Some(&head) {
+        let seq = stored.map_or(head.seq, |stored| stored.seq.max(head.seq));
+        broken = broke(seq, "the newest line is not the one that was appended last: lines were taken off or put on");
+    }
+    if let Some(beyond) = kept.iter().map(|kept| kept.seq).filter(|seq| *seq > head.seq).max()
+        && broken.is_none()
+    {
+        broken = broke(beyond, "it was kept outside, and the chain ends before it");
+    }
+    Ok(Verdict { lines: head.seq, head, redacted, broken })
+}
+
 impl Store {
     /// The trail of one contract, or of all, newest last; at most `limit` lines.
     ///
@@ -251,42 +288,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn verify_audit(&self, kept: Vec<Head>) -> Result<Verdict, StoreError> {
-        self.read(move |tx| {
-            let mut last = Head { seq: 0, hash: String::new() };
-            let mut verdict = Verdict { lines: 0, redacted: 0, broken: None };
-            let broken = |seq, what: &str| Some(Break { seq, what: what.into() });
-            tx.each(concat!(columns!(), " ORDER BY seq"), values![], |row| {
-                let line = read_line(row)?;
-                if verdict.broken.is_some() {
-                    return Ok(());
-                }
-                if let Some(what) = flaw(&last, &line) {
-                    verdict.broken = broken(line.seq, what);
-                    return Ok(());
-                }
-                if let Some(other) = kept.iter().find(|head| head.seq == line.seq && head.hash != line.hash) {
-                    verdict.broken = broken(other.seq, "it is not the line whose hash was kept outside");
-                    return Ok(());
-                }
-                verdict.lines = line.seq;
-                verdict.redacted =
-                    verdict.redacted.saturating_add(i64::from(line.salt.is_none() && line.personal.is_some()));
-                last = Head { seq: line.seq, hash: line.hash };
-                Ok(())
-            })?;
-            let head = tx.one("SELECT seq, hash FROM audit_head WHERE id = 1", values![], read_head)?;
-            if verdict.broken.is_none() {
-                let beyond = kept.iter().map(|head| head.seq).filter(|seq| *seq > last.seq).max();
-                verdict.broken = if head.as_ref() != Some(&last) {
-                    let seq = head.map_or(last.seq, |head| head.seq.max(last.seq));
-                    broken(seq, "the newest line is not the one that was appended last: lines were taken off or put on")
-                } else {
-                    beyond.and_then(|seq| broken(seq, "it was kept outside, and the chain ends before it"))
-                };
-            }
-            Ok(verdict)
-        })
-        .await
+        self.read(move |tx| walk(tx, &kept)).await
     }
 
     /// Removes who did it and what they wrote from the lines of `actor` (or of all people) before an instant. The chain

@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod census;
 pub mod contracts;
+pub mod copies;
 pub mod intake;
 pub mod mails;
 pub mod outbox;

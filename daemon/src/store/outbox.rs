@@ -200,9 +200,9 @@ const DELIVERIES: Sql = Sql {
 /// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
 const ENQUEUE: Sql = Sql {
     postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $9) ON CONFLICT (key) DO NOTHING",
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9) ON CONFLICT (key) DO NOTHING",
     sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $9)
+             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9)
              ON CONFLICT (key) DO NOTHING",
 };
 
@@ -213,7 +213,9 @@ pub(super) fn enqueue(tx: &Session<'_>, contract: &str, posting: &Posting, now: 
     let (key, digest) = (posting.key.as_str(), digest.as_str());
     let (kind, subject) = describe(&posting.command);
     let (after, at) = (json(&posting.after)?, instant(now));
-    let new = tx.run(ENQUEUE, values![key, contract, posting.target, kind, subject, command, digest, after, at])?;
+    let state = if kind != "billing_status" && looks_first(tx, &at)? { "unknown" } else { "pending" };
+    let new =
+        tx.run(ENQUEUE, values![key, contract, posting.target, kind, subject, command, digest, after, at, state])?;
     if new == 0 {
         let was = tx.one("SELECT digest FROM outbox WHERE key = $1", values![key], |row| row.get::<String>(0))?;
         return match was {
@@ -232,6 +234,12 @@ pub(super) fn enqueue(tx: &Session<'_>, contract: &str, posting: &Posting, now: 
         )?;
     }
     Ok(())
+}
+
+/// After a restore what is new to us may be known to the remote.
+fn looks_first(tx: &Session<'_>, at: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM mark WHERE name = 'look first until' AND at > $1";
+    Ok(tx.one(sql, values![at], |_| Ok(()))?.is_some())
 }
 
 impl Store {

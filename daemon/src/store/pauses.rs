@@ -97,6 +97,18 @@ impl Store {
         .await
     }
 
+    /// Whether a contract has this customer.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_customer(&self, name: String) -> Result<bool, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT id FROM contract WHERE customer = $1 LIMIT 1";
+            Ok(tx.one(sql, values![name], |row| row.get::<String>(0))?.is_some())
+        })
+        .await
+    }
+
     /// Everything that is halted.
     ///
     /// # Errors

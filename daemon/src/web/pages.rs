@@ -22,6 +22,7 @@ use crate::settings::Role;
 use crate::store::audit::AuditLine;
 use crate::store::intake::StreamHealth;
 use crate::store::outbox::Delivery;
+use crate::store::pauses::Pause;
 use crate::store::views::DocumentView;
 
 /// Pages and their style sheet.
@@ -78,6 +79,7 @@ struct PortfolioPage {
 #[template(path = "contract.html")]
 struct ContractPage {
     person: Person,
+    pauses: Vec<Pause>,
     summary: Summary,
     milestones: Vec<MilestoneView>,
     documents: Vec<DocumentView>,
@@ -133,8 +135,15 @@ async fn contract_page(
     let view = portfolio::contract(&app, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
     let row = super::api::known(&app, &id).await?;
     let contract = portfolio::state(&row)?;
+    let mut pauses = app.store.pauses().await?;
+    pauses.retain(|pause| {
+        [("contract", &id), ("customer", &view.summary.customer), ("target", &view.summary.erp)]
+            .iter()
+            .any(|(scope, name)| pause.scope == *scope && pause.name == **name)
+    });
     Ok(render(&ContractPage {
         person,
+        pauses,
         summary: view.summary,
         milestones: contract.milestones(),
         documents: view.documents,

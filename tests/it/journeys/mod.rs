@@ -5,4 +5,5 @@ mod facade;
 mod faults;
 mod input;
 mod mail;
+mod recovery;
 mod trail;

@@ -1,0 +1,195 @@
+//! `milestoned doctor`: whether the books are whole and agree with the remotes; each finding with what to do.
+
+use std::process::ExitCode;
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::{Context, Write};
+use milestoned_mapping::command::{Command, DeliveryKey};
+use serde::Serialize;
+
+use super::FOUND;
+use super::status::rebuild;
+use super::table::{say, titled};
+use crate::app::App;
+use crate::deliver;
+use crate::registry::Connection;
+use crate::report::digest;
+use crate::store::audit::Head;
+use crate::store::outbox::Delivery;
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where.
+    pub place: String,
+    /// What.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Finding {
+    fn new(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { place: place.into(), what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// What the doctor looks at.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Ask no remote.
+    #[arg(long)]
+    offline: bool,
+    /// Compare documents that were delivered in the last so many days.
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+    /// File of lines that `audit head` printed.
+    #[arg(long)]
+    heads: Option<std::path::PathBuf>,
+}
+
+/// `milestoned doctor`
+pub(super) async fn doctor(app: &App, options: Options, json: bool) -> anyhow::Result<ExitCode> {
+    let kept = options.heads.as_deref().map_or(Ok(Vec::new()), super::audit::read_heads)?;
+    let mut findings = books(app, kept).await?;
+    findings.extend(waiting(app).await?);
+    if !options.offline {
+        let since =
+            app.clock.now().saturating_sub(SignedDuration::from_hours(i64::from(options.days).saturating_mul(24)));
+        findings.extend(drift(app, since.unwrap_or(Timestamp::MIN)).await?);
+    }
+    if json {
+        say(&serde_json::to_string_pretty(&findings)?);
+    } else if findings.is_empty() {
+        say("nothing was found");
+    } else {
+        let mut table = titled(&["Where", "What", "What to do"]);
+        for one in &findings {
+            table.add_row(vec![&one.place, &one.what, &one.remedy]);
+        }
+        say(&table.to_string());
+    }
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// The database, the audit trail, and whether state follows from facts.
+///
+/// # Errors
+/// The store failed.
+pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for flaw in app.store.flaws().await? {
+        findings.push(Finding::new(
+            "database",
+            flaw,
+            "stop the daemon and restore a backup: `milestoned restore FILE`",
+        ));
+    }
+    if let Some(broken) = app.store.verify_audit(kept).await?.broken {
+        let place = format!("audit line {}", broken.seq);
+        let remedy = "compare with a backup: somebody changed the database past milestoned";
+        findings.push(Finding::new(place, broken.what, remedy));
+    }
+    for row in app.store.contracts().await? {
+        let place = format!("contract {}", row.id);
+        let rebuilt = match rebuild(app, &row).await {
+            Ok(rebuilt) => serde_json::to_string(&rebuilt)?,
+            Err(error) => {
+                let remedy = "correct the calendar or restore a backup";
+                findings.push(Finding::new(place, format!("cannot be rebuilt: {error:#}"), remedy));
+                continue;
+            }
+        };
+        if rebuilt != row.state {
+            let remedy = "compare with a backup; after an upgrade read the changelog: this version decides otherwise";
+            findings.push(Finding::new(place, "its facts give another state than the stored one", remedy));
+        }
+    }
+    for document in app.store.documents(None).await?.into_iter().filter(|document| document.delivery.is_none()) {
+        let place = format!("document {}", document.number);
+        findings.push(Finding::new(place, "its posting is not in the outbox", "restore a backup"));
+    }
+    Ok(findings)
+}
+
+/// What does not go on by itself.
+async fn waiting(app: &App) -> anyhow::Result<Vec<Finding>> {
+    let parked = digest::parked(app).await?.into_iter();
+    let mut findings: Vec<_> = parked.map(|one| Finding::new(one.what, one.reason, one.remedy)).collect();
+    for stream in app.store.streams().await? {
+        if let Some(fault) = stream.fault {
+            let since = stream.fault_since.unwrap_or_default();
+            let place = format!("{} {}", stream.system, stream.stream);
+            let remedy = "`milestoned check` tells what is wrong with the connection";
+            findings.push(Finding::new(place, format!("not read since {since}: {fault}"), remedy));
+        }
+    }
+    Ok(findings)
+}
+
+/// What we delivered and the remote has no more, or has otherwise.
+///
+/// # Errors
+/// The store failed.
+pub async fn drift(app: &App, since: Timestamp) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let done = app.store.deliveries(None, &["done"]).await?;
+    let recent = |delivery: &&Delivery| {
+        let settled = delivery.settled_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+        matches!(delivery.command, Command::Invoice(_) | Command::CreditMemo(_) | Command::JournalEntry(_))
+            && settled.is_some_and(|settled| settled >= since)
+    };
+    for (target, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
+        let mine: Vec<&Delivery> = done.iter().filter(recent).filter(|delivery| delivery.target == target).collect();
+        findings.extend(compare(target, &entry.connection, &mine).await);
+    }
+    Ok(findings)
+}
+
+async fn compare(target: &str, connection: &Connection, deliveries: &[&Delivery]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut rest = deliveries;
+    while let Some((first, _)) = rest.split_first() {
+        let lane = connection.lane(&first.command);
+        let same = rest.iter().take(lane.most.max(1)).take_while(|one| connection.lane(&one.command).name == lane.name);
+        let (batch, later) = rest.split_at(same.count().max(1));
+        rest = later;
+        let context = Context { after: Vec::new() };
+        let keys: Vec<DeliveryKey> = batch.iter().map(|one| DeliveryKey::stored(one.key.clone())).collect();
+        let writes: Vec<Write<'_>> =
+            batch.iter().zip(&keys).map(|(one, key)| Write { key, command: &one.command, context: &context }).collect();
+        match connection.find(&writes).await {
+            Ok(found) => {
+                for (one, found) in batch.iter().zip(found) {
+                    findings.extend(judge(target, one, found.as_ref()));
+                }
+            }
+            Err(fault) => {
+                let remedy = "see `milestoned check`, then look again";
+                findings.push(Finding::new(target, format!("could not be asked: {fault}"), remedy));
+                return findings;
+            }
+        }
+    }
+    findings
+}
+
+fn judge(target: &str, delivery: &Delivery, found: Option<&milestoned_connector_kit::Found>) -> Option<Finding> {
+    let place = format!("{target} {}", delivery.subject);
+    let remote = delivery.remote_id.as_deref().unwrap_or("unknown");
+    let Some(found) = found else {
+        let what = format!("was delivered as record {remote}, and is not there any more");
+        return Some(Finding::new(
+            place,
+            what,
+            "ask who voided or deleted it; correct it in the remote, or amend the contract",
+        ));
+    };
+    let mut differences = deliver::differences(&delivery.command, &found.says);
+    if delivery.remote_id.as_ref().is_some_and(|id| *id != found.receipt.remote_id) {
+        differences.push(format!("it is record {}, not {remote}", found.receipt.remote_id));
+    }
+    let what = format!("says something else than was delivered: {}", differences.join("; "));
+    let remedy = "correct it in the remote, or amend the contract";
+    (!differences.is_empty()).then(|| Finding::new(place, what, remedy))
+}

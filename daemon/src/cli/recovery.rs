@@ -1,0 +1,114 @@
+//! `backup`, `restore`, `pause`, `resume`: what people do when something went wrong, or might.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::table::{complain, say};
+use super::{FOUND, Global, Reviewer};
+use crate::app::App;
+use crate::clock::{Clock, SystemClock};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::store::copies::put_back;
+use crate::store::pauses::Scope;
+
+/// What is halted, or goes on.
+#[derive(Debug, Clone, Args)]
+pub struct Halt {
+    /// contract, customer or target.
+    #[arg(value_enum)]
+    scope: Scope,
+    /// Contract id, customer's name as the terms have it, or name of the connection.
+    name: String,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    reviewer: Reviewer,
+}
+
+/// What is put back.
+#[derive(Debug, Clone, Args)]
+pub struct Restore {
+    /// A file that `milestoned backup` wrote; none where PostgreSQL was put back by `pg_restore`.
+    file: Option<PathBuf>,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    reviewer: Reviewer,
+}
+
+/// `milestoned backup FILE`
+pub(super) async fn backup(app: &App, file: PathBuf, json: bool) -> anyhow::Result<ExitCode> {
+    let copied = app.store.backup(app.settings.store.path.clone(), file.clone()).await?;
+    let text = format!(
+        "{}: {} bytes, checked; newest audit line {} {}",
+        file.display(),
+        copied.bytes,
+        copied.head.seq,
+        copied.head.hash
+    );
+    say(&if json { json!({ "file": file, "bytes": copied.bytes, "head": copied.head }).to_string() } else { text });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `milestoned restore [FILE]`
+pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result<ExitCode> {
+    let settings = Settings::load(global.config.as_deref())?.store;
+    let now = SystemClock.now();
+    match (&settings.url, &options.file) {
+        (Some(_), Some(_)) => anyhow::bail!(crate::store::copies::CopyError::Postgres),
+        (Some(_), None) => {}
+        (None, None) => anyhow::bail!("name the file that `milestoned backup` wrote"),
+        (None, Some(file)) => {
+            if let Some(aside) = put_back(file, &settings.path, now)? {
+                say(&format!("what was there is kept as {}", aside.display()));
+            }
+        }
+    }
+    let store = Store::connect(&settings).await?;
+    let waiting = store.restored(options.reviewer.by, options.reason, now).await?;
+    say(&format!(
+        "restored; {waiting} deliveries that wait, and documents decided on in the next 31 days, are looked up before they \
+         are written. Now `milestoned doctor`, then start the daemon"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `milestoned pause …`
+pub(super) async fn pause(app: &App, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
+    let Halt { scope, name, reason, reviewer } = halt;
+    if !known(app, scope, &name).await? {
+        complain(&format!("milestoned: no {} is called {name:?}", scope.name()));
+        return Ok(ExitCode::from(FOUND));
+    }
+    let new = app.store.pause(scope, name.clone(), reviewer.by, reason, app.clock.now()).await?;
+    let text = if new { "paused" } else { "was paused already" };
+    say(&if json { json!({ "scope": scope, "name": name, "paused": true }).to_string() } else { text.to_owned() });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `milestoned resume …`
+pub(super) async fn resume(app: &App, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
+    let Halt { scope, name, reason, reviewer } = halt;
+    if !app.store.resume(scope, name.clone(), reviewer.by, reason, app.clock.now()).await? {
+        complain(&format!("milestoned: {} {name:?} is not paused; `milestoned status` shows what is", scope.name()));
+        return Ok(ExitCode::from(FOUND));
+    }
+    let text = "goes on: what is due is decided and delivered now";
+    say(&if json { json!({ "scope": scope, "name": name, "paused": false }).to_string() } else { text.to_owned() });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A pause of something that is not there would halt nothing, unnoticed.
+async fn known(app: &App, scope: Scope, name: &str) -> anyhow::Result<bool> {
+    Ok(match scope {
+        Scope::Contract => app.store.contract(name.to_owned()).await?.is_some(),
+        Scope::Customer => app.store.has_customer(name.to_owned()).await?,
+        Scope::Target => app.registry.get(name).is_some(),
+    })
+}

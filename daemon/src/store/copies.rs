@@ -1,0 +1,223 @@
+//! Copies of the whole database: taken while the daemon runs, checked before they are called a backup, and put back so
+//! that nothing is written twice.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::Connection;
+
+use super::audit::{self, Entry, Head};
+use super::session::{Session, values};
+use super::{Backend, Store, StoreError, instant};
+
+/// For so long after a restore every document is looked up before it is written: the time from which the backup is
+/// missing may have written it.
+const DOUBT: SignedDuration = SignedDuration::from_hours(24 * 31);
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes.
+    pub bytes: u64,
+    /// Newest line of the audit chain in it.
+    pub head: Head,
+}
+
+/// Why a copy was not taken, or not put back.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// PostgreSQL has its own tools.
+    #[error(
+        "a PostgreSQL database is copied by its own tools: `pg_dump --format=custom --file=FILE URL`, put back with \
+         `pg_restore --dbname=URL FILE`; then `milestoned restore` without a file, and `milestoned doctor`"
+    )]
+    Postgres,
+    /// There is something in the way.
+    #[error("{} is there already: choose another name, or move it away", path.display())]
+    InTheWay {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The database is open elsewhere.
+    #[error("{} is in use: stop the daemon first", path.display())]
+    InUse {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The copy is damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for CopyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Pages, foreign keys and audit chain of a SQLite file.
+fn check(path: &Path) -> Result<Head, CopyError> {
+    let connection = Connection::open(path)?;
+    let damaged = |reason: String| CopyError::Damaged { path: path.into(), reason };
+    if let Some(reason) = flaws(&connection).map_err(|error| damaged(error.to_string()))?.into_iter().next() {
+        return Err(damaged(reason));
+    }
+    let verdict = audit::walk(&Session::Sqlite(&connection), &[]).map_err(|error| damaged(error.to_string()))?;
+    match verdict.broken {
+        None => Ok(verdict.head),
+        Some(broken) => Err(damaged(format!("its audit trail is broken at line {}: {}", broken.seq, broken.what))),
+    }
+}
+
+fn flaws(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
+    let mut flaws: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .filter(|flaw| flaw.as_ref().map_or(true, |flaw| flaw != "ok"))
+        .collect::<Result<_, _>>()?;
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let broken = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for table in broken {
+        flaws.push(format!("a row of {} refers to one that is not there", table?));
+    }
+    Ok(flaws)
+}
+
+/// A copy of a SQLite file under another name, whole on the disk and checked before it has that name.
+fn copy(from: &Path, to: &Path) -> Result<Copied, CopyError> {
+    if to.exists() {
+        return Err(CopyError::InTheWay { path: to.into() });
+    }
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let file = |source| CopyError::File { path: partial.clone(), source };
+    if partial.exists() {
+        std::fs::remove_file(&partial).map_err(file)?;
+    }
+    {
+        let source = Connection::open_with_flags(from, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut copy = Connection::open(&partial)?;
+        // In one step: it reads one state of the database, and a writer does not wait for it.
+        let step = rusqlite::backup::Backup::new(&source, &mut copy)?.step(-1)?;
+        if step != rusqlite::backup::StepResult::Done {
+            return Err(CopyError::InUse { path: from.into() });
+        }
+        // One file, without a log beside it.
+        copy.pragma_update(None, "journal_mode", "delete")?;
+    }
+    let head = check(&partial)?;
+    let handle = std::fs::File::open(&partial).map_err(file)?;
+    handle.sync_all().map_err(file)?;
+    let bytes = handle.metadata().map_err(file)?.len();
+    std::fs::rename(&partial, to).map_err(file)?;
+    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
+    }
+    Ok(Copied { bytes, head })
+}
+
+/// Puts a backup in the place of the database; what is there is kept beside it. Then opens it: [`Store::restored`] is to
+/// be called before anything else.
+///
+/// # Errors
+/// The backup is damaged, the database is in use, a file cannot be written: nothing was changed.
+pub fn put_back(backup: &Path, to: &Path, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
+    check(backup)?;
+    let aside = to.with_extension(format!("before-{}", now.strftime("%Y%m%dT%H%M%SZ")));
+    let had_one = to.exists();
+    if had_one {
+        in_no_use(to)?;
+    }
+    let fresh = to.with_extension("restoring");
+    if fresh.exists() {
+        std::fs::remove_file(&fresh).map_err(|source| CopyError::File { path: fresh.clone(), source })?;
+    }
+    copy(backup, &fresh)?;
+    if had_one {
+        std::fs::rename(to, &aside).map_err(|source| CopyError::File { path: to.into(), source })?;
+    }
+    std::fs::rename(&fresh, to).map_err(|source| CopyError::File { path: to.into(), source })?;
+    Ok(had_one.then_some(aside))
+}
+
+/// Leaves the write-ahead log, which SQLite allows to the only user of a file.
+fn in_no_use(path: &Path) -> Result<(), CopyError> {
+    let connection = Connection::open(path)?;
+    let mode = connection.query_row("PRAGMA journal_mode = delete", [], |row| row.get::<_, String>(0));
+    match mode.as_deref() {
+        Ok("delete") => Ok(()),
+        _ => Err(CopyError::InUse { path: path.into() }),
+    }
+}
+
+impl Store {
+    /// Copies the database into a new file while it is written to, and checks the copy.
+    ///
+    /// # Errors
+    /// The file is there already or cannot be written, or the copy is damaged.
+    pub async fn backup(&self, from: PathBuf, to: PathBuf) -> Result<Copied, CopyError> {
+        match &self.backend {
+            Backend::Postgres(_) => Err(CopyError::Postgres),
+            Backend::Sqlite(_) => tokio::task::spawn_blocking(move || copy(&from, &to))
+                .await
+                .map_err(|_| CopyError::Store(StoreError::Stopped))?,
+        }
+    }
+
+    /// The database was put back from a backup: what it believes to be unsent may have been sent. Everything that waits,
+    /// and every document that is decided on in the next month, is looked up before it is written. Returns how many wait.
+    ///
+    /// # Errors
+    /// The database failed: nothing may be delivered from it.
+    pub async fn restored(&self, actor: String, reason: String, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |tx| {
+            let count = tx.run(
+                "UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE state IN ('pending', 'sending')
+                 AND kind <> 'billing_status'",
+                values![],
+            )?;
+            tx.run(
+                "INSERT INTO mark (name, at) VALUES ('look first until', $1) ON CONFLICT (name) DO UPDATE SET at = $1",
+                values![instant(now.saturating_add(DOUBT).unwrap_or(now))],
+            )?;
+            tx.run(
+                "UPDATE mail SET state = 'unknown', fault = 'restored from a backup: it may have been sent' WHERE state IN ('pending', 'sending')",
+                values![],
+            )?;
+            let detail = format!("{count} deliveries are in doubt: {reason}");
+            audit::append(tx, now, &[Entry::by(&actor, "restored from a backup", None, "database", detail)])?;
+            Ok(count)
+        })
+        .await
+    }
+
+    /// What is wrong with the pages and references of a SQLite file; empty: nothing. PostgreSQL's own tools look after
+    /// its pages: data checksums and `pg_amcheck`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn flaws(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|tx| match tx {
+            Session::Sqlite(connection) => Ok(flaws(connection)?),
+            Session::Postgres(_) => Ok(Vec::new()),
+        })
+        .await
+    }
+}

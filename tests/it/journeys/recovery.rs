@@ -1,0 +1,192 @@
+//! Recovery for people: what is halted, done by hand, put back from a backup, and what the doctor finds.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use milestoned::cli::{doctor, review};
+use milestoned::store::copies::{CopyError, put_back};
+use milestoned::store::intake::NewFact;
+use milestoned::store::pauses::Scope;
+use milestoned_mapping::fact::{Event, Fact, Leg};
+use milestoned_tests::{ADMIN, World, fields};
+use serde_json::json;
+
+async fn billed(erp: &str) -> World {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", erp).unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world
+}
+
+async fn found(world: &World) -> Vec<doctor::Finding> {
+    let mut findings = doctor::books(&world.app, Vec::new()).await.unwrap();
+    findings.extend(doctor::drift(&world.app, Timestamp::MIN).await.unwrap());
+    findings
+}
+
+#[tokio::test]
+async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_written() {
+    let [same_day, next_day] = ["2026-03-02T10:00:00Z", "2026-03-03T10:00:00Z"];
+    for (erp, now, overruled) in
+        [("netsuite", next_day, false), ("quickbooks", next_day, false), ("netsuite", same_day, true)]
+    {
+        let mut world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+        let issue = world.contract("SOW-1", erp).unwrap();
+        world.settle().await.unwrap();
+        let copies = tempfile::tempdir().unwrap();
+        let backup = copies.path().join("backup.db");
+        let from = world.app.settings.store.path.clone();
+        let head = world.app.store.audit_head().await.unwrap();
+        assert_eq!(world.app.store.backup(from.clone(), backup.clone()).await.unwrap().head, head);
+        let again = world.app.store.backup(from.clone(), backup.clone()).await;
+        assert!(matches!(again, Err(CopyError::InTheWay { .. })));
+        // What follows is in the ERP, and not in the backup.
+        world.accept(&issue).unwrap();
+        world.settle().await.unwrap();
+        assert_eq!(world.held(erp).len(), 1);
+        assert!(matches!(put_back(&backup, &from, world.app.clock.now()), Err(CopyError::InUse { .. })));
+        world.restore(&backup).await.unwrap();
+        world.at(now).unwrap();
+        world.settle().await.unwrap();
+        if overruled {
+            // The same day: what the ERP has is seen before the acceptance is decided on, and looks foreign.
+            let event = Event::Overrule {
+                code: "FOREIGN_INVOICE".into(),
+                milestone: Some("M1".into()),
+                leg: Some(Leg::Erp),
+                by: "ada".into(),
+                reason: "ours, from before the restore".into(),
+            };
+            let fact = Fact { at: world.app.clock.now(), event };
+            let fact = NewFact { contract: "SOW-1".into(), identity: "overrule".into(), fact, actor: "ada".into() };
+            world.app.store.add_facts(vec![fact], world.app.clock.now()).await.unwrap();
+            world.settle().await.unwrap();
+        }
+        let invoices: Vec<_> = world.held(erp).into_iter().filter(|(number, _)| number == "SOW-1-M1").collect();
+        assert_eq!(invoices, [("SOW-1-M1".to_owned(), "40000.00".to_owned())], "{erp}");
+        let lines = world.app.store.audit(Some("SOW-1".into()), 100).await.unwrap();
+        let settled =
+            lines.iter().find(|line| line.subject == "SOW-1-M1" && line.action == "delivery settled").unwrap();
+        assert!(settled.detail.contains("found, verified and adopted"), "{}", settled.detail);
+        assert_eq!(found(&world).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_backup_is_not_put_back() {
+    let world = billed("netsuite").await;
+    let copies = tempfile::tempdir().unwrap();
+    let (good, bad, to) = (copies.path().join("good.db"), copies.path().join("bad.db"), copies.path().join("m.db"));
+    world.app.store.backup(world.app.settings.store.path.clone(), good.clone()).await.unwrap();
+    let put = |backup: &Path| put_back(backup, &to, world.app.clock.now());
+    let whole = std::fs::read(&good).unwrap();
+    std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
+    assert!(matches!(put(&bad), Err(CopyError::Damaged { .. } | CopyError::Store(_))));
+    std::fs::write(&bad, &whole).unwrap();
+    let edit = rusqlite::Connection::open(&bad).unwrap();
+    edit.execute("UPDATE audit SET detail = 'another' WHERE seq = 2", []).unwrap();
+    drop(edit);
+    assert!(matches!(put(&bad), Err(CopyError::Damaged { reason, .. }) if reason.contains("line 2")));
+    assert!(!to.exists());
+    assert_eq!(put(&good).unwrap(), None);
+    let aside = put(&good).unwrap().unwrap();
+    assert!(to.exists() && aside.exists(), "what was there is kept");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
+    for erp in ["netsuite", "quickbooks"] {
+        let world = billed(erp).await;
+        assert_eq!(found(&world).await, [], "{erp}");
+        let change = fields(match erp {
+            "netsuite" => json!({ "tranDate": "2026-03-09" }),
+            _ => json!({ "TxnDate": "2026-03-09" }),
+        });
+        match erp {
+            "netsuite" => world.simulators.netsuite.edit_invoice("edit", "SOW-1-M1", change).unwrap(),
+            _ => world.simulators.quickbooks.edit_invoice("edit", "SOW-1-M1", change).unwrap(),
+        }
+        let edited = found(&world).await;
+        assert!(edited.len() == 1 && edited[0].what.contains("date is 2026-03-09, not 2026-03-02"), "{erp} {edited:?}");
+        let connection = rusqlite::Connection::open(&world.app.settings.store.path).unwrap();
+        connection.execute("UPDATE contract SET state = replace(state, '4000000', '4000001')", []).unwrap();
+        let places: Vec<_> = found(&world).await.into_iter().map(|finding| finding.place).collect();
+        assert!(places.contains(&"contract SOW-1".to_owned()), "{places:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_document_that_is_gone() {
+    let world = billed("quickbooks").await;
+    let delivered = world.app.store.deliveries(Some("SOW-1".into()), &["done"]).await.unwrap();
+    let invoice = delivered.iter().find(|one| one.kind == "invoice").unwrap().remote_id.clone().unwrap();
+    world.simulators.quickbooks.delete_record("delete", "Invoice", &invoice).unwrap();
+    let gone = found(&world).await;
+    assert!(
+        gone.len() == 1 && gone[0].place == "quickbooks SOW-1-M1" && gone[0].what.contains("not there"),
+        "{gone:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_halted_waits_and_goes_on_as_if_the_daemon_had_been_away() {
+    for (scope, name) in [(Scope::Contract, "SOW-1"), (Scope::Customer, "Northwind Ltd"), (Scope::Target, "netsuite")] {
+        let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+        let issue = world.contract("SOW-1", "netsuite").unwrap();
+        world.settle().await.unwrap();
+        let store = &world.app.store;
+        store.pause(scope, name.into(), "ada".into(), "dispute".into(), world.app.clock.now()).await.unwrap();
+        world.accept(&issue).unwrap();
+        world.settle().await.unwrap();
+        world.at("2026-03-04T09:00:00Z").unwrap();
+        world.settle().await.unwrap();
+        assert_eq!(world.held("netsuite"), [], "{name} was halted");
+        for page in ["/", "/contracts/SOW-1"] {
+            let (_, text) = world.call("GET", page, ADMIN, None).await.unwrap();
+            assert!(text.to_string().contains("dispute"), "{page} does not show that {name} is halted: {text}");
+        }
+        store.resume(scope, name.into(), "ada".into(), "settled".into(), world.app.clock.now()).await.unwrap();
+        world.settle().await.unwrap();
+        let held: Vec<_> = world.held("netsuite").into_iter().map(|(number, _)| number).collect();
+        assert_eq!(held, ["SOW-1-M1", "SOW-1-20260302J"], "{name} goes on, with the dates of what happened");
+    }
+}
+
+#[tokio::test]
+async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    world.simulators.netsuite.close_period("close", "2026-03-31").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    let parked = world.app.store.deliveries(None, &["parked"]).await.unwrap().remove(0);
+    // Somebody opens the month and writes it by hand, under our key.
+    world.simulators.netsuite.close_period("open", "2026-02-28").unwrap();
+    let customer = world.simulators.netsuite.records("customer")[0].text("id");
+    let invoice = fields(json!({
+        "entity": { "id": customer }, "tranId": "SOW-1-M1", "tranDate": "2026-03-02", "currency": { "id": "1" },
+        "item": { "items": [{ "item": { "id": "5" }, "quantity": 1, "rate": "40000.00", "amount": "40000.00" }] },
+    }));
+    let ours = format!("msd-{}", parked.key);
+    let id = world.simulators.netsuite.put_record("hand", "invoice", &ours, invoice).unwrap();
+    let done = async |remote_id: &str| {
+        let (key, why) = (parked.key.clone(), "typed in by Mia");
+        let code = review::done_outside(&world.app, key, remote_id.into(), why, "ada".into(), true).await.unwrap();
+        code == std::process::ExitCode::SUCCESS
+    };
+    assert!(!done("999").await, "the remote has it under another id");
+    for (date, same) in [("2026-03-09", false), ("2026-03-02", true)] {
+        let change = fields(json!({ "tranDate": date }));
+        world.simulators.netsuite.edit_invoice(date, "SOW-1-M1", change).unwrap();
+        assert_eq!(done(&id).await, same, "dated {date}");
+    }
+    assert!(!done(&id).await, "it is not parked any more");
+    let delivery = world.app.store.delivery(parked.key).await.unwrap().unwrap();
+    assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("done", Some(id.as_str())));
+    let line = world.app.store.audit(None, 1).await.unwrap().remove(0);
+    assert!(line.action == "delivery done outside" && line.actor == "ada", "{line:?}");
+    assert!(line.detail.contains("typed in by Mia (looked up, and the same)"), "{}", line.detail);
+}
