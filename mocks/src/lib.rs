@@ -27,6 +27,7 @@ mod salesforce;
 mod serve;
 mod simulators;
 mod store;
+mod unplugged;
 
 pub use admin::serve_admin;
 pub use clock::SimClock;
@@ -41,6 +42,7 @@ pub use netsuite::{NetSuite, OAuthClient};
 pub use quickbooks::QuickBooks;
 pub use salesforce::{OrgSettings, Salesforce};
 pub use simulators::{Options, Ports, Simulators};
+pub use unplugged::{Answered, Unplugged};
 
 /// Fields of a record as a director writes them. Amounts may be numbers or decimal text.
 pub type Fields = serde_json::Map<String, serde_json::Value>;

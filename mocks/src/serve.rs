@@ -1,6 +1,7 @@
 //! The HTTP skin that all simulators share: one function from request to answer, with faults around it, on a connection
 //! that can be cut without an answer.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -158,17 +159,34 @@ pub(crate) fn settle(system: &dyn System, faults: &Faults, clock: &SimClock) {
     }
 }
 
-struct Desk {
+/// A system, and what happens to calls on their way to it.
+pub(crate) struct Desk {
     system: Arc<dyn System>,
     faults: Faults,
     clock: SimClock,
     in_flight: AtomicUsize,
+    /// Without sockets nothing waits: no time passes but by the clock.
+    plugged: bool,
 }
 
-/// Serves `system` on `listener` until it is stopped.
-pub(crate) fn serve(listener: TcpListener, system: Arc<dyn System>, faults: Faults, clock: SimClock) -> Server {
+impl Desk {
+    pub(crate) fn new(system: Arc<dyn System>, faults: Faults, clock: SimClock, plugged: bool) -> Arc<Desk> {
+        Arc::new(Desk { system, faults, clock, in_flight: AtomicUsize::new(0), plugged })
+    }
+
+    /// The answer to a call, or none where the line is cut. Never waits without sockets.
+    pub(crate) fn answer_at_once(&self, call: Call) -> Option<Reply> {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(exchange(self, call)).poll(&mut context) {
+            Poll::Ready((_, Some(Fault::Truncate | Fault::Hold(_)))) | Poll::Pending => None,
+            Poll::Ready((reply, _)) => reply.map(|reply| reply.header("date", http_date(self.clock.now()))),
+        }
+    }
+}
+
+/// Serves a desk on `listener` until it is stopped.
+pub(crate) fn serve(listener: TcpListener, desk: Arc<Desk>) -> Server {
     let closed = Arc::new(AtomicBool::new(false));
-    let desk = Arc::new(Desk { system, faults, clock, in_flight: AtomicUsize::new(0) });
     let app = Router::new().fallback(move |ConnectInfo(cut): ConnectInfo<Cut>, request: Request| {
         let desk = Arc::clone(&desk);
         async move { handle(&desk, &cut, request).await }
@@ -213,7 +231,22 @@ fn half(mut bytes: Vec<u8>) -> Body {
 }
 
 async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
-    let call = read(request).await;
+    match exchange(desk, read(request).await).await {
+        (Some(mut reply), Some(Fault::Truncate)) => {
+            let whole = reply.body.len().to_string();
+            reply = reply.header("content-length", whole);
+            respond_with(reply.status, &reply.headers, half(reply.body))
+        }
+        (Some(reply), _) => respond(reply.header("date", http_date(desk.clock.now()))),
+        (None, _) => {
+            cut.0.store(true, Ordering::Relaxed);
+            Response::default()
+        }
+    }
+}
+
+/// What becomes of a call: its answer, or none where the connection is to be cut, and the trouble that struck it.
+async fn exchange(desk: &Desk, call: Call) -> (Option<Reply>, Option<Fault>) {
     let system = desk.system.as_ref();
     settle(system, &desk.faults, &desk.clock);
     let fault = desk.faults.take(system.name(), &call.method, &call.path);
@@ -231,18 +264,7 @@ async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
         reply.status == 429 || (reply.status == 403 && reply.text().contains("REQUEST_LIMIT_EXCEEDED"))
     });
     desk.faults.count(system.name(), call.endpoint(), throttled);
-    match (reply, fault) {
-        (Some(mut reply), Some(Fault::Truncate)) => {
-            let whole = reply.body.len().to_string();
-            reply = reply.header("content-length", whole);
-            respond_with(reply.status, &reply.headers, half(reply.body))
-        }
-        (Some(reply), _) => respond(reply.header("date", http_date(desk.clock.now()))),
-        (None, _) => {
-            cut.0.store(true, Ordering::Relaxed);
-            Response::default()
-        }
-    }
+    (reply, fault)
 }
 
 /// The answer, or none where the connection is to be cut.
@@ -262,7 +284,7 @@ async fn attempt(desk: &Desk, mut call: Call, fault: Option<&Fault>) -> Option<R
             desk.faults.postpone(system.name(), &call, desk.clock.millis() + ms);
             return matches!(fault, Some(Fault::ErrorThenWrite(_))).then(|| system.trouble(Trouble::Unavailable));
         }
-        Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+        Some(Fault::Slow(ms)) if desk.plugged => tokio::time::sleep(Duration::from_millis(*ms)).await,
         Some(Fault::ExpireToken) => system.expire_tokens(),
         Some(Fault::ExpireCursors) => system.expire_cursors(),
         Some(Fault::Anonymous) => call.headers.retain(|(name, _)| name != "authorization"),
@@ -278,14 +300,15 @@ async fn attempt(desk: &Desk, mut call: Call, fault: Option<&Fault>) -> Option<R
         }
         _ => system.answer(&call),
     };
-    afterwards(system, &call, fault, reply).await
+    afterwards(desk, &call, fault, reply).await
 }
 
 /// What becomes of an answer whose write is done.
-async fn afterwards(system: &dyn System, call: &Call, fault: Option<&Fault>, mut reply: Reply) -> Option<Reply> {
+async fn afterwards(desk: &Desk, call: &Call, fault: Option<&Fault>, mut reply: Reply) -> Option<Reply> {
+    let system = desk.system.as_ref();
     match fault {
         Some(Fault::DropAfterWrite) => return None,
-        Some(Fault::Hold(ms)) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+        Some(Fault::Hold(ms)) if desk.plugged => tokio::time::sleep(Duration::from_millis(*ms)).await,
         Some(Fault::ErrorAfterWrite) => return Some(system.trouble(Trouble::Broken)),
         Some(Fault::ThrottleAfterWrite) => return Some(system.trouble(Trouble::TooMany)),
         Some(Fault::Race) if reply.status < 300 => return Some(system.raced(call, &reply)),

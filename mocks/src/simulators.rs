@@ -15,7 +15,7 @@ use crate::mail::MailSink;
 use crate::netsuite::NetSuite;
 use crate::quickbooks::QuickBooks;
 use crate::salesforce::Salesforce;
-use crate::serve::{self, Server, System};
+use crate::serve::{self, Desk, Server, System};
 
 /// Ports of the simulators on the loopback address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Simulators {
                     serve::settle(system.as_ref(), &late, &time);
                 }
             });
-            servers.push(serve::serve(door, system, faults.clone(), view));
+            servers.push(serve::serve(door, Desk::new(system, faults.clone(), view, true)));
         }
         Ok(Simulators {
             clock,

@@ -1,0 +1,76 @@
+//! SQLite in the caller's thread, over one connection that has its file to itself: for simulations, in which the same
+//! seed gives the same order of everything.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use super::StoreError;
+use super::session::Session;
+use super::sqlite::PREPARED;
+
+/// Awaited before and after every verb: there a simulated process may die.
+pub type Step = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(Clone)]
+pub(super) struct Inline {
+    connection: Arc<Mutex<Connection>>,
+    step: Step,
+}
+
+impl Inline {
+    /// Opens or creates the file, or a database in memory (`:memory:`), and brings it to this version by `migrate`.
+    pub(super) fn open(
+        path: &str,
+        step: Step,
+        migrate: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(path)?;
+        // An exclusive lock needs no memory shared with others, which a simulated disk has not.
+        connection.pragma_update(None, "locking_mode", "exclusive")?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        migrate(&mut connection)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), step })
+    }
+
+    /// Runs `work` in a transaction of its own; an error undoes it.
+    pub(super) async fn write<T>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        (self.step)().await;
+        let value = self.transaction("BEGIN IMMEDIATE", work);
+        (self.step)().await;
+        value
+    }
+
+    /// Runs `work`, which only reads.
+    pub(super) async fn read<T>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transaction("BEGIN", work)
+    }
+
+    fn transaction<T>(
+        &self,
+        begin: &str,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        // A thread that died while it held the lock has left a transaction, which is undone before the next.
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_autocommit() {
+            connection.prepare_cached("ROLLBACK")?.execute([])?;
+        }
+        connection.prepare_cached(begin)?.execute([])?;
+        let value = work(&Session::Sqlite(&connection));
+        let end = if value.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        connection.prepare_cached(end)?.execute([])?;
+        value
+    }
+}

@@ -1,0 +1,86 @@
+//! The lines between daemon and simulated vendors, and the steps between which the daemon may die.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use milestoned_connector_kit::{Carried, Cut, Wire};
+use milestoned_mocks::Unplugged;
+
+/// Most steps of one turn: a daemon that takes more does not come to rest.
+pub(super) const RESTLESS: u64 = 60_000;
+
+/// Carries requests to the simulators.
+pub(super) struct Lines {
+    pub(super) simulators: Arc<Unplugged>,
+    pub(super) requests: AtomicU64,
+}
+
+impl Wire for Lines {
+    fn carry(&self, request: http::Request<bytes::Bytes>) -> Carried<'_> {
+        Box::pin(async move {
+            step().await;
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let (parts, body) = request.into_parts();
+            let headers = parts.headers.iter();
+            let headers = headers.map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            });
+            let answer = self
+                .simulators
+                .carry(&parts.uri.to_string(), parts.method.as_str(), headers.collect(), body.to_vec())
+                .ok_or(Cut::NoAnswer)?;
+            // The remote has done it: the daemon may die before it hears of it.
+            step().await;
+            let mut response = http::Response::builder().status(answer.status);
+            for (name, value) in &answer.headers {
+                response = response.header(name, value);
+            }
+            response.body(answer.body.into()).map_err(|_| Cut::NoAnswer)
+        })
+    }
+
+    fn rest(&self, _: std::time::Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(step())
+    }
+}
+
+/// A place between two steps.
+pub(super) fn step() -> impl Future<Output = ()> + Send {
+    let mut passed = false;
+    std::future::poll_fn(move |context| {
+        if std::mem::replace(&mut passed, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// How a future ended.
+pub(super) enum Driven<T> {
+    /// It gave its value.
+    Done(T),
+    /// It was dropped where it stood, as by a crash.
+    Dead,
+    /// It takes too many steps.
+    Restless,
+}
+
+/// Polls a future to its end, or drops it after `patience` steps. Counts steps.
+pub(super) fn drive<T>(future: impl Future<Output = T>, patience: Option<u64>, steps: &mut u64) -> Driven<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for taken in 0..RESTLESS {
+        if patience.is_some_and(|patience| taken >= patience) {
+            return Driven::Dead;
+        }
+        *steps = steps.saturating_add(1);
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return Driven::Done(value);
+        }
+    }
+    Driven::Restless
+}
