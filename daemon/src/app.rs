@@ -35,8 +35,16 @@ impl App {
     /// # Errors
     /// What is wrong, where, and what to do.
     pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
-        let around = around.into();
         let store = Store::connect(&settings.store).await?;
+        Self::over(settings, store, around)
+    }
+
+    /// Builds the connections over a store that is open.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub fn over(settings: Settings, store: Store, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
+        let around = around.into();
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Registry::build(&settings, &store, &around)?;
         Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bell: Notify::new() }))

@@ -28,7 +28,7 @@ pub async fn turn(app: &App) -> Result<bool, StoreError> {
     let heard = heard_through(app, now).await?;
     let mut moved = false;
     for id in app.store.contracts_due(now).await? {
-        let Some(work) = app.store.work(id.clone()).await? else { continue };
+        let Some(work) = work(app, id.clone()).await? else { continue };
         let landing = decide(&work, &Context { now, heard, links: &app.settings.http.public_url })?;
         moved |= landing.moves;
         if landing.moves || landing.clears {
@@ -47,10 +47,19 @@ pub async fn preview(app: &App) -> Result<Vec<Landing>, StoreError> {
     let heard = heard_through(app, now).await?;
     let mut landings = Vec::new();
     for id in app.store.contracts_due(now).await? {
-        let Some(work) = app.store.work(id).await? else { continue };
+        let Some(work) = work(app, id).await? else { continue };
         landings.push(decide(&work, &Context { now, heard, links: &app.settings.http.public_url })?.landing);
     }
     Ok(landings)
+}
+
+/// What there is to decide about a contract; of the records that belong to it those that show billing status.
+async fn work(app: &App, id: String) -> Result<Option<Work>, StoreError> {
+    let Some(mut work) = app.store.work(id).await? else { return Ok(None) };
+    for records in work.records.values_mut() {
+        records.retain(|(system, _)| app.registry.get(system).is_some_and(|entry| entry.connection.shows_status()));
+    }
+    Ok(Some(work))
 }
 
 /// The instant up to which every project tool has been read; now, where there is none.

@@ -98,6 +98,11 @@ impl Connection {
         each!(self, connection => connection.census(stream, from).await)
     }
 
+    /// Whether billing status is shown there.
+    pub fn shows_status(&self) -> bool {
+        each!(self, connection => connection.shows_status())
+    }
+
     /// The lane of a command.
     pub fn lane(&self, command: &Command) -> Lane {
         each!(self, connection => connection.lane(command))

@@ -15,6 +15,10 @@ const WINDOWS: [(usize, SignedDuration); 2] = [(19, SignedDuration::from_secs(2)
 const WRITES: usize = 3;
 
 impl Sink for Jira {
+    fn shows_status(&self) -> bool {
+        self.settings.property.is_some() || self.settings.remote_link || !self.settings.transitions.is_empty()
+    }
+
     fn lane(&self, _: &Command) -> Lane {
         Lane { name: "status", most: 1 }
     }

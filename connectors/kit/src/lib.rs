@@ -95,6 +95,11 @@ pub trait Source: Send + Sync {
 
 /// Writes to a remote system. Writes of one lane share a call where the vendor takes several at once.
 pub trait Sink: Send + Sync {
+    /// Whether billing status is shown here.
+    fn shows_status(&self) -> bool {
+        false
+    }
+
     /// The lane in which a command travels.
     fn lane(&self, command: &Command) -> Lane;
 

@@ -30,6 +30,10 @@ struct Item {
 type Outcome = Result<Receipt, Fault>;
 
 impl Sink for Salesforce {
+    fn shows_status(&self) -> bool {
+        self.settings.status.is_some()
+    }
+
     fn lane(&self, _: &Command) -> Lane {
         Lane { name: "status", most: COLLECTION.saturating_mul(COLLECTIONS) }
     }

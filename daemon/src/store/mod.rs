@@ -9,6 +9,7 @@ pub mod audit;
 pub mod census;
 pub mod contracts;
 pub mod copies;
+mod inline;
 pub mod intake;
 pub mod mails;
 pub mod outbox;
@@ -27,7 +28,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::settings;
-use session::Session;
+pub use inline::Step;
+use session::{Session, Sql, values};
 
 mod migrations {
     pub(super) mod postgres {
@@ -99,6 +101,7 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Backend {
+    Inline(inline::Inline),
     Postgres(postgres::Postgres),
     Sqlite(sqlite::Sqlite),
 }
@@ -132,12 +135,39 @@ impl Store {
         Ok(Self { backend: Backend::Sqlite(sqlite) })
     }
 
+    /// A SQLite database in the caller's thread (`:memory:`, a path, or a `file:` address with its VFS), for simulations:
+    /// `step` is awaited before and after every verb that writes.
+    ///
+    /// # Errors
+    /// The database cannot be opened or brought to this version.
+    pub fn in_this_thread(path: &str, step: Step) -> Result<Self, StoreError> {
+        let inline = inline::Inline::open(path, step, |connection| {
+            migrations::sqlite::migrations::runner().run(connection).map_err(Box::new)?;
+            Ok(())
+        })?;
+        Ok(Self { backend: Backend::Inline(inline) })
+    }
+
+    /// What the database finds broken in itself; empty: nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|tx| {
+            let sql = Sql { postgres: "SELECT 'ok'", sqlite: "SELECT integrity_check FROM pragma_integrity_check" };
+            let found: Vec<String> = tx.all(sql, values![], |row| row.get(0))?;
+            Ok(found.into_iter().filter(|line| line != "ok").collect())
+        })
+        .await
+    }
+
     /// Runs `job` in a transaction; an error undoes all of it.
     async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match &self.backend {
+            Backend::Inline(inline) => inline.write(job).await,
             Backend::Postgres(postgres) => postgres.write(job).await,
             Backend::Sqlite(sqlite) => sqlite.write(job).await,
         }
@@ -149,6 +179,7 @@ impl Store {
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match &self.backend {
+            Backend::Inline(inline) => inline.read(job).await,
             Backend::Postgres(postgres) => postgres.read(job).await,
             Backend::Sqlite(sqlite) => sqlite.read(job).await,
         }

@@ -19,7 +19,7 @@ const CHECKPOINT_FROM: i32 = 1_000;
 /// Pages in the write-ahead log from which on the writer itself moves what the checkpointer could not catch up with.
 const CATCH_UP_FROM: i32 = 8_000;
 /// Statements that a connection keeps prepared: more than there are verbs.
-const PREPARED: usize = 160;
+pub(super) const PREPARED: usize = 160;
 
 /// What the writer does within a group.
 trait Job: Send {
