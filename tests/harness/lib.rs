@@ -1,6 +1,7 @@
 //! The harness: a daemon in a fresh folder against simulators on loopback ports, and a clock that the test moves.
 
 pub mod postgres;
+pub mod simulation;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -6,4 +6,5 @@
 mod conformance;
 mod house;
 mod journeys;
+mod simulation;
 mod store;

@@ -1,5 +1,7 @@
 //! `milestoned-simulation --seeds N --minutes M`: plays seeds until both are reached, and says what happened.
 
+#![expect(clippy::print_stdout, reason = "a program says what it found")]
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

@@ -175,6 +175,8 @@ impl Store {
     pub async fn backup(&self, from: PathBuf, to: PathBuf) -> Result<Copied, CopyError> {
         match &self.backend {
             Backend::Postgres(_) => Err(CopyError::Postgres),
+            // What lives in the caller's thread has its file to itself.
+            Backend::Inline(_) => Err(CopyError::InUse { path: from }),
             Backend::Sqlite(_) => tokio::task::spawn_blocking(move || copy(&from, &to))
                 .await
                 .map_err(|_| CopyError::Store(StoreError::Stopped))?,

@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 
 use crate::settings;
 pub use inline::Step;
-use session::{Session, Sql, values};
+use session::Session;
 
 mod migrations {
     pub(super) mod postgres {
@@ -146,19 +146,6 @@ impl Store {
             Ok(())
         })?;
         Ok(Self { backend: Backend::Inline(inline) })
-    }
-
-    /// What the database finds broken in itself; empty: nothing.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|tx| {
-            let sql = Sql { postgres: "SELECT 'ok'", sqlite: "SELECT integrity_check FROM pragma_integrity_check" };
-            let found: Vec<String> = tx.all(sql, values![], |row| row.get(0))?;
-            Ok(found.into_iter().filter(|line| line != "ok").collect())
-        })
-        .await
     }
 
     /// Runs `job` in a transaction; an error undoes all of it.

@@ -74,8 +74,7 @@ fn deal(world: &mut World, amount: u64) -> anyhow::Result<()> {
 fn issue(world: &mut World, place: usize) -> anyhow::Result<()> {
     let Some(id) = world.milestones.get(place).map(|one| one.id.clone()) else { return Ok(()) };
     let act = world.act("issue", &id);
-    let body =
-        json!({ "summary": id, "customfield_10101": CONTRACT, "customfield_10102": id, "status": "To Do" });
+    let body = json!({ "summary": id, "customfield_10101": CONTRACT, "customfield_10102": id, "status": "To Do" });
     let created = world.simulators.jira.create_issue(&act, "MS", fields(body))?;
     if let Some(milestone) = world.milestones.get_mut(place) {
         milestone.issue = created.id;

@@ -157,12 +157,7 @@ impl World {
     }
 }
 
-fn daemon(
-    settings: &Settings,
-    store: &Store,
-    clock: &Arc<SetClock>,
-    lines: &Arc<Lines>,
-) -> anyhow::Result<Arc<App>> {
+fn daemon(settings: &Settings, store: &Store, clock: &Arc<SetClock>, lines: &Arc<Lines>) -> anyhow::Result<Arc<App>> {
     let around = Surroundings { clock: clock.clone(), wire: Some(lines.clone()) };
     App::over(settings.clone(), store.clone(), around)
 }

@@ -164,7 +164,7 @@ fn page(count: u32) -> Page {
 /// Opens the database after a cut and compares it with what was acknowledged. Says what is there.
 fn inspect(acknowledged: Book) -> anyhow::Result<Book> {
     let store = open()?;
-    let broken = now_or_never(store.integrity())??;
+    let broken = now_or_never(store.flaws())??;
     anyhow::ensure!(broken.is_empty(), "SQLite finds the database broken: {broken:?}");
     let chain = now_or_never(store.verify_audit(Vec::new()))??;
     anyhow::ensure!(chain.broken.is_none(), "the audit chain is broken: {chain:?}");

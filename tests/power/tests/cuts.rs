@@ -6,3 +6,42 @@ fn no_power_cut_loses_what_was_acknowledged_or_leaves_half_of_anything() {
     assert_eq!(report.violations, Vec::<String>::new());
     assert!(report.cuts >= 3_000 && report.acknowledged > 1_000 && report.survivors > 0, "{report:?}");
 }
+
+/// The harness has teeth: a database that does not sync every commit loses acknowledged rows.
+#[test]
+fn a_database_that_syncs_less_loses_what_was_acknowledged() {
+    use milestoned_power::disk::{Disk, with};
+    use rand::SeedableRng;
+
+    fn connect() -> rusqlite::Result<rusqlite::Connection> {
+        let connection = rusqlite::Connection::open("file:m.db?vfs=power")?;
+        connection.pragma_update(None, "locking_mode", "exclusive")?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        Ok(connection)
+    }
+    milestoned_power::vfs::register().expect("registered");
+    let mut dice = rand::rngs::StdRng::seed_from_u64(1);
+    let mut lost = 0;
+    for cut in 5..200 {
+        with(|disk| *disk = Disk::default());
+        connect().and_then(|database| database.execute_batch("CREATE TABLE n (n INTEGER PRIMARY KEY)")).expect("made");
+        with(|disk| disk.cut_at(Some(cut)));
+        let mut acknowledged = 0;
+        let work = |acknowledged: &mut i64| -> rusqlite::Result<()> {
+            let database = connect()?;
+            for n in 1.. {
+                database.execute("INSERT INTO n VALUES (?1)", [n])?;
+                *acknowledged = n;
+            }
+            Ok(())
+        };
+        work(&mut acknowledged).expect_err("the power fails");
+        with(|disk| disk.restart(&mut dice));
+        let kept: i64 = connect()
+            .and_then(|database| database.query_row("SELECT coalesce(max(n), 0) FROM n", [], |row| row.get(0)))
+            .expect("opened again");
+        lost += i64::from(kept < acknowledged);
+    }
+    assert!(lost > 10, "only {lost} of 195 cuts lost an acknowledged row");
+}

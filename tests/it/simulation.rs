@@ -1,0 +1,32 @@
+//! Seeds of the simulation that run with every test; more by `milestoned-simulation`. Seeds that have failed once are
+//! among them.
+
+use milestoned_tests::simulation::run;
+
+/// Seeds that found something.
+const FOUND: [u64; 1] = [1];
+/// Seeds of every test run, on each of two threads.
+const SEEDS: u64 = 30;
+
+fn play(seeds: impl Iterator<Item = u64>) -> Vec<String> {
+    seeds
+        .filter_map(|seed| {
+            let violation = run(seed).expect("the simulation can be set up").violation?;
+            Some(format!("milestoned-simulation --seed {seed}: {violation}"))
+        })
+        .collect()
+}
+
+#[test]
+fn whatever_breaks_every_accepted_milestone_is_invoiced_once() {
+    let other = std::thread::spawn(|| play(1000..1000 + SEEDS));
+    let mut violations = play(FOUND.into_iter().chain(100..100 + SEEDS));
+    violations.extend(other.join().expect("a seed panicked"));
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[test]
+fn a_seed_gives_the_same_run_twice() {
+    let (first, second) = (run(7).expect("set up"), run(7).expect("set up"));
+    assert_eq!((first.diary, first.steps, first.requests), (second.diary, second.steps, second.requests));
+}
