@@ -15,7 +15,7 @@ use crate::fields;
 /// Customer of the contract.
 const CUSTOMER: &str = "Northwind Ltd";
 /// Troubles that may strike a request to any vendor.
-const TROUBLES: [&str; 9] = [
+const TROUBLES: [&str; 15] = [
     "refuse",
     "throttle",
     "throttle_after_write",
@@ -25,6 +25,12 @@ const TROUBLES: [&str; 9] = [
     "error_after_write",
     "garbage",
     "expire_token",
+    "truncate",
+    "hold(1)",
+    "html",
+    "no_retry_after",
+    "clock_skew(90000)",
+    "error_then_write(20000)",
 ];
 
 /// The agreement is filed, the deal is won, the issues are there.
