@@ -6,5 +6,6 @@
 mod conformance;
 mod house;
 mod journeys;
+mod lessons;
 mod simulation;
 mod store;

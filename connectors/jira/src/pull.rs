@@ -180,7 +180,15 @@ impl Jira {
             return Ok(ids);
         }
         pass.at = 0;
-        let found = self.search(&self.jql(pass.since, OLDEST_FIRST), pass.token.as_deref()).await?;
+        let jql = self.jql(pass.since, OLDEST_FIRST);
+        let found = match self.search(&jql, pass.token.as_deref()).await {
+            // A token lives for a week and belongs to the query that it came from: without it the pass begins again.
+            Err(fault) if fault.class == Class::Refused && pass.token.is_some() => {
+                pass.token = None;
+                self.search(&jql, None).await?
+            }
+            other => other?,
+        };
         let ids = found.issues.into_iter().map(|row| row.id).collect();
         let ids = Arc::new(Ids { of: (pass.since, pass.token.clone()), ids, next: found.next });
         if let Ok(mut kept) = self.ids.lock() {
