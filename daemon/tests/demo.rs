@@ -73,7 +73,7 @@ fn simulate_prints_one_document_and_a_bad_file_prints_none() {
         (
             "event.toml",
             &format!("events = [{{ at = \"2026-01-06T00:00:00Z\", type = \"frob\" }}]\n{case}"),
-            "events[0]: type: \"frob\" is no event",
+            "events[0].type: \"frob\" is none of accepted, ",
         ),
         ("bad.txt", "", "must end in"),
     ] {
