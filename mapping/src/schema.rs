@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::terms::TermsProblem;
 
 /// Table, field, kind, whether it must be there, what to write.
-const FIELDS: [(&str, &str, Kind, bool, &str); 47] = [
+const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
     ("", "id", Kind::Text, true, "the contract's id, such as \"SOW-2041\"; it begins every invoice number"),
     ("", "customer", Kind::Text, true, "the customer's name, letter by letter as in CRM and ERP"),
-    ("", "currency", Kind::Text, true, "an ISO 4217 code such as \"USD\""),
+    ("", "currency", Kind::Pattern("^[A-Z]{3}$"), true, "an ISO 4217 code such as \"USD\""),
     ("", "total", Kind::Amount, true, "the transaction price as text in quotes, such as \"200000.00\""),
     ("", "cap", Kind::Amount, false, "the most that may be billed, as text in quotes; without it the total"),
     ("", "signed_on", Kind::Date, true, "the date of signature, such as 2026-01-05"),
@@ -28,9 +28,15 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 47] = [
         "\"weekends\", \"us-federal\", \"england-and-wales\", or one of the configuration's",
     ),
     ("", "po_number", Kind::Text, false, "the customer's purchase order; it stands on every invoice"),
-    ("", "payment_terms", Kind::Text, false, "\"net 30\" with any number of days, or \"due on receipt\""),
+    (
+        "",
+        "payment_terms",
+        Kind::Pattern("^(net (0|[1-9][0-9]*)|due on receipt)$"),
+        false,
+        "\"net 30\" with any number of days, or \"due on receipt\"",
+    ),
     ("", "payment_terms_from", Kind::Choice(&["invoice", "acceptance"]), false, "\"invoice\" or \"acceptance\""),
-    ("", "billing_cycle_day", Kind::Count, false, "a day of the month from 1 to 31, for invoice = \"next_cycle\""),
+    ("", "billing_cycle_day", Kind::Day, false, "a day of the month from 1 to 31, for invoice = \"next_cycle\""),
     ("", "partial_acceptance", Kind::Flag, false, "true or false: may a milestone be accepted in part?"),
     ("", "version", Kind::Count, false, "the amendment version that this file says; without it 1"),
     ("", "acceptance", Kind::Table("acceptance"), false, "a table [acceptance] with the defaults of every milestone"),
@@ -156,6 +162,13 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 47] = [
     ),
     ("milestones", "fallback_approver", Kind::Text, false, "the role that may accept later, such as \"CFO\""),
     ("milestones", "obligation", Kind::Text, false, "the id of its obligation, where there are several"),
+    (
+        "milestones",
+        "window_days",
+        Kind::Count,
+        false,
+        "business days to accept or reject this one; without it those of [acceptance]",
+    ),
 ];
 
 /// Fields with lists of texts.
@@ -170,7 +183,9 @@ enum Kind {
     Choice(&'static [&'static str]),
     Count,
     Date,
+    Day,
     Flag,
+    Pattern(&'static str),
     Percent,
     Table(&'static str),
     Tables(&'static str),
@@ -236,9 +251,14 @@ fn table_schema(table: &str) -> Value {
             Kind::Count => json!({ "type": "integer", "minimum": 0, "maximum": 100_000 }),
             // TOML has dates of its own; editors see them as text.
             Kind::Date => json!({ "type": "string", "format": "date" }),
+            Kind::Day => json!({ "type": "integer", "minimum": 1, "maximum": 31 }),
             Kind::Flag => json!({ "type": "boolean" }),
+            Kind::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
             Kind::Table("milestoned") => json!({ "type": "object" }),
             Kind::Table(name) => table_schema(name),
+            Kind::Tables("milestones") => {
+                json!({ "type": "array", "minItems": 1, "items": table_schema("milestones") })
+            }
             Kind::Tables(name) => json!({ "type": "array", "items": table_schema(name) }),
             Kind::Text => json!({ "type": "string", "minLength": 1 }),
         };

@@ -1,10 +1,10 @@
 //! What is wrong with a file or a fact is told by place and reason, all of it at once.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads files, and may fail")]
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate};
-use milestoned_mapping::schema::remedy;
+use milestoned_mapping::schema::{json_schema, remedy};
 use milestoned_mapping::terms::Terms;
 use serde_json::{Value, json};
 
@@ -296,5 +296,44 @@ fn one_problem_is_told_once_and_in_its_place() {
             problems(&with("/payment_terms", json!(terms))),
             [format!("payment_terms: {terms:?} is neither \"net N\" nor \"due on receipt\"")]
         );
+    }
+}
+
+/// Fields of a table, and of the tables in it, that the schema does not name.
+fn unnamed(value: &Value, schema: &Value) -> Vec<String> {
+    match value {
+        Value::Object(table) => table
+            .iter()
+            .flat_map(|(key, value)| match schema["properties"].get(key) {
+                Some(property) => unnamed(value, property),
+                None => vec![key.clone()],
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(|item| unnamed(item, &schema["items"])).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_schema_names_the_fields_that_are_read_and_no_others() {
+    let schema = json_schema();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")).unwrap() {
+        let case: Value = serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+        if case["contract"].is_object() {
+            assert_eq!(unnamed(&case["contract"], &schema), [] as [&str; 0], "{}", case["contract"]["id"]);
+        }
+    }
+    for (table, place) in
+        [("", ""), ("acceptance", "/acceptance"), ("obligations", "/obligations/0"), ("milestones", "/milestones/0")]
+    {
+        let properties = match table {
+            "" => &schema["properties"],
+            "acceptance" => &schema["properties"][table]["properties"],
+            _ => &schema["properties"][table]["items"]["properties"],
+        };
+        for field in properties.as_object().unwrap().keys().filter(|field| *field != "milestoned") {
+            let told = problems(&with(&format!("{place}/{field}"), json!({})));
+            assert!(told.iter().all(|one| !one.ends_with("is not a known field")), "{table}.{field}: {told:?}");
+        }
     }
 }
