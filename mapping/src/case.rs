@@ -89,9 +89,10 @@ impl Case {
         for (index, fact) in self.events.iter().enumerate() {
             opened.check(fact).map_err(|error| CaseError(format!("events[{index}].{error}")))?;
         }
-        let waits = |item: &Value| item.get("depends_on").is_some();
         let brings = |fact: &Fact| match &fact.event {
-            Event::Amended(amendment) => amendment.add.iter().chain(&amendment.change).any(waits),
+            Event::Amended(amendment) => {
+                !amendment.add.is_empty() || amendment.change.iter().any(|item| item.get("depends_on").is_some())
+            }
             _ => false,
         };
         // Which milestones there are when an amendment comes, only the run can tell.

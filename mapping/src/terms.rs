@@ -552,6 +552,10 @@ fn check_milestones(
         if !seen.insert(milestone.id.as_str()) {
             reader.wrong(&place("id"), format!("{:?} is there twice", milestone.id));
         }
+        if let Some(other) = numbered_like(&milestone.id, |id| ids.contains(id)) {
+            let reason = format!("{:?} would number its invoice like a correction of {other:?}'s", milestone.id);
+            reader.wrong(&place("id"), reason);
+        }
         for dependency in milestone.depends_on.iter().filter(|id| whole && !ids.contains(id.as_str())) {
             reader.wrong(&place("depends_on"), format!("{dependency:?} is no milestone of this contract"));
         }
@@ -569,6 +573,14 @@ fn check_milestones(
     if let Some(id) = cycle(&edges).filter(|_| seen.len() == schedule.len()) {
         reader.wrong("milestones", format!("{id:?} depends on itself, by way of others"));
     }
+}
+
+/// The milestone whose credit memos (`-C1`) or supplementary invoices (`-S1`) would bear the number of this one's invoice:
+/// two documents with one number cannot be told apart in an ERP.
+pub(crate) fn numbered_like(id: &str, known: impl Fn(&str) -> bool) -> Option<&str> {
+    let (other, suffix) = id.rsplit_once('-')?;
+    let digits = suffix.strip_prefix(['C', 'S'])?;
+    (digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() && known(other)).then_some(other)
 }
 
 /// A milestone on a dependency cycle, if there is one.

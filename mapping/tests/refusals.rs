@@ -255,6 +255,10 @@ fn what_an_amendment_makes_milestones_wait_for_is_known_and_ends() {
             json!([split.clone(), amended("04", 2, true, "change", json!([{ "id": "M1b", "depends_on": ["M2"] }]))]),
             Some("events[1].change[0].depends_on: \"M1b\" would depend on itself, by way of others"),
         ),
+        (
+            json!([amended("04", 2, true, "add", json!([milestone("M1-C2", json!([]))]))]),
+            Some("events[0].add[0].id: \"M1-C2\" would number its invoice like a correction of \"M1\"'s"),
+        ),
         (json!([amended("04", 2, true, "add", known)]), None),
         (json!([amended("04", 3, true, "add", unknown.clone()), first]), None),
         (json!([amended("04", 2, false, "add", unknown.clone())]), None),
@@ -291,6 +295,16 @@ fn one_problem_is_told_once_and_in_its_place() {
     assert_eq!(problems(&priceless), ["obligations[0].ssp: is missing"]);
     let null = with("/id", json!("C")).to_string().replace("\"id\":\"C\"", "\"id\":null");
     assert_eq!(problems(&serde_json::from_str(&null).unwrap()), ["id: is missing"]);
+    let mut alike = with("/id", json!("C"));
+    alike["milestones"][1]["id"] = json!("M1-S10");
+    assert_eq!(
+        problems(&alike),
+        ["milestones[1].id: \"M1-S10\" would number its invoice like a correction of \"M1\"'s"]
+    );
+    for id in ["M1-S", "M1-10", "M1-SC1", "M9-S1"] {
+        alike["milestones"][1]["id"] = json!(id);
+        assert_eq!(problems(&alike), [] as [&str; 0], "{id}");
+    }
     for terms in ["net +30", "net 030", "net -1", "net", "Net 30"] {
         assert_eq!(
             problems(&with("/payment_terms", json!(terms))),

@@ -10,7 +10,9 @@ use super::exceptions::{Code, Key};
 use super::state::{Contract, Milestone};
 use crate::fact::{Amendment, DecimalText, Treatment};
 use crate::reader::Reader;
-use crate::terms::{COMPLETIONS, Completion, MilestoneTerms, cycle, read_invoice_rule, read_milestone, read_trigger};
+use crate::terms::{
+    COMPLETIONS, Completion, MilestoneTerms, cycle, numbered_like, read_invoice_rule, read_milestone, read_trigger,
+};
 
 impl Contract {
     pub(super) fn check_amendment(&self, amendment: &Amendment) -> Result<(), FactError> {
@@ -36,8 +38,9 @@ impl Contract {
         Ok(())
     }
 
-    /// What an amendment that applies would make milestones wait for: each is known, and none waits for itself.
-    pub(super) fn check_dependencies(&self, amendment: &Amendment) -> Result<(), FactError> {
+    /// What an amendment that applies brings in: what milestones wait for is known, none waits for itself, and no two
+    /// documents would bear one number.
+    pub(super) fn check_items(&self, amendment: &Amendment) -> Result<(), FactError> {
         if amendment.version <= self.version || !amendment.signed {
             return Ok(());
         }
@@ -68,6 +71,10 @@ impl Contract {
         };
         for (place, terms) in &brought_in {
             wait(place, &terms.id, &terms.depends_on)?;
+            if let Some(other) = numbered_like(&terms.id, |id| new.contains(id) || self.knows(id)) {
+                let reason = format!("{:?} would number its invoice like a correction of {other:?}'s", terms.id);
+                return Err(FactError::new(&format!("{place}.id"), reason));
+            }
         }
         for (index, item) in amendment.change.iter().enumerate().filter(|(_, item)| item.get("depends_on").is_some()) {
             let Some(id) = item.get("id").and_then(Value::as_str) else { continue };

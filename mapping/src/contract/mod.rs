@@ -45,8 +45,8 @@ impl FactError {
 }
 
 impl Contract {
-    /// Whether a fact can be understood with the present terms. What an amendment makes milestones wait for is looked at
-    /// when it applies: another one may come first.
+    /// Whether a fact can be understood with the present terms. What an amendment brings in is compared with the
+    /// milestones when it applies: another one may come first.
     ///
     /// # Errors
     /// Field and reason.
@@ -109,7 +109,7 @@ impl Contract {
     pub fn apply(&mut self, fact: &Fact) -> Result<(), FactError> {
         self.check(fact)?;
         if let Event::Amended(amendment) = &fact.event {
-            self.check_dependencies(amendment)?;
+            self.check_items(amendment)?;
         }
         self.advance_to(self.terms.local_date(fact.at));
         self.changes = self.changes.saturating_add(1);
