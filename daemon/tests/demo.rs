@@ -83,3 +83,26 @@ fn simulate_prints_one_document_and_a_bad_file_prints_none() {
         assert!(said.contains(words) && said.contains(name), "{said}");
     }
 }
+
+#[test]
+fn simulate_counts_with_the_calendars_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, case) = (folder.path().join("milestoned.toml"), folder.path().join("case.toml"));
+    std::fs::write(&config, "[calendars.plant]\nweekend = [\"sunday\"]\nholidays = [2026-01-06]\n").unwrap();
+    std::fs::write(
+        &case,
+        "until = 2026-01-31\nevents = [{ at = 2026-01-05T12:00:00Z, type = \"submitted\", milestone = \"M1\" }]\n\
+         [contract]\nid = \"A\"\ncustomer = \"C\"\ncurrency = \"USD\"\ntotal = \"10\"\nsigned_on = 2026-01-05\ncalendar = \"plant\"\n\
+         acceptance = { window_days = 4, deemed = true }\nmilestones = [{ id = \"M1\", name = \"One\", amount = \"10\" }]\n",
+    )
+    .unwrap();
+    let run = |options: &[&std::ffi::OsStr]| {
+        Command::new(env!("CARGO_BIN_EXE_milestoned")).arg("simulate").arg(&case).args(options).output().unwrap()
+    };
+    let report: serde_json::Value =
+        serde_json::from_str(&outcome(run(&["--config".as_ref(), config.as_os_str()]))).unwrap();
+    assert_eq!(report["milestones"][0]["accepted_on"], "2026-01-12");
+    let without = run(&[]);
+    assert!(String::from_utf8(without.stderr).unwrap().contains("contract.calendar: \"plant\" is none of"));
+    assert_eq!(without.status.code(), Some(2));
+}

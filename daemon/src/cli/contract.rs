@@ -15,17 +15,16 @@ use crate::portfolio::{self, Summary};
 
 /// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
 /// With `explain` it tells how each date and amount came about.
-pub fn simulate(file: &Path, explain: bool, json: bool) -> ExitCode {
+pub fn simulate(file: &Path, calendars: &Calendars, explain: bool, json: bool) -> ExitCode {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return bad(file, "is not UTF-8 text"),
         Err(error) => return bad(file, &error.to_string()),
     };
-    let calendars = Calendars::built_in();
     let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let case = match extension.as_deref() {
-        Some("toml") => Case::from_toml(&text, &calendars),
-        Some("json") => Case::from_json(&text, &calendars),
+        Some("toml") => Case::from_toml(&text, calendars),
+        Some("json") => Case::from_json(&text, calendars),
         _ => return bad(file, "the name must end in .toml or .json"),
     };
     match case {

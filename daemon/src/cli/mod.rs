@@ -14,7 +14,7 @@ pub mod status;
 pub mod table;
 pub mod terms;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -305,22 +305,28 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
+/// The calendars of a configuration, or those that are built in where none is named.
+fn calendars(config: Option<&Path>) -> anyhow::Result<Calendars> {
+    match config {
+        Some(path) => Ok(crate::calendars::from_settings(&Settings::load(Some(path))?)?),
+        None => Ok(Calendars::built_in()),
+    }
+}
+
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     let json = global.json;
     match command {
         Command::Contract(ContractCommand::Check { file }) => {
-            let calendars = match &global.config {
-                Some(path) => crate::calendars::from_settings(&Settings::load(Some(path))?)?,
-                None => Calendars::built_in(),
-            };
-            return terms::check(&file, &calendars, json);
+            return terms::check(&file, &calendars(global.config.as_deref())?, json);
         }
         Command::Contract(ContractCommand::New(options)) => return Ok(terms::new(&options)),
         Command::Contract(ContractCommand::Schema) => return terms::schema(),
         Command::Prorate(options) => return rules::prorate(&options, json),
         Command::Rules { code } => return rules::rules(code.as_deref(), json),
-        Command::Simulate { file, explain } => return Ok(contract::simulate(&file, explain, json)),
+        Command::Simulate { file, explain } => {
+            return Ok(contract::simulate(&file, &calendars(global.config.as_deref())?, explain, json));
+        }
         #[cfg(feature = "demo")]
         Command::Demo(options) => return crate::demo::run(options, json).await,
         Command::Run => return run::run(Settings::load(global.config.as_deref())?).await,
