@@ -74,3 +74,17 @@ impl CostToCost {
         self.revenue_to_date().saturating_sub(self.report.incurred).saturating_sub(self.loss_provision())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_loss_is_provided_for_where_cost_meets_the_price_though_progress_is_rounded() {
+        let report = CostReport { incurred: 200, estimate_to_complete: 100, uninstalled_materials: 0 };
+        let rounded = CostToCost { price: 300, report, progress_decimals: Some(0) };
+        assert_eq!((rounded.revenue_to_date(), rounded.loss_provision(), rounded.gross_profit_to_date()), (201, 0, 1));
+        let nothing_yet = CostToCost { price: 300, report: CostReport::default(), progress_decimals: Some(0) };
+        assert_eq!((nothing_yet.revenue_to_date(), nothing_yet.loss_provision()), (0, 0));
+    }
+}

@@ -119,3 +119,57 @@ fn what_only_a_person_closes_opens_again_with_the_next_event() {
         .collect();
     assert_eq!(opened, [(&json!("2026-02-02"), &json!("2026-02-03")), (&json!("2026-02-04"), &json!(null))]);
 }
+
+/// One thing that a leg says otherwise is enough, whatever else it says as agreed.
+#[test]
+fn each_field_that_differs_is_told_alone() {
+    use milestoned_mapping::case::{Case, simulate};
+    let milestone = |field: &str, value: serde_json::Value| {
+        let mut one = json!({ "id": "M1", "amount": "1.00", "description": "m", "window_days": 10, "deemed": false,
+            "completion": "customer_signoff", "timing": "arrears", "invoice": "on_completion", "recognition_method": "output" });
+        one[field] = value;
+        json!({ "milestones": [one] })
+    };
+    let frame = |field: &str, value: serde_json::Value| {
+        let mut record = json!({ "amount": "1.00", "currency": "USD", "customer": "c", "payment_terms": "net 30", "version": 1,
+            "window_days": 10, "deemed": false });
+        record[field] = value;
+        record
+    };
+    for (leg, record, told) in [
+        ("erp", milestone("amount", json!("1")), None),
+        ("erp", milestone("amount", json!("1.01")), Some("AMOUNT_MISMATCH")),
+        ("erp", milestone("description", json!("M")), Some("DESCRIPTION_MISMATCH")),
+        ("psa", milestone("description", json!("M")), None),
+        ("crm", milestone("window_days", json!(9)), Some("ACCEPTANCE_TERMS_MISMATCH")),
+        ("erp", milestone("deemed", json!(true)), Some("ACCEPTANCE_TERMS_MISMATCH")),
+        ("psa", milestone("completion", json!("external_event")), Some("ACCEPTANCE_TERMS_MISMATCH")),
+        ("erp", milestone("timing", json!("advance")), Some("TIMING_MISMATCH")),
+        ("erp", milestone("invoice", json!("next_cycle")), Some("TIMING_MISMATCH")),
+        ("psa", milestone("timing", json!("advance")), None),
+        ("erp", milestone("recognition_method", json!("point_in_time")), Some("RECOGNITION_MISMATCH")),
+        ("psa", milestone("status", json!("done")), Some("COMPLETE_NOT_BILLABLE")),
+        ("crm", milestone("status", json!("done")), None),
+        ("crm", frame("amount", json!("2.00")), Some("AMOUNT_MISMATCH")),
+        ("psa", frame("amount", json!("2.00")), None),
+        ("psa", frame("currency", json!("EUR")), Some("CURRENCY_MISMATCH")),
+        ("erp", frame("customer", json!("C")), Some("CUSTOMER_MISMATCH")),
+        ("crm", frame("payment_terms", json!("net 31")), Some("PAYMENT_TERMS_MISMATCH")),
+        ("psa", frame("payment_terms", json!("net 31")), None),
+        ("psa", frame("version", json!(0)), Some("AMENDMENT_NOT_PROPAGATED")),
+        ("psa", frame("version", json!(2)), None),
+        ("crm", frame("window_days", json!(9)), Some("ACCEPTANCE_TERMS_MISMATCH")),
+        ("crm", frame("deemed", json!(true)), Some("ACCEPTANCE_TERMS_MISMATCH")),
+        ("crm", frame("stage", json!("won")), Some("NOT_CLOSED_WON")),
+        ("erp", frame("stage", json!("won")), None),
+    ] {
+        let case = json!({ "until": "2026-02-02", "contract": { "id": "C", "customer": "c", "currency": "USD", "total": "1.00",
+                "signed_on": "2026-01-05", "obligations": [{ "id": "o", "ssp": "1.00", "method": "output" }],
+                "milestones": [{ "id": "M1", "name": "m", "amount": "1.00" }] },
+            "events": [{ "at": "2026-02-02T12:00:00Z", "type": "observed", "leg": leg, "record": record }] });
+        let report = serde_json::to_value(simulate(&Case::from_value(case, &Calendars::built_in()).unwrap())).unwrap();
+        let codes: Vec<_> =
+            report["exceptions"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, told.into_iter().collect::<Vec<_>>(), "{leg}: {record}");
+    }
+}
