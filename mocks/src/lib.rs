@@ -24,6 +24,7 @@ mod mail;
 mod netsuite;
 mod quickbooks;
 mod salesforce;
+mod series;
 mod serve;
 mod simulators;
 mod store;

@@ -55,6 +55,14 @@ pub(crate) trait System: Send + Sync + 'static {
     fn concurrency(&self) -> usize {
         usize::MAX
     }
+    /// The answer to one request too many at once.
+    fn overloaded(&self, _call: &Call) -> Reply {
+        self.trouble(Trouble::TooMany)
+    }
+    /// How long a request stays in flight.
+    fn service_time(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A connection that can be cut: nothing more is read or written.
@@ -252,8 +260,12 @@ async fn exchange(desk: &Desk, call: Call) -> (Option<Reply>, Option<Fault>) {
     let fault = desk.faults.take(system.name(), &call.method, &call.path);
     let flying = desk.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
     let reply = if flying > system.concurrency() {
-        Some(system.trouble(Trouble::TooMany))
+        Some(system.overloaded(&call))
     } else {
+        let time = system.service_time();
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
         attempt(desk, call.clone(), fault.as_ref()).await
     };
     desk.in_flight.fetch_sub(1, Ordering::SeqCst);

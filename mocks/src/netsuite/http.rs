@@ -1,38 +1,102 @@
 //! The REST paths of the simulated account.
 
-use rust_decimal::Decimal;
-
 use super::chart;
-use super::state::{Refusal, State, missing, place};
+use super::listing::Criteria;
+use super::state::{Checks, Refusal, State, missing};
 use crate::call::{Call, Reply};
 use crate::json::{Json, list, obj};
 
-type Answer = Result<Reply, Refusal>;
+pub(crate) type Answer = Result<Reply, Refusal>;
 
 const RESOURCE: &str = "application/vnd.oracle.resource+json; type=singular";
+const COLLECTION: &str = "application/vnd.oracle.resource+json; type=collection";
+/// The vendor's limit of a request.
+const LARGEST: usize = 104 << 20;
 
 fn body(call: &Call) -> Result<Json, Refusal> {
-    call.json()
-        .map_err(|_| Refusal::new(400, "INVALID_CONTENT", "Invalid content in the request body. Provide valid JSON."))
+    let wrong = || Refusal::new(400, "INVALID_CONTENT", "Invalid content in the request body. Provide valid JSON.");
+    let body = call.json().map_err(|_| wrong())?;
+    if matches!(body, Json::Object(_)) { Ok(body) } else { Err(wrong()) }
 }
 
-fn strict(call: &Call) -> bool {
-    call.header("x-netsuite-propertynamevalidation").is_some_and(|value| value.eq_ignore_ascii_case("error"))
+/// The two validation headers: names are only warned of by default, values are errors.
+fn checks(call: &Call) -> Result<Checks, Refusal> {
+    let asked = |name: &str, default: bool| match call.header(name).map(str::to_ascii_lowercase).as_deref() {
+        None => Ok(default),
+        Some("error") => Ok(true),
+        Some("warning" | "ignore") => Ok(false),
+        Some(other) => {
+            let detail = format!("Invalid value '{other}' of the header {name}. Use Error, Warning or Ignore.");
+            Err(Refusal::new(400, "INVALID_HEADER", detail).at("o:errorHeader", name))
+        }
+    };
+    Ok(Checks {
+        names: asked("x-netsuite-propertynamevalidation", false)?,
+        values: asked("x-netsuite-propertyvaluevalidation", true)?,
+    })
 }
 
-fn prefers(call: &Call, wish: &str) -> bool {
-    call.headers.iter().any(|(name, value)| name == "prefer" && value.split(',').any(|part| part.trim() == wish))
+pub(crate) fn prefers(call: &Call, wish: &str) -> bool {
+    let wishes = call.headers.iter().filter(|(name, _)| name == "prefer");
+    wishes.flat_map(|(_, value)| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(wish))
+}
+
+fn accepts(call: &Call, kind: &str) -> bool {
+    call.header("accept").is_some_and(|accept| accept.contains(kind))
+}
+
+pub(crate) fn no_type(kind: &str) -> Refusal {
+    Refusal::new(404, "NONEXISTENT_ID", format!("Record type '{kind}' does not exist.")).at("o:errorUrl", kind)
+}
+
+fn not_allowed() -> Refusal {
+    Refusal::new(405, "METHOD_NOT_ALLOWED", "The method is not allowed for the resource.")
+}
+
+fn items(lines: &[Json]) -> Json {
+    obj! {
+        "links" => list![], "count" => lines.len(), "hasMore" => false, "items" => Json::List(lines.to_vec()), "offset" => 0,
+        "totalResults" => lines.len(),
+    }
 }
 
 impl State {
+    /// Answers a request; what a refused one had changed is undone.
     pub(crate) fn route(&mut self, call: &Call) -> Reply {
+        self.run_jobs();
         let parts = call.parts();
-        let answer = match parts.as_slice() {
+        let rest = match parts.as_slice() {
             ["services", "rest", "auth", "oauth2", "v1", "token"] if call.method == "POST" => return self.token(call),
-            ["services", "rest", rest @ ..] => self.caller(call).and_then(|()| self.known(call, rest)),
-            _ => Err(Refusal::new(404, "NONEXISTENT_ID", "The requested resource does not exist.")),
+            ["services", "rest", rest @ ..] => rest,
+            _ => return Refusal::new(404, "NONEXISTENT_ID", "The requested resource does not exist.").reply(),
         };
-        answer.unwrap_or_else(|refusal| refusal.reply())
+        self.count("requests");
+        if let Err(refusal) = self.caller(call).and_then(|()| self.governed(call)) {
+            self.count("refused");
+            return refusal.reply();
+        }
+        let mark = self.store.mark();
+        self.known(call, rest).unwrap_or_else(|refusal| {
+            self.store.rollback(mark);
+            self.count("refused");
+            refusal.reply()
+        })
+    }
+
+    /// The size of a request, and how many there may be in a minute.
+    fn governed(&mut self, call: &Call) -> Result<(), Refusal> {
+        if call.body.len() > LARGEST {
+            return Err(Refusal::new(413, "INVALID_CONTENT", "The request is larger than 104 MB."));
+        }
+        let Some(most) = self.rules.per_minute else { return Ok(()) };
+        let now = self.clock.millis();
+        self.recent.retain(|at| *at > now - 60_000);
+        if self.recent.len() >= most {
+            let detail = "The maximum number of requests in a minute was exceeded. Request blocked.";
+            return Err(Refusal::new(429, "USER_ERROR", detail));
+        }
+        self.recent.push(now);
+        Ok(())
     }
 
     fn known(&mut self, call: &Call, rest: &[&str]) -> Answer {
@@ -47,318 +111,276 @@ impl State {
             }
             ("GET", ["system", "v1", "governanceLimits"]) => Ok(Reply::json(
                 200,
-                &obj! {"accountConcurrencyLimit" => 15, "accountUnallocatedConcurrencyLimit" => 15, "limitType" => "account"},
+                &obj! {
+                    "accountConcurrencyLimit" => self.rules.concurrency,
+                    "accountUnallocatedConcurrencyLimit" => self.rules.concurrency,
+                    "limitType" => "account",
+                },
             )),
             ("GET", ["async", "v1", "job", id, rest @ ..]) => self.job(id, rest),
-            (method, ["record", "v1", kind, ..]) if method != "GET" && prefers(call, "respond-async") => {
-                let known = chart::kind(kind).is_some();
-                if known { self.in_background(call) } else { Err(no_type(kind)) }
-            }
+            ("GET", ["record", "v1", "metadata-catalog", rest @ ..]) => self.catalog(call, rest),
             (_, ["record", "v1", kind, rest @ ..]) => {
-                let kind = chart::kind(kind).ok_or_else(|| no_type(kind))?;
-                self.on_record(call, kind, rest)
+                let known = chart::kind(kind).ok_or_else(|| no_type(kind))?;
+                if prefers(call, "respond-async") {
+                    return self.in_background(call, known, rest);
+                }
+                self.on_record(call, known, rest)
             }
             _ => Err(Refusal::new(404, "NONEXISTENT_ID", "The requested resource does not exist.")),
         }
     }
 
-    fn made(&self, kind: &str, id: &str) -> Reply {
+    /// Names and properties of the record types.
+    fn catalog(&self, call: &Call, rest: &[&str]) -> Answer {
+        let own = |kind: &str| format!("{}/services/rest/record/v1/metadata-catalog/{kind}", self.base);
+        let link = |kind: &str| list![obj! {"rel" => "canonical", "href" => own(kind)}];
+        match rest {
+            [] => {
+                let chosen = call.param("select").map(|names| names.split(',').map(str::to_string).collect::<Vec<_>>());
+                let kinds = chart::kinds().filter(|kind| {
+                    chosen.as_ref().is_none_or(|names| names.iter().any(|name| name.eq_ignore_ascii_case(kind)))
+                });
+                let all: Vec<Json> = kinds.map(|kind| obj! {"name" => kind, "links" => link(kind)}).collect();
+                Ok(Reply::json(200, &items(&all)))
+            }
+            [kind] => {
+                let kind = chart::kind(kind).ok_or_else(|| no_type(kind))?;
+                let shape = |name: &str| match chart::shape(name) {
+                    chart::Shape::Number => obj! {"type" => "number", "format" => "double"},
+                    chart::Shape::Flag => obj! {"type" => "boolean"},
+                    chart::Shape::Date => obj! {"type" => "string", "format" => "date"},
+                    chart::Shape::Any => obj! {"type" => "string"},
+                };
+                let properties = chart::properties(kind).into_iter().map(|name| (name.to_string(), shape(name)));
+                let schema = obj! {
+                    "$schema" => "http://json-schema.org/draft-06/hyper-schema#", "type" => "object",
+                    "properties" => Json::Object(properties.collect()),
+                };
+                Ok(Reply::json(200, &schema).header("content-type", "application/schema+json"))
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    pub(crate) fn made(&self, kind: &str, id: &str) -> Reply {
         Reply::empty(204).header("location", format!("{}/services/rest/record/v1/{kind}/{id}", self.base))
     }
 
-    fn on_record(&mut self, call: &Call, kind: &'static str, rest: &[&str]) -> Answer {
-        let replace = call.param("replace").unwrap_or_default();
+    /// The internal id that a path means.
+    fn meant(&self, kind: &str, id: &str) -> Result<String, Refusal> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if let Some(external) = id.strip_prefix("eid:").filter(|external| !external.chars().all(plain)) {
+            let detail = format!("Invalid external ID '{external}': use letters, digits, '_' and '-'.");
+            return Err(Refusal::new(400, "INVALID_PARAMETER", detail).at("o:errorUrl", id));
+        }
+        self.resolve(kind, id).ok_or_else(missing)
+    }
+
+    fn permitted(&self, kind: &str, writes: bool) -> Result<(), Refusal> {
+        let denied = self.store.get("denied", kind).is_some() || (writes && chart::READ_ONLY.contains(&kind));
+        if !denied {
+            return Ok(());
+        }
+        let detail =
+            format!("Permission Violation: You need a higher level of the '{kind}' permission to access this page.");
+        Err(Refusal::new(403, "INSUFFICIENT_PERMISSION", detail))
+    }
+
+    /// A record opened as if for editing: a locked one cannot even be read.
+    pub(crate) fn opened(&self, kind: &str, id: &str) -> Result<Json, Refusal> {
+        let record = self.record(kind, id).ok_or_else(missing)?;
+        if record.get("locked").is_some_and(Json::is_true) {
+            return Err(Refusal::user("This record has been locked by a user defined workflow."));
+        }
+        Ok(record)
+    }
+
+    pub(crate) fn on_record(&mut self, call: &Call, kind: &'static str, rest: &[&str]) -> Answer {
+        self.permitted(kind, call.method != "GET")?;
+        let checks = checks(call)?;
         match (call.method.as_str(), rest) {
-            ("GET", []) => Ok(self.collection(call, kind)),
+            ("GET", []) => self.collection(call, kind),
             ("POST", []) => {
-                if !chart::OTHERS.contains(&kind) && chart::transaction(kind).is_none() {
-                    return Err(Refusal::new(
-                        403,
-                        "INSUFFICIENT_PERMISSION",
-                        "Permission Violation: the record cannot be created.",
-                    ));
+                let mark = self.store.mark();
+                let id = self.create(kind, &body(call)?, checks)?;
+                if accepts(call, "create-form") {
+                    return Ok(self.form(kind, &id, mark));
                 }
-                let id = self.create(kind, &body(call)?, strict(call))?;
                 Ok(self.made(kind, &id))
             }
             ("GET", [id]) => {
-                let id = self.resolve(kind, id).ok_or_else(missing)?;
-                let record = self.record(kind, &id).cloned().ok_or_else(missing)?;
-                if record.get("locked").is_some_and(Json::is_true) {
-                    return Err(Refusal::user("This record has been locked by a user defined workflow."));
-                }
-                let expand = call.param("expandSubResources") == Some("true");
-                let shown = self.shown(kind, &record, expand);
-                Ok(Reply::json(200, &shown).header("content-type", RESOURCE))
+                let id = self.meant(kind, id)?;
+                let record = self.opened(kind, &id)?;
+                self.count("records_read");
+                Ok(Reply::json(200, &self.shown(call, kind, &record)).header("content-type", RESOURCE))
             }
-            ("GET", [id, sublist @ ("item" | "line")]) => {
-                let id = self.resolve(kind, id).ok_or_else(missing)?;
-                let record = self.record(kind, &id).cloned().ok_or_else(missing)?;
-                Ok(Reply::json(200, &items(record.list(sublist))).header("content-type", RESOURCE))
-            }
+            ("GET", [id, sublist, rest @ ..]) => self.sublist(&self.meant(kind, id)?, kind, sublist, rest),
             ("PUT", [id]) => {
                 let Some(external) = id.strip_prefix("eid:") else {
-                    let detail = "Error while accessing a resource. Upsert works only with an external ID.";
-                    return Err(Refusal::new(400, "USER_ERROR", detail));
+                    return Err(Refusal::user("Upsert works only with an external ID."));
                 };
                 let body = body(call)?.with("externalId", external);
-                match self.resolve(kind, id) {
-                    Some(id) => {
-                        self.update(kind, &id, &body, "*", strict(call))?;
+                match self.meant(kind, id) {
+                    Ok(id) => {
+                        self.opened(kind, &id)?;
+                        self.update(kind, &id, &body, &|_| false, checks)?;
                         Ok(Reply::empty(204))
                     }
-                    None => {
-                        let id = self.create(kind, &body, strict(call))?;
+                    Err(refusal) if refusal.status == 404 => {
+                        let id = self.create(kind, &body, checks)?;
                         Ok(self.made(kind, &id))
                     }
+                    Err(refusal) => Err(refusal),
                 }
             }
             ("PATCH", [id]) => {
-                let id = self.resolve(kind, id).ok_or_else(missing)?;
-                self.update(kind, &id, &body(call)?, replace, strict(call))?;
+                let id = self.meant(kind, id)?;
+                self.opened(kind, &id)?;
+                let replaced: Vec<&str> = call.param("replace").unwrap_or_default().split(',').map(str::trim).collect();
+                let all = call.param("replaceSelectedFields") == Some("true");
+                let merge = |sublist: &str| !all && !replaced.iter().any(|name| name.eq_ignore_ascii_case(sublist));
+                self.update(kind, &id, &body(call)?, &merge, checks)?;
                 Ok(self.made(kind, &id))
             }
-            ("DELETE", [id]) => {
-                let id = self.resolve(kind, id).ok_or_else(missing)?;
+            ("DELETE", [id]) if kind != "revRecSchedule" => {
+                let id = self.meant(kind, id)?;
+                self.opened(kind, &id)?;
                 self.delete(kind, &id)?;
                 Ok(Reply::empty(204))
             }
             ("POST", [id, "!transform", to]) => {
-                let id = self.resolve(kind, id).ok_or_else(missing)?;
+                let id = self.meant(kind, id)?;
                 let to = chart::kind(to).ok_or_else(|| no_type(to))?;
-                let made = self.transform((kind, &id), to, &body(call)?, strict(call))?;
+                let mark = self.store.mark();
+                let made = self.transform((kind, &id), to, &body(call)?, checks)?;
+                if accepts(call, "create-form") {
+                    return Ok(self.form(to, &made, mark));
+                }
                 Ok(self.made(to, &made))
             }
-            _ => Err(Refusal::new(405, "METHOD_NOT_ALLOWED", "The method is not allowed for the resource.")),
+            _ => Err(not_allowed()),
+        }
+    }
+
+    /// What would be saved, with its defaults; nothing is.
+    fn form(&mut self, kind: &str, id: &str, mark: usize) -> Reply {
+        let mut record = self.record(kind, id).unwrap_or_default();
+        self.store.rollback(mark);
+        for name in ["id", "createdDate", "lastModifiedDate", "tranId"] {
+            record.remove(name);
+        }
+        Reply::json(200, &record).header("content-type", "application/vnd.oracle.resource+json; type=create-form")
+    }
+
+    fn sublist(&self, id: &str, kind: &str, name: &str, rest: &[&str]) -> Answer {
+        let record = self.opened(kind, id)?;
+        let known = chart::SUBLISTS.iter().find(|known| known.eq_ignore_ascii_case(name)).ok_or_else(missing)?;
+        let lines = record.list(known);
+        match rest {
+            [] => Ok(Reply::json(200, &items(lines)).header("content-type", COLLECTION)),
+            [number] => {
+                let line = lines.iter().find(|line| line.text("line") == *number).ok_or_else(missing)?;
+                Ok(Reply::json(200, line).header("content-type", RESOURCE))
+            }
+            _ => Err(missing()),
         }
     }
 
     /// Only ids and links, as the vendor lists.
-    fn collection(&self, call: &Call, kind: &str) -> Reply {
-        let number =
-            |name: &str, default: usize| call.param(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-        let (limit, offset) = (number("limit", 1000).clamp(1, 1000), number("offset", 0));
-        let mut all: Vec<String> = self.store.all(&place(kind)).map(|(id, _)| id.to_string()).collect();
-        match kind {
-            "currency" => all = chart::CURRENCIES.iter().map(|row| row.0.to_string()).collect(),
-            "term" => all = chart::TERMS.iter().map(|row| row.0.to_string()).collect(),
-            "account" => all = chart::ACCOUNTS.iter().map(|row| row.0.to_string()).collect(),
-            _ => {}
-        }
+    fn collection(&self, call: &Call, kind: &str) -> Answer {
+        let (limit, offset) = window(call)?;
+        let criteria = call.param("q").map(|text| Criteria::read(text, &self.zone)).transpose()?;
         let own = |id: &str| format!("{}/services/rest/record/v1/{}/{id}", self.base, kind.to_lowercase());
         let row = |id: &String| obj! {"links" => list![obj! {"rel" => "self", "href" => own(id)}], "id" => id};
-        let rows: Vec<Json> = all.iter().skip(offset).take(limit).map(row).collect();
-        let more = offset + rows.len() < all.len();
+        let fits =
+            |id: &String| criteria.as_ref().is_none_or(|all| self.record(kind, id).is_some_and(|one| all.hold(&one)));
+        let (mut rows, mut total) = (Vec::new(), 0);
+        for id in self.ids(kind).filter(fits) {
+            if total >= offset && rows.len() < limit {
+                rows.push(row(&id));
+            }
+            total += 1;
+        }
+        let more = offset + rows.len() < total;
         let answer = obj! {
-            "links" => list![], "count" => rows.len(), "hasMore" => more, "items" => rows, "offset" => offset,
-            "totalResults" => all.len(),
+            "links" => self.page_links(&format!("record/v1/{kind}"), (limit, offset), more), "count" => rows.len(),
+            "hasMore" => more, "items" => rows, "offset" => offset, "totalResults" => total,
         };
-        Reply::json(200, &answer)
+        Ok(Reply::json(200, &answer).header("content-type", COLLECTION))
     }
 
-    fn shown(&self, kind: &str, record: &Json, expand: bool) -> Json {
+    pub(crate) fn page_links(&self, path: &str, (limit, offset): (usize, usize), more: bool) -> Json {
+        let own = |offset: usize| format!("{}/services/rest/{path}?limit={limit}&offset={offset}", self.base);
+        let mut links = list![obj! {"rel" => "self", "href" => own(offset)}];
+        if offset > 0 {
+            links.push(obj! {"rel" => "first", "href" => own(0)});
+            links.push(obj! {"rel" => "previous", "href" => own(offset.saturating_sub(limit))});
+        }
+        if more {
+            links.push(obj! {"rel" => "next", "href" => own(offset + limit)});
+        }
+        links
+    }
+
+    fn shown(&self, call: &Call, kind: &str, record: &Json) -> Json {
+        let expand = call.param("expandSubResources") == Some("true");
+        let simple = call.param("simpleEnumFormat") == Some("true");
+        let wanted: Vec<&str> =
+            call.param("fields").unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
         let own = format!("{}/services/rest/record/v1/{}/{}", self.base, kind.to_lowercase(), record.text("id"));
         let mut shown = obj! {"links" => list![obj! {"rel" => "self", "href" => &own}]};
         for (name, value) in record.members() {
-            let value = match (name.as_str(), value) {
-                ("item" | "line", lines) if expand => items(lines.items()),
-                ("item" | "line", _) => {
+            if name == "locked" || !(wanted.is_empty() || name == "id" || wanted.contains(&name.as_str())) {
+                continue;
+            }
+            let value = match value {
+                lines if chart::SUBLISTS.contains(&name.as_str()) && expand => items(lines.items()),
+                _ if chart::SUBLISTS.contains(&name.as_str()) => {
                     obj! {"links" => list![obj! {"rel" => "self", "href" => format!("{own}/{name}")}]}
                 }
-                ("locked", _) => continue,
-                (_, value) => value.clone(),
+                value if chart::ENUMS.contains(&name.as_str()) => {
+                    if simple {
+                        Json::from(value.text("id"))
+                    } else {
+                        value.clone()
+                    }
+                }
+                value if value.has("id") && !name.starts_with("cust") => self.linked(name, value),
+                value => value.clone(),
             };
             shown.set(name, value);
         }
         shown
     }
 
-    /// Makes one transaction of another.
-    fn transform(
-        &mut self,
-        (from, id): (&'static str, &str),
-        to: &'static str,
-        body: &Json,
-        strict: bool,
-    ) -> Result<String, Refusal> {
-        let source = self.record(from, id).cloned().ok_or_else(missing)?;
-        let refused = || Refusal::user(&format!("You can not initialize {to}: invalid reference {id}."));
-        let mut made = body.clone();
-        made.remove("item");
-        match (from, to) {
-            ("salesOrder", "invoice") if source.text("status.id") == "F" => {}
-            ("customer", "invoice" | "salesOrder") => {
-                let made =
-                    made.with("entity", obj! {"id" => id}).with("item", body.get("item").cloned().unwrap_or_default());
-                return self.create(to, &made, strict);
-            }
-            ("estimate", "salesOrder" | "invoice") | ("invoice", "creditMemo") => {}
-            _ => return Err(refused()),
-        }
-        for name in ["entity", "currency", "exchangeRate", "terms", "otherRefNum", "memo"] {
-            if let (false, Some(value)) = (made.has(name), source.get(name)) {
-                made.set(name, value);
-            }
-        }
-        let custom: Vec<(String, Json)> = source
-            .members()
-            .iter()
-            .filter(|(name, _)| name.starts_with("custbody") && !made.has(name))
-            .cloned()
-            .collect();
-        custom.iter().for_each(|(name, value)| made.set(name, value));
-        let lines = self.chosen(&source, body.get("item"))?;
-        if lines.is_empty() {
-            return Err(Refusal::user("Please enter at least one line item for this transaction."));
-        }
-        made.set("item", Json::List(lines.clone()));
-        made.set("createdFrom", obj! {"id" => id});
-        let new = self.create(to, &made, strict)?;
-        let total = self.record(to, &new).map(|record| record.decimal("total")).unwrap_or_default();
-        if from == "invoice" {
-            let open = source.decimal("amountRemaining").min(total);
-            self.settle(id, (to, &new), open)?;
-        } else {
-            self.link((id, from), (&new, to), "OrdBill", total);
-            self.bill(from, id, &lines);
-        }
-        Ok(new)
-    }
-
-    /// Lines of the source that go over: all that is left, or those named by `orderLine`.
-    fn chosen(&self, source: &Json, wanted: Option<&Json>) -> Result<Vec<Json>, Refusal> {
-        let digits = self.digits(source);
-        let left = |line: &Json| line.decimal("quantity") - line.decimal("quantityBilled");
-        let copy = |line: &Json, quantity: Decimal| {
-            let mut new = line.clone();
-            new.remove("line");
-            new.remove("quantityBilled");
-            let whole = line.decimal("quantity");
-            let share = if whole.is_zero() { Decimal::ZERO } else { line.decimal("amount") * quantity / whole };
-            new.set("orderLine", line.int("line"));
-            new.set("quantity", Json::amount(quantity));
-            new.set("amount", Json::amount(share.round_dp(digits)));
-            new
+    /// A reference with its link.
+    fn linked(&self, name: &str, value: &Json) -> Json {
+        let kind = match name {
+            "entity" | "parent" => "customer",
+            "terms" => "term",
+            "createdFrom" => "transaction",
+            other => other,
         };
-        let given =
-            wanted.map_or(&[][..], |wanted| if wanted.has("items") { wanted.list("items") } else { wanted.items() });
-        if given.is_empty() {
-            let open = source.list("item").iter().filter(|line| left(line) > Decimal::ZERO);
-            return Ok(open.map(|line| copy(line, left(line))).collect());
-        }
-        let mut lines = Vec::new();
-        for change in given {
-            let number = change.text("orderLine");
-            let Some(line) = source.list("item").iter().find(|line| line.text("line") == number) else {
-                if number.is_empty() {
-                    lines.push(change.clone());
-                    continue;
-                }
-                return Err(Refusal::user(&format!("Invalid Field Value {number} for the following field: orderLine")));
-            };
-            let quantity = if change.has("quantity") { change.decimal("quantity") } else { left(line) };
-            if quantity.is_zero() {
-                continue;
-            }
-            let mut new = copy(line, quantity);
-            if change.has("rate") && !change.has("amount") {
-                new.remove("amount");
-            }
-            change.members().iter().for_each(|(name, value)| new.set(name, value));
-            lines.push(new);
-        }
-        Ok(lines)
-    }
-
-    fn bill(&mut self, kind: &'static str, id: &str, lines: &[Json]) {
-        let Some(mut order) = self.record(kind, id).cloned() else { return };
-        let mut kept = order.list("item").to_vec();
-        for line in &mut kept {
-            let number = line.text("line");
-            let more: Decimal =
-                lines.iter().filter(|new| new.text("orderLine") == number).map(|new| new.decimal("quantity")).sum();
-            let billed = line.decimal("quantityBilled") + more;
-            line.set("quantityBilled", Json::amount(billed));
-        }
-        let all = kept.iter().all(|line| line.decimal("quantityBilled") >= line.decimal("quantity"));
-        let status = if all { ("G", "Billed") } else { ("F", "Pending Billing") };
-        order.set("item", kept);
-        order.set("status", obj! {"id" => status.0, "refName" => status.1});
-        order.set("lastModifiedDate", self.clock.now().to_string());
-        self.store.put(&place(kind), id, order);
-    }
-
-    /// Runs a write as a job. Only here the idempotency key counts; a used one points to the earlier job.
-    fn in_background(&mut self, call: &Call) -> Answer {
-        let key = call.header("x-netsuite-idempotency-key").unwrap_or_default().to_string();
-        let address = |state: &State, id: &str| format!("{}/services/rest/async/v1/job/{id}", state.base);
-        if let Some(job) = self.store.get("idempotency", &key).filter(|_| !key.is_empty()).map(Json::text_of) {
-            let detail = "The idempotency key was already used in a previous request.";
-            let refusal =
-                Refusal::new(400, "IDEMPOTENCY_ERROR", detail).at("o:errorHeader", "X-NetSuite-Idempotency-Key");
-            return Err(Refusal { location: Some(address(self, &job)), ..refusal });
-        }
-        let mut inner = call.clone();
-        inner.trusted = true;
-        inner.headers.retain(|(name, _)| name != "prefer");
-        let mark = self.store.mark();
-        let reply = self.route(&inner);
-        if reply.status >= 400 {
-            self.store.rollback(mark);
-        }
-        let job = self.store.next("job", 1).to_string();
-        let location = reply.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.clone());
-        self.store.put(
-            "jobs",
-            &job,
-            obj! {"status" => reply.status, "body" => reply.as_json(), "location" => location},
-        );
-        if !key.is_empty() {
-            self.store.put("idempotency", &key, job.as_str());
-        }
-        Ok(Reply::empty(202).header("location", address(self, &job)).header("preference-applied", "respond-async"))
-    }
-
-    fn job(&self, id: &str, rest: &[&str]) -> Answer {
-        let job = self.store.get("jobs", id).ok_or_else(missing)?;
-        let own = format!("{}/services/rest/async/v1/job/{id}", self.base);
-        let good = job.int("status") < 400;
-        let progress = if good { "succeeded" } else { "failed" };
-        let status = |links: Json| obj! {"links" => links, "id" => id, "completed" => true, "progress" => progress};
-        match rest {
-            [] => {
-                let task = obj! {"links" => list![obj! {"rel" => "self", "href" => format!("{own}/task")}]};
-                Ok(Reply::json(200, &status(list![obj! {"rel" => "self", "href" => &own}]).with("task", task)))
-            }
-            ["task"] => {
-                let link = obj! {"links" => list![obj! {"rel" => "self", "href" => format!("{own}/task/1")}]};
-                Ok(Reply::json(
-                    200,
-                    &obj! {"links" => list![], "count" => 1, "items" => list![link], "totalResults" => 1},
-                ))
-            }
-            ["task", _] => {
-                Ok(Reply::json(200, &status(list![obj! {"rel" => "result", "href" => format!("{own}/task/1/result")}])))
-            }
-            ["task", _, "result"] => {
-                let code = u16::try_from(job.int("status")).unwrap_or(500);
-                let body = job.get("body").cloned().unwrap_or_default();
-                let reply = if good { Reply::empty(code) } else { Reply::json(code, &body) };
-                let location = job.text("location");
-                Ok(if location.is_empty() { reply } else { reply.header("location", location) })
-            }
-            _ => Err(missing()),
-        }
+        let href = format!("{}/services/rest/record/v1/{}/{}", self.base, kind.to_lowercase(), value.text("id"));
+        let mut linked = obj! {"links" => list![obj! {"rel" => "self", "href" => href}]};
+        value.members().iter().for_each(|(name, value)| linked.set(name, value));
+        linked
     }
 }
 
-fn no_type(kind: &str) -> Refusal {
-    Refusal::new(404, "NONEXISTENT_ID", format!("Record type '{kind}' does not exist.")).at("o:errorUrl", kind)
-}
-
-fn items(lines: &[Json]) -> Json {
-    obj! {
-        "links" => list![], "count" => lines.len(), "hasMore" => false, "items" => Json::List(lines.to_vec()), "offset" => 0,
-        "totalResults" => lines.len(),
+/// `limit` (1 to 1000) and `offset` of a request.
+pub(crate) fn window(call: &Call) -> Result<(usize, usize), Refusal> {
+    let number = |name: &str, default: usize| match call.param(name) {
+        None => Ok(default),
+        Some(text) => text.parse::<usize>().map_err(|_| {
+            let detail = format!("The {name} query parameter must be a number.");
+            Refusal::new(400, "INVALID_PARAMETER", detail).at("o:errorQueryParam", name)
+        }),
+    };
+    let (limit, offset) = (number("limit", 1000)?, number("offset", 0)?);
+    if limit == 0 || limit > 1000 {
+        let detail = "The limit query parameter value must be between 1 and 1000.";
+        return Err(Refusal::new(400, "INVALID_PARAMETER", detail).at("o:errorQueryParam", "limit"));
     }
+    Ok((limit, offset))
 }

@@ -2,23 +2,36 @@
 
 mod auth;
 mod chart;
+mod dialect;
 mod http;
+mod jobs;
+mod keys;
+mod listing;
+mod money;
+mod revenue;
 mod sql;
 mod state;
+mod tables;
+mod transform;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
 pub use self::auth::OAuthClient;
-use self::state::{Refusal, State, missing, place, postings};
+use self::state::{Checks, Refusal, Rules, State, missing, place, reference};
 use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
 use crate::document::ErpDocument;
 use crate::json::{Json, list, obj};
+use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
 use crate::{Fields, Refused};
@@ -28,33 +41,71 @@ pub struct NetSuite {
     state: Mutex<State>,
     client: OAuthClient,
     concurrency: AtomicUsize,
+    service_ms: AtomicU64,
 }
 
 fn refused(refusal: Refusal) -> Refused {
     Refused(format!("{}: {}", refusal.code, refusal.detail))
 }
 
+/// Sublists of a director's body replace what was there.
+fn whole(_: &str) -> bool {
+    false
+}
+
 impl NetSuite {
     pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String) -> io::Result<NetSuite> {
+        let store = Store::open(dir, "netsuite")?;
+        let series = store.all("series").map(|(_, kept)| Series::restored(kept)).collect();
+        let rules = Rules {
+            processing_ms: 0,
+            concurrency: 15,
+            per_minute: None,
+            advanced_revenue: true,
+            overload_as_login: false,
+        };
         let mut state = State {
-            store: Store::open(dir, "netsuite")?,
+            store,
             clock,
             base,
             account: "TSTDRV123_SB1".to_string(),
             zone: TimeZone::get("America/Los_Angeles").unwrap_or(TimeZone::UTC),
             sql: sql::open().map_err(io::Error::other)?,
+            counted: None,
             revoked: false,
+            series,
+            rules,
+            recent: Vec::new(),
+            tally: BTreeMap::new(),
         };
         let client = state.client()?;
         if state.store.get("config", "closed").is_none() {
             state.store.put("config", "closed", "");
+            for (kind, id, record) in chart::start() {
+                state.store.put(&place(kind), id, record.with("id", id));
+            }
         }
         state.store.commit()?;
-        Ok(NetSuite { state: Mutex::new(state), client, concurrency: AtomicUsize::new(15) })
+        Ok(NetSuite {
+            state: Mutex::new(state),
+            client,
+            concurrency: AtomicUsize::new(15),
+            service_ms: AtomicU64::new(0),
+        })
+    }
+
+    /// The state, after the jobs whose time has come.
+    fn current(&self) -> std::sync::MutexGuard<'_, State> {
+        let mut state = held(&self.state);
+        state.run_jobs();
+        if let Err(error) = state.store.commit() {
+            tracing::error!(%error, "netsuite could not keep its state");
+        }
+        state
     }
 
     fn act(&self, act: &str, change: impl FnOnce(&mut State) -> Result<String, Refusal>) -> Result<String, Refused> {
-        let mut state = held(&self.state);
+        let mut state = self.current();
         if let Some(gave) = state.store.applied(act) {
             return Ok(gave);
         }
@@ -96,13 +147,27 @@ impl NetSuite {
             let kind = chart::kind(kind).ok_or_else(missing)?;
             if !external_id.is_empty() {
                 body.set("externalId", external_id);
-                if let Some(id) = state.resolve(kind, &format!("eid:{external_id}")) {
-                    state.update(kind, &id, &body, "*", false)?;
+                if let Some(id) = state.external(kind, external_id) {
+                    state.update(kind, &id, &body, &whole, Checks::DEFAULT)?;
                     return Ok(id);
                 }
             }
-            state.create(kind, &body, false)
+            state.create(kind, &body, Checks::DEFAULT)
         })
+    }
+
+    /// Creates `count` records of a type at once, all from one body, whose texts may name their place as `{n}` (from 1) and
+    /// their id as `{id}`: `"externalId": "inv-{n}"`. They cost no more memory than one. The first is as old as the clock
+    /// says, each next one `step_ms` younger. Gives the first id.
+    pub fn fill(&self, act: &str, kind: &str, count: u32, step_ms: i64, fields: Fields) -> Result<String, Refused> {
+        let body = Json::from(fields);
+        let first = self.act(act, |state| {
+            let kind = chart::kind(kind).ok_or_else(missing)?;
+            let start = state.clock.millis();
+            state.fill(kind, &body, i64::from(count.max(1)), (start, step_ms)).map(|first| first.to_string())
+        })?;
+        held(&self.state).refresh().map_err(|error| Refused(error.to_string()))?;
+        Ok(first)
     }
 
     /// Changes an invoice that people see under this number, as an accountant would.
@@ -110,7 +175,7 @@ impl NetSuite {
         let body = Json::from(fields);
         self.act(act, |state| {
             let id = by_number(state, "invoice", tranid).ok_or_else(missing)?;
-            state.update("invoice", &id, &body, "*", false)?;
+            state.update("invoice", &id, &body, &whole, Checks::DEFAULT)?;
             Ok(id)
         })
         .map(drop)
@@ -120,14 +185,14 @@ impl NetSuite {
     pub fn pay(&self, act: &str, invoice: &str, amount: &str, date: &str) -> Result<String, Refused> {
         self.act(act, |state| {
             let id = by_number(state, "invoice", invoice).ok_or_else(missing)?;
-            let record = state.record("invoice", &id).cloned().unwrap_or_default();
+            let record = state.record("invoice", &id).unwrap_or_default();
             let body = obj! {
                 "customer" => record.get("entity").cloned(), "currency" => record.get("currency").cloned(),
                 "exchangeRate" => record.get("exchangeRate").cloned(), "tranDate" => date,
                 "payment" => Json::Number(amount.to_string()),
                 "apply" => list![obj! {"doc" => obj! {"id" => id}, "apply" => true, "amount" => Json::Number(amount.to_string())}],
             };
-            state.create("customerPayment", &body, false)
+            state.create("customerPayment", &body, Checks::DEFAULT)
         })
     }
 
@@ -135,7 +200,7 @@ impl NetSuite {
     pub fn void_invoice(&self, act: &str, tranid: &str) -> Result<(), Refused> {
         self.act(act, |state| {
             let id = by_number(state, "invoice", tranid).ok_or_else(missing)?;
-            let mut record = state.record("invoice", &id).cloned().ok_or_else(missing)?;
+            let mut record = state.record("invoice", &id).ok_or_else(missing)?;
             let lines: Vec<Json> =
                 record.list("item").iter().map(|line| line.clone().with("amount", 0).with("rate", 0)).collect();
             record.set("item", lines);
@@ -144,7 +209,7 @@ impl NetSuite {
             }
             record.set("voided", true);
             record.set("memo", "VOID");
-            record.set("status", obj! {"id" => "V", "refName" => "Voided"});
+            record.set("status", reference("V", "Voided"));
             record.set("lastModifiedDate", state.clock.now().to_string());
             state.store.put(&place("invoice"), &id, record);
             Ok(id)
@@ -167,7 +232,7 @@ impl NetSuite {
         self.act(act, |state| {
             let kind = chart::kind(kind).ok_or_else(missing)?;
             let id = state.resolve(kind, id).ok_or_else(missing)?;
-            let record = state.record(kind, &id).cloned().ok_or_else(missing)?;
+            let record = state.record(kind, &id).ok_or_else(missing)?;
             state.store.put(&place(kind), &id, record.with("locked", true));
             Ok(id)
         })
@@ -183,22 +248,32 @@ impl NetSuite {
         .map(drop)
     }
 
+    /// Takes the permission for a record type away: REST refuses it, SuiteQL still reads it.
+    pub fn deny(&self, act: &str, kind: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let kind = chart::kind(kind).ok_or_else(missing)?;
+            state.store.put("denied", kind, true);
+            Ok(kind.to_string())
+        })
+        .map(drop)
+    }
+
     /// A record by internal id or `eid:X`.
     pub fn record(&self, kind: &str, id: &str) -> Option<Json> {
-        let state = held(&self.state);
+        let state = self.current();
         let kind = chart::kind(kind)?;
         let id = state.resolve(kind, id)?;
-        state.record(kind, &id).cloned()
+        state.record(kind, &id)
     }
 
     /// All records of a type, in order of creation.
     pub fn records(&self, kind: &str) -> Vec<Json> {
-        held(&self.state).store.all(&place(kind)).map(|(_, record)| record.clone()).collect()
+        self.current().every(kind)
     }
 
     /// Invoices, credit memos, journal entries and payments, in order of creation.
     pub fn documents(&self) -> Vec<ErpDocument> {
-        let state = held(&self.state);
+        let state = self.current();
         let kinds = [
             ("invoice", "invoice"),
             ("creditMemo", "credit_memo"),
@@ -207,12 +282,43 @@ impl NetSuite {
         ];
         let mut all: Vec<(i64, ErpDocument)> = Vec::new();
         for (kind, name) in kinds {
-            for (_, record) in state.store.all(&place(kind)) {
-                all.push((record.int("id"), document(kind, name, record)));
+            for record in state.every(kind) {
+                all.push((record.int("id"), document(&state, (kind, name), &record)));
             }
         }
         all.sort_by_key(|(id, _)| *id);
         all.into_iter().map(|(_, document)| document).collect()
+    }
+
+    /// What was asked since the start: `requests`, `refused`, `records_read`, `records_written`, `records_deleted`,
+    /// `transforms`, `suiteql_queries`, `suiteql_rows`, `jobs`, `job_tasks`, `tokens`.
+    pub fn usage(&self) -> BTreeMap<String, u64> {
+        held(&self.state).tally.iter().map(|(name, count)| ((*name).to_string(), *count)).collect()
+    }
+
+    /// How long the job of an asynchronous request takes, by the simulated clock (0: done when it is next asked for).
+    pub fn set_processing_time(&self, ms: i64) {
+        held(&self.state).rules.processing_ms = ms;
+    }
+
+    /// How long every request stays in flight, in real milliseconds (0), so that requests at once can be too many.
+    pub fn set_service_time(&self, ms: u64) {
+        self.service_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Requests allowed in a minute (none), beside those allowed at once.
+    pub fn set_frequency(&self, per_minute: Option<usize>) {
+        held(&self.state).rules.per_minute = per_minute;
+    }
+
+    /// Whether Advanced Revenue Management is switched on (true).
+    pub fn set_advanced_revenue(&self, on: bool) {
+        held(&self.state).rules.advanced_revenue = on;
+    }
+
+    /// Whether token-based authentication hears of an overload as of a wrong login, as was seen in the field (false).
+    pub fn set_overload_as_login(&self, on: bool) {
+        held(&self.state).rules.overload_as_login = on;
     }
 
     /// The account's time zone, in which SuiteQL shows and compares times; false if there is none of this name.
@@ -229,15 +335,18 @@ impl NetSuite {
     /// Requests that may be in flight at once (15).
     pub fn set_concurrency(&self, most: usize) {
         self.concurrency.store(most, Ordering::Relaxed);
+        held(&self.state).rules.concurrency = most;
     }
 }
 
 fn by_number(state: &State, kind: &str, number: &str) -> Option<String> {
     let found = state.store.all(&place(kind)).find(|(id, record)| record.text("tranId") == number || *id == number);
-    found.map(|(id, _)| id.to_string()).or_else(|| state.resolve(kind, &format!("eid:{number}")))
+    let made = || state.series.iter().find_map(|series| series.find("tranId", number)).map(|id| id.to_string());
+    let id = found.map(|(id, _)| id.to_string()).or_else(|| state.external(kind, number)).or_else(made);
+    id.filter(|id| state.exists(kind, id))
 }
 
-fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
+fn document(state: &State, (kind, name): (&str, &'static str), record: &Json) -> ErpDocument {
     let optional = |name: &str| Some(record.text(name)).filter(|text| !text.is_empty());
     let customer = record.text("entity.refName");
     let on_line = || {
@@ -262,7 +371,7 @@ fn document(kind: &str, name: &'static str, record: &Json) -> ErpDocument {
         milestone: optional("custbody_milestoned_milestone").or_else(on_line),
         status: status.to_string(),
         remote_id: record.text("id"),
-        lines: postings(kind, record),
+        lines: state.postings(kind, record),
     }
 }
 
@@ -273,11 +382,7 @@ impl System for NetSuite {
 
     fn answer(&self, call: &Call) -> Reply {
         let mut state = held(&self.state);
-        let mark = state.store.mark();
         let reply = state.route(call);
-        if reply.status >= 400 {
-            state.store.rollback(mark);
-        }
         match state.store.commit() {
             Ok(()) => reply,
             Err(error) => {
@@ -312,5 +417,17 @@ impl System for NetSuite {
 
     fn concurrency(&self) -> usize {
         self.concurrency.load(Ordering::Relaxed)
+    }
+
+    fn overloaded(&self, call: &Call) -> Reply {
+        let signed = call.header("authorization").is_some_and(|header| header.starts_with("OAuth "));
+        if signed && held(&self.state).rules.overload_as_login {
+            return auth::login_refused().reply();
+        }
+        self.trouble(Trouble::TooMany)
+    }
+
+    fn service_time(&self) -> Duration {
+        Duration::from_millis(self.service_ms.load(Ordering::Relaxed))
     }
 }

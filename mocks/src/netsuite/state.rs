@@ -1,15 +1,17 @@
-//! Records of the simulated account: references, lines, totals, periods.
+//! Records of the simulated account: references, properties, creating, changing, deleting.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
-use super::chart::{self, ACCOUNTS, CURRENCIES, ITEMS, TERMS};
+use super::chart::{self, Shape};
 use crate::call::Reply;
 use crate::clock::SimClock;
-use crate::document::{Posting, Side};
 use crate::json::{Json, list, obj};
+use crate::series::Series;
 use crate::store::Store;
 
 /// A refusal in the vendor's words.
@@ -33,6 +35,11 @@ impl Refusal {
         Refusal::new(400, "USER_ERROR", format!("Error while accessing a resource. {detail}"))
     }
 
+    pub(crate) fn content(name: &str, detail: &str) -> Refusal {
+        let detail = format!("Error while accessing a resource. {detail}");
+        Refusal::new(400, "INVALID_CONTENT", detail).at("o:errorPath", name)
+    }
+
     pub(crate) fn at(mut self, kind: &'static str, place: &str) -> Refusal {
         self.place = Some((kind, place.to_string()));
         self
@@ -45,6 +52,7 @@ impl Refusal {
             (403, _) => ("Forbidden", "10.4.4"),
             (404, _) => ("Not Found", "10.4.5"),
             (405, _) => ("Method Not Allowed", "10.4.6"),
+            (413, _) => ("Request Entity Too Large", "10.4.14"),
             (500, _) => ("Internal Server Error", "10.5.1"),
             (503, _) => ("Service Unavailable", "10.5.4"),
             // 429 says so too
@@ -56,7 +64,7 @@ impl Refusal {
         }
         detail.set("o:errorCode", self.code);
         let body = obj! {
-            "type" => format!("https://www.rfc-editor.org/rfc/rfc9110.html#section-{section}"), "title" => title,
+            "type" => format!("https://www.w3.org/Protocols/rfc2616/rfc2616-sec10.html#sec{section}"), "title" => title,
             "status" => self.status, "o:errorDetails" => list![detail],
         };
         let reply =
@@ -68,6 +76,32 @@ impl Refusal {
     }
 }
 
+/// What a client asked to have checked: an unknown property is dropped without a word by default, a wrong value refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checks {
+    pub(crate) names: bool,
+    pub(crate) values: bool,
+}
+
+impl Checks {
+    pub(crate) const DEFAULT: Checks = Checks { names: false, values: true };
+}
+
+/// How the account is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// How long a job of an asynchronous request takes.
+    pub(crate) processing_ms: i64,
+    /// Requests that may be in flight at once.
+    pub(crate) concurrency: usize,
+    /// Requests a minute, where they are limited.
+    pub(crate) per_minute: Option<usize>,
+    /// Advanced Revenue Management: lines make revenue elements, events make plans.
+    pub(crate) advanced_revenue: bool,
+    /// An overloaded account answers token-based authentication as if the login were wrong.
+    pub(crate) overload_as_login: bool,
+}
+
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) clock: SimClock,
@@ -75,71 +109,152 @@ pub(crate) struct State {
     pub(crate) account: String,
     pub(crate) zone: TimeZone,
     pub(crate) sql: Connection,
+    pub(crate) counted: Option<(String, usize)>,
     pub(crate) revoked: bool,
+    pub(crate) series: Vec<Series>,
+    pub(crate) rules: Rules,
+    pub(crate) recent: Vec<i64>,
+    pub(crate) tally: BTreeMap<&'static str, u64>,
 }
 
 pub(crate) fn place(kind: &str) -> String {
     format!("rec:{kind}")
 }
 
-fn reference(id: &str, name: &str) -> Json {
+pub(crate) fn missing() -> Refusal {
+    Refusal::new(404, "NONEXISTENT_ID", "The record instance does not exist. Provide a valid record instance ID.")
+}
+
+pub(crate) fn reference(id: &str, name: &str) -> Json {
     obj! {"id" => id, "refName" => name}
 }
 
-fn round(amount: Decimal, digits: u32) -> Decimal {
-    amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero)
+/// The rows of a sublist as a body gives them: `{"items": […]}`, or a bare list.
+pub(crate) fn rows(given: &Json) -> &[Json] {
+    if given.has("items") { given.list("items") } else { given.items() }
+}
+
+/// `2026-6-5` and `2026-06-05T00:00:00Z` as `2026-06-05`.
+fn date_text(value: &Json) -> Option<String> {
+    let text = value.scalar()?;
+    let day = text.split('T').next().unwrap_or_default();
+    let mut parts = day.split('-').map(|part| part.parse::<i16>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    parts.next().is_none().then(|| date.to_string())
 }
 
 impl State {
-    pub(crate) fn record(&self, kind: &str, id: &str) -> Option<&Json> {
-        self.store.get(&place(kind), id)
+    pub(crate) fn count(&mut self, what: &'static str) {
+        self.add(what, 1);
+    }
+
+    pub(crate) fn add(&mut self, what: &'static str, many: usize) {
+        *self.tally.entry(what).or_default() += u64::try_from(many).unwrap_or_default();
+    }
+
+    pub(crate) fn record(&self, kind: &str, id: &str) -> Option<Json> {
+        if let Some(record) = self.store.get(&place(kind), id) {
+            return Some(record.clone());
+        }
+        if self.series.is_empty() || self.store.get("deleted", id).is_some() {
+            return None;
+        }
+        self.series.iter().find_map(|series| series.get(kind, id, |time| time.to_string()))
+    }
+
+    pub(crate) fn exists(&self, kind: &str, id: &str) -> bool {
+        self.store.get(&place(kind), id).is_some() || (!self.series.is_empty() && self.record(kind, id).is_some())
+    }
+
+    /// Ids of a type in order: those of series stand among the others by their number.
+    pub(crate) fn ids<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = String> + 'a {
+        let mut own = self.store.all(&place(kind)).map(|(id, _)| id.to_string()).peekable();
+        let mut made = self.series.iter().filter(move |series| series.kind == kind).flat_map(Series::ids).peekable();
+        let merged = std::iter::from_fn(move || match (own.peek().map(|id| id.parse::<i64>()), made.peek()) {
+            (Some(Ok(kept)), Some(id)) if kept >= *id => {
+                // a record of a series that was changed stands in both
+                if kept == *id {
+                    own.next();
+                }
+                made.next().map(|id| id.to_string())
+            }
+            (Some(_), _) => own.next(),
+            (None, _) => made.next().map(|id| id.to_string()),
+        });
+        merged.filter(move |id| self.store.get("deleted", id).is_none())
+    }
+
+    pub(crate) fn external(&self, kind: &str, external: &str) -> Option<String> {
+        if let Some(id) = self.store.get(&format!("ext:{kind}"), external) {
+            return id.scalar();
+        }
+        let made = self.series.iter().filter(|series| series.kind == kind);
+        let id = made.filter_map(|series| series.find("externalId", external)).next()?.to_string();
+        (self.record(kind, &id)?.text("externalId") == external).then_some(id)
     }
 
     /// An internal id from `101` or `eid:X`.
     pub(crate) fn resolve(&self, kind: &str, id: &str) -> Option<String> {
         match id.strip_prefix("eid:") {
-            Some(external) => self.store.get(&format!("ext:{kind}"), external).and_then(Json::scalar),
-            None => self.record(kind, id).map(|_| id.to_string()),
+            Some(external) => self.external(kind, external),
+            None => self.exists(kind, id).then(|| id.to_string()),
         }
     }
 
+    fn named(&self, kind: &str, id: &str) -> Option<Json> {
+        let record = self.record(kind, id)?;
+        let names =
+            ["companyName", "tranId", "acctName", "symbol", "displayName", "name", "title", "entityId", "lastName"];
+        let name = names.iter().map(|name| record.text(name)).find(|text| !text.is_empty());
+        Some(reference(id, &name.unwrap_or_default()))
+    }
+
     /// A reference as it is kept, from `{"id":…}`, `{"externalId":…}`, `{"refName":…}` or a bare id.
-    fn refer(&self, field: &str, value: &Json) -> Result<Json, Refusal> {
-        if value.is_null() {
-            return Ok(Json::Null);
-        }
+    pub(crate) fn refer(&self, field: &str, value: &Json) -> Result<Json, Refusal> {
         let id = value.scalar().unwrap_or_else(|| value.text("id"));
         let external = value.text("externalId");
         let name = value.text("refName");
-        let wrong = || {
-            let shown = if id.is_empty() { &external } else { &id };
+        let kinds: &[&str] = match field {
+            "currency" => &["currency"],
+            "terms" => &["term"],
+            "account" | "incomeAccount" | "defRevAccount" | "arAcct" | "deferredRevenueAccount" => &["account"],
+            "item" => &["serviceSaleItem"],
+            "subsidiary" => &["subsidiary"],
+            "entity" | "customer" | "billTo" => &["customer", "job"],
+            "parent" => &["customer", "job", "projectTask", "subsidiary"],
+            "project" | "job" => &["job"],
+            "billingSchedule" => &["billingSchedule"],
+            "projectTask" => &["projectTask"],
+            "createdFrom" | "doc" | "sourceTran" | "transaction" => {
+                &["invoice", "salesOrder", "creditMemo", "journalEntry", "customerPayment", "estimate", "cashSale"]
+            }
+            _ if id.is_empty() && external.is_empty() => &["none"],
+            _ => &[],
+        };
+        if kinds.is_empty() {
+            return Ok(reference(if id.is_empty() { &external } else { &id }, &name));
+        }
+        let found = kinds.iter().find_map(|kind| {
+            let key = match (id.is_empty(), external.is_empty()) {
+                (false, _) => self.resolve(kind, &id),
+                (true, false) => self.external(kind, &external),
+                // only what is few is found by its name
+                _ if matches!(*kind, "currency" | "term" | "account" | "serviceSaleItem") => {
+                    let named = |(_, record): &(&str, &Json)| {
+                        ["symbol", "name", "acctName", "itemId"].iter().any(|field| record.text(field) == name)
+                    };
+                    self.store.all(&place(kind)).find(named).map(|(id, _)| id.to_string())
+                }
+                _ => None,
+            };
+            self.named(kind, &key?)
+        });
+        found.ok_or_else(|| {
+            let shown = [&id, &external, &name].into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
             let detail = format!("Invalid Field Value {shown} for the following field: {field}");
             Refusal::user(&detail).at("o:errorPath", field)
-        };
-        let fixed = |table: &[(&str, &str)]| {
-            let hit = table.iter().find(|row| row.0 == id || (id.is_empty() && row.1 == name));
-            hit.map(|row| reference(row.0, row.1)).ok_or_else(wrong)
-        };
-        match field {
-            "currency" => fixed(&CURRENCIES.iter().map(|row| (row.0, row.1)).collect::<Vec<_>>()),
-            "terms" => fixed(&TERMS.iter().map(|row| (row.0, row.1)).collect::<Vec<_>>()),
-            "account" => fixed(&ACCOUNTS.iter().map(|row| (row.0, row.2)).collect::<Vec<_>>()),
-            "item" => fixed(&ITEMS.iter().map(|row| (row.0, row.1)).collect::<Vec<_>>()),
-            "entity" | "customer" | "parent" => {
-                let key = if external.is_empty() { id.clone() } else { format!("eid:{external}") };
-                let found = ["customer", "job"].iter().find_map(|kind| {
-                    let id = self.resolve(kind, &key)?;
-                    Some(reference(&id, &self.record(kind, &id)?.text("companyName")))
-                });
-                found.ok_or_else(wrong)
-            }
-            "createdFrom" | "doc" => {
-                let found = chart::TRANSACTIONS.iter().find_map(|known| self.record(known.0, &id));
-                found.map(|record| reference(&id, &record.text("tranId"))).ok_or_else(wrong)
-            }
-            _ if id.is_empty() => Err(wrong()),
-            _ => Ok(reference(&id, &name)),
-        }
+        })
     }
 
     pub(crate) fn today(&self) -> Date {
@@ -156,131 +271,162 @@ impl State {
         Ok(())
     }
 
-    /// Takes the header fields of a body over into a record.
-    fn header(&self, record: &mut Json, body: &Json, strict: bool) -> Result<(), Refusal> {
+    /// A value as it is kept; nothing, where it is wrong and the client asked not to be told.
+    fn value(&self, name: &str, value: &Json, checks: Checks) -> Result<Option<Json>, Refusal> {
+        let wrong = || {
+            let detail =
+                format!("Invalid value for the resource or sub-resource field '{name}'. Provide a valid value.");
+            if checks.values { Err(Refusal::content(name, &detail)) } else { Ok(None) }
+        };
+        const REFERENCES: &[&str] = &[
+            "entity",
+            "customer",
+            "parent",
+            "currency",
+            "terms",
+            "account",
+            "createdFrom",
+            "item",
+            "doc",
+            "subsidiary",
+            "project",
+            "job",
+            "billingSchedule",
+            "projectTask",
+            "incomeAccount",
+            "defRevAccount",
+            "arAcct",
+            "billTo",
+            "sourceTran",
+            "transaction",
+            "deferredRevenueAccount",
+        ];
+        if REFERENCES.contains(&name) {
+            return self.refer(name, value).map(Some);
+        }
+        if chart::ENUMS.contains(&name) {
+            let id = value.scalar().unwrap_or_else(|| value.text("id"));
+            let known = chart::allowed(name).is_none_or(|all| all.contains(&id.as_str()));
+            return if known { Ok(Some(reference(&id, &label(name, &id)))) } else { wrong() };
+        }
+        match chart::shape(name) {
+            Shape::Number => match value.number() {
+                Some(number) if name == "quantity" && number.normalize().scale() > 15 => wrong(),
+                Some(_) => Ok(Some(Json::Number(value.text_of()))),
+                None => wrong(),
+            },
+            Shape::Flag if !matches!(value, Json::Bool(_)) => wrong(),
+            Shape::Date => date_text(value).map_or_else(wrong, |date| Ok(Some(Json::Text(date)))),
+            _ => Ok(Some(value.clone())),
+        }
+    }
+
+    fn unknown(name: &str, checks: Checks) -> Result<(), Refusal> {
+        // the default: dropped without a word
+        if checks.names { Err(Refusal::content(name, &format!("Unknown property name: {name}."))) } else { Ok(()) }
+    }
+
+    /// Takes the header properties of a body over into a record.
+    fn header(&self, kind: &str, record: &mut Json, body: &Json, checks: Checks) -> Result<(), Refusal> {
         for (name, value) in body.members() {
-            if matches!(name.as_str(), "item" | "line" | "apply" | "id" | "links" | "total" | "status") {
+            let Some(property) = chart::property(kind, name) else {
+                let sublist = chart::SUBLISTS.iter().any(|known| known.eq_ignore_ascii_case(name));
+                if !sublist || (kind == "journalEntry" && name.eq_ignore_ascii_case("item")) {
+                    State::unknown(name, checks)?;
+                }
                 continue;
-            }
-            if !chart::header_knows(name) {
-                if strict {
-                    let detail = format!("Error while accessing a resource. Unknown property name: {name}.");
-                    return Err(Refusal::new(400, "INVALID_CONTENT", detail).at("o:errorPath", name));
-                }
-                // the default: dropped without a word
-                continue;
-            }
-            let kept = match name.as_str() {
-                "entity" | "customer" | "parent" | "currency" | "terms" | "account" | "createdFrom" => {
-                    self.refer(name, value)?
-                }
-                "tranDate" | "dueDate" => {
-                    let text = value.text_of();
-                    if text.parse::<Date>().is_err() {
-                        return Err(Refusal::user(&format!("Invalid date value {text}")).at("o:errorPath", name));
-                    }
-                    value.clone()
-                }
-                _ => value.clone(),
             };
-            record.set(name, kept);
+            let computed = chart::COMPUTED.split(' ').any(|word| word == property);
+            let sublist = chart::SUBLISTS.contains(&property.as_str());
+            if sublist || (computed && !chart::properties(kind).contains(&property.as_str())) {
+                continue;
+            }
+            if value.is_null() {
+                record.remove(&property);
+            } else if let Some(value) = self.value(&property, value, checks)? {
+                record.set(&property, value);
+            }
         }
         Ok(())
     }
 
     /// A line as it is kept: references resolved, amount from quantity and rate where it is not given.
-    fn line(&self, given: &Json, digits: u32, strict: bool) -> Result<Json, Refusal> {
+    fn line(&self, given: &Json, digits: u32, checks: Checks) -> Result<Json, Refusal> {
         let mut line = Json::object();
         for (name, value) in given.members() {
-            if !chart::line_knows(name) {
-                if strict {
-                    let detail = format!("Error while accessing a resource. Unknown property name: {name}.");
-                    return Err(Refusal::new(400, "INVALID_CONTENT", detail).at("o:errorPath", name));
-                }
+            let Some(property) = chart::line_property(name) else {
+                State::unknown(name, checks)?;
+                continue;
+            };
+            if value.is_null() {
                 continue;
             }
-            let reference = matches!(name.as_str(), "item" | "account" | "entity" | "doc");
-            line.set(name, if reference { self.refer(name, value)? } else { value.clone() });
+            if let Some(value) = self.value(&property, value, checks)? {
+                line.set(&property, value);
+            }
         }
         if line.has("item") {
-            let quantity = if line.has("quantity") { line.decimal("quantity") } else { Decimal::ONE };
-            line.set("quantity", Json::amount(quantity));
-            if line.get("amount").is_none_or(Json::is_null) {
-                let rate = round(line.decimal("rate"), 8);
-                line.set("rate", Json::amount(rate));
-                line.set("amount", Json::amount(round(quantity * rate, digits)));
-            } else if !line.has("rate") && !quantity.is_zero() {
-                let rate = line.decimal("amount").checked_div(quantity).unwrap_or_default();
-                line.set("rate", Json::amount(round(rate, 8)));
-            }
-            let amount = round(line.decimal("amount"), digits);
-            line.set("amount", Json::amount(amount));
+            super::money::price(&mut line, digits);
         }
         Ok(line)
     }
 
     /// Lines after a write: all of them, or merged by `line` as PATCH does.
-    pub(crate) fn lines(
-        &self,
+    fn lines(
+        &mut self,
         record: &Json,
-        sublist: &str,
+        (kind, sublist): (&str, &str),
         given: &Json,
         merge: bool,
-        strict: bool,
+        checks: Checks,
     ) -> Result<Vec<Json>, Refusal> {
         let digits = self.digits(record);
         let before = record.list(sublist).to_vec();
         let mut kept: Vec<Json> = if merge { before.clone() } else { Vec::new() };
-        let given = if given.has("items") { given.list("items") } else { given.items() };
         // line numbers of a journal start at 0
         let first = if sublist == "line" { 0 } else { 1 };
-        for new in given {
+        for new in rows(given) {
             let number = new.text("line");
-            let old = if merge && !number.is_empty() {
-                kept.iter_mut().find(|line| line.text("line") == number)
-            } else {
-                None
-            };
-            match old {
-                Some(old) => {
-                    let mut both = old.clone();
-                    if new.has("rate") || new.has("quantity") {
-                        both.remove("amount");
-                    }
-                    new.members().iter().for_each(|(name, value)| both.set(name, value));
-                    *old = self.line(&both, digits, strict)?;
+            let same = |line: &&Json| !number.is_empty() && line.text("line") == number;
+            // a replaced list still knows the lines it names
+            if let Some(old) = before.iter().find(same) {
+                let mut both = old.clone();
+                if new.has("rate") || new.has("quantity") {
+                    both.remove("amount");
                 }
-                None if before.iter().any(|line| !number.is_empty() && line.text("line") == number) => {
-                    // a replaced list still knows the lines it names
-                    let mut both = before.iter().find(|line| line.text("line") == number).cloned().unwrap_or_default();
-                    if new.has("rate") || new.has("quantity") {
-                        both.remove("amount");
-                    }
-                    new.members().iter().for_each(|(name, value)| both.set(name, value));
-                    kept.push(self.line(&both, digits, strict)?);
+                for (name, value) in new.members() {
+                    let name = chart::line_property(name).unwrap_or_else(|| name.clone());
+                    both.set(&name, value);
                 }
-                None => {
-                    if sublist == "item" && !new.has("item") {
-                        return Err(Refusal::user("Please enter value(s) for: Item"));
-                    }
-                    let next = kept.iter().map(|line| line.int("line") + 1).max().unwrap_or(first);
-                    kept.push(self.line(new, digits, strict)?.with("line", next));
+                let line = self.line(&both, digits, checks)?;
+                match kept.iter_mut().find(|line| line.text("line") == number) {
+                    Some(old) => *old = line,
+                    None => kept.push(line),
                 }
+                continue;
             }
+            if sublist == "item" && !new.has("item") {
+                return Err(Refusal::user("Please enter value(s) for: Item"));
+            }
+            let next = kept.iter().map(|line| line.int("line") + 1).max().unwrap_or(first);
+            let mut line = self.line(new, digits, checks)?.with("line", next);
+            if chart::transaction(kind).is_some() && matches!(sublist, "item" | "line") {
+                line.set("lineUniqueKey", self.store.next("linekey", 1));
+            }
+            kept.push(line);
         }
         Ok(kept)
     }
 
     pub(crate) fn digits(&self, record: &Json) -> u32 {
-        let currency = record.text("currency.id");
-        CURRENCIES.iter().find(|known| known.0 == currency).map_or(2, |known| known.2)
+        let digits = self.store.get("rec:currency", &record.text("currency.id"));
+        digits.and_then(|currency| currency.text("currencyPrecision").parse().ok()).unwrap_or(2)
     }
 
     /// Creates a record of any type.
-    pub(crate) fn create(&mut self, kind: &'static str, body: &Json, strict: bool) -> Result<String, Refusal> {
+    pub(crate) fn create(&mut self, kind: &'static str, body: &Json, checks: Checks) -> Result<String, Refusal> {
         let external = body.text("externalId");
-        let index = format!("ext:{kind}");
-        if !external.is_empty() && self.store.get(&index, &external).is_some() {
+        if !external.is_empty() && self.external(kind, &external).is_some() {
             return Err(Refusal::user("This entity already exists."));
         }
         let id = self.store.next("record", 101).to_string();
@@ -289,44 +435,45 @@ impl State {
         if chart::transaction(kind).is_some() {
             record.set("tranDate", self.today().to_string());
         }
-        self.header(&mut record, body, strict)?;
-        self.complete(kind, &mut record, body, false, strict)?;
+        self.header(kind, &mut record, body, checks)?;
+        self.complete(kind, &mut record, body, &|_| false, checks)?;
         if !external.is_empty() {
-            self.store.put(&index, &external, id.as_str());
+            self.store.put(&format!("ext:{kind}"), &external, id.as_str());
         }
         self.store.put(&place(kind), &id, record);
         self.apply(kind, &id, body)?;
+        self.count("records_written");
         Ok(id)
     }
 
-    /// Changes a record; `replace` names the sublists that are swapped as a whole.
+    /// Changes a record; `merge` says which sublists keep the lines that are not named.
     pub(crate) fn update(
         &mut self,
         kind: &'static str,
         id: &str,
         body: &Json,
-        replace: &str,
-        strict: bool,
+        merge: &dyn Fn(&str) -> bool,
+        checks: Checks,
     ) -> Result<(), Refusal> {
-        let Some(old) = self.record(kind, id).cloned() else { return Err(missing()) };
+        let Some(old) = self.record(kind, id) else { return Err(missing()) };
         if chart::transaction(kind).is_some() {
             self.open_period(&old.text("tranDate"))?;
         }
         let mut record = old.clone();
-        self.header(&mut record, body, strict)?;
-        let merge = !replace.split(',').any(|name| name == "item" || name == "line" || name == "*");
-        self.complete(kind, &mut record, body, merge, strict)?;
+        self.header(kind, &mut record, body, checks)?;
+        self.complete(kind, &mut record, body, merge, checks)?;
         record.set("lastModifiedDate", self.clock.now().to_string());
         let (before, after) = (old.text("externalId"), record.text("externalId"));
         if before != after {
-            let index = format!("ext:{kind}");
-            if self.store.get(&index, &after).is_some() {
+            if !after.is_empty() && self.external(kind, &after).is_some() {
                 return Err(Refusal::user("This entity already exists."));
             }
+            let index = format!("ext:{kind}");
             self.store.remove(&index, &before);
             self.store.put(&index, &after, id);
         }
         self.store.put(&place(kind), id, record);
+        self.count("records_written");
         Ok(())
     }
 
@@ -336,270 +483,149 @@ impl State {
         kind: &str,
         record: &mut Json,
         body: &Json,
-        merge: bool,
-        strict: bool,
+        merge: &dyn Fn(&str) -> bool,
+        checks: Checks,
     ) -> Result<(), Refusal> {
-        let needs = |name: &str, label: &str| {
+        let needs = |record: &Json, name: &str, label: &str| {
             let detail = format!("Please enter value(s) for: {label}");
-            if record.text(&format!("{name}.id")).is_empty() { Err(Refusal::user(&detail)) } else { Ok(()) }
+            if record.text(name).is_empty() { Err(Refusal::user(&detail)) } else { Ok(()) }
         };
         match kind {
-            "customer" => {
+            "customer" | "job" => {
                 let name = record.text("companyName");
                 if name.is_empty() && record.text("lastName").is_empty() {
-                    return Err(Refusal::user("Please enter value(s) for: Company Name"));
+                    let label = if kind == "job" { "Project Name" } else { "Company Name" };
+                    needs(record, "companyName", label)?;
                 }
                 if !record.has("entityId") {
                     record.set("entityId", name);
                 }
-                return Ok(());
+                if !record.has("subsidiary") {
+                    record.set("subsidiary", reference("1", "Parent Company"));
+                }
             }
-            "salesOrder" | "invoice" | "creditMemo" | "estimate" => needs("entity", "Customer")?,
-            "customerPayment" => needs("customer", "Customer")?,
-            "journalEntry" => {}
-            _ => return Ok(()),
+            "projectTask" => {
+                needs(record, "title", "Name")?;
+                needs(record, "project.id", "Project")?;
+            }
+            "billingSchedule" | "term" | "revRecTemplate" => needs(record, "name", "Name")?,
+            "billingRevenueEvent" => self.revenue_event(record)?,
+            "salesOrder" | "invoice" | "creditMemo" | "estimate" | "cashSale" => {
+                needs(record, "entity.id", "Customer")?
+            }
+            "customerPayment" => needs(record, "customer.id", "Customer")?,
+            _ => {}
         }
-        self.open_period(&record.text("tranDate"))?;
-        if !record.has("currency") {
-            let entity = record.path("entity.id").or(record.path("customer.id")).map(Json::text_of).unwrap_or_default();
-            let own = self.record("customer", &entity).and_then(|customer| customer.get("currency")).cloned();
-            record.set("currency", own.unwrap_or_else(|| reference("1", "USD")));
+        let transaction = chart::transaction(kind);
+        if let Some((_, _, prefix)) = transaction {
+            self.open_period(&record.text("tranDate"))?;
+            self.currency(record);
+            if record.text("tranId").is_empty() {
+                let number = self.store.next(&format!("number:{kind}"), 1001);
+                record.set("tranId", format!("{prefix}{number}"));
+            }
         }
-        if !record.has("exchangeRate") {
-            record.set("exchangeRate", Json::Number("1.0".to_string()));
-        }
-        if record.text("tranId").is_empty() {
-            let prefix = chart::transaction(kind).map_or("T", |known| known.2);
-            let number = self.store.next(&format!("number:{kind}"), 1001);
-            record.set("tranId", format!("{prefix}{number}"));
-        }
-        for sublist in ["item", "line"] {
-            if let Some(given) = body.get(sublist) {
-                let lines = self.lines(record, sublist, given, merge, strict)?;
+        for sublist in chart::SUBLISTS {
+            let given = body.members().iter().find(|(name, _)| name.eq_ignore_ascii_case(sublist));
+            if let Some((_, given)) = given.filter(|_| *sublist != "apply") {
+                let lines = self.lines(record, (kind, sublist), given, merge(sublist), checks)?;
                 record.set(sublist, lines);
             }
         }
-        self.totals(kind, record)
+        if transaction.is_some() { self.totals(kind, record) } else { Ok(()) }
     }
 
-    fn totals(&self, kind: &str, record: &mut Json) -> Result<(), Refusal> {
-        let sum =
-            |sublist: &str, field: &str| record.list(sublist).iter().map(|line| line.decimal(field)).sum::<Decimal>();
-        match kind {
-            "journalEntry" => {
-                let (debit, credit) = (sum("line", "debit"), sum("line", "credit"));
-                if debit != credit || record.list("line").len() < 2 {
-                    return Err(Refusal::user("Please enter a balanced journal entry: debits must equal credits."));
-                }
-                record.set("total", Json::amount(debit));
-                record.set("status", obj! {"id" => "B", "refName" => "Approved for Posting"});
-            }
-            "customerPayment" => {
-                let payment = record.get("payment").cloned().unwrap_or_else(|| Json::from(0));
-                record.set("total", payment);
-                record.set("status", obj! {"id" => "C", "refName" => "Deposited"});
-            }
-            _ => {
-                let total = sum("item", "amount");
-                if record.list("item").is_empty() {
-                    return Err(Refusal::user("You must enter at least one line item for this transaction."));
-                }
-                if total < Decimal::ZERO {
-                    return Err(Refusal::user("The total can not be less than zero."));
-                }
-                record.set("total", Json::amount(total));
-                record.set("subtotal", Json::amount(total));
-                if kind == "salesOrder" {
-                    self.order_status(record);
-                } else if !record.has("status") {
-                    record.set("status", obj! {"id" => "A", "refName" => "Open"});
-                }
-                self.due(record);
-                let paid = record.decimal("amountPaid");
-                record.set("amountRemaining", Json::amount(total - paid));
-            }
+    /// Currency of the customer, and the rate of the day where none is given.
+    fn currency(&self, record: &mut Json) {
+        if !record.has("subsidiary") {
+            record.set("subsidiary", reference("1", "Parent Company"));
         }
-        Ok(())
-    }
-
-    fn due(&self, record: &mut Json) {
-        let days = TERMS.iter().find(|terms| terms.0 == record.text("terms.id")).map(|terms| terms.2);
-        if record.has("dueDate") {
-            return;
+        if !record.has("currency") {
+            let entity = record.path("entity.id").or(record.path("customer.id")).map(Json::text_of).unwrap_or_default();
+            let own = self.record("customer", &entity).and_then(|customer| customer.get("currency").cloned());
+            record.set("currency", own.unwrap_or_else(|| reference("1", "USD")));
         }
-        if let Ok(date) = record.text("tranDate").parse::<Date>() {
-            let due = date.saturating_add(jiff::Span::new().days(days.unwrap_or_default()));
-            record.set("dueDate", due.to_string());
+        if !record.has("exchangeRate") {
+            let rate = self.store.get("rec:currency", &record.text("currency.id"));
+            let rate = rate.map(|currency| currency.decimal("exchangeRate")).unwrap_or(Decimal::ONE);
+            record.set("exchangeRate", Json::amount(rate));
         }
-    }
-
-    fn order_status(&self, record: &mut Json) {
-        let lines = record.list("item");
-        let billed = |line: &Json| line.decimal("quantityBilled") >= line.decimal("quantity");
-        let (id, name) = match record.text("orderStatus").as_str() {
-            "A" => ("A", "Pending Approval"),
-            _ if !lines.is_empty() && lines.iter().all(billed) => ("G", "Billed"),
-            // services need no fulfilment
-            _ => ("F", "Pending Billing"),
-        };
-        record.set("status", obj! {"id" => id, "refName" => name});
-    }
-
-    /// Applies a payment or credit to the documents it names.
-    fn apply(&mut self, kind: &str, id: &str, body: &Json) -> Result<(), Refusal> {
-        let Some(apply) = body.get("apply") else { return Ok(()) };
-        for row in if apply.has("items") { apply.list("items") } else { apply.items() } {
-            if row.get("apply").is_some_and(|apply| !apply.is_true()) {
-                continue;
-            }
-            let target = row.get("doc").map(|doc| doc.scalar().unwrap_or_else(|| doc.text("id"))).unwrap_or_default();
-            let Some(invoice) = self.resolve("invoice", &target) else {
-                return Err(Refusal::user(&format!("Invalid Field Value {target} for the following field: doc")));
-            };
-            let total = self.record(kind, id).map(|record| record.decimal("total")).unwrap_or_default();
-            let amount = if row.has("amount") { row.decimal("amount") } else { total };
-            self.settle(&invoice, (kind, id), amount)?;
-        }
-        Ok(())
-    }
-
-    /// Lowers what is open on an invoice by a payment or credit, and links the two.
-    pub(crate) fn settle(&mut self, invoice: &str, (kind, id): (&str, &str), amount: Decimal) -> Result<(), Refusal> {
-        let Some(mut record) = self.record("invoice", invoice).cloned() else { return Err(missing()) };
-        let paid = record.decimal("amountPaid") + amount;
-        let left = record.decimal("total") - paid;
-        record.set("amountPaid", Json::amount(paid));
-        record.set("amountRemaining", Json::amount(left));
-        let status = if left <= Decimal::ZERO { ("B", "Paid In Full") } else { ("A", "Open") };
-        record.set("status", obj! {"id" => status.0, "refName" => status.1});
-        record.set("lastModifiedDate", self.clock.now().to_string());
-        self.store.put(&place("invoice"), invoice, record);
-        if let Some(mut source) = self.record(kind, id).cloned() {
-            let applied = source.decimal("applied") + amount;
-            source.set("applied", Json::amount(applied));
-            let left = source.decimal("total") - applied;
-            source.set("amountRemaining", Json::amount(left));
-            if kind == "creditMemo" && left <= Decimal::ZERO {
-                source.set("status", obj! {"id" => "B", "refName" => "Fully Applied"});
-            }
-            self.store.put(&place(kind), id, source);
-        }
-        self.link((invoice, "invoice"), (id, kind), "Payment", amount);
-        Ok(())
-    }
-
-    pub(crate) fn link(&mut self, previous: (&str, &str), next: (&str, &str), how: &str, amount: Decimal) {
-        let id = self.store.next("link", 1).to_string();
-        let kind = |name: &str| chart::transaction(name).map_or("", |known| known.1);
-        self.store.put(
-            "links",
-            &id,
-            obj! {
-                "previous" => previous.0, "next" => next.0, "previoustype" => kind(previous.1), "nexttype" => kind(next.1),
-                "how" => how, "amount" => Json::amount(amount), "changed" => self.clock.now().to_string(),
-            },
-        );
     }
 
     pub(crate) fn delete(&mut self, kind: &'static str, id: &str) -> Result<(), Refusal> {
-        let Some(old) = self.record(kind, id).cloned() else { return Err(missing()) };
+        let Some(old) = self.record(kind, id) else { return Err(missing()) };
         if chart::transaction(kind).is_some() {
             self.open_period(&old.text("tranDate"))?;
         }
-        if self.store.all("links").any(|(_, link)| link.text("previous") == id) {
+        if !self.links("before", id).is_empty() {
             let detail = "This transaction cannot be deleted because it is linked to by one or more transactions.";
             return Err(Refusal::user(detail));
         }
-        let links: Vec<(String, Json)> = self
-            .store
-            .all("links")
-            .filter(|(_, link)| link.text("next") == id)
-            .map(|(key, link)| (key.to_string(), link.clone()))
-            .collect();
-        for (key, link) in links {
+        for (key, link) in self.links("after", id) {
             self.undo_link(&link, &old);
-            self.store.remove("links", &key);
+            self.unlink(&key, &link);
         }
         self.store.remove(&format!("ext:{kind}"), &old.text("externalId"));
         self.store.remove(&place(kind), id);
-        let gone = obj! {"id" => id, "type" => kind, "at" => self.clock.now().to_string()};
+        let name =
+            ["tranId", "entityId", "name", "title"].iter().map(|name| old.text(name)).find(|name| !name.is_empty());
+        let gone = obj! {"id" => id, "type" => kind, "name" => name, "at" => self.clock.now().to_string()};
         self.store.put("deleted", id, gone);
+        self.count("records_deleted");
         Ok(())
     }
-}
 
-impl State {
-    /// What a deleted document had done to the one before it: paid it, or billed its lines.
-    fn undo_link(&mut self, link: &Json, gone: &Json) {
-        let previous = link.text("previous");
-        if link.text("how") == "Payment" {
-            let Some(mut invoice) = self.record("invoice", &previous).cloned() else { return };
-            let paid = invoice.decimal("amountPaid") - link.decimal("amount");
-            let left = invoice.decimal("total") - paid;
-            invoice.set("amountPaid", Json::amount(paid));
-            invoice.set("amountRemaining", Json::amount(left));
-            invoice.set("status", obj! {"id" => "A", "refName" => "Open"});
-            invoice.set("lastModifiedDate", self.clock.now().to_string());
-            self.store.put(&place("invoice"), &previous, invoice);
-            return;
-        }
-        let Some(mut order) = self.record("salesOrder", &previous).cloned() else { return };
-        let mut lines = order.list("item").to_vec();
-        for line in &mut lines {
-            let number = line.text("line");
-            let billed: Decimal = gone
-                .list("item")
-                .iter()
-                .filter(|other| other.text("orderLine") == number)
-                .map(|other| other.decimal("quantity"))
-                .sum();
-            let left = line.decimal("quantityBilled") - billed;
-            line.set("quantityBilled", Json::amount(left));
-        }
-        order.set("item", lines);
-        self.order_status(&mut order);
-        self.store.put(&place("salesOrder"), &previous, order);
-    }
-}
-
-pub(crate) fn missing() -> Refusal {
-    Refusal::new(404, "NONEXISTENT_ID", "The record instance does not exist. Provide a valid record instance ID.")
-}
-
-/// What a transaction posts, in its own currency.
-pub(crate) fn postings(kind: &str, record: &Json) -> Vec<Posting> {
-    if record.get("voided").is_some_and(Json::is_true) {
-        return Vec::new();
-    }
-    let text = |amount: Decimal| amount.normalize().to_string();
-    let total = text(record.decimal("total"));
-    let income = |line: &Json| {
-        let item = line.text("item.id");
-        ITEMS.iter().find(|known| known.0 == item).map_or("123", |known| known.2).to_string()
-    };
-    let mut out: Vec<Posting> = Vec::new();
-    match kind {
-        "invoice" | "creditMemo" => {
-            let (ours, theirs) =
-                if kind == "invoice" { (Side::Debit, Side::Credit) } else { (Side::Credit, Side::Debit) };
-            out.push((chart::RECEIVABLE.to_string(), ours, total));
-            out.extend(record.list("item").iter().map(|line| (income(line), theirs, text(line.decimal("amount")))));
-        }
-        "customerPayment" => {
-            out.push((chart::UNDEPOSITED.to_string(), Side::Debit, total.clone()));
-            out.push((chart::RECEIVABLE.to_string(), Side::Credit, total));
-        }
-        "journalEntry" => {
-            for line in record.list("line") {
-                for (field, side) in [("debit", Side::Debit), ("credit", Side::Credit)] {
-                    let amount = line.decimal(field);
-                    if !amount.is_zero() {
-                        out.push((line.text("account.id"), side, text(amount)));
-                    }
-                }
+    /// Makes `count` records of a type from one body, whose texts may name their place as `{n}`.
+    pub(crate) fn fill(
+        &mut self,
+        kind: &'static str,
+        body: &Json,
+        count: i64,
+        (start, step): (i64, i64),
+    ) -> Result<i64, Refusal> {
+        let mark = self.store.mark();
+        let id = self.create(kind, body, Checks::DEFAULT)?;
+        let mut template = self.record(kind, &id).unwrap_or_default().with("id", "{id}");
+        self.store.rollback(mark);
+        template.set("createdDate", "{time}");
+        template.set("lastModifiedDate", "{time}");
+        for sublist in ["item", "line"] {
+            let mut lines = template.list(sublist).to_vec();
+            lines.iter_mut().for_each(|line| line.set("lineUniqueKey", self.store.next("linekey", 1)));
+            if !lines.is_empty() {
+                template.set(sublist, lines);
             }
         }
-        _ => {}
+        if let (Some((_, _, prefix)), true) = (chart::transaction(kind), body.text("tranId").is_empty()) {
+            template.set("tranId", format!("{prefix}{{id}}"));
+        }
+        let first = self.store.next("record", 101);
+        self.store.put("counter", "record", obj! {"n" => first + count - 1});
+        let series = Series { kind: kind.to_string(), first, count, start, step, template };
+        self.store.put("series", &first.to_string(), series.kept());
+        self.series.push(series);
+        Ok(first)
     }
-    out
+}
+
+/// What people see for a value of an enumeration.
+fn label(name: &str, id: &str) -> String {
+    let label = match (name, id) {
+        ("orderStatus", "A") => "Pending Approval",
+        ("orderStatus", "B") => "Pending Fulfillment",
+        ("approvalStatus", "1") => "Pending Approval",
+        ("approvalStatus", "2") => "Approved",
+        ("approvalStatus", "3") => "Rejected",
+        ("jobBillingType", "1") => "Charge-Based",
+        ("jobBillingType", "2") => "Fixed Bid, Interval",
+        ("jobBillingType" | "scheduleType", "3") => "Fixed Bid, Milestone",
+        ("jobBillingType", "4") => "Time and Materials",
+        ("eventPurpose", "ACTUAL") => "Actual",
+        ("eventPurpose", "FORECAST") => "Forecast",
+        ("status", "NOTSTART") => "Not Started",
+        ("status", "PROGRESS") => "In Progress",
+        ("status", "COMPLETE") => "Completed",
+        _ => id,
+    };
+    label.to_string()
 }
