@@ -241,6 +241,9 @@ fn netsuite(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer
         ["edit"] => erp.edit_invoice(act, &number, body.fields()).map(|()| done(number)),
         ["delete"] => erp.delete_record(act, &body.text("type"), &body.text("id")).map(|()| done(body.text("id"))),
         ["close"] => erp.close_period(act, &body.text("through")).map(|()| done(body.text("through"))),
+        [verb] => erp
+            .direct(verb, act, &body.0)
+            .map_or_else(|| Ok(Reply::empty(404)), |answer| answer.map(|json| Reply::json(200, &json))),
         _ => Ok(Reply::empty(404)),
     }
 }
@@ -266,6 +269,9 @@ async fn quickbooks(world: &Simulators, rest: &[&str], act: &str, body: &Body) -
             Ok(Reply::empty(204))
         }
         ["deliver"] => Ok(delivered(erp.deliver_webhooks().await.map_err(refused)?)),
+        [verb] => erp
+            .direct(verb, act, &body.0)
+            .map_or_else(|| Ok(Reply::empty(404)), |answer| answer.map(|json| Reply::json(200, &json))),
         _ => Ok(Reply::empty(404)),
     }
 }

@@ -165,6 +165,10 @@ fn is_soap(letter: &Json) -> bool {
 
 async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
     let mut request = client.post(letter.text("url")).body(letter.text("body"));
+    if letter.path("headers.intuit-signature").is_some() {
+        // Intuit waits no longer
+        request = request.timeout(Duration::from_secs(3));
+    }
     if letter.path("headers.content-type").is_none() {
         request = request.header("content-type", "application/json");
     }

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::json::{Json, obj};
+use crate::lot::LotSpec;
 
 /// Consecutive records of one kind. `{n}` in a text of the template is the place in the series, counted from 1, `{id}` the
 /// id, `{time}` the record's own time.
@@ -14,16 +15,32 @@ pub(crate) struct Series {
     pub(crate) count: i64,
     /// Time of the first record, in milliseconds.
     pub(crate) start: i64,
-    /// Milliseconds from one record to the next.
+    /// Milliseconds from one time to the next.
     pub(crate) step: i64,
+    /// How many in a row share a time.
+    pub(crate) tied: i64,
     pub(crate) template: Json,
 }
 
 impl Series {
+    /// A series as long as a lot, without its template and its first id.
+    pub(crate) fn of(kind: &str, lot: &LotSpec) -> Series {
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Series {
+            kind: kind.to_string(),
+            first: 0,
+            count: whole(lot.count.clamp(1, 100_000_000)),
+            start: lot.from.as_millisecond(),
+            step: lot.step_ms,
+            tied: whole(lot.tied.max(1)),
+            template: Json::Null,
+        }
+    }
+
     pub(crate) fn kept(&self) -> Json {
         obj! {
             "kind" => &self.kind, "first" => self.first, "count" => self.count, "start" => self.start, "step" => self.step,
-            "template" => &self.template,
+            "tied" => self.tied, "template" => &self.template,
         }
     }
 
@@ -34,6 +51,7 @@ impl Series {
             count: kept.int("count"),
             start: kept.int("start"),
             step: kept.int("step"),
+            tied: kept.int("tied").max(1),
             template: kept.get("template").cloned().unwrap_or_default(),
         }
     }
@@ -43,7 +61,7 @@ impl Series {
     }
 
     pub(crate) fn time(&self, id: i64) -> Timestamp {
-        let ms = self.start + self.step * (id - self.first);
+        let ms = self.start + self.step * ((id - self.first) / self.tied.max(1));
         Timestamp::from_millisecond(ms).unwrap_or_default()
     }
 

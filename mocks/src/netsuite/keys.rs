@@ -37,8 +37,16 @@ pub(crate) fn generate() -> io::Result<(String, String)> {
     Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &public)))
 }
 
-/// Reads one DER element: its tag, its content, what follows, and the element with its head.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+/// An element of DER.
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    /// With its head.
+    whole: &'a [u8],
+    after: &'a [u8],
+}
+
+fn element(der: &[u8]) -> Option<Element<'_>> {
     let (&tag, rest) = der.split_first()?;
     let (&short, rest) = rest.split_first()?;
     let (size, body) = if short < 0x80 {
@@ -48,18 +56,18 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
         (digits.iter().try_fold(0_usize, |size, digit| size.checked_mul(256)?.checked_add(usize::from(*digit)))?, body)
     };
     let (content, after) = body.split_at_checked(size)?;
-    Some((tag, content, after, &der[..der.len() - after.len()]))
+    Some(Element { tag, content, whole: &der[..der.len() - after.len()], after })
 }
 
 /// The SubjectPublicKeyInfo of a certificate: after version, serial, signature, issuer, validity and subject.
 fn of_certificate(der: &[u8]) -> Option<&[u8]> {
-    let (_, certificate, ..) = element(der)?;
-    let (_, mut fields, ..) = element(certificate)?;
-    let versioned = element(fields)?.0 == 0xa0;
+    let certificate = element(der)?;
+    let mut fields = element(certificate.content)?.content;
+    let versioned = element(fields)?.tag == 0xa0;
     for _ in 0..if versioned { 6 } else { 5 } {
-        fields = element(fields)?.2;
+        fields = element(fields)?.after;
     }
-    Some(element(fields)?.3)
+    Some(element(fields)?.whole)
 }
 
 /// DER of the public key in a PEM text: `PUBLIC KEY` or `CERTIFICATE`.

@@ -3,6 +3,7 @@
 mod auth;
 mod chart;
 mod dialect;
+mod director;
 mod http;
 mod jobs;
 mod keys;
@@ -31,6 +32,7 @@ use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
 use crate::document::ErpDocument;
 use crate::json::{Json, list, obj};
+use crate::lot::LotSpec;
 use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
@@ -156,18 +158,20 @@ impl NetSuite {
         })
     }
 
-    /// Creates `count` records of a type at once, all from one body, whose texts may name their place as `{n}` (from 1) and
-    /// their id as `{id}`: `"externalId": "inv-{n}"`. They cost no more memory than one. The first is as old as the clock
-    /// says, each next one `step_ms` younger. Gives the first id.
-    pub fn fill(&self, act: &str, kind: &str, count: u32, step_ms: i64, fields: Fields) -> Result<String, Refused> {
-        let body = Json::from(fields);
+    /// Creates as many records of a type as `lot` says, all from one body, whose texts may name their place as `{n}` (from 1)
+    /// and their id as `{id}`: `"externalId": "inv-{n}"`. They cost no more memory than one. Gives the first id.
+    pub fn generate(&self, act: &str, kind: &str, lot: &LotSpec) -> Result<String, Refused> {
+        let body = Json::from(lot.fields.clone());
         let first = self.act(act, |state| {
             let kind = chart::kind(kind).ok_or_else(missing)?;
-            let start = state.clock.millis();
-            state.fill(kind, &body, i64::from(count.max(1)), (start, step_ms)).map(|first| first.to_string())
+            state.fill(kind, &body, Series::of(kind, lot)).map(|first| first.to_string())
         })?;
         held(&self.state).refresh().map_err(|error| Refused(error.to_string()))?;
         Ok(first)
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        held(&self.state).clock.now()
     }
 
     /// Changes an invoice that people see under this number, as an accountant would.
@@ -210,7 +214,7 @@ impl NetSuite {
             record.set("voided", true);
             record.set("memo", "VOID");
             record.set("status", reference("V", "Voided"));
-            record.set("lastModifiedDate", state.clock.now().to_string());
+            record.set("lastModifiedDate", state.stamp());
             state.store.put(&place("invoice"), &id, record);
             Ok(id)
         })
@@ -387,6 +391,7 @@ impl System for NetSuite {
             Ok(()) => reply,
             Err(error) => {
                 tracing::error!(%error, "netsuite could not keep its state");
+                drop(state);
                 self.trouble(Trouble::Broken)
             }
         }

@@ -142,7 +142,7 @@ impl State {
         invoice.set("amountRemaining", Json::amount(left));
         let status = if left <= Decimal::ZERO { ("B", "Paid In Full") } else { ("A", "Open") };
         invoice.set("status", reference(status.0, status.1));
-        invoice.set("lastModifiedDate", self.clock.now().to_string());
+        invoice.set("lastModifiedDate", self.stamp());
     }
 
     pub(crate) fn link(&mut self, previous: (&str, &str), next: (&str, &str), how: &str, amount: Decimal) {
@@ -153,7 +153,7 @@ impl State {
             &id,
             obj! {
                 "previous" => previous.0, "next" => next.0, "previoustype" => kind(previous.1), "nexttype" => kind(next.1),
-                "how" => how, "amount" => Json::amount(amount), "changed" => self.clock.now().to_string(),
+                "how" => how, "amount" => Json::amount(amount), "changed" => self.stamp(),
             },
         );
         for (side, transaction) in [("before", previous.0), ("after", next.0)] {
@@ -214,7 +214,7 @@ impl State {
         } else {
             order_status(&mut order);
         }
-        order.set("lastModifiedDate", self.clock.now().to_string());
+        order.set("lastModifiedDate", self.stamp());
         self.store.put(&place(kind), id, order);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
@@ -125,6 +126,11 @@ pub(crate) fn missing() -> Refusal {
     Refusal::new(404, "NONEXISTENT_ID", "The record instance does not exist. Provide a valid record instance ID.")
 }
 
+/// UTC, to the second.
+fn instant(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 pub(crate) fn reference(id: &str, name: &str) -> Json {
     obj! {"id" => id, "refName" => name}
 }
@@ -153,6 +159,11 @@ impl State {
         *self.tally.entry(what).or_default() += u64::try_from(many).unwrap_or_default();
     }
 
+    /// The time of now as REST shows it.
+    pub(crate) fn stamp(&self) -> String {
+        instant(self.clock.now())
+    }
+
     pub(crate) fn record(&self, kind: &str, id: &str) -> Option<Json> {
         if let Some(record) = self.store.get(&place(kind), id) {
             return Some(record.clone());
@@ -160,7 +171,7 @@ impl State {
         if self.series.is_empty() || self.store.get("deleted", id).is_some() {
             return None;
         }
-        self.series.iter().find_map(|series| series.get(kind, id, |time| time.to_string()))
+        self.series.iter().find_map(|series| series.get(kind, id, instant))
     }
 
     pub(crate) fn exists(&self, kind: &str, id: &str) -> bool {
@@ -430,7 +441,7 @@ impl State {
             return Err(Refusal::user("This entity already exists."));
         }
         let id = self.store.next("record", 101).to_string();
-        let now = self.clock.now().to_string();
+        let now = self.stamp();
         let mut record = obj! {"id" => &id, "createdDate" => &now, "lastModifiedDate" => &now};
         if chart::transaction(kind).is_some() {
             record.set("tranDate", self.today().to_string());
@@ -462,7 +473,7 @@ impl State {
         let mut record = old.clone();
         self.header(kind, &mut record, body, checks)?;
         self.complete(kind, &mut record, body, merge, checks)?;
-        record.set("lastModifiedDate", self.clock.now().to_string());
+        record.set("lastModifiedDate", self.stamp());
         let (before, after) = (old.text("externalId"), record.text("externalId"));
         if before != after {
             if !after.is_empty() && self.external(kind, &after).is_some() {
@@ -569,20 +580,14 @@ impl State {
         self.store.remove(&place(kind), id);
         let name =
             ["tranId", "entityId", "name", "title"].iter().map(|name| old.text(name)).find(|name| !name.is_empty());
-        let gone = obj! {"id" => id, "type" => kind, "name" => name, "at" => self.clock.now().to_string()};
+        let gone = obj! {"id" => id, "type" => kind, "name" => name, "at" => self.stamp()};
         self.store.put("deleted", id, gone);
         self.count("records_deleted");
         Ok(())
     }
 
-    /// Makes `count` records of a type from one body, whose texts may name their place as `{n}`.
-    pub(crate) fn fill(
-        &mut self,
-        kind: &'static str,
-        body: &Json,
-        count: i64,
-        (start, step): (i64, i64),
-    ) -> Result<i64, Refusal> {
+    /// Makes a series of records from one body, whose texts may name their place as `{n}`. Gives the first id.
+    pub(crate) fn fill(&mut self, kind: &'static str, body: &Json, mut series: Series) -> Result<i64, Refusal> {
         let mark = self.store.mark();
         let id = self.create(kind, body, Checks::DEFAULT)?;
         let mut template = self.record(kind, &id).unwrap_or_default().with("id", "{id}");
@@ -600,8 +605,9 @@ impl State {
             template.set("tranId", format!("{prefix}{{id}}"));
         }
         let first = self.store.next("record", 101);
-        self.store.put("counter", "record", obj! {"n" => first + count - 1});
-        let series = Series { kind: kind.to_string(), first, count, start, step, template };
+        self.store.put("counter", "record", obj! {"n" => first + series.count - 1});
+        series.first = first;
+        series.template = template;
         self.store.put("series", &first.to_string(), series.kept());
         self.series.push(series);
         Ok(first)

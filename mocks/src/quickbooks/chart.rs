@@ -45,19 +45,118 @@ pub(crate) fn start() -> Vec<(&'static str, &'static str, Json)> {
         };
         all.push(("Item", *id, item));
     }
+    for (id, name) in [("TAX", "TAX"), ("NON", "NON"), ("2", "GST/HST")] {
+        all.push((
+            "TaxCode",
+            id,
+            obj! {"Name" => name, "Active" => true, "Taxable" => id != "NON", "TaxGroup" => false},
+        ));
+    }
+    for (id, name) in [("1", "Cash"), ("2", "Check"), ("3", "Credit Card")] {
+        all.push(("PaymentMethod", id, obj! {"Name" => name, "Active" => true, "Type" => "NON_CREDIT_CARD"}));
+    }
     for (id, name, days) in TERMS {
         all.push(("Term", *id, obj! {"Name" => *name, "Active" => true, "Type" => "STANDARD", "DueDays" => *days}));
     }
     all
 }
 
+/// Customers, vendors and employees share their display names.
 pub(crate) const NAMES: &[&str] = &["Customer", "Vendor", "Employee"];
 pub(crate) const TRANSACTIONS: &[&str] =
     &["Invoice", "CreditMemo", "JournalEntry", "Payment", "Estimate", "SalesReceipt", "RefundReceipt"];
-const OTHERS: &[&str] = &["Term", "Account", "Item", "Class", "Department", "TaxCode", "Attachable"];
+/// Lists.
+const LISTS: &[&str] =
+    &["Term", "Account", "Item", "Class", "Department", "TaxCode", "PaymentMethod", "CustomerType", "CompanyCurrency"];
+/// Entities of the purchase side and others: a company has them, this one has none and takes none.
+const EMPTY: &[&str] = &[
+    "Bill",
+    "BillPayment",
+    "Purchase",
+    "PurchaseOrder",
+    "VendorCredit",
+    "Deposit",
+    "Transfer",
+    "TimeActivity",
+    "TaxRate",
+    "TaxAgency",
+    "Budget",
+    "JournalCode",
+    "InventoryAdjustment",
+    "RecurringTransaction",
+    "Attachable",
+    "CreditCardPayment",
+    "ReimburseCharge",
+];
 
 /// The entity of the vendor's spelling, whatever the case.
 pub(crate) fn entity(name: &str) -> Option<&'static str> {
-    let all = NAMES.iter().chain(TRANSACTIONS).chain(OTHERS);
+    let all = NAMES.iter().chain(TRANSACTIONS).chain(LISTS).chain(EMPTY);
     all.copied().find(|known| known.eq_ignore_ascii_case(name))
+}
+
+pub(crate) fn writable(entity: &str) -> bool {
+    !EMPTY.contains(&entity)
+}
+
+pub(crate) fn voidable(entity: &str) -> bool {
+    matches!(entity, "Invoice" | "Payment" | "SalesReceipt")
+}
+
+const COMMON: &str = " Id SyncToken MetaData domain sparse status CustomField ";
+
+const SALE: &str = " DocNumber TxnDate PrivateNote Line CustomerRef CustomerMemo BillAddr ShipAddr ShipFromAddr BillEmail BillEmailCc \
+    BillEmailBcc DeliveryInfo EmailStatus PrintStatus SalesTermRef DueDate ShipDate ShipMethodRef TrackingNum ClassRef \
+    DepartmentRef CurrencyRef ExchangeRate HomeTotalAmt HomeBalance GlobalTaxCalculation TotalAmt Balance TxnTaxDetail LinkedTxn \
+    Deposit DepositToAccountRef ApplyTaxAfterDiscount AllowIPNPayment AllowOnlinePayment AllowOnlineCreditCardPayment \
+    AllowOnlineACHPayment AllowOnlinePayPalPayment EInvoiceStatus InvoiceLink TxnStatus AcceptedBy AcceptedDate ExpirationDate \
+    RemainingCredit PaymentMethodRef PaymentRefNum PaymentType CheckPayment CreditCardPayment TxnSource TransactionLocationType \
+    RecurDataRef TaxExemptionRef ProjectRef FreeFormAddress AutoDocNumber PONumber SalesRepRef ShippingTaxIncluded InvoiceRef \
+    DiscountRate DiscountAmt ARAccountRef ";
+
+const PAYMENT: &str = " CustomerRef TotalAmt UnappliedAmt DepositToAccountRef PaymentMethodRef PaymentRefNum Line TxnDate PrivateNote \
+    CurrencyRef ExchangeRate ARAccountRef ProcessPayment CreditCardPayment TransactionLocationType TaxExemptionRef LinkedTxn \
+    ProjectRef HomeTotalAmt TxnSource TxnStatus DocNumber ";
+
+const JOURNAL: &str = " DocNumber TxnDate PrivateNote Line CurrencyRef ExchangeRate Adjustment TotalAmt HomeTotalAmt TxnTaxDetail \
+    GlobalTaxCalculation TransactionLocationType RecurDataRef TaxRateRef JournalCodeRef TxnSource ";
+
+const NAME: &str = " Title GivenName MiddleName FamilyName Suffix DisplayName CompanyName FullyQualifiedName PrintOnCheckName Active \
+    PrimaryPhone AlternatePhone Mobile Fax PrimaryEmailAddr EmailAddress WebAddr BillAddr ShipAddr PrimaryAddr Notes Taxable Job \
+    BillWithParent ParentRef Level IsProject SalesTermRef TermRef PaymentMethodRef ARAccountRef APAccountRef CurrencyRef Balance \
+    OpenBalanceDate BalanceWithJobs PreferredDeliveryMethod ResaleNum DefaultTaxCodeRef TaxExemptionReasonId \
+    PrimaryTaxIdentifier SecondaryTaxIdentifier BusinessNumber GSTIN GSTRegistrationType CustomerTypeRef Source V4IDPseudonym \
+    ClientEntityId AcctNum Vendor1099 TaxIdentifier TaxReportingBasis BillRate CostRate BillableTime BirthDate EmployeeNumber \
+    Gender HiredDate Organization ReleasedDate SSN OtherContactInfo T4AEligible T5018Eligible UserId OverDueBalance TotalExpense \
+    TotalRevenue ContactName AltContactName TDSEnabled ";
+
+fn own(entity: &str) -> &'static str {
+    match entity {
+        "Invoice" | "CreditMemo" | "Estimate" | "SalesReceipt" | "RefundReceipt" => SALE,
+        "Payment" => PAYMENT,
+        "JournalEntry" => JOURNAL,
+        _ if NAMES.contains(&entity) => NAME,
+        _ => "",
+    }
+}
+
+/// True for a property that the vendor knows; lists are not looked at so closely.
+pub(crate) fn knows(entity: &str, name: &str) -> bool {
+    let listed = own(entity);
+    if listed.is_empty() {
+        return name.starts_with(|c: char| c.is_ascii_uppercase()) || matches!(name, "domain" | "sparse" | "status");
+    }
+    !name.is_empty() && [COMMON, listed].iter().any(|words| words.split(' ').any(|word| word == name))
+}
+
+/// The longest text that a property takes.
+pub(crate) fn longest(name: &str) -> Option<usize> {
+    Some(match name {
+        "DocNumber" => 21,
+        "PrivateNote" => 4000,
+        "DisplayName" => 500,
+        "CompanyName" | "GivenName" | "FamilyName" | "MiddleName" => 100,
+        "Name" => 100,
+        _ => return None,
+    })
 }

@@ -1,20 +1,27 @@
 //! A QuickBooks Online company: accounting API, OAuth with rotating refresh tokens, webhooks.
 
+mod auth;
+mod batch;
 mod chart;
+mod director;
 mod http;
+mod index;
+mod limits;
+mod links;
 mod query;
+mod sale;
 mod state;
+mod webhooks;
+mod xml;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::tz::TimeZone;
-use sha2::Sha256;
 
+use self::limits::Limits;
 use self::state::{Fault, State, fault, gone, place};
 use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
@@ -22,6 +29,8 @@ use crate::document::ErpDocument;
 use crate::faults::Faults;
 use crate::hooks::{self, Deliveries};
 use crate::json::{Json, list, obj};
+use crate::lot::LotSpec;
+use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
 use crate::{Fields, Refused};
@@ -37,35 +46,38 @@ fn refused(fault: Fault) -> Refused {
     Refused(format!("{}: {}", fault.code, fault.detail))
 }
 
-/// Milliseconds until the next try, by the number of those that failed.
-fn again(_: &str, tries: i64) -> Option<i64> {
-    const WAITS: [i64; 8] = [10, 20, 30, 300, 1200, 7200, 14_400, 21_600];
-    let at = usize::try_from(tries - 1).unwrap_or_default();
-    Some(WAITS.get(at).copied().unwrap_or(21_600) * 1000)
-}
-
 impl QuickBooks {
     pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String, faults: Faults) -> io::Result<QuickBooks> {
+        let store = Store::open(dir, "quickbooks")?;
+        let series = store.all("series").map(|(_, kept)| Series::restored(kept)).collect();
         let mut state = State {
-            store: Store::open(dir, "quickbooks")?,
+            store,
             clock: clock.clone(),
             base,
             realm: "9341452000000001".to_string(),
             verifier: "vtok".to_string(),
             zone: TimeZone::get("America/Los_Angeles").unwrap_or(TimeZone::UTC),
-            limits: None,
-            recent: Vec::new(),
+            sql: index::open().map_err(io::Error::other)?,
+            listed: None,
+            series,
+            limits: Limits::default(),
+            tally: BTreeMap::new(),
+            tids: 0,
+            rotation_ms: auth::ROTATION_MS,
+            throttled_items: None,
+            faults_as_success: false,
+            window_ms: 0,
             legacy: false,
+            cloudevents_type: false,
         };
         if state.store.is_empty() {
-            let (now, stamp) = (clock.millis(), state.stamp());
+            let stamp = state.stamp();
             for (entity, id, record) in chart::start() {
                 let meta = obj! {"CreateTime" => &stamp, "LastUpdatedTime" => &stamp};
                 let record = record.with("Id", id).with("SyncToken", "0").with("domain", "QBO").with("MetaData", meta);
                 state.store.put(&place(entity), id, record);
             }
-            state.store.put("tokens", "at-smoke", obj! {"until" => now + 3600 * 1000});
-            state.store.put("refresh", "rt-smoke-1", obj! {"until" => now + 8_726_400 * 1000});
+            state.first_tokens();
             state.store.commit()?;
         }
         Ok(QuickBooks { state: Mutex::new(state), faults, clock })
@@ -110,6 +122,18 @@ impl QuickBooks {
         })
     }
 
+    /// Creates as many entities as `lot` says, all from one body, whose texts may name their place as `{n}` (from 1) and their
+    /// id as `{id}`: `"DocNumber": "MS-{n}"`. They cost no more memory than one. Gives the first id.
+    pub fn generate(&self, act: &str, entity: &str, lot: &LotSpec) -> Result<String, Refused> {
+        let body = Json::from(lot.fields.clone());
+        let first = self.act(act, |state| {
+            let entity = chart::entity(entity).ok_or_else(gone)?;
+            state.fill(entity, &body, Series::of(entity, lot)).map(|first| first.to_string())
+        })?;
+        held(&self.state).refresh().map_err(|error| Refused(error.to_string()))?;
+        Ok(first)
+    }
+
     /// Changes an invoice by its number, as an accountant would.
     pub fn edit_invoice(&self, act: &str, number: &str, fields: Fields) -> Result<(), Refused> {
         let body = Json::from(fields);
@@ -148,7 +172,7 @@ impl QuickBooks {
     pub fn delete_record(&self, act: &str, entity: &str, id: &str) -> Result<(), Refused> {
         self.act(act, |state| {
             let entity = chart::entity(entity).ok_or_else(gone)?;
-            let old = state.record(entity, id).cloned().ok_or_else(gone)?;
+            let old = state.record(entity, id).ok_or_else(gone)?;
             state.delete(entity, &old).map(|_| id.to_string())
         })
         .map(drop)
@@ -159,7 +183,8 @@ impl QuickBooks {
         self.prefer(act, "BookCloseDate", Json::from(through))
     }
 
-    /// Sets a preference: `CustomTxnNumbers`, `MultiCurrencyEnabled`, `RevenueRecognitionEnabled`.
+    /// Sets a preference: `CustomTxnNumbers`, `MultiCurrencyEnabled`, `RevenueRecognitionEnabled`, `UsingSalesTax` (every line
+    /// then needs a tax code), `SubscriptionEnded` (nothing can be written any more).
     pub fn set_preference(&self, act: &str, name: &str, value: bool) -> Result<(), Refused> {
         self.prefer(act, name, Json::Bool(value))
     }
@@ -175,12 +200,12 @@ impl QuickBooks {
 
     /// An entity by id.
     pub fn record(&self, entity: &str, id: &str) -> Option<Json> {
-        held(&self.state).record(chart::entity(entity)?, id).cloned()
+        held(&self.state).record(chart::entity(entity)?, id)
     }
 
     /// All entities of a kind, in order of creation.
     pub fn records(&self, entity: &str) -> Vec<Json> {
-        held(&self.state).store.all(&place(entity)).map(|(_, record)| record.clone()).collect()
+        held(&self.state).every(entity)
     }
 
     /// Invoices, credit memos, journal entries and payments, in order of creation.
@@ -194,8 +219,8 @@ impl QuickBooks {
         ];
         let mut all: Vec<(i64, ErpDocument)> = Vec::new();
         for (entity, name) in kinds {
-            for (_, record) in state.store.all(&place(entity)) {
-                all.push((record.int("Id"), document(&state, entity, name, record)));
+            for record in state.every(entity) {
+                all.push((record.int("Id"), document(&state, entity, name, &record)));
             }
         }
         all.sort_by_key(|(id, _)| *id);
@@ -219,71 +244,72 @@ impl QuickBooks {
     pub async fn deliver_webhooks(&self) -> io::Result<Deliveries> {
         {
             let mut state = held(&self.state);
-            bundle(&mut state);
+            state.bundle();
             state.store.commit()?;
         }
-        hooks::deliver(&self.state, |state| &mut state.store, "quickbooks", &self.faults, self.clock.millis(), again)
-            .await
+        hooks::deliver(
+            &self.state,
+            |state| &mut state.store,
+            "quickbooks",
+            &self.faults,
+            self.clock.millis(),
+            webhooks::again,
+        )
+        .await
     }
 
-    /// Requests allowed per minute and per second. Unset, 500 and 100 hold while the clock follows
-    /// real time, and none while it is driven. The vendor's figures are 500 and 10.
+    /// Requests allowed per minute and per second, and with them the vendor's 40 batches a minute. Unset, 500, 100 and 40 hold
+    /// while the clock follows real time, and none while it is driven. The vendor's figures are 500 and 10.
     pub fn set_limits(&self, per_minute: usize, per_second: usize) {
-        held(&self.state).limits = Some((per_minute, per_second));
+        held(&self.state).limits.set = Some((per_minute, per_second, 40));
     }
-}
 
-fn bundle(state: &mut State) {
-    let Some(hook) = state.store.get("hooks", "1").cloned() else { return };
-    if state.store.count("outbox") > 0 {
-        return;
+    /// Metered reads allowed in a month (500,000).
+    pub fn set_monthly_reads(&self, most: u64) {
+        held(&self.state).limits.reads = most;
     }
-    let events: Vec<(String, Json)> =
-        state.store.all("events").map(|(id, event)| (id.to_string(), event.clone())).collect();
-    if events.is_empty() {
-        return;
-    }
-    for (id, _) in &events {
-        state.store.remove("events", id);
-    }
-    let events = events.into_iter().map(|(_, event)| event);
-    let body = if state.legacy { legacy(&state.realm, events) } else { Json::List(events.collect()) }.to_string();
-    let mut headers = vec![("user-agent".to_string(), "intuit_notification_framework".to_string())];
-    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(hook.text("verifier").as_bytes()) {
-        mac.update(body.as_bytes());
-        headers.push(("intuit-signature".to_string(), STANDARD.encode(mac.finalize().into_bytes())));
-    }
-    let now = state.clock.millis();
-    hooks::queue(&mut state.store, &hook.text("url"), headers, &body, now);
-}
 
-/// Events in the older shape.
-fn legacy(realm: &str, events: impl Iterator<Item = Json>) -> Json {
-    let row = |event: Json| {
-        let kind = event.text("type");
-        let mut parts = kind.split('.').skip(1);
-        let entity = parts.next().and_then(chart::entity).unwrap_or_default();
-        let operation = match parts.next().unwrap_or_default() {
-            "created" => "Create",
-            "deleted" => "Delete",
-            "voided" => "Void",
-            _ => "Update",
-        };
-        obj! {
-            "name" => entity, "id" => event.text("intuitentityid"), "operation" => operation,
-            "lastUpdated" => event.text("time"),
-        }
-    };
-    let entities = Json::List(events.map(row).collect());
-    obj! {"eventNotifications" => list![obj! {"realmId" => realm, "dataChangeEvent" => obj! {"entities" => entities}}]}
+    /// Metered reads of this month.
+    pub fn metered_reads(&self) -> u64 {
+        held(&self.state).limits.metered()
+    }
+
+    /// What was asked since the start: `requests`, `queries`, `cdc`, `writes`, `batches`, `batch_items`, `replayed`,
+    /// `reads_metered`, `throttled`.
+    pub fn usage(&self) -> BTreeMap<String, u64> {
+        held(&self.state).tally.iter().map(|(name, count)| ((*name).to_string(), *count)).collect()
+    }
+
+    /// How long a refresh token keeps its value (a day); with zero every refresh changes it.
+    pub fn set_rotation(&self, ms: i64) {
+        held(&self.state).rotation_ms = ms;
+    }
+
+    /// Throttles the items of the next batch from this one on, counted from 0; those before are done.
+    pub fn throttle_batch_items(&self, from: usize) {
+        held(&self.state).throttled_items = Some(from);
+    }
+
+    /// Answers faults with status 200, as was seen in the field (false).
+    pub fn set_faults_as_success(&self, on: bool) {
+        held(&self.state).faults_as_success = on;
+    }
+
+    /// How long events are collected before a webhook goes out, in milliseconds (0; the vendor's windows are 1, 3 and 5 minutes).
+    pub fn set_webhook_window(&self, ms: i64) {
+        held(&self.state).window_ms = ms;
+    }
+
+    /// Sends webhooks as `application/cloudevents+json` (false).
+    pub fn set_cloudevents_type(&self, on: bool) {
+        held(&self.state).cloudevents_type = on;
+    }
 }
 
 fn by_number(state: &State, entity: &str, number: &str) -> Result<Json, Fault> {
-    let id = state.store.get(&format!("number:{entity}"), number).map(Json::text_of);
-    let id = id.unwrap_or_else(|| number.to_string());
+    let id = state.holder(entity, number).unwrap_or_else(|| number.to_string());
     state
         .record(entity, &id)
-        .cloned()
         .ok_or_else(|| fault("610", "Object Not Found", format!("no {entity} has number {number}")))
 }
 
@@ -330,29 +356,28 @@ impl System for QuickBooks {
 
     fn answer(&self, call: &Call) -> Reply {
         let mut state = held(&self.state);
-        let mark = state.store.mark();
         let reply = state.route(call);
-        if reply.status >= 400 {
-            state.store.rollback(mark);
-        }
         match state.store.commit() {
             Ok(()) => reply,
             Err(error) => {
                 tracing::error!(%error, "quickbooks could not keep its state");
+                drop(state);
                 self.trouble(Trouble::Broken)
             }
         }
     }
 
     fn trouble(&self, trouble: Trouble) -> Reply {
-        let state = held(&self.state);
-        let (status, code, message) = match trouble {
-            Trouble::TooMany => return http::throttled(&state.stamp()),
-            Trouble::Unavailable => (503, "10000", "Service Unavailable"),
-            Trouble::Broken => (500, "10000", "An application error has occurred while processing your request"),
+        let mut state = held(&self.state);
+        let tid = state.tid();
+        let (status, message) = match trouble {
+            Trouble::TooMany => return state.throttled().header("intuit_tid", tid),
+            Trouble::Unavailable => (503, "Service Unavailable"),
+            Trouble::Broken => (500, "An application error has occurred while processing your request"),
         };
-        let fault = Fault { status, code, message, detail: "System Failure Error".to_string(), kind: "SystemFault" };
-        state::reply(status, obj! {"Fault" => fault.json()}, &state.stamp())
+        let detail = "System Failure Error".to_string();
+        let fault = Fault { status, code: "10000", message, detail, kind: "SystemFault" };
+        state::reply(status, obj! {"Fault" => fault.json()}, &state.stamp()).header("intuit_tid", tid)
     }
 
     fn expire_tokens(&self) {

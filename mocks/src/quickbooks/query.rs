@@ -1,15 +1,18 @@
-//! The query language, change data capture and batches.
+//! The query language, and change data capture.
 
-use std::cmp::Ordering;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
 
 use super::chart;
-use super::state::{Fault, State, fault, place, reply};
+use super::index::COLUMNS;
+use super::state::{Fault, State, fault, reply};
 use crate::call::{Call, Reply};
-use crate::filter::{Expr, Reader, Token, compares, like};
+use crate::filter::{Expr, Reader, Token};
 use crate::json::{Json, list, obj};
 
 struct Select {
     count: bool,
+    name: String,
     entity: &'static str,
     filter: Option<Expr>,
     order: Vec<(String, bool)>,
@@ -17,12 +20,29 @@ struct Select {
     size: usize,
 }
 
-fn parser(detail: String) -> Fault {
+/// The condition in SQL, with its values.
+#[derive(Default)]
+struct Condition {
+    text: String,
+    values: Vec<Value>,
+}
+
+pub(crate) fn parser(detail: impl std::fmt::Display) -> Fault {
     fault("4000", "Error parsing query", format!("QueryParserError: {detail}"))
 }
 
 fn invalid(detail: String) -> Fault {
     fault("4001", "Invalid query", format!("QueryValidationError: {detail}"))
+}
+
+fn broken(error: rusqlite::Error) -> Fault {
+    Fault {
+        status: 500,
+        code: "10000",
+        message: "An application error has occurred while processing your request",
+        detail: error.to_string(),
+        kind: "SystemFault",
+    }
 }
 
 fn parse(text: &str) -> Result<Select, Fault> {
@@ -33,14 +53,12 @@ fn parse(text: &str) -> Result<Select, Fault> {
         let token = reader.take().map_err(parser)?;
         count |= token.is("count");
     }
-    let name = reader.take().map_err(parser)?;
-    let entity =
-        chart::entity(name.text()).ok_or_else(|| invalid(format!("entity {} is not queryable", name.text())))?;
-    let mut select = Select { count, entity, filter: None, order: Vec::new(), start: 1, size: 100 };
+    let name = reader.take().map_err(parser)?.text().to_string();
+    let single = ["CompanyInfo", "Preferences"].into_iter().find(|known| known.eq_ignore_ascii_case(&name));
+    let entity = chart::entity(&name).or(single).ok_or_else(|| invalid(format!("entity {name} is not queryable")))?;
+    let mut select = Select { count, name, entity, filter: None, order: Vec::new(), start: 1, size: 100 };
     if reader.skip("WHERE") {
-        let filter = reader.expr().map_err(parser)?;
-        check(entity, &filter)?;
-        select.filter = Some(filter);
+        select.filter = Some(reader.expr().map_err(parser)?);
     }
     if reader.skip("ORDERBY") || reader.skip("ORDER") {
         reader.skip("BY");
@@ -65,6 +83,9 @@ fn parse(text: &str) -> Result<Select, Fault> {
             if size > 1000 {
                 return Err(invalid(format!("value {size} is too large. Max allowed value is 1000")));
             }
+            if size < 1 {
+                return Err(invalid(format!("value {size} is too small. Min allowed value is 1")));
+            }
             select.size = usize::try_from(size).unwrap_or(100);
         } else if reader.done() {
             return Ok(select);
@@ -75,145 +96,153 @@ fn parse(text: &str) -> Result<Select, Fault> {
     }
 }
 
-/// No OR, and only what the vendor lets filter.
-fn check(entity: &str, filter: &Expr) -> Result<(), Fault> {
-    match filter {
-        Expr::Or(_) | Expr::Not(_) => Err(parser("Encountered \" <OR> \"OR\"".to_string())),
-        Expr::And(all) => all.iter().try_for_each(|part| check(entity, part)),
-        Expr::Test { field, .. } => {
-            let general = ["Id", "Active", "MetaData.CreateTime", "MetaData.LastUpdatedTime"];
-            let own: &[&str] = match entity {
-                "Customer" | "Vendor" | "Employee" => {
-                    &["DisplayName", "CompanyName", "GivenName", "FamilyName", "Balance"]
-                }
-                "Item" | "Account" | "Term" | "Class" | "Department" | "TaxCode" => &[
-                    "Name",
-                    "Type",
-                    "AccountType",
-                    "AccountSubType",
-                    "Classification",
-                    "FullyQualifiedName",
-                    "AcctNum",
-                ],
-                _ => &["DocNumber", "TxnDate", "CustomerRef", "TotalAmt", "DueDate", "Balance"],
-            };
-            if general.iter().chain(own).any(|known| known.eq_ignore_ascii_case(field)) {
-                return Ok(());
-            }
-            Err(invalid(format!("Property {field} not found for Entity {entity}, or it is not queryable")))
+/// What the vendor lets filter, by entity. Of a transaction neither its note nor its links, custom fields or status.
+fn filterable(entity: &str, column: &str) -> bool {
+    let general = ["id", "active", "created", "updated"];
+    let own: &[&str] = match entity {
+        "Customer" | "Vendor" | "Employee" => {
+            &["displayname", "companyname", "givenname", "familyname", "balance", "email", "fullname"]
         }
+        "Payment" => &["txndate", "customer", "total", "paymentref"],
+        _ if chart::TRANSACTIONS.contains(&entity) => {
+            &["docnumber", "txndate", "customer", "total", "duedate", "balance"]
+        }
+        _ => &["name", "type", "sku", "accounttype", "accountsubtype", "classification", "fullname"],
+    };
+    general.contains(&column) || own.contains(&column)
+}
+
+fn column(entity: &str, field: &str) -> Result<(&'static str, char), Fault> {
+    let known = COLUMNS.iter().find(|(property, ..)| property.eq_ignore_ascii_case(field));
+    match known {
+        Some((_, column, kind)) if filterable(entity, column) => Ok((column, *kind)),
+        _ => Err(invalid(format!("Property {field} not found for Entity {entity}, or it is not queryable"))),
     }
 }
 
 impl State {
-    fn value(&self, record: &Json, field: &str) -> Option<String> {
-        let value = record
-            .path(field)
-            .or_else(|| record.members().iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, v)| v))?;
-        value.scalar().or_else(|| value.get("value").and_then(Json::scalar))
-    }
-
-    fn test(&self, record: &Json, field: &str, op: &str, values: &[Token]) -> bool {
-        let Some(value) = self.value(record, field) else { return op == "!=" };
-        let order = |wanted: &str| -> Ordering {
-            if field.to_ascii_lowercase().starts_with("metadata.") {
-                return self.time_of(&value).cmp(&self.time_of(wanted));
+    fn condition(&self, entity: &str, filter: &Expr, out: &mut Condition) -> Result<(), Fault> {
+        match filter {
+            Expr::Or(_) => Err(parser("Encountered \" <OR> \"OR\"")),
+            Expr::Not(_) => Err(parser("Encountered \" <NOT> \"NOT\"")),
+            Expr::And(all) => all.iter().try_for_each(|part| self.condition(entity, part, out)),
+            Expr::Test { field, op, values } => {
+                let (column, kind) = column(entity, field)?;
+                if !["=", "<", ">", "<=", ">=", "in", "like"].contains(&op.as_str()) {
+                    return Err(parser(format!("Encountered \" <OPERATOR> \"{op}\"")));
+                }
+                // a pattern has no sign but the percent: an underscore stands for itself
+                let escaped = |value: &Token| Token::Quoted(value.text().replace('_', "__"));
+                let values: Vec<Token> =
+                    if op == "like" { values.iter().map(escaped).collect() } else { values.clone() };
+                let values =
+                    values.iter().map(|value| self.operand(field, kind, value)).collect::<Result<Vec<_>, _>>()?;
+                let marks = vec!["?"; values.len()].join(",");
+                let test = match op.as_str() {
+                    "in" => format!(" AND {column} IN ({marks})"),
+                    "like" => format!(" AND {column} LIKE ? ESCAPE '_'"),
+                    op => format!(" AND {column} {op} ?"),
+                };
+                out.text.push_str(&test);
+                out.values.extend(values);
+                Ok(())
             }
-            match (crate::json::decimal(&value), crate::json::decimal(wanted)) {
-                (Some(a), Some(b)) if field != "DocNumber" => a.cmp(&b),
-                _ => value.as_str().cmp(wanted),
-            }
-        };
-        match op {
-            "in" => values.iter().any(|wanted| order(wanted.text()).is_eq()),
-            "like" => values.iter().any(|wanted| like(&value, wanted.text())),
-            op => values.iter().all(|wanted| compares(op, order(wanted.text()))),
         }
     }
 
-    fn found(&self, select: &Select) -> Vec<Json> {
-        let number = select.filter.as_ref().and_then(|filter| filter.equals("DocNumber"));
-        // a number leads straight to its holder
-        let holder =
-            number.map(|number| self.store.get(&format!("number:{}", select.entity), number).map(Json::text_of));
-        let mut rows: Vec<Json> = match holder {
-            Some(None) => Vec::new(),
-            Some(Some(id)) => self.record(select.entity, &id).cloned().into_iter().collect(),
-            None => self.store.all(&place(select.entity)).map(|(_, record)| record.clone()).collect(),
-        };
+    fn operand(&self, field: &str, kind: char, value: &Token) -> Result<Value, Fault> {
+        let text = value.text();
+        let wrong = || invalid(format!("Invalid value {text} for property {field}"));
+        Ok(match kind {
+            't' => Value::Integer(self.time_of(text).ok_or_else(wrong)?.as_millisecond()),
+            'f' => Value::Integer(i64::from(text.eq_ignore_ascii_case("true"))),
+            _ => Value::Text(text.to_string()),
+        })
+    }
+
+    fn condition_of(&self, select: &Select) -> Result<Condition, Fault> {
+        let mut condition =
+            Condition { text: "kind = ?".to_string(), values: vec![Value::Text(select.entity.to_string())] };
         let mut asks_active = false;
         if let Some(filter) = &select.filter {
+            self.condition(select.entity, filter, &mut condition)?;
             filter.each(&mut |field, _, _| asks_active |= field.eq_ignore_ascii_case("Active"));
-            rows.retain(|record| {
-                let holds: Result<bool, ()> =
-                    filter.holds(&mut |field, op, values| Ok(self.test(record, field, op, values)));
-                holds == Ok(true)
-            });
         }
         if !asks_active {
-            rows.retain(|record| record.get("Active") != Some(&Json::Bool(false)));
+            condition.text.push_str(" AND active = 1");
         }
-        rows.sort_by(|a, b| {
-            for (field, down) in &select.order {
-                let (a, b) = (self.value(a, field), self.value(b, field));
-                let order =
-                    match (a.as_deref().and_then(crate::json::decimal), b.as_deref().and_then(crate::json::decimal)) {
-                        (Some(a), Some(b)) => a.cmp(&b),
-                        _ => a.cmp(&b),
-                    };
-                if order.is_ne() {
-                    return if *down { order.reverse() } else { order };
-                }
-            }
-            Ordering::Equal
-        });
-        rows
+        Ok(condition)
     }
 
-    pub(crate) fn query(&self, text: &str) -> Result<Json, Fault> {
-        let select = parse(text)?;
-        let rows = self.found(&select);
-        if select.count {
-            return Ok(obj! {"totalCount" => rows.len()});
+    /// Ids of the answer in order. They are remembered while nothing is written: a client asks for page after page.
+    fn list(&mut self, key: String, select: &Select, condition: Condition) -> Result<&[i64], Fault> {
+        if self.listed.as_ref().is_none_or(|(known, _)| *known != key) {
+            let mut order = String::new();
+            for (field, down) in &select.order {
+                let (column, _) = column(select.entity, field)?;
+                order.push_str(&format!("{column} {}, ", if *down { "DESC" } else { "ASC" }));
+            }
+            let text = format!("SELECT id FROM entity WHERE {} ORDER BY {order}id", condition.text);
+            let mut statement = self.sql.prepare(&text).map_err(broken)?;
+            let ids =
+                statement.query_map(params_from_iter(condition.values), |row| row.get::<_, i64>(0)).map_err(broken)?;
+            let ids: Vec<i64> = ids.collect::<Result<_, _>>().map_err(broken)?;
+            self.listed = Some((key, ids));
         }
-        let page: Vec<Json> = rows.iter().skip(select.start - 1).take(select.size).map(State::shown).collect();
+        Ok(self.listed.as_ref().map_or(&[], |(_, ids)| ids.as_slice()))
+    }
+
+    pub(crate) fn query(&mut self, text: &str) -> Result<Json, Fault> {
+        self.count("queries");
+        let select = parse(text)?;
+        let single = match select.entity {
+            "CompanyInfo" => Some(self.company_info()),
+            "Preferences" => Some(self.preferences()),
+            _ => None,
+        };
+        if let Some(single) = single {
+            return Ok(obj! {select.entity => list![single], "maxResults" => 1});
+        }
+        self.refresh().map_err(broken)?;
+        let condition = self.condition_of(&select)?;
+        if select.count {
+            let text = format!("SELECT count(*) FROM entity WHERE {}", condition.text);
+            let total: i64 =
+                self.sql.query_row(&text, params_from_iter(condition.values), |row| row.get(0)).map_err(broken)?;
+            return Ok(obj! {"totalCount" => total});
+        }
+        let key = format!("{}|{}|{:?}|{:?}", select.name, condition.text, condition.values, select.order);
+        let (entity, start, size) = (select.entity, select.start, select.size);
+        let ids: Vec<i64> = self.list(key, &select, condition)?.iter().skip(start - 1).take(size).copied().collect();
+        let page: Vec<Json> = ids
+            .iter()
+            .filter_map(|id| self.record(entity, &id.to_string()))
+            .map(|record| State::shown(&record))
+            .collect();
         if page.is_empty() {
             return Ok(Json::object());
         }
         let count = page.len();
-        Ok(obj! {select.entity => page, "startPosition" => select.start, "maxResults" => count})
+        Ok(obj! {entity => page, "startPosition" => start, "maxResults" => count})
     }
 
-    /// Whole entities changed since a moment, and the ghosts of deleted ones.
-    pub(crate) fn changes(&self, call: &Call) -> Result<Reply, Fault> {
+    /// Whole entities changed since a moment, the oldest change first, and the ghosts of deleted ones: a thousand objects at
+    /// most in one answer, whatever they are.
+    pub(crate) fn changes(&mut self, call: &Call) -> Result<Reply, Fault> {
+        const MOST: usize = 1000;
+        self.count("cdc");
         let since = call.param("changedSince").unwrap_or_default();
         let since = self.time_of(since).ok_or_else(|| invalid(format!("Invalid changedSince {since}")))?;
         if since < self.clock.now() - jiff::SignedDuration::from_hours(30 * 24) {
             return Err(invalid("changedSince is more than 30 days in the past".to_string()));
         }
-        let mut groups = Vec::new();
+        self.refresh().map_err(broken)?;
+        let (mut groups, mut left) = (Vec::new(), MOST);
         for name in call.param("entities").unwrap_or_default().split(',') {
-            let entity =
-                chart::entity(name.trim()).ok_or_else(|| invalid(format!("entity {name} is not supported")))?;
-            let newer = |record: &Json| {
-                self.time_of(&record.text("MetaData.LastUpdatedTime")).is_some_and(|time| time >= since)
-            };
-            let mut rows: Vec<Json> = self
-                .store
-                .all(&place(entity))
-                .map(|(_, record)| record)
-                .filter(|record| newer(record))
-                .map(State::shown)
-                .collect();
-            for (_, ghost) in
-                self.store.all("deleted").filter(|(_, ghost)| ghost.text("entity") == entity && newer(ghost))
-            {
-                let meta = ghost.get("MetaData").cloned();
-                rows.push(
-                    obj! {"domain" => "QBO", "status" => "Deleted", "Id" => ghost.text("Id"), "MetaData" => meta},
-                );
-            }
-            rows.truncate(1000);
+            let entity = chart::entity(name.trim()).filter(|entity| *entity != "TaxCode");
+            let entity = entity.ok_or_else(|| invalid(format!("entity {name} is not supported")))?;
+            let rows = self.changed(entity, since.as_millisecond(), left).map_err(broken)?;
+            left -= rows.len();
             if rows.is_empty() {
                 groups.push(Json::object());
             } else {
@@ -224,43 +253,29 @@ impl State {
         Ok(reply(200, obj! {"CDCResponse" => list![obj! {"QueryResponse" => groups}]}, &self.stamp()))
     }
 
-    /// Up to thirty operations, one after another, each with its own outcome.
-    pub(crate) fn batch(&mut self, call: &Call) -> Result<Reply, Fault> {
-        let body = call.json().map_err(parser)?;
-        let items = body.list("BatchItemRequest");
-        if items.len() > 30 {
-            return Err(fault(
-                "1040",
-                "Too many batch items",
-                "The number of items in a batch request is limited to 30",
-            ));
-        }
-        let mut answers = Vec::new();
-        for item in items {
-            let mark = self.store.mark();
-            let outcome = self.batch_item(item).unwrap_or_else(|fault| {
-                self.store.rollback(mark);
-                obj! {"Fault" => fault.json()}
-            });
-            answers.push(outcome.with("bId", item.text("bId")));
-        }
-        Ok(reply(200, obj! {"BatchItemResponse" => answers}, &self.stamp()))
-    }
-
-    fn batch_item(&mut self, item: &Json) -> Result<Json, Fault> {
-        if item.has("Query") {
-            return Ok(obj! {"QueryResponse" => self.query(&item.text("Query"))?});
-        }
-        let found = item.members().iter().find_map(|(name, body)| Some((chart::entity(name)?, body)));
-        let Some((entity, body)) = found else {
-            return Err(fault("2010", "Request has invalid or unsupported property", "no entity in the batch item"));
+    fn changed(&self, entity: &str, since: i64, most: usize) -> rusqlite::Result<Vec<Json>> {
+        let text = "SELECT id, updated, 0 FROM entity WHERE kind = ?1 AND updated >= ?2
+                    UNION ALL SELECT id, updated, 1 FROM gone WHERE kind = ?1 AND updated >= ?2
+                    ORDER BY updated, 1 LIMIT ?3";
+        let mut statement = self.sql.prepare_cached(text)?;
+        let most = i64::try_from(most).unwrap_or_default();
+        let read = |row: &rusqlite::Row<'_>| {
+            let id = match row.get_ref(0)? {
+                rusqlite::types::ValueRef::Integer(id) => id.to_string(),
+                other => other.as_str().unwrap_or_default().to_string(),
+            };
+            Ok((id, row.get::<_, i64>(2)? == 1))
         };
-        let record = match item.text("operation").as_str() {
-            "create" => self.create(entity, body, false)?,
-            "update" => self.update(entity, body, false)?,
-            "delete" => self.delete(entity, body)?,
-            other => return Err(fault("500", "Unsupported Operation", format!("Operation {other} is not supported."))),
+        let found: Vec<(String, bool)> =
+            statement.query_map(rusqlite::params![entity, since, most], read)?.collect::<Result<_, _>>()?;
+        let show = |(id, gone): (String, bool)| {
+            if gone {
+                let ghost = self.store.get("deleted", &format!("{entity}:{id}"))?;
+                let meta = ghost.get("MetaData").cloned();
+                return Some(obj! {"domain" => "QBO", "status" => "Deleted", "Id" => id, "MetaData" => meta});
+            }
+            self.record(entity, &id).map(|record| State::shown(&record))
         };
-        Ok(obj! {entity => State::shown(&record)})
+        Ok(found.into_iter().filter_map(show).collect())
     }
 }
