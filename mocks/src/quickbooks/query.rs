@@ -253,21 +253,25 @@ impl State {
         Ok(reply(200, obj! {"CDCResponse" => list![obj! {"QueryResponse" => groups}]}, &self.stamp()))
     }
 
+    /// The oldest changes since a moment; each table gives its own by its index.
     fn changed(&self, entity: &str, since: i64, most: usize) -> rusqlite::Result<Vec<Json>> {
-        let text = "SELECT id, updated, 0 FROM entity WHERE kind = ?1 AND updated >= ?2
-                    UNION ALL SELECT id, updated, 1 FROM gone WHERE kind = ?1 AND updated >= ?2
-                    ORDER BY updated, 1 LIMIT ?3";
-        let mut statement = self.sql.prepare_cached(text)?;
-        let most = i64::try_from(most).unwrap_or_default();
-        let read = |row: &rusqlite::Row<'_>| {
-            let id = match row.get_ref(0)? {
-                rusqlite::types::ValueRef::Integer(id) => id.to_string(),
-                other => other.as_str().unwrap_or_default().to_string(),
-            };
-            Ok((id, row.get::<_, i64>(2)? == 1))
-        };
-        let found: Vec<(String, bool)> =
-            statement.query_map(rusqlite::params![entity, since, most], read)?.collect::<Result<_, _>>()?;
+        let mut found: Vec<(i64, String, bool)> = Vec::new();
+        for (table, gone) in [("entity", false), ("gone", true)] {
+            let text = format!(
+                "SELECT updated, CAST(id AS TEXT) FROM {table} WHERE kind = ?1 AND updated >= ?2 ORDER BY updated LIMIT ?3"
+            );
+            let mut statement = self.sql.prepare_cached(&text)?;
+            let limit = i64::try_from(most).unwrap_or_default();
+            let rows = statement.query_map(rusqlite::params![entity, since, limit], |row| {
+                Ok((row.get(0)?, row.get(1)?, gone))
+            })?;
+            for row in rows {
+                found.push(row?);
+            }
+        }
+        found.sort_by_key(|(updated, ..)| *updated);
+        found.truncate(most);
+        let found = found.into_iter().map(|(_, id, gone)| (id, gone));
         let show = |(id, gone): (String, bool)| {
             if gone {
                 let ghost = self.store.get("deleted", &format!("{entity}:{id}"))?;
@@ -276,6 +280,6 @@ impl State {
             }
             self.record(entity, &id).map(|record| State::shown(&record))
         };
-        Ok(found.into_iter().filter_map(show).collect())
+        Ok(found.filter_map(show).collect())
     }
 }
