@@ -280,6 +280,13 @@ impl Writer<'_> {
             match sorted {
                 None => lower(most),
                 Some(end) => {
+                    if let (Some(by), Some(first)) =
+                        (order.map(|order| order + 2), order.and_then(|at| tokens.get(at + 2)))
+                        && first.number().is_none()
+                    {
+                        // rows must not be met in this order, so no index may give it
+                        tokens.insert(by, Token::Sign("+".to_string()));
+                    }
                     let (head, rest) = (self.text(&tokens[..start])?, self.text(&tokens[end..])?);
                     let all = self.text(&tokens[start + 1..end])?;
                     let text = format!("{head} WHERE CASE WHEN ({all}) THEN rownum_where() END <= {most} {rest}");

@@ -262,9 +262,8 @@ impl State {
             );
             let mut statement = self.sql.prepare_cached(&text)?;
             let limit = i64::try_from(most).unwrap_or_default();
-            let rows = statement.query_map(rusqlite::params![entity, since, limit], |row| {
-                Ok((row.get(0)?, row.get(1)?, gone))
-            })?;
+            let rows = statement
+                .query_map(rusqlite::params![entity, since, limit], |row| Ok((row.get(0)?, row.get(1)?, gone)))?;
             for row in rows {
                 found.push(row?);
             }

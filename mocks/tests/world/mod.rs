@@ -1,6 +1,8 @@
 //! A small world for each test.
 #![expect(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod erp;
+
 use milestoned_mocks::{Fields, Options, Simulators};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
