@@ -32,51 +32,13 @@ pub(crate) enum Expr {
     Test { field: String, op: String, values: Vec<Token> },
 }
 
-/// Decides one comparison: field, sign, values.
-pub(crate) type Check<'a, E> = &'a mut dyn FnMut(&str, &str, &[Token]) -> Result<bool, E>;
-
 impl Expr {
-    /// The truth of the tree, given that of its comparisons.
-    pub(crate) fn holds<E>(&self, test: Check<'_, E>) -> Result<bool, E> {
-        match self {
-            Expr::And(all) => {
-                for part in all {
-                    if !part.holds(test)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            Expr::Or(any) => {
-                for part in any {
-                    if part.holds(test)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
-            Expr::Not(part) => Ok(!part.holds(test)?),
-            Expr::Test { field, op, values } => test(field, op, values),
-        }
-    }
-
     /// Every comparison of the tree.
     pub(crate) fn each(&self, see: &mut dyn FnMut(&str, &str, &[Token])) {
         match self {
             Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| part.each(see)),
             Expr::Not(part) => part.each(see),
             Expr::Test { field, op, values } => see(field, op, values),
-        }
-    }
-
-    /// The value that `field` must equal, where the query is a plain conjunction that says so.
-    pub(crate) fn equals(&self, field: &str) -> Option<&str> {
-        match self {
-            Expr::And(all) => all.iter().find_map(|part| part.equals(field)),
-            Expr::Test { field: name, op, values } if name.eq_ignore_ascii_case(field) && op == "=" => {
-                values.first().map(Token::text)
-            }
-            _ => None,
         }
     }
 }

@@ -305,3 +305,27 @@ async fn sending_printing_and_the_other_flavour() {
     assert_eq!(company.get("/companyinfo/9341452000000001").await.1["CompanyInfo"]["CompanyName"], "Acme Services");
     company.0.stop().await;
 }
+
+#[tokio::test]
+async fn faults_on_demand_are_the_vendors_own() {
+    let company = company().await;
+    let mut met = Vec::new();
+    for (name, body) in [
+        ("error(5010)", sale("A", "5")),
+        ("error(6210)", sale("A", "5")),
+        ("error(3200)", sale("A", "5")),
+        ("error(502)", sale("A", "5")),
+        ("race", sale("B", "5")),
+        ("race", json!({"Id": "101", "SyncToken": "0", "sparse": true})),
+    ] {
+        company.0.faults.inject("quickbooks", FaultSpec::new(name)).unwrap();
+        let (status, answered) = company.post("/invoice", body).await;
+        let lower = answered["fault"]["error"][0]["code"].as_str().unwrap_or_default().to_string();
+        met.push((status, if lower.is_empty() { fault(&answered).to_string() } else { lower }));
+    }
+    let wanted = [(400, "5010"), (400, "6210"), (401, "3200"), (502, "10000"), (400, "6140"), (400, "5010")];
+    assert_eq!(met, wanted.map(|(status, code)| (status, code.to_string())));
+    // the race was won by somebody: his invoice is there
+    assert_eq!(company.0.quickbooks.records("Invoice").len(), 1);
+    company.0.stop().await;
+}

@@ -379,6 +379,11 @@ fn document(state: &State, (kind, name): (&str, &'static str), record: &Json) ->
     }
 }
 
+/// Two wrote the same record at once.
+fn changed() -> Refusal {
+    Refusal::user("RCRD_HAS_BEEN_CHANGED: Record has been changed.")
+}
+
 impl System for NetSuite {
     fn name(&self) -> &'static str {
         "netsuite"
@@ -406,6 +411,34 @@ impl System for NetSuite {
             Trouble::Broken => (500, "UNEXPECTED_ERROR", "An unexpected error occurred. Error ID: l3k8mnj1q4"),
         };
         Refusal::new(status, code, detail).reply()
+    }
+
+    fn error(&self, code: &str, _call: &Call) -> Reply {
+        let known = match code {
+            "INVALID_LOGIN" | "401" => return auth::login_refused().reply(),
+            "CONCURRENCY_LIMIT_EXCEEDED" | "429" => return self.trouble(Trouble::TooMany),
+            "NONEXISTENT_ID" | "404" => return missing().reply(),
+            "RCRD_HAS_BEEN_CHANGED" => return changed().reply(),
+            "PERIOD_CLOSED" => {
+                let detail =
+                    "The transaction date you specified is not within the date range of your accounting period.";
+                return Refusal::user(detail).reply();
+            }
+            "INSUFFICIENT_PERMISSION" | "403" => (403, "INSUFFICIENT_PERMISSION", "Permission Violation."),
+            "INVALID_CONTENT" => (400, "INVALID_CONTENT", "Error while accessing a resource. Invalid content."),
+            "USER_ERROR" | "400" => {
+                (400, "USER_ERROR", "Error while accessing a resource. Please enter value(s) for: Item")
+            }
+            other => {
+                (other.parse().unwrap_or(500), "UNEXPECTED_ERROR", "An unexpected error occurred. Error ID: l3k8mnj1q4")
+            }
+        };
+        Refusal::new(known.0, known.1, known.2).reply()
+    }
+
+    fn raced(&self, call: &Call, _first: &Reply) -> Reply {
+        let made = call.method == "POST" && call.text().contains("\"externalId\"");
+        if made { Refusal::user("This entity already exists.").reply() } else { changed().reply() }
     }
 
     fn expire_tokens(&self) {

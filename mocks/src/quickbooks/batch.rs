@@ -2,8 +2,9 @@
 //! answer again.
 
 use super::chart;
+use super::faults::{Fault, fault, reply};
 use super::query::parser;
-use super::state::{Fault, State, fault, reply};
+use super::state::State;
 use crate::call::{Call, Reply};
 use crate::json::{Json, list, obj};
 

@@ -2,7 +2,8 @@
 
 use super::auth::unauthorized;
 use super::chart;
-use super::state::{Fault, State, fault, gone, reply};
+use super::faults::{Fault, fault, gone, reply};
+use super::state::State;
 use super::xml::as_xml;
 use crate::call::{Call, Reply};
 use crate::json::{Json, list, obj};
@@ -55,11 +56,7 @@ impl State {
         }
         let time = self.stamp();
         if *realm != self.realm {
-            let error = obj! {
-                "Message" => "message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403",
-                "Detail" => "", "code" => "3100", "element" => "",
-            };
-            return reply(403, obj! {"Fault" => obj! {"Error" => list![error], "type" => "AuthorizationFault"}}, &time);
+            return self.forbidden();
         }
         if let Some(reply) = self.too_many(call, rest == ["batch"]) {
             return reply;
@@ -74,6 +71,13 @@ impl State {
             let status = if self.faults_as_success { 200 } else { fault.status };
             reply(status, obj! {"Fault" => fault.json()}, &time)
         })
+    }
+
+    /// Another company, or the other environment.
+    pub(crate) fn forbidden(&self) -> Reply {
+        let message = "message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403";
+        let error = obj! {"Message" => message, "Detail" => "", "code" => "3100", "element" => ""};
+        reply(403, obj! {"Fault" => obj! {"Error" => list![error], "type" => "AuthorizationFault"}}, &self.stamp())
     }
 
     fn company(&mut self, call: &Call, rest: &[&str]) -> Answer {

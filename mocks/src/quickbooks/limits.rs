@@ -130,6 +130,6 @@ impl State {
             "Message" => message, "Detail" => "The request limit was reached. Try again in a minute.", "code" => "003001",
             "element" => "",
         };
-        super::state::reply(429, obj! {"Fault" => obj! {"Error" => list![error], "type" => "THROTTLE"}}, &self.stamp())
+        super::faults::reply(429, obj! {"Fault" => obj! {"Error" => list![error], "type" => "THROTTLE"}}, &self.stamp())
     }
 }

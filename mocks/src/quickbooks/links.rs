@@ -3,7 +3,8 @@
 use rust_decimal::Decimal;
 
 use super::chart;
-use super::state::{Fault, State, business, fault};
+use super::faults::{Fault, business, fault};
+use super::state::State;
 use crate::json::{Json, list, obj};
 
 impl State {

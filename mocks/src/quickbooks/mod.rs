@@ -4,6 +4,7 @@ mod auth;
 mod batch;
 mod chart;
 mod director;
+mod faults;
 mod http;
 mod index;
 mod limits;
@@ -21,8 +22,9 @@ use std::sync::Mutex;
 
 use jiff::tz::TimeZone;
 
+use self::faults::{Fault, fault, gone};
 use self::limits::Limits;
-use self::state::{Fault, State, fault, gone, place};
+use self::state::{State, place};
 use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
 use crate::document::ErpDocument;
@@ -377,7 +379,34 @@ impl System for QuickBooks {
         };
         let detail = "System Failure Error".to_string();
         let fault = Fault { status, code: "10000", message, detail, kind: "SystemFault" };
-        state::reply(status, obj! {"Fault" => fault.json()}, &state.stamp()).header("intuit_tid", tid)
+        faults::reply(status, obj! {"Fault" => fault.json()}, &state.stamp()).header("intuit_tid", tid)
+    }
+
+    fn error(&self, code: &str, _call: &Call) -> Reply {
+        let mut state = held(&self.state);
+        let tid = state.tid();
+        let stamp = state.stamp();
+        let fault = match code.trim_start_matches('0') {
+            "3001" | "429" => return state.throttled().header("intuit_tid", tid),
+            "3200" | "401" => return auth::unauthorized(state.clock.millis()).header("intuit_tid", tid),
+            "3100" | "403" => return state.forbidden().header("intuit_tid", tid),
+            code => faults::named(code),
+        };
+        faults::reply(fault.status, obj! {"Fault" => fault.json()}, &stamp).header("intuit_tid", tid)
+    }
+
+    fn raced(&self, call: &Call, first: &Reply) -> Reply {
+        let body = first.as_json();
+        let made = body.members().first().map(|(entity, record)| (entity.clone(), record.clone())).unwrap_or_default();
+        let updates = call.json().is_ok_and(|sent| !sent.text("Id").is_empty());
+        let fault = match (updates, made.1.has("DisplayName")) {
+            (true, _) => faults::named("5010"),
+            (false, true) => faults::named("6240"),
+            (false, false) => faults::taken(&made.0, &made.1.text("DocNumber"), &made.1.text("Id")),
+        };
+        let mut state = held(&self.state);
+        let tid = state.tid();
+        faults::reply(400, obj! {"Fault" => fault.json()}, &state.stamp()).header("intuit_tid", tid)
     }
 
     fn expire_tokens(&self) {

@@ -4,8 +4,9 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::chart;
+use super::faults::{Fault, fault, reply};
 use super::index::COLUMNS;
-use super::state::{Fault, State, fault, reply};
+use super::state::State;
 use crate::call::{Call, Reply};
 use crate::filter::{Expr, Reader, Token};
 use crate::json::{Json, list, obj};

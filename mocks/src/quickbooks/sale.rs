@@ -4,7 +4,8 @@ use jiff::civil::Date;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::chart;
-use super::state::{Fault, State, business, cleaned, fault, required};
+use super::faults::{Fault, business, fault, required};
+use super::state::{State, cleaned};
 use crate::document::{Posting, Side};
 use crate::json::{Json, obj};
 

@@ -8,56 +8,14 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use super::chart;
+use super::faults::{
+    Fault, books_closed, business, fault, gone, name_taken, required, stale, subscription_over, taken,
+};
 use super::limits::Limits;
-use crate::call::Reply;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
 use crate::series::Series;
 use crate::store::Store;
-
-/// A fault in the vendor's words.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    pub(crate) status: u16,
-    pub(crate) code: &'static str,
-    pub(crate) message: &'static str,
-    pub(crate) detail: String,
-    pub(crate) kind: &'static str,
-}
-
-pub(crate) fn fault(code: &'static str, message: &'static str, detail: impl Into<String>) -> Fault {
-    Fault { status: 400, code, message, detail: detail.into(), kind: "ValidationFault" }
-}
-
-/// A rule of bookkeeping.
-pub(crate) fn business(detail: impl Into<String>) -> Fault {
-    fault("6000", "A business validation error has occurred while processing your request", detail)
-}
-
-pub(crate) fn required(name: &str) -> Fault {
-    let detail = format!("Required parameter {name} is missing in the request");
-    fault("2020", "Required param missing, need to supply the required value for the API", detail)
-}
-
-pub(crate) fn gone() -> Fault {
-    fault(
-        "610",
-        "Object Not Found",
-        "Object Not Found : Something you're trying to use has been made inactive. Check the fields with accounts, customers, \
-         items, vendors or employees.",
-    )
-}
-
-pub(crate) fn reply(status: u16, body: Json, time: &str) -> Reply {
-    Reply::json(status, &body.with("time", time))
-}
-
-impl Fault {
-    pub(crate) fn json(&self) -> Json {
-        let error = obj! {"Message" => self.message, "Detail" => &self.detail, "code" => self.code, "element" => ""};
-        obj! {"Error" => list![error], "type" => self.kind}
-    }
-}
 
 pub(crate) struct State {
     pub(crate) store: Store,
@@ -191,9 +149,7 @@ impl State {
     pub(crate) fn check_open(&self, date: &str) -> Result<(), Fault> {
         let closed = self.store.get("config", "preferences").map(|set| set.text("BookCloseDate")).unwrap_or_default();
         if !closed.is_empty() && date <= closed.as_str() {
-            let detail = "The account period has closed and the account books cannot be updated through through the QBO Services \
-                          API. Please use the QBO website to make these changes.";
-            return Err(fault("6210", "Account Period Closed, Cannot Update Through Services API", detail));
+            return Err(books_closed());
         }
         Ok(())
     }
@@ -232,13 +188,7 @@ impl State {
             return Ok(());
         }
         match held {
-            Some(holder) if !duplicates => {
-                let detail = format!(
-                    "Duplicate Document Number Error : You must specify a different number. This number has already been used. \
-                     DocNumber={number} is assigned to TxnType={entity} with TxnId={holder}"
-                );
-                Err(fault("6140", "Duplicate Document Number Error", detail))
-            }
+            Some(holder) if !duplicates => Err(taken(entity, &number, &holder)),
             Some(_) => Ok(()),
             None => {
                 self.store.put(&index, &number, id);
@@ -261,9 +211,7 @@ impl State {
         let holder = self.store.get("names", &name).map(Json::text_of);
         let own = format!("{entity}:{id}");
         if holder.is_some_and(|holder| holder != own) {
-            let detail = "The name supplied already exists. : Another customer, vendor or employee is already using this name. \
-                          Please use a different name.";
-            return Err(fault("6240", "Duplicate Name Exists Error", detail));
+            return Err(name_taken());
         }
         self.store.put("names", &name, own);
         let currency = record.text("CurrencyRef.value");
@@ -294,9 +242,7 @@ impl State {
     /// Refuses what nobody may write now: an entity of which there is none, or anything once the subscription has ended.
     fn writable(&self, entity: &str) -> Result<(), Fault> {
         if self.preferred("SubscriptionEnded", false) {
-            let detail =
-                "Subscription period has ended or canceled or there was a billing problem : You can't add data.";
-            return Err(fault("6190", "Invalid Company Status", detail));
+            return Err(subscription_over());
         }
         if chart::writable(entity) {
             return Ok(());
@@ -332,9 +278,7 @@ impl State {
             return Err(required("SyncToken"));
         }
         if body.text("SyncToken") != old.text("SyncToken") {
-            let detail = "Stale Object Error : You and another user were working on this at the same time. The other user finished \
-                          before you did, so your work was not saved.";
-            return Err(fault("5010", "Stale Object Error", detail));
+            return Err(stale());
         }
         Ok(old)
     }
