@@ -1,6 +1,7 @@
 //! The director's verbs over HTTP, for a program that runs the simulators on their own.
 
-use std::collections::BTreeMap;
+mod crm;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::call::{Call, Reply};
 use crate::document::{ErpDocument, Side};
-use crate::faults::FaultSpec;
+use crate::faults::{FAULTS, FaultSpec};
 use crate::hooks::Deliveries;
 use crate::jira::Person;
 use crate::json::{Json, list, obj};
@@ -109,15 +110,68 @@ async fn answer(world: &Simulators, call: &Call) -> Answer {
     let body: Fields =
         if text.trim().is_empty() { Fields::new() } else { serde_json::from_str(&text).map_err(refused)? };
     let body = Body(body);
-    let act = body.optional("act").unwrap_or_else(|| format!("admin-{:?}-{text}", call.segments));
+    // an act that is named is done once, however often it is asked for
+    let act = body.optional("act").unwrap_or_else(|| format!("admin-{:016x}", rand::random::<u64>()));
     match (call.method.as_str(), parts.as_slice()) {
         ("GET", []) => Ok(Reply::json(200, &addresses(world))),
-        ("GET", ["clock"]) => Ok(Reply::json(200, &obj! {"now" => world.clock.now().to_string()})),
-        ("POST" | "PUT", ["clock"]) => {
-            world.clock.set(body.text("now").parse().map_err(refused)?);
-            Ok(Reply::json(200, &obj! {"now" => world.clock.now().to_string()}))
+        (_, ["clock"]) => clock(world, &call.method, &body),
+        (method, ["faults"]) => faults(world, method, &body),
+        ("GET", ["requests"]) => {
+            let systems = ["salesforce", "jira", "netsuite", "quickbooks"];
+            let rows = systems.map(|system| (system.to_string(), counted(world, system)));
+            Ok(Reply::json(200, &Json::Object(rows.to_vec())))
         }
-        ("POST", ["faults"]) => {
+        ("GET", ["requests", system]) => Ok(Reply::json(200, &counted(world, system))),
+        ("DELETE", ["requests"]) => {
+            world.faults.reset_counters();
+            Ok(Reply::empty(204))
+        }
+        ("GET", ["mail"]) => {
+            let row = |mail: crate::MailMessage| {
+                obj! {"from" => mail.from, "to" => Json::List(mail.to.iter().map(Json::from).collect()), "raw" => mail.raw}
+            };
+            Ok(Reply::json(200, &Json::List(world.mail.messages().into_iter().map(row).collect())))
+        }
+        (method, ["salesforce", rest @ ..]) => crm::salesforce(world, method, rest, &act, &body).await,
+        (method, ["jira", rest @ ..]) => crm::jira(world, method, rest, &act, &body).await,
+        (_, ["netsuite", rest @ ..]) => netsuite(world, rest, &act, &body),
+        (_, ["quickbooks", rest @ ..]) => quickbooks(world, rest, &act, &body).await,
+        _ => Ok(Reply::empty(404)),
+    }
+}
+
+fn clock(world: &Simulators, method: &str, body: &Body) -> Answer {
+    if method != "GET" {
+        if let Some(now) = body.time("now")? {
+            world.clock.set(now);
+        }
+        let ms: i64 = body.text("advance_ms").parse().unwrap_or_default();
+        if ms != 0 {
+            world.clock.set(world.clock.now() + jiff::SignedDuration::from_millis(ms));
+        }
+        if body.text("follow") == "true" && !world.clock.resume() {
+            return Err(Refused("this clock never followed real time".to_string()));
+        }
+        if let Some(system) = body.optional("system") {
+            world.skew(&system, body.text("skew_ms").parse().map_err(refused)?)?;
+        }
+    }
+    let now = world.clock.now().to_string();
+    Ok(Reply::json(200, &obj! {"now" => now, "follows" => world.clock.follows()}))
+}
+
+fn faults(world: &Simulators, method: &str, body: &Body) -> Answer {
+    match method {
+        "GET" => {
+            let row = |(name, moment, does): &(&str, &str, &str)| obj! {"name" => *name, "moment" => *moment, "does" => *does};
+            let known = Json::List(FAULTS.iter().map(row).collect());
+            Ok(Reply::json(200, &obj! {"scheduled" => Json::List(world.faults.scheduled()), "known" => known}))
+        }
+        "DELETE" => {
+            world.faults.clear().map_err(refused)?;
+            Ok(Reply::empty(204))
+        }
+        _ => {
             let spec = FaultSpec {
                 name: body.text("name"),
                 method: body.optional("method"),
@@ -131,91 +185,18 @@ async fn answer(world: &Simulators, call: &Call) -> Answer {
             world.faults.inject(&body.text("system"), spec).map_err(refused)?;
             Ok(Reply::empty(204))
         }
-        ("DELETE", ["faults"]) => {
-            world.faults.clear().map_err(refused)?;
-            Ok(Reply::empty(204))
-        }
-        ("GET", ["requests", system]) => {
-            let rows =
-                world.faults.requests(system).into_iter().map(|(name, count)| (name, Json::from(count))).collect();
-            Ok(Reply::json(
-                200,
-                &obj! {"requests" => Json::Object(rows), "throttled" => world.faults.throttled(system)},
-            ))
-        }
-        ("GET", ["mail"]) => {
-            let row = |mail: crate::MailMessage| {
-                obj! {"from" => mail.from, "to" => Json::List(mail.to.iter().map(Json::from).collect()), "raw" => mail.raw}
-            };
-            Ok(Reply::json(200, &Json::List(world.mail.messages().into_iter().map(row).collect())))
-        }
-        (_, ["salesforce", rest @ ..]) => salesforce(world, rest, &act, &body).await,
-        (_, ["jira", rest @ ..]) => jira(world, rest, &act, &body).await,
-        (_, ["netsuite", rest @ ..]) => netsuite(world, rest, &act, &body),
-        (_, ["quickbooks", rest @ ..]) => quickbooks(world, rest, &act, &body).await,
-        _ => Ok(Reply::empty(404)),
     }
+}
+
+fn counted(world: &Simulators, system: &str) -> Json {
+    let rows = world.faults.requests(system).into_iter().map(|(name, count)| (name, Json::from(count))).collect();
+    obj! {"requests" => Json::Object(rows), "throttled" => world.faults.throttled(system)}
 }
 
 fn addresses(world: &Simulators) -> Json {
     obj! {
         "salesforce" => &world.salesforce_url, "jira" => &world.jira_url, "netsuite" => &world.netsuite_url,
         "quickbooks" => &world.quickbooks_url, "smtp" => &world.smtp_address,
-    }
-}
-
-async fn salesforce(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
-    let org = &world.salesforce;
-    match rest {
-        ["records", object] => Ok(Reply::json(200, &Json::List(org.records(object)))),
-        ["put"] => Ok(done(org.put(act, &body.text("object"), &body.text("key"), body.fields())?)),
-        ["delete"] => {
-            org.delete(act, &body.text("object"), &body.text("id"))?;
-            Ok(done(body.text("id")))
-        }
-        ["webhooks"] => {
-            let fields = body.0.get("fields").and_then(Value::as_array).cloned().unwrap_or_default();
-            let fields: Vec<&str> = fields.iter().filter_map(Value::as_str).collect();
-            org.register_outbound(&body.text("url"), &body.text("object"), &fields)?;
-            Ok(Reply::empty(204))
-        }
-        ["deliver"] => Ok(delivered(org.deliver_webhooks().await.map_err(refused)?)),
-        ["fields"] => {
-            org.define_field(&body.text("object"), &body.text("spec"))?;
-            Ok(Reply::empty(204))
-        }
-        _ => Ok(Reply::empty(404)),
-    }
-}
-
-async fn jira(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {
-    let site = &world.jira;
-    let issue = body.text("issue");
-    match rest {
-        ["issues"] if body.0.is_empty() => Ok(Reply::json(200, &Json::List(site.issues()))),
-        ["issues"] => {
-            let made = site.create_issue(act, &body.text("project"), body.fields())?;
-            Ok(Reply::json(200, &obj! {"id" => made.id, "key" => made.key}))
-        }
-        ["edit"] => {
-            let fields: BTreeMap<String, Value> = body.fields().into_iter().collect();
-            site.edit(act, &issue, &body.person(), fields, body.optional("to_status").as_deref())?;
-            Ok(Reply::empty(204))
-        }
-        ["delete"] => {
-            site.delete_issue(act, &issue)?;
-            Ok(Reply::empty(204))
-        }
-        ["move"] => Ok(Reply::json(200, &obj! {"key" => site.move_issue(act, &issue, &body.text("project"))?})),
-        ["attach"] => Ok(done(site.attach(act, &issue, &body.person(), &body.text("filename"))?)),
-        ["webhooks"] => {
-            let events = body.0.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
-            let events: Vec<&str> = events.iter().filter_map(Value::as_str).collect();
-            site.register_webhook(&body.text("url"), &body.text("secret"), &events)?;
-            Ok(Reply::empty(204))
-        }
-        ["deliver"] => Ok(delivered(site.deliver_webhooks().await.map_err(refused)?)),
-        _ => Ok(Reply::empty(404)),
     }
 }
 

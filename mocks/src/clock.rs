@@ -18,6 +18,8 @@ type Listener = Arc<dyn Fn() + Send + Sync>;
 struct Hands {
     fixed: Timestamp,
     source: Option<Source>,
+    /// The hands stand although there is a source.
+    standing: bool,
     listeners: Vec<Listener>,
 }
 
@@ -41,7 +43,7 @@ impl SimClock {
     pub fn now(&self) -> Timestamp {
         let now = {
             let hands = held(&self.hands);
-            hands.source.as_ref().map_or(hands.fixed, |source| source())
+            hands.source.as_ref().filter(|_| !hands.standing).map_or(hands.fixed, |source| source())
         };
         let skew = SignedDuration::from_millis(self.skew.load(Ordering::Relaxed));
         now.checked_add(skew).unwrap_or(now)
@@ -62,7 +64,7 @@ impl SimClock {
         let listeners = {
             let mut hands = held(&self.hands);
             hands.fixed = now;
-            hands.source = None;
+            hands.standing = true;
             hands.listeners.clone()
         };
         for listener in listeners {
@@ -72,12 +74,22 @@ impl SimClock {
 
     /// Lets the clock follow `source` until it is set.
     pub fn follow(&self, source: impl Fn() -> Timestamp + Send + Sync + 'static) {
-        held(&self.hands).source = Some(Arc::new(source));
+        let mut hands = held(&self.hands);
+        hands.source = Some(Arc::new(source));
+        hands.standing = false;
+    }
+
+    /// Goes on following what the clock followed before it was set; false if it never followed anything.
+    pub fn resume(&self) -> bool {
+        let mut hands = held(&self.hands);
+        hands.standing = hands.source.is_none();
+        !hands.standing
     }
 
     /// True while the clock follows a source instead of standing where it was set.
     pub fn follows(&self) -> bool {
-        held(&self.hands).source.is_some()
+        let hands = held(&self.hands);
+        hands.source.is_some() && !hands.standing
     }
 
     pub(crate) fn millis(&self) -> i64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use milestoned_mocks::{Fields, Options, Ports, Refused, Simulators, serve_admin};
+use milestoned_mocks::{Fields, LotSpec, Options, Ports, Refused, Simulators, serve_admin};
 use tokio::net::TcpListener;
 
 const HELP: &str = "milestoned-mocks: simulators of Salesforce, Jira, NetSuite, QuickBooks and an SMTP relay
@@ -47,25 +47,40 @@ fn fields(value: serde_json::Value) -> Fields {
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// What published clients expect to find.
-fn furnish(world: &Simulators) -> Result<(), Refused> {
+/// What published clients expect to find: more won deals than fit on one page, a deal with a milestone and a file, two
+/// milestones that share an external id, and a few issues.
+fn furnish(world: &Simulators, now: Timestamp) -> Result<(), Refused> {
     let account = fields(serde_json::json!({"Name": "Acme Corporation"}));
     let account = world.salesforce.put("default-account", "Account", "", account)?;
-    let deal = fields(serde_json::json!({
+    let deal = serde_json::json!({
         "Name": "Acme implementation", "AccountId": account, "StageName": "Closed Won", "Amount": "250000.0",
         "CloseDate": "2026-09-15", "SOW_Number__c": "SOW-1001", "Payment_Terms__c": "Net 30",
-    }));
-    let deal = world.salesforce.put("default-opportunity", "Opportunity", "", deal)?;
-    let milestone = fields(serde_json::json!({"Name": "Kick-off", "Opportunity__c": deal, "Amount__c": "25000"}));
+    });
+    let id = world.salesforce.put("default-opportunity", "Opportunity", "", fields(deal.clone()))?;
+    let mut more = fields(deal);
+    more.insert("Name".to_string(), "Deal {n}".into());
+    more.insert("SOW_Number__c".to_string(), "SOW-2{n}".into());
+    let fortnight = jiff::SignedDuration::from_hours(14 * 24);
+    let lot = LotSpec { step_ms: 60_000, ..LotSpec::new(2085, more, now - fortnight) };
+    world.salesforce.generate("default-opportunities", "Opportunity", &lot.tied(31))?;
+    let milestone = fields(serde_json::json!({"Name": "Kick-off", "Opportunity__c": id, "Amount__c": "25000"}));
     world.salesforce.put("default-milestone", "Milestone__c", "ms-1", milestone)?;
+    for at in 1..=2 {
+        // loaded before anybody made the field unique
+        let twin = fields(serde_json::json!({"Name": format!("Twin {at}"), "External_Id__c": "x-DUP"}));
+        world.salesforce.put(&format!("default-twin-{at}"), "Milestone__c", &format!("twin {at}"), twin)?;
+    }
     let file = fields(serde_json::json!({
-        "Title": "SOW-1001", "FileExtension": "pdf", "IsLatest": true, "VersionData": "%PDF-1.4 signed", "VersionNumber": "1",
+        "Title": "SOW-1001", "FileExtension": "pdf", "VersionData": "%PDF-1.4 signed", "FirstPublishLocationId": id,
     }));
     world.salesforce.put("default-file", "ContentVersion", "", file)?;
-    let issue = fields(serde_json::json!({
-        "summary": "Kick-off", "customfield_10101": "SOW-1001", "customfield_10102": "ms-1", "customfield_10103": 25000,
-    }));
-    world.jira.create_issue("default-issue", "MS", issue)?;
+    for at in 1..=5 {
+        let issue = fields(serde_json::json!({
+            "summary": format!("Milestone {at}"), "customfield_10101": "SOW-1001", "customfield_10102": format!("ms-{at}"),
+            "customfield_10103": 25_000,
+        }));
+        world.jira.create_issue(&format!("default-issue-{at}"), "MS", issue)?;
+    }
     Ok(())
 }
 
@@ -77,8 +92,10 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
     let world = Arc::new(Simulators::start(Options { dir: arguments.dir, ports: Some(ports), now }).await?);
     if arguments.now.is_none() {
         world.clock.follow(real_time);
+        // buckets are refilled by the clock, so the limits need one that moves
+        world.jira.configure(|settings| settings.rate_limits = true);
     }
-    furnish(&world).map_err(std::io::Error::other)?;
+    furnish(&world, now).map_err(std::io::Error::other)?;
     let admin = TcpListener::bind(("127.0.0.1", base)).await?;
     writeln!(
         std::io::stdout(),

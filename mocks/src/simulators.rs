@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::Refused;
 use crate::clock::SimClock;
 use crate::faults::Faults;
 use crate::jira::Jira;
@@ -75,9 +76,12 @@ pub struct Simulators {
     pub quickbooks_url: String,
     /// `127.0.0.1:PORT`
     pub smtp_address: String,
+    views: [SimClock; 4],
     servers: Vec<Server>,
     post: JoinHandle<()>,
 }
+
+const NAMES: [&str; 4] = ["salesforce", "jira", "netsuite", "quickbooks"];
 
 async fn bind(port: u16) -> io::Result<(TcpListener, String)> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -114,7 +118,7 @@ impl Simulators {
             (quickbooks_door, quickbooks.clone()),
         ];
         let mut servers = Vec::new();
-        for ((door, system), view) in systems.into_iter().zip(views) {
+        for ((door, system), view) in systems.into_iter().zip(views.clone()) {
             let (weak, late, time) = (Arc::downgrade(&system), faults.clone(), view.clone());
             clock.on_set(move || {
                 if let Some(system) = weak.upgrade() {
@@ -136,9 +140,18 @@ impl Simulators {
             netsuite_url,
             quickbooks_url,
             smtp_address,
+            views,
             servers,
             post,
         })
+    }
+
+    /// Lets the clock of one system be wrong by so many milliseconds until it is set right with zero.
+    pub fn skew(&self, system: &str, ms: i64) -> Result<(), Refused> {
+        let view = NAMES.iter().zip(&self.views).find(|(name, _)| **name == system).map(|(_, view)| view);
+        let Some(view) = view else { return Err(Refused(format!("no system is called `{system}`"))) };
+        view.skew(ms);
+        Ok(())
     }
 
     /// Lands the late writes whose time has come. Every request and every setting of the clock does so by itself.

@@ -42,7 +42,10 @@ pub(crate) fn parse(text: &str, server: bool) -> Result<Jql, String> {
     if unbounded && !server {
         return Err(UNBOUNDED.to_string());
     }
-    let bare = text.split_whitespace().all(|word| word.chars().all(|c| c.is_alphanumeric() || c == '-'));
+    let keyword =
+        |word: &str| ["was", "changed", "in", "is", "not"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let plain = |word: &str| word.chars().all(|c| c.is_alphanumeric() || c == '-') && !keyword(word);
+    let bare = text.split_whitespace().all(plain);
     if bare && !unbounded {
         // words alone are a search for text, which finds nothing here
         return Ok(Jql { filter: None, order: Vec::new() });

@@ -25,6 +25,8 @@ struct Rows {
     rich: bool,
     changelog: bool,
     properties: Vec<String>,
+    /// Issues that are shown as they are, whatever the index says.
+    reconciled: Vec<String>,
 }
 
 pub(crate) fn problem_payload() -> Reply {
@@ -98,7 +100,8 @@ impl State {
         // rows with fields come in smaller pages than asked for
         let size = usize::try_from(size).unwrap_or(50);
         let size = if rich { size.min(self.settings.page_size.max(1)) } else { size };
-        let rows = Rows { wanted, rich, changelog: expand.contains("changelog"), properties };
+        let changelog = expand.contains("changelog");
+        let rows = Rows { wanted, rich, changelog, properties, reconciled: reconcile.clone() };
         let token = request.text("nextPageToken");
         self.purge_pages();
         let mut answer = self.walk((&jql, &token), &reconcile, size, |state, id| state.found_row(id, &rows, api))?;
@@ -171,7 +174,8 @@ impl State {
         if !rows.rich && rows.properties.is_empty() && !rows.changelog {
             return obj! {"id" => id};
         }
-        let Some(issue) = self.indexed(&id).or_else(|| self.by_number(&id).map(std::borrow::Cow::into_owned)) else {
+        let seen = if rows.reconciled.contains(&id) { None } else { self.indexed(&id) };
+        let Some(issue) = seen.or_else(|| self.by_number(&id).map(std::borrow::Cow::into_owned)) else {
             return obj! {"id" => id};
         };
         let mut shown = self.shown(&issue, &rows.wanted, api);
@@ -209,7 +213,8 @@ impl State {
         let names = texts(&request, "fields");
         let expand = request.text("expand") + &texts(&request, "expand").join(",");
         let wanted = Wanted::new(names.iter().map(String::as_str), true);
-        let rows = Rows { wanted, rich: true, changelog: expand.contains("changelog"), properties: Vec::new() };
+        let changelog = expand.contains("changelog");
+        let rows = Rows { wanted, rich: true, changelog, properties: Vec::new(), reconciled: Vec::new() };
         let ids = self.found(&request.text("jql"), &[]).map_err(|error| problem(400, &error))?;
         let shown = ids.iter().skip(from).take(size).map(|id| self.found_row(*id, &rows, "2")).collect();
         let mut answer = obj! {

@@ -73,3 +73,61 @@ pub(crate) async fn hook(
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     (url, get)
 }
+
+/// A system as one caller sees it.
+pub(crate) struct Api {
+    base: String,
+    header: String,
+}
+
+impl Api {
+    pub(crate) async fn salesforce(world: &Simulators) -> Api {
+        let token = salesforce_token(world).await;
+        Api { base: format!("{}/services/data/v62.0", world.salesforce_url), header: format!("Bearer {token}") }
+    }
+
+    pub(crate) fn jira(world: &Simulators) -> Api {
+        // mia@example.test:api-token
+        let header = "Basic bWlhQGV4YW1wbGUudGVzdDphcGktdG9rZW4=".to_string();
+        Api { base: format!("{}/rest/api/3", world.jira_url), header }
+    }
+
+    /// The same with other credentials; an empty header sends none.
+    pub(crate) fn signed(&self, header: &str) -> Api {
+        Api { base: self.base.clone(), header: header.to_string() }
+    }
+
+    /// The same system at another place.
+    pub(crate) fn at(&self, base: &str) -> Api {
+        Api { base: base.to_string(), header: self.header.clone() }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, body: &Value) -> RequestBuilder {
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let request = client.request(method.parse().unwrap(), format!("{}{path}", self.base));
+        let request = if self.header.is_empty() { request } else { request.header("authorization", &self.header) };
+        if body.is_null() { request } else { request.json(body) }
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        answer(self.request(method, path, &body)).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, Value::Null).await
+    }
+
+    /// The rows of a query, or the code of its error.
+    pub(crate) async fn soql(&self, soql: &str) -> Result<Value, String> {
+        let request = self.request("GET", "/query", &Value::Null).query(&[("q", soql)]);
+        let (status, body) = answer(request).await;
+        if status == 200 { Ok(body) } else { Err(body[0]["errorCode"].as_str().unwrap().to_string()) }
+    }
+}
+
+/// Status and the vendor's code or text of a refusal.
+pub(crate) fn refused((status, body): &(u16, Value)) -> (u16, String) {
+    let places = ["/0/errorCode", "/error", "/errorMessages/0", "/errors/comment", "/detail"];
+    let said = places.iter().find_map(|place| body.pointer(place).and_then(Value::as_str));
+    (*status, said.unwrap_or_default().to_string())
+}
