@@ -5,8 +5,8 @@
 //!
 //! | system | credentials | records |
 //! |---|---|---|
-//! | Salesforce | consumer key `CONSUMER_KEY`, secret `CONSUMER_SECRET`, user `integration@example.com`; any RS256 key until one is registered | none |
-//! | Jira | `mia@example.test` with token `api-token`; profile zone Europe/Berlin | statuses To Do, In Progress, Ready for acceptance, Rejected, Accepted, Done (transitions 11 to 61) |
+//! | Salesforce | consumer key `CONSUMER_KEY`, secret `CONSUMER_SECRET`, user `integration@example.com`, refresh token `5Aep861-refresh`; any RS256 key and password until a key is registered | the org, its user, stages of deals |
+//! | Jira | `mia@example.test` with token `api-token`, profile zone Europe/Berlin; OAuth client [`Jira::CLIENT_ID`], refresh token [`Jira::REFRESH_TOKEN`], site [`Jira::CLOUD_ID`] | project MS; statuses To Do, In Progress, Ready for acceptance, Rejected, Accepted, Done (transitions 11 to 61) |
 //! | NetSuite | account `TSTDRV123_SB1`; tokens `ck`/`cs`, `ti`/`ts`; OAuth 2.0 client of [`NetSuite::client`] | accounts 1 checking, 118 undeposited funds, 119 receivable, 120 unbilled receivable, 121 contract asset, 122 deferred revenue, 123 revenue, 124 refund liability; items 5 (deferred), 6 (revenue); currencies 1 USD, 2 GBP, 4 EUR, 5 JPY, 6 CHF, 7 KWD; terms 1 Net 15, 2 Net 30, 3 Net 60, 4 on receipt, 5 Net 45 |
 //! | QuickBooks | client `cid`/`csecret`, realm `9341452000000001`, access `at-smoke` for an hour, refresh `rt-smoke-1` | accounts 1 checking, 4 undeposited funds, 23 deferred revenue, 24 refund liability, 79 revenue, 84 receivable, 85 unbilled receivable, 86 contract asset; items 1 (deferred), 2 (revenue); terms 1 on receipt, 2 Net 15, 3 Net 30, 4 Net 60, 5 Net 45 |
 

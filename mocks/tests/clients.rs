@@ -1,6 +1,6 @@
 //! Published clients that nobody here wrote, installed into a virtual environment, against the program as it is started
 //! by hand.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says why it did nothing")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -86,7 +86,7 @@ async fn callers() {
 }
 
 #[tokio::test]
-async fn search_is_strict() {
+async fn jql_is_understood_or_refused() {
     let world = start(None).await;
     let api = Api::jira(&world);
     for name in ["one", "two", "three"] {
@@ -128,6 +128,23 @@ async fn search_is_strict() {
     assert_eq!(found(&api, "updated >= \"2026-11-24 07:00\" AND key = MS-1").await.1, "MS-1");
     world.jira.configure(|settings| settings.lenient_jql = true);
     assert_eq!(found(&api, "nonsense = 1").await, (200, String::new()));
+    let parsed =
+        api.call("POST", "/jql/parse?validation=strict", json!({"queries": ["nonsense = 1", "key = MS-1"]})).await.1;
+    assert_eq!((parsed["queries"][0]["errors"].is_array(), parsed["queries"][1].get("errors")), (true, None));
+    let matched =
+        api.call("POST", "/jql/match", json!({"issueIds": [10001, 10002], "jqls": ["status = Accepted"]})).await.1;
+    assert_eq!(matched["matches"][0]["matchedIssues"], json!([10002]));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn searches_are_strict() {
+    let world = start(None).await;
+    let api = Api::jira(&world);
+    for name in ["one", "two", "three"] {
+        issue(&world, name);
+    }
+    edit(&world, "e", "MS-2", json!({"customfield_10101": "SOW"}), Some("Accepted"));
     let ask = |body: Value| api.call("POST", "/search/jql", body);
     for (body, said) in [
         (json!({"jql": "project = MS", "maxResults": 0}), "The max results parameter has to be between 1 and 5,000."),
@@ -162,12 +179,6 @@ async fn search_is_strict() {
     }
     world.faults.inject("jira", FaultSpec::new("expire_cursors")).unwrap();
     assert_eq!(ask(page("project = MS", &next)).await.0, 400);
-    let parsed =
-        api.call("POST", "/jql/parse?validation=strict", json!({"queries": ["nonsense = 1", "key = MS-1"]})).await.1;
-    assert_eq!((parsed["queries"][0]["errors"].is_array(), parsed["queries"][1].get("errors")), (true, None));
-    let matched =
-        api.call("POST", "/jql/match", json!({"issueIds": [10001, 10002], "jqls": ["status = Accepted"]})).await.1;
-    assert_eq!(matched["matches"][0]["matchedIssues"], json!([10002]));
     world.stop().await;
 }
 
@@ -337,8 +348,20 @@ async fn webhooks_of_apps_and_bodies_of_events() {
     );
     assert_eq!(of("issue_property_set", false)["property"]["key"], "p");
     assert_eq!(of("attachment_created", false)["issue"]["fields"], json!({"summary": "x"}));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn registrations_of_apps_end() {
+    let world = start(None).await;
+    let api = Api::jira(&world);
+    let (_, first) = token(&world, Jira::REFRESH_TOKEN).await;
+    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.jira_url, Jira::CLOUD_ID);
+    let app = api.at(&gateway).signed(&format!("Bearer {}", first["access_token"].as_str().unwrap()));
+    let wanted = json!({"events": ["jira:issue_updated"], "jqlFilter": "project = MS"});
+    let hooks = json!({"url": "http://127.0.0.1:9/", "webhooks": [wanted, wanted]});
+    assert_eq!(app.call("POST", "/webhook", hooks).await.0, 200);
     // thirty days, unless it is prolonged
-    at(&world, "12:30:00");
     world.clock.set("2026-12-20T12:00:00Z".parse().unwrap());
     let (_, again) = token(&world, first["refresh_token"].as_str().unwrap()).await;
     let app = api.at(&gateway).signed(&format!("Bearer {}", again["access_token"].as_str().unwrap()));

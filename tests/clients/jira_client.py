@@ -7,7 +7,7 @@ import sys
 
 from jira import JIRA
 
-JQL = 'project = MS AND updated >= "2026-09-01 00:00" ORDER BY updated ASC'
+JQL = 'project = MS AND updated >= "2026-09-01 00:00" ORDER BY updated ASC, key ASC'
 site = JIRA(
     server=sys.argv[1].rstrip("/"),
     basic_auth=("mia@example.test", "api-token"),

@@ -143,7 +143,7 @@ impl State {
     }
 
     pub(crate) fn identity(&self) -> String {
-        format!("https://login.salesforce.com/id/{ORG}/{USER_ID}")
+        format!("{}/id/{ORG}/{USER_ID}", self.base)
     }
 
     /// Opens a session and gives its token.
@@ -217,7 +217,14 @@ impl State {
     }
 
     pub(crate) fn userinfo(&mut self, call: &Call) -> Reply {
-        if self.session(call).is_err() {
+        // here the token may also come in the query or the form
+        let mut call = call.clone();
+        let token =
+            [field(&call, "oauth_token"), field(&call, "access_token")].into_iter().find(|token| !token.is_empty());
+        if let Some(token) = token {
+            call.headers.push(("x-sfdc-session".to_string(), token));
+        }
+        if self.session(&call).is_err() {
             return Reply::empty(403).header("content-type", "text/plain").body("Bad_OAuth_Token");
         }
         let rest = format!("{}/services/data/v{{version}}/", self.base);
@@ -239,6 +246,9 @@ impl State {
     /// SOAP `login()`, which old clients use; versions from 65 on no longer have it.
     pub(crate) fn login(&mut self, call: &Call, version: &str) -> Reply {
         let text = call.text();
+        if text.contains("<logout") {
+            return self.log_out(&text);
+        }
         let element = |name: &str| {
             let after = text.split(&format!("{name}>")).nth(1)?;
             after.split("</").next().map(|inner| inner.trim().to_string())
@@ -275,6 +285,16 @@ impl State {
              <userTimeZone>{zone}</userTimeZone></userInfo></result></loginResponse></soapenv:Body></soapenv:Envelope>",
             zone = self.settings.time_zone,
         );
+        Reply::empty(200).header("content-type", "text/xml;charset=UTF-8").body(body)
+    }
+
+    /// SOAP `logout()`: the session of the envelope's header ends.
+    fn log_out(&mut self, envelope: &str) -> Reply {
+        let session = envelope.split("sessionId>").nth(1).and_then(|rest| rest.split("</").next()).unwrap_or_default();
+        self.store.remove("tokens", session);
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope \
+                    xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns=\"urn:partner.soap.sforce.com\">\
+                    <soapenv:Body><logoutResponse/></soapenv:Body></soapenv:Envelope>";
         Reply::empty(200).header("content-type", "text/xml;charset=UTF-8").body(body)
     }
 
