@@ -1,5 +1,7 @@
 //! JQL: the part that integrations use, and what it finds.
 
+use std::collections::BTreeSet;
+
 use jiff::ToSpan as _;
 use jiff::civil::DateTime;
 
@@ -304,7 +306,7 @@ impl State {
         let lagging = self.store.count("index") > 0 || self.store.count("unseen") > 0;
         let mut rows: Vec<(Vec<Key>, u64)> = Vec::new();
         let mut take = |issue: &Json| rows.push((self.keys(&jql.order, issue), issue.int("id").unsigned_abs()));
-        for issue in self.by_change(range) {
+        for issue in self.by_change_in_part(range, &self.looked_at(&jql, &test)) {
             if (!lagging || !self.is_late(&issue.text("id"), reconcile)) && wanted(&issue) {
                 take(&issue);
             }
@@ -322,6 +324,23 @@ impl State {
             orders.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then).then(y.cmp(x))
         });
         Ok(rows.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// Ids of the fields that a query looks at.
+    fn looked_at(&self, jql: &Jql, test: &Test) -> BTreeSet<String> {
+        fn each<'a>(test: &'a Test, names: &mut Vec<&'a str>) {
+            match test {
+                Test::All(parts) | Test::Any(parts) => parts.iter().for_each(|part| each(part, names)),
+                Test::Not(part) => each(part, names),
+                Test::Time(name, ..) => names.push(name.trim_start_matches("fields.")),
+                Test::Other(name, ..) => names.push(name),
+                Test::Never => {}
+            }
+        }
+        let mut names: Vec<&str> = vec!["summary", "status", "resolution", "resolutiondate"];
+        each(test, &mut names);
+        names.extend(jql.order.iter().map(|(name, _)| name.as_str()));
+        names.iter().filter_map(|name| Some(fields::by_clause(&self.fields, name)?.id.clone())).collect()
     }
 
     /// True if search sees an issue otherwise than it is.

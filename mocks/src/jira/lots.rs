@@ -1,10 +1,11 @@
 //! Issues by the million: a lot is a pattern and a count, and an issue of it is made when somebody looks at it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::state::State;
-use crate::json::Json;
+use crate::json::{Json, obj};
 
 /// A pattern of issues.
 pub(crate) struct Lot {
@@ -68,8 +69,23 @@ impl Lot {
     }
 
     fn issue(&self, n: u64) -> Json {
+        self.made_from(&self.pattern, n)
+    }
+
+    /// The pattern with no fields but these, and without histories.
+    fn slim(&self, fields: &BTreeSet<String>) -> Json {
+        let all = self.pattern.get("fields").map_or(&[][..], Json::members);
+        let fields = all.iter().filter(|(name, _)| fields.contains(name)).cloned().collect();
+        let mut slim = obj! {"fields" => Json::Object(fields)};
+        for name in ["id", "key", "project", "created", "updated", "moved"] {
+            slim.set(name, self.pattern.get(name).cloned().unwrap_or_default());
+        }
+        slim
+    }
+
+    fn made_from(&self, pattern: &Json, n: u64) -> Json {
         let at = self.at(n);
-        let mut issue = self.pattern.clone();
+        let mut issue = pattern.clone();
         issue.set("id", self.id(n).to_string());
         issue.set("key", format!("{}-{}", self.project, self.first_key + n - 1));
         for name in ["created", "updated", "moved"] {
@@ -117,6 +133,23 @@ impl State {
 
     /// Issues whose change lies in a range of epoch milliseconds, in the order of their changes.
     pub(crate) fn by_change<'a>(&'a self, range: RangeInclusive<i64>) -> impl Iterator<Item = Cow<'a, Json>> + use<'a> {
+        self.ways(range, |lot| lot.pattern.clone())
+    }
+
+    /// The same; issues of lots have no fields but these, and no histories.
+    pub(crate) fn by_change_in_part<'a>(
+        &'a self,
+        range: RangeInclusive<i64>,
+        fields: &BTreeSet<String>,
+    ) -> impl Iterator<Item = Cow<'a, Json>> + use<'a> {
+        self.ways(range, |lot| lot.slim(fields))
+    }
+
+    fn ways<'a>(
+        &'a self,
+        range: RangeInclusive<i64>,
+        pattern: impl Fn(&Lot) -> Json,
+    ) -> Box<dyn Iterator<Item = Cow<'a, Json>> + 'a> {
         let kept = self.store.ordered("issues", range.clone()).filter_map(|(at, id)| {
             let issue = self.store.get("issues", id).filter(|issue| issue.has("id"))?;
             Some((at, Cow::Borrowed(issue)))
@@ -124,13 +157,15 @@ impl State {
         let mut ways: Vec<std::iter::Peekable<Timed<'a>>> = vec![(Box::new(kept) as Timed<'a>).peekable()];
         for lot in &self.lots {
             let free = move |n: &u64| self.store.get("issues", &lot.id(*n).to_string()).is_none();
-            let rows = lot.range(&range).filter(free).map(move |n| (lot.at(n), Cow::Owned(lot.issue(n))));
+            let pattern = pattern(lot);
+            let rows = lot.range(&range).filter(free);
+            let rows = rows.map(move |n| (lot.at(n), Cow::Owned(lot.made_from(&pattern, n))));
             ways.push((Box::new(rows) as Timed<'a>).peekable());
         }
-        std::iter::from_fn(move || {
+        Box::new(std::iter::from_fn(move || {
             let heads = ways.iter_mut().enumerate().filter_map(|(way, rows)| rows.peek().map(|(at, _)| (*at, way)));
             let (_, way) = heads.min()?;
             ways.get_mut(way)?.next().map(|(_, issue)| issue)
-        })
+        }))
     }
 }
