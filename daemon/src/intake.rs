@@ -1,7 +1,7 @@
 //! Intake: polls streams, reads hinted records again, and turns stored records into facts and parts of legs.
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Cursor, Problem};
+use milestoned_connector_kit::{Class, Cursor, Fault, Problem};
 use milestoned_mapping::fact::{Event, Fact, Leg};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
@@ -72,7 +72,7 @@ async fn count(
             Err(fault) => {
                 tracing::warn!(system, stream, %fault, "census failed");
                 let wait = delay(stream, known.attempts.saturating_add(1), &settings.delivery);
-                let due = now.saturating_add(wait).unwrap_or(now);
+                let due = due(&fault, wait, now);
                 store.poll_failed(system.to_owned(), census::stream_of(stream), fault.to_string(), due, now).await?;
                 return Ok(false);
             }
@@ -122,13 +122,22 @@ async fn poll(
             Err(fault) => {
                 tracing::warn!(system, stream, %fault, "poll failed");
                 let wait = delay(stream, attempts.saturating_add(1), delivery);
-                let due = now.saturating_add(wait).unwrap_or(now);
+                let due = due(&fault, wait, now);
                 store.poll_failed(system.to_owned(), stream.to_owned(), fault.to_string(), due, now).await?;
                 break;
             }
         }
     }
     Ok(came)
+}
+
+/// When it is tried again: never earlier than the remote asked.
+fn due(fault: &Fault, wait: SignedDuration, now: Timestamp) -> Timestamp {
+    let due = now.saturating_add(wait).unwrap_or(now);
+    match fault.class {
+        Class::Throttled { until: Some(until) } => due.max(until),
+        _ => due,
+    }
 }
 
 /// Reads every hinted record of a connection again. Returns whether there was one.
@@ -146,7 +155,7 @@ async fn follow_hints(
             Err(fault) => {
                 tracing::warn!(system, %fault, "a hinted record could not be read");
                 let wait = delay(&pending.hint.id, pending.attempts.saturating_add(1), delivery);
-                store.hint_failed(pending.id, now.saturating_add(wait).unwrap_or(now)).await?;
+                store.hint_failed(pending.id, due(&fault, wait, now)).await?;
             }
         }
     }

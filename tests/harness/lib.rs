@@ -48,7 +48,8 @@ impl World {
         Self::configured(now, Vec::new()).await
     }
 
-    /// The same with lines of the daemon's configuration replaced: how a line starts, and what stands there instead.
+    /// The same with lines of the daemon's configuration replaced: how a line starts, and what stands there instead
+    /// (`{salesforce}` is the simulator's address).
     ///
     /// # Errors
     /// What could not be started.
@@ -242,7 +243,7 @@ async fn daemon(
             .find(|one| one.starts_with(line.as_str()))
             .map(str::to_owned)
             .ok_or_else(|| anyhow::anyhow!("{line}"))?;
-        text = text.replace(&place, instead);
+        text = text.replace(&place, &instead.replace("{salesforce}", &simulators.salesforce_url));
     }
     let settings = Settings::from_toml(&text)?;
     let app = App::build(settings, clock.clone()).await?;

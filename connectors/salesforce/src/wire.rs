@@ -180,9 +180,77 @@ mod tests {
     use super::*;
     use crate::refusal::errors;
 
-    fn fixture(name: &str) -> String {
+    fn read(name: &str) -> String {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-        std::fs::read_to_string(folder.join(format!("restforce_{name}_response.json"))).unwrap()
+        std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()
+    }
+
+    fn fixture(name: &str) -> String {
+        read(&format!("restforce_{name}_response"))
+    }
+
+    #[test]
+    fn recorded_composites_keep_each_part_with_its_status() {
+        for (name, statuses, code) in [
+            ("ok", &[200, 200, 200, 200][..], ""),
+            ("400", &[200, 400], "INVALID_TYPE"),
+            ("404", &[404], "NOT_FOUND"),
+            ("304", &[304, 304, 304], ""),
+        ] {
+            let text = read(&format!("cumulusci_composite_{name}"));
+            let composite: Composite<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!(composite.parts.iter().map(|part| part.status).collect::<Vec<_>>(), statuses, "{name}");
+            let last = composite.parts.last().unwrap().body.map_or("", |body| body.get());
+            let codes: Vec<String> = errors(last).into_iter().map(|error| error.code).collect();
+            assert_eq!(codes.join(","), code, "{name}");
+        }
+    }
+
+    #[test]
+    fn recorded_collections_say_of_each_record_whether_it_was_written() {
+        for (name, count) in [("created", 16), ("upserted", 4)] {
+            let saved: Vec<Saved> = serde_json::from_str(&read(&format!("cumulusci_collection_{name}"))).unwrap();
+            assert!(saved.iter().all(|one| one.success && one.id.is_some()), "{name}");
+            assert_eq!(saved.len(), count, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_recorded_describe_tells_what_an_org_lacks() {
+        let opportunity: Describe = serde_json::from_str(&read("cumulusci_describe_opportunity")).unwrap();
+        let field = |name: &str| opportunity.fields.iter().find(|field| field.name == name);
+        assert_eq!(field("Amount").unwrap().scale, 2);
+        assert_eq!(field("AccountId").unwrap().relationship.as_deref(), Some("Account"));
+        assert!(field("ContractId").is_none() && field("CurrencyIsoCode").is_none());
+        let custom: Describe = serde_json::from_str(&read("restforcedb_describe")).unwrap();
+        assert!(custom.fields.iter().any(|field| field.external_id && !field.unique), "external does not mean unique");
+    }
+
+    #[test]
+    fn every_transcribed_refusal_gives_its_code() {
+        #[derive(Deserialize)]
+        struct Transcribed<'a> {
+            name: String,
+            #[serde(borrow)]
+            body: &'a RawValue,
+        }
+        let text = read("transcribed_error_bodies");
+        let bodies: Vec<Transcribed<'_>> = serde_json::from_str(&text).unwrap();
+        for one in &bodies {
+            let body = one.body.get();
+            if one.name.starts_with("oauth") {
+                assert!(
+                    serde_json::from_str::<TokenError>(body).is_ok_and(|error| !error.error_description.is_empty())
+                );
+            } else if one.name.starts_with("collections") {
+                let saved: Vec<Saved> = serde_json::from_str(body).unwrap();
+                assert!(!saved[0].success && !saved[0].errors[0].code.is_empty(), "{}", one.name);
+            } else {
+                assert!(errors(body).iter().all(|error| !error.code.is_empty()), "{}", one.name);
+                assert!(!errors(body).is_empty(), "{}", one.name);
+            }
+        }
+        assert!(bodies.len() >= 18);
     }
 
     #[test]
@@ -191,11 +259,16 @@ mod tests {
             ("query_success", None),
             ("query_paginated_first_page", Some("/services/data/v26.0/query/01gD")),
             ("query_paginated_last_page", None),
+            ("query_aggregate_success", None),
+            ("query_empty", None),
         ] {
             let text = fixture(name);
             let page: QueryPage<'_> = serde_json::from_str(&text).unwrap();
-            assert_eq!((page.next.as_deref(), page.done, page.records.len()), (next, next.is_none(), 1), "{name}");
+            assert_eq!((page.next.as_deref(), page.done), (next, next.is_none()), "{name}");
         }
+        let text = read("cumulusci_query_children");
+        let page: QueryPage<'_> = serde_json::from_str(&text).unwrap();
+        assert!(page.done && page.records.len() > 1);
     }
 
     #[test]
@@ -217,11 +290,16 @@ mod tests {
     fn recorded_sign_ins_are_read() {
         let token: TokenAnswer = serde_json::from_str(&fixture("auth_success")).unwrap();
         assert!(token.access_token.starts_with("00D"));
+        for name in ["reauth_success", "refresh_success"] {
+            assert!(serde_json::from_str::<TokenAnswer>(&fixture(name)).is_ok(), "{name}");
+        }
         for name in ["auth_error", "refresh_error"] {
             let error: TokenError = serde_json::from_str(&fixture(name)).unwrap();
             assert_eq!(error.error, "invalid_grant", "{name}");
         }
-        let saved: Saved = serde_json::from_str(&fixture("upsert_created_success")).unwrap();
-        assert!(saved.success && saved.id.is_some());
+        for name in ["create_success", "upsert_created_success"] {
+            let saved: Saved = serde_json::from_str(&fixture(name)).unwrap();
+            assert!(saved.success && saved.id.is_some(), "{name}");
+        }
     }
 }

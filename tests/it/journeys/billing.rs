@@ -121,3 +121,58 @@ async fn token_based_authentication_signs_what_netsuite_verifies() {
         assert_eq!(world.held("netsuite").len(), held, "{line}");
     }
 }
+
+/// Certinia PSA beside the CRM, in the same org.
+const CERTINIA: &str = concat!(
+    "[connections.certinia]\nkind = \"salesforce\"\nfield_map = '",
+    env!("CARGO_MANIFEST_DIR"),
+    r#"/../config/fieldmaps/certinia.toml'
+base_url = "{salesforce}"
+object = "pse__Milestone__c"
+lag = "0s"
+limits = { windows = [] }
+auth = { flow = "client_credentials", client_id = "CONSUMER_KEY", client_secret = "CONSUMER_SECRET" }
+[connections.certinia.status]
+object = "pse__Milestone__c"
+fields = { billed = "pse__Billed__c", invoiced = "pse__Invoiced__c", invoice = "pse__Invoice_Number__c", invoiced_on = "pse__Invoice_Date__c" }
+[connections.jira]"#
+);
+
+#[tokio::test]
+async fn a_milestone_of_certinia_is_accepted_with_its_file_invoiced_and_shows_its_invoice() {
+    let world =
+        World::configured("2026-03-02T09:00:00Z", vec![("[connections.jira]".into(), CERTINIA.into())]).await.unwrap();
+    let org = &world.simulators.salesforce;
+    let put = |object: &str, key: &str, record: serde_json::Value| {
+        org.put(&format!("{object} {record}"), object, key, milestoned_tests::fields(record)).unwrap()
+    };
+    let terms = json!({ "id": "SOW-1", "customer": "Northwind Ltd", "currency": "USD", "total": "40000.00",
+        "signed_on": "2026-03-02", "milestones": [{ "id": "M1", "name": "Design", "amount": "40000.00" }],
+        "milestoned": { "erp": "netsuite" } });
+    std::fs::write(world.contracts.join("SOW-1.json"), terms.to_string()).unwrap();
+    world.deal("SOW-1", "40000.00").unwrap();
+    org.define_field("pse__Milestone__c", "Milestone_Id__c:string").unwrap();
+    let (deal, account) = (org.record("Opportunity", "SOW-1").unwrap(), org.record("Account", "northwind").unwrap());
+    let project = put(
+        "pse__Proj__c",
+        "p",
+        json!({ "Name": "Roll-out", "pse__Opportunity__c": deal.text("Id"), "pse__Account__c": account.text("Id") }),
+    );
+    let milestone = put(
+        "pse__Milestone__c",
+        "m",
+        json!({ "Name": "Design", "Milestone_Id__c": "M1", "pse__Project__c": project,
+            "pse__Milestone_Amount__c": "40000.00", "pse__Target_Date__c": "2026-03-01" }),
+    );
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").is_empty());
+    let signed = json!({ "PathOnClient": "Signed.pdf", "VersionData": "signed", "FirstPublishLocationId": milestone });
+    put("ContentVersion", "", signed);
+    world.at("2026-03-10T15:00:00Z").unwrap();
+    put("pse__Milestone__c", "m", json!({ "pse__Approved__c": true, "pse__Include_In_Financials__c": true }));
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), [("SOW-1-M1".to_owned(), "40000.00".to_owned())]);
+    let shown = org.record("pse__Milestone__c", &milestone).unwrap();
+    let said = ["pse__Billed__c", "pse__Invoiced__c", "pse__Invoice_Number__c", "pse__Invoice_Date__c"];
+    assert_eq!(said.map(|field| shown.text(field)), ["true", "true", "SOW-1-M1", "2026-03-10"]);
+}

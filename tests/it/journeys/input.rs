@@ -145,3 +145,24 @@ async fn an_issue_that_moved_to_another_key_is_still_the_milestone() {
     world.settle().await.unwrap();
     assert_eq!(world.held("netsuite").len(), 1, "moved to {key}");
 }
+
+#[tokio::test]
+async fn an_outbound_message_is_acknowledged_once_stored_and_the_deal_is_read_again() {
+    let outbound = "[connections.salesforce.outbound]\norganization = \"00D000000000001\"\nsecret = \"s3cret\"\n";
+    let place = "[connections.salesforce.status]";
+    let world =
+        World::configured("2026-03-02T09:00:00Z", vec![(place.into(), format!("{outbound}{place}"))]).await.unwrap();
+    let salesforce = &world.simulators.salesforce;
+    // Each address is told of every change from its registration on.
+    for (secret, expected) in [("guess", (0, 1)), ("s3cret", (1, 1))] {
+        let url = format!("{}/hooks/salesforce/{secret}", world.url);
+        salesforce.register_outbound(&url, "Opportunity", &["Name"]).unwrap();
+        world.deal("SOW-1", if secret == "guess" { "1.00" } else { "2.00" }).unwrap();
+        let done = salesforce.deliver_webhooks().await.unwrap();
+        assert_eq!((done.delivered, done.retried), expected, "{secret}");
+    }
+    let due =
+        world.app.store.hints_due("salesforce".into(), "2026-03-03T00:00:00Z".parse().unwrap(), 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].hint.object, "Opportunity");
+}
