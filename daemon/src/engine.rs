@@ -7,13 +7,14 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Contract;
-use milestoned_mapping::fact::{Event, Fact, Leg, LegMilestone, LegRecord, Observation};
-use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa};
+use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegMilestone, LegRecord, Observation};
+use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::{self, Addresses};
-use milestoned_mapping::record::{Content, InvoiceSeen, OrderSeen};
+use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 
 use crate::agreements::Agreement;
 use crate::app::App;
+use crate::registry::Registry;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
 use crate::store::trace::subject_of;
@@ -29,7 +30,8 @@ pub async fn turn(app: &App) -> Result<bool, StoreError> {
     let mut moved = false;
     for id in app.store.contracts_due(now).await? {
         let Some(work) = work(app, id.clone()).await? else { continue };
-        let landing = decide(&work, &Context { now, heard, links: &app.settings.http.public_url })?;
+        let landing =
+            decide(&work, &Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry })?;
         moved |= landing.moves;
         if landing.moves || landing.clears {
             app.store.land(landing.landing, now).await?;
@@ -48,7 +50,10 @@ pub async fn preview(app: &App) -> Result<Vec<Landing>, StoreError> {
     let mut landings = Vec::new();
     for id in app.store.contracts_due(now).await? {
         let Some(work) = work(app, id).await? else { continue };
-        landings.push(decide(&work, &Context { now, heard, links: &app.settings.http.public_url })?.landing);
+        landings.push(
+            decide(&work, &Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry })?
+                .landing,
+        );
     }
     Ok(landings)
 }
@@ -85,6 +90,8 @@ struct Context<'a> {
     heard: Option<Timestamp>,
     /// Base address of links.
     links: &'a str,
+    /// Connections.
+    registry: &'a Registry,
 }
 
 /// A decision and whether it changes anything.
@@ -116,7 +123,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let (past, present): (Vec<_>, Vec<_>) =
         work.pending.iter().cloned().partition(|pending| agreement.terms.local_date(pending.fact.at) < today);
     timeline.take(past);
-    let legs = changed_legs(work)?;
+    let legs = changed_legs(work, timeline.contract, &agreement.erp)?;
     let legs_wait = today > limit && !legs.is_empty();
     // What a leg says now is known before what happened today is decided: a mismatch holds the invoice. A project tool
     // that only shows a new status says what today's facts say: it is taken after them.
@@ -177,7 +184,7 @@ impl Timeline<'_> {
 }
 
 /// Legs whose parts say something else than what was observed last.
-fn changed_legs(work: &Work) -> Result<Vec<(Leg, LegRecord)>, StoreError> {
+fn changed_legs(work: &Work, contract: &Contract, erp: &str) -> Result<Vec<(Leg, LegRecord)>, StoreError> {
     let mut changed = Vec::new();
     for (leg, name) in [(Leg::Crm, "crm"), (Leg::Psa, "psa"), (Leg::Erp, "erp")] {
         let known = work.legs.get(name);
@@ -185,7 +192,7 @@ fn changed_legs(work: &Work) -> Result<Vec<(Leg, LegRecord)>, StoreError> {
         if parts.is_none() && known.is_none() {
             continue;
         }
-        let record = assemble(leg, &work.row.id, parts.map_or(&[][..], Vec::as_slice))?;
+        let record = assemble(leg, work, contract, erp, parts.map_or(&[][..], Vec::as_slice))?;
         if known != Some(&record) {
             changed.push((leg, record));
         }
@@ -206,29 +213,44 @@ fn says_only_status((leg, record): &(Leg, LegRecord), work: &Work) -> bool {
     *leg == Leg::Psa && known.is_some_and(|known| without_status(known) == without_status(record))
 }
 
-fn assemble(leg: Leg, contract: &str, parts: &[(String, String)]) -> Result<LegRecord, StoreError> {
-    let column = "part";
+fn assemble(
+    leg: Leg,
+    work: &Work,
+    contract: &Contract,
+    erp: &str,
+    parts: &[(String, String)],
+) -> Result<LegRecord, StoreError> {
+    let (column, id) = ("part", work.row.id.as_str());
     match leg {
         Leg::Crm => {
             let headers: Vec<LegRecord> =
-                parts.iter().map(|(_, part)| parse("leg_part", column, contract, part)).collect::<Result<_, _>>()?;
+                parts.iter().map(|(_, part)| parse("leg_part", column, id, part)).collect::<Result<_, _>>()?;
             Ok(assemble_crm(&headers))
         }
         Leg::Psa => {
             let milestones: Vec<LegMilestone> =
-                parts.iter().map(|(_, part)| parse("leg_part", column, contract, part)).collect::<Result<_, _>>()?;
+                parts.iter().map(|(_, part)| parse("leg_part", column, id, part)).collect::<Result<_, _>>()?;
             Ok(assemble_psa(&milestones))
         }
         Leg::Agreement | Leg::Erp => {
-            let (mut order, mut invoices): (Option<OrderSeen>, Vec<InvoiceSeen>) = (None, Vec::new());
+            let mut order: Option<OrderSeen> = None;
+            let (mut invoices, mut journals): (Vec<InvoiceSeen>, Vec<JournalSeen>) = (Vec::new(), Vec::new());
             for (_, part) in parts {
-                match parse("leg_part", column, contract, part)? {
+                match parse("leg_part", column, id, part)? {
                     Content::Order(seen) => order = Some(seen),
                     Content::Invoice(seen) => invoices.push(seen),
-                    Content::Fields { .. } | Content::Gone | Content::Journal(_) | Content::Payment(_) => {}
+                    Content::Journal(seen) => journals.push(seen),
+                    Content::Fields { .. } | Content::Gone | Content::Parts { .. } | Content::Payment(_) => {}
                 }
             }
-            Ok(assemble_erp(order.as_ref(), &invoices))
+            let mut record = assemble_erp(order.as_ref(), &invoices, &journals);
+            // Told only where it differs: a balance that agrees once what is on its way has arrived says nothing.
+            let difference = deferred_difference(contract, erp, &invoices, &journals, &work.confirmed);
+            record.deferred_balance = difference
+                .filter(|difference| !difference.is_zero())
+                .and_then(|difference| contract.position().deferred_revenue.decimal().checked_add(difference))
+                .map(DecimalText);
+            Ok(record)
         }
     }
 }
@@ -250,7 +272,8 @@ fn landing(
     context: &Context<'_>,
 ) -> Result<Landing, StoreError> {
     let row = &work.row;
-    let addresses = Addresses { erp: &agreement.erp, links: context.links, records: &work.records };
+    let orders = context.registry.get(&agreement.erp).is_some_and(|entry| entry.connection.writes_orders());
+    let addresses = Addresses { erp: &agreement.erp, orders, links: context.links, records: &work.records };
     let planned = usize::try_from(row.planned_documents).unwrap_or(0);
     let through: Option<Date> = row.journal_through.as_deref().and_then(|date| date.parse().ok());
     let plan = postings::plan(before, contract, planned, through, &addresses);

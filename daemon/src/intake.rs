@@ -203,10 +203,15 @@ async fn read(
             Ok(erp_part(record, contract, invoice.milestone.clone()))
         }
         Content::Journal(journal) => {
+            let contract = match &journal.contract {
+                Some(contract) => Some(contract.clone()),
+                None => store.contract_of_delivery(record.system.clone(), journal.number.clone()).await?,
+            };
             store.confirm(record.system.clone(), journal.number.clone(), now).await?;
-            Ok(Reading { contract: journal.contract.clone(), ..Reading::default() })
+            Ok(erp_part(record, contract, None))
         }
         Content::Order(order) => Ok(erp_part(record, order.contract.clone(), None)),
+        Content::Parts { ids } => vanished(store, record, ids).await,
         Content::Payment(payment) => self::payment(store, record, payment).await,
     }
 }
@@ -310,17 +315,35 @@ fn payment_identity(record: &SourceRecord) -> String {
 
 /// A record that is gone takes its part of the leg along; a payment that is gone is for a person.
 async fn gone(store: &Store, record: &SourceRecord) -> Result<Reading, StoreError> {
-    let Some(contract) = store.contract_of_record(record.clone()).await? else { return Ok(Reading::default()) };
-    let taken = store.fact_by_identity(contract.clone(), payment_identity(record)).await?;
-    let problems = taken
-        .map(|_| Problem {
-            place: format!("{} {} {}", record.system, record.object, record.id),
-            reason: "the payment was deleted after it had been taken".into(),
-            remedy: "compare the receivable of the contract with the ERP, and tell who deleted it".into(),
-        })
-        .into_iter()
-        .collect();
-    Ok(Reading { contract: Some(contract), problems, ..Reading::default() })
+    let mut reading = vanished(store, record, &[]).await?;
+    if let Some(contract) = store.contract_of_record(record.clone()).await? {
+        let taken = store.fact_by_identity(contract.clone(), payment_identity(record)).await?;
+        reading.problems.extend(taken.map(|_| payment_gone(record, &record.id)));
+        reading.contract = Some(contract);
+    }
+    Ok(reading)
+}
+
+/// Payments that a record stood for and stands for no longer: deleted with it, or applied to something else.
+async fn vanished(store: &Store, record: &SourceRecord, parts: &[String]) -> Result<Reading, StoreError> {
+    let mut reading = Reading::default();
+    for (contract, part) in store.parts_of_record(record.clone()).await? {
+        let identity = format!("payment:{}:{part}", record.system);
+        if parts.contains(&part) || store.fact_by_identity(contract.clone(), identity).await?.is_none() {
+            continue;
+        }
+        reading.problems.push(payment_gone(record, &part));
+        reading.contract = Some(contract);
+    }
+    Ok(reading)
+}
+
+fn payment_gone(record: &SourceRecord, part: &str) -> Problem {
+    Problem {
+        place: format!("{} {} {part}", record.system, record.object),
+        reason: "the payment was deleted, or applied to something else, after it had been taken".into(),
+        remedy: "compare the receivable of the contract with the ERP, and tell who changed it".into(),
+    }
 }
 
 /// The person behind a fact, where one is named.

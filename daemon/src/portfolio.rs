@@ -214,6 +214,6 @@ fn amount(command: &milestoned_mapping::command::Command) -> Option<String> {
                 entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
             entry.lines.first().map(|line| format!("{debits} {}", line.amount.currency()))
         }
-        Command::BillingStatus(_) | Command::Customer { .. } => None,
+        Command::BillingStatus(_) | Command::Customer { .. } | Command::SalesOrder(_) => None,
     }
 }

@@ -152,6 +152,15 @@ impl Connection {
         }
     }
 
+    /// An ERP that gets the order of a contract, too.
+    pub fn writes_orders(&self) -> bool {
+        match self {
+            Self::NetSuite(connection) => connection.writes_orders(),
+            Self::QuickBooks(connection) => connection.writes_orders(),
+            Self::Jira(_) | Self::Salesforce(_) => false,
+        }
+    }
+
     /// A project tool: its silence may be an acceptance.
     pub fn tells_acceptance(&self) -> bool {
         match self {

@@ -62,6 +62,8 @@ pub enum Command {
     Invoice(Document),
     /// A revenue journal entry.
     JournalEntry(JournalEntry),
+    /// A sales order or estimate: what the contract bills by, one line a milestone (a state: the newest one wins).
+    SalesOrder(SalesOrder),
 }
 
 /// An invoice, supplementary invoice or credit memo; one line.
@@ -91,6 +93,60 @@ pub struct Document {
     pub acceptance: Option<String>,
     /// Number of the invoice that a credit memo or supplementary invoice belongs to.
     pub original: Option<String>,
+    /// Line of the contract's order that an invoice bills, where orders are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderedLine>,
+}
+
+/// A line of a contract's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedLine {
+    /// The order's key, [`SalesOrder::order`].
+    pub order: DeliveryKey,
+    /// Line, from 1.
+    pub line: u32,
+    /// How many lines the order has.
+    pub lines: u32,
+}
+
+/// A contract's order, as one version of the agreement has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalesOrder {
+    /// Key of the order: the same for every version of it.
+    pub order: DeliveryKey,
+    /// Contract (SOW) id; the order's number, too.
+    pub contract: String,
+    /// Customer's exact name.
+    pub customer: String,
+    /// Date on which the contract was signed.
+    pub date: Date,
+    /// Amendment version.
+    pub version: u32,
+    /// Purchase order of the customer.
+    pub po_number: Option<String>,
+    /// `net N` or `due on receipt`.
+    pub payment_terms: String,
+    /// Contract amount.
+    pub amount: Money,
+    /// Lines, from 1, never renumbered.
+    pub lines: Vec<OrderLine>,
+}
+
+/// One milestone of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Milestone id; `None`: the agreement has it no more.
+    pub milestone: Option<String>,
+    /// Agreed amount.
+    pub amount: Money,
+    /// The contract's own words.
+    pub description: String,
+    /// `arrears` or `advance`.
+    pub timing: String,
+    /// Invoice rule.
+    pub invoice: String,
+    /// Recognition method, where the contract has obligations.
+    pub recognition: Option<String>,
 }
 
 /// Revenue, deferred revenue, contract asset and unbilled receivable of one contract and date. Receivable and cash are
@@ -105,6 +161,9 @@ pub struct JournalEntry {
     pub customer: String,
     /// Posting date, contract's time zone.
     pub date: Date,
+    /// The one milestone that was accepted on that date; absent: several were, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<String>,
     /// Lines; debits equal credits.
     pub lines: Vec<JournalLine>,
     /// Why, for the person who reads the ledger.

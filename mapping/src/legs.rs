@@ -1,7 +1,14 @@
 //! Legs: what a system says of a contract, put together from its records; the same records give the same leg.
 
-use crate::fact::{LegInvoice, LegMilestone, LegRecord};
-use crate::record::{InvoiceSeen, InvoiceStatus, OrderSeen};
+use std::collections::BTreeSet;
+
+use rust_decimal::Decimal;
+
+use crate::command::{Account, Side};
+use crate::contract::{Contract, DocumentKind};
+use crate::fact::{LegInvoice, LegMilestone, LegRecognition, LegRecord};
+use crate::postings::journal_entry_number;
+use crate::record::{InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen};
 
 /// The CRM leg. Of several deals for one contract the first counts (they come in order of their ids).
 pub fn assemble_crm(deals: &[LegRecord]) -> LegRecord {
@@ -15,9 +22,10 @@ pub fn assemble_psa(milestones: &[LegMilestone]) -> LegRecord {
     LegRecord { milestones: Some(milestones), ..LegRecord::default() }
 }
 
-/// The ERP leg: the order is what was configured, the invoices what was billed. Credit memos, and invoices that name no
-/// milestone, are not compared.
-pub fn assemble_erp(order: Option<&OrderSeen>, invoices: &[InvoiceSeen]) -> LegRecord {
+/// The ERP leg: the order is what was configured, the invoices what was billed, the journal entries what was recognised.
+/// Credit memos, and invoices that name no milestone, are not compared. The deferred balance is not told here: see
+/// [`deferred_difference`].
+pub fn assemble_erp(order: Option<&OrderSeen>, invoices: &[InvoiceSeen], journals: &[JournalSeen]) -> LegRecord {
     let mut listed: Vec<LegInvoice> = invoices
         .iter()
         .filter(|invoice| !invoice.credit_memo)
@@ -37,6 +45,7 @@ pub fn assemble_erp(order: Option<&OrderSeen>, invoices: &[InvoiceSeen]) -> LegR
         })
         .collect();
     listed.sort_by(|a, b| (a.date, &a.number).cmp(&(b.date, &b.number)));
+    let recognised = recognised(invoices, journals);
     let head = order.cloned();
     LegRecord {
         customer: head.as_ref().and_then(|order| order.customer.clone()),
@@ -46,6 +55,55 @@ pub fn assemble_erp(order: Option<&OrderSeen>, invoices: &[InvoiceSeen]) -> LegR
         version: head.as_ref().and_then(|order| order.version),
         milestones: head.map(|order| order.milestones).filter(|milestones| !milestones.is_empty()),
         invoices: Some(listed),
+        recognised: Some(recognised).filter(|recognised| !recognised.is_empty()),
         ..LegRecord::default()
     }
+}
+
+/// Revenue that others recognised: by journal entry, or by an invoice that posts to revenue at once.
+fn recognised(invoices: &[InvoiceSeen], journals: &[JournalSeen]) -> Vec<LegRecognition> {
+    let at_once = invoices.iter().filter(|invoice| !invoice.credit_memo && invoice.status != InvoiceStatus::Void);
+    let at_once = at_once.filter_map(|invoice| {
+        let amount = invoice.recognised.filter(|amount| amount.0 > Decimal::ZERO)?;
+        Some(LegRecognition { milestone: invoice.milestone.clone()?, date: invoice.date, amount })
+    });
+    let mut all: Vec<LegRecognition> =
+        at_once.chain(journals.iter().flat_map(|journal| journal.recognised.clone())).collect();
+    all.sort_by(|a, b| (a.date, &a.milestone, a.amount).cmp(&(b.date, &b.milestone, b.amount)));
+    all
+}
+
+/// By how much the ERP's deferred revenue of a contract is not ours: what its documents add to it, less what ours among
+/// them should add. What we wrote and the ERP has never shown is on its way, and no difference; what it has shown
+/// (`confirmed`, by number) and lacks now is one. `None`: the connection does not tell what its documents add.
+pub fn deferred_difference(
+    contract: &Contract,
+    erp: &str,
+    invoices: &[InvoiceSeen],
+    journals: &[JournalSeen],
+    confirmed: &BTreeSet<String>,
+) -> Option<Decimal> {
+    let seen = invoices.iter().map(|one| (&one.number, one.deferred));
+    let seen = seen.chain(journals.iter().map(|one| (&one.number, one.deferred)));
+    let (mut known, mut difference) = (confirmed.clone(), Decimal::ZERO);
+    for (number, deferred) in seen {
+        known.insert(number.clone());
+        difference = difference.checked_add(deferred?.0)?;
+    }
+    for document in contract.documents().iter().filter(|document| known.contains(&document.number)) {
+        let amount = document.amount.decimal();
+        let adds = if document.kind == DocumentKind::CreditMemo { -amount } else { amount };
+        difference = difference.checked_sub(adds)?;
+    }
+    for entry in contract.journal() {
+        if !known.contains(&journal_entry_number(contract.terms().id(), erp, entry.date)) {
+            continue;
+        }
+        let lines = contract.revenue_entry(entry.date);
+        for line in lines.iter().filter(|line| line.account == Account::DeferredRevenue) {
+            let amount = line.amount.decimal();
+            difference = difference.checked_sub(if line.side == Side::Credit { amount } else { -amount })?;
+        }
+    }
+    Some(difference)
 }

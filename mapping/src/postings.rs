@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::command::{BillingStatus, Command, DeliveryKey, Document, JournalEntry, Posting};
+use crate::command::{
+    BillingStatus, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, Posting, SalesOrder,
+};
 use crate::contract::{Contract, DocumentKind, IssuedDocument, MilestoneView};
 use crate::money::Money;
 
@@ -20,6 +22,8 @@ const NUMBER_LENGTH: usize = 21;
 pub struct Addresses<'a> {
     /// ERP connection.
     pub erp: &'a str,
+    /// Whether the ERP gets the contract's order, too.
+    pub orders: bool,
     /// Base address of links, without a slash at its end.
     pub links: &'a str,
     /// Records that show a milestone, as (connection, record id); the empty milestone stands for the whole contract.
@@ -62,6 +66,10 @@ pub fn plan(
     addresses: &Addresses<'_>,
 ) -> Plan {
     let mut postings = Vec::new();
+    // The first plan of a contract is the one without a journal behind it.
+    if addresses.orders && (journal_through.is_none() || before.version() != after.version()) {
+        postings.extend(order_postings(after, addresses.erp));
+    }
     let new = after.documents().get(documents..).unwrap_or_default();
     for document in new {
         postings.extend(document_postings(after, document, addresses));
@@ -98,9 +106,89 @@ fn customer(contract: &Contract, erp: &str) -> Posting {
     }
 }
 
+/// Key of a contract's order, whatever its version.
+fn order_key(contract: &str, erp: &str) -> DeliveryKey {
+    DeliveryKey::of(&[erp, contract, "order"])
+}
+
+fn order_postings(contract: &Contract, erp: &str) -> Vec<Posting> {
+    let terms = contract.terms();
+    let customer = customer(contract, erp);
+    let version = contract.version();
+    let order = SalesOrder {
+        order: order_key(terms.id(), erp),
+        contract: terms.id().into(),
+        customer: terms.customer().into(),
+        date: terms.signed_on(),
+        version,
+        po_number: terms.po_number().map(Into::into),
+        payment_terms: terms.payment_terms_text(),
+        amount: contract.total(),
+        lines: order_lines(contract),
+    };
+    let key = DeliveryKey::of(&[erp, terms.id(), "order", &version.to_string()]);
+    let after = vec![customer.key.clone()];
+    vec![customer, Posting { key, target: erp.into(), command: Command::SalesOrder(order), after }]
+}
+
+/// Ids of the agreement's milestones, those too that it has no more, in the order in which they came.
+fn order_places(contract: &Contract) -> Vec<String> {
+    let mut places = Vec::new();
+    for milestone in contract.milestones() {
+        let root = milestone.parent.unwrap_or(milestone.id);
+        if !places.contains(&root) {
+            places.push(root);
+        }
+    }
+    places
+}
+
+fn order_lines(contract: &Contract) -> Vec<OrderLine> {
+    let (agreed, currency) = (contract.agreed(), contract.terms().currency());
+    let gone = || OrderLine {
+        milestone: None,
+        amount: currency.minor(0),
+        description: String::new(),
+        timing: String::new(),
+        invoice: String::new(),
+        recognition: None,
+    };
+    let line = |root: String| {
+        let parts = agreed.get(root.as_str())?;
+        let first = parts.first()?;
+        let words = contract.agreed_words(first);
+        let agreed = contract.agreed_on(first, parts, &words);
+        Some(OrderLine {
+            amount: currency.from_decimal(agreed.amount)?,
+            description: agreed.description.into(),
+            timing: agreed.timing.into(),
+            invoice: agreed.invoice.into(),
+            recognition: agreed.method.map(Into::into),
+            milestone: Some(root),
+        })
+    };
+    order_places(contract).into_iter().map(|root| line(root).unwrap_or_else(gone)).collect()
+}
+
+/// The line of the order that a document bills.
+fn ordered_line(contract: &Contract, erp: &str, milestone: &str) -> Option<OrderedLine> {
+    let root =
+        contract.milestones().into_iter().find(|one| one.id == milestone).map(|one| one.parent.unwrap_or(one.id))?;
+    let places = order_places(contract);
+    let place = places.iter().position(|one| *one == root)?;
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Some(OrderedLine {
+        order: order_key(contract.terms().id(), erp),
+        line: number(place.saturating_add(1)),
+        lines: number(places.len()),
+    })
+}
+
 fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &Addresses<'_>) -> Vec<Posting> {
     let terms = contract.terms();
     let customer = customer(contract, addresses.erp);
+    let billed_from_order = addresses.orders && issued.kind != DocumentKind::CreditMemo;
+    let order = if billed_from_order { order_postings(contract, addresses.erp) } else { Vec::new() };
     let document = Document {
         number: issued.number.clone(),
         contract: terms.id().into(),
@@ -114,17 +202,22 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
         payment_terms: terms.payment_terms_text(),
         acceptance: Some(format!("{}/contracts/{}#{}", addresses.links, terms.id(), issued.milestone)),
         original: issued.original.clone(),
+        order: if billed_from_order { ordered_line(contract, addresses.erp, &issued.milestone) } else { None },
     };
     let mut after = vec![customer.key.clone()];
     let original =
         issued.original.as_ref().and_then(|number| contract.documents().iter().find(|one| one.number == *number));
     after.extend(original.map(|original| document_key(terms.id(), addresses.erp, original)));
+    after.extend(order.last().map(|order| order.key.clone()));
     let command = match issued.kind {
         DocumentKind::CreditMemo => Command::CreditMemo(document),
         DocumentKind::Invoice | DocumentKind::SupplementaryInvoice => Command::Invoice(document),
     };
     let key = document_key(terms.id(), addresses.erp, issued);
-    vec![customer, Posting { key, target: addresses.erp.into(), command, after }]
+    let mut postings = vec![customer];
+    postings.extend(order.into_iter().filter(|posting| matches!(posting.command, Command::SalesOrder(_))));
+    postings.push(Posting { key, target: addresses.erp.into(), command, after });
+    postings
 }
 
 fn journal_postings(contract: &Contract, date: Date, addresses: &Addresses<'_>) -> Vec<Posting> {
@@ -135,11 +228,14 @@ fn journal_postings(contract: &Contract, date: Date, addresses: &Addresses<'_>) 
     let terms = contract.terms();
     let key = journal_key(terms.id(), addresses.erp, date);
     let customer = customer(contract, addresses.erp);
+    let mut accepted = contract.milestones().into_iter().filter(|one| one.accepted_on == Some(date));
+    let milestone = accepted.next().filter(|_| accepted.next().is_none()).map(|one| one.id);
     let entry = JournalEntry {
         number: journal_number(terms.id(), date, &key),
         contract: terms.id().into(),
         customer: terms.customer().into(),
         date,
+        milestone,
         lines,
         memo: format!("Revenue of contract {} on {date}", terms.id()),
     };

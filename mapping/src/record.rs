@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{DecimalText, LegMilestone};
+use crate::fact::{DecimalText, LegMilestone, LegRecognition};
 
 /// One version of one remote record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,11 @@ pub enum Content {
     Journal(JournalSeen),
     /// ERP: a sales order, estimate or other billing configuration.
     Order(OrderSeen),
+    /// ERP: the records of its own that this record stands for now: what was told of it before and is not listed is gone.
+    Parts {
+        /// Ids of the parts.
+        ids: Vec<String>,
+    },
     /// ERP: a payment applied to one invoice.
     Payment(PaymentSeen),
 }
@@ -84,6 +89,12 @@ pub struct InvoiceSeen {
     pub amount: DecimalText,
     /// Where it stands.
     pub status: InvoiceStatus,
+    /// What it adds to deferred revenue (a credit memo takes away), where the connection tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<DecimalText>,
+    /// What it posts to revenue at once, where the connection tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<DecimalText>,
 }
 
 /// Where an ERP invoice stands.
@@ -111,6 +122,12 @@ pub struct JournalSeen {
     pub currency: String,
     /// Sum of its debits.
     pub amount: DecimalText,
+    /// What it adds to deferred revenue (a release is negative), where the connection tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<DecimalText>,
+    /// Revenue that it recognises, by milestone; none of an entry that is ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recognised: Vec<LegRecognition>,
 }
 
 /// A sales order or estimate as the ERP has it.

@@ -20,6 +20,8 @@ fn invoice(number: &str, milestone: Option<&str>, status: InvoiceStatus, credit_
         date: "2026-02-02".parse().unwrap(),
         amount: "40.00".parse().unwrap(),
         status,
+        deferred: None,
+        recognised: None,
     }
 }
 
@@ -33,7 +35,7 @@ fn the_erp_leg_is_what_was_configured_and_what_was_billed() {
         invoice("C-M1-C1", Some("M1"), InvoiceStatus::Open, true),
         invoice("by hand", None, InvoiceStatus::Open, false),
     ];
-    let leg = serde_json::to_value(assemble_erp(Some(&order), &invoices)).unwrap();
+    let leg = serde_json::to_value(assemble_erp(Some(&order), &invoices, &[])).unwrap();
     let row = |number: &str, milestone: &str, status: &str| json!({ "number": number, "milestone": milestone, "date": "2026-02-02", "amount": "40.00", "status": status });
     for (field, value) in [
         ("customer", json!("Northwind")),
@@ -46,7 +48,7 @@ fn the_erp_leg_is_what_was_configured_and_what_was_billed() {
     ] {
         assert_eq!(leg[field], value, "{field}");
     }
-    let without = assemble_erp(None, &[]);
+    let without = assemble_erp(None, &[], &[]);
     assert!(without.milestones.is_none() && without.invoices.is_some(), "no order is no list of milestones");
 }
 

@@ -2,19 +2,26 @@
 //! key, so a lost answer is looked up and never repeated blindly.
 
 mod auth;
+mod body;
+mod jobs;
+mod probe;
 mod pull;
 mod push;
 pub mod settings;
+mod sql;
 mod wire;
+
+use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
-use milestoned_connector_kit::{Class, Fault, Probe, Problem, Surroundings};
+use milestoned_connector_kit::{Class, Fault, Surroundings};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use settings::Auth;
 pub use settings::Settings;
@@ -23,8 +30,13 @@ use wire::{Errors, Row};
 /// Accounts that journal entries post to.
 const ACCOUNTS: [&str; 4] = ["unbilled_receivable", "contract_asset", "deferred_revenue", "revenue"];
 
-/// What NetSuite publishes: five requests at once in a standard account; no number in a time.
-const PUBLISHED: Published = Published { windows: &[], in_flight: 5 };
+/// What NetSuite publishes: fifteen requests at once for an account and all that calls it; no number in a time.
+const PUBLISHED: Published = Published { windows: &[], in_flight: 15 };
+
+/// What the external id of everything begins with that we write.
+const OURS: &str = "msd-";
+/// Header with the request's id.
+const REQUEST_ID: &str = "x-n-operationid";
 
 /// A connection to one account.
 pub struct NetSuite {
@@ -33,6 +45,8 @@ pub struct NetSuite {
     base_url: String,
     zone: TimeZone,
     token: TokenCache,
+    /// Internal ids of currencies, by code: they never change.
+    currencies: Mutex<BTreeMap<String, String>>,
 }
 
 impl NetSuite {
@@ -49,8 +63,8 @@ impl NetSuite {
                 return Err(format!("accounts.{account}: is missing: give the account's internal id"));
             }
         }
-        let client = Client::build(name, &base_url, "x-n-operationid", &settings.limits, &PUBLISHED, around.into())?;
-        Ok(Self { client, settings, base_url, zone, token: TokenCache::default() })
+        let client = Client::build(name, &base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
+        Ok(Self { client, settings, base_url, zone, token: TokenCache::default(), currencies: Mutex::default() })
     }
 
     /// Sends with a token or a signature; a token that is refused is renewed once.
@@ -60,11 +74,13 @@ impl NetSuite {
         method: Method,
         path: &str,
         body: Option<&str>,
-        transient: bool,
+        headers: &[(&str, &str)],
     ) -> Result<Answer, Fault> {
+        // A job is named by its address.
+        let address = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base_url) };
+        let url = reqwest::Url::parse(&address)
+            .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
         for again in [true, false] {
-            let url = reqwest::Url::parse(&format!("{}{path}", self.base_url))
-                .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
             let mut request = self.client.request(method.clone(), url.as_str());
             let token = match &self.settings.auth {
                 Auth::Oauth2 { .. } => Some(self.token.get(self.client.now(), || self.sign_in()).await?),
@@ -74,16 +90,18 @@ impl NetSuite {
                 Some(token) => request.bearer_auth(token.value.expose_secret()),
                 None => request.header(AUTHORIZATION, self.signature(&method, &url).unwrap_or_default()),
             };
-            if transient {
-                request = request.header("Prefer", "transient");
-            }
             if let Some(body) = body {
                 // With the default a misspelt field would be dropped in silence.
                 request = request
-                    .header(CONTENT_TYPE, "application/json")
                     .header("X-NetSuite-PropertyNameValidation", "error")
                     .header("X-NetSuite-PropertyValueValidation", "error")
                     .body(body.to_owned());
+                if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                    request = request.header(CONTENT_TYPE, "application/json");
+                }
+            }
+            for (name, value) in headers {
+                request = request.header(*name, *value);
             }
             let answer = if write { self.client.write(request).await? } else { self.client.read(request).await? };
             if answer.status != 401 || !again {
@@ -98,91 +116,34 @@ impl NetSuite {
     }
 
     /// Rows of a SuiteQL query, at most 1,000.
-    async fn query(&self, sql: &str) -> Result<(Vec<Row>, bool), Fault> {
+    async fn query(&self, sql: &str) -> Result<Vec<Row>, Fault> {
         let body = json!({ "q": sql }).to_string();
-        let answer = self
-            .send(false, Method::POST, "/services/rest/query/v1/suiteql?limit=1000&offset=0", Some(&body), true)
-            .await?;
+        let path = "/services/rest/query/v1/suiteql?limit=1000&offset=0";
+        let answer = self.send(false, Method::POST, path, Some(&body), &[("Prefer", "transient")]).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
         let page: wire::QueryPage<'_> =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        Ok((page.items.iter().map(Row::read).collect(), page.has_more))
+        Ok(page.items.iter().map(Row::read).collect())
     }
 
     /// What follows from a refused request. The meaning of most refusals is in their words.
     fn refused(&self, answer: &Answer) -> Fault {
         let errors = Errors::read(&answer.body);
         let said = errors.text();
+        let request_id = answer.header(REQUEST_ID);
         if errors.has("CONCURRENCY_LIMIT_EXCEEDED") {
-            return self.client.fault(Class::Throttled { until: None }, said, None);
+            return self.client.fault(Class::Throttled { until: None }, said, request_id);
         }
-        if errors.says("This entity already exists") {
-            // An earlier attempt has written it: it is looked up and verified.
-            return self.client.fault(Class::Unanswered, said, None);
+        // An earlier attempt has written it, or is about to: it is looked up and verified.
+        if errors.says("This entity already exists") || errors.has("RCRD_HAS_BEEN_CHANGED") {
+            return self.client.fault(Class::Unanswered, said, request_id);
         }
         if errors.says("accounting period") {
             let said = format!("{said}; the period is closed: reopen it, or agree on another date with the controller");
-            return self.client.fault(Class::Refused, said, None);
+            return self.client.fault(Class::Refused, said, request_id);
         }
         self.client.refusal(answer, said)
-    }
-}
-
-/// Text in SuiteQL.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-impl Probe for NetSuite {
-    async fn probe(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut problem = |place: String, reason: String, remedy: &str| {
-            problems.push(Problem { place, reason, remedy: remedy.into() });
-        };
-        let ids: Vec<String> = self.settings.accounts.values().map(|id| quoted(id)).collect();
-        match self.query(&format!("SELECT id FROM account WHERE id IN ({})", ids.join(","))).await {
-            Err(fault) => {
-                problem("auth".into(), fault.to_string(), "see that address, keys, role and permissions are right");
-                return problems;
-            }
-            Ok((rows, _)) => {
-                for (name, id) in &self.settings.accounts {
-                    if !rows.iter().any(|row| row.get("id") == Some(id)) {
-                        problem(
-                            format!("accounts.{name}"),
-                            format!("there is no account {id}"),
-                            "give the account's internal id",
-                        );
-                    }
-                }
-            }
-        }
-        for (name, id) in &self.settings.terms {
-            match self.query(&format!("SELECT id, name FROM term WHERE id = {}", quoted(id))).await {
-                Ok((rows, _))
-                    if rows.iter().any(|row| row.get("name").is_some_and(|known| known.eq_ignore_ascii_case(name))) => {
-                }
-                Ok(_) => problem(
-                    format!("terms.\"{name}\""),
-                    format!("term {id} has another name, or is missing"),
-                    "give the term's internal id",
-                ),
-                Err(fault) => {
-                    problem(format!("terms.\"{name}\""), fault.to_string(), "see that the role may read terms")
-                }
-            }
-        }
-        match self.query(&format!("SELECT id FROM item WHERE id = {}", quoted(&self.settings.item))).await {
-            Ok((rows, _)) if !rows.is_empty() => {}
-            Ok(_) => problem(
-                "item".into(),
-                format!("there is no item {}", self.settings.item),
-                "give the service item's internal id",
-            ),
-            Err(fault) => problem("item".into(), fault.to_string(), "see that the role may read items"),
-        }
-        problems
     }
 }

@@ -1,41 +1,121 @@
-//! Reading by SuiteQL: what changed since the newest stamp less an overlap, paged by id.
+//! Reading by SuiteQL, which also sees records that a workflow has locked: one page at a time by (change, id), from the
+//! newest change less an overlap. Deletions stand in a table of their own.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::fact::{DecimalText, LegMilestone};
+use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
     Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
 };
+use reqwest::Method;
 
-use super::{NetSuite, quoted, wire::Row};
+use super::sql::{self, From, WRITTEN, instant, local_since};
+use super::wire::{self, Row};
+use super::{NetSuite, OURS};
 
 /// Key of the newest stamp in the cursor, in the account's time.
 const STAMP: &str = "stamp";
-const FORMAT: &str = "YYYY-MM-DD HH24:MI:SS";
-const WRITTEN: &str = "%Y-%m-%d %H:%M:%S";
+/// Key of the last row's id in the cursor; absent: the sweep is over.
+const LAST: &str = "id";
+/// Rows of a page.
+const MOST: usize = 1_000;
+/// Orders of a page: their lines come along.
+const ORDERS: usize = 200;
+/// Record types that are read, as REST spells them.
+pub(crate) const OBJECTS: [&str; 5] = ["creditMemo", "customerPayment", "invoice", "journalEntry", "salesOrder"];
+
+/// What stands beside the rows of a page, by the id of its row.
+#[derive(Default)]
+struct Beside {
+    lines: BTreeMap<String, Vec<Row>>,
+    schedules: BTreeMap<String, Option<String>>,
+}
 
 impl Source for NetSuite {
     fn streams(&self) -> &'static [&'static str] {
-        &["orders", "invoices", "payments", "journals"]
+        if self.settings.schedules.of_projects() {
+            &["orders", "projects", "invoices", "payments", "journals", "deleted"]
+        } else {
+            &["orders", "invoices", "payments", "journals", "deleted"]
+        }
     }
 
     async fn pull(&self, stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let started = self.client.now();
-        let since = from.0.get(STAMP).and_then(|text| DateTime::strptime(WRITTEN, text).ok());
-        let rows = self.rows(stream, since).await?;
-        let lines = if stream == "orders" { self.lines(&rows).await? } else { Vec::new() };
-        let mut page = Page {
-            records: Vec::new(),
-            unreadable: Vec::new(),
-            next: from.clone(),
-            more: false,
-            fresh_through: started,
+        let most = if stream == "orders" || stream == "projects" { ORDERS } else { MOST };
+        let rows = self.query(&sql::page(&self.settings, stream, self.place(stream, from, started), most)).await?;
+        let more = rows.len() == most;
+        let (records, unreadable) = self.records(stream, &rows).await?;
+        let mut next = from.clone();
+        next.0.remove(LAST);
+        if let Some(last) = rows.last() {
+            let newest = last.get("modified").max(from.0.get(STAMP).map(String::as_str));
+            // Within a sweep the last row counts, after it the newest one.
+            let stamp = if more { last.get("modified") } else { newest };
+            next.0.extend(stamp.map(|stamp| (STAMP.to_owned(), stamp.to_owned())));
+            if more {
+                next.0.extend(last.get("id").map(|id| (LAST.to_owned(), id.to_owned())));
+            }
+        }
+        Ok(Page { records, unreadable, next, more, fresh_through: started })
+    }
+
+    async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
+        let stream = match object {
+            "salesOrder" => "orders",
+            "job" => "projects",
+            "invoice" | "creditMemo" => "invoices",
+            "customerPayment" => "payments",
+            "journalEntry" => "journals",
+            _ => return Ok(Vec::new()),
         };
-        for row in &rows {
-            match self.record(stream, row, &lines) {
-                Ok(record) => page.records.push(record),
-                Err(reason) => page.unreadable.push(Unreadable {
+        let whole = id.split(':').next().unwrap_or(id);
+        let Ok(number) = whole.parse() else { return Ok(Vec::new()) };
+        let rows = self.query(&sql::page(&self.settings, stream, From::One(number), MOST)).await?;
+        if rows.is_empty() {
+            let now = self.client.now();
+            return Ok(vec![self.gone(object, whole, &now.to_string(), now)]);
+        }
+        let (records, unreadable) = self.records(stream, &rows).await?;
+        match unreadable.into_iter().next() {
+            Some(one) => Err(self.client.fault(Class::Misunderstood, one.reason, None)),
+            None => Ok(records),
+        }
+    }
+}
+
+impl NetSuite {
+    /// Where a page begins: after the last row, or, in a new sweep, an overlap before the newest one.
+    fn place(&self, stream: &str, from: &Cursor, now: Timestamp) -> From {
+        let stamp = from.0.get(STAMP).and_then(|text| DateTime::strptime(WRITTEN, text).ok());
+        let last = from.0.get(LAST).and_then(|id| id.parse().ok());
+        match (stamp, last) {
+            (Some(stamp), Some(last)) => From::After(stamp, last),
+            (Some(stamp), None) => {
+                let since = instant(stamp, &self.zone).ok().and_then(|at| at.checked_sub(self.settings.overlap).ok());
+                From::Since(since.map_or(stamp, |since| local_since(since, now, &self.zone)))
+            }
+            // What was deleted before anything was read was never seen.
+            (None, _) if stream == "deleted" => {
+                let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+                From::Since(local_since(since, now, &self.zone))
+            }
+            (None, _) => From::Start,
+        }
+    }
+
+    async fn records(&self, stream: &str, rows: &[Row]) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
+        let beside = self.beside(stream, rows).await?;
+        let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+        for row in rows {
+            match self.read_row(stream, row, &beside) {
+                Ok(found) => records.extend(found),
+                Err(reason) => unreadable.push(Unreadable {
                     object: stream.into(),
                     id: row.get("id").unwrap_or_default().into(),
                     raw: raw(row),
@@ -43,146 +123,131 @@ impl Source for NetSuite {
                 }),
             }
         }
-        let newest = rows.iter().filter_map(|row| row.get("modified")).max();
-        if let Some(newest) = newest.max(from.0.get(STAMP).map(String::as_str)) {
-            page.next.0.insert(STAMP.into(), newest.to_owned());
+        Ok((records, unreadable))
+    }
+
+    /// Lines of orders, applications of payments, revenue lines of entries that are not ours, billing schedules.
+    async fn beside(&self, stream: &str, rows: &[Row]) -> Result<Beside, Fault> {
+        let wanted: Vec<&str> = match stream {
+            "orders" | "payments" => rows.iter().filter_map(|row| row.get("id")).collect(),
+            "journals" => {
+                let others = rows.iter().filter(|row| !ours(row) && row.get("revenue").is_some());
+                others.filter_map(|row| row.get("id")).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut beside = Beside::default();
+        if !wanted.is_empty() {
+            self.lines(stream, &sql::listed(wanted), &mut beside.lines).await?;
         }
-        page.records.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
-        Ok(page)
+        for schedule in rows.iter().filter_map(|row| row.get("schedule")) {
+            if !beside.schedules.contains_key(schedule) {
+                beside.schedules.insert(schedule.into(), self.schedule(schedule).await?);
+            }
+        }
+        Ok(beside)
     }
 
-    async fn read(&self, _object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        // NetSuite sends no webhooks: nothing hints at a single record.
-        Err(self.client.fault(Class::Refused, format!("record {id} is read by polling"), None))
-    }
-}
-
-impl NetSuite {
-    async fn rows(&self, stream: &str, since: Option<DateTime>) -> Result<Vec<Row>, Fault> {
-        let since = since.and_then(|since| since.checked_sub(self.settings.overlap).ok());
-        let (mut all, mut last) = (Vec::<Row>::new(), 0_i64);
+    async fn lines(&self, stream: &str, parents: &str, lines: &mut BTreeMap<String, Vec<Row>>) -> Result<(), Fault> {
+        let number = |row: &Row, column: &str| row.get(column).and_then(|id| id.parse::<i64>().ok());
+        let mut after = (0, -1);
         loop {
-            let (rows, more) = self.query(&self.sql(stream, since, last)).await?;
-            let newest =
-                rows.iter().filter_map(|row| row.get("id").and_then(|id| id.parse().ok())).max().unwrap_or(last);
-            all.extend(rows);
-            if !more || newest <= last {
-                return Ok(all);
+            let rows = self
+                .query(&match stream {
+                    "orders" => sql::order_lines(&self.settings, parents, after, MOST),
+                    "payments" => sql::applications(parents, after, MOST),
+                    _ => sql::revenue_lines(&self.settings, parents, after, MOST),
+                })
+                .await?;
+            let count = rows.len();
+            let last = rows.last().and_then(|row| Some((number(row, "parent")?, number(row, "line")?)));
+            for row in rows {
+                lines.entry(row.get("parent").unwrap_or_default().into()).or_default().push(row);
             }
-            last = newest;
-        }
-    }
-
-    fn sql(&self, stream: &str, since: Option<DateTime>, last: i64) -> String {
-        let settings = &self.settings;
-        let since = since
-            .map(|since| format!(" AND t.lastmodifieddate >= TO_TIMESTAMP('{}','{FORMAT}')", since.strftime(WRITTEN)))
-            .unwrap_or_default();
-        let common = format!(
-            "t.id AS id, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
-             TO_CHAR(t.lastmodifieddate,'{FORMAT}') AS modified, cur.symbol AS currency, t.{} AS contract",
-            settings.contract_field
-        );
-        let joins = "FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency";
-        match stream {
-            "orders" => format!(
-                "SELECT {common}, c.companyname AS customer, t.foreigntotal AS amount, term.name AS terms, t.{} AS version \
-                 {joins} LEFT JOIN customer c ON c.id = t.entity LEFT JOIN term ON term.id = t.terms \
-                 WHERE t.type = 'SalesOrd'{since} AND t.id > {last} ORDER BY t.id",
-                settings.version_field
-            ),
-            "invoices" => format!(
-                "SELECT {common}, c.companyname AS customer, t.type AS type, t.status AS status, t.voided AS voided, \
-                 t.foreigntotal AS amount, t.{} AS milestone {joins} LEFT JOIN customer c ON c.id = t.entity \
-                 WHERE t.type IN ('CustInvc','CustCred'){since} AND t.id > {last} ORDER BY t.id",
-                settings.milestone_field
-            ),
-            "payments" => format!(
-                "SELECT {common}, i.id AS invoiceid, i.tranid AS invoice, l.foreignamount AS amount {joins} \
-                 JOIN nexttransactionlink l ON l.nextdoc = t.id JOIN transaction i ON i.id = l.previousdoc \
-                 WHERE t.type = 'CustPymt' AND l.linktype = 'Payment'{since} AND t.id > {last} ORDER BY t.id, i.id"
-            ),
-            _ => format!(
-                "SELECT {common}, (SELECT SUM(a.debit) FROM transactionaccountingline a WHERE a.transaction = t.id) AS amount \
-                 {joins} WHERE t.type = 'Journal'{since} AND t.id > {last} ORDER BY t.id"
-            ),
-        }
-    }
-
-    /// Lines of orders.
-    async fn lines(&self, orders: &[Row]) -> Result<Vec<Row>, Fault> {
-        let ids: Vec<String> = orders.iter().filter_map(|row| row.get("id")).map(quoted).collect();
-        let (prefix, mut lines) = (&self.settings.line_prefix, Vec::new());
-        for ids in ids.chunks(200) {
-            let mut last = 0_i64;
-            loop {
-                let sql = format!(
-                    "SELECT l.transaction AS parent, l.id AS line, l.memo AS description, l.foreignamount AS amount, \
-                     l.{prefix}milestone AS milestone, l.{prefix}timing AS timing, l.{prefix}billing_rule AS rule, \
-                     l.{prefix}recognition AS recognition FROM transactionline l WHERE l.mainline = 'F' \
-                     AND l.transaction IN ({}) AND l.id > {last} ORDER BY l.id, l.transaction",
-                    ids.join(",")
-                );
-                let (rows, more) = self.query(&sql).await?;
-                let newest =
-                    rows.iter().filter_map(|row| row.get("line").and_then(|id| id.parse().ok())).max().unwrap_or(last);
-                lines.extend(rows);
-                if !more || newest <= last {
-                    break;
-                }
-                last = newest;
+            match last {
+                Some(last) if count == MOST && last > after => after = last,
+                _ => return Ok(()),
             }
         }
-        Ok(lines)
     }
 
-    fn record(&self, stream: &str, row: &Row, lines: &[Row]) -> Result<SourceRecord, String> {
+    /// A billing schedule as REST shows it: SuiteQL does not.
+    async fn schedule(&self, id: &str) -> Result<Option<String>, Fault> {
+        let path = format!("/services/rest/record/v1/billingSchedule/{id}?expandSubResources=true");
+        let answer = self.send(false, Method::GET, &path, None, &[]).await?;
+        match answer.status.as_u16() {
+            404 => Ok(None),
+            200 => Ok(Some(answer.body)),
+            _ => Err(self.refused(&answer)),
+        }
+    }
+
+    fn read_row(&self, stream: &str, row: &Row, beside: &Beside) -> Result<Vec<SourceRecord>, String> {
         let id = row.need("id")?;
         let modified = row.need("modified")?;
         let at = DateTime::strptime(WRITTEN, modified)
-            .and_then(|local| local.to_zoned(self.zone.clone()))
-            .map_err(|error| format!("lastmodifieddate {modified:?}: {error}"))?
-            .timestamp();
-        let (object, id, content) = match stream {
-            "orders" => ("salesOrder", id.to_owned(), Content::Order(order(row, lines)?)),
+            .and_then(|local| instant(local, &self.zone))
+            .map_err(|error| format!("lastmodifieddate {modified:?}: {error}"))?;
+        let own = beside.lines.get(id).map(Vec::as_slice).unwrap_or_default();
+        let record = |object: &str, id: String, content: Content| self.record(object, id, at, row, own, content);
+        Ok(match stream {
+            "orders" => vec![record("salesOrder", id.into(), Content::Order(order(row, own, &beside.schedules)?))],
+            "projects" => vec![record("job", id.into(), Content::Order(order(row, own, &beside.schedules)?))],
             "invoices" => {
                 let object = if row.get("type") == Some("CustCred") { "creditMemo" } else { "invoice" };
-                (object, id.to_owned(), Content::Invoice(invoice(row)?))
+                vec![record(object, id.into(), Content::Invoice(invoice(row)?))]
             }
             "payments" => {
-                let payment = PaymentSeen {
-                    invoice: row.need("invoice")?.into(),
-                    currency: row.need("currency")?.into(),
-                    date: day(row)?,
-                    amount: amount(row)?,
-                };
-                ("customerPayment", format!("{id}:{}", row.need("invoiceid")?), Content::Payment(payment))
+                let applied = if row.get("voided") == Some("T") { &[] } else { own };
+                let mut records = Vec::new();
+                for line in applied {
+                    let part = format!("{id}:{}", line.need("line")?);
+                    records.push(record("customerPayment", part, Content::Payment(payment(row, line)?)));
+                }
+                let ids = records.iter().map(|record| record.id.clone()).collect();
+                records.push(record("customerPayment", id.into(), Content::Parts { ids }));
+                records
             }
-            _ => {
-                let journal = JournalSeen {
-                    number: row.need("number")?.into(),
-                    contract: row.get("contract").map(Into::into),
-                    date: day(row)?,
-                    currency: row.need("currency")?.into(),
-                    amount: amount(row)?,
-                };
-                ("journalEntry", id.to_owned(), Content::Journal(journal))
+            "deleted" => {
+                let kind = row.need("type")?;
+                let object = OBJECTS.iter().find(|object| object.eq_ignore_ascii_case(kind)).copied();
+                object.map(|object| self.gone(object, id, modified, at)).into_iter().collect()
+            }
+            _ => vec![record("journalEntry", id.into(), Content::Journal(journal(row, own)?))],
+        })
+    }
+
+    fn record(
+        &self,
+        object: &str,
+        id: String,
+        at: Timestamp,
+        row: &Row,
+        lines: &[Row],
+        content: Content,
+    ) -> SourceRecord {
+        let text = match lines {
+            [] => raw(row),
+            lines => {
+                format!("{{\"head\":{},\"lines\":[{}]}}", raw(row), lines.iter().map(raw).collect::<Vec<_>>().join(","))
             }
         };
-        let text = raw(row);
-        Ok(SourceRecord {
+        // Stamps show whole seconds: two changes in one second differ in what they say.
+        let said = DeliveryKey::of(&[&text, &format!("{content:?}")]);
+        let version = format!("{} {said}", row.get("modified").unwrap_or_default());
+        SourceRecord { system: self.client.system().into(), object: object.into(), id, version, at, raw: text, content }
+    }
+
+    fn gone(&self, object: &str, id: &str, when: &str, at: Timestamp) -> SourceRecord {
+        SourceRecord {
             system: self.client.system().into(),
             object: object.into(),
-            id,
-            // Stamps show whole seconds: two changes in one second differ in what they say.
-            version: format!(
-                "{modified} {}",
-                milestoned_mapping::command::DeliveryKey::of(&[&text, &format!("{content:?}")])
-            ),
+            id: id.into(),
+            version: format!("deleted {when}"),
             at,
-            raw: text,
-            content,
-        })
+            raw: "{}".into(),
+            content: Content::Gone,
+        }
     }
 }
 
@@ -190,17 +255,44 @@ fn raw(row: &Row) -> String {
     serde_json::to_string(&row.0).unwrap_or_default()
 }
 
+/// Whether we wrote it.
+fn ours(row: &Row) -> bool {
+    row.get("external").is_some_and(|external| external.starts_with(OURS))
+}
+
 fn day(row: &Row) -> Result<jiff::civil::Date, String> {
     let text = row.need("day")?;
     text.parse().map_err(|error| format!("trandate {text:?}: {error}"))
 }
 
+/// A number as SuiteQL writes it: `-1234.5`, `.5`.
+fn decimal(row: &Row, column: &str) -> Result<DecimalText, String> {
+    let text = row.need(column)?;
+    let (sign, plain) = text.strip_prefix('-').map_or(("", text), |plain| ("-", plain));
+    let zero = if plain.starts_with('.') { "0" } else { "" };
+    exact_decimal(&format!("{sign}{zero}{plain}")).ok_or_else(|| format!("{column} {text:?} is not a number"))
+}
+
 /// Credit memos and lines of invoices come with a minus.
-fn amount(row: &Row) -> Result<DecimalText, String> {
-    let text = row.need("amount")?;
-    let plain = text.strip_prefix('-').unwrap_or(text);
-    let with_digit = if plain.starts_with('.') { format!("0{plain}") } else { plain.to_owned() };
-    exact_decimal(&with_digit).ok_or_else(|| format!("amount {text:?} is not a number"))
+pub(crate) fn amount(row: &Row) -> Result<DecimalText, String> {
+    Ok(DecimalText(decimal(row, "amount")?.0.abs()))
+}
+
+/// What is credited to an account; nothing posted is nothing credited.
+fn credited(row: &Row, column: &str) -> Result<DecimalText, String> {
+    if row.get(column).is_none() {
+        return Ok(DecimalText::default());
+    }
+    Ok(DecimalText(-decimal(row, column)?.0))
+}
+
+fn payment(row: &Row, line: &Row) -> Result<PaymentSeen, String> {
+    Ok(PaymentSeen {
+        invoice: line.need("invoice")?.into(),
+        currency: row.need("currency")?.into(),
+        date: day(row)?,
+        amount: amount(line)?,
+    })
 }
 
 fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
@@ -219,12 +311,35 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
             Some("B") => InvoiceStatus::Paid,
             _ => InvoiceStatus::Open,
         },
+        deferred: Some(if void { DecimalText::default() } else { credited(row, "deferred")? }),
+        recognised: Some(if void { DecimalText::default() } else { credited(row, "revenue")? }),
     })
 }
 
-fn order(row: &Row, lines: &[Row]) -> Result<OrderSeen, String> {
-    let own = lines.iter().filter(|line| line.get("parent") == row.get("id"));
-    let milestones = own.filter_map(|line| {
+fn journal(row: &Row, lines: &[Row]) -> Result<JournalSeen, String> {
+    let date = day(row)?;
+    let mut recognised = Vec::new();
+    for line in lines {
+        let amount = credited(line, "amount")?;
+        let milestone = line.get("milestone").or(row.get("milestone"));
+        if let (true, Some(milestone)) = (amount.0 > DecimalText::default().0, milestone) {
+            recognised.push(LegRecognition { milestone: milestone.into(), date, amount });
+        }
+    }
+    Ok(JournalSeen {
+        number: row.need("number")?.into(),
+        contract: row.get("contract").map(Into::into),
+        date,
+        currency: row.need("currency")?.into(),
+        amount: amount(row)?,
+        deferred: Some(credited(row, "deferred")?),
+        recognised,
+    })
+}
+
+/// An order or project; where it has a billing schedule with milestones, that is what is billed by.
+fn order(row: &Row, lines: &[Row], schedules: &BTreeMap<String, Option<String>>) -> Result<OrderSeen, String> {
+    let lines = lines.iter().filter_map(|line| {
         Some(LegMilestone {
             id: line.get("milestone")?.into(),
             amount: amount(line).ok(),
@@ -235,13 +350,25 @@ fn order(row: &Row, lines: &[Row]) -> Result<OrderSeen, String> {
             ..LegMilestone::default()
         })
     });
+    let mut milestones: Vec<LegMilestone> = lines.collect();
+    let total = row.get("amount").map(|_| amount(row)).transpose()?;
+    if let Some(Some(schedule)) = row.get("schedule").and_then(|schedule| schedules.get(schedule)) {
+        let schedule: wire::BillingSchedule<'_> =
+            serde_json::from_str(schedule).map_err(|error| format!("billing schedule: {error}"))?;
+        for one in schedule.milestones(total) {
+            match milestones.iter_mut().find(|line| line.id == one.id) {
+                Some(line) => line.amount = one.amount.or(line.amount),
+                None => milestones.push(one),
+            }
+        }
+    }
     Ok(OrderSeen {
         contract: row.get("contract").map(Into::into),
         customer: row.get("customer").map(Into::into),
         currency: row.get("currency").map(Into::into),
-        amount: Some(amount(row)?),
+        amount: total,
         payment_terms: row.get("terms").map(str::to_lowercase),
         version: row.get("version").and_then(|version| version.parse().ok()),
-        milestones: milestones.collect(),
+        milestones,
     })
 }

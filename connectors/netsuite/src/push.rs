@@ -1,234 +1,276 @@
-//! Writing by REST. The external id is the delivery's key; a look-up goes by it, through SuiteQL.
+//! Writing by REST: alone, or as jobs of up to a hundred records of a type. The external id is the delivery's key; a
+//! look-up goes by it, through SuiteQL, a thousand at once.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
-use milestoned_mapping::command::{Account, Command, DeliveryKey, Document, JournalEntry, Side};
+use milestoned_mapping::command::Command;
 use milestoned_mapping::normalise::exact_decimal;
 use reqwest::Method;
 
-use super::{NetSuite, quoted, wire::Row};
+use super::body::{Record, external_id};
+use super::settings::{Orders, Revenue};
+use super::sql::{self, DEBITS};
+use super::wire::Row;
+use super::{NetSuite, REQUEST_ID};
+
+/// Writes of one call to us: ten jobs, and one look-up for their ids.
+const MOST: usize = 1_000;
+/// Fewer are written one by one: a job costs a poll and a look-up on top.
+const WORTH_A_JOB: usize = 3;
 
 impl Sink for NetSuite {
-    fn lane(&self, _: &Command) -> Lane {
-        Lane { name: "documents", most: 1 }
+    fn lane(&self, command: &Command) -> Lane {
+        match command {
+            Command::BillingStatus(_) => Lane { name: "billing status", most: 1 },
+            // A name is looked up once and created once: two currencies of one customer share a call.
+            Command::Customer { .. } => Lane { name: "customers", most: MOST },
+            Command::CreditMemo(_) => Lane { name: "credit memos", most: MOST },
+            Command::Invoice(document) if document.order.is_some() => Lane { name: "invoices of orders", most: MOST },
+            Command::Invoice(_) => Lane { name: "invoices", most: MOST },
+            Command::JournalEntry(_) => Lane { name: "revenue", most: MOST },
+            Command::SalesOrder(_) => Lane { name: "orders", most: MOST },
+        }
     }
 
     async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
-        let mut found = Vec::new();
-        for write in writes {
-            found.push(self.look_up(write).await?);
+        let Some(first) = writes.first() else { return Ok(Vec::new()) };
+        let keys: Vec<String> = writes.iter().map(|write| external_id(write.key)).collect();
+        if let Some(kind) = self.kept_apart(first.command) {
+            return self.look_each(kind, &keys).await;
         }
-        Ok(found)
+        if matches!(first.command, Command::Customer { .. }) {
+            return self.customers(writes, &keys).await;
+        }
+        let rows = self.statements(&keys).await?;
+        Ok(keys.iter().map(|key| rows.get(key).map(found)).collect())
     }
 
     async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
-        let mut outcomes = Vec::new();
-        for write in writes {
-            outcomes.push(self.write(write).await);
-        }
-        outcomes
-    }
-}
-
-impl NetSuite {
-    async fn look_up(&self, write: &Write<'_>) -> Result<Option<Found>, Fault> {
-        let Write { key, command, .. } = write;
-        if let Command::Customer { name, .. } = command {
-            let sql = format!(
-                "SELECT id, companyname AS customer FROM customer WHERE externalid = {} OR companyname = {} ORDER BY id",
-                quoted(&external_id(key)),
-                quoted(name)
-            );
-            let (rows, _) = self.query(&sql).await?;
-            return Ok(rows.first().map(|row| {
-                found(row, Statement { customer: row.get("customer").map(Into::into), ..Statement::default() })
-            }));
-        }
-        let sql = format!(
-            "SELECT t.id AS id, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, cur.symbol AS currency, \
-             c.companyname AS customer, t.type AS type, t.foreigntotal AS total, \
-             (SELECT SUM(a.debit) FROM transactionaccountingline a WHERE a.transaction = t.id) AS debits \
-             FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency LEFT JOIN customer c ON c.id = t.entity \
-             WHERE t.externalid = {}",
-            quoted(&external_id(key))
-        );
-        let (rows, _) = self.query(&sql).await?;
-        Ok(rows.first().map(|row| {
-            let column = if row.get("type") == Some("Journal") { "debits" } else { "total" };
-            let amount = row.get(column).map(|text| text.strip_prefix('-').unwrap_or(text)).and_then(exact_decimal);
-            let says = Statement {
-                number: row.get("number").map(Into::into),
-                customer: row.get("customer").map(Into::into),
-                currency: row.get("currency").map(Into::into),
-                date: row.get("day").and_then(|day| day.parse().ok()),
-                amount,
-            };
-            found(row, says)
-        }))
-    }
-
-    async fn write(&self, write: &Write<'_>) -> Result<Receipt, Fault> {
-        let Write { key, command, context } = write;
-        let customer = context.after.first().map_or("", |receipt| receipt.remote_id.as_str());
-        let (kind, body) = match command {
-            Command::Customer { name, currency } => ("customer", self.customer(key, name, currency).await?),
-            Command::Invoice(document) => ("invoice", self.document(key, document, customer, None).await?),
-            Command::CreditMemo(document) => {
-                let invoice = context.after.get(1).map(|receipt| receipt.remote_id.as_str());
-                ("creditMemo", self.document(key, document, customer, invoice).await?)
-            }
-            Command::JournalEntry(entry) => ("journalEntry", self.journal(key, entry).await?),
-            Command::BillingStatus(_) => {
-                return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
-            }
+        let currencies = match self.currencies(writes).await {
+            Ok(currencies) => currencies,
+            Err(fault) => return writes.iter().map(|_| Err(fault.clone())).collect(),
         };
-        let answer =
-            self.send(true, Method::POST, &format!("/services/rest/record/v1/{kind}"), Some(&body), false).await?;
-        if !answer.status.is_success() {
-            return Err(self.refused(&answer));
-        }
-        // The answer is empty: the id is the end of the address.
-        let location = answer.header("location").unwrap_or_default();
-        match location.rsplit('/').next().filter(|id| !id.is_empty()) {
-            Some(id) => {
-                Ok(Receipt { remote_id: id.into(), remote_number: None, request_id: answer.header("x-n-operationid") })
+        let mut outcomes: BTreeMap<usize, Result<Receipt, Fault>> = BTreeMap::new();
+        let (mut records, mut names) = (Vec::new(), Vec::new());
+        for (index, write) in writes.iter().enumerate() {
+            if let Command::Customer { name, .. } = write.command {
+                if names.contains(&name) {
+                    let said = format!("customer {name} is just being created in another currency");
+                    outcomes.insert(index, Err(self.client.fault(Class::Unreachable, said, None)));
+                    continue;
+                }
+                names.push(name);
             }
-            None => Err(self.client.garbage(&answer, "a created record came without its address")),
+            let record = match (self.billed_line(write.command).await, self.currency_of(write.command, &currencies)) {
+                (Ok(line), Ok(currency)) => self.record_of(write, currency, line.as_deref()),
+                (Err(fault), _) | (_, Err(fault)) => Err(fault),
+            };
+            match record {
+                Ok(record) => records.push((index, external_id(write.key), record)),
+                Err(fault) => {
+                    outcomes.insert(index, Err(fault));
+                }
+            }
         }
+        let alone = records.len() < WORTH_A_JOB
+            || writes.iter().any(|write| !may_be_a_job(write.command) || self.kept_apart(write.command).is_some());
+        let written = if alone { self.each(&records).await } else { self.as_jobs(&records).await };
+        outcomes.extend(records.iter().map(|(index, ..)| *index).zip(written));
+        outcomes.into_values().collect()
     }
 }
 
-fn external_id(key: &DeliveryKey) -> String {
-    format!("msd-{key}")
-}
-
-fn found(row: &Row, says: Statement) -> Found {
-    let receipt =
-        Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
-    Found { receipt, says }
-}
-
-/// A JSON object under construction; amounts are written with their digits.
-struct Body(Vec<String>);
-
-impl Body {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn raw(mut self, name: &str, json: impl std::fmt::Display) -> Self {
-        self.0.push(format!("{}:{json}", serde_json::Value::from(name)));
-        self
-    }
-
-    fn text(self, name: &str, text: &str) -> Self {
-        let text = serde_json::Value::from(text);
-        self.raw(name, text)
-    }
-
-    fn reference(self, name: &str, id: &str) -> Self {
-        let reference = Body::new().text("id", id).done();
-        self.raw(name, reference)
-    }
-
-    fn done(self) -> String {
-        format!("{{{}}}", self.0.join(","))
+/// Orders are put by their id, and an invoice is made from an order by an address of its own: neither is a batch.
+fn may_be_a_job(command: &Command) -> bool {
+    match command {
+        Command::CreditMemo(_) | Command::Customer { .. } | Command::JournalEntry(_) => true,
+        Command::Invoice(document) => document.order.is_none(),
+        Command::BillingStatus(_) | Command::SalesOrder(_) => false,
     }
 }
 
 impl NetSuite {
-    async fn currency(&self, code: &str) -> Result<String, Fault> {
-        let (rows, _) = self.query(&format!("SELECT id FROM currency WHERE symbol = {}", quoted(code))).await?;
-        rows.first().and_then(|row| row.get("id")).map(Into::into).ok_or_else(|| {
+    /// Whether the order of a contract is written.
+    pub fn writes_orders(&self) -> bool {
+        self.settings.orders == Orders::Write
+    }
+
+    /// Record type of revenue that is not a transaction.
+    fn kept_apart(&self, command: &Command) -> Option<&'static str> {
+        match (command, self.settings.revenue) {
+            (Command::JournalEntry(_), Revenue::BillingEvents) => Some("billingRevenueEvent"),
+            (Command::JournalEntry(_), Revenue::Schedules) => Some("revRecSchedule"),
+            _ => None,
+        }
+    }
+
+    /// Key of the invoiced or ordered line whose revenue an event tells; `None` for what is no event.
+    async fn billed_line(&self, command: &Command) -> Result<Option<String>, Fault> {
+        let (Command::JournalEntry(entry), Revenue::BillingEvents) = (command, self.settings.revenue) else {
+            return Ok(None);
+        };
+        let Some(milestone) = &entry.milestone else {
+            let said = format!(
+                "entry {} is about several milestones, or none: an event is about one line; set revenue = \"journal\"",
+                entry.number
+            );
+            return Err(self.client.fault(Class::Refused, said, None));
+        };
+        let rows = self.query(&sql::billed_line(&self.settings, &entry.contract, milestone)).await?;
+        match rows.first().and_then(|row| row.get("line")) {
+            Some(line) => Ok(Some(line.into())),
+            None => {
+                let said = format!("milestone {milestone} of contract {} is not invoiced there yet", entry.contract);
+                Err(self.client.fault(Class::Unreachable, said, None))
+            }
+        }
+    }
+
+    /// Records that are no transactions, one by one.
+    async fn look_each(&self, kind: &str, keys: &[String]) -> Result<Vec<Option<Found>>, Fault> {
+        let mut all = Vec::new();
+        for key in keys {
+            let path = format!("/services/rest/record/v1/{kind}/eid:{key}");
+            let answer = self.send(false, Method::GET, &path, None, &[]).await?;
+            match answer.status.as_u16() {
+                404 => all.push(None),
+                200 => {
+                    let row: crate::wire::Identified =
+                        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                    let receipt =
+                        Receipt { remote_id: row.id, remote_number: None, request_id: answer.header(REQUEST_ID) };
+                    all.push(Some(Found { receipt, says: Statement::default() }));
+                }
+                _ => return Err(self.refused(&answer)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// By external id, else by exact name.
+    async fn customers(&self, writes: &[Write<'_>], keys: &[String]) -> Result<Vec<Option<Found>>, Fault> {
+        let names: Vec<&str> = writes
+            .iter()
+            .filter_map(|write| match write.command {
+                Command::Customer { name, .. } => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        let rows = self
+            .query(&format!(
+                "SELECT c.id AS id, c.companyname AS customer, c.externalid AS external FROM customer c \
+                 WHERE c.externalid IN ({}) OR c.companyname IN ({}) ORDER BY c.id",
+                sql::listed(keys.iter().map(String::as_str)),
+                sql::listed(names.iter().copied())
+            ))
+            .await?;
+        let by = |column: &str, text: &str| rows.iter().find(|row| row.get(column) == Some(text));
+        let pick = |(key, name): (&String, &&str)| by("external", key).or_else(|| by("customer", name)).map(found);
+        Ok(keys.iter().zip(&names).map(pick).collect())
+    }
+
+    /// What transactions with these external ids say, by external id.
+    pub(crate) async fn statements(&self, keys: &[String]) -> Result<BTreeMap<String, Row>, Fault> {
+        let rows = self
+            .query(&format!(
+                "SELECT t.id AS id, t.externalid AS external, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
+                 cur.symbol AS currency, c.companyname AS customer, t.type AS type, t.foreigntotal AS total, {DEBITS} AS debits \
+                 FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency LEFT JOIN customer c ON c.id = t.entity \
+                 WHERE t.externalid IN ({})",
+                sql::listed(keys.iter().map(String::as_str))
+            ))
+            .await?;
+        Ok(rows.into_iter().filter_map(|row| Some((row.get("external")?.to_owned(), row))).collect())
+    }
+
+    /// Internal ids of the currencies that are written, by code.
+    async fn currencies(&self, writes: &[Write<'_>]) -> Result<BTreeMap<String, String>, Fault> {
+        let mut codes: Vec<String> = writes.iter().filter_map(|write| currency(write.command)).collect();
+        codes.sort();
+        codes.dedup();
+        let mut known = self.currencies.lock().await;
+        let missing: Vec<&str> = codes.iter().map(String::as_str).filter(|code| !known.contains_key(*code)).collect();
+        if !missing.is_empty() {
+            let rows = self
+                .query(&format!("SELECT id, symbol FROM currency WHERE symbol IN ({})", sql::listed(missing)))
+                .await?;
+            known
+                .extend(rows.iter().filter_map(|row| Some((row.get("symbol")?.to_owned(), row.get("id")?.to_owned()))));
+        }
+        Ok(known.clone())
+    }
+
+    fn currency_of<'a>(&self, command: &Command, known: &'a BTreeMap<String, String>) -> Result<&'a str, Fault> {
+        let code = currency(command).unwrap_or_default();
+        known.get(&code).map(String::as_str).ok_or_else(|| {
             self.client.fault(Class::Refused, format!("the account has no currency {code}: enable it"), None)
         })
     }
 
-    fn head(&self, key: &DeliveryKey) -> Body {
-        let body = Body::new().text("externalId", &external_id(key));
-        match &self.settings.subsidiary {
-            Some(id) => body.reference("subsidiary", id),
-            None => body,
+    /// Writes one by one, side by side.
+    pub(crate) async fn each(&self, records: &[(usize, String, Record)]) -> Vec<Result<Receipt, Fault>> {
+        let mut writes = Vec::new();
+        for (_, _, record) in records {
+            writes.push(self.one(record));
         }
+        join_all(writes).await
     }
 
-    async fn customer(&self, key: &DeliveryKey, name: &str, currency: &str) -> Result<String, Fault> {
-        let currency = self.currency(currency).await?;
-        Ok(self.head(key).text("companyName", name).reference("currency", &currency).done())
-    }
-
-    async fn document(
-        &self,
-        key: &DeliveryKey,
-        document: &Document,
-        customer: &str,
-        invoice: Option<&str>,
-    ) -> Result<String, Fault> {
-        let currency = self.currency(document.amount.currency().code()).await?;
-        let line = Body::new()
-            .reference("item", &self.settings.item)
-            .raw("quantity", 1)
-            .raw("rate", document.amount)
-            .raw("amount", document.amount)
-            .text("description", &document.description)
-            .done();
-        let acceptance = document.acceptance.as_deref().unwrap_or_default();
-        let mut body = self
-            .head(key)
-            .reference("entity", customer)
-            .text("tranId", &document.number)
-            .text("tranDate", &document.date.to_string())
-            .reference("currency", &currency)
-            .text("memo", acceptance)
-            .text(&self.settings.contract_field, &document.contract)
-            .text(&self.settings.milestone_field, &document.milestone)
-            .raw("item", format!("{{\"items\":[{line}]}}"));
-        if let Some(po) = &document.po_number {
-            body = body.text("otherRefNum", po);
+    async fn one(&self, record: &Record) -> Result<Receipt, Fault> {
+        let base = "/services/rest/record/v1";
+        let order = external_id_in(&record.body);
+        let (method, path) = match (record.kind, &record.order) {
+            ("salesOrder", _) => (Method::PUT, format!("{base}/salesOrder/eid:{order}")),
+            (kind, Some(order)) => (Method::POST, format!("{base}/salesOrder/eid:{order}/!transform/{kind}")),
+            (kind, None) => (Method::POST, format!("{base}/{kind}")),
+        };
+        let answer = self.send(true, method, &path, Some(&record.body), &[]).await?;
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
         }
-        match invoice {
-            None => {
-                body = body.text("dueDate", &document.due_on.to_string());
-                if let Some(terms) = self.settings.terms.get(&document.payment_terms) {
-                    body = body.reference("terms", terms);
-                }
-            }
-            Some(invoice) => {
-                let apply =
-                    Body::new().reference("doc", invoice).raw("apply", true).raw("amount", document.amount).done();
-                body = body.raw("apply", format!("{{\"items\":[{apply}]}}"));
-            }
-        }
-        Ok(body.done())
+        let request_id = answer.header(REQUEST_ID);
+        // The answer is empty: the id is the end of the address. One that was there before has none.
+        let location = answer.header("location").unwrap_or_default();
+        let remote_id = match location.rsplit('/').next().filter(|id| !id.is_empty()) {
+            Some(id) => id.to_owned(),
+            None if record.kind == "salesOrder" => format!("eid:{order}"),
+            None => return Err(self.client.garbage(&answer, "a created record came without its address")),
+        };
+        Ok(Receipt { remote_id, remote_number: None, request_id })
     }
+}
 
-    async fn journal(&self, key: &DeliveryKey, entry: &JournalEntry) -> Result<String, Fault> {
-        let code = entry.lines.first().map(|line| line.amount.currency().to_string()).unwrap_or_default();
-        let currency = self.currency(&code).await?;
-        let mut lines = Vec::new();
-        for line in &entry.lines {
-            let side = if line.side == Side::Debit { "debit" } else { "credit" };
-            let account = self.account(line.account)?;
-            lines.push(
-                Body::new().reference("account", account).raw(side, line.amount).text("memo", &entry.memo).done(),
-            );
-        }
-        Ok(self
-            .head(key)
-            .text("tranId", &entry.number)
-            .text("tranDate", &entry.date.to_string())
-            .reference("currency", &currency)
-            .text("memo", &entry.memo)
-            .text(&self.settings.contract_field, &entry.contract)
-            .raw("line", format!("{{\"items\":[{}]}}", lines.join(",")))
-            .done())
-    }
+/// External id that a body bears.
+fn external_id_in(body: &str) -> String {
+    serde_json::from_str::<crate::wire::External>(body).map(|body| body.external_id).unwrap_or_default()
+}
 
-    fn account(&self, account: Account) -> Result<&str, Fault> {
-        let name = account.name();
-        self.settings
-            .accounts
-            .get(name)
-            .map(String::as_str)
-            .ok_or_else(|| self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None))
+/// Code of the currency in which a command is.
+fn currency(command: &Command) -> Option<String> {
+    match command {
+        Command::Customer { currency, .. } => Some(currency.clone()),
+        Command::CreditMemo(document) | Command::Invoice(document) => Some(document.amount.currency().to_string()),
+        Command::JournalEntry(entry) => entry.lines.first().map(|line| line.amount.currency().to_string()),
+        Command::SalesOrder(order) => Some(order.amount.currency().to_string()),
+        Command::BillingStatus(_) => None,
     }
+}
+
+/// A row as if its write had answered, and what it says.
+pub(crate) fn found(row: &Row) -> Found {
+    let column = if row.get("type") == Some("Journal") { "debits" } else { "total" };
+    let amount = row.get(column).map(|text| text.strip_prefix('-').unwrap_or(text)).and_then(exact_decimal);
+    let text = |column: &str| row.get(column).map(Into::into);
+    let says = Statement {
+        number: text("number"),
+        customer: text("customer"),
+        currency: text("currency"),
+        date: row.get("day").and_then(|day| day.parse().ok()),
+        amount,
+    };
+    let receipt =
+        Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
+    Found { receipt, says }
 }

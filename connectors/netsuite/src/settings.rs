@@ -42,6 +42,28 @@ pub struct Settings {
     /// Prefix of the line fields `…milestone`, `…timing`, `…billing_rule`, `…recognition` of an order.
     #[serde(default = "line_prefix")]
     pub line_prefix: String,
+    /// Internal id of the accounting book that counts, where the account keeps several.
+    #[serde(default)]
+    pub accounting_book: Option<String>,
+    /// Whether sales orders are only read, or written when a contract is filed or amended; invoices are then made from
+    /// them.
+    #[serde(default)]
+    pub orders: Orders,
+    /// How revenue is recognised there.
+    #[serde(default)]
+    pub revenue: Revenue,
+    /// Internal id of the event type, where revenue goes by billing revenue events.
+    #[serde(default)]
+    pub revenue_event_type: Option<String>,
+    /// Whose billing schedules say what is billed by milestone, beside the lines of orders.
+    #[serde(default, rename = "billing_schedules")]
+    pub schedules: Schedules,
+    /// Field of a project with the contract's id.
+    #[serde(default = "project_field")]
+    pub project_field: String,
+    /// How long a job is waited for within a call; one that takes longer is looked up later.
+    #[serde(default = "job_patience")]
+    pub job_patience: SignedDuration,
     /// How far behind the newest record reading starts again.
     #[serde(default = "overlap")]
     pub overlap: SignedDuration,
@@ -89,6 +111,52 @@ pub enum Algorithm {
     Ps256,
 }
 
+/// What is done with sales orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orders {
+    /// They are read and compared.
+    #[default]
+    Read,
+    /// They are written, too.
+    Write,
+}
+
+/// How revenue is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revenue {
+    /// By a journal entry of each contract and date: works in every account.
+    #[default]
+    Journal,
+    /// Advanced Revenue Management: by billing revenue events; NetSuite makes plans and entries of them.
+    BillingEvents,
+    /// Classic revenue recognition: by a schedule of each contract and date.
+    Schedules,
+}
+
+/// Whose billing schedules are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedules {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Those of sales orders.
+    Orders,
+    /// Those of projects.
+    Projects,
+}
+
+impl Schedules {
+    pub(crate) fn of_orders(self) -> bool {
+        self == Self::Orders
+    }
+    pub(crate) fn of_projects(self) -> bool {
+        self == Self::Projects
+    }
+}
+
 fn contract_field() -> String {
     "custbody_milestoned_contract".into()
 }
@@ -100,6 +168,12 @@ fn version_field() -> String {
 }
 fn line_prefix() -> String {
     "custcol_milestoned_".into()
+}
+fn project_field() -> String {
+    "custentity_milestoned_contract".into()
+}
+fn job_patience() -> SignedDuration {
+    SignedDuration::from_mins(2)
 }
 fn overlap() -> SignedDuration {
     SignedDuration::from_mins(10)

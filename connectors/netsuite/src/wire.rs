@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use milestoned_mapping::fact::{DecimalText, LegMilestone};
+use milestoned_mapping::normalise::exact_decimal;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -16,8 +19,6 @@ pub(crate) struct TokenAnswer {
 /// A page of SuiteQL.
 #[derive(Debug, Deserialize)]
 pub(crate) struct QueryPage<'a> {
-    #[serde(rename = "hasMore")]
-    pub(crate) has_more: bool,
     #[serde(borrow)]
     pub(crate) items: Vec<BTreeMap<String, &'a RawValue>>,
 }
@@ -45,6 +46,89 @@ impl Row {
     pub(crate) fn need(&self, column: &str) -> Result<&str, String> {
         self.get(column).ok_or_else(|| format!("column {column} is missing"))
     }
+}
+
+/// A billing schedule with its milestones. Shares are JSON numbers and are read by their digits.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BillingSchedule<'a> {
+    #[serde(borrow, default)]
+    pub(crate) milestone: Sublist<ScheduledMilestone<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sublist<T> {
+    #[serde(default = "Vec::new")]
+    pub(crate) items: Vec<T>,
+}
+
+impl<T> Default for Sublist<T> {
+    fn default() -> Self {
+        Self { items: Vec::new() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ScheduledMilestone<'a> {
+    /// A text or a number.
+    #[serde(borrow)]
+    pub(crate) milestone_id: &'a RawValue,
+    /// Percent of the whole.
+    #[serde(borrow, default)]
+    pub(crate) milestone_amount: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) milestone_completed: bool,
+    #[serde(default)]
+    pub(crate) comments: Option<String>,
+}
+
+impl BillingSchedule<'_> {
+    /// What is billed by milestone: of a whole of `total` the share that the schedule gives.
+    pub(crate) fn milestones(&self, total: Option<DecimalText>) -> Vec<LegMilestone> {
+        let plain = |raw: &RawValue| raw.get().trim_matches('"').to_owned();
+        let amount = |one: &ScheduledMilestone<'_>| {
+            let share = exact_decimal(plain(one.milestone_amount?).trim_end_matches('%'))?;
+            let part = total?.0.checked_mul(share.0)?.checked_div(Decimal::ONE_HUNDRED)?;
+            Some(DecimalText(part.normalize()))
+        };
+        let milestone = |one: &ScheduledMilestone<'_>| LegMilestone {
+            id: plain(one.milestone_id),
+            status: Some(if one.milestone_completed { "done" } else { "open" }.into()),
+            amount: amount(one),
+            description: one.comments.clone(),
+            ..LegMilestone::default()
+        };
+        self.milestone.items.iter().map(milestone).collect()
+    }
+}
+
+/// A record of which only the id matters.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Identified {
+    pub(crate) id: String,
+}
+
+/// A body of which only the external id matters.
+#[derive(Debug, Deserialize)]
+pub(crate) struct External {
+    #[serde(rename = "externalId")]
+    pub(crate) external_id: String,
+}
+
+/// What the account allows.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Governance {
+    pub(crate) account_concurrency_limit: u32,
+}
+
+/// Where a job stands.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Job {
+    #[serde(default)]
+    pub(crate) completed: bool,
+    #[serde(default)]
+    pub(crate) progress: String,
 }
 
 /// A refusal; the meaning is in the words of the details.

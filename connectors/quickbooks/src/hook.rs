@@ -1,11 +1,24 @@
-//! Webhooks in both shapes: signed over the raw body; they say which documents to read again.
+//! Webhooks in both shapes: signed over the raw body. They say that something changed; what it is, is read as changes,
+//! all of a message in one read: reads are metered.
 
+use jiff::Timestamp;
 use milestoned_connector_kit::signature::is_signed_base64;
 use milestoned_connector_kit::{Delivery, Hint, Hook, Knock, Refused};
 use milestoned_mapping::command::DeliveryKey;
 use secrecy::ExposeSecret;
 
+use super::pull::{CHANGES, ENTITIES};
 use super::{QuickBooks, wire};
+
+/// One event, in whichever shape it came.
+struct Told {
+    /// The same whenever it is told again.
+    id: String,
+    realm: String,
+    entity: String,
+    /// When it happened; empty where it does not say.
+    at: String,
+}
 
 impl Hook for QuickBooks {
     fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused> {
@@ -14,34 +27,56 @@ impl Hook for QuickBooks {
         if !is_signed_base64(verifier.expose_secret().as_bytes(), knock.body, signature) {
             return Err(Refused::Signature);
         }
-        let text = std::str::from_utf8(knock.body).map_err(|error| Refused::Body(error.to_string()))?;
-        let hints = read(text, &self.settings.realm)?;
-        // A batch has no name of its own: its content is it.
-        Ok(vec![Delivery { id: DeliveryKey::of(&[text]).to_string(), hints }])
+        Ok(vec![delivery(&String::from_utf8_lossy(knock.body), &self.settings.realm)])
     }
 }
 
-/// Documents of our company that a webhook names.
-fn read(text: &str, realm: &str) -> Result<Vec<Hint>, Refused> {
-    let unreadable = |error: serde_json::Error| Refused::Body(error.to_string());
-    if text.trim_start().starts_with('[') {
-        let events: Vec<wire::CloudEvent> = serde_json::from_str(text).map_err(unreadable)?;
-        return Ok(events
-            .into_iter()
-            .filter(|event| event.realm == realm)
+/// What follows from a signed body. Whatever it says is taken: one that is refused is sent again, and nothing behind it
+/// is sent meanwhile. One that cannot be read says that something changed, too.
+fn delivery(text: &str, realm: &str) -> Delivery {
+    let Some(told) = read(text) else {
+        let hints = vec![Hint { object: CHANGES.into(), id: String::new() }];
+        return Delivery { id: DeliveryKey::of(&[text]).to_string(), hints };
+    };
+    // A message has no name of its own, and events come again in other company: it is what it tells.
+    let mut ids: Vec<&str> = told.iter().map(|one| one.id.as_str()).collect();
+    ids.sort_unstable();
+    let ours = told.iter().filter(|one| one.realm == realm);
+    let known = ours.filter(|one| ENTITIES.iter().any(|entity| entity.eq_ignore_ascii_case(&one.entity)));
+    // Within a message events stand in no order.
+    let earliest = known.map(|one| one.at.parse::<Timestamp>().ok()).min();
+    let since = earliest.map(|at| at.map(|at| at.to_string()).unwrap_or_default());
+    let hints = since.map(|id| Hint { object: CHANGES.into(), id }).into_iter().collect();
+    Delivery { id: DeliveryKey::of(&ids).to_string(), hints }
+}
+
+/// The events of a message: a list in the new shape, a table in the old one.
+fn read(text: &str) -> Option<Vec<Told>> {
+    if let Ok(events) = serde_json::from_str::<Vec<wire::CloudEvent>>(text) {
+        let told = events.into_iter().map(|event| Told {
             // `qbo.invoice.created.v1`
-            .filter_map(|event| Some(Hint { object: event.kind.split('.').nth(1)?.to_owned(), id: event.entity }))
-            .collect());
+            entity: event.kind.split('.').nth(1).unwrap_or_default().to_owned(),
+            id: if event.id.is_empty() { format!("{} {} {}", event.kind, event.entity, event.time) } else { event.id },
+            realm: event.realm,
+            at: event.time,
+        });
+        return Some(told.collect());
     }
-    let hook: wire::LegacyHook = serde_json::from_str(text).map_err(unreadable)?;
-    Ok(hook
-        .event_notifications
-        .into_iter()
-        .filter(|notification| notification.realm_id == realm)
-        .filter_map(|notification| notification.data_change_event)
-        .flat_map(|event| event.entities)
-        .map(|entity| Hint { object: entity.name.to_lowercase(), id: entity.id })
-        .collect())
+    let hook: wire::LegacyHook = serde_json::from_str(text).ok()?;
+    let mut told = Vec::new();
+    for notification in hook.event_notifications {
+        for one in notification.data_change_event.map(|event| event.entities).unwrap_or_default() {
+            told.push(Told {
+                id: [&notification.realm_id, &one.name, &one.id, &one.operation, &one.last_updated]
+                    .map(String::as_str)
+                    .join(" "),
+                realm: notification.realm_id.clone(),
+                entity: one.name,
+                at: one.last_updated,
+            });
+        }
+    }
+    Some(told)
 }
 
 #[cfg(test)]
@@ -57,20 +92,23 @@ mod tests {
         let (body, token) = (fixture("qbo_webhook_legacy_signed.json"), b"00faeec4-08d0-4996-bb37-698ae19f0149");
         let signature = "6q+xGyMirJupwKTh2/WBl2NcdxzxqdIbk3sneKTxLWM=";
         assert!(is_signed_base64(token, body.as_bytes(), signature));
-        assert!(!is_signed_base64(token, body.replacen('{', "[", 1).as_bytes(), signature));
+        for place in 0..body.len() {
+            let mut flipped = body.clone().into_bytes();
+            flipped[place] ^= 1;
+            assert!(!is_signed_base64(token, &flipped, signature), "byte {place}");
+        }
     }
 
     #[test]
-    fn both_shapes_name_documents() {
+    fn both_shapes_say_since_when_to_look() {
         for name in
             ["qbo_webhook_legacy_signed.json", "qbo_webhook_fyle_multi_entity.json", "qbo_webhook_cloudevents_sdk.json"]
         {
             let text = fixture(name);
-            let realm = serde_json::from_str::<serde_json::Value>(&text).unwrap();
-            let realm = realm.pointer("/eventNotifications/0/realmId").or(realm.pointer("/0/intuitaccountid"));
-            let hints = read(&text, realm.unwrap().as_str().unwrap()).unwrap();
-            assert!(!hints.is_empty() && hints.iter().all(|hint| !hint.id.is_empty()), "{name}: {hints:?}");
-            assert!(read(&text, "another company").unwrap().is_empty(), "{name}");
+            let told = read(&text).unwrap();
+            assert!(!told.is_empty() && told.iter().all(|one| !one.id.is_empty()), "{name}");
+            assert!(delivery(&text, "another company").hints.is_empty(), "{name}");
+            assert!(delivery(&text, &told[0].realm).hints.len() <= 1, "{name}: one look is enough");
         }
     }
 }

@@ -1,30 +1,39 @@
-//! Reading documents: by change data capture, and by paging through everything where that looks too far back.
+//! Reading documents: by change data capture, and by a query of each entity, page by page, where that looks too far back
+//! or has more to tell than one answer holds.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::fact::{DecimalText, LegMilestone};
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
     Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
 };
-use reqwest::Method;
 use serde_json::value::RawValue;
 
-use super::{QuickBooks, quoted, wire};
+use super::body::{Names, OWN_ENTRY};
+use super::{QuickBooks, listed, quoted, wire};
 use wire::Transaction;
 
 /// Key of the newest change in the cursor.
 const STAMP: &str = "stamp";
+/// Keys of a sweep by query: the entity, from which change on, from which row of it on, and when the sweep began.
+const ENTITY: &str = "entity";
+const FROM: &str = "from";
+const START: &str = "start";
+const BEGAN: &str = "began";
 /// Change data capture looks back 30 days; a day is left for safety.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(29 * 24);
 /// Most objects of an answer.
 const MOST: usize = 1_000;
-const ENTITIES: [&str; 5] = ["Invoice", "CreditMemo", "JournalEntry", "Estimate", "Payment"];
+/// Entities that are read.
+pub(crate) const ENTITIES: [&str; 5] = ["Invoice", "CreditMemo", "JournalEntry", "Estimate", "Payment"];
+/// Object of a hint that means: what changed since.
+pub(crate) const CHANGES: &str = "changes";
 
 /// Objects of one answer: entity and verbatim JSON.
-type Objects = Vec<(String, String)>;
+pub(crate) type Objects = Vec<(String, String)>;
 
 impl Source for QuickBooks {
     fn streams(&self) -> &'static [&'static str] {
@@ -32,46 +41,127 @@ impl Source for QuickBooks {
     }
 
     async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
-        let started = self.client.now();
-        let since = from.0.get(STAMP).and_then(|text| text.parse::<Timestamp>().ok());
-        let since = since.and_then(|since| since.checked_sub(self.settings.overlap).ok());
-        let recent = since.filter(|since| started.duration_since(*since) < LOOK_BACK);
-        let objects = match recent {
-            Some(since) => match self.changes(since).await? {
-                objects if objects.len() < MOST => objects,
-                _ => self.everything(Some(since)).await?,
-            },
-            None => self.everything(since).await?,
+        let now = self.client.now();
+        if from.0.contains_key(ENTITY) {
+            return self.sweep(from).await;
+        }
+        let stamp = from.0.get(STAMP).and_then(|text| text.parse::<Timestamp>().ok());
+        let since = stamp.and_then(|stamp| stamp.checked_sub(self.settings.overlap).ok());
+        let Some(since) = since.filter(|since| now.duration_since(*since) < LOOK_BACK) else {
+            return self.sweep(&beginning(since, now)).await;
         };
+        let objects = self.changes(since).await?;
         let (records, unreadable) = self.records(&objects).await?;
-        let newest =
-            records.iter().map(|record| record.at).max().max(from.0.get(STAMP).and_then(|text| text.parse().ok()));
-        let next = Cursor([(STAMP.to_owned(), newest.unwrap_or(started).to_string())].into());
-        Ok(Page { records, unreadable, next, more: false, fresh_through: started })
+        if objects.len() >= MOST {
+            // There may be more than the answer holds. Deletions that it does not hold are found by the census.
+            return Ok(Page { records, unreadable, next: beginning(Some(since), now), more: true, fresh_through: now });
+        }
+        let newest = records.iter().map(|record| record.at).max().max(stamp);
+        let next = Cursor([(STAMP.to_owned(), newest.unwrap_or(now).to_string())].into());
+        Ok(Page { records, unreadable, next, more: false, fresh_through: now })
     }
 
     async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        let Some(entity) = ENTITIES.iter().find(|entity| entity.eq_ignore_ascii_case(object)) else {
-            return Ok(Vec::new());
-        };
-        let answer = self.query(&format!("SELECT * FROM {entity} WHERE Id = {}", quoted(id))).await?;
-        let objects = self.objects(&answer.body, "QueryResponse")?;
-        if objects.is_empty() {
+        let objects = if object == CHANGES {
             let now = self.client.now();
-            return Ok(vec![self.record(entity, id, format!("gone {now}"), now, "{}", Content::Gone)]);
-        }
+            let told = id.parse().unwrap_or_else(|_| now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now));
+            let since = told.checked_sub(self.settings.overlap).unwrap_or(told);
+            // The regular reading goes further back.
+            self.changes(since.max(now.saturating_sub(LOOK_BACK).unwrap_or(now))).await?
+        } else {
+            let Some(entity) = ENTITIES.iter().find(|entity| entity.eq_ignore_ascii_case(object)) else {
+                return Ok(Vec::new());
+            };
+            let whole = id.split(':').next().unwrap_or(id);
+            let answer = self.query(&format!("SELECT * FROM {entity} WHERE Id = {}", quoted(whole))).await?;
+            let objects = self.objects(&answer.body)?;
+            if objects.is_empty() {
+                let now = self.client.now();
+                return Ok(vec![self.record(entity, whole, format!("gone {now}"), now, "{}", Content::Gone)]);
+            }
+            objects
+        };
         let (records, unreadable) = self.records(&objects).await?;
         match unreadable.into_iter().next() {
             Some(one) => Err(self.client.fault(Class::Misunderstood, one.reason, None)),
             None => Ok(records),
         }
     }
+
+    async fn census(&self, _stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
+        let number = |key: &str| from.0.get(key).and_then(|text| text.parse::<usize>().ok());
+        let (place, start) = (number(ENTITY).unwrap_or(0), number(START).unwrap_or(1));
+        let Some(entity) = ENTITIES.get(place) else { return Ok(None) };
+        let query = format!("SELECT * FROM {entity} ORDERBY Id STARTPOSITION {start} MAXRESULTS {MOST}");
+        let answer = self.query(&query).await?;
+        let objects = self.objects(&answer.body)?;
+        let mut ids = Vec::new();
+        for (_, raw) in &objects {
+            let one: Transaction<'_> =
+                serde_json::from_str(raw).map_err(|error| self.client.garbage(&answer, error))?;
+            let parts = one.line.iter().flat_map(|line| &line.linked_txn).filter(|_| *entity == "Payment");
+            ids.extend(parts.map(|link| format!("{}:{}", one.id, link.txn_id)));
+            ids.push(one.id);
+        }
+        let full = objects.len() == MOST;
+        let (place, start) = if full { (place, start.saturating_add(MOST)) } else { (place.saturating_add(1), 1) };
+        let next = Cursor([(ENTITY.to_owned(), place.to_string()), (START.to_owned(), start.to_string())].into());
+        Ok(Some(Census { object: (*entity).into(), ids, next, more: place < ENTITIES.len() }))
+    }
+}
+
+/// The cursor of a sweep that is about to begin.
+fn beginning(since: Option<Timestamp>, now: Timestamp) -> Cursor {
+    let mut cursor = Cursor([(ENTITY.to_owned(), "0".to_owned()), (BEGAN.to_owned(), now.to_string())].into());
+    cursor.0.extend(since.map(|since| (FROM.to_owned(), since.to_string())));
+    cursor.0.extend(since.map(|since| (STAMP.to_owned(), since.to_string())));
+    cursor
 }
 
 impl QuickBooks {
+    /// The next page of a sweep through every entity by the time of change.
+    async fn sweep(&self, cursor: &Cursor) -> Result<Page, Fault> {
+        let now = self.client.now();
+        let text = |key: &str| cursor.0.get(key).cloned();
+        let place = text(ENTITY).and_then(|place| place.parse::<usize>().ok()).unwrap_or(0);
+        let (from, start) = (text(FROM), text(START).and_then(|start| start.parse::<usize>().ok()).unwrap_or(1));
+        let entity = ENTITIES.get(place).copied().unwrap_or("Payment");
+        let filter = from.as_ref().and_then(|from| from.parse::<Timestamp>().ok());
+        let filter =
+            filter.map(|from| format!(" WHERE MetaData.LastUpdatedTime >= '{}'", time(from))).unwrap_or_default();
+        let query = format!(
+            "SELECT * FROM {entity}{filter} ORDERBY MetaData.LastUpdatedTime STARTPOSITION {start} MAXRESULTS {MOST}"
+        );
+        let answer = self.query(&query).await?;
+        let objects = self.objects(&answer.body)?;
+        let (records, unreadable) = self.records(&objects).await?;
+        let mut next = cursor.clone();
+        next.0.remove(START);
+        let last = records.iter().map(|record| record.at).max().map(|at| at.to_string());
+        if objects.len() == MOST {
+            // After the last change; within one second that is longer than a page, after the last row.
+            match last.filter(|last| from.as_ref() != Some(last)) {
+                Some(last) => next.0.insert(FROM.into(), last),
+                None => next.0.insert(START.into(), start.saturating_add(MOST).to_string()),
+            };
+            return Ok(Page { records, unreadable, next, more: true, fresh_through: now });
+        }
+        let more = place.saturating_add(1) < ENTITIES.len();
+        if more {
+            next.0.insert(ENTITY.into(), place.saturating_add(1).to_string());
+            next.0.remove(FROM);
+            next.0.extend(text(STAMP).map(|since| (FROM.to_owned(), since)));
+        } else {
+            // What changed since the sweep began is told by the next changes.
+            let began = text(BEGAN).unwrap_or_else(|| now.to_string());
+            next = Cursor([(STAMP.to_owned(), began)].into());
+        }
+        Ok(Page { records, unreadable, next, more, fresh_through: now })
+    }
+
     async fn changes(&self, since: Timestamp) -> Result<Objects, Fault> {
-        let path = format!("cdc?entities={}&changedSince={}", ENTITIES.join(","), since.strftime("%Y-%m-%dT%H:%M:%SZ"));
-        let answer = self.send(false, Method::GET, &path, None).await?;
+        let path = format!("cdc?entities={}&changedSince={}", ENTITIES.join(","), time(since));
+        let answer = self.get(&path).await?;
         let unread = |error: serde_json::Error| self.client.garbage(&answer, error);
         let body: BTreeMap<String, &RawValue> = serde_json::from_str(&answer.body).map_err(unread)?;
         let mut objects = Vec::new();
@@ -88,42 +178,23 @@ impl QuickBooks {
         Ok(objects)
     }
 
-    async fn everything(&self, since: Option<Timestamp>) -> Result<Objects, Fault> {
-        let mut objects = Vec::new();
-        for entity in ENTITIES {
-            let filter = since
-                .map(|since| format!(" WHERE MetaData.LastUpdatedTime >= '{}'", since.strftime("%Y-%m-%dT%H:%M:%SZ")))
-                .unwrap_or_default();
-            let mut start = 1_usize;
-            loop {
-                let query =
-                    format!("SELECT * FROM {entity}{filter} ORDERBY Id STARTPOSITION {start} MAXRESULTS {MOST}");
-                let answer = self.query(&query).await?;
-                let page = self.objects(&answer.body, "QueryResponse")?;
-                let count = page.len();
-                objects.extend(page);
-                if count < MOST {
-                    break;
-                }
-                start = start.saturating_add(MOST);
-            }
-        }
-        Ok(objects)
-    }
-
-    fn objects(&self, body: &str, key: &str) -> Result<Objects, Fault> {
+    /// Objects of an answer to a query.
+    pub(crate) fn objects(&self, body: &str) -> Result<Objects, Fault> {
         let read = || -> Result<Objects, serde_json::Error> {
             let table: BTreeMap<String, &RawValue> = serde_json::from_str(body)?;
-            table.get(key).map_or(Ok(Vec::new()), |inner| lists(inner.get()))
+            table.get("QueryResponse").map_or(Ok(Vec::new()), |inner| lists(inner.get()))
         };
         read().map_err(|error| self.client.fault(Class::Misunderstood, error.to_string(), None))
     }
 
     async fn records(&self, objects: &Objects) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
         let numbers = self.invoice_numbers(objects).await?;
+        self.learn_items(objects).await?;
+        let income = self.income.lock().await.clone();
+        let beside = Beside { numbers, income };
         let (mut records, mut unreadable) = (Vec::new(), Vec::new());
-        for (entity, raw) in objects {
-            match self.read_object(entity, raw, &numbers) {
+        for (entity, raw) in objects.iter().filter(|(entity, _)| ENTITIES.contains(&entity.as_str())) {
+            match self.read_object(entity, raw, &beside) {
                 Ok(found) => records.extend(found),
                 Err(reason) => {
                     let id = serde_json::from_str::<Transaction<'_>>(raw).map(|one| one.id).unwrap_or_default();
@@ -131,7 +202,7 @@ impl QuickBooks {
                 }
             }
         }
-        records.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
+        records.sort_by_key(|record| record.at);
         Ok((records, unreadable))
     }
 
@@ -144,17 +215,17 @@ impl QuickBooks {
             if entity == "Invoice" {
                 numbers.extend(one.doc_number.map(|number| (one.id, number)));
             } else if entity == "Payment" {
-                asked.extend(one.line.iter().flat_map(|line| &line.linked_txn).map(|link| link.txn_id.clone()));
+                let links = one.line.iter().flat_map(|line| &line.linked_txn);
+                asked.extend(links.filter(|link| link.txn_type == "Invoice").map(|link| link.txn_id.clone()));
             }
         }
         asked.retain(|id| !numbers.contains_key(id));
         asked.sort();
         asked.dedup();
-        for ids in asked.chunks(100) {
-            let ids: Vec<String> = ids.iter().map(|id| quoted(id)).collect();
-            let answer =
-                self.query(&format!("SELECT * FROM Invoice WHERE Id IN ({}) MAXRESULTS {MOST}", ids.join(","))).await?;
-            for (_, raw) in self.objects(&answer.body, "QueryResponse")? {
+        for ids in asked.chunks(200) {
+            let query = format!("SELECT * FROM Invoice WHERE Id IN ({}) MAXRESULTS {MOST}", listed(ids));
+            let answer = self.query(&query).await?;
+            for (_, raw) in self.objects(&answer.body)? {
                 if let Ok(Transaction { id, doc_number: Some(number), .. }) = serde_json::from_str(&raw) {
                     numbers.insert(id, number);
                 }
@@ -163,15 +234,37 @@ impl QuickBooks {
         Ok(numbers)
     }
 
-    fn read_object(
-        &self,
-        entity: &str,
-        raw: &str,
-        numbers: &BTreeMap<String, String>,
-    ) -> Result<Vec<SourceRecord>, String> {
+    /// Income accounts of items other than ours, each read once.
+    async fn learn_items(&self, objects: &Objects) -> Result<(), Fault> {
+        let mut known = self.income.lock().await;
+        let mut asked: Vec<String> = Vec::new();
+        for (_, raw) in objects.iter().filter(|(entity, _)| entity == "Invoice" || entity == "CreditMemo") {
+            let Ok(one) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
+            let sold = one.line.into_iter().filter_map(|line| line.sales_item_line_detail);
+            asked.extend(sold.filter(|sold| sold.item_account_ref.is_none()).map(|sold| sold.item_ref.value));
+        }
+        asked.retain(|id| !id.is_empty() && *id != self.settings.item && !known.contains_key(id));
+        asked.sort();
+        asked.dedup();
+        for ids in asked.chunks(200) {
+            let answer =
+                self.query(&format!("SELECT * FROM Item WHERE Id IN ({}) MAXRESULTS {MOST}", listed(ids))).await?;
+            // An item that is not shown (it may be inactive) is not asked for again and again.
+            known.extend(ids.iter().map(|id| (id.clone(), String::new())));
+            for (_, raw) in self.objects(&answer.body)? {
+                if let Ok(item) = serde_json::from_str::<wire::Item>(&raw) {
+                    known.insert(item.id, item.income_account_ref.value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_object(&self, entity: &str, raw: &str, beside: &Beside) -> Result<Vec<SourceRecord>, String> {
         let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
         let stamp = &one.meta_data.last_updated_time;
         let at: Timestamp = stamp.parse().map_err(|error| format!("MetaData.LastUpdatedTime {stamp:?}: {error}"))?;
+        // A document may change without a new token.
         let version = format!("{} {stamp}", one.sync_token);
         let record = |id: &str, content: Content| self.record(entity, id, version.clone(), at, raw, content);
         if one.status.as_deref() == Some("Deleted") {
@@ -179,15 +272,17 @@ impl QuickBooks {
         }
         Ok(match entity {
             "Invoice" | "CreditMemo" => {
-                vec![record(&one.id, Content::Invoice(self.invoice(&one, entity == "CreditMemo")?))]
+                vec![record(&one.id, Content::Invoice(self.invoice(&one, entity == "CreditMemo", beside)?))]
             }
             "JournalEntry" => vec![record(&one.id, Content::Journal(self.entry(&one)?))],
             "Estimate" => vec![record(&one.id, Content::Order(self.order(&one)?))],
             _ => {
                 let mut payments = Vec::new();
-                for (invoice, payment) in self.payments(&one, numbers)? {
+                for (invoice, payment) in self.payments(&one, &beside.numbers)? {
                     payments.push(record(&format!("{}:{invoice}", one.id), Content::Payment(payment)));
                 }
+                let ids = payments.iter().map(|payment| payment.id.clone()).collect();
+                payments.push(record(&one.id, Content::Parts { ids }));
                 payments
             }
         })
@@ -215,9 +310,30 @@ impl QuickBooks {
         one.currency_ref.as_ref().map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value.clone())
     }
 
-    fn invoice(&self, one: &Transaction<'_>, credit_memo: bool) -> Result<InvoiceSeen, String> {
+    fn account(&self, name: &str) -> &str {
+        self.settings.accounts.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn invoice(&self, one: &Transaction<'_>, credit_memo: bool, beside: &Beside) -> Result<InvoiceSeen, String> {
         let void = one.private_note.as_deref().is_some_and(|note| note.starts_with("Voided"));
         let paid = one.balance.map(amount).transpose()?.is_some_and(|balance| balance.0.is_zero());
+        let (mut deferred, mut recognised) = (zero(), zero());
+        for line in one.line.iter().filter(|_| !void) {
+            let Some(sold) = &line.sales_item_line_detail else { continue };
+            let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+            let amount = if credit_memo { minus(amount) } else { amount };
+            let item = if sold.item_ref.value == self.settings.item {
+                Some(self.account("deferred_revenue"))
+            } else {
+                beside.income.get(&sold.item_ref.value).map(String::as_str)
+            };
+            let account = sold.item_account_ref.as_ref().map(|account| account.value.as_str()).or(item);
+            if account == Some(self.account("deferred_revenue")) {
+                deferred = plus(deferred, amount)?;
+            } else if account == Some(self.account("revenue")) {
+                recognised = plus(recognised, amount)?;
+            }
+        }
         Ok(InvoiceSeen {
             credit_memo,
             number: one.doc_number.clone().unwrap_or_default(),
@@ -226,28 +342,49 @@ impl QuickBooks {
             customer: one.customer_ref.name.clone().unwrap_or_default(),
             currency: self.currency(one),
             date: date(one)?,
-            amount: total(one)?,
+            amount: net(one)?,
             status: match (void, paid) {
                 (true, _) => InvoiceStatus::Void,
                 (false, true) => InvoiceStatus::Paid,
                 (false, false) => InvoiceStatus::Open,
             },
+            deferred: Some(deferred),
+            recognised: Some(recognised),
         })
     }
 
     fn entry(&self, one: &Transaction<'_>) -> Result<JournalSeen, String> {
-        let mut debits = zero();
+        let (mut debits, mut deferred, date) = (zero(), zero(), date(one)?);
+        let note = one.private_note.as_deref().unwrap_or_default();
+        let (head, ours) = (Names::read(note), note.contains(OWN_ENTRY));
+        let mut recognised = Vec::new();
         for line in &one.line {
-            if line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit") {
-                debits.0 += line.amount.map(amount).transpose()?.unwrap_or_else(zero).0;
+            let Some(detail) = &line.journal_entry_line_detail else { continue };
+            let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+            let credit = detail.posting_type == "Credit";
+            if !credit {
+                debits = plus(debits, amount)?;
+            }
+            if detail.account_ref.value == self.account("deferred_revenue") {
+                deferred = plus(deferred, if credit { amount } else { minus(amount) })?;
+            }
+            let named = line.description.as_deref().map(Names::read).and_then(|names| names.milestone);
+            let milestone = named.or_else(|| head.milestone.clone());
+            if let (true, Some(milestone)) =
+                (credit && !ours && detail.account_ref.value == self.account("revenue"), milestone)
+            {
+                recognised.push(LegRecognition { milestone, date, amount });
             }
         }
+        let of_line = || one.line.iter().find_map(|line| Names::read(line.description.as_deref()?).contract);
         Ok(JournalSeen {
             number: one.doc_number.clone().unwrap_or_default(),
-            contract: None,
-            date: date(one)?,
+            contract: head.contract.or_else(of_line),
+            date,
             currency: self.currency(one),
             amount: debits,
+            deferred: Some(deferred),
+            recognised,
         })
     }
 
@@ -269,33 +406,50 @@ impl QuickBooks {
             contract: self.custom(one, &self.settings.contract_field),
             customer: one.customer_ref.name.clone(),
             currency: Some(self.currency(one)),
-            amount: Some(total(one)?),
+            amount: Some(net(one)?),
             payment_terms: term,
-            version: None,
+            version: one.private_note.as_deref().and_then(|note| Names::read(note).version),
             milestones: milestones.collect(),
         })
     }
 
+    /// What a payment pays, invoice by invoice. Credit that it applies along the way is no money: it pays first.
     fn payments(
         &self,
         one: &Transaction<'_>,
         numbers: &BTreeMap<String, String>,
     ) -> Result<Vec<(String, PaymentSeen)>, String> {
+        let linked = |kind: &'static str| {
+            one.line.iter().flat_map(move |line| {
+                line.linked_txn.iter().filter(move |link| link.txn_type == kind).map(move |link| (link, line.amount))
+            })
+        };
+        let mut credit = zero();
+        for (_, raw) in linked("CreditMemo") {
+            credit = plus(credit, raw.map(amount).transpose()?.unwrap_or_else(zero))?;
+        }
         let mut payments = Vec::new();
-        for line in &one.line {
-            for link in line.linked_txn.iter().filter(|link| link.txn_type == "Invoice") {
-                let (Some(number), Some(raw)) = (numbers.get(&link.txn_id), line.amount) else { continue };
-                let payment = PaymentSeen {
-                    invoice: number.clone(),
-                    currency: self.currency(one),
-                    date: date(one)?,
-                    amount: amount(raw)?,
-                };
-                payments.push((link.txn_id.clone(), payment));
+        for (link, raw) in linked("Invoice") {
+            let (Some(number), Some(raw)) = (numbers.get(&link.txn_id), raw) else { continue };
+            let mut paid = amount(raw)?;
+            let by_credit = credit.0.min(paid.0);
+            credit = plus(credit, DecimalText(-by_credit))?;
+            paid = plus(paid, DecimalText(-by_credit))?;
+            if !paid.0.is_zero() {
+                let (invoice, currency, date) = (number.clone(), self.currency(one), date(one)?);
+                payments.push((link.txn_id.clone(), PaymentSeen { invoice, currency, date, amount: paid }));
             }
         }
         Ok(payments)
     }
+}
+
+/// What stands beside the objects of an answer.
+struct Beside {
+    /// Numbers of invoices, by id.
+    numbers: BTreeMap<String, String>,
+    /// Income accounts of items, by id.
+    income: BTreeMap<String, String>,
 }
 
 /// Every list of objects in a table, by entity.
@@ -311,19 +465,56 @@ fn lists(text: &str) -> Result<Objects, serde_json::Error> {
     Ok(objects)
 }
 
+/// A time in a request.
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 pub(crate) fn amount(raw: &RawValue) -> Result<DecimalText, String> {
     exact_decimal(raw.get().trim_matches('"')).ok_or_else(|| format!("{} is not an amount", raw.get()))
 }
 
+/// A sum; foreign amounts may be of any size.
+pub(crate) fn plus(one: DecimalText, other: DecimalText) -> Result<DecimalText, String> {
+    one.0.checked_add(other.0).map(DecimalText).ok_or_else(|| format!("{one} and {other} are too large"))
+}
+
+fn minus(amount: DecimalText) -> DecimalText {
+    DecimalText(-amount.0)
+}
+
 fn zero() -> DecimalText {
-    DecimalText(Default::default())
+    DecimalText::default()
 }
 
-fn total(one: &Transaction<'_>) -> Result<DecimalText, String> {
-    amount(one.total_amt.ok_or("TotalAmt is missing")?)
+/// The total without tax: what was billed by the agreement.
+pub(crate) fn net(one: &Transaction<'_>) -> Result<DecimalText, String> {
+    let total = amount(one.total_amt.ok_or("TotalAmt is missing")?)?;
+    let tax = one.txn_tax_detail.as_ref().and_then(|tax| tax.total_tax).map(amount).transpose()?;
+    Ok(DecimalText(plus(total, minus(tax.unwrap_or_else(zero)))?.0.normalize()))
 }
 
-fn date(one: &Transaction<'_>) -> Result<jiff::civil::Date, String> {
+pub(crate) fn date(one: &Transaction<'_>) -> Result<jiff::civil::Date, String> {
     let text = one.txn_date.as_deref().unwrap_or_default();
     text.parse().map_err(|error| format!("TxnDate {text:?}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tax_is_no_part_of_what_was_billed() {
+        let read = |text: &str| net(&serde_json::from_str::<Transaction<'_>>(text).unwrap()).unwrap().to_string();
+        assert_eq!(read(r#"{"Id":"1","TotalAmt":4943.56,"TxnTaxDetail":{"TotalTax":448.40}}"#), "4495.16");
+        assert_eq!(read(r#"{"Id":"1","TotalAmt":100}"#), "100");
+    }
+
+    #[test]
+    fn an_amount_keeps_its_digits() {
+        let read = |text: &str| amount(serde_json::from_str(text).unwrap()).map(|amount| amount.to_string());
+        assert_eq!(read("362.07"), Ok("362.07".into()));
+        assert_eq!(read("9007199254740993.01"), Ok("9007199254740993.01".into()));
+        assert!(read("\"many\"").is_err());
+    }
 }

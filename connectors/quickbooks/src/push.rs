@@ -1,228 +1,389 @@
-//! Writing: every write carries the delivery's key as its request id; a look-up goes by document number.
+//! Writing: alone with the delivery's key as the request id, or thirty in a batch. A look-up goes by document number; what
+//! an accountant deleted is never written again by itself.
 
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
-use milestoned_mapping::command::{Command, Document, JournalEntry, Side};
-use milestoned_mapping::fact::DecimalText;
-use reqwest::Method;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-use super::wire::Transaction;
-use super::{QuickBooks, pull, quoted};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
+use milestoned_mapping::command::{Command, DeliveryKey, Document};
+use milestoned_mapping::fact::DecimalText;
+use serde_json::value::RawValue;
 
-/// Longest document number.
-const NUMBER_LENGTH: usize = 21;
+use super::wire::{self, Saved, Transaction};
+use super::{BATCH, QuickBooks, REQUEST_ID, body, listed, pull};
 
-#[derive(Deserialize)]
-struct SavedCustomer {
-    #[serde(rename = "Id")]
-    id: String,
-    #[serde(rename = "DisplayName", default)]
-    name: String,
+/// Items of a batch.
+const MOST: usize = 30;
+/// How often a document is read again that somebody else changed meanwhile.
+const STALE: usize = 3;
+
+/// One item of a batch.
+#[derive(Clone)]
+struct Item {
+    entity: &'static str,
+    operation: &'static str,
+    body: String,
+    /// Request id, where it is sent alone.
+    key: DeliveryKey,
 }
 
 impl Sink for QuickBooks {
-    fn lane(&self, _: &Command) -> Lane {
-        Lane { name: "documents", most: 1 }
+    fn lane(&self, command: &Command) -> Lane {
+        let name = match command {
+            Command::BillingStatus(_) => "billing status",
+            Command::CreditMemo(_) => "credit memos",
+            Command::Customer { .. } => "customers",
+            Command::Invoice(_) => "invoices",
+            Command::JournalEntry(_) => "journal entries",
+            Command::SalesOrder(_) => "estimates",
+        };
+        Lane { name, most: MOST }
     }
 
     async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
-        let mut found = Vec::new();
-        for write in writes {
-            found.push(self.look_up(write).await?);
+        let Some((entity, field)) = writes.first().and_then(|write| place(write.command)) else {
+            return Ok(writes.iter().map(|_| None).collect());
+        };
+        let names: Vec<String> = writes.iter().map(|write| name(write.command)).collect();
+        let query = format!("SELECT * FROM {entity} WHERE {field} IN ({}) MAXRESULTS 1000", listed(&names));
+        let answer = self.query(&query).await?;
+        let mut known: BTreeMap<String, Found> = BTreeMap::new();
+        for (_, raw) in self.objects(&answer.body)? {
+            let (name, mut found) = read(entity, &raw, &self.settings.home_currency)
+                .map_err(|reason| self.client.garbage(&answer, reason))?;
+            found.receipt.request_id = answer.header(REQUEST_ID);
+            known.entry(name).or_insert(found);
         }
+        let find = |name: &String| {
+            let alike = || known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, found)| found);
+            known.get(name).or_else(alike).cloned()
+        };
+        let found: Vec<Option<Found>> = names.iter().map(find).collect();
+        self.finish_credits(writes, &found).await?;
         Ok(found)
     }
 
     async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
-        let mut outcomes = Vec::new();
-        for write in writes {
-            outcomes.push(self.write(write).await);
+        let mut outcomes: BTreeMap<usize, Result<Receipt, Fault>> = BTreeMap::new();
+        let (mut places, mut items) = (Vec::new(), Vec::new());
+        let known = match self.estimates(writes).await {
+            Ok(known) => known,
+            Err(fault) => return writes.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        for (index, write) in writes.iter().enumerate() {
+            match self.item(write, &known).await {
+                Ok(item) => {
+                    places.push(index);
+                    items.push(item);
+                }
+                Err(fault) => {
+                    outcomes.insert(index, Err(fault));
+                }
+            }
         }
+        let mut written = self.write(&items).await;
+        self.refresh_stale(writes, &places, &mut written).await;
+        outcomes.extend(places.into_iter().zip(written));
+        let mut outcomes: Vec<Result<Receipt, Fault>> = outcomes.into_values().collect();
+        self.apply_written(writes, &mut outcomes).await;
         outcomes
     }
 }
 
-impl QuickBooks {
-    async fn look_up(&self, write: &Write<'_>) -> Result<Option<Found>, Fault> {
-        let Write { command, .. } = write;
-        let (entity, field, text) = match command {
-            Command::Customer { name, .. } => ("Customer", "DisplayName", name),
-            Command::Invoice(document) => ("Invoice", "DocNumber", &document.number),
-            Command::CreditMemo(document) => ("CreditMemo", "DocNumber", &document.number),
-            Command::JournalEntry(entry) => ("JournalEntry", "DocNumber", &entry.number),
-            Command::BillingStatus(_) => return Ok(None),
-        };
-        let answer = self.query(&format!("SELECT * FROM {entity} WHERE {field} = {}", quoted(text))).await?;
-        let table: BTreeMap<String, &RawValue> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let inner: BTreeMap<String, &RawValue> =
-            table.get("QueryResponse").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let items: Vec<&RawValue> =
-            inner.get(entity).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        let Some(first) = items.first() else { return Ok(None) };
-        let request_id = answer.header("intuit_tid");
-        let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: request_id.clone() };
-        if entity == "Customer" {
-            let saved: SavedCustomer =
-                serde_json::from_str(first.get()).map_err(|error| self.client.garbage(&answer, error))?;
-            let says = Statement { customer: Some(saved.name), ..Statement::default() };
-            return Ok(Some(Found { receipt: receipt(saved.id), says }));
-        }
-        let one: Transaction<'_> =
-            serde_json::from_str(first.get()).map_err(|error| self.client.garbage(&answer, error))?;
-        let says = statement(&one, entity == "JournalEntry").map_err(|reason| self.client.garbage(&answer, reason))?;
-        Ok(Some(Found { receipt: receipt(one.id), says }))
-    }
-
-    async fn write(&self, write: &Write<'_>) -> Result<Receipt, Fault> {
-        let Write { key, command, context } = write;
-        let customer = context.after.first().map_or("", |receipt| receipt.remote_id.as_str());
-        let (entity, body) = match command {
-            Command::Customer { name, currency } => ("customer", customer_body(name, currency)),
-            Command::Invoice(document) => ("invoice", self.document(document, customer, true)?),
-            Command::CreditMemo(document) => ("creditmemo", self.document(document, customer, false)?),
-            Command::JournalEntry(entry) => ("journalentry", self.journal(entry, customer)?),
-            Command::BillingStatus(_) => {
-                return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
-            }
-        };
-        let answer = self.send(true, Method::POST, &format!("{entity}?requestid={key}"), Some(&body)).await?;
-        let table: BTreeMap<String, &RawValue> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let saved = table.iter().find(|(name, _)| name.eq_ignore_ascii_case(entity)).map(|(_, raw)| raw.get());
-        let saved: SavedCustomer = saved
-            .and_then(|raw| serde_json::from_str(raw).ok())
-            .ok_or_else(|| self.client.garbage(&answer, "the created document is not in the answer"))?;
-        Ok(Receipt { remote_id: saved.id, remote_number: None, request_id: answer.header("intuit_tid") })
+/// Entity of a command, and the field by which it is looked up.
+fn place(command: &Command) -> Option<(&'static str, &'static str)> {
+    match command {
+        Command::Customer { .. } => Some(("Customer", "DisplayName")),
+        Command::Invoice(_) => Some(("Invoice", "DocNumber")),
+        Command::CreditMemo(_) => Some(("CreditMemo", "DocNumber")),
+        Command::JournalEntry(_) => Some(("JournalEntry", "DocNumber")),
+        Command::BillingStatus(_) | Command::SalesOrder(_) => None,
     }
 }
 
+fn name(command: &Command) -> String {
+    match command {
+        Command::Customer { name, .. } => name.clone(),
+        Command::Invoice(document) | Command::CreditMemo(document) => document.number.clone(),
+        Command::JournalEntry(entry) => entry.number.clone(),
+        Command::SalesOrder(order) => order.contract.clone(),
+        Command::BillingStatus(_) => String::new(),
+    }
+}
+
+/// Name of an entity that was found, and what it says.
+fn read(entity: &str, raw: &str, home: &str) -> Result<(String, Found), String> {
+    let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None };
+    if entity == "Customer" {
+        let saved: Saved = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        // A customer's currency never changes.
+        let currency = saved.currency_ref.map_or_else(|| home.to_owned(), |currency| currency.value);
+        let says =
+            Statement { customer: Some(saved.display_name.clone()), currency: Some(currency), ..Statement::default() };
+        return Ok((saved.display_name, Found { receipt: receipt(saved.id), says }));
+    }
+    let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+    let says = statement(&one, entity == "JournalEntry")?;
+    Ok((one.doc_number.clone().unwrap_or_default(), Found { receipt: receipt(one.id), says }))
+}
+
 fn statement(one: &Transaction<'_>, journal: bool) -> Result<Statement, String> {
-    let amount = if journal {
-        let debits = one.line.iter().filter(|line| {
-            line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit")
-        });
-        let mut sum = DecimalText(Default::default());
-        for line in debits {
-            sum.0 += line.amount.map(pull::amount).transpose()?.map(|amount| amount.0).unwrap_or_default();
+    let mut debits = DecimalText::default();
+    for line in one.line.iter().filter(|_| journal) {
+        let debit = line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit");
+        if let (true, Some(amount)) = (debit, line.amount) {
+            debits = pull::plus(debits, pull::amount(amount)?)?;
         }
-        Some(sum)
-    } else {
-        one.total_amt.map(pull::amount).transpose()?
-    };
+    }
     Ok(Statement {
         number: one.doc_number.clone(),
         customer: one.customer_ref.name.clone(),
         currency: one.currency_ref.as_ref().map(|currency| currency.value.clone()),
-        date: one.txn_date.as_deref().and_then(|date| date.parse().ok()),
-        amount,
+        date: pull::date(one).ok(),
+        amount: if journal { Some(debits) } else { Some(pull::net(one)?) },
     })
 }
 
-fn text(text: &str) -> serde_json::Value {
-    text.into()
-}
-
-fn customer_body(name: &str, currency: &str) -> String {
-    serde_json::json!({ "DisplayName": name, "CompanyName": name, "CurrencyRef": { "value": currency } }).to_string()
-}
-
 impl QuickBooks {
-    /// Currency fields; without a rate a foreign document would be booked 1:1.
-    fn currency_fields(&self, code: &str) -> Result<String, Fault> {
-        let reference = format!("\"CurrencyRef\":{{\"value\":\"{code}\"}}");
-        if code == self.settings.home_currency {
-            return Ok(reference);
+    /// What is written for a command.
+    async fn item(&self, write: &Write<'_>, known: &BTreeMap<String, Saved>) -> Result<Item, Fault> {
+        let Write { key, command, context } = write;
+        self.may_write(command).await?;
+        let after = |place: usize| context.after.get(place).map(|receipt| receipt.remote_id.as_str());
+        let customer = after(0).unwrap_or_default();
+        let create = |entity, body| Item { entity, operation: "create", body, key: (*key).clone() };
+        Ok(match command {
+            Command::Customer { name, currency } => create("Customer", body::customer(name, currency)),
+            Command::Invoice(document) => {
+                // The order comes last of what had to be delivered before.
+                let estimate =
+                    document.order.as_ref().and(context.after.last()).map(|receipt| receipt.remote_id.as_str());
+                create("Invoice", self.document(document, customer, true, estimate)?)
+            }
+            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer, false, None)?),
+            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer)?),
+            Command::SalesOrder(order) => match known.get(&order.contract) {
+                None => create("Estimate", self.estimate(order, customer, None)?),
+                Some(saved) => {
+                    let body = self.estimate(order, customer, Some((&saved.id, &saved.sync_token)))?;
+                    // Another token is another request.
+                    let key = DeliveryKey::of(&[key.as_str(), &saved.sync_token]);
+                    Item { entity: "Estimate", operation: "update", body, key }
+                }
+            },
+            Command::BillingStatus(_) => {
+                return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
+            }
+        })
+    }
+
+    /// Estimates that are there already, by number.
+    async fn estimates(&self, writes: &[Write<'_>]) -> Result<BTreeMap<String, Saved>, Fault> {
+        let orders = writes.iter().filter(|write| matches!(write.command, Command::SalesOrder(_)));
+        let names: Vec<String> = orders.map(|write| name(write.command)).collect();
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        match self.settings.exchange_rates.get(code) {
-            Some(rate) if rate.parse::<DecimalText>().is_ok() => Ok(format!("{reference},\"ExchangeRate\":{rate}")),
-            _ => {
-                let said = format!("exchange_rates.{code}: no rate is set: QuickBooks would book the document 1:1");
-                Err(self.client.fault(Class::Refused, said, None))
+        let query = format!("SELECT * FROM Estimate WHERE DocNumber IN ({}) MAXRESULTS 1000", listed(&names));
+        let answer = self.query(&query).await?;
+        let mut known = BTreeMap::new();
+        for (_, raw) in self.objects(&answer.body)? {
+            let saved: Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+            known.insert(saved.doc_number.clone(), saved);
+        }
+        Ok(known)
+    }
+
+    /// Orders that somebody else changed between reading and writing are read again, and only our own fields written.
+    async fn refresh_stale(&self, writes: &[Write<'_>], places: &[usize], written: &mut [Result<Receipt, Fault>]) {
+        for _ in 0..STALE {
+            let stale: Vec<usize> = (0..written.len())
+                .filter(|place| {
+                    let order = places.get(*place).and_then(|index| writes.get(*index));
+                    let order = order.is_some_and(|write| matches!(write.command, Command::SalesOrder(_)));
+                    order && matches!(written.get(*place), Some(Err(fault)) if fault.detail.starts_with("5010 "))
+                })
+                .collect();
+            if stale.is_empty() {
+                return;
+            }
+            let again: Vec<Write<'_>> =
+                stale.iter().filter_map(|place| writes.get(*places.get(*place)?).copied()).collect();
+            let Ok(known) = self.estimates(&again).await else { return };
+            for (place, write) in stale.into_iter().zip(again) {
+                let outcome = match self.item(&write, &known).await {
+                    Ok(item) => self.write(&[item]).await.into_iter().next(),
+                    Err(fault) => Some(Err(fault)),
+                };
+                if let (Some(slot), Some(outcome)) = (written.get_mut(place), outcome) {
+                    *slot = outcome;
+                }
             }
         }
     }
 
-    fn number<'a>(&self, number: &'a str) -> Result<&'a str, Fault> {
-        if number.chars().count() <= NUMBER_LENGTH {
-            return Ok(number);
+    /// Writes items, at most thirty, and gives one outcome for each.
+    async fn write(&self, items: &[Item]) -> Vec<Result<Receipt, Fault>> {
+        match items {
+            [] => Vec::new(),
+            [one] => vec![self.alone(one).await],
+            _ => self.batch(items).await,
         }
-        let said = format!(
-            "number {number} is longer than the {NUMBER_LENGTH} characters that QuickBooks takes: give the contract or milestone a shorter id"
-        );
-        Err(self.client.fault(Class::Refused, said, None))
     }
 
-    fn document(&self, document: &Document, customer: &str, invoice: bool) -> Result<String, Fault> {
-        let amount = document.amount;
-        let note = format!(
-            "Contract {}, milestone {}. Acceptance: {}",
-            document.contract,
-            document.milestone,
-            document.acceptance.as_deref().unwrap_or("none")
-        );
-        let line = format!(
-            "{{\"DetailType\":\"SalesItemLineDetail\",\"Amount\":{amount},\"Description\":{},\"SalesItemLineDetail\":{{\"ItemRef\":{{\"value\":{}}},\"Qty\":1,\"UnitPrice\":{amount}}}}}",
-            text(&document.description),
-            text(&self.settings.item)
-        );
-        let mut fields = vec![
-            format!("\"DocNumber\":{}", text(self.number(&document.number)?)),
-            format!("\"TxnDate\":\"{}\"", document.date),
-            format!("\"CustomerRef\":{{\"value\":{}}}", text(customer)),
-            self.currency_fields(amount.currency().code())?,
-            format!("\"PrivateNote\":{}", text(&note)),
-            format!("\"Line\":[{line}]"),
-            format!(
-                "\"CustomField\":[{},{}]",
-                custom(&self.settings.contract_field, &document.contract),
-                custom(&self.settings.milestone_field, &document.milestone)
-            ),
-        ];
-        if invoice {
-            fields.push(format!("\"DueDate\":\"{}\"", document.due_on));
-            if let Some(term) = self.settings.terms.get(&document.payment_terms) {
-                fields.push(format!("\"SalesTermRef\":{{\"value\":{}}}", text(term)));
-            }
-            if let Some(po) = &document.po_number {
-                fields.push(format!("\"CustomerMemo\":{{\"value\":{}}}", text(&format!("PO {po}"))));
-            }
-        }
-        Ok(format!("{{{}}}", fields.join(",")))
+    async fn alone(&self, item: &Item) -> Result<Receipt, Fault> {
+        let path = format!("{}?requestid={}", item.entity.to_lowercase(), item.key);
+        let answer = self.post(&path, &item.body, None).await?;
+        let table: BTreeMap<String, &RawValue> =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let saved = table.get(item.entity).and_then(|raw| serde_json::from_str::<Saved>(raw.get()).ok());
+        let saved = saved.ok_or_else(|| self.client.garbage(&answer, "the written document is not in the answer"))?;
+        Ok(receipt(saved, &item.body, answer.header(REQUEST_ID)))
     }
 
-    fn journal(&self, entry: &JournalEntry, customer: &str) -> Result<String, Fault> {
-        let code = entry.lines.first().map(|line| line.amount.currency().to_string()).unwrap_or_default();
-        let mut lines = Vec::new();
-        for line in &entry.lines {
-            let side = if line.side == Side::Debit { "Debit" } else { "Credit" };
-            let name = line.account.name();
-            let account = self
-                .settings
-                .accounts
-                .get(name)
-                .ok_or_else(|| self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None))?;
-            lines.push(format!(
-                "{{\"DetailType\":\"JournalEntryLineDetail\",\"Amount\":{},\"Description\":{},\"JournalEntryLineDetail\":{{\"PostingType\":\"{side}\",\"AccountRef\":{{\"value\":{}}},\"Entity\":{{\"Type\":\"Customer\",\"EntityRef\":{{\"value\":{}}}}}}}}}",
-                line.amount,
-                text(&entry.memo),
-                text(account),
-                text(customer)
-            ));
+    async fn batch(&self, items: &[Item]) -> Vec<Result<Receipt, Fault>> {
+        let list: Vec<String> = items
+            .iter()
+            .enumerate()
+            .map(|(place, item)| {
+                let (operation, entity, body) = (item.operation, item.entity, &item.body);
+                format!("{{\"bId\":\"{place}\",\"operation\":\"{operation}\",\"{entity}\":{body}}}")
+            })
+            .collect();
+        let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
+        let path = format!("batch?requestid={}", DeliveryKey::of(&keys));
+        let answer =
+            match self.post(&path, &format!("{{\"BatchItemRequest\":[{}]}}", list.join(",")), Some(BATCH)).await {
+                Ok(answer) => answer,
+                Err(fault) => return items.iter().map(|_| Err(fault.clone())).collect(),
+            };
+        let request_id = answer.header(REQUEST_ID);
+        let read: Result<wire::BatchAnswer<'_>, _> = serde_json::from_str(&answer.body);
+        let answers = read.map(|read| read.items).unwrap_or_default();
+        let outcome = |(place, item): (usize, &Item)| {
+            let unsaid =
+                || self.client.fault(Class::Unanswered, "the batch says nothing of this item", request_id.clone());
+            let own = |answer: &&BTreeMap<&str, &RawValue>| {
+                answer.get("bId").is_some_and(|id| id.get().trim_matches('"') == place.to_string())
+            };
+            let own = answers.iter().find(own).ok_or_else(unsaid)?;
+            if let Some(fault) = own.get("Fault") {
+                let fault: wire::FaultBody = serde_json::from_str(fault.get()).map_err(|_| unsaid())?;
+                return Err(super::in_doubt(self.refused(&fault.errors, request_id.clone())));
+            }
+            let saved = own.get(item.entity).and_then(|raw| serde_json::from_str::<Saved>(raw.get()).ok());
+            Ok(receipt(saved.ok_or_else(unsaid)?, &item.body, request_id.clone()))
+        };
+        items.iter().enumerate().map(outcome).collect()
+    }
+
+    /// Applies what credit memos took back to their invoices, where their writing went well.
+    async fn apply_written(&self, writes: &[Write<'_>], outcomes: &mut [Result<Receipt, Fault>]) {
+        let mut credits = Vec::new();
+        for (place, (write, outcome)) in writes.iter().zip(outcomes.iter()).enumerate() {
+            if let (Some(credit), Ok(receipt)) = (Credit::of(write), outcome) {
+                credits.push((place, credit, receipt.remote_id.clone()));
+            }
         }
-        Ok(format!(
-            "{{\"DocNumber\":{},\"TxnDate\":\"{}\",{},\"PrivateNote\":{},\"Line\":[{}]}}",
-            text(self.number(&entry.number)?),
-            entry.date,
-            self.currency_fields(&code)?,
-            text(&entry.memo),
-            lines.join(",")
-        ))
+        let applied = self.apply(&credits).await;
+        for ((place, ..), applied) in credits.iter().zip(applied) {
+            if let (Some(slot), Err(fault)) = (outcomes.get_mut(*place), applied) {
+                // The memo is there: looking it up finishes the work.
+                *slot = Err(Fault { class: Class::Unanswered, ..fault });
+            }
+        }
+    }
+
+    /// Finishes what an earlier attempt at a credit memo did not come to: its application.
+    async fn finish_credits(&self, writes: &[Write<'_>], found: &[Option<Found>]) -> Result<(), Fault> {
+        let mut credits = Vec::new();
+        for (place, (write, found)) in writes.iter().zip(found).enumerate() {
+            let Some((credit, found)) = Credit::of(write).zip(found.as_ref()) else { continue };
+            let same = found.says.amount.is_some_and(|amount| amount.0 == credit.document.amount.decimal());
+            if same {
+                credits.push((place, credit, found.receipt.remote_id.clone()));
+            }
+        }
+        self.apply(&credits).await.into_iter().collect()
+    }
+
+    async fn apply(&self, credits: &[(usize, Credit<'_>, String)]) -> Vec<Result<(), Fault>> {
+        if credits.is_empty() {
+            return Vec::new();
+        }
+        let open = match self.open_amounts(credits).await {
+            Ok(open) => open,
+            Err(fault) => return credits.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let mut outcomes: BTreeMap<usize, Result<(), Fault>> = BTreeMap::new();
+        let (mut places, mut items) = (Vec::new(), Vec::new());
+        for (place, (_, credit, memo)) in credits.iter().enumerate() {
+            let left =
+                |entity: &str, id: &str| open.get(&(entity.to_owned(), id.to_owned())).copied().unwrap_or_default();
+            // An invoice that is paid leaves the credit with the customer.
+            let amount = left("Invoice", credit.invoice).min(left("CreditMemo", memo));
+            if amount.0.is_zero() {
+                outcomes.insert(place, Ok(()));
+                continue;
+            }
+            let body = self.application(credit.document, credit.customer, amount, (credit.invoice, memo));
+            match body {
+                Ok(body) => {
+                    let key = DeliveryKey::of(&[credit.key.as_str(), "applied"]);
+                    places.push(place);
+                    items.push(Item { entity: "Payment", operation: "create", body, key });
+                }
+                Err(fault) => {
+                    outcomes.insert(place, Err(fault));
+                }
+            }
+        }
+        let written = self.write(&items).await;
+        outcomes.extend(places.into_iter().zip(written.into_iter().map(|one| one.map(drop))));
+        outcomes.into_values().collect()
+    }
+
+    /// What is open on the memos and on their invoices.
+    async fn open_amounts(
+        &self,
+        credits: &[(usize, Credit<'_>, String)],
+    ) -> Result<BTreeMap<(String, String), DecimalText>, Fault> {
+        let mut open = BTreeMap::new();
+        let invoices: Vec<String> = credits.iter().map(|(_, credit, _)| credit.invoice.to_owned()).collect();
+        let memos: Vec<String> = credits.iter().map(|(_, _, memo)| memo.clone()).collect();
+        for (entity, ids) in [("Invoice", invoices), ("CreditMemo", memos)] {
+            let query = format!("SELECT * FROM {entity} WHERE Id IN ({}) MAXRESULTS 1000", listed(&ids));
+            let answer = self.query(&query).await?;
+            for (_, raw) in self.objects(&answer.body)? {
+                let one: Transaction<'_> =
+                    serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+                let balance = one.balance.map(pull::amount).transpose();
+                let balance = balance.map_err(|reason| self.client.garbage(&answer, reason))?;
+                open.insert((entity.to_owned(), one.id), balance.unwrap_or_default());
+            }
+        }
+        Ok(open)
     }
 }
 
-fn custom(definition: &str, value: &str) -> String {
-    format!("{{\"DefinitionId\":{},\"Type\":\"StringType\",\"StringValue\":{}}}", text(definition), text(value))
+/// A credit memo and the invoice that it takes back from.
+struct Credit<'a> {
+    key: &'a DeliveryKey,
+    document: &'a Document,
+    customer: &'a str,
+    invoice: &'a str,
+}
+
+impl<'a> Credit<'a> {
+    fn of(write: &Write<'a>) -> Option<Self> {
+        let Command::CreditMemo(document) = write.command else { return None };
+        let [customer, invoice, ..] = write.context.after.as_slice() else { return None };
+        Some(Self { key: write.key, document, customer: &customer.remote_id, invoice: &invoice.remote_id })
+    }
+}
+
+/// A receipt; the number, where QuickBooks gave another one than ours.
+fn receipt(saved: Saved, body: &str, request_id: Option<String>) -> Receipt {
+    let kept = body.contains(&format!("\"DocNumber\":{}", body::text(&saved.doc_number)));
+    let remote_number = Some(saved.doc_number).filter(|number| !number.is_empty() && !kept);
+    Receipt { remote_id: saved.id, remote_number, request_id }
 }

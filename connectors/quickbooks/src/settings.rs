@@ -47,6 +47,18 @@ pub struct Settings {
     /// Exchange rates to the home currency, as text. Without one a foreign invoice would be booked 1:1: it is refused.
     #[serde(default)]
     pub exchange_rates: BTreeMap<String, String>,
+    /// Tax code of every line, where the company's country wants one on each (outside the United States).
+    #[serde(default)]
+    pub tax_code: Option<String>,
+    /// Whether estimates are only read, or written when a contract is filed or amended; invoices are then linked to them.
+    #[serde(default)]
+    pub orders: Orders,
+    /// What is done where QuickBooks recognises revenue itself.
+    #[serde(default)]
+    pub own_recognition: OwnRecognition,
+    /// Reads that the app may make in a month for all its companies (500,000 on the Builder tier); writes are free.
+    #[serde(default = "reads_a_month")]
+    pub reads_a_month: u64,
     /// How far behind the newest change reading starts again.
     #[serde(default = "overlap")]
     pub overlap: SignedDuration,
@@ -55,6 +67,32 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// What is done with estimates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Orders {
+    /// They are read and compared.
+    #[default]
+    Read,
+    /// They are written, too.
+    Write,
+}
+
+/// What is done where the company has QuickBooks' own revenue recognition switched on. Which items it recognises cannot be
+/// read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnRecognition {
+    /// Journal entries are refused: both would recognise.
+    #[default]
+    Refuse,
+    /// The operator has seen to it that it recognises other items than ours.
+    OtherItems,
+}
+
+fn reads_a_month() -> u64 {
+    500_000
+}
 fn base_url() -> String {
     "https://quickbooks.api.intuit.com".into()
 }

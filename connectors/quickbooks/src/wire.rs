@@ -1,5 +1,7 @@
 //! QuickBooks' JSON as QuickBooks writes it. Amounts are JSON numbers and are read by their digits.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -48,6 +50,24 @@ pub(crate) struct Line<'a> {
     pub(crate) linked_txn: Vec<LinkedTxn>,
     #[serde(default)]
     pub(crate) journal_entry_line_detail: Option<JournalDetail>,
+    #[serde(default)]
+    pub(crate) sales_item_line_detail: Option<SalesDetail>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SalesDetail {
+    #[serde(default)]
+    pub(crate) item_ref: Ref,
+    #[serde(default)]
+    pub(crate) item_account_ref: Option<Ref>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct TaxDetail<'a> {
+    #[serde(borrow, default)]
+    pub(crate) total_tax: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +75,8 @@ pub(crate) struct Line<'a> {
 pub(crate) struct JournalDetail {
     #[serde(default)]
     pub(crate) posting_type: String,
+    #[serde(default)]
+    pub(crate) account_ref: Ref,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -88,6 +110,8 @@ pub(crate) struct Transaction<'a> {
     pub(crate) total_amt: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) balance: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) txn_tax_detail: Option<TaxDetail<'a>>,
     #[serde(default)]
     pub(crate) private_note: Option<String>,
     #[serde(default)]
@@ -105,13 +129,13 @@ pub(crate) struct FaultAnswer {
     pub(crate) fault: FaultBody,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct FaultBody {
     #[serde(rename = "Error", alias = "error", default)]
     pub(crate) errors: Vec<ErrorItem>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ErrorItem {
     #[serde(rename = "Message", alias = "message", default)]
     pub(crate) message: String,
@@ -127,17 +151,93 @@ impl FaultAnswer {
     }
 }
 
+/// What matters of an entity that was written or looked up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Saved {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) sync_token: String,
+    #[serde(default)]
+    pub(crate) doc_number: String,
+    #[serde(default)]
+    pub(crate) display_name: String,
+    #[serde(default)]
+    pub(crate) currency_ref: Option<Ref>,
+}
+
+/// An item; where its sales are booked.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Item {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) income_account_ref: Ref,
+}
+
+/// Answer to a batch.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BatchAnswer<'a> {
+    /// Items by name: `bId`, and an entity or a `Fault`.
+    #[serde(borrow, rename = "BatchItemResponse", default)]
+    pub(crate) items: Vec<BTreeMap<&'a str, &'a RawValue>>,
+}
+
+/// Switches of the company that matter to us.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Preferences {
+    #[serde(default)]
+    pub(crate) accounting_info_prefs: AccountingPrefs,
+    #[serde(default)]
+    pub(crate) sales_forms_prefs: SalesFormsPrefs,
+    // The release note spells it otherwise.
+    #[serde(default, alias = "ProductAndServicePrefs")]
+    pub(crate) product_and_services_prefs: ProductPrefs,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct AccountingPrefs {
+    #[serde(default)]
+    pub(crate) book_close_date: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SalesFormsPrefs {
+    #[serde(default)]
+    pub(crate) custom_txn_numbers: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ProductPrefs {
+    #[serde(default)]
+    pub(crate) revenue_recognition_enabled: Option<bool>,
+}
+
+/// Answer with the preferences.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PreferencesAnswer {
+    #[serde(rename = "Preferences")]
+    pub(crate) preferences: Preferences,
+}
+
 /// Webhooks of the old shape.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LegacyHook {
+    #[serde(default)]
     pub(crate) event_notifications: Vec<Notification>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Notification {
+    #[serde(default)]
     pub(crate) realm_id: String,
+    #[serde(default)]
     pub(crate) data_change_event: Option<ChangeEvent>,
 }
 
@@ -148,16 +248,27 @@ pub(crate) struct ChangeEvent {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ChangedEntity {
+    #[serde(default)]
     pub(crate) name: String,
+    #[serde(default)]
     pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) operation: String,
+    #[serde(default)]
+    pub(crate) last_updated: String,
 }
 
 /// A webhook of the new shape.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CloudEvent {
+    #[serde(default)]
+    pub(crate) id: String,
     #[serde(rename = "type", default)]
     pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) time: String,
     #[serde(rename = "intuitentityid", default)]
     pub(crate) entity: String,
     #[serde(rename = "intuitaccountid", default)]

@@ -111,12 +111,12 @@ fn unsaid(target: &str) -> Fault {
     Fault { system: target.into(), class: Class::Unanswered, detail, request_id: None }
 }
 
-/// A customer is always looked up before one is created; a status is a state and may be shown twice; anything else is
+/// A customer is always looked up before one is created; a status or an order is a state and may be written twice; anything else is
 /// looked up where an earlier attempt may have written it.
 fn asks_first(claimed: &Claimed) -> bool {
     match claimed.command {
         Command::Customer { .. } => true,
-        Command::BillingStatus(_) => false,
+        Command::BillingStatus(_) | Command::SalesOrder(_) => false,
         Command::CreditMemo(_) | Command::Invoice(_) | Command::JournalEntry(_) => claimed.look_first,
     }
 }
@@ -177,8 +177,11 @@ pub(crate) fn differences(command: &Command, says: &Statement) -> Vec<String> {
             compare("date", entry.date.to_string(), says.date.map(|date| date.to_string()));
             compare("debits", debits.normalize().to_string(), amount(says));
         }
-        Command::Customer { name, .. } => compare("customer", name.clone(), says.customer.clone()),
-        Command::BillingStatus(_) => {}
+        Command::Customer { name, currency } => {
+            compare("customer", name.clone(), says.customer.clone());
+            compare("currency", currency.clone(), says.currency.clone());
+        }
+        Command::BillingStatus(_) | Command::SalesOrder(_) => {}
     }
     found
 }
@@ -203,6 +206,7 @@ mod tests {
             payment_terms: "net 30".into(),
             acceptance: None,
             original: None,
+            order: None,
         })
     }
 

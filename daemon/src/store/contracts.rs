@@ -1,7 +1,7 @@
 //! Contracts and the decisions about them. A decision lands in one transaction: facts, state, documents, exceptions,
 //! outbox, audit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use milestoned_mapping::command::Posting;
@@ -50,6 +50,8 @@ pub struct Work {
     pub parts: BTreeMap<String, Vec<(String, String)>>,
     /// What each leg said last.
     pub legs: BTreeMap<String, LegRecord>,
+    /// Numbers of documents and journal entries of ours that a poll has seen in the ERP.
+    pub confirmed: BTreeSet<String>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
     pub records: BTreeMap<String, Vec<(String, String)>>,
 }
@@ -303,6 +305,7 @@ impl Store {
                 last_effective: last.as_deref().map(read_instant).transpose()?,
                 parts: parts(tx, &id)?,
                 legs: legs(tx, &id)?,
+                confirmed: confirmed(tx, &id)?,
                 records: records(tx, &id)?,
                 row,
             }))
@@ -348,6 +351,41 @@ impl Store {
     pub async fn contract_of_document(&self, number: String) -> Result<Option<String>, StoreError> {
         self.read(move |tx| {
             tx.one("SELECT contract FROM document WHERE number = $1", values![number], |row| row.get(0))
+        })
+        .await
+    }
+
+    /// The contract that a delivery to a connection, by what it is about, belongs to.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contract_of_delivery(&self, target: String, subject: String) -> Result<Option<String>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT contract FROM outbox WHERE target = $1 AND subject = $2 LIMIT 1";
+            tx.one(sql, values![target, subject], |row| row.get(0))
+        })
+        .await
+    }
+
+    /// Parts of a record (`ID:…`) that were read before and belong to a contract: contract and id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn parts_of_record(&self, record: SourceRecord) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(move |tx| {
+            // `;` is the character after `:`.
+            let (first, end) = (format!("{}:", record.id), format!("{};", record.id));
+            let mut parts = Vec::new();
+            tx.each(
+                "SELECT DISTINCT contract, remote_id FROM source_record WHERE system = $1 AND object = $2
+                 AND remote_id >= $3 AND remote_id < $4 AND contract IS NOT NULL ORDER BY 2, 1",
+                values![record.system, record.object, first, end],
+                |row| {
+                    parts.push((row.get(0)?, row.get(1)?));
+                    Ok(())
+                },
+            )?;
+            Ok(parts)
         })
         .await
     }
@@ -553,6 +591,16 @@ fn legs(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, LegRecord>,
         Ok(())
     })?;
     Ok(legs)
+}
+
+fn confirmed(tx: &Session<'_>, contract: &str) -> Result<BTreeSet<String>, StoreError> {
+    let mut confirmed = BTreeSet::new();
+    let sql = "SELECT subject FROM outbox WHERE contract = $1 AND confirmed_at IS NOT NULL";
+    tx.each(sql, values![contract], |row| {
+        confirmed.insert(row.get(0)?);
+        Ok(())
+    })?;
+    Ok(confirmed)
 }
 
 fn records(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {

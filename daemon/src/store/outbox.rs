@@ -106,6 +106,7 @@ pub fn describe(command: &Command) -> (&'static str, String) {
         Command::Customer { name, currency } => ("customer", format!("{name} ({currency})")),
         Command::Invoice(document) => ("invoice", document.number.clone()),
         Command::JournalEntry(entry) => ("journal_entry", entry.number.clone()),
+        Command::SalesOrder(order) => ("sales_order", order.contract.clone()),
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, Co
         payment_terms: "net 30".into(),
         acceptance: None,
         original: None,
+        order: None,
     };
     let receipt = Receipt { remote_id: customer.into(), remote_number: None, request_id: None };
     let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);

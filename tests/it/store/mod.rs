@@ -123,6 +123,7 @@ pub(crate) fn invoice(number: &str, contract: &str, amount: &str, after: &[&str]
             payment_terms: "net 30".into(),
             acceptance: None,
             original: None,
+            order: None,
         }),
         after: after.iter().map(|number| DeliveryKey::of(&[number])).collect(),
     }

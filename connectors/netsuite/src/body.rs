@@ -1,0 +1,278 @@
+//! What is written: the bodies of records, amounts with their digits.
+
+use milestoned_connector_kit::{Class, Fault, Write};
+use milestoned_mapping::command::{
+    Account, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, SalesOrder, Side,
+};
+use milestoned_mapping::fact::DecimalText;
+
+use super::settings::Revenue;
+use super::{NetSuite, OURS};
+
+/// A record about to be written.
+pub(crate) struct Record {
+    /// Type, as REST spells it.
+    pub(crate) kind: &'static str,
+    /// Its JSON.
+    pub(crate) body: String,
+    /// The order that it is made from.
+    pub(crate) order: Option<String>,
+}
+
+/// External id of what a delivery writes.
+pub(crate) fn external_id(key: &DeliveryKey) -> String {
+    format!("{OURS}{key}")
+}
+
+/// A JSON object under construction; amounts are written with their digits.
+struct Body(Vec<String>);
+
+impl Body {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn raw(mut self, name: &str, json: impl std::fmt::Display) -> Self {
+        self.0.push(format!("{}:{json}", serde_json::Value::from(name)));
+        self
+    }
+
+    fn text(self, name: &str, text: &str) -> Self {
+        let text = serde_json::Value::from(text);
+        self.raw(name, text)
+    }
+
+    fn optional(self, name: &str, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.text(name, text),
+            None => self,
+        }
+    }
+
+    fn reference(self, name: &str, id: &str) -> Self {
+        let reference = Body::new().text("id", id).done();
+        self.raw(name, reference)
+    }
+
+    fn list(self, name: &str, items: &[String]) -> Self {
+        self.raw(name, format!("{{\"items\":[{}]}}", items.join(",")))
+    }
+
+    fn done(self) -> String {
+        format!("{{{}}}", self.0.join(","))
+    }
+}
+
+impl NetSuite {
+    /// The record of a write; `currency` is the internal id of its currency, `line` the key of the line that an event of
+    /// revenue is about.
+    pub(crate) fn record_of(&self, write: &Write<'_>, currency: &str, line: Option<&str>) -> Result<Record, Fault> {
+        let Write { key, command, context } = write;
+        let after = |place: usize| context.after.get(place).map(|receipt| receipt.remote_id.as_str());
+        let customer = after(0).unwrap_or_default();
+        let head = self.head(&external_id(key)).reference("currency", currency);
+        let plain = |kind, body| Record { kind, body, order: None };
+        Ok(match command {
+            Command::Customer { name, .. } => plain("customer", head.text("companyName", name).done()),
+            Command::Invoice(document) => match &document.order {
+                Some(line) => {
+                    let body = self.billed_from(self.head(&external_id(key)), document, line).done();
+                    Record { kind: "invoice", body, order: Some(external_id(&line.order)) }
+                }
+                None => plain("invoice", self.invoice(self.document(head, document, customer), document).done()),
+            },
+            Command::CreditMemo(document) => {
+                let body = self.document(head, document, customer);
+                plain("creditMemo", applied(body, document, after(1)).done())
+            }
+            Command::JournalEntry(entry) => self.revenue(key, head, entry, line)?,
+            Command::SalesOrder(order) => {
+                let head = self.head(&external_id(&order.order)).reference("currency", currency);
+                plain("salesOrder", self.order(head, order, customer).done())
+            }
+            Command::BillingStatus(_) => {
+                return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
+            }
+        })
+    }
+
+    fn head(&self, external_id: &str) -> Body {
+        let body = Body::new().text("externalId", external_id);
+        match &self.settings.subsidiary {
+            Some(id) => body.reference("subsidiary", id),
+            None => body,
+        }
+    }
+
+    fn document(&self, head: Body, document: &Document, customer: &str) -> Body {
+        // The rate alone would be rounded to eight digits.
+        let line = Body::new()
+            .reference("item", &self.settings.item)
+            .raw("quantity", 1)
+            .raw("rate", document.amount)
+            .raw("amount", document.amount)
+            .text("description", &document.description)
+            .done();
+        self.named(head.reference("entity", customer), document).list("item", &[line])
+    }
+
+    /// What a document says beside customer, currency and lines.
+    fn named(&self, body: Body, document: &Document) -> Body {
+        body.text("tranId", &document.number)
+            .text("tranDate", &document.date.to_string())
+            .text("memo", document.acceptance.as_deref().unwrap_or_default())
+            .text(&self.settings.contract_field, &document.contract)
+            .text(&self.settings.milestone_field, &document.milestone)
+            .optional("otherRefNum", document.po_number.as_deref())
+    }
+
+    fn invoice(&self, body: Body, document: &Document) -> Body {
+        let body = body.text("dueDate", &document.due_on.to_string());
+        match self.settings.terms.get(&document.payment_terms) {
+            Some(terms) => body.reference("terms", terms),
+            None => body,
+        }
+    }
+
+    /// What differs from the order: one line is billed, the others are named to be left out.
+    fn billed_from(&self, head: Body, document: &Document, ordered: &OrderedLine) -> Body {
+        let lines: Vec<String> = (1..=ordered.lines)
+            .map(|line| {
+                let body = Body::new().raw("orderLine", line);
+                if line != ordered.line {
+                    return body.raw("quantity", 0).done();
+                }
+                body.raw("quantity", document.amount)
+                    .raw("rate", 1)
+                    .raw("amount", document.amount)
+                    .text("description", &document.description)
+                    .done()
+            })
+            .collect();
+        self.invoice(self.named(head, document), document).list("item", &lines)
+    }
+
+    /// A line's quantity is its amount, at a rate of one: any part of it can be billed exactly.
+    fn order(&self, head: Body, order: &SalesOrder, customer: &str) -> Body {
+        let prefix = &self.settings.line_prefix;
+        let line = |(number, line): (u32, &OrderLine)| {
+            let body = Body::new().raw("line", number).reference("item", &self.settings.item);
+            let body = body.raw("quantity", line.amount).raw("rate", 1).raw("amount", line.amount);
+            let body = body
+                .text("description", &line.description)
+                .text(&format!("{prefix}milestone"), line.milestone.as_deref().unwrap_or_default())
+                .text(&format!("{prefix}timing"), &line.timing)
+                .text(&format!("{prefix}billing_rule"), &line.invoice)
+                .optional(&format!("{prefix}recognition"), line.recognition.as_deref());
+            if line.milestone.is_some() { body.done() } else { body.raw("isClosed", true).done() }
+        };
+        let lines: Vec<String> = (1_u32..).zip(&order.lines).map(line).collect();
+        let body = head
+            .reference("entity", customer)
+            .text("tranId", &order.contract)
+            .text("tranDate", &order.date.to_string())
+            .text(&self.settings.contract_field, &order.contract)
+            .text(&self.settings.version_field, &order.version.to_string())
+            .optional("otherRefNum", order.po_number.as_deref())
+            .reference("orderStatus", "B");
+        let body = match self.settings.terms.get(&order.payment_terms) {
+            Some(terms) => body.reference("terms", terms),
+            None => body,
+        };
+        body.list("item", &lines)
+    }
+
+    /// Revenue in the way that the account recognises it.
+    fn revenue(
+        &self,
+        key: &DeliveryKey,
+        head: Body,
+        entry: &JournalEntry,
+        line: Option<&str>,
+    ) -> Result<Record, Fault> {
+        let plain = |kind, body: Body| Record { kind, body: body.done(), order: None };
+        match self.settings.revenue {
+            Revenue::Journal => Ok(plain("journalEntry", self.journal(head, entry)?)),
+            Revenue::BillingEvents => {
+                let kind = self.settings.revenue_event_type.as_deref().unwrap_or_default();
+                let body = Body::new()
+                    .text("externalId", &external_id(key))
+                    .reference("eventType", kind)
+                    .reference("transactionLine", line.unwrap_or_default())
+                    .reference("eventPurpose", "ACTUAL")
+                    .text("eventDate", &entry.date.to_string())
+                    .raw("amount", self.released(entry)?)
+                    .text("comments", &entry.memo);
+                Ok(plain("billingRevenueEvent", body))
+            }
+            Revenue::Schedules => {
+                let (amount, account) = (self.released(entry)?, |one| self.account(one));
+                let step = Body::new()
+                    .raw("recAmount", amount)
+                    .text("recurDate", &entry.date.to_string())
+                    .reference("incomeAccount", account(Account::Revenue)?)
+                    .reference("defRevAccount", account(Account::DeferredRevenue)?)
+                    .done();
+                let body = Body::new()
+                    .text("externalId", &external_id(key))
+                    .text("name", &entry.number)
+                    .raw("amount", amount)
+                    .list("recurrence", &[step]);
+                Ok(plain("revRecSchedule", body))
+            }
+        }
+    }
+
+    /// Revenue that an entry takes out of deferred revenue, where it does nothing else: events and schedules can say no
+    /// more.
+    fn released(&self, entry: &JournalEntry) -> Result<DecimalText, Fault> {
+        match entry.lines.as_slice() {
+            [deferred, revenue]
+                if (deferred.account, deferred.side) == (Account::DeferredRevenue, Side::Debit)
+                    && (revenue.account, revenue.side) == (Account::Revenue, Side::Credit) =>
+            {
+                Ok(DecimalText(revenue.amount.decimal()))
+            }
+            _ => {
+                let said = format!(
+                    "entry {} does more than release deferred revenue: only a journal entry can say so; set revenue = \"journal\"",
+                    entry.number
+                );
+                Err(self.client.fault(Class::Refused, said, None))
+            }
+        }
+    }
+
+    fn journal(&self, head: Body, entry: &JournalEntry) -> Result<Body, Fault> {
+        let mut lines = Vec::new();
+        for line in &entry.lines {
+            let side = if line.side == Side::Debit { "debit" } else { "credit" };
+            let account = self.account(line.account)?;
+            lines.push(
+                Body::new().reference("account", account).raw(side, line.amount).text("memo", &entry.memo).done(),
+            );
+        }
+        Ok(head
+            .text("tranId", &entry.number)
+            .text("tranDate", &entry.date.to_string())
+            .text("memo", &entry.memo)
+            .text(&self.settings.contract_field, &entry.contract)
+            .list("line", &lines))
+    }
+
+    fn account(&self, account: Account) -> Result<&str, Fault> {
+        let name = account.name();
+        self.settings
+            .accounts
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| self.client.fault(Class::Refused, format!("accounts.{name} is not set"), None))
+    }
+}
+
+/// A credit memo is applied to its invoice.
+fn applied(body: Body, document: &Document, invoice: Option<&str>) -> Body {
+    let Some(invoice) = invoice else { return body };
+    let apply = Body::new().reference("doc", invoice).raw("apply", true).raw("amount", document.amount).done();
+    body.list("apply", &[apply])
+}

@@ -1,0 +1,224 @@
+//! The queries. Pages go by key, not by offset: an offset repeats and skips rows while others write, and ends after
+//! 100,000. Times are the account's own and carry their format: without one the integration user's preference decides.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::settings::Settings;
+
+/// Format of times in a query.
+const FORMAT: &str = "YYYY-MM-DD HH24:MI:SS";
+/// The same format for our clock.
+pub(crate) const WRITTEN: &str = "%Y-%m-%d %H:%M:%S";
+
+/// Where the reading of a stream goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// At its first row.
+    Start,
+    /// At this time, inclusive.
+    Since(DateTime),
+    /// Right after the row with this time and id.
+    After(DateTime, i64),
+    /// One record.
+    One(i64),
+}
+
+impl From {
+    /// The condition on the column of the change and the column of the id, as ` AND …`.
+    fn condition(self, changed: &str, id: &str) -> String {
+        let time = |at: DateTime| format!("TO_TIMESTAMP('{}','{FORMAT}')", at.strftime(WRITTEN));
+        match self {
+            Self::Start => String::new(),
+            Self::Since(at) => format!(" AND {changed} >= {}", time(at)),
+            Self::After(at, last) => {
+                let at = time(at);
+                format!(" AND ({changed} > {at} OR ({changed} = {at} AND {id} > {last}))")
+            }
+            Self::One(one) => format!(" AND {id} = {one}"),
+        }
+    }
+}
+
+/// The local time from which everything is read that changed at `since` or later. When clocks go back an hour comes
+/// twice: what changed in the second one shows a smaller time than what changed in the first.
+pub(crate) fn local_since(since: Timestamp, now: Timestamp, zone: &TimeZone) -> DateTime {
+    let mut earliest = zone.to_datetime(since);
+    let until = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(now);
+    for transition in zone.following(since).take_while(|transition| transition.timestamp() <= until).take(8) {
+        earliest = earliest.min(zone.to_datetime(transition.timestamp()));
+    }
+    earliest
+}
+
+/// The instant of a local time; of one that comes twice the first.
+pub(crate) fn instant(local: DateTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+    Ok(local.to_zoned(zone.clone())?.timestamp())
+}
+
+/// Text in a query.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A list of values in a query.
+pub(crate) fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    values.into_iter().map(quoted).collect::<Vec<_>>().join(",")
+}
+
+/// Rows of a page. `FETCH FIRST` bounds what the account has to find, too.
+fn first(most: usize) -> String {
+    format!("FETCH FIRST {most} ROWS ONLY")
+}
+
+/// What every transaction shows.
+fn common(settings: &Settings) -> String {
+    format!(
+        "t.id AS id, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
+         TO_CHAR(t.lastmodifieddate,'{FORMAT}') AS modified, cur.symbol AS currency, t.externalid AS external, \
+         t.voided AS voided, t.{} AS contract",
+        settings.contract_field
+    )
+}
+
+/// What a transaction posts to an account, in its own currency; credits are negative.
+fn posted(settings: &Settings, account: &str, name: &str) -> String {
+    let account = settings.accounts.get(account).map(String::as_str).unwrap_or_default();
+    format!(
+        "(SELECT SUM(l.foreignamount) FROM transactionline l {} WHERE l.transaction = t.id AND a.account = {}) AS {name}",
+        accounting(settings),
+        quoted(account)
+    )
+}
+
+/// The account of a line stands in another table, once for each accounting book.
+fn accounting(settings: &Settings) -> String {
+    let book = settings.accounting_book.as_deref();
+    let book = book.map(|book| format!(" AND a.accountingbook = {}", quoted(book))).unwrap_or_default();
+    format!("JOIN transactionaccountingline a ON a.transaction = l.transaction AND a.transactionline = l.id{book}")
+}
+
+const JOINS: &str = "FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency";
+const CUSTOMER: &str = "LEFT JOIN customer c ON c.id = t.entity";
+/// Debits of a journal entry, in its own currency.
+pub(crate) const DEBITS: &str =
+    "(SELECT SUM(d.foreignamount) FROM transactionline d WHERE d.transaction = t.id AND d.foreignamount > 0)";
+
+/// A page of a stream.
+pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -> String {
+    let (common, order) = (common(settings), format!("ORDER BY t.lastmodifieddate, t.id {}", first(most)));
+    let since = from.condition("t.lastmodifieddate", "t.id");
+    let deferred = posted(settings, "deferred_revenue", "deferred");
+    let revenue = posted(settings, "revenue", "revenue");
+    match stream {
+        "orders" => format!(
+            "SELECT {common}, c.companyname AS customer, t.foreigntotal AS amount, term.name AS terms, t.{} AS version{} \
+             {JOINS} {CUSTOMER} LEFT JOIN term ON term.id = t.terms WHERE t.type = 'SalesOrd'{since} {order}",
+            settings.version_field,
+            if settings.schedules.of_orders() { ", t.billingschedule AS schedule" } else { "" }
+        ),
+        "invoices" => format!(
+            "SELECT {common}, c.companyname AS customer, t.type AS type, t.status AS status, t.foreigntotal AS amount, \
+             t.{} AS milestone, {deferred}, {revenue} {JOINS} {CUSTOMER} \
+             WHERE t.type IN ('CustInvc','CustCred'){since} {order}",
+            settings.milestone_field
+        ),
+        "payments" => format!("SELECT {common} {JOINS} WHERE t.type = 'CustPymt'{since} {order}"),
+        "deleted" => format!(
+            "SELECT d.recordid AS id, LOWER(d.type) AS type, TO_CHAR(d.deleteddate,'{FORMAT}') AS modified \
+             FROM deletedrecord d WHERE LOWER(d.type) IN ({}){} ORDER BY d.deleteddate, d.recordid {}",
+            listed(super::pull::OBJECTS.map(str::to_lowercase).iter().map(String::as_str)),
+            from.condition("d.deleteddate", "d.recordid"),
+            first(most)
+        ),
+        "projects" => format!(
+            "SELECT j.id AS id, TO_CHAR(j.lastmodifieddate,'{FORMAT}') AS modified, c.companyname AS customer, \
+             cur.symbol AS currency, j.jobprice AS amount, j.billingschedule AS schedule, j.{} AS contract \
+             FROM job j LEFT JOIN customer c ON c.id = j.parent LEFT JOIN currency cur ON cur.id = j.currency \
+             WHERE j.billingschedule IS NOT NULL{} ORDER BY j.lastmodifieddate, j.id {}",
+            settings.project_field,
+            from.condition("j.lastmodifieddate", "j.id"),
+            first(most)
+        ),
+        _ => format!(
+            "SELECT {common}, {DEBITS} AS amount, t.{} AS milestone, {deferred}, {revenue} {JOINS} \
+             WHERE t.type = 'Journal'{since} {order}",
+            settings.milestone_field
+        ),
+    }
+}
+
+/// Lines of orders, after the line `after` of an order; sorted by both.
+pub(crate) fn order_lines(settings: &Settings, orders: &str, after: (i64, i64), most: usize) -> String {
+    let prefix = &settings.line_prefix;
+    format!(
+        "SELECT l.transaction AS parent, l.id AS line, l.memo AS description, l.foreignamount AS amount, \
+         l.{prefix}milestone AS milestone, l.{prefix}timing AS timing, l.{prefix}billing_rule AS rule, \
+         l.{prefix}recognition AS recognition FROM transactionline l WHERE l.mainline = 'F' \
+         AND l.transaction IN ({orders}){} ORDER BY l.transaction, l.id {}",
+        lines_after(after),
+        first(most)
+    )
+}
+
+/// Lines of journal entries that post to revenue.
+pub(crate) fn revenue_lines(settings: &Settings, journals: &str, after: (i64, i64), most: usize) -> String {
+    let account = settings.accounts.get("revenue").map(String::as_str).unwrap_or_default();
+    format!(
+        "SELECT l.transaction AS parent, l.id AS line, l.foreignamount AS amount, l.{}milestone AS milestone \
+         FROM transactionline l {} WHERE a.account = {} AND l.transaction IN ({journals}){} ORDER BY l.transaction, l.id {}",
+        settings.line_prefix,
+        accounting(settings),
+        quoted(account),
+        lines_after(after),
+        first(most)
+    )
+}
+
+/// Key of the line that bills a milestone: revenue elements are made of lines.
+pub(crate) fn billed_line(settings: &Settings, contract: &str, milestone: &str) -> String {
+    format!(
+        "SELECT l.uniquekey AS line FROM transactionline l JOIN transaction t ON t.id = l.transaction \
+         WHERE t.type = 'CustInvc' AND t.voided = 'F' AND l.mainline = 'F' AND t.{} = {} AND t.{} = {} \
+         ORDER BY l.uniquekey {}",
+        settings.contract_field,
+        quoted(contract),
+        settings.milestone_field,
+        quoted(milestone),
+        first(1)
+    )
+}
+
+fn lines_after((parent, line): (i64, i64)) -> String {
+    format!(" AND (l.transaction > {parent} OR (l.transaction = {parent} AND l.id > {line}))")
+}
+
+/// Invoices that payments are applied to, after the pair `after`.
+pub(crate) fn applications(payments: &str, (parent, line): (i64, i64), most: usize) -> String {
+    format!(
+        "SELECT l.nextdoc AS parent, i.id AS line, i.tranid AS invoice, l.foreignamount AS amount \
+         FROM nexttransactionlink l JOIN transaction i ON i.id = l.previousdoc \
+         WHERE l.linktype = 'Payment' AND l.nextdoc IN ({payments}) \
+         AND (l.nextdoc > {parent} OR (l.nextdoc = {parent} AND i.id > {line})) ORDER BY l.nextdoc, i.id {}",
+        first(most)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_that_comes_twice_is_read_from_its_first_beginning() {
+        let zone = TimeZone::get("America/Los_Angeles").unwrap();
+        let since =
+            |since: &str, now: &str| local_since(since.parse().unwrap(), now.parse().unwrap(), &zone).to_string();
+        // On 2026-11-01 at 09:00 UTC clocks go from 02:00 back to 01:00.
+        assert_eq!(since("2026-11-01T08:50:00Z", "2026-11-01T09:10:00Z"), "2026-11-01T01:00:00");
+        assert_eq!(since("2026-11-01T09:10:00Z", "2026-11-01T12:00:00Z"), "2026-11-01T01:10:00");
+        // On 2026-03-08 at 10:00 UTC they go from 02:00 on to 03:00.
+        assert_eq!(since("2026-03-08T09:55:00Z", "2026-03-08T10:05:00Z"), "2026-03-08T01:55:00");
+        assert_eq!(since("2026-07-01T12:00:00Z", "2026-07-01T12:05:00Z"), "2026-07-01T05:00:00");
+    }
+}

@@ -1,0 +1,67 @@
+//! Signing in with a refresh token that changes under way. The new one is stored before anything is done with either.
+
+use jiff::SignedDuration;
+use milestoned_connector_kit::token::Token;
+use milestoned_connector_kit::{Class, Fault};
+use reqwest::Method;
+use reqwest::header::ACCEPT;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{QuickBooks, REQUEST_ID, wire};
+
+/// Name of the rotated refresh token in the store.
+const REFRESH: &str = "refresh_token";
+/// Name of the configured refresh token from which the stored one came.
+const FIRST: &str = "first_refresh_token";
+
+impl QuickBooks {
+    /// A new access token. The stored refresh token goes first; the configured one where nothing is stored, or where a
+    /// company that was connected again has another one than the stored one came from.
+    pub(crate) async fn sign_in(&self) -> Result<Token, Fault> {
+        let unauthorised = |said: String| self.client.fault(Class::Unauthorised, said, None);
+        let load = |name| self.store.load(self.client.system(), name);
+        let configured = self.settings.refresh_token.expose_secret();
+        let stored = load(REFRESH).await.map_err(unauthorised)?;
+        let came_from = load(FIRST).await.map_err(unauthorised)?;
+        let fresh = came_from.is_some_and(|first| first != digest(configured));
+        let refresh = stored.filter(|_| !fresh).unwrap_or_else(|| configured.to_owned());
+        let token = self.exchange(&refresh).await?;
+        self.store.save(self.client.system(), FIRST, &digest(configured)).await.map_err(unauthorised)?;
+        self.store.save(self.client.system(), REFRESH, &token.refresh_token).await.map_err(unauthorised)?;
+        let expires_at = self.client.now().checked_add(SignedDuration::from_secs(token.expires_in)).ok();
+        Ok(Token { value: SecretString::from(token.access_token), expires_at })
+    }
+
+    /// Asks twice: an answer that was lost may have brought a new value, and the old one lives on for a moment.
+    async fn exchange(&self, refresh: &str) -> Result<wire::TokenAnswer, Fault> {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        for again in [true, false] {
+            let request = self
+                .client
+                .request(Method::POST, &self.settings.token_url)
+                .basic_auth(&self.settings.client_id, Some(self.settings.client_secret.expose_secret()))
+                .header(ACCEPT, "application/json")
+                .form(&form);
+            let answer = match self.client.write(request).await {
+                Ok(answer) => answer,
+                Err(_) if again => continue,
+                Err(fault) => return Err(Fault { class: Class::Unauthorised, ..fault }),
+            };
+            if !answer.status.is_success() {
+                let said = "the refresh token is refused: connect the company again and set the new refresh_token";
+                return Err(self.client.fault(Class::Unauthorised, said, answer.header(REQUEST_ID)));
+            }
+            match serde_json::from_str(&answer.body) {
+                Ok(token) => return Ok(token),
+                Err(_) if again => {}
+                Err(error) => return Err(self.client.garbage(&answer, error)),
+            }
+        }
+        Err(self.client.fault(Class::Unauthorised, "no answer to a refresh", None))
+    }
+}
+
+/// Tells one secret from another without keeping it.
+fn digest(secret: &str) -> String {
+    milestoned_mapping::command::DeliveryKey::of(&[secret]).to_string()
+}

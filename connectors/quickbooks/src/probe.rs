@@ -1,0 +1,149 @@
+//! What the company's switches forbid, before a write and for `check`; and the rest of what a connection needs.
+
+use jiff::SignedDuration;
+use milestoned_connector_kit::{Class, Fault, Probe, Problem};
+use milestoned_mapping::command::Command;
+
+use super::settings::OwnRecognition;
+use super::{CLOSED, QuickBooks, quoted, wire};
+
+/// How long the company's switches are taken as read.
+const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(1);
+const OWN_RECOGNITION: (&str, &str) = (
+    "QuickBooks' own revenue recognition is on: both would recognise",
+    "switch it off, or set own_recognition = \"other_items\" if it does not recognise our item",
+);
+const OWN_NUMBERS: (&str, &str) =
+    ("custom transaction numbers are off: QuickBooks would number documents by itself", "switch them on under Sales");
+
+impl QuickBooks {
+    async fn switches(&self, afresh: bool) -> Result<wire::Preferences, Fault> {
+        let now = self.client.now();
+        let mut held = self.preferences.lock().await;
+        let recent = held.as_ref().filter(|(read, _)| !afresh && now.duration_since(*read) < KNOWN_FOR);
+        if let Some((_, known)) = recent {
+            return Ok(known.clone());
+        }
+        let answer = self.get("preferences").await?;
+        let read: wire::PreferencesAnswer =
+            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        *held = Some((now, read.preferences.clone()));
+        Ok(read.preferences)
+    }
+
+    /// Whether the company's switches let a command through. Before one is refused they are read afresh.
+    pub(crate) async fn may_write(&self, command: &Command) -> Result<(), Fault> {
+        if matches!(command, Command::BillingStatus(_) | Command::Customer { .. }) {
+            return Ok(());
+        }
+        if self.forbids(&self.switches(false).await?, command).is_none() {
+            return Ok(());
+        }
+        match self.forbids(&self.switches(true).await?, command) {
+            None => Ok(()),
+            Some(said) => Err(self.client.fault(Class::Refused, said, None)),
+        }
+    }
+
+    fn forbids(&self, switches: &wire::Preferences, command: &Command) -> Option<String> {
+        let (date, entry) = match command {
+            Command::CreditMemo(document) | Command::Invoice(document) => (Some(document.date), false),
+            Command::JournalEntry(entry) => (Some(entry.date), true),
+            Command::SalesOrder(_) | Command::BillingStatus(_) | Command::Customer { .. } => (None, false),
+        };
+        let closed = switches.accounting_info_prefs.book_close_date.as_ref().and_then(|date| date.parse().ok());
+        if let (Some(date), Some(closed)) = (date, closed)
+            && date <= closed
+        {
+            return Some(format!("the document is of {date}, the books are closed through {closed}{CLOSED}"));
+        }
+        if switches.sales_forms_prefs.custom_txn_numbers == Some(false) {
+            return Some(format!("{}; {}", OWN_NUMBERS.0, OWN_NUMBERS.1));
+        }
+        (entry && self.recognises(switches)).then(|| format!("{}; {}", OWN_RECOGNITION.0, OWN_RECOGNITION.1))
+    }
+
+    fn recognises(&self, switches: &wire::Preferences) -> bool {
+        self.settings.own_recognition == OwnRecognition::Refuse
+            && switches.product_and_services_prefs.revenue_recognition_enabled == Some(true)
+    }
+
+    async fn probe_things(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let accounts = self.settings.accounts.iter().map(|(name, id)| (format!("accounts.{name}"), "Account", id));
+        let terms = self.settings.terms.iter().map(|(name, id)| (format!("terms.\"{name}\""), "Term", id));
+        let tax = self.settings.tax_code.iter().map(|id| ("tax_code".to_owned(), "TaxCode", id));
+        for (place, entity, id) in accounts.chain(terms).chain(tax) {
+            let found = self.query(&format!("SELECT * FROM {entity} WHERE Id = {}", quoted(id))).await;
+            match found.and_then(|answer| self.objects(&answer.body)) {
+                Ok(objects) if !objects.is_empty() => {}
+                Ok(_) => {
+                    let said = format!("there is no {entity} {id}");
+                    problems.push(problem(&place, said, "give the id that QuickBooks shows"));
+                }
+                Err(fault) => problems.push(problem(&place, fault.to_string(), "see that the app may read it")),
+            }
+        }
+        problems
+    }
+
+    async fn probe_item(&self) -> Option<Problem> {
+        let query = format!("SELECT * FROM Item WHERE Id = {}", quoted(&self.settings.item));
+        let objects = match self.query(&query).await.and_then(|answer| self.objects(&answer.body)) {
+            Ok(objects) => objects,
+            Err(fault) => return Some(problem("item", fault.to_string(), "see that the app may read it")),
+        };
+        let item = objects.first().and_then(|(_, raw)| serde_json::from_str::<wire::Item>(raw).ok());
+        let Some(item) = item else {
+            let said = format!("there is no Item {}", self.settings.item);
+            return Some(problem("item", said, "give the id that QuickBooks shows"));
+        };
+        let (income, deferred) = (item.income_account_ref.value, self.settings.accounts.get("deferred_revenue"));
+        let said =
+            format!("its income account is {income}, not accounts.deferred_revenue: invoices would be revenue at once");
+        (Some(&income) != deferred)
+            .then(|| problem("item", said, "give the item deferred revenue as its income account"))
+    }
+}
+
+fn problem(place: &str, reason: impl Into<String>, remedy: &str) -> Problem {
+    Problem { place: place.into(), reason: reason.into(), remedy: remedy.into() }
+}
+
+impl Probe for QuickBooks {
+    async fn probe(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.settings.verifier_token.is_none() {
+            let said = "is not set: webhooks are refused";
+            problems.push(problem("verifier_token", said, "set the verifier token of the app"));
+        }
+        let switches = match self.switches(true).await {
+            Ok(switches) => switches,
+            Err(fault) => {
+                let remedy = "see that realm, client and refresh token are right";
+                problems.push(problem("refresh_token", fault.to_string(), remedy));
+                return problems;
+            }
+        };
+        if self.recognises(&switches) {
+            problems.push(problem("own_recognition", OWN_RECOGNITION.0, OWN_RECOGNITION.1));
+        }
+        if switches.sales_forms_prefs.custom_txn_numbers == Some(false) {
+            problems.push(problem("custom transaction numbers", OWN_NUMBERS.0, OWN_NUMBERS.1));
+        }
+        let rates = self.settings.exchange_rates.iter();
+        let wrong = rates.filter(|(_, rate)| rate.parse::<milestoned_mapping::fact::DecimalText>().is_err());
+        problems.extend(wrong.map(|(code, rate)| {
+            let place = format!("exchange_rates.{code}");
+            problem(&place, format!("{rate:?} is no rate"), "write it as plain text, such as \"1.25\"")
+        }));
+        problems.extend(self.probe_things().await);
+        problems.extend(self.probe_item().await);
+        let (reads, most) = (self.budget.reads(self).await, self.settings.reads_a_month);
+        if reads.saturating_mul(5) > most.saturating_mul(4) {
+            let said = format!("{reads} reads of {most} are used up this month");
+            problems.push(problem("reads_a_month", said, "poll less often (poll_every), or take a larger plan"));
+        }
+        problems
+    }
+}
