@@ -229,3 +229,37 @@ fn every_command_that_documents_name_exists() {
     });
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
+
+#[test]
+fn every_lesson_has_its_test_and_every_test_its_lesson() {
+    let page = std::fs::read_to_string(root().join("docs/lessons.md")).unwrap();
+    let told: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| lesson"))
+        .map(|line| line.rsplit('`').nth(1).unwrap_or(line))
+        .collect();
+    let tests = files(&[".rs"]);
+    let exists = |path: &str| {
+        let Some((module, name)) = path.rsplit_once("::") else { return false };
+        let file = format!("tests/it/{}.rs", module.replace("::", "/"));
+        tests.iter().any(|(known, text)| *known == file && text.contains(&format!("fn {name}(")))
+    };
+    let missing: Vec<_> = told.iter().filter(|path| !exists(path)).collect();
+    assert!(missing.is_empty(), "docs/lessons.md names tests that are not there: {missing:#?}");
+    let lessons = tests.iter().filter(|(name, _)| name.starts_with("tests/it/lessons/") && !name.ends_with("mod.rs"));
+    let untold: Vec<String> = lessons
+        .flat_map(|(file, text)| {
+            let module = file.trim_start_matches("tests/it/").trim_end_matches(".rs").replace('/', "::");
+            let mut lines = text.lines();
+            let mut names = Vec::new();
+            while let Some(line) = lines.next() {
+                let next = if line.contains("test]") { lines.next() } else { None };
+                let name = next.and_then(|next| next.split("fn ").nth(1)).and_then(|rest| rest.split('(').next());
+                names.extend(name.map(|name| format!("{module}::{name}")));
+            }
+            names
+        })
+        .filter(|path| !told.contains(&path.as_str()))
+        .collect();
+    assert!(untold.is_empty(), "tell these lessons in docs/lessons.md: {untold:#?}");
+}

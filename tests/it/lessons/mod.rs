@@ -1,6 +1,9 @@
 //! What broke for others, one test for each: `docs/lessons.md` names the failure, where it was seen, and the test.
 
+mod erp;
 mod jira;
+mod netsuite;
+mod quickbooks;
 mod salesforce;
 
 use milestoned_connector_kit::{Context, Cursor, Fault, Receipt, Sink, Source, Write};
