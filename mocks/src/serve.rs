@@ -16,6 +16,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
+use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -234,8 +235,12 @@ fn respond_with(status: u16, headers: &[(String, String)], body: Body) -> Respon
 /// Half of a body that was announced whole; then the connection breaks.
 fn half(mut bytes: Vec<u8>) -> Body {
     bytes.truncate(bytes.len() / 2);
-    let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
-    Body::from_stream(futures_util::stream::iter([Ok(bytes), broken]))
+    let broken = async {
+        // the first half has to be on its way
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    Body::from_stream(stream::once(async { Ok(bytes) }).chain(stream::once(broken)))
 }
 
 async fn handle(desk: &Desk, cut: &Cut, request: Request) -> Response {
