@@ -606,13 +606,16 @@ async fn a_lot_of_issues_has_histories() {
         json!({"jql": "project = MS AND updated > 1795514400000 ORDER BY updated ASC, key ASC", "maxResults": 5000});
     let (_, page) = api.call("POST", "/search/jql", body).await;
     assert_eq!((page["issues"].as_array().unwrap().len(), &page["issues"][0]), (150, &json!({"id": "10101"})));
+    edit(&world, "n", "MS-9", json!({"customfield_10103": 12}), None);
+    let (_, nine) = api.get("/issue/MS-9?fields=customfield_10103").await;
+    assert_eq!(nine["fields"]["customfield_10103"].to_string(), "12.0", "numbers are doubles");
     let (_, one) = api.get("/issue/MS-7?expand=changelog").await;
     assert_eq!(
         (&one["id"], &one["fields"]["summary"], &one["changelog"]["total"]),
         (&json!("10007"), &json!("Issue 7"), &json!(1))
     );
     edit(&world, "e", "MS-7", json!({"summary": "other"}), None);
-    assert_eq!(found(&api, "updated >= 1795521600000").await.1, "MS-7");
+    assert_eq!(found(&api, "updated >= 1795521600000 AND key = MS-7").await.1, "MS-7");
     world.jira.delete_issue("d", "MS-8").unwrap();
     assert_eq!((api.get("/issue/10008").await.0, issue(&world, "next")), (404, "MS-251".to_string()));
     assert_eq!(api.call("POST", "/search/approximate-count", json!({"jql": "project = MS"})).await.1["count"], 250);

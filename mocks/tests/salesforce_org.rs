@@ -406,6 +406,7 @@ async fn milestones_of_the_package_and_amounts_of_products() {
     let milestone = json!({"Name": "M", "pse__Project__c": project, "pse__Target_Date__c": "2026-12-01"});
     let id = api.call("POST", "/sobjects/pse__Milestone__c", milestone).await.1["id"].as_str().unwrap().to_string();
     let place = format!("/sobjects/pse__Milestone__c/{id}");
+    world.salesforce.configure(|settings| settings.milestone_workflow = true);
     let stamp = || async { api.get(&place).await.1["SystemModstamp"].clone() };
     let rule = "FIELD_CUSTOM_VALIDATION_EXCEPTION";
     for (fields, code) in [
@@ -413,7 +414,7 @@ async fn milestones_of_the_package_and_amounts_of_products() {
         (json!({"pse__Invoiced__c": true}), rule),
         (json!({"pse__Invoice_Number__c": "I-1"}), rule),
         (json!({"pse__Project__c": other}), rule),
-        (json!({"pse__Approved__c": true, "pse__Include_In_Financials__c": true}), ""),
+        (json!({"pse__Status__c": "Approved"}), ""),
     ] {
         assert_eq!(refused(&api.call("PATCH", &place, fields.clone()).await).1, code, "{fields}");
     }

@@ -114,6 +114,11 @@ impl Lot {
 type Timed<'a> = Box<dyn Iterator<Item = (i64, Cow<'a, Json>)> + 'a>;
 
 impl State {
+    /// The number of an issue of a lot, by number or first key, whatever became of it.
+    pub(crate) fn made_id(&self, id_or_key: &str) -> Option<String> {
+        self.lots.iter().find_map(|lot| lot.number(id_or_key).map(|n| lot.id(n).to_string()))
+    }
+
     /// The issue of a lot, unless it is kept because it was changed.
     pub(crate) fn made(&self, id_or_key: &str) -> Option<Json> {
         self.lots.iter().find_map(|lot| {

@@ -96,6 +96,7 @@ impl Jira {
             quirk: None,
             keep_on_refusal: false,
             traces: 0,
+            telling: false,
         };
         if fresh {
             state.ensure_project("MS");

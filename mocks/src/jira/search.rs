@@ -113,7 +113,7 @@ impl State {
         let now = self.clock.millis();
         self.pages.retain(|_, page| page.until > now);
         // walks that were given up
-        while self.pages.len() > 256 {
+        while self.pages.len() > 64 {
             let oldest = self.pages.iter().min_by_key(|(_, page)| page.until).map(|(name, _)| name.clone());
             self.pages.remove(&oldest.unwrap_or_default());
         }

@@ -82,6 +82,8 @@ impl State {
                 let version = |kept: &Json| self.version(&kept.text("id"), api).unwrap_or_default();
                 Json::List(value.items().iter().map(version).filter(|version| !version.is_null()).collect())
             }
+            // REST writes a double, webhooks the number as it is
+            (_, "number") if !self.telling => as_double(value),
             (_, "textarea") if api == "3" && !value.is_null() => fields::adf(&value.text_of()),
             _ => value,
         }
@@ -171,6 +173,14 @@ impl State {
         };
         let rows = STATUSES.iter().filter(|known| only.is_none_or(|only| only == known.3)).map(row);
         obj! {"expand" => "transitions", "transitions" => Json::List(rows.collect())}
+    }
+}
+
+/// `12` as `12.0`.
+fn as_double(value: Json) -> Json {
+    match value {
+        Json::Number(digits) if !digits.contains(['.', 'e', 'E']) => Json::Number(format!("{digits}.0")),
+        other => other,
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct State {
     /// What the call at hand changed is kept although it is refused.
     pub(crate) keep_on_refusal: bool,
     pub(crate) traces: u64,
+    /// The body of a webhook is being written.
+    pub(crate) telling: bool,
 }
 
 /// A refusal: the answer itself.
@@ -71,7 +73,8 @@ impl State {
             return kept.has("id").then(|| id_or_key.to_string());
         }
         let known = self.store.get("keys", &id_or_key.to_uppercase()).and_then(Json::scalar);
-        known.or_else(|| self.made(id_or_key).map(|issue| issue.text("id")))
+        let made = || self.made_id(id_or_key).filter(|id| self.by_number(id).is_some());
+        known.or_else(made)
     }
 
     /// An issue that the caller may see.

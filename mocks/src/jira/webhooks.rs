@@ -69,7 +69,9 @@ impl State {
         }
         // bodies are made for the site, not for whoever made the change
         let caller = std::mem::replace(&mut self.caller, Caller::director(&self.base));
+        self.telling = true;
         let body = self.body(news, now);
+        self.telling = false;
         for (id, hook) in registered {
             if self.wants(&hook, news) {
                 self.post(&id, &hook, news, body.clone(), now);

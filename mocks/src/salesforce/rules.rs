@@ -116,6 +116,14 @@ impl State {
                     record.set("TotalPrice", Json::amount(price * count));
                 }
             }
+            "pse__Milestone__c"
+                if self.settings.milestone_workflow
+                    && changed("pse__Status__c")
+                    && record.text("pse__Status__c") == "Approved" =>
+            {
+                record.set("pse__Approved__c", true);
+                record.set("pse__Include_In_Financials__c", true);
+            }
             "Contract" => {
                 let status = record.text("Status");
                 let code = match status.as_str() {

@@ -35,6 +35,8 @@ pub struct OrgSettings {
     pub time_zone: String,
     /// `Object.Field` whose equal values are duplicates on creation.
     pub duplicate_rules: Vec<String>,
+    /// A workflow ticks Approved and Included in Financials when the status of a milestone becomes Approved.
+    pub milestone_workflow: bool,
     /// First moment of replication: `getUpdated` of earlier times is refused.
     pub replication_start: String,
 }
@@ -56,6 +58,7 @@ impl Default for OrgSettings {
             multi_currency: true,
             time_zone: "America/Los_Angeles".to_string(),
             duplicate_rules: Vec::new(),
+            milestone_workflow: false,
             replication_start: "2020-01-01T00:00:00Z".to_string(),
         }
     }
