@@ -210,11 +210,13 @@ impl Faults {
             let known: Vec<&str> = FAULTS.iter().map(|(name, ..)| *name).collect();
             return Err(io::Error::other(format!("no fault is called `{}`; use {}", spec.name, known.join(", "))));
         };
+        // at the relay everything strikes when a message was sent
+        let moment = if system == "mail" { "mail" } else { fault.moment() };
         let mut inner = held(&self.0);
         let id = inner.store.next("spec", 1).to_string();
         let kept = obj! {
             "system" => system, "name" => spec.name, "method" => spec.method, "path" => spec.path,
-            "times" => spec.times.max(1), "after" => spec.after, "moment" => fault.moment(), "every" => spec.every.max(1),
+            "times" => spec.times.max(1), "after" => spec.after, "moment" => moment, "every" => spec.every.max(1),
             "from" => spec.from.map(Timestamp::as_millisecond), "until" => spec.until.map(Timestamp::as_millisecond),
         };
         inner.store.put("spec", &id, kept);

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -97,6 +98,30 @@ impl MailSink {
         })
     }
 
+    /// Takes a message, with the fault that strikes it: the answer, or none where the connection is cut.
+    async fn taken(&self, session: &Session, raw: &[u8]) -> Option<String> {
+        let fault = self.faults.take_mail();
+        match &fault {
+            Some(Fault::Refuse) => return Some("451 4.3.2 System not accepting messages".to_string()),
+            Some(Fault::Throttle) => return Some("450 4.7.1 Too many messages, slow down".to_string()),
+            Some(Fault::Error(code)) => return Some(format!("{code} 5.7.1 Message refused")),
+            Some(Fault::DropBeforeWrite) => return None,
+            Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            _ => {}
+        }
+        let answer = match self.keep(session, raw) {
+            Ok(number) => format!("250 2.0.0 Ok: queued as {number:08X}"),
+            Err(_) => "451 4.3.0 Local error in processing".to_string(),
+        };
+        match fault {
+            Some(Fault::DropAfterData | Fault::DropAfterWrite) => return None,
+            Some(Fault::ErrorAfterWrite) => return Some("451 4.3.0 Local error in processing".to_string()),
+            Some(Fault::Hold(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            _ => {}
+        }
+        Some(answer)
+    }
+
     async fn talk(&self, stream: TcpStream) -> io::Result<()> {
         let (reader, mut writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
@@ -113,13 +138,7 @@ impl MailSink {
                 "DATA" if session.from.is_some() && !session.to.is_empty() => {
                     writer.write_all(b"354 End data with <CR><LF>.<CR><LF>\r\n").await?;
                     let raw = data(&mut reader).await?;
-                    let answer = match self.keep(&session, &raw) {
-                        Ok(number) => format!("250 2.0.0 Ok: queued as {number:08X}"),
-                        Err(_) => "451 4.3.0 Local error in processing".to_string(),
-                    };
-                    if self.faults.take_mail() == Some(Fault::DropAfterData) {
-                        return Ok(());
-                    }
+                    let Some(answer) = self.taken(&session, &raw).await else { return Ok(()) };
                     session = Session::default();
                     answer
                 }

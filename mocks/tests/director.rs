@@ -187,3 +187,31 @@ async fn schedules() {
     assert!(world.faults.requests("salesforce").is_empty());
     world.stop().await;
 }
+
+#[tokio::test]
+async fn faults_of_the_relay() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for (fault, code, kept) in [
+        ("refuse", "451", 0),
+        ("throttle", "450", 0),
+        ("error(550)", "550", 0),
+        ("slow(1)", "250", 1),
+        ("hold(1)", "250", 1),
+        ("drop_before_write", "354", 0),
+        ("drop_after_write", "354", 1),
+        ("drop_after_data", "354", 1),
+        ("error_after_write", "451", 1),
+    ] {
+        let world = start(None).await;
+        world.faults.inject("mail", FaultSpec::new(fault)).unwrap();
+        let mut line = tokio::net::TcpStream::connect(&world.smtp_address).await.unwrap();
+        let talk = "HELO x\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\nhi\r\n.\r\n";
+        line.write_all(talk.as_bytes()).await.unwrap();
+        line.shutdown().await.unwrap();
+        let mut heard = String::new();
+        line.read_to_string(&mut heard).await.unwrap();
+        let last = heard.lines().last().unwrap().get(..3).unwrap();
+        assert_eq!((last, world.mail.messages().len()), (code, kept), "{fault}: {heard}");
+        world.stop().await;
+    }
+}

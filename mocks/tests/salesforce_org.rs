@@ -435,6 +435,16 @@ async fn milestones_of_the_package_and_amounts_of_products() {
     assert_eq!(api.call("POST", "/sobjects/OpportunityLineItem", line).await.0, 201);
     assert_eq!(api.call("PATCH", &format!("/sobjects/Opportunity/{id}"), json!({"Amount": 1})).await.0, 204);
     assert_eq!(world.salesforce.record("Opportunity", &id).unwrap().text("Amount"), "61.5");
+    assert_eq!(
+        api.call("PATCH", &format!("/sobjects/Opportunity/{id}"), json!({"StageName": "Closed Lost"})).await.0,
+        204
+    );
+    let history = "SELECT (SELECT Field, OldValue, NewValue FROM Histories) FROM Opportunity";
+    let row = api.soql(history).await.unwrap()["records"][0]["Histories"]["records"][0].clone();
+    assert_eq!(
+        (&row["Field"], &row["OldValue"], &row["NewValue"]),
+        (&json!("StageName"), &json!("Closed Won"), &json!("Closed Lost"))
+    );
     world.stop().await;
 }
 

@@ -146,6 +146,21 @@ impl State {
         }
     }
 
+    /// The history of a deal's stage, amount and date: when it was won, for those who ask afterwards.
+    pub(crate) fn track(&mut self, object: &str, id: &str, old: &Json, new: &Json) -> Result<(), Refusal> {
+        if object != "Opportunity" {
+            return Ok(());
+        }
+        for field in ["StageName", "Amount", "CloseDate"] {
+            let (before, after) = (old.text(field), new.text(field));
+            if before != after {
+                let row = obj! {"OpportunityId" => id, "Field" => field, "OldValue" => before, "NewValue" => after};
+                self.create("OpportunityFieldHistory", &row, true)?;
+            }
+        }
+        Ok(())
+    }
+
     /// With products, the amount of a deal is their sum; the deal's stamp moves only where the sum does.
     pub(crate) fn roll_up(&mut self, object: &str, record: &Json) {
         let deal = record.text("OpportunityId");

@@ -101,6 +101,11 @@ const OBJECTS: &[(&str, &str, &str)] = &[
          Recognised_Amount__c:currency Billing_Email__c:email Purchase_Order__c:string",
     ),
     (
+        "OpportunityFieldHistory",
+        "017",
+        "OpportunityId:reference:r:Opportunity>Opportunity>Histories Field:string:r OldValue:string:r NewValue:string:r",
+    ),
+    (
         "Milestone__c",
         "a00",
         "Name:string External_Id__c:string:xu Legacy_Id__c:string:x Opportunity__c:reference::Opportunity__r>Opportunity>Milestones__r \

@@ -350,6 +350,7 @@ impl State {
             self.check(&object, &id, Some(&old), &record)?;
         }
         self.replace(&object, &id, &old, record.clone());
+        self.track(&object.name, &id, &old, &record)?;
         self.roll_up(&object.name, &record);
         self.notice(&object.name, &id);
         Ok(())
