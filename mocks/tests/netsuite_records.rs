@@ -181,6 +181,9 @@ async fn records_are_shown_with_links_until_expanded() {
         (&json!(6), &json!(true), &json!("104"))
     );
     assert_eq!(page["items"][0].as_object().unwrap().len(), 2, "ids and links only");
+    let (_, some) = account.send("GET", "/record/v1/customer?ids=101,103&expandRecords=true", json!(null)).await;
+    let names: Vec<&Value> = some["items"].as_array().unwrap().iter().map(|row| &row["companyName"]).collect();
+    assert_eq!(names, [&json!("Acme"), &json!("N2")]);
     for (filter, found) in [
         ("companyName START_WITH \"N\"", 5),
         ("companyName IS \"Acme\" OR companyName IS \"N3\"", 2),
@@ -311,6 +314,29 @@ async fn payments_currencies_and_amounts() {
     );
     let balance = account.rows("SELECT id, balance FROM account WHERE id IN (119, 122) ORDER BY id").await;
     assert_eq!(balance, json!([{"id": "119", "balance": "0"}, {"id": "122", "balance": "-0.04"}]));
+    account.world.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_approval_stands_in_no_book() {
+    let account = account().await;
+    let invoice = json!({"externalId": "i", "entity": {"id": "101"}, "approvalStatus": {"id": "1"}, "item": {"items": [line(10)]}});
+    assert_eq!(account.send("POST", "/record/v1/invoice", invoice).await.0, 204);
+    let lines = json!([{"account": {"id": "122"}, "debit": 5}, {"account": {"id": "123"}, "credit": 5}]);
+    let entry = json!({"externalId": "j", "approvalStatus": {"id": "1"}, "line": {"items": lines}});
+    assert_eq!(account.send("POST", "/record/v1/journalEntry", entry).await.0, 204);
+    let posted = "SELECT t.type, t.status, t.posting, count(l.account) n FROM transaction t LEFT JOIN transactionaccountingline l \
+                  ON l.transaction = t.id GROUP BY t.type, t.status, t.posting ORDER BY t.type";
+    let row = |kind: &str, status: &str, posting: &str, n: &str| json!({"type": kind, "status": status, "posting": posting, "n": n});
+    let waiting = json!([row("CustInvc", "D", "F", "0"), row("Journal", "A", "F", "0")]);
+    assert_eq!(account.rows(posted).await, waiting);
+    for path in ["/record/v1/invoice/eid:i", "/record/v1/journalEntry/eid:j"] {
+        assert_eq!(account.send("PATCH", path, json!({"approvalStatus": {"id": "2"}})).await.0, 204);
+    }
+    assert_eq!(account.rows(posted).await, json!([row("CustInvc", "A", "T", "2"), row("Journal", "B", "T", "2")]));
+    let entry = account.world.netsuite.record("journalEntry", "eid:j").unwrap();
+    let numbers: Vec<i64> = entry.list("line").iter().map(|line| line.int("line")).collect();
+    assert_eq!(numbers, [0, 1], "lines of a journal count from 0");
     account.world.stop().await;
 }
 

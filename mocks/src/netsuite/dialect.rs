@@ -76,7 +76,6 @@ const FUNCTIONS: &[&str] = &[
     "dense_rank",
     "lag",
     "lead",
-    "listagg",
 ];
 
 /// Words that may stand before a parenthesis.
@@ -346,6 +345,8 @@ impl Writer<'_> {
         match word.to_ascii_lowercase().as_str() {
             "minus" => "EXCEPT".to_string(),
             "rownum" => "rownum_select()".to_string(),
+            "greatest" => "max".to_string(),
+            "least" => "min".to_string(),
             _ if word.parse::<i64>().is_ok() || word.starts_with(|c: char| c.is_ascii_digit()) => word.to_string(),
             "transaction" => "\"transaction\"".to_string(),
             _ => {

@@ -291,9 +291,16 @@ impl State {
         let (limit, offset) = window(call)?;
         let criteria = call.param("q").map(|text| Criteria::read(text, &self.zone)).transpose()?;
         let own = |id: &str| format!("{}/services/rest/record/v1/{}/{id}", self.base, kind.to_lowercase());
-        let row = |id: &String| obj! {"links" => list![obj! {"rel" => "self", "href" => own(id)}], "id" => id};
-        let fits =
-            |id: &String| criteria.as_ref().is_none_or(|all| self.record(kind, id).is_some_and(|one| all.hold(&one)));
+        let expanded = call.param("expandRecords") == Some("true");
+        let row = |id: &String| match self.record(kind, id).filter(|_| expanded) {
+            Some(record) => self.shown(call, kind, &record),
+            None => obj! {"links" => list![obj! {"rel" => "self", "href" => own(id)}], "id" => id},
+        };
+        let named = call.param("ids").map(|ids| ids.split(',').map(str::trim).collect::<Vec<_>>());
+        let fits = |id: &String| {
+            named.as_ref().is_none_or(|ids| ids.contains(&id.as_str()))
+                && criteria.as_ref().is_none_or(|all| self.record(kind, id).is_some_and(|one| all.hold(&one)))
+        };
         let (mut rows, mut total) = (Vec::new(), 0);
         for id in self.ids(kind).filter(fits) {
             if total >= offset && rows.len() < limit {

@@ -117,7 +117,8 @@ impl State {
                     *place = self.task(&Call::restored(kept));
                 }
             }
-            self.store.put("jobs", &id, Json::List(results));
+            // as text: a million results must not weigh
+            self.store.put("jobs", &id, Json::List(results).to_string());
         }
     }
 
@@ -138,7 +139,8 @@ impl State {
     pub(crate) fn job(&mut self, id: &str, rest: &[&str]) -> Answer {
         let own = format!("{}/services/rest/async/v1/job/{id}", self.base);
         let link = |rel: &str, end: &str| list![obj! {"rel" => rel, "href" => format!("{own}{end}")}];
-        let (tasks, waiting) = match (self.store.get("jobs", id), self.store.get("waiting", id)) {
+        let done = self.store.get("jobs", id).and_then(|job| Json::parse(job.as_str()?).ok());
+        let (tasks, waiting) = match (&done, self.store.get("waiting", id)) {
             (Some(job), _) => (job.items(), None),
             (None, Some(job)) => (job.list("calls"), Some(job)),
             _ => return Err(missing()),

@@ -77,7 +77,12 @@ impl State {
             record.set("amountPaid", Json::amount(paid));
             record.set("amountRemaining", Json::amount(left));
             let settled = !paid.is_zero() && left <= Decimal::ZERO;
-            let status = if settled { ("B", "Paid In Full") } else { ("A", "Open") };
+            let status = match record.text("approvalStatus.id").as_str() {
+                "1" => ("D", "Pending Approval"),
+                "3" => ("E", "Rejected"),
+                _ if settled => ("B", "Paid In Full"),
+                _ => ("A", "Open"),
+            };
             record.set("status", reference(status.0, status.1));
         } else if !record.has("status") {
             record.set("status", reference("A", "Open"));
@@ -220,9 +225,7 @@ impl State {
 
     /// What a transaction posts, in its own currency.
     pub(crate) fn postings(&self, kind: &str, record: &Json) -> Vec<Posting> {
-        if record.get("voided").is_some_and(Json::is_true)
-            || (kind == "journalEntry" && record.text("status.id") != "B")
-        {
+        if !posts(kind, record) {
             return Vec::new();
         }
         let text = |amount: Decimal| amount.normalize().to_string();
@@ -273,6 +276,18 @@ fn order_status(record: &mut Json) {
         _ => ("F", "Pending Billing"),
     };
     record.set("status", reference(id, name));
+}
+
+/// True for what stands in the books: nothing that is voided, rejected or waits for an approval.
+pub(crate) fn posts(kind: &str, record: &Json) -> bool {
+    let status = record.text("status.id");
+    match kind {
+        _ if record.get("voided").is_some_and(Json::is_true) => false,
+        "salesOrder" | "estimate" => false,
+        "journalEntry" => status == "B",
+        "invoice" => !matches!(status.as_str(), "D" | "E"),
+        _ => true,
+    }
 }
 
 /// An amount of a transaction in the currency of the books.

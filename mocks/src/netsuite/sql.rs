@@ -250,7 +250,7 @@ impl State {
         let text = call.json().map_err(unsearchable)?.text("q");
         let now = self.local(self.clock.now());
         let query = rewrite(&text, &now).map_err(unsearchable)?;
-        let total = self.total(&text, &query).map_err(|error| unsearchable(worded(&error)))?;
+        let total = self.total(&query).map_err(|error| unsearchable(worded(&error)))?;
         let rows = self.page(&query, (limit, offset), total).map_err(|error| unsearchable(worded(&error)))?;
         let more = offset + rows.len() < total;
         self.count("suiteql_queries");
@@ -263,9 +263,9 @@ impl State {
     }
 
     /// How many rows a query has, counted no further than to the first one too many; remembered while its pages are read.
-    fn total(&mut self, text: &str, query: &Rewritten) -> rusqlite::Result<usize> {
+    fn total(&mut self, query: &Rewritten) -> rusqlite::Result<usize> {
         if let Some((known, total)) = &self.counted
-            && known == text
+            && *known == query.text
         {
             return Ok(*total);
         }
@@ -279,7 +279,7 @@ impl State {
         self.restart_rownum()?;
         let total: i64 = self.sql.query_row(&count, [], |row| row.get(0))?;
         let total = usize::try_from(total).unwrap_or_default();
-        self.counted = Some((text.to_string(), total));
+        self.counted = Some((query.text.clone(), total));
         Ok(total)
     }
 

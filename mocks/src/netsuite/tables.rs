@@ -6,7 +6,7 @@ use rusqlite::{Connection, params_from_iter};
 use rust_decimal::Decimal;
 
 use super::chart::{self, transaction};
-use super::money::in_books;
+use super::money::{in_books, posts};
 use super::state::State;
 use crate::document::Side;
 use crate::json::{Json, obj};
@@ -320,7 +320,12 @@ impl State {
         if changes.is_empty() {
             return Ok(());
         }
-        self.counted = None;
+        let shown = |collection: &str| {
+            collection.starts_with("rec:") || ["series", "links", "deleted", "config"].contains(&collection)
+        };
+        if changes.iter().any(|(collection, _)| shown(collection)) {
+            self.counted = None;
+        }
         let all = self.sql.unchecked_transaction()?;
         // what stands for many goes first: single records replace theirs
         for (_, id) in changes.iter().filter(|(collection, _)| collection == "series") {
@@ -446,8 +451,7 @@ impl State {
         let total = record.decimal("total") * sign;
         let who = ["entity.id", "customer.id"].iter().map(|path| record.text(path)).find(|id| !id.is_empty());
         let state = if voided { "V".to_string() } else { record.text("status.id") };
-        let posts =
-            !matches!(kind, "salesOrder" | "estimate") && (kind != "journalEntry" || record.text("status.id") == "B");
+        let posting = posts(kind, &record) || voided;
         record.set("id", id);
         record.set("type", code);
         record.set("recordtype", kind.to_lowercase());
@@ -456,7 +460,7 @@ impl State {
         record.set("books", Json::amount(in_books(total, &record)));
         record.set("state", state);
         record.set("voided", voided);
-        record.set("posting", posts);
+        record.set("posting", posting);
         record.set("period", period(&record.text("tranDate")));
         if matches!(kind, "invoice" | "creditMemo") {
             let unpaid = record.get("amountRemaining").cloned();
