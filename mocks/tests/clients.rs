@@ -92,5 +92,6 @@ fn published_clients_run_to_the_end() {
     run("salesforce_client.py", 1, &["cc", "jwt", "password", "soap", "direct"]);
     run("jira_client.py", 2, &[""]);
     run("netsuite_client.py", 3, &[""]);
+    run("netsuite_m2m.py", 3, &[""]);
     run("quickbooks_client.py", 4, &[""]);
 }

@@ -1,6 +1,7 @@
 //! The director's verbs that only this account has, for the admin API.
 
 use super::NetSuite;
+use crate::clock::held;
 use crate::json::{Json, obj};
 use crate::lot::LotSpec;
 use crate::{Fields, Refused};
@@ -23,11 +24,24 @@ impl NetSuite {
                 let all = self.usage().into_iter().map(|(name, count)| (name, Json::from(count)));
                 Ok(Json::Object(all.collect()))
             }
+            "settings" if body.is_empty() => Ok(self.settings()),
             "settings" => {
                 json.members().iter().try_for_each(|(name, value)| self.set(name, value)).map(|()| Json::object())
             }
             _ => return None,
         })
+    }
+
+    /// How the account is set up.
+    fn settings(&self) -> Json {
+        let state = held(&self.state);
+        let rules = &state.rules;
+        let service_ms = self.service_ms.load(std::sync::atomic::Ordering::Relaxed);
+        obj! {
+            "concurrency" => rules.concurrency, "service_ms" => service_ms, "per_minute" => rules.per_minute,
+            "processing_ms" => rules.processing_ms, "advanced_revenue" => rules.advanced_revenue,
+            "overload_as_login" => rules.overload_as_login, "time_zone" => state.zone.iana_name(),
+        }
     }
 
     fn set(&self, name: &str, value: &Json) -> Result<(), Refused> {

@@ -1,6 +1,8 @@
 //! The director's verbs that only this company has, for the admin API.
 
 use super::QuickBooks;
+use crate::clock::held;
+use crate::hooks;
 use crate::json::{Json, obj};
 use crate::lot::LotSpec;
 use crate::{Fields, Refused};
@@ -17,16 +19,32 @@ impl QuickBooks {
                 let all = self.usage().into_iter().map(|(name, count)| (name, Json::from(count)));
                 Ok(Json::Object(all.collect()).with("reads_metered_this_month", self.metered_reads()))
             }
+            "deliveries" => Ok(hooks::deliveries(&held(&self.state).store)),
             "limits" => {
                 let count = |name: &str| usize::try_from(json.int(name)).unwrap_or_default();
                 self.set_limits(count("per_minute"), count("per_second"));
                 Ok(Json::object())
             }
+            "settings" if body.is_empty() => Ok(self.settings()),
             "settings" => {
                 json.members().iter().try_for_each(|(name, value)| self.set(name, value)).map(|()| Json::object())
             }
             _ => return None,
         })
+    }
+
+    /// How the company is set up.
+    fn settings(&self) -> Json {
+        let state = held(&self.state);
+        let set = state.limits.set;
+        obj! {
+            "per_minute" => set.map(|set| set.0), "per_second" => set.map(|set| set.1),
+            "batches_per_minute" => set.map(|set| set.2),
+            "monthly_reads" => state.limits.reads, "rotation_ms" => state.rotation_ms,
+            "throttle_batch_items" => state.throttled_items, "webhook_window_ms" => state.window_ms,
+            "legacy_webhooks" => state.legacy, "cloudevents_type" => state.cloudevents_type,
+            "faults_as_success" => state.faults_as_success,
+        }
     }
 
     fn set(&self, name: &str, value: &Json) -> Result<(), Refused> {
