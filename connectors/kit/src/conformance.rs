@@ -93,7 +93,10 @@ fn said(fault: &Fault) -> String {
 }
 
 /// Every record of the stream after a cursor, and the cursor to go on with.
-async fn drain<R: Remote>(remote: &R, from: &Cursor) -> Result<(Vec<SourceRecord>, Cursor), String> {
+///
+/// # Errors
+/// A fault, an unreadable record, a page that is too large, a stream that does not end.
+pub async fn drain<R: Remote>(remote: &R, from: &Cursor) -> Result<(Vec<SourceRecord>, Cursor), String> {
     let (mut records, mut cursor) = (Vec::new(), from.clone());
     for _ in 0..PULLS {
         let page = remote.connector().pull(remote.stream(), &cursor).await.map_err(|fault| said(&fault))?;

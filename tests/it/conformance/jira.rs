@@ -12,15 +12,15 @@ use serde_json::json;
 
 use super::{Desk, Kept, fields, status};
 
-struct Site {
-    desk: Desk,
+pub(super) struct Site {
+    pub(super) desk: Desk,
     jira: Jira,
     /// One issue takes only so many writes in two seconds.
     shown_on: Vec<String>,
 }
 
 impl Site {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let desk = Desk::open("jira").await;
         let settings = json!({
             "base_url": desk.simulators.jira_url, "projects": ["MS"],

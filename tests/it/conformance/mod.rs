@@ -15,6 +15,7 @@ use milestoned_mapping::money::Currency;
 use milestoned_mocks::{FaultSpec, Options, SimClock, Simulators};
 use serde_json::{Value, json};
 
+mod costs;
 mod jira;
 mod netsuite;
 mod quickbooks;
@@ -58,6 +59,14 @@ impl Desk {
 
     pub(crate) fn strike(&self, trouble: Trouble, times: u32) {
         self.simulators.faults.inject(self.system, FaultSpec::new(trouble.name()).times(times)).unwrap();
+    }
+
+    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
+        self.simulators.faults.requests(self.system)
+    }
+
+    pub(crate) fn throttled(&self) -> u64 {
+        self.simulators.faults.throttled(self.system)
     }
 
     /// A name, never given before, for what somebody does.

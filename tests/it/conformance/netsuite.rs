@@ -9,14 +9,14 @@ use serde_json::json;
 
 use super::{Desk, accounts, fields, invoice};
 
-struct Account {
-    desk: Desk,
+pub(super) struct Account {
+    pub(super) desk: Desk,
     netsuite: NetSuite,
     customer: String,
 }
 
 impl Account {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let desk = Desk::open("netsuite").await;
         let simulator = &desk.simulators.netsuite;
         let client = simulator.client();

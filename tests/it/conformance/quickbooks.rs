@@ -11,14 +11,14 @@ use serde_json::json;
 
 use super::{Desk, Kept, accounts, fields, invoice};
 
-struct Company {
-    desk: Desk,
+pub(super) struct Company {
+    pub(super) desk: Desk,
     quickbooks: QuickBooks,
     customer: String,
 }
 
 impl Company {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let desk = Desk::open("quickbooks").await;
         let simulator = &desk.simulators.quickbooks;
         // The simulated clock stands still while a check runs: no request would ever be a minute old.

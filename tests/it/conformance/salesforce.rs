@@ -12,15 +12,15 @@ use serde_json::json;
 
 use super::{Desk, Kept, fields, status};
 
-struct Org {
-    desk: Desk,
+pub(super) struct Org {
+    pub(super) desk: Desk,
     salesforce: Salesforce,
 }
 
 impl Org {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let desk = Desk::open("salesforce").await;
-        desk.simulators.salesforce.set_page_size(200);
+        desk.simulators.salesforce.set_page_size(2000);
         let settings = json!({
             "base_url": desk.simulators.salesforce_url, "lag": "5s",
             "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
