@@ -62,6 +62,10 @@ pub trait Remote: Sync {
     fn connector(&self) -> &Self::Connector;
     /// The stream that [`Remote::create`] fills.
     fn stream(&self) -> &'static str;
+    /// The stream that tells deletions, where it is another one.
+    fn deletions(&self) -> &'static str {
+        self.stream()
+    }
     /// Somebody creates so many records in one instant. Their ids as [`SourceRecord::id`] has them.
     fn create(&self, count: usize) -> Vec<String>;
     /// Somebody changes a record.
@@ -97,9 +101,17 @@ fn said(fault: &Fault) -> String {
 /// # Errors
 /// A fault, an unreadable record, a page that is too large, a stream that does not end.
 pub async fn drain<R: Remote>(remote: &R, from: &Cursor) -> Result<(Vec<SourceRecord>, Cursor), String> {
+    drain_stream(remote, remote.stream(), from).await
+}
+
+async fn drain_stream<R: Remote>(
+    remote: &R,
+    stream: &str,
+    from: &Cursor,
+) -> Result<(Vec<SourceRecord>, Cursor), String> {
     let (mut records, mut cursor) = (Vec::new(), from.clone());
     for _ in 0..PULLS {
-        let page = remote.connector().pull(remote.stream(), &cursor).await.map_err(|fault| said(&fault))?;
+        let page = remote.connector().pull(stream, &cursor).await.map_err(|fault| said(&fault))?;
         met(page.unreadable.is_empty(), || format!("unreadable: {:?}", page.unreadable))?;
         met(page.records.len() <= PAGE, || format!("a page of {} records is not constant memory", page.records.len()))?;
         records.extend(page.records);
@@ -199,7 +211,10 @@ pub async fn a_deletion_is_noticed<R: Remote>(remote: &R) -> Check {
     let object = before.first().map(|record| record.object.clone()).unwrap_or_default();
     let deleted = wanted.get(1).cloned().unwrap_or_default();
     remote.delete(&deleted);
-    let (after, _) = drain_later(remote, &cursor).await?;
+    let (mut after, _) = drain_later(remote, &cursor).await?;
+    if remote.deletions() != remote.stream() {
+        after.extend(drain_stream(remote, remote.deletions(), &Cursor::default()).await?.0);
+    }
     if after.iter().any(|record| record.id == deleted && record.content == Content::Gone) {
         return Ok(());
     }
@@ -370,7 +385,8 @@ macro_rules! conformance {
             use super::*;
 
             $crate::conformance!(@check $remote, ties_and_pages, the_watermark_overlaps, a_change_is_a_new_version,
-                a_wrong_clock_loses_nothing, a_troubled_write_happens_once, a_lane_carries_many);
+                a_deletion_is_noticed, troubled_reading_loses_nothing, a_wrong_clock_loses_nothing,
+                a_troubled_write_happens_once, a_lane_carries_many);
         }
     };
     (@check $remote:expr, $($check:ident),+) => {

@@ -43,6 +43,9 @@ impl Remote for Account {
     fn stream(&self) -> &'static str {
         "invoices"
     }
+    fn deletions(&self) -> &'static str {
+        "deleted"
+    }
     fn create(&self, count: usize) -> Vec<String> {
         let one = |_| {
             let act = self.desk.act("invoice");
