@@ -30,6 +30,8 @@ fn floor(path: &Path) -> mpsc::Sender<Waiting> {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.pragma_update(None, "journal_mode", "wal").unwrap();
     connection.pragma_update(None, "synchronous", "full").unwrap();
+    // Four times the default: its own checkpoints cost it less.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000).unwrap();
     connection.execute("CREATE TABLE inbox (id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT", []).unwrap();
     let (sender, queue) = mpsc::channel::<Waiting>();
     std::thread::spawn(move || {

@@ -8,6 +8,7 @@ use milestoned_mapping::calendar::Calendars;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::fleet::{Duty, Fleet, Mine, SHARDS, shard};
 use crate::registry::{Entry, Registry};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -27,6 +28,8 @@ pub struct App {
     pub calendars: Calendars,
     /// Rings when something came in that cannot wait for the next turn.
     pub bell: Notify,
+    /// Who else works on the same database.
+    pub fleet: Fleet,
 }
 
 impl App {
@@ -47,7 +50,15 @@ impl App {
         let around = around.into();
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Registry::build(&settings, &store, &around)?;
-        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bell: Notify::new() }))
+        Ok(Arc::new(Self {
+            settings,
+            store,
+            registry,
+            clock: around.clock,
+            calendars,
+            bell: Notify::new(),
+            fleet: Fleet::default(),
+        }))
     }
 
     /// Takes over what an interrupted run left: attempts under way are in doubt. Once, before the first turn.
@@ -55,6 +66,10 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        if self.fleet.is_shared() {
+            // What others have under way is theirs; the lease of an attempt that died lapses.
+            return Ok(());
+        }
         let deliveries = self.store.release_leases(self.clock.now()).await?;
         let mails = self.store.release_mails(self.clock.now()).await?;
         if deliveries > 0 || mails > 0 {
@@ -72,6 +87,9 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn scan(&self) -> Result<bool, StoreError> {
+        if self.duty(Duty::Reading, 1).await?.is_none() {
+            return Ok(false);
+        }
         match &self.settings.agreements.folder {
             Some(folder) => agreements::scan(self, folder, self.clock.now()).await,
             None => Ok(false),
@@ -83,7 +101,8 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn listen(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
-        intake::listen(&self.store, system, entry, &self.settings, self.clock.now()).await
+        let Some(mine) = self.duty(Duty::Connection(system), self.registry.len()).await? else { return Ok(false) };
+        intake::listen(&mine.store, system, entry, &self.settings, self.clock.now()).await
     }
 
     /// Turns stored records into facts. Returns whether there were any.
@@ -91,7 +110,8 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn understand(&self) -> Result<bool, StoreError> {
-        Ok(intake::read_records(&self.store, &self.registry, self.clock.now()).await? > 0)
+        let Some(mine) = self.duty(Duty::Reading, 1).await? else { return Ok(false) };
+        Ok(intake::read_records(&mine.store, &self.registry, self.clock.now()).await? > 0)
     }
 
     /// Decides about every contract that is due. Returns whether a decision landed.
@@ -99,7 +119,15 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn decide(&self) -> Result<bool, StoreError> {
-        engine::turn(self).await
+        let mut mine = [false; SHARDS];
+        for (shard, mine) in mine.iter_mut().enumerate() {
+            *mine = self.duty(Duty::Contracts(shard), SHARDS).await?.is_some();
+        }
+        engine::turn(self, |contract| mine.get(shard(contract)).is_some_and(|mine| *mine)).await
+    }
+
+    async fn duty(&self, duty: Duty<'_>, of: usize) -> Result<Option<Mine>, StoreError> {
+        self.fleet.duty(&self.store, duty, of, self.clock.now()).await
     }
 
     /// Delivers to every connection what is due. Returns whether an attempt was made.
@@ -109,10 +137,32 @@ impl App {
     pub async fn deliver(&self) -> Result<bool, StoreError> {
         let mut moved = false;
         for (target, entry) in self.registry.iter() {
-            let now = self.clock.now();
-            moved |= deliver::turn(&self.store, target, &entry.connection, &self.settings.delivery, now).await? > 0;
+            moved |= self.deliver_to(target, entry).await?;
         }
         Ok(moved)
+    }
+
+    /// Delivers to one connection what is due. Returns whether an attempt was made.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn deliver_to(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
+        let Some(mine) = self.duty(Duty::Connection(target), self.registry.len()).await? else { return Ok(false) };
+        let (delivery, now) = (&self.settings.delivery, self.clock.now());
+        Ok(deliver::turn(&mine.store, target, &entry.connection, delivery, now).await? > 0)
+    }
+
+    /// Writes and sends the mail that is due. Returns whether there was any.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn report(&self) -> Result<bool, StoreError> {
+        let Some(mine) = self.duty(Duty::Reports, 1).await? else { return Ok(false) };
+        if mine.new {
+            // Whoever sent mail before is gone: what was being sent may have arrived.
+            self.store.release_mails(self.clock.now()).await?;
+        }
+        report::turn(self).await
     }
 
     /// Turns until nothing moves: for the demo, tests and `--once`. Waiting deliveries stay for their time.
@@ -128,7 +178,7 @@ impl App {
             moved |= self.understand().await?;
             moved |= self.decide().await?;
             moved |= self.deliver().await?;
-            moved |= report::turn(self).await?;
+            moved |= self.report().await?;
             if !moved {
                 return Ok(());
             }

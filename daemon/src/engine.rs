@@ -20,15 +20,15 @@ use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, New
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 
-/// Decides about every contract that is due. Returns whether a decision landed.
+/// Decides about every contract that is due and `mine`. Returns whether a decision landed.
 ///
 /// # Errors
 /// The store failed.
-pub async fn turn(app: &App) -> Result<bool, StoreError> {
+pub async fn turn(app: &App, mine: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
     let now = app.clock.now();
     let heard = heard_through(app, now).await?;
     let mut moved = false;
-    for id in app.store.contracts_due(now).await? {
+    for id in app.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)) {
         let Some(work) = work(app, id.clone()).await? else { continue };
         let landing =
             decide(&work, &Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry })?;

@@ -12,6 +12,7 @@ pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;
+pub mod fleet;
 pub mod intake;
 pub mod portfolio;
 pub mod registry;

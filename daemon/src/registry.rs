@@ -207,6 +207,16 @@ impl Registry {
         self.0.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Names of connections.
     pub fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()

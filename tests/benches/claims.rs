@@ -18,15 +18,13 @@ use milestoned::settings::Settings;
 use milestoned::store::Store;
 use milestoned::store::outbox::Outcome;
 use milestoned_connector_kit::Receipt;
+use milestoned_mapping::command::Command;
 use milestoned_tests::postgres::cluster;
 
 const ROWS: usize = 40_000;
 const BATCH: u32 = 500;
 const CLAIMERS: usize = 2;
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
-
-/// A command as the store keeps it.
-const COMMAND: &str = r#"{"command":"customer","name":"Northwind Ltd","currency":"USD"}"#;
 
 #[tokio::main]
 async fn main() {
@@ -38,9 +36,11 @@ async fn main() {
     let settings = Settings::from_toml(&format!("store.url = '{url}'")).unwrap();
     let store = Store::connect(&settings.store).await.unwrap();
     let client = cluster.client(&url).await.unwrap();
+    let command = Command::Customer { name: "Northwind Ltd".into(), currency: "USD".into() };
+    let command = serde_json::to_string(&command).unwrap();
     let fill = format!(
         "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-         SELECT md5(n::text), 'SOW-' || n % 1000, 'netsuite', 'invoice', 'N' || n, $${COMMAND}$$, 'd', '[]', 'pending',
+         SELECT md5(n::text), 'SOW-' || n % 1000, 'netsuite', 'invoice', 'N' || n, $${command}$$, 'd', '[]', 'pending',
          '2026-03-02T10:00:00.000000Z', '2026-03-02T10:00:00.000000Z' FROM generate_series(1, {ROWS}) AS n; ANALYZE"
     );
     let mut best = 0_f64;

@@ -80,6 +80,14 @@ impl World {
         Ok(())
     }
 
+    /// Another daemon with the same configuration, on the same database.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn another(&self) -> anyhow::Result<Arc<App>> {
+        App::build(self.app.settings.clone(), self.clock.clone()).await
+    }
+
     /// The daemon's database is lost, and a backup is put in its place.
     ///
     /// # Errors

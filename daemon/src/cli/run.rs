@@ -15,10 +15,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::SystemClock;
-use crate::registry::Entry;
+use crate::fleet::RENEW;
 use crate::settings::{Log, LogFormat, Settings};
 use crate::store::StoreError;
-use crate::{deliver, report, web};
+use crate::web;
 
 /// Longest pause between turns: people's decisions on the command line are noticed within it.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +32,9 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     log(&settings.log)?;
     let listen = settings.http.listen;
     let app = App::build(settings, Arc::new(SystemClock)).await?;
+    if app.store.is_shared() {
+        app.fleet.join(format!("{} {:016x}", listen, rand::random::<u64>()));
+    }
     app.recover().await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen} cannot be bound"))?;
     let stop = CancellationToken::new();
@@ -46,6 +49,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    app.fleet.leave(&app.store, app.clock.now()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -59,6 +63,9 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
     });
     tasks.spawn(decisions(Arc::clone(app), stop.clone()));
     tasks.spawn(reports(Arc::clone(app), stop.clone()));
+    if app.fleet.is_shared() {
+        tasks.spawn(presence(Arc::clone(app), stop.clone()));
+    }
     tasks.spawn(watchdog(Arc::clone(app), stop.clone()));
     for name in app.registry.names() {
         tasks.spawn(listening(Arc::clone(app), name.clone(), stop.clone()));
@@ -113,6 +120,19 @@ async fn turn(app: &App, scan: bool) -> Result<bool, StoreError> {
     Ok(app.decide().await? || moved)
 }
 
+/// Tells the other daemons that this one is there.
+async fn presence(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = app.fleet.renew(&app.store, app.clock.now()).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "leases could not be kept; they are tried again");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RENEW) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
 /// Feeds systemd's watchdog for as long as the store answers.
 async fn watchdog(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
@@ -127,12 +147,11 @@ async fn watchdog(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
-    let Some(Entry { connection, .. }) = app.registry.get(&target) else { return };
+    let Some(entry) = app.registry.get(&target) else { return };
     while !stop.is_cancelled() {
-        let made = deliver::turn(&app.store, &target, connection, &app.settings.delivery, app.clock.now()).await;
-        let pause = match made {
-            Ok(0) => PAUSE,
-            Ok(_) => Duration::ZERO,
+        let pause = match app.deliver_to(&target, entry).await {
+            Ok(false) => PAUSE,
+            Ok(true) => Duration::ZERO,
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -148,7 +167,7 @@ async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
 
 async fn reports(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        if let Err(error) = report::turn(&app).await {
+        if let Err(error) = app.report().await {
             tracing::error!(error = &error as &dyn std::error::Error, "a report failed; it is tried again");
         }
         rest(&app, &stop, PAUSE_AFTER_FAILURE).await;

@@ -131,24 +131,15 @@ pub(super) fn append(tx: &Session<'_>, at: Timestamp, entries: &[Entry]) -> Resu
         return Ok(());
     }
     let mut head = hold(tx)?;
+    let mut lines = Vec::with_capacity(entries.len());
     for entry in entries {
-        let salt = hex::encode(rand::random::<[u8; 16]>());
-        let mut line = AuditLine {
-            seq: head.seq.saturating_add(1),
-            at: instant(at),
-            actor: entry.actor.clone(),
-            action: entry.action.into(),
-            contract: entry.contract.clone(),
-            subject: entry.subject.clone(),
-            detail: entry.detail.clone(),
-            personal: Some(digest(&[&salt, &entry.actor, &entry.detail])),
-            salt: Some(salt),
-            hash: String::new(),
-        };
-        line.hash = chain(&head.hash, &line);
-        tx.run(
-            "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        let line = next(&head, at, entry);
+        head = Head { seq: line.seq, hash: line.hash.clone() };
+        lines.push(line);
+    }
+    let sets: Vec<_> = lines
+        .iter()
+        .map(|line| {
             values![
                 line.seq,
                 line.at,
@@ -160,12 +151,35 @@ pub(super) fn append(tx: &Session<'_>, at: Timestamp, entries: &[Entry]) -> Resu
                 line.salt,
                 line.personal,
                 line.hash
-            ],
-        )?;
-        head = Head { seq: line.seq, hash: line.hash };
-    }
-    tx.run("UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1", values![head.seq, head.hash])?;
-    Ok(())
+            ]
+            .to_vec()
+        })
+        .collect();
+    tx.run_each(
+        "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        &sets,
+    )?;
+    tx.run("UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1", values![head.seq, head.hash]).map(drop)
+}
+
+/// The line after the one that is the head.
+fn next(head: &Head, at: Timestamp, entry: &Entry) -> AuditLine {
+    let salt = hex::encode(rand::random::<[u8; 16]>());
+    let mut line = AuditLine {
+        seq: head.seq.saturating_add(1),
+        at: instant(at),
+        actor: entry.actor.clone(),
+        action: entry.action.into(),
+        contract: entry.contract.clone(),
+        subject: entry.subject.clone(),
+        detail: entry.detail.clone(),
+        personal: Some(digest(&[&salt, &entry.actor, &entry.detail])),
+        salt: Some(salt),
+        hash: String::new(),
+    };
+    line.hash = chain(&head.hash, &line);
+    line
 }
 
 /// SHA-256 over length-prefixed fields, hex.

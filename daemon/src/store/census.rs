@@ -54,12 +54,9 @@ impl Store {
             if first {
                 clear(tx, &system, &stream)?;
             }
-            for id in &census.ids {
-                tx.run(
-                    "INSERT INTO census (system, stream, remote_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    values![system, stream, id],
-                )?;
-            }
+            let sets: Vec<_> = census.ids.iter().map(|id| values![system, stream, *id].to_vec()).collect();
+            let sql = "INSERT INTO census (system, stream, remote_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+            tx.run_each(sql, &sets)?;
             mark(tx, &system, &stream, &json(&census.next)?, None, now)
         })
         .await

@@ -523,11 +523,14 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     }
     let Some(exceptions) = &landing.exceptions else { return Ok(()) };
     tx.run("DELETE FROM exception WHERE contract = $1", values![&landing.contract])?;
-    for (ordinal, exception) in (0_i64..).zip(exceptions) {
-        tx.run("INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", values![
+    let ordinals: Vec<i64> = (0_i64..).take(exceptions.len()).collect();
+    let sets: Vec<_> = ordinals
+        .iter()
+        .zip(exceptions)
+        .map(|(ordinal, exception)| {
+            values![
                 landing.contract,
-                ordinal,
+                *ordinal,
                 exception.code,
                 exception.milestone,
                 exception.leg,
@@ -536,9 +539,16 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
                 exception.closed_on,
                 exception.held,
                 exception.currency
-            ])?;
-    }
-    Ok(())
+            ]
+            .to_vec()
+        })
+        .collect();
+    tx.run_each(
+        "INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        &sets,
+    )
+    .map(drop)
 }
 
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {

@@ -155,10 +155,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let mut new = 0_u64;
-            for record in &page.records {
-                new = new.saturating_add(insert_record(tx, record, now)?);
-            }
+            let new = insert_records(tx, &page.records, now)?;
             for unreadable in &page.unreadable {
                 let problem = Problem {
                     place: format!("{system} {} {}", unreadable.object, unreadable.id),
@@ -182,9 +179,7 @@ impl Store {
     /// The database failed: the hint stays due.
     pub async fn record_reread(&self, hint: i64, records: Vec<SourceRecord>, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            for record in &records {
-                insert_record(tx, record, now)?;
-            }
+            insert_records(tx, &records, now)?;
             tx.run("UPDATE hint SET done_at = $2 WHERE id = $1", values![hint, instant(now)])?;
             Ok(())
         })
@@ -483,21 +478,24 @@ impl Store {
     }
 }
 
-/// Inserts a record version; 0 where it is known.
-fn insert_record(tx: &Session<'_>, record: &SourceRecord, now: Timestamp) -> Result<u64, StoreError> {
-    tx.run(
+/// Inserts versions of records; those that are known are skipped. Returns how many were new.
+fn insert_records(tx: &Session<'_>, records: &[SourceRecord], now: Timestamp) -> Result<u64, StoreError> {
+    let now = instant(now);
+    let texts: Vec<(String, String)> =
+        records.iter().map(|record| Ok((instant(record.at), json(record)?))).collect::<Result<_, StoreError>>()?;
+    let sets: Vec<_> = records
+        .iter()
+        .zip(&texts)
+        .map(|(record, (at, text))| {
+            values![record.system, record.object, record.id, record.version, *at, now, *text].to_vec()
+        })
+        .collect();
+    let new = tx.run_each(
         "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'new') ON CONFLICT DO NOTHING",
-        values![
-            record.system,
-            record.object,
-            record.id,
-            record.version,
-            instant(record.at),
-            instant(now),
-            json(record)?
-        ],
-    )
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'new') ON CONFLICT DO NOTHING",
+        &sets,
+    )?;
+    Ok(new.into_iter().sum())
 }
 
 fn park_unreadable(

@@ -11,6 +11,7 @@ pub mod contracts;
 pub mod copies;
 mod inline;
 pub mod intake;
+pub mod leases;
 pub mod mails;
 pub mod outbox;
 pub mod pauses;
@@ -78,6 +79,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// The duty has passed on to another daemon.
+    #[error("{0} has passed on to another daemon: nothing was written")]
+    Fenced(String),
     /// The store's thread has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -97,6 +101,8 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    /// What has to hold for a write.
+    fence: Option<Arc<leases::Lease>>,
 }
 
 #[derive(Clone)]
@@ -116,7 +122,7 @@ impl Store {
             Some(url) => {
                 let postgres =
                     postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
-                Ok(Self { backend: Backend::Postgres(postgres) })
+                Ok(Self { backend: Backend::Postgres(postgres), fence: None })
             }
             None => Self::open(&settings.path),
         }
@@ -132,7 +138,7 @@ impl Store {
             migrations::sqlite::migrations::runner().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Sqlite(sqlite) })
+        Ok(Self { backend: Backend::Sqlite(sqlite), fence: None })
     }
 
     /// A SQLite database in the caller's thread (`:memory:`, a path, or a `file:` address with its VFS), for simulations:
@@ -145,14 +151,19 @@ impl Store {
             migrations::sqlite::migrations::runner().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Inline(inline) })
+        Ok(Self { backend: Backend::Inline(inline), fence: None })
     }
 
-    /// Runs `job` in a transaction; an error undoes all of it.
+    /// Runs `job` in a transaction, behind the fence; an error undoes all of it.
     async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let fence = self.fence.clone();
+        let job = move |tx: &Session<'_>| {
+            fence.map_or(Ok(()), |lease| lease.holds(tx))?;
+            job(tx)
+        };
         match &self.backend {
             Backend::Inline(inline) => inline.write(job).await,
             Backend::Postgres(postgres) => postgres.write(job).await,

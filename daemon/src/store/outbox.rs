@@ -304,12 +304,35 @@ impl Store {
     /// The database failed: the leases expire and the remote is asked.
     pub async fn settle(&self, attempts: Vec<(Claimed, Outcome)>, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let mut lines = Vec::new();
-            for (claimed, outcome) in &attempts {
-                if settle_one(tx, claimed, outcome, now)? {
-                    lines.push(audit_line(claimed, outcome));
-                }
-            }
+            let settlements: Vec<Settlement> = attempts
+                .iter()
+                .map(|(claimed, outcome)| settlement(claimed, outcome, now))
+                .collect::<Result<_, _>>()?;
+            let sets: Vec<_> = settlements
+                .iter()
+                .map(|one| {
+                    values![
+                        one.key,
+                        one.state,
+                        one.due_at,
+                        one.receipt,
+                        one.fault,
+                        one.remedy,
+                        one.settled_at,
+                        one.attempt
+                    ]
+                    .to_vec()
+                })
+                .collect();
+            // What is being sent is what has a lease. Asked for by its state, PostgreSQL would read the index of leases
+            // instead of the key: its statistics may be of a time when nothing was being sent.
+            let changed = tx.run_each(
+                "UPDATE outbox SET state = $2, due_at = $3, receipt = $4, fault = $5, remedy = $6, settled_at = $7,
+                 lease_until = NULL WHERE key = $1 AND lease_until IS NOT NULL AND attempts = $8",
+                &sets,
+            )?;
+            let settled = attempts.iter().zip(changed).filter(|(_, changed)| *changed == 1);
+            let lines: Vec<Entry> = settled.map(|((claimed, outcome), _)| audit_line(claimed, outcome)).collect();
             audit::append(tx, now, &lines)
         })
         .await
@@ -445,22 +468,36 @@ fn interrupted(tx: &Session<'_>, target: &str, died: &[Died], now: Timestamp) ->
     audit::append(tx, now, &lines)
 }
 
-/// `false`: the lease has passed to another attempt.
-fn settle_one(tx: &Session<'_>, claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<bool, StoreError> {
+/// What is written down about an attempt, if its lease has not passed to another.
+struct Settlement {
+    key: String,
+    state: &'static str,
+    due_at: String,
+    receipt: Option<String>,
+    fault: Option<String>,
+    remedy: Option<String>,
+    settled_at: Option<String>,
+    attempt: i64,
+}
+
+fn settlement(claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<Settlement, StoreError> {
     let (state, due_at, receipt, fault, remedy) = match outcome {
         Outcome::Done { receipt, .. } => ("done", now, Some(json(receipt)?), None, None),
-        Outcome::Again { at, fault } => ("pending", *at, None, Some(fault), None),
-        Outcome::LookAt { at, fault } => ("unknown", *at, None, Some(fault), None),
-        Outcome::Parked { fault, remedy } => ("parked", now, None, Some(fault), Some(remedy)),
+        Outcome::Again { at, fault } => ("pending", *at, None, Some(fault.clone()), None),
+        Outcome::LookAt { at, fault } => ("unknown", *at, None, Some(fault.clone()), None),
+        Outcome::Parked { fault, remedy } => ("parked", now, None, Some(fault.clone()), Some(remedy.clone())),
     };
-    let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. }).then(|| instant(now));
-    let attempt = i64::from(claimed.attempts).saturating_add(1);
-    let changed = tx.run(
-        "UPDATE outbox SET state = $2, due_at = $3, receipt = $4, fault = $5, remedy = $6, settled_at = $7,
-         lease_until = NULL WHERE key = $1 AND state = 'sending' AND attempts = $8",
-        values![claimed.key.as_str(), state, instant(due_at), receipt, fault, remedy, settled, attempt],
-    )?;
-    Ok(changed == 1)
+    let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. });
+    Ok(Settlement {
+        key: claimed.key.to_string(),
+        state,
+        due_at: instant(due_at),
+        receipt,
+        fault,
+        remedy,
+        settled_at: settled.then(|| instant(now)),
+        attempt: i64::from(claimed.attempts).saturating_add(1),
+    })
 }
 
 /// A delivery that may be taken.

@@ -186,6 +186,19 @@ impl Conversation {
         }))
     }
 
+    pub(super) fn run_each(&self, sql: &str, sets: &[Vec<&dyn Value>]) -> Result<Vec<u64>, StoreError> {
+        let client = self.client()?;
+        self.noted(self.runtime.block_on(async {
+            let statement = client.prepare_cached(sql).await?;
+            let runs = sets.iter().map(|values| {
+                let values: Vec<_> = values.iter().map(|value| value.postgres()).collect();
+                let statement = &statement;
+                async move { client.execute(statement, &values).await }
+            });
+            futures_util::future::try_join_all(runs).await
+        }))
+    }
+
     pub(super) fn each(
         &self,
         sql: &str,

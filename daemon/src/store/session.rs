@@ -93,6 +93,16 @@ impl Session<'_> {
         }
     }
 
+    /// Runs a statement once for each set of values, in their order. Returns how many rows each changed. PostgreSQL is told
+    /// all of them before it has answered the first: a page of a thousand records is one wait, not a thousand.
+    pub(super) fn run_each(&self, sql: impl Into<Sql>, sets: &[Vec<&dyn Value>]) -> Result<Vec<u64>, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Postgres(conversation) => conversation.run_each(sql.postgres, sets),
+            Self::Sqlite(_) => sets.iter().map(|values| self.run(sql, values)).collect(),
+        }
+    }
+
     /// All rows of a query, each as `read` gives it.
     pub(super) fn all<T>(
         &self,

@@ -4,6 +4,7 @@ mod billing;
 mod erp;
 mod facade;
 mod faults;
+mod fleet;
 mod input;
 mod mail;
 mod recovery;

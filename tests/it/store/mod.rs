@@ -4,6 +4,7 @@
 mod audit;
 mod contracts;
 mod input;
+mod leases;
 mod migrations;
 mod outbox;
 

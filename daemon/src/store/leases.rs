@@ -1,0 +1,110 @@
+//! Leases of duties, and the fence around what their owners write.
+
+use jiff::Timestamp;
+
+use super::session::{Session, Sql, values};
+use super::{Store, StoreError, instant};
+
+/// A lease as it was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Name of the duty.
+    pub name: String,
+    /// Who has it.
+    pub owner: String,
+    /// Grows whenever the duty changes hands.
+    pub epoch: i64,
+}
+
+/// In PostgreSQL whoever takes the duty over waits until a transaction of the former owner has ended. SQLite has one
+/// writer.
+const FENCE: Sql = Sql {
+    postgres: "SELECT epoch FROM lease WHERE name = $1 AND owner = $2 AND epoch = $3 FOR SHARE",
+    sqlite: "SELECT epoch FROM lease WHERE name = $1 AND owner = $2 AND epoch = $3",
+};
+
+impl Lease {
+    /// Inside a transaction: the duty has not passed on.
+    pub(super) fn holds(&self, tx: &Session<'_>) -> Result<(), StoreError> {
+        let held = tx.one(FENCE, values![self.name, self.owner, self.epoch], |row| row.get::<i64>(0))?;
+        held.map(drop).ok_or_else(|| StoreError::Fenced(self.name.clone()))
+    }
+}
+
+impl Store {
+    /// The store as the owner of a duty uses it: every write is refused once the duty has passed on.
+    #[must_use]
+    pub fn fenced(&self, lease: Lease) -> Self {
+        Self { backend: self.backend.clone(), fence: Some(std::sync::Arc::new(lease)) }
+    }
+
+    /// Takes or keeps a duty until an instant. `None`: another has it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn take_lease(
+        &self,
+        name: String,
+        owner: String,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        self.write(move |tx| {
+            let epoch = tx.one(
+                "INSERT INTO lease (name, owner, epoch, until) VALUES ($1, $2, 1, $3)
+                 ON CONFLICT (name) DO UPDATE SET owner = $2, until = $3,
+                 epoch = CASE WHEN lease.owner = $2 THEN lease.epoch ELSE lease.epoch + 1 END
+                 WHERE lease.owner = $2 OR lease.until <= $4 RETURNING epoch",
+                values![name, owner, instant(until), instant(now)],
+                |row| row.get(0),
+            )?;
+            Ok(epoch.map(|epoch| Lease { name, owner, epoch }))
+        })
+        .await
+    }
+
+    /// Keeps everything that `owner` has. Returns what that is, and how many owners there are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn renew_leases(
+        &self,
+        owner: String,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Vec<Lease>, usize), StoreError> {
+        self.write(move |tx| {
+            let held = tx.all(
+                "UPDATE lease SET until = $2 WHERE owner = $1 RETURNING name, epoch",
+                values![owner, instant(until)],
+                |row| Ok(Lease { name: row.get(0)?, owner: owner.clone(), epoch: row.get(1)? }),
+            )?;
+            // A daemon's own name is of no use to anybody once it is gone.
+            tx.run("DELETE FROM lease WHERE until <= $1 AND name LIKE 'daemon %'", values![instant(now)])?;
+            let sql = "SELECT count(DISTINCT owner) FROM lease WHERE until > $1";
+            let owners = tx.one(sql, values![instant(now)], |row| row.get::<i64>(0))?.unwrap_or(0);
+            Ok((held, usize::try_from(owners).unwrap_or(1)))
+        })
+        .await
+    }
+
+    /// Gives a duty up, so that another need not wait.
+    ///
+    /// # Errors
+    /// The database failed: it lapses by itself.
+    pub async fn give_up_lease(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.run(
+                "UPDATE lease SET until = $3 WHERE name = $1 AND owner = $2",
+                values![lease.name, lease.owner, instant(now)],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    /// Whether several daemons may share this database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.backend, super::Backend::Postgres(_))
+    }
+}
