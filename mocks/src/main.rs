@@ -130,6 +130,10 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--help" || argument == "-h") {
+        let written = write!(std::io::stdout(), "{HELP}");
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let outcome = match arguments() {
         Ok(arguments) => run(arguments).await.map_err(|error| error.to_string()),
         Err(help) => Err(help),

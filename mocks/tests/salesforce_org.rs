@@ -493,5 +493,8 @@ async fn files_and_tables() {
         ("null".into(), "1".into())
     );
     assert!(results.text().await.unwrap().ends_with("000Z\"\n"));
+    assert_eq!(api.get(&place.replace("/query/", "//query/")).await.0, 404);
+    let head = api.request("HEAD", &format!("/sobjects/Opportunity/{id}"), &Value::Null).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), head.text().await.unwrap()), (200, String::new()));
     world.stop().await;
 }
