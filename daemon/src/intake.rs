@@ -60,7 +60,7 @@ async fn count(
     if known.due_at.is_some_and(|due| due > now) {
         return Ok(false);
     }
-    let mut cursor = Cursor::default();
+    let (mut cursor, mut objects) = (Cursor::default(), Vec::new());
     loop {
         let first = cursor == Cursor::default();
         let page = match entry.connection.census(stream, &cursor).await {
@@ -77,12 +77,15 @@ async fn count(
                 return Ok(false);
             }
         };
-        let (more, object) = (page.more, page.object.clone());
+        let more = page.more;
+        if !objects.contains(&page.object) {
+            objects.push(page.object.clone());
+        }
         cursor = page.next.clone();
         store.census_page(system.to_owned(), stream.to_owned(), page, first, now).await?;
         if !more {
             let counted = store
-                .census_end(system.to_owned(), stream.to_owned(), object, settings.intake.brake, next, now)
+                .census_end(system.to_owned(), stream.to_owned(), objects, settings.intake.brake, next, now)
                 .await?;
             if counted.braked {
                 tracing::warn!(system, stream, counted.known, counted.missing, "census braked");

@@ -77,15 +77,18 @@ impl Source for NetSuite {
         let whole = id.split(':').next().unwrap_or(id);
         let Ok(number) = whole.parse() else { return Ok(Vec::new()) };
         let rows = self.query(&sql::page(&self.settings, stream, From::One(number), MOST)).await?;
-        if rows.is_empty() {
-            let now = self.client.now();
-            return Ok(vec![self.gone(object, whole, &now.to_string(), now)]);
+        let (mut records, unreadable) = self.records(stream, &rows).await?;
+        if let Some(one) = unreadable.into_iter().next() {
+            return Err(self.client.fault(Class::Misunderstood, one.reason, None));
         }
-        let (records, unreadable) = self.records(stream, &rows).await?;
-        match unreadable.into_iter().next() {
-            Some(one) => Err(self.client.fault(Class::Misunderstood, one.reason, None)),
-            None => Ok(records),
+        let now = self.client.now();
+        if records.is_empty() {
+            records.push(self.gone(object, whole, &now.to_string(), now));
         }
+        if !records.iter().any(|record| record.id == id) {
+            records.push(self.gone(object, id, &now.to_string(), now));
+        }
+        Ok(records)
     }
 }
 
@@ -110,6 +113,8 @@ impl NetSuite {
     }
 
     async fn records(&self, stream: &str, rows: &[Row]) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
+        let projects = if stream == "projects" { self.priced(rows).await? } else { Vec::new() };
+        let rows = if stream == "projects" { &projects } else { rows };
         let beside = self.beside(stream, rows).await?;
         let (mut records, mut unreadable) = (Vec::new(), Vec::new());
         for row in rows {
@@ -142,7 +147,7 @@ impl NetSuite {
         }
         for schedule in rows.iter().filter_map(|row| row.get("schedule")) {
             if !beside.schedules.contains_key(schedule) {
-                beside.schedules.insert(schedule.into(), self.schedule(schedule).await?);
+                beside.schedules.insert(schedule.into(), self.shown("billingSchedule", schedule).await?);
             }
         }
         Ok(beside)
@@ -171,9 +176,27 @@ impl NetSuite {
         }
     }
 
-    /// A billing schedule as REST shows it: SuiteQL does not.
-    async fn schedule(&self, id: &str) -> Result<Option<String>, Fault> {
-        let path = format!("/services/rest/record/v1/billingSchedule/{id}?expandSubResources=true");
+    /// Projects with their price and contract, which SuiteQL does not show.
+    async fn priced(&self, rows: &[Row]) -> Result<Vec<Row>, Fault> {
+        let mut priced = Vec::new();
+        for row in rows {
+            let mut row = row.clone();
+            let job = self.shown("job", row.get("id").unwrap_or_default()).await?;
+            let job = job.as_deref().and_then(|job| serde_json::from_str(job).ok()).map(|fields| Row::read(&fields));
+            let fields = [("amount", "jobPrice"), ("contract", self.settings.project_field.as_str())];
+            for (column, field) in fields {
+                let value =
+                    job.as_ref().and_then(|job| job.get(field)).map(|value| (column.to_owned(), value.to_owned()));
+                row.0.extend(value);
+            }
+            priced.push(row);
+        }
+        Ok(priced)
+    }
+
+    /// A record as REST shows it, where SuiteQL does not.
+    async fn shown(&self, kind: &str, id: &str) -> Result<Option<String>, Fault> {
+        let path = format!("/services/rest/record/v1/{kind}/{id}?expandSubResources=true");
         let answer = self.send(false, Method::GET, &path, None, &[]).await?;
         match answer.status.as_u16() {
             404 => Ok(None),

@@ -134,10 +134,9 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
         ),
         "projects" => format!(
             "SELECT j.id AS id, TO_CHAR(j.lastmodifieddate,'{FORMAT}') AS modified, c.companyname AS customer, \
-             cur.symbol AS currency, j.jobprice AS amount, j.billingschedule AS schedule, j.{} AS contract \
+             cur.symbol AS currency, j.billingschedule AS schedule \
              FROM job j LEFT JOIN customer c ON c.id = j.parent LEFT JOIN currency cur ON cur.id = j.currency \
              WHERE j.billingschedule IS NOT NULL{} ORDER BY j.lastmodifieddate, j.id {}",
-            settings.project_field,
             from.condition("j.lastmodifieddate", "j.id"),
             first(most)
         ),

@@ -62,30 +62,28 @@ impl Source for QuickBooks {
     }
 
     async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        let objects = if object == CHANGES {
-            let now = self.client.now();
+        let now = self.client.now();
+        if object == CHANGES {
             let told = id.parse().unwrap_or_else(|_| now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now));
             let since = told.checked_sub(self.settings.overlap).unwrap_or(told);
             // The regular reading goes further back.
-            self.changes(since.max(now.saturating_sub(LOOK_BACK).unwrap_or(now))).await?
-        } else {
-            let Some(entity) = ENTITIES.iter().find(|entity| entity.eq_ignore_ascii_case(object)) else {
-                return Ok(Vec::new());
-            };
-            let whole = id.split(':').next().unwrap_or(id);
-            let answer = self.query(&format!("SELECT * FROM {entity} WHERE Id = {}", quoted(whole))).await?;
-            let objects = self.objects(&answer.body)?;
-            if objects.is_empty() {
-                let now = self.client.now();
-                return Ok(vec![self.record(entity, whole, format!("gone {now}"), now, "{}", Content::Gone)]);
-            }
-            objects
-        };
-        let (records, unreadable) = self.records(&objects).await?;
-        match unreadable.into_iter().next() {
-            Some(one) => Err(self.client.fault(Class::Misunderstood, one.reason, None)),
-            None => Ok(records),
+            let objects = self.changes(since.max(now.saturating_sub(LOOK_BACK).unwrap_or(now))).await?;
+            return self.readable(&objects).await;
         }
+        let Some(entity) = ENTITIES.iter().find(|entity| entity.eq_ignore_ascii_case(object)) else {
+            return Ok(Vec::new());
+        };
+        let whole = id.split(':').next().unwrap_or(id);
+        let answer = self.query(&format!("SELECT * FROM {entity} WHERE Id = {}", quoted(whole))).await?;
+        let mut records = self.readable(&self.objects(&answer.body)?).await?;
+        let gone = |id: &str| self.record(entity, id, format!("gone {now}"), now, "{}", Content::Gone);
+        if records.is_empty() {
+            records.push(gone(whole));
+        }
+        if !records.iter().any(|record| record.id == id) {
+            records.push(gone(id));
+        }
+        Ok(records)
     }
 
     async fn census(&self, _stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
@@ -185,6 +183,15 @@ impl QuickBooks {
             table.get("QueryResponse").map_or(Ok(Vec::new()), |inner| lists(inner.get()))
         };
         read().map_err(|error| self.client.fault(Class::Misunderstood, error.to_string(), None))
+    }
+
+    /// Records of objects that were asked for: each of them can be read.
+    async fn readable(&self, objects: &Objects) -> Result<Vec<SourceRecord>, Fault> {
+        let (records, unreadable) = self.records(objects).await?;
+        match unreadable.into_iter().next() {
+            Some(one) => Err(self.client.fault(Class::Misunderstood, one.reason, None)),
+            None => Ok(records),
+        }
     }
 
     async fn records(&self, objects: &Objects) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
@@ -502,6 +509,22 @@ pub(crate) fn date(one: &Transaction<'_>) -> Result<jiff::civil::Date, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recorded_entries_and_preferences_are_read() {
+        let fixture = |name: &str| {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+            std::fs::read_to_string(folder.join(name)).unwrap()
+        };
+        let text = fixture("qbo_journalentry_request_fyle.json");
+        let entry: wire::Entry<'_> = serde_json::from_str(&text).unwrap();
+        let amounts: Vec<String> =
+            entry.line.iter().map(|line| amount(line.amount.unwrap()).unwrap().to_string()).collect();
+        assert!(!amounts.is_empty() && entry.line.iter().all(|line| line.journal_entry_line_detail.is_some()));
+        let text = fixture("qbo_preferences_response_fyle.json");
+        let preferences: wire::Preferences = serde_json::from_str(&text).unwrap();
+        assert!(preferences.accounting_info_prefs.book_close_date.is_some());
+    }
 
     #[test]
     fn tax_is_no_part_of_what_was_billed() {

@@ -166,6 +166,15 @@ pub(crate) struct Saved {
     pub(crate) currency_ref: Option<Ref>,
 }
 
+/// The lines of an entry on its way in.
+#[cfg(test)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Entry<'a> {
+    #[serde(borrow)]
+    pub(crate) line: Vec<Line<'a>>,
+}
+
 /// An item; where its sales are booked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -62,7 +62,8 @@ impl Store {
         .await
     }
 
-    /// Ends a census: what is known and was not named is hinted at, unless more is missing than `brake` percent.
+    /// Ends a census of objects of these types, whose ids are distinct: what is known and was not named is hinted at, unless
+    /// more is missing than `brake` percent.
     ///
     /// # Errors
     /// The database failed: the census is not over.
@@ -70,19 +71,24 @@ impl Store {
         &self,
         system: String,
         stream: String,
-        object: String,
+        objects: Vec<String>,
         brake: u32,
         due_at: Timestamp,
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
         self.write(move |tx| {
-            let (known, missing) = missing(tx, &system, &stream, &object)?;
+            let (mut known, mut missing) = (0_u64, Vec::new());
+            for object in objects {
+                let (here, gone) = self::missing(tx, &system, &stream, &object)?;
+                known = known.saturating_add(here);
+                missing.extend(gone.into_iter().map(|id| (object.clone(), id)));
+            }
             let count = u64::try_from(missing.len()).unwrap_or(u64::MAX);
             // One record is never a flood.
             let braked = count > 1 && count.saturating_mul(100) > known.saturating_mul(u64::from(brake));
             if !braked {
                 let delivery = format!("census {}", instant(now));
-                for id in &missing {
+                for (object, id) in &missing {
                     tx.run(
                         "INSERT INTO hint (system, delivery, object, remote_id, received_at, due_at)
                          VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING",

@@ -442,19 +442,29 @@ async fn revenue_goes_the_way_that_the_account_recognises_it() {
 
 #[tokio::test]
 async fn a_billing_schedule_says_what_is_billed_by_milestone() {
-    let account = Account::with(json!({ "billing_schedules": "orders" })).await;
-    let simulator = &account.desk.simulators.netsuite;
-    let milestone = |id: &str, share: u32| json!({ "milestoneId": id, "milestoneAmount": share });
-    let schedule = json!({ "name": "SOW-1", "scheduleType": { "id": "4" },
-        "milestone": { "items": [milestone("M1", 40), milestone("M2", 60)] } });
-    let schedule = simulator.put_record("schedule", "billingSchedule", "", fields(schedule)).unwrap();
-    let order = json!({ "entity": { "id": account.customer }, "tranDate": "2026-03-02", "billingSchedule": { "id": schedule },
-        "custbody_milestoned_contract": "SOW-1", "item": { "items": [{ "item": { "id": "5" }, "amount": "1000.00" }] } });
-    simulator.put_record("order", "salesOrder", "", fields(order)).unwrap();
-    let (records, _) = pull(&account.netsuite, "orders", &Cursor::default()).await;
-    let Content::Order(seen) = &records[0].content else { panic!("{records:?}") };
-    let shares: Vec<String> = seen.milestones.iter().map(|one| format!("{} {}", one.id, one.amount.unwrap())).collect();
-    assert_eq!(shares, ["M1 400", "M2 600"]);
+    for (whose, kind, stream) in [("orders", "salesOrder", "orders"), ("projects", "job", "projects")] {
+        let account = Account::with(json!({ "billing_schedules": whose })).await;
+        let simulator = &account.desk.simulators.netsuite;
+        let milestone = |id: &str, share: u32| json!({ "milestoneId": id, "milestoneAmount": share });
+        let schedule = json!({ "name": "SOW-1", "scheduleType": { "id": "4" },
+            "milestone": { "items": [milestone("M1", 40), milestone("M2", 60)] } });
+        let schedule = simulator.put_record("schedule", "billingSchedule", "", fields(schedule)).unwrap();
+        let body = match kind {
+            "job" => json!({ "companyName": "SOW-1", "parent": { "id": account.customer }, "currency": { "id": "1" },
+                "billingSchedule": { "id": schedule }, "jobPrice": "1000.00", "custentity_milestoned_contract": "SOW-1" }),
+            _ => json!({ "entity": { "id": account.customer }, "tranDate": "2026-03-02",
+                "billingSchedule": { "id": schedule }, "custbody_milestoned_contract": "SOW-1",
+                "item": { "items": [{ "item": { "id": "5" }, "amount": "1000.00" }] } }),
+        };
+        simulator.put_record("holder", kind, "", fields(body)).unwrap();
+        let (records, _) = pull(&account.netsuite, stream, &Cursor::default()).await;
+        let Content::Order(seen) = &records[0].content else { panic!("{records:?}") };
+        assert_eq!(seen.contract.as_deref(), Some("SOW-1"));
+        let ids: Vec<&str> = seen.milestones.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(ids, ["M1", "M2"], "{whose}");
+        let shares: Vec<String> = seen.milestones.iter().map(|one| one.amount.unwrap().to_string()).collect();
+        assert_eq!(shares, ["400", "600"], "{whose}");
+    }
 }
 
 #[tokio::test]

@@ -430,6 +430,27 @@ async fn changes_that_are_too_old_or_too_many_are_read_by_query() {
 }
 
 #[tokio::test]
+async fn a_deletion_beyond_the_changes_is_found_by_the_census() {
+    let company = Company::start().await;
+    let ids: Vec<String> = (0..3).map(|number| company.by_hand(&format!("INV-{number}"), json!({}))).collect();
+    let payment = company.desk.simulators.quickbooks.pay("pay", "INV-0", "10.25", "2026-03-02").unwrap();
+    company.desk.simulators.quickbooks.delete_record("delete", "Invoice", &ids[1]).unwrap();
+    let (mut counted, mut cursor) = (Vec::new(), Cursor::default());
+    while let Some(page) = company.quickbooks.census("documents", &cursor).await.unwrap() {
+        counted.extend(page.ids);
+        cursor = page.next;
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(counted, [ids[0].clone(), ids[2].clone(), format!("{payment}:{}", ids[0]), payment.clone()]);
+    let gone = company.quickbooks.read("Invoice", &ids[1]).await.unwrap();
+    assert!(gone.iter().all(|one| one.content == Content::Gone && one.id == ids[1]));
+    let part = company.quickbooks.read("Payment", &format!("{payment}:{}", ids[2])).await.unwrap();
+    assert!(part.iter().any(|one| one.content == Content::Gone && one.id.ends_with(&ids[2])));
+}
+
+#[tokio::test]
 async fn an_empty_answer_has_no_entity_and_is_no_error() {
     let company = Company::start().await;
     assert!(company.read(&Cursor::default()).await.0.is_empty());

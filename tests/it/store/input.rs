@@ -210,7 +210,8 @@ async fn a_census_hints_at_what_it_did_not_name_unless_that_is_too_much(place: P
         for first in [true, false] {
             store.census_page("jira".into(), "issues".into(), census.clone(), first, now()).await.unwrap();
         }
-        let end = store.census_end("jira".into(), "issues".into(), "issue".into(), 50, later(60), now()).await.unwrap();
+        let end =
+            store.census_end("jira".into(), "issues".into(), vec!["issue".into()], 50, later(60), now()).await.unwrap();
         assert_eq!((end.known, end.missing, end.braked), counted);
     }
     let hinted = store.hints_due("jira".into(), now(), 10).await.unwrap();
