@@ -157,6 +157,8 @@ async fn deleted_records_are_told_by_a_table_of_their_own() {
         json!([{"id": "105", "externalid": "other", "memo": "new"}])
     );
     assert_eq!(account.world.netsuite.records("invoice").len(), 3);
+    let (_, listed) = account.send("GET", "/record/v1/invoice?limit=2&offset=1", json!(null)).await;
+    assert_eq!((&listed["totalResults"], &listed["hasMore"], ids(&listed)), (&json!(3), &json!(false), vec![103, 105]));
     account.world.netsuite.set_time_zone("Europe/Berlin");
     assert_eq!(account.rows("SELECT count(*) n FROM nexttransactionlink").await, json!([{"n": "0"}]));
     account.world.stop().await;

@@ -59,6 +59,9 @@ async fn queries() {
         company.query("select * from Customer where Active IN (true, false)").await["QueryResponse"]["maxResults"],
         1
     );
+    let codes = company.query("select * from TaxCode orderby Name DESC").await["QueryResponse"]["TaxCode"].clone();
+    let codes: Vec<&str> = codes.as_array().unwrap().iter().filter_map(|code| code["Id"].as_str()).collect();
+    assert_eq!(codes, ["TAX", "NON", "2"], "ids may be words");
     assert_eq!(company.query("select * from CompanyInfo").await["QueryResponse"]["CompanyInfo"][0]["Id"], "1");
     for (text, code) in [
         ("select * from Invoice startposition 0", "4001"),

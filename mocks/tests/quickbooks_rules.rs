@@ -81,6 +81,7 @@ async fn faults_by_code() {
             400,
             "6070",
         ),
+        ("/invoice", with(sale("Z", "5"), line(json!({"SalesItemLineDetail": {"Qty": 0, "UnitPrice": 0}}))), 200, ""),
         ("/invoice", sale("MS-1", "5"), 400, "6140"),
         ("/invoice", with(sale("A", "5"), json!({"TxnDate": "2026-10-31"})), 400, "6210"),
         ("/vendor", json!({"DisplayName": "acme"}), 400, "6240"),
@@ -90,7 +91,7 @@ async fn faults_by_code() {
         let (got, answer) = company.post(path, body).await;
         assert_eq!((got, fault(&answer)), (status, code), "{path}: {answer}");
     }
-    assert_eq!(company.0.quickbooks.records("Invoice").len(), 1);
+    assert_eq!(company.0.quickbooks.records("Invoice").len(), 2);
     company.0.quickbooks.set_faults_as_success(true);
     let (status, body) = company.post("/invoice", sale("MS-1", "5")).await;
     assert_eq!((status, fault(&body), &body["Fault"]["type"]), (200, "6140", &json!("ValidationFault")));

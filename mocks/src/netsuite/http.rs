@@ -301,13 +301,18 @@ impl State {
             named.as_ref().is_none_or(|ids| ids.contains(&id.as_str()))
                 && criteria.as_ref().is_none_or(|all| self.record(kind, id).is_some_and(|one| all.hold(&one)))
         };
-        let (mut rows, mut total) = (Vec::new(), 0);
+        let whole = (criteria.is_none() && named.is_none()).then(|| self.how_many(kind));
+        let (mut rows, mut met) = (Vec::new(), 0);
         for id in self.ids(kind).filter(fits) {
-            if total >= offset && rows.len() < limit {
+            if rows.len() == limit && whole.is_some() {
+                break;
+            }
+            if met >= offset && rows.len() < limit {
                 rows.push(row(&id));
             }
-            total += 1;
+            met += 1;
         }
+        let total = whole.unwrap_or(met);
         let more = offset + rows.len() < total;
         let answer = obj! {
             "links" => self.page_links(&format!("record/v1/{kind}"), (limit, offset), more), "count" => rows.len(),

@@ -196,6 +196,23 @@ impl State {
         merged.filter(move |id| self.store.get("deleted", id).is_none())
     }
 
+    /// How many records of a type there are.
+    pub(crate) fn how_many(&self, kind: &str) -> usize {
+        let own = self.store.count(&place(kind));
+        let made = self.series.iter().filter(|series| series.kind == kind);
+        let made: i64 = made.map(|series| series.count).sum();
+        if made == 0 {
+            return own;
+        }
+        let of_series = |id: &str| {
+            let id: i64 = id.parse().unwrap_or_default();
+            self.series.iter().any(|series| series.kind == kind && series.ids().contains(&id))
+        };
+        let changed = self.store.all(&place(kind)).filter(|(id, _)| of_series(id)).count();
+        let gone = self.store.all("deleted").filter(|(id, gone)| gone.text("type") == kind && of_series(id)).count();
+        own + usize::try_from(made).unwrap_or_default() - changed - gone
+    }
+
     pub(crate) fn external(&self, kind: &str, external: &str) -> Option<String> {
         if let Some(id) = self.store.get(&format!("ext:{kind}"), external) {
             return id.scalar();

@@ -1,7 +1,7 @@
 //! The query language, and change data capture.
 
 use rusqlite::params_from_iter;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 
 use super::chart;
 use super::faults::{Fault, fault, reply};
@@ -19,6 +19,29 @@ struct Select {
     order: Vec<(String, bool)>,
     start: usize,
     size: usize,
+}
+
+/// An id as it is remembered: a number, but for the few that are words.
+#[derive(Debug)]
+pub(crate) enum Key {
+    Number(i64),
+    Word(Box<str>),
+}
+
+impl Key {
+    fn read(value: ValueRef<'_>) -> rusqlite::Result<Key> {
+        Ok(match value {
+            ValueRef::Integer(id) => Key::Number(id),
+            other => Key::Word(other.as_str()?.into()),
+        })
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Key::Number(id) => id.to_string(),
+            Key::Word(word) => word.to_string(),
+        }
+    }
 }
 
 /// The condition in SQL, with its values.
@@ -176,7 +199,7 @@ impl State {
     }
 
     /// Ids of the answer in order. They are remembered while nothing is written: a client asks for page after page.
-    fn list(&mut self, key: String, select: &Select, condition: Condition) -> Result<&[i64], Fault> {
+    fn list(&mut self, key: String, select: &Select, condition: Condition) -> Result<&[Key], Fault> {
         if self.listed.as_ref().is_none_or(|(known, _)| *known != key) {
             let mut order = String::new();
             for (field, down) in &select.order {
@@ -185,9 +208,9 @@ impl State {
             }
             let text = format!("SELECT id FROM entity WHERE {} ORDER BY {order}id", condition.text);
             let mut statement = self.sql.prepare(&text).map_err(broken)?;
-            let ids =
-                statement.query_map(params_from_iter(condition.values), |row| row.get::<_, i64>(0)).map_err(broken)?;
-            let ids: Vec<i64> = ids.collect::<Result<_, _>>().map_err(broken)?;
+            let read = |row: &rusqlite::Row<'_>| Key::read(row.get_ref(0)?);
+            let ids = statement.query_map(params_from_iter(condition.values), read).map_err(broken)?;
+            let ids: Vec<Key> = ids.collect::<Result<_, _>>().map_err(broken)?;
             self.listed = Some((key, ids));
         }
         Ok(self.listed.as_ref().map_or(&[], |(_, ids)| ids.as_slice()))
@@ -214,12 +237,10 @@ impl State {
         }
         let key = format!("{}|{}|{:?}|{:?}", select.name, condition.text, condition.values, select.order);
         let (entity, start, size) = (select.entity, select.start, select.size);
-        let ids: Vec<i64> = self.list(key, &select, condition)?.iter().skip(start - 1).take(size).copied().collect();
-        let page: Vec<Json> = ids
-            .iter()
-            .filter_map(|id| self.record(entity, &id.to_string()))
-            .map(|record| State::shown(&record))
-            .collect();
+        let ids: Vec<String> =
+            self.list(key, &select, condition)?.iter().skip(start - 1).take(size).map(Key::text).collect();
+        let page: Vec<Json> =
+            ids.iter().filter_map(|id| self.record(entity, id)).map(|record| State::shown(&record)).collect();
         if page.is_empty() {
             return Ok(Json::object());
         }

@@ -72,8 +72,10 @@ impl State {
             return Err(required("Line.Amount"));
         }
         let amount = line.decimal("Amount");
-        let computed = round(detail.decimal("Qty") * detail.decimal("UnitPrice"));
-        if detail.has("Qty") && detail.has("UnitPrice") && computed != round(amount) {
+        let (quantity, price) = (detail.decimal("Qty"), detail.decimal("UnitPrice"));
+        // clients that send zeros for what they do not know are taken as if they had sent nothing
+        let told = detail.has("Qty") && detail.has("UnitPrice") && !(quantity.is_zero() && price.is_zero());
+        if told && round(quantity * price) != round(amount) {
             let why = format!("Amount is not equal to UnitPrice * Qty. Supplied value:{}", line.text("Amount"));
             return Err(fault("6070", "Amount calculation incorrect in the request", why));
         }

@@ -12,6 +12,7 @@ use super::faults::{
     Fault, books_closed, business, fault, gone, name_taken, required, stale, subscription_over, taken,
 };
 use super::limits::Limits;
+use super::query::Key;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
 use crate::series::Series;
@@ -26,7 +27,7 @@ pub(crate) struct State {
     pub(crate) zone: TimeZone,
     pub(crate) sql: Connection,
     /// The last question of the query language, and the ids that answer it.
-    pub(crate) listed: Option<(String, Vec<i64>)>,
+    pub(crate) listed: Option<(String, Vec<Key>)>,
     pub(crate) series: Vec<Series>,
     pub(crate) limits: Limits,
     pub(crate) tally: BTreeMap<&'static str, u64>,
