@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod conformance;
+mod cost;
 mod house;
 mod journeys;
 mod lessons;
