@@ -65,7 +65,8 @@ pub enum Auth {
         /// Token.
         token: SecretString,
     },
-    /// OAuth 2.0 (3LO) of Cloud. The refresh token is rotated with every use; the newest one is kept in the store.
+    /// OAuth 2.0 (3LO) of Cloud. The refresh token is rotated with every use; the newest one is kept in the store, and every
+    /// connection needs a grant of its own.
     Oauth {
         /// Client id.
         client_id: String,

@@ -75,7 +75,8 @@ pub enum Auth {
         /// `https://login.salesforce.com`, or `https://test.salesforce.com` for a sandbox.
         audience: String,
     },
-    /// OAuth 2.0 refresh token. Where the app rotates it, the newest one is kept in the store.
+    /// OAuth 2.0 refresh token. Where the app rotates it, the newest one is kept in the store, and every connection needs a
+    /// grant of its own.
     RefreshToken {
         /// Consumer key.
         client_id: String,
