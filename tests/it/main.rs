@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod conformance;
-mod cost;
 mod house;
 mod journeys;
 mod lessons;
