@@ -88,6 +88,8 @@ fn no_float_comes_near_money() {
         // A benchmark divides times, not amounts.
         (name.starts_with("mapping/") || name.starts_with("connectors/"))
             && !name.contains("/benches/")
+            // serde's name for a number with a point, which is read to be refused.
+            && !line.contains(concat!("fn visit_f", "64"))
             && [concat!("f", "64"), concat!("f", "32")]
                 .iter()
                 .any(|float| line.split(|c: char| !c.is_alphanumeric()).any(|word| word == *float))
@@ -133,7 +135,7 @@ fn may_know(name: &str, on: &str) -> bool {
         "milestoned-mapping" => !ours && !io,
         "milestoned-mocks" => !ours,
         "milestoned-connector-kit" => !ours || on == "milestoned-mapping",
-        "milestoned" | "milestoned-tests" => true,
+        "milestoned" | "milestoned-tests" | "milestoned-power" => true,
         _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),
     }
 }

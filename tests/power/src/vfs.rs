@@ -42,7 +42,7 @@ pub fn register() -> Result<(), c_int> {
             xDlSym: None,
             xDlClose: None,
             xRandomness: Some(randomness),
-            xSleep: Some(sleep),
+            xSleep: Some(wait),
             xCurrentTime: Some(time),
             xGetLastError: Some(last_error),
             xCurrentTimeInt64: None,
@@ -245,7 +245,7 @@ unsafe extern "C" fn randomness(_: *mut ffi::sqlite3_vfs, length: c_int, out: *m
     length
 }
 
-unsafe extern "C" fn sleep(_: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
+unsafe extern "C" fn wait(_: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
     microseconds
 }
 
