@@ -215,6 +215,14 @@ fn a_field_of_an_event_is_refused_in_its_place() {
             "events[0].evidence[1]: write it as text in quotes",
         ),
         (json!({ "at": at, "type": "amended", "version": -1, "signed": true }), "events[0].version: invalid value"),
+        (
+            json!({ "at": at, "type": "amended", "version": 2.5, "signed": true }),
+            "events[0].version: invalid type: floating point `2.5`, expected u32",
+        ),
+        (
+            json!({ "at": at, "type": "evidence", "milestone": true, "evidence": [] }),
+            "events[0].milestone: invalid type: boolean `true`, expected a string",
+        ),
         (json!({ "type": "evidence", "milestone": "M1", "evidence": [] }), "events[0].at: is missing"),
         (json!({ "at": at }), "events[0].type: is missing"),
         (json!({ "at": at, "type": 7 }), "events[0].type: must be text, not 7"),
