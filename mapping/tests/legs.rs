@@ -4,9 +4,13 @@
 
 use jiff::civil::Weekday;
 use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::Case;
+use milestoned_mapping::command::{Account, Side};
 use milestoned_mapping::fact::LegMilestone;
-use milestoned_mapping::legs::{assemble_erp, assemble_psa};
-use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, OrderSeen};
+use milestoned_mapping::fact::{DecimalText, LegRecognition};
+use milestoned_mapping::legs::{assemble_erp, assemble_psa, deferred_difference};
+use milestoned_mapping::postings::journal_entry_number;
+use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen};
 use serde_json::json;
 
 fn invoice(number: &str, milestone: Option<&str>, status: InvoiceStatus, credit_memo: bool) -> InvoiceSeen {
@@ -50,6 +54,75 @@ fn the_erp_leg_is_what_was_configured_and_what_was_billed() {
     }
     let without = assemble_erp(None, &[], &[]);
     assert!(without.milestones.is_none() && without.invoices.is_some(), "no order is no list of milestones");
+}
+
+fn journal(number: &str, deferred: DecimalText) -> JournalSeen {
+    let recognised = LegRecognition { milestone: "M2".into(), date: "2026-02-02".parse().unwrap(), amount: deferred };
+    JournalSeen {
+        number: number.into(),
+        contract: Some("C".into()),
+        date: "2026-02-02".parse().unwrap(),
+        currency: "USD".into(),
+        amount: deferred,
+        deferred: Some(deferred),
+        recognised: vec![recognised],
+    }
+}
+
+#[test]
+fn revenue_of_others_is_told_whether_by_entry_or_by_an_invoice_that_posts_it_at_once() {
+    let at_once = InvoiceSeen {
+        recognised: Some("40.00".parse().unwrap()),
+        ..invoice("by hand", Some("M1"), InvoiceStatus::Open, false)
+    };
+    let void = InvoiceSeen { status: InvoiceStatus::Void, ..at_once.clone() };
+    let leg = assemble_erp(None, &[at_once, void], &[journal("JE-1", "15.00".parse().unwrap())]);
+    let told: Vec<String> =
+        leg.recognised.unwrap().iter().map(|one| format!("{} {}", one.milestone, one.amount)).collect();
+    assert_eq!(told, ["M1 40.00", "M2 15.00"]);
+    assert!(assemble_erp(None, &[], &[]).recognised.is_none());
+}
+
+/// A case's documents and entries as an ERP shows them.
+fn shown(contract: &milestoned_mapping::contract::Contract) -> (Vec<InvoiceSeen>, Vec<JournalSeen>) {
+    let invoices = contract.documents().iter().map(|one| {
+        let credit = one.kind == milestoned_mapping::contract::DocumentKind::CreditMemo;
+        let amount = one.amount.decimal();
+        let deferred = Some(DecimalText(if credit { -amount } else { amount }));
+        InvoiceSeen { deferred, ..invoice(&one.number, Some(&one.milestone), InvoiceStatus::Open, credit) }
+    });
+    let entries = contract.journal().into_iter().map(|entry| {
+        let lines = contract.revenue_entry(entry.date);
+        let line = lines.iter().find(|line| line.account == Account::DeferredRevenue);
+        let credited = line.map_or_else(Default::default, |line| {
+            if line.side == Side::Credit { line.amount.decimal() } else { -line.amount.decimal() }
+        });
+        journal(&journal_entry_number(contract.terms().id(), "netsuite", entry.date), DecimalText(credited))
+    });
+    (invoices.collect(), entries.collect())
+}
+
+#[test]
+fn what_is_on_its_way_is_no_difference_and_what_is_missed_or_foreign_is() {
+    let text = include_str!("cases/amended-before-and-after-invoice.json");
+    let contract = Case::from_json(text, &Calendars::built_in()).unwrap().play();
+    let (invoices, entries) = shown(&contract);
+    assert!(invoices.len() > 1 && !entries.is_empty());
+    let confirmed = |number: &str| std::collections::BTreeSet::from([number.to_owned()]);
+    let difference = |invoices: &[InvoiceSeen], entries: &[JournalSeen], known: &str| {
+        deferred_difference(&contract, "netsuite", invoices, entries, &confirmed(known))
+            .map(|one| one.normalize().to_string())
+    };
+    let zero = Some("0".to_owned());
+    assert_eq!(difference(&invoices, &entries, ""), zero, "all of it is there");
+    assert_eq!(difference(&[], &[], ""), zero, "all of it is on its way");
+    assert_eq!(difference(&invoices[1..], &entries[1..], ""), zero, "some of it is on its way");
+    let missed = -invoices[0].deferred.unwrap().0;
+    assert_eq!(difference(&invoices[1..], &entries, &invoices[0].number), Some(missed.normalize().to_string()));
+    let foreign = [entries.clone(), vec![journal("JE-1", "-15.00".parse().unwrap())]].concat();
+    assert_eq!(difference(&invoices, &foreign, ""), Some("-15".into()));
+    let silent = InvoiceSeen { deferred: None, ..invoices[0].clone() };
+    assert_eq!(difference(&[silent], &[], ""), None, "a connection that does not tell is not compared");
 }
 
 #[test]

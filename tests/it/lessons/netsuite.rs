@@ -358,6 +358,26 @@ async fn rows_of_one_second_are_neither_skipped_nor_doubled() {
 }
 
 #[tokio::test]
+async fn a_stream_of_more_rows_than_a_query_may_have_is_read_by_key() {
+    let account = Account::start().await;
+    let body = json!({ "entity": { "id": account.customer }, "tranId": "INV-{n}", "tranDate": "2026-03-02",
+        "currency": { "id": "1" }, "item": { "items": [{ "item": { "id": "5" }, "amount": "10.25" }] } });
+    let lot = LotSpec::new(100_500, fields(body), "2026-01-01T00:00:00Z".parse().unwrap());
+    account.desk.simulators.netsuite.generate("many", "invoice", &lot).unwrap();
+    let (mut cursor, mut count, mut largest) = (Cursor::default(), 0, 0);
+    loop {
+        let page = account.netsuite.pull("invoices", &cursor).await.unwrap();
+        count += page.records.len();
+        largest = largest.max(page.records.len());
+        cursor = page.next;
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!((count, largest), (100_500, 1000));
+}
+
+#[tokio::test]
 async fn what_is_deleted_is_gone() {
     let account = Account::start().await;
     let (_, cursor) = pull(&account.netsuite, "deleted", &Cursor::default()).await;
