@@ -1,5 +1,5 @@
 //! A million opportunities, and a million issues with their histories: how fast they are read, and how much memory that
-//! takes, simulators included.
+//! takes. The simulators run in a process of their own.
 //!
 //! `cargo bench -p milestoned-tests --bench pull`
 
@@ -13,7 +13,9 @@
 )]
 
 use std::future::Future;
+use std::io::{BufRead, BufReader};
 use std::pin::Pin;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,31 +75,53 @@ async fn pull(name: &str, source: &impl Source, stream: &str) {
     );
 }
 
-#[tokio::main]
-async fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
+/// The simulators, in this process: their addresses on one line, and then they serve until their input ends.
+async fn simulate() {
     let simulators = Simulators::start(Options { dir: None, ports: None, now: NOW.parse().unwrap() }).await.unwrap();
-    let clock = Arc::new(SetClock::at(NOW.parse().unwrap()));
-    let settings = json!({
-        "base_url": simulators.salesforce_url, "limits": { "windows": [] },
-        "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
-    });
-    let map = FieldMap::from_toml(include_str!("../../config/fieldmaps/salesforce.toml")).unwrap();
-    let settings = serde_json::from_value(settings).unwrap();
-    let salesforce = Salesforce::build("salesforce", settings, &map, clock.clone(), Arc::new(NoTokens)).unwrap();
     let deal = json!({ "Name": "Deal {n}", "StageName": "Closed Won", "CloseDate": "2026-01-01", "Amount": "{n}.5" });
     simulators.salesforce.generate("lot", "Opportunity", &lot(deal)).unwrap();
-    pull("salesforce", &salesforce, "records").await;
-
-    let settings = json!({
-        "base_url": simulators.jira_url, "projects": ["MS"], "limits": { "windows": [] },
-        "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
-    });
-    let read = FieldMap::from_toml(include_str!("../../config/fieldmaps/jira.toml")).unwrap().vendor_fields();
-    let jira = Jira::build("jira", serde_json::from_value(settings).unwrap(), read, clock, Arc::new(NoTokens)).unwrap();
     let issue = json!({ "summary": "Issue {n}", "status": "Accepted" });
     simulators.jira.generate("lot", "MS", &lot(issue)).unwrap();
+    println!("{} {}", simulators.salesforce_url, simulators.jira_url);
+    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
+}
+
+fn map(text: &str) -> FieldMap {
+    FieldMap::from_toml(text).unwrap()
+}
+
+#[tokio::main]
+async fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("--test") => return,
+        Some("simulate") => return simulate().await,
+        _ => {}
+    }
+    let mut simulators = Command::new(std::env::current_exe().unwrap())
+        .arg("simulate")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut addresses = String::new();
+    BufReader::new(simulators.stdout.take().unwrap()).read_line(&mut addresses).unwrap();
+    let (salesforce_url, jira_url) = addresses.trim().split_once(' ').unwrap();
+    let clock = Arc::new(SetClock::at(NOW.parse().unwrap()));
+    let settings = json!({
+        "base_url": salesforce_url, "limits": { "windows": [] },
+        "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
+    });
+    let deals = map(include_str!("../../config/fieldmaps/salesforce.toml"));
+    let settings = serde_json::from_value(settings).unwrap();
+    let salesforce = Salesforce::build("salesforce", settings, &deals, clock.clone(), Arc::new(NoTokens)).unwrap();
+    pull("salesforce", &salesforce, "records").await;
+    let settings = json!({
+        "base_url": jira_url, "projects": ["MS"], "limits": { "windows": [] },
+        "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
+    });
+    let read = map(include_str!("../../config/fieldmaps/jira.toml")).vendor_fields();
+    let jira = Jira::build("jira", serde_json::from_value(settings).unwrap(), read, clock, Arc::new(NoTokens)).unwrap();
     pull("jira", &jira, "issues").await;
+    drop(simulators.stdin.take());
+    simulators.wait().unwrap();
 }
