@@ -1,5 +1,5 @@
-//! A million opportunities, and a million issues with their histories: how fast they are read, and how much memory that
-//! takes. The simulators run in a process of their own.
+//! A million opportunities, a million issues with their histories, a million invoices of either ERP: how fast they are
+//! read, and how much memory that takes. The simulators run in a process of their own.
 //!
 //! `cargo bench -p milestoned-tests --bench pull`
 
@@ -7,6 +7,7 @@
     missing_docs,
     clippy::disallowed_methods,
     clippy::float_arithmetic,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark reads the clock, prints, and may fail"
@@ -25,6 +26,8 @@ use milestoned_connector_kit::{Cursor, Source};
 use milestoned_jira::Jira;
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mocks::{LotSpec, Options, Simulators};
+use milestoned_netsuite::NetSuite;
+use milestoned_quickbooks::QuickBooks;
 use milestoned_salesforce::Salesforce;
 use milestoned_tests::fields;
 use serde_json::{Value, json};
@@ -82,7 +85,21 @@ async fn simulate() {
     simulators.salesforce.generate("lot", "Opportunity", &lot(deal)).unwrap();
     let issue = json!({ "summary": "Issue {n}", "status": "Accepted" });
     simulators.jira.generate("lot", "MS", &lot(issue)).unwrap();
-    println!("{} {}", simulators.salesforce_url, simulators.jira_url);
+    let netsuite = &simulators.netsuite;
+    let customer = json!({ "companyName": "Acme", "currency": { "id": "1" } });
+    let entity = netsuite.put_record("customer", "customer", "C-1", fields(customer)).unwrap();
+    let invoice = json!({ "entity": { "id": entity }, "tranId": "INV-{n}", "tranDate": "2026-03-01", "currency": { "id": "1" },
+        "item": { "items": [{ "item": { "id": "5" }, "amount": "10.25" }] } });
+    netsuite.generate("lot", "invoice", &lot(invoice)).unwrap();
+    let quickbooks = &simulators.quickbooks;
+    quickbooks.set_limits(usize::MAX, usize::MAX);
+    let customer = quickbooks.put_record("customer", "Customer", fields(json!({ "DisplayName": "Acme" }))).unwrap();
+    let line = json!({ "Amount": "10.25", "DetailType": "SalesItemLineDetail",
+        "SalesItemLineDetail": { "ItemRef": { "value": "1" } } });
+    let invoice = json!({ "CustomerRef": { "value": customer }, "DocNumber": "INV-{n}", "TxnDate": "2026-03-01", "Line": [line] });
+    quickbooks.generate("lot", "Invoice", &lot(invoice)).unwrap();
+    let urls = [&simulators.salesforce_url, &simulators.jira_url, &simulators.netsuite_url, &simulators.quickbooks_url];
+    println!("{} {}", urls.map(String::as_str).join(" "), simulators.quickbooks.realm());
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
 }
 
@@ -105,7 +122,10 @@ async fn main() {
         .unwrap();
     let mut addresses = String::new();
     BufReader::new(simulators.stdout.take().unwrap()).read_line(&mut addresses).unwrap();
-    let (salesforce_url, jira_url) = addresses.trim().split_once(' ').unwrap();
+    let addresses: Vec<&str> = addresses.split_whitespace().collect();
+    let [salesforce_url, jira_url, netsuite_url, quickbooks_url, realm] = addresses[..] else {
+        panic!("{addresses:?}")
+    };
     let clock = Arc::new(SetClock::at(NOW.parse().unwrap()));
     let settings = json!({
         "base_url": salesforce_url, "limits": { "windows": [] },
@@ -120,8 +140,25 @@ async fn main() {
         "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
     });
     let read = map(include_str!("../../config/fieldmaps/jira.toml")).vendor_fields();
-    let jira = Jira::build("jira", serde_json::from_value(settings).unwrap(), read, clock, Arc::new(NoTokens)).unwrap();
+    let settings = serde_json::from_value(settings).unwrap();
+    let jira = Jira::build("jira", settings, read, clock.clone(), Arc::new(NoTokens)).unwrap();
     pull("jira", &jira, "issues").await;
+    let accounts = |ids: [&str; 4]| json!({ "unbilled_receivable": ids[0], "contract_asset": ids[1], "deferred_revenue": ids[2], "revenue": ids[3] });
+    let settings = json!({
+        "account": "TSTDRV123_SB1", "base_url": netsuite_url, "timezone": "America/Los_Angeles", "item": "5",
+        "auth": { "flow": "tba", "consumer_key": "ck", "consumer_secret": "cs", "token_id": "ti", "token_secret": "ts" },
+        "accounts": accounts(["120", "121", "122", "123"]),
+    });
+    let netsuite = NetSuite::build("netsuite", serde_json::from_value(settings).unwrap(), clock.clone()).unwrap();
+    pull("netsuite", &netsuite, "invoices").await;
+    let settings = json!({
+        "base_url": quickbooks_url, "token_url": format!("{quickbooks_url}/oauth2/v1/tokens/bearer"), "realm": realm,
+        "client_id": "cid", "client_secret": "csecret", "refresh_token": "rt-smoke-1", "item": "1",
+        "accounts": accounts(["85", "86", "23", "79"]), "limits": { "windows": [] },
+    });
+    let settings = serde_json::from_value(settings).unwrap();
+    let quickbooks = QuickBooks::build("quickbooks", settings, clock, Arc::new(NoTokens)).unwrap();
+    pull("quickbooks", &quickbooks, "documents").await;
     drop(simulators.stdin.take());
     simulators.wait().unwrap();
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Limits, Published};
@@ -118,4 +119,41 @@ async fn a_wire_stands_in_for_the_network() {
         let answer = answer.map(|answer| (answer.status.as_u16(), answer.body)).map_err(|fault| fault.class);
         assert_eq!(answer, wanted);
     }
+}
+
+/// Answers only when as many requests are under way as the vendor allows; counts those under way.
+struct Full {
+    places: usize,
+    together: tokio::sync::Barrier,
+    flying: std::sync::atomic::AtomicUsize,
+}
+
+impl Wire for Full {
+    fn carry(&self, _: http::Request<bytes::Bytes>) -> Carried<'_> {
+        Box::pin(async {
+            let flying = self.flying.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(flying <= self.places, "{flying} requests at once");
+            self.together.wait().await;
+            self.flying.fetch_sub(1, Ordering::SeqCst);
+            Ok(http::Response::new("".into()))
+        })
+    }
+
+    fn rest(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Where a vendor limits what is under way at once, a backlog fills every place all the time, and never one more: were a
+/// place empty, no request would be answered.
+#[tokio::test]
+async fn a_backlog_fills_every_place_and_no_more() {
+    let wire = Full { places: 15, together: tokio::sync::Barrier::new(15), flying: 0.into() };
+    let around = Surroundings { clock: Arc::new(Stopped), wire: Some(Arc::new(wire)) };
+    let published = Published { windows: &[], in_flight: 15 };
+    let client =
+        Client::build("remote", "https://remote.example", "x", &Limits::default(), &published, around).unwrap();
+    let calls = (0..300).map(|_| client.write(client.request(Method::POST, "/x")));
+    let answers = tokio::time::timeout(std::time::Duration::from_secs(20), futures_util::future::join_all(calls));
+    assert!(answers.await.unwrap().iter().all(Result::is_ok));
 }

@@ -80,7 +80,11 @@ impl NetSuite {
         let request_id = answer.header(REQUEST_ID);
         let known = Errors::read(&answer.body).has("IDEMPOTENCY_ERROR");
         match answer.header("location") {
-            Some(address) if answer.status == 202 || known => Ok((address, request_id)),
+            // Where no request id came, the job's address tells support which request it was.
+            Some(address) if answer.status == 202 || known => {
+                let request_id = request_id.or_else(|| address.rsplit_once("/async/").map(|(_, job)| job.to_owned()));
+                Ok((address, request_id))
+            }
             _ if answer.status.is_success() => Err(self.in_doubt("a job came without its address", request_id)),
             _ => Err(self.refused(&answer)),
         }

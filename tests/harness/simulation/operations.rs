@@ -182,11 +182,14 @@ fn void(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         .collect();
     let Some(invoice) = open.get(dice.random_range(0..open.len().max(1))) else { return Ok(()) };
     let act = world.act("void", &invoice.number);
-    match world.erp {
-        "netsuite" => world.simulators.netsuite.void_invoice(&act, &invoice.number)?,
-        _ => world.simulators.quickbooks.void_invoice(&act, &invoice.number)?,
+    let voided = match world.erp {
+        "netsuite" => world.simulators.netsuite.void_invoice(&act, &invoice.number),
+        _ => world.simulators.quickbooks.void_invoice(&act, &invoice.number),
+    };
+    // The ERP refuses where something is applied to it.
+    if voided.is_ok() {
+        world.voided.insert(invoice.number.clone());
     }
-    world.voided.insert(invoice.number.clone());
     Ok(())
 }
 
