@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Remote, Trouble};
+use milestoned_connector_kit::conformance::{Around, Remote};
 use milestoned_jira::Jira;
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mocks::Person;
@@ -68,14 +68,8 @@ impl Remote for Site {
     fn lag(&self, by: SignedDuration) {
         self.desk.simulators.jira.set_index_lag(i64::try_from(by.as_millis()).unwrap());
     }
-    fn advance(&self, by: SignedDuration) {
-        self.desk.advance(by);
-    }
-    fn skew(&self, by: SignedDuration) {
-        self.desk.skew(by);
-    }
-    fn strike(&self, trouble: Trouble, times: u32) {
-        self.desk.strike(trouble, times);
+    fn around(&self) -> &dyn Around {
+        &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
         status(ordinal, self.shows(ordinal))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::conformance::Trouble;
+use milestoned_connector_kit::conformance::{Around, Trouble};
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Clock, Context, Receipt};
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Document};
@@ -49,18 +49,6 @@ impl Desk {
         Self { simulators, clock, system, acts: AtomicUsize::new(0) }
     }
 
-    pub(crate) fn advance(&self, by: SignedDuration) {
-        self.simulators.clock.set(self.simulators.clock.now() + by);
-    }
-
-    pub(crate) fn skew(&self, by: SignedDuration) {
-        *self.clock.by.lock().unwrap() = by;
-    }
-
-    pub(crate) fn strike(&self, trouble: Trouble, times: u32) {
-        self.simulators.faults.inject(self.system, FaultSpec::new(trouble.name()).times(times)).unwrap();
-    }
-
     pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
         self.simulators.faults.requests(self.system)
     }
@@ -72,6 +60,20 @@ impl Desk {
     /// A name, never given before, for what somebody does.
     pub(crate) fn act(&self, what: &str) -> String {
         format!("{what} {}", self.acts.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Around for Desk {
+    fn advance(&self, by: SignedDuration) {
+        self.simulators.clock.set(self.simulators.clock.now() + by);
+    }
+
+    fn skew(&self, by: SignedDuration) {
+        *self.clock.by.lock().unwrap() = by;
+    }
+
+    fn strike(&self, trouble: Trouble, times: u32) {
+        self.simulators.faults.inject(self.system, FaultSpec::new(trouble.name()).times(times)).unwrap();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Remote, Trouble};
+use milestoned_connector_kit::conformance::{Around, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_netsuite::NetSuite;
 use serde_json::json;
@@ -67,14 +67,8 @@ impl Remote for Account {
     fn lag(&self, _: SignedDuration) {
         // SuiteQL reads what is committed, and stamps are taken at the commit.
     }
-    fn advance(&self, by: SignedDuration) {
-        self.desk.advance(by);
-    }
-    fn skew(&self, by: SignedDuration) {
-        self.desk.skew(by);
-    }
-    fn strike(&self, trouble: Trouble, times: u32) {
-        self.desk.strike(trouble, times);
+    fn around(&self) -> &dyn Around {
+        &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
         invoice(ordinal, &self.customer)

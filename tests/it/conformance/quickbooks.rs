@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Remote, Trouble};
+use milestoned_connector_kit::conformance::{Around, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_quickbooks::QuickBooks;
 use serde_json::json;
@@ -70,14 +70,8 @@ impl Remote for Company {
     fn lag(&self, _: SignedDuration) {
         // Change data capture shows what is committed, and stamps are taken at the commit.
     }
-    fn advance(&self, by: SignedDuration) {
-        self.desk.advance(by);
-    }
-    fn skew(&self, by: SignedDuration) {
-        self.desk.skew(by);
-    }
-    fn strike(&self, trouble: Trouble, times: u32) {
-        self.desk.strike(trouble, times);
+    fn around(&self) -> &dyn Around {
+        &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
         invoice(ordinal, &self.customer)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Remote, Trouble};
+use milestoned_connector_kit::conformance::{Around, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_salesforce::Salesforce;
@@ -63,14 +63,8 @@ impl Remote for Org {
     fn lag(&self, by: SignedDuration) {
         self.desk.simulators.salesforce.set_commit_lag(i64::try_from(by.as_millis()).unwrap());
     }
-    fn advance(&self, by: SignedDuration) {
-        self.desk.advance(by);
-    }
-    fn skew(&self, by: SignedDuration) {
-        self.desk.skew(by);
-    }
-    fn strike(&self, trouble: Trouble, times: u32) {
-        self.desk.strike(trouble, times);
+    fn around(&self) -> &dyn Around {
+        &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
         status(ordinal, "006000000000001AAA")

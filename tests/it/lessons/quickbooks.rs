@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::SignedDuration;
+use milestoned_connector_kit::conformance::Around;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Class, Cursor, Hook, Knock, Probe, Sink, Source};
 use milestoned_mapping::record::{Content, InvoiceStatus, SourceRecord};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use milestoned_connector_kit::conformance::Around;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Knock, Probe, Source};
 use milestoned_mapping::fieldmap::FieldMap;
