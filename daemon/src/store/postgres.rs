@@ -58,8 +58,27 @@ impl Postgres {
             .build()
             .map_err(|error| unreachable(&error.to_string()))?;
         let store = Self { pool };
+        store.keeps_what_it_acknowledges().await?;
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// A server that answers before it has written, or that only copies another, is no place for books.
+    async fn keeps_what_it_acknowledges(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let sql = "SELECT current_setting('synchronous_commit'), pg_is_in_recovery()";
+        let row = client.query_one(sql, &[]).await?;
+        let (synchronous, copy): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if copy {
+            return Err(unreachable("the server is a read-only copy: store.url must name the primary"));
+        }
+        if synchronous == "off" {
+            return Err(unreachable(
+                "synchronous_commit is off for this role and database, so that what was acknowledged could be lost: \
+                 ALTER ROLE or ALTER DATABASE … SET synchronous_commit = on",
+            ));
+        }
+        Ok(())
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -78,12 +97,13 @@ impl Postgres {
         })
     }
 
-    /// Runs `work` in a transaction; an error undoes all of it.
+    /// Runs `work` in a transaction; an error undoes all of it. The verbs lock what they rely on, whatever isolation the
+    /// server is set to by default: under a stricter one those that wait for each other would fail.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.transact("BEGIN", work).await
+        self.transact("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", work).await
     }
 
     /// Runs `work` in a transaction that only reads, all of it at one instant.
