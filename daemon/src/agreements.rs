@@ -3,7 +3,8 @@
 //! A contract file is the terms of section 2 of the rules, plus an optional table `[milestoned]` with what the daemon
 //! needs to know: `erp`, `owner`, `policy`. A file with `amends = "CONTRACT"` is a change order.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use milestoned_mapping::calendar::Calendars;
@@ -16,10 +17,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::store::StoreError;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
+use crate::store::{StoreError, parse};
 
+/// So many files may be gone at once before the folder itself is doubted, whatever their share.
+const FEW: usize = 5;
+/// In place of a digest: the folder lacks what it had.
+const GONE: &str = "gone";
 /// Largest contract file that is read, in bytes.
 const FILE_LIMIT: u64 = 1_048_576;
 
@@ -71,6 +76,16 @@ pub enum Refusal {
     /// The contract is known with other terms.
     #[error("contract {0} is known with other terms: file a change order (amends = \"{0}\") instead")]
     Changed(String),
+    /// A change order was taken, and its file says something else now.
+    #[error(
+        "change order {version} of contract {contract} was taken as the file had it before: put it back, or file what has changed as a new version"
+    )]
+    Edited {
+        /// The contract.
+        contract: String,
+        /// The version that was taken.
+        version: u32,
+    },
     /// The change order names a contract that is not known.
     #[error("contract {0} is not known: file its terms first")]
     Unknown(String),
@@ -95,13 +110,42 @@ pub async fn scan(app: &App, folder: &Path, now: Timestamp) -> Result<bool, Stor
     };
     files.sort();
     let mut changed = false;
-    for path in files {
-        changed |= scan_file(app, &path, now).await?;
+    for path in &files {
+        changed |= scan_file(app, path, now).await?;
     }
+    missed(app, folder, &files, now).await?;
     Ok(changed)
 }
 
-fn contract_files(folder: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+/// Files that were taken and are gone. Where many are gone at once, something is wrong with the folder.
+async fn missed(app: &App, folder: &Path, files: &[PathBuf], now: Timestamp) -> Result<(), StoreError> {
+    let taken = app.store.files_taken(folder.display().to_string()).await?;
+    let there: BTreeSet<String> = files.iter().map(|path| path.display().to_string()).collect();
+    let known = taken.len();
+    let gone: Vec<(String, String)> = taken.into_iter().filter(|(path, _)| !there.contains(path)).collect();
+    let most = known.saturating_mul(usize::try_from(app.settings.intake.brake).unwrap_or(usize::MAX)) / 100;
+    let place = folder.display().to_string();
+    if gone.len() > most.max(FEW) {
+        let problem = format!(
+            "{} of {known} contract files are gone from the folder; see whether it is the right one, and whole",
+            gone.len()
+        );
+        return app.store.agreement_file_seen(place, GONE.into(), None, Some(problem), now).await;
+    }
+    if app.store.agreement_file(place.clone()).await?.is_some_and(|known| !known.digest.is_empty()) {
+        app.store.agreement_file_seen(place, String::new(), None, None, now).await?;
+    }
+    for (path, contract) in gone {
+        let problem = format!(
+            "the file is gone, and the terms of contract {contract} that came with it are in force; put it back, or close this \
+             with `milestoned review file`, and a reason; what has changed in the agreement is a change order"
+        );
+        app.store.agreement_file_seen(path, String::new(), Some(contract), Some(problem), now).await?;
+    }
+    Ok(())
+}
+
+fn contract_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -123,11 +167,16 @@ async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, Store
         std::fs::read_to_string(path).map_err(|error| error.to_string())
     };
     let digest = DeliveryKey::of(&[text.as_deref().unwrap_or_default()]).to_string();
-    if app.store.agreement_file(name.clone()).await? == Some(digest.clone()) {
+    let known = app.store.agreement_file(name.clone()).await?;
+    if known.as_ref().is_some_and(|known| known.digest == digest) {
         return Ok(false);
     }
+    let taken = known.and_then(|known| known.contract);
     let filed = match text.and_then(|text| tree(path, &text)) {
-        Ok(value) => file(app, value, &name, "contract folder", now).await,
+        Ok(value) => match if taken.is_some() { edited(app, &value).await? } else { None } {
+            Some(refusal) => Err(refusal),
+            None => file(app, value, &name, "contract folder", now).await,
+        },
         Err(reason) => Err(Refusal::Invalid(reason)),
     };
     let (contract, problem) = match filed {
@@ -140,11 +189,34 @@ async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, Store
         }
         Err(refusal) => {
             tracing::warn!(file = name, problem = %refusal, "contract file refused");
-            (None, Some(refusal.to_string()))
+            (taken, Some(refusal.to_string()))
         }
     };
     app.store.agreement_file_seen(name, digest, contract, problem, now).await?;
     Ok(true)
+}
+
+/// Whether a file that was taken as a change order says something else now of a version that is in force.
+async fn edited(app: &App, value: &Value) -> Result<Option<Refusal>, StoreError> {
+    let Some(contract) = value.get("amends").and_then(Value::as_str) else { return Ok(None) };
+    let version = value.get("version").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
+    let (Some(version), Some(row)) = (version, app.store.contract(contract.to_owned()).await?) else { return Ok(None) };
+    let state: Contract = parse("contract", "state", &row.id, &row.state)?;
+    let mut body = value.clone();
+    let at = body.as_object_mut().and_then(|table| {
+        table.remove("amends");
+        table.remove("at")
+    });
+    let at = at.and_then(|at| serde_json::from_value::<Timestamp>(at).ok());
+    let known = app.store.fact_by_identity(contract.to_owned(), amendment_identity(&body, at)).await?.is_some();
+    let refusal = Refusal::Edited { contract: contract.to_owned(), version };
+    Ok((version <= state.version() && !known).then_some(refusal))
+}
+
+/// The same change order is one, however often it is read.
+fn amendment_identity(body: &Value, at: Option<Timestamp>) -> String {
+    let at = at.map(|at| at.to_string()).unwrap_or_default();
+    format!("amendment:{}", DeliveryKey::of(&[&body.to_string(), &at]))
 }
 
 /// Reads TOML or JSON, by extension, into one tree; amounts stay text.
@@ -235,14 +307,13 @@ pub fn read(app: &App, mut value: Value) -> Result<Agreement, Refusal> {
 async fn amend(app: &App, contract: String, mut value: Value, actor: &str, now: Timestamp) -> Result<Filed, Refusal> {
     let Some(known) = app.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
     let at = match value.as_object_mut().and_then(|table| table.remove("at")) {
-        None => now,
-        Some(at) => serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?,
+        None => None,
+        Some(at) => Some(serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?),
     };
-    let text = value.to_string();
+    let identity = amendment_identity(&value, at);
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
-    let identity = format!("amendment:{}", DeliveryKey::of(&[&text, &at.to_string()]));
-    let fact = Fact { at, event: Event::Amended(amendment) };
+    let fact = Fact { at: at.unwrap_or(now), event: Event::Amended(amendment) };
     check(&known, &fact)?;
     app.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
     Ok(Filed::Amended(contract))

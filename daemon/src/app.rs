@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Surroundings;
 use milestoned_mapping::calendar::Calendars;
 use tokio::sync::Notify;
@@ -13,6 +13,9 @@ use crate::registry::{Entry, Registry};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::{agreements, deliver, engine, intake, report};
+
+/// Name of the retention's mark in the store.
+const RETENTION: &str = "retention";
 
 /// Everything the daemon is made of.
 pub struct App {
@@ -70,7 +73,8 @@ impl App {
             // What others have under way is theirs; the lease of an attempt that died lapses.
             return Ok(());
         }
-        let deliveries = self.store.release_leases(self.clock.now()).await?;
+        let waits = self.registry.iter().map(|(name, entry)| (name.to_owned(), entry.connection.commits_within()));
+        let deliveries = self.store.release_leases(waits.collect(), self.clock.now()).await?;
         let mails = self.store.release_mails(self.clock.now()).await?;
         if deliveries > 0 || mails > 0 {
             tracing::warn!(
@@ -162,7 +166,22 @@ impl App {
             // Whoever sent mail before is gone: what was being sent may have arrived.
             self.store.release_mails(self.clock.now()).await?;
         }
+        self.empty_records().await?;
         report::turn(self).await
+    }
+
+    /// Once a day: source records that are older than they are kept.
+    async fn empty_records(&self) -> Result<(), StoreError> {
+        let (Some(keep), now) = (self.settings.intake.keep_records, self.clock.now()) else { return Ok(()) };
+        // What was never done was done at the beginning of time.
+        let done = self.store.mark(RETENTION, Timestamp::MIN).await?;
+        if now.duration_since(done) < SignedDuration::from_hours(24) {
+            return Ok(());
+        }
+        let [from, before] = [done, now].map(|at| at.saturating_sub(keep).unwrap_or(Timestamp::MIN));
+        let count = self.store.forget_records(from, before, now).await?;
+        tracing::info!(count, %before, "source records were emptied");
+        self.store.move_mark(RETENTION, now).await
     }
 
     /// Turns until nothing moves: for the demo, tests and `--once`. Waiting deliveries stay for their time.

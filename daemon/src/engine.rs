@@ -14,6 +14,7 @@ use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 
 use crate::agreements::Agreement;
 use crate::app::App;
+use crate::drift;
 use crate::registry::Registry;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
@@ -138,11 +139,16 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let facts = timeline.facts;
 
     let mut landing = landing(work, &agreement, &before, &contract, facts, context)?;
+    let psa = legs.iter().find(|(leg, _)| *leg == Leg::Psa).map(|(_, record)| record);
+    let (drift, lines) = drift::changes(work, &agreement.erp, &contract, psa, today)?;
+    landing.drift = drift;
+    landing.audit.extend(lines);
     landing.legs_wait = legs_wait;
     if !legs_wait {
         landing.legs = legs;
     }
-    let moves = !landing.facts.is_empty() || before != contract || !landing.postings.is_empty();
+    let moves =
+        !landing.facts.is_empty() || before != contract || !landing.postings.is_empty() || !landing.drift.is_empty();
     Ok(Decided { moves, clears: !legs_wait, landing })
 }
 
@@ -293,6 +299,7 @@ fn landing(
         journal_through: plan.journal_through.map(|date| date.to_string()),
         postings: plan.postings,
         exceptions: Some(exceptions),
+        drift: Vec::new(),
         events: events(before, contract)?,
         facts,
         legs: Vec::new(),

@@ -11,9 +11,11 @@ pub mod clock;
 pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod drift;
 pub mod engine;
 pub mod fleet;
 pub mod intake;
+pub mod parked;
 pub mod portfolio;
 pub mod registry;
 pub mod report;

@@ -1,6 +1,7 @@
 //! What people and programs see of contracts: one set of views for command line, API, pages and demo.
 
 use milestoned_mapping::contract::Contract;
+use milestoned_mapping::drift::Kind;
 use milestoned_mapping::rules;
 use serde::Serialize;
 use serde_json::Value;
@@ -36,7 +37,7 @@ pub struct Summary {
     pub deferred: String,
     /// Open exceptions that hold something back.
     pub blocking: usize,
-    /// Open exceptions that only tell.
+    /// Open exceptions that only tell, and drifts.
     pub warnings: usize,
 }
 
@@ -101,10 +102,12 @@ pub fn state(row: &ContractRow) -> Result<Contract, StoreError> {
 /// # Errors
 /// The store failed.
 pub async fn summaries(app: &App) -> Result<Vec<Summary>, StoreError> {
-    app.store.contracts().await?.iter().map(summary).collect()
+    let drifts = app.store.drifts().await?;
+    let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
+    app.store.contracts().await?.iter().map(|row| summary(row, drifts(&row.id))).collect()
 }
 
-fn summary(row: &ContractRow) -> Result<Summary, StoreError> {
+fn summary(row: &ContractRow, drifts: usize) -> Result<Summary, StoreError> {
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
     let contract = state(row)?;
     let position = contract.position();
@@ -126,7 +129,7 @@ fn summary(row: &ContractRow) -> Result<Summary, StoreError> {
         recognised: position.recognised.to_string(),
         deferred: position.deferred_revenue.to_string(),
         blocking: open("blocking"),
-        warnings: open("warning"),
+        warnings: open("warning").saturating_add(drifts),
     })
 }
 
@@ -139,7 +142,7 @@ pub async fn contract(app: &App, id: &str) -> Result<Option<ContractView>, Store
     let contract = state(&row)?;
     let json = |value: Result<Value, serde_json::Error>| value.unwrap_or_default();
     Ok(Some(ContractView {
-        summary: summary(&row)?,
+        summary: summary(&row, app.store.drifts().await?.get(id).copied().unwrap_or_default())?,
         report: json(serde_json::to_value(contract.report())),
         milestones: json(serde_json::to_value(contract.milestones())),
         documents: app.store.documents(Some(id.to_owned())).await?,
@@ -148,16 +151,18 @@ pub async fn contract(app: &App, id: &str) -> Result<Option<ContractView>, Store
     }))
 }
 
+/// What a code of the rules, or of a drift, means, and what to do.
+pub fn meaning(code: &str) -> (&'static str, &'static str) {
+    let rule = rules::find(code).map(|rule| (rule.title, rule.remedy));
+    rule.or_else(|| Kind::named(code).map(|kind| (kind.title(), kind.remedy()))).unwrap_or_default()
+}
+
 /// Exceptions with what to do about them.
 pub fn with_remedies(rows: Vec<ExceptionView>) -> Vec<Remedied> {
     rows.into_iter()
         .map(|exception| {
-            let rule = rules::find(&exception.code);
-            Remedied {
-                title: rule.map_or("", |rule| rule.title),
-                remedy: rule.map_or("", |rule| rule.remedy),
-                exception,
-            }
+            let (title, remedy) = meaning(&exception.code);
+            Remedied { title, remedy, exception }
         })
         .collect()
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Cursor, Delivery, Fault, Found, Hook, Knock, Lane, Page, Probe, Problem, Receipt,
-    Refused, Sink, Source, Surroundings, Write,
+    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Knock, Lane, Page, Probe, Problem,
+    Receipt, Refused, Sink, Source, Surroundings, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
@@ -103,9 +103,19 @@ impl Connection {
         each!(self, connection => connection.shows_status())
     }
 
+    /// Whether its streams show journal entries that were written.
+    pub fn shows_entries(&self) -> bool {
+        each!(self, connection => connection.shows_entries())
+    }
+
     /// The lane of a command.
     pub fn lane(&self, command: &Command) -> Lane {
         each!(self, connection => connection.lane(command))
+    }
+
+    /// How long a write without an answer may still be carried out beside a second one.
+    pub fn commits_within(&self) -> SignedDuration {
+        each!(self, connection => connection.commits_within())
     }
 
     /// What earlier attempts may have written.
@@ -119,6 +129,11 @@ impl Connection {
     /// Writes, all of one lane.
     pub async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
         each!(self, connection => connection.put(writes).await)
+    }
+
+    /// What of its credentials ends some day, and when.
+    pub async fn expiries(&self) -> Vec<Expiry> {
+        each!(self, connection => connection.expiries().await)
     }
 
     /// What is wrong with the connection.
@@ -315,6 +330,15 @@ impl TokenStore for Tokens {
         let (connection, name, value) = (connection.to_owned(), name.to_owned(), value.to_owned());
         Box::pin(async move {
             self.store.store_token(connection, name, value, self.clock.now()).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn replace(&self, connection: &str, name: &str, was: Option<&str>, value: &str) -> Saved<'_> {
+        let (connection, name, value) = (connection.to_owned(), name.to_owned(), value.to_owned());
+        let (was, now) = (was.map(str::to_owned), self.clock.now());
+        Box::pin(async move {
+            let replaced = self.store.replace_token((connection, name), was, value, now).await;
+            replaced.map(drop).map_err(|error| error.to_string())
         })
     }
 }

@@ -75,6 +75,9 @@ pub struct Intake {
     pub census_every: SignedDuration,
     /// Share of known records, in percent, that a census may miss before it is taken for a fault.
     pub brake: u32,
+    /// How long source records are kept whole; absent: for ever.
+    #[serde(default)]
+    pub keep_records: Option<SignedDuration>,
 }
 
 /// `[delivery]`
@@ -91,6 +94,8 @@ pub struct Delivery {
     pub lease: SignedDuration,
     /// How long after an attempt without answer the remote is asked, so that a slow commit has landed by then.
     pub look_after: SignedDuration,
+    /// How long a remote may take to show what it has taken, before a person is told.
+    pub unseen_after: SignedDuration,
     /// Deliveries taken at once, per connection; what shares a lane shares calls.
     pub claim: u32,
     /// Calls under way at once, per connection.

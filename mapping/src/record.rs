@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::{DecimalText, LegMilestone, LegRecognition};
+use crate::statement::Line;
 
 /// One version of one remote record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,9 @@ pub struct InvoiceSeen {
     /// What it posts to revenue at once, where the connection tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognised: Option<DecimalText>,
+    /// Its lines without tax, where the connection tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Vec<Line>>,
 }
 
 /// Where an ERP invoice stands.
@@ -128,6 +132,9 @@ pub struct JournalSeen {
     /// Revenue that it recognises, by milestone; none of an entry that is ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recognised: Vec<LegRecognition>,
+    /// Its lines by account, where the connection tells; of an entry that is ours only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Vec<Line>>,
 }
 
 /// A sales order or estimate as the ERP has it.

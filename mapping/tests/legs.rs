@@ -26,6 +26,7 @@ fn invoice(number: &str, milestone: Option<&str>, status: InvoiceStatus, credit_
         status,
         deferred: None,
         recognised: None,
+        lines: None,
     }
 }
 
@@ -66,6 +67,7 @@ fn journal(number: &str, deferred: DecimalText) -> JournalSeen {
         amount: deferred,
         deferred: Some(deferred),
         recognised: vec![recognised],
+        lines: None,
     }
 }
 

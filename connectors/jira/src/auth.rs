@@ -99,7 +99,7 @@ impl Jira {
         }
         let token: wire::TokenAnswer =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let kept = self.tokens.save(self.client.system(), REFRESH, &token.refresh_token).await;
+        let kept = self.tokens.replace(self.client.system(), REFRESH, stored.as_deref(), &token.refresh_token).await;
         kept.map_err(|said| self.dead(said))?;
         let expires_at = self.client.now().checked_add(SignedDuration::from_secs(token.expires_in)).ok();
         Ok(Token { value: SecretString::from(token.access_token), expires_at })

@@ -3,6 +3,7 @@
 mod auth;
 mod hook;
 pub mod issue;
+mod place;
 mod probe;
 mod pull;
 mod push;

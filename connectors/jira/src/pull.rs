@@ -99,7 +99,8 @@ impl Source for Jira {
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.client.fault(Class::Refused, format!("{id:?} is no id of an issue"), None));
         }
-        Ok(vec![self.issue(id).await?])
+        let record = self.issue(id).await?;
+        Ok(vec![self.in_sight(record).await?])
     }
 
     /// A deleted issue matches no search again, and its webhook may be lost.

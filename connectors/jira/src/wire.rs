@@ -99,6 +99,13 @@ pub(crate) struct Changelog<'a> {
     pub(crate) histories: Vec<History<'a>>,
 }
 
+/// An issue of which only the key matters.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Keyed<'a> {
+    #[serde(borrow, default)]
+    pub(crate) key: Cow<'a, str>,
+}
+
 /// A page of the changelogs of many issues.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Changelogs<'a> {

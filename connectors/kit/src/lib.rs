@@ -14,11 +14,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::{Command, DeliveryKey};
-use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::record::SourceRecord;
+use milestoned_mapping::statement::Statement;
 use serde::{Deserialize, Serialize};
 
 /// Where the time comes from. The daemon owns the only one that reads the machine's clock.
@@ -100,8 +99,20 @@ pub trait Sink: Send + Sync {
         false
     }
 
+    /// Whether the streams show journal entries that were written.
+    fn shows_entries(&self) -> bool {
+        true
+    }
+
     /// The lane in which a command travels.
     fn lane(&self, command: &Command) -> Lane;
+
+    /// How long after it was sent a write without an answer may still be carried out, and a second one with the same key
+    /// would be carried out, too: a look-up that finds nothing proves nothing before. Zero where the remote refuses the
+    /// second by its key, however late.
+    fn commits_within(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
 
     /// Looks for what earlier attempts with these keys may have written: one answer for each write, in order. All are
     /// of one lane.
@@ -183,6 +194,22 @@ impl Default for Acknowledgement {
 pub trait Probe: Send + Sync {
     /// Credentials, reachability, rights and configured fields; every problem at once.
     fn probe(&self) -> impl Future<Output = Vec<Problem>> + Send;
+
+    /// What of its credentials ends some day, and when; as far as the vendor or the operator has told.
+    fn expiries(&self) -> impl Future<Output = Vec<Expiry>> + Send {
+        async { Vec::new() }
+    }
+}
+
+/// A credential that ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// Which.
+    pub what: &'static str,
+    /// When.
+    pub at: Timestamp,
+    /// What to do before.
+    pub remedy: &'static str,
 }
 
 /// Opaque position in a stream; empty at the start.
@@ -256,21 +283,6 @@ pub struct Found {
     pub receipt: Receipt,
     /// What the remote's document says, to be verified before it is adopted.
     pub says: Statement,
-}
-
-/// The essentials of a remote document. An absent field is not compared.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Statement {
-    /// Document number.
-    pub number: Option<String>,
-    /// Customer's name.
-    pub customer: Option<String>,
-    /// ISO 4217 code.
-    pub currency: Option<String>,
-    /// Document date.
-    pub date: Option<Date>,
-    /// Amount; of a journal entry the sum of its debits.
-    pub amount: Option<DecimalText>,
 }
 
 /// A verified webhook delivery.

@@ -27,6 +27,20 @@ pub trait TokenStore: Send + Sync + 'static {
         name: &str,
         value: &str,
     ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+
+    /// Stores a value durably in the place of the one that it came from (`None`: nothing was stored). Where another value
+    /// has taken that place it stays: a daemon that was stopped in the middle of a rotation must not put an older value
+    /// over the one that others live on.
+    fn replace(
+        &self,
+        connection: &str,
+        name: &str,
+        was: Option<&str>,
+        value: &str,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+        let _ = was;
+        self.save(connection, name, value)
+    }
 }
 
 /// An access token and when it ends.

@@ -29,7 +29,7 @@ struct Claims<'a> {
 impl NetSuite {
     /// A bearer token; there is no refresh token, a new assertion is made each time.
     pub(crate) async fn sign_in(&self) -> Result<Token, Fault> {
-        let Auth::Oauth2 { client_id, certificate_id, private_key, algorithm } = &self.settings.auth else {
+        let Auth::Oauth2 { client_id, certificate_id, private_key, algorithm, .. } = &self.settings.auth else {
             return Err(self.client.fault(Class::Unauthorised, "token-based authentication signs each request", None));
         };
         let refused = |error: jsonwebtoken::errors::Error| {

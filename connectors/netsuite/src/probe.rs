@@ -1,9 +1,9 @@
 //! Checks a connection: rights, accounts, item, terms, fields, and the way in which revenue is to be recognised.
 
-use milestoned_connector_kit::{Fault, Probe, Problem, Source};
+use milestoned_connector_kit::{Expiry, Fault, Probe, Problem, Source};
 use reqwest::Method;
 
-use super::settings::{Orders, Revenue};
+use super::settings::{Auth, Orders, Revenue};
 use super::sql::{self, From, listed, quoted};
 use super::wire::Governance;
 use super::{NetSuite, PUBLISHED};
@@ -32,6 +32,14 @@ impl Probe for NetSuite {
         problems.extend(self.probe_writing().await);
         problems.extend(self.probe_limits().await);
         problems
+    }
+
+    async fn expiries(&self) -> Vec<Expiry> {
+        let Auth::Oauth2 { certificate_ends: Some(end), .. } = &self.settings.auth else { return Vec::new() };
+        let at = end.to_zoned(self.zone.clone()).map(|end| end.timestamp());
+        let remedy =
+            "map a new certificate for the same role, and set certificate_id, private_key and certificate_ends";
+        at.map(|at| vec![Expiry { what: "the certificate that signs in", at, remedy }]).unwrap_or_default()
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::command::{Account, DeliveryKey, Side};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
     Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
 };
+use milestoned_mapping::statement::{Line, posting};
 use reqwest::Method;
 
 use super::sql::{self, From, WRITTEN, instant, local_since};
@@ -328,7 +329,8 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         customer: row.get("customer").unwrap_or_default().into(),
         currency: row.need("currency")?.into(),
         date: day(row)?,
-        amount: amount(row)?,
+        // The total is with tax.
+        amount: if row.get("net").is_some() { DecimalText(decimal(row, "net")?.0.abs()) } else { amount(row)? },
         status: match row.get("status") {
             _ if void => InvoiceStatus::Void,
             Some("B") => InvoiceStatus::Paid,
@@ -336,7 +338,36 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         },
         deferred: Some(if void { DecimalText::default() } else { credited(row, "deferred")? }),
         recognised: Some(if void { DecimalText::default() } else { credited(row, "revenue")? }),
+        lines: sold(row)?,
     })
+}
+
+/// The line of a sale that is ours; several are told by their number.
+fn sold(row: &Row) -> Result<Option<Vec<Line>>, String> {
+    let Some(count) = row.get("lines") else { return Ok(None) };
+    let net = if row.get("net").is_some() { decimal(row, "net")? } else { DecimalText::default() };
+    let words = row.get("words").unwrap_or_default();
+    let says = if count == "1" { words.to_owned() } else { format!("{count} lines: {words}, …") };
+    Ok(Some(vec![Line { says, amount: DecimalText(net.0.abs()) }]))
+}
+
+/// What an entry of ours posts to the accounts that we know.
+fn posted(row: &Row) -> Result<Vec<Line>, String> {
+    let mut lines = Vec::new();
+    let accounts = [
+        ("unbilled_receivable", Account::UnbilledReceivable),
+        ("contract_asset", Account::ContractAsset),
+        ("deferred", Account::DeferredRevenue),
+        ("revenue", Account::Revenue),
+    ];
+    for (column, account) in accounts {
+        let amount = credited(row, column)?.0;
+        if !amount.is_zero() {
+            let side = if amount.is_sign_negative() { Side::Debit } else { Side::Credit };
+            lines.push(Line { says: posting(side, account.name()), amount: DecimalText(amount.abs()) });
+        }
+    }
+    Ok(lines)
 }
 
 fn journal(row: &Row, lines: &[Row]) -> Result<JournalSeen, String> {
@@ -357,6 +388,7 @@ fn journal(row: &Row, lines: &[Row]) -> Result<JournalSeen, String> {
         amount: amount(row)?,
         deferred: Some(credited(row, "deferred")?),
         recognised,
+        lines: if ours(row) { Some(posted(row)?) } else { None },
     })
 }
 

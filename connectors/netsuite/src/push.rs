@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
-use milestoned_mapping::command::Command;
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_mapping::command::{Command, Side};
+use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::normalise::exact_decimal;
+use milestoned_mapping::statement::{Essential, Line, Statement, posting};
 use reqwest::Method;
+use rust_decimal::Decimal;
 
 use super::body::{Record, external_id};
 use super::settings::{Orders, Revenue};
@@ -17,10 +20,16 @@ use super::{NetSuite, REQUEST_ID};
 
 /// Writes of one call to us: ten jobs, and one look-up for their ids.
 const MOST: usize = 1_000;
+/// Transactions whose lines are read at once.
+const PARENTS: usize = 200;
 /// Fewer are written one by one: a job costs a poll and a look-up on top.
 const WORTH_A_JOB: usize = 3;
 
 impl Sink for NetSuite {
+    fn shows_entries(&self) -> bool {
+        self.settings.revenue == Revenue::Journal
+    }
+
     fn lane(&self, command: &Command) -> Lane {
         match command {
             Command::BillingStatus(_) => Lane { name: "billing status", most: 1 },
@@ -43,8 +52,8 @@ impl Sink for NetSuite {
         if matches!(first.command, Command::Customer { .. }) {
             return self.customers(writes, &keys).await;
         }
-        let rows = self.statements(&keys).await?;
-        Ok(keys.iter().map(|key| rows.get(key).map(found)).collect())
+        let known = self.statements(&keys).await?;
+        Ok(keys.iter().map(|key| known.get(key).cloned()).collect())
     }
 
     async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
@@ -132,16 +141,22 @@ impl NetSuite {
     async fn look_each(&self, kind: &str, keys: &[String]) -> Result<Vec<Option<Found>>, Fault> {
         let mut all = Vec::new();
         for key in keys {
-            let path = format!("/services/rest/record/v1/{kind}/eid:{key}");
+            let path = format!("/services/rest/record/v1/{kind}/eid:{key}?expandSubResources=true");
             let answer = self.send(false, Method::GET, &path, None, &[]).await?;
             match answer.status.as_u16() {
                 404 => all.push(None),
                 200 => {
-                    let row: crate::wire::Identified =
+                    let row: crate::wire::Released<'_> =
                         serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-                    let receipt =
-                        Receipt { remote_id: row.id, remote_number: None, request_id: answer.header(REQUEST_ID) };
-                    all.push(Some(Found { receipt, says: Statement::default() }));
+                    let receipt = Receipt {
+                        remote_id: row.id.clone(),
+                        remote_number: None,
+                        request_id: answer.header(REQUEST_ID),
+                    };
+                    let (date, amount) = (row.date().and_then(|day| day.parse().ok()), row.amount());
+                    // Neither kind has a number, a customer or a currency of its own: it releases what a line deferred.
+                    let silent = &[Essential::Number, Essential::Customer, Essential::Currency, Essential::Lines];
+                    all.push(Some(Found { receipt, says: Statement { date, amount, silent, ..Statement::default() } }));
                 }
                 _ => return Err(self.refused(&answer)),
             }
@@ -167,22 +182,102 @@ impl NetSuite {
             ))
             .await?;
         let by = |column: &str, text: &str| rows.iter().find(|row| row.get(column) == Some(text));
-        let pick = |(key, name): (&String, &&str)| by("external", key).or_else(|| by("customer", name)).map(found);
+        // A customer may be billed in several currencies; an invoice in one that it lacks is refused.
+        let says = |row: &Row| Statement {
+            customer: row.get("customer").map(Into::into),
+            silent: &[Essential::Currency],
+            ..Statement::default()
+        };
+        let pick = |(key, name): (&String, &&str)| {
+            by("external", key).or_else(|| by("customer", name)).map(|row| found(row, says(row)))
+        };
         Ok(keys.iter().zip(&names).map(pick).collect())
     }
 
-    /// What transactions with these external ids say, by external id.
-    pub(crate) async fn statements(&self, keys: &[String]) -> Result<BTreeMap<String, Row>, Fault> {
+    /// Transactions with these external ids, and what they say, by external id.
+    async fn statements(&self, keys: &[String]) -> Result<BTreeMap<String, Found>, Fault> {
         let rows = self
             .query(&format!(
                 "SELECT t.id AS id, t.externalid AS external, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
-                 cur.symbol AS currency, c.companyname AS customer, t.type AS type, t.foreigntotal AS total, {DEBITS} AS debits \
+                 cur.symbol AS currency, c.companyname AS customer, t.type AS type, {DEBITS} AS debits \
                  FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency LEFT JOIN customer c ON c.id = t.entity \
                  WHERE t.externalid IN ({})",
                 sql::listed(keys.iter().map(String::as_str))
             ))
             .await?;
-        Ok(rows.into_iter().filter_map(|row| Some((row.get("external")?.to_owned(), row))).collect())
+        let mut known = BTreeMap::new();
+        for some in rows.chunks(PARENTS) {
+            let ids: Vec<&str> = some.iter().filter_map(|row| row.get("id")).collect();
+            let lines = self.lines_by(&ids).await?;
+            for row in some {
+                let lines = row.get("id").and_then(|id| lines.get(id)).map(Vec::as_slice).unwrap_or_default();
+                let says = self.says(row, lines);
+                known.extend(row.get("external").map(|external| (external.to_owned(), found(row, says))));
+            }
+        }
+        Ok(known)
+    }
+
+    /// Lines of transactions, by their ids.
+    async fn lines_by(&self, ids: &[&str]) -> Result<BTreeMap<String, Vec<Row>>, Fault> {
+        let (parents, mut after) = (sql::listed(ids.iter().copied()), (0, 0));
+        let mut lines: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        loop {
+            let rows = self.query(&sql::lines_of(&self.settings, &parents, after, MOST)).await?;
+            let full = rows.len() == MOST;
+            let number = |row: &Row, column: &str| row.get(column).and_then(|text| text.parse::<i64>().ok());
+            let last = rows.last().and_then(|row| Some((number(row, "parent")?, number(row, "line")?)));
+            for row in rows {
+                if let Some(parent) = row.get("parent").map(str::to_owned) {
+                    lines.entry(parent).or_default().push(row);
+                }
+            }
+            match last.filter(|last| full && *last > after) {
+                Some(last) => after = last,
+                None => return Ok(lines),
+            }
+        }
+    }
+
+    /// What a transaction says. A sale is what its lines say without tax: its total is with it.
+    fn says(&self, row: &Row, lines: &[Row]) -> Statement {
+        let text = |column: &str| row.get(column).map(Into::into);
+        let head = Statement {
+            number: text("number"),
+            customer: text("customer"),
+            currency: text("currency"),
+            date: row.get("day").and_then(|day| day.parse().ok()),
+            ..Statement::default()
+        };
+        let number = |line: &Row| line.get("amount").and_then(exact_decimal).unwrap_or_default().0;
+        if row.get("type") == Some("Journal") {
+            let posted = lines.iter().map(|line| {
+                let amount = number(line);
+                let side = if amount.is_sign_negative() { Side::Credit } else { Side::Debit };
+                Line { says: posting(side, &self.account_name(line)), amount: DecimalText(amount.abs()) }
+            });
+            let debits = row.get("debits").and_then(exact_decimal);
+            return Statement { amount: debits, lines: Some(posted.collect()), ..head };
+        }
+        // The lines of an invoice are credits, those of a credit memo debits.
+        let sign = if row.get("type") == Some("CustCred") { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
+        let sold: Vec<Line> = lines
+            .iter()
+            .filter(|line| line.get("main") != Some("T") && line.get("tax") != Some("T"))
+            .map(|line| {
+                let amount = number(line).checked_mul(sign).unwrap_or_default();
+                Line { says: line.get("description").unwrap_or_default().into(), amount: DecimalText(amount) }
+            })
+            .collect();
+        let net = sold.iter().map(|line| line.amount.0).sum();
+        Statement { amount: Some(DecimalText(net)), lines: Some(sold), ..head }
+    }
+
+    /// Our name of a line's account; of another one its id.
+    fn account_name(&self, line: &Row) -> String {
+        let id = line.get("account").unwrap_or_default();
+        let ours = self.settings.accounts.iter().find(|(_, account)| *account == id);
+        ours.map_or_else(|| format!("account {id}"), |(name, _)| name.clone())
     }
 
     /// Internal ids of the currencies that are written, by code.
@@ -259,17 +354,7 @@ fn currency(command: &Command) -> Option<String> {
 }
 
 /// A row as if its write had answered, and what it says.
-pub(crate) fn found(row: &Row) -> Found {
-    let column = if row.get("type") == Some("Journal") { "debits" } else { "total" };
-    let amount = row.get(column).map(|text| text.strip_prefix('-').unwrap_or(text)).and_then(exact_decimal);
-    let text = |column: &str| row.get(column).map(Into::into);
-    let says = Statement {
-        number: text("number"),
-        customer: text("customer"),
-        currency: text("currency"),
-        date: row.get("day").and_then(|day| day.parse().ok()),
-        amount,
-    };
+fn found(row: &Row, says: Statement) -> Found {
     let receipt =
         Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
     Found { receipt, says }

@@ -86,6 +86,9 @@ pub enum Auth {
         private_key: SecretString,
         /// `ES256` or `PS256`.
         algorithm: Algorithm,
+        /// Last day of the certificate, as the mapping's page shows it (two years at most): people are told before.
+        #[serde(default)]
+        certificate_ends: Option<jiff::civil::Date>,
     },
     /// Token-based authentication (OAuth 1.0a), for integrations from before 2027.
     Tba {

@@ -105,6 +105,32 @@ const CUSTOMER: &str = "LEFT JOIN customer c ON c.id = t.entity";
 pub(crate) const DEBITS: &str =
     "(SELECT SUM(d.foreignamount) FROM transactionline d WHERE d.transaction = t.id AND d.foreignamount > 0)";
 
+/// What our own sales say beside their total, which is with tax: how many lines, the wording, the amount. Of others it is
+/// not asked.
+fn sold() -> String {
+    let ours = format!("t.externalid LIKE '{}%'", super::OURS);
+    let of_lines = |what: &str, name: &str| {
+        format!(
+            "CASE WHEN {ours} THEN (SELECT {what} FROM transactionline l WHERE l.transaction = t.id \
+             AND l.mainline = 'F' AND l.taxline = 'F') END AS {name}"
+        )
+    };
+    [of_lines("COUNT(*)", "lines"), of_lines("MIN(l.memo)", "words"), of_lines("SUM(l.foreignamount)", "net")]
+        .join(", ")
+}
+
+/// Lines of sales and entries, with their accounts; sorted by both.
+pub(crate) fn lines_of(settings: &Settings, parents: &str, after: (i64, i64), most: usize) -> String {
+    format!(
+        "SELECT l.transaction AS parent, l.id AS line, l.mainline AS main, l.taxline AS tax, l.memo AS description, \
+         l.foreignamount AS amount, a.account AS account FROM transactionline l {} \
+         WHERE l.transaction IN ({parents}){} ORDER BY l.transaction, l.id {}",
+        accounting(settings).replacen("JOIN", "LEFT JOIN", 1),
+        lines_after(after),
+        first(most)
+    )
+}
+
 /// A page of a stream.
 pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -> String {
     let (common, order) = (common(settings), format!("ORDER BY t.lastmodifieddate, t.id {}", first(most)));
@@ -120,9 +146,10 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
         ),
         "invoices" => format!(
             "SELECT {common}, c.companyname AS customer, t.type AS type, t.status AS status, t.foreigntotal AS amount, \
-             t.{} AS milestone, {deferred}, {revenue} {JOINS} {CUSTOMER} \
+             t.{} AS milestone, {deferred}, {revenue}, {} {JOINS} {CUSTOMER} \
              WHERE t.type IN ('CustInvc','CustCred'){since} {order}",
-            settings.milestone_field
+            settings.milestone_field,
+            sold()
         ),
         "payments" => format!("SELECT {common} {JOINS} WHERE t.type = 'CustPymt'{since} {order}"),
         "deleted" => format!(
@@ -141,9 +168,11 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
             first(most)
         ),
         _ => format!(
-            "SELECT {common}, {DEBITS} AS amount, t.{} AS milestone, {deferred}, {revenue} {JOINS} \
+            "SELECT {common}, {DEBITS} AS amount, t.{} AS milestone, {deferred}, {revenue}, {}, {} {JOINS} \
              WHERE t.type = 'Journal'{since} {order}",
-            settings.milestone_field
+            settings.milestone_field,
+            posted(settings, "unbilled_receivable", "unbilled_receivable"),
+            posted(settings, "contract_asset", "contract_asset")
         ),
     }
 }

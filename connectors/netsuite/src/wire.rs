@@ -102,10 +102,34 @@ impl BillingSchedule<'_> {
     }
 }
 
-/// A record of which only the id matters.
+/// A billing revenue event, or a revenue schedule with its one step.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Identified {
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Released<'a> {
     pub(crate) id: String,
+    #[serde(borrow, default)]
+    amount: Option<&'a RawValue>,
+    #[serde(default)]
+    event_date: Option<String>,
+    #[serde(default)]
+    recurrence: Sublist<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    #[serde(default)]
+    recur_date: Option<String>,
+}
+
+impl Released<'_> {
+    pub(crate) fn amount(&self) -> Option<DecimalText> {
+        exact_decimal(self.amount?.get().trim_matches('"'))
+    }
+
+    pub(crate) fn date(&self) -> Option<&str> {
+        self.event_date.as_deref().or_else(|| self.recurrence.items.first()?.recur_date.as_deref())
+    }
 }
 
 /// A body of which only the external id matters.

@@ -11,6 +11,9 @@ use super::{QuickBooks, REQUEST_ID, wire};
 
 /// Name of the rotated refresh token in the store.
 const REFRESH: &str = "refresh_token";
+/// Name of the instant at which the refresh token ends, in the store: in a hundred days without use, and after five years
+/// for good.
+pub(crate) const ENDS: &str = "refresh_token_ends";
 /// Name of the configured refresh token from which the stored one came.
 const FIRST: &str = "first_refresh_token";
 
@@ -24,10 +27,16 @@ impl QuickBooks {
         let stored = load(REFRESH).await.map_err(unauthorised)?;
         let came_from = load(FIRST).await.map_err(unauthorised)?;
         let fresh = came_from.is_some_and(|first| first != digest(configured));
-        let refresh = stored.filter(|_| !fresh).unwrap_or_else(|| configured.to_owned());
-        let token = self.exchange(&refresh).await?;
-        self.store.save(self.client.system(), FIRST, &digest(configured)).await.map_err(unauthorised)?;
-        self.store.save(self.client.system(), REFRESH, &token.refresh_token).await.map_err(unauthorised)?;
+        let refresh = stored.as_deref().filter(|_| !fresh).unwrap_or(configured);
+        let token = self.exchange(refresh).await?;
+        let system = self.client.system();
+        self.store.save(system, FIRST, &digest(configured)).await.map_err(unauthorised)?;
+        let kept = self.store.replace(system, REFRESH, stored.as_deref(), &token.refresh_token).await;
+        kept.map_err(unauthorised)?;
+        let ends = [token.refresh_ends, token.refresh_hard_ends].into_iter().flatten().min();
+        if let Some(end) = ends.and_then(|ends| self.client.now().checked_add(SignedDuration::from_secs(ends)).ok()) {
+            self.store.save(system, ENDS, &end.to_string()).await.map_err(unauthorised)?;
+        }
         let expires_at = self.client.now().checked_add(SignedDuration::from_secs(token.expires_in)).ok();
         Ok(Token { value: SecretString::from(token.access_token), expires_at })
     }

@@ -1,7 +1,7 @@
 //! What the company's switches forbid, before a write and for `check`; and the rest of what a connection needs.
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::{Class, Fault, Probe, Problem};
+use milestoned_connector_kit::{Class, Expiry, Fault, Probe, Problem};
 use milestoned_mapping::command::Command;
 
 use super::settings::OwnRecognition;
@@ -145,5 +145,12 @@ impl Probe for QuickBooks {
             problems.push(problem("reads_a_month", said, "poll less often (poll_every), or take a larger plan"));
         }
         problems
+    }
+
+    async fn expiries(&self) -> Vec<Expiry> {
+        let end = self.store.load(self.client.system(), super::auth::ENDS).await.ok().flatten();
+        let remedy = "connect the company again (it takes its administrator), and set the new refresh_token";
+        let expiry = |at| Expiry { what: "the refresh token", at, remedy };
+        end.and_then(|end| end.parse().ok()).map(expiry).into_iter().collect()
     }
 }

@@ -10,6 +10,7 @@ use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
     Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
 };
+use milestoned_mapping::statement::Line;
 use serde_json::value::RawValue;
 
 use super::body::{Names, OWN_ENTRY};
@@ -313,7 +314,7 @@ impl QuickBooks {
         field.string_value.clone().filter(|text| !text.is_empty())
     }
 
-    fn currency(&self, one: &Transaction<'_>) -> String {
+    pub(crate) fn currency(&self, one: &Transaction<'_>) -> String {
         one.currency_ref.as_ref().map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value.clone())
     }
 
@@ -357,6 +358,7 @@ impl QuickBooks {
             },
             deferred: Some(deferred),
             recognised: Some(recognised),
+            lines: Some(sold(one)?),
         })
     }
 
@@ -392,6 +394,7 @@ impl QuickBooks {
             amount: debits,
             deferred: Some(deferred),
             recognised,
+            lines: if ours { Some(self.posted(one)?) } else { None },
         })
     }
 
@@ -499,6 +502,16 @@ pub(crate) fn net(one: &Transaction<'_>) -> Result<DecimalText, String> {
     let total = amount(one.total_amt.ok_or("TotalAmt is missing")?)?;
     let tax = one.txn_tax_detail.as_ref().and_then(|tax| tax.total_tax).map(amount).transpose()?;
     Ok(DecimalText(plus(total, minus(tax.unwrap_or_else(zero)))?.0.normalize()))
+}
+
+/// Lines of a sale; a subtotal is none.
+pub(crate) fn sold(one: &Transaction<'_>) -> Result<Vec<Line>, String> {
+    let mut lines = Vec::new();
+    for line in one.line.iter().filter(|line| line.sales_item_line_detail.is_some()) {
+        let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+        lines.push(Line { says: line.description.clone().unwrap_or_default(), amount });
+    }
+    Ok(lines)
 }
 
 pub(crate) fn date(one: &Transaction<'_>) -> Result<jiff::civil::Date, String> {

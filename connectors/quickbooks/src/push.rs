@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Statement, Write};
-use milestoned_mapping::command::{Command, DeliveryKey, Document};
+use jiff::SignedDuration;
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_mapping::command::{Command, DeliveryKey, Document, Side};
 use milestoned_mapping::fact::DecimalText;
+use milestoned_mapping::statement::{Line, Statement, posting};
 use serde_json::value::RawValue;
 
 use super::wire::{self, Saved, Transaction};
@@ -39,6 +41,12 @@ impl Sink for QuickBooks {
         Lane { name, most: MOST }
     }
 
+    /// A request id holds for the same request: what went out in a batch and goes out again alone, or in another batch, has
+    /// another one, and of entries and payments QuickBooks takes any number twice.
+    fn commits_within(&self) -> SignedDuration {
+        self.settings.commits_within
+    }
+
     async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
         let Some((entity, field)) = writes.first().and_then(|write| place(write.command)) else {
             return Ok(writes.iter().map(|_| None).collect());
@@ -48,8 +56,7 @@ impl Sink for QuickBooks {
         let answer = self.query(&query).await?;
         let mut known: BTreeMap<String, Found> = BTreeMap::new();
         for (_, raw) in self.objects(&answer.body)? {
-            let (name, mut found) = read(entity, &raw, &self.settings.home_currency)
-                .map_err(|reason| self.client.garbage(&answer, reason))?;
+            let (name, mut found) = self.stated(entity, &raw).map_err(|reason| self.client.garbage(&answer, reason))?;
             found.receipt.request_id = answer.header(REQUEST_ID);
             known.entry(name).or_insert(found);
         }
@@ -110,40 +117,72 @@ fn name(command: &Command) -> String {
     }
 }
 
-/// Name of an entity that was found, and what it says.
-fn read(entity: &str, raw: &str, home: &str) -> Result<(String, Found), String> {
-    let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None };
-    if entity == "Customer" {
-        let saved: Saved = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        // A customer's currency never changes.
-        let currency = saved.currency_ref.map_or_else(|| home.to_owned(), |currency| currency.value);
-        let says =
-            Statement { customer: Some(saved.display_name.clone()), currency: Some(currency), ..Statement::default() };
-        return Ok((saved.display_name, Found { receipt: receipt(saved.id), says }));
-    }
-    let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-    let says = statement(&one, entity == "JournalEntry")?;
-    Ok((one.doc_number.clone().unwrap_or_default(), Found { receipt: receipt(one.id), says }))
-}
-
-fn statement(one: &Transaction<'_>, journal: bool) -> Result<Statement, String> {
-    let mut debits = DecimalText::default();
-    for line in one.line.iter().filter(|_| journal) {
-        let debit = line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit");
-        if let (true, Some(amount)) = (debit, line.amount) {
-            debits = pull::plus(debits, pull::amount(amount)?)?;
-        }
-    }
-    Ok(Statement {
-        number: one.doc_number.clone(),
-        customer: one.customer_ref.name.clone(),
-        currency: one.currency_ref.as_ref().map(|currency| currency.value.clone()),
-        date: pull::date(one).ok(),
-        amount: if journal { Some(debits) } else { Some(pull::net(one)?) },
-    })
-}
-
 impl QuickBooks {
+    /// Name of an entity that was found, and what it says.
+    fn stated(&self, entity: &str, raw: &str) -> Result<(String, Found), String> {
+        let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None };
+        if entity == "Customer" {
+            let saved: Saved = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            // A customer's currency never changes.
+            let currency =
+                saved.currency_ref.map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value);
+            let says = Statement {
+                customer: Some(saved.display_name.clone()),
+                currency: Some(currency),
+                ..Statement::default()
+            };
+            return Ok((saved.display_name, Found { receipt: receipt(saved.id), says }));
+        }
+        let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let says = if entity == "JournalEntry" { self.entry_says(&one)? } else { self.sale_says(&one)? };
+        Ok((one.doc_number.clone().unwrap_or_default(), Found { receipt: receipt(one.id), says }))
+    }
+
+    fn sale_says(&self, one: &Transaction<'_>) -> Result<Statement, String> {
+        Ok(Statement {
+            number: one.doc_number.clone(),
+            customer: one.customer_ref.name.clone(),
+            currency: Some(self.currency(one)),
+            date: pull::date(one).ok(),
+            amount: Some(pull::net(one)?),
+            lines: Some(pull::sold(one)?),
+            ..Statement::default()
+        })
+    }
+
+    fn entry_says(&self, one: &Transaction<'_>) -> Result<Statement, String> {
+        let mut debits = DecimalText::default();
+        for line in &one.line {
+            let debit = line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit");
+            if let (true, Some(amount)) = (debit, line.amount) {
+                debits = pull::plus(debits, pull::amount(amount)?)?;
+            }
+        }
+        Ok(Statement {
+            number: one.doc_number.clone(),
+            currency: Some(self.currency(one)),
+            date: pull::date(one).ok(),
+            amount: Some(debits),
+            lines: Some(self.posted(one)?),
+            ..Statement::default()
+        })
+    }
+
+    /// What an entry posts, by our names of accounts; of other accounts by their ids.
+    pub(crate) fn posted(&self, one: &Transaction<'_>) -> Result<Vec<Line>, String> {
+        let mut lines = Vec::new();
+        for line in &one.line {
+            let Some(detail) = &line.journal_entry_line_detail else { continue };
+            let id = detail.account_ref.value.as_str();
+            let ours = self.settings.accounts.iter().find(|(_, account)| *account == id).map(|(name, _)| name.as_str());
+            let side = if detail.posting_type == "Debit" { Side::Debit } else { Side::Credit };
+            let amount = line.amount.map(pull::amount).transpose()?.unwrap_or_default();
+            let account = ours.map_or_else(|| format!("account {id}"), Into::into);
+            lines.push(Line { says: posting(side, &account), amount });
+        }
+        Ok(lines)
+    }
+
     /// What is written for a command.
     async fn item(&self, write: &Write<'_>, known: &BTreeMap<String, Saved>) -> Result<Item, Fault> {
         let Write { key, command, context } = write;

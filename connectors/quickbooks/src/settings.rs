@@ -59,6 +59,10 @@ pub struct Settings {
     /// Reads that the app may make in a month for all its companies (500,000 on the Builder tier); writes are free.
     #[serde(default = "reads_a_month")]
     pub reads_a_month: u64,
+    /// How long a write without an answer may still be carried out; only then is it looked up. QuickBooks cuts requests off
+    /// after two minutes.
+    #[serde(default = "commits_within")]
+    pub commits_within: SignedDuration,
     /// How far behind the newest change reading starts again.
     #[serde(default = "overlap")]
     pub overlap: SignedDuration,
@@ -107,6 +111,9 @@ fn milestone_field() -> String {
 }
 fn home_currency() -> String {
     "USD".into()
+}
+fn commits_within() -> SignedDuration {
+    SignedDuration::from_mins(3)
 }
 fn overlap() -> SignedDuration {
     SignedDuration::from_mins(10)

@@ -10,6 +10,12 @@ pub(crate) struct TokenAnswer {
     pub(crate) access_token: String,
     pub(crate) refresh_token: String,
     pub(crate) expires_in: i64,
+    /// Seconds until the refresh token ends, if it is not used.
+    #[serde(rename = "x_refresh_token_expires_in", default)]
+    pub(crate) refresh_ends: Option<i64>,
+    /// Seconds until it ends for good, however often it is used.
+    #[serde(rename = "x_refresh_token_hard_expires_in", default)]
+    pub(crate) refresh_hard_ends: Option<i64>,
 }
 
 /// A reference; its `name` is for reading only.

@@ -26,6 +26,7 @@ struct Claims<'a> {
 impl Salesforce {
     async fn sign_in(&self) -> Result<Token, Fault> {
         let request = self.client.request(Method::POST, "/services/oauth2/token");
+        let mut stored = None;
         let answer = match &self.settings.auth {
             Auth::ClientCredentials { client_id, client_secret } => {
                 let request = request.basic_auth(client_id, Some(client_secret.expose_secret()));
@@ -39,7 +40,7 @@ impl Salesforce {
                 self.client.read(request.form(&[("grant_type", grant), ("assertion", &assertion)])).await?
             }
             Auth::RefreshToken { client_id, client_secret, refresh_token } => {
-                let stored = self.tokens.load(self.client.system(), REFRESH).await.map_err(|said| self.dead(said))?;
+                stored = self.tokens.load(self.client.system(), REFRESH).await.map_err(|said| self.dead(said))?;
                 let held = stored.as_deref().unwrap_or_else(|| refresh_token.expose_secret());
                 let mut form =
                     vec![("grant_type", "refresh_token"), ("refresh_token", held), ("client_id", client_id.as_str())];
@@ -59,7 +60,8 @@ impl Salesforce {
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         // A rotated refresh token has killed the old one: it is kept before anything is done with the session.
         if let Some(rotated) = &token.refresh_token {
-            self.tokens.save(self.client.system(), REFRESH, rotated).await.map_err(|said| self.dead(said))?;
+            let kept = self.tokens.replace(self.client.system(), REFRESH, stored.as_deref(), rotated).await;
+            kept.map_err(|said| self.dead(said))?;
         }
         Ok(Token { value: SecretString::from(token.access_token), expires_at: None })
     }

@@ -9,6 +9,7 @@ use super::table::{complain, say, titled};
 use super::{AuditCommand, FOUND};
 use crate::app::App;
 use crate::store::audit::Head;
+use crate::store::redact::Forget;
 use crate::store::trace::{Start, Trace, subject_of};
 
 /// `milestoned audit …`
@@ -20,9 +21,13 @@ pub(super) async fn audit(app: &App, command: AuditCommand, json: bool) -> anyho
                 Ok(before) => before,
                 Err(error) => anyhow::bail!("--before: an instant such as 2026-01-01T00:00:00Z: {error}"),
             };
-            let count = app.store.redact_audit(actor, before, reviewer.by, reason, app.clock.now()).await?;
-            let text = format!("names and details of {count} lines were removed; the chain keeps their digests");
-            say(&if json { json!({ "redacted": count }).to_string() } else { text });
+            let forgotten = app.store.forget(Forget { actor, before }, reviewer.by, reason, app.clock.now()).await?;
+            let text = format!(
+                "names and what people wrote were removed from {} audit lines, {} facts and {} source records; the chain keeps \
+                 digests, and replay gives the same state",
+                forgotten.lines, forgotten.facts, forgotten.records
+            );
+            say(&if json { json!(forgotten).to_string() } else { text });
             Ok(ExitCode::SUCCESS)
         }
         AuditCommand::Trace { what } => trace(app, &what, json).await,

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Context, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::statement::Statement;
 use serde::Serialize;
 
 use super::FOUND;
 use super::status::rebuild;
 use super::table::{say, titled};
 use crate::app::App;
-use crate::deliver;
+use crate::parked;
 use crate::registry::Connection;
-use crate::report::digest;
 use crate::store::audit::Head;
 use crate::store::outbox::Delivery;
 
@@ -114,7 +114,7 @@ pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
 
 /// What does not go on by itself.
 async fn waiting(app: &App) -> anyhow::Result<Vec<Finding>> {
-    let parked = digest::parked(app).await?.into_iter();
+    let parked = parked::all(app).await?.into_iter();
     let mut findings: Vec<_> = parked.map(|one| Finding::new(one.what, one.reason, one.remedy)).collect();
     for stream in app.store.streams().await? {
         if let Some(fault) = stream.fault {
@@ -185,7 +185,7 @@ fn judge(target: &str, delivery: &Delivery, found: Option<&milestoned_connector_
             "ask who voided or deleted it; correct it in the remote, or amend the contract",
         ));
     };
-    let mut differences = deliver::differences(&delivery.command, &found.says);
+    let mut differences = found.says.differences(&Statement::of_command(&delivery.command));
     if delivery.remote_id.as_ref().is_some_and(|id| *id != found.receipt.remote_id) {
         differences.push(format!("it is record {}, not {remote}", found.receipt.remote_id));
     }

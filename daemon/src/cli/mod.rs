@@ -128,9 +128,10 @@ enum Command {
 pub(crate) enum AuditCommand {
     /// Place and hash of the newest line: kept elsewhere, it shows later whether lines were taken off or put on.
     Head,
-    /// Remove who acted and what they wrote; the chain keeps digests, and still holds.
+    /// Remove who acted and what they wrote from audit lines, facts and source records; the chain still holds, and replay
+    /// gives the same.
     Redact {
-        /// Lines of before this instant, such as 2026-01-01T00:00:00Z.
+        /// What is from before this instant, such as 2026-01-01T00:00:00Z.
         #[arg(long)]
         before: String,
         /// Of one person; of all without it.
@@ -213,6 +214,16 @@ pub(crate) enum ReviewCommand {
         #[command(flatten)]
         reviewer: Reviewer,
     },
+    /// Close what waits for a person and is settled otherwise: a file, a record, a refused fact, a write that was not seen.
+    Close {
+        /// Name that `status` shows: record:ROW, fact:ROW, file:PATH, unseen:KEY.
+        what: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        reviewer: Reviewer,
+    },
     /// Withdraw an approval.
     Hold {
         /// Contract id.
@@ -222,7 +233,7 @@ pub(crate) enum ReviewCommand {
         #[command(flatten)]
         reviewer: Reviewer,
     },
-    /// Close an open exception.
+    /// Close an open exception, or a drift.
     Overrule {
         /// Contract id.
         contract: String,

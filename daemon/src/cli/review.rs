@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use milestoned_connector_kit::{Context, Receipt, Write};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fact::{Event, Fact, Leg, ReviewDecision};
+use milestoned_mapping::statement::Statement;
 use serde_json::{Value, json};
 
 use super::table::{complain, say};
 use super::{BAD_INPUT, FOUND, ReviewCommand};
 use crate::agreements;
 use crate::app::App;
-use crate::deliver;
+use crate::drift;
+use crate::store::StoreError;
 use crate::store::intake::NewFact;
 use crate::store::outbox::Delivery;
+use crate::store::parked::Handle;
 
 /// `milestoned review …`
 pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> anyhow::Result<ExitCode> {
@@ -35,8 +38,15 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
                     Err(_) => anyhow::bail!("--leg: crm, psa or erp"),
                 },
             };
+            if let Some(code) = overrule_drift(app, &contract, &code, &milestone, (&reviewer.by, &reason), json).await?
+            {
+                return Ok(code);
+            }
             let event = Event::Overrule { code, milestone, leg, by: reviewer.by.clone(), reason };
             (contract, reviewer.by, event)
+        }
+        ReviewCommand::Close { what, reason, reviewer } => {
+            return close(app, &what, reviewer.by, reason, json).await;
         }
         ReviewCommand::Replay { id, reviewer } => {
             let count = app.store.replay_parked(id, reviewer.by, now).await?;
@@ -65,6 +75,37 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
     app.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: by }], now).await?;
     app.decide().await?;
     Ok(done(json, &json!({ "contract": contract }), "taken; `milestoned contract show` tells what followed"))
+}
+
+/// A drift is closed at once; `None`: the code is one of the rules.
+async fn overrule_drift(
+    app: &App,
+    contract: &str,
+    code: &str,
+    milestone: &Option<String>,
+    (by, reason): (&str, &str),
+    json: bool,
+) -> anyhow::Result<Option<ExitCode>> {
+    let Some(row) = app.store.contract(contract.to_owned()).await? else { return Ok(None) };
+    let said = (by.to_owned(), reason.to_owned());
+    let Some(count) = drift::overrule(app, &row, code, milestone.clone(), said).await? else { return Ok(None) };
+    if count == 0 {
+        complain(&format!(
+            "milestoned: contract {contract} has no open {code}; `milestoned exceptions` shows what is open"
+        ));
+        return Ok(Some(ExitCode::from(FOUND)));
+    }
+    let text = format!("{count} closed; opens again if it changes, or comes back after it was undone");
+    Ok(Some(done(json, &json!({ "contract": contract, "closed": count }), &text)))
+}
+
+async fn close(app: &App, what: &str, by: String, reason: String, json: bool) -> anyhow::Result<ExitCode> {
+    let handle: Handle = what.parse().map_err(anyhow::Error::msg)?;
+    if !app.store.close_parked(handle, by, reason, app.clock.now()).await? {
+        complain(&format!("milestoned: nothing that waits is called {what}; `milestoned status` shows what does"));
+        return Ok(ExitCode::from(FOUND));
+    }
+    Ok(done(json, &json!({ "closed": what }), "closed; the reason stands in the audit trail"))
 }
 
 async fn release(
@@ -104,15 +145,36 @@ pub async fn done_outside(
         ));
         return Ok(ExitCode::from(FOUND));
     };
-    let (receipt, how) = match asked(app, &delivery, &remote_id).await {
-        Ok(asked) => asked,
+    match take_done(app, &delivery, &remote_id, reason, by).await? {
+        Ok(how) => {
+            let value = json!({ "key": key, "remote_id": remote_id, "verified": how });
+            Ok(done(json, &value, &format!("done outside: {how}")))
+        }
         Err(contradiction) => {
             complain(&format!("milestoned: not taken: {contradiction}"));
-            return Ok(ExitCode::from(FOUND));
+            Ok(ExitCode::from(FOUND))
         }
+    }
+}
+
+/// Settles a delivery by a person's word: how it was made sure, or what the remote says against it.
+///
+/// # Errors
+/// The store failed.
+pub(crate) async fn take_done(
+    app: &App,
+    delivery: &Delivery,
+    remote_id: &str,
+    reason: &str,
+    by: String,
+) -> Result<Result<String, String>, StoreError> {
+    let (receipt, how) = match asked(app, delivery, remote_id).await {
+        Ok(asked) => asked,
+        Err(contradiction) => return Ok(Err(contradiction)),
     };
-    app.store.done_outside(key.clone(), receipt, by, format!("{reason} ({how})"), app.clock.now()).await?;
-    Ok(done(json, &json!({ "key": key, "remote_id": remote_id, "verified": how }), &format!("done outside: {how}")))
+    let said = format!("{reason} ({how})");
+    app.store.done_outside(delivery.key.clone(), receipt, by, said, app.clock.now()).await?;
+    Ok(Ok(how))
 }
 
 /// What the remote says about what was done outside; an error where it says something else.
@@ -133,7 +195,7 @@ async fn asked(app: &App, delivery: &Delivery, remote_id: &str) -> Result<(Recei
     if found.receipt.remote_id != remote_id {
         return Err(format!("the remote has it as record {}, not {remote_id}", found.receipt.remote_id));
     }
-    let differences = deliver::differences(&delivery.command, &found.says);
+    let differences = found.says.differences(&Statement::of_command(&delivery.command));
     if differences.is_empty() {
         Ok((found.receipt, "looked up, and the same".into()))
     } else {

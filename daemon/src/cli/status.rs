@@ -9,6 +9,7 @@ use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
 use crate::agreements::{self, Agreement};
 use crate::app::App;
+use crate::parked;
 use crate::portfolio::{self, Remedied};
 use crate::report::{self, digest};
 use crate::store::contracts::ContractRow;
@@ -18,7 +19,7 @@ use crate::store::parse;
 pub(super) async fn status(app: &App, json: bool) -> anyhow::Result<ExitCode> {
     let streams = app.store.streams().await?;
     let open = app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
-    let parked = digest::parked(app).await?;
+    let parked = parked::all(app).await?;
     let unfiled = app.store.unfiled().await?;
     let mails = app.store.mails(10).await?;
     if json {
@@ -55,9 +56,9 @@ pub(super) async fn status(app: &App, json: bool) -> anyhow::Result<ExitCode> {
         say(&table.to_string());
     }
     if !parked.is_empty() {
-        let mut table = titled(&["Parked", "Why", "What to do"]);
+        let mut table = titled(&["Parked", "Why", "What to do", "Name"]);
         for one in &parked {
-            table.add_row(vec![one.what.as_str(), one.reason.as_str(), one.remedy.as_str()]);
+            table.add_row(vec![one.what.as_str(), one.reason.as_str(), one.remedy.as_str(), one.handle.as_str()]);
         }
         say(&table.to_string());
     }
@@ -85,7 +86,11 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
             state(&exception.severity),
             open.into(),
             amount(exception.held.as_deref().unwrap_or("")),
-            one.remedy.into(),
+            one.exception
+                .detail
+                .as_ref()
+                .map_or_else(|| one.remedy.into(), |detail| format!("{detail}. {}", one.remedy))
+                .into(),
         ]);
     }
     table.to_string()

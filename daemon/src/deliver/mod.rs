@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use milestoned_connector_kit::{Class, Context, Fault, Found, Lane, Receipt, Statement, Write};
-use milestoned_mapping::command::{Command, Document, Side};
+use milestoned_connector_kit::{Class, Context, Fault, Found, Lane, Receipt, Write};
+use milestoned_mapping::command::Command;
+use milestoned_mapping::statement::Statement;
 
 use crate::deliver::policy::Next;
 use crate::registry::Connection;
@@ -29,6 +30,7 @@ pub async fn turn(
 ) -> Result<usize, StoreError> {
     let claimed = store.claim(target.to_owned(), settings.claim, settings.lease, now).await?;
     let count = claimed.len();
+    let settings = &Delivery { look_after: settings.look_after.max(connection.commits_within()), ..settings.clone() };
     let attempts = batches(connection, claimed).into_iter().map(|batch| async move {
         let outcomes = attempt(connection, &batch, settings, now).await;
         for (claimed, outcome) in batch.iter().zip(&outcomes) {
@@ -141,7 +143,7 @@ fn look_again(claimed: &Claimed, fault: &Fault, settings: &Delivery, now: Timest
 
 /// Adopts what an earlier attempt wrote, if it is what should have been written.
 fn adopt(command: &Command, found: Found) -> Outcome {
-    let differences = differences(command, &found.says);
+    let differences = found.says.differences(&Statement::of_command(command));
     if differences.is_empty() {
         return Outcome::Done { receipt: found.receipt, adopted: true };
     }
@@ -152,43 +154,10 @@ fn adopt(command: &Command, found: Found) -> Outcome {
     }
 }
 
-/// How a remote document differs from what was to be written.
-pub(crate) fn differences(command: &Command, says: &Statement) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut compare = |what: &str, wanted: String, is: Option<String>| {
-        if let Some(is) = is.filter(|is| *is != wanted) {
-            found.push(format!("{what} is {is}, not {wanted}"));
-        }
-    };
-    let amount = |says: &Statement| says.amount.map(|amount| amount.0.normalize().to_string());
-    match command {
-        Command::Invoice(Document { number, customer, date, amount: wanted, .. })
-        | Command::CreditMemo(Document { number, customer, date, amount: wanted, .. }) => {
-            compare("number", number.clone(), says.number.clone());
-            compare("customer", customer.clone(), says.customer.clone());
-            compare("date", date.to_string(), says.date.map(|date| date.to_string()));
-            compare("currency", wanted.currency().to_string(), says.currency.clone());
-            compare("amount", wanted.decimal().normalize().to_string(), amount(says));
-        }
-        Command::JournalEntry(entry) => {
-            let debits: rust_decimal::Decimal =
-                entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
-            compare("number", entry.number.clone(), says.number.clone());
-            compare("date", entry.date.to_string(), says.date.map(|date| date.to_string()));
-            compare("debits", debits.normalize().to_string(), amount(says));
-        }
-        Command::Customer { name, currency } => {
-            compare("customer", name.clone(), says.customer.clone());
-            compare("currency", currency.clone(), says.currency.clone());
-        }
-        Command::BillingStatus(_) | Command::SalesOrder(_) => {}
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use milestoned_mapping::command::Document;
     use milestoned_mapping::money::Currency;
 
     fn invoice() -> Command {
@@ -213,12 +182,7 @@ mod tests {
     #[test]
     fn what_is_found_is_adopted_only_if_it_says_the_same() {
         let receipt = Receipt { remote_id: "7".into(), remote_number: None, request_id: None };
-        let says = Statement {
-            number: Some("SOW-1-M1".into()),
-            amount: Some("40000".parse().unwrap()),
-            currency: Some("USD".into()),
-            ..Statement::default()
-        };
+        let says = Statement::of_command(&invoice());
         let found = |says: Statement| Found { receipt: receipt.clone(), says };
         assert!(matches!(adopt(&invoice(), found(says.clone())), Outcome::Done { adopted: true, .. }));
         let other = Statement { amount: Some("4000.00".parse().unwrap()), ..says };

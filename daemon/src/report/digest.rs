@@ -12,6 +12,8 @@ use milestoned_mapping::command::DeliveryKey;
 use crate::agreements::Agreement;
 use crate::app::App;
 use crate::cli::table::grouped;
+use crate::parked::{self, Parked};
+use crate::portfolio;
 use crate::settings::Mail;
 use crate::store::views::ExceptionView;
 use crate::store::{StoreError, parse};
@@ -39,6 +41,8 @@ pub struct Line {
     pub held: String,
     /// What to do.
     pub remedy: String,
+    /// What exactly, or empty.
+    pub detail: String,
     /// Link to the contract's page.
     pub link: String,
 }
@@ -50,17 +54,6 @@ pub struct Group {
     pub owner: String,
     /// Exceptions, blocking ones first, then the oldest.
     pub lines: Vec<Line>,
-}
-
-/// Something that waits for a person beside exceptions: a pause, a parked record, fact, delivery or contract file.
-#[derive(Debug, Clone)]
-pub struct Parked {
-    /// What.
-    pub what: String,
-    /// Why.
-    pub reason: String,
-    /// What to do.
-    pub remedy: String,
 }
 
 #[derive(Template)]
@@ -88,7 +81,7 @@ struct Plain<'a> {
 /// The store failed.
 pub async fn write(app: &App, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
     let groups = groups(app, mail).await?;
-    let parked = parked(app).await?;
+    let parked = parked::all(app).await?;
     let now = app.clock.now();
     let day = now.in_tz(&mail.timezone).map(|local| local.date().to_string()).unwrap_or_default();
     let mut written = 0_usize;
@@ -164,7 +157,7 @@ pub async fn groups(app: &App, mail: &Mail) -> Result<Vec<Group>, StoreError> {
 }
 
 fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date) -> Line {
-    let rule = milestoned_mapping::rules::find(&exception.code);
+    let (title, remedy) = portfolio::meaning(&exception.code);
     let opened = Date::from_str(&exception.opened_on).unwrap_or(today);
     let place: Vec<&str> = [exception.milestone.as_deref(), exception.leg.as_deref()].into_iter().flatten().collect();
     Line {
@@ -172,7 +165,7 @@ fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date
         customer: agreement.terms.customer().to_owned(),
         place: place.join(", "),
         code: exception.code.clone(),
-        title: rule.map(|rule| rule.title.to_owned()).unwrap_or_default(),
+        title: title.into(),
         severity: exception.severity.clone(),
         opened_on: exception.opened_on.clone(),
         age: opened.until(today).map(|span| i64::from(span.get_days())).unwrap_or(0),
@@ -181,57 +174,10 @@ fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date
             .as_ref()
             .map(|held| format!("{} {}", grouped(held), exception.currency))
             .unwrap_or_default(),
-        remedy: rule.map(|rule| rule.remedy.to_owned()).unwrap_or_default(),
+        remedy: remedy.into(),
+        detail: exception.detail.clone().unwrap_or_default(),
         link: format!("{}/contracts/{}", app.settings.http.public_url, exception.contract),
     }
-}
-
-/// What waits for a person beside exceptions.
-///
-/// # Errors
-/// The store failed.
-pub async fn parked(app: &App) -> Result<Vec<Parked>, StoreError> {
-    let mut parked = Vec::new();
-    for pause in app.store.pauses().await? {
-        parked.push(Parked {
-            what: format!("{} {}", pause.scope, pause.name),
-            reason: format!("paused by {} since {}: {}", pause.actor, pause.since, pause.reason),
-            remedy: format!("`milestoned resume {} {:?} --reason …` when that is over", pause.scope, pause.name),
-        });
-    }
-    for file in app.store.file_problems().await? {
-        parked.push(Parked {
-            what: file.path,
-            reason: file.problem,
-            remedy: "correct the file; it is read again by itself".into(),
-        });
-    }
-    for record in app.store.parked_records().await? {
-        let what = format!("{} {} {}", record.system, record.object, record.remote_id);
-        for problem in record.problems {
-            parked.push(Parked {
-                what: what.clone(),
-                reason: format!("{}: {}", problem.place, problem.reason),
-                remedy: problem.remedy,
-            });
-        }
-    }
-    for fact in app.store.parked_facts().await? {
-        let what = format!("a fact of contract {}", fact.contract);
-        parked.push(Parked {
-            what,
-            reason: fact.problem,
-            remedy: "correct it where it comes from and send it again".into(),
-        });
-    }
-    for delivery in app.store.deliveries(None, &["parked"]).await? {
-        parked.push(Parked {
-            what: format!("{} {} to {}", delivery.kind, delivery.subject, delivery.target),
-            reason: delivery.fault.unwrap_or_default(),
-            remedy: delivery.remedy.unwrap_or_default(),
-        });
-    }
-    Ok(parked)
 }
 
 struct Content<'a> {

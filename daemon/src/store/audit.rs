@@ -11,6 +11,10 @@ use super::{Store, StoreError, instant};
 /// What stands in place of actor and detail after they were removed.
 pub const REDACTED: &str = "(removed)";
 
+/// What a line about a redaction is called, and how it names the lines.
+pub(super) const REDACTION: &str = "audit lines redacted";
+const LINES: &str = "lines ";
+
 /// One line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditLine {
@@ -236,7 +240,7 @@ macro_rules! columns {
 /// Walks the whole chain, and compares it with its head and with heads that were kept outside.
 pub(super) fn walk(tx: &Session<'_>, kept: &[Head]) -> Result<Verdict, StoreError> {
     let mut head = Head { seq: 0, hash: String::new() };
-    let (mut redacted, mut broken) = (0_i64, None);
+    let (mut redacted, mut told, mut broken) = (Vec::new(), Told::default(), None);
     let broke = |seq, what: &str| Some(Break { seq, what: what.into() });
     tx.each(concat!(columns!(), " ORDER BY seq"), values![], |row| {
         if broken.is_some() {
@@ -248,7 +252,12 @@ pub(super) fn walk(tx: &Session<'_>, kept: &[Head]) -> Result<Verdict, StoreErro
             (Some(what), _) => broke(line.seq, what),
             (None, Some(kept)) => broke(kept.seq, "it is not the line whose hash was kept outside"),
             (None, None) => {
-                redacted = redacted.saturating_add(i64::from(line.salt.is_none() && line.personal.is_some()));
+                if line.salt.is_none() && line.personal.is_some() {
+                    redacted.push(line.seq);
+                }
+                if line.action == REDACTION {
+                    told.hear(&line.subject);
+                }
                 head = Head { seq: line.seq, hash: line.hash };
                 None
             }
@@ -265,7 +274,54 @@ pub(super) fn walk(tx: &Session<'_>, kept: &[Head]) -> Result<Verdict, StoreErro
     {
         broken = broke(beyond, "it was kept outside, and the chain ends before it");
     }
+    if let (Some(seq), None) = (told.untold(&redacted), &broken) {
+        broken = broke(seq, "who did it and what they wrote was removed, and no line says that it was");
+    }
+    let redacted = i64::try_from(redacted.len()).unwrap_or(i64::MAX);
     Ok(Verdict { lines: head.seq, head, redacted, broken })
+}
+
+/// What lines about redactions say was removed.
+#[derive(Default)]
+struct Told {
+    /// First and last line of each run.
+    runs: Vec<(i64, i64)>,
+    /// Lines that are told by their number alone, as in versions before 6 of the tables.
+    count: usize,
+}
+
+impl Told {
+    fn hear(&mut self, subject: &str) {
+        match subject.strip_prefix(LINES) {
+            Some(runs) => self.runs.extend(runs.split(", ").filter_map(|run| {
+                let (first, last) = run.split_once('-').unwrap_or((run, run));
+                Some((first.parse().ok()?, last.parse().ok()?))
+            })),
+            None => self.count = self.count.saturating_add(subject.parse().unwrap_or(0)),
+        }
+    }
+
+    /// The first redacted line of which nobody told.
+    fn untold(&self, redacted: &[i64]) -> Option<i64> {
+        let told = |seq: i64| self.runs.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+        redacted.iter().copied().filter(|seq| !told(*seq)).nth(self.count)
+    }
+}
+
+/// Runs of lines, as the line about their redaction names them.
+pub(super) fn runs(mut lines: Vec<i64>) -> String {
+    lines.sort_unstable();
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for line in lines {
+        match runs.last_mut() {
+            Some((_, last)) if last.saturating_add(1) == line => *last = line,
+            _ => runs.push((line, line)),
+        }
+    }
+    let run = |(first, last): &(i64, i64)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    format!("{LINES}{}", runs.iter().map(run).collect::<Vec<_>>().join(", "))
 }
 
 impl Store {
@@ -303,32 +359,6 @@ impl Store {
     /// The database failed.
     pub async fn verify_audit(&self, kept: Vec<Head>) -> Result<Verdict, StoreError> {
         self.read(move |tx| walk(tx, &kept)).await
-    }
-
-    /// Removes who did it and what they wrote from the lines of `actor` (or of all people) before an instant. The chain
-    /// keeps the digest. Returns how many lines there were.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn redact_audit(
-        &self,
-        actor: Option<String>,
-        before: Timestamp,
-        by: String,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.write(move |tx| {
-            let count = tx.run(
-                "UPDATE audit SET actor = $1, detail = $1, salt = NULL WHERE at < $2 AND salt IS NOT NULL
-                 AND actor <> 'milestoned' AND (CAST($3 AS TEXT) IS NULL OR actor = $3)",
-                values![REDACTED, instant(before), actor],
-            )?;
-            let detail = format!("{count} lines from before {before}: {reason}");
-            append(tx, now, &[Entry::by(&by, "audit lines redacted", None, count.to_string(), detail)])?;
-            Ok(count)
-        })
-        .await
     }
 }
 

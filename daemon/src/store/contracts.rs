@@ -9,6 +9,7 @@ use milestoned_mapping::fact::{Fact, Leg, LegRecord};
 use milestoned_mapping::record::SourceRecord;
 
 use super::audit::{self, Entry};
+use super::drift::{self, DriftRow};
 use super::intake::{NewFact, insert_fact, leg_name};
 use super::outbox::enqueue;
 use super::session::{Row, Session, values};
@@ -52,6 +53,8 @@ pub struct Work {
     pub legs: BTreeMap<String, LegRecord>,
     /// Numbers of documents and journal entries of ours that a poll has seen in the ERP.
     pub confirmed: BTreeSet<String>,
+    /// Drifts that last.
+    pub drift: Vec<DriftRow>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
     pub records: BTreeMap<String, Vec<(String, String)>>,
 }
@@ -173,6 +176,8 @@ pub struct Landing {
     pub postings: Vec<Posting>,
     /// All exceptions of the contract; `None`: as they were.
     pub exceptions: Option<Vec<ExceptionRow>>,
+    /// Drifts that are new or otherwise than before.
+    pub drift: Vec<DriftRow>,
     /// Events.
     pub events: Vec<NewEvent>,
     /// Audit lines.
@@ -306,6 +311,7 @@ impl Store {
                 parts: parts(tx, &id)?,
                 legs: legs(tx, &id)?,
                 confirmed: confirmed(tx, &id)?,
+                drift: drift::lasting(tx, &id)?,
                 records: records(tx, &id)?,
                 row,
             }))
@@ -521,6 +527,7 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     for event in &landing.events {
         tx.run("INSERT INTO event (identity, at, type, contract, milestone, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING", values![event.identity, instant(now), event.kind, landing.contract, event.milestone, event.body])?;
     }
+    drift::keep(tx, &landing.contract, &landing.drift)?;
     let Some(exceptions) = &landing.exceptions else { return Ok(()) };
     tx.run("DELETE FROM exception WHERE contract = $1", values![&landing.contract])?;
     let ordinals: Vec<i64> = (0_i64..).take(exceptions.len()).collect();

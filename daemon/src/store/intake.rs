@@ -120,6 +120,15 @@ pub struct ParkedRecord {
     pub problems: Vec<Problem>,
 }
 
+/// A contract file that was read before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Digest of what it said; empty: it was gone.
+    pub digest: String,
+    /// Contract that it brought.
+    pub contract: Option<String>,
+}
+
 /// A contract file that could not be taken.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileProblem {
@@ -421,13 +430,32 @@ impl Store {
         .await
     }
 
-    /// What is known of a contract file: its digest.
+    /// What is known of a contract file.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn agreement_file(&self, path: String) -> Result<Option<String>, StoreError> {
+    pub async fn agreement_file(&self, path: String) -> Result<Option<KnownFile>, StoreError> {
         self.read(move |tx| {
-            tx.one("SELECT digest FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))
+            tx.one("SELECT digest, contract FROM agreement_file WHERE path = $1", values![path], |row| {
+                Ok(KnownFile { digest: row.get(0)?, contract: row.get(1)? })
+            })
+        })
+        .await
+    }
+
+    /// Files of a folder that were taken and were there when it was read last: path and contract.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn files_taken(&self, folder: String) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(move |tx| {
+            // `0` is the character after `/`.
+            tx.all(
+                "SELECT path, contract FROM agreement_file WHERE path > $1 AND path < $2 AND contract IS NOT NULL
+                 AND digest <> '' ORDER BY path",
+                values![format!("{folder}/"), format!("{folder}0")],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
         })
         .await
     }

@@ -1,5 +1,7 @@
 //! The outbox: claim, act outside, settle. A key is kept for ever.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Receipt;
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
@@ -277,12 +279,21 @@ impl Store {
     }
 
     /// Attempts that were under way when the process died are in doubt now. Called once at the start, before any claim,
-    /// by the one process that owns the database.
+    /// by the one process that owns the database. `waits` says by connection how long the remote may still be carrying them
+    /// out: it is not asked before.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_leases(&self, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn release_leases(
+        &self,
+        waits: BTreeMap<String, SignedDuration>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         self.write(move |tx| {
+            for (target, wait) in waits.iter().filter(|(_, wait)| wait.is_positive()) {
+                let due = instant(now.saturating_add(*wait).unwrap_or(now));
+                tx.run("UPDATE outbox SET due_at = $2 WHERE target = $1 AND state = 'sending'", values![target, due])?;
+            }
             let died = tx.all(
                 "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted'
                  WHERE state = 'sending' RETURNING contract, subject, key, attempts, target",

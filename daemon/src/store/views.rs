@@ -54,6 +54,8 @@ pub struct ExceptionView {
     pub held: Option<String>,
     /// ISO 4217 code.
     pub currency: String,
+    /// What exactly; of a drift only.
+    pub detail: Option<String>,
 }
 
 /// A fact that is parked, for people.
@@ -109,6 +111,13 @@ const UNFILED: Sql = Sql {
              FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
 };
 
+const EXCEPTIONS: &str =
+    "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency, NULL AS detail, ordinal,
+     '' AS subject FROM exception WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1) AND (NOT $2 OR closed_on IS NULL)
+     UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, '', detail, 1000000000, subject
+     FROM drift WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1) AND (NOT $2 OR closed_on IS NULL)
+     ORDER BY 1, 11, 2, 12";
+
 macro_rules! documents {
     () => {
         "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting,
@@ -151,14 +160,13 @@ impl Store {
         .await
     }
 
-    /// Exceptions of one contract or all; open ones only, or all.
+    /// Exceptions of one contract or all, and after them its drifts; open ones only, or all.
     ///
     /// # Errors
     /// The database failed.
     pub async fn exceptions(&self, contract: Option<String>, open: bool) -> Result<Vec<ExceptionView>, StoreError> {
         self.read(move |tx| {
-            tx.all("SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency FROM exception
-                 WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1) AND (NOT $2 OR closed_on IS NULL) ORDER BY contract, ordinal", values![contract, open], |row| {
+            tx.all(EXCEPTIONS, values![contract, open], |row| {
                 Ok(ExceptionView {
                     contract: row.get(0)?,
                     code: row.get(1)?,
@@ -169,6 +177,7 @@ impl Store {
                     closed_on: row.get(6)?,
                     held: row.get(7)?,
                     currency: row.get(8)?,
+                    detail: row.get(9)?,
                 })
             })
         })
@@ -182,7 +191,8 @@ impl Store {
     pub async fn parked_facts(&self) -> Result<Vec<ParkedFact>, StoreError> {
         self.read(|tx| {
             tx.all(
-                "SELECT id, contract, problem, fact, learned_at FROM fact WHERE problem IS NOT NULL ORDER BY id",
+                "SELECT id, contract, problem, fact, learned_at FROM fact WHERE problem IS NOT NULL AND closed_at IS NULL
+                 ORDER BY id",
                 values![],
                 |row| {
                     Ok(ParkedFact {
@@ -273,6 +283,35 @@ impl Store {
                 values![connection_name, name, value, instant(now)],
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Stores a rotated token in the place of the one that it came from. `false`: another one has taken that place, and
+    /// stays.
+    ///
+    /// # Errors
+    /// The database failed: the token must not be used.
+    pub async fn replace_token(
+        &self,
+        (connection_name, name): (String, String),
+        was: Option<String>,
+        value: String,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let at = instant(now);
+            let changed = match was {
+                Some(was) => tx.run(
+                    "UPDATE token SET value = $3, stored_at = $4 WHERE connection = $1 AND name = $2 AND value = $5",
+                    values![connection_name, name, value, at, was],
+                )?,
+                None => tx.run(
+                    "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                    values![connection_name, name, value, at],
+                )?,
+            };
+            Ok(changed == 1)
         })
         .await
     }

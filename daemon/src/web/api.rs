@@ -19,6 +19,7 @@ use crate::agreements::{self, Filed};
 use crate::app::App;
 use crate::store::contracts::ContractRow;
 use crate::store::intake::NewFact;
+use crate::store::parked::Handle;
 
 type Shared = State<Arc<App>>;
 
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(add_fact))
         .routes(routes!(review))
         .routes(routes!(overrule))
+        .routes(routes!(close_parked))
         .routes(routes!(exceptions))
         .routes(routes!(documents))
         .routes(routes!(deliveries))
@@ -247,9 +249,56 @@ async fn overrule(
         None => None,
         Some(leg) => Some(serde_json::from_value(Value::String(leg)).map_err(|_| invalid("leg: crm, psa or erp"))?),
     };
+    if closed_drift(&app, &id, &body.code, &body.milestone, (&by, &body.reason)).await? {
+        return Ok(StatusCode::ACCEPTED);
+    }
     let event =
         Event::Overrule { code: body.code, milestone: body.milestone, leg, by: by.clone(), reason: body.reason };
     human_fact(&app, id, by, event).await
+}
+
+/// Closes the drift that a code names. `false`: the code is one of the rules.
+pub(super) async fn closed_drift(
+    app: &App,
+    contract: &str,
+    code: &str,
+    milestone: &Option<String>,
+    (by, reason): (&str, &str),
+) -> Result<bool, ApiError> {
+    let row = known(app, contract).await?;
+    let said = (by.to_owned(), reason.to_owned());
+    match crate::drift::overrule(app, &row, code, milestone.clone(), said).await? {
+        None => Ok(false),
+        Some(0) => Err(ApiError::not_found("open drift", code)),
+        Some(_) => Ok(true),
+    }
+}
+
+/// Why something is closed.
+#[derive(Debug, Deserialize, ToSchema)]
+struct CloseBody {
+    /// `record:ROW`, `fact:ROW`, `file:PATH` or `unseen:KEY`, as `milestoned status` names it.
+    what: String,
+    /// Why.
+    reason: String,
+}
+
+/// Close what waits for a person and is settled otherwise.
+#[utoipa::path(post, path = "/v1/parked/close", tag = "review", security(("bearer" = [])), request_body = CloseBody,
+    responses((status = 202, description = "Closed"), (status = 404, body = ErrorBody)))]
+async fn close_parked(
+    State(app): Shared,
+    Reviewer(by): Reviewer,
+    Json(body): Json<CloseBody>,
+) -> Result<StatusCode, ApiError> {
+    if body.reason.trim().is_empty() {
+        return Err(invalid("reason: say why"));
+    }
+    let handle: Handle = body.what.parse().map_err(|reason: String| invalid(&reason))?;
+    if !app.store.close_parked(handle, by, body.reason, app.clock.now()).await? {
+        return Err(ApiError::not_found("parked", &body.what));
+    }
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Stores what a person decided, now.

@@ -16,13 +16,14 @@ use super::auth::{self, COOKIE};
 use super::problem::ApiError;
 use crate::app::App;
 use crate::cli::table::grouped;
+use crate::parked::{self, Parked};
 use crate::portfolio::{self, Remedied, Summary};
-use crate::report::digest::{self, Parked};
 use crate::settings::Role;
 use crate::store::audit::AuditLine;
 use crate::store::intake::StreamHealth;
 use crate::store::outbox::Delivery;
-use crate::store::pauses::Pause;
+use crate::store::parked::Handle;
+use crate::store::pauses::{Pause, Scope};
 use crate::store::views::DocumentView;
 
 /// Pages and their style sheet.
@@ -33,6 +34,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/contracts/{id}/review", post(review))
         .route("/contracts/{id}/overrule", post(overrule))
         .route("/exceptions", get(exceptions_page))
+        .route("/parked", post(act))
         .route("/login", get(login_page).post(login))
         .route(
             "/style.css",
@@ -122,7 +124,7 @@ async fn portfolio_page(State(app): State<Arc<App>>, person: Person) -> Result<R
         person,
         contracts: portfolio::summaries(&app).await?,
         streams: app.store.streams().await?,
-        parked: digest::parked(&app).await?,
+        parked: parked::all(&app).await?,
         now: app.clock.now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
     }))
 }
@@ -176,7 +178,7 @@ async fn exceptions_page(State(app): State<Arc<App>>, person: Person) -> Result<
     exceptions.sort_by(|a, b| {
         (&a.exception.severity, &a.exception.opened_on).cmp(&(&b.exception.severity, &b.exception.opened_on))
     });
-    Ok(render(&ExceptionsPage { person, exceptions, parked: digest::parked(&app).await? }))
+    Ok(render(&ExceptionsPage { person, exceptions, parked: parked::all(&app).await? }))
 }
 
 #[derive(Deserialize)]
@@ -247,15 +249,74 @@ async fn overrule(
     if form.reason.trim().is_empty() {
         return Err(super::api::invalid("reason: say why"));
     }
+    let milestone = Some(form.milestone.clone()).filter(|id| !id.is_empty());
+    if super::api::closed_drift(&app, &id, &form.code, &milestone, (&person.name, &form.reason)).await? {
+        return Ok(Redirect::to(&format!("/contracts/{id}")));
+    }
     let leg: Option<Leg> = serde_json::from_value(serde_json::Value::String(form.leg)).ok();
-    let event = Event::Overrule {
-        code: form.code,
-        milestone: Some(form.milestone).filter(|id| !id.is_empty()),
-        leg,
-        by: person.name.clone(),
-        reason: form.reason,
-    };
+    let event = Event::Overrule { code: form.code, milestone, leg, by: person.name.clone(), reason: form.reason };
     decide(&app, id, person.name, event).await
+}
+
+/// What a person does about something that waits.
+#[derive(Deserialize)]
+struct ActForm {
+    handle: String,
+    act: String,
+    #[serde(default)]
+    reason: String,
+    /// Record that was written outside.
+    #[serde(default)]
+    remote_id: String,
+    /// Page to show then.
+    #[serde(default)]
+    next: String,
+}
+
+async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActForm>) -> Result<Redirect, ApiError> {
+    require_reviewer(&person)?;
+    if form.reason.trim().is_empty() {
+        return Err(super::api::invalid("reason: say why"));
+    }
+    let missing = || ApiError::not_found("parked", &form.handle);
+    let (store, by, why, now) = (&app.store, person.name.clone(), form.reason.clone(), app.clock.now());
+    let found = match form.act.as_str() {
+        "release" => store.release_parked(form.handle.clone(), true, by, why, now).await?,
+        "dismiss" => store.release_parked(form.handle.clone(), false, by, why, now).await?,
+        "done" => {
+            let delivery = store.delivery(form.handle.clone()).await?.filter(|one| one.state == "parked");
+            let delivery = delivery.ok_or_else(missing)?;
+            if form.remote_id.trim().is_empty() {
+                return Err(super::api::invalid("remote_id: the id of the record that was written outside"));
+            }
+            let taken = crate::cli::review::take_done(&app, &delivery, form.remote_id.trim(), &why, by).await?;
+            taken.map_err(|contradiction| super::api::invalid(&contradiction))?;
+            true
+        }
+        "replay" => match handle(&form)? {
+            Handle::Record(id) => store.replay_parked(Some(id), by, now).await? > 0,
+            _ => false,
+        },
+        "close" => store.close_parked(handle(&form)?, by, why, now).await?,
+        "resume" => match form.handle.split_once(':') {
+            Some((scope, name)) => {
+                let scope =
+                    [Scope::Contract, Scope::Customer, Scope::Target].into_iter().find(|one| one.name() == scope);
+                store.resume(scope.ok_or_else(missing)?, name.to_owned(), by, why, now).await?
+            }
+            None => false,
+        },
+        _ => return Err(super::api::invalid("act: release, done, dismiss, replay, close or resume")),
+    };
+    if !found {
+        return Err(missing());
+    }
+    app.bell.notify_waiters();
+    Ok(Redirect::to(if form.next == "/" { "/" } else { "/exceptions" }))
+}
+
+fn handle(form: &ActForm) -> Result<Handle, ApiError> {
+    form.handle.parse().map_err(|reason: String| super::api::invalid(&reason))
 }
 
 fn require_reviewer(person: &Person) -> Result<(), ApiError> {

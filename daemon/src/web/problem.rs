@@ -67,7 +67,7 @@ impl From<Refusal> for ApiError {
                 message,
                 "correct the named fields and send it again",
             ),
-            Refusal::Changed(_) => Self::new(
+            Refusal::Changed(_) | Refusal::Edited { .. } => Self::new(
                 StatusCode::CONFLICT,
                 "TERMS_CHANGED",
                 message,

@@ -73,3 +73,82 @@ async fn an_expired_token_is_renewed_and_a_rotated_one_survives_a_restart() {
     world.settle().await.unwrap();
     assert_eq!(world.held("quickbooks").len(), 1);
 }
+
+#[tokio::test]
+async fn an_amendment_between_a_lost_answer_and_the_look_up_ends_in_the_right_correction() {
+    for (erp, path) in [("netsuite", "/record/v1/invoice"), ("quickbooks", "/invoice")] {
+        for (total, change, correction) in [
+            ("30000.00", r#""change": [{ "id": "M1", "amount": "30000.00" }]"#, ("SOW-1-M1-C1", "10000.00")),
+            ("55000.00", r#""change": [{ "id": "M1", "amount": "55000.00" }]"#, ("SOW-1-M1-S1", "15000.00")),
+            (
+                "5000.00",
+                r#""remove": ["M1"], "add": [{ "id": "M2", "name": "Build", "amount": "5000.00" }]"#,
+                ("SOW-1-M1-C1", "40000.00"),
+            ),
+        ] {
+            let mut world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+            let issue = world.contract("SOW-1", erp).unwrap();
+            world.settle().await.unwrap();
+            let lost = FaultSpec::new("drop_after_write").on("POST", path);
+            world.simulators.faults.inject(erp, lost).unwrap();
+            world.accept(&issue).unwrap();
+            world.settle().await.unwrap();
+            let doubt = world.app.store.deliveries(None, &["unknown"]).await.unwrap();
+            assert_eq!(doubt.len(), 1, "{erp}: the answer was lost");
+            let amendment =
+                format!(r#"{{ "amends": "SOW-1", "version": 2, "signed": true, "total": "{total}", {change} }}"#);
+            std::fs::write(world.contracts.join("co.json"), amendment).unwrap();
+            world.settle().await.unwrap();
+            world.restart().await.unwrap();
+            for minute in 10..20 {
+                world.at(&format!("2026-03-02T09:{minute}:00Z")).unwrap();
+                world.settle().await.unwrap();
+            }
+            let [invoice, correction] =
+                [("SOW-1-M1", "40000.00"), correction].map(|(number, amount)| (number.to_owned(), amount.to_owned()));
+            assert_eq!(world.held(erp), [invoice, correction], "{erp} {total}");
+            let lines = world.app.store.audit(Some("SOW-1".into()), 200).await.unwrap();
+            assert!(
+                lines.iter().any(|line| line.subject == "SOW-1-M1" && line.detail.contains("verified and adopted"))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_remote_commits_late_is_waited_for_or_refused_by_its_key() {
+    for (erp, path, late) in [
+        ("quickbooks", "/batch", 100_000),
+        ("netsuite", "/record/v1/journalEntry", 100_000),
+        ("netsuite", "/record/v1/invoice", 600_000),
+    ] {
+        let mut world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+        let issues: Vec<_> = ["SOW-1", "SOW-2"].map(|id| world.contract(id, erp).unwrap()).into();
+        world.settle().await.unwrap();
+        for issue in &issues {
+            world.accept(issue).unwrap();
+        }
+        let fault = FaultSpec::new(&format!("write_later({late})")).on("POST", path);
+        let invoices = path.ends_with("invoice");
+        if invoices {
+            world.simulators.faults.inject(erp, fault.clone()).unwrap();
+        }
+        world.settle().await.unwrap();
+        if !invoices {
+            world.simulators.faults.inject(erp, fault).unwrap();
+        }
+        world.at("2026-03-03T09:00:00Z").unwrap();
+        world.settle().await.unwrap();
+        world.restart().await.unwrap();
+        // Every few seconds, so that a look-up that comes too early would come.
+        for second in (0..1_200).step_by(20) {
+            let now =
+                "2026-03-03T09:00:10Z".parse::<jiff::Timestamp>().unwrap() + jiff::SignedDuration::from_secs(second);
+            world.at(&now.to_string()).unwrap();
+            world.settle().await.unwrap();
+        }
+        let mut held: Vec<String> = world.held(erp).into_iter().map(|(number, _)| number).collect();
+        held.sort();
+        assert_eq!(held, ["SOW-1-20260302J", "SOW-1-M1", "SOW-2-20260302J", "SOW-2-M1"], "{erp} {path}");
+    }
+}

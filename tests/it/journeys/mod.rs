@@ -1,6 +1,7 @@
 //! Journeys: something happens in a simulated system, and something follows in another.
 
 mod billing;
+mod drift;
 mod erp;
 mod facade;
 mod faults;

@@ -168,7 +168,8 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     let customer = world.simulators.netsuite.records("customer")[0].text("id");
     let invoice = fields(json!({
         "entity": { "id": customer }, "tranId": "SOW-1-M1", "tranDate": "2026-03-02", "currency": { "id": "1" },
-        "item": { "items": [{ "item": { "id": "5" }, "quantity": 1, "rate": "40000.00", "amount": "40000.00" }] },
+        "item": { "items": [{ "item": { "id": "5" }, "quantity": 1, "rate": "40000.00", "amount": "40000.00",
+            "description": "Design" }] },
     }));
     let ours = format!("msd-{}", parked.key);
     let id = world.simulators.netsuite.put_record("hand", "invoice", &ours, invoice).unwrap();

@@ -1,6 +1,7 @@
 //! The whole way on either database, with a lost reply and a death in the middle; and the trail of it, from the invoice
 //! back to the clause and from the record on to the invoice.
 
+use milestoned::store::redact::Forget;
 use milestoned::store::trace::Start;
 use milestoned_mocks::FaultSpec;
 use milestoned_tests::World;
@@ -53,6 +54,25 @@ async fn holds(world: World) {
         assert_eq!(on.deliveries[0].remote_id, trace.deliveries[0].remote_id);
     }
     assert!(store.trace(Start::Document("SOW-1-M9".into())).await.unwrap().is_none());
+
+    // Who accepted is forgotten: nothing names her any more, and what was decided stays as it was.
+    let named = |trace: &milestoned::store::trace::Trace| serde_json::to_string(trace).unwrap().contains("dana@");
+    assert!(named(&trace));
+    let (head, now) = (store.audit_head().await.unwrap(), world.app.clock.now());
+    let forget = Forget { actor: Some("dana@customer.example".into()), before: now };
+    let forgotten = store.forget(forget, "dpo".into(), "her request".into(), now).await.unwrap();
+    assert!(forgotten.lines > 0 && forgotten.facts > 0 && forgotten.records > 0, "{forgotten:?}");
+    let trace = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
+    assert!(!named(&trace), "{trace:#?}");
+    let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
+    assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
+    assert_eq!(store.verify_audit(vec![head]).await.unwrap().broken, None);
+    let all = store.forget_records(jiff::Timestamp::MIN, now, now).await.unwrap();
+    assert!(all > 0 && store.forget_records(jiff::Timestamp::MIN, now, now).await.unwrap() == 0, "emptied once");
+    // A poll that shows the same records again brings nothing back.
+    world.settle().await.unwrap();
+    let after = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
+    assert!(!named(&after));
 }
 
 #[tokio::test]

@@ -2,6 +2,9 @@
 
 use milestoned::store::audit::Head;
 use milestoned::store::pauses::Scope;
+use milestoned::store::redact::Forget;
+
+use sha2::{Digest, Sha256};
 
 use super::{Place, later, now, on_both};
 
@@ -14,6 +17,15 @@ on_both!(
 );
 
 const LINES: i64 = 8;
+
+fn hashed(fields: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for field in fields {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field.as_bytes());
+    }
+    hex::encode(hash.finalize())
+}
 
 /// A trail of eight lines, with its triggers out of the way and a copy to restore it from.
 async fn trail(place: &Place) -> Head {
@@ -38,6 +50,20 @@ impl Place {
     async fn restore(&self) {
         self.tamper("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept").await;
         self.tamper("DELETE FROM audit_head; INSERT INTO audit_head SELECT * FROM kept_head").await;
+    }
+
+    /// An edit of a line by somebody who knows how lines are hashed: another subject, and the hash that fits it.
+    async fn rewritten(&self, seq: i64) -> String {
+        let lines = self.store.audit(None, LINES).await.unwrap();
+        let (line, before) = (&lines[seq as usize - 1], lines.iter().find(|line| line.seq == seq - 1));
+        let number = seq.to_string();
+        let contract = line.contract.as_ref().map(|contract| format!("={contract}")).unwrap_or_default();
+        let previous = before.map(|line| line.hash.clone()).unwrap_or_default();
+        let personal = line.personal.clone().unwrap();
+        let hash =
+            |subject: &str| hashed(&["2", &previous, &number, &line.at, &line.action, &contract, subject, &personal]);
+        assert_eq!(hash(&line.subject), line.hash, "this is how lines are hashed");
+        format!("UPDATE audit SET subject = 'other', hash = '{}' WHERE seq = {seq}", hash("other"))
     }
 
     async fn broken_at(&self, kept: Vec<Head>) -> Option<i64> {
@@ -81,6 +107,16 @@ async fn every_edit_removal_and_insertion_of_a_line_is_found(place: Place) {
         tamperings.push(copy(0));
         let next = seq % LINES + 1;
         tamperings.push(format!("DELETE FROM audit WHERE seq = {next}; {}", copy(next)));
+        // Two lines change places.
+        tamperings.push(format!(
+            "UPDATE audit SET seq = -1 WHERE seq = {seq}; UPDATE audit SET seq = {seq} WHERE seq = {next};
+             UPDATE audit SET seq = {next} WHERE seq = -1"
+        ));
+        // Who did it is removed as a redaction would, by somebody who tells nobody.
+        tamperings
+            .push(format!("UPDATE audit SET salt = NULL, actor = '(removed)', detail = '(removed)' WHERE seq = {seq}"));
+        // One line is made to fit: edited, and hashed anew as the daemon does.
+        tamperings.push(place.rewritten(seq).await);
     }
     tamperings.push("DELETE FROM audit_head".into());
     tamperings.push("UPDATE audit_head SET seq = seq + 1".into());
@@ -126,7 +162,9 @@ async fn what_was_redacted_is_gone_and_the_chain_holds(place: Place) {
     }
     let head = store.audit_head().await.unwrap();
     let who = Some("ada@vendor.example".to_owned());
-    assert_eq!(store.redact_audit(who, later(3), "dpo".into(), "request 7".into(), later(9)).await.unwrap(), 1);
+    let forget = Forget { actor: who, before: later(3) };
+    let forgotten = store.forget(forget, "dpo".into(), "request 7".into(), later(9)).await.unwrap();
+    assert_eq!((forgotten.lines, forgotten.facts, forgotten.records), (1, 0, 0));
     let lines = store.audit(None, 10).await.unwrap();
     let shown: Vec<_> = lines.iter().map(|line| (line.actor.as_str(), line.detail.contains("ada@"))).collect();
     assert_eq!(

@@ -57,6 +57,7 @@ pub(crate) fn landing(row: &ContractRow, postings: Vec<Posting>) -> Landing {
         journal_through: None,
         postings,
         exceptions: None,
+        drift: Vec::new(),
         events: Vec::new(),
         audit: Vec::new(),
     }

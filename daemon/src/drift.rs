@@ -1,0 +1,109 @@
+//! Drift: what the legs show of what was billed is compared with what was delivered, in the turn in which a contract is
+//! decided about; what differs opens, what is undone closes.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::drift::{self, Drift, Kind, Shown};
+use milestoned_mapping::fact::LegRecord;
+use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen};
+
+use crate::agreements::Agreement;
+use crate::app::App;
+use crate::store::audit::Entry;
+use crate::store::contracts::{ContractRow, Work};
+use crate::store::drift::DriftRow;
+use crate::store::{StoreError, parse};
+
+/// A person closes the open drifts of a kind, of one milestone or all. `None`: the code is none of a drift.
+///
+/// # Errors
+/// The store failed.
+pub async fn overrule(
+    app: &App,
+    row: &ContractRow,
+    code: &str,
+    milestone: Option<String>,
+    said: (String, String),
+) -> Result<Option<usize>, StoreError> {
+    let Some(kind) = Kind::named(code) else { return Ok(None) };
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let now = app.clock.now();
+    let today = agreement.terms.local_date(now);
+    app.store.close_drift(row.id.clone(), kind, milestone, said, (today, now)).await.map(Some)
+}
+
+/// What changed about the drifts of a contract, and its audit lines. `work_now` is the project tool's leg, where it changed.
+///
+/// # Errors
+/// A part of a leg cannot be read.
+pub fn changes(
+    work: &Work,
+    erp: &str,
+    contract: &Contract,
+    work_now: Option<&LegRecord>,
+    today: Date,
+) -> Result<(Vec<DriftRow>, Vec<Entry>), StoreError> {
+    let (invoices, journals) = documents(work)?;
+    let milestones = |leg: Option<&LegRecord>| leg.and_then(|leg| leg.milestones.clone()).unwrap_or_default();
+    let work_before = milestones(work.legs.get("psa"));
+    let work_now = work_now.map_or_else(|| work_before.clone(), |now| milestones(Some(now)));
+    let reopened: BTreeSet<String> =
+        work.drift.iter().filter(|row| row.kind == Kind::WorkReopened).map(|row| row.subject.clone()).collect();
+    let found = drift::watch(
+        contract,
+        &Shown {
+            erp,
+            invoices: &invoices,
+            journals: &journals,
+            confirmed: &work.confirmed,
+            work_before: &work_before,
+            work: &work_now,
+            reopened: &reopened,
+            deal_gone: work.legs.contains_key("crm") && !work.parts.contains_key("crm"),
+        },
+    );
+    Ok(compared(&work.row.id, &work.drift, found, today))
+}
+
+fn documents(work: &Work) -> Result<(Vec<InvoiceSeen>, Vec<JournalSeen>), StoreError> {
+    let (mut invoices, mut journals) = (Vec::new(), Vec::new());
+    for (_, part) in work.parts.get("erp").into_iter().flatten() {
+        match parse("leg_part", "part", &work.row.id, part)? {
+            Content::Invoice(seen) => invoices.push(seen),
+            Content::Journal(seen) => journals.push(seen),
+            _ => {}
+        }
+    }
+    Ok((invoices, journals))
+}
+
+/// Rows that are new or otherwise than before.
+fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date) -> (Vec<DriftRow>, Vec<Entry>) {
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
+    let mut note = |action: &'static str, row: DriftRow| {
+        let detail = format!("{}, {}", row.kind.name(), row.detail);
+        let subject = if row.subject.is_empty() { contract.to_owned() } else { row.subject.clone() };
+        lines.push(Entry::own(action, Some(contract), subject, detail));
+        rows.push(row);
+    };
+    let is = |row: &DriftRow, one: &Drift| row.kind == one.kind && row.subject == one.subject;
+    for row in before.iter().filter(|row| !found.iter().any(|one| is(row, one))) {
+        note("drift undone", DriftRow { closed_on: row.closed_on.or(Some(today)), lasts: false, ..row.clone() });
+    }
+    for one in found {
+        let known = before.iter().find(|row| is(row, &one));
+        if known.is_some_and(|row| row.detail == one.detail) {
+            continue;
+        }
+        // What a person has closed was something else.
+        let since = known.filter(|row| row.closed_on.is_none()).map_or(today, |row| row.opened_on);
+        let Drift { kind, subject, milestone, detail } = one;
+        note(
+            "drift noticed",
+            DriftRow { kind, subject, milestone, detail, opened_on: since, closed_on: None, lasts: true },
+        );
+    }
+    (rows, lines)
+}

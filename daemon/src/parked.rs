@@ -1,0 +1,154 @@
+//! What waits for a person beside exceptions: pauses, files, records, facts, deliveries, writes that nobody has seen; each
+//! with why, what to do, and the acts that a page offers.
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::Receipt;
+
+use crate::app::App;
+use crate::store::StoreError;
+use crate::store::parked::Handle;
+
+/// Something that waits for a person.
+#[derive(Debug, Clone)]
+pub struct Parked {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+    /// What an act is about: a handle, the key of a delivery, scope and name of a pause.
+    pub handle: String,
+    /// What may be done about it: name and word for it.
+    pub acts: &'static [(&'static str, &'static str)],
+}
+
+/// Days before a credential ends from which on people are told.
+const WARNED: i64 = 30;
+const DELIVERY: &[(&str, &str)] = &[("release", "Try again"), ("done", "Done outside"), ("dismiss", "Give up")];
+const CLOSE: &[(&str, &str)] = &[("close", "Close")];
+const RECORD: &[(&str, &str)] = &[("replay", "Read again"), ("close", "Close")];
+const RESUME: &[(&str, &str)] = &[("resume", "Resume")];
+
+/// What waits for a person beside exceptions.
+///
+/// # Errors
+/// The store failed.
+pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
+    let mut parked = Vec::new();
+    for pause in app.store.pauses().await? {
+        parked.push(Parked {
+            what: format!("{} {}", pause.scope, pause.name),
+            reason: format!("paused by {} since {}: {}", pause.actor, pause.since, pause.reason),
+            remedy: format!("`milestoned resume {} {:?} --reason …` when that is over", pause.scope, pause.name),
+            handle: format!("{}:{}", pause.scope, pause.name),
+            acts: RESUME,
+        });
+    }
+    for file in app.store.file_problems().await? {
+        parked.push(Parked {
+            handle: Handle::File(file.path.clone()).to_string(),
+            what: file.path,
+            reason: file.problem,
+            remedy: "correct the file; it is read again by itself".into(),
+            acts: CLOSE,
+        });
+    }
+    for record in app.store.parked_records().await? {
+        let what = format!("{} {} {}", record.system, record.object, record.remote_id);
+        for problem in record.problems {
+            parked.push(Parked {
+                what: what.clone(),
+                reason: format!("{}: {}", problem.place, problem.reason),
+                remedy: problem.remedy,
+                handle: Handle::Record(record.id).to_string(),
+                acts: RECORD,
+            });
+        }
+    }
+    for fact in app.store.parked_facts().await? {
+        parked.push(Parked {
+            what: format!("a fact of contract {}", fact.contract),
+            reason: fact.problem,
+            remedy: "correct it where it comes from and send it again; then close this one".into(),
+            handle: Handle::Fact(fact.id).to_string(),
+            acts: CLOSE,
+        });
+    }
+    for delivery in app.store.deliveries(None, &["parked"]).await? {
+        parked.push(Parked {
+            what: format!("{} {} to {}", delivery.kind, delivery.subject, delivery.target),
+            reason: delivery.fault.unwrap_or_default(),
+            remedy: delivery.remedy.unwrap_or_default(),
+            handle: delivery.key,
+            acts: DELIVERY,
+        });
+    }
+    parked.extend(unseen(app).await?);
+    parked.extend(ending(app).await);
+    Ok(parked)
+}
+
+/// Credentials that end soon: what then stops needs a person, and often one of another department.
+async fn ending(app: &App) -> Vec<Parked> {
+    let mut parked = Vec::new();
+    let soon = app.clock.now().saturating_add(SignedDuration::from_hours(WARNED.saturating_mul(24)));
+    for (name, entry) in app.registry.iter() {
+        for expiry in entry.connection.expiries().await {
+            if soon.as_ref().is_ok_and(|soon| expiry.at < *soon) {
+                parked.push(Parked {
+                    what: format!("connection {name}"),
+                    reason: format!("{} ends on {}", expiry.what, expiry.at),
+                    remedy: expiry.remedy.into(),
+                    handle: String::new(),
+                    acts: &[],
+                });
+            }
+        }
+    }
+    parked
+}
+
+/// Writes that a remote answered and that it has not shown, although it was read long enough since.
+async fn unseen(app: &App) -> Result<Vec<Parked>, StoreError> {
+    let mut parked = Vec::new();
+    let streams = app.store.streams().await?;
+    for (target, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
+        let read_through = entry
+            .connection
+            .streams()
+            .iter()
+            .map(|name| {
+                let stream = streams.iter().find(|one| one.system == target && one.stream == *name)?;
+                stream.fresh_through.as_deref()?.parse::<Timestamp>().ok()
+            })
+            .min()
+            .flatten();
+        let Some(before) = read_through.and_then(|at| at.checked_sub(app.settings.delivery.unseen_after).ok()) else {
+            continue;
+        };
+        for one in app.store.unseen(target.to_owned(), before).await? {
+            // Not everything that is written is shown: revenue events and schedules are no transactions.
+            if one.kind == "journal_entry" && !entry.connection.shows_entries() {
+                continue;
+            }
+            let receipt: Option<Receipt> = serde_json::from_str(&one.receipt).ok();
+            let (id, request) = receipt.map(|one| (one.remote_id, one.request_id)).unwrap_or_default();
+            let request = request.map(|request| format!(", request {request}")).unwrap_or_default();
+            parked.push(Parked {
+                what: format!("{} {} to {target}", one.kind, one.subject),
+                reason: format!(
+                    "{target} took it on {} as record {id}{request}, and has not shown it since",
+                    one.settled_at
+                ),
+                remedy:
+                    "look for the record there; if it is there, close this with what you saw; if it is not, ask the \
+                         vendor's support about the request, and write it there under the same number"
+                        .into(),
+                handle: Handle::Unseen(one.key).to_string(),
+                acts: CLOSE,
+            });
+        }
+    }
+    Ok(parked)
+}

@@ -1,0 +1,124 @@
+//! Drift: what differs in a remote from what was delivered or accepted, and what people said about it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use milestoned_mapping::drift::Kind;
+
+use super::audit::{self, Entry};
+use super::session::{Row, Session, values};
+use super::{Store, StoreError};
+
+/// A drift as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriftRow {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Document or entry number, or milestone; empty: the contract.
+    pub subject: String,
+    /// Milestone, where one is concerned.
+    pub milestone: Option<String>,
+    /// What exactly.
+    pub detail: String,
+    /// Seen first on, contract's time zone.
+    pub opened_on: Date,
+    /// Closed on: undone in the remote, or taken note of by a person.
+    pub closed_on: Option<Date>,
+    /// It is so still. One that a person has closed stays closed while it lasts as it was.
+    pub lasts: bool,
+}
+
+fn read(row: &Row<'_>) -> Result<Option<DriftRow>, StoreError> {
+    let date = |text: String| text.parse::<Date>().map_err(|_| StoreError::NoInstant(text));
+    let Some(kind) = Kind::named(&row.get::<String>(0)?) else { return Ok(None) };
+    Ok(Some(DriftRow {
+        kind,
+        subject: row.get(1)?,
+        milestone: row.get(2)?,
+        detail: row.get(3)?,
+        opened_on: date(row.get(4)?)?,
+        closed_on: row.get::<Option<String>>(5)?.map(date).transpose()?,
+        lasts: true,
+    }))
+}
+
+/// What lasts, of one contract.
+pub(super) fn lasting(tx: &Session<'_>, contract: &str) -> Result<Vec<DriftRow>, StoreError> {
+    let rows = tx.all(
+        "SELECT kind, subject, milestone, detail, opened_on, closed_on FROM drift WHERE contract = $1 AND lasts
+         ORDER BY kind, subject",
+        values![contract],
+        read,
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Writes down how some drifts stand now.
+pub(super) fn keep(tx: &Session<'_>, contract: &str, rows: &[DriftRow]) -> Result<(), StoreError> {
+    for row in rows {
+        tx.run(
+            "INSERT INTO drift (contract, kind, subject, milestone, leg, detail, opened_on, closed_on, lasts)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (contract, kind, subject) DO UPDATE
+             SET milestone = $4, detail = $6, opened_on = $7, closed_on = $8, lasts = $9",
+            values![
+                contract,
+                row.kind.name(),
+                row.subject,
+                row.milestone,
+                super::intake::leg_name(row.kind.leg()),
+                row.detail,
+                row.opened_on.to_string(),
+                row.closed_on.map(|date| date.to_string()),
+                row.lasts
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// How many are open, by contract.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn drifts(&self) -> Result<BTreeMap<String, usize>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT contract, count(*) FROM drift WHERE closed_on IS NULL GROUP BY contract";
+            let count = |row: &Row<'_>| Ok((row.get(0)?, usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX)));
+            Ok(tx.all(sql, values![], count)?.into_iter().collect())
+        })
+        .await
+    }
+
+    /// A person closes what is open of one kind, of one milestone or all, with a reason; it opens again if it changes, or
+    /// comes back after it was undone. Returns how many there were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn close_drift(
+        &self,
+        contract: String,
+        kind: Kind,
+        milestone: Option<String>,
+        (actor, reason): (String, String),
+        (today, now): (Date, Timestamp),
+    ) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let closed = tx.all(
+                "UPDATE drift SET closed_on = $4 WHERE contract = $1 AND kind = $2 AND closed_on IS NULL
+                 AND (CAST($3 AS TEXT) IS NULL OR milestone = $3) RETURNING subject, detail",
+                values![contract, kind.name(), milestone, today.to_string()],
+                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+            )?;
+            let line = |(subject, detail): &(String, String)| {
+                let said = format!("{}, {detail}: {reason}", kind.name());
+                Entry::by(&actor, "drift overruled", Some(&contract), subject.clone(), said)
+            };
+            let lines: Vec<Entry> = closed.iter().map(line).collect();
+            audit::append(tx, now, &lines)?;
+            Ok(closed.len())
+        })
+        .await
+    }
+}

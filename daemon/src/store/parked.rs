@@ -1,0 +1,157 @@
+//! What waits for a person beside exceptions and deliveries, and how it is closed for good.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::audit::{self, Entry};
+use super::session::{Session, Sql, values};
+use super::{Store, StoreError, instant};
+
+/// What is parked, as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handle {
+    /// A fact that was refused, by its row.
+    Fact(i64),
+    /// A contract file, by its path.
+    File(String),
+    /// A source record that could not be understood, by its row.
+    Record(i64),
+    /// A write that no poll has shown, by its key.
+    Unseen(String),
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fact(id) => write!(out, "fact:{id}"),
+            Self::File(path) => write!(out, "file:{path}"),
+            Self::Record(id) => write!(out, "record:{id}"),
+            Self::Unseen(key) => write!(out, "unseen:{key}"),
+        }
+    }
+}
+
+impl FromStr for Handle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?}: name it as `milestoned status` does: record:ROW, fact:ROW, file:PATH, unseen:KEY");
+        let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
+        let row = || name.parse().map_err(|_| wrong());
+        match kind {
+            "fact" => Ok(Self::Fact(row()?)),
+            "file" => Ok(Self::File(name.into())),
+            "record" => Ok(Self::Record(row()?)),
+            "unseen" => Ok(Self::Unseen(name.into())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// A write that was answered, and that no poll has shown since.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unseen {
+    /// Idempotency key.
+    pub key: String,
+    /// Contract.
+    pub contract: String,
+    /// Connection.
+    pub target: String,
+    /// Kind of command.
+    pub kind: String,
+    /// Number.
+    pub subject: String,
+    /// When it was answered, UTC.
+    pub settled_at: String,
+    /// The remote's answer, JSON.
+    pub receipt: String,
+}
+
+impl Store {
+    /// Documents and entries that a remote took before an instant and has not shown since.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn unseen(&self, target: String, before: Timestamp) -> Result<Vec<Unseen>, StoreError> {
+        self.read(move |tx| {
+            tx.all(
+                "SELECT key, contract, target, kind, subject, settled_at, coalesce(receipt, '') FROM outbox
+                 WHERE target = $1 AND state = 'done' AND confirmed_at IS NULL AND settled_at < $2
+                 AND kind IN ('invoice', 'credit_memo', 'journal_entry') ORDER BY settled_at, ordinal",
+                values![target, instant(before)],
+                |row| {
+                    Ok(Unseen {
+                        key: row.get(0)?,
+                        contract: row.get(1)?,
+                        target: row.get(2)?,
+                        kind: row.get(3)?,
+                        subject: row.get(4)?,
+                        settled_at: row.get(5)?,
+                        receipt: row.get(6)?,
+                    })
+                },
+            )
+        })
+        .await
+    }
+
+    /// A person closes what is parked, with a reason. `false`: no such thing waits.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn close_parked(
+        &self,
+        handle: Handle,
+        actor: String,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let at = instant(now);
+            let closed = match &handle {
+                Handle::Fact(id) => close(
+                    tx,
+                    "UPDATE fact SET closed_at = $2 WHERE id = $1 AND problem IS NOT NULL AND closed_at IS NULL
+                     RETURNING contract, CAST(id AS TEXT)",
+                    values![*id, at],
+                ),
+                Handle::File(path) => close(
+                    tx,
+                    "UPDATE agreement_file SET problem = NULL WHERE path = $1 AND problem IS NOT NULL
+                     RETURNING contract, path",
+                    values![path],
+                ),
+                Handle::Record(id) => close(
+                    tx,
+                    "UPDATE source_record SET state = 'dismissed' WHERE id = $1 AND state = 'parked'
+                     RETURNING contract, system || ' ' || object || ' ' || remote_id",
+                    values![*id],
+                ),
+                Handle::Unseen(key) => close(
+                    tx,
+                    "UPDATE outbox SET confirmed_at = $2 WHERE key = $1 AND state = 'done' AND confirmed_at IS NULL
+                     RETURNING contract, subject",
+                    values![key, at],
+                ),
+            }?;
+            let Some((contract, subject)) = closed else { return Ok(false) };
+            let detail = format!("{handle}: {reason}");
+            audit::append(tx, now, &[Entry::by(&actor, "parked closed", contract.as_deref(), subject, detail)])?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Contract and subject of what a statement closed.
+fn close(
+    tx: &Session<'_>,
+    sql: impl Into<Sql>,
+    values: &[&dyn super::session::Value],
+) -> Result<Option<(Option<String>, String)>, StoreError> {
+    tx.one(sql, values, |row| Ok((row.get(0)?, row.get(1)?)))
+}

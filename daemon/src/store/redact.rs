@@ -1,0 +1,181 @@
+//! Forgetting what is personal: who acted and what they wrote, in audit lines, facts and source records. The chain keeps a
+//! salted digest, decisions do not depend on it, and so both hold afterwards.
+
+use jiff::Timestamp;
+use milestoned_mapping::fact::{Event, Fact};
+use milestoned_mapping::record::{Content, SourceRecord};
+
+use super::audit::{self, Entry, REDACTED};
+use super::session::{Session, Sql, values};
+use super::{Store, StoreError, instant, json, parse};
+
+/// What is forgotten.
+#[derive(Debug, Clone)]
+pub struct Forget {
+    /// Of one person, as lines and facts name them; of all people without it.
+    pub actor: Option<String>,
+    /// Of before this instant.
+    pub before: Timestamp,
+}
+
+/// How much was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Forgotten {
+    /// Audit lines.
+    pub lines: usize,
+    /// Facts.
+    pub facts: usize,
+    /// Source records.
+    pub records: usize,
+}
+
+macro_rules! records {
+    ($named:literal) => {
+        concat!(
+            "SELECT id, record FROM source_record WHERE id > $1 AND seen_at >= $2 AND seen_at < $3
+             AND state IN ('read', 'dismissed') AND (CAST($4 AS TEXT) IS NULL OR ",
+            $named,
+            ") ORDER BY id LIMIT 500"
+        )
+    };
+}
+
+/// A person's name may stand anywhere in a record. The two databases call the search for it differently.
+const RECORDS: Sql = Sql {
+    postgres: records!("strpos(lower(record), lower(CAST($4 AS TEXT))) > 0"),
+    sqlite: records!("instr(lower(record), lower($4)) > 0"),
+};
+
+impl Store {
+    /// Removes who did it and what they wrote from audit lines, facts and source records, and writes down that it was done.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget(
+        &self,
+        what: Forget,
+        by: String,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<Forgotten, StoreError> {
+        self.write(move |tx| {
+            let before = instant(what.before);
+            let lines = tx.all(
+                "UPDATE audit SET actor = $1, detail = $1, salt = NULL WHERE at < $2 AND salt IS NOT NULL
+                 AND actor <> 'milestoned' AND (CAST($3 AS TEXT) IS NULL OR actor = $3) RETURNING seq",
+                values![REDACTED, before, what.actor],
+                |row| row.get::<i64>(0),
+            )?;
+            let forgotten = Forgotten {
+                lines: lines.len(),
+                facts: facts(tx, &what, &before)?,
+                records: records(tx, what.actor.as_deref(), ("", &before))?,
+            };
+            let detail = format!(
+                "{} lines, {} facts and {} records from before {}: {reason}",
+                forgotten.lines, forgotten.facts, forgotten.records, what.before
+            );
+            audit::append(tx, now, &[Entry::by(&by, audit::REDACTION, None, audit::runs(lines), detail)])?;
+            Ok(forgotten)
+        })
+        .await
+    }
+
+    /// Empties source records that came in a span of time, as the configured retention says. Returns how many there were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_records(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let count = records(tx, None, (&instant(from), &instant(before)))?;
+            if count > 0 {
+                let detail = format!("that came from {from} to {before}, as intake.keep_records says");
+                audit::append(tx, now, &[Entry::own("records emptied", None, count.to_string(), detail)])?;
+            }
+            Ok(count)
+        })
+        .await
+    }
+}
+
+fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<usize, StoreError> {
+    let known = tx.all(
+        "SELECT id, fact, actor FROM fact WHERE at < $1 AND actor <> $2 AND position IS NOT NULL ORDER BY id",
+        values![before, REDACTED],
+        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<String>(2)?)),
+    )?;
+    let mut count = 0_usize;
+    for (id, text, actor) in known {
+        let mut fact: Fact = parse("fact", "fact", &id.to_string(), &text)?;
+        let Some((by, wrote)) = person(&mut fact.event) else { continue };
+        let named = what.actor.as_ref().is_none_or(|name| *name == actor || *name == *by);
+        if !named {
+            continue;
+        }
+        REDACTED.clone_into(by);
+        if let Some(wrote) = wrote.filter(|text| !text.trim().is_empty()) {
+            REDACTED.clone_into(wrote);
+        }
+        let text = json(&fact)?;
+        tx.run("UPDATE fact SET fact = $2, actor = $3 WHERE id = $1", values![id, text, REDACTED])?;
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
+
+/// Who is behind an event, and what they wrote. Neither changes what follows from it.
+fn person(event: &mut Event) -> Option<(&mut String, Option<&mut String>)> {
+    match event {
+        Event::Overrule { by, reason, .. } => Some((by, Some(reason))),
+        Event::Accepted { by, .. }
+        | Event::Approved { by, .. }
+        | Event::Rejected { by, .. }
+        | Event::Review { by, .. }
+        | Event::Submitted { by, .. } => Some((by, None)),
+        Event::Amended(_)
+        | Event::Cost { .. }
+        | Event::Evidence { .. }
+        | Event::ExternalEvent { .. }
+        | Event::Observed(_)
+        | Event::Payment { .. }
+        | Event::Usage { .. } => None,
+    }
+}
+
+/// Removes what vendors sent; what was understood of figures stays.
+fn records(tx: &Session<'_>, actor: Option<&str>, (from, before): (&str, &str)) -> Result<usize, StoreError> {
+    let actor = actor.map(str::to_owned);
+    let (mut count, mut last) = (0_usize, 0_i64);
+    loop {
+        let some =
+            tx.all(RECORDS, values![last, from, before, actor], |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)))?;
+        let Some((newest, _)) = some.last() else { return Ok(count) };
+        last = *newest;
+        for (id, text) in &some {
+            let Some(emptied) = emptied(text)? else { continue };
+            tx.run("UPDATE source_record SET record = $2 WHERE id = $1", values![*id, emptied])?;
+            count = count.saturating_add(1);
+        }
+    }
+}
+
+/// A record without what its vendor sent; `None`: it was emptied before.
+fn emptied(text: &str) -> Result<Option<String>, StoreError> {
+    let empty = json(&REDACTED)?;
+    match serde_json::from_str::<SourceRecord>(text) {
+        Ok(record) if record.raw == empty => Ok(None),
+        Ok(mut record) => {
+            record.raw = empty;
+            if let Content::Fields { history } = &mut record.content {
+                history.clear();
+            }
+            json(&record).map(Some)
+        }
+        Err(_) => Ok(Some(empty).filter(|empty| empty != text)),
+    }
+}

@@ -1,0 +1,200 @@
+//! What was billed, watched: documents that an ERP has otherwise than they were delivered, or no longer, deals that are
+//! gone, work that was reopened. The rules have no codes for these; what they mean for the contract a person says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::Contract;
+use crate::fact::{Leg, LegMilestone};
+use crate::postings::journal_entry_number;
+use crate::record::{InvoiceSeen, InvoiceStatus, JournalSeen};
+use crate::statement::Statement;
+
+macro_rules! kinds {
+    ($($variant:ident, $name:literal, $leg:ident, $title:literal, $remedy:literal;)*) => {
+        /// Kinds of drift.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Kind {
+            $(#[doc = concat!("`", $name, "`")] #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its code, beside those of the rules.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The kind with this code.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
+            /// The leg that shows it.
+            pub fn leg(self) -> Leg {
+                match self { $(Self::$variant => Leg::$leg,)* }
+            }
+
+            /// What it means, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What to do.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    DealGone, "DEAL_GONE", Crm, "The deal of a billed contract is gone from the CRM",
+        "Ask who deleted it or gave it another contract. Restore it there; if the contract has ended, file a change order \
+         that says so, and close this with the reason.";
+    DocumentChanged, "DOCUMENT_CHANGED", Erp, "The ERP has one of our documents otherwise than it was delivered",
+        "Ask who edited it. Put it back there; if the edit is right, file a change order that leads to the same, and close \
+         this with the reason.";
+    DocumentDoubled, "DOCUMENT_DOUBLED", Erp, "The ERP has one of our documents or entries more than once",
+        "Find out where the second one comes from, and void or delete it there.";
+    DocumentGone, "DOCUMENT_GONE", Erp, "The ERP has one of our documents no longer",
+        "Ask who deleted it. Write it again there under the same number; if it should be gone, file a change order that \
+         takes it back, and close this with the reason. It is not written again by itself.";
+    DocumentVoided, "DOCUMENT_VOIDED", Erp, "One of our documents was voided in the ERP",
+        "Ask who voided it, and why. Write it again there under the same number; if the milestone should not be billed, file \
+         a change order that removes it, and close this with the reason.";
+    EntryChanged, "ENTRY_CHANGED", Erp, "The ERP has one of our journal entries otherwise than it was delivered",
+        "Put it back there; what is to be corrected goes into an entry of its own.";
+    EntryGone, "ENTRY_GONE", Erp, "The ERP has one of our journal entries no longer",
+        "Ask who deleted it, and write it again there under the same number: the ledgers differ by it until then.";
+    WorkReopened, "WORK_REOPENED", Psa, "An accepted milestone's work was reopened in the project tool",
+        "The acceptance stands until the customer and you agree otherwise. If it was reopened by mistake, put it back; if the \
+         acceptance does not hold, file a change order, and close this with the reason.";
+}
+
+/// Something that differs from what was delivered or accepted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Drift {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Document or entry number, or milestone; empty: the contract.
+    pub subject: String,
+    /// Milestone, where one is concerned.
+    pub milestone: Option<String>,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// What the legs show now.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// ERP connection.
+    pub erp: &'a str,
+    /// Invoices and credit memos that the ERP has.
+    pub invoices: &'a [InvoiceSeen],
+    /// Journal entries that the ERP has.
+    pub journals: &'a [JournalSeen],
+    /// Numbers of documents and entries of ours that the ERP has shown before.
+    pub confirmed: &'a BTreeSet<String>,
+    /// Milestones as the project tool had them when it was observed last.
+    pub work_before: &'a [LegMilestone],
+    /// Milestones as the project tool has them now.
+    pub work: &'a [LegMilestone],
+    /// Milestones whose reopening is known and lasts.
+    pub reopened: &'a BTreeSet<String>,
+    /// A deal was observed, and there is none now.
+    pub deal_gone: bool,
+}
+
+/// Everything that differs, in a settled order.
+pub fn watch(contract: &Contract, shown: &Shown<'_>) -> Vec<Drift> {
+    let mut found = Vec::new();
+    if shown.deal_gone && !contract.documents().is_empty() {
+        let detail = "no deal of the CRM names the contract any more".into();
+        found.push(Drift { kind: Kind::DealGone, subject: String::new(), milestone: None, detail });
+    }
+    documents(contract, shown, &mut found);
+    entries(contract, shown, &mut found);
+    reopened(contract, shown, &mut found);
+    found.sort();
+    found
+}
+
+fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
+    let mut seen: BTreeMap<&str, Vec<&InvoiceSeen>> = BTreeMap::new();
+    for invoice in shown.invoices {
+        seen.entry(invoice.number.as_str()).or_default().push(invoice);
+    }
+    for issued in contract.documents() {
+        let mut note = |kind: Kind, detail: String| {
+            let milestone = Some(issued.milestone.clone());
+            found.push(Drift { kind, subject: issued.number.clone(), milestone, detail });
+        };
+        let live = |one: &&&InvoiceSeen| one.status != InvoiceStatus::Void;
+        let copies = seen.get(issued.number.as_str()).map(Vec::as_slice).unwrap_or_default();
+        match (copies, copies.iter().filter(live).count()) {
+            // What was never shown is on its way.
+            ([], _) if !shown.confirmed.contains(&issued.number) => {}
+            ([], _) => note(Kind::DocumentGone, format!("{} was there, and is not there any more", issued.number)),
+            (_, 0) => note(Kind::DocumentVoided, format!("{} is void", issued.number)),
+            (_, 1) => {
+                let wanted = Statement::of_document(contract, issued);
+                let differs: Vec<String> = copies
+                    .iter()
+                    .filter(live)
+                    .flat_map(|one| Statement::of_invoice(one).differences(&wanted))
+                    .collect();
+                if !differs.is_empty() {
+                    note(Kind::DocumentChanged, format!("{}: {}", issued.number, differs.join("; ")));
+                }
+            }
+            (_, count) => note(Kind::DocumentDoubled, format!("{} is there {count} times", issued.number)),
+        }
+    }
+}
+
+fn entries(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
+    let mut seen: BTreeMap<&str, Vec<&JournalSeen>> = BTreeMap::new();
+    for journal in shown.journals {
+        seen.entry(journal.number.as_str()).or_default().push(journal);
+    }
+    for entry in contract.journal() {
+        let number = journal_entry_number(contract.terms().id(), shown.erp, entry.date);
+        let mut note = |kind: Kind, detail: String| {
+            found.push(Drift { kind, subject: number.clone(), milestone: None, detail });
+        };
+        match seen.get(number.as_str()).map(Vec::as_slice).unwrap_or_default() {
+            [] if !shown.confirmed.contains(&number) => {}
+            [] => note(Kind::EntryGone, format!("{number} was there, and is not there any more")),
+            [only] => {
+                let wanted = Statement::of_entry(contract, number.clone(), entry.date);
+                let differs = Statement::of_journal(only).differences(&wanted);
+                if !differs.is_empty() {
+                    note(Kind::EntryChanged, format!("{number}: {}", differs.join("; ")));
+                }
+            }
+            copies => note(Kind::DocumentDoubled, format!("{number} is there {} times", copies.len())),
+        }
+    }
+}
+
+/// Work that was done when it was looked at last, or is known to have been reopened, of a milestone that is accepted: an
+/// issue that never showed the acceptance (it came by mail) says nothing.
+fn reopened(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
+    let is_done = |one: &LegMilestone| one.status.as_deref() == Some("done");
+    let views = contract.milestones();
+    for now in shown.work.iter().filter(|now| now.status.is_some() && !is_done(now)) {
+        let was_done = shown.work_before.iter().any(|before| before.id == now.id && is_done(before));
+        let accepted = views
+            .iter()
+            .any(|one| one.accepted_on.is_some() && (one.id == now.id || one.parent.as_ref() == Some(&now.id)));
+        if accepted && (was_done || shown.reopened.contains(&now.id)) {
+            let detail = format!("{} was accepted, and its issue is open again", now.id);
+            let milestone = Some(now.id.clone());
+            found.push(Drift { kind: Kind::WorkReopened, subject: now.id.clone(), milestone, detail });
+        }
+    }
+}
