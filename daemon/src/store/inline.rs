@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 use super::session::Session;
-use super::sqlite::PREPARED;
+use super::sqlite::compile_once;
 
 /// Awaited before and after every verb: there a simulated process may die.
 pub type Step = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -33,7 +33,7 @@ impl Inline {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.set_prepared_statement_cache_capacity(PREPARED);
+        compile_once(&connection)?;
         migrate(&mut connection)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), step })
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -19,7 +20,14 @@ const CHECKPOINT_FROM: i32 = 1_000;
 /// Pages in the write-ahead log from which on the writer itself moves what the checkpointer could not catch up with.
 const CATCH_UP_FROM: i32 = 8_000;
 /// Statements that a connection keeps prepared: more than there are verbs.
-pub(super) const PREPARED: usize = 160;
+const PREPARED: usize = 160;
+
+/// Compiles every statement once, on each connection. Without the stability guarantee a statement whose limit is a bound
+/// value is compiled again whenever it is bound, and the look for due deliveries was slower to compile than to run.
+pub(super) fn compile_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
 
 /// What the writer does within a group.
 trait Job: Send {
@@ -145,7 +153,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A commit never waits for a checkpoint: the checkpointer does that.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.set_prepared_statement_cache_capacity(PREPARED);
+    compile_once(&connection)?;
     Ok(connection)
 }
 
