@@ -72,9 +72,9 @@ async fn work(app: &App, id: String) -> Result<Option<Work>, StoreError> {
 async fn heard_through(app: &App, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let mut heard = Some(now);
     for (system, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.tells_acceptance()) {
+        let marks = app.store.watermarks(system.to_owned()).await?;
         for stream in entry.connection.streams() {
-            let fresh =
-                app.store.watermark(system.to_owned(), (*stream).to_owned()).await?.and_then(|mark| mark.fresh_through);
+            let fresh = marks.get(*stream).and_then(|mark| mark.fresh_through);
             heard = match (heard, fresh) {
                 (Some(heard), Some(fresh)) => Some(heard.min(fresh)),
                 _ => None,

@@ -11,7 +11,7 @@ use crate::deliver::policy::delay;
 use crate::registry::{Entry, Registry};
 use crate::settings::{Delivery, Settings};
 use crate::store::census;
-use crate::store::intake::{LegContribution, NewFact, Reading, StoredRecord};
+use crate::store::intake::{LegContribution, NewFact, Reading, StoredRecord, Watermark};
 use crate::store::{Store, StoreError};
 
 /// Records taken from the store at once.
@@ -34,9 +34,12 @@ pub async fn listen(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut came = follow_hints(store, system, entry, &settings.delivery, now).await?;
+    // A stream's poll and census move no mark but their own: all are read at once.
+    let mut marks = store.watermarks(system.to_owned()).await?;
     for stream in entry.connection.streams() {
-        came |= poll(store, system, stream, entry, &settings.delivery, now).await?;
-        came |= count(store, system, stream, entry, settings, now).await?;
+        came |= poll(store, system, stream, marks.remove(*stream), entry, &settings.delivery, now).await?;
+        let known = marks.remove(&census::stream_of(stream));
+        came |= count(store, system, stream, known, entry, settings, now).await?;
     }
     Ok(came)
 }
@@ -46,11 +49,11 @@ async fn count(
     store: &Store,
     system: &str,
     stream: &str,
+    known: Option<Watermark>,
     entry: &Entry,
     settings: &Settings,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let known = store.watermark(system.to_owned(), census::stream_of(stream)).await?;
     let next = now.saturating_add(settings.intake.census_every).unwrap_or(now);
     let Some(known) = known else {
         // What is new is complete: the first census waits its time.
@@ -99,11 +102,11 @@ async fn poll(
     store: &Store,
     system: &str,
     stream: &str,
+    known: Option<Watermark>,
     entry: &Entry,
     delivery: &Delivery,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let known = store.watermark(system.to_owned(), stream.to_owned()).await?;
     if known.as_ref().and_then(|mark| mark.due_at).is_some_and(|due| due > now) {
         return Ok(false);
     }

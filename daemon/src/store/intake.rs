@@ -1,5 +1,7 @@
 //! What came in: pages of source records with their cursor, webhook hints, contract files.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use milestoned_connector_kit::{Cursor, Hint, Page, Problem};
 use milestoned_mapping::fact::{Fact, Leg};
@@ -220,29 +222,31 @@ impl Store {
         .await
     }
 
-    /// Where the reading of a stream stands; `None` before the first poll.
+    /// Where the reading of a system stands, by stream; a stream that was never polled is not there.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn watermark(&self, system: String, stream: String) -> Result<Option<Watermark>, StoreError> {
+    pub async fn watermarks(&self, system: String) -> Result<BTreeMap<String, Watermark>, StoreError> {
         self.read(move |tx| {
-            let row = tx.one("SELECT cursor, fresh_through, due_at, fault, attempts FROM watermark WHERE system = $1 AND stream = $2", values![system, stream], |row| {
-                    Ok((
-                        row.get::<String>(0)?,
-                        row.get::<Option<String>>(1)?,
-                        row.get::<Option<String>>(2)?,
-                        row.get(3)?,
-                        row.count(4)?,
-                    ))
-                })?;
-            let Some((cursor, fresh, due, fault, attempts)) = row else { return Ok(None) };
-            Ok(Some(Watermark {
-                cursor: parse("watermark", "cursor", &stream, &cursor)?,
-                fresh_through: fresh.as_deref().map(read_instant).transpose()?,
-                due_at: due.as_deref().map(read_instant).transpose()?,
-                fault,
-                attempts,
-            }))
+            let mut marks = BTreeMap::new();
+            tx.each(
+                "SELECT stream, cursor, fresh_through, due_at, fault, attempts FROM watermark WHERE system = $1",
+                values![system],
+                |row| {
+                    let (stream, cursor): (String, String) = (row.get(0)?, row.get(1)?);
+                    let instant = |text: Option<String>| text.as_deref().map(read_instant).transpose();
+                    let mark = Watermark {
+                        cursor: parse("watermark", "cursor", &stream, &cursor)?,
+                        fresh_through: instant(row.get(2)?)?,
+                        due_at: instant(row.get(3)?)?,
+                        fault: row.get(4)?,
+                        attempts: row.count(5)?,
+                    };
+                    marks.insert(stream, mark);
+                    Ok(())
+                },
+            )?;
+            Ok(marks)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! What came in stays in, once: pages with their cursor, hints, tokens, mails, files.
 
-use milestoned::store::intake::{LegContribution, NewFact, Reading};
+use milestoned::store::intake::{LegContribution, NewFact, Reading, Watermark};
 use milestoned::store::mails::MailOutcome;
 use milestoned_connector_kit::{Census, Cursor, Hint, Page, Problem, Unreadable};
 use milestoned_mapping::fact::Leg;
@@ -44,6 +44,10 @@ impl Place {
         self.store.record_page("jira".into(), "issues".into(), page, None, now()).await.unwrap()
     }
 
+    async fn mark(&self) -> Watermark {
+        self.store.watermarks("jira".into()).await.unwrap().remove("issues").unwrap()
+    }
+
     async fn read(&self, reading: Reading) {
         let stored = self.store.unread_records(10).await.unwrap().remove(0);
         self.store.settle_record(stored, reading, now()).await.unwrap();
@@ -52,10 +56,10 @@ impl Place {
 
 async fn a_page_and_its_cursor_are_stored_together_and_once(place: Place) {
     assert_eq!(place.record(page(vec![record("1", "a"), record("2", "a")], "2", true)).await, 2);
-    let mark = place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap();
+    let mark = place.mark().await;
     assert_eq!((mark.cursor.0["after"].as_str(), mark.fresh_through), ("2", None));
     assert_eq!(place.record(page(vec![record("2", "a"), record("2", "b")], "3", false)).await, 1);
-    let mark = place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap();
+    let mark = place.mark().await;
     assert_eq!((mark.cursor.0["after"].as_str(), mark.fresh_through), ("3", Some(later(-1))));
     let unread: Vec<_> =
         place.store.unread_records(10).await.unwrap().into_iter().map(|one| one.record.version).collect();
@@ -66,7 +70,7 @@ async fn a_failed_poll_keeps_cursor_and_freshness(place: Place) {
     let fail = async |seconds| {
         let fault = "503".to_owned();
         place.store.poll_failed("jira".into(), "issues".into(), fault, later(60), later(seconds)).await.unwrap();
-        place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap()
+        place.mark().await
     };
     assert_eq!(fail(0).await.attempts, 1);
     place.record(page(Vec::new(), "7", false)).await;
@@ -77,7 +81,7 @@ async fn a_failed_poll_keeps_cursor_and_freshness(place: Place) {
     let health = place.store.streams().await.unwrap().remove(0);
     assert!(health.fault_since.unwrap().starts_with("2026-03-02T10:00:01"), "since the first failure");
     place.store.poll_now().await.unwrap();
-    assert_eq!(place.store.watermark("jira".into(), "issues".into()).await.unwrap().unwrap().due_at, None);
+    assert_eq!(place.mark().await.due_at, None);
 }
 
 async fn a_hint_is_stored_once_and_survives_until_it_was_followed(place: Place) {

@@ -171,7 +171,7 @@ fn inspect(acknowledged: Book) -> anyhow::Result<Book> {
 
     let hints = now_or_never(store.hints_due("jira".into(), Timestamp::MAX, u32::MAX))??;
     let hints = u32::try_from(hints.len())?;
-    let mark = now_or_never(store.watermark("jira".into(), "issues".into()))??;
+    let mark = now_or_never(store.watermarks("jira".into()))??.remove("issues");
     let pages: u32 = match mark.as_ref().and_then(|mark| mark.cursor.0.get("page")) {
         Some(page) => page.parse()?,
         None => 0,
