@@ -18,6 +18,8 @@ pub type Step = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Inline {
     connection: Arc<Mutex<Connection>>,
     step: Step,
+    /// Verbs are savepoints of one transaction, which is never committed, and not transactions of their own.
+    within: bool,
 }
 
 impl Inline {
@@ -35,7 +37,18 @@ impl Inline {
         connection.pragma_update(None, "foreign_keys", true)?;
         compile_once(&connection)?;
         migrate(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), step })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), step, within: false })
+    }
+
+    /// The same database without what was written through former ones of these: neither its tables nor its statements are
+    /// made again.
+    pub(super) fn anew(&self) -> Result<Self, StoreError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_autocommit() {
+            connection.prepare_cached("ROLLBACK")?.execute([])?;
+        }
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self { connection: Arc::clone(&self.connection), step: self.step, within: true })
     }
 
     /// Runs `work` in a transaction of its own; an error undoes it.
@@ -64,13 +77,21 @@ impl Inline {
     ) -> Result<T, StoreError> {
         // A thread that died while it held the lock has left a transaction, which is undone before the next.
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if !connection.is_autocommit() {
+        let (begin, keep, undo) = match self.within {
+            true => ("SAVEPOINT verb", "RELEASE verb", "ROLLBACK TO verb"),
+            false => (begin, "COMMIT", "ROLLBACK"),
+        };
+        if !self.within && !connection.is_autocommit() {
             connection.prepare_cached("ROLLBACK")?.execute([])?;
         }
         connection.prepare_cached(begin)?.execute([])?;
         let value = work(&Session::Sqlite(&connection));
-        let end = if value.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        connection.prepare_cached(end)?.execute([])?;
+        if value.is_err() {
+            connection.prepare_cached(undo)?.execute([])?;
+        }
+        if self.within || value.is_ok() {
+            connection.prepare_cached(keep)?.execute([])?;
+        }
         value
     }
 }

@@ -157,6 +157,18 @@ impl Store {
         Ok(Self { backend: Backend::Inline(inline), fence: None })
     }
 
+    /// This store without what was written into it through an earlier one of these, which is used no more: a simulation
+    /// that plays many histories makes tables and compiles statements once. Only for one in the caller's thread.
+    ///
+    /// # Errors
+    /// The database failed, or stands for more than one simulation.
+    pub fn anew(&self) -> Result<Self, StoreError> {
+        match &self.backend {
+            Backend::Inline(inline) => Ok(Self { backend: Backend::Inline(inline.anew()?), fence: None }),
+            Backend::Postgres(_) | Backend::Sqlite(_) => Err(StoreError::Stopped),
+        }
+    }
+
     /// Runs `job` in a transaction, behind the fence; an error undoes all of it.
     async fn write<T: Send + 'static>(
         &self,

@@ -1,5 +1,6 @@
 //! The simulated world: vendors, lines, a daemon that can die, and what people have done so far.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl World {
         let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests: AtomicU64::new(0) });
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
         let settings = Settings::from_toml(&configuration(&simulators, erp))?;
-        let store = Store::in_this_thread(":memory:", || Box::pin(step()))?;
+        let store = empty_store()?;
         let app = daemon(&settings, &store, &clock, &lines)?;
         let count: u32 = dice.random_range(1..5);
         let milestones = (0..count).map(|place| Milestone {
@@ -155,6 +156,21 @@ impl World {
         self.ask(|app| async move { app.recover().await })??;
         Ok(())
     }
+}
+
+/// An empty database. A thread has one for all its seeds: to make the tables takes longer than a short history.
+fn empty_store() -> anyhow::Result<Store> {
+    thread_local!(static STORE: OnceCell<Store> = const { OnceCell::new() });
+    STORE.with(|made| {
+        let store = match made.get() {
+            Some(store) => store,
+            None => {
+                let store = Store::in_this_thread(":memory:", || Box::pin(step()))?;
+                made.get_or_init(|| store)
+            }
+        };
+        Ok(store.anew()?)
+    })
 }
 
 fn daemon(settings: &Settings, store: &Store, clock: &Arc<SetClock>, lines: &Arc<Lines>) -> anyhow::Result<Arc<App>> {
