@@ -27,6 +27,7 @@ mod salesforce;
 mod series;
 mod serve;
 mod simulators;
+mod spare;
 mod store;
 mod unplugged;
 

@@ -1,4 +1,7 @@
-//! SuiteQL in the dialect of SQLite: words, what the vendor does not know, and what SQLite does not.
+//! SuiteQL in the dialect of SQLite: words, what the vendor does not know, and what SQLite does not. Texts become values
+//! that are bound, so that a query that is asked again with another time is the same statement.
+
+use std::cell::RefCell;
 
 /// A query that the vendor would not take.
 pub(crate) type Wrong = String;
@@ -33,6 +36,8 @@ pub(crate) struct Rewritten {
     /// The same without its order, to be counted.
     pub(crate) unordered: String,
     pub(crate) ordered: bool,
+    /// What stands for `?1`, `?2`, … in both.
+    pub(crate) values: Vec<String>,
 }
 
 /// Functions of the vendor; the others of SQLite are unknown to him.
@@ -131,12 +136,12 @@ fn tokens(query: &str) -> Result<Vec<Token>, Wrong> {
     let mut at = 0;
     let find = |from: usize, end: char| chars[from..].iter().position(|c| *c == end).map(|found| from + found);
     while let Some(&c) = chars.get(at) {
-        let two: String = chars[at..chars.len().min(at + 2)].iter().collect();
+        let next = chars.get(at + 1).copied().unwrap_or_default();
         if c.is_whitespace() {
             at += 1;
-        } else if two == "--" {
+        } else if (c, next) == ('-', '-') {
             at = find(at, '\n').unwrap_or(chars.len());
-        } else if two == "/*" {
+        } else if (c, next) == ('/', '*') {
             at = find(at + 2, '/').ok_or("a comment is not closed")? + 1;
         } else if c == '\'' {
             let mut text = String::new();
@@ -163,6 +168,7 @@ fn tokens(query: &str) -> Result<Vec<Token>, Wrong> {
             }
             out.push(Token::Word(chars[start..at].iter().collect()));
         } else {
+            let two: String = [c, next].iter().collect();
             let sign = if ["<=", ">=", "!=", "<>", "||"].contains(&two.as_str()) { two } else { c.to_string() };
             at += sign.chars().count();
             out.push(Token::Sign(sign));
@@ -239,16 +245,30 @@ pub(crate) fn rewrite(query: &str, now: &str) -> Result<Rewritten, Wrong> {
         Some(order) => tokens[..order].iter().chain(&tokens[end..]).cloned().collect(),
         None => tokens.clone(),
     };
-    let writer = Writer { now };
-    Ok(Rewritten { text: writer.select(tokens)?, unordered: writer.select(unordered)?, ordered: order.is_some() })
+    let writer = Writer { now, values: RefCell::default() };
+    let (text, unordered) = (writer.select(tokens)?, writer.select(unordered)?);
+    Ok(Rewritten { text, unordered, ordered: order.is_some(), values: writer.values.into_inner() })
 }
 
 struct Writer<'a> {
     /// The time of the account, marked as a date.
     now: &'a str,
+    /// Texts met so far. Equal ones are one: SQLite compares expressions by how they are written.
+    values: RefCell<Vec<String>>,
 }
 
 impl Writer<'_> {
+    /// A text, as the place of its value.
+    fn bound(&self, text: &str) -> String {
+        let mut values = self.values.borrow_mut();
+        let known = values.iter().position(|value| value == text);
+        let place = known.unwrap_or_else(|| {
+            values.push(text.to_string());
+            values.len() - 1
+        });
+        format!("?{}", place + 1)
+    }
+
     /// One SELECT: `TOP`, `FETCH FIRST` and `ROWNUM` become its limit. `ROWNUM` counts before the order is made, so beside an
     /// order it stays a condition.
     fn select(&self, mut tokens: Vec<Token>) -> Result<String, Wrong> {
@@ -313,8 +333,8 @@ impl Writer<'_> {
                     at = end;
                 }
                 Token::Sign(sign) => out.push_str(sign),
-                Token::Text(text) if user_date(tokens, at) => out.push_str(&format!("user_date({})", quoted(text))),
-                Token::Text(text) => out.push_str(&quoted(text)),
+                Token::Text(text) if user_date(tokens, at) => out.push_str(&format!("user_date({})", self.bound(text))),
+                Token::Text(text) => out.push_str(&self.bound(text)),
                 Token::Word(word) if word.eq_ignore_ascii_case("builtin.df") => {
                     let end = closing(tokens, at + 1);
                     let column = tokens.get(at + 2..end).ok_or("BUILTIN.DF needs a column")?;
@@ -323,7 +343,8 @@ impl Writer<'_> {
                 }
                 Token::Word(word)
                     if ["sysdate", "current_date", "current_timestamp"]
-                        .contains(&word.to_ascii_lowercase().as_str()) =>
+                        .iter()
+                        .any(|now| word.eq_ignore_ascii_case(now)) =>
                 {
                     let days = match (next, tokens.get(at + 2).and_then(Token::number)) {
                         (Some(sign), Some(days)) if sign.is("-") || sign.is("+") => {
@@ -332,7 +353,7 @@ impl Writer<'_> {
                         }
                         _ => 0,
                     };
-                    out.push_str(&format!("day_shifted({}, {days})", quoted(self.now)));
+                    out.push_str(&format!("day_shifted({}, {days})", self.bound(self.now)));
                 }
                 Token::Word(word) => out.push_str(&self.word(word)),
             }
@@ -342,23 +363,22 @@ impl Writer<'_> {
     }
 
     fn word(&self, word: &str) -> String {
-        match word.to_ascii_lowercase().as_str() {
-            "minus" => "EXCEPT".to_string(),
-            "rownum" => "rownum_select()".to_string(),
-            "greatest" => "max".to_string(),
-            "least" => "min".to_string(),
-            _ if word.parse::<i64>().is_ok() || word.starts_with(|c: char| c.is_ascii_digit()) => word.to_string(),
-            "transaction" => "\"transaction\"".to_string(),
-            _ => {
-                let part = |part: &str| {
-                    if part.eq_ignore_ascii_case("transaction") {
-                        "\"transaction\"".to_string()
-                    } else {
-                        part.to_string()
-                    }
-                };
-                word.split('.').map(part).collect::<Vec<_>>().join(".")
-            }
+        let is = |name: &str| word.eq_ignore_ascii_case(name);
+        if is("minus") {
+            "EXCEPT".to_string()
+        } else if is("rownum") {
+            "rownum_select()".to_string()
+        } else if is("greatest") {
+            "max".to_string()
+        } else if is("least") {
+            "min".to_string()
+        } else if word.split('.').any(|part| part.eq_ignore_ascii_case("transaction")) {
+            let part = |part: &str| {
+                if part.eq_ignore_ascii_case("transaction") { "\"transaction\"".to_string() } else { part.to_string() }
+            };
+            word.split('.').map(part).collect::<Vec<_>>().join(".")
+        } else {
+            word.to_string()
         }
     }
 }
@@ -372,16 +392,12 @@ fn bounded(text: String, limit: Option<i64>, ordered: bool) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// True if the text at `at` is compared with a date: it is read in the format of the integration user.
 fn user_date(tokens: &[Token], at: usize) -> bool {
     let date = |at: Option<usize>| match at.and_then(|at| tokens.get(at)) {
         Some(Token::Word(word)) => {
-            let name = word.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-            DATES.contains(&name.as_str())
+            let name = word.rsplit('.').next().unwrap_or_default();
+            DATES.iter().any(|date| date.eq_ignore_ascii_case(name))
         }
         _ => false,
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::{CachedStatement, Connection, Row};
 use rust_decimal::Decimal;
 
 use super::dialect::{Rewritten, rewrite};
@@ -14,18 +14,18 @@ use super::state::{Refusal, State};
 use super::tables::{self, MARK};
 use crate::call::{Call, Reply};
 use crate::json::{Json, list, obj};
+use crate::spare::Tables;
 
 /// Rows that a query gives over all its pages, and pages that it has.
 const MOST_ROWS: usize = 100_000;
 const MOST_PAGES: usize = 1000;
 
-/// Empty tables in a file of their own that vanishes with the connection: a million rows are no burden to the memory.
-pub(crate) fn open() -> rusqlite::Result<Connection> {
-    let sql = Connection::open("")?;
-    sql.execute_batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;")?;
-    tables::make(&sql)?;
-    functions(&sql)?;
-    Ok(sql)
+/// Empty tables in a file of their own: a million rows are no burden to the memory.
+pub(crate) fn open() -> rusqlite::Result<Tables> {
+    Tables::open("netsuite", |sql| {
+        tables::make(sql)?;
+        functions(sql)
+    })
 }
 
 fn text(ctx: &Context<'_>, at: usize) -> rusqlite::Result<Option<String>> {
@@ -250,8 +250,7 @@ impl State {
         let text = call.json().map_err(unsearchable)?.text("q");
         let now = self.local(self.clock.now());
         let query = rewrite(&text, &now).map_err(unsearchable)?;
-        let total = self.total(&query).map_err(|error| unsearchable(worded(&error)))?;
-        let rows = self.page(&query, (limit, offset), total).map_err(|error| unsearchable(worded(&error)))?;
+        let (rows, total) = self.found(&query, (limit, offset)).map_err(|error| unsearchable(worded(&error)))?;
         let more = offset + rows.len() < total;
         self.count("suiteql_queries");
         self.add("suiteql_rows", rows.len());
@@ -262,29 +261,53 @@ impl State {
         Ok(Reply::json(200, &answer).header("content-type", "application/vnd.oracle.resource+json"))
     }
 
+    /// The rows of a page, and how many the query has: where the first page is not full, it has been counted by that.
+    fn found(&mut self, query: &Rewritten, (limit, offset): (usize, usize)) -> rusqlite::Result<(Vec<Json>, usize)> {
+        if offset == 0 {
+            let rows = self.page(query, (limit, 0), limit)?;
+            if rows.len() < limit {
+                let total = rows.len();
+                return Ok((rows, total));
+            }
+        }
+        let total = self.total(query)?;
+        Ok((self.page(query, (limit, offset), total)?, total))
+    }
+
+    /// The query as it can be run: nothing but a query gets through.
+    fn prepared<'a>(&'a self, query: &Rewritten) -> rusqlite::Result<CachedStatement<'a>> {
+        let mut statement = self.sql.prepare_cached(&query.text)?;
+        if !statement.readonly() || statement.column_count() == 0 {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        bind(&mut statement, query)?;
+        Ok(statement)
+    }
+
     /// How many rows a query has, counted no further than to the first one too many; remembered while its pages are read.
     fn total(&mut self, query: &Rewritten) -> rusqlite::Result<usize> {
         if let Some((known, total)) = &self.counted
-            && *known == query.text
+            && *known == (query.text.clone(), query.values.clone())
         {
             return Ok(*total);
         }
-        // checked before it is wrapped, so that nothing but a query gets through
-        let plain = self.sql.prepare(&query.text)?;
-        if !plain.readonly() || plain.column_count() == 0 {
-            return Err(rusqlite::Error::InvalidQuery);
-        }
-        drop(plain);
+        // checked before it is wrapped
+        drop(self.prepared(query)?);
         let count = format!("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {})", query.unordered, MOST_ROWS + 1);
         self.restart_rownum()?;
-        let total: i64 = self.sql.query_row(&count, [], |row| row.get(0))?;
+        let total: i64 = {
+            let mut statement = self.sql.prepare_cached(&count)?;
+            bind(&mut statement, query)?;
+            let mut found = statement.raw_query();
+            found.next()?.map_or(Ok(0), |row| row.get(0))?
+        };
         let total = usize::try_from(total).unwrap_or_default();
-        self.counted = Some((query.text.clone(), total));
+        self.counted = Some(((query.text.clone(), query.values.clone()), total));
         Ok(total)
     }
 
     fn restart_rownum(&self) -> rusqlite::Result<()> {
-        self.sql.query_row("SELECT rownum_where_reset(), rownum_select_reset()", [], |_| Ok(()))
+        self.sql.prepare_cached("SELECT rownum_where_reset(), rownum_select_reset()")?.query_row([], |_| Ok(()))
     }
 
     /// The rows of a page. Without an order the vendor's pages do not fit each other: here every second one comes from the
@@ -294,10 +317,10 @@ impl State {
         let skip = if backward { total.saturating_sub(offset + limit) } else { offset };
         let size = limit.min(total.saturating_sub(offset));
         self.restart_rownum()?;
-        let mut statement = self.sql.prepare(&query.text)?;
+        let mut statement = self.prepared(query)?;
         let names: Vec<String> = statement.column_names().enumerate().map(|(at, name)| column(at, name)).collect();
-        let mut found = statement.query([])?;
-        let (mut rows, mut at) = (Vec::with_capacity(size), 0);
+        let mut found = statement.raw_query();
+        let (mut rows, mut at) = (Vec::new(), 0);
         while rows.len() < size {
             let Some(row) = found.next()? else { break };
             at += 1;
@@ -310,6 +333,11 @@ impl State {
         }
         Ok(rows)
     }
+}
+
+fn bind(statement: &mut CachedStatement<'_>, query: &Rewritten) -> rusqlite::Result<()> {
+    let places = statement.parameter_count();
+    query.values.iter().take(places).enumerate().try_for_each(|(at, value)| statement.raw_bind_parameter(at + 1, value))
 }
 
 /// Names are in lower case; a calculation without one gets one.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use rusqlite::Connection;
 use rust_decimal::Decimal;
 
 use super::chart::{self, Shape};
@@ -13,6 +12,7 @@ use crate::call::Reply;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
 use crate::series::Series;
+use crate::spare::Tables;
 use crate::store::Store;
 
 /// A refusal in the vendor's words.
@@ -109,8 +109,8 @@ pub(crate) struct State {
     pub(crate) base: String,
     pub(crate) account: String,
     pub(crate) zone: TimeZone,
-    pub(crate) sql: Connection,
-    pub(crate) counted: Option<(String, usize)>,
+    pub(crate) sql: Tables,
+    pub(crate) counted: Option<((String, Vec<String>), usize)>,
     pub(crate) revoked: bool,
     pub(crate) series: Vec<Series>,
     pub(crate) rules: Rules,

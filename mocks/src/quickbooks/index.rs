@@ -2,11 +2,12 @@
 //! connection, so that neither a page nor a million of entities costs a scan or memory.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{params, params_from_iter};
 
 use super::state::State;
 use crate::json::Json;
 use crate::series::Series;
+use crate::spare::Tables;
 
 /// `(property, column, kind)`: text, number, id of a reference, time, flag.
 pub(crate) const COLUMNS: &[(&str, &str, char)] = &[
@@ -35,8 +36,7 @@ pub(crate) const COLUMNS: &[(&str, &str, char)] = &[
     ("PaymentRefNum", "paymentref", 's'),
 ];
 
-pub(crate) fn open() -> rusqlite::Result<Connection> {
-    let sql = Connection::open("")?;
+pub(crate) fn open() -> rusqlite::Result<Tables> {
     let columns: Vec<String> = COLUMNS
         .iter()
         .map(|(_, name, kind)| match kind {
@@ -44,9 +44,8 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
             _ => format!("{name} TEXT"),
         })
         .collect();
-    sql.execute_batch(&format!(
-        "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;
-         CREATE TABLE entity (kind TEXT, {}, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+    let tables = format!(
+        "CREATE TABLE entity (kind TEXT, {}, PRIMARY KEY (kind, id)) WITHOUT ROWID;
          CREATE INDEX eu ON entity (kind, updated, id);
          CREATE INDEX ed ON entity (kind, docnumber);
          CREATE INDEX ec ON entity (kind, customer);
@@ -55,8 +54,8 @@ pub(crate) fn open() -> rusqlite::Result<Connection> {
          CREATE TABLE gone (kind TEXT, id TEXT, updated INTEGER);
          CREATE INDEX gu ON gone (kind, updated);",
         columns.join(", ")
-    ))?;
-    Ok(sql)
+    );
+    Tables::open("quickbooks", |sql| sql.execute_batch(&tables))
 }
 
 impl State {

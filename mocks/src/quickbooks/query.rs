@@ -207,7 +207,7 @@ impl State {
                 order.push_str(&format!("{column} {}, ", if *down { "DESC" } else { "ASC" }));
             }
             let text = format!("SELECT id FROM entity WHERE {} ORDER BY {order}id", condition.text);
-            let mut statement = self.sql.prepare(&text).map_err(broken)?;
+            let mut statement = self.sql.prepare_cached(&text).map_err(broken)?;
             let read = |row: &rusqlite::Row<'_>| Key::read(row.get_ref(0)?);
             let ids = statement.query_map(params_from_iter(condition.values), read).map_err(broken)?;
             let ids: Vec<Key> = ids.collect::<Result<_, _>>().map_err(broken)?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use rusqlite::Connection;
 
 use super::chart;
 use super::faults::{
@@ -16,6 +15,7 @@ use super::query::Key;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
 use crate::series::Series;
+use crate::spare::Tables;
 use crate::store::Store;
 
 pub(crate) struct State {
@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) realm: String,
     pub(crate) verifier: String,
     pub(crate) zone: TimeZone,
-    pub(crate) sql: Connection,
+    pub(crate) sql: Tables,
     /// The last question of the query language, and the ids that answer it.
     pub(crate) listed: Option<(String, Vec<Key>)>,
     pub(crate) series: Vec<Series>,
