@@ -58,8 +58,16 @@ pub struct Outcome {
     pub hours: i64,
 }
 
-/// Operations of one run.
-const OPERATIONS: u32 = 14;
+/// How many operations a run has. Most are short: they find more in the same time. One of sixteen is long.
+fn length(dice: &mut StdRng) -> u32 {
+    if dice.random_ratio(1, 16) { dice.random_range(12..30) } else { dice.random_range(1..7) }
+}
+
+/// The time to what happens next: seconds as often as minutes and hours.
+fn gap(dice: &mut StdRng) -> SignedDuration {
+    let most = 1_i64 << dice.random_range(1..14);
+    SignedDuration::from_secs(dice.random_range(1..=most))
+}
 
 /// Runs one seed.
 ///
@@ -81,9 +89,9 @@ pub fn run(seed: u64) -> anyhow::Result<Outcome> {
 
 fn play(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     operations::file(world)?;
-    for _ in 0..OPERATIONS {
+    for _ in 0..length(dice) {
         operations::next(world, dice)?;
-        world.advance(SignedDuration::from_secs(dice.random_range(1..5400)));
+        world.advance(gap(dice));
         let patience = dice.random_bool(0.35).then(|| dice.random_range(1..160));
         world.turn(patience)?;
         oracle::always(world)?;
