@@ -250,8 +250,9 @@ pub(super) fn heal(world: &mut World) -> anyhow::Result<()> {
             world.advance(SignedDuration::from_hours(hours));
             world.turn(None)?;
         }
-        let open = world
-            .ask(|app| async move { app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await })??;
+        let open = world.ask(|app| async move {
+            app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
+        })??;
         let rests = open.is_empty();
         if round < 3 {
             for delivery in open.into_iter().filter(|one| one.state == "parked") {
@@ -263,7 +264,8 @@ pub(super) fn heal(world: &mut World) -> anyhow::Result<()> {
             }
         }
         let now = world.now();
-        let replayed = world.ask(|app| async move { app.store.replay_parked(None, "controller".into(), now).await })??;
+        let replayed =
+            world.ask(|app| async move { app.store.replay_parked(None, "controller".into(), now).await })??;
         // Nothing waits for time or people: what is not right by now will never be.
         if rests && replayed == 0 {
             return Ok(());
