@@ -6,7 +6,7 @@ use milestoned_tests::simulation::run;
 /// Seeds that found something.
 const FOUND: [u64; 3] = [1, 10016, 13527];
 /// Seeds of every test run, on each of two threads.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 150;
 
 fn play(seeds: impl Iterator<Item = u64>) -> Vec<String> {
     seeds

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -41,7 +42,9 @@ impl Pace {
     /// # Errors
     /// Which window cannot be, and why.
     pub fn new(windows: &[Window]) -> Result<Self, String> {
-        Self::by(windows, DefaultClock::default())
+        // What the processor's counter is good for is asked once: in a virtual machine the question is a slow one.
+        static CLOCK: LazyLock<DefaultClock> = LazyLock::new(DefaultClock::default);
+        Self::by(windows, CLOCK.clone())
     }
 }
 
