@@ -39,7 +39,7 @@ pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
     for pause in app.store.pauses().await? {
         parked.push(Parked {
             what: format!("{} {}", pause.scope, pause.name),
-            reason: format!("paused by {} since {}: {}", pause.actor, pause.since, pause.reason),
+            reason: format!("paused by {} since {}: {}", pause.actor, minute(&pause.since), pause.reason),
             remedy: format!("`milestoned resume {} {:?} --reason …` when that is over", pause.scope, pause.name),
             handle: format!("{}:{}", pause.scope, pause.name),
             acts: RESUME,
@@ -98,7 +98,7 @@ async fn ending(app: &App) -> Vec<Parked> {
             if soon.as_ref().is_ok_and(|soon| expiry.at < *soon) {
                 parked.push(Parked {
                     what: format!("connection {name}"),
-                    reason: format!("{} ends on {}", expiry.what, expiry.at),
+                    reason: format!("{} ends on {}", expiry.what, expiry.at.strftime("%Y-%m-%d")),
                     remedy: expiry.remedy.into(),
                     handle: String::new(),
                     acts: &[],
@@ -107,6 +107,11 @@ async fn ending(app: &App) -> Vec<Parked> {
         }
     }
     parked
+}
+
+/// An instant of the store for people, to the minute.
+fn minute(instant: &str) -> String {
+    instant.parse::<Timestamp>().map_or_else(|_| instant.into(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 /// Writes that a remote answered and that it has not shown, although it was read long enough since.
@@ -139,7 +144,7 @@ async fn unseen(app: &App) -> Result<Vec<Parked>, StoreError> {
                 what: format!("{} {} to {target}", one.kind, one.subject),
                 reason: format!(
                     "{target} took it on {} as record {id}{request}, and has not shown it since",
-                    one.settled_at
+                    minute(&one.settled_at)
                 ),
                 remedy:
                     "look for the record there; if it is there, close this with what you saw; if it is not, ask the \

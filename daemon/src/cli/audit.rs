@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::table::{complain, say, titled};
 use super::{AuditCommand, FOUND};
@@ -109,7 +109,7 @@ fn told(trace: &Trace) -> String {
     let mut table = titled(&["When", "What", "Who", "Detail"]);
     let contract = trace.contract.as_deref().unwrap_or("");
     for clause in &trace.clauses {
-        table.add_row(vec!["", "clause", contract, &clause.to_string()]);
+        table.add_row(vec!["", "clause", contract, &in_words(clause)]);
     }
     for one in &trace.records {
         let what = format!("record:{} {} {} {}", one.id, one.system, one.object, one.remote_id);
@@ -118,7 +118,7 @@ fn told(trace: &Trace) -> String {
     }
     for one in &trace.facts {
         let what = format!("fact:{} {}", one.id, subject_of(&one.fact, &one.identity));
-        table.add_row(vec![one.at.as_str(), &what, &one.actor, &one.fact.to_string()]);
+        table.add_row(vec![one.at.as_str(), &what, &one.actor, &in_words(&one.fact)]);
     }
     for one in &trace.documents {
         let what = format!("{} {}", one.kind, one.number);
@@ -140,4 +140,24 @@ fn told(trace: &Trace) -> String {
         table.add_row(vec![one.settled_at.as_deref().unwrap_or(""), &what, &one.target, &detail]);
     }
     table.to_string()
+}
+
+/// The fields of a clause or a fact that say something: `name: Terminal survey, amount: 30000.00`.
+fn in_words(value: &Value) -> String {
+    let word = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Array(items) if items.is_empty() => None,
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), Into::into))
+                .collect::<Vec<String>>()
+                .join(" + "),
+        ),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    };
+    let said = |(name, value): (&String, &Value)| word(value).map(|word| format!("{}: {word}", name.replace('_', " ")));
+    let fields: Vec<String> = value.as_object().into_iter().flatten().filter_map(said).collect();
+    fields.join(", ")
 }

@@ -371,6 +371,19 @@ pub(super) fn about(tx: &Session<'_>, contract: &str, subject: &str) -> Result<V
     )
 }
 
+/// Lines about exceptions of a milestone.
+pub(super) fn exceptions_of(tx: &Session<'_>, contract: &str, milestone: &str) -> Result<Vec<AuditLine>, StoreError> {
+    tx.all(
+        concat!(
+            columns!(),
+            " WHERE contract = $1 AND action IN ('exception opened', 'exception closed', 'exception opened and closed')
+             AND (detail = $2 OR substr(detail, 1, length($2) + 1) = $2 || ' ') ORDER BY seq"
+        ),
+        values![contract, milestone],
+        read_line,
+    )
+}
+
 /// Numbers of the documents that were issued in the turn in which a fact was decided: its lines share their instant.
 pub(super) fn issued_with(tx: &Session<'_>, contract: &str, subject: &str) -> Result<Vec<String>, StoreError> {
     let mut numbers = Vec::new();

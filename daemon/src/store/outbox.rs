@@ -441,15 +441,16 @@ impl Store {
         .await
     }
 
-    /// A poll saw the document with this number in the remote: its delivery is confirmed.
+    /// A poll saw the document with this number in the remote: its delivery is confirmed, also one whose own answer was lost
+    /// and is looked up later.
     ///
     /// # Errors
     /// The database failed.
     pub async fn confirm(&self, target: String, number: String, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.run(
-                "UPDATE outbox SET confirmed_at = $3 WHERE target = $1 AND subject = $2 AND state = 'done'
-                 AND confirmed_at IS NULL",
+                "UPDATE outbox SET confirmed_at = $3 WHERE target = $1 AND subject = $2 AND confirmed_at IS NULL
+                 AND kind IN ('invoice', 'credit_memo', 'journal_entry')",
                 values![target, number, instant(now)],
             )
             .map(drop)

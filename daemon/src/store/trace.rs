@@ -178,7 +178,7 @@ fn from_facts(tx: &Session<'_>, facts: Vec<TracedFact>) -> Result<Trace, StoreEr
     Ok(trace)
 }
 
-/// The lines about the facts and about the documents, in their order.
+/// The lines about the facts, about the documents, and about what held their milestones, in their order.
 fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<Vec<AuditLine>, StoreError> {
     let mut lines = Vec::new();
     for fact in &trace.facts {
@@ -186,6 +186,7 @@ fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<
     }
     for document in documents {
         lines.extend(audit::about(tx, &document.contract, &document.number)?);
+        lines.extend(audit::exceptions_of(tx, &document.contract, &document.milestone)?);
     }
     lines.sort_by_key(|line| line.seq);
     lines.dedup_by_key(|line| line.seq);

@@ -325,6 +325,10 @@ async fn a_person_closes_a_drift_and_it_opens_again_if_it_becomes_another_one() 
     assert_eq!(world.call("POST", path, ADMIN, Some(body)).await.unwrap().0, 404, "there is none that is open");
     let line = world.app.store.audit(Some("SOW-1".into()), 1).await.unwrap().remove(0);
     assert_eq!((line.action.as_str(), line.actor.as_str()), ("drift overruled", "ada"));
+    let start = milestoned::store::trace::Start::Document("SOW-1-M1".into());
+    let trail = world.app.store.trace(start).await.unwrap().unwrap();
+    let acts: Vec<_> = trail.lines.iter().map(|line| line.action.as_str()).collect();
+    assert!(acts.ends_with(&["drift noticed", "drift overruled"]), "the trail of the invoice tells it: {acts:?}");
     edit(&world, "quickbooks", json!({ "TxnDate": "2026-03-08" }));
     opens(&world, "DOCUMENT_CHANGED", "date is 2026-03-08", "edited again").await;
     edit(&world, "quickbooks", json!({ "TxnDate": "2026-03-10" }));

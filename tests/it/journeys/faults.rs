@@ -17,6 +17,9 @@ async fn after(erp: &str, fault: &str, path: &str) -> Vec<(String, String)> {
         world.at(&format!("2026-03-02T09:{minute}:00Z")).unwrap();
         world.settle().await.unwrap();
     }
+    world.at("2026-03-02T12:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(milestoned::parked::all(&world.app).await.unwrap().is_empty(), "{erp} {fault}: nothing waits for a person");
     world.held(erp)
 }
 
