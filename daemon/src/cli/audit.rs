@@ -21,7 +21,9 @@ pub(super) async fn audit(app: &App, command: AuditCommand, json: bool) -> anyho
                 Ok(before) => before,
                 Err(error) => anyhow::bail!("--before: an instant such as 2026-01-01T00:00:00Z: {error}"),
             };
-            let forgotten = app.store.forget(Forget { actor, before }, reviewer.by, reason, app.clock.now()).await?;
+            let systems = app.registry.iter().map(|(name, _)| name.to_owned()).collect();
+            let what = Forget { actor, before, systems };
+            let forgotten = app.store.forget(what, reviewer.by, reason, app.clock.now()).await?;
             let text = format!(
                 "names and what people wrote were removed from {} audit lines, {} facts and {} source records; the chain keeps \
                  digests, and replay gives the same state",

@@ -16,7 +16,12 @@ pub struct Forget {
     pub actor: Option<String>,
     /// Of before this instant.
     pub before: Timestamp,
+    /// Names under which lines are written that are no people's: connections.
+    pub systems: Vec<String>,
 }
+
+/// Who else acts that is no person.
+const OWN: [&str; 6] = ["milestoned", "agreement", "contract folder", "crm", "erp", "psa"];
 
 /// How much was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -60,12 +65,7 @@ impl Store {
     ) -> Result<Forgotten, StoreError> {
         self.write(move |tx| {
             let before = instant(what.before);
-            let lines = tx.all(
-                "UPDATE audit SET actor = $1, detail = $1, salt = NULL WHERE at < $2 AND salt IS NOT NULL
-                 AND actor <> 'milestoned' AND (CAST($3 AS TEXT) IS NULL OR actor = $3) RETURNING seq",
-                values![REDACTED, before, what.actor],
-                |row| row.get::<i64>(0),
-            )?;
+            let lines = lines(tx, &what, &before)?;
             let forgotten = Forgotten {
                 lines: lines.len(),
                 facts: facts(tx, &what, &before)?,
@@ -101,6 +101,21 @@ impl Store {
         })
         .await
     }
+}
+
+/// Removes what people wrote from the trail's lines, and gives the lines.
+fn lines(tx: &Session<'_>, what: &Forget, before: &str) -> Result<Vec<i64>, StoreError> {
+    let written = tx.all(
+        "SELECT seq, actor FROM audit WHERE at < $1 AND salt IS NOT NULL
+         AND (CAST($2 AS TEXT) IS NULL OR actor = $2) ORDER BY seq",
+        values![before, what.actor],
+        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
+    )?;
+    let person = |actor: &str| !OWN.contains(&actor) && !what.systems.iter().any(|system| system == actor);
+    let lines: Vec<i64> = written.into_iter().filter(|(_, actor)| person(actor)).map(|(seq, _)| seq).collect();
+    let sets: Vec<_> = lines.iter().map(|seq| values![REDACTED, *seq].to_vec()).collect();
+    tx.run_each("UPDATE audit SET actor = $1, detail = $1, salt = NULL WHERE seq = $2", &sets)?;
+    Ok(lines)
 }
 
 fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<usize, StoreError> {

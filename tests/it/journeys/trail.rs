@@ -59,7 +59,7 @@ async fn holds(world: World) {
     let named = |trace: &milestoned::store::trace::Trace| serde_json::to_string(trace).unwrap().contains("dana@");
     assert!(named(&trace));
     let (head, now) = (store.audit_head().await.unwrap(), world.app.clock.now());
-    let forget = Forget { actor: Some("dana@customer.example".into()), before: now };
+    let forget = Forget { actor: Some("dana@customer.example".into()), before: now, systems: Vec::new() };
     let forgotten = store.forget(forget, "dpo".into(), "her request".into(), now).await.unwrap();
     assert!(forgotten.lines > 0 && forgotten.facts > 0 && forgotten.records > 0, "{forgotten:?}");
     let trace = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();

@@ -162,7 +162,7 @@ async fn what_was_redacted_is_gone_and_the_chain_holds(place: Place) {
     }
     let head = store.audit_head().await.unwrap();
     let who = Some("ada@vendor.example".to_owned());
-    let forget = Forget { actor: who, before: later(3) };
+    let forget = Forget { actor: who, before: later(3), systems: Vec::new() };
     let forgotten = store.forget(forget, "dpo".into(), "request 7".into(), later(9)).await.unwrap();
     assert_eq!((forgotten.lines, forgotten.facts, forgotten.records), (1, 0, 0));
     let lines = store.audit(None, 10).await.unwrap();
