@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Context, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::drift::Kind;
 use milestoned_mapping::statement::Statement;
 use serde::Serialize;
 
@@ -12,6 +14,7 @@ use super::FOUND;
 use super::status::rebuild;
 use super::table::{say, titled};
 use crate::app::App;
+use crate::engine;
 use crate::parked;
 use crate::registry::Connection;
 use crate::store::audit::Head;
@@ -93,14 +96,15 @@ pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
     for row in app.store.contracts().await? {
         let place = format!("contract {}", row.id);
         let rebuilt = match rebuild(app, &row).await {
-            Ok(rebuilt) => serde_json::to_string(&rebuilt)?,
+            Ok(rebuilt) => rebuilt,
             Err(error) => {
                 let remedy = "correct the calendar or restore a backup";
                 findings.push(Finding::new(place, format!("cannot be rebuilt: {error:#}"), remedy));
                 continue;
             }
         };
-        if rebuilt != row.state {
+        findings.extend(derived(app, &rebuilt).await?);
+        if serde_json::to_string(&rebuilt)? != row.state {
             let remedy = "compare with a backup; after an upgrade read the changelog: this version decides otherwise";
             findings.push(Finding::new(place, "its facts give another state than the stored one", remedy));
         }
@@ -110,6 +114,37 @@ pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::new(place, "its posting is not in the outbox", "restore a backup"));
     }
     Ok(findings)
+}
+
+/// Rows that follow from a contract's facts and say otherwise: documents, what was told to the ERP, exceptions.
+async fn derived(app: &App, contract: &Contract) -> anyhow::Result<Vec<Finding>> {
+    let id = contract.terms().id();
+    let (documents, deliveries) =
+        (app.store.documents(Some(id.into())).await?, app.store.deliveries(Some(id.into()), &[]).await?);
+    let mut wrong = Vec::new();
+    for issued in contract.documents() {
+        let row = documents.iter().find(|row| row.number == issued.number);
+        let same = row.is_some_and(|row| {
+            (row.kind.as_str(), &row.date, &row.amount)
+                == (issued.kind.name(), &issued.date.to_string(), &issued.amount.to_string())
+        });
+        let told = row.and_then(|row| deliveries.iter().find(|one| one.key == row.posting));
+        let wanted = Statement::of_document(contract, issued);
+        if !same || told.is_some_and(|told| !Statement::of_command(&told.command).differences(&wanted).is_empty()) {
+            wrong.push(format!("document {}", issued.number));
+        }
+    }
+    let extra = documents.iter().filter(|row| contract.documents().iter().all(|one| one.number != row.number));
+    wrong.extend(extra.map(|row| format!("document {}", row.number)));
+    let shown = app.store.exceptions(Some(id.into()), false).await?;
+    let shown = shown.into_iter().filter(|row| Kind::named(&row.code).is_none());
+    let shown: Vec<_> = shown.map(|row| (row.code, row.milestone, row.opened_on, row.closed_on)).collect();
+    let rows = engine::exceptions(contract).into_iter();
+    if shown != rows.map(|row| (row.code, row.milestone, row.opened_on, row.closed_on)).collect::<Vec<_>>() {
+        wrong.push(format!("exceptions of contract {id}"));
+    }
+    let remedy = "somebody changed the database past milestoned: compare with a backup";
+    Ok(wrong.into_iter().map(|place| Finding::new(place, "its row says otherwise than the facts", remedy)).collect())
 }
 
 /// What does not go on by itself.

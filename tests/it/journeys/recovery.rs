@@ -111,6 +111,24 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
         let edited = found(&world).await;
         assert!(edited.len() == 1 && edited[0].what.contains("date is 2026-03-09, not 2026-03-02"), "{erp} {edited:?}");
         let connection = rusqlite::Connection::open(&world.app.settings.store.path).unwrap();
+        for (edit, undo, place) in [
+            ("UPDATE document SET amount = '1.00'", "UPDATE document SET amount = '40000.00'", "document SOW-1-M1"),
+            (
+                "UPDATE outbox SET command = replace(command, '2026-03-02', '2026-03-03') WHERE kind = 'invoice'",
+                "UPDATE outbox SET command = replace(command, '2026-03-03', '2026-03-02') WHERE kind = 'invoice'",
+                "document SOW-1-M1",
+            ),
+            (
+                "INSERT INTO exception SELECT id, 0, 'OVER_CAP', NULL, NULL, 'warning', '2026-03-02', NULL, NULL, 'USD' FROM contract",
+                "DELETE FROM exception",
+                "exceptions of contract SOW-1",
+            ),
+        ] {
+            assert_eq!(connection.execute(edit, []).unwrap(), 1, "{edit}");
+            let places: Vec<_> = doctor::books(&world.app, Vec::new()).await.unwrap();
+            assert!(places.iter().any(|finding| finding.place == place), "{edit}: {places:?}");
+            connection.execute(undo, []).unwrap();
+        }
         connection.execute("UPDATE contract SET state = replace(state, '4000000', '4000001')", []).unwrap();
         let places: Vec<_> = found(&world).await.into_iter().map(|finding| finding.place).collect();
         assert!(places.contains(&"contract SOW-1".to_owned()), "{places:?}");
