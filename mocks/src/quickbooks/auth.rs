@@ -115,7 +115,9 @@ impl State {
                     return refused(400, "invalid_grant", "Incorrect or invalid refresh token");
                 }
                 if now - kept.int("since") >= self.rotation_ms {
-                    self.store.remove("refresh", &old);
+                    // "The old one dies soon after": how soon is not told.
+                    let until = kept.int("until").min(now + self.refresh_grace_ms);
+                    self.store.put("refresh", &old, kept.clone().with("until", until));
                     return self.granted("", kept.int("hard"), now);
                 }
                 self.granted(&old, kept.int("hard"), kept.int("since"))

@@ -40,7 +40,7 @@ impl QuickBooks {
         obj! {
             "per_minute" => set.map(|set| set.0), "per_second" => set.map(|set| set.1),
             "batches_per_minute" => set.map(|set| set.2),
-            "monthly_reads" => state.limits.reads, "rotation_ms" => state.rotation_ms,
+            "monthly_reads" => state.limits.reads, "rotation_ms" => state.rotation_ms, "refresh_grace_ms" => state.refresh_grace_ms,
             "throttle_batch_items" => state.throttled_items, "webhook_window_ms" => state.window_ms,
             "legacy_webhooks" => state.legacy, "cloudevents_type" => state.cloudevents_type,
             "faults_as_success" => state.faults_as_success,
@@ -54,6 +54,7 @@ impl QuickBooks {
             "act" => {}
             "monthly_reads" => self.set_monthly_reads(u64::from(count()?)),
             "rotation_ms" => self.set_rotation(i64::from(count()?)),
+            "refresh_grace_ms" => self.set_refresh_grace(i64::from(count()?)),
             "throttle_batch_items" => self.throttle_batch_items(usize::try_from(count()?).unwrap_or(usize::MAX)),
             "webhook_window_ms" => self.set_webhook_window(i64::from(count()?)),
             "legacy_webhooks" => self.set_legacy_webhooks(value.is_true()),

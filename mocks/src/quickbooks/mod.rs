@@ -66,6 +66,7 @@ impl QuickBooks {
             tally: BTreeMap::new(),
             tids: 0,
             rotation_ms: auth::ROTATION_MS,
+            refresh_grace_ms: 0,
             throttled_items: None,
             faults_as_success: false,
             window_ms: 0,
@@ -285,6 +286,11 @@ impl QuickBooks {
     /// How long a refresh token keeps its value (a day); with zero every refresh changes it.
     pub fn set_rotation(&self, ms: i64) {
         held(&self.state).rotation_ms = ms;
+    }
+
+    /// How long a refresh token still counts once it has got a successor (not at all): the vendor says that it dies soon.
+    pub fn set_refresh_grace(&self, ms: i64) {
+        held(&self.state).refresh_grace_ms = ms;
     }
 
     /// Throttles the items of the next batch from this one on, counted from 0; those before are done.

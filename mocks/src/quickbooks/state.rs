@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) tids: u64,
     /// How long a refresh token keeps its value.
     pub(crate) rotation_ms: i64,
+    /// How long a refresh token still counts once it has got a successor.
+    pub(crate) refresh_grace_ms: i64,
     /// From which item on the next batch is throttled.
     pub(crate) throttled_items: Option<usize>,
     pub(crate) faults_as_success: bool,
