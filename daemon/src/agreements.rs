@@ -313,6 +313,10 @@ async fn amend(app: &App, contract: String, mut value: Value, actor: &str, now: 
     let identity = amendment_identity(&value, at);
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
+    if app.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
+        // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
+        return Ok(Filed::Amended(contract));
+    }
     let fact = Fact { at: at.unwrap_or(now), event: Event::Amended(amendment) };
     check(&known, &fact)?;
     app.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;

@@ -12,8 +12,20 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        #[cfg(feature = "failpoints")]
+        let now = now.saturating_add(set_off()).unwrap_or(now);
+        now
     }
+}
+
+/// How wrong a harness wants the machine's clock to be: the file that `MILESTONED_CLOCK` names holds milliseconds.
+#[cfg(feature = "failpoints")]
+fn set_off() -> jiff::SignedDuration {
+    static FILE: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("MILESTONED_CLOCK").map(Into::into));
+    let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    jiff::SignedDuration::from_millis(text.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
 }
 
 /// A clock that somebody sets: `milestoned demo` and the tests. It never runs backwards.

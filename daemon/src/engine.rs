@@ -15,6 +15,7 @@ use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 use crate::agreements::Agreement;
 use crate::app::App;
 use crate::drift;
+use crate::failpoint;
 use crate::registry::Registry;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
@@ -36,6 +37,7 @@ pub async fn turn(app: &App, mine: impl Fn(&str) -> bool) -> Result<bool, StoreE
         moved |= landing.moves;
         if landing.moves || landing.clears {
             app.store.land(landing.landing, now).await?;
+            failpoint::pass("landed");
         }
     }
     Ok(moved)

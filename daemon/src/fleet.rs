@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::DeliveryKey;
 use tokio::sync::Mutex;
 
+use crate::failpoint;
 use crate::store::leases::Lease;
 use crate::store::{Store, StoreError};
 
@@ -126,6 +127,7 @@ impl Fleet {
             // Another has come: between two turns is the time to hand over.
             state.held.remove(&name);
             store.give_up_lease(lease, now).await?;
+            failpoint::pass("lease_passed_on");
             return Ok(None);
         }
         if count >= share {
@@ -133,6 +135,7 @@ impl Fleet {
         }
         let lease = store.take_lease(name.clone(), member.owner.clone(), later(now), now).await?;
         Ok(lease.map(|lease| {
+            failpoint::pass("lease_taken");
             state.held.insert(name, lease.clone());
             Mine { store: store.fenced(lease), new: true }
         }))

@@ -8,6 +8,7 @@ use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
 use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
 
 use crate::deliver::policy::delay;
+use crate::failpoint;
 use crate::registry::{Entry, Registry};
 use crate::settings::{Delivery, Settings};
 use crate::store::census;
@@ -119,6 +120,7 @@ async fn poll(
                 let (more, next) = (page.more, page.next.clone());
                 let due = (!more).then(|| now.saturating_add(entry.poll_every).unwrap_or(now));
                 let new = store.record_page(system.to_owned(), stream.to_owned(), page, due, now).await?;
+                failpoint::pass("page_stored");
                 came |= new > 0;
                 cursor = next;
                 if !more {
@@ -183,6 +185,7 @@ pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) ->
         for stored in batch {
             let reading = read(store, registry, &stored, now).await?;
             store.settle_record(stored, reading, now).await?;
+            failpoint::pass("record_settled");
         }
     }
 }

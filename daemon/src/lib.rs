@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod demo;
 pub mod drift;
 pub mod engine;
+pub mod failpoint;
 pub mod fleet;
 pub mod intake;
 pub mod parked;

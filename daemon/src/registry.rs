@@ -23,6 +23,7 @@ use milestoned_salesforce::Salesforce;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::failpoint;
 use crate::intake::POLL_EVERY;
 use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
@@ -329,7 +330,10 @@ impl TokenStore for Tokens {
     fn save(&self, connection: &str, name: &str, value: &str) -> Saved<'_> {
         let (connection, name, value) = (connection.to_owned(), name.to_owned(), value.to_owned());
         Box::pin(async move {
-            self.store.store_token(connection, name, value, self.clock.now()).await.map_err(|error| error.to_string())
+            failpoint::pass("token_rotated");
+            let stored = self.store.store_token(connection, name, value, self.clock.now()).await;
+            failpoint::pass("token_stored");
+            stored.map_err(|error| error.to_string())
         })
     }
 

@@ -95,10 +95,10 @@ impl World {
     pub async fn restore(&mut self, backup: &Path) -> anyhow::Result<()> {
         self.stop.cancel();
         let path = self.folder.path().join("restored.db");
-        milestoned::store::copies::put_back(backup, &path, self.simulators.clock.now())?;
+        let (by, now) = ("ada".to_owned(), self.simulators.clock.now());
+        milestoned::store::copies::put_back(backup, &path, by, "the disk broke", now)?;
         self.changes.push(("store.path".into(), format!("store.path = '{}'", path.display())));
         (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock, &self.changes).await?;
-        self.app.store.restored("ada".into(), "the disk broke".into(), self.simulators.clock.now()).await?;
         Ok(())
     }
 
@@ -244,7 +244,7 @@ async fn daemon(
 ) -> anyhow::Result<(Arc<App>, String, CancellationToken)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let mut text = configuration(folder, simulators);
+    let mut text = configuration(folder.path(), simulators);
     for (line, instead) in changes {
         let place = text
             .lines()
@@ -260,9 +260,10 @@ async fn daemon(
     Ok((app, url, stop))
 }
 
-fn configuration(folder: &tempfile::TempDir, simulators: &Simulators) -> String {
+/// The daemon's configuration against these simulators, with its files in this folder.
+pub fn configuration(folder: &Path, simulators: &Simulators) -> String {
     let client = simulators.netsuite.client();
-    let (path, limits) = (folder.path().display(), "limits = { windows = [], in_flight = 8 }");
+    let (path, limits) = (folder.display(), "limits = { windows = [], in_flight = 8 }");
     format!(
         r#"
 store.path = '{path}/milestoned.db'

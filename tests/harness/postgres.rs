@@ -11,6 +11,7 @@ use anyhow::Context as _;
 
 /// A server that runs.
 pub struct Cluster {
+    programs: PathBuf,
     folder: String,
     databases: AtomicU32,
     /// Holds the other end of the pipe whose end stops the server.
@@ -80,26 +81,66 @@ fn programs() -> Option<PathBuf> {
 }
 
 fn start(programs: &PathBuf) -> anyhow::Result<Cluster> {
-    // PostgreSQL refuses to run as root.
-    let root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
-    let mut command = if root {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c", KEEPER]);
-        command
-    } else {
-        let mut command = Command::new("sh");
-        command.args(["-c", KEEPER]);
-        command
-    };
     let mut keeper =
-        command.env("BIN", programs).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        shell(KEEPER)?.env("BIN", programs).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut folder = String::new();
     BufReader::new(keeper.stdout.take().context("no standard output")?).read_line(&mut folder)?;
     anyhow::ensure!(!folder.trim().is_empty(), "initdb or pg_ctl failed; what they said stands above");
-    Ok(Cluster { folder: folder.trim().to_owned(), databases: AtomicU32::new(0), _keeper: keeper })
+    Ok(Cluster {
+        programs: programs.to_owned(),
+        folder: folder.trim().to_owned(),
+        databases: AtomicU32::new(0),
+        _keeper: keeper,
+    })
+}
+
+/// A script under an account that may run a server: PostgreSQL refuses to run as root.
+fn shell(script: &str) -> anyhow::Result<Command> {
+    if Command::new("id").arg("-u").output()?.stdout != b"0\n" {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        return Ok(command);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c", script]);
+    Ok(command)
 }
 
 impl Cluster {
+    /// Another server, which only its owner knows. `None`: the packages are not here.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn own() -> anyhow::Result<Option<Self>> {
+        programs().map(|programs| start(&programs)).transpose()
+    }
+
+    /// Stops the server as a power failure would.
+    ///
+    /// # Errors
+    /// It cannot be stopped.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.control(r#""$BIN/pg_ctl" --pgdata="$FOLDER/data" --mode=immediate --silent --wait stop"#)
+    }
+
+    /// Starts the server again, after [`Cluster::stop`].
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn go_on(&self) -> anyhow::Result<()> {
+        self.control(
+            r#""$BIN/pg_ctl" --pgdata="$FOLDER/data" --log="$FOLDER/log" --wait --silent \
+                --options="-c listen_addresses='' -c unix_socket_directories='$FOLDER' -c max_connections=300" start"#,
+        )
+    }
+
+    fn control(&self, script: &str) -> anyhow::Result<()> {
+        let mut command = shell(script)?;
+        command.env("BIN", &self.programs).env("FOLDER", &self.folder).current_dir("/").stdin(Stdio::null());
+        anyhow::ensure!(command.status()?.success(), "pg_ctl failed; what it said stands above");
+        Ok(())
+    }
+
     /// Creates an empty database and gives its address.
     ///
     /// # Errors

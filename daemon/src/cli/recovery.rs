@@ -60,18 +60,19 @@ pub(super) async fn backup(app: &App, file: PathBuf, json: bool) -> anyhow::Resu
 pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(global.config.as_deref())?.store;
     let now = SystemClock.now();
-    match (&settings.url, &options.file) {
+    let Reviewer { by } = options.reviewer;
+    let waiting = match (&settings.url, &options.file) {
         (Some(_), Some(_)) => anyhow::bail!(crate::store::copies::CopyError::Postgres),
-        (Some(_), None) => {}
+        (Some(_), None) => Store::connect(&settings).await?.restored(by, options.reason, now).await?,
         (None, None) => anyhow::bail!("name the file that `milestoned backup` wrote"),
         (None, Some(file)) => {
-            if let Some(aside) = put_back(file, &settings.path, now)? {
+            let put = put_back(file, &settings.path, by, &options.reason, now)?;
+            if let Some(aside) = put.aside {
                 say(&format!("what was there is kept as {}", aside.display()));
             }
+            put.waiting
         }
-    }
-    let store = Store::connect(&settings).await?;
-    let waiting = store.restored(options.reviewer.by, options.reason, now).await?;
+    };
     say(&format!(
         "restored; {waiting} deliveries that wait, and documents decided on in the next 31 days, are looked up before they \
          are written. Now `milestoned doctor`, then start the daemon"

@@ -11,6 +11,7 @@ use milestoned_mapping::command::Command;
 use milestoned_mapping::statement::Statement;
 
 use crate::deliver::policy::Next;
+use crate::failpoint;
 use crate::registry::Connection;
 use crate::settings::Delivery;
 use crate::store::outbox::{Claimed, Outcome};
@@ -31,6 +32,9 @@ pub async fn turn(
     let claimed = store.claim(target.to_owned(), settings.claim, settings.lease, now).await?;
     let count = claimed.len();
     let settings = &Delivery { look_after: settings.look_after.max(connection.commits_within()), ..settings.clone() };
+    if count > 0 {
+        failpoint::pass("claimed");
+    }
     let attempts = batches(connection, claimed).into_iter().map(|batch| async move {
         let outcomes = attempt(connection, &batch, settings, now).await;
         for (claimed, outcome) in batch.iter().zip(&outcomes) {
@@ -38,7 +42,9 @@ pub async fn turn(
                 tracing::warn!(target, key = %claimed.key, fault, "delivery parked");
             }
         }
-        store.settle(batch.into_iter().zip(outcomes).collect(), now).await
+        let settled = store.settle(batch.into_iter().zip(outcomes).collect(), now).await;
+        failpoint::pass("settled");
+        settled
     });
     let outcomes: Vec<_> = futures_util::stream::iter(attempts)
         .buffer_unordered(usize::try_from(settings.at_once.max(1)).unwrap_or(1))
@@ -76,6 +82,7 @@ async fn attempt(connection: &Connection, batch: &[Claimed], settings: &Delivery
     if !asked.is_empty() {
         let writes: Vec<Write<'_>> = asked.iter().filter_map(|&index| write(index)).collect();
         let found = connection.find(&writes).await;
+        failpoint::pass("looked_up");
         for (place, &index) in asked.iter().enumerate() {
             let Some(claimed) = batch.get(index) else { continue };
             match &found {
@@ -94,6 +101,10 @@ async fn attempt(connection: &Connection, batch: &[Claimed], settings: &Delivery
     if !open.is_empty() {
         let writes: Vec<Write<'_>> = open.iter().filter_map(|&index| write(index)).collect();
         let mut answers = connection.put(&writes).await.into_iter();
+        failpoint::pass("written");
+        if writes.iter().any(|write| matches!(write.command, Command::Customer { .. })) {
+            failpoint::pass("customer_created");
+        }
         for &index in &open {
             let Some(claimed) = batch.get(index) else { continue };
             let outcome = match answers.next() {

@@ -33,10 +33,11 @@ pub fn after(class: &Class, attempt: u32, key: &DeliveryKey, settings: &Delivery
         Class::Refused => {
             Next::Park("Correct what the remote names, in the agreement or in the remote, then release the delivery.")
         }
+        // A remote that is away says nothing about the delivery: a person could only let it go on.
+        Class::Unreachable => Next::Again(later(SignedDuration::ZERO)),
         _ if attempt >= settings.attempts => Next::Park(
             "The remote has failed for long. See whether it works, then release the delivery: the remote is asked before anything is sent again.",
         ),
-        Class::Unreachable => Next::Again(later(SignedDuration::ZERO)),
         Class::Unauthorised => Next::Again(later(SignedDuration::from_mins(1))),
         Class::Unanswered | Class::Misunderstood => Next::LookFirst(later(settings.look_after)),
     }
@@ -76,7 +77,7 @@ mod tests {
         assert!(matches!(next(Class::Unanswered, 1), Next::LookFirst(at) if at >= now + settings.look_after));
         assert!(matches!(next(Class::Misunderstood, 1), Next::LookFirst(_)));
         assert!(matches!(next(Class::Refused, 1), Next::Park(_)));
-        assert!(matches!(next(Class::Unreachable, settings.attempts), Next::Park(_)));
+        assert!(matches!(next(Class::Unreachable, 1_000), Next::Again(at) if at <= now + settings.longest_delay * 3));
         assert!(matches!(next(Class::Unanswered, settings.attempts), Next::Park(_)));
     }
 

@@ -14,6 +14,7 @@ use secrecy::ExposeSecret;
 
 use crate::app::App;
 use crate::deliver::policy::delay;
+use crate::failpoint;
 use crate::settings::Mail;
 use crate::store::StoreError;
 use crate::store::mails::{DueMail, MailOutcome};
@@ -37,11 +38,14 @@ pub async fn turn(app: &App) -> Result<bool, StoreError> {
         app.store.move_mark(DIGEST, slot).await?;
     }
     while let Some(due) = app.store.claim_mail(now).await? {
+        failpoint::pass("mail_claimed");
         let (key, outcome) = (due.key.clone(), send(app, mail, due, now).await);
+        failpoint::pass("mail_sent");
         if !matches!(outcome, MailOutcome::Sent) {
             tracing::warn!(key, ?outcome, "a mail was not sent");
         }
         app.store.settle_mail(key, outcome, now).await?;
+        failpoint::pass("mail_settled");
         moved = true;
     }
     Ok(moved)

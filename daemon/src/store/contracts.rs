@@ -14,6 +14,7 @@ use super::intake::{NewFact, insert_fact, leg_name};
 use super::outbox::enqueue;
 use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
+use crate::failpoint;
 
 /// A contract as the store keeps it.
 #[derive(Debug, Clone)]
@@ -456,6 +457,7 @@ impl Store {
                 enqueue(tx, &landing.contract, posting, now)?;
             }
             land_results(tx, &landing, now)?;
+            failpoint::pass("landing");
             audit::append(tx, now, &landing.audit)?;
             Ok(true)
         })

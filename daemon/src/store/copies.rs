@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use super::audit::{self, Entry, Head};
 use super::session::{Session, values};
 use super::{Backend, Store, StoreError, instant};
+use crate::failpoint;
 
 /// For so long after a restore every document is looked up before it is written: the time from which the backup is
 /// missing may have written it.
@@ -122,10 +123,12 @@ fn copy(from: &Path, to: &Path) -> Result<Copied, CopyError> {
         // One file, without a log beside it.
         copy.pragma_update(None, "journal_mode", "delete")?;
     }
+    failpoint::pass("backup_copied");
     let head = check(&partial)?;
     let handle = std::fs::File::open(&partial).map_err(file)?;
     handle.sync_all().map_err(file)?;
     let bytes = handle.metadata().map_err(file)?.len();
+    failpoint::pass("backup_checked");
     std::fs::rename(&partial, to).map_err(file)?;
     if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
@@ -133,12 +136,22 @@ fn copy(from: &Path, to: &Path) -> Result<Copied, CopyError> {
     Ok(Copied { bytes, head })
 }
 
-/// Puts a backup in the place of the database; what is there is kept beside it. Then opens it: [`Store::restored`] is to
-/// be called before anything else.
+/// What was put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutBack {
+    /// Where what was there is kept.
+    pub aside: Option<PathBuf>,
+    /// Deliveries that wait, and are looked up before they are written.
+    pub waiting: u64,
+}
+
+/// Puts a backup in the place of the database; what is there is kept beside it. What the copy believes to be unsent is in
+/// doubt before it has the database's name, and at no moment is there no database: whatever interrupts this, a daemon that
+/// starts finds the old one or the new one, and sends nothing twice.
 ///
 /// # Errors
 /// The backup is damaged, the database is in use, a file cannot be written: nothing was changed.
-pub fn put_back(backup: &Path, to: &Path, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
+pub fn put_back(backup: &Path, to: &Path, actor: String, reason: &str, now: Timestamp) -> Result<PutBack, CopyError> {
     check(backup)?;
     let aside = to.with_extension(format!("before-{}", now.strftime("%Y%m%dT%H%M%SZ")));
     let had_one = to.exists();
@@ -146,15 +159,55 @@ pub fn put_back(backup: &Path, to: &Path, now: Timestamp) -> Result<Option<PathB
         in_no_use(to)?;
     }
     let fresh = to.with_extension("restoring");
+    let file = |source| CopyError::File { path: fresh.clone(), source };
     if fresh.exists() {
-        std::fs::remove_file(&fresh).map_err(|source| CopyError::File { path: fresh.clone(), source })?;
+        std::fs::remove_file(&fresh).map_err(file)?;
     }
     copy(backup, &fresh)?;
+    failpoint::pass("restore_copied");
+    let waiting = {
+        let mut connection = Connection::open(&fresh)?;
+        super::migrations::sqlite::whole()
+            .run(&mut connection)
+            .map_err(|error| StoreError::Migration(Box::new(error)))?;
+        let transaction = connection.transaction()?;
+        let waiting = doubt(&Session::Sqlite(&transaction), &actor, reason, now)?;
+        transaction.commit()?;
+        waiting
+    };
+    std::fs::File::open(&fresh).and_then(|fresh| fresh.sync_all()).map_err(file)?;
+    failpoint::pass("restore_in_doubt");
     if had_one {
-        std::fs::rename(to, &aside).map_err(|source| CopyError::File { path: to.into(), source })?;
+        // A second name first: where the file system has none, there is no database for a moment.
+        std::fs::hard_link(to, &aside)
+            .or_else(|_| std::fs::rename(to, &aside))
+            .map_err(|source| CopyError::File { path: to.into(), source })?;
     }
+    failpoint::pass("restore_aside");
     std::fs::rename(&fresh, to).map_err(|source| CopyError::File { path: to.into(), source })?;
-    Ok(had_one.then_some(aside))
+    failpoint::pass("restored");
+    Ok(PutBack { aside: had_one.then_some(aside), waiting })
+}
+
+/// What waits, and every document that is decided on in the next month, is looked up before it is written; no mail is
+/// sent again. Returns how many deliveries wait.
+fn doubt(tx: &Session<'_>, actor: &str, reason: &str, now: Timestamp) -> Result<u64, StoreError> {
+    let count = tx.run(
+        "UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE state IN ('pending', 'sending')
+         AND kind <> 'billing_status'",
+        values![],
+    )?;
+    tx.run(
+        "INSERT INTO mark (name, at) VALUES ('look first until', $1) ON CONFLICT (name) DO UPDATE SET at = $1",
+        values![instant(now.saturating_add(DOUBT).unwrap_or(now))],
+    )?;
+    tx.run(
+        "UPDATE mail SET state = 'unknown', fault = 'restored from a backup: it may have been sent' WHERE state IN ('pending', 'sending')",
+        values![],
+    )?;
+    let detail = format!("{count} deliveries are in doubt: {reason}");
+    audit::append(tx, now, &[Entry::by(actor, "restored from a backup", None, "database", detail)])?;
+    Ok(count)
 }
 
 /// Leaves the write-ahead log, which SQLite allows to the only user of a file.
@@ -183,31 +236,14 @@ impl Store {
         }
     }
 
-    /// The database was put back from a backup: what it believes to be unsent may have been sent. Everything that waits,
-    /// and every document that is decided on in the next month, is looked up before it is written. Returns how many wait.
+    /// The database was put back by PostgreSQL's own tools: what it believes to be unsent may have been sent. Everything
+    /// that waits, and every document that is decided on in the next month, is looked up before it is written. Returns how
+    /// many wait.
     ///
     /// # Errors
     /// The database failed: nothing may be delivered from it.
     pub async fn restored(&self, actor: String, reason: String, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(move |tx| {
-            let count = tx.run(
-                "UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE state IN ('pending', 'sending')
-                 AND kind <> 'billing_status'",
-                values![],
-            )?;
-            tx.run(
-                "INSERT INTO mark (name, at) VALUES ('look first until', $1) ON CONFLICT (name) DO UPDATE SET at = $1",
-                values![instant(now.saturating_add(DOUBT).unwrap_or(now))],
-            )?;
-            tx.run(
-                "UPDATE mail SET state = 'unknown', fault = 'restored from a backup: it may have been sent' WHERE state IN ('pending', 'sending')",
-                values![],
-            )?;
-            let detail = format!("{count} deliveries are in doubt: {reason}");
-            audit::append(tx, now, &[Entry::by(&actor, "restored from a backup", None, "database", detail)])?;
-            Ok(count)
-        })
-        .await
+        self.write(move |tx| doubt(tx, &actor, &reason, now)).await
     }
 
     /// What is wrong with the pages and references of a SQLite file; empty: nothing. PostgreSQL's own tools look after

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::{self, Entry};
 use super::session::{Session, Sql, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
+use crate::failpoint;
 
 /// Where the reading of one stream stands.
 #[derive(Debug, Clone)]
@@ -167,6 +168,7 @@ impl Store {
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
             let new = insert_records(tx, &page.records, now)?;
+            failpoint::pass("page_half_stored");
             for unreadable in &page.unreadable {
                 let problem = Problem {
                     place: format!("{system} {} {}", unreadable.object, unreadable.id),

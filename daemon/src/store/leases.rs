@@ -35,7 +35,7 @@ impl Store {
     /// The store as the owner of a duty uses it: every write is refused once the duty has passed on.
     #[must_use]
     pub fn fenced(&self, lease: Lease) -> Self {
-        Self { backend: self.backend.clone(), fence: Some(std::sync::Arc::new(lease)) }
+        Self { fence: Some(std::sync::Arc::new(lease)), ..self.clone() }
     }
 
     /// Takes or keeps a duty until an instant. `None`: another has it.

@@ -25,7 +25,7 @@ pub mod trace;
 pub mod views;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -35,12 +35,24 @@ use crate::settings;
 pub use inline::Step;
 use session::Session;
 
+/// A migration and the note that it was made are one transaction, as `refinery` makes them only for a group: a process
+/// that dies between the two would leave a database that nobody can open any more.
 mod migrations {
     pub(super) mod postgres {
         refinery::embed_migrations!("migrations/postgres");
+
+        /// All that is missing, or nothing.
+        pub(in crate::store) fn whole() -> refinery::Runner {
+            migrations::runner().set_grouped(true)
+        }
     }
     pub(super) mod sqlite {
         refinery::embed_migrations!("migrations/sqlite");
+
+        /// All that is missing, or nothing.
+        pub(in crate::store) fn whole() -> refinery::Runner {
+            migrations::runner().set_grouped(true)
+        }
     }
 }
 
@@ -100,10 +112,65 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the database is out of reach, out of room or out of order: the same may go well later.
+    pub fn is_outage(&self) -> bool {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+            NotADatabase, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+        };
+        let sqlite = |error: &rusqlite::Error| {
+            matches!(
+                error.sqlite_error_code(),
+                Some(
+                    CannotOpen
+                        | DatabaseBusy
+                        | DatabaseCorrupt
+                        | DatabaseLocked
+                        | DiskFull
+                        | FileLockingProtocolFailed
+                        | NotADatabase
+                        | OutOfMemory
+                        | PermissionDenied
+                        | ReadOnly
+                        | SystemIoFailure
+                )
+            )
+        };
+        match self {
+            Self::Database(error) => sqlite(error),
+            Self::Uncommitted(error) => sqlite(error),
+            // Classes of SQLSTATE: connection, resources, an operator, the system; and a server that only reads.
+            Self::Postgres(error) => error.code().is_none_or(|code| {
+                ["08", "53", "57", "58"].iter().any(|class| code.code().starts_with(class)) || code.code() == "25006"
+            }),
+            Self::Stopped | Self::Unopened { .. } => true,
+            Self::Corrupt { .. }
+            | Self::Fenced(_)
+            | Self::KeyReused { .. }
+            | Self::Migration(_)
+            | Self::NoInstant(_) => false,
+        }
+    }
+
+    /// What is wrong, and why, in one line.
+    fn whole(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(why) = source {
+            text = format!("{text}: {why}");
+            source = why.source();
+        }
+        text
+    }
+}
+
 /// Handle of the store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    /// Why the latest write failed, while none has gone well since.
+    outage: Arc<Mutex<Option<String>>>,
     /// What has to hold for a write.
     fence: Option<Arc<leases::Lease>>,
 }
@@ -125,7 +192,7 @@ impl Store {
             Some(url) => {
                 let postgres =
                     postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
-                Ok(Self { backend: Backend::Postgres(postgres), fence: None })
+                Ok(Self { backend: Backend::Postgres(postgres), outage: Arc::default(), fence: None })
             }
             None => Self::open(&settings.path),
         }
@@ -138,10 +205,16 @@ impl Store {
     /// [`StoreError`] with the path and what to do.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let sqlite = sqlite::Sqlite::open(path, |connection| {
-            migrations::sqlite::migrations::runner().run(connection).map_err(Box::new)?;
+            #[cfg(feature = "failpoints")]
+            for next in migrations::sqlite::whole().get_migrations() {
+                let through = refinery::Target::Version(next.version());
+                let runner = migrations::sqlite::whole().set_target(through);
+                migrated(&runner.run(connection).map_err(Box::new)?);
+            }
+            migrations::sqlite::whole().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Sqlite(sqlite), fence: None })
+        Ok(Self { backend: Backend::Sqlite(sqlite), outage: Arc::default(), fence: None })
     }
 
     /// A SQLite database in the caller's thread (`:memory:`, a path, or a `file:` address with its VFS), for simulations:
@@ -151,10 +224,10 @@ impl Store {
     /// The database cannot be opened or brought to this version.
     pub fn in_this_thread(path: &str, step: Step) -> Result<Self, StoreError> {
         let inline = inline::Inline::open(path, step, |connection| {
-            migrations::sqlite::migrations::runner().run(connection).map_err(Box::new)?;
+            migrations::sqlite::whole().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Inline(inline), fence: None })
+        Ok(Self { backend: Backend::Inline(inline), outage: Arc::default(), fence: None })
     }
 
     /// This store without what was written into it through an earlier one of these, which is used no more: a simulation
@@ -164,7 +237,9 @@ impl Store {
     /// The database failed, or stands for more than one simulation.
     pub fn anew(&self) -> Result<Self, StoreError> {
         match &self.backend {
-            Backend::Inline(inline) => Ok(Self { backend: Backend::Inline(inline.anew()?), fence: None }),
+            Backend::Inline(inline) => {
+                Ok(Self { backend: Backend::Inline(inline.anew()?), outage: Arc::default(), fence: None })
+            }
             Backend::Postgres(_) | Backend::Sqlite(_) => Err(StoreError::Stopped),
         }
     }
@@ -179,11 +254,23 @@ impl Store {
             fence.map_or(Ok(()), |lease| lease.holds(tx))?;
             job(tx)
         };
-        match &self.backend {
+        let outcome = match &self.backend {
             Backend::Inline(inline) => inline.write(job).await,
             Backend::Postgres(postgres) => postgres.write(job).await,
             Backend::Sqlite(sqlite) => sqlite.write(job).await,
-        }
+        };
+        let outage = match &outcome {
+            Ok(_) => None,
+            Err(error) if error.is_outage() => Some(error.whole()),
+            Err(_) => return outcome,
+        };
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+        outcome
+    }
+
+    /// Why nothing can be written now; `None`: the latest write went well.
+    pub fn outage(&self) -> Option<String> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs `job` in a transaction that only reads, all of it at one instant.
@@ -196,6 +283,14 @@ impl Store {
             Backend::Postgres(postgres) => postgres.read(job).await,
             Backend::Sqlite(sqlite) => sqlite.read(job).await,
         }
+    }
+}
+
+/// One version further.
+#[cfg(feature = "failpoints")]
+fn migrated(report: &refinery::Report) {
+    if !report.applied_migrations().is_empty() {
+        crate::failpoint::pass("migrated");
     }
 }
 

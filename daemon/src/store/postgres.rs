@@ -85,7 +85,13 @@ impl Postgres {
         let mut client = self.client().await?;
         // The lock ends with the connection, should this process die in between.
         client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
-        let outcome = super::migrations::postgres::migrations::runner().run_async(&mut **client).await;
+        #[cfg(feature = "failpoints")]
+        for next in super::migrations::postgres::whole().get_migrations() {
+            let through = refinery::Target::Version(next.version());
+            let runner = super::migrations::postgres::whole().set_target(through);
+            super::migrated(&runner.run_async(&mut **client).await.map_err(Box::new)?);
+        }
+        let outcome = super::migrations::postgres::whole().run_async(&mut **client).await;
         client.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK]).await?;
         outcome.map(drop).map_err(|error| StoreError::Migration(Box::new(error)))
     }

@@ -144,8 +144,6 @@ async fn add_fact(
     let fact: Fact = serde_path_to_error::deserialize(body)
         .map_err(|error| invalid(&format!("{}: {}", error.path(), error.inner())))?;
     let row = known(&app, &id).await?;
-    refuse_without_document(&row, &fact)?;
-    agreements::check(&row, &fact)?;
     let given = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = match given {
@@ -164,6 +162,8 @@ async fn add_fact(
             ))
         };
     }
+    refuse_without_document(&row, &fact)?;
+    agreements::check(&row, &fact)?;
     app.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
     app.bell.notify_waiters();
     Ok(StatusCode::ACCEPTED)

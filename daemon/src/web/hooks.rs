@@ -12,6 +12,7 @@ use axum::routing::post;
 use milestoned_connector_kit::{Knock, Refused};
 
 use crate::app::App;
+use crate::failpoint;
 
 /// `POST /hooks/{connection}`, and `/hooks/{connection}/{secret}` for a remote that does not sign.
 pub fn routes() -> Router<Arc<App>> {
@@ -54,6 +55,7 @@ async fn receive(app: &App, connection: String, knock: &Knock<'_>) -> Response {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
     }
+    failpoint::pass("hint_stored");
     app.bell.notify_waiters();
     let heard = entry.connection.acknowledgement();
     (StatusCode::OK, [(CONTENT_TYPE, heard.content_type)], heard.body).into_response()

@@ -71,10 +71,21 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }
 
-/// Ready when the store answers.
+/// Ready when the store answers, and the latest write went well.
 async fn ready(State(app): State<Arc<App>>) -> impl IntoResponse {
-    match app.store.streams().await {
-        Ok(_) => (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain")], "ready\n".to_owned()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/plain")], format!("{error}\n")),
+    let outage = match app.store.streams().await {
+        Ok(_) => app.store.outage(),
+        Err(error) => Some(error.to_string()),
+    };
+    let text = [(header::CONTENT_TYPE, "text/plain")];
+    match outage {
+        None => (StatusCode::OK, text, "ready\n".to_owned()),
+        Some(why) => {
+            let told = format!(
+                "not ready: {why}\nWebhooks are refused, so that their senders repeat them; nothing is lost. See that the \
+                 database has room and can be reached and written; the daemon goes on by itself.\n"
+            );
+            (StatusCode::SERVICE_UNAVAILABLE, text, told)
+        }
     }
 }

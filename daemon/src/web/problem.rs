@@ -48,12 +48,9 @@ impl IntoResponse for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "STORE_FAILED",
-            error.to_string(),
-            "see the daemon's log; nothing was written",
-        )
+        let status =
+            if error.is_outage() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Self::new(status, "STORE_FAILED", error.to_string(), "see the daemon's log; nothing was written")
     }
 }
 

@@ -122,6 +122,28 @@ async fn the_api_refuses_with_code_place_and_remedy() {
 }
 
 #[tokio::test]
+async fn who_got_no_answer_and_tells_the_same_again_has_told_it_once() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let amendment = json!({ "version": 2, "signed": true, "total": "50000.00",
+        "add": [{ "id": "M2", "name": "Build", "amount": "10000.00" }] });
+    world.deal("SOW-1", "50000.00").unwrap();
+    for _ in 0..2 {
+        let path = "/v1/contracts/SOW-1/amendments";
+        let (status, why) = world.call("POST", path, ADMIN, Some(amendment.clone())).await.unwrap();
+        assert_eq!(status, 202, "{why}");
+        // It is decided on, and time passes, before it is told again.
+        world.settle().await.unwrap();
+    }
+    let facts = world.app.store.history("SOW-1".into()).await.unwrap();
+    let amended = facts.iter().filter(|fact| matches!(fact.event, milestoned_mapping::fact::Event::Amended(_)));
+    assert_eq!(amended.count(), 1);
+    let (_, open) = world.call("GET", "/v1/exceptions", VIEWER, None).await.unwrap();
+    assert!(!open.to_string().contains("STALE_AMENDMENT"), "{open}");
+}
+
+#[tokio::test]
 async fn state_replays_from_facts_byte_for_byte_and_the_audit_chain_holds() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let issue = world.contract("SOW-1", "quickbooks").unwrap();

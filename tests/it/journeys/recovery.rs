@@ -46,7 +46,8 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
         world.accept(&issue).unwrap();
         world.settle().await.unwrap();
         assert_eq!(world.held(erp).len(), 1);
-        assert!(matches!(put_back(&backup, &from, world.app.clock.now()), Err(CopyError::InUse { .. })));
+        let put = put_back(&backup, &from, "ada".into(), "why", world.app.clock.now());
+        assert!(matches!(put, Err(CopyError::InUse { .. })));
         world.restore(&backup).await.unwrap();
         world.at(now).unwrap();
         world.settle().await.unwrap();
@@ -80,7 +81,7 @@ async fn a_damaged_backup_is_not_put_back() {
     let copies = tempfile::tempdir().unwrap();
     let (good, bad, to) = (copies.path().join("good.db"), copies.path().join("bad.db"), copies.path().join("m.db"));
     world.app.store.backup(world.app.settings.store.path.clone(), good.clone()).await.unwrap();
-    let put = |backup: &Path| put_back(backup, &to, world.app.clock.now());
+    let put = |backup: &Path| put_back(backup, &to, "ada".into(), "why", world.app.clock.now());
     let whole = std::fs::read(&good).unwrap();
     std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(put(&bad), Err(CopyError::Damaged { .. } | CopyError::Store(_))));
@@ -90,8 +91,8 @@ async fn a_damaged_backup_is_not_put_back() {
     drop(edit);
     assert!(matches!(put(&bad), Err(CopyError::Damaged { reason, .. }) if reason.contains("line 2")));
     assert!(!to.exists());
-    assert_eq!(put(&good).unwrap(), None);
-    let aside = put(&good).unwrap().unwrap();
+    assert_eq!(put(&good).unwrap().aside, None);
+    let aside = put(&good).unwrap().aside.unwrap();
     assert!(to.exists() && aside.exists(), "what was there is kept");
 }
 

@@ -45,3 +45,28 @@ fn a_database_that_syncs_less_loses_what_was_acknowledged() {
     }
     assert!(lost > 10, "only {lost} of 195 cuts lost an acknowledged row");
 }
+
+/// Whoever was interrupted in bringing a database to this version goes on where it stopped.
+#[test]
+fn a_power_cut_at_any_call_while_a_database_is_made_leaves_one_that_can_be_opened() {
+    use milestoned::store::Store;
+    use milestoned_power::disk::{Disk, with};
+    use rand::SeedableRng;
+
+    let open = || Store::in_this_thread("file:m.db?vfs=power", || Box::pin(std::future::ready(())));
+    milestoned_power::vfs::register().expect("registered");
+    let mut dice = rand::rngs::StdRng::seed_from_u64(1);
+    for cut in 1.. {
+        with(|disk| *disk = Disk::default());
+        with(|disk| disk.cut_at(Some(cut)));
+        drop(open());
+        if !with(|disk| disk.is_dead()) {
+            assert!(cut > 10, "a database is made in {cut} calls");
+            return;
+        }
+        with(|disk| disk.restart(&mut dice));
+        if let Err(error) = open() {
+            panic!("cut at call {cut}: {error:?}");
+        }
+    }
+}
