@@ -128,7 +128,9 @@ fn told(trace: &Trace) -> String {
         table.add_row(vec![one.date.as_str(), &what, contract, &detail]);
     }
     for one in &trace.lines {
-        let what = format!("{} ({})", one.action, one.seq);
+        // Of an exception the subject is its code.
+        let code = Some(&one.subject).filter(|_| one.action.starts_with("exception")).map(|code| format!(" {code}"));
+        let what = format!("{}{} ({})", one.action, code.unwrap_or_default(), one.seq);
         table.add_row(vec![one.at.as_str(), &what, &one.actor, &one.detail]);
     }
     for one in &trace.deliveries {

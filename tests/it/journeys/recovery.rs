@@ -8,7 +8,7 @@ use milestoned::store::copies::{CopyError, put_back};
 use milestoned::store::intake::NewFact;
 use milestoned::store::pauses::Scope;
 use milestoned_mapping::fact::{Event, Fact, Leg};
-use milestoned_tests::{ADMIN, World, fields};
+use milestoned_tests::{ADMIN, VIEWER, World, fields};
 use serde_json::json;
 
 async fn billed(erp: &str) -> World {
@@ -209,4 +209,61 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     let line = world.app.store.audit(None, 1).await.unwrap().remove(0);
     assert!(line.action == "delivery done outside" && line.actor == "ada", "{line:?}");
     assert!(line.detail.contains("typed in by Mia (looked up, and the same)"), "{}", line.detail);
+}
+
+#[tokio::test]
+async fn the_pages_act_on_what_waits_for_a_person_who_may_decide() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    world.simulators.netsuite.close_period("close", "2026-03-31").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    let store = &world.app.store;
+    let parked = store.deliveries(None, &["parked"]).await.unwrap().remove(0);
+    store
+        .pause(Scope::Customer, "Northwind Ltd".into(), "ada".into(), "dispute".into(), world.app.clock.now())
+        .await
+        .unwrap();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let act = async |token: &str, handle: &str, act: &str, reason: &str| {
+        let body = form(&[("handle", handle), ("act", act), ("reason", reason)]);
+        let request =
+            client.post(format!("{}/parked", world.url)).header("cookie", format!("milestoned_token={token}"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let (_, page) = world.call("GET", "/exceptions", ADMIN, None).await.unwrap();
+    assert!(page.to_string().contains("Done outside") && page.to_string().contains("Resume"), "{page}");
+    assert_eq!(act(VIEWER, &parked.key, "dismiss", "why").await, 403);
+    assert_eq!(act(ADMIN, &parked.key, "dismiss", " ").await, 422, "not without a reason");
+    assert_eq!(act(ADMIN, &parked.key, "done", "by hand").await, 422, "not without the record");
+    assert_eq!(act(ADMIN, &parked.key, "dismiss", "the customer left").await, 303);
+    assert_eq!(act(ADMIN, &parked.key, "dismiss", "twice").await, 404);
+    assert_eq!(act(ADMIN, "customer:Northwind Ltd", "resume", "settled").await, 303);
+    assert!(store.pauses().await.unwrap().is_empty());
+    let line = store.audit(None, 2).await.unwrap().remove(0);
+    assert!(line.action == "delivery dismissed" && line.detail.contains("the customer left"), "{line:?}");
+}
+
+/// A form as a browser sends it.
+fn form(fields: &[(&str, &str)]) -> String {
+    let mut url = reqwest::Url::parse("http://form/").unwrap();
+    url.query_pairs_mut().extend_pairs(fields);
+    url.query().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn people_are_told_before_a_credential_ends() {
+    let world = billed("quickbooks").await;
+    let told = async || {
+        let all = milestoned::parked::all(&world.app).await.unwrap();
+        all.iter().filter(|one| one.reason.contains("the refresh token ends on")).count()
+    };
+    assert_eq!(told().await, 0);
+    // It was not used for so long that it ends in less than a month.
+    world.at("2026-05-15T09:00:00Z").unwrap();
+    assert_eq!(told().await, 1);
+    world.settle().await.unwrap();
+    assert_eq!(told().await, 0, "using it renews it");
 }

@@ -153,6 +153,14 @@ async fn a_rotated_token_is_the_one_that_is_used(place: Place) {
         place.store.store_token("qbo".into(), "refresh".into(), value.into(), now()).await.unwrap();
         assert_eq!(token(&place.again().await).await.as_deref(), Some(value));
     }
+    // Whoever was stopped in the middle of a rotation comes too late: what the others live on stays.
+    let replace = async |was: Option<&str>, value: &str| {
+        let (place, name) = (&place.store, ("qbo".to_owned(), "refresh".to_owned()));
+        place.replace_token(name, was.map(str::to_owned), value.into(), now()).await.unwrap()
+    };
+    assert!(replace(Some("two"), "three").await);
+    assert!(!replace(Some("two"), "stale").await && !replace(None, "stale").await);
+    assert_eq!(token(&place.store).await.as_deref(), Some("three"));
 }
 
 async fn a_mail_is_taken_once_and_never_again_after_doubt(place: Place) {
