@@ -71,7 +71,7 @@ async fn die_at(program: &Program, script: Script, place: &str) -> anyhow::Resul
     let mut daemon = Daemon::start(&world, program, None)?;
     anyhow::ensure!(daemon.accepting(Duration::from_secs(20)).await.is_some(), "the daemon does not start");
     world.begin_day(1)?;
-    for _ in 0..40 {
+    for _ in 0..25 {
         world.step_clock(jiff::SignedDuration::from_secs(20))?;
         ring(&world).await;
         pause(Duration::from_millis(60)).await;
