@@ -56,6 +56,13 @@ pub struct Agreement {
     pub erp: String,
 }
 
+/// What deciding needs of a filed agreement: its terms and policy stand in the contract's state.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Addressee {
+    /// ERP connection.
+    pub erp: String,
+}
+
 /// What became of a filing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filed {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Surroundings;
 use milestoned_mapping::calendar::Calendars;
-use tokio::sync::Notify;
 
+use crate::bells::Bells;
 use crate::clock::Clock;
 use crate::fleet::{Duty, Fleet, Mine, SHARDS, shard};
 use crate::registry::{Entry, Registry};
@@ -29,8 +29,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Holiday calendars.
     pub calendars: Calendars,
-    /// Rings when something came in that cannot wait for the next turn.
-    pub bell: Notify,
+    /// What wakes the loops when something came in that cannot wait for the next turn.
+    pub bells: Bells,
     /// Who else works on the same database.
     pub fleet: Fleet,
 }
@@ -53,15 +53,8 @@ impl App {
         let around = around.into();
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Registry::build(&settings, &store, &around)?;
-        Ok(Arc::new(Self {
-            settings,
-            store,
-            registry,
-            clock: around.clock,
-            calendars,
-            bell: Notify::new(),
-            fleet: Fleet::default(),
-        }))
+        let bells = Bells::new(&registry.names());
+        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bells, fleet: Fleet::default() }))
     }
 
     /// Takes over what an interrupted run left: attempts under way are in doubt. Once, before the first turn.
@@ -106,7 +99,25 @@ impl App {
     /// The store failed.
     pub async fn listen(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(system), self.registry.len()).await? else { return Ok(false) };
-        intake::listen(&mine.store, system, entry, &self.settings, self.clock.now()).await
+        let came = intake::listen(&mine.store, system, entry, &self.settings, self.clock.now()).await?;
+        if came {
+            self.bells.decisions().ring();
+        }
+        Ok(came)
+    }
+
+    /// Reads again what webhooks of one connection named. Returns whether there was anything.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn follow_hints(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
+        let Some(mine) = self.duty(Duty::Connection(system), self.registry.len()).await? else { return Ok(false) };
+        let (delivery, now) = (&self.settings.delivery, self.clock.now());
+        let came = intake::follow_hints(&mine.store, system, entry, delivery, now).await?;
+        if came {
+            self.bells.decisions().ring();
+        }
+        Ok(came)
     }
 
     /// Turns stored records into facts. Returns whether there were any.

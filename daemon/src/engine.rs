@@ -4,6 +4,9 @@
 //! was decided already. Time passes a midnight only when the project tools have been read past it: silence counts as
 //! acceptance only where somebody listened.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Contract;
@@ -12,8 +15,9 @@ use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferre
 use milestoned_mapping::postings::{self, Addresses};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 
-use crate::agreements::Agreement;
+use crate::agreements::Addressee;
 use crate::app::App;
+use crate::bells::Bell;
 use crate::drift;
 use crate::failpoint;
 use crate::registry::Registry;
@@ -22,6 +26,9 @@ use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, New
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 
+/// Contracts decided about in one transaction.
+const TOGETHER: usize = 128;
+
 /// Decides about every contract that is due and `mine`. Returns whether a decision landed.
 ///
 /// # Errors
@@ -29,18 +36,58 @@ use crate::store::{StoreError, parse};
 pub async fn turn(app: &App, mine: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
     let now = app.clock.now();
     let heard = heard_through(app, now).await?;
+    let context = Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry };
+    let due: Vec<String> = app.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)).collect();
     let mut moved = false;
-    for id in app.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)) {
-        let Some(work) = work(app, id.clone()).await? else { continue };
-        let landing =
-            decide(&work, &Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry })?;
-        moved |= landing.moves;
-        if landing.moves || landing.clears {
-            app.store.land(landing.landing, now).await?;
-            failpoint::pass("landed");
+    for ids in due.chunks(TOGETHER) {
+        let mut landings = Vec::with_capacity(ids.len());
+        for work in works(app, ids.to_vec()).await? {
+            match decide(&work, &context) {
+                Ok(decided) => {
+                    moved |= decided.moves;
+                    if decided.moves || decided.clears {
+                        landings.push(decided.landing);
+                    }
+                }
+                Err(error) => alone(&work.row.id, error)?,
+            }
         }
+        land(app, landings, now).await?;
     }
     Ok(moved)
+}
+
+/// Lands decisions, and wakes who delivers what they say. What cannot land together lands one by one, so that one that
+/// cannot land at all holds up nobody else.
+async fn land(app: &App, landings: Vec<Landing>, now: Timestamp) -> Result<(), StoreError> {
+    if landings.is_empty() {
+        return Ok(());
+    }
+    let landings = Arc::new(landings);
+    match app.store.land_all(Arc::clone(&landings), now).await {
+        Err(error) if error.is_of_one_row() => {
+            for landing in landings.iter() {
+                if let Err(error) = app.store.land(landing.clone(), now).await {
+                    alone(&landing.contract, error)?;
+                }
+            }
+        }
+        landed => drop(landed?),
+    }
+    failpoint::pass("landed");
+    let targets: BTreeSet<&str> =
+        landings.iter().flat_map(|landing| &landing.postings).map(|posting| posting.target.as_str()).collect();
+    targets.into_iter().filter_map(|target| app.bells.deliveries(target)).for_each(Bell::ring);
+    Ok(())
+}
+
+/// What is wrong with one contract's rows is told, and the others go on.
+fn alone(contract: &str, error: StoreError) -> Result<(), StoreError> {
+    if !error.is_of_one_row() {
+        return Err(error);
+    }
+    tracing::error!(error = &error as &dyn std::error::Error, contract, "nothing can be decided about a contract");
+    Ok(())
 }
 
 /// What would be written if the engine ran now: nothing is stored.
@@ -50,24 +97,33 @@ pub async fn turn(app: &App, mine: impl Fn(&str) -> bool) -> Result<bool, StoreE
 pub async fn preview(app: &App) -> Result<Vec<Landing>, StoreError> {
     let now = app.clock.now();
     let heard = heard_through(app, now).await?;
+    let context = Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry };
     let mut landings = Vec::new();
-    for id in app.store.contracts_due(now).await? {
-        let Some(work) = work(app, id).await? else { continue };
-        landings.push(
-            decide(&work, &Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry })?
-                .landing,
-        );
+    for ids in app.store.contracts_due(now).await?.chunks(TOGETHER) {
+        for work in works(app, ids.to_vec()).await? {
+            landings.push(decide(&work, &context)?.landing);
+        }
     }
     Ok(landings)
 }
 
-/// What there is to decide about a contract; of the records that belong to it those that show billing status.
-async fn work(app: &App, id: String) -> Result<Option<Work>, StoreError> {
-    let Some(mut work) = app.store.work(id).await? else { return Ok(None) };
-    for records in work.records.values_mut() {
-        records.retain(|(system, _)| app.registry.get(system).is_some_and(|entry| entry.connection.shows_status()));
+/// What there is to decide about contracts; of the records that belong to each those that show billing status.
+async fn works(app: &App, ids: Vec<String>) -> Result<Vec<Work>, StoreError> {
+    let mut works = Vec::with_capacity(ids.len());
+    for (id, work) in app.store.works(ids).await? {
+        match work {
+            Ok(mut work) => {
+                for records in work.records.values_mut() {
+                    let shows =
+                        |system: &str| app.registry.get(system).is_some_and(|one| one.connection.shows_status());
+                    records.retain(|(system, _)| shows(system));
+                }
+                works.push(work);
+            }
+            Err(error) => alone(&id, error)?,
+        }
     }
-    Ok(Some(work))
+    Ok(works)
 }
 
 /// The instant up to which every project tool has been read; now, where there is none.
@@ -108,23 +164,17 @@ struct Decided {
 
 fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let row = &work.row;
-    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
     let mut contract: Contract = parse("contract", "state", &row.id, &row.state)?;
     let before = contract.clone();
-    let today = agreement.terms.local_date(context.now);
+    let today = contract.terms().local_date(context.now);
     // Without an ear on the project tools no midnight passes.
-    let limit = context.heard.map_or(contract.as_of(), |heard| agreement.terms.local_date(heard).min(today));
-    let mut timeline = Timeline {
-        contract: &mut contract,
-        agreement: &agreement,
-        limit,
-        now: context.now,
-        last: work.last_effective,
-        facts: Vec::new(),
-    };
+    let limit = context.heard.map_or(contract.as_of(), |heard| contract.terms().local_date(heard).min(today));
+    let mut timeline =
+        Timeline { contract: &mut contract, limit, now: context.now, last: work.last_effective, facts: Vec::new() };
 
     let (past, present): (Vec<_>, Vec<_>) =
-        work.pending.iter().cloned().partition(|pending| agreement.terms.local_date(pending.fact.at) < today);
+        work.pending.iter().cloned().partition(|pending| before.terms().local_date(pending.fact.at) < today);
     timeline.take(past);
     let legs = changed_legs(work, timeline.contract, &agreement.erp)?;
     let legs_wait = today > limit && !legs.is_empty();
@@ -157,7 +207,6 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
 /// A contract under decision, and how far its time may go.
 struct Timeline<'a> {
     contract: &'a mut Contract,
-    agreement: &'a Agreement,
     /// Last local date that may begin.
     limit: Date,
     now: Timestamp,
@@ -171,7 +220,7 @@ impl Timeline<'_> {
     fn take(&mut self, pending: Vec<PendingFact>) {
         for pending in pending {
             let effective = self.effective(pending.fact.at);
-            if effective > self.now || self.agreement.terms.local_date(effective) > self.limit {
+            if effective > self.now || self.contract.terms().local_date(effective) > self.limit {
                 return;
             }
             let fact = Fact { at: effective, event: pending.fact.event.clone() };
@@ -185,7 +234,7 @@ impl Timeline<'_> {
 
     /// When a fact takes effect: when it happened, but never before what was decided already.
     fn effective(&self, at: Timestamp) -> Timestamp {
-        let start = self.agreement.terms.start_of(self.contract.as_of());
+        let start = self.contract.terms().start_of(self.contract.as_of());
         let floor = self.last.map_or(start, |last| last.max(start));
         at.max(floor)
     }
@@ -273,7 +322,7 @@ fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> Pe
 
 fn landing(
     work: &Work,
-    agreement: &Agreement,
+    agreement: &Addressee,
     before: &Contract,
     contract: &Contract,
     facts: Vec<DecidedFact>,
@@ -288,19 +337,20 @@ fn landing(
     let mut audit: Vec<Entry> = facts.iter().map(|decided| fact_line(&row.id, decided)).collect();
     audit.extend(document_lines(contract, planned));
     audit.extend(exception_lines(before, contract));
-    let exceptions = exceptions(contract);
+    let (was, exceptions) = (exceptions(before), exceptions(contract));
     Ok(Landing {
         contract: row.id.clone(),
         history_before: row.history,
         revision_before: row.revision,
         state: crate::store::json(contract)?,
         as_of: contract.as_of().to_string(),
-        wake_at: wake_at(agreement, contract, &plan, context),
+        wake_at: wake_at(contract, &plan, context),
         documents: documents(contract, planned, agreement, &facts, row.history),
         planned_documents: i64::try_from(contract.documents().len()).unwrap_or(i64::MAX),
         journal_through: plan.journal_through.map(|date| date.to_string()),
         postings: plan.postings,
-        exceptions: Some(exceptions),
+        // What is open from the first day stands in the state before anything was decided, and in no row yet.
+        exceptions: (row.history == 0 || was != exceptions).then_some(exceptions),
         drift: Vec::new(),
         events: events(before, contract)?,
         facts,
@@ -311,15 +361,10 @@ fn landing(
 }
 
 /// The next instant at which time alone may change the contract, or close a day whose journal entry waits.
-fn wake_at(
-    agreement: &Agreement,
-    contract: &Contract,
-    plan: &postings::Plan,
-    context: &Context<'_>,
-) -> Option<Timestamp> {
+fn wake_at(contract: &Contract, plan: &postings::Plan, context: &Context<'_>) -> Option<Timestamp> {
     let tomorrow = contract.as_of().tomorrow().ok();
     let due = if plan.open_day { tomorrow } else { contract.next_change() };
-    let at = agreement.terms.start_of(due?);
+    let at = contract.terms().start_of(due?);
     // A midnight that has passed and could not be taken yet: look again when there is news, at the latest in a minute.
     Some(if at <= context.now {
         context.now.saturating_add(jiff::SignedDuration::from_mins(1)).unwrap_or(at)
@@ -331,7 +376,7 @@ fn wake_at(
 fn documents(
     contract: &Contract,
     planned: usize,
-    agreement: &Agreement,
+    agreement: &Addressee,
     facts: &[DecidedFact],
     history: i64,
 ) -> Vec<IssuedRow> {
@@ -391,7 +436,6 @@ fn events(before: &Contract, contract: &Contract) -> Result<Vec<NewEvent>, Store
 
 fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
     let fact = &decided.pending.fact;
-    let told = serde_json::to_value(fact).unwrap_or_default();
     let action = if decided.problem.is_some() { "fact parked" } else { "fact decided" };
     let detail = match &decided.problem {
         Some(problem) => problem.clone(),
@@ -400,7 +444,13 @@ fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
         }
         None => format!("took effect {}", decided.effective_at),
     };
-    Entry::by(&decided.pending.actor, action, Some(contract), subject_of(&told, &decided.pending.identity), detail)
+    Entry::by(
+        &decided.pending.actor,
+        action,
+        Some(contract),
+        subject_of(fact.event.kind(), &decided.pending.identity),
+        detail,
+    )
 }
 
 fn document_lines(contract: &Contract, planned: usize) -> Vec<Entry> {

@@ -1,5 +1,7 @@
 //! Intake: polls streams, reads hinted records again, and turns stored records into facts and parts of legs.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Class, Cursor, Fault, Problem};
 use milestoned_mapping::fact::{Event, Fact, Leg};
@@ -12,13 +14,13 @@ use crate::failpoint;
 use crate::registry::{Entry, Registry};
 use crate::settings::{Delivery, Settings};
 use crate::store::census;
-use crate::store::intake::{LegContribution, NewFact, Reading, StoredRecord, Watermark};
+use crate::store::intake::{Followed, LegContribution, NewFact, PendingHint, Reading, StoredRecord, Watermark};
 use crate::store::{Store, StoreError};
 
 /// Records taken from the store at once.
 const READ_BATCH: u32 = 200;
 /// Hints worked off in one turn.
-const HINT_BATCH: u32 = 100;
+const HINT_BATCH: u32 = 200;
 /// Pages of one stream in one turn, so that a long catch-up does not starve the rest.
 const PAGES_A_TURN: usize = 50;
 
@@ -148,8 +150,12 @@ fn due(fault: &Fault, wait: SignedDuration, now: Timestamp) -> Timestamp {
     }
 }
 
-/// Reads every hinted record of a connection again. Returns whether there was one.
-async fn follow_hints(
+/// Reads hinted records of a connection again, a batch of them, each once however often it was hinted at. Returns whether
+/// there was one.
+///
+/// # Errors
+/// The store failed. A record that cannot be read is tried again later.
+pub async fn follow_hints(
     store: &Store,
     system: &str,
     entry: &Entry,
@@ -157,15 +163,26 @@ async fn follow_hints(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let hints = store.hints_due(system.to_owned(), now, HINT_BATCH).await?;
+    let mut wanted: BTreeMap<&str, BTreeMap<&str, Vec<&PendingHint>>> = BTreeMap::new();
     for pending in &hints {
-        match entry.connection.read(&pending.hint.object, &pending.hint.id).await {
-            Ok(records) => store.record_reread(pending.id, records, now).await?,
-            Err(fault) => {
+        let hint = &pending.hint;
+        wanted.entry(&hint.object).or_default().entry(&hint.id).or_default().push(pending);
+    }
+    let mut followed = Vec::new();
+    for (object, ids) in wanted {
+        let names: Vec<&str> = ids.keys().copied().collect();
+        let outcomes = entry.connection.read_each(object, &names).await;
+        for ((id, hints), outcome) in ids.into_iter().zip(outcomes) {
+            let outcome = outcome.map_err(|fault| {
                 tracing::warn!(system, %fault, "a hinted record could not be read");
-                let wait = delay(&pending.hint.id, pending.attempts.saturating_add(1), delivery);
-                store.hint_failed(pending.id, due(&fault, wait, now)).await?;
-            }
+                let attempts = hints.iter().map(|hint| hint.attempts).max().unwrap_or(0);
+                due(&fault, delay(id, attempts.saturating_add(1), delivery), now)
+            });
+            followed.push(Followed { hints: hints.into_iter().map(|hint| hint.id).collect(), outcome });
         }
+    }
+    if !followed.is_empty() {
+        store.hints_followed(followed, now).await?;
     }
     Ok(!hints.is_empty())
 }
@@ -181,12 +198,30 @@ pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) ->
         if batch.is_empty() {
             return Ok(count);
         }
+        let last = u32::try_from(batch.len()).is_ok_and(|len| len < READ_BATCH);
         count = count.saturating_add(batch.len());
+        let mut readings = Vec::with_capacity(batch.len());
         for stored in batch {
+            if asks_for_earlier(&stored.record.content) && !readings.is_empty() {
+                store.settle_records(std::mem::take(&mut readings), now).await?;
+                failpoint::pass("record_settled");
+            }
             let reading = read(store, registry, &stored, now).await?;
-            store.settle_record(stored, reading, now).await?;
-            failpoint::pass("record_settled");
+            readings.push((stored, reading));
         }
+        store.settle_records(readings, now).await?;
+        failpoint::pass("record_settled");
+        if last {
+            return Ok(count);
+        }
+    }
+}
+
+/// Whether what a record means depends on what records before it gave: that must be in the store.
+fn asks_for_earlier(content: &Content) -> bool {
+    match content {
+        Content::Gone | Content::Parts { .. } | Content::Payment(_) => true,
+        Content::Fields { .. } | Content::Invoice(_) | Content::Journal(_) | Content::Order(_) => false,
     }
 }
 

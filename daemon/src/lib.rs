@@ -5,6 +5,7 @@
 
 pub mod agreements;
 pub mod app;
+pub mod bells;
 pub mod calendars;
 pub mod cli;
 pub mod clock;

@@ -14,6 +14,9 @@ use crate::store::outbox::{Delivery, describe};
 use crate::store::views::{DocumentView, ExceptionView};
 use crate::store::{StoreError, parse};
 
+/// Contracts of a page; a state takes kilobytes, and nobody reads more lines.
+pub const AT_ONCE: usize = 500;
+
 /// One contract in a line.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
@@ -102,9 +105,26 @@ pub fn state(row: &ContractRow) -> Result<Contract, StoreError> {
 /// # Errors
 /// The store failed.
 pub async fn summaries(app: &App) -> Result<Vec<Summary>, StoreError> {
+    let mut all: Vec<Summary> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.contract.clone()).unwrap_or_default();
+        let some = summaries_after(app, after, AT_ONCE).await?;
+        let more = some.len() == AT_ONCE;
+        all.extend(some);
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
+/// Contracts after this id in a line each, at most so many.
+///
+/// # Errors
+/// The store failed.
+pub async fn summaries_after(app: &App, after: String, limit: usize) -> Result<Vec<Summary>, StoreError> {
     let drifts = app.store.drifts().await?;
     let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
-    app.store.contracts().await?.iter().map(|row| summary(row, drifts(&row.id))).collect()
+    app.store.contracts_after(after, limit).await?.iter().map(|row| summary(row, drifts(&row.id))).collect()
 }
 
 fn summary(row: &ContractRow, drifts: usize) -> Result<Summary, StoreError> {
@@ -178,7 +198,7 @@ pub async fn plan(app: &App) -> Result<Vec<PlannedWrite>, StoreError> {
         .await?
         .into_iter()
         .map(|delivery| PlannedWrite {
-            amount: amount(&delivery.command),
+            amount: delivery.command.as_ref().and_then(amount),
             contract: delivery.contract,
             target: delivery.target,
             kind: delivery.kind,

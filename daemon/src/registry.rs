@@ -83,12 +83,9 @@ impl Connection {
         each!(self, connection => connection.pull(stream, from).await)
     }
 
-    /// One record, read afresh.
-    ///
-    /// # Errors
-    /// The remote's fault.
-    pub async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        each!(self, connection => connection.read(object, id).await)
+    /// Records of one object, read afresh: one outcome for each id, in order.
+    pub async fn read_each(&self, object: &str, ids: &[&str]) -> Vec<Result<Vec<SourceRecord>, Fault>> {
+        each!(self, connection => connection.read_each(object, ids).await)
     }
 
     /// Ids that exist, where changes do not tell every deletion.

@@ -143,6 +143,27 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Its type, as it is written down.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Amended(_) => "amended",
+            Self::Approved { .. } => "approved",
+            Self::Cost { .. } => "cost",
+            Self::Evidence { .. } => "evidence",
+            Self::ExternalEvent { .. } => "external_event",
+            Self::Observed(_) => "observed",
+            Self::Overrule { .. } => "overrule",
+            Self::Payment { .. } => "payment",
+            Self::Rejected { .. } => "rejected",
+            Self::Review { .. } => "review",
+            Self::Submitted { .. } => "submitted",
+            Self::Usage { .. } => "usage",
+        }
+    }
+}
+
 /// A change order, section 6 of the rules. Items are kept as they came; the core reads them with the contract's terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -26,6 +26,9 @@ fn every_case_agrees() {
         let read = |path: &Path| std::fs::read_to_string(path).unwrap();
         let case = Case::from_json(&read(path), &Calendars::built_in())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for fact in case.events() {
+            assert_eq!(serde_json::to_value(&fact.event).unwrap()["type"], fact.event.kind());
+        }
         let expected: Value = serde_json::from_str(&read(&path.with_extension("expected.json"))).unwrap();
         let (ours, theirs) = (comparable(serde_json::to_value(simulate(&case)).unwrap()), comparable(expected));
         compared += 1;

@@ -67,6 +67,8 @@ impl Jira {
         if settings.overlap < LEAST_OVERLAP {
             return Err("overlap: at least 15 minutes: search lags behind the issues".into());
         }
+        let property = settings.property.filter(|property| !property.is_empty());
+        let settings = Settings { property, ..settings };
         let client = Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
         let mut wanted = fields.clone();
         wanted.extend(["updated", "attachment"].map(str::to_owned));

@@ -96,11 +96,34 @@ impl Source for Jira {
         if object != OBJECT {
             return Ok(Vec::new());
         }
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_id(id) {
             return Err(self.client.fault(Class::Refused, format!("{id:?} is no id of an issue"), None));
         }
         let record = self.issue(id).await?;
         Ok(vec![self.in_sight(record).await?])
+    }
+
+    /// A hundred at a time, where the site can do that. What is not named in an answer is read alone.
+    async fn read_each(&self, object: &str, ids: &[&str]) -> Vec<Result<Vec<SourceRecord>, Fault>> {
+        let mut outcomes: BTreeMap<String, Result<Vec<SourceRecord>, Fault>> = BTreeMap::new();
+        let many = ids.len() > 1 && object == OBJECT && self.site().await.is_ok_and(|site| site.cloud);
+        let readable: Vec<&str> = ids.iter().copied().filter(|id| many && is_id(id)).collect();
+        for some in readable.chunks(AT_ONCE) {
+            match self.issues(some).await {
+                Ok((records, _)) => {
+                    outcomes.extend(records.into_iter().map(|record| (record.id.clone(), Ok(vec![record]))));
+                }
+                Err(fault) => outcomes.extend(some.iter().map(|id| ((*id).to_owned(), Err(fault.clone())))),
+            }
+        }
+        let mut each = Vec::with_capacity(ids.len());
+        for id in ids {
+            each.push(match outcomes.remove(*id) {
+                Some(outcome) => outcome,
+                None => self.read(object, id).await,
+            });
+        }
+        each
     }
 
     /// A deleted issue matches no search again, and its webhook may be lost.
@@ -121,6 +144,10 @@ impl Source for Jira {
         let next = Cursor(page.next.map(|token| (TOKEN.to_owned(), token)).into_iter().collect());
         Ok(Some(Census { object: OBJECT.into(), ids, next, more }))
     }
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_there(record: &&SourceRecord) -> bool {
@@ -159,7 +186,9 @@ impl Jira {
         let end = pass.at.saturating_add(AT_ONCE).min(ids.ids.len());
         let some: Vec<&str> = ids.ids.get(pass.at..end).unwrap_or_default().iter().map(String::as_str).collect();
         if !some.is_empty() {
-            self.issues(&some, page).await?;
+            let (records, unreadable) = self.issues(&some).await?;
+            page.records.extend(records);
+            page.unreadable.extend(unreadable);
         }
         pass.at = end;
         if end < ids.ids.len() {
@@ -211,9 +240,9 @@ impl Jira {
         serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))
     }
 
-    /// Reads issues by their ids, with their whole history.
-    async fn issues(&self, ids: &[&str], page: &mut Page) -> Result<(), Fault> {
-        let (mut read, mut cut_off) = (Vec::new(), BTreeSet::new());
+    /// Reads issues by their ids, with their whole history, and names those that cannot be read.
+    async fn issues(&self, ids: &[&str]) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
+        let (mut read, mut broken, mut cut_off) = (Vec::new(), Vec::new(), BTreeSet::new());
         // A server that cannot carry so much is asked for less, down to single issues without their history.
         let mut parts = vec![(ids, true)];
         while let Some((part, with_history)) = parts.pop() {
@@ -236,7 +265,7 @@ impl Jira {
                                 }
                                 read.push(one.record);
                             }
-                            Err(reason) => page.unreadable.push(unreadable(text, reason)),
+                            Err(reason) => broken.push(unreadable(text, reason)),
                         }
                     }
                 }
@@ -244,14 +273,15 @@ impl Jira {
         }
         self.complete(&mut read, &cut_off).await?;
         let there: BTreeSet<&str> = read.iter().map(|record| record.id.as_str()).collect();
-        let broken = |id: &str| page.unreadable.iter().any(|one| one.id == id);
-        let missing: Vec<&str> = ids.iter().copied().filter(|id| !there.contains(id) && !broken(id)).collect();
+        let is_broken = |id: &str| broken.iter().any(|one| one.id == id);
+        let missing: Vec<&str> = ids.iter().copied().filter(|id| !there.contains(id) && !is_broken(id)).collect();
+        let mut records = Vec::with_capacity(ids.len());
         for id in missing {
             // Deleted, or hidden, since search saw it: reading it alone says so.
-            page.records.push(self.issue(id).await?);
+            records.push(self.issue(id).await?);
         }
-        page.records.append(&mut read);
-        Ok(())
+        records.append(&mut read);
+        Ok((records, broken))
     }
 
     async fn some_issues(&self, ids: &[&str], with_history: bool) -> Result<Vec<String>, Fault> {

@@ -35,7 +35,7 @@ pub struct Settings {
     /// How long an issue may take to become visible to search.
     #[serde(default = "lag")]
     pub lag: SignedDuration,
-    /// Issue property that shows billing status; absent: none is written.
+    /// Issue property that shows billing status; empty: none is written.
     #[serde(default = "property")]
     pub property: Option<String>,
     /// Whether an issue links to its milestone.

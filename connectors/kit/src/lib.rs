@@ -84,6 +84,21 @@ pub trait Source: Send + Sync {
     /// Reads one record afresh; `Content::Gone` where it does not exist or is not visible.
     fn read(&self, object: &str, id: &str) -> impl Future<Output = Result<Vec<SourceRecord>, Fault>> + Send;
 
+    /// Reads records of one object afresh: one outcome for each id, in order. A source that can ask for many at once does.
+    fn read_each(
+        &self,
+        object: &str,
+        ids: &[&str],
+    ) -> impl Future<Output = Vec<Result<Vec<SourceRecord>, Fault>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(ids.len());
+            for id in ids {
+                outcomes.push(self.read(object, id).await);
+            }
+            outcomes
+        }
+    }
+
     /// Ids that exist now, page by page, for streams whose changes do not tell every deletion; `None`: they do. What is
     /// known and not among them is read afresh.
     fn census(&self, stream: &str, from: &Cursor) -> impl Future<Output = Result<Option<Census>, Fault>> + Send {

@@ -10,7 +10,7 @@ use super::{AuditCommand, FOUND};
 use crate::app::App;
 use crate::store::audit::Head;
 use crate::store::redact::Forget;
-use crate::store::trace::{Start, Trace, subject_of};
+use crate::store::trace::{Start, Trace};
 
 /// `milestoned audit …`
 pub(super) async fn audit(app: &App, command: AuditCommand, json: bool) -> anyhow::Result<ExitCode> {
@@ -119,7 +119,7 @@ fn told(trace: &Trace) -> String {
         table.add_row(vec![one.seen_at.as_str(), &what, &one.system, &version]);
     }
     for one in &trace.facts {
-        let what = format!("fact:{} {}", one.id, subject_of(&one.fact, &one.identity));
+        let what = format!("fact:{} {}", one.id, one.subject());
         table.add_row(vec![one.at.as_str(), &what, &one.actor, &in_words(&one.fact)]);
     }
     for one in &trace.documents {

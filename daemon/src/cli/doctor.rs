@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Context, Write};
+use milestoned_connector_kit::{Context, Found, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::drift::Kind;
@@ -130,7 +130,8 @@ async fn derived(app: &App, contract: &Contract) -> anyhow::Result<Vec<Finding>>
         });
         let told = row.and_then(|row| deliveries.iter().find(|one| one.key == row.posting));
         let wanted = Statement::of_document(contract, issued);
-        if !same || told.is_some_and(|told| !Statement::of_command(&told.command).differences(&wanted).is_empty()) {
+        let differs = |command: &Command| !Statement::of_command(command).differences(&wanted).is_empty();
+        if !same || told.is_some_and(|told| told.command.as_ref().is_none_or(differs)) {
             wrong.push(format!("document {}", issued.number));
         }
     }
@@ -171,32 +172,39 @@ pub async fn drift(app: &App, since: Timestamp) -> anyhow::Result<Vec<Finding>> 
     let done = app.store.deliveries(None, &["done"]).await?;
     let recent = |delivery: &&Delivery| {
         let settled = delivery.settled_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-        matches!(delivery.command, Command::Invoice(_) | Command::CreditMemo(_) | Command::JournalEntry(_))
-            && settled.is_some_and(|settled| settled >= since)
+        settled.is_some_and(|settled| settled >= since)
     };
     for (target, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
-        let mine: Vec<&Delivery> = done.iter().filter(recent).filter(|delivery| delivery.target == target).collect();
+        let mine: Vec<(&Delivery, &Command)> =
+            done.iter().filter(recent).filter(|delivery| delivery.target == target).filter_map(document).collect();
         findings.extend(compare(target, &entry.connection, &mine).await);
     }
     Ok(findings)
 }
 
-async fn compare(target: &str, connection: &Connection, deliveries: &[&Delivery]) -> Vec<Finding> {
+/// A delivery with its document, where it is one.
+fn document(delivery: &Delivery) -> Option<(&Delivery, &Command)> {
+    let command = delivery.command.as_ref()?;
+    let is_one = matches!(command, Command::Invoice(_) | Command::CreditMemo(_) | Command::JournalEntry(_));
+    is_one.then_some((delivery, command))
+}
+
+async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery, &Command)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut rest = deliveries;
-    while let Some((first, _)) = rest.split_first() {
-        let lane = connection.lane(&first.command);
-        let same = rest.iter().take(lane.most.max(1)).take_while(|one| connection.lane(&one.command).name == lane.name);
+    while let Some(((_, first), _)) = rest.split_first() {
+        let lane = connection.lane(first);
+        let same = rest.iter().take(lane.most.max(1)).take_while(|(_, one)| connection.lane(one).name == lane.name);
         let (batch, later) = rest.split_at(same.count().max(1));
         rest = later;
         let context = Context { after: Vec::new() };
-        let keys: Vec<DeliveryKey> = batch.iter().map(|one| DeliveryKey::stored(one.key.clone())).collect();
+        let keys: Vec<DeliveryKey> = batch.iter().map(|(one, _)| DeliveryKey::stored(one.key.clone())).collect();
         let writes: Vec<Write<'_>> =
-            batch.iter().zip(&keys).map(|(one, key)| Write { key, command: &one.command, context: &context }).collect();
+            batch.iter().zip(&keys).map(|((_, command), key)| Write { key, command, context: &context }).collect();
         match connection.find(&writes).await {
             Ok(found) => {
-                for (one, found) in batch.iter().zip(found) {
-                    findings.extend(judge(target, one, found.as_ref()));
+                for ((one, command), found) in batch.iter().zip(found) {
+                    findings.extend(judge(target, one, command, found.as_ref()));
                 }
             }
             Err(fault) => {
@@ -209,7 +217,7 @@ async fn compare(target: &str, connection: &Connection, deliveries: &[&Delivery]
     findings
 }
 
-fn judge(target: &str, delivery: &Delivery, found: Option<&milestoned_connector_kit::Found>) -> Option<Finding> {
+fn judge(target: &str, delivery: &Delivery, command: &Command, found: Option<&Found>) -> Option<Finding> {
     let place = format!("{target} {}", delivery.subject);
     let remote = delivery.remote_id.as_deref().unwrap_or("unknown");
     let Some(found) = found else {
@@ -220,7 +228,7 @@ fn judge(target: &str, delivery: &Delivery, found: Option<&milestoned_connector_
             "ask who voided or deleted it; correct it in the remote, or amend the contract",
         ));
     };
-    let mut differences = found.says.differences(&Statement::of_command(&delivery.command));
+    let mut differences = found.says.differences(&Statement::of_command(command));
     if delivery.remote_id.as_ref().is_some_and(|id| *id != found.receipt.remote_id) {
         differences.push(format!("it is record {}, not {remote}", found.receipt.remote_id));
     }

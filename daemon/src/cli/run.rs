@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::bells::Ear;
 use crate::clock::SystemClock;
 use crate::fleet::RENEW;
 use crate::settings::{Log, LogFormat, Settings};
@@ -22,6 +23,8 @@ use crate::web;
 
 /// Longest pause between turns: people's decisions on the command line are noticed within it.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Loops that deliver to one connection: while one waits for the remote, another claims what has come since.
+const DELIVERERS: usize = 2;
 /// How often the watchdog is fed; the unit allows 30 s.
 const WATCHDOG: Duration = Duration::from_secs(10);
 /// Pause after the store failed, so that a full disk does not spin.
@@ -69,32 +72,39 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
     tasks.spawn(watchdog(Arc::clone(app), stop.clone()));
     for name in app.registry.names() {
         tasks.spawn(listening(Arc::clone(app), name.clone(), stop.clone()));
-        tasks.spawn(deliveries(Arc::clone(app), name, stop.clone()));
+        for _ in 0..DELIVERERS {
+            tasks.spawn(deliveries(Arc::clone(app), name.clone(), stop.clone()));
+        }
     }
 }
 
-/// Reads one connection: one that is slow or down holds up nobody else.
+/// Reads one connection: one that is slow or down holds up nobody else. What webhooks named is read at once, polls are
+/// looked after once a second.
 async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
-    let Some(entry) = app.registry.get(&system) else { return };
+    let (Some(entry), Some(bell)) = (app.registry.get(&system), app.bells.listening(&system)) else { return };
+    let mut ear = bell.ear();
+    let mut look_at = Instant::now();
     while !stop.is_cancelled() {
-        let pause = match app.listen(&system, entry).await {
-            Ok(came) => {
-                if came {
-                    app.bell.notify_waiters();
-                }
-                PAUSE
-            }
+        let looks = Instant::now() >= look_at;
+        let came = if looks { app.listen(&system, entry).await } else { app.follow_hints(&system, entry).await };
+        let pause = match came {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => PAUSE,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, system, "reading failed; it is tried again");
                 PAUSE_AFTER_FAILURE
             }
         };
-        rest(&app, &stop, pause).await;
+        if looks {
+            look_at = Instant::now().checked_add(PAUSE.max(pause)).unwrap_or(look_at);
+        }
+        rest(&mut ear, &stop, pause).await;
     }
 }
 
 /// Contract folder, what came in, decisions.
 async fn decisions(app: Arc<App>, stop: CancellationToken) {
+    let mut ear = app.bells.decisions().ear();
     let mut scan_at = Timestamp::MIN;
     while !stop.is_cancelled() {
         let now = app.clock.now();
@@ -110,7 +120,7 @@ async fn decisions(app: Arc<App>, stop: CancellationToken) {
                 PAUSE_AFTER_FAILURE
             }
         };
-        rest(&app, &stop, pause).await;
+        rest(&mut ear, &stop, pause).await;
     }
 }
 
@@ -147,7 +157,8 @@ async fn watchdog(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
-    let Some(entry) = app.registry.get(&target) else { return };
+    let (Some(entry), Some(bell)) = (app.registry.get(&target), app.bells.deliveries(&target)) else { return };
+    let mut ear = bell.ear();
     while !stop.is_cancelled() {
         let pause = match app.deliver_to(&target, entry).await {
             Ok(false) => PAUSE,
@@ -161,7 +172,7 @@ async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
                 PAUSE_AFTER_FAILURE
             }
         };
-        rest(&app, &stop, pause).await;
+        rest(&mut ear, &stop, pause).await;
     }
 }
 
@@ -170,15 +181,21 @@ async fn reports(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = app.report().await {
             tracing::error!(error = &error as &dyn std::error::Error, "a report failed; it is tried again");
         }
-        rest(&app, &stop, PAUSE_AFTER_FAILURE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE_AFTER_FAILURE) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }
 
 /// Rests until `pause` is over, the bell rings, or the daemon stops.
-async fn rest(app: &App, stop: &CancellationToken, pause: Duration) {
+async fn rest(ear: &mut Ear, stop: &CancellationToken, pause: Duration) {
+    if pause.is_zero() {
+        return;
+    }
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
-        () = app.bell.notified() => {}
+        () = ear.heard() => {}
         () = stop.cancelled() => {}
     }
 }

@@ -190,7 +190,7 @@ fn own(erp: &str, deliveries: &[Delivery]) -> BTreeMap<String, Tally> {
         .iter()
         .filter(|delivery| delivery.target == erp)
         .filter_map(|delivery| {
-            let (number, kind, date, amount, currency) = match &delivery.command {
+            let (number, kind, date, amount, currency) = match delivery.command.as_ref()? {
                 Command::Invoice(document) => {
                     (&document.number, "invoice", document.date, document.amount.decimal(), document.amount.currency())
                 }

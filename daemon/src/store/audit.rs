@@ -130,14 +130,20 @@ pub(super) fn hold(tx: &Session<'_>) -> Result<Head, StoreError> {
 }
 
 /// Appends lines to the chain, inside the caller's transaction and late in it: others wait for its end.
-pub(super) fn append(tx: &Session<'_>, at: Timestamp, entries: &[Entry]) -> Result<(), StoreError> {
-    if entries.is_empty() {
+pub(super) fn append<'a>(
+    tx: &Session<'_>,
+    at: Timestamp,
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> Result<(), StoreError> {
+    let mut entries = entries.into_iter().peekable();
+    if entries.peek().is_none() {
         return Ok(());
     }
     let mut head = hold(tx)?;
-    let mut lines = Vec::with_capacity(entries.len());
+    let at = instant(at);
+    let mut lines = Vec::new();
     for entry in entries {
-        let line = next(&head, at, entry);
+        let line = next(&head, &at, entry);
         head = Head { seq: line.seq, hash: line.hash.clone() };
         lines.push(line);
     }
@@ -168,11 +174,11 @@ pub(super) fn append(tx: &Session<'_>, at: Timestamp, entries: &[Entry]) -> Resu
 }
 
 /// The line after the one that is the head.
-fn next(head: &Head, at: Timestamp, entry: &Entry) -> AuditLine {
+fn next(head: &Head, at: &str, entry: &Entry) -> AuditLine {
     let salt = hex::encode(rand::random::<[u8; 16]>());
     let mut line = AuditLine {
         seq: head.seq.saturating_add(1),
-        at: instant(at),
+        at: at.into(),
         actor: entry.actor.clone(),
         action: entry.action.into(),
         contract: entry.contract.clone(),

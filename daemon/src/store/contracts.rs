@@ -2,6 +2,7 @@
 //! outbox, audit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use milestoned_mapping::command::Posting;
@@ -11,7 +12,7 @@ use milestoned_mapping::record::SourceRecord;
 use super::audit::{self, Entry};
 use super::drift::{self, DriftRow};
 use super::intake::{NewFact, insert_fact, leg_name};
-use super::outbox::enqueue;
+use super::outbox::{enqueue, looks_first};
 use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
 use crate::failpoint;
@@ -214,6 +215,15 @@ macro_rules! not_paused {
     };
 }
 
+/// Each of the three is a look into an index that holds what is due and nothing else.
+pub(super) const DUE: &str = concat!(
+    "SELECT c.id FROM (SELECT id FROM contract WHERE wake_at <= $1 UNION SELECT id FROM contract WHERE legs_changed
+     UNION SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL) AS due
+     JOIN contract AS c ON c.id = due.id WHERE ",
+    not_paused!(),
+    " ORDER BY c.id"
+);
+
 impl Store {
     /// Opens a contract. `false`: it is known already.
     ///
@@ -264,24 +274,24 @@ impl Store {
         self.read(|tx| tx.all(concat!(columns!(), " ORDER BY id"), values![], read_row)).await
     }
 
+    /// Contracts after this id, by id, at most so many.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contracts_after(&self, after: String, limit: usize) -> Result<Vec<ContractRow>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |tx| {
+            tx.all(concat!(columns!(), " WHERE id > $1 ORDER BY id LIMIT $2"), values![after, limit], read_row)
+        })
+        .await
+    }
+
     /// Contracts about which something is to be decided now.
     ///
     /// # Errors
     /// The database failed.
     pub async fn contracts_due(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
-        self.read(move |tx| {
-            tx.all(
-                concat!(
-                    "SELECT id FROM contract AS c WHERE (wake_at <= $1 OR legs_changed
-                     OR id IN (SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL)) AND ",
-                    not_paused!(),
-                    " ORDER BY id"
-                ),
-                values![instant(now)],
-                |row| row.get(0),
-            )
-        })
-        .await
+        self.read(move |tx| tx.all(DUE, values![instant(now)], |row| row.get(0))).await
     }
 
     /// The earliest instant at which time alone may change a contract.
@@ -297,27 +307,32 @@ impl Store {
         .await
     }
 
+    /// What decisions about contracts need, in the order of their ids here; what there is no contract for is left out.
+    ///
+    /// # Errors
+    /// The database failed. A row that cannot be read concerns its contract alone.
+    pub async fn works(&self, ids: Vec<String>) -> Result<Vec<(String, Result<Work, StoreError>)>, StoreError> {
+        self.read(move |tx| {
+            let mut works = Vec::with_capacity(ids.len());
+            for id in ids {
+                match work(tx, &id) {
+                    Ok(Some(work)) => works.push((id, Ok(work))),
+                    Ok(None) => {}
+                    Err(error) if error.is_of_one_row() => works.push((id, Err(error))),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(works)
+        })
+        .await
+    }
+
     /// What a decision about a contract needs.
     ///
     /// # Errors
     /// The database failed.
     pub async fn work(&self, id: String) -> Result<Option<Work>, StoreError> {
-        self.read(move |tx| {
-            let Some(row) = load_row(tx, &id)? else { return Ok(None) };
-            let sql = "SELECT max(effective_at) FROM fact WHERE contract = $1 AND position IS NOT NULL";
-            let last = tx.one(sql, values![id], |row| row.get::<Option<String>>(0))?.flatten();
-            Ok(Some(Work {
-                pending: pending_facts(tx, &id)?,
-                last_effective: last.as_deref().map(read_instant).transpose()?,
-                parts: parts(tx, &id)?,
-                legs: legs(tx, &id)?,
-                confirmed: confirmed(tx, &id)?,
-                drift: drift::lasting(tx, &id)?,
-                records: records(tx, &id)?,
-                row,
-            }))
-        })
-        .await
+        self.read(move |tx| work(tx, &id)).await
     }
 
     /// The decided facts of a contract, in order: what a replay starts from.
@@ -428,41 +443,59 @@ impl Store {
         .await
     }
 
+    /// Decisions land in one transaction, all or none. Returns of each whether it did: `false` where somebody else decided
+    /// meanwhile, and nothing was written.
+    ///
+    /// # Errors
+    /// The database failed, or an idempotency key was used for something else.
+    pub async fn land_all(&self, landings: Arc<Vec<Landing>>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        self.write(move |tx| {
+            let doubts = looks_first(tx, now)?;
+            let landed =
+                landings.iter().map(|landing| land(tx, landing, doubts, now)).collect::<Result<Vec<_>, _>>()?;
+            let lines = landings.iter().zip(&landed).filter(|(_, landed)| **landed).flat_map(|(one, _)| &one.audit);
+            audit::append(tx, now, lines)?;
+            Ok(landed)
+        })
+        .await
+    }
+
     /// A decision lands, whole or not at all. `false`: somebody else decided meanwhile, and nothing was written.
     ///
     /// # Errors
     /// The database failed, or an idempotency key was used for something else.
     pub async fn land(&self, landing: Landing, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |tx| {
-            let changed = tx.run(
-                "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
-                     journal_through = $7, legs_changed = $9, revision = revision + 1 WHERE id = $1 AND revision = $8",
-                values![
-                    landing.contract,
-                    landing.state,
-                    landing.history_before.saturating_add(decided_count(&landing)),
-                    landing.as_of,
-                    landing.wake_at.map(instant),
-                    landing.planned_documents,
-                    landing.journal_through,
-                    landing.revision_before,
-                    landing.legs_wait
-                ],
-            )?;
-            if changed != 1 {
-                return Ok(false);
-            }
-            land_facts(tx, &landing, now)?;
-            for posting in &landing.postings {
-                enqueue(tx, &landing.contract, posting, now)?;
-            }
-            land_results(tx, &landing, now)?;
-            failpoint::pass("landing");
-            audit::append(tx, now, &landing.audit)?;
-            Ok(true)
-        })
-        .await
+        Ok(self.land_all(Arc::new(vec![landing]), now).await? == [true])
     }
+}
+
+/// Writes one decision, but for its audit lines.
+fn land(tx: &Session<'_>, landing: &Landing, doubts: bool, now: Timestamp) -> Result<bool, StoreError> {
+    let changed = tx.run(
+        "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
+             journal_through = $7, legs_changed = $9, revision = revision + 1 WHERE id = $1 AND revision = $8",
+        values![
+            landing.contract,
+            landing.state,
+            landing.history_before.saturating_add(decided_count(landing)),
+            landing.as_of,
+            landing.wake_at.map(instant),
+            landing.planned_documents,
+            landing.journal_through,
+            landing.revision_before,
+            landing.legs_wait
+        ],
+    )?;
+    if changed != 1 {
+        return Ok(false);
+    }
+    land_facts(tx, landing, now)?;
+    for posting in &landing.postings {
+        enqueue(tx, &landing.contract, posting, doubts, now)?;
+    }
+    land_results(tx, landing, now)?;
+    failpoint::pass("landing");
+    Ok(true)
 }
 
 fn decided_count(landing: &Landing) -> i64 {
@@ -471,32 +504,34 @@ fn decided_count(landing: &Landing) -> i64 {
 
 fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
     let mut position = landing.history_before;
+    let now = instant(now);
     for decided in &landing.facts {
         let pending = &decided.pending;
-        let id = match pending.id {
-            Some(id) => id,
-            None => {
-                let new = NewFact {
-                    contract: landing.contract.clone(),
-                    identity: pending.identity.clone(),
-                    fact: pending.fact.clone(),
-                    actor: pending.actor.clone(),
-                };
-                insert_fact(tx, &new, None, now)?;
-                let sql = "SELECT id FROM fact WHERE contract = $1 AND identity = $2";
-                let id = tx.one(sql, values![landing.contract, pending.identity], |row| row.get(0))?;
-                id.ok_or(StoreError::Stopped)?
-            }
-        };
         let effective = instant(decided.effective_at);
         let place = decided.problem.is_none().then_some(position);
-        tx.run(
-            "UPDATE fact SET position = $2, effective_at = $3, problem = $4 WHERE id = $1",
-            values![id, place, effective, decided.problem],
-        )?;
-        if decided.problem.is_none() {
-            position = position.saturating_add(1);
-        }
+        match pending.id {
+            Some(id) => tx.run(
+                "UPDATE fact SET position = $2, effective_at = $3, problem = $4 WHERE id = $1",
+                values![id, place, effective, decided.problem],
+            )?,
+            None => tx.run(
+                "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (contract, identity)
+                 DO UPDATE SET position = $7, effective_at = $8, problem = $9",
+                values![
+                    landing.contract,
+                    pending.identity,
+                    instant(pending.fact.at),
+                    now,
+                    json(&pending.fact)?,
+                    pending.actor,
+                    place,
+                    effective,
+                    decided.problem
+                ],
+            )?,
+        };
+        position = position.saturating_add(i64::from(decided.problem.is_none()));
     }
     Ok(())
 }
@@ -560,6 +595,25 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     .map(drop)
 }
 
+fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
+    let Some(row) = load_row(tx, id)? else { return Ok(None) };
+    // What is decided never takes effect before what was decided earlier: the latest stands last.
+    let sql =
+        "SELECT effective_at FROM fact WHERE contract = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1";
+    let last = tx.one(sql, values![id], |row| row.get::<Option<String>>(0))?.flatten();
+    let (parts, records) = parts(tx, id)?;
+    Ok(Some(Work {
+        pending: pending_facts(tx, id)?,
+        last_effective: last.as_deref().map(read_instant).transpose()?,
+        parts,
+        legs: legs(tx, id)?,
+        confirmed: confirmed(tx, id)?,
+        drift: drift::lasting(tx, id)?,
+        records,
+        row,
+    }))
+}
+
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
     tx.one(concat!(columns!(), " WHERE id = $1"), values![id], read_row)
 }
@@ -590,17 +644,26 @@ fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<Vec<PendingFact>, S
     )
 }
 
-fn parts(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {
-    let mut parts: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+/// Parts of legs, by leg, and records that show a milestone, by milestone.
+type Parts = (BTreeMap<String, Vec<(String, String)>>, BTreeMap<String, Vec<(String, String)>>);
+
+fn parts(tx: &Session<'_>, contract: &str) -> Result<Parts, StoreError> {
+    let (mut parts, mut records) = Parts::default();
     tx.each(
-        "SELECT leg, object, part FROM leg_part WHERE contract = $1 ORDER BY leg, object, remote_id",
+        "SELECT leg, object, part, coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = $1
+         ORDER BY leg, object, remote_id",
         values![contract],
         |row| {
-            parts.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
+            let leg: String = row.get(0)?;
+            if leg == "crm" || leg == "psa" {
+                records.entry(row.get(3)?).or_default().push((row.get(4)?, row.get(5)?));
+            }
+            parts.entry(leg).or_default().push((row.get(1)?, row.get(2)?));
             Ok(())
         },
     )?;
-    Ok(parts)
+    records.values_mut().for_each(|records: &mut Vec<(String, String)>| records.sort());
+    Ok((parts, records))
 }
 
 fn legs(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, LegRecord>, StoreError> {
@@ -620,18 +683,4 @@ fn confirmed(tx: &Session<'_>, contract: &str) -> Result<BTreeSet<String>, Store
         Ok(())
     })?;
     Ok(confirmed)
-}
-
-fn records(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, Vec<(String, String)>>, StoreError> {
-    let mut records: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    tx.each(
-        "SELECT coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = $1 AND leg IN ('crm', 'psa')
-         ORDER BY 1, 2, 3",
-        values![contract],
-        |row| {
-            records.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
-            Ok(())
-        },
-    )?;
-    Ok(records)
 }

@@ -56,6 +56,15 @@ pub struct PendingHint {
     pub attempts: u32,
 }
 
+/// What became of hints that named one record.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// Their rows.
+    pub hints: Vec<i64>,
+    /// The record as it was read again, or when that is to be tried again.
+    pub outcome: Result<Vec<SourceRecord>, Timestamp>,
+}
+
 /// A source record that waits to be read.
 #[derive(Debug, Clone)]
 pub struct StoredRecord {
@@ -143,6 +152,16 @@ pub struct FileProblem {
     pub seen_at: String,
 }
 
+/// Records that nobody has read yet.
+pub(super) const UNREAD: &str = "SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT $1";
+
+/// Hints whose record is to be read again.
+pub(super) const HINTS_DUE: &str = "SELECT id, object, remote_id, attempts FROM hint
+    WHERE system = $1 AND done_at IS NULL AND due_at <= $2 ORDER BY due_at, id LIMIT $3";
+
+/// Whether any record waits for a person.
+pub(super) const ANY_PARKED: &str = "SELECT 1 FROM source_record WHERE state = 'parked' LIMIT 1";
+
 /// What was understood once may be read again; what was never readable (text in place of a record) stays parked.
 const REPLAY: Sql = Sql {
     postgres:
@@ -167,7 +186,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let new = insert_records(tx, &page.records, now)?;
+            let new = insert_records(tx, &page.records, &instant(now))?;
             failpoint::pass("page_half_stored");
             for unreadable in &page.unreadable {
                 let problem = Problem {
@@ -186,14 +205,26 @@ impl Store {
         .await
     }
 
-    /// Stores records that were read again after a hint, and the hint as done.
+    /// Stores records that were read again after hints, and the hints as done; what could not be read is due later.
     ///
     /// # Errors
-    /// The database failed: the hint stays due.
-    pub async fn record_reread(&self, hint: i64, records: Vec<SourceRecord>, now: Timestamp) -> Result<(), StoreError> {
+    /// The database failed: the hints stay due.
+    pub async fn hints_followed(&self, followed: Vec<Followed>, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            insert_records(tx, &records, now)?;
-            tx.run("UPDATE hint SET done_at = $2 WHERE id = $1", values![hint, instant(now)])?;
+            let now = instant(now);
+            let (mut done, mut later) = (Vec::new(), Vec::new());
+            for one in &followed {
+                match &one.outcome {
+                    Ok(records) => {
+                        insert_records(tx, records, &now)?;
+                        done.extend(one.hints.iter().map(|hint| values![*hint, now].to_vec()));
+                    }
+                    Err(due_at) => later.extend(one.hints.iter().map(|hint| (*hint, instant(*due_at)))),
+                }
+            }
+            tx.run_each("UPDATE hint SET done_at = $2 WHERE id = $1", &done)?;
+            let later: Vec<_> = later.iter().map(|(hint, due_at)| values![*hint, *due_at].to_vec()).collect();
+            tx.run_each("UPDATE hint SET due_at = $2, attempts = attempts + 1 WHERE id = $1", &later)?;
             Ok(())
         })
         .await
@@ -312,7 +343,7 @@ impl Store {
     /// The database failed.
     pub async fn hints_due(&self, system: String, now: Timestamp, limit: u32) -> Result<Vec<PendingHint>, StoreError> {
         self.read(move |tx| {
-            tx.all("SELECT id, object, remote_id, attempts FROM hint WHERE system = $1 AND done_at IS NULL AND due_at <= $2 ORDER BY id LIMIT $3", values![system, instant(now), i64::from(limit)], |row| {
+            tx.all(HINTS_DUE, values![system, instant(now), i64::from(limit)], |row| {
                 Ok(PendingHint {
                     id: row.get(0)?,
                     hint: Hint { object: row.get(1)?, id: row.get(2)? },
@@ -323,78 +354,34 @@ impl Store {
         .await
     }
 
-    /// The record behind a hint could not be read; again at `due_at`.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn hint_failed(&self, hint: i64, due_at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            tx.run(
-                "UPDATE hint SET due_at = $2, attempts = attempts + 1 WHERE id = $1",
-                values![hint, instant(due_at)],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
     /// Records that nobody has read yet, oldest first.
     ///
     /// # Errors
     /// The database failed.
     pub async fn unread_records(&self, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
         self.read(move |tx| {
-            tx.all(
-                "SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT $1",
-                values![i64::from(limit)],
-                |row| {
-                    let (id, text): (i64, String) = (row.get(0)?, row.get(1)?);
-                    Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
-                },
-            )
+            tx.all(UNREAD, values![i64::from(limit)], |row| {
+                let (id, text): (i64, String) = (row.get(0)?, row.get(1)?);
+                Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
+            })
         })
         .await
     }
 
-    /// What reading a record gave lands whole: its part of the leg, its facts, and whether it is parked.
+    /// What reading records gave lands whole, in their order: parts of legs, facts, and what is parked.
     ///
     /// # Errors
-    /// The database failed: the record stays unread.
-    pub async fn settle_record(
+    /// The database failed: the records stay unread.
+    pub async fn settle_records(
         &self,
-        stored: StoredRecord,
-        reading: Reading,
+        readings: Vec<(StoredRecord, Reading)>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let record = &stored.record;
-            let state = if reading.problems.is_empty() { "read" } else { "parked" };
-            tx.run(
-                "UPDATE source_record SET state = $2, contract = $3, issues = $4 WHERE id = $1",
-                values![stored.id, state, reading.contract, json(&reading.problems)?],
-            )?;
-            if reading.problems.is_empty() {
-                // A newer version supersedes what was parked of this record before.
-                tx.run(
-                    "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
-                     AND state = 'parked' AND id < $4",
-                    values![record.system, record.object, record.id, stored.id],
-                )?;
-                replace_part(tx, record, reading.part.as_ref())?;
-            } else {
-                audit::append(
-                    tx,
-                    now,
-                    &[Entry::own(
-                        "record parked",
-                        reading.contract.as_deref(),
-                        format!("{} {} {}", record.system, record.object, record.id),
-                        json(&reading.problems)?,
-                    )],
-                )?;
-            }
-            for fact in &reading.facts {
-                insert_fact(tx, fact, Some(stored.id), now)?;
+            let mut parked = tx.one(ANY_PARKED, values![], |_| Ok(()))?.is_some();
+            for (stored, reading) in &readings {
+                settle_record(tx, stored, reading, parked, now)?;
+                parked |= !reading.problems.is_empty();
             }
             Ok(())
         })
@@ -512,9 +499,50 @@ impl Store {
     }
 }
 
+/// What reading one record gave; `parked`: some records are.
+fn settle_record(
+    tx: &Session<'_>,
+    stored: &StoredRecord,
+    reading: &Reading,
+    parked: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let record = &stored.record;
+    let state = if reading.problems.is_empty() { "read" } else { "parked" };
+    tx.run(
+        "UPDATE source_record SET state = $2, contract = $3, issues = $4 WHERE id = $1",
+        values![stored.id, state, reading.contract, json(&reading.problems)?],
+    )?;
+    if reading.problems.is_empty() {
+        if parked {
+            // A newer version supersedes what was parked of this record before.
+            tx.run(
+                "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
+                 AND state = 'parked' AND id < $4",
+                values![record.system, record.object, record.id, stored.id],
+            )?;
+        }
+        replace_part(tx, record, reading.part.as_ref())?;
+    } else {
+        audit::append(
+            tx,
+            now,
+            &[Entry::own(
+                "record parked",
+                reading.contract.as_deref(),
+                format!("{} {} {}", record.system, record.object, record.id),
+                json(&reading.problems)?,
+            )],
+        )?;
+    }
+    for fact in &reading.facts {
+        insert_fact(tx, fact, Some(stored.id), now)?;
+    }
+    Ok(())
+}
+
 /// Inserts versions of records; those that are known are skipped. Returns how many were new.
-fn insert_records(tx: &Session<'_>, records: &[SourceRecord], now: Timestamp) -> Result<u64, StoreError> {
-    let now = instant(now);
+fn insert_records(tx: &Session<'_>, records: &[SourceRecord], now: &str) -> Result<u64, StoreError> {
     let texts: Vec<(String, String)> =
         records.iter().map(|record| Ok((instant(record.at), json(record)?))).collect::<Result<_, StoreError>>()?;
     let sets: Vec<_> = records
@@ -574,8 +602,8 @@ fn replace_part(tx: &Session<'_>, record: &SourceRecord, part: Option<&LegContri
     };
     match (&former, part) {
         (Some((contract, text)), Some(part)) if *contract == part.contract && *text == part.part => return Ok(()),
-        (Some((contract, _)), _) => mark(contract)?,
-        (None, _) => {}
+        (Some((contract, _)), part) if part.is_none_or(|part| part.contract != *contract) => mark(contract)?,
+        _ => {}
     }
     match part {
         Some(part) => {

@@ -113,6 +113,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether one row is at fault: whatever does not need it goes on.
+    pub fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::KeyReused { .. } | Self::NoInstant(_))
+    }
+
     /// Whether the database is out of reach, out of room or out of order: the same may go well later.
     pub fn is_outage(&self) -> bool {
         use rusqlite::ErrorCode::{
@@ -322,4 +327,38 @@ pub(crate) fn parse<T: DeserializeOwned>(
     text: &str,
 ) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|source| StoreError::Corrupt { table, column, row: row.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_found_without_a_look_at_what_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.db");
+        drop(Store::open(&path).unwrap());
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let statements = [
+            intake::UNREAD,
+            intake::HINTS_DUE,
+            intake::ANY_PARKED,
+            contracts::DUE,
+            outbox::CLAIMABLE.sqlite,
+            outbox::NEXT_DUE.sqlite,
+            outbox::UNSETTLED.sqlite,
+            outbox::WAITING,
+        ];
+        let kept = ["source_record", "hint", "contract", "fact", "outbox"];
+        for sql in statements {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut rows = plan.raw_query();
+            while let Some(row) = rows.next().unwrap() {
+                let step: String = row.get(3).unwrap();
+                let whole = kept.iter().any(|table| step == format!("SCAN {table}"));
+                let subjects = step.contains("INDEX outbox_subject") && step.starts_with("SCAN");
+                assert!(!whole && !subjects, "{step}: {sql}");
+            }
+        }
+    }
 }

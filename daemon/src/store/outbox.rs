@@ -96,8 +96,8 @@ pub struct Delivery {
     pub fault: Option<String>,
     /// What to do.
     pub remedy: Option<String>,
-    /// What is written.
-    pub command: Command,
+    /// What is written; `None`: the row cannot be read.
+    pub command: Option<Command>,
 }
 
 /// Names a command's kind and subject.
@@ -112,13 +112,25 @@ pub fn describe(command: &Command) -> (&'static str, String) {
     }
 }
 
-/// What has to be settled before a delivery goes out is settled. PostgreSQL takes JSON apart by another function.
+/// What has to be settled before a delivery goes out is settled. PostgreSQL takes JSON apart by another function. A list
+/// that cannot be read waits for nothing: the claim parks its row.
 macro_rules! settled_before {
-    ($elements:literal) => {
+    (postgres) => {
+        settled_before!(
+            "o.after !~ '^\\[(\"[^\"]*\"(,\"[^\"]*\")*)?\\]$'",
+            "json_array_elements_text(CAST(o.after AS json)) AS a (value)"
+        )
+    };
+    (sqlite) => {
+        settled_before!("NOT json_valid(o.after)", "json_each(o.after) AS a")
+    };
+    ($unreadable:literal, $elements:literal) => {
         concat!(
-            "(o.after = '[]' OR NOT EXISTS (SELECT 1 FROM ",
+            "CASE WHEN o.after = '[]' OR ",
+            $unreadable,
+            " THEN TRUE ELSE NOT EXISTS (SELECT 1 FROM ",
             $elements,
-            " LEFT JOIN outbox AS p ON p.key = a.value WHERE p.state IS NULL OR p.state <> 'done'))"
+            " LEFT JOIN outbox AS p ON p.key = a.value WHERE p.state IS NULL OR p.state <> 'done') END"
         )
     };
 }
@@ -133,11 +145,11 @@ macro_rules! not_paused {
 }
 
 macro_rules! claimable {
-    ($elements:literal, $lock:literal) => {
+    ($database:ident, $lock:literal) => {
         concat!(
             "SELECT key, contract, command, after, attempts, state FROM outbox AS o
              WHERE target = $1 AND state IN ('pending', 'unknown') AND due_at <= $2 AND ",
-            settled_before!($elements),
+            settled_before!($database),
             " AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
               AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown')) AND ",
             not_paused!(),
@@ -149,13 +161,8 @@ macro_rules! claimable {
 
 /// In PostgreSQL several may claim at once: each locks what it takes, and skips what another has locked. SQLite has one
 /// writer.
-const CLAIMABLE: Sql = Sql {
-    postgres: claimable!(
-        "json_array_elements_text(CAST(o.after AS json)) AS a (value)",
-        " FOR UPDATE OF o SKIP LOCKED"
-    ),
-    sqlite: claimable!("json_each(o.after) AS a", ""),
-};
+pub(super) const CLAIMABLE: Sql =
+    Sql { postgres: claimable!(postgres, " FOR UPDATE OF o SKIP LOCKED"), sqlite: claimable!(sqlite, "") };
 
 /// Leases a batch at once.
 const LEASE: Sql = Sql {
@@ -165,21 +172,43 @@ const LEASE: Sql = Sql {
              WHERE key IN (SELECT value FROM json_each($1))",
 };
 
+/// States in which a delivery waits, for its time or for a person.
+const UNSETTLED_STATES: [&str; 4] = ["pending", "sending", "unknown", "parked"];
+
+/// Whether the state is among those named (`$1`, a JSON list; an empty one names all).
+macro_rules! in_states {
+    ($states:literal) => {
+        concat!("(CAST($1 AS TEXT) = '[]' OR state IN (", $states, ")) ORDER BY ordinal")
+    };
+}
+
 macro_rules! next_due {
-    ($elements:literal) => {
+    ($database:ident) => {
         concat!(
-            "SELECT min(coalesce(lease_until, due_at)) FROM outbox AS o WHERE state IN ('pending', 'sending', 'unknown') AND ",
-            settled_before!($elements),
+            "SELECT min(coalesce(lease_until, due_at)) FROM outbox AS o
+             WHERE state IN ('pending', 'sending', 'unknown', 'parked') AND state <> 'parked' AND ",
+            settled_before!($database),
             " AND ",
             not_paused!()
         )
     };
 }
 
-const NEXT_DUE: Sql = Sql {
-    postgres: next_due!("json_array_elements_text(CAST(o.after AS json)) AS a (value)"),
-    sqlite: next_due!("json_each(o.after) AS a"),
-};
+pub(super) const NEXT_DUE: Sql = Sql { postgres: next_due!(postgres), sqlite: next_due!(sqlite) };
+
+macro_rules! unsettled {
+    () => {
+        "state IN ('pending', 'sending', 'unknown', 'parked')"
+    };
+}
+
+/// How many deliveries wait, by connection and state. Grouped by the column itself, SQLite would walk the index of subjects,
+/// and so all that was ever delivered.
+pub(super) const WAITING: &str = concat!(
+    "SELECT coalesce(target, ''), state, count(*) FROM outbox WHERE ",
+    unsettled!(),
+    " GROUP BY coalesce(target, ''), state ORDER BY 1, 2"
+);
 
 macro_rules! columns {
     () => {
@@ -188,16 +217,31 @@ macro_rules! columns {
     };
 }
 
+/// Of all contracts.
 const DELIVERIES: Sql = Sql {
+    postgres: concat!(columns!(), in_states!("SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))")),
+    sqlite: concat!(columns!(), in_states!("SELECT value FROM json_each($1)")),
+};
+
+/// Of all contracts; of what is settled the index knows nothing.
+pub(super) const UNSETTLED: Sql = Sql {
     postgres: concat!(
         columns!(),
-        "(CAST($1 AS TEXT) IS NULL OR contract = $1) AND (CAST($2 AS TEXT) = '[]'
-         OR state IN (SELECT json_array_elements_text(CAST(CAST($2 AS TEXT) AS json)))) ORDER BY ordinal"
+        unsettled!(),
+        " AND ",
+        in_states!("SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))")
     ),
-    sqlite: concat!(
+    sqlite: concat!(columns!(), unsettled!(), " AND ", in_states!("SELECT value FROM json_each($1)")),
+};
+
+/// Of one contract.
+const OF_CONTRACT: Sql = Sql {
+    postgres: concat!(
         columns!(),
-        "($1 IS NULL OR contract = $1) AND ($2 = '[]' OR state IN (SELECT value FROM json_each($2))) ORDER BY ordinal"
+        "contract = $2 AND ",
+        in_states!("SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))")
     ),
+    sqlite: concat!(columns!(), "contract = $2 AND ", in_states!("SELECT value FROM json_each($1)")),
 };
 
 /// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
@@ -210,13 +254,20 @@ const ENQUEUE: Sql = Sql {
 };
 
 /// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already.
-pub(super) fn enqueue(tx: &Session<'_>, contract: &str, posting: &Posting, now: Timestamp) -> Result<(), StoreError> {
+/// `doubts`: the remote may know what is new to us ([`looks_first`]).
+pub(super) fn enqueue(
+    tx: &Session<'_>,
+    contract: &str,
+    posting: &Posting,
+    doubts: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let command = json(&posting.command)?;
     let digest = DeliveryKey::of(&[&posting.target, &command]);
     let (key, digest) = (posting.key.as_str(), digest.as_str());
     let (kind, subject) = describe(&posting.command);
     let (after, at) = (json(&posting.after)?, instant(now));
-    let state = if kind != "billing_status" && looks_first(tx, &at)? { "unknown" } else { "pending" };
+    let state = if kind != "billing_status" && doubts { "unknown" } else { "pending" };
     let new =
         tx.run(ENQUEUE, values![key, contract, posting.target, kind, subject, command, digest, after, at, state])?;
     if new == 0 {
@@ -240,9 +291,9 @@ pub(super) fn enqueue(tx: &Session<'_>, contract: &str, posting: &Posting, now: 
 }
 
 /// After a restore what is new to us may be known to the remote.
-fn looks_first(tx: &Session<'_>, at: &str) -> Result<bool, StoreError> {
+pub(super) fn looks_first(tx: &Session<'_>, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM mark WHERE name = 'look first until' AND at > $1";
-    Ok(tx.one(sql, values![at], |_| Ok(()))?.is_some())
+    Ok(tx.one(sql, values![instant(now)], |_| Ok(()))?.is_some())
 }
 
 impl Store {
@@ -267,13 +318,22 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?)),
             )?;
             interrupted(tx, &target, &expired, now)?;
-            let rows = claimable(tx, &target, limit, now)?;
-            let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-            if keys.is_empty() {
-                return Ok(Vec::new());
+            let mut receipts = Receipts::default();
+            let (mut all, mut unreadable) = (Vec::new(), Vec::new());
+            for row in claimable(tx, &target, limit, now)? {
+                match claimed(tx, &target, &row, &mut receipts) {
+                    Ok(claimed) => all.push(claimed),
+                    Err(error) if error.is_of_one_row() => unreadable.push((row, error)),
+                    Err(error) => return Err(error),
+                }
             }
+            park_unreadable(tx, &unreadable, now)?;
+            if all.is_empty() {
+                return Ok(all);
+            }
+            let keys: Vec<&str> = all.iter().map(|one| one.key.as_str()).collect();
             tx.run(LEASE, values![json(&keys)?, instant(now.saturating_add(lease).unwrap_or(now))])?;
-            rows.into_iter().map(|row| claimed(tx, &target, row)).collect()
+            Ok(all)
         })
         .await
     }
@@ -370,7 +430,23 @@ impl Store {
         contract: Option<String>,
         states: &'static [&'static str],
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |tx| tx.all(DELIVERIES, values![contract, json(&states)?], read_delivery)).await
+        let waiting = !states.is_empty() && states.iter().all(|state| UNSETTLED_STATES.contains(state));
+        self.read(move |tx| {
+            let states = json(&states)?;
+            match contract {
+                Some(contract) => tx.all(OF_CONTRACT, values![states, contract], read_delivery),
+                None => tx.all(if waiting { UNSETTLED } else { DELIVERIES }, values![states], read_delivery),
+            }
+        })
+        .await
+    }
+
+    /// How many deliveries wait, by connection and state.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn waiting(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.read(|tx| tx.all(WAITING, values![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))).await
     }
 
     /// One delivery by its key.
@@ -535,28 +611,49 @@ fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Resu
     })
 }
 
-fn claimed(tx: &Session<'_>, target: &str, row: Claimable) -> Result<Claimed, StoreError> {
+/// Receipts of what was delivered before, by key: many documents stand on one customer.
+type Receipts = BTreeMap<DeliveryKey, Receipt>;
+
+fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts) -> Result<Claimed, StoreError> {
+    let keys: Vec<DeliveryKey> = parse("outbox", "after", &row.key, &row.after)?;
     Ok(Claimed {
         command: parse("outbox", "command", &row.key, &row.command)?,
-        after: receipts(tx, &row.key, &row.after)?,
-        key: DeliveryKey::stored(row.key),
-        contract: row.contract,
+        after: keys.into_iter().map(|earlier| receipt(tx, earlier, known)).collect::<Result<_, _>>()?,
+        key: DeliveryKey::stored(row.key.clone()),
+        contract: row.contract.clone(),
         target: target.into(),
         attempts: row.attempts,
         look_first: row.state == "unknown",
     })
 }
 
-fn receipts(tx: &Session<'_>, key: &str, after: &str) -> Result<Vec<Receipt>, StoreError> {
-    let keys: Vec<DeliveryKey> = parse("outbox", "after", key, after)?;
-    let mut receipts = Vec::with_capacity(keys.len());
-    for earlier in keys {
-        let text = tx
-            .one("SELECT receipt FROM outbox WHERE key = $1", values![earlier.as_str()], |row| row.get::<String>(0))?
-            .unwrap_or_default();
-        receipts.push(parse("outbox", "receipt", earlier.as_str(), &text)?);
+fn receipt(tx: &Session<'_>, key: DeliveryKey, known: &mut Receipts) -> Result<Receipt, StoreError> {
+    if let Some(receipt) = known.get(&key) {
+        return Ok(receipt.clone());
     }
-    Ok(receipts)
+    let sql = "SELECT receipt FROM outbox WHERE key = $1";
+    let text = tx.one(sql, values![key.as_str()], |row| row.get::<Option<String>>(0))?.flatten().unwrap_or_default();
+    let receipt: Receipt = parse("outbox", "receipt", key.as_str(), &text)?;
+    known.insert(key, receipt.clone());
+    Ok(receipt)
+}
+
+/// A row that cannot be read is for a person, who is told which; the others go on. What it was to write is not known, so
+/// that nothing is written for it.
+fn park_unreadable(tx: &Session<'_>, rows: &[(Claimable, StoreError)], now: Timestamp) -> Result<(), StoreError> {
+    for (row, error) in rows {
+        let fault = error.whole();
+        let remedy = "Restore the row from a backup, or see in the remote whether it was written, and dismiss it.";
+        let subject = tx.one(
+            "UPDATE outbox SET state = 'parked', fault = $2, remedy = $3, settled_at = $4 WHERE key = $1
+             RETURNING subject",
+            values![row.key, fault, remedy, instant(now)],
+            |row| row.get::<String>(0),
+        )?;
+        let line = Entry::own("delivery parked", Some(&row.contract), subject.unwrap_or_default(), fault);
+        audit::append(tx, now, &[line])?;
+    }
+    Ok(())
 }
 
 fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
@@ -579,7 +676,8 @@ fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
 fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
     let key: String = row.get(0)?;
     let receipt: Option<String> = row.get(11)?;
-    let receipt: Option<Receipt> = receipt.map(|text| parse("outbox", "receipt", &key, &text)).transpose()?;
+    // People are shown a row that cannot be read, too: it waits for them.
+    let receipt = receipt.and_then(|text| serde_json::from_str::<Receipt>(&text).ok());
     Ok(Delivery {
         contract: row.get(1)?,
         target: row.get(2)?,
@@ -595,7 +693,7 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
         request_id: receipt.and_then(|receipt| receipt.request_id),
         fault: row.get(12)?,
         remedy: row.get(13)?,
-        command: parse("outbox", "command", &key, &row.get::<String>(14)?)?,
+        command: serde_json::from_str(&row.get::<String>(14)?).ok(),
         key,
     })
 }

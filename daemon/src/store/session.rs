@@ -1,6 +1,10 @@
 //! The seam between the verbs and a database: a transaction that runs statements. A verb is written once; its statements
 //! are one text where both databases understand it, and two, with the reason beside them, where they do not.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use rusqlite::types::FromSql as FromSqlite;
 use tokio_postgres::types::{FromSqlOwned as FromPostgres, ToSql as ToPostgres};
 
@@ -87,7 +91,7 @@ impl Session<'_> {
             Self::Postgres(conversation) => conversation.run(sql.postgres, values),
             Self::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql.sqlite)?;
-                bind(&mut statement, values)?;
+                bind(&mut statement, sql.sqlite, values)?;
                 Ok(u64::try_from(statement.raw_execute()?).unwrap_or(u64::MAX))
             }
         }
@@ -140,7 +144,7 @@ impl Session<'_> {
             Self::Postgres(conversation) => conversation.each(sql.postgres, values, take),
             Self::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql.sqlite)?;
-                bind(&mut statement, values)?;
+                bind(&mut statement, sql.sqlite, values)?;
                 let mut rows = statement.raw_query();
                 while let Some(row) = rows.next()? {
                     take(&Row::Sqlite(row))?;
@@ -151,13 +155,38 @@ impl Session<'_> {
     }
 }
 
-/// SQLite numbers its parameters by their first occurrence: `$2` may be its first.
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, values: &[&dyn Value]) -> Result<(), StoreError> {
-    for place in 1..=statement.parameter_count() {
-        let number = statement.parameter_name(place).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
-        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
-        let value = value.ok_or(rusqlite::Error::InvalidParameterCount(values.len(), place))?;
+/// By where a statement's text stands: the number of each of its parameters, from 0, in SQLite's order.
+type Numbers = BTreeMap<(usize, usize), Rc<[usize]>>;
+
+thread_local! {
+    static NUMBERS: RefCell<Numbers> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// SQLite numbers its parameters by their first occurrence: `$2` may be its first. Their names are read once.
+fn bind(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    sql: &'static str,
+    values: &[&dyn Value],
+) -> Result<(), StoreError> {
+    let text = (sql.as_ptr().addr(), sql.len());
+    let known = NUMBERS.with_borrow(|numbers| numbers.get(&text).cloned());
+    let numbers = match known {
+        Some(numbers) => numbers,
+        None => {
+            let numbers: Rc<[usize]> = numbers(statement).into();
+            NUMBERS.with_borrow_mut(|all| all.insert(text, Rc::clone(&numbers)));
+            numbers
+        }
+    };
+    for (place, number) in (1..).zip(numbers.iter()) {
+        let value = values.get(*number).ok_or(rusqlite::Error::InvalidParameterCount(values.len(), place))?;
         statement.raw_bind_parameter(place, value.sqlite())?;
     }
     Ok(())
+}
+
+/// A parameter without a number gets one that no value has.
+fn numbers(statement: &rusqlite::Statement<'_>) -> Vec<usize> {
+    let number = |place| statement.parameter_name(place)?.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1);
+    (1..=statement.parameter_count()).map(|place| number(place).unwrap_or(usize::MAX)).collect()
 }

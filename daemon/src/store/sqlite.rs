@@ -207,6 +207,14 @@ fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Resu
 }
 
 fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    if let [job] = group {
+        // Alone it needs no savepoint: what it did is undone with the transaction.
+        if !job.run(connection) && !connection.is_autocommit() {
+            connection.prepare_cached("ROLLBACK")?.execute([])?;
+            connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        }
+        return Ok(());
+    }
     for job in group {
         connection.prepare_cached("SAVEPOINT job")?.execute([])?;
         if !job.run(connection) {

@@ -65,14 +65,14 @@ pub struct TracedFact {
 
 impl TracedFact {
     /// What the audit trail calls it.
-    fn subject(&self) -> String {
-        subject_of(&self.fact, &self.identity)
+    pub fn subject(&self) -> String {
+        subject_of(self.fact.get("type").and_then(Value::as_str).unwrap_or_default(), &self.identity)
     }
 }
 
 /// What the audit trail calls a fact: its type and its identity.
-pub fn subject_of(fact: &Value, identity: &str) -> String {
-    format!("{} {identity}", fact.get("type").and_then(Value::as_str).unwrap_or_default())
+pub fn subject_of(kind: &str, identity: &str) -> String {
+    format!("{kind} {identity}")
 }
 
 /// A source record.

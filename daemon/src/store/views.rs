@@ -184,6 +184,32 @@ impl Store {
         .await
     }
 
+    /// How many exceptions and drifts are open, by code and severity.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_exceptions(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.read(|tx| {
+            tx.all(
+                "SELECT code, severity, count(*) FROM (SELECT code, severity FROM exception WHERE closed_on IS NULL
+                 UNION ALL SELECT kind, 'warning' FROM drift WHERE closed_on IS NULL) AS seen
+                 GROUP BY code, severity ORDER BY 1, 2",
+                values![],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+        })
+        .await
+    }
+
+    /// How many source records wait for a person.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn parked_record_count(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM source_record WHERE state = 'parked'";
+        self.read(move |tx| Ok(tx.one(sql, values![], |row| row.get(0))?.unwrap_or(0))).await
+    }
+
     /// Facts that were refused.
     ///
     /// # Errors

@@ -53,11 +53,25 @@ struct FiledBody {
     outcome: &'static str,
 }
 
-/// All contracts, each with its position.
-#[utoipa::path(get, path = "/v1/contracts", tag = "contracts", security(("bearer" = [])),
+/// Most contracts of one answer.
+const CONTRACTS: usize = 1_000;
+
+/// Which contracts.
+#[derive(Debug, Deserialize, IntoParams)]
+struct PageQuery {
+    /// Id of the last contract that was seen; from the first without it.
+    #[serde(default)]
+    after: String,
+    /// At most so many, up to 1,000.
+    limit: Option<usize>,
+}
+
+/// Contracts by id, each with its position; a list of `limit` goes on after its last id.
+#[utoipa::path(get, path = "/v1/contracts", tag = "contracts", security(("bearer" = [])), params(PageQuery),
     responses((status = 200, description = "Contracts with position and open exceptions", body = Value)))]
-async fn contracts(State(app): Shared, _: Viewer) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(crate::portfolio::summaries(&app).await?)))
+async fn contracts(State(app): Shared, _: Viewer, Query(page): Query<PageQuery>) -> Result<Json<Value>, ApiError> {
+    let limit = page.limit.unwrap_or(CONTRACTS).clamp(1, CONTRACTS);
+    Ok(Json(json!(crate::portfolio::summaries_after(&app, page.after, limit).await?)))
 }
 
 /// One contract: its report in the words of section 9 of the rules, its documents and deliveries.
@@ -95,7 +109,7 @@ async fn put_contract(
         table.remove("amends");
     }
     let filed = agreements::file(&app, body, "API", &actor, app.clock.now()).await?;
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok(match filed {
         Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
         Filed::Opened(contract) => (StatusCode::CREATED, Json(FiledBody { contract, outcome: "opened" })),
@@ -118,7 +132,7 @@ async fn amend(
         table.insert("amends".into(), Value::String(id.clone()));
     }
     agreements::file(&app, body, "API", &actor, app.clock.now()).await?;
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
 }
 
@@ -165,7 +179,7 @@ async fn add_fact(
     refuse_without_document(&row, &fact)?;
     agreements::check(&row, &fact)?;
     app.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -315,7 +329,7 @@ pub(super) async fn human_fact(
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = format!("review:{}", DeliveryKey::of(&[&content]));
     app.store.add_facts(vec![NewFact { contract, identity, fact, actor }], now).await?;
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -396,7 +410,7 @@ async fn decide_delivery(
     if !app.store.release_parked(key.clone(), again, by, body.reason, app.clock.now()).await? {
         return Err(ApiError::not_found("parked delivery", &key));
     }
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -417,7 +431,7 @@ async fn parked(State(app): Shared, _: Viewer) -> Result<Json<Value>, ApiError> 
     responses((status = 202, description = "How many are read again", body = Value)))]
 async fn replay_parked(State(app): Shared, Reviewer(by): Reviewer) -> Result<(StatusCode, Json<Value>), ApiError> {
     let replayed = app.store.replay_parked(None, by, app.clock.now()).await?;
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok((StatusCode::ACCEPTED, Json(json!({ "replayed": replayed }))))
 }
 

@@ -348,6 +348,6 @@ async fn tell(app: &App, contract: &Contract, identity: String, actor: String, e
 /// Lets the engine decide about what has just come in.
 async fn settle(app: &App) -> Result<(), ApiError> {
     app.decide().await?;
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok(())
 }

@@ -56,7 +56,9 @@ async fn receive(app: &App, connection: String, knock: &Knock<'_>) -> Response {
         }
     }
     failpoint::pass("hint_stored");
-    app.bell.notify_waiters();
+    if let Some(bell) = app.bells.listening(&connection) {
+        bell.ring();
+    }
     let heard = entry.connection.acknowledgement();
     (StatusCode::OK, [(CONTENT_TYPE, heard.content_type)], heard.body).into_response()
 }

@@ -15,8 +15,6 @@ use prometheus_client::registry::Registry;
 use crate::app::App;
 use crate::store::StoreError;
 use crate::store::intake::StreamHealth;
-use crate::store::outbox::Delivery;
-use crate::store::views::ExceptionView;
 
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
@@ -32,9 +30,9 @@ pub async fn show(State(app): State<Arc<App>>) -> Response {
 
 async fn collect(app: &App) -> Result<String, StoreError> {
     let read = Read {
-        deliveries: app.store.deliveries(None, &[]).await?,
-        exceptions: app.store.exceptions(None, true).await?,
-        parked: app.store.parked_records().await?.len(),
+        waiting: app.store.waiting().await?,
+        exceptions: app.store.open_exceptions().await?,
+        parked: app.store.parked_record_count().await?,
         contracts: app.store.contract_count().await?,
         streams: app.store.streams().await?,
     };
@@ -43,9 +41,9 @@ async fn collect(app: &App) -> Result<String, StoreError> {
 
 /// What the metrics are made of.
 struct Read {
-    deliveries: Vec<Delivery>,
-    exceptions: Vec<ExceptionView>,
-    parked: usize,
+    waiting: Vec<(String, String, i64)>,
+    exceptions: Vec<(String, String, i64)>,
+    parked: i64,
     contracts: i64,
     streams: Vec<StreamHealth>,
 }
@@ -59,16 +57,16 @@ fn text(read: &Read, now: Timestamp) -> String {
     };
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
 
-    let outbox = gauges(&mut registry, "milestoned_outbox", "Deliveries by connection and state");
-    for delivery in &read.deliveries {
-        outbox.get_or_create(&vec![label("target", &delivery.target), label("state", &delivery.state)]).inc();
+    let outbox = gauges(&mut registry, "milestoned_outbox", "Deliveries that wait, by connection and state");
+    for (target, state, count) in &read.waiting {
+        outbox.get_or_create(&vec![label("target", target), label("state", state)]).set(*count);
     }
     let exceptions = gauges(&mut registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
-    for exception in &read.exceptions {
-        exceptions.get_or_create(&vec![label("code", &exception.code), label("severity", &exception.severity)]).inc();
+    for (code, severity, count) in &read.exceptions {
+        exceptions.get_or_create(&vec![label("code", code), label("severity", severity)]).set(*count);
     }
     let parked = gauges(&mut registry, "milestoned_parked_records", "Source records that wait for a person");
-    parked.get_or_create(&Vec::new()).set(i64::try_from(read.parked).unwrap_or(i64::MAX));
+    parked.get_or_create(&Vec::new()).set(read.parked);
     let contracts = gauges(&mut registry, "milestoned_contracts", "Contracts");
     contracts.get_or_create(&Vec::new()).set(read.contracts);
     let age =

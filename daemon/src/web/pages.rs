@@ -72,6 +72,8 @@ mod filters {
 struct PortfolioPage {
     person: Person,
     contracts: Vec<Summary>,
+    /// Where the next page begins, as part of an address.
+    next: Option<String>,
     streams: Vec<StreamHealth>,
     parked: Vec<Parked>,
     now: String,
@@ -119,10 +121,25 @@ fn render(page: &impl Template) -> Response {
     }
 }
 
-async fn portfolio_page(State(app): State<Arc<App>>, person: Person) -> Result<Response, ApiError> {
+/// Where a page begins.
+#[derive(serde::Deserialize)]
+struct After {
+    /// Behind this contract.
+    #[serde(default)]
+    after: String,
+}
+
+async fn portfolio_page(
+    State(app): State<Arc<App>>,
+    person: Person,
+    Query(from): Query<After>,
+) -> Result<Response, ApiError> {
+    let contracts = portfolio::summaries_after(&app, from.after, portfolio::AT_ONCE).await?;
+    let last = contracts.last().filter(|_| contracts.len() == portfolio::AT_ONCE);
     Ok(render(&PortfolioPage {
         person,
-        contracts: portfolio::summaries(&app).await?,
+        next: last.map(|last| url::form_urlencoded::byte_serialize(last.contract.as_bytes()).collect()),
+        contracts,
         streams: app.store.streams().await?,
         parked: parked::all(&app).await?,
         now: app.clock.now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
@@ -311,7 +328,7 @@ async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActFo
     if !found {
         return Err(missing());
     }
-    app.bell.notify_waiters();
+    app.bells.all();
     Ok(Redirect::to(if form.next == "/" { "/" } else { "/exceptions" }))
 }
 

@@ -135,7 +135,7 @@ fn may_know(name: &str, on: &str) -> bool {
         "milestoned-mapping" => !ours && !io,
         "milestoned-mocks" => !ours,
         "milestoned-connector-kit" => !ours || on == "milestoned-mapping",
-        "milestoned" | "milestoned-kill" | "milestoned-power" | "milestoned-tests" => true,
+        "milestoned" | "milestoned-benches" | "milestoned-kill" | "milestoned-power" | "milestoned-tests" => true,
         _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),
     }
 }

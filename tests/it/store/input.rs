@@ -1,6 +1,6 @@
 //! What came in stays in, once: pages with their cursor, hints, tokens, mails, files.
 
-use milestoned::store::intake::{LegContribution, NewFact, Reading, Watermark};
+use milestoned::store::intake::{Followed, LegContribution, NewFact, Reading, Watermark};
 use milestoned::store::mails::MailOutcome;
 use milestoned_connector_kit::{Census, Cursor, Hint, Page, Problem, Unreadable};
 use milestoned_mapping::fact::Leg;
@@ -50,7 +50,7 @@ impl Place {
 
     async fn read(&self, reading: Reading) {
         let stored = self.store.unread_records(10).await.unwrap().remove(0);
-        self.store.settle_record(stored, reading, now()).await.unwrap();
+        self.store.settle_records(vec![(stored, reading)], now()).await.unwrap();
     }
 }
 
@@ -94,8 +94,9 @@ async fn a_hint_is_stored_once_and_survives_until_it_was_followed(place: Place) 
     assert_eq!(one.unwrap() + two.unwrap(), 2);
     let due = place.again().await.hints_due("jira".into(), now(), 10).await.unwrap();
     assert_eq!(due.len(), 2);
-    place.store.hint_failed(due[0].id, later(60)).await.unwrap();
-    place.store.record_reread(due[1].id, vec![record("2", "a")], now()).await.unwrap();
+    let followed = [(due[0].id, Err(later(60))), (due[1].id, Ok(vec![record("2", "a")]))];
+    let followed = followed.map(|(hint, outcome)| Followed { hints: vec![hint], outcome });
+    place.store.hints_followed(followed.to_vec(), now()).await.unwrap();
     assert!(place.store.hints_due("jira".into(), later(59), 10).await.unwrap().is_empty());
     let due = place.store.hints_due("jira".into(), later(60), 10).await.unwrap();
     assert_eq!((due.len(), due[0].hint.id.as_str(), due[0].attempts), (1, "1", 1));

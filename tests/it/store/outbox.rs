@@ -20,6 +20,7 @@ on_both!(
     a_person_decides_about_what_is_parked,
     what_is_paused_stays,
     an_interrupted_start_leaves_doubt,
+    a_row_that_cannot_be_read_is_parked_and_the_rest_goes_on,
 );
 
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
@@ -95,6 +96,31 @@ async fn what_has_to_come_first_comes_first(place: Place) {
         place.settle(claimed, done(remote)).await;
     }
     assert_eq!(place.store.next_delivery().await.unwrap(), None);
+}
+
+async fn a_row_that_cannot_be_read_is_parked_and_the_rest_goes_on(place: Place) {
+    let postings = ["A", "B", "C", "D"].map(|number| {
+        let after: &[&str] = if number == "D" { &["C"] } else { &[] };
+        invoice(number, "SOW-1", "1.00", after)
+    });
+    let place = Place::with(postings.to_vec(), place).await;
+    place.tamper("UPDATE outbox SET command = '{\"invoice' WHERE subject = 'A'").await;
+    place.tamper("UPDATE outbox SET after = '[\"' WHERE subject = 'B'").await;
+    let mut claimed = place.claim(0).await;
+    assert_eq!(numbers(&claimed), ["C"]);
+    place.settle(claimed.remove(0), done("7")).await;
+    place.tamper("UPDATE outbox SET receipt = '{' WHERE subject = 'C'").await;
+    assert!(place.claim(2).await.is_empty());
+    let parked = place.store.deliveries(None, &["parked"]).await.unwrap();
+    let told: Vec<_> = parked.iter().map(|one| (one.subject.as_str(), one.fault.clone().unwrap())).collect();
+    let names = |(subject, column, row): (&str, &str, &str), told: &(&str, String)| {
+        let row = DeliveryKey::of(&[row]);
+        told.0 == subject && told.1.starts_with(&format!("outbox row {row}: column {column} cannot be read"))
+    };
+    let wrong = [("A", "command", "A"), ("B", "after", "B"), ("D", "receipt", "C")];
+    assert!(told.len() == 3 && wrong.into_iter().zip(&told).all(|(wrong, told)| names(wrong, told)), "{told:#?}");
+    let line = place.store.audit(Some("SOW-1".into()), 1).await.unwrap().remove(0);
+    assert_eq!((line.action.as_str(), line.subject.as_str()), ("delivery parked", "D"));
 }
 
 fn status(text: &str, key: &str) -> Posting {

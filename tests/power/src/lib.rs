@@ -134,7 +134,7 @@ fn work(book: &mut Book) -> anyhow::Result<()> {
         for stored in now_or_never(store.unread_records(1))?? {
             let contract = format!("SOW-{}", stored.id);
             let reading = Reading { contract: Some(contract), ..Reading::default() };
-            now_or_never(store.settle_record(stored, reading, time(count)))??;
+            now_or_never(store.settle_records(vec![(stored, reading)], time(count)))??;
             book.settled = book.settled.saturating_add(1);
         }
     }

@@ -1,15 +1,6 @@
 //! Outbox rows claimed from PostgreSQL, in batches and by several at once, and settled; on a private server with fsync on.
 //!
-//! `cargo bench -p milestoned-tests --bench claims`
-
-#![allow(
-    missing_docs,
-    clippy::disallowed_methods,
-    clippy::float_arithmetic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark reads the clock, prints, and may fail"
-)]
+//! `cargo bench -p milestoned-benches --bench claims`
 
 use std::time::Instant;
 

@@ -1,16 +1,7 @@
 //! Durable accepts: webhook hints that are on the disk before they are acknowledged, 64 in flight, beside a bare floor in
 //! the same run: one thread, one statement, one commit for all that waits, nothing else.
 //!
-//! `cargo bench -p milestoned --no-default-features --bench accept`
-
-#![allow(
-    missing_docs,
-    clippy::disallowed_methods,
-    clippy::float_arithmetic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark reads the clock, prints, and may fail"
-)]
+//! `cargo bench -p milestoned-benches --bench accept`
 
 use std::path::Path;
 use std::sync::mpsc;

@@ -1,17 +1,7 @@
 //! A million opportunities, a million issues with their histories, a million invoices of either ERP: how fast they are
 //! read, and how much memory that takes. The simulators run in a process of their own.
 //!
-//! `cargo bench -p milestoned-tests --bench pull`
-
-#![allow(
-    missing_docs,
-    clippy::disallowed_methods,
-    clippy::float_arithmetic,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark reads the clock, prints, and may fail"
-)]
+//! `cargo bench -p milestoned-benches --bench pull`
 
 use std::future::Future;
 use std::io::{BufRead, BufReader};

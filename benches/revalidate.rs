@@ -1,16 +1,7 @@
 //! One change of one contract, validated again: the store's read, the decision, and nothing else. The floor of the same run
 //! is the read alone.
 //!
-//! `cargo bench -p milestoned --bench revalidate`
-
-#![allow(
-    missing_docs,
-    clippy::disallowed_methods,
-    clippy::float_arithmetic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark reads the clock and files, prints, and may fail"
-)]
+//! `cargo bench -p milestoned-benches --bench revalidate`
 
 use std::hint::black_box;
 use std::path::Path;
