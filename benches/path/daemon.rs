@@ -159,6 +159,7 @@ fn seen(document: &DocumentView, now: Timestamp) -> SourceRecord {
         status: InvoiceStatus::Open,
         deferred: None,
         recognised: None,
+        lines: None,
     };
     SourceRecord {
         system: "quickbooks".into(),
