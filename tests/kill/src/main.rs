@@ -50,7 +50,7 @@ enum Command {
     /// Death at every named step between durable ones.
     Places {
         /// At which passings of a step, counted from the daemon's start.
-        #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 5])]
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
         passings: Vec<u32>,
         /// Which database.
         #[arg(long, value_enum, default_value = "sqlite")]
