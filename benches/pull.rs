@@ -122,7 +122,7 @@ async fn main() {
         "base_url": salesforce_url, "limits": { "windows": [] },
         "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
     });
-    let deals = map(include_str!("../../config/fieldmaps/salesforce.toml"));
+    let deals = map(include_str!("../config/fieldmaps/salesforce.toml"));
     let settings = serde_json::from_value(settings).unwrap();
     let salesforce = Salesforce::build("salesforce", settings, &deals, clock.clone(), Arc::new(NoTokens)).unwrap();
     pull("salesforce", &salesforce, "records").await;
@@ -130,7 +130,7 @@ async fn main() {
         "base_url": jira_url, "projects": ["MS"], "limits": { "windows": [] },
         "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
     });
-    let read = map(include_str!("../../config/fieldmaps/jira.toml")).vendor_fields();
+    let read = map(include_str!("../config/fieldmaps/jira.toml")).vendor_fields();
     let settings = serde_json::from_value(settings).unwrap();
     let jira = Jira::build("jira", settings, read, clock.clone(), Arc::new(NoTokens)).unwrap();
     pull("jira", &jira, "issues").await;
