@@ -105,13 +105,13 @@ impl Source for Jira {
 
     /// A hundred at a time, where the site can do that. What is not named in an answer is read alone.
     async fn read_each(&self, object: &str, ids: &[&str]) -> Vec<Result<Vec<SourceRecord>, Fault>> {
-        let mut outcomes: BTreeMap<String, Result<Vec<SourceRecord>, Fault>> = BTreeMap::new();
+        let mut outcomes: BTreeMap<String, Result<SourceRecord, Fault>> = BTreeMap::new();
         let many = ids.len() > 1 && object == OBJECT && self.site().await.is_ok_and(|site| site.cloud);
         let readable: Vec<&str> = ids.iter().copied().filter(|id| many && is_id(id)).collect();
         for some in readable.chunks(AT_ONCE) {
             match self.issues(some).await {
                 Ok((records, _)) => {
-                    outcomes.extend(records.into_iter().map(|record| (record.id.clone(), Ok(vec![record]))));
+                    outcomes.extend(records.into_iter().map(|record| (record.id.clone(), Ok(record))));
                 }
                 Err(fault) => outcomes.extend(some.iter().map(|id| ((*id).to_owned(), Err(fault.clone())))),
             }
@@ -119,7 +119,8 @@ impl Source for Jira {
         let mut each = Vec::with_capacity(ids.len());
         for id in ids {
             each.push(match outcomes.remove(*id) {
-                Some(outcome) => outcome,
+                Some(Ok(record)) => self.in_sight(record).await.map(|record| vec![record]),
+                Some(Err(fault)) => Err(fault),
                 None => self.read(object, id).await,
             });
         }

@@ -375,6 +375,18 @@ async fn a_moved_issue_is_the_same_record() {
 }
 
 #[tokio::test]
+async fn an_issue_that_moved_out_of_our_projects_is_gone_also_where_many_are_read_at_once() {
+    let site = Site::start().await;
+    site.desk.simulators.jira.set_project("project", "OPS", "live").unwrap();
+    let issues = site.issues(3);
+    site.desk.simulators.jira.move_issue("move", &issues[1], "OPS").unwrap();
+    let ids: Vec<&str> = issues.iter().map(String::as_str).collect();
+    let read = site.jira.read_each("issue", &ids).await;
+    let gone: Vec<bool> = read.into_iter().map(|records| records.unwrap()[0].content == Content::Gone).collect();
+    assert_eq!(gone, [false, true, false]);
+}
+
+#[tokio::test]
 async fn webhooks_of_an_app_are_prolonged_before_they_lapse() {
     let site = Site::of_app(json!({ "dynamic_webhooks": true })).await;
     let lapse = |problems: &[milestoned_connector_kit::Problem]| {
