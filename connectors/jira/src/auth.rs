@@ -85,7 +85,7 @@ impl Jira {
             "refresh_token": held,
         });
         let ask = || self.client.write(self.client.request(Method::POST, token_url).json(&body));
-        let lost = |fault| Fault { class: Class::Unauthorised, ..fault };
+        let lost = |fault| Fault { class: Class::Unreachable, ..fault };
         let answer = match ask().await {
             // Within ten minutes the old one may be shown once more: the lost answer may have held the new one.
             Err(fault) if fault.class == Class::Unanswered => ask().await.map_err(lost)?,
@@ -93,9 +93,8 @@ impl Jira {
         };
         if !answer.status.is_success() {
             let said = wire::reason(&answer.body);
-            return Err(
-                self.dead(format!("the refresh token is refused ({said}): connect again and set refresh_token"))
-            );
+            let said = format!("the refresh token is refused ({said}): connect again and set refresh_token");
+            return Err(self.client.unsigned(&answer, said));
         }
         let token: wire::TokenAnswer =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;

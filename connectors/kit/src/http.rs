@@ -330,6 +330,18 @@ impl Client {
         self.fault(class, detail, answer.header(self.request_id))
     }
 
+    /// A sign-in that brought no session; `said` is why, where the credentials are to blame. A remote that is away, or has
+    /// too much to do, says nothing about them: it is waited for. Nothing else was sent in either case.
+    pub fn unsigned(&self, answer: &Answer, said: impl Into<String>) -> Fault {
+        let away = answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
+        let (class, said) = match away {
+            true => (Class::Unreachable, "the sign-in was not answered".to_owned()),
+            false => (Class::Unauthorised, said.into()),
+        };
+        let detail = format!("status {}: {said}", answer.status.as_u16());
+        self.fault(class, detail, answer.header(self.request_id))
+    }
+
     /// An answer that cannot be read.
     pub fn garbage(&self, answer: &Answer, reason: impl std::fmt::Display) -> Fault {
         self.fault(Class::Misunderstood, format!("{reason}"), answer.header(self.request_id))

@@ -58,8 +58,7 @@ impl NetSuite {
         ];
         let answer = self.client.read(self.client.request(Method::POST, TOKEN_PATH).form(&form)).await?;
         if !answer.status.is_success() {
-            let said = format!("sign-in refused: status {}", answer.status.as_u16());
-            return Err(self.client.fault(Class::Unauthorised, said, None));
+            return Err(self.client.unsigned(&answer, "sign-in refused"));
         }
         let token: wire::TokenAnswer =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;

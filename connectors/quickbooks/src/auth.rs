@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::ACCEPT;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{QuickBooks, REQUEST_ID, wire};
+use super::{QuickBooks, wire};
 
 /// Name of the rotated refresh token in the store.
 const REFRESH: &str = "refresh_token";
@@ -54,11 +54,11 @@ impl QuickBooks {
             let answer = match self.client.write(request).await {
                 Ok(answer) => answer,
                 Err(_) if again => continue,
-                Err(fault) => return Err(Fault { class: Class::Unauthorised, ..fault }),
+                Err(fault) => return Err(Fault { class: Class::Unreachable, ..fault }),
             };
             if !answer.status.is_success() {
                 let said = "the refresh token is refused: connect the company again and set the new refresh_token";
-                return Err(self.client.fault(Class::Unauthorised, said, answer.header(REQUEST_ID)));
+                return Err(self.client.unsigned(&answer, said));
             }
             match serde_json::from_str(&answer.body) {
                 Ok(token) => return Ok(token),
@@ -66,7 +66,7 @@ impl QuickBooks {
                 Err(error) => return Err(self.client.garbage(&answer, error)),
             }
         }
-        Err(self.client.fault(Class::Unauthorised, "no answer to a refresh", None))
+        Err(self.client.fault(Class::Unreachable, "no answer to a refresh", None))
     }
 }
 

@@ -46,7 +46,7 @@ impl Salesforce {
                     vec![("grant_type", "refresh_token"), ("refresh_token", held), ("client_id", client_id.as_str())];
                 form.extend(client_secret.as_ref().map(|secret| ("client_secret", secret.expose_secret())));
                 // Asked once: whether a lost answer has rotated the token is shown by the next attempt.
-                let lost = |fault| Fault { class: Class::Unauthorised, ..fault };
+                let lost = |fault| Fault { class: Class::Unreachable, ..fault };
                 self.client.write(request.form(&form)).await.map_err(lost)?
             }
         };
@@ -54,7 +54,7 @@ impl Salesforce {
             let said = serde_json::from_str::<wire::TokenError>(&answer.body)
                 .map(|error| format!("{}: {}", error.error, error.error_description))
                 .unwrap_or_default();
-            return Err(self.dead(format!("sign-in refused: {said}")));
+            return Err(self.client.unsigned(&answer, format!("sign-in refused: {said}")));
         }
         let token: wire::TokenAnswer =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;

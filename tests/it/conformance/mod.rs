@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::conformance::{Around, Trouble};
+use milestoned_connector_kit::conformance::{Around, Remote, Trouble};
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Clock, Context, Receipt};
+use milestoned_connector_kit::{Class, Clock, Context, Cursor, Receipt, Source};
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Document};
 use milestoned_mapping::money::Currency;
 use milestoned_mocks::{FaultSpec, Options, SimClock, Simulators};
@@ -146,4 +146,21 @@ pub(crate) fn fields(value: Value) -> milestoned_mocks::Fields {
 /// Accounts of an ERP connection, by their ids.
 pub(crate) fn accounts(ids: [&str; 4]) -> Value {
     json!({ "unbilled_receivable": ids[0], "contract_asset": ids[1], "deferred_revenue": ids[2], "revenue": ids[3] })
+}
+
+/// A connector that has never signed in, and meets a remote that is away.
+async fn signs_in_vainly<R: Remote>(remote: R, desk: impl Fn(&R) -> &Desk) {
+    let desk = desk(&remote);
+    desk.simulators.faults.inject(desk.system, FaultSpec::new("refuse").times(u32::MAX)).unwrap();
+    let fault = remote.connector().pull(remote.stream(), &Cursor::default()).await.unwrap_err();
+    assert_eq!(fault.class, Class::Unreachable, "a remote that is away is waited for: {fault}");
+    desk.simulators.faults.clear().unwrap();
+    remote.connector().pull(remote.stream(), &Cursor::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_in_that_finds_the_remote_away_is_no_refusal_of_the_credentials() {
+    signs_in_vainly(netsuite::Account::start().await, |remote| &remote.desk).await;
+    signs_in_vainly(quickbooks::Company::start().await, |remote| &remote.desk).await;
+    signs_in_vainly(salesforce::Org::start().await, |remote| &remote.desk).await;
 }
