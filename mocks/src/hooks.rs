@@ -40,6 +40,43 @@ struct Due {
     letter: Json,
 }
 
+/// A delivery that is due, for whoever carries it without a network.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Address.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+    due: (String, Json),
+}
+
+/// What is due at `now`. Each is told by [`answered`] what became of it, or is due again.
+pub(crate) fn letters<S>(state: &Mutex<S>, store_of: fn(&mut S) -> &mut Store, now: i64) -> Vec<Letter> {
+    let due = take_due(&mut *held(state), store_of, now);
+    let letter = |due: Due| Letter {
+        url: due.letter.text("url"),
+        headers: headers(&due.letter),
+        body: due.letter.text("body"),
+        due: (due.id, due.letter),
+    };
+    due.into_iter().map(letter).collect()
+}
+
+/// A letter was answered with this status; 0: not at all.
+pub(crate) fn answered<S>(
+    state: &Mutex<S>,
+    store_of: fn(&mut S) -> &mut Store,
+    letter: &Letter,
+    status: u16,
+    now: i64,
+    again: Again,
+) -> std::io::Result<()> {
+    let (id, kept) = &letter.due;
+    settle(&mut *held(state), store_of, (id, kept.clone(), status), now, again, &mut Deliveries::default())
+}
+
 /// Delivers what is due at `now`. `store_of` gives the store of the locked state.
 pub(crate) async fn deliver<S>(
     state: &Mutex<S>,
@@ -163,20 +200,27 @@ fn is_soap(letter: &Json) -> bool {
     letter.path("headers.soapaction").is_some()
 }
 
+fn headers(letter: &Json) -> Vec<(String, String)> {
+    let kept = letter.get("headers").map_or(&[][..], Json::members);
+    let mut headers: Vec<(String, String)> =
+        kept.iter().map(|(name, value)| (name.clone(), value.scalar().unwrap_or_default().to_string())).collect();
+    if letter.path("headers.content-type").is_none() {
+        headers.push(("content-type".into(), "application/json".into()));
+    }
+    if letter.path("headers.x-atlassian-webhook-identifier").is_some() && letter.int("tries") > 0 {
+        headers.push(("x-atlassian-webhook-retry".into(), letter.int("tries").to_string()));
+    }
+    headers
+}
+
 async fn post(client: &reqwest::Client, letter: &Json) -> u16 {
     let mut request = client.post(letter.text("url")).body(letter.text("body"));
     if letter.path("headers.intuit-signature").is_some() {
         // Intuit waits no longer
         request = request.timeout(Duration::from_secs(3));
     }
-    if letter.path("headers.content-type").is_none() {
-        request = request.header("content-type", "application/json");
-    }
-    for (name, value) in letter.get("headers").map_or(&[][..], Json::members) {
-        request = request.header(name, value.scalar().unwrap_or_default());
-    }
-    if letter.path("headers.x-atlassian-webhook-identifier").is_some() && letter.int("tries") > 0 {
-        request = request.header("x-atlassian-webhook-retry", letter.int("tries").to_string());
+    for (name, value) in headers(letter) {
+        request = request.header(name, value);
     }
     match request.send().await {
         Ok(answer) if is_soap(letter) => {

@@ -35,7 +35,7 @@ pub use admin::serve_admin;
 pub use clock::SimClock;
 pub use document::{ErpDocument, Posting, Side};
 pub use faults::{FAULTS, FaultSpec, Faults};
-pub use hooks::Deliveries;
+pub use hooks::{Deliveries, Letter};
 pub use jira::{Deployment, IssueRef, Jira, Person, SiteSettings};
 pub use json::Json;
 pub use lot::LotSpec;

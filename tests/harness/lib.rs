@@ -1,6 +1,7 @@
 //! The harness: a daemon in a fresh folder against simulators on loopback ports, and a clock that the test moves.
 
 pub mod postgres;
+pub mod seeded;
 pub mod simulation;
 
 use std::path::{Path, PathBuf};

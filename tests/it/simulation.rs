@@ -1,6 +1,7 @@
 //! Seeds of the simulation that run with every test; more by `milestoned-simulation`. Seeds that have failed once are
 //! among them.
 
+use milestoned_tests::seeded;
 use milestoned_tests::simulation::run;
 
 /// Seeds that found something.
@@ -29,4 +30,13 @@ fn whatever_breaks_every_accepted_milestone_is_invoiced_once() {
 fn a_seed_gives_the_same_run_twice() {
     let (first, second) = (run(7).expect("set up"), run(7).expect("set up"));
     assert_eq!((first.diary, first.steps, first.requests), (second.diary, second.steps, second.requests));
+}
+
+#[test]
+fn every_deliberate_bug_fits_the_sources() {
+    let patches = seeded::patches().expect("patches can be read");
+    assert!(patches.len() >= 20, "{} deliberate bugs", patches.len());
+    let changed = patches.iter().map(|patch| seeded::apply(patch).map(|files| files.len()));
+    let wrong: Vec<String> = changed.filter_map(|files| Some(format!("{:#}", files.err()?))).collect();
+    assert!(wrong.is_empty(), "tests/simulation/bugs: mend these patches, so that the bugs stay caught: {wrong:#?}");
 }

@@ -32,6 +32,9 @@ struct Options {
     /// Play one seed and tell its diary.
     #[arg(long)]
     seed: Option<u64>,
+    /// Stop at the first seed that fails.
+    #[arg(long)]
+    until_violation: bool,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -97,6 +100,9 @@ fn play(options: &Options, of: u64, started: Instant) -> anyhow::Result<Played> 
         if let Some(violation) = outcome.violation {
             println!("seed {seed}: {violation}");
             played.violations.push(seed);
+            if options.until_violation {
+                break;
+            }
         }
     }
     Ok(played)

@@ -36,7 +36,7 @@ use self::state::State;
 use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
 use crate::faults::Faults;
-use crate::hooks::{self, Deliveries};
+use crate::hooks::{self, Deliveries, Letter};
 use crate::json::{Json, obj};
 use crate::lot::LotSpec;
 use crate::serve::{System, Trouble};
@@ -270,19 +270,17 @@ impl Jira {
     /// Delivers the webhooks that are due. Failures are tried again five times, 5 to 15 minutes later by the clock.
     pub async fn deliver_webhooks(&self) -> io::Result<Deliveries> {
         let now = self.clock.millis();
-        hooks::deliver(
-            &self.state,
-            |state| &mut state.store,
-            "jira",
-            &self.faults,
-            now,
-            |id, tries| {
-                // spread as the vendor spreads them, but the same at every run
-                let spread = (id.parse::<i64>().unwrap_or_default() * 37 + tries * 101) % 600;
-                (tries <= 5).then_some((300 + spread) * 1000)
-            },
-        )
-        .await
+        hooks::deliver(&self.state, |state| &mut state.store, "jira", &self.faults, now, again).await
+    }
+
+    /// Webhooks that are due, to be carried without a network.
+    pub fn letters(&self) -> Vec<Letter> {
+        hooks::letters(&self.state, |state| &mut state.store, self.clock.millis())
+    }
+
+    /// A letter was answered with this status; 0: not at all.
+    pub fn answered(&self, letter: &Letter, status: u16) -> io::Result<()> {
+        hooks::answered(&self.state, |state| &mut state.store, letter, status, self.clock.millis(), again)
     }
 
     /// Webhooks: `outbox`, `sent`, `dropped`.
@@ -422,4 +420,10 @@ impl System for Jira {
     fn quirk(&self, name: &str) {
         held(&self.state).quirk = Some(name.to_string());
     }
+}
+
+/// Spread as the vendor spreads them, but the same at every run.
+fn again(id: &str, tries: i64) -> Option<i64> {
+    let spread = (id.parse::<i64>().unwrap_or_default() * 37 + tries * 101) % 600;
+    (tries <= 5).then_some((300 + spread) * 1000)
 }

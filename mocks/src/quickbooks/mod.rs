@@ -29,7 +29,7 @@ use crate::call::{Call, Reply};
 use crate::clock::{SimClock, held};
 use crate::document::ErpDocument;
 use crate::faults::Faults;
-use crate::hooks::{self, Deliveries};
+use crate::hooks::{self, Deliveries, Letter};
 use crate::json::{Json, list, obj};
 use crate::lot::LotSpec;
 use crate::series::Series;
@@ -259,6 +259,21 @@ impl QuickBooks {
             webhooks::again,
         )
         .await
+    }
+
+    /// The webhook that is due, to be carried without a network.
+    pub fn letters(&self) -> io::Result<Vec<Letter>> {
+        let mut state = held(&self.state);
+        state.bundle();
+        state.store.commit()?;
+        drop(state);
+        Ok(hooks::letters(&self.state, |state| &mut state.store, self.clock.millis()))
+    }
+
+    /// A letter was answered with this status; 0: not at all.
+    pub fn answered(&self, letter: &Letter, status: u16) -> io::Result<()> {
+        let now = self.clock.millis();
+        hooks::answered(&self.state, |state| &mut state.store, letter, status, now, webhooks::again)
     }
 
     /// Requests allowed per minute and per second, and with them the vendor's 40 batches a minute. Unset, 500, 100 and 40 hold

@@ -1,19 +1,14 @@
-//! What people, time and bad luck do.
-
-use std::collections::BTreeMap;
+//! What happens: people, time and bad luck, as the dice fall; and how it ends.
 
 use jiff::SignedDuration;
-use milestoned::agreements;
-use milestoned_mocks::{FaultSpec, Person};
+use milestoned_mocks::FaultSpec;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::world::{CONTRACT, World};
-use crate::fields;
+use super::world::World;
+use super::{accountant, front, people};
 
-/// Customer of the contract.
-const CUSTOMER: &str = "Northwind Ltd";
 /// Troubles that may strike a request to any vendor.
 const TROUBLES: [&str; 15] = [
     "refuse",
@@ -33,164 +28,41 @@ const TROUBLES: [&str; 15] = [
     "error_then_write(20000)",
 ];
 
-/// The agreement is filed, the deal is won, the issues are there.
-pub(super) fn file(world: &mut World) -> anyhow::Result<()> {
+/// Everything is set up as it is on the first day.
+pub(super) fn begin(world: &mut World) -> anyhow::Result<()> {
     if world.erp == "quickbooks" {
         // The simulated clock stands still while the daemon works: no second would ever pass.
         world.simulators.quickbooks.set_limits(usize::MAX, usize::MAX);
     }
-    let total: u64 = world.milestones.iter().map(|milestone| milestone.amount).sum();
-    let milestones: Vec<Value> = world
-        .milestones
-        .iter()
-        .map(|one| json!({ "id": one.id, "name": one.id, "amount": money(one.amount) }))
-        .collect();
-    let terms = json!({
-        "id": CONTRACT, "customer": CUSTOMER, "currency": "USD", "total": money(total), "signed_on": "2026-03-02",
-        "obligations": [{ "id": "services", "ssp": money(total), "method": "output" }],
-        "milestones": milestones, "milestoned": { "erp": world.erp },
-    });
-    world.act("file", CONTRACT);
-    let now = world.now();
-    world.ask(|app| async move { agreements::file(&app, terms, "simulation", "deal desk", now).await })??;
-    deal(world, total)?;
-    for place in 0..world.milestones.len() {
-        issue(world, place)?;
+    if world.webhooks {
+        front::register(world)?;
     }
-    Ok(())
-}
-
-fn money(amount: u64) -> String {
-    format!("{amount}.00")
-}
-
-/// The deal has this amount from now on.
-fn deal(world: &mut World, amount: u64) -> anyhow::Result<()> {
-    let act = world.act("deal", &money(amount));
-    let salesforce = &world.simulators.salesforce;
-    let account = salesforce.put("account", "Account", "northwind", fields(json!({ "Name": CUSTOMER })))?;
-    let deal = json!({
-        "Name": CONTRACT, "AccountId": account, "StageName": "Closed Won", "CloseDate": "2026-03-02",
-        "Amount": money(amount), "CurrencyIsoCode": "USD", "SOW_Number__c": CONTRACT, "Payment_Terms__c": "net 30",
-    });
-    salesforce.put(&act, "Opportunity", CONTRACT, fields(deal))?;
-    Ok(())
-}
-
-fn issue(world: &mut World, place: usize) -> anyhow::Result<()> {
-    let Some(id) = world.milestones.get(place).map(|one| one.id.clone()) else { return Ok(()) };
-    let act = world.act("issue", &id);
-    let body = json!({ "summary": id, "customfield_10101": CONTRACT, "customfield_10102": id, "status": "To Do" });
-    let created = world.simulators.jira.create_issue(&act, "MS", fields(body))?;
-    if let Some(milestone) = world.milestones.get_mut(place) {
-        milestone.issue = created.id;
-    }
-    Ok(())
+    people::file(world)
 }
 
 /// One operation, as the dice fall.
 pub(super) fn next(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
+    if world.webhooks && dice.random_bool(0.4) {
+        front::bring(world, dice)?;
+    }
     match dice.random_range(0..100) {
-        0..28 => accept(world, dice),
-        28..34 => move_issue(world, dice, "Ready for acceptance"),
-        34..38 => move_issue(world, dice, "Rejected"),
-        38..46 => pay(world, dice),
-        46..52 => amend(world, dice),
-        52..56 => void(world, dice),
-        56..62 => pass(world, dice),
-        62..65 => wrong_deal(world, dice),
-        65..72 => hint(world, dice),
+        0..24 => people::accept(world, dice),
+        24..26 => people::late_row(world, dice),
+        26..31 => people::move_issue(world, dice, "Ready for acceptance"),
+        31..34 => people::move_issue(world, dice, "Rejected"),
+        34..36 => people::move_issue(world, dice, "To Do"),
+        36..37 => people::lose_issue(world, dice),
+        37..44 => accountant::pay(world, dice),
+        44..50 => people::amend(world, dice),
+        50..54 => people::amend_in_doubt(world, dice),
+        54..58 => accountant::touch(world, dice),
+        58..63 => pass(world, dice),
+        63..67 => people::wrong_deal(world, dice),
+        67..70 => people::review(world, dice),
+        70..73 => accountant::clear(world, dice, true),
+        73..75 => outage(world, dice),
         _ => trouble(world, dice),
     }
-}
-
-fn any(world: &World, dice: &mut StdRng) -> usize {
-    dice.random_range(0..world.milestones.len().max(1))
-}
-
-fn edit(world: &mut World, place: usize, status: &'static str, changes: Value) -> anyhow::Result<()> {
-    let Some(milestone) = world.milestones.get(place).cloned() else { return Ok(()) };
-    let act = world.act("issue moves", &format!("{} {status}", milestone.id));
-    let dana = Person { account_id: "dana".into(), display_name: "Dana".into(), email: "dana@customer.example".into() };
-    let changes: BTreeMap<String, Value> = fields(changes).into_iter().collect();
-    world.simulators.jira.edit(&act, &milestone.issue, &dana, changes, Some(status))?;
-    if let Some(milestone) = world.milestones.get_mut(place) {
-        milestone.accepted = status == "Accepted";
-        milestone.ever_accepted |= milestone.accepted;
-    }
-    Ok(())
-}
-
-fn accept(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let place = any(world, dice);
-    edit(world, place, "Accepted", json!({ "customfield_10105": "https://docs.example/signed.pdf" }))
-}
-
-fn move_issue(world: &mut World, dice: &mut StdRng, status: &'static str) -> anyhow::Result<()> {
-    let place = any(world, dice);
-    edit(world, place, status, json!({ "customfield_10108": "does not load" }))
-}
-
-/// The customer pays an invoice that the ERP holds, a part of it or all.
-fn pay(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let open: Vec<_> =
-        world.documents().into_iter().filter(|one| one.kind == "invoice" && one.status == "open").collect();
-    let Some(invoice) = open.get(dice.random_range(0..open.len().max(1))) else { return Ok(()) };
-    let whole: u64 = invoice.amount.split('.').next().unwrap_or_default().parse()?;
-    let paid = world.paid.get(&invoice.number).copied().unwrap_or_default();
-    let rest = whole.saturating_sub(paid);
-    if rest == 0 {
-        return Ok(());
-    }
-    let amount = dice.random_range(1..=rest);
-    let act = world.act("pay", &format!("{} {}", invoice.number, money(amount)));
-    let date = world.now().to_string().chars().take(10).collect::<String>();
-    match world.erp {
-        "netsuite" => world.simulators.netsuite.pay(&act, &invoice.number, &money(amount), &date)?,
-        _ => world.simulators.quickbooks.pay(&act, &invoice.number, &money(amount), &date)?,
-    };
-    world.paid.insert(invoice.number.clone(), paid.saturating_add(amount));
-    Ok(())
-}
-
-/// A signed change order: another amount of one milestone, and the deal follows.
-fn amend(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let place = any(world, dice);
-    let more: u64 = 2_u64.saturating_pow(dice.random_range(12..24));
-    let Some(milestone) = world.milestones.get_mut(place) else { return Ok(()) };
-    milestone.amount = more;
-    let id = milestone.id.clone();
-    let total: u64 = world.milestones.iter().map(|milestone| milestone.amount).sum();
-    world.version = world.version.saturating_add(1);
-    let version = world.version;
-    world.act("amend", &format!("version {version}: {id} {}", money(more)));
-    let order = json!({
-        "amends": CONTRACT, "version": version, "signed": true, "total": money(total),
-        "change": [{ "id": id, "amount": money(more) }],
-    });
-    let now = world.now();
-    world.ask(|app| async move { agreements::file(&app, order, "simulation", "deal desk", now).await })??;
-    deal(world, total)
-}
-
-/// The accountant voids an invoice.
-fn void(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let open: Vec<_> = world
-        .documents()
-        .into_iter()
-        .filter(|one| one.kind == "invoice" && one.status == "open" && !world.paid.contains_key(&one.number))
-        .collect();
-    let Some(invoice) = open.get(dice.random_range(0..open.len().max(1))) else { return Ok(()) };
-    let act = world.act("void", &invoice.number);
-    let voided = match world.erp {
-        "netsuite" => world.simulators.netsuite.void_invoice(&act, &invoice.number),
-        _ => world.simulators.quickbooks.void_invoice(&act, &invoice.number),
-    };
-    // The ERP refuses where something is applied to it.
-    if voided.is_ok() {
-        world.voided.insert(invoice.number.clone());
-    }
-    Ok(())
 }
 
 /// Days pass.
@@ -205,63 +77,61 @@ fn pass(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Somebody gives the deal another amount, and corrects it later.
-fn wrong_deal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let total: u64 = world.milestones.iter().map(|milestone| milestone.amount).sum();
-    deal(world, total.saturating_add(1))?;
-    world.advance(SignedDuration::from_mins(20));
-    world.turn(dice.random_bool(0.5).then(|| dice.random_range(1..80)))?;
-    deal(world, total)
-}
-
-/// A webhook comes, perhaps twice: it is acknowledged, and says only that something may have changed.
-fn hint(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let place = any(world, dice);
-    let Some(milestone) = world.milestones.get(place) else { return Ok(()) };
-    let hint = milestoned_connector_kit::Hint { object: "issue".into(), id: milestone.issue.clone() };
-    let delivery = world.act("hint", &hint.id);
-    let now = world.now();
-    for _ in 0..dice.random_range(1..3) {
-        let (delivery, hint) = (delivery.clone(), hint.clone());
-        world.ask(|app| async move { app.store.hints_received("jira".into(), delivery, vec![hint], now).await })??;
-    }
-    Ok(())
+fn system(world: &World, dice: &mut StdRng) -> &'static str {
+    let systems = ["salesforce", "jira", world.erp, world.erp, world.erp];
+    systems[dice.random_range(0..systems.len())]
 }
 
 fn trouble(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
-    let systems = ["salesforce", "jira", world.erp, world.erp, world.erp];
-    let system = systems[dice.random_range(0..systems.len())];
+    let system = system(world, dice);
     let name = TROUBLES[dice.random_range(0..TROUBLES.len())];
     let (times, after) = (dice.random_range(1..4), dice.random_range(0..6));
     world.outcome.diary.push(format!("{} trouble {system} {name}, {times} times after {after}", world.now()));
     let count = world.outcome.troubles.entry(name.split('(').next().unwrap_or(name).to_owned()).or_default();
     *count = count.saturating_add(1);
-    // A lost answer of the token endpoint may take the refresh token along: then a person connects again.
-    let path = if system == "quickbooks" { Some("/v3/".to_owned()) } else { None };
-    world.simulators.faults.inject(system, FaultSpec { path, ..FaultSpec::new(name).times(times).after(after) })?;
+    world.simulators.faults.inject(system, FaultSpec::new(name).times(times).after(after))?;
     Ok(())
 }
 
-/// Troubles stop; time passes until everything that waits has had its turn; a person releases what is parked.
-pub(super) fn heal(world: &mut World) -> anyhow::Result<()> {
+/// A vendor is gone for a day.
+fn outage(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
+    let system = system(world, dice);
+    let name = ["refuse", "drop_before_write"][dice.random_range(0..2)];
+    world.act("outage", &format!("{system} {name}"));
+    let (from, until) = (world.now(), world.now().saturating_add(SignedDuration::from_hours(24))?);
+    world.simulators.faults.inject(system, FaultSpec::new(name).times(u32::MAX).between(from, until))?;
+    Ok(())
+}
+
+/// Troubles stop; time passes until everything that waits has had its turn; people do what they are asked for.
+pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     world.simulators.faults.clear()?;
+    world.calm = true;
+    let corrected = dice.random_bool(0.5);
     for round in 0..4 {
+        for of in 0..world.agreements.len() {
+            if round == 0 && corrected {
+                people::correct_deal(world, of)?;
+            }
+            if round == 0 && world.agreement(of)?.reviewed {
+                approve(world, of)?;
+            }
+        }
         for hours in [13, 26] {
             world.advance(SignedDuration::from_hours(hours));
+            if world.webhooks {
+                front::bring(world, dice)?;
+            }
             world.turn(None)?;
         }
         let open = world.ask(|app| async move {
             app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
         })??;
-        let rests = open.is_empty();
+        // Several daemons may each wait for what another has done.
+        let mut rests = open.is_empty() && (world.replicas.is_empty() || round > 1);
         if round < 3 {
-            for delivery in open.into_iter().filter(|one| one.state == "parked") {
-                world.act("release", &delivery.subject);
-                let now = world.now();
-                world.ask(|app| async move {
-                    app.store.release_parked(delivery.key, true, "controller".into(), "looked".into(), now).await
-                })??;
-            }
+            rests &= !reconnect(world)?;
+            accountant::clear(world, dice, false)?;
         }
         let now = world.now();
         let replayed =
@@ -272,4 +142,40 @@ pub(super) fn heal(world: &mut World) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn approve(world: &mut World, of: usize) -> anyhow::Result<()> {
+    for place in 0..world.agreement(of)?.milestones.len() {
+        if !world.milestone((of, place))?.removed {
+            people::decide(world, (of, place), "approve")?;
+        }
+    }
+    Ok(())
+}
+
+/// A crash between the vendor's answer and our keeping it has cost the refresh token: a person connects the company again,
+/// as the fault asks for, and starts the daemon with the new token.
+/// Whether that was so.
+fn reconnect(world: &mut World) -> anyhow::Result<bool> {
+    let streams = world.ask(|app| async move { app.store.streams().await })??;
+    let refused = |fault: &str| fault.contains("refresh token is refused");
+    if !streams.iter().any(|one| one.fault.as_deref().is_some_and(refused)) {
+        return Ok(false);
+    }
+    world.act("connect again", world.erp);
+    let (simulators, base) = (&world.simulators, world.simulators.quickbooks_url.clone());
+    let back = "https://milestoned.example/connected";
+    let page = format!("{base}/connect/oauth2?client_id=cid&response_type=code&redirect_uri={back}&state=s");
+    let agreed = simulators.carry(&page, "GET", Vec::new(), Vec::new());
+    let location = agreed.and_then(|answer| answer.headers.into_iter().find(|(name, _)| name == "location"));
+    let code = location.and_then(|(_, to)| Some(to.split("code=").nth(1)?.split('&').next()?.to_owned()));
+    let code = code.ok_or_else(|| anyhow::anyhow!("the simulator gives no code"))?;
+    let form =
+        format!("grant_type=authorization_code&code={code}&redirect_uri={back}&client_id=cid&client_secret=csecret");
+    let kind = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
+    let given = simulators.carry(&format!("{base}/oauth2/v1/tokens/bearer"), "POST", vec![kind], form.into_bytes());
+    let given: Value = serde_json::from_slice(&given.map(|answer| answer.body).unwrap_or_default())?;
+    let refresh = given["refresh_token"].as_str().map(ToOwned::to_owned);
+    world.reconnect(&refresh.ok_or_else(|| anyhow::anyhow!("the simulator gives no token: {given}"))?)?;
+    Ok(true)
 }

@@ -1,14 +1,20 @@
-//! Whether the world is as it must be. What the ERP holds is read from the simulated ERP, never from the daemon.
+//! Whether the world is as it must be. What the ERP holds is read from the simulated ERP, never from the daemon; what was
+//! agreed, accepted, paid and changed by hand is what people did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use milestoned::cli::status::rebuild;
+use milestoned::store::contracts::Work;
 use milestoned_mapping::command::Side;
 use milestoned_mapping::contract::{Contract, DocumentKind};
+use milestoned_mapping::drift::Kind;
 use milestoned_mapping::postings::journal_entry_number;
+use milestoned_mocks::ErpDocument;
 use rust_decimal::Decimal;
 
-use super::world::{CONTRACT, World};
+use super::agreement::Agreement;
+use super::books;
+use super::world::{Touch, World};
 
 /// What holds at any moment.
 pub(super) fn always(world: &World) -> anyhow::Result<()> {
@@ -16,14 +22,19 @@ pub(super) fn always(world: &World) -> anyhow::Result<()> {
     for document in world.documents() {
         let live = document.status != "voided";
         anyhow::ensure!(!live || seen.insert(document.number.clone()), "1: the ERP holds {} twice", document.number);
-        let milestone = world.milestones.iter().find(|one| document.number == format!("{CONTRACT}-{}", one.id));
+        let milestone = world
+            .agreements
+            .iter()
+            .flat_map(|agreement| agreement.milestones.iter().map(move |one| (agreement, one)))
+            .find(|(agreement, one)| document.number == agreement.number(&one.id));
         anyhow::ensure!(
-            document.kind != "invoice" || milestone.is_none_or(|one| one.ever_accepted),
+            document.kind != "invoice" || milestone.is_none_or(|(_, one)| one.ever_accepted),
             "2: the ERP holds {} and it was never accepted",
             document.number
         );
     }
-    Ok(())
+    let wrong = world.lines.seen(|witness| witness.wrong.clone());
+    wrong.map_or(Ok(()), |wrong| Err(anyhow::anyhow!(wrong)))
 }
 
 /// What holds once troubles have stopped and time has passed.
@@ -31,52 +42,72 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
     always(world)?;
     let open = world
         .ask(|app| async move { app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await })??;
-    if open.iter().any(|one| one.fault.as_deref().is_some_and(|fault| fault.contains("refresh token is refused"))) {
-        // A crash between the vendor's answer and our keeping it has cost the refresh token: a person connects again.
-        return Ok(());
-    }
     let open: Vec<_> = open
         .iter()
         .filter(|one| !is_consequence(world, &one.subject))
         .map(|one| format!("{} {} {}: {}", one.kind, one.subject, one.state, one.fault.as_deref().unwrap_or_default()))
         .collect();
     anyhow::ensure!(open.is_empty(), "7: deliveries are left: {open:?}");
+    for agreement in world.agreements.clone() {
+        let contract = replayed(world, &agreement)?;
+        documents(world, &agreement, &contract)?;
+        exceptions(world, &agreement, &contract)?;
+        invoiced(world, &agreement, &contract)?;
+        payments(world, &agreement, &contract)?;
+        books::check(world, &agreement, &contract)?;
+        shown(world, &agreement, &contract)?;
+        told(world, &agreement, &contract)?;
+        let work = world.ask(|app| async move { app.store.work(agreement.id.into()).await })??;
+        let work = work.ok_or_else(|| anyhow::anyhow!("7: contract {} is gone", agreement.id))?;
+        anyhow::ensure!(work.pending.is_empty(), "7: {} facts of {} wait", work.pending.len(), agreement.id);
+        drifts(world, &agreement, &work)?;
+    }
+    let chain = world.ask(|app| async move { app.store.verify_audit(Vec::new()).await })??;
+    anyhow::ensure!(chain.broken.is_none(), "6: the audit chain is broken: {chain:?}");
+    let parked = world.ask(|app| async move { app.store.parked_facts().await })??;
+    anyhow::ensure!(parked.is_empty(), "7: {} facts are parked", parked.len());
+    followed(world)
+}
 
-    let row = world.ask(|app| async move { app.store.contract(CONTRACT.into()).await })??;
-    let row = row.ok_or_else(|| anyhow::anyhow!("7: the contract is gone"))?;
+/// 5: the state is what its facts say.
+fn replayed(world: &mut World, agreement: &Agreement) -> anyhow::Result<Contract> {
+    let id = agreement.id;
+    let row = world.ask(|app| async move { app.store.contract(id.into()).await })??;
+    let row = row.ok_or_else(|| anyhow::anyhow!("7: contract {id} is gone"))?;
     let replayed = {
         let row = row.clone();
         world.ask(|app| async move { rebuild(&app, &row).await })??
     };
-    anyhow::ensure!(serde_json::to_string(&replayed)? == row.state, "5: a replay gives another state");
-    let contract: Contract = serde_json::from_str(&row.state)?;
-    documents(world, &contract)?;
-    invoiced(world, &contract)?;
-    payments(world, &contract)?;
+    anyhow::ensure!(serde_json::to_string(&replayed)? == row.state, "5: a replay of {id} gives another state");
+    Ok(serde_json::from_str(&row.state)?)
+}
 
-    let chain = world.ask(|app| async move { app.store.verify_audit(Vec::new()).await })??;
-    anyhow::ensure!(chain.broken.is_none(), "6: the audit chain is broken: {chain:?}");
-    let work = world.ask(|app| async move { app.store.work(CONTRACT.into()).await })??;
-    let waiting = work.map(|work| work.pending.len()).unwrap_or_default();
-    let parked = world.ask(|app| async move { app.store.parked_facts().await })??;
-    anyhow::ensure!(waiting == 0 && parked.is_empty(), "7: {waiting} facts wait, {} are parked", parked.len());
+/// 7: what a webhook named was read after its acknowledgement.
+fn followed(world: &mut World) -> anyhow::Result<()> {
     let now = world.now();
-    let hints = world.ask(|app| async move { app.store.hints_due("jira".into(), now, 100).await })??;
-    anyhow::ensure!(hints.is_empty(), "7: {} hints were never followed", hints.len());
+    for system in ["jira", world.erp] {
+        let hints = world.ask(|app| async move { app.store.hints_due(system.into(), now, 100).await })??;
+        anyhow::ensure!(hints.is_empty(), "7: {} hints of {system} were never followed", hints.len());
+    }
+    for (name, one) in world.brought.iter().filter(|(_, one)| one.acknowledged) {
+        let read = world.lines.seen(|witness| witness.has_read(&one.asks, one.after));
+        anyhow::ensure!(read, "7: webhook {name} was acknowledged, and {} never asked for", one.asks);
+    }
     Ok(())
 }
 
-/// A credit memo or supplement of an invoice that the accountant has voided cannot be applied any more: a person decides.
+/// A credit memo or supplement of an invoice that the accountant has changed, or that a person has given up, cannot be
+/// applied any more: a person decides.
 fn is_consequence(world: &World, subject: &str) -> bool {
-    world.voided.iter().any(|number| subject.starts_with(number.as_str()))
+    world.touched.keys().any(|number| subject.starts_with(number.as_str()))
 }
 
-fn plain(amount: &str) -> String {
+pub(super) fn plain(amount: &str) -> String {
     amount.parse::<Decimal>().map_or_else(|_| amount.into(), |amount| amount.normalize().to_string())
 }
 
 /// 4: what the ERP holds is what the rules say.
-fn documents(world: &World, contract: &Contract) -> anyhow::Result<()> {
+fn documents(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
     let mut wanted: BTreeMap<String, (&str, String, String)> = BTreeMap::new();
     for document in contract.documents() {
         let kind = if document.kind == DocumentKind::CreditMemo { "credit_memo" } else { "invoice" };
@@ -87,54 +118,160 @@ fn documents(world: &World, contract: &Contract) -> anyhow::Result<()> {
         let debits: Decimal =
             lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
         if !lines.is_empty() && entry.date < contract.as_of() {
-            let number = journal_entry_number(CONTRACT, world.erp, entry.date);
+            let number = journal_entry_number(agreement.id, world.erp, entry.date);
             wanted.insert(number, ("journal_entry", debits.normalize().to_string(), entry.date.to_string()));
         }
     }
-    let held: BTreeMap<String, (&str, String, String)> = world
+    let held: BTreeMap<String, ErpDocument> = world
         .documents()
         .into_iter()
-        .map(|one| {
-            let amount = wanted.get(&one.number).filter(|_| one.status == "voided").map(|said| said.1.clone());
-            (one.number, (one.kind, amount.unwrap_or_else(|| plain(&one.amount)), one.date))
-        })
+        .filter(|one| agreement.owns(&one.number))
+        .map(|one| (one.number.clone(), one))
         .collect();
-    for (number, said) in &wanted {
-        let is = held.get(number);
+    for (number, (kind, amount, date)) in &wanted {
+        let same = held.get(number).is_some_and(|one| {
+            (one.kind, plain(&one.amount), &one.date, one.currency.as_str())
+                == (*kind, amount.clone(), date, agreement.currency)
+        });
         anyhow::ensure!(
-            is == Some(said) || is_consequence(world, number),
-            "4: {number}: the rules say {said:?}, the ERP holds {is:?}"
+            same || is_consequence(world, number),
+            "4: {number}: the rules say {kind} {amount} {date}, the ERP holds {:?}",
+            held.get(number)
         );
+    }
+    for (number, touch) in world.touched.iter().filter(|(_, touch)| **touch == Touch::Deleted) {
+        anyhow::ensure!(!held.contains_key(number), "4: {number} is {touch:?}, and was written again");
     }
     let unknown: Vec<&String> = held.keys().filter(|number| !wanted.contains_key(*number)).collect();
     anyhow::ensure!(unknown.is_empty(), "4: the ERP holds {unknown:?}, of which the rules know nothing");
     Ok(())
 }
 
-/// 3: accepted, held by nothing, and not invoiced.
-fn invoiced(world: &World, contract: &Contract) -> anyhow::Result<()> {
-    for milestone in world.milestones.iter().filter(|one| one.accepted) {
-        let number = format!("{CONTRACT}-{}", milestone.id);
-        let held = contract.exceptions().iter().any(|one| {
-            one.closed_on.is_none()
-                && one.severity.to_string() == "blocking"
-                && one.milestone.as_ref().is_none_or(|of| *of == milestone.id)
+/// Exceptions that what people did must have opened: code and milestone.
+fn expected(world: &World, agreement: &Agreement) -> Vec<(&'static str, Option<String>)> {
+    let mut codes = Vec::new();
+    codes.extend((!agreement.won).then_some(("NOT_CLOSED_WON", None)));
+    codes.extend((agreement.wrong_by > 0).then_some(("AMOUNT_MISMATCH", None)));
+    codes.extend(agreement.live().filter(|one| one.lost).map(|one| ("NOT_CONFIGURED", Some(one.id.clone()))));
+    let told = |touch: &Touch| !matches!(touch, Touch::GivenUp | Touch::Unseen);
+    let drifted = world.touched.iter().any(|(number, touch)| agreement.owns(number) && told(touch));
+    codes.extend(drifted.then_some(("DEFERRED_VARIANCE", None)));
+    codes
+}
+
+/// 11: every drift after billing has its exception, and nothing else that legs say holds an invoice.
+fn exceptions(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
+    let expected = expected(world, agreement);
+    // A project tool that never showed an issue of the contract is not observed: it lacks nothing (section 8).
+    let unobserved = agreement.milestones.iter().all(|one| one.lost);
+    let open: Vec<(String, Option<String>)> = contract
+        .exceptions()
+        .iter()
+        .filter(|one| one.closed_on.is_none() && one.leg.is_some())
+        .filter(|one| one.severity.to_string() == "blocking" || one.code.to_string() == "DEFERRED_VARIANCE")
+        .map(|one| (one.code.to_string(), one.milestone.clone()))
+        .collect();
+    for (code, milestone) in &expected {
+        let closed = world.overruled.contains(&(agreement.id, (*code).to_owned(), milestone.clone()));
+        let there = open.iter().any(|(known, of)| known == code && of == milestone);
+        let unobserved = unobserved && *code == "NOT_CONFIGURED";
+        anyhow::ensure!(there || closed || unobserved, "11: {} lacks {code} {milestone:?}", agreement.id);
+    }
+    // What a person gave up, and what was gone before it was seen, may be missed or not.
+    let given_up = world.touched.keys().any(|number| agreement.owns(number));
+    for (code, milestone) in &open {
+        let known = expected.iter().any(|(known, of)| known == code && of == milestone);
+        let known = known || (given_up && code == "DEFERRED_VARIANCE");
+        anyhow::ensure!(known, "11: {} has {code} {milestone:?}, which nobody caused", agreement.id);
+    }
+    Ok(())
+}
+
+/// 11: what an accountant has changed is known as that, and nothing else is.
+fn drifts(world: &World, agreement: &Agreement, work: &Work) -> anyhow::Result<()> {
+    let known: Vec<(Kind, &str)> = work.drift.iter().map(|one| (one.kind, one.subject.as_str())).collect();
+    for (number, touch) in world.touched.iter().filter(|(number, _)| agreement.owns(number)) {
+        let kind = match touch {
+            Touch::Voided => Kind::DocumentVoided,
+            Touch::Edited => Kind::DocumentChanged,
+            Touch::Deleted => Kind::DocumentGone,
+            Touch::Unseen | Touch::GivenUp => continue,
+        };
+        let told = known.contains(&(kind, number.as_str()));
+        anyhow::ensure!(told, "11: {number} is {touch:?}, and {} is not told", kind.name());
+    }
+    for (kind, subject) in known.into_iter().filter(|(kind, _)| *kind != Kind::WorkReopened) {
+        anyhow::ensure!(is_consequence(world, subject), "11: {} {subject} is told, and nobody did it", kind.name());
+    }
+    Ok(())
+}
+
+/// 3: accepted, held by nothing that people did, and not invoiced.
+fn invoiced(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
+    let mut holds = expected(world, agreement);
+    holds.retain(|(code, of)| {
+        *code != "DEFERRED_VARIANCE" && !world.overruled.contains(&(agreement.id, (*code).to_owned(), of.clone()))
+    });
+    for milestone in agreement.live().filter(|one| one.accepted && !one.lost) {
+        // What customer and project manager did about the work itself has no leg.
+        let refused = contract.exceptions().iter().any(|one| {
+            let blocks = one.closed_on.is_none() && one.leg.is_none() && one.severity.to_string() == "blocking";
+            blocks && one.milestone.as_ref().is_none_or(|of| *of == milestone.id)
         });
-        let there = world.documents().iter().any(|one| one.number == number);
-        anyhow::ensure!(there || held, "3: {} is accepted, nothing holds it, and it is not invoiced", milestone.id);
+        let held = refused || holds.iter().any(|(_, of)| of.as_ref().is_none_or(|of| *of == milestone.id));
+        let number = agreement.number(&milestone.id);
+        let there = world.documents().iter().any(|one| one.number == number) || world.touched.contains_key(&number);
+        anyhow::ensure!(there || held, "3: {number} is accepted, nothing holds it, and it is not invoiced");
+    }
+    Ok(())
+}
+
+/// 12: the project tool shows the billing status that the contract has.
+fn shown(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
+    for milestone in contract.milestones() {
+        let issue = agreement.milestones.iter().find(|one| one.id == milestone.id && !one.lost);
+        let Some(property) = issue.and_then(|one| world.simulators.jira.property(&one.issue, "milestoned.billing"))
+        else {
+            continue;
+        };
+        let (shows, has) = (property.text("status"), milestone.status.name());
+        anyhow::ensure!(shows == has, "12: {} {} is {has}, and its issue shows {shows}", agreement.id, milestone.id);
+    }
+    Ok(())
+}
+
+/// 6: what was issued and carried out stands in the audit trail.
+fn told(world: &mut World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
+    let id = agreement.id;
+    let lines = world.ask(|app| async move { app.store.audit(Some(id.into()), 100_000).await })??;
+    let written = world.ask(|app| async move { app.store.deliveries(Some(id.into()), &["done"]).await })??;
+    let has = |action: &str, subject: &str| lines.iter().any(|one| one.action == action && one.subject == subject);
+    for document in contract.documents() {
+        anyhow::ensure!(
+            has("document issued", &document.number),
+            "6: no line tells that {} was issued",
+            document.number
+        );
+    }
+    for delivery in written {
+        let taken = world.disputed.contains(&delivery.subject);
+        anyhow::ensure!(!taken, "14: {} was changed there, and is taken for what was written", delivery.subject);
+        let told = has("delivery settled", &delivery.subject) || has("delivery done outside", &delivery.subject);
+        anyhow::ensure!(told, "6: no line tells that {} was delivered", delivery.subject);
     }
     Ok(())
 }
 
 /// 8: payments are known once.
-fn payments(world: &World, contract: &Contract) -> anyhow::Result<()> {
-    let wanted: u64 = world.paid.values().sum();
+fn payments(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
+    let paid: u64 = world.paid.iter().filter(|(number, _)| agreement.owns(number)).map(|(_, paid)| *paid).sum();
     let cash = plain(&contract.position().cash.to_string());
     let unmatched = contract.exceptions().iter().any(|one| one.code.to_string() == "UNMATCHED_PAYMENT");
     // A payment beyond what is open on its invoice, credit memos counted, is no entry: a person applies it (section 7).
     anyhow::ensure!(
-        unmatched || cash == plain(&wanted.to_string()),
-        "8: {wanted} were paid, the contract knows of {cash}"
+        unmatched || cash == plain(&paid.to_string()),
+        "8: {paid} were paid to {}, the contract knows of {cash}",
+        agreement.id
     );
     Ok(())
 }

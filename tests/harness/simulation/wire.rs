@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use milestoned_connector_kit::{Carried, Cut, Wire};
 use milestoned_mocks::Unplugged;
+
+use super::witness::{Sent, Told, Witness};
 
 /// Most steps of one turn: a daemon that takes more does not come to rest.
 pub(super) const RESTLESS: u64 = 60_000;
@@ -16,24 +18,40 @@ pub(super) const RESTLESS: u64 = 60_000;
 pub(super) struct Lines {
     pub(super) simulators: Arc<Unplugged>,
     pub(super) requests: AtomicU64,
+    pub(super) witness: Mutex<Witness>,
+}
+
+impl Lines {
+    /// What the vendors have seen.
+    pub(super) fn seen<T>(&self, look: impl FnOnce(&mut Witness) -> T) -> T {
+        look(&mut self.witness.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Wire for Lines {
     fn carry(&self, request: http::Request<bytes::Bytes>) -> Carried<'_> {
         Box::pin(async move {
             step().await;
-            self.requests.fetch_add(1, Ordering::Relaxed);
+            let number = self.requests.fetch_add(1, Ordering::Relaxed);
             let (parts, body) = request.into_parts();
+            let (url, text) = (parts.uri.to_string(), String::from_utf8_lossy(&body).into_owned());
+            let (method, now) = (parts.method.as_str(), self.simulators.clock.now());
+            let sent = Sent { method, url: &url, body: &text, number, now };
+            self.seen(|witness| witness.sent(&sent));
             let headers = parts.headers.iter();
             let headers = headers.map(|(name, value)| {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             });
-            let answer = self
-                .simulators
-                .carry(&parts.uri.to_string(), parts.method.as_str(), headers.collect(), body.to_vec())
-                .ok_or(Cut::NoAnswer)?;
+            let answer = self.simulators.carry(&url, method, headers.collect(), body.to_vec()).ok_or(Cut::NoAnswer)?;
             // The remote has done it: the daemon may die before it hears of it.
             step().await;
+            let waits = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+            let told = match answer.status {
+                ..400 => Told::Done,
+                500.. if !waits => Told::Nothing,
+                _ => Told::NotDone,
+            };
+            self.seen(|witness| witness.answered(&sent, told));
             let mut response = http::Response::builder().status(answer.status);
             for (name, value) in &answer.headers {
                 response = response.header(name, value);

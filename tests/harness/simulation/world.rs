@@ -1,11 +1,12 @@
-//! The simulated world: vendors, lines, a daemon that can die, and what people have done so far.
+//! The simulated world: vendors, lines, daemons that can die, and what people have done so far.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 use milestoned::app::App;
 use milestoned::clock::SetClock;
@@ -13,45 +14,60 @@ use milestoned::settings::Settings;
 use milestoned::store::Store;
 use milestoned_connector_kit::Surroundings;
 use milestoned_mocks::{ErpDocument, Unplugged};
-use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::Outcome;
+use super::agreement::{Agreement, Milestone};
+use super::front::{Brought, TOKEN};
+use super::replicas::{self, Replica};
 use super::wire::{Driven, Lines, drive, step};
+use super::witness::Witness;
 
-/// The contract of a run.
-pub(super) const CONTRACT: &str = "SOW-1";
-
-/// A milestone as people see it in the project tool.
-#[derive(Debug, Clone)]
-pub(super) struct Milestone {
-    pub(super) id: String,
-    pub(super) issue: String,
-    /// Whole units, a power of two.
-    pub(super) amount: u64,
-    /// The customer has accepted it at some time.
-    pub(super) ever_accepted: bool,
-    /// It is accepted now, with the document.
-    pub(super) accepted: bool,
+/// What an accountant, or a person who decided about a delivery, did to a document of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touch {
+    Voided,
+    Edited,
+    Deleted,
+    /// Deleted before any poll has shown it, or changed before the daemon knew that it was written.
+    Unseen,
+    /// A person gave its delivery up.
+    GivenUp,
 }
 
 /// Everything there is.
 pub(super) struct World {
     pub(super) simulators: Arc<Unplugged>,
+    /// The daemon; where there are several, one more that only answers people and webhooks.
     pub(super) app: Arc<App>,
+    /// The daemons, where there are several.
+    pub(super) replicas: Vec<Replica>,
     pub(super) outcome: Outcome,
-    pub(super) milestones: Vec<Milestone>,
+    pub(super) agreements: Vec<Agreement>,
     pub(super) erp: &'static str,
-    /// Amendment version.
-    pub(super) version: u32,
-    /// Numbers of documents that the accountant has voided or deleted.
-    pub(super) voided: BTreeSet<String>,
+    /// Documents of ours that somebody has changed, by number.
+    pub(super) touched: BTreeMap<String, Touch>,
+    /// Those among them that were changed before the daemon knew that they had been written.
+    pub(super) disputed: BTreeSet<String>,
+    /// Exceptions that a reviewer has closed: contract, code, milestone.
+    pub(super) overruled: BTreeSet<(&'static str, String, Option<String>)>,
     /// Payments in the ERP, in whole units, by number of the invoice.
     pub(super) paid: BTreeMap<String, u64>,
+    /// Webhooks that were brought, by the vendor's name for them.
+    pub(super) brought: BTreeMap<String, Brought>,
+    /// Vendors send webhooks.
+    pub(super) webhooks: bool,
+    /// Troubles have stopped.
+    pub(super) calm: bool,
+    /// In which order daemons take their steps.
+    pub(super) fate: StdRng,
+    pub(super) front: Option<Router>,
+    pub(super) steps: u64,
     acts: u64,
-    steps: u64,
+    starts: u64,
     clock: Arc<SetClock>,
-    lines: Arc<Lines>,
+    pub(super) lines: Arc<Lines>,
     store: Store,
     settings: Settings,
 }
@@ -61,43 +77,46 @@ impl World {
         let now: Timestamp = "2026-03-02T09:00:00Z".parse()?;
         let simulators = Arc::new(Unplugged::at(now)?);
         let clock = Arc::new(SetClock::at(now));
-        let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests: AtomicU64::new(0) });
+        let (requests, witness) = (AtomicU64::new(0), Mutex::new(Witness::default()));
+        let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests, witness });
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
-        let settings = Settings::from_toml(&configuration(&simulators, erp))?;
+        let settings = Settings::from_toml(&configuration(&simulators, erp, "rt-smoke-1"))?;
         let store = empty_store()?;
         let app = daemon(&settings, &store, &clock, &lines)?;
-        let count: u32 = dice.random_range(1..5);
-        let milestones = (0..count).map(|place| Milestone {
-            id: format!("M{}", place.saturating_add(1)),
-            issue: String::new(),
-            amount: 2_u64.saturating_pow(place.saturating_mul(3)),
-            ever_accepted: false,
-            accepted: false,
-        });
-        Ok(Self {
+        let replicas = if dice.random_bool(0.25) { dice.random_range(2..4) } else { 0 };
+        let mut world = Self {
             simulators,
             app,
+            replicas: Vec::new(),
             outcome: Outcome::default(),
-            milestones: milestones.collect(),
+            agreements: agreements(dice, erp),
             erp,
-            version: 1,
-            voided: BTreeSet::new(),
+            touched: BTreeMap::new(),
+            disputed: BTreeSet::new(),
+            overruled: BTreeSet::new(),
             paid: BTreeMap::new(),
-            acts: 0,
+            brought: BTreeMap::new(),
+            webhooks: dice.random_bool(0.4),
+            calm: false,
+            fate: StdRng::seed_from_u64(dice.random()),
+            front: None,
             steps: 0,
+            acts: 0,
+            starts: 0,
             clock,
             lines,
             store,
             settings,
-        })
+        };
+        for _ in 0..replicas {
+            let member = world.member()?;
+            world.replicas.push(Replica::new(member));
+        }
+        Ok(world)
     }
 
     pub(super) fn now(&self) -> Timestamp {
         self.simulators.clock.now()
-    }
-
-    pub(super) fn steps(&self) -> u64 {
-        self.steps
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -119,43 +138,90 @@ impl World {
         format!("{operation} {}", self.acts)
     }
 
-    /// What the ERP holds of the contract, payments apart.
+    /// What the ERP holds of the contracts, payments apart.
     pub(super) fn documents(&self) -> Vec<ErpDocument> {
         let all = match self.erp {
             "netsuite" => self.simulators.netsuite.documents(),
             _ => self.simulators.quickbooks.documents(),
         };
-        all.into_iter().filter(|one| one.kind != "payment" && one.number.starts_with(CONTRACT)).collect()
+        let ours = |one: &ErpDocument| self.agreements.iter().any(|agreement| agreement.owns(&one.number));
+        all.into_iter().filter(|one| one.kind != "payment" && ours(one)).collect()
     }
 
     /// Waits for something of the daemon that no crash interrupts.
     pub(super) fn ask<T, F: Future<Output = T>>(&mut self, asked: impl FnOnce(Arc<App>) -> F) -> anyhow::Result<T> {
         match drive(asked(Arc::clone(&self.app)), None, &mut self.steps) {
             Driven::Done(value) => Ok(value),
-            Driven::Dead | Driven::Restless => anyhow::bail!("the daemon does not answer"),
+            Driven::Dead | Driven::Restless => anyhow::bail!("9: the daemon does not answer"),
         }
     }
 
     /// The daemon works until nothing moves, or dies after so many steps and starts again.
     pub(super) fn turn(&mut self, patience: Option<u64>) -> anyhow::Result<()> {
+        if !self.replicas.is_empty() {
+            return replicas::turn(self, patience);
+        }
         let app = Arc::clone(&self.app);
         match drive(async move { app.settle().await }, patience, &mut self.steps) {
             Driven::Done(settled) => Ok(settled?),
-            Driven::Restless => anyhow::bail!("the daemon does not come to rest"),
-            Driven::Dead => {
-                self.outcome.crashes = self.outcome.crashes.saturating_add(1);
-                let steps = patience.unwrap_or_default();
-                self.outcome.diary.push(format!("{} the daemon dies after {steps} steps", self.now()));
-                self.restart()
-            }
+            Driven::Restless => anyhow::bail!("9: the daemon does not come to rest"),
+            Driven::Dead => self.dies(patience.unwrap_or_default()),
         }
     }
 
+    /// The daemon has died after so many steps of what it did, and starts again.
+    pub(super) fn dies(&mut self, steps: u64) -> anyhow::Result<()> {
+        self.outcome.crashes = self.outcome.crashes.saturating_add(1);
+        self.outcome.diary.push(format!("{} the daemon dies after {steps} steps", self.now()));
+        self.restart()
+    }
+
     fn restart(&mut self) -> anyhow::Result<()> {
+        self.front = None;
         self.app = daemon(&self.settings, &self.store, &self.clock, &self.lines)?;
-        self.ask(|app| async move { app.recover().await })??;
+        if self.replicas.is_empty() {
+            self.ask(|app| async move { app.recover().await })??;
+        }
         Ok(())
     }
+
+    /// A daemon that shares its duties with others, under a name of its own.
+    pub(super) fn member(&mut self) -> anyhow::Result<Arc<App>> {
+        let app = daemon(&self.settings, &self.store, &self.clock, &self.lines)?;
+        self.starts = self.starts.saturating_add(1);
+        app.fleet.join(format!("daemon {}", self.starts));
+        Ok(app)
+    }
+
+    /// A person has connected the company again: every daemon starts anew, with the new refresh token in its settings.
+    pub(super) fn reconnect(&mut self, refresh: &str) -> anyhow::Result<()> {
+        self.settings = Settings::from_toml(&configuration(&self.simulators, self.erp, refresh))?;
+        replicas::restart_all(self)?;
+        self.restart()
+    }
+}
+
+/// One contract, or two that must not know of each other.
+fn agreements(dice: &mut StdRng, erp: &str) -> Vec<Agreement> {
+    let mut parties = vec![("SOW-1", "Northwind Ltd", "USD", "America/New_York")];
+    parties.extend(match (dice.random_range(0..20), erp) {
+        (0, _) => Some(("SOW-2", "Northwind Ltd", "USD", "Pacific/Auckland")),
+        (1 | 2, _) => Some(("SOW-2", "Contoso GmbH", "EUR", "Europe/Berlin")),
+        (3, "netsuite") => Some(("SOW-2", "Fabrikam KK", "JPY", "Asia/Tokyo")),
+        _ => None,
+    });
+    let agreement = |(id, customer, currency, zone)| Agreement {
+        id,
+        customer,
+        currency,
+        zone,
+        reviewed: dice.random_bool(0.15),
+        milestones: (0..dice.random_range(1..5)).map(Milestone::new).collect(),
+        version: 1,
+        won: true,
+        wrong_by: 0,
+    };
+    parties.into_iter().map(agreement).collect()
 }
 
 /// An empty database. A thread has one for all its seeds: to make the tables takes longer than a short history.
@@ -178,12 +244,14 @@ fn daemon(settings: &Settings, store: &Store, clock: &Arc<SetClock>, lines: &Arc
     App::over(settings.clone(), store.clone(), around)
 }
 
-fn configuration(simulators: &Unplugged, erp: &str) -> String {
+fn configuration(simulators: &Unplugged, erp: &str, refresh: &str) -> String {
     let mut text = format!(
         r#"
 http.public_url = "https://milestoned.example"
+http.tokens = [{{ name = "controller", role = "admin", token = "{TOKEN}" }}]
 [intake]
 census_every = "6h"
+brake = 100
 [connections.salesforce]
 kind = "salesforce"
 base_url = "{salesforce}"
@@ -226,11 +294,12 @@ token_url = "{url}/oauth2/v1/tokens/bearer"
 realm = "{realm}"
 client_id = "cid"
 client_secret = "csecret"
-refresh_token = "rt-smoke-1"
+refresh_token = "{refresh}"
 verifier_token = "vtok"
 item = "1"
 accounts = {{ unbilled_receivable = "85", contract_asset = "86", deferred_revenue = "23", revenue = "79" }}
 terms = {{ "net 30" = "3" }}
+exchange_rates = {{ EUR = "1.08" }}
 limits.windows = []
 "#,
             url = simulators.quickbooks_url,

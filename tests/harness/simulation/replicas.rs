@@ -1,0 +1,125 @@
+//! Several daemons over one database. The dice say which of them takes the next step; one may be stopped in the middle
+//! of whatever it does for longer than its leases last, and then go on; one may die and come back as another.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned::app::App;
+use milestoned::store::StoreError;
+use rand::RngExt as _;
+
+use super::wire::RESTLESS;
+use super::world::World;
+
+/// What a daemon is in the middle of.
+type Turn = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
+
+/// One of several daemons.
+pub(super) struct Replica {
+    app: Arc<App>,
+    turn: Option<Turn>,
+    /// It is stopped until then.
+    asleep: Option<Timestamp>,
+}
+
+impl Replica {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app, turn: None, asleep: None }
+    }
+}
+
+/// Every daemon that is awake takes a turn, step by step, in the order of the dice.
+pub(super) fn turn(world: &mut World, patience: Option<u64>) -> anyhow::Result<()> {
+    let now = world.now();
+    for replica in &mut world.replicas {
+        if replica.asleep.is_some_and(|until| until <= now || world.calm) {
+            replica.asleep = None;
+        }
+        if replica.asleep.is_none() && replica.turn.is_none() {
+            let app = Arc::clone(&replica.app);
+            replica.turn = Some(Box::pin(async move { app.settle().await }));
+        }
+    }
+    let mut stop = (!world.calm && world.fate.random_bool(0.4)).then(|| world.fate.random_range(1..200_u64));
+    let mut taken = 0_u64;
+    loop {
+        let awake: Vec<usize> = world
+            .replicas
+            .iter()
+            .enumerate()
+            .filter(|(_, replica)| replica.asleep.is_none() && replica.turn.is_some())
+            .map(|(place, _)| place)
+            .collect();
+        if awake.is_empty() {
+            return Ok(());
+        }
+        let Some(&place) = awake.get(world.fate.random_range(0..awake.len())) else { return Ok(()) };
+        for _ in 0..world.fate.random_range(1..9) {
+            taken = taken.saturating_add(1);
+            anyhow::ensure!(taken < RESTLESS, "9: the daemons do not come to rest");
+            if patience == Some(taken) {
+                die(world, place)?;
+                break;
+            }
+            if stop.take_if(|stop| *stop <= taken).is_some() {
+                pause(world, place);
+                break;
+            }
+            if step(world, place)? {
+                break;
+            }
+        }
+    }
+}
+
+/// One daemon takes a step. Whether its turn is over.
+fn step(world: &mut World, place: usize) -> anyhow::Result<bool> {
+    world.steps = world.steps.saturating_add(1);
+    let Some(replica) = world.replicas.get_mut(place) else { return Ok(true) };
+    let Some(turn) = replica.turn.as_mut() else { return Ok(true) };
+    let ended = match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => return Ok(false),
+        Poll::Ready(ended) => ended,
+    };
+    replica.turn = None;
+    match ended {
+        // What its owner would have written is not written; the next turn begins with what is there.
+        Err(StoreError::Fenced(duty)) => {
+            world.act("fenced", &format!("daemon {place}: {duty}"));
+        }
+        ended => ended?,
+    }
+    Ok(true)
+}
+
+/// A daemon is stopped where it stands, for longer than its leases last.
+fn pause(world: &mut World, place: usize) {
+    let time = SignedDuration::from_secs(world.fate.random_range(16..14_400));
+    world.act("pause", &format!("daemon {place} for {time:#}"));
+    let until = world.now().saturating_add(time).unwrap_or(Timestamp::MAX);
+    if let Some(replica) = world.replicas.get_mut(place) {
+        replica.asleep = Some(until);
+    }
+}
+
+/// A daemon dies where it stands, and another takes its place.
+fn die(world: &mut World, place: usize) -> anyhow::Result<()> {
+    world.outcome.crashes = world.outcome.crashes.saturating_add(1);
+    world.outcome.diary.push(format!("{} daemon {place} dies", world.now()));
+    let app = world.member()?;
+    if let Some(replica) = world.replicas.get_mut(place) {
+        *replica = Replica::new(app);
+    }
+    Ok(())
+}
+
+/// All of them stop and start again, with the settings of now.
+pub(super) fn restart_all(world: &mut World) -> anyhow::Result<()> {
+    for place in 0..world.replicas.len() {
+        die(world, place)?;
+    }
+    Ok(())
+}

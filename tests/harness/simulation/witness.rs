@@ -1,0 +1,104 @@
+//! What passes over the lines, as the vendors see it: which records are read, and whether a write is sent again before
+//! the vendor was asked what became of it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A slow commit is not seen earlier; `delivery.look_after`.
+const SLOW: SignedDuration = SignedDuration::from_secs(30);
+
+/// A request as the vendor gets it.
+pub(super) struct Sent<'a> {
+    pub(super) method: &'a str,
+    pub(super) url: &'a str,
+    pub(super) body: &'a str,
+    pub(super) number: u64,
+    pub(super) now: Timestamp,
+}
+
+/// How a request ended for whoever sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The vendor has done it.
+    Done,
+    /// The vendor has not done it.
+    NotDone,
+    /// Nothing was said, or that something broke.
+    Nothing,
+}
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    /// Number of the latest request by address.
+    reads: BTreeMap<String, u64>,
+    /// Writes by the key or number that they bear, until the vendor says that it has not done them, or is asked: whoever
+    /// hears that one was done may die before it is noted. Since when, where nothing was said.
+    written: BTreeMap<String, Option<Timestamp>>,
+    /// What was wrong.
+    pub(super) wrong: Option<String>,
+}
+
+impl Witness {
+    /// A request is on its way.
+    pub(super) fn sent(&mut self, sent: &Sent<'_>) {
+        for name in written(sent) {
+            if self.written.insert(name.clone(), Some(sent.now)).is_some() {
+                self.wrong.get_or_insert(format!("13: {name} is written again, and the vendor was not asked before"));
+            }
+        }
+    }
+
+    /// Its answer has come, and the sender lives to hear it.
+    pub(super) fn answered(&mut self, sent: &Sent<'_>, told: Told) {
+        if told == Told::Nothing {
+            return;
+        }
+        if sent.method == "GET" {
+            self.reads.insert(sent.url.to_owned(), sent.number);
+        }
+        for name in written(sent) {
+            match told {
+                Told::Done => self.written.insert(name, None),
+                Told::NotDone | Told::Nothing => self.written.remove(&name),
+            };
+        }
+        if is_question(sent) && told == Told::Done {
+            let (now, wrong) = (sent.now, &mut self.wrong);
+            self.written.retain(|name, since| {
+                if !sent.url.contains(name.as_str()) && !sent.body.contains(name.as_str()) {
+                    return true;
+                }
+                let waited = since.map_or(SLOW, |since| now.duration_since(since));
+                if waited < SLOW {
+                    wrong.get_or_insert(format!("13: the vendor was asked for {name} {waited:#} after it was written"));
+                }
+                false
+            });
+        }
+    }
+
+    /// Whether something was read whose address contains `part`, after so many requests.
+    pub(super) fn has_read(&self, part: &str, after: u64) -> bool {
+        self.reads.iter().any(|(url, number)| *number >= after && url.contains(part))
+    }
+}
+
+fn is_question(sent: &Sent<'_>) -> bool {
+    sent.url.contains("/suiteql") || sent.url.contains("/query?")
+}
+
+/// Keys and numbers of the documents that a request writes.
+fn written(sent: &Sent<'_>) -> Vec<String> {
+    let erp = sent.url.contains("/services/rest/record/") || sent.url.contains("/v3/company/");
+    if sent.method != "POST" || !erp || sent.url.contains("/salesOrder") {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for field in ["\"externalId\":\"", "\"DocNumber\":\""] {
+        let found = sent.body.split(field).skip(1).filter_map(|rest| rest.split('"').next());
+        names.extend(found.map(ToOwned::to_owned));
+    }
+    names
+}
