@@ -33,6 +33,8 @@ pub(super) enum Told {
 pub(super) struct Witness {
     /// Number of the latest request by address.
     reads: BTreeMap<String, u64>,
+    /// The project tool was searched just now.
+    searched: bool,
     /// Writes by the key or number that they bear, until the vendor says that it has not done them, or is asked: whoever
     /// hears that one was done may die before it is noted. Since when, where nothing was said.
     written: BTreeMap<String, Option<Timestamp>>,
@@ -55,9 +57,7 @@ impl Witness {
         if told == Told::Nothing {
             return;
         }
-        if sent.method == "GET" {
-            self.reads.insert(sent.url.to_owned(), sent.number);
-        }
+        self.reads_of(sent);
         for name in written(sent) {
             match told {
                 Told::Done => self.written.insert(name, None),
@@ -76,6 +76,20 @@ impl Witness {
                 }
                 false
             });
+        }
+    }
+
+    /// Records are looked at one by one, or many at once; those that a search has just found belong to a poll.
+    fn reads_of(&mut self, sent: &Sent<'_>) {
+        if sent.method == "GET" {
+            self.reads.insert(sent.url.to_owned(), sent.number);
+        } else if sent.url.ends_with("/issue/bulkfetch") && !self.searched {
+            let ids =
+                sent.body.split('"').filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()));
+            self.reads.extend(ids.map(|id| (format!("/issue/{id}?"), sent.number)));
+        }
+        if sent.url.contains("/rest/api/") {
+            self.searched = sent.url.ends_with("/search/jql");
         }
     }
 
