@@ -33,8 +33,8 @@ pub(super) enum Told {
 pub(super) struct Witness {
     /// Number of the latest request by address.
     reads: BTreeMap<String, u64>,
-    /// The project tool was searched just now.
-    searched: bool,
+    /// When the project tool was searched, if nothing was asked of it since.
+    searched: Option<Timestamp>,
     /// Writes by the key or number that they bear, until the vendor says that it has not done them, or is asked: whoever
     /// hears that one was done may die before it is noted. Since when, where nothing was said.
     written: BTreeMap<String, Option<Timestamp>>,
@@ -83,13 +83,13 @@ impl Witness {
     fn reads_of(&mut self, sent: &Sent<'_>) {
         if sent.method == "GET" {
             self.reads.insert(sent.url.to_owned(), sent.number);
-        } else if sent.url.ends_with("/issue/bulkfetch") && !self.searched {
+        } else if sent.url.ends_with("/issue/bulkfetch") && self.searched != Some(sent.now) {
             let ids =
                 sent.body.split('"').filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()));
             self.reads.extend(ids.map(|id| (format!("/issue/{id}?"), sent.number)));
         }
         if sent.url.contains("/rest/api/") {
-            self.searched = sent.url.ends_with("/search/jql");
+            self.searched = sent.url.ends_with("/search/jql").then_some(sent.now);
         }
     }
 
