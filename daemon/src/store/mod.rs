@@ -339,6 +339,7 @@ mod tests {
         let path = folder.path().join("m.db");
         drop(Store::open(&path).unwrap());
         let connection = rusqlite::Connection::open(&path).unwrap();
+        sqlite::compile_once(&connection).unwrap();
         let statements = [
             intake::UNREAD,
             intake::HINTS_DUE,
@@ -349,13 +350,15 @@ mod tests {
             outbox::UNSETTLED.sqlite,
             outbox::WAITING,
         ];
-        let kept = ["source_record", "hint", "contract", "fact", "outbox"];
+        // What is gathered on the way, and the lists within rows, are short.
+        let short = ["SCAN due", "SCAN a VIRTUAL TABLE"];
         for sql in statements {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let mut rows = plan.raw_query();
             while let Some(row) = rows.next().unwrap() {
                 let step: String = row.get(3).unwrap();
-                let whole = kept.iter().any(|table| step == format!("SCAN {table}"));
+                let all = !step.contains(" INDEX ") || step.contains("autoindex");
+                let whole = step.starts_with("SCAN ") && all && !short.iter().any(|of| step.starts_with(of));
                 let subjects = step.contains("INDEX outbox_subject") && step.starts_with("SCAN");
                 assert!(!whole && !subjects, "{step}: {sql}");
             }

@@ -17,8 +17,8 @@ use crate::world::{World, pause};
 
 /// How long a day may take before it counts as stuck.
 const STUCK: Duration = Duration::from_secs(120);
-/// Nothing has changed for so many looks, each after a ring: the day is over.
-const QUIET: u32 = 7;
+/// Nothing has changed for so many looks, each after a ring: the day is over. Longer than the second between two polls.
+const QUIET: u32 = 20;
 /// How much the clock is put forward at each look.
 const PACE: jiff::SignedDuration = jiff::SignedDuration::from_secs(40);
 /// Between two looks.
