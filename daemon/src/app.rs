@@ -66,7 +66,9 @@ impl App {
             // What others have under way is theirs; the lease of an attempt that died lapses.
             return Ok(());
         }
-        let waits = self.registry.iter().map(|(name, entry)| (name.to_owned(), entry.connection.commits_within()));
+        let least = self.settings.delivery.look_after;
+        let waits =
+            self.registry.iter().map(|(name, entry)| (name.to_owned(), entry.connection.commits_within().max(least)));
         let deliveries = self.store.release_leases(waits.collect(), self.clock.now()).await?;
         let mails = self.store.release_mails(self.clock.now()).await?;
         if deliveries > 0 || mails > 0 {

@@ -51,7 +51,8 @@ impl Wire for Lines {
                 500.. if !waits => Told::Nothing,
                 _ => Told::NotDone,
             };
-            self.seen(|witness| witness.answered(&sent, told));
+            let says = String::from_utf8_lossy(&answer.body);
+            self.seen(|witness| witness.answered(&sent, told, &says));
             let mut response = http::Response::builder().status(answer.status);
             for (name, value) in &answer.headers {
                 response = response.header(name, value);

@@ -33,7 +33,7 @@ pub(super) enum Told {
 pub(super) struct Witness {
     /// Number of the latest request by address.
     reads: BTreeMap<String, u64>,
-    /// When the project tool was searched, if nothing was asked of it since.
+    /// When a search of the project tool found something, if nothing was asked of it since.
     searched: Option<Timestamp>,
     /// Writes by the key or number that they bear, until the vendor says that it has not done them, or is asked: whoever
     /// hears that one was done may die before it is noted. Since when, where nothing was said.
@@ -53,11 +53,11 @@ impl Witness {
     }
 
     /// Its answer has come, and the sender lives to hear it.
-    pub(super) fn answered(&mut self, sent: &Sent<'_>, told: Told) {
+    pub(super) fn answered(&mut self, sent: &Sent<'_>, told: Told, says: &str) {
         if told == Told::Nothing {
             return;
         }
-        self.reads_of(sent);
+        self.reads_of(sent, says);
         for name in written(sent) {
             match told {
                 Told::Done => self.written.insert(name, None),
@@ -80,7 +80,7 @@ impl Witness {
     }
 
     /// Records are looked at one by one, or many at once; those that a search has just found belong to a poll.
-    fn reads_of(&mut self, sent: &Sent<'_>) {
+    fn reads_of(&mut self, sent: &Sent<'_>, says: &str) {
         if sent.method == "GET" {
             self.reads.insert(sent.url.to_owned(), sent.number);
         } else if sent.url.ends_with("/issue/bulkfetch") && self.searched != Some(sent.now) {
@@ -89,7 +89,8 @@ impl Witness {
             self.reads.extend(ids.map(|id| (format!("/issue/{id}?"), sent.number)));
         }
         if sent.url.contains("/rest/api/") {
-            self.searched = sent.url.ends_with("/search/jql").then_some(sent.now);
+            let found = sent.url.ends_with("/search/jql") && says.contains("\"id\":");
+            self.searched = found.then_some(sent.now);
         }
     }
 
