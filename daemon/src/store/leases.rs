@@ -88,14 +88,14 @@ impl Store {
         .await
     }
 
-    /// Gives a duty up, so that another need not wait.
+    /// Gives a duty up, so that another need not wait. It has no owner then: who renews what he has does not get it back.
     ///
     /// # Errors
     /// The database failed: it lapses by itself.
     pub async fn give_up_lease(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.run(
-                "UPDATE lease SET until = $3 WHERE name = $1 AND owner = $2",
+                "UPDATE lease SET until = $3, owner = '' WHERE name = $1 AND owner = $2",
                 values![lease.name, lease.owner, instant(now)],
             )
             .map(drop)

@@ -30,6 +30,7 @@ async fn a_duty_has_one_owner_and_passes_on_when_he_is_silent(place: Place) {
     assert!(place.store.renew_leases("a".into(), later(60), later(44)).await.unwrap().0.is_empty());
     let lease = place.take("b", 44).await.unwrap();
     place.store.give_up_lease(lease, later(44)).await.unwrap();
+    assert!(place.store.renew_leases("b".into(), later(59), later(44)).await.unwrap().0.is_empty(), "taken back");
     assert_eq!(place.take("a", 44).await.unwrap().epoch, 3, "given up, and nobody need wait");
 }
 
