@@ -63,6 +63,10 @@ impl Source for NetSuite {
                 next.0.extend(last.get("id").map(|id| (LAST.to_owned(), id.to_owned())));
             }
         }
+        if stream == "deleted" && !next.0.contains_key(STAMP) {
+            // From here on, however long nobody can look.
+            next.0.insert(STAMP.to_owned(), self.first_deletions(started).strftime(WRITTEN).to_string());
+        }
         Ok(Page { records, unreadable, next, more, fresh_through: started })
     }
 
@@ -105,12 +109,15 @@ impl NetSuite {
                 From::Since(since.map_or(stamp, |since| local_since(since, now, &self.zone)))
             }
             // What was deleted before anything was read was never seen.
-            (None, _) if stream == "deleted" => {
-                let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
-                From::Since(local_since(since, now, &self.zone))
-            }
+            (None, _) if stream == "deleted" => From::Since(self.first_deletions(now)),
             (None, _) => From::Start,
         }
+    }
+
+    /// Deletions of the day before the first look are enough.
+    fn first_deletions(&self, now: Timestamp) -> DateTime {
+        let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+        local_since(since, now, &self.zone)
     }
 
     async fn records(&self, stream: &str, rows: &[Row]) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {

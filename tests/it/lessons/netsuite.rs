@@ -389,6 +389,8 @@ async fn what_is_deleted_is_gone() {
     account.later(1);
     simulator.delete_record("delete 1", "invoice", &invoice).unwrap();
     simulator.delete_record("delete 2", "customerPayment", &payment).unwrap();
+    // Nobody can look for three days, and nothing was ever deleted before.
+    account.desk.advance(SignedDuration::from_hours(72));
     let (records, cursor) = pull(&account.netsuite, "deleted", &cursor).await;
     let gone: Vec<(&str, &str)> = records.iter().map(|one| (one.object.as_str(), one.id.as_str())).collect();
     assert_eq!(gone, [("invoice", invoice.as_str()), ("customerPayment", payment.as_str())]);
