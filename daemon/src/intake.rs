@@ -278,10 +278,10 @@ fn mapped(record: &SourceRecord, map: &FieldMap) -> Reading {
     let facts = match (&contract, problems.is_empty()) {
         (Some(contract), true) => facts
             .into_iter()
-            .map(|draft| NewFact {
+            .map(|mut draft| NewFact {
                 contract: contract.clone(),
                 identity: draft.identity,
-                actor: actor(&draft.fact).unwrap_or(&record.system).to_owned(),
+                actor: actor(&mut draft.fact, &record.system),
                 fact: draft.fact,
             })
             .collect(),
@@ -390,23 +390,10 @@ fn payment_gone(record: &SourceRecord, part: &str) -> Problem {
     }
 }
 
-/// The person behind a fact, where one is named.
-fn actor(fact: &Fact) -> Option<&str> {
-    match &fact.event {
-        Event::Accepted { by, .. }
-        | Event::Approved { by, .. }
-        | Event::Overrule { by, .. }
-        | Event::Rejected { by, .. }
-        | Event::Review { by, .. }
-        | Event::Submitted { by, .. } => Some(by.as_str()).filter(|by| !by.is_empty()),
-        Event::Amended(_)
-        | Event::Cost { .. }
-        | Event::Evidence { .. }
-        | Event::ExternalEvent { .. }
-        | Event::Observed(_)
-        | Event::Payment { .. }
-        | Event::Usage { .. } => None,
-    }
+/// Whom a fact is ascribed to: the person behind it, where one is named, or the system that told it.
+fn actor(fact: &mut Fact, system: &str) -> String {
+    let person = fact.event.person().map(|(by, _)| by.clone());
+    person.filter(|by| !by.is_empty()).unwrap_or_else(|| system.to_owned())
 }
 
 /// A poll interval that nobody set.

@@ -2,10 +2,13 @@
 //! with why, what to do, and the acts that a page offers.
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::Receipt;
+use milestoned_connector_kit::{Context, Receipt, Write};
+use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::statement::Statement;
 
 use crate::app::App;
 use crate::store::StoreError;
+use crate::store::outbox::Delivery;
 use crate::store::parked::Handle;
 
 /// Something that waits for a person.
@@ -156,4 +159,53 @@ async fn unseen(app: &App) -> Result<Vec<Parked>, StoreError> {
         }
     }
     Ok(parked)
+}
+
+/// Settles a delivery by a person's word: how it was made sure, or what the remote says against it.
+///
+/// # Errors
+/// The store failed.
+pub(crate) async fn take_done(
+    app: &App,
+    delivery: &Delivery,
+    remote_id: &str,
+    reason: &str,
+    by: String,
+) -> Result<Result<String, String>, StoreError> {
+    let (receipt, how) = match asked(app, delivery, remote_id).await {
+        Ok(asked) => asked,
+        Err(contradiction) => return Ok(Err(contradiction)),
+    };
+    let said = format!("{reason} ({how})");
+    app.store.done_outside(delivery.key.clone(), receipt, by, said, app.clock.now()).await?;
+    Ok(Ok(how))
+}
+
+/// What the remote says about what was done outside; an error where it says something else.
+async fn asked(app: &App, delivery: &Delivery, remote_id: &str) -> Result<(Receipt, String), String> {
+    let word = Receipt { remote_id: remote_id.to_owned(), remote_number: None, request_id: None };
+    let Some(entry) = app.registry.get(&delivery.target) else {
+        return Ok((word, format!("{} is not configured any more and could not be asked", delivery.target)));
+    };
+    let (key, context) = (DeliveryKey::stored(delivery.key.clone()), Context { after: Vec::new() });
+    let Some(command) = &delivery.command else {
+        return Ok((word, "could not be verified: our own row cannot be read".into()));
+    };
+    let write = Write { key: &key, command, context: &context };
+    let found = match entry.connection.find(&[write]).await {
+        Ok(found) => found.into_iter().next().flatten(),
+        Err(fault) => return Ok((word, format!("could not be verified: {fault}"))),
+    };
+    let Some(found) = found else {
+        return Ok((word, "could not be verified: the remote finds nothing under our key or number".into()));
+    };
+    if found.receipt.remote_id != remote_id {
+        return Err(format!("the remote has it as record {}, not {remote_id}", found.receipt.remote_id));
+    }
+    let differences = found.says.differences(&Statement::of_command(command));
+    if differences.is_empty() {
+        Ok((found.receipt, "looked up, and the same".into()))
+    } else {
+        Err(format!("record {remote_id} differs from what was to be written: {}", differences.join("; ")))
+    }
 }

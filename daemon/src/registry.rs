@@ -326,11 +326,9 @@ impl TokenStore for Tokens {
 
     fn save(&self, connection: &str, name: &str, value: &str) -> Saved<'_> {
         let (connection, name, value) = (connection.to_owned(), name.to_owned(), value.to_owned());
+        let now = self.clock.now();
         Box::pin(async move {
-            failpoint::pass("token_rotated");
-            let stored = self.store.store_token(connection, name, value, self.clock.now()).await;
-            failpoint::pass("token_stored");
-            stored.map_err(|error| error.to_string())
+            self.store.store_token(connection, name, value, now).await.map_err(|error| error.to_string())
         })
     }
 
@@ -338,7 +336,9 @@ impl TokenStore for Tokens {
         let (connection, name, value) = (connection.to_owned(), name.to_owned(), value.to_owned());
         let (was, now) = (was.map(str::to_owned), self.clock.now());
         Box::pin(async move {
+            failpoint::pass("token_rotated");
             let replaced = self.store.replace_token((connection, name), was, value, now).await;
+            failpoint::pass("token_stored");
             replaced.map(drop).map_err(|error| error.to_string())
         })
     }
@@ -354,5 +354,9 @@ impl TokenStore for NoTokens {
 
     fn save(&self, _: &str, _: &str, _: &str) -> Saved<'_> {
         Box::pin(async { Err("tokens are not kept while settings are checked".into()) })
+    }
+
+    fn replace(&self, connection: &str, name: &str, _: Option<&str>, value: &str) -> Saved<'_> {
+        self.save(connection, name, value)
     }
 }

@@ -162,6 +162,25 @@ impl Event {
             Self::Usage { .. } => "usage",
         }
     }
+
+    /// The person behind it, where one is named, and what that person wrote. Nothing follows from either.
+    pub fn person(&mut self) -> Option<(&mut String, Option<&mut String>)> {
+        match self {
+            Self::Overrule { by, reason, .. } => Some((by, Some(reason))),
+            Self::Accepted { by, .. }
+            | Self::Approved { by, .. }
+            | Self::Rejected { by, .. }
+            | Self::Review { by, .. }
+            | Self::Submitted { by, .. } => Some((by, None)),
+            Self::Amended(_)
+            | Self::Cost { .. }
+            | Self::Evidence { .. }
+            | Self::ExternalEvent { .. }
+            | Self::Observed(_)
+            | Self::Payment { .. }
+            | Self::Usage { .. } => None,
+        }
+    }
 }
 
 /// A change order, section 6 of the rules. Items are kept as they came; the core reads them with the contract's terms.

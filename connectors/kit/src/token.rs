@@ -37,10 +37,7 @@ pub trait TokenStore: Send + Sync + 'static {
         name: &str,
         was: Option<&str>,
         value: &str,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
-        let _ = was;
-        self.save(connection, name, value)
-    }
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
 /// An access token and when it ends.

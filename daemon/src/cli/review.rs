@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use milestoned_connector_kit::{Context, Receipt, Write};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fact::{Event, Fact, Leg, ReviewDecision};
-use milestoned_mapping::statement::Statement;
 use serde_json::{Value, json};
 
 use super::table::{complain, say};
@@ -13,9 +11,8 @@ use super::{BAD_INPUT, FOUND, ReviewCommand};
 use crate::agreements;
 use crate::app::App;
 use crate::drift;
-use crate::store::StoreError;
+use crate::parked;
 use crate::store::intake::NewFact;
-use crate::store::outbox::Delivery;
 use crate::store::parked::Handle;
 
 /// `milestoned review …`
@@ -145,7 +142,7 @@ pub async fn done_outside(
         ));
         return Ok(ExitCode::from(FOUND));
     };
-    match take_done(app, &delivery, &remote_id, reason, by).await? {
+    match parked::take_done(app, &delivery, &remote_id, reason, by).await? {
         Ok(how) => {
             let value = json!({ "key": key, "remote_id": remote_id, "verified": how });
             Ok(done(json, &value, &format!("done outside: {how}")))
@@ -154,55 +151,6 @@ pub async fn done_outside(
             complain(&format!("milestoned: not taken: {contradiction}"));
             Ok(ExitCode::from(FOUND))
         }
-    }
-}
-
-/// Settles a delivery by a person's word: how it was made sure, or what the remote says against it.
-///
-/// # Errors
-/// The store failed.
-pub(crate) async fn take_done(
-    app: &App,
-    delivery: &Delivery,
-    remote_id: &str,
-    reason: &str,
-    by: String,
-) -> Result<Result<String, String>, StoreError> {
-    let (receipt, how) = match asked(app, delivery, remote_id).await {
-        Ok(asked) => asked,
-        Err(contradiction) => return Ok(Err(contradiction)),
-    };
-    let said = format!("{reason} ({how})");
-    app.store.done_outside(delivery.key.clone(), receipt, by, said, app.clock.now()).await?;
-    Ok(Ok(how))
-}
-
-/// What the remote says about what was done outside; an error where it says something else.
-async fn asked(app: &App, delivery: &Delivery, remote_id: &str) -> Result<(Receipt, String), String> {
-    let word = Receipt { remote_id: remote_id.to_owned(), remote_number: None, request_id: None };
-    let Some(entry) = app.registry.get(&delivery.target) else {
-        return Ok((word, format!("{} is not configured any more and could not be asked", delivery.target)));
-    };
-    let (key, context) = (DeliveryKey::stored(delivery.key.clone()), Context { after: Vec::new() });
-    let Some(command) = &delivery.command else {
-        return Ok((word, "could not be verified: our own row cannot be read".into()));
-    };
-    let write = Write { key: &key, command, context: &context };
-    let found = match entry.connection.find(&[write]).await {
-        Ok(found) => found.into_iter().next().flatten(),
-        Err(fault) => return Ok((word, format!("could not be verified: {fault}"))),
-    };
-    let Some(found) = found else {
-        return Ok((word, "could not be verified: the remote finds nothing under our key or number".into()));
-    };
-    if found.receipt.remote_id != remote_id {
-        return Err(format!("the remote has it as record {}, not {remote_id}", found.receipt.remote_id));
-    }
-    let differences = found.says.differences(&Statement::of_command(command));
-    if differences.is_empty() {
-        Ok((found.receipt, "looked up, and the same".into()))
-    } else {
-        Err(format!("record {remote_id} differs from what was to be written: {}", differences.join("; ")))
     }
 }
 

@@ -330,14 +330,6 @@ impl Store {
         .await
     }
 
-    /// What a decision about a contract needs.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn work(&self, id: String) -> Result<Option<Work>, StoreError> {
-        self.read(move |tx| work(tx, &id)).await
-    }
-
     /// The decided facts of a contract, in order: what a replay starts from.
     ///
     /// # Errors
@@ -598,6 +590,7 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     .map(drop)
 }
 
+/// What a decision about a contract needs.
 fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
     let Some(row) = load_row(tx, id)? else { return Ok(None) };
     // What is decided never takes effect before what was decided earlier: the latest stands last.

@@ -182,11 +182,19 @@ macro_rules! in_states {
     };
 }
 
+/// It waits, for its time or for a person. SQLite takes the index of these only for this very condition.
+macro_rules! unsettled {
+    () => {
+        "state IN ('pending', 'sending', 'unknown', 'parked')"
+    };
+}
+
 macro_rules! next_due {
     ($database:ident) => {
         concat!(
-            "SELECT min(coalesce(lease_until, due_at)) FROM outbox AS o
-             WHERE state IN ('pending', 'sending', 'unknown', 'parked') AND state <> 'parked' AND ",
+            "SELECT min(coalesce(lease_until, due_at)) FROM outbox AS o WHERE ",
+            unsettled!(),
+            " AND state <> 'parked' AND ",
             settled_before!($database),
             " AND ",
             not_paused!()
@@ -195,12 +203,6 @@ macro_rules! next_due {
 }
 
 pub(super) const NEXT_DUE: Sql = Sql { postgres: next_due!(postgres), sqlite: next_due!(sqlite) };
-
-macro_rules! unsettled {
-    () => {
-        "state IN ('pending', 'sending', 'unknown', 'parked')"
-    };
-}
 
 /// How many deliveries wait, by connection and state. Grouped by the column itself, SQLite would walk the index of subjects,
 /// and so all that was ever delivered.

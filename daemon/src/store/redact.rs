@@ -2,7 +2,7 @@
 //! salted digest, decisions do not depend on it, and so both hold afterwards.
 
 use jiff::Timestamp;
-use milestoned_mapping::fact::{Event, Fact};
+use milestoned_mapping::fact::Fact;
 use milestoned_mapping::record::{Content, SourceRecord};
 
 use super::audit::{self, Entry, REDACTED};
@@ -127,7 +127,7 @@ fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<usize, StoreEr
     let mut count = 0_usize;
     for (id, text, actor) in known {
         let mut fact: Fact = parse("fact", "fact", &id.to_string(), &text)?;
-        let Some((by, wrote)) = person(&mut fact.event) else { continue };
+        let Some((by, wrote)) = fact.event.person() else { continue };
         let named = what.actor.as_ref().is_none_or(|name| *name == actor || *name == *by);
         if !named {
             continue;
@@ -141,25 +141,6 @@ fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<usize, StoreEr
         count = count.saturating_add(1);
     }
     Ok(count)
-}
-
-/// Who is behind an event, and what they wrote. Neither changes what follows from it.
-fn person(event: &mut Event) -> Option<(&mut String, Option<&mut String>)> {
-    match event {
-        Event::Overrule { by, reason, .. } => Some((by, Some(reason))),
-        Event::Accepted { by, .. }
-        | Event::Approved { by, .. }
-        | Event::Rejected { by, .. }
-        | Event::Review { by, .. }
-        | Event::Submitted { by, .. } => Some((by, None)),
-        Event::Amended(_)
-        | Event::Cost { .. }
-        | Event::Evidence { .. }
-        | Event::ExternalEvent { .. }
-        | Event::Observed(_)
-        | Event::Payment { .. }
-        | Event::Usage { .. } => None,
-    }
 }
 
 /// Removes what vendors sent; what was understood of figures stays.

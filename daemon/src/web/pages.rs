@@ -1,5 +1,6 @@
 //! Pages for a controller: portfolio, contract, exceptions. Server-rendered; buttons are plain forms.
 
+use clap::ValueEnum as _;
 use std::sync::Arc;
 
 use askama::Template;
@@ -306,7 +307,7 @@ async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActFo
             if form.remote_id.trim().is_empty() {
                 return Err(super::api::invalid("remote_id: the id of the record that was written outside"));
             }
-            let taken = crate::cli::review::take_done(&app, &delivery, form.remote_id.trim(), &why, by).await?;
+            let taken = parked::take_done(&app, &delivery, form.remote_id.trim(), &why, by).await?;
             taken.map_err(|contradiction| super::api::invalid(&contradiction))?;
             true
         }
@@ -317,9 +318,8 @@ async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActFo
         "close" => store.close_parked(handle(&form)?, by, why, now).await?,
         "resume" => match form.handle.split_once(':') {
             Some((scope, name)) => {
-                let scope =
-                    [Scope::Contract, Scope::Customer, Scope::Target].into_iter().find(|one| one.name() == scope);
-                store.resume(scope.ok_or_else(missing)?, name.to_owned(), by, why, now).await?
+                let scope = Scope::from_str(scope, false).map_err(|_| missing())?;
+                store.resume(scope, name.to_owned(), by, why, now).await?
             }
             None => false,
         },

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::billing::{DocumentKind, IssuedDocument};
+use super::billing::IssuedDocument;
 use super::exceptions::{ExceptionRecord, Severity};
 use super::revenue::{Position, PositionView};
 use super::state::{Contract, Milestone, MilestoneStatus, Stage};
@@ -305,11 +305,6 @@ impl Contract {
             },
             remaining_to_bill: text(self.remaining_to_bill()),
         }
-    }
-
-    /// Whether a document is an original invoice.
-    pub fn is_original(document: &IssuedDocument) -> bool {
-        document.kind == DocumentKind::Invoice
     }
 }
 

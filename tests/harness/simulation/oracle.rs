@@ -60,8 +60,10 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
         books::check(world, &agreement, &contract)?;
         shown(world, &agreement, &contract)?;
         told(world, &agreement, &contract)?;
-        let work = world.ask(|app| async move { app.store.work(agreement.id.into()).await })??;
-        let work = work.ok_or_else(|| anyhow::anyhow!("7: contract {} is gone", agreement.id))?;
+        let works = world.ask(|app| async move { app.store.works(vec![agreement.id.into()]).await })??;
+        let (_, work) =
+            works.into_iter().next().ok_or_else(|| anyhow::anyhow!("7: contract {} is gone", agreement.id))?;
+        let work = work?;
         anyhow::ensure!(work.pending.is_empty(), "7: {} facts of {} wait", work.pending.len(), agreement.id);
         drifts(world, &agreement, &work)?;
     }

@@ -137,6 +137,15 @@ impl TokenStore for Kept {
         self.0.lock().unwrap().insert(format!("{connection} {name}"), value.into());
         Box::pin(async { Ok(()) })
     }
+
+    fn replace(&self, connection: &str, name: &str, was: Option<&str>, value: &str) -> Answer<'_, ()> {
+        let mut kept = self.0.lock().unwrap();
+        let place = format!("{connection} {name}");
+        if kept.get(&place).map(String::as_str) == was {
+            kept.insert(place, value.into());
+        }
+        Box::pin(async { Ok(()) })
+    }
 }
 
 pub(crate) fn fields(value: Value) -> milestoned_mocks::Fields {

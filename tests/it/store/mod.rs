@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use milestoned::settings::Settings;
 use milestoned::store::Store;
+use milestoned::store::contracts::Work;
 use milestoned_connector_kit::Receipt;
 use milestoned_mapping::command::{Command, DeliveryKey, Document, Posting};
 use milestoned_mapping::money::Currency;
@@ -66,6 +67,11 @@ impl Place {
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.raw, Raw::Postgres(_))
     }
+}
+
+/// What there is to decide about the contract.
+async fn to_decide(store: &Store) -> Work {
+    store.works(vec!["SOW-1".into()]).await.unwrap().remove(0).1.unwrap()
 }
 
 async fn connect(url: &str) -> Result<Store, milestoned::store::StoreError> {
