@@ -88,7 +88,7 @@ async fn a_decision_lands_whole(place: Place) {
         actor: "dana".into(),
     };
     assert_eq!(store.add_facts(vec![fact("a"), fact("b"), fact("a")], now()).await.unwrap(), 2);
-    let work = to_decide(&store).await;
+    let work = to_decide(store).await;
     let identities: Vec<_> = work.pending.iter().map(|pending| pending.identity.as_str()).collect();
     assert_eq!(identities, ["a", "b"]);
     let decided = |pending: &PendingFact, problem: Option<&str>| DecidedFact {
@@ -105,7 +105,7 @@ async fn a_decision_lands_whole(place: Place) {
     ];
     assert!(store.land(landing, now()).await.unwrap());
 
-    let after = to_decide(&store).await;
+    let after = to_decide(store).await;
     assert_eq!((after.row.history, after.row.state.as_str()), (2, r#"{"decided":true}"#));
     assert!(after.pending.is_empty() && after.last_effective == Some(later(5)));
     let history = store.history("SOW-1".into()).await.unwrap();

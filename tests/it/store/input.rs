@@ -119,7 +119,7 @@ async fn a_reading_lands_whole_and_a_newer_one_replaces_it(place: Place) {
         problems: Vec::new(),
     };
     place.read(whole).await;
-    let work = to_decide(&store).await;
+    let work = to_decide(store).await;
     assert_eq!((work.pending.len(), work.parts["psa"].len()), (1, 1));
     assert_eq!(work.records["M1"], [("jira".to_owned(), "1".to_owned())]);
     let problem = Problem { place: "status".into(), reason: "unknown".into(), remedy: "map it".into() };
@@ -127,7 +127,7 @@ async fn a_reading_lands_whole_and_a_newer_one_replaces_it(place: Place) {
     assert_eq!(store.parked_records().await.unwrap()[0].problems[0].remedy, "map it");
     place.read(Reading { part: Some(part("SOW-9", "{}")), ..Reading::default() }).await;
     assert!(store.parked_records().await.unwrap().is_empty(), "a newer version supersedes what was parked");
-    let work = to_decide(&store).await;
+    let work = to_decide(store).await;
     assert!(work.parts.is_empty() && work.row.revision >= 2, "the part went to another contract");
     let unfiled = store.unfiled().await.unwrap();
     assert_eq!((unfiled[0].contract.as_str(), unfiled[0].systems.as_str()), ("SOW-9", "jira"));
