@@ -21,8 +21,9 @@
 //!     deleted) has no exception; or one that holds invoices is open, and nobody has caused it.
 //! 12. The project tool shows another billing status than the contract has.
 //! 13. A write is sent again before the vendor was asked what became of it, or it was asked too early for a slow commit.
-//!     Not judged where a daemon was stopped within its call: what it goes on with is the vendor's to refuse.
 //! 14. What somebody changed in the ERP, before the daemon knew that it was written, is taken for what was written.
+//!
+//! 12 and 13 are not judged where a daemon was stopped within its call: what it goes on with is the vendor's to refuse.
 //!
 //! # No failures
 //! A delivery that is parked after a long outage: a person releases it, as its remedy says. An exception that people's

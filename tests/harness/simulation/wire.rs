@@ -14,11 +14,18 @@ use super::witness::{Sent, Told, Witness};
 /// Most steps of one turn: a daemon that takes more does not come to rest.
 pub(super) const RESTLESS: u64 = 60_000;
 
-/// Carries requests to the simulators.
+/// What all daemons and the simulators have between them.
 pub(super) struct Lines {
     pub(super) simulators: Arc<Unplugged>,
     pub(super) requests: AtomicU64,
+    pub(super) senders: AtomicU64,
     pub(super) witness: Mutex<Witness>,
+}
+
+/// Carries the requests of one daemon.
+struct Line {
+    lines: Arc<Lines>,
+    sender: u64,
 }
 
 impl Lines {
@@ -26,23 +33,30 @@ impl Lines {
     pub(super) fn seen<T>(&self, look: impl FnOnce(&mut Witness) -> T) -> T {
         look(&mut self.witness.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The line of a daemon that starts.
+    pub(super) fn line(self: &Arc<Self>) -> Arc<dyn Wire> {
+        let sender = self.senders.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Line { lines: Arc::clone(self), sender })
+    }
 }
 
-impl Wire for Lines {
+impl Wire for Line {
     fn carry(&self, request: http::Request<bytes::Bytes>) -> Carried<'_> {
         Box::pin(async move {
+            let Self { lines, sender } = self;
             step().await;
-            let number = self.requests.fetch_add(1, Ordering::Relaxed);
+            let number = lines.requests.fetch_add(1, Ordering::Relaxed);
             let (parts, body) = request.into_parts();
             let (url, text) = (parts.uri.to_string(), String::from_utf8_lossy(&body).into_owned());
-            let (method, now) = (parts.method.as_str(), self.simulators.clock.now());
-            let sent = Sent { method, url: &url, body: &text, number, now };
-            self.seen(|witness| witness.sent(&sent));
+            let (method, now) = (parts.method.as_str(), lines.simulators.clock.now());
+            let sent = Sent { sender: *sender, method, url: &url, body: &text, number, now };
+            lines.seen(|witness| witness.sent(&sent));
             let headers = parts.headers.iter();
             let headers = headers.map(|(name, value)| {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             });
-            let answer = self.simulators.carry(&url, method, headers.collect(), body.to_vec()).ok_or(Cut::NoAnswer)?;
+            let answer = lines.simulators.carry(&url, method, headers.collect(), body.to_vec()).ok_or(Cut::NoAnswer)?;
             // The remote has done it: the daemon may die before it hears of it.
             step().await;
             let waits = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
@@ -52,7 +66,7 @@ impl Wire for Lines {
                 _ => Told::NotDone,
             };
             let says = String::from_utf8_lossy(&answer.body);
-            self.seen(|witness| witness.answered(&sent, told, &says));
+            lines.seen(|witness| witness.answered(&sent, told, &says));
             let mut response = http::Response::builder().status(answer.status);
             for (name, value) in &answer.headers {
                 response = response.header(name, value);

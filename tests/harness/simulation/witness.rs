@@ -10,6 +10,8 @@ const SLOW: SignedDuration = SignedDuration::from_secs(30);
 
 /// A request as the vendor gets it.
 pub(super) struct Sent<'a> {
+    /// Which daemon sends it: another one after each start.
+    pub(super) sender: u64,
     pub(super) method: &'a str,
     pub(super) url: &'a str,
     pub(super) body: &'a str,
@@ -33,8 +35,8 @@ pub(super) enum Told {
 pub(super) struct Witness {
     /// Number of the latest request by address.
     reads: BTreeMap<String, u64>,
-    /// When a search of the project tool found something, if nothing was asked of it since.
-    searched: Option<Timestamp>,
+    /// When a search of the project tool found something for a daemon, if that asked nothing of it since.
+    searched: BTreeMap<u64, Timestamp>,
     /// Writes by the key or number that they bear, until the vendor says that it has not done them, or is asked: whoever
     /// hears that one was done may die before it is noted. Since when, where nothing was said.
     written: BTreeMap<String, Option<Timestamp>>,
@@ -83,14 +85,17 @@ impl Witness {
     fn reads_of(&mut self, sent: &Sent<'_>, says: &str) {
         if sent.method == "GET" {
             self.reads.insert(sent.url.to_owned(), sent.number);
-        } else if sent.url.ends_with("/issue/bulkfetch") && self.searched != Some(sent.now) {
+        } else if sent.url.ends_with("/issue/bulkfetch") && self.searched.get(&sent.sender) != Some(&sent.now) {
             let ids =
                 sent.body.split('"').filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()));
             self.reads.extend(ids.map(|id| (format!("/issue/{id}?"), sent.number)));
         }
         if sent.url.contains("/rest/api/") {
             let found = sent.url.ends_with("/search/jql") && says.contains("\"id\":");
-            self.searched = found.then_some(sent.now);
+            match found {
+                true => self.searched.insert(sent.sender, sent.now),
+                false => self.searched.remove(&sent.sender),
+            };
         }
     }
 

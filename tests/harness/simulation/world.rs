@@ -77,8 +77,8 @@ impl World {
         let now: Timestamp = "2026-03-02T09:00:00Z".parse()?;
         let simulators = Arc::new(Unplugged::at(now)?);
         let clock = Arc::new(SetClock::at(now));
-        let (requests, witness) = (AtomicU64::new(0), Mutex::new(Witness::default()));
-        let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests, witness });
+        let (requests, senders, witness) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Witness::default()));
+        let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests, senders, witness });
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
         let settings = Settings::from_toml(&configuration(&simulators, erp, "rt-smoke-1"))?;
         let store = empty_store()?;
@@ -240,7 +240,7 @@ fn empty_store() -> anyhow::Result<Store> {
 }
 
 fn daemon(settings: &Settings, store: &Store, clock: &Arc<SetClock>, lines: &Arc<Lines>) -> anyhow::Result<Arc<App>> {
-    let around = Surroundings { clock: clock.clone(), wire: Some(lines.clone()) };
+    let around = Surroundings { clock: clock.clone(), wire: Some(lines.line()) };
     App::over(settings.clone(), store.clone(), around)
 }
 
