@@ -25,6 +25,7 @@ pub(crate) struct Remotes {
     pub(crate) address: String,
     arrived: Mutex<Vec<Option<Instant>>>,
     twice: AtomicUsize,
+    /// The first event's number and how many have arrived.
     count: AtomicUsize,
     expected: AtomicUsize,
     all: Notify,
@@ -65,15 +66,17 @@ impl Remotes {
         remotes
     }
 
+    /// Forgets what has arrived: the events to come begin with this number.
+    pub(crate) fn begin(&self, first: usize) {
+        self.arrived.lock().unwrap().fill(None);
+        self.count.store(first, Ordering::Relaxed);
+        self.expected.store(first, Ordering::Relaxed);
+        self.hold(false);
+    }
+
     /// From now on events with lower numbers are waited for.
-    pub(crate) fn expect(&self, count: usize) {
-        if count == 0 {
-            self.arrived.lock().unwrap().fill(None);
-            self.count.store(0, Ordering::Relaxed);
-            self.holds.store(false, Ordering::Relaxed);
-            self.released.notify_waiters();
-        }
-        self.expected.store(count, Ordering::Relaxed);
+    pub(crate) fn expect(&self, end: usize) {
+        self.expected.store(end, Ordering::Relaxed);
     }
 
     /// Lets Jira answer no more, or again.

@@ -63,7 +63,7 @@ async fn kill() {
     let home = folder.path().join("killed");
     std::fs::create_dir_all(&home).unwrap();
     let mut system = daemon::start(folder.path(), &home, &remotes).await;
-    remotes.expect(0);
+    remotes.begin(0);
     let rate = load::accepts(&system, &remotes, 100_000).await.unwrap_or(0.0);
     println!("100,000 webhooks accepted, {rate:.0} a second");
     for round in 0..5 {
@@ -118,7 +118,7 @@ async fn run(rounds: usize, events: usize, only: Option<&str>) {
 async fn measure(system: System, remotes: &Arc<Remotes>, events: usize) -> Measured {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = system.resident();
-    remotes.expect(0);
+    remotes.begin(0);
     let mut first = load::saturated(&system, remotes, 0, WARM, IN_FLIGHT).await.first_free;
     let cpu = system.cpu_ms();
     let saturated = load::saturated(&system, remotes, first, events, IN_FLIGHT).await;

@@ -48,9 +48,9 @@ async fn row(folder: &Path, database: &Path, remotes: &std::sync::Arc<Remotes>, 
     let system = daemon::start_on(database, folder, remotes).await;
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     let idle = system.resident();
-    remotes.expect(0);
     // Fresh contracts, prepared with the lot; each size has its own.
     let first = portfolio::fresh(size);
+    remotes.begin(first);
     let warm = load::saturated(&system, remotes, first, 100, 64).await.first_free;
     let cpu = system.cpu_ms();
     let slow = load::open(&system, remotes, warm, 100, 5).await;

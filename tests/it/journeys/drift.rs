@@ -219,6 +219,23 @@ async fn a_document_that_is_voided_or_deleted_is_missed_until_it_is_written_agai
     }
 }
 
+/// In NetSuite: QuickBooks refuses a second one with error 6140.
+#[tokio::test]
+async fn a_document_or_an_entry_that_is_there_twice_is_told_until_the_second_is_gone() {
+    let [invoice, _, entry] = kinds("netsuite");
+    let world = billed("netsuite").await;
+    for (kind, number, body) in [
+        (invoice, "SOW-1-M1", sold("netsuite", "40000.00", "Design")),
+        (entry, "SOW-1-20260310J", released("netsuite", "40000.00")),
+    ] {
+        write_again(&world, "netsuite", kind, number, "2026-03-10", body);
+        opens(&world, "DOCUMENT_DOUBLED", &format!("{number} is there 2 times"), kind).await;
+        let second = world.simulators.netsuite.records(kind).last().unwrap().text("id");
+        world.simulators.netsuite.delete_record(number, kind, &second).unwrap();
+        closes(&world, "DOCUMENT_DOUBLED", number).await;
+    }
+}
+
 #[tokio::test]
 async fn a_deal_or_an_issue_that_goes_back_after_billing_is_noticed() {
     let world = billed("netsuite").await;
@@ -307,6 +324,29 @@ async fn a_contract_file_that_is_edited_or_gone_and_a_change_order_that_is_no_mo
     assert_eq!(world.call("POST", "/v1/parked/close", ADMIN, Some(body)).await.unwrap().0, 202);
     world.settle().await.unwrap();
     assert_eq!(files(&world).await, Vec::<String>::new(), "closed by a person, with a reason");
+}
+
+#[tokio::test]
+async fn where_most_contract_files_are_gone_the_folder_is_told_and_not_each_of_them() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let ids: Vec<String> = (1..=8).map(|number| format!("SOW-{number}")).collect();
+    for id in &ids {
+        world.contract(id, "netsuite").unwrap();
+    }
+    world.settle().await.unwrap();
+    let aside = world.contracts.with_extension("aside");
+    std::fs::rename(&world.contracts, &aside).unwrap();
+    world.settle().await.unwrap();
+    let found = files(&world).await;
+    assert!(found.len() == 1 && found[0].contains("the folder cannot be read"), "{found:?}");
+    std::fs::create_dir(&world.contracts).unwrap();
+    world.settle().await.unwrap();
+    let found = files(&world).await;
+    assert!(found.len() == 1 && found[0].contains("8 of 8 contract files are gone"), "{found:?}");
+    std::fs::remove_dir(&world.contracts).unwrap();
+    std::fs::rename(&aside, &world.contracts).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(files(&world).await, Vec::<String>::new(), "it is back");
 }
 
 #[tokio::test]

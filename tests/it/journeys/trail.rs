@@ -76,6 +76,29 @@ async fn holds(world: World) {
 }
 
 #[tokio::test]
+async fn records_are_emptied_when_they_have_been_kept_as_long_as_configured() {
+    let kept = ("[mail]".to_owned(), "[intake]\nkeep_records = \"240h\"\n[mail]".to_owned());
+    let world = World::configured("2026-03-02T09:00:00Z", vec![kept]).await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.accept(&issue).unwrap();
+    let told = async |time: &str| {
+        world.at(time).unwrap();
+        world.settle().await.unwrap();
+        let trace = world.app.store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
+        serde_json::to_string(&trace.records).unwrap().contains("dana@")
+    };
+    assert!(told("2026-03-02T10:00:00Z").await, "the issue as Jira sent it");
+    assert!(told("2026-03-12T08:00:00Z").await, "not yet ten days");
+    assert!(!told("2026-03-13T10:00:00Z").await, "more than ten days");
+    assert_eq!(world.held("netsuite").len(), 2, "nothing was billed anew");
+    let lines = world.app.store.audit(None, 1_000).await.unwrap();
+    assert!(
+        lines.iter().any(|line| line.action == "records emptied" && line.actor == "milestoned"),
+        "the trail says so"
+    );
+}
+
+#[tokio::test]
 async fn the_whole_way_on_sqlite_is_told_by_its_trail() {
     holds(whole_way("").await).await;
 }
