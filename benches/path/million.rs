@@ -69,11 +69,21 @@ async fn row(folder: &Path, database: &Path, remotes: &std::sync::Arc<Remotes>, 
     system.stop();
 }
 
+const PAGES: [&str; 7] = [
+    "/metrics",
+    "/v1/contracts/SOW-0",
+    "/v1/exceptions?contract=SOW-0",
+    "/v1/contracts",
+    "/",
+    "/contracts/SOW-0",
+    "/exceptions",
+];
+
 /// How long what people and programs look at takes.
 async fn pages(system: &System) -> String {
     let client = reqwest::Client::new();
     let mut told = Vec::new();
-    for path in ["/metrics", "/v1/contracts/SOW-0", "/v1/exceptions?contract=SOW-0"] {
+    for path in PAGES {
         let begun = Instant::now();
         let answer = client.get(format!("http://{}{path}", system.address)).bearer_auth(daemon::TOKEN).send().await;
         let answer = answer.unwrap();

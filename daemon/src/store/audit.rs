@@ -330,19 +330,25 @@ pub(super) fn runs(mut lines: Vec<i64>) -> String {
     format!("{LINES}{}", runs.iter().map(run).collect::<Vec<_>>().join(", "))
 }
 
+macro_rules! newest {
+    ($which:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash FROM audit ",
+            $which,
+            " ORDER BY seq DESC LIMIT $1) AS newest ORDER BY seq"
+        )
+    };
+}
+
 impl Store {
     /// The trail of one contract, or of all, newest last; at most `limit` lines.
     ///
     /// # Errors
     /// The database failed.
     pub async fn audit(&self, contract: Option<String>, limit: i64) -> Result<Vec<AuditLine>, StoreError> {
-        self.read(move |tx| {
-            tx.all(
-                "SELECT * FROM (SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash FROM audit
-                 WHERE CAST($1 AS TEXT) IS NULL OR contract = $1 ORDER BY seq DESC LIMIT $2) AS newest ORDER BY seq",
-                values![contract, limit],
-                read_line,
-            )
+        self.read(move |tx| match contract {
+            Some(contract) => tx.all(newest!("WHERE contract = $2"), values![limit, contract], read_line),
+            None => tx.all(newest!(""), values![limit], read_line),
         })
         .await
     }

@@ -111,12 +111,29 @@ const UNFILED: Sql = Sql {
              FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
 };
 
-const EXCEPTIONS: &str =
-    "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency, NULL AS detail, ordinal,
-     '' AS subject FROM exception WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1) AND (NOT $2 OR closed_on IS NULL)
-     UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, '', detail, 1000000000, subject
-     FROM drift WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1) AND (NOT $2 OR closed_on IS NULL)
-     ORDER BY 1, 11, 2, 12";
+macro_rules! exceptions {
+    ($which:literal) => {
+        concat!(
+            "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency, NULL AS detail, ordinal,
+             '' AS subject FROM exception WHERE ",
+            $which,
+            " UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, '', detail, 1000000000,
+             subject FROM drift WHERE ",
+            $which,
+            " ORDER BY 1, 11, 2, 12"
+        )
+    };
+}
+
+/// Statements of their own, so that each is found by an index: with one for all of them every row would be looked at.
+fn exceptions(contract: bool, open: bool) -> &'static str {
+    match (contract, open) {
+        (true, true) => exceptions!("contract = $1 AND closed_on IS NULL"),
+        (true, false) => exceptions!("contract = $1"),
+        (false, true) => exceptions!("closed_on IS NULL"),
+        (false, false) => exceptions!("1 = 1"),
+    }
+}
 
 macro_rules! documents {
     () => {
@@ -152,10 +169,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn documents(&self, contract: Option<String>) -> Result<Vec<DocumentView>, StoreError> {
-        self.read(move |tx| {
-            let sql =
-                concat!(documents!(), "CAST($1 AS TEXT) IS NULL OR d.contract = $1 ORDER BY d.contract, d.ordinal");
-            tx.all(sql, values![contract], read_document)
+        self.read(move |tx| match contract {
+            Some(id) => tx.all(concat!(documents!(), "d.contract = $1 ORDER BY d.ordinal"), values![id], read_document),
+            None => tx.all(concat!(documents!(), "1 = 1 ORDER BY d.contract, d.ordinal"), values![], read_document),
         })
         .await
     }
@@ -166,7 +182,9 @@ impl Store {
     /// The database failed.
     pub async fn exceptions(&self, contract: Option<String>, open: bool) -> Result<Vec<ExceptionView>, StoreError> {
         self.read(move |tx| {
-            tx.all(EXCEPTIONS, values![contract, open], |row| {
+            let sql = exceptions(contract.is_some(), open);
+            let id = values![contract.as_deref().unwrap_or_default()];
+            tx.all(sql, if contract.is_some() { id } else { &[] }, |row| {
                 Ok(ExceptionView {
                     contract: row.get(0)?,
                     code: row.get(1)?,

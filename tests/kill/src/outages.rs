@@ -68,19 +68,19 @@ pub async fn run(program: &Program, script: Script, remote: &str) -> anyhow::Res
     world.step_clock(jiff::SignedDuration::from_mins(16))?;
     let since = Instant::now();
     let wanted = script.invoices_of_first_day();
-    while since.elapsed() < REST && (View::of(&world).invoices() < wanted || waits(&world).await) {
+    while since.elapsed() < REST && (View::of(&world).invoices() < wanted || !waiting(&world).await.is_empty()) {
         pause(Duration::from_millis(100)).await;
     }
     report.caught_up = since.elapsed().as_secs();
     report.throttled = self::throttled(&world).saturating_sub(throttled);
     report.invoices = View::of(&world).invoices();
-    let parked = parked(&world).await;
+    let (parked, waiting) = (parked(&world).await, waiting(&world).await);
     daemon.kill()?;
     let mut wrong = |holds: bool, what: String| report.violations.extend((!holds).then_some(what));
     wrong(lived.get(), "the daemon died".into());
     wrong(report.failed > 0, "nothing was asked of the remote while it was away".into());
     wrong(report.throttled == 0, format!("{} requests too many", report.throttled));
-    wrong(report.invoices == wanted, format!("{} invoices instead of {wanted}", report.invoices));
+    wrong(report.invoices == wanted, format!("{} invoices instead of {wanted}; {waiting:?}", report.invoices));
     wrong(parked.is_empty(), format!("a person has to release what the outage had parked: {parked:?}"));
     report.violations.extend(complaints(&world, program)?);
     report.violations.extend(crate::taken::missing(&world.database, &taken).await?);
@@ -95,17 +95,19 @@ fn throttled(world: &World) -> u64 {
     REMOTES.iter().map(|remote| world.simulators.faults.throttled(remote)).sum()
 }
 
-async fn deliveries(world: &World) -> Vec<(String, String)> {
+/// Deliveries in these states, with what is known of each.
+async fn deliveries(world: &World, states: &[&str]) -> BTreeSet<String> {
     let answer = call(&world.url(), "GET", "/v1/deliveries", "", None).await;
-    let Some((200, serde_json::Value::Array(all))) = answer else { return vec![("pending".into(), String::new())] };
+    let Some((200, serde_json::Value::Array(all))) = answer else { return ["no answer".to_owned()].into() };
     let text = |one: &serde_json::Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
-    all.iter().map(|one| (text(one, "state"), format!("{} {}", text(one, "subject"), text(one, "fault")))).collect()
+    let tell = |one| ["subject", "state", "due_at", "fault"].map(|name| text(one, name)).join(" ");
+    all.iter().filter(|one| states.contains(&text(one, "state").as_str())).map(tell).collect()
 }
 
-async fn waits(world: &World) -> bool {
-    deliveries(world).await.iter().any(|(state, _)| ["pending", "sending", "unknown"].contains(&state.as_str()))
+async fn waiting(world: &World) -> BTreeSet<String> {
+    deliveries(world, &["pending", "sending", "unknown"]).await
 }
 
 async fn parked(world: &World) -> BTreeSet<String> {
-    deliveries(world).await.into_iter().filter(|(state, _)| state == "parked").map(|(_, what)| what).collect()
+    deliveries(world, &["parked"]).await
 }
