@@ -43,15 +43,16 @@ pub fn after(class: &Class, attempt: u32, key: &DeliveryKey, settings: &Delivery
     }
 }
 
-/// Delay before the attempt after `attempt`: exponential, jittered; the same for the same key, so that a restart
-/// changes nothing.
+/// Delay before the attempt after `attempt`: exponential, jittered, never more than the longest; the same for the same key,
+/// so that a restart changes nothing.
 pub fn delay(key: &str, attempt: u32, settings: &Delivery) -> SignedDuration {
     let seed = key.bytes().fold(0_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let plain = |duration: SignedDuration| Duration::try_from(duration).unwrap_or(Duration::from_secs(1));
     let exponent = attempt.saturating_sub(1).min(40);
     let delay = ExponentialBuilder::new()
         .with_min_delay(plain(settings.first_delay))
-        .with_max_delay(plain(settings.longest_delay))
+        // Jitter adds as much again.
+        .with_max_delay(plain(settings.longest_delay) / 2)
         .without_max_times()
         .with_jitter()
         .with_jitter_seed(seed)
@@ -77,7 +78,7 @@ mod tests {
         assert!(matches!(next(Class::Unanswered, 1), Next::LookFirst(at) if at >= now + settings.look_after));
         assert!(matches!(next(Class::Misunderstood, 1), Next::LookFirst(_)));
         assert!(matches!(next(Class::Refused, 1), Next::Park(_)));
-        assert!(matches!(next(Class::Unreachable, 1_000), Next::Again(at) if at <= now + settings.longest_delay * 3));
+        assert!(matches!(next(Class::Unreachable, 1_000), Next::Again(at) if at <= now + settings.longest_delay));
         assert!(matches!(next(Class::Unanswered, settings.attempts), Next::Park(_)));
     }
 
@@ -93,7 +94,8 @@ mod tests {
         let settings = settings();
         let delays: Vec<_> = (1..20).map(|attempt| delay("key", attempt, &settings)).collect();
         assert_eq!(delays, (1..20).map(|attempt| delay("key", attempt, &settings)).collect::<Vec<_>>());
-        assert!(delays[0] >= settings.first_delay && delays[18] >= settings.longest_delay);
+        assert!(delays[0] >= settings.first_delay && delays[18] * 2 >= settings.longest_delay);
+        assert!(delays.iter().all(|delay| *delay <= settings.longest_delay), "{delays:?}");
         assert_ne!(delay("key", 3, &settings), delay("another", 3, &settings), "jitter separates deliveries");
     }
 }
