@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
@@ -272,9 +273,12 @@ impl QuickBooks {
         let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
         let stamp = &one.meta_data.last_updated_time;
         let at: Timestamp = stamp.parse().map_err(|error| format!("MetaData.LastUpdatedTime {stamp:?}: {error}"))?;
-        // A document may change without a new token.
-        let version = format!("{} {stamp}", one.sync_token);
-        let record = |id: &str, content: Content| self.record(entity, id, version.clone(), at, raw, content);
+        // A document may change without a new token, and twice within the second that stamps show: what it says belongs to
+        // its version.
+        let record = |id: &str, content: Content| {
+            let said = DeliveryKey::of(&[raw, &format!("{content:?}")]);
+            self.record(entity, id, format!("{} {stamp} {said}", one.sync_token), at, raw, content)
+        };
         if one.status.as_deref() == Some("Deleted") {
             return Ok(vec![self.record(entity, &one.id, format!("deleted {stamp}"), at, raw, Content::Gone)]);
         }

@@ -23,7 +23,8 @@
 //! 13. A write is sent again before the vendor was asked what became of it, or it was asked too early for a slow commit.
 //! 14. What somebody changed in the ERP, before the daemon knew that it was written, is taken for what was written.
 //!
-//! 12 and 13 are not judged where a daemon was stopped within its call: what it goes on with is the vendor's to refuse.
+//! What a daemon that was stopped within a turn writes when it goes on with that turn is the vendor's to refuse: 12 and 13
+//! do not judge these writes, and nothing else of the run is spared.
 //!
 //! # No failures
 //! A delivery that is parked after a long outage: a person releases it, as its remedy says. An exception that people's

@@ -20,14 +20,16 @@ type Turn = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
 /// One of several daemons.
 pub(super) struct Replica {
     app: Arc<App>,
+    /// As whom vendors see it.
+    sender: u64,
     turn: Option<Turn>,
     /// It is stopped until then.
     asleep: Option<Timestamp>,
 }
 
 impl Replica {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app, turn: None, asleep: None }
+    pub(super) fn new(app: Arc<App>, sender: u64) -> Self {
+        Self { app, sender, turn: None, asleep: None }
     }
 }
 
@@ -37,6 +39,7 @@ pub(super) fn turn(world: &mut World, patience: Option<u64>) -> anyhow::Result<(
     for replica in &mut world.replicas {
         if replica.asleep.is_some_and(|until| until <= now || world.calm) {
             replica.asleep = None;
+            world.lines.seen(|witness| witness.goes_on(replica.sender, true));
         }
         if replica.asleep.is_none() && replica.turn.is_none() {
             let app = Arc::clone(&replica.app);
@@ -85,6 +88,7 @@ fn step(world: &mut World, place: usize) -> anyhow::Result<bool> {
         Poll::Ready(ended) => ended,
     };
     replica.turn = None;
+    world.lines.seen(|witness| witness.goes_on(replica.sender, false));
     match ended {
         // What its owner would have written is not written; the next turn begins with what is there.
         Err(StoreError::Fenced(duty)) => {
@@ -109,9 +113,9 @@ fn pause(world: &mut World, place: usize) {
 fn die(world: &mut World, place: usize) -> anyhow::Result<()> {
     world.outcome.crashes = world.outcome.crashes.saturating_add(1);
     world.outcome.diary.push(format!("{} daemon {place} dies", world.now()));
-    let app = world.member()?;
+    let (app, sender) = world.member()?;
     if let Some(replica) = world.replicas.get_mut(place) {
-        *replica = Replica::new(app);
+        *replica = Replica::new(app, sender);
     }
     Ok(())
 }

@@ -34,10 +34,10 @@ impl Lines {
         look(&mut self.witness.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The line of a daemon that starts.
-    pub(super) fn line(self: &Arc<Self>) -> Arc<dyn Wire> {
+    /// The line of a daemon that starts, and as whom vendors see it.
+    pub(super) fn line(self: &Arc<Self>) -> (Arc<dyn Wire>, u64) {
         let sender = self.senders.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Line { lines: Arc::clone(self), sender })
+        (Arc::new(Line { lines: Arc::clone(self), sender }), sender)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What passes over the lines, as the vendors see it: which records are read, and whether a write is sent again before
 //! the vendor was asked what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,6 +40,11 @@ pub(super) struct Witness {
     /// Writes by the key or number that they bear, until the vendor says that it has not done them, or is asked: whoever
     /// hears that one was done may die before it is noted. Since when, where nothing was said.
     written: BTreeMap<String, Option<Timestamp>>,
+    /// Daemons that were stopped within their turn, and go on with it: they write what they decided before, and nothing
+    /// but the vendor's own key stands against that (docs/reliability.md). Their writes are not judged.
+    late: BTreeSet<u64>,
+    /// What such daemons have written: addresses, keys and numbers.
+    wrote_late: BTreeSet<String>,
     /// What was wrong.
     pub(super) wrong: Option<String>,
 }
@@ -47,6 +52,12 @@ pub(super) struct Witness {
 impl Witness {
     /// A request is on its way.
     pub(super) fn sent(&mut self, sent: &Sent<'_>) {
+        if self.late.contains(&sent.sender) {
+            if matches!(sent.method, "POST" | "PUT") {
+                self.wrote_late.extend(written(sent).into_iter().chain([sent.url.to_owned()]));
+            }
+            return;
+        }
         for name in written(sent) {
             if self.written.insert(name.clone(), Some(sent.now)).is_some() {
                 self.wrong.get_or_insert(format!("13: {name} is written again, and the vendor was not asked before"));
@@ -60,8 +71,11 @@ impl Witness {
             return;
         }
         self.reads_of(sent, says);
+        let late = self.late.contains(&sent.sender);
         for name in written(sent) {
             match told {
+                // What it wrote before it was stopped is still there; what it writes now was never noted.
+                Told::Done if late => continue,
                 Told::Done => self.written.insert(name, None),
                 Told::NotDone | Told::Nothing => self.written.remove(&name),
             };
@@ -73,7 +87,7 @@ impl Witness {
                     return true;
                 }
                 let waited = since.map_or(SLOW, |since| now.duration_since(since));
-                if waited < SLOW {
+                if waited < SLOW && !late {
                     wrong.get_or_insert(format!("13: the vendor was asked for {name} {waited:#} after it was written"));
                 }
                 false
@@ -83,12 +97,17 @@ impl Witness {
 
     /// Records are looked at one by one, or many at once; those that a search has just found belong to a poll.
     fn reads_of(&mut self, sent: &Sent<'_>, says: &str) {
+        // An answer may come long after those of later requests.
+        let mut read = |url: String| {
+            let latest = self.reads.entry(url).or_default();
+            *latest = sent.number.max(*latest);
+        };
         if sent.method == "GET" {
-            self.reads.insert(sent.url.to_owned(), sent.number);
+            read(sent.url.to_owned());
         } else if sent.url.ends_with("/issue/bulkfetch") && self.searched.get(&sent.sender) != Some(&sent.now) {
             let ids =
                 sent.body.split('"').filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()));
-            self.reads.extend(ids.map(|id| (format!("/issue/{id}?"), sent.number)));
+            ids.for_each(|id| read(format!("/issue/{id}?")));
         }
         if sent.url.contains("/rest/api/") {
             let found = sent.url.ends_with("/search/jql") && says.contains("\"id\":");
@@ -97,6 +116,19 @@ impl Witness {
                 false => self.searched.remove(&sent.sender),
             };
         }
+    }
+
+    /// A daemon goes on with a turn within which it was stopped; or that turn is over.
+    pub(super) fn goes_on(&mut self, sender: u64, late: bool) {
+        match late {
+            true => self.late.insert(sender),
+            false => self.late.remove(&sender),
+        };
+    }
+
+    /// Whether a daemon that had been stopped wrote something whose address, key or number ends so.
+    pub(super) fn was_written_late(&self, name: &str) -> bool {
+        self.wrote_late.iter().any(|one| one.ends_with(name))
     }
 
     /// Whether something was read whose address contains `part`, after so many requests.

@@ -82,7 +82,7 @@ impl World {
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
         let settings = Settings::from_toml(&configuration(&simulators, erp, "rt-smoke-1"))?;
         let store = empty_store()?;
-        let app = daemon(&settings, &store, &clock, &lines)?;
+        let (app, _) = daemon(&settings, &store, &clock, &lines)?;
         let replicas = if dice.random_bool(0.25) { dice.random_range(2..4) } else { 0 };
         let mut world = Self {
             simulators,
@@ -109,8 +109,8 @@ impl World {
             settings,
         };
         for _ in 0..replicas {
-            let member = world.member()?;
-            world.replicas.push(Replica::new(member));
+            let (member, sender) = world.member()?;
+            world.replicas.push(Replica::new(member, sender));
         }
         Ok(world)
     }
@@ -178,19 +178,19 @@ impl World {
 
     fn restart(&mut self) -> anyhow::Result<()> {
         self.front = None;
-        self.app = daemon(&self.settings, &self.store, &self.clock, &self.lines)?;
+        (self.app, _) = daemon(&self.settings, &self.store, &self.clock, &self.lines)?;
         if self.replicas.is_empty() {
             self.ask(|app| async move { app.recover().await })??;
         }
         Ok(())
     }
 
-    /// A daemon that shares its duties with others, under a name of its own.
-    pub(super) fn member(&mut self) -> anyhow::Result<Arc<App>> {
-        let app = daemon(&self.settings, &self.store, &self.clock, &self.lines)?;
+    /// A daemon that shares its duties with others, under a name of its own, and as whom vendors see it.
+    pub(super) fn member(&mut self) -> anyhow::Result<(Arc<App>, u64)> {
+        let (app, sender) = daemon(&self.settings, &self.store, &self.clock, &self.lines)?;
         self.starts = self.starts.saturating_add(1);
         app.fleet.join(format!("daemon {}", self.starts));
-        Ok(app)
+        Ok((app, sender))
     }
 
     /// A person has connected the company again: every daemon starts anew, with the new refresh token in its settings.
@@ -239,9 +239,16 @@ fn empty_store() -> anyhow::Result<Store> {
     })
 }
 
-fn daemon(settings: &Settings, store: &Store, clock: &Arc<SetClock>, lines: &Arc<Lines>) -> anyhow::Result<Arc<App>> {
-    let around = Surroundings { clock: clock.clone(), wire: Some(lines.line()) };
-    App::over(settings.clone(), store.clone(), around)
+/// A daemon, and as whom vendors see it.
+fn daemon(
+    settings: &Settings,
+    store: &Store,
+    clock: &Arc<SetClock>,
+    lines: &Arc<Lines>,
+) -> anyhow::Result<(Arc<App>, u64)> {
+    let (wire, sender) = lines.line();
+    let around = Surroundings { clock: clock.clone(), wire: Some(wire) };
+    Ok((App::over(settings.clone(), store.clone(), around)?, sender))
 }
 
 fn configuration(simulators: &Unplugged, erp: &str, refresh: &str) -> String {

@@ -174,6 +174,25 @@ async fn an_invoice_that_is_edited_says_what_differs_until_it_is_put_back() {
 }
 
 #[tokio::test]
+async fn what_is_voided_within_the_second_in_which_it_was_read_is_missed() {
+    for erp in ["netsuite", "quickbooks"] {
+        let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+        let issue = world.contract("SOW-1", erp).unwrap();
+        world.settle().await.unwrap();
+        world.accept(&issue).unwrap();
+        // It is written, read back, and voided, and the clock stands still: stamps and tokens say nothing.
+        for _ in 0..2 {
+            world.settle().await.unwrap();
+        }
+        match erp {
+            "netsuite" => world.simulators.netsuite.void_invoice("void", "SOW-1-M1").unwrap(),
+            _ => world.simulators.quickbooks.void_invoice("void", "SOW-1-M1").unwrap(),
+        }
+        opens(&world, "DOCUMENT_VOIDED", "SOW-1-M1 is void", erp).await;
+    }
+}
+
+#[tokio::test]
 async fn a_document_that_is_voided_or_deleted_is_missed_until_it_is_written_again() {
     for erp in ["netsuite", "quickbooks"] {
         let [invoice, memo, entry] = kinds(erp);
