@@ -11,8 +11,9 @@ use super::StoreError;
 use super::session::Session;
 use super::sqlite::compile_once;
 
-/// Awaited before and after every verb: there a simulated process may die.
-pub type Step = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Awaited before every verb that writes, with the path of its code, and after it, with an empty one: there a simulated
+/// process may die, or be stopped.
+pub type Step = fn(&'static str) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Clone)]
 pub(super) struct Inline {
@@ -51,14 +52,15 @@ impl Inline {
         Ok(Self { connection: Arc::clone(&self.connection), step: self.step, within: true })
     }
 
-    /// Runs `work` in a transaction of its own; an error undoes it.
+    /// Runs `work`, the job of `verb`, in a transaction of its own; an error undoes it.
     pub(super) async fn write<T>(
         &self,
+        verb: &'static str,
         work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        (self.step)().await;
+        (self.step)(verb).await;
         let value = self.transaction("BEGIN IMMEDIATE", work);
-        (self.step)().await;
+        (self.step)("").await;
         value
     }
 

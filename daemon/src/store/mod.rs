@@ -250,17 +250,18 @@ impl Store {
     }
 
     /// Runs `job` in a transaction, behind the fence; an error undoes all of it.
-    async fn write<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn write<T, J>(&self, job: J) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        J: FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
         let fence = self.fence.clone();
         let job = move |tx: &Session<'_>| {
             fence.map_or(Ok(()), |lease| lease.holds(tx))?;
             job(tx)
         };
         let outcome = match &self.backend {
-            Backend::Inline(inline) => inline.write(job).await,
+            Backend::Inline(inline) => inline.write(std::any::type_name::<J>(), job).await,
             Backend::Postgres(postgres) => postgres.write(job).await,
             Backend::Sqlite(sqlite) => sqlite.write(job).await,
         };

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 
 use super::world::World;
-use super::{accountant, front, people};
+use super::{accountant, front, people, replicas};
 
 /// Troubles that may strike a request to any vendor.
 const TROUBLES: [&str; 15] = [
@@ -44,6 +44,9 @@ pub(super) fn begin(world: &mut World) -> anyhow::Result<()> {
 pub(super) fn next(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     if world.webhooks && dice.random_bool(0.4) {
         front::bring(world, dice)?;
+    }
+    if !world.replicas.is_empty() && dice.random_bool(0.15) {
+        return replicas::overtaken(world, dice);
     }
     match dice.random_range(0..100) {
         0..24 => people::accept(world, dice),

@@ -210,19 +210,24 @@ pub(super) fn amend_in_doubt(world: &mut World, dice: &mut StdRng) -> anyhow::Re
 /// Somebody gives the deal another amount, or opens it again, and corrects that soon, or not for a long time.
 pub(super) fn wrong_deal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     let of = dice.random_range(0..world.agreements.len());
-    let agreement = world.agreement_mut(of)?;
-    if dice.random_bool(0.6) {
-        agreement.wrong_by = if agreement.wrong_by == 0 { 1 } else { 0 };
-    } else {
-        agreement.won = !agreement.won;
-    }
-    deal(world, of)?;
+    spoil_deal(world, dice, of)?;
     if dice.random_bool(0.6) {
         world.advance(SignedDuration::from_mins(dice.random_range(1..20)));
         world.turn(dice.random_bool(0.5).then(|| dice.random_range(1..80)))?;
         correct_deal(world, of)?;
     }
     Ok(())
+}
+
+/// Somebody gives the deal another amount, or opens it again; or takes that back.
+pub(super) fn spoil_deal(world: &mut World, dice: &mut StdRng, of: usize) -> anyhow::Result<()> {
+    let agreement = world.agreement_mut(of)?;
+    if dice.random_bool(0.6) {
+        agreement.wrong_by = if agreement.wrong_by == 0 { 1 } else { 0 };
+    } else {
+        agreement.won = !agreement.won;
+    }
+    deal(world, of)
 }
 
 /// Sales put the deal right.

@@ -10,9 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned::app::App;
 use milestoned::store::StoreError;
 use rand::RngExt as _;
+use rand::rngs::StdRng;
 
-use super::wire::RESTLESS;
+use super::people;
+use super::wire::{RESTLESS, is_next};
 use super::world::World;
+
+/// What a daemon writes that follows from what it read before: it is best stopped between the two.
+const CONCLUSIONS: [&str; 4] = ["record_page", "hints_followed", "settle_records", "land_all"];
 
 /// What a daemon is in the middle of.
 type Turn = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
@@ -47,6 +52,7 @@ pub(super) fn turn(world: &mut World, patience: Option<u64>) -> anyhow::Result<(
         }
     }
     let mut stop = (!world.calm && world.fate.random_bool(0.4)).then(|| world.fate.random_range(1..200_u64));
+    let mut before = world.stop_before.take();
     let mut taken = 0_u64;
     loop {
         let awake: Vec<usize> = world
@@ -74,6 +80,10 @@ pub(super) fn turn(world: &mut World, patience: Option<u64>) -> anyhow::Result<(
             if step(world, place)? {
                 break;
             }
+            if before.take_if(|verb| is_next(verb)).is_some() {
+                pause(world, place);
+                break;
+            }
         }
     }
 }
@@ -97,6 +107,30 @@ fn step(world: &mut World, place: usize) -> anyhow::Result<bool> {
         ended => ended?,
     }
     Ok(true)
+}
+
+/// Something changes, and a daemon that has read it is stopped before it writes what follows from it. The same changes
+/// again, others take its duties over, and it goes on.
+pub(super) fn overtaken(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
+    let verb = CONCLUSIONS[dice.random_range(0..CONCLUSIONS.len())];
+    world.act("overtaken", verb);
+    let deal = dice.random_bool(0.6).then(|| dice.random_range(0..world.agreements.len()));
+    match deal {
+        Some(of) => people::spoil_deal(world, dice, of)?,
+        None => people::accept(world, dice)?,
+    }
+    world.advance(SignedDuration::from_mins(6));
+    world.stop_before = Some(verb);
+    world.turn(None)?;
+    match deal {
+        Some(of) => people::correct_deal(world, of)?,
+        None => people::amend(world, dice)?,
+    }
+    for minutes in [6, 6, 240] {
+        world.advance(SignedDuration::from_mins(minutes));
+        world.turn(None)?;
+    }
+    Ok(())
 }
 
 /// A daemon is stopped where it stands, for longer than its leases last.

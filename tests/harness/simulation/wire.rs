@@ -1,5 +1,6 @@
 //! The lines between daemon and simulated vendors, and the steps between which the daemon may die.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,8 +81,26 @@ impl Wire for Line {
     }
 }
 
+thread_local! {
+    /// What the store does next, if it is that which comes after the step.
+    static NEXT: Cell<&'static str> = const { Cell::new("") };
+}
+
+/// A place before a verb of the store.
+pub(super) fn before(verb: &'static str) -> impl Future<Output = ()> + Send {
+    let step = step();
+    NEXT.set(verb);
+    step
+}
+
+/// Whether the step that was just taken led to this verb of the store.
+pub(super) fn is_next(verb: &str) -> bool {
+    NEXT.get().split("::").any(|part| part == verb)
+}
+
 /// A place between two steps.
 pub(super) fn step() -> impl Future<Output = ()> + Send {
+    NEXT.set("");
     let mut passed = false;
     std::future::poll_fn(move |context| {
         if std::mem::replace(&mut passed, true) {

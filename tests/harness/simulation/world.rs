@@ -21,7 +21,7 @@ use super::Outcome;
 use super::agreement::{Agreement, Milestone};
 use super::front::{Brought, TOKEN};
 use super::replicas::{self, Replica};
-use super::wire::{Driven, Lines, drive, step};
+use super::wire::{Driven, Lines, before, drive};
 use super::witness::Witness;
 
 /// What an accountant, or a person who decided about a delivery, did to a document of ours.
@@ -60,6 +60,8 @@ pub(super) struct World {
     pub(super) webhooks: bool,
     /// Troubles have stopped.
     pub(super) calm: bool,
+    /// A daemon is stopped before it does this for the next time.
+    pub(super) stop_before: Option<&'static str>,
     /// In which order daemons take their steps.
     pub(super) fate: StdRng,
     pub(super) front: Option<Router>,
@@ -98,6 +100,7 @@ impl World {
             brought: BTreeMap::new(),
             webhooks: dice.random_bool(0.4),
             calm: false,
+            stop_before: None,
             fate: StdRng::seed_from_u64(dice.random()),
             front: None,
             steps: 0,
@@ -231,7 +234,7 @@ fn empty_store() -> anyhow::Result<Store> {
         let store = match made.get() {
             Some(store) => store,
             None => {
-                let store = Store::in_this_thread(":memory:", || Box::pin(step()))?;
+                let store = Store::in_this_thread(":memory:", |verb| Box::pin(before(verb)))?;
                 made.get_or_init(|| store)
             }
         };

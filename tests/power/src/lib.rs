@@ -97,7 +97,7 @@ fn fresh() -> anyhow::Result<Disk> {
 }
 
 fn open() -> anyhow::Result<Store> {
-    Store::in_this_thread(FILE, || Box::pin(std::future::ready(()))).context("the database cannot be opened")
+    Store::in_this_thread(FILE, |_| Box::pin(std::future::ready(()))).context("the database cannot be opened")
 }
 
 /// Polls a future that never waits.

@@ -53,7 +53,7 @@ fn a_power_cut_at_any_call_while_a_database_is_made_leaves_one_that_can_be_opene
     use milestoned_power::disk::{Disk, with};
     use rand::SeedableRng;
 
-    let open = || Store::in_this_thread("file:m.db?vfs=power", || Box::pin(std::future::ready(())));
+    let open = || Store::in_this_thread("file:m.db?vfs=power", |_| Box::pin(std::future::ready(())));
     milestoned_power::vfs::register().expect("registered");
     let mut dice = rand::rngs::StdRng::seed_from_u64(1);
     for cut in 1.. {
