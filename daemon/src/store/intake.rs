@@ -327,14 +327,19 @@ impl Store {
         hints: Vec<Hint>,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        self.write(move |tx| {
-            let mut new = 0_u64;
-            for hint in &hints {
-                new = new.saturating_add(tx.run("INSERT INTO hint (system, delivery, object, remote_id, received_at, due_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING", values![system, delivery, hint.object, hint.id, instant(now)])?);
-            }
-            Ok(usize::try_from(new).unwrap_or(usize::MAX))
-        })
-        .await
+        let alone = hints.len() <= 1;
+        let insert = move |tx: &Session<'_>| {
+            let now = instant(now);
+            let sets: Vec<_> =
+                hints.iter().map(|hint| values![system, delivery, hint.object, hint.id, now].to_vec()).collect();
+            let new = tx.run_each(
+                "INSERT INTO hint (system, delivery, object, remote_id, received_at, due_at)
+                 VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING",
+                &sets,
+            )?;
+            Ok(usize::try_from(new.into_iter().sum::<u64>()).unwrap_or(usize::MAX))
+        };
+        if alone { self.write_one(insert).await } else { self.write(insert).await }
     }
 
     /// Hints whose record is to be read again now.

@@ -255,16 +255,36 @@ impl Store {
         T: Send + 'static,
         J: FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let fence = self.fence.clone();
-        let job = move |tx: &Session<'_>| {
-            fence.map_or(Ok(()), |lease| lease.holds(tx))?;
-            job(tx)
-        };
-        let outcome = match &self.backend {
+        let job = self.behind_the_fence(job);
+        self.noted(match &self.backend {
             Backend::Inline(inline) => inline.write(std::any::type_name::<J>(), job).await,
             Backend::Postgres(postgres) => postgres.write(job).await,
             Backend::Sqlite(sqlite) => sqlite.write(job).await,
-        };
+        })
+    }
+
+    /// The same for a job that writes by one statement at most: among others it then costs no savepoint.
+    async fn write_one<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Backend::Sqlite(sqlite) = &self.backend else { return self.write(job).await };
+        self.noted(sqlite.write_one(self.behind_the_fence(job)).await)
+    }
+
+    fn behind_the_fence<T>(
+        &self,
+        job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static {
+        let fence = self.fence.clone();
+        move |tx| {
+            fence.map_or(Ok(()), |lease| lease.holds(tx))?;
+            job(tx)
+        }
+    }
+
+    /// Notes whether the database can be written.
+    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let outage = match &outcome {
             Ok(_) => None,
             Err(error) if error.is_outage() => Some(error.whole()),

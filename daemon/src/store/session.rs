@@ -103,7 +103,16 @@ impl Session<'_> {
         let sql = sql.into();
         match self {
             Self::Postgres(conversation) => conversation.run_each(sql.postgres, sets),
-            Self::Sqlite(_) => sets.iter().map(|values| self.run(sql, values)).collect(),
+            Self::Sqlite(_) if sets.is_empty() => Ok(Vec::new()),
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql.sqlite)?;
+                sets.iter()
+                    .map(|values| {
+                        bind(&mut statement, sql.sqlite, values)?;
+                        Ok(u64::try_from(statement.raw_execute()?).unwrap_or(u64::MAX))
+                    })
+                    .collect()
+            }
         }
     }
 

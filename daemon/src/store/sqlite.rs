@@ -19,6 +19,8 @@ const GROUP: usize = 256;
 const CHECKPOINT_FROM: i32 = 1_000;
 /// Pages in the write-ahead log from which on the writer itself moves what the checkpointer could not catch up with.
 const CATCH_UP_FROM: i32 = 8_000;
+/// Pages that the writer keeps in memory, in KiB.
+const WRITER_CACHE_KIB: i32 = 16 * 1024;
 /// Statements that a connection keeps prepared: more than there are verbs.
 const PREPARED: usize = 160;
 
@@ -31,6 +33,8 @@ pub(super) fn compile_once(connection: &Connection) -> rusqlite::Result<()> {
 
 /// What the writer does within a group.
 trait Job: Send {
+    /// One statement at most, which undoes itself when it fails: nothing has to be kept to undo it.
+    fn is_one_statement(&self) -> bool;
     /// Does the work inside the group's transaction. `false`: what it did is to be undone.
     fn run(&mut self, connection: &Connection) -> bool;
     /// Tells the asker, once it is certain whether the group is on the disk.
@@ -38,6 +42,7 @@ trait Job: Send {
 }
 
 struct Asked<F, T> {
+    one_statement: bool,
     work: Option<F>,
     value: Option<Result<T, StoreError>>,
     asker: oneshot::Sender<Result<T, StoreError>>,
@@ -48,6 +53,10 @@ where
     F: FnOnce(&Session<'_>) -> Result<T, StoreError> + Send,
     T: Send,
 {
+    fn is_one_statement(&self) -> bool {
+        self.one_statement
+    }
+
     fn run(&mut self, connection: &Connection) -> bool {
         self.value = self.work.take().map(|work| work(&Session::Sqlite(connection)));
         matches!(self.value, Some(Ok(_)))
@@ -85,6 +94,8 @@ impl Sqlite {
         };
         let mut writer = connect(path).map_err(unopened)?;
         migrate(&mut writer)?;
+        // A group changes more pages than the default cache holds: what it spills is written, and read, twice.
+        writer.pragma_update(None, "cache_size", WRITER_CACHE_KIB.saturating_neg())?;
         let reader = connect(path).map_err(unopened)?;
         reader.pragma_update(None, "query_only", true)?;
         let log = Log::default();
@@ -115,8 +126,24 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.queue(work, false).await
+    }
+
+    /// The same for work that is one statement at most.
+    pub(super) async fn write_one<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.queue(work, true).await
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        one_statement: bool,
+    ) -> Result<T, StoreError> {
         let (asker, outcome) = oneshot::channel();
-        let job = Box::new(Asked { work: Some(work), value: None, asker });
+        let job = Box::new(Asked { one_statement, work: Some(work), value: None, asker });
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
         outcome.await.map_err(|_| StoreError::Stopped)?
     }
@@ -153,6 +180,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // A commit never waits for a checkpoint: the checkpointer does that.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What undoes one job of a group is copied for every page that the job changes: not through a temporary file.
+    connection.pragma_update(None, "temp_store", "memory")?;
     compile_once(&connection)?;
     Ok(connection)
 }
@@ -216,6 +245,13 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
         return Ok(());
     }
     for job in group {
+        if job.is_one_statement() {
+            // A statement that fails leaves the transaction as it was, or, on a full disk among others, ended.
+            if !job.run(connection) && connection.is_autocommit() {
+                return Err(ended());
+            }
+            continue;
+        }
         connection.prepare_cached("SAVEPOINT job")?.execute([])?;
         if !job.run(connection) {
             // After some errors (a full disk, among others) SQLite has undone the whole transaction: then this fails, and
@@ -225,6 +261,12 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
         connection.prepare_cached("RELEASE job")?.execute([])?;
     }
     Ok(())
+}
+
+/// SQLite has undone the whole transaction.
+fn ended() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK);
+    rusqlite::Error::SqliteFailure(code, Some("the transaction was undone".into()))
 }
 
 /// The checkpointer: moves the log whenever it is told that it has grown. Under steady writing it never sees the end of
