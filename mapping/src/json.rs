@@ -49,6 +49,44 @@ impl Tree {
         Self::read(raw, MAX_DEPTH)
     }
 
+    /// Reads what stands at these paths into JSON text, and the way there. The rest is left out, once it is known to be JSON:
+    /// most of a vendor's record is nobody's business, and costs most of the reading.
+    ///
+    /// # Errors
+    /// As [`Tree::parse`]; what is left out may be nested as deeply as it likes.
+    pub fn along<'p>(text: &str, paths: impl IntoIterator<Item = &'p Path>) -> Result<Self, JsonError> {
+        let raw: &RawValue = serde_json::from_str(text).map_err(syntax)?;
+        let ways: Vec<&[Step]> = paths.into_iter().map(|path| path.steps.as_slice()).collect();
+        Self::follow(raw, MAX_DEPTH, &ways)
+    }
+
+    fn follow(raw: &RawValue, depth: usize, ways: &[&[Step]]) -> Result<Self, JsonError> {
+        let text = raw.get();
+        let nested = matches!(text.as_bytes().first(), Some(b'{' | b'['));
+        if !nested || ways.iter().any(|way| way.is_empty()) {
+            return Self::read(raw, depth);
+        }
+        let below = depth.checked_sub(1).ok_or(JsonError::TooDeep)?;
+        if text.starts_with('{') {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(syntax)?;
+            let mut tree = BTreeMap::new();
+            for (key, value) in fields {
+                let ways = beyond(ways, |step| matches!(step, Step::Key(name) if *name == key));
+                if !ways.is_empty() {
+                    tree.insert(key, Self::follow(value, below, &ways)?);
+                }
+            }
+            return Ok(Self::Object(tree));
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(syntax)?;
+        let read = items.into_iter().enumerate().map(|(place, item)| {
+            let ways = beyond(ways, |step| matches!(step, Step::Each) || *step == Step::Index(place));
+            // What is left out keeps its place.
+            if ways.is_empty() { Ok(Self::Null) } else { Self::follow(item, below, &ways) }
+        });
+        Ok(Self::List(read.collect::<Result<_, JsonError>>()?))
+    }
+
     /// serde_json has checked the whole text once; each level is then opened by its first character.
     fn read(raw: &RawValue, depth: usize) -> Result<Self, JsonError> {
         let text = raw.get();
@@ -151,6 +189,11 @@ impl Tree {
             }
         }
     }
+}
+
+/// What is left of the ways whose next step is this one.
+fn beyond<'p>(ways: &[&'p [Step]], next: impl Fn(&Step) -> bool) -> Vec<&'p [Step]> {
+    ways.iter().filter_map(|way| way.split_first()).filter(|(step, _)| next(step)).map(|(_, rest)| rest).collect()
 }
 
 fn syntax(error: serde_json::Error) -> JsonError {
@@ -267,6 +310,22 @@ mod tests {
         ] {
             assert_eq!(texts(json, path), found, "{path}");
         }
+    }
+
+    #[test]
+    fn along_a_path_the_same_is_found() {
+        let json = r#"{"a":{"b":[{"c":1.50,"d":[1]},{"c":null},7,{"c":{"e":"x"}}],"a":2},"b":[[1,2],[3]],"a.b":true}"#;
+        let texts =
+            ["a", "a.b", "a.b[*].c", "a.b[3].c.e", "a.b[0]", "a.b[9].c", "b[1][0]", "b[*][*]", "a.x", "\"a.b\"", "b.a"];
+        let paths = texts.map(|text| Path::parse(text).unwrap());
+        let (whole, along) = (Tree::parse(json).unwrap(), Tree::along(json, &paths).unwrap());
+        for path in &paths {
+            let found = whole.select(path);
+            assert_eq!(along.select(path), found, "{path}");
+            assert_eq!(Tree::along(json, [path]).unwrap().select(path), found, "{path} alone");
+        }
+        assert_eq!(Tree::along(json, &paths[3..4]).unwrap().get("b"), None, "what nobody asked for was read");
+        assert!(matches!(Tree::along("{\"a\":1,\"z\":[1,]}", &paths), Err(JsonError::Syntax(_))));
     }
 
     #[test]

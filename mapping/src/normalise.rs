@@ -59,7 +59,7 @@ pub struct Issue {
 /// Reads a record with a field map.
 pub fn normalise(record: &SourceRecord, map: &FieldMap) -> Normalised {
     let Content::Fields { history } = &record.content else { return Normalised::default() };
-    let tree = match Tree::parse(&record.raw) {
+    let tree = match Tree::along(&record.raw, map.fields.values().map(|extract| &extract.path)) {
         Ok(tree) => tree,
         Err(error) => {
             let mut reader = Reading { record, map, tree: &Tree::Null, issues: Vec::new() };
