@@ -6,13 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Surroundings;
 use milestoned_mapping::calendar::Calendars;
 
-use crate::bells::Bells;
+use crate::bells::{Bell, Bells};
 use crate::clock::Clock;
+use crate::deliver::Handed;
 use crate::fleet::{Duty, Fleet, Mine, SHARDS, shard};
 use crate::registry::{Entry, Registry};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
-use crate::{agreements, deliver, engine, intake, report};
+use crate::{agreements, deliver, engine, intake, passage, report};
 
 /// Name of the retention's mark in the store.
 const RETENTION: &str = "retention";
@@ -24,7 +25,7 @@ pub struct App {
     /// The store.
     pub store: Store,
     /// Connections.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Holiday calendars.
@@ -33,6 +34,8 @@ pub struct App {
     pub bells: Bells,
     /// Who else works on the same database.
     pub fleet: Fleet,
+    /// What is claimed already, and to be sent.
+    pub handed: Handed,
 }
 
 impl App {
@@ -52,9 +55,10 @@ impl App {
     pub fn over(settings: Settings, store: Store, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
         let around = around.into();
         let calendars = crate::calendars::from_settings(&settings)?;
-        let registry = Registry::build(&settings, &store, &around)?;
+        let registry = Arc::new(Registry::build(&settings, &store, &around)?);
         let bells = Bells::new(&registry.names());
-        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bells, fleet: Fleet::default() }))
+        let (fleet, handed, clock) = (Fleet::default(), Handed::default(), around.clock);
+        Ok(Arc::new(Self { settings, store, registry, clock, calendars, bells, fleet, handed }))
     }
 
     /// Takes over what an interrupted run left: attempts under way are in doubt. Once, before the first turn.
@@ -95,7 +99,7 @@ impl App {
         }
     }
 
-    /// Reads what is due of one connection. Returns whether anything came in.
+    /// Reads the streams of one connection that are due. Returns whether anything came in.
     ///
     /// # Errors
     /// The store failed.
@@ -114,12 +118,7 @@ impl App {
     /// The store failed.
     pub async fn follow_hints(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(system), self.registry.len()).await? else { return Ok(false) };
-        let (delivery, now) = (&self.settings.delivery, self.clock.now());
-        let came = intake::follow_hints(&mine.store, system, entry, delivery, now).await?;
-        if came {
-            self.bells.decisions().ring();
-        }
-        Ok(came)
+        passage::follow(self, &mine.store, system, entry).await
     }
 
     /// Turns stored records into facts. Returns whether there were any.
@@ -136,11 +135,21 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn decide(&self) -> Result<bool, StoreError> {
+        let mine = self.own_contracts().await?;
+        engine::turn(self, mine).await
+    }
+
+    /// Which contracts are ours to decide about.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(crate) async fn own_contracts(&self) -> Result<impl Fn(&str) -> bool + Send + Sync + 'static, StoreError> {
         let mut mine = [false; SHARDS];
         for (shard, mine) in mine.iter_mut().enumerate() {
             *mine = self.duty(Duty::Contracts(shard), SHARDS).await?.is_some();
         }
-        engine::turn(self, |contract| mine.get(shard(contract)).is_some_and(|mine| *mine)).await
+        let all = mine.iter().all(|mine| *mine);
+        Ok(move |contract: &str| all || mine.get(shard(contract)).is_some_and(|mine| *mine))
     }
 
     async fn duty(&self, duty: Duty<'_>, of: usize) -> Result<Option<Mine>, StoreError> {
@@ -154,9 +163,28 @@ impl App {
     pub async fn deliver(&self) -> Result<bool, StoreError> {
         let mut moved = false;
         for (target, entry) in self.registry.iter() {
+            moved |= self.send_handed(target, entry).await?;
             moved |= self.deliver_to(target, entry).await?;
         }
         Ok(moved)
+    }
+
+    /// Sends to one connection what is claimed already. Returns whether an attempt was made.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn send_handed(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
+        let (delivery, now) = (&self.settings.delivery, self.clock.now());
+        let handed = self.handed.take(target, now);
+        if handed.is_empty() {
+            return Ok(false);
+        }
+        let awaited = self.handed.were_awaited(target);
+        let sent = deliver::send(&self.store, target, &entry.connection, delivery, handed, now).await;
+        if awaited {
+            self.bells.deliveries(target).into_iter().for_each(Bell::ring);
+        }
+        Ok(sent? > 0)
     }
 
     /// Delivers to one connection what is due. Returns whether an attempt was made.
@@ -204,7 +232,11 @@ impl App {
     pub async fn settle(&self) -> Result<(), StoreError> {
         loop {
             let mut moved = self.scan().await?;
-            for (system, entry) in self.registry.iter() {
+            // What the others show is known before it is decided what an acceptance comes to.
+            let mut connections: Vec<_> = self.registry.iter().collect();
+            connections.sort_by_key(|(_, entry)| entry.connection.tells_acceptance());
+            for (system, entry) in connections {
+                moved |= self.follow_hints(system, entry).await?;
                 moved |= self.listen(system, entry).await?;
             }
             moved |= self.understand().await?;

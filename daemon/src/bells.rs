@@ -45,13 +45,14 @@ pub struct Bells {
     decisions: Bell,
     listening: BTreeMap<String, Bell>,
     deliveries: BTreeMap<String, Bell>,
+    handed: BTreeMap<String, Bell>,
 }
 
 impl Bells {
     /// Bells for these connections.
     pub fn new(connections: &[String]) -> Self {
         let each = || connections.iter().map(|name| (name.clone(), Bell::default())).collect();
-        Self { decisions: Bell::default(), listening: each(), deliveries: each() }
+        Self { decisions: Bell::default(), listening: each(), deliveries: each(), handed: each() }
     }
 
     /// For whoever decides: a record came in, or a person spoke.
@@ -67,6 +68,11 @@ impl Bells {
     /// For whoever delivers to a connection: something is to be written.
     pub fn deliveries(&self, connection: &str) -> Option<&Bell> {
         self.deliveries.get(connection)
+    }
+
+    /// For whoever sends what is claimed already.
+    pub fn handed(&self, connection: &str) -> Option<&Bell> {
+        self.handed.get(connection)
     }
 
     /// A person did something: everybody looks.

@@ -23,6 +23,7 @@ use crate::failpoint;
 use crate::registry::Registry;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
+use crate::store::passage::Decide;
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 
@@ -113,17 +114,42 @@ async fn works(app: &App, ids: Vec<String>) -> Result<Vec<Work>, StoreError> {
     for (id, work) in app.store.works(ids).await? {
         match work {
             Ok(mut work) => {
-                for records in work.records.values_mut() {
-                    let shows =
-                        |system: &str| app.registry.get(system).is_some_and(|one| one.connection.shows_status());
-                    records.retain(|(system, _)| shows(system));
-                }
+                keep_shown(&app.registry, &mut work);
                 works.push(work);
             }
             Err(error) => alone(&id, error)?,
         }
     }
     Ok(works)
+}
+
+/// Of the records that belong to a contract those that show billing status.
+fn keep_shown(registry: &Registry, work: &mut Work) {
+    let shows = |system: &str| registry.get(system).is_some_and(|one| one.connection.shows_status());
+    for records in work.records.values_mut() {
+        records.retain(|(system, _)| shows(system));
+    }
+}
+
+/// Decides about contracts that are `mine` within the transaction that stores what came in about them.
+///
+/// # Errors
+/// The store failed.
+pub(crate) async fn decider(
+    app: &App,
+    mine: impl Fn(&str) -> bool + Send + Sync + 'static,
+    now: Timestamp,
+) -> Result<Arc<Decide>, StoreError> {
+    let heard = heard_through(app, now).await?;
+    let (links, registry) = (app.settings.http.public_url.clone(), Arc::clone(&app.registry));
+    Ok(Arc::new(move |mut work: Work| {
+        if !mine(&work.row.id) {
+            return Ok(None);
+        }
+        keep_shown(&registry, &mut work);
+        let context = Context { now, heard, links: &links, registry: &registry };
+        Ok(Some(decide(&work, &context)?.landing))
+    }))
 }
 
 /// The instant up to which every project tool has been read; now, where there is none.
@@ -317,7 +343,7 @@ fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> Pe
     // The place in the history makes it another observation than an equal one before.
     let identity = format!("observed:{name}:{}", work.row.history);
     let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
-    PendingFact { id: None, fact: Fact { at: now, event }, actor: name.into(), identity }
+    PendingFact { id: None, origin: None, fact: Fact { at: now, event }, actor: name.into(), identity }
 }
 
 fn landing(

@@ -24,8 +24,7 @@ const HINT_BATCH: u32 = 200;
 /// Pages of one stream in one turn, so that a long catch-up does not starve the rest.
 const PAGES_A_TURN: usize = 50;
 
-/// Reads one connection: hinted records first, then every stream and every census that is due. Returns whether anything
-/// came in.
+/// Reads every stream and every census of a connection that is due. Returns whether anything came in.
 ///
 /// # Errors
 /// The store failed. A remote that fails is noted, and tried again later.
@@ -36,7 +35,7 @@ pub async fn listen(
     settings: &Settings,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let mut came = follow_hints(store, system, entry, &settings.delivery, now).await?;
+    let mut came = false;
     // A stream's poll and census move no mark but their own: all are read at once.
     let mut marks = store.watermarks(system.to_owned()).await?;
     for stream in entry.connection.streams() {
@@ -150,18 +149,18 @@ fn due(fault: &Fault, wait: SignedDuration, now: Timestamp) -> Timestamp {
     }
 }
 
-/// Reads hinted records of a connection again, a batch of them, each once however often it was hinted at. Returns whether
-/// there was one.
+/// Reads hinted records of a connection again, a batch of them, each once however often it was hinted at. A record that
+/// cannot be read is tried again later.
 ///
 /// # Errors
-/// The store failed. A record that cannot be read is tried again later.
-pub async fn follow_hints(
+/// The store failed.
+pub async fn read_again(
     store: &Store,
     system: &str,
     entry: &Entry,
     delivery: &Delivery,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Vec<Followed>, StoreError> {
     let hints = store.hints_due(system.to_owned(), now, HINT_BATCH).await?;
     let mut wanted: BTreeMap<&str, BTreeMap<&str, Vec<&PendingHint>>> = BTreeMap::new();
     for pending in &hints {
@@ -181,10 +180,13 @@ pub async fn follow_hints(
             followed.push(Followed { hints: hints.into_iter().map(|hint| hint.id).collect(), outcome });
         }
     }
-    if !followed.is_empty() {
-        store.hints_followed(followed, now).await?;
-    }
-    Ok(!hints.is_empty())
+    Ok(followed)
+}
+
+/// What a record of the CRM or of a project tool says, where that needs nothing else, and nothing of it is to be parked.
+pub fn plainly(record: &SourceRecord, entry: &Entry) -> Option<Reading> {
+    let map = entry.field_map.as_ref().filter(|_| matches!(record.content, Content::Fields { .. }))?;
+    Some(mapped(record, map)).filter(|reading| reading.problems.is_empty())
 }
 
 /// Turns stored records into facts and parts of legs. Returns how many were read.

@@ -18,6 +18,7 @@ pub mod failpoint;
 pub mod fleet;
 pub mod intake;
 pub mod parked;
+pub mod passage;
 pub mod portfolio;
 pub mod registry;
 pub mod report;

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::bells::Ear;
 use crate::clock::SystemClock;
 use crate::fleet::RENEW;
+use crate::registry::Entry;
 use crate::settings::{Log, LogFormat, Settings};
 use crate::store::StoreError;
 use crate::web;
@@ -52,6 +53,10 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    // What was claimed last may have come after the loops that send had ended.
+    for (target, entry) in app.registry.iter() {
+        app.send_handed(target, entry).await?;
+    }
     app.fleet.leave(&app.store, app.clock.now()).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -74,6 +79,7 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
         tasks.spawn(listening(Arc::clone(app), name.clone(), stop.clone()));
         for _ in 0..DELIVERERS {
             tasks.spawn(deliveries(Arc::clone(app), name.clone(), stop.clone()));
+            tasks.spawn(sending(Arc::clone(app), name.clone(), stop.clone()));
         }
     }
 }
@@ -86,7 +92,7 @@ async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
     let mut look_at = Instant::now();
     while !stop.is_cancelled() {
         let looks = Instant::now() >= look_at;
-        let came = if looks { app.listen(&system, entry).await } else { app.follow_hints(&system, entry).await };
+        let came = read(&app, &system, entry, looks).await;
         let pause = match came {
             Ok(true) => Duration::ZERO,
             Ok(false) => PAUSE,
@@ -100,6 +106,12 @@ async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
         }
         rest(&mut ear, &stop, pause).await;
     }
+}
+
+/// What webhooks named, and, where it is time for a look, what is due.
+async fn read(app: &App, system: &str, entry: &Entry, looks: bool) -> Result<bool, StoreError> {
+    let followed = app.follow_hints(system, entry).await?;
+    Ok(looks && app.listen(system, entry).await? || followed)
 }
 
 /// Contract folder, what came in, decisions.
@@ -173,6 +185,22 @@ async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
             }
         };
         rest(&mut ear, &stop, pause).await;
+    }
+}
+
+/// Sends what is claimed already.
+async fn sending(app: Arc<App>, target: String, stop: CancellationToken) {
+    let (Some(entry), Some(bell)) = (app.registry.get(&target), app.bells.handed(&target)) else { return };
+    let mut ear = bell.ear();
+    while !stop.is_cancelled() {
+        match app.send_handed(&target, entry).await {
+            Ok(true) => {}
+            Ok(false) => rest(&mut ear, &stop, PAUSE).await,
+            Err(error) => {
+                // What was claimed is looked up after its lease.
+                tracing::error!(error = &error as &dyn std::error::Error, target, "a delivery could not be settled");
+            }
+        }
     }
 }
 

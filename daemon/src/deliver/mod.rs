@@ -2,7 +2,8 @@
 
 pub mod policy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -30,6 +31,21 @@ pub async fn turn(
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let claimed = store.claim(target.to_owned(), settings.claim, settings.lease, now).await?;
+    send(store, target, connection, settings, claimed, now).await
+}
+
+/// Sends what is claimed, what shares a lane in one call. Returns how many attempts were made.
+///
+/// # Errors
+/// The store failed; what was claimed is looked up after its lease.
+pub async fn send(
+    store: &Store,
+    target: &str,
+    connection: &Connection,
+    settings: &Delivery,
+    claimed: Vec<Claimed>,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
     let count = claimed.len();
     let settings = &Delivery { look_after: settings.look_after.max(connection.commits_within()), ..settings.clone() };
     if count > 0 {
@@ -52,6 +68,51 @@ pub async fn turn(
         .await;
     outcomes.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(count)
+}
+
+/// Deliveries that were claimed when they were decided, on their way to the loop that sends them.
+#[derive(Default)]
+pub struct Handed(Mutex<Way>);
+
+#[derive(Default)]
+struct Way {
+    /// With the end of their lease, by connection.
+    claimed: BTreeMap<String, Vec<(Timestamp, Claimed)>>,
+    /// Connections for which other deliveries wait, maybe for these.
+    awaited: BTreeSet<String>,
+}
+
+impl Handed {
+    fn way(&self) -> std::sync::MutexGuard<'_, Way> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many more there may be for a connection, of so many at most.
+    pub fn room(&self, target: &str, most: u32) -> usize {
+        let handed = self.way().claimed.get(target).map_or(0, Vec::len);
+        usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(handed)
+    }
+
+    /// Hands deliveries over whose leases last until an instant; for the connections in `awaited` others wait.
+    pub fn put(&self, claimed: Vec<Claimed>, until: Timestamp, awaited: &BTreeSet<String>) {
+        let mut way = self.way();
+        for one in claimed {
+            way.claimed.entry(one.target.clone()).or_default().push((until, one));
+        }
+        way.awaited.extend(awaited.iter().cloned());
+    }
+
+    /// Takes what is there for a connection. What has waited for as long as its lease lasts counts as interrupted: the
+    /// claim finds it.
+    pub fn take(&self, target: &str, now: Timestamp) -> Vec<Claimed> {
+        let handed = self.way().claimed.remove(target).unwrap_or_default();
+        handed.into_iter().filter(|(until, _)| *until > now).map(|(_, claimed)| claimed).collect()
+    }
+
+    /// Whether other deliveries waited for these.
+    pub fn were_awaited(&self, target: &str) -> bool {
+        self.way().awaited.remove(target)
+    }
 }
 
 /// Deliveries by lane, in their order, no batch larger than its lane takes.

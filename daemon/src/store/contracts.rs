@@ -10,9 +10,10 @@ use milestoned_mapping::fact::{Fact, Leg, LegRecord};
 use milestoned_mapping::record::SourceRecord;
 
 use super::audit::{self, Entry};
+use super::desk::Desk;
 use super::drift::{self, DriftRow};
 use super::intake::{NewFact, insert_fact, leg_name};
-use super::outbox::{enqueue, looks_first};
+use super::outbox::enqueue;
 use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
 use crate::failpoint;
@@ -66,6 +67,8 @@ pub struct Work {
 pub struct PendingFact {
     /// Row; `None` for one that this decision brings along.
     pub id: Option<i64>,
+    /// Source record that told it, for one that this decision brings along.
+    pub origin: Option<i64>,
     /// The fact.
     pub fact: Fact,
     /// Who is behind it.
@@ -445,9 +448,9 @@ impl Store {
     /// The database failed, or an idempotency key was used for something else.
     pub async fn land_all(&self, landings: Arc<Vec<Landing>>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
         self.write(move |tx| {
-            let doubts = looks_first(tx, now)?;
+            let mut desk = Desk::open(tx, None, now)?;
             let landed =
-                landings.iter().map(|landing| land(tx, landing, doubts, now)).collect::<Result<Vec<_>, _>>()?;
+                landings.iter().map(|landing| land(tx, landing, &mut desk, now)).collect::<Result<Vec<_>, _>>()?;
             let lines = landings.iter().zip(&landed).filter(|(_, landed)| **landed).flat_map(|(one, _)| &one.audit);
             audit::append(tx, now, lines)?;
             Ok(landed)
@@ -465,7 +468,7 @@ impl Store {
 }
 
 /// Writes one decision, but for its audit lines.
-fn land(tx: &Session<'_>, landing: &Landing, doubts: bool, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) fn land(tx: &Session<'_>, landing: &Landing, desk: &mut Desk, now: Timestamp) -> Result<bool, StoreError> {
     let changed = tx.run(
         "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
              journal_through = $7, legs_changed = $9, revision = revision + 1 WHERE id = $1 AND revision = $8",
@@ -486,7 +489,7 @@ fn land(tx: &Session<'_>, landing: &Landing, doubts: bool, now: Timestamp) -> Re
     }
     land_facts(tx, landing, now)?;
     for posting in &landing.postings {
-        enqueue(tx, &landing.contract, posting, doubts, now)?;
+        enqueue(tx, &landing.contract, posting, desk, now)?;
     }
     land_results(tx, landing, now)?;
     failpoint::pass("landing");
@@ -510,8 +513,8 @@ fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(),
                 values![id, place, effective, decided.problem],
             )?,
             None => tx.run(
-                "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (contract, identity)
+                "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem, origin)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (contract, identity)
                  DO UPDATE SET position = $7, effective_at = $8, problem = $9",
                 values![
                     landing.contract,
@@ -522,7 +525,8 @@ fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(),
                     pending.actor,
                     place,
                     effective,
-                    decided.problem
+                    decided.problem,
+                    pending.origin
                 ],
             )?,
         };
@@ -591,7 +595,7 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
 }
 
 /// What a decision about a contract needs.
-fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
+pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
     let Some(row) = load_row(tx, id)? else { return Ok(None) };
     // What is decided never takes effect before what was decided earlier: the latest stands last.
     let sql =
@@ -608,6 +612,12 @@ fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
         records,
         row,
     }))
+}
+
+/// Whether a person has halted a contract, or its customer.
+pub(super) fn is_paused(tx: &Session<'_>, id: &str) -> Result<bool, StoreError> {
+    let sql = concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT ", not_paused!());
+    Ok(tx.one(sql, values![id], |_| Ok(()))?.is_some())
 }
 
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
@@ -635,7 +645,7 @@ fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<Vec<PendingFact>, S
         values![contract],
         |row| {
             let fact = parse("fact", "fact", contract, &row.get::<String>(1)?)?;
-            Ok(PendingFact { id: row.get(0)?, fact, actor: row.get(2)?, identity: row.get(3)? })
+            Ok(PendingFact { id: row.get(0)?, origin: None, fact, actor: row.get(2)?, identity: row.get(3)? })
         },
     )
 }

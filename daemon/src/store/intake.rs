@@ -212,20 +212,12 @@ impl Store {
     pub async fn hints_followed(&self, followed: Vec<Followed>, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             let now = instant(now);
-            let (mut done, mut later) = (Vec::new(), Vec::new());
             for one in &followed {
-                match &one.outcome {
-                    Ok(records) => {
-                        insert_records(tx, records, &now)?;
-                        done.extend(one.hints.iter().map(|hint| values![*hint, now].to_vec()));
-                    }
-                    Err(due_at) => later.extend(one.hints.iter().map(|hint| (*hint, instant(*due_at)))),
+                if let Ok(records) = &one.outcome {
+                    insert_records(tx, records, &now)?;
                 }
             }
-            tx.run_each("UPDATE hint SET done_at = $2 WHERE id = $1", &done)?;
-            let later: Vec<_> = later.iter().map(|(hint, due_at)| values![*hint, *due_at].to_vec()).collect();
-            tx.run_each("UPDATE hint SET due_at = $2, attempts = attempts + 1 WHERE id = $1", &later)?;
-            Ok(())
+            mark_followed(tx, &followed, &now)
         })
         .await
     }
@@ -504,6 +496,21 @@ impl Store {
     }
 }
 
+/// Hints whose record was read again are done; the others are due later.
+pub(super) fn mark_followed(tx: &Session<'_>, followed: &[Followed], now: &str) -> Result<(), StoreError> {
+    let (mut done, mut later) = (Vec::new(), Vec::new());
+    for one in followed {
+        match &one.outcome {
+            Ok(_) => done.extend(one.hints.iter().map(|hint| values![*hint, now].to_vec())),
+            Err(due_at) => later.extend(one.hints.iter().map(|hint| (*hint, instant(*due_at)))),
+        }
+    }
+    tx.run_each("UPDATE hint SET done_at = $2 WHERE id = $1", &done)?;
+    let later: Vec<_> = later.iter().map(|(hint, due_at)| values![*hint, *due_at].to_vec()).collect();
+    tx.run_each("UPDATE hint SET due_at = $2, attempts = attempts + 1 WHERE id = $1", &later)?;
+    Ok(())
+}
+
 /// What reading one record gave; `parked`: some records are.
 fn settle_record(
     tx: &Session<'_>,
@@ -520,14 +527,11 @@ fn settle_record(
     )?;
     if reading.problems.is_empty() {
         if parked {
-            // A newer version supersedes what was parked of this record before.
-            tx.run(
-                "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
-                 AND state = 'parked' AND id < $4",
-                values![record.system, record.object, record.id, stored.id],
-            )?;
+            supersede_parked(tx, record, stored.id)?;
         }
-        replace_part(tx, record, reading.part.as_ref())?;
+        for contract in replace_part(tx, record, reading.part.as_ref())? {
+            mark_legs(tx, &contract)?;
+        }
     } else {
         audit::append(
             tx,
@@ -544,6 +548,16 @@ fn settle_record(
         insert_fact(tx, fact, Some(stored.id), now)?;
     }
     Ok(())
+}
+
+/// A newer version supersedes what was parked of this record before.
+pub(super) fn supersede_parked(tx: &Session<'_>, record: &SourceRecord, id: i64) -> Result<(), StoreError> {
+    tx.run(
+        "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
+         AND state = 'parked' AND id < $4",
+        values![record.system, record.object, record.id, id],
+    )
+    .map(drop)
 }
 
 /// Inserts versions of records; those that are known are skipped. Returns how many were new.
@@ -593,21 +607,29 @@ fn park_unreadable(
     Ok(())
 }
 
-/// Replaces what a record contributes to its leg, and marks the contracts whose leg changed: a decision that was made
-/// without it does not land.
-fn replace_part(tx: &Session<'_>, record: &SourceRecord, part: Option<&LegContribution>) -> Result<(), StoreError> {
+/// A leg of a contract changed: a decision that was made without it does not land.
+pub(super) fn mark_legs(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
+    tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1 WHERE id = $1", values![contract])
+        .map(drop)
+}
+
+/// Replaces what a record contributes to its leg. Returns the contracts whose leg changed.
+pub(super) fn replace_part(
+    tx: &Session<'_>,
+    record: &SourceRecord,
+    part: Option<&LegContribution>,
+) -> Result<Vec<String>, StoreError> {
     let former: Option<(String, String)> = tx.one(
         "SELECT contract, part FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
         values![record.system, record.object, record.id],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let mark = |contract: &str| -> Result<(), StoreError> {
-        tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1 WHERE id = $1", values![contract])?;
-        Ok(())
-    };
+    let mut changed = Vec::new();
     match (&former, part) {
-        (Some((contract, text)), Some(part)) if *contract == part.contract && *text == part.part => return Ok(()),
-        (Some((contract, _)), part) if part.is_none_or(|part| part.contract != *contract) => mark(contract)?,
+        (Some((contract, text)), Some(part)) if *contract == part.contract && *text == part.part => return Ok(changed),
+        (Some((contract, _)), part) if part.is_none_or(|part| part.contract != *contract) => {
+            changed.push(contract.clone());
+        }
         _ => {}
     }
     match part {
@@ -626,16 +648,16 @@ fn replace_part(tx: &Session<'_>, record: &SourceRecord, part: Option<&LegContri
                     part.part
                 ],
             )?;
-            mark(&part.contract)
+            changed.push(part.contract.clone());
         }
         None => {
             tx.run(
                 "DELETE FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
                 values![record.system, record.object, record.id],
             )?;
-            Ok(())
         }
     }
+    Ok(changed)
 }
 
 /// The word for a leg, in the store and in front of people.

@@ -32,10 +32,13 @@ impl Lease {
 }
 
 impl Store {
-    /// The store as the owner of a duty uses it: every write is refused once the duty has passed on.
+    /// The store as the owner of a duty, and of those that it is fenced by already, uses it: every write is refused once
+    /// one of them has passed on.
     #[must_use]
     pub fn fenced(&self, lease: Lease) -> Self {
-        Self { fence: Some(std::sync::Arc::new(lease)), ..self.clone() }
+        let mut store = self.clone();
+        store.fence.push(std::sync::Arc::new(lease));
+        store
     }
 
     /// Takes or keeps a duty until an instant. `None`: another has it.

@@ -1,7 +1,7 @@
 //! The store: one SQLite file, or one PostgreSQL database. Its verbs are transactions; nothing is ever sent from inside
 //! one.
 //!
-//! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`outbox`] (deliveries), [`audit`] (the
+//! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`passage`] (both at once), [`outbox`] (deliveries), [`audit`] (the
 //! hash chain), [`views`] (what people look at). Below them `session` is the seam, `sqlite` and `postgres` what stands
 //! behind it.
 
@@ -9,6 +9,7 @@ pub mod audit;
 pub mod census;
 pub mod contracts;
 pub mod copies;
+pub mod desk;
 pub mod drift;
 mod inline;
 pub mod intake;
@@ -16,6 +17,7 @@ pub mod leases;
 pub mod mails;
 pub mod outbox;
 pub mod parked;
+pub mod passage;
 pub mod pauses;
 mod postgres;
 pub mod redact;
@@ -97,6 +99,9 @@ pub enum StoreError {
     /// The duty has passed on to another daemon.
     #[error("{0} has passed on to another daemon: nothing was written")]
     Fenced(String),
+    /// What a decision was made from has changed meanwhile.
+    #[error("something else came in between: nothing was written")]
+    Overtaken,
     /// The store's thread has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -154,7 +159,8 @@ impl StoreError {
             | Self::Fenced(_)
             | Self::KeyReused { .. }
             | Self::Migration(_)
-            | Self::NoInstant(_) => false,
+            | Self::NoInstant(_)
+            | Self::Overtaken => false,
         }
     }
 
@@ -177,7 +183,7 @@ pub struct Store {
     /// Why the latest write failed, while none has gone well since.
     outage: Arc<Mutex<Option<String>>>,
     /// What has to hold for a write.
-    fence: Option<Arc<leases::Lease>>,
+    fence: Vec<Arc<leases::Lease>>,
 }
 
 #[derive(Clone)]
@@ -197,7 +203,7 @@ impl Store {
             Some(url) => {
                 let postgres =
                     postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
-                Ok(Self { backend: Backend::Postgres(postgres), outage: Arc::default(), fence: None })
+                Ok(Self { backend: Backend::Postgres(postgres), outage: Arc::default(), fence: Vec::new() })
             }
             None => Self::open(&settings.path),
         }
@@ -219,7 +225,7 @@ impl Store {
             migrations::sqlite::whole().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Sqlite(sqlite), outage: Arc::default(), fence: None })
+        Ok(Self { backend: Backend::Sqlite(sqlite), outage: Arc::default(), fence: Vec::new() })
     }
 
     /// A SQLite database in the caller's thread (`:memory:`, a path, or a `file:` address with its VFS), for simulations:
@@ -232,7 +238,7 @@ impl Store {
             migrations::sqlite::whole().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Inline(inline), outage: Arc::default(), fence: None })
+        Ok(Self { backend: Backend::Inline(inline), outage: Arc::default(), fence: Vec::new() })
     }
 
     /// This store without what was written into it through an earlier one of these, which is used no more: a simulation
@@ -243,7 +249,7 @@ impl Store {
     pub fn anew(&self) -> Result<Self, StoreError> {
         match &self.backend {
             Backend::Inline(inline) => {
-                Ok(Self { backend: Backend::Inline(inline.anew()?), outage: Arc::default(), fence: None })
+                Ok(Self { backend: Backend::Inline(inline.anew()?), outage: Arc::default(), fence: Vec::new() })
             }
             Backend::Postgres(_) | Backend::Sqlite(_) => Err(StoreError::Stopped),
         }
@@ -278,7 +284,7 @@ impl Store {
     ) -> impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static {
         let fence = self.fence.clone();
         move |tx| {
-            fence.map_or(Ok(()), |lease| lease.holds(tx))?;
+            fence.iter().try_for_each(|lease| lease.holds(tx))?;
             job(tx)
         }
     }

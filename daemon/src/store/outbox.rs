@@ -8,6 +8,7 @@ use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 use serde::Serialize;
 
 use super::audit::{self, Entry};
+use super::desk::Desk;
 use super::session::{Row, Session, Sql, values};
 use super::{Store, StoreError, instant, json, parse, read_instant};
 
@@ -248,20 +249,19 @@ const OF_CONTRACT: Sql = Sql {
 
 /// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
 const ENQUEUE: Sql = Sql {
-    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9) ON CONFLICT (key) DO NOTHING",
-    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9)
+    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at, attempts, lease_until)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11, $12) ON CONFLICT (key) DO NOTHING",
+    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at, attempts, lease_until)
+             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11, $12)
              ON CONFLICT (key) DO NOTHING",
 };
 
 /// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already.
-/// `doubts`: the remote may know what is new to us ([`looks_first`]).
 pub(super) fn enqueue(
     tx: &Session<'_>,
     contract: &str,
     posting: &Posting,
-    doubts: bool,
+    desk: &mut Desk,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let command = json(&posting.command)?;
@@ -269,9 +269,16 @@ pub(super) fn enqueue(
     let (key, digest) = (posting.key.as_str(), digest.as_str());
     let (kind, subject) = describe(&posting.command);
     let (after, at) = (json(&posting.after)?, instant(now));
-    let state = if kind != "billing_status" && doubts { "unknown" } else { "pending" };
-    let new =
-        tx.run(ENQUEUE, values![key, contract, posting.target, kind, subject, command, digest, after, at, state])?;
+    let claim = desk.claim(tx, contract, posting, &subject)?;
+    let (state, attempts, until) = match &claim {
+        Some((_, until)) => ("sending", 1_i64, Some(instant(*until))),
+        None if kind != "billing_status" && desk.doubts => ("unknown", 0, None),
+        None => ("pending", 0, None),
+    };
+    let new = tx.run(
+        ENQUEUE,
+        values![key, contract, posting.target, kind, subject, command, digest, after, at, state, attempts, until],
+    )?;
     if new == 0 {
         let was = tx.one("SELECT digest FROM outbox WHERE key = $1", values![key], |row| row.get::<String>(0))?;
         return match was {
@@ -280,6 +287,9 @@ pub(super) fn enqueue(
             }
             _ => Ok(()),
         };
+    }
+    if let Some((claimed, _)) = claim {
+        desk.took(claimed);
     }
     if matches!(posting.command, Command::BillingStatus(_)) {
         // A status is a state: what was not shown yet need not be shown any more.
@@ -290,12 +300,6 @@ pub(super) fn enqueue(
         )?;
     }
     Ok(())
-}
-
-/// After a restore what is new to us may be known to the remote.
-pub(super) fn looks_first(tx: &Session<'_>, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM mark WHERE name = 'look first until' AND at > $1";
-    Ok(tx.one(sql, values![instant(now)], |_| Ok(()))?.is_some())
 }
 
 impl Store {
@@ -614,7 +618,7 @@ fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Resu
 }
 
 /// Receipts of what was delivered before, by key: many documents stand on one customer.
-type Receipts = BTreeMap<DeliveryKey, Receipt>;
+pub(super) type Receipts = BTreeMap<DeliveryKey, Receipt>;
 
 fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts) -> Result<Claimed, StoreError> {
     let keys: Vec<DeliveryKey> = parse("outbox", "after", &row.key, &row.after)?;

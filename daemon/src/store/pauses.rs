@@ -7,6 +7,9 @@ use super::audit::{self, Entry};
 use super::session::values;
 use super::{Store, StoreError, instant};
 
+/// Whether anything is halted: hardly ever.
+pub(super) const ANY_PAUSE: &str = "SELECT 1 FROM pause LIMIT 1";
+
 /// What a pause halts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]

@@ -96,7 +96,7 @@ async fn a_decision_lands_whole(place: Place) {
         effective_at: later(5),
         problem: problem.map(Into::into),
     };
-    let new = PendingFact { id: None, fact: accepted("M2"), actor: "crm".into(), identity: "c".into() };
+    let new = PendingFact { id: None, origin: None, fact: accepted("M2"), actor: "crm".into(), identity: "c".into() };
     let mut landing = landing(&row, vec![invoice("SOW-1-M1", "SOW-1", "40000.00", &[])]);
     landing.facts = vec![
         decided(&work.pending[0], None),

@@ -22,7 +22,7 @@ on_both!(
     a_census_hints_at_what_it_did_not_name_unless_that_is_too_much,
 );
 
-fn record(id: &str, version: &str) -> SourceRecord {
+pub(crate) fn record(id: &str, version: &str) -> SourceRecord {
     SourceRecord {
         system: "jira".into(),
         object: "issue".into(),
@@ -103,7 +103,7 @@ async fn a_hint_is_stored_once_and_survives_until_it_was_followed(place: Place) 
     assert_eq!(place.store.unread_records(10).await.unwrap().len(), 1);
 }
 
-fn part(contract: &str, text: &str) -> LegContribution {
+pub(crate) fn part(contract: &str, text: &str) -> LegContribution {
     LegContribution { contract: contract.into(), leg: Leg::Psa, milestone: Some("M1".into()), part: text.into() }
 }
 

@@ -7,6 +7,7 @@ mod input;
 mod leases;
 mod migrations;
 mod outbox;
+mod passage;
 mod postgres;
 
 use std::path::PathBuf;
