@@ -20,7 +20,7 @@ const CHECKPOINT_FROM: i32 = 1_000;
 /// Pages in the write-ahead log from which on the writer itself moves what the checkpointer could not catch up with.
 const CATCH_UP_FROM: i32 = 8_000;
 /// Pages that the writer keeps in memory, in KiB.
-const WRITER_CACHE_KIB: i32 = 16 * 1024;
+const WRITER_CACHE_KIB: i32 = 8 * 1024;
 /// Statements that a connection keeps prepared: more than there are verbs.
 const PREPARED: usize = 160;
 
@@ -235,30 +235,35 @@ fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Resu
     outcome.map(drop)
 }
 
+/// What needs no savepoint runs without: it would copy every page that is changed.
 fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    if let [job] = group {
-        // Alone it needs no savepoint: what it did is undone with the transaction.
-        if !job.run(connection) && !connection.is_autocommit() {
-            connection.prepare_cached("ROLLBACK")?.execute([])?;
-            connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        }
-        return Ok(());
-    }
+    // Who waits together has not waited for each other: any order is as good. The first of several is the most expensive.
+    group.sort_by_key(|job| job.is_one_statement());
+    let mut first = true;
     for job in group {
-        if job.is_one_statement() {
+        if first {
+            // Nothing else was done yet: what it did is undone with the transaction.
+            first = !job.run(connection);
+            if first && !connection.is_autocommit() {
+                connection.prepare_cached("ROLLBACK")?.execute([])?;
+            }
+            if first {
+                connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            }
+        } else if job.is_one_statement() {
             // A statement that fails leaves the transaction as it was, or, on a full disk among others, ended.
             if !job.run(connection) && connection.is_autocommit() {
                 return Err(ended());
             }
-            continue;
+        } else {
+            connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+            if !job.run(connection) {
+                // After some errors (a full disk, among others) SQLite has undone the whole transaction: then this fails,
+                // and with it the group.
+                connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+            }
+            connection.prepare_cached("RELEASE job")?.execute([])?;
         }
-        connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-        if !job.run(connection) {
-            // After some errors (a full disk, among others) SQLite has undone the whole transaction: then this fails, and
-            // with it the group.
-            connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
-        }
-        connection.prepare_cached("RELEASE job")?.execute([])?;
     }
     Ok(())
 }
