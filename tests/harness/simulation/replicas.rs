@@ -17,7 +17,7 @@ use super::wire::{RESTLESS, is_next};
 use super::world::World;
 
 /// What a daemon writes that follows from what it read before: it is best stopped between the two.
-const CONCLUSIONS: [&str; 4] = ["record_page", "hints_followed", "settle_records", "land_all"];
+const CONCLUSIONS: [&str; 5] = ["record_page", "hints_followed", "pass", "settle_records", "land_all"];
 
 /// What a daemon is in the middle of.
 type Turn = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
