@@ -117,7 +117,9 @@ pub(super) fn late_row(world: &mut World, dice: &mut StdRng) -> anyhow::Result<(
     world.advance(SignedDuration::from_mins(6));
     let until = world.now().saturating_add(SignedDuration::from_secs(100))?;
     let issue = world.milestone(late)?.issue.clone();
-    edit(world, late, "Accepted", json!({ "customfield_10105": "https://docs.example/signed.pdf" }))?;
+    // It changes in any case: of what changed long ago search knows.
+    let signed = format!("https://docs.example/signed.pdf?at={}", world.now());
+    edit(world, late, "Accepted", json!({ "customfield_10105": signed }))?;
     let act = world.act("shown late", &issue);
     world.simulators.jira.hide_from_search(&act, &issue, until)?;
     world.advance(SignedDuration::from_secs(1));
