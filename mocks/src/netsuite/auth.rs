@@ -51,7 +51,7 @@ impl State {
     /// The client whose key was made at the first start.
     pub(crate) fn client(&mut self) -> io::Result<OAuthClient> {
         if self.store.get("client", "default").is_none() {
-            let (private, public) = keys::generate()?;
+            let (private, public) = keys::pair()?;
             self.store.put(
                 "client",
                 "default",

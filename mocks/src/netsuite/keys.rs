@@ -1,6 +1,7 @@
 //! Signatures of OAuth 2.0 assertions: JWS by hand, since no kept library checks ES512, over public keys and certificates.
 
 use std::io;
+use std::sync::OnceLock;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -25,8 +26,17 @@ const P256_INFO: [u8; 26] = [
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// A fresh pair: private and public key as PEM.
-pub(crate) fn generate() -> io::Result<(String, String)> {
+/// The pair of this process, private and public key as PEM: accounts that start by the thousand share one.
+pub(crate) fn pair() -> io::Result<(String, String)> {
+    static PAIR: OnceLock<(String, String)> = OnceLock::new();
+    match PAIR.get() {
+        Some(pair) => Ok(pair.clone()),
+        None => generate().map(|new| PAIR.get_or_init(|| new).clone()),
+    }
+}
+
+/// A fresh pair.
+fn generate() -> io::Result<(String, String)> {
     let failed = |_| io::Error::other("no key pair could be made");
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let private = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! The simulated world: vendors, lines, daemons that can die, and what people have done so far.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +82,7 @@ impl World {
         let (requests, senders, witness) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Witness::default()));
         let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests, senders, witness });
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
-        let settings = Settings::from_toml(&configuration(&simulators, erp, "rt-smoke-1"))?;
+        let settings = settings(&simulators, erp)?;
         let store = empty_store()?;
         let (app, _) = daemon(&settings, &store, &clock, &lines)?;
         let replicas = if dice.random_bool(0.25) { dice.random_range(2..4) } else { 0 };
@@ -252,6 +252,19 @@ fn daemon(
     let (wire, sender) = lines.line();
     let around = Surroundings { clock: clock.clone(), wire: Some(wire) };
     Ok((App::over(settings.clone(), store.clone(), around)?, sender))
+}
+
+/// The settings of the first day. A thread reads them once for each ERP: simulators have the same addresses in every run.
+fn settings(simulators: &Unplugged, erp: &'static str) -> anyhow::Result<Settings> {
+    thread_local!(static READ: RefCell<BTreeMap<&'static str, Settings>> = const { RefCell::new(BTreeMap::new()) });
+    READ.with_borrow_mut(|read| {
+        if let Some(known) = read.get(erp) {
+            return Ok(known.clone());
+        }
+        let new = Settings::from_toml(&configuration(simulators, erp, "rt-smoke-1"))?;
+        read.insert(erp, new.clone());
+        Ok(new)
+    })
 }
 
 fn configuration(simulators: &Unplugged, erp: &str, refresh: &str) -> String {
