@@ -255,9 +255,9 @@ impl Client {
             }
         };
         let answer = Answer { status, headers, body };
-        if status == StatusCode::TOO_MANY_REQUESTS
-            || (status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER))
-        {
+        // A write may have been carried out by a server that is "unavailable", also by one that says until when.
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE && kind == Kind::Read;
+        if status == StatusCode::TOO_MANY_REQUESTS || (unavailable && answer.headers.contains_key(RETRY_AFTER)) {
             let until = self.retry_at(&answer);
             let reason = answer.header("ratelimit-reason").map(|reason| format!(" ({reason})")).unwrap_or_default();
             return Err(self.fault(

@@ -68,10 +68,12 @@ async fn a_remote_that_asks_for_time_is_believed() {
         assert_eq!(write(answer).await, Err(Class::Throttled { until: Some(until.parse().unwrap()) }));
     }
     assert_eq!(write(ResponseTemplate::new(429)).await, Err(Class::Throttled { until: None }));
-    assert_eq!(
-        write(ResponseTemplate::new(503).insert_header("retry-after", "1")).await.unwrap_err(),
-        Class::Throttled { until: Some("2026-03-02T09:00:01Z".parse().unwrap()) }
-    );
+    let unavailable = ResponseTemplate::new(503).insert_header("retry-after", "120");
+    assert_eq!(write(unavailable.clone()).await, Err(Class::Unanswered), "it may have been carried out");
+    let server = remote(unavailable).await;
+    let client = client(&server.uri());
+    let fault = client.read(client.request(Method::GET, "/x")).await.unwrap_err();
+    assert_eq!(fault.class, Class::Throttled { until: Some("2026-03-02T09:02:00Z".parse().unwrap()) });
 }
 
 #[tokio::test]
