@@ -73,6 +73,8 @@ fn build(tree: &Path, target: &Path) -> anyhow::Result<()> {
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        // Without it the toolchain files of dependencies would have a say.
+        .envs(option_env!("RUSTUP_TOOLCHAIN").map(|toolchain| ("RUSTUP_TOOLCHAIN", toolchain)))
         .status()?;
     ensure!(status.success(), "the broken copy in {} does not build", tree.display());
     Ok(())
