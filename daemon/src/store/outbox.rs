@@ -302,6 +302,11 @@ pub(super) fn enqueue(
     Ok(())
 }
 
+/// A status that is parked while a newer one of its record waits: nobody is to release it any more.
+const OVERTAKEN: &str = "UPDATE outbox SET state = 'superseded' WHERE key = $1 AND state = 'parked' AND EXISTS (
+    SELECT 1 FROM outbox AS newer WHERE newer.target = outbox.target AND newer.subject = outbox.subject
+    AND newer.kind = 'billing_status' AND newer.ordinal > outbox.ordinal)";
+
 impl Store {
     /// Takes what is due for `target`, oldest first, and leases it. What must come first is settled already; of one
     /// subject only the oldest open delivery is taken, so that a status never overtakes an older one. An expired lease
@@ -408,6 +413,12 @@ impl Store {
                  lease_until = NULL WHERE key = $1 AND lease_until IS NOT NULL AND attempts = $8",
                 &sets,
             )?;
+            for (claimed, outcome) in &attempts {
+                let is_status = matches!(claimed.command, Command::BillingStatus(_));
+                if is_status && matches!(outcome, Outcome::Parked { .. }) {
+                    tx.run(OVERTAKEN, values![claimed.key.as_str()])?;
+                }
+            }
             let settled = attempts.iter().zip(changed).filter(|(_, changed)| *changed == 1);
             let lines: Vec<Entry> = settled.map(|((claimed, outcome), _)| audit_line(claimed, outcome)).collect();
             audit::append(tx, now, &lines)

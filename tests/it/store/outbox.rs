@@ -150,6 +150,10 @@ async fn a_newer_status_supersedes_one_that_was_not_shown(place: Place) {
     assert!(place.store.land(landing(&row, vec![status("paid", "3")]), now()).await.unwrap());
     assert!(place.claim(1).await.is_empty(), "a status overtook one that is under way");
     assert_eq!([place.state("1").await, place.state("2").await], ["superseded", "sending"]);
+    let parked = Outcome::Parked { fault: "away".into(), remedy: "release it".into() };
+    place.settle(claimed.into_iter().next().unwrap(), parked).await;
+    assert_eq!(place.state("2").await, "superseded", "nobody is to release what a newer one has overtaken");
+    assert_eq!(place.claim(2).await.len(), 1, "and the newer one goes on");
 }
 
 async fn several_claim_at_once_and_none_twice(place: Place) {
