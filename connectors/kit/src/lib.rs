@@ -16,9 +16,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::{Command, DeliveryKey};
-use milestoned_mapping::record::SourceRecord;
+use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mapping::statement::Statement;
 use serde::{Deserialize, Serialize};
+
+/// Digest of what a record says: a part of its version, where the vendor's stamps and tokens do not tell every change.
+pub fn digest(raw: &str, content: &Content) -> String {
+    DeliveryKey::of(&[raw, &format!("{content:?}")]).to_string()
+}
 
 /// Where the time comes from. The daemon owns the only one that reads the machine's clock.
 pub trait Clock: Send + Sync + 'static {

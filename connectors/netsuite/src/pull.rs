@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::command::{Account, DeliveryKey, Side};
+use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable, digest};
+use milestoned_mapping::command::{Account, Side};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
@@ -264,8 +264,7 @@ impl NetSuite {
             }
         };
         // Stamps show whole seconds: two changes in one second differ in what they say.
-        let said = DeliveryKey::of(&[&text, &format!("{content:?}")]);
-        let version = format!("{} {said}", row.get("modified").unwrap_or_default());
+        let version = format!("{} {}", row.get("modified").unwrap_or_default(), digest(&text, &content));
         SourceRecord { system: self.client.system().into(), object: object.into(), id, version, at, raw: text, content }
     }
 

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
-use milestoned_mapping::command::DeliveryKey;
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
@@ -276,8 +275,8 @@ impl QuickBooks {
         // A document may change without a new token, and twice within the second that stamps show: what it says belongs to
         // its version.
         let record = |id: &str, content: Content| {
-            let said = DeliveryKey::of(&[raw, &format!("{content:?}")]);
-            self.record(entity, id, format!("{} {stamp} {said}", one.sync_token), at, raw, content)
+            let version = format!("{} {stamp} {}", one.sync_token, digest(raw, &content));
+            self.record(entity, id, version, at, raw, content)
         };
         if one.status.as_deref() == Some("Deleted") {
             return Ok(vec![self.record(entity, &one.id, format!("deleted {stamp}"), at, raw, Content::Gone)]);

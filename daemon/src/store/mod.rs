@@ -1,9 +1,9 @@
 //! The store: one SQLite file, or one PostgreSQL database. Its verbs are transactions; nothing is ever sent from inside
 //! one.
 //!
-//! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`passage`] (both at once), [`outbox`] (deliveries), [`audit`] (the
-//! hash chain), [`views`] (what people look at). Below them `session` is the seam, `sqlite` and `postgres` what stands
-//! behind it.
+//! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`passage`] (both at once), [`outbox`]
+//! (deliveries), [`audit`] (the hash chain), [`views`] (what people look at). Below them `session` is the seam, `sqlite` and
+//! `postgres` what stands behind it.
 
 pub mod audit;
 pub mod census;

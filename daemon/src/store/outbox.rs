@@ -303,7 +303,7 @@ pub(super) fn enqueue(
 }
 
 /// A status that is parked while a newer one of its record waits: nobody is to release it any more.
-const OVERTAKEN: &str = "UPDATE outbox SET state = 'superseded' WHERE key = $1 AND state = 'parked' AND EXISTS (
+const SUPERSEDE_STATUS: &str = "UPDATE outbox SET state = 'superseded' WHERE key = $1 AND state = 'parked' AND EXISTS (
     SELECT 1 FROM outbox AS newer WHERE newer.target = outbox.target AND newer.subject = outbox.subject
     AND newer.kind = 'billing_status' AND newer.ordinal > outbox.ordinal)";
 
@@ -416,7 +416,7 @@ impl Store {
             for (claimed, outcome) in &attempts {
                 let is_status = matches!(claimed.command, Command::BillingStatus(_));
                 if is_status && matches!(outcome, Outcome::Parked { .. }) {
-                    tx.run(OVERTAKEN, values![claimed.key.as_str()])?;
+                    tx.run(SUPERSEDE_STATUS, values![claimed.key.as_str()])?;
                 }
             }
             let settled = attempts.iter().zip(changed).filter(|(_, changed)| *changed == 1);

@@ -4,14 +4,20 @@
 use milestoned_tests::{ADMIN, VIEWER, World, fields};
 use serde_json::{Value, json};
 
-/// A contract that is billed, recognised, and read back.
-async fn billed(erp: &str) -> World {
+/// A contract whose one milestone was accepted then, and is written.
+async fn accepted(erp: &str, at: &str) -> World {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let issue = world.contract("SOW-1", erp).unwrap();
     world.settle().await.unwrap();
-    world.at("2026-03-10T15:00:00Z").unwrap();
+    world.at(at).unwrap();
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
+    world
+}
+
+/// A contract that is billed, recognised, and read back.
+async fn billed(erp: &str) -> World {
+    let world = accepted(erp, "2026-03-10T15:00:00Z").await;
     for time in ["2026-03-11T15:00:00Z", "2026-03-11T16:00:00Z"] {
         world.at(time).unwrap();
         world.settle().await.unwrap();
@@ -83,6 +89,13 @@ fn edit_first(world: &World, erp: &str, kind: &str, mut change: Value) {
             change["Id"] = world.simulators.quickbooks.records(kind)[0].text("Id").into();
             world.simulators.quickbooks.put_record(&act, kind, fields(change)).unwrap();
         }
+    }
+}
+
+fn void(world: &World, erp: &str) {
+    match erp {
+        "netsuite" => world.simulators.netsuite.void_invoice("void", "SOW-1-M1").unwrap(),
+        _ => world.simulators.quickbooks.void_invoice("void", "SOW-1-M1").unwrap(),
     }
 }
 
@@ -176,18 +189,10 @@ async fn an_invoice_that_is_edited_says_what_differs_until_it_is_put_back() {
 #[tokio::test]
 async fn what_is_voided_within_the_second_in_which_it_was_read_is_missed() {
     for erp in ["netsuite", "quickbooks"] {
-        let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
-        let issue = world.contract("SOW-1", erp).unwrap();
-        world.settle().await.unwrap();
-        world.accept(&issue).unwrap();
+        let world = accepted(erp, "2026-03-02T09:00:00Z").await;
         // It is written, read back, and voided, and the clock stands still: stamps and tokens say nothing.
-        for _ in 0..2 {
-            world.settle().await.unwrap();
-        }
-        match erp {
-            "netsuite" => world.simulators.netsuite.void_invoice("void", "SOW-1-M1").unwrap(),
-            _ => world.simulators.quickbooks.void_invoice("void", "SOW-1-M1").unwrap(),
-        }
+        world.settle().await.unwrap();
+        void(&world, erp);
         opens(&world, "DOCUMENT_VOIDED", "SOW-1-M1 is void", erp).await;
     }
 }
@@ -197,10 +202,7 @@ async fn a_document_that_is_voided_or_deleted_is_missed_until_it_is_written_agai
     for erp in ["netsuite", "quickbooks"] {
         let [invoice, memo, entry] = kinds(erp);
         let world = billed(erp).await;
-        match erp {
-            "netsuite" => world.simulators.netsuite.void_invoice("void", "SOW-1-M1").unwrap(),
-            _ => world.simulators.quickbooks.void_invoice("void", "SOW-1-M1").unwrap(),
-        }
+        void(&world, erp);
         opens(&world, "DOCUMENT_VOIDED", "SOW-1-M1 is void", erp).await;
         delete_first(&world, erp, invoice);
         opens(&world, "DOCUMENT_GONE", "SOW-1-M1 was there", erp).await;
@@ -397,11 +399,7 @@ async fn a_person_closes_a_drift_and_it_opens_again_if_it_becomes_another_one() 
 #[tokio::test]
 async fn what_a_remote_took_and_never_shows_is_told_to_a_person() {
     for erp in ["netsuite", "quickbooks"] {
-        let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
-        let issue = world.contract("SOW-1", erp).unwrap();
-        world.settle().await.unwrap();
-        world.accept(&issue).unwrap();
-        world.settle().await.unwrap();
+        let world = accepted(erp, "2026-03-02T09:00:00Z").await;
         delete_first(&world, erp, kinds(erp)[0]);
         let waiting = async || milestoned::parked::all(&world.app).await.unwrap();
         assert!(waiting().await.is_empty(), "{erp}: the next poll may show it");
