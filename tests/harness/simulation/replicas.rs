@@ -16,8 +16,8 @@ use super::people;
 use super::wire::{RESTLESS, is_next};
 use super::world::World;
 
-/// What a daemon writes that follows from what it read before: it is best stopped between the two.
-const CONCLUSIONS: [&str; 5] = ["record_page", "hints_followed", "pass", "settle_records", "land_all"];
+/// What a daemon writes that follows from what it read before, or was told: it is best stopped between the two.
+const CONCLUSIONS: [&str; 6] = ["record_page", "hints_followed", "pass", "settle_records", "land_all", "settle"];
 
 /// What a daemon is in the middle of.
 type Turn = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;
@@ -114,7 +114,8 @@ fn step(world: &mut World, place: usize) -> anyhow::Result<bool> {
 pub(super) fn overtaken(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     let verb = CONCLUSIONS[dice.random_range(0..CONCLUSIONS.len())];
     world.act("overtaken", verb);
-    let deal = dice.random_bool(0.6).then(|| dice.random_range(0..world.agreements.len()));
+    // What is accepted is written, and so there is something to settle.
+    let deal = (verb != "settle" && dice.random_bool(0.6)).then(|| dice.random_range(0..world.agreements.len()));
     match deal {
         Some(of) => people::spoil_deal(world, dice, of)?,
         None => people::accept(world, dice)?,
