@@ -126,12 +126,17 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
                 front::bring(world, dice)?;
             }
             world.turn(None)?;
+            // What one of several daemons has read, another decides about, and a third delivers: none is to wait for that
+            // until the next day, which nobody has heard anything of yet.
+            for _ in 1..world.replicas.len() {
+                world.advance(SignedDuration::from_mins(1));
+                world.turn(None)?;
+            }
         }
         let open = world.ask(|app| async move {
             app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
         })??;
-        // Several daemons may each wait for what another has done.
-        let mut rests = open.is_empty() && (world.replicas.is_empty() || round > 1);
+        let mut rests = open.is_empty() && (world.replicas.is_empty() || round > 0);
         if round < 3 {
             rests &= !reconnect(world)?;
             accountant::clear(world, dice, false)?;
