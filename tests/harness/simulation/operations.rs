@@ -136,7 +136,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         let open = world.ask(|app| async move {
             app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
         })??;
-        let mut rests = open.is_empty() && (world.replicas.is_empty() || round > 0);
+        let mut rests = open.is_empty();
         if round < 3 {
             rests &= !reconnect(world)?;
             accountant::clear(world, dice, false)?;

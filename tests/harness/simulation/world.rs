@@ -273,7 +273,7 @@ fn configuration(simulators: &Unplugged, erp: &str, refresh: &str) -> String {
 http.public_url = "https://milestoned.example"
 http.tokens = [{{ name = "controller", role = "admin", token = "{TOKEN}" }}]
 [intake]
-census_every = "6h"
+census_every = "20h"
 brake = 100
 [connections.salesforce]
 kind = "salesforce"
