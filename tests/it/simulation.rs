@@ -5,7 +5,7 @@ use milestoned_tests::seeded;
 use milestoned_tests::simulation::run;
 
 /// Seeds that found something.
-const FOUND: [u64; 6] = [1, 10016, 13527, 20_000_766, 20_027_427, 60_017_524];
+const FOUND: [u64; 7] = [1, 10016, 13527, 20_000_766, 20_027_427, 60_017_524, 80_019_117];
 /// Seeds of every test run, on each of two threads.
 const SEEDS: u64 = 150;
 

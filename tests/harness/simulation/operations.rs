@@ -106,6 +106,9 @@ fn outage(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Daemons that what one has counted may pass through after it.
+const HANDS: u32 = 3;
+
 /// Troubles stop; time passes until everything that waits has had its turn; people do what they are asked for.
 pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     world.simulators.faults.clear()?;
@@ -126,9 +129,10 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
                 front::bring(world, dice)?;
             }
             world.turn(None)?;
-            // What one of several daemons has read, another decides about, and a third delivers: none is to wait for that
-            // until the next day, which nobody has heard anything of yet.
-            for _ in 1..world.replicas.len() {
+            // What one of several daemons has counted, another reads, a third decides about, and one of them delivers: none is
+            // to wait for that until the next day, which nobody has heard anything of yet.
+            let hands = if world.replicas.is_empty() { 0 } else { HANDS };
+            for _ in 0..hands {
                 world.advance(SignedDuration::from_mins(1));
                 world.turn(None)?;
             }
