@@ -188,11 +188,11 @@ fn issue(id: usize, status: &str, now: Timestamp) -> SourceRecord {
     milestoned_jira::issue::read("jira", &portfolio::issue(id, status, now)).unwrap().record
 }
 
-/// The program that was built beside this one.
+/// The program as it is shipped.
 pub(crate) fn program() -> std::path::PathBuf {
     let own = std::env::current_exe().unwrap();
-    let program = own.parent().and_then(Path::parent).unwrap().join("milestoned");
-    assert!(program.exists(), "{}: cargo build --release -p milestoned", program.display());
+    let program = own.ancestors().nth(3).unwrap().join("dist/milestoned");
+    assert!(program.exists(), "{}: cargo build --profile dist -p milestoned", program.display());
     program
 }
 

@@ -2,7 +2,7 @@
 //! invoice at the ERP; in one run beside a bare floor and, where it is installed, Restate. What is measured and how
 //! stands in `docs/performance.md`.
 //!
-//! `cargo build --release -p milestoned && cargo bench -p milestoned-benches --bench path`
+//! `cargo build --profile dist -p milestoned && cargo bench -p milestoned-benches --bench path`
 
 mod daemon;
 mod floor;
