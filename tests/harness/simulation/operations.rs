@@ -106,7 +106,7 @@ fn outage(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Daemons that what one has counted may pass through after it.
+/// Turns after the first in which what one of several daemons has counted comes to its end.
 const HANDS: u32 = 3;
 
 /// Troubles stop; time passes until everything that waits has had its turn; people do what they are asked for.
