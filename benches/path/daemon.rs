@@ -77,10 +77,10 @@ async fn app(database: &Path, remotes: &Remotes, now: Timestamp) -> Arc<App> {
 /// What one connection has to tell.
 async fn tell(app: &App, name: &str, records: Vec<SourceRecord>, now: Timestamp) {
     let due = now.checked_add(SignedDuration::from_hours(10)).unwrap();
-    for stream in app.registry.get(name).unwrap().connection.streams() {
+    for stream in app.env.registry.get(name).unwrap().connection.streams() {
         let records = records.clone();
         let page = Page { records, unreadable: Vec::new(), next: Cursor::default(), more: false, fresh_through: now };
-        app.store.record_page(name.into(), (*stream).into(), page, Some(due), now).await.unwrap();
+        app.env.store.record_page(name.into(), (*stream).into(), page, Some(due), now).await.unwrap();
     }
 }
 
@@ -114,7 +114,7 @@ async fn wait_for_events(
     tell(app, "jira", issues, now).await;
     tell(app, "quickbooks", Vec::new(), now).await;
     for event in 0..contracts {
-        agreements::file(app, portfolio::contract(event), "bench", "bench", now).await.unwrap();
+        agreements::file(&app.env, portfolio::contract(event), "bench", "bench", now).await.unwrap();
     }
     decide(app).await;
 }
@@ -126,7 +126,7 @@ pub(crate) async fn prepare_lot(folder: &Path, remotes: &Remotes) -> PathBuf {
     let app = app(&database, remotes, now).await;
     let (mut deals, mut issues) = (Vec::new(), Vec::new());
     for number in 0..portfolio::LOT_CONTRACTS {
-        agreements::file(&app, portfolio::lot_contract(number), "bench", "bench", now).await.unwrap();
+        agreements::file(&app.env, portfolio::lot_contract(number), "bench", "bench", now).await.unwrap();
         deals.push(deal(&format!("LOT-{number}"), number, portfolio::LOT_MILESTONES, now));
         for milestone in 0..portfolio::LOT_MILESTONES {
             let id = portfolio::FIRST_LOT_ISSUE + number * portfolio::LOT_MILESTONES + milestone;
@@ -138,7 +138,7 @@ pub(crate) async fn prepare_lot(folder: &Path, remotes: &Remotes) -> PathBuf {
     }
     wait_for_events(&app, 3 * portfolio::FRESH, deals, issues, now).await;
     while app.deliver().await.unwrap() {}
-    let documents = app.store.documents(None).await.unwrap();
+    let documents = app.env.store.documents(None).await.unwrap();
     assert_eq!(documents.len(), portfolio::LOT_CONTRACTS * portfolio::LOT_ACCEPTED);
     tell(&app, "quickbooks", documents.iter().map(|document| seen(document, now)).collect(), now).await;
     decide(&app).await;

@@ -16,7 +16,7 @@ use milestoned_mapping::terms::Terms;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::app::App;
+use crate::environment::Environment;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
@@ -105,49 +105,49 @@ pub enum Refusal {
 ///
 /// # Errors
 /// The store failed. A file that cannot be taken is noted with its problem, and the others go on.
-pub async fn scan(app: &App, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
     let mut files = match contract_files(folder) {
         Ok(files) => files,
         Err(error) => {
             let path = folder.display().to_string();
             let problem = format!("the folder cannot be read: {error}; create it, or change agreements.folder");
-            app.store.agreement_file_seen(path, String::new(), None, Some(problem), now).await?;
+            env.store.agreement_file_seen(path, String::new(), None, Some(problem), now).await?;
             return Ok(false);
         }
     };
     files.sort();
     let mut changed = false;
     for path in &files {
-        changed |= scan_file(app, path, now).await?;
+        changed |= scan_file(env, path, now).await?;
     }
-    missed(app, folder, &files, now).await?;
+    missed(env, folder, &files, now).await?;
     Ok(changed)
 }
 
 /// Files that were taken and are gone. Where many are gone at once, something is wrong with the folder.
-async fn missed(app: &App, folder: &Path, files: &[PathBuf], now: Timestamp) -> Result<(), StoreError> {
-    let taken = app.store.files_taken(folder.display().to_string()).await?;
+async fn missed(env: &Environment, folder: &Path, files: &[PathBuf], now: Timestamp) -> Result<(), StoreError> {
+    let taken = env.store.files_taken(folder.display().to_string()).await?;
     let there: BTreeSet<String> = files.iter().map(|path| path.display().to_string()).collect();
     let known = taken.len();
     let gone: Vec<(String, String)> = taken.into_iter().filter(|(path, _)| !there.contains(path)).collect();
-    let most = known.saturating_mul(usize::try_from(app.settings.intake.brake).unwrap_or(usize::MAX)) / 100;
+    let most = known.saturating_mul(usize::try_from(env.settings.intake.brake).unwrap_or(usize::MAX)) / 100;
     let place = folder.display().to_string();
     if gone.len() > most.max(FEW) {
         let problem = format!(
             "{} of {known} contract files are gone from the folder; see whether it is the right one, and whole",
             gone.len()
         );
-        return app.store.agreement_file_seen(place, GONE.into(), None, Some(problem), now).await;
+        return env.store.agreement_file_seen(place, GONE.into(), None, Some(problem), now).await;
     }
-    if app.store.agreement_file(place.clone()).await?.is_some_and(|known| !known.digest.is_empty()) {
-        app.store.agreement_file_seen(place, String::new(), None, None, now).await?;
+    if env.store.agreement_file(place.clone()).await?.is_some_and(|known| !known.digest.is_empty()) {
+        env.store.agreement_file_seen(place, String::new(), None, None, now).await?;
     }
     for (path, contract) in gone {
         let problem = format!(
             "the file is gone, and the terms of contract {contract} that came with it are in force; put it back, or close this \
              with `milestoned review file`, and a reason; what has changed in the agreement is a change order"
         );
-        app.store.agreement_file_seen(path, String::new(), Some(contract), Some(problem), now).await?;
+        env.store.agreement_file_seen(path, String::new(), Some(contract), Some(problem), now).await?;
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ fn contract_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, StoreError> {
+async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<bool, StoreError> {
     let name = path.display().to_string();
     let size = std::fs::metadata(path).map(|data| data.len()).unwrap_or(0);
     let text = if size > FILE_LIMIT {
@@ -174,15 +174,15 @@ async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, Store
         std::fs::read_to_string(path).map_err(|error| error.to_string())
     };
     let digest = DeliveryKey::of(&[text.as_deref().unwrap_or_default()]).to_string();
-    let known = app.store.agreement_file(name.clone()).await?;
+    let known = env.store.agreement_file(name.clone()).await?;
     if known.as_ref().is_some_and(|known| known.digest == digest) {
         return Ok(false);
     }
     let taken = known.and_then(|known| known.contract);
     let filed = match text.and_then(|text| tree(path, &text)) {
-        Ok(value) => match if taken.is_some() { edited(app, &value).await? } else { None } {
+        Ok(value) => match if taken.is_some() { edited(env, &value).await? } else { None } {
             Some(refusal) => Err(refusal),
-            None => file(app, value, &name, "contract folder", now).await,
+            None => file(env, value, &name, "contract folder", now).await,
         },
         Err(reason) => Err(Refusal::Invalid(reason)),
     };
@@ -199,15 +199,15 @@ async fn scan_file(app: &App, path: &Path, now: Timestamp) -> Result<bool, Store
             (taken, Some(refusal.to_string()))
         }
     };
-    app.store.agreement_file_seen(name, digest, contract, problem, now).await?;
+    env.store.agreement_file_seen(name, digest, contract, problem, now).await?;
     Ok(true)
 }
 
 /// Whether a file that was taken as a change order says something else now of a version that is in force.
-async fn edited(app: &App, value: &Value) -> Result<Option<Refusal>, StoreError> {
+async fn edited(env: &Environment, value: &Value) -> Result<Option<Refusal>, StoreError> {
     let Some(contract) = value.get("amends").and_then(Value::as_str) else { return Ok(None) };
     let version = value.get("version").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
-    let (Some(version), Some(row)) = (version, app.store.contract(contract.to_owned()).await?) else { return Ok(None) };
+    let (Some(version), Some(row)) = (version, env.store.contract(contract.to_owned()).await?) else { return Ok(None) };
     let state: Contract = parse("contract", "state", &row.id, &row.state)?;
     let mut body = value.clone();
     let at = body.as_object_mut().and_then(|table| {
@@ -215,7 +215,7 @@ async fn edited(app: &App, value: &Value) -> Result<Option<Refusal>, StoreError>
         table.remove("at")
     });
     let at = at.and_then(|at| serde_json::from_value::<Timestamp>(at).ok());
-    let known = app.store.fact_by_identity(contract.to_owned(), amendment_identity(&body, at)).await?.is_some();
+    let known = env.store.fact_by_identity(contract.to_owned(), amendment_identity(&body, at)).await?.is_some();
     let refusal = Refusal::Edited { contract: contract.to_owned(), version };
     Ok((version <= state.version() && !known).then_some(refusal))
 }
@@ -238,22 +238,28 @@ fn tree(path: &Path, text: &str) -> Result<Value, String> {
 ///
 /// # Errors
 /// [`Refusal`]; nothing is half-filed.
-pub async fn file(app: &App, mut value: Value, source: &str, actor: &str, now: Timestamp) -> Result<Filed, Refusal> {
+pub async fn file(
+    env: &Environment,
+    mut value: Value,
+    source: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Filed, Refusal> {
     if let Some(contract) = value.as_object_mut().and_then(|table| table.remove("amends")) {
         let Value::String(contract) = contract else {
             return Err(Refusal::Invalid("amends: give the contract's id as text".into()));
         };
-        return amend(app, contract, value, actor, now).await;
+        return amend(env, contract, value, actor, now).await;
     }
-    let agreement = read(app, value)?;
+    let agreement = read(env, value)?;
     let id = agreement.terms.id().to_owned();
     let text = serde_json::to_string(&agreement).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let digest = DeliveryKey::of(&[&text]).to_string();
-    if let Some(known) = app.store.contract(id.clone()).await? {
+    if let Some(known) = env.store.contract(id.clone()).await? {
         return if known.digest == digest { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
     }
     let today = agreement.terms.local_date(now);
-    let contract = open(&agreement, &app.calendars, today).map_err(Refusal::Invalid)?;
+    let contract = open(&agreement, &env.calendars, today).map_err(Refusal::Invalid)?;
     let state = serde_json::to_string(&contract).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let row = ContractRow {
         id: id.clone(),
@@ -273,7 +279,7 @@ pub async fn file(app: &App, mut value: Value, source: &str, actor: &str, now: T
         source: source.into(),
         actor: actor.into(),
     };
-    app.store.open_contract(new, now).await?;
+    env.store.open_contract(new, now).await?;
     Ok(Filed::Opened(id))
 }
 
@@ -292,27 +298,33 @@ pub fn open(agreement: &Agreement, calendars: &Calendars, day: jiff::civil::Date
 ///
 /// # Errors
 /// Every problem, one a line.
-pub fn read(app: &App, mut value: Value) -> Result<Agreement, Refusal> {
+pub fn read(env: &Environment, mut value: Value) -> Result<Agreement, Refusal> {
     let options = value.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or_default();
     let options: Options = match options {
         Value::Null => Options::default(),
         options => serde_path_to_error::deserialize(options)
             .map_err(|error| Refusal::Invalid(format!("milestoned.{}: {}", error.path(), error.inner())))?,
     };
-    let terms = Terms::from_value(value, &app.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
-    let policy = options.policy.clone().unwrap_or_else(|| app.settings.policy.clone());
+    let terms = Terms::from_value(value, &env.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
+    let policy = options.policy.clone().unwrap_or_else(|| env.settings.policy.clone());
     let policy = Policy::from_value(policy, terms.currency()).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
-    let erp = options.erp.clone().or_else(|| app.settings.agreements.erp.clone()).ok_or_else(|| {
+    let erp = options.erp.clone().or_else(|| env.settings.agreements.erp.clone()).ok_or_else(|| {
         Refusal::Invalid("milestoned.erp: name the connection that gets the invoices, or set agreements.erp".into())
     })?;
-    if app.registry.get(&erp).is_none_or(|entry| !entry.connection.takes_documents()) {
+    if env.registry.get(&erp).is_none_or(|entry| !entry.connection.takes_documents()) {
         return Err(Refusal::Invalid(format!("milestoned.erp: {erp:?} is no ERP connection of the configuration")));
     }
     Ok(Agreement { terms, options, policy, erp })
 }
 
-async fn amend(app: &App, contract: String, mut value: Value, actor: &str, now: Timestamp) -> Result<Filed, Refusal> {
-    let Some(known) = app.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
+async fn amend(
+    env: &Environment,
+    contract: String,
+    mut value: Value,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Filed, Refusal> {
+    let Some(known) = env.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
     let at = match value.as_object_mut().and_then(|table| table.remove("at")) {
         None => None,
         Some(at) => Some(serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?),
@@ -320,13 +332,13 @@ async fn amend(app: &App, contract: String, mut value: Value, actor: &str, now: 
     let identity = amendment_identity(&value, at);
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
-    if app.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
+    if env.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
         // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
         return Ok(Filed::Amended(contract));
     }
     let fact = Fact { at: at.unwrap_or(now), event: Event::Amended(amendment) };
     check(&known, &fact)?;
-    app.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
+    env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
     Ok(Filed::Amended(contract))
 }
 

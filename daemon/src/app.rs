@@ -1,37 +1,27 @@
-//! Wiring: who gets what, and one turn of the whole daemon.
+//! Wiring: who gets what, and one turn of the whole daemon. Nothing below knows this module.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Surroundings;
-use milestoned_mapping::calendar::Calendars;
 
-use crate::bells::{Bell, Bells};
-use crate::clock::Clock;
+use crate::bells::Bell;
 use crate::deliver::Handed;
-use crate::fleet::{Duty, Fleet, Mine, SHARDS, shard};
-use crate::registry::{Entry, Registry};
+use crate::environment::Environment;
+use crate::fleet::{Duty, Fleet, Mine};
+use crate::passage::Passage;
+use crate::registry::Entry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
-use crate::{agreements, deliver, engine, intake, passage, report};
+use crate::{agreements, deliver, engine, intake, report};
 
 /// Name of the retention's mark in the store.
 const RETENTION: &str = "retention";
 
 /// Everything the daemon is made of.
 pub struct App {
-    /// Configuration.
-    pub settings: Settings,
-    /// The store.
-    pub store: Store,
-    /// Connections.
-    pub registry: Arc<Registry>,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Holiday calendars.
-    pub calendars: Calendars,
-    /// What wakes the loops when something came in that cannot wait for the next turn.
-    pub bells: Bells,
+    /// What its parts work with.
+    pub env: Arc<Environment>,
     /// Who else works on the same database.
     pub fleet: Fleet,
     /// What is claimed already, and to be sent.
@@ -44,8 +34,7 @@ impl App {
     /// # Errors
     /// What is wrong, where, and what to do.
     pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
-        let store = Store::connect(&settings.store).await?;
-        Self::over(settings, store, around)
+        Ok(Self::of(Environment::build(settings, around).await?))
     }
 
     /// Builds the connections over a store that is open.
@@ -53,12 +42,11 @@ impl App {
     /// # Errors
     /// What is wrong, where, and what to do.
     pub fn over(settings: Settings, store: Store, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
-        let around = around.into();
-        let calendars = crate::calendars::from_settings(&settings)?;
-        let registry = Arc::new(Registry::build(&settings, &store, &around)?);
-        let bells = Bells::new(&registry.names());
-        let (fleet, handed, clock) = (Fleet::default(), Handed::default(), around.clock);
-        Ok(Arc::new(Self { settings, store, registry, clock, calendars, bells, fleet, handed }))
+        Ok(Self::of(Environment::over(settings, store, around)?))
+    }
+
+    fn of(env: Arc<Environment>) -> Arc<Self> {
+        Arc::new(Self { env, fleet: Fleet::default(), handed: Handed::default() })
     }
 
     /// Takes over what an interrupted run left: attempts under way are in doubt. Once, before the first turn.
@@ -70,11 +58,14 @@ impl App {
             // What others have under way is theirs; the lease of an attempt that died lapses.
             return Ok(());
         }
-        let least = self.settings.delivery.look_after;
-        let waits =
-            self.registry.iter().map(|(name, entry)| (name.to_owned(), entry.connection.commits_within().max(least)));
-        let deliveries = self.store.release_leases(waits.collect(), self.clock.now()).await?;
-        let mails = self.store.release_mails(self.clock.now()).await?;
+        let least = self.env.settings.delivery.look_after;
+        let waits = self
+            .env
+            .registry
+            .iter()
+            .map(|(name, entry)| (name.to_owned(), entry.connection.commits_within().max(least)));
+        let deliveries = self.env.store.release_leases(waits.collect(), self.env.clock.now()).await?;
+        let mails = self.env.store.release_mails(self.env.clock.now()).await?;
         if deliveries > 0 || mails > 0 {
             tracing::warn!(
                 deliveries,
@@ -93,8 +84,8 @@ impl App {
         if self.duty(Duty::Reading, 1).await?.is_none() {
             return Ok(false);
         }
-        match &self.settings.agreements.folder {
-            Some(folder) => agreements::scan(self, folder, self.clock.now()).await,
+        match &self.env.settings.agreements.folder {
+            Some(folder) => agreements::scan(&self.env, folder, self.env.clock.now()).await,
             None => Ok(false),
         }
     }
@@ -104,10 +95,10 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn listen(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
-        let Some(mine) = self.duty(Duty::Connection(system), self.registry.len()).await? else { return Ok(false) };
-        let came = intake::listen(&mine.store, system, entry, &self.settings, self.clock.now()).await?;
+        let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
+        let came = intake::listen(&mine.store, system, entry, &self.env.settings, self.env.clock.now()).await?;
         if came {
-            self.bells.decisions().ring();
+            self.env.bells.decisions().ring();
         }
         Ok(came)
     }
@@ -117,8 +108,8 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn follow_hints(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
-        let Some(mine) = self.duty(Duty::Connection(system), self.registry.len()).await? else { return Ok(false) };
-        passage::follow(self, &mine.store, system, entry).await
+        let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
+        Passage { env: &self.env, fleet: &self.fleet, handed: &self.handed }.follow(&mine.store, system, entry).await
     }
 
     /// Turns stored records into facts. Returns whether there were any.
@@ -127,7 +118,7 @@ impl App {
     /// The store failed.
     pub async fn understand(&self) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Reading, 1).await? else { return Ok(false) };
-        Ok(intake::read_records(&mine.store, &self.registry, self.clock.now()).await? > 0)
+        Ok(intake::read_records(&mine.store, &self.env.registry, self.env.clock.now()).await? > 0)
     }
 
     /// Decides about every contract that is due. Returns whether a decision landed.
@@ -135,25 +126,12 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn decide(&self) -> Result<bool, StoreError> {
-        let mine = self.own_contracts().await?;
-        engine::turn(self, mine).await
-    }
-
-    /// Which contracts are ours to decide about.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub(crate) async fn own_contracts(&self) -> Result<impl Fn(&str) -> bool + Send + Sync + 'static, StoreError> {
-        let mut mine = [false; SHARDS];
-        for (shard, mine) in mine.iter_mut().enumerate() {
-            *mine = self.duty(Duty::Contracts(shard), SHARDS).await?.is_some();
-        }
-        let all = mine.iter().all(|mine| *mine);
-        Ok(move |contract: &str| all || mine.get(shard(contract)).is_some_and(|mine| *mine))
+        let mine = self.fleet.own_contracts(&self.env.store, self.env.clock.now()).await?;
+        engine::turn(&self.env, mine).await
     }
 
     async fn duty(&self, duty: Duty<'_>, of: usize) -> Result<Option<Mine>, StoreError> {
-        self.fleet.duty(&self.store, duty, of, self.clock.now()).await
+        self.fleet.duty(&self.env.store, duty, of, self.env.clock.now()).await
     }
 
     /// Delivers to every connection what is due. Returns whether an attempt was made.
@@ -162,7 +140,7 @@ impl App {
     /// The store failed.
     pub async fn deliver(&self) -> Result<bool, StoreError> {
         let mut moved = false;
-        for (target, entry) in self.registry.iter() {
+        for (target, entry) in self.env.registry.iter() {
             moved |= self.send_handed(target, entry).await?;
             moved |= self.deliver_to(target, entry).await?;
         }
@@ -174,15 +152,15 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn send_handed(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
-        let (delivery, now) = (&self.settings.delivery, self.clock.now());
+        let (delivery, now) = (&self.env.settings.delivery, self.env.clock.now());
         let handed = self.handed.take(target, now);
         if handed.is_empty() {
             return Ok(false);
         }
         let awaited = self.handed.were_awaited(target);
-        let sent = deliver::send(&self.store, target, &entry.connection, delivery, handed, now).await;
+        let sent = deliver::send(&self.env.store, target, &entry.connection, delivery, handed, now).await;
         if awaited {
-            self.bells.deliveries(target).into_iter().for_each(Bell::ring);
+            self.env.bells.deliveries(target).into_iter().for_each(Bell::ring);
         }
         Ok(sent? > 0)
     }
@@ -192,8 +170,8 @@ impl App {
     /// # Errors
     /// The store failed.
     pub async fn deliver_to(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
-        let Some(mine) = self.duty(Duty::Connection(target), self.registry.len()).await? else { return Ok(false) };
-        let (delivery, now) = (&self.settings.delivery, self.clock.now());
+        let Some(mine) = self.duty(Duty::Connection(target), self.env.registry.len()).await? else { return Ok(false) };
+        let (delivery, now) = (&self.env.settings.delivery, self.env.clock.now());
         Ok(deliver::turn(&mine.store, target, &entry.connection, delivery, now).await? > 0)
     }
 
@@ -205,24 +183,24 @@ impl App {
         let Some(mine) = self.duty(Duty::Reports, 1).await? else { return Ok(false) };
         if mine.new {
             // Whoever sent mail before is gone: what was being sent may have arrived.
-            self.store.release_mails(self.clock.now()).await?;
+            self.env.store.release_mails(self.env.clock.now()).await?;
         }
         self.empty_records().await?;
-        report::turn(self).await
+        report::turn(&self.env).await
     }
 
     /// Once a day: source records that are older than they are kept.
     async fn empty_records(&self) -> Result<(), StoreError> {
-        let (Some(keep), now) = (self.settings.intake.keep_records, self.clock.now()) else { return Ok(()) };
+        let (Some(keep), now) = (self.env.settings.intake.keep_records, self.env.clock.now()) else { return Ok(()) };
         // What was never done was done at the beginning of time.
-        let done = self.store.mark(RETENTION, Timestamp::MIN).await?;
+        let done = self.env.store.mark(RETENTION, Timestamp::MIN).await?;
         if now.duration_since(done) < SignedDuration::from_hours(24) {
             return Ok(());
         }
         let [from, before] = [done, now].map(|at| at.saturating_sub(keep).unwrap_or(Timestamp::MIN));
-        let count = self.store.forget_records(from, before, now).await?;
+        let count = self.env.store.forget_records(from, before, now).await?;
         tracing::info!(count, %before, "source records were emptied");
-        self.store.move_mark(RETENTION, now).await
+        self.env.store.move_mark(RETENTION, now).await
     }
 
     /// Turns until nothing moves: for the demo, tests and `--once`. Waiting deliveries stay for their time.
@@ -233,7 +211,7 @@ impl App {
         loop {
             let mut moved = self.scan().await?;
             // What the others show is known before it is decided what an acceptance comes to.
-            let mut connections: Vec<_> = self.registry.iter().collect();
+            let mut connections: Vec<_> = self.env.registry.iter().collect();
             connections.sort_by_key(|(_, entry)| entry.connection.tells_acceptance());
             for (system, entry) in connections {
                 moved |= self.follow_hints(system, entry).await?;
@@ -255,10 +233,10 @@ impl App {
     /// The store failed.
     pub async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
         let wakes = [
-            self.store.next_wake().await?,
-            self.store.next_delivery().await?,
-            self.store.next_mail().await?,
-            report::next_digest(self),
+            self.env.store.next_wake().await?,
+            self.env.store.next_delivery().await?,
+            self.env.store.next_mail().await?,
+            report::next_digest(&self.env),
         ];
         Ok(wakes.into_iter().flatten().min())
     }

@@ -10,7 +10,7 @@ use milestoned_mapping::fact::LegRecord;
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen};
 
 use crate::agreements::Agreement;
-use crate::app::App;
+use crate::environment::Environment;
 use crate::store::audit::Entry;
 use crate::store::contracts::{ContractRow, Work};
 use crate::store::drift::DriftRow;
@@ -21,7 +21,7 @@ use crate::store::{StoreError, parse};
 /// # Errors
 /// The store failed.
 pub async fn overrule(
-    app: &App,
+    env: &Environment,
     row: &ContractRow,
     code: &str,
     milestone: Option<String>,
@@ -29,9 +29,9 @@ pub async fn overrule(
 ) -> Result<Option<usize>, StoreError> {
     let Some(kind) = Kind::named(code) else { return Ok(None) };
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let now = app.clock.now();
+    let now = env.clock.now();
     let today = agreement.terms.local_date(now);
-    app.store.close_drift(row.id.clone(), kind, milestone, said, (today, now)).await.map(Some)
+    env.store.close_drift(row.id.clone(), kind, milestone, said, (today, now)).await.map(Some)
 }
 
 /// What changed about the drifts of a contract, and its audit lines. `work_now` is the project tool's leg, where it changed.

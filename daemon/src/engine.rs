@@ -16,9 +16,9 @@ use milestoned_mapping::postings::{self, Addresses};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 
 use crate::agreements::Addressee;
-use crate::app::App;
 use crate::bells::Bell;
 use crate::drift;
+use crate::environment::Environment;
 use crate::failpoint;
 use crate::registry::Registry;
 use crate::store::audit::Entry;
@@ -34,15 +34,15 @@ const TOGETHER: usize = 128;
 ///
 /// # Errors
 /// The store failed.
-pub async fn turn(app: &App, mine: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
-    let now = app.clock.now();
-    let heard = heard_through(app, now).await?;
-    let context = Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry };
-    let due: Vec<String> = app.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)).collect();
+pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
+    let now = env.clock.now();
+    let heard = heard_through(env, now).await?;
+    let context = Context { now, heard, links: &env.settings.http.public_url, registry: &env.registry };
+    let due: Vec<String> = env.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)).collect();
     let mut moved = false;
     for ids in due.chunks(TOGETHER) {
         let mut landings = Vec::with_capacity(ids.len());
-        for work in works(app, ids.to_vec()).await? {
+        for work in works(env, ids.to_vec()).await? {
             match decide(&work, &context) {
                 Ok(decided) => {
                     moved |= decided.moves;
@@ -53,22 +53,22 @@ pub async fn turn(app: &App, mine: impl Fn(&str) -> bool) -> Result<bool, StoreE
                 Err(error) => alone(&work.row.id, error)?,
             }
         }
-        land(app, landings, now).await?;
+        land(env, landings, now).await?;
     }
     Ok(moved)
 }
 
 /// Lands decisions, and wakes who delivers what they say. What cannot land together lands one by one, so that one that
 /// cannot land at all holds up nobody else.
-async fn land(app: &App, landings: Vec<Landing>, now: Timestamp) -> Result<(), StoreError> {
+async fn land(env: &Environment, landings: Vec<Landing>, now: Timestamp) -> Result<(), StoreError> {
     if landings.is_empty() {
         return Ok(());
     }
     let landings = Arc::new(landings);
-    match app.store.land_all(Arc::clone(&landings), now).await {
+    match env.store.land_all(Arc::clone(&landings), now).await {
         Err(error) if error.is_of_one_row() => {
             for landing in landings.iter() {
-                if let Err(error) = app.store.land(landing.clone(), now).await {
+                if let Err(error) = env.store.land(landing.clone(), now).await {
                     alone(&landing.contract, error)?;
                 }
             }
@@ -78,7 +78,7 @@ async fn land(app: &App, landings: Vec<Landing>, now: Timestamp) -> Result<(), S
     failpoint::pass("landed");
     let targets: BTreeSet<&str> =
         landings.iter().flat_map(|landing| &landing.postings).map(|posting| posting.target.as_str()).collect();
-    targets.into_iter().filter_map(|target| app.bells.deliveries(target)).for_each(Bell::ring);
+    targets.into_iter().filter_map(|target| env.bells.deliveries(target)).for_each(Bell::ring);
     Ok(())
 }
 
@@ -95,13 +95,13 @@ fn alone(contract: &str, error: StoreError) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn preview(app: &App) -> Result<Vec<Landing>, StoreError> {
-    let now = app.clock.now();
-    let heard = heard_through(app, now).await?;
-    let context = Context { now, heard, links: &app.settings.http.public_url, registry: &app.registry };
+pub async fn preview(env: &Environment) -> Result<Vec<Landing>, StoreError> {
+    let now = env.clock.now();
+    let heard = heard_through(env, now).await?;
+    let context = Context { now, heard, links: &env.settings.http.public_url, registry: &env.registry };
     let mut landings = Vec::new();
-    for ids in app.store.contracts_due(now).await?.chunks(TOGETHER) {
-        for work in works(app, ids.to_vec()).await? {
+    for ids in env.store.contracts_due(now).await?.chunks(TOGETHER) {
+        for work in works(env, ids.to_vec()).await? {
             landings.push(decide(&work, &context)?.landing);
         }
     }
@@ -109,12 +109,12 @@ pub async fn preview(app: &App) -> Result<Vec<Landing>, StoreError> {
 }
 
 /// What there is to decide about contracts; of the records that belong to each those that show billing status.
-async fn works(app: &App, ids: Vec<String>) -> Result<Vec<Work>, StoreError> {
+async fn works(env: &Environment, ids: Vec<String>) -> Result<Vec<Work>, StoreError> {
     let mut works = Vec::with_capacity(ids.len());
-    for (id, work) in app.store.works(ids).await? {
+    for (id, work) in env.store.works(ids).await? {
         match work {
             Ok(mut work) => {
-                keep_shown(&app.registry, &mut work);
+                keep_shown(&env.registry, &mut work);
                 works.push(work);
             }
             Err(error) => alone(&id, error)?,
@@ -136,12 +136,12 @@ fn keep_shown(registry: &Registry, work: &mut Work) {
 /// # Errors
 /// The store failed.
 pub(crate) async fn decider(
-    app: &App,
+    env: &Environment,
     mine: impl Fn(&str) -> bool + Send + Sync + 'static,
     now: Timestamp,
 ) -> Result<Arc<Decide>, StoreError> {
-    let heard = heard_through(app, now).await?;
-    let (links, registry) = (app.settings.http.public_url.clone(), Arc::clone(&app.registry));
+    let heard = heard_through(env, now).await?;
+    let (links, registry) = (env.settings.http.public_url.clone(), Arc::clone(&env.registry));
     Ok(Arc::new(move |mut work: Work| {
         if !mine(&work.row.id) {
             return Ok(None);
@@ -153,10 +153,10 @@ pub(crate) async fn decider(
 }
 
 /// The instant up to which every project tool has been read; now, where there is none.
-async fn heard_through(app: &App, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+async fn heard_through(env: &Environment, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let mut heard = Some(now);
-    for (system, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.tells_acceptance()) {
-        let marks = app.store.watermarks(system.to_owned()).await?;
+    for (system, entry) in env.registry.iter().filter(|(_, entry)| entry.connection.tells_acceptance()) {
+        let marks = env.store.watermarks(system.to_owned()).await?;
         for stream in entry.connection.streams() {
             let fresh = marks.get(*stream).and_then(|mark| mark.fresh_through);
             heard = match (heard, fresh) {

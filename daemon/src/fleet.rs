@@ -141,6 +141,23 @@ impl Fleet {
         }))
     }
 
+    /// Which contracts are ours to decide about.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(crate) async fn own_contracts(
+        &self,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<impl Fn(&str) -> bool + Send + Sync + 'static, StoreError> {
+        let mut mine = [false; SHARDS];
+        for (shard, mine) in mine.iter_mut().enumerate() {
+            *mine = self.duty(store, Duty::Contracts(shard), SHARDS, now).await?.is_some();
+        }
+        let all = mine.iter().all(|mine| *mine);
+        Ok(move |contract: &str| all || mine.get(shard(contract)).is_some_and(|mine| *mine))
+    }
+
     /// Gives up everything, at a graceful stop.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The daemon: reads sources, lets the core decide, delivers, reports.
 //!
 //! One way through the house: [`intake`] stores what came in, [`engine`] lets the core decide, [`deliver`] writes to the
-//! remotes, [`report`] tells people. [`app`] wires them; [`registry`] names every connector; [`store`] keeps everything.
+//! remotes, [`report`] tells people. All of them work with an [`environment`]; [`app`] wires them, and nothing below knows
+//! it; [`registry`] names every connector; [`store`] keeps everything.
 
 pub mod agreements;
 pub mod app;
@@ -14,6 +15,7 @@ pub mod deliver;
 pub mod demo;
 pub mod drift;
 pub mod engine;
+pub mod environment;
 pub mod failpoint;
 pub mod fleet;
 pub mod intake;

@@ -6,7 +6,7 @@ use milestoned_connector_kit::{Context, Receipt, Write};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::statement::Statement;
 
-use crate::app::App;
+use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::outbox::Delivery;
 use crate::store::parked::Handle;
@@ -37,9 +37,9 @@ const RESUME: &[(&str, &str)] = &[("resume", "Resume")];
 ///
 /// # Errors
 /// The store failed.
-pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
+pub async fn all(env: &Environment) -> Result<Vec<Parked>, StoreError> {
     let mut parked = Vec::new();
-    for pause in app.store.pauses().await? {
+    for pause in env.store.pauses().await? {
         parked.push(Parked {
             what: format!("{} {}", pause.scope, pause.name),
             reason: format!("paused by {} since {}: {}", pause.actor, minute(&pause.since), pause.reason),
@@ -48,7 +48,7 @@ pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
             acts: RESUME,
         });
     }
-    for file in app.store.file_problems().await? {
+    for file in env.store.file_problems().await? {
         parked.push(Parked {
             handle: Handle::File(file.path.clone()).to_string(),
             what: file.path,
@@ -57,7 +57,7 @@ pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
             acts: CLOSE,
         });
     }
-    for record in app.store.parked_records().await? {
+    for record in env.store.parked_records().await? {
         let what = format!("{} {} {}", record.system, record.object, record.remote_id);
         for problem in record.problems {
             parked.push(Parked {
@@ -69,7 +69,7 @@ pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
             });
         }
     }
-    for fact in app.store.parked_facts().await? {
+    for fact in env.store.parked_facts().await? {
         parked.push(Parked {
             what: format!("a fact of contract {}", fact.contract),
             reason: fact.problem,
@@ -78,7 +78,7 @@ pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
             acts: CLOSE,
         });
     }
-    for delivery in app.store.deliveries(None, &["parked"]).await? {
+    for delivery in env.store.deliveries(None, &["parked"]).await? {
         parked.push(Parked {
             what: format!("{} {} to {}", delivery.kind, delivery.subject, delivery.target),
             reason: delivery.fault.unwrap_or_default(),
@@ -87,16 +87,16 @@ pub async fn all(app: &App) -> Result<Vec<Parked>, StoreError> {
             acts: DELIVERY,
         });
     }
-    parked.extend(unseen(app).await?);
-    parked.extend(ending(app).await);
+    parked.extend(unseen(env).await?);
+    parked.extend(ending(env).await);
     Ok(parked)
 }
 
 /// Credentials that end soon: what then stops needs a person, and often one of another department.
-async fn ending(app: &App) -> Vec<Parked> {
+async fn ending(env: &Environment) -> Vec<Parked> {
     let mut parked = Vec::new();
-    let soon = app.clock.now().saturating_add(SignedDuration::from_hours(WARNED.saturating_mul(24)));
-    for (name, entry) in app.registry.iter() {
+    let soon = env.clock.now().saturating_add(SignedDuration::from_hours(WARNED.saturating_mul(24)));
+    for (name, entry) in env.registry.iter() {
         for expiry in entry.connection.expiries().await {
             if soon.as_ref().is_ok_and(|soon| expiry.at < *soon) {
                 parked.push(Parked {
@@ -118,10 +118,10 @@ fn minute(instant: &str) -> String {
 }
 
 /// Writes that a remote answered and that it has not shown, although it was read long enough since.
-async fn unseen(app: &App) -> Result<Vec<Parked>, StoreError> {
+async fn unseen(env: &Environment) -> Result<Vec<Parked>, StoreError> {
     let mut parked = Vec::new();
-    let streams = app.store.streams().await?;
-    for (target, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
+    let streams = env.store.streams().await?;
+    for (target, entry) in env.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
         let read_through = entry
             .connection
             .streams()
@@ -132,10 +132,10 @@ async fn unseen(app: &App) -> Result<Vec<Parked>, StoreError> {
             })
             .min()
             .flatten();
-        let Some(before) = read_through.and_then(|at| at.checked_sub(app.settings.delivery.unseen_after).ok()) else {
+        let Some(before) = read_through.and_then(|at| at.checked_sub(env.settings.delivery.unseen_after).ok()) else {
             continue;
         };
-        for one in app.store.unseen(target.to_owned(), before).await? {
+        for one in env.store.unseen(target.to_owned(), before).await? {
             // Not everything that is written is shown: revenue events and schedules are no transactions.
             if one.kind == "journal_entry" && !entry.connection.shows_entries() {
                 continue;
@@ -166,25 +166,25 @@ async fn unseen(app: &App) -> Result<Vec<Parked>, StoreError> {
 /// # Errors
 /// The store failed.
 pub(crate) async fn take_done(
-    app: &App,
+    env: &Environment,
     delivery: &Delivery,
     remote_id: &str,
     reason: &str,
     by: String,
 ) -> Result<Result<String, String>, StoreError> {
-    let (receipt, how) = match asked(app, delivery, remote_id).await {
+    let (receipt, how) = match asked(env, delivery, remote_id).await {
         Ok(asked) => asked,
         Err(contradiction) => return Ok(Err(contradiction)),
     };
     let said = format!("{reason} ({how})");
-    app.store.done_outside(delivery.key.clone(), receipt, by, said, app.clock.now()).await?;
+    env.store.done_outside(delivery.key.clone(), receipt, by, said, env.clock.now()).await?;
     Ok(Ok(how))
 }
 
 /// What the remote says about what was done outside; an error where it says something else.
-async fn asked(app: &App, delivery: &Delivery, remote_id: &str) -> Result<(Receipt, String), String> {
+async fn asked(env: &Environment, delivery: &Delivery, remote_id: &str) -> Result<(Receipt, String), String> {
     let word = Receipt { remote_id: remote_id.to_owned(), remote_number: None, request_id: None };
-    let Some(entry) = app.registry.get(&delivery.target) else {
+    let Some(entry) = env.registry.get(&delivery.target) else {
         return Ok((word, format!("{} is not configured any more and could not be asked", delivery.target)));
     };
     let (key, context) = (DeliveryKey::stored(delivery.key.clone()), Context { after: Vec::new() });

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::agreements::Agreement;
-use crate::app::App;
 use crate::engine;
+use crate::environment::Environment;
 use crate::store::contracts::ContractRow;
 use crate::store::outbox::{Delivery, describe};
 use crate::store::views::{DocumentView, ExceptionView};
@@ -104,11 +104,11 @@ pub fn state(row: &ContractRow) -> Result<Contract, StoreError> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn summaries(app: &App) -> Result<Vec<Summary>, StoreError> {
+pub async fn summaries(env: &Environment) -> Result<Vec<Summary>, StoreError> {
     let mut all: Vec<Summary> = Vec::new();
     loop {
         let after = all.last().map(|last| last.contract.clone()).unwrap_or_default();
-        let some = summaries_after(app, after, AT_ONCE).await?;
+        let some = summaries_after(env, after, AT_ONCE).await?;
         let more = some.len() == AT_ONCE;
         all.extend(some);
         if !more {
@@ -121,10 +121,10 @@ pub async fn summaries(app: &App) -> Result<Vec<Summary>, StoreError> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn summaries_after(app: &App, after: String, limit: usize) -> Result<Vec<Summary>, StoreError> {
-    let drifts = app.store.drifts().await?;
+pub async fn summaries_after(env: &Environment, after: String, limit: usize) -> Result<Vec<Summary>, StoreError> {
+    let drifts = env.store.drifts().await?;
     let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
-    app.store.contracts_after(after, limit).await?.iter().map(|row| summary(row, drifts(&row.id))).collect()
+    env.store.contracts_after(after, limit).await?.iter().map(|row| summary(row, drifts(&row.id))).collect()
 }
 
 fn summary(row: &ContractRow, drifts: usize) -> Result<Summary, StoreError> {
@@ -157,17 +157,17 @@ fn summary(row: &ContractRow, drifts: usize) -> Result<Summary, StoreError> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn contract(app: &App, id: &str) -> Result<Option<ContractView>, StoreError> {
-    let Some(row) = app.store.contract(id.to_owned()).await? else { return Ok(None) };
+pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView>, StoreError> {
+    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
     let contract = state(&row)?;
     let json = |value: Result<Value, serde_json::Error>| value.unwrap_or_default();
     Ok(Some(ContractView {
-        summary: summary(&row, app.store.drifts().await?.get(id).copied().unwrap_or_default())?,
+        summary: summary(&row, env.store.drifts().await?.get(id).copied().unwrap_or_default())?,
         report: json(serde_json::to_value(contract.report())),
         milestones: json(serde_json::to_value(contract.milestones())),
-        documents: app.store.documents(Some(id.to_owned())).await?,
-        exceptions: with_remedies(app.store.exceptions(Some(id.to_owned()), false).await?),
-        deliveries: app.store.deliveries(Some(id.to_owned()), &[]).await?,
+        documents: env.store.documents(Some(id.to_owned())).await?,
+        exceptions: with_remedies(env.store.exceptions(Some(id.to_owned()), false).await?),
+        deliveries: env.store.deliveries(Some(id.to_owned()), &[]).await?,
     }))
 }
 
@@ -191,8 +191,8 @@ pub fn with_remedies(rows: Vec<ExceptionView>) -> Vec<Remedied> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn plan(app: &App) -> Result<Vec<PlannedWrite>, StoreError> {
-    let mut writes: Vec<PlannedWrite> = app
+pub async fn plan(env: &Environment) -> Result<Vec<PlannedWrite>, StoreError> {
+    let mut writes: Vec<PlannedWrite> = env
         .store
         .deliveries(None, &["pending", "unknown", "sending"])
         .await?
@@ -207,7 +207,7 @@ pub async fn plan(app: &App) -> Result<Vec<PlannedWrite>, StoreError> {
             state: delivery.state,
         })
         .collect();
-    for landing in engine::preview(app).await? {
+    for landing in engine::preview(env).await? {
         for posting in landing.postings {
             let (kind, subject) = describe(&posting.command);
             let key = posting.key.to_string();

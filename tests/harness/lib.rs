@@ -86,7 +86,7 @@ impl World {
     /// # Errors
     /// It cannot be started.
     pub async fn another(&self) -> anyhow::Result<Arc<App>> {
-        App::build(self.app.settings.clone(), self.clock.clone()).await
+        App::build(self.app.env.settings.clone(), self.clock.clone()).await
     }
 
     /// The daemon's database is lost, and a backup is put in its place.
@@ -123,7 +123,7 @@ impl World {
         self.simulators.clock.set(now);
         self.clock.set(now);
         self.simulators.jira.deliver_webhooks().await?;
-        self.app.store.poll_now().await?;
+        self.app.env.store.poll_now().await?;
         self.app.settle().await?;
         Ok(())
     }
@@ -257,7 +257,7 @@ async fn daemon(
     let settings = Settings::from_toml(&text)?;
     let app = App::build(settings, clock.clone()).await?;
     let stop = CancellationToken::new();
-    tokio::spawn(web::serve(Arc::clone(&app), listener, stop.clone()));
+    tokio::spawn(web::serve(Arc::clone(&app.env), listener, stop.clone()));
     Ok((app, url, stop))
 }
 

@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 
 use super::table::{complain, say, titled};
 use super::{AuditCommand, FOUND};
-use crate::app::App;
+use crate::environment::Environment;
 use crate::store::audit::Head;
 use crate::store::redact::Forget;
 use crate::store::trace::{Start, Trace};
 
 /// `milestoned audit …`
-pub(super) async fn audit(app: &App, command: AuditCommand, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn audit(env: &Environment, command: AuditCommand, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        AuditCommand::Head => head(app, json).await,
+        AuditCommand::Head => head(env, json).await,
         AuditCommand::Redact { before, actor, reason, reviewer } => {
             let before = match before.parse::<jiff::Timestamp>() {
                 Ok(before) => before,
                 Err(error) => anyhow::bail!("--before: an instant such as 2026-01-01T00:00:00Z: {error}"),
             };
-            let systems = app.registry.iter().map(|(name, _)| name.to_owned()).collect();
+            let systems = env.registry.iter().map(|(name, _)| name.to_owned()).collect();
             let what = Forget { actor, before, systems };
-            let forgotten = app.store.forget(what, reviewer.by, reason, app.clock.now()).await?;
+            let forgotten = env.store.forget(what, reviewer.by, reason, env.clock.now()).await?;
             let text = format!(
                 "names and what people wrote were removed from {} audit lines, {} facts and {} source records; the chain keeps \
                  digests, and replay gives the same state",
@@ -32,22 +32,22 @@ pub(super) async fn audit(app: &App, command: AuditCommand, json: bool) -> anyho
             say(&if json { json!(forgotten).to_string() } else { text });
             Ok(ExitCode::SUCCESS)
         }
-        AuditCommand::Trace { what } => trace(app, &what, json).await,
-        AuditCommand::Verify { heads } => verify(app, heads.as_deref(), json).await,
+        AuditCommand::Trace { what } => trace(env, &what, json).await,
+        AuditCommand::Verify { heads } => verify(env, heads.as_deref(), json).await,
     }
 }
 
 /// The head as one line, made to be kept elsewhere.
-async fn head(app: &App, json: bool) -> anyhow::Result<ExitCode> {
-    let head = app.store.audit_head().await?;
+async fn head(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
+    let head = env.store.audit_head().await?;
     say(&if json { serde_json::to_string(&head)? } else { format!("{} {}", head.seq, head.hash) });
     Ok(ExitCode::SUCCESS)
 }
 
-async fn verify(app: &App, heads: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+async fn verify(env: &Environment, heads: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let kept = heads.map_or(Ok(Vec::new()), read_heads)?;
     let compared = kept.len();
-    let verdict = app.store.verify_audit(kept).await?;
+    let verdict = env.store.verify_audit(kept).await?;
     if json {
         say(&serde_json::to_string(&verdict)?);
     }
@@ -89,14 +89,14 @@ pub(super) fn read_heads(file: &Path) -> anyhow::Result<Vec<Head>> {
 }
 
 /// `milestoned audit trace WHAT`: an invoice number, `fact:ROW`, or `record:ROW`.
-async fn trace(app: &App, what: &str, json: bool) -> anyhow::Result<ExitCode> {
+async fn trace(env: &Environment, what: &str, json: bool) -> anyhow::Result<ExitCode> {
     let row = |text: &str| text.parse().map_err(|_| anyhow::anyhow!("{what:?}: a row is a number, as in fact:12"));
     let start = match what.split_once(':') {
         Some(("fact", id)) => Start::Fact(row(id)?),
         Some(("record", id)) => Start::Record(row(id)?),
         _ => Start::Document(what.to_owned()),
     };
-    let Some(trace) = app.store.trace(start).await? else {
+    let Some(trace) = env.store.trace(start).await? else {
         complain(&format!(
             "milestoned: there is no {what}: name a document by its number, a fact as fact:ROW, a record as record:ROW"
         ));

@@ -7,8 +7,8 @@ use milestoned_connector_kit::Problem;
 
 use super::FOUND;
 use super::table::{say, titled};
-use crate::app::App;
 use crate::clock::SystemClock;
+use crate::environment::Environment;
 use crate::registry::Registry;
 use crate::report;
 use crate::settings::{Settings, SettingsError};
@@ -45,9 +45,9 @@ async fn problems(settings: Settings) -> Vec<Problem> {
         // Connections are asked together: with one that cannot be built there is no daemon to ask with.
         return problems;
     }
-    match App::build(settings, Arc::new(SystemClock)).await {
-        Ok(app) => {
-            for (name, entry) in app.registry.iter() {
+    match Environment::build(settings, Arc::new(SystemClock)).await {
+        Ok(env) => {
+            for (name, entry) in env.registry.iter() {
                 for mut found in entry.connection.probe().await {
                     found.place = format!("connections.{name}: {}", found.place);
                     problems.push(found);

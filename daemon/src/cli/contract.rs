@@ -10,7 +10,7 @@ use milestoned_mapping::contract;
 
 use super::table::{amount, complain, count, say, state, titled};
 use super::{BAD_INPUT, FOUND};
-use crate::app::App;
+use crate::environment::Environment;
 use crate::portfolio::{self, Summary};
 
 /// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
@@ -93,15 +93,15 @@ pub fn summaries(rows: &[Summary]) -> String {
 }
 
 /// `milestoned contract list`
-pub(super) async fn list(app: &App, json: bool) -> anyhow::Result<ExitCode> {
-    let rows = portfolio::summaries(app).await?;
+pub(super) async fn list(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
+    let rows = portfolio::summaries(env).await?;
     say(&if json { serde_json::to_string_pretty(&rows)? } else { summaries(&rows) });
     Ok(ExitCode::SUCCESS)
 }
 
 /// `milestoned contract show ID`
-pub(super) async fn show(app: &App, id: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(view) = portfolio::contract(app, id).await? else {
+pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(view) = portfolio::contract(env, id).await? else {
         complain(&format!("milestoned: contract {id:?} is not known; `milestoned contract list` shows those that are"));
         return Ok(ExitCode::from(FOUND));
     };
@@ -110,7 +110,7 @@ pub(super) async fn show(app: &App, id: &str, json: bool) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     say(&summaries(std::slice::from_ref(&view.summary)));
-    let row = app.store.contract(id.to_owned()).await?.ok_or_else(|| anyhow::anyhow!("contract {id} is gone"))?;
+    let row = env.store.contract(id.to_owned()).await?.ok_or_else(|| anyhow::anyhow!("contract {id} is gone"))?;
     let contract = portfolio::state(&row)?;
     let mut milestones = titled(&["Milestone", "Name", "Status", "Amount", "Accepted", "Invoiced", "Due", "Held by"]);
     let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();

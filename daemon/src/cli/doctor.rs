@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::FOUND;
 use super::status::rebuild;
 use super::table::{say, titled};
-use crate::app::App;
 use crate::engine;
+use crate::environment::Environment;
 use crate::parked;
 use crate::registry::Connection;
 use crate::store::audit::Head;
@@ -52,14 +52,14 @@ pub struct Options {
 }
 
 /// `milestoned doctor`
-pub(super) async fn doctor(app: &App, options: Options, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn doctor(env: &Environment, options: Options, json: bool) -> anyhow::Result<ExitCode> {
     let kept = options.heads.as_deref().map_or(Ok(Vec::new()), super::audit::read_heads)?;
-    let mut findings = books(app, kept).await?;
-    findings.extend(waiting(app).await?);
+    let mut findings = books(env, kept).await?;
+    findings.extend(waiting(env).await?);
     if !options.offline {
         let since =
-            app.clock.now().saturating_sub(SignedDuration::from_hours(i64::from(options.days).saturating_mul(24)));
-        findings.extend(drift(app, since.unwrap_or(Timestamp::MIN)).await?);
+            env.clock.now().saturating_sub(SignedDuration::from_hours(i64::from(options.days).saturating_mul(24)));
+        findings.extend(drift(env, since.unwrap_or(Timestamp::MIN)).await?);
     }
     if json {
         say(&serde_json::to_string_pretty(&findings)?);
@@ -79,23 +79,23 @@ pub(super) async fn doctor(app: &App, options: Options, json: bool) -> anyhow::R
 ///
 /// # Errors
 /// The store failed.
-pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
+pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for flaw in app.store.flaws().await? {
+    for flaw in env.store.flaws().await? {
         findings.push(Finding::new(
             "database",
             flaw,
             "stop the daemon and restore a backup: `milestoned restore FILE`",
         ));
     }
-    if let Some(broken) = app.store.verify_audit(kept).await?.broken {
+    if let Some(broken) = env.store.verify_audit(kept).await?.broken {
         let place = format!("audit line {}", broken.seq);
         let remedy = "compare with a backup: somebody changed the database past milestoned";
         findings.push(Finding::new(place, broken.what, remedy));
     }
-    for row in app.store.contracts().await? {
+    for row in env.store.contracts().await? {
         let place = format!("contract {}", row.id);
-        let rebuilt = match rebuild(app, &row).await {
+        let rebuilt = match rebuild(env, &row).await {
             Ok(rebuilt) => rebuilt,
             Err(error) => {
                 let remedy = "correct the calendar or restore a backup";
@@ -103,13 +103,13 @@ pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
                 continue;
             }
         };
-        findings.extend(derived(app, &rebuilt).await?);
+        findings.extend(derived(env, &rebuilt).await?);
         if serde_json::to_string(&rebuilt)? != row.state {
             let remedy = "compare with a backup; after an upgrade read the changelog: this version decides otherwise";
             findings.push(Finding::new(place, "its facts give another state than the stored one", remedy));
         }
     }
-    for document in app.store.documents(None).await?.into_iter().filter(|document| document.delivery.is_none()) {
+    for document in env.store.documents(None).await?.into_iter().filter(|document| document.delivery.is_none()) {
         let place = format!("document {}", document.number);
         findings.push(Finding::new(place, "its posting is not in the outbox", "restore a backup"));
     }
@@ -117,10 +117,10 @@ pub async fn books(app: &App, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Rows that follow from a contract's facts and say otherwise: documents, what was told to the ERP, exceptions.
-async fn derived(app: &App, contract: &Contract) -> anyhow::Result<Vec<Finding>> {
+async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<Finding>> {
     let id = contract.terms().id();
     let (documents, deliveries) =
-        (app.store.documents(Some(id.into())).await?, app.store.deliveries(Some(id.into()), &[]).await?);
+        (env.store.documents(Some(id.into())).await?, env.store.deliveries(Some(id.into()), &[]).await?);
     let mut wrong = Vec::new();
     for issued in contract.documents() {
         let row = documents.iter().find(|row| row.number == issued.number);
@@ -137,7 +137,7 @@ async fn derived(app: &App, contract: &Contract) -> anyhow::Result<Vec<Finding>>
     }
     let extra = documents.iter().filter(|row| contract.documents().iter().all(|one| one.number != row.number));
     wrong.extend(extra.map(|row| format!("document {}", row.number)));
-    let shown = app.store.exceptions(Some(id.into()), false).await?;
+    let shown = env.store.exceptions(Some(id.into()), false).await?;
     let shown = shown.into_iter().filter(|row| Kind::named(&row.code).is_none());
     let shown: Vec<_> = shown.map(|row| (row.code, row.milestone, row.opened_on, row.closed_on)).collect();
     let rows = engine::exceptions(contract).into_iter();
@@ -149,10 +149,10 @@ async fn derived(app: &App, contract: &Contract) -> anyhow::Result<Vec<Finding>>
 }
 
 /// What does not go on by itself.
-async fn waiting(app: &App) -> anyhow::Result<Vec<Finding>> {
-    let parked = parked::all(app).await?.into_iter();
+async fn waiting(env: &Environment) -> anyhow::Result<Vec<Finding>> {
+    let parked = parked::all(env).await?.into_iter();
     let mut findings: Vec<_> = parked.map(|one| Finding::new(one.what, one.reason, one.remedy)).collect();
-    for stream in app.store.streams().await? {
+    for stream in env.store.streams().await? {
         if let Some(fault) = stream.fault {
             let since = stream.fault_since.unwrap_or_default();
             let place = format!("{} {}", stream.system, stream.stream);
@@ -167,14 +167,14 @@ async fn waiting(app: &App) -> anyhow::Result<Vec<Finding>> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn drift(app: &App, since: Timestamp) -> anyhow::Result<Vec<Finding>> {
+pub async fn drift(env: &Environment, since: Timestamp) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let done = app.store.deliveries(None, &["done"]).await?;
+    let done = env.store.deliveries(None, &["done"]).await?;
     let recent = |delivery: &&Delivery| {
         let settled = delivery.settled_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
         settled.is_some_and(|settled| settled >= since)
     };
-    for (target, entry) in app.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
+    for (target, entry) in env.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
         let mine: Vec<(&Delivery, &Command)> =
             done.iter().filter(recent).filter(|delivery| delivery.target == target).filter_map(document).collect();
         findings.extend(compare(target, &entry.connection, &mine).await);

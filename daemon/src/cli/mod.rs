@@ -21,8 +21,8 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use milestoned_mapping::calendar::Calendars;
 
-use crate::app::App;
 use crate::clock::SystemClock;
+use crate::environment::Environment;
 use crate::settings::Settings;
 
 /// Turns accepted work into correct invoices and revenue, between CRM, project tools and ERP.
@@ -345,24 +345,24 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(options) => return recovery::restore(&global, options).await,
         _ => {}
     }
-    let app = App::build(Settings::load(global.config.as_deref())?, Arc::new(SystemClock)).await?;
+    let env = Environment::build(Settings::load(global.config.as_deref())?, Arc::new(SystemClock)).await?;
     match command {
-        Command::Audit(command) => audit::audit(&app, command, json).await,
-        Command::Backup { file } => recovery::backup(&app, file, json).await,
-        Command::Contract(ContractCommand::List) => contract::list(&app, json).await,
-        Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&app, &id, json).await,
-        Command::Contract(ContractCommand::Show { id }) => contract::show(&app, &id, json).await,
-        Command::Digest { send } => status::digest(&app, send, json).await,
-        Command::Doctor(options) => doctor::doctor(&app, options, json).await,
-        Command::Exceptions { contract, all } => status::exceptions(&app, contract, all, json).await,
-        Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&app, format, contract).await,
-        Command::Pause(halt) => recovery::pause(&app, halt, json).await,
-        Command::Plan => status::plan(&app, json).await,
-        Command::Reconcile => reconcile::reconcile(&app, json).await,
-        Command::Replay { check } => status::replay(&app, check, json).await,
-        Command::Resume(halt) => recovery::resume(&app, halt, json).await,
-        Command::Review(command) => review::review(&app, command, json).await,
-        Command::Status => status::status(&app, json).await,
+        Command::Audit(command) => audit::audit(&env, command, json).await,
+        Command::Backup { file } => recovery::backup(&env, file, json).await,
+        Command::Contract(ContractCommand::List) => contract::list(&env, json).await,
+        Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&env, &id, json).await,
+        Command::Contract(ContractCommand::Show { id }) => contract::show(&env, &id, json).await,
+        Command::Digest { send } => status::digest(&env, send, json).await,
+        Command::Doctor(options) => doctor::doctor(&env, options, json).await,
+        Command::Exceptions { contract, all } => status::exceptions(&env, contract, all, json).await,
+        Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&env, format, contract).await,
+        Command::Pause(halt) => recovery::pause(&env, halt, json).await,
+        Command::Plan => status::plan(&env, json).await,
+        Command::Reconcile => reconcile::reconcile(&env, json).await,
+        Command::Replay { check } => status::replay(&env, check, json).await,
+        Command::Resume(halt) => recovery::resume(&env, halt, json).await,
+        Command::Review(command) => review::review(&env, command, json).await,
+        Command::Status => status::status(&env, json).await,
         #[cfg(feature = "demo")]
         Command::Demo(_) => Ok(ExitCode::SUCCESS),
         // Answered above, without a database.

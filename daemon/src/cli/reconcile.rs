@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::FOUND;
 use super::table::{say, state, titled};
-use crate::app::App;
+use crate::environment::Environment;
 use crate::portfolio;
 
 /// `milestoned reconcile`: exit 1 where something is not as agreed.
-pub(super) async fn reconcile(app: &App, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn reconcile(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
     let (mut packer, mut contracts) = (Packer::default(), Vec::new());
-    for row in app.store.contracts().await? {
+    for row in env.store.contracts().await? {
         let contract = portfolio::state(&row)?;
         packer.add(&contract);
         contracts.push(contract);

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::table::{complain, say};
 use super::{FOUND, Global, Reviewer};
-use crate::app::App;
 use crate::clock::{Clock, SystemClock};
+use crate::environment::Environment;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::copies::put_back;
@@ -43,8 +43,8 @@ pub struct Restore {
 }
 
 /// `milestoned backup FILE`
-pub(super) async fn backup(app: &App, file: PathBuf, json: bool) -> anyhow::Result<ExitCode> {
-    let copied = app.store.backup(app.settings.store.path.clone(), file.clone()).await?;
+pub(super) async fn backup(env: &Environment, file: PathBuf, json: bool) -> anyhow::Result<ExitCode> {
+    let copied = env.store.backup(env.settings.store.path.clone(), file.clone()).await?;
     let text = format!(
         "{}: {} bytes, checked; newest audit line {} {}",
         file.display(),
@@ -81,22 +81,22 @@ pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result
 }
 
 /// `milestoned pause …`
-pub(super) async fn pause(app: &App, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn pause(env: &Environment, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
     let Halt { scope, name, reason, reviewer } = halt;
-    if !known(app, scope, &name).await? {
+    if !known(env, scope, &name).await? {
         complain(&format!("milestoned: no {} is called {name:?}", scope.name()));
         return Ok(ExitCode::from(FOUND));
     }
-    let new = app.store.pause(scope, name.clone(), reviewer.by, reason, app.clock.now()).await?;
+    let new = env.store.pause(scope, name.clone(), reviewer.by, reason, env.clock.now()).await?;
     let text = if new { "paused" } else { "was paused already" };
     say(&if json { json!({ "scope": scope, "name": name, "paused": true }).to_string() } else { text.to_owned() });
     Ok(ExitCode::SUCCESS)
 }
 
 /// `milestoned resume …`
-pub(super) async fn resume(app: &App, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn resume(env: &Environment, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
     let Halt { scope, name, reason, reviewer } = halt;
-    if !app.store.resume(scope, name.clone(), reviewer.by, reason, app.clock.now()).await? {
+    if !env.store.resume(scope, name.clone(), reviewer.by, reason, env.clock.now()).await? {
         complain(&format!("milestoned: {} {name:?} is not paused; `milestoned status` shows what is", scope.name()));
         return Ok(ExitCode::from(FOUND));
     }
@@ -106,10 +106,10 @@ pub(super) async fn resume(app: &App, halt: Halt, json: bool) -> anyhow::Result<
 }
 
 /// A pause of something that is not there would halt nothing, unnoticed.
-async fn known(app: &App, scope: Scope, name: &str) -> anyhow::Result<bool> {
+async fn known(env: &Environment, scope: Scope, name: &str) -> anyhow::Result<bool> {
     Ok(match scope {
-        Scope::Contract => app.store.contract(name.to_owned()).await?.is_some(),
-        Scope::Customer => app.store.has_customer(name.to_owned()).await?,
-        Scope::Target => app.registry.get(name).is_some(),
+        Scope::Contract => env.store.contract(name.to_owned()).await?.is_some(),
+        Scope::Customer => env.store.has_customer(name.to_owned()).await?,
+        Scope::Target => env.registry.get(name).is_some(),
     })
 }

@@ -8,7 +8,7 @@ use milestoned_mapping::ledger::{self, Format};
 
 use super::FOUND;
 use super::table::{amount, complain, say, titled};
-use crate::app::App;
+use crate::environment::Environment;
 use crate::portfolio;
 
 /// Formats of an exported journal.
@@ -23,10 +23,14 @@ pub(crate) enum JournalFormat {
 }
 
 /// `milestoned export journal`
-pub(super) async fn journal(app: &App, format: JournalFormat, contract: Option<String>) -> anyhow::Result<ExitCode> {
+pub(super) async fn journal(
+    env: &Environment,
+    format: JournalFormat,
+    contract: Option<String>,
+) -> anyhow::Result<ExitCode> {
     let rows = match contract {
-        None => app.store.contracts().await?,
-        Some(id) => match app.store.contract(id.clone()).await? {
+        None => env.store.contracts().await?,
+        Some(id) => match env.store.contract(id.clone()).await? {
             Some(row) => vec![row],
             None => return Ok(unknown(&id)),
         },
@@ -50,8 +54,8 @@ fn unknown(id: &str) -> ExitCode {
 }
 
 /// `milestoned contract revenue ID`
-pub(super) async fn contract(app: &App, id: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(row) = app.store.contract(id.to_owned()).await? else { return Ok(unknown(id)) };
+pub(super) async fn contract(env: &Environment, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(unknown(id)) };
     let told = portfolio::state(&row)?.disclosures();
     say(&if json { serde_json::to_string_pretty(&told)? } else { tables(&told) });
     Ok(ExitCode::SUCCESS)

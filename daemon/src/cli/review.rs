@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 use super::table::{complain, say};
 use super::{BAD_INPUT, FOUND, ReviewCommand};
 use crate::agreements;
-use crate::app::App;
 use crate::drift;
+use crate::engine;
+use crate::environment::Environment;
 use crate::parked;
 use crate::store::intake::NewFact;
 use crate::store::parked::Handle;
 
 /// `milestoned review …`
-pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> anyhow::Result<ExitCode> {
-    let now = app.clock.now();
+pub(super) async fn review(env: &Environment, command: ReviewCommand, json: bool) -> anyhow::Result<ExitCode> {
+    let now = env.clock.now();
     let (contract, by, event) = match command {
         ReviewCommand::Approve { contract, milestone, reviewer } => {
             let event = Event::Review { milestone, decision: ReviewDecision::Approve, by: reviewer.by.clone() };
@@ -35,7 +36,7 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
                     Err(_) => anyhow::bail!("--leg: crm, psa or erp"),
                 },
             };
-            if let Some(code) = overrule_drift(app, &contract, &code, &milestone, (&reviewer.by, &reason), json).await?
+            if let Some(code) = overrule_drift(env, &contract, &code, &milestone, (&reviewer.by, &reason), json).await?
             {
                 return Ok(code);
             }
@@ -43,23 +44,23 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
             (contract, reviewer.by, event)
         }
         ReviewCommand::Close { what, reason, reviewer } => {
-            return close(app, &what, reviewer.by, reason, json).await;
+            return close(env, &what, reviewer.by, reason, json).await;
         }
         ReviewCommand::Replay { id, reviewer } => {
-            let count = app.store.replay_parked(id, reviewer.by, now).await?;
+            let count = env.store.replay_parked(id, reviewer.by, now).await?;
             return Ok(done(json, &json!({ "replayed": count }), &format!("{count} records are read again")));
         }
         ReviewCommand::Release { key, reason, reviewer } => {
-            return release(app, key, true, reviewer.by, reason, json).await;
+            return release(env, key, true, reviewer.by, reason, json).await;
         }
         ReviewCommand::Done { key, remote_id, reason, reviewer } => {
-            return done_outside(app, key, remote_id, &reason, reviewer.by, json).await;
+            return done_outside(env, key, remote_id, &reason, reviewer.by, json).await;
         }
         ReviewCommand::Dismiss { key, reason, reviewer } => {
-            return release(app, key, false, reviewer.by, reason, json).await;
+            return release(env, key, false, reviewer.by, reason, json).await;
         }
     };
-    let Some(row) = app.store.contract(contract.clone()).await? else {
+    let Some(row) = env.store.contract(contract.clone()).await? else {
         complain(&format!("milestoned: contract {contract:?} is not known"));
         return Ok(ExitCode::from(FOUND));
     };
@@ -69,23 +70,23 @@ pub(super) async fn review(app: &App, command: ReviewCommand, json: bool) -> any
         return Ok(ExitCode::from(BAD_INPUT));
     }
     let identity = format!("review:{}", DeliveryKey::of(&[&serde_json::to_string(&fact)?]));
-    app.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: by }], now).await?;
-    app.decide().await?;
+    env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: by }], now).await?;
+    engine::turn(env, |due| due == contract).await?;
     Ok(done(json, &json!({ "contract": contract }), "taken; `milestoned contract show` tells what followed"))
 }
 
 /// A drift is closed at once; `None`: the code is one of the rules.
 async fn overrule_drift(
-    app: &App,
+    env: &Environment,
     contract: &str,
     code: &str,
     milestone: &Option<String>,
     (by, reason): (&str, &str),
     json: bool,
 ) -> anyhow::Result<Option<ExitCode>> {
-    let Some(row) = app.store.contract(contract.to_owned()).await? else { return Ok(None) };
+    let Some(row) = env.store.contract(contract.to_owned()).await? else { return Ok(None) };
     let said = (by.to_owned(), reason.to_owned());
-    let Some(count) = drift::overrule(app, &row, code, milestone.clone(), said).await? else { return Ok(None) };
+    let Some(count) = drift::overrule(env, &row, code, milestone.clone(), said).await? else { return Ok(None) };
     if count == 0 {
         complain(&format!(
             "milestoned: contract {contract} has no open {code}; `milestoned exceptions` shows what is open"
@@ -96,9 +97,9 @@ async fn overrule_drift(
     Ok(Some(done(json, &json!({ "contract": contract, "closed": count }), &text)))
 }
 
-async fn close(app: &App, what: &str, by: String, reason: String, json: bool) -> anyhow::Result<ExitCode> {
+async fn close(env: &Environment, what: &str, by: String, reason: String, json: bool) -> anyhow::Result<ExitCode> {
     let handle: Handle = what.parse().map_err(anyhow::Error::msg)?;
-    if !app.store.close_parked(handle, by, reason, app.clock.now()).await? {
+    if !env.store.close_parked(handle, by, reason, env.clock.now()).await? {
         complain(&format!("milestoned: nothing that waits is called {what}; `milestoned status` shows what does"));
         return Ok(ExitCode::from(FOUND));
     }
@@ -106,14 +107,14 @@ async fn close(app: &App, what: &str, by: String, reason: String, json: bool) ->
 }
 
 async fn release(
-    app: &App,
+    env: &Environment,
     key: String,
     again: bool,
     by: String,
     reason: String,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    if !app.store.release_parked(key.clone(), again, by, reason, app.clock.now()).await? {
+    if !env.store.release_parked(key.clone(), again, by, reason, env.clock.now()).await? {
         complain(&format!(
             "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"
         ));
@@ -128,21 +129,21 @@ async fn release(
 /// # Errors
 /// The store failed.
 pub async fn done_outside(
-    app: &App,
+    env: &Environment,
     key: String,
     remote_id: String,
     reason: &str,
     by: String,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let delivery = app.store.delivery(key.clone()).await?.filter(|delivery| delivery.state == "parked");
+    let delivery = env.store.delivery(key.clone()).await?.filter(|delivery| delivery.state == "parked");
     let Some(delivery) = delivery else {
         complain(&format!(
             "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"
         ));
         return Ok(ExitCode::from(FOUND));
     };
-    match parked::take_done(app, &delivery, &remote_id, reason, by).await? {
+    match parked::take_done(env, &delivery, &remote_id, reason, by).await? {
         Ok(how) => {
             let value = json!({ "key": key, "remote_id": remote_id, "verified": how });
             Ok(done(json, &value, &format!("done outside: {how}")))

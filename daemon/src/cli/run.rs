@@ -36,7 +36,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     log(&settings.log)?;
     let listen = settings.http.listen;
     let app = App::build(settings, Arc::new(SystemClock)).await?;
-    if app.store.is_shared() {
+    if app.env.store.is_shared() {
         app.fleet.join(format!("{} {:016x}", listen, rand::random::<u64>()));
     }
     app.recover().await?;
@@ -54,16 +54,16 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     tasks.close();
     tasks.wait().await;
     // What was claimed last may have come after the loops that send had ended.
-    for (target, entry) in app.registry.iter() {
+    for (target, entry) in app.env.registry.iter() {
         app.send_handed(target, entry).await?;
     }
-    app.fleet.leave(&app.store, app.clock.now()).await?;
+    app.fleet.leave(&app.env.store, app.env.clock.now()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Starts the loops and the server; all of them end after `stop`.
 pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, listener: TcpListener) {
-    let server = web::serve(Arc::clone(app), listener, stop.clone());
+    let server = web::serve(Arc::clone(&app.env), listener, stop.clone());
     tasks.spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the HTTP server failed");
@@ -75,7 +75,7 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
         tasks.spawn(presence(Arc::clone(app), stop.clone()));
     }
     tasks.spawn(watchdog(Arc::clone(app), stop.clone()));
-    for name in app.registry.names() {
+    for name in app.env.registry.names() {
         tasks.spawn(listening(Arc::clone(app), name.clone(), stop.clone()));
         for _ in 0..DELIVERERS {
             tasks.spawn(deliveries(Arc::clone(app), name.clone(), stop.clone()));
@@ -87,7 +87,7 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
 /// Reads one connection: one that is slow or down holds up nobody else. What webhooks named is read at once, polls are
 /// looked after once a second.
 async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
-    let (Some(entry), Some(bell)) = (app.registry.get(&system), app.bells.listening(&system)) else { return };
+    let (Some(entry), Some(bell)) = (app.env.registry.get(&system), app.env.bells.listening(&system)) else { return };
     let mut ear = bell.ear();
     let mut look_at = Instant::now();
     while !stop.is_cancelled() {
@@ -116,13 +116,13 @@ async fn read(app: &App, system: &str, entry: &Entry, looks: bool) -> Result<boo
 
 /// Contract folder, what came in, decisions.
 async fn decisions(app: Arc<App>, stop: CancellationToken) {
-    let mut ear = app.bells.decisions().ear();
+    let mut ear = app.env.bells.decisions().ear();
     let mut scan_at = Timestamp::MIN;
     while !stop.is_cancelled() {
-        let now = app.clock.now();
+        let now = app.env.clock.now();
         let scan = now >= scan_at;
         if scan {
-            scan_at = now.saturating_add(app.settings.agreements.scan_every).unwrap_or(now);
+            scan_at = now.saturating_add(app.env.settings.agreements.scan_every).unwrap_or(now);
         }
         let pause = match turn(&app, scan).await {
             Ok(true) => Duration::ZERO,
@@ -145,7 +145,7 @@ async fn turn(app: &App, scan: bool) -> Result<bool, StoreError> {
 /// Tells the other daemons that this one is there.
 async fn presence(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        if let Err(error) = app.fleet.renew(&app.store, app.clock.now()).await {
+        if let Err(error) = app.fleet.renew(&app.env.store, app.env.clock.now()).await {
             tracing::error!(error = &error as &dyn std::error::Error, "leases could not be kept; they are tried again");
         }
         tokio::select! {
@@ -158,7 +158,7 @@ async fn presence(app: Arc<App>, stop: CancellationToken) {
 /// Feeds systemd's watchdog for as long as the store answers.
 async fn watchdog(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        if app.store.streams().await.is_ok() {
+        if app.env.store.streams().await.is_ok() {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }
         tokio::select! {
@@ -169,7 +169,7 @@ async fn watchdog(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
-    let (Some(entry), Some(bell)) = (app.registry.get(&target), app.bells.deliveries(&target)) else { return };
+    let (Some(entry), Some(bell)) = (app.env.registry.get(&target), app.env.bells.deliveries(&target)) else { return };
     let mut ear = bell.ear();
     while !stop.is_cancelled() {
         let pause = match app.deliver_to(&target, entry).await {
@@ -190,7 +190,7 @@ async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
 
 /// Sends what is claimed already.
 async fn sending(app: Arc<App>, target: String, stop: CancellationToken) {
-    let (Some(entry), Some(bell)) = (app.registry.get(&target), app.bells.handed(&target)) else { return };
+    let (Some(entry), Some(bell)) = (app.env.registry.get(&target), app.env.bells.handed(&target)) else { return };
     let mut ear = bell.ear();
     while !stop.is_cancelled() {
         match app.send_handed(&target, entry).await {

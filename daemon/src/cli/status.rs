@@ -8,7 +8,7 @@ use serde_json::json;
 use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
 use crate::agreements::{self, Agreement};
-use crate::app::App;
+use crate::environment::Environment;
 use crate::parked;
 use crate::portfolio::{self, Remedied};
 use crate::report::{self, digest};
@@ -16,16 +16,16 @@ use crate::store::contracts::ContractRow;
 use crate::store::parse;
 
 /// `milestoned status`
-pub(super) async fn status(app: &App, json: bool) -> anyhow::Result<ExitCode> {
-    let streams = app.store.streams().await?;
-    let open = app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
-    let parked = parked::all(app).await?;
-    let unfiled = app.store.unfiled().await?;
-    let mails = app.store.mails(10).await?;
+pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
+    let streams = env.store.streams().await?;
+    let open = env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
+    let parked = parked::all(env).await?;
+    let unfiled = env.store.unfiled().await?;
+    let mails = env.store.mails(10).await?;
     if json {
-        let pauses = app.store.pauses().await?;
-        let value = json!({ "streams": streams, "deliveries": open, "records": app.store.parked_records().await?,
-            "facts": app.store.parked_facts().await?, "files": app.store.file_problems().await?, "unfiled": unfiled, "mails": mails, "pauses": pauses });
+        let pauses = env.store.pauses().await?;
+        let value = json!({ "streams": streams, "deliveries": open, "records": env.store.parked_records().await?,
+            "facts": env.store.parked_facts().await?, "files": env.store.file_problems().await?, "unfiled": unfiled, "mails": mails, "pauses": pauses });
         say(&serde_json::to_string_pretty(&value)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -97,15 +97,20 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
 }
 
 /// `milestoned exceptions`
-pub(super) async fn exceptions(app: &App, contract: Option<String>, all: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let rows = portfolio::with_remedies(app.store.exceptions(contract, !all).await?);
+pub(super) async fn exceptions(
+    env: &Environment,
+    contract: Option<String>,
+    all: bool,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let rows = portfolio::with_remedies(env.store.exceptions(contract, !all).await?);
     say(&if json { serde_json::to_string_pretty(&rows)? } else { exception_table(&rows) });
     Ok(ExitCode::SUCCESS)
 }
 
 /// `milestoned plan`
-pub(super) async fn plan(app: &App, json: bool) -> anyhow::Result<ExitCode> {
-    let writes = portfolio::plan(app).await?;
+pub(super) async fn plan(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
+    let writes = portfolio::plan(env).await?;
     if json {
         say(&serde_json::to_string_pretty(&writes)?);
         return Ok(ExitCode::SUCCESS);
@@ -127,11 +132,11 @@ pub(super) async fn plan(app: &App, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// `milestoned replay [--check]`
-pub(super) async fn replay(app: &App, check: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let rows = app.store.contracts().await?;
+pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let rows = env.store.contracts().await?;
     let mut different = Vec::new();
     for row in &rows {
-        let rebuilt = rebuild(app, row).await?;
+        let rebuilt = rebuild(env, row).await?;
         if serde_json::to_string(&rebuilt)? != row.state {
             different.push(row.id.clone());
         }
@@ -153,11 +158,11 @@ pub(super) async fn replay(app: &App, check: bool, json: bool) -> anyhow::Result
 ///
 /// # Errors
 /// The store failed, or a calendar is no longer configured.
-pub async fn rebuild(app: &App, row: &ContractRow) -> anyhow::Result<Contract> {
+pub async fn rebuild(env: &Environment, row: &ContractRow) -> anyhow::Result<Contract> {
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
     let mut contract =
-        agreements::open(&agreement, &app.calendars, row.opened_on.parse()?).map_err(anyhow::Error::msg)?;
-    for fact in app.store.history(row.id.clone()).await? {
+        agreements::open(&agreement, &env.calendars, row.opened_on.parse()?).map_err(anyhow::Error::msg)?;
+    for fact in env.store.history(row.id.clone()).await? {
         contract.apply(&fact).map_err(|error| anyhow::anyhow!("contract {}: {error}", row.id))?;
     }
     contract.advance_to(portfolio::state(row)?.as_of());
@@ -165,19 +170,19 @@ pub async fn rebuild(app: &App, row: &ContractRow) -> anyhow::Result<Contract> {
 }
 
 /// `milestoned digest [--send]`
-pub(super) async fn digest(app: &App, send: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(mail) = &app.settings.mail else {
+pub(super) async fn digest(env: &Environment, send: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(mail) = &env.settings.mail else {
         anyhow::bail!("no mail is configured: add [mail] with relay, from, finance, schedule and timezone");
     };
     if !send {
-        for group in digest::groups(app, mail).await? {
+        for group in digest::groups(env, mail).await? {
             say(&format!("{}: {} open exceptions", group.owner, group.lines.len()));
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let written = digest::write(app, mail, &format!("on demand {}", app.clock.now())).await?;
-    report::turn(app).await?;
-    let mails = app.store.mails(u32::try_from(written).unwrap_or(u32::MAX)).await?;
+    let written = digest::write(env, mail, &format!("on demand {}", env.clock.now())).await?;
+    report::turn(env).await?;
+    let mails = env.store.mails(u32::try_from(written).unwrap_or(u32::MAX)).await?;
     if json {
         say(&serde_json::to_string_pretty(&mails)?);
     } else {

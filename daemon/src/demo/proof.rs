@@ -73,7 +73,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         // Deliveries run side by side: the order in which they land says nothing.
         documents.sort_by(|a, b| (&a.date, &a.number).cmp(&(&b.date, &b.number)));
         differences.extend(differing(erp, &expected, &documents));
-        let deliveries = world.app.store.deliveries(None, &["done"]).await?;
+        let deliveries = world.app.env.store.deliveries(None, &["done"]).await?;
         let mut by_others: Vec<Entry> = others.into_iter().map(entry).collect();
         by_others.sort_by(|a, b| (&a.date, &a.number, &a.amount).cmp(&(&b.date, &b.number, &b.amount)));
         let own = own(erp, &deliveries);
@@ -83,7 +83,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         }
         erps.insert(erp, Erp { documents, held, own, by_others });
     }
-    let open = world.app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
+    let open = world.app.env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
     differences.extend(open.iter().map(|one| {
         format!(
             "{} {} to {} is {}: {}",
@@ -94,12 +94,12 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
             one.fault.as_deref().unwrap_or("")
         )
     }));
-    for row in world.app.store.contracts().await? {
-        if serde_json::to_string(&rebuild(&world.app, &row).await?)? != row.state {
+    for row in world.app.env.store.contracts().await? {
+        if serde_json::to_string(&rebuild(&world.app.env, &row).await?)? != row.state {
             differences.push(format!("contract {}: a replay of its facts gives another state", row.id));
         }
     }
-    if let Some(broken) = world.app.store.verify_audit(Vec::new()).await?.broken {
+    if let Some(broken) = world.app.env.store.verify_audit(Vec::new()).await?.broken {
         differences.push(format!("the audit trail is broken at line {}: {}", broken.seq, broken.what));
     }
     Ok(Proof { erps, differences })

@@ -85,7 +85,7 @@ impl World {
         let app = App::build(Settings::from_toml(&text)?, clock.clone()).await?;
         app.recover().await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let server = web::serve(Arc::clone(&app), listener, stop.clone());
+        let server = web::serve(Arc::clone(&app.env), listener, stop.clone());
         tasks.spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the HTTP server failed");
@@ -116,7 +116,7 @@ impl World {
     pub(super) async fn settle(&self) -> anyhow::Result<()> {
         self.simulators.jira.deliver_webhooks().await?;
         self.simulators.quickbooks.deliver_webhooks().await?;
-        self.app.store.poll_now().await?;
+        self.app.env.store.poll_now().await?;
         Ok(self.app.settle().await?)
     }
 

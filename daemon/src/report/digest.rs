@@ -10,8 +10,8 @@ use lettre::message::{Mailbox, Message, MultiPart};
 use milestoned_mapping::command::DeliveryKey;
 
 use crate::agreements::Agreement;
-use crate::app::App;
 use crate::cli::table::grouped;
+use crate::environment::Environment;
 use crate::parked::{self, Parked};
 use crate::portfolio;
 use crate::settings::Mail;
@@ -79,10 +79,10 @@ struct Plain<'a> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn write(app: &App, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
-    let groups = groups(app, mail).await?;
-    let parked = parked::all(app).await?;
-    let now = app.clock.now();
+pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
+    let groups = groups(env, mail).await?;
+    let parked = parked::all(env).await?;
+    let now = env.clock.now();
     let day = now.in_tz(&mail.timezone).map(|local| local.date().to_string()).unwrap_or_default();
     let mut written = 0_usize;
     for recipient in recipients(mail, &groups) {
@@ -97,11 +97,11 @@ pub async fn write(app: &App, mail: &Mail, slot: &str) -> Result<usize, StoreErr
             mail,
             &recipient,
             &key,
-            &Content { day: &day, groups: &own, parked, link: &app.settings.http.public_url },
+            &Content { day: &day, groups: &own, parked, link: &env.settings.http.public_url },
             now,
         ) {
             Ok((subject, bytes)) => {
-                let new = app.store.add_mail(key.to_string(), vec![recipient], subject, bytes, now).await?;
+                let new = env.store.add_mail(key.to_string(), vec![recipient], subject, bytes, now).await?;
                 written = written.saturating_add(usize::from(new));
             }
             Err(reason) => {
@@ -126,20 +126,20 @@ fn recipients(mail: &Mail, groups: &[Group]) -> Vec<String> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn groups(app: &App, mail: &Mail) -> Result<Vec<Group>, StoreError> {
+pub async fn groups(env: &Environment, mail: &Mail) -> Result<Vec<Group>, StoreError> {
     let mut agreements: BTreeMap<String, (Agreement, Date)> = BTreeMap::new();
     let mut groups: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for exception in app.store.exceptions(None, true).await? {
+    for exception in env.store.exceptions(None, true).await? {
         if !agreements.contains_key(&exception.contract) {
-            let Some(row) = app.store.contract(exception.contract.clone()).await? else { continue };
+            let Some(row) = env.store.contract(exception.contract.clone()).await? else { continue };
             let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-            let today = agreement.terms.local_date(app.clock.now());
+            let today = agreement.terms.local_date(env.clock.now());
             agreements.insert(row.id, (agreement, today));
         }
         let Some((agreement, today)) = agreements.get(&exception.contract) else { continue };
         let by_code = mail.owners.get(&exception.code).or_else(|| mail.owners.get(&exception.code.to_lowercase()));
         let owner = agreement.options.owner.as_ref().or(by_code).or(mail.finance.first()).cloned().unwrap_or_default();
-        groups.entry(owner).or_default().push(line(app, &exception, agreement, *today));
+        groups.entry(owner).or_default().push(line(env, &exception, agreement, *today));
     }
     Ok(groups
         .into_iter()
@@ -156,7 +156,7 @@ pub async fn groups(app: &App, mail: &Mail) -> Result<Vec<Group>, StoreError> {
         .collect())
 }
 
-fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date) -> Line {
+fn line(env: &Environment, exception: &ExceptionView, agreement: &Agreement, today: Date) -> Line {
     let (title, remedy) = portfolio::meaning(&exception.code);
     let opened = Date::from_str(&exception.opened_on).unwrap_or(today);
     let place: Vec<&str> = [exception.milestone.as_deref(), exception.leg.as_deref()].into_iter().flatten().collect();
@@ -176,7 +176,7 @@ fn line(app: &App, exception: &ExceptionView, agreement: &Agreement, today: Date
             .unwrap_or_default(),
         remedy: remedy.into(),
         detail: exception.detail.clone().unwrap_or_default(),
-        link: format!("{}/contracts/{}", app.settings.http.public_url, exception.contract),
+        link: format!("{}/contracts/{}", env.settings.http.public_url, exception.contract),
     }
 }
 

@@ -12,8 +12,8 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor, address::Envelope};
 use secrecy::ExposeSecret;
 
-use crate::app::App;
 use crate::deliver::policy::delay;
+use crate::environment::Environment;
 use crate::failpoint;
 use crate::settings::Mail;
 use crate::store::StoreError;
@@ -28,23 +28,23 @@ const ATTEMPTS: u32 = 12;
 ///
 /// # Errors
 /// The store failed.
-pub async fn turn(app: &App) -> Result<bool, StoreError> {
-    let Some(mail) = &app.settings.mail else { return Ok(false) };
-    let now = app.clock.now();
+pub async fn turn(env: &Environment) -> Result<bool, StoreError> {
+    let Some(mail) = &env.settings.mail else { return Ok(false) };
+    let now = env.clock.now();
     let mut moved = false;
-    let since = app.store.mark(DIGEST, now).await?;
+    let since = env.store.mark(DIGEST, now).await?;
     if let Some(slot) = latest_slot(mail, since, now) {
-        moved |= digest::write(app, mail, &slot.to_string()).await? > 0;
-        app.store.move_mark(DIGEST, slot).await?;
+        moved |= digest::write(env, mail, &slot.to_string()).await? > 0;
+        env.store.move_mark(DIGEST, slot).await?;
     }
-    while let Some(due) = app.store.claim_mail(now).await? {
+    while let Some(due) = env.store.claim_mail(now).await? {
         failpoint::pass("mail_claimed");
-        let (key, outcome) = (due.key.clone(), send(app, mail, due, now).await);
+        let (key, outcome) = (due.key.clone(), send(env, mail, due, now).await);
         failpoint::pass("mail_sent");
         if !matches!(outcome, MailOutcome::Sent) {
             tracing::warn!(key, ?outcome, "a mail was not sent");
         }
-        app.store.settle_mail(key, outcome, now).await?;
+        env.store.settle_mail(key, outcome, now).await?;
         failpoint::pass("mail_settled");
         moved = true;
     }
@@ -61,10 +61,10 @@ fn latest_slot(mail: &Mail, since: Timestamp, now: Timestamp) -> Option<Timestam
 }
 
 /// When the next digest is due.
-pub fn next_digest(app: &App) -> Option<Timestamp> {
-    let mail = app.settings.mail.as_ref()?;
+pub fn next_digest(env: &Environment) -> Option<Timestamp> {
+    let mail = env.settings.mail.as_ref()?;
     let cron = croner::Cron::from_str(&mail.schedule).ok()?;
-    let local = app.clock.now().in_tz(&mail.timezone).ok()?;
+    let local = env.clock.now().in_tz(&mail.timezone).ok()?;
     Some(cron.find_next_occurrence(&local, false).ok()?.timestamp())
 }
 
@@ -116,12 +116,12 @@ fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> 
     Ok(builder.build())
 }
 
-async fn send(app: &App, mail: &Mail, due: DueMail, now: Timestamp) -> MailOutcome {
+async fn send(env: &Environment, mail: &Mail, due: DueMail, now: Timestamp) -> MailOutcome {
     let again = |fault: String| {
         if due.attempts.saturating_add(1) >= ATTEMPTS {
             return MailOutcome::Refused(fault);
         }
-        let wait = delay(&due.key, due.attempts.saturating_add(1), &app.settings.delivery);
+        let wait = delay(&due.key, due.attempts.saturating_add(1), &env.settings.delivery);
         MailOutcome::Again(now.saturating_add(wait).unwrap_or(now), fault)
     };
     let envelope = match envelope(mail, &due) {

@@ -16,15 +16,15 @@ use utoipa_axum::routes;
 use super::auth::{Admin, Reviewer, Viewer};
 use super::problem::{ApiError, ErrorBody};
 use crate::agreements::{self, Filed};
-use crate::app::App;
+use crate::environment::Environment;
 use crate::store::contracts::ContractRow;
 use crate::store::intake::NewFact;
 use crate::store::parked::Handle;
 
-type Shared = State<Arc<App>>;
+type Shared = State<Arc<Environment>>;
 
 /// Routes under `/v1`.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub fn routes() -> OpenApiRouter<Arc<Environment>> {
     OpenApiRouter::new()
         .routes(routes!(contracts))
         .routes(routes!(contract, put_contract))
@@ -69,17 +69,17 @@ struct PageQuery {
 /// Contracts by id, each with its position; a list of `limit` goes on after its last id.
 #[utoipa::path(get, path = "/v1/contracts", tag = "contracts", security(("bearer" = [])), params(PageQuery),
     responses((status = 200, description = "Contracts with position and open exceptions", body = Value)))]
-async fn contracts(State(app): Shared, _: Viewer, Query(page): Query<PageQuery>) -> Result<Json<Value>, ApiError> {
+async fn contracts(State(env): Shared, _: Viewer, Query(page): Query<PageQuery>) -> Result<Json<Value>, ApiError> {
     let limit = page.limit.unwrap_or(CONTRACTS).clamp(1, CONTRACTS);
-    Ok(Json(json!(crate::portfolio::summaries_after(&app, page.after, limit).await?)))
+    Ok(Json(json!(crate::portfolio::summaries_after(&env, page.after, limit).await?)))
 }
 
 /// One contract: its report in the words of section 9 of the rules, its documents and deliveries.
 #[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts", security(("bearer" = [])),
     params(("id" = String, Path, description = "Contract id")),
     responses((status = 200, description = "The contract", body = Value), (status = 404, body = ErrorBody)))]
-async fn contract(State(app): Shared, _: Viewer, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let view = crate::portfolio::contract(&app, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
+async fn contract(State(env): Shared, _: Viewer, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let view = crate::portfolio::contract(&env, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
     Ok(Json(json!(view)))
 }
 
@@ -90,7 +90,7 @@ async fn contract(State(app): Shared, _: Viewer, Path(id): Path<String>) -> Resu
     responses((status = 201, body = FiledBody), (status = 200, body = FiledBody), (status = 409, body = ErrorBody),
         (status = 422, description = "Every problem, one a line", body = ErrorBody)))]
 async fn put_contract(
-    State(app): Shared,
+    State(env): Shared,
     Admin(actor): Admin,
     Path(id): Path<String>,
     Json(body): Json<Value>,
@@ -108,8 +108,8 @@ async fn put_contract(
         table.insert("id".into(), Value::String(id));
         table.remove("amends");
     }
-    let filed = agreements::file(&app, body, "API", &actor, app.clock.now()).await?;
-    app.bells.all();
+    let filed = agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
+    env.bells.all();
     Ok(match filed {
         Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
         Filed::Opened(contract) => (StatusCode::CREATED, Json(FiledBody { contract, outcome: "opened" })),
@@ -123,7 +123,7 @@ async fn put_contract(
     request_body = Value, params(("id" = String, Path, description = "Contract id")),
     responses((status = 202, body = FiledBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn amend(
-    State(app): Shared,
+    State(env): Shared,
     Admin(actor): Admin,
     Path(id): Path<String>,
     Json(mut body): Json<Value>,
@@ -131,8 +131,8 @@ async fn amend(
     if let Some(table) = body.as_object_mut() {
         table.insert("amends".into(), Value::String(id.clone()));
     }
-    agreements::file(&app, body, "API", &actor, app.clock.now()).await?;
-    app.bells.all();
+    agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
+    env.bells.all();
     Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
 }
 
@@ -145,26 +145,26 @@ async fn amend(
     responses((status = 202, description = "Taken"), (status = 200, description = "Known already"),
         (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn add_fact(
-    State(app): Shared,
+    State(env): Shared,
     Admin(actor): Admin,
     Path(id): Path<String>,
     headers: HeaderMap,
     Json(mut body): Json<Value>,
 ) -> Result<StatusCode, ApiError> {
-    let now = app.clock.now();
+    let now = env.clock.now();
     if let Some(table) = body.as_object_mut() {
         table.entry("at").or_insert_with(|| Value::String(now.to_string()));
     }
     let fact: Fact = serde_path_to_error::deserialize(body)
         .map_err(|error| invalid(&format!("{}: {}", error.path(), error.inner())))?;
-    let row = known(&app, &id).await?;
+    let row = known(&env, &id).await?;
     let given = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = match given {
         Some(key) => format!("api:{key}"),
         None => format!("api:{}", DeliveryKey::of(&[&content])),
     };
-    if let Some(earlier) = app.store.fact_by_identity(id.clone(), identity.clone()).await? {
+    if let Some(earlier) = env.store.fact_by_identity(id.clone(), identity.clone()).await? {
         return if earlier.event == fact.event {
             Ok(StatusCode::OK)
         } else {
@@ -178,8 +178,8 @@ async fn add_fact(
     }
     refuse_without_document(&row, &fact)?;
     agreements::check(&row, &fact)?;
-    app.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
-    app.bells.all();
+    env.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
+    env.bells.all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -204,8 +204,8 @@ pub(super) fn invalid(message: &str) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", message, "correct the named field and send it again")
 }
 
-pub(super) async fn known(app: &App, id: &str) -> Result<ContractRow, ApiError> {
-    app.store.contract(id.to_owned()).await?.ok_or_else(|| ApiError::not_found("contract", id))
+pub(super) async fn known(env: &Environment, id: &str) -> Result<ContractRow, ApiError> {
+    env.store.contract(id.to_owned()).await?.ok_or_else(|| ApiError::not_found("contract", id))
 }
 
 /// A reviewer's decision about a milestone.
@@ -220,7 +220,7 @@ struct ReviewBody {
     params(("id" = String, Path, description = "Contract id"), ("milestone" = String, Path, description = "Milestone id")),
     request_body = ReviewBody, responses((status = 202, description = "Taken"), (status = 422, body = ErrorBody)))]
 async fn review(
-    State(app): Shared,
+    State(env): Shared,
     Reviewer(by): Reviewer,
     Path((id, milestone)): Path<(String, String)>,
     Json(body): Json<ReviewBody>,
@@ -230,7 +230,7 @@ async fn review(
         "hold" => ReviewDecision::Hold,
         _ => return Err(invalid("decision: approve or hold")),
     };
-    human_fact(&app, id, by.clone(), Event::Review { milestone, decision, by }).await
+    human_fact(&env, id, by.clone(), Event::Review { milestone, decision, by }).await
 }
 
 /// Which exception is closed, and why.
@@ -251,7 +251,7 @@ struct OverruleBody {
     params(("id" = String, Path, description = "Contract id")), request_body = OverruleBody,
     responses((status = 202, description = "Taken"), (status = 422, body = ErrorBody)))]
 async fn overrule(
-    State(app): Shared,
+    State(env): Shared,
     Reviewer(by): Reviewer,
     Path(id): Path<String>,
     Json(body): Json<OverruleBody>,
@@ -263,25 +263,25 @@ async fn overrule(
         None => None,
         Some(leg) => Some(serde_json::from_value(Value::String(leg)).map_err(|_| invalid("leg: crm, psa or erp"))?),
     };
-    if closed_drift(&app, &id, &body.code, &body.milestone, (&by, &body.reason)).await? {
+    if closed_drift(&env, &id, &body.code, &body.milestone, (&by, &body.reason)).await? {
         return Ok(StatusCode::ACCEPTED);
     }
     let event =
         Event::Overrule { code: body.code, milestone: body.milestone, leg, by: by.clone(), reason: body.reason };
-    human_fact(&app, id, by, event).await
+    human_fact(&env, id, by, event).await
 }
 
 /// Closes the drift that a code names. `false`: the code is one of the rules.
 pub(super) async fn closed_drift(
-    app: &App,
+    env: &Environment,
     contract: &str,
     code: &str,
     milestone: &Option<String>,
     (by, reason): (&str, &str),
 ) -> Result<bool, ApiError> {
-    let row = known(app, contract).await?;
+    let row = known(env, contract).await?;
     let said = (by.to_owned(), reason.to_owned());
-    match crate::drift::overrule(app, &row, code, milestone.clone(), said).await? {
+    match crate::drift::overrule(env, &row, code, milestone.clone(), said).await? {
         None => Ok(false),
         Some(0) => Err(ApiError::not_found("open drift", code)),
         Some(_) => Ok(true),
@@ -301,7 +301,7 @@ struct CloseBody {
 #[utoipa::path(post, path = "/v1/parked/close", tag = "review", security(("bearer" = [])), request_body = CloseBody,
     responses((status = 202, description = "Closed"), (status = 404, body = ErrorBody)))]
 async fn close_parked(
-    State(app): Shared,
+    State(env): Shared,
     Reviewer(by): Reviewer,
     Json(body): Json<CloseBody>,
 ) -> Result<StatusCode, ApiError> {
@@ -309,7 +309,7 @@ async fn close_parked(
         return Err(invalid("reason: say why"));
     }
     let handle: Handle = body.what.parse().map_err(|reason: String| invalid(&reason))?;
-    if !app.store.close_parked(handle, by, body.reason, app.clock.now()).await? {
+    if !env.store.close_parked(handle, by, body.reason, env.clock.now()).await? {
         return Err(ApiError::not_found("parked", &body.what));
     }
     Ok(StatusCode::ACCEPTED)
@@ -317,19 +317,19 @@ async fn close_parked(
 
 /// Stores what a person decided, now.
 pub(super) async fn human_fact(
-    app: &App,
+    env: &Environment,
     contract: String,
     actor: String,
     event: Event,
 ) -> Result<StatusCode, ApiError> {
-    let now = app.clock.now();
-    let row = known(app, &contract).await?;
+    let now = env.clock.now();
+    let row = known(env, &contract).await?;
     let fact = Fact { at: now, event };
     agreements::check(&row, &fact)?;
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = format!("review:{}", DeliveryKey::of(&[&content]));
-    app.store.add_facts(vec![NewFact { contract, identity, fact, actor }], now).await?;
-    app.bells.all();
+    env.store.add_facts(vec![NewFact { contract, identity, fact, actor }], now).await?;
+    env.bells.all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -347,11 +347,11 @@ struct ExceptionQuery {
 #[utoipa::path(get, path = "/v1/exceptions", tag = "review", security(("bearer" = [])), params(ExceptionQuery),
     responses((status = 200, description = "Exceptions with remedy and amount held", body = Value)))]
 async fn exceptions(
-    State(app): Shared,
+    State(env): Shared,
     _: Viewer,
     Query(query): Query<ExceptionQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    let rows = app.store.exceptions(query.contract, !query.all).await?;
+    let rows = env.store.exceptions(query.contract, !query.all).await?;
     Ok(Json(json!(crate::portfolio::with_remedies(rows))))
 }
 
@@ -365,19 +365,19 @@ struct ContractQuery {
 /// Invoices, supplementary invoices and credit memos, each with where its delivery stands.
 #[utoipa::path(get, path = "/v1/documents", tag = "billing", security(("bearer" = [])), params(ContractQuery),
     responses((status = 200, description = "Documents", body = Value)))]
-async fn documents(State(app): Shared, _: Viewer, Query(query): Query<ContractQuery>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(app.store.documents(query.contract).await?)))
+async fn documents(State(env): Shared, _: Viewer, Query(query): Query<ContractQuery>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!(env.store.documents(query.contract).await?)))
 }
 
 /// Deliveries to the remotes, each with its key.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "billing", security(("bearer" = [])), params(ContractQuery),
     responses((status = 200, description = "Deliveries", body = Value)))]
 async fn deliveries(
-    State(app): Shared,
+    State(env): Shared,
     _: Viewer,
     Query(query): Query<ContractQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(app.store.deliveries(query.contract, &[]).await?)))
+    Ok(Json(json!(env.store.deliveries(query.contract, &[]).await?)))
 }
 
 /// What happens to a parked delivery, and why.
@@ -394,7 +394,7 @@ struct DeliveryBody {
     params(("key" = String, Path, description = "Idempotency key")),
     responses((status = 202, description = "Taken"), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn decide_delivery(
-    State(app): Shared,
+    State(env): Shared,
     Reviewer(by): Reviewer,
     Path(key): Path<String>,
     Json(body): Json<DeliveryBody>,
@@ -407,31 +407,31 @@ async fn decide_delivery(
     if body.reason.trim().is_empty() {
         return Err(invalid("reason: say why"));
     }
-    if !app.store.release_parked(key.clone(), again, by, body.reason, app.clock.now()).await? {
+    if !env.store.release_parked(key.clone(), again, by, body.reason, env.clock.now()).await? {
         return Err(ApiError::not_found("parked delivery", &key));
     }
-    app.bells.all();
+    env.bells.all();
     Ok(StatusCode::ACCEPTED)
 }
 
 /// What waits for a person: files, records, facts.
 #[utoipa::path(get, path = "/v1/parked", tag = "review", security(("bearer" = [])),
     responses((status = 200, description = "Parked things with reason and remedy", body = Value)))]
-async fn parked(State(app): Shared, _: Viewer) -> Result<Json<Value>, ApiError> {
+async fn parked(State(env): Shared, _: Viewer) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({
-        "files": app.store.file_problems().await?,
-        "records": app.store.parked_records().await?,
-        "facts": app.store.parked_facts().await?,
-        "unfiled": app.store.unfiled().await?,
+        "files": env.store.file_problems().await?,
+        "records": env.store.parked_records().await?,
+        "facts": env.store.parked_facts().await?,
+        "unfiled": env.store.unfiled().await?,
     })))
 }
 
 /// Read every parked record again.
 #[utoipa::path(post, path = "/v1/parked/replay", tag = "review", security(("bearer" = [])),
     responses((status = 202, description = "How many are read again", body = Value)))]
-async fn replay_parked(State(app): Shared, Reviewer(by): Reviewer) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let replayed = app.store.replay_parked(None, by, app.clock.now()).await?;
-    app.bells.all();
+async fn replay_parked(State(env): Shared, Reviewer(by): Reviewer) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let replayed = env.store.replay_parked(None, by, env.clock.now()).await?;
+    env.bells.all();
     Ok((StatusCode::ACCEPTED, Json(json!({ "replayed": replayed }))))
 }
 
@@ -446,8 +446,8 @@ struct EventQuery {
 /// Events such as `milestone.recognized`, oldest first, at most 500.
 #[utoipa::path(get, path = "/v1/events", tag = "events", security(("bearer" = [])), params(EventQuery),
     responses((status = 200, description = "Events", body = Value)))]
-async fn events(State(app): Shared, _: Viewer, Query(query): Query<EventQuery>) -> Result<Json<Value>, ApiError> {
-    let events = app.store.events(query.after, 500).await?;
+async fn events(State(env): Shared, _: Viewer, Query(query): Query<EventQuery>) -> Result<Json<Value>, ApiError> {
+    let events = env.store.events(query.after, 500).await?;
     let shown: Vec<Value> = events
         .into_iter()
         .map(|event| {
@@ -462,13 +462,13 @@ async fn events(State(app): Shared, _: Viewer, Query(query): Query<EventQuery>) 
 /// Every write that would be made now, without making it.
 #[utoipa::path(get, path = "/v1/plan", tag = "billing", security(("bearer" = [])),
     responses((status = 200, description = "Writes with target and key", body = Value)))]
-async fn plan(State(app): Shared, _: Viewer) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(crate::portfolio::plan(&app).await?)))
+async fn plan(State(env): Shared, _: Viewer) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!(crate::portfolio::plan(&env).await?)))
 }
 
 /// The audit trail, newest last, at most 1,000 lines.
 #[utoipa::path(get, path = "/v1/audit", tag = "audit", security(("bearer" = [])), params(ContractQuery),
     responses((status = 200, description = "Lines of the hash chain", body = Value)))]
-async fn audit(State(app): Shared, _: Viewer, Query(query): Query<ContractQuery>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!(app.store.audit(query.contract, 1000).await?)))
+async fn audit(State(env): Shared, _: Viewer, Query(query): Query<ContractQuery>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!(env.store.audit(query.contract, 1000).await?)))
 }

@@ -11,7 +11,7 @@ use utoipa::Modify;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use super::problem::ApiError;
-use crate::app::App;
+use crate::environment::Environment;
 use crate::settings::{Role, Token};
 
 /// Name of the cookie that pages use.
@@ -38,19 +38,19 @@ pub struct Reviewer(pub String);
 pub struct Admin(pub String);
 
 /// The token's owner, if the request carries a known one.
-pub fn owner<'a>(app: &'a App, parts: &Parts) -> Option<&'a Token> {
+pub fn owner<'a>(env: &'a Environment, parts: &Parts) -> Option<&'a Token> {
     let bearer = parts
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     let presented = bearer.or_else(|| cookie(parts))?;
-    known(app, presented)
+    known(env, presented)
 }
 
 /// The token with this text. Every token is compared, each in constant time.
-pub fn known<'a>(app: &'a App, presented: &str) -> Option<&'a Token> {
-    app.settings.http.tokens.iter().fold(None, |found, token| {
+pub fn known<'a>(env: &'a Environment, presented: &str) -> Option<&'a Token> {
+    env.settings.http.tokens.iter().fold(None, |found, token| {
         let equal = bool::from(token.token.expose_secret().as_bytes().ct_eq(presented.as_bytes()));
         if equal { Some(token) } else { found }
     })
@@ -66,8 +66,8 @@ fn cookie(parts: &Parts) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-fn require(app: &App, parts: &Parts, role: Role) -> Result<String, ApiError> {
-    let Some(token) = owner(app, parts) else {
+fn require(env: &Environment, parts: &Parts, role: Role) -> Result<String, ApiError> {
+    let Some(token) = owner(env, parts) else {
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "UNAUTHORISED",
@@ -86,23 +86,23 @@ fn require(app: &App, parts: &Parts, role: Role) -> Result<String, ApiError> {
     Ok(token.name.clone())
 }
 
-impl FromRequestParts<Arc<App>> for Viewer {
+impl FromRequestParts<Arc<Environment>> for Viewer {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        require(app, parts, Role::Viewer).map(Self)
+    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
+        require(env, parts, Role::Viewer).map(Self)
     }
 }
 
-impl FromRequestParts<Arc<App>> for Reviewer {
+impl FromRequestParts<Arc<Environment>> for Reviewer {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        require(app, parts, Role::Reviewer).map(Self)
+    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
+        require(env, parts, Role::Reviewer).map(Self)
     }
 }
 
-impl FromRequestParts<Arc<App>> for Admin {
+impl FromRequestParts<Arc<Environment>> for Admin {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        require(app, parts, Role::Admin).map(Self)
+    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
+        require(env, parts, Role::Admin).map(Self)
     }
 }

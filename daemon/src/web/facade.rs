@@ -22,16 +22,17 @@ use super::api::{document_required, invalid, known};
 use super::auth::{Admin, Viewer};
 use super::problem::{ApiError, ErrorBody};
 use crate::agreements;
-use crate::app::App;
+use crate::engine;
+use crate::environment::Environment;
 use crate::store::intake::NewFact;
 
 /// Between project id and external id in a milestone id.
 const SEPARATOR: char = ':';
 
-type Shared = State<Arc<App>>;
+type Shared = State<Arc<Environment>>;
 
 /// Routes under `/v1/project-milestones`.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub fn routes() -> OpenApiRouter<Arc<Environment>> {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(show))
@@ -110,7 +111,7 @@ struct Milestone {
     responses((status = 201, description = "Created: `milestone_id`", body = Value),
         (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn create(
-    State(app): Shared,
+    State(env): Shared,
     Admin(actor): Admin,
     Json(body): Json<Create>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
@@ -124,8 +125,8 @@ async fn create(
     let amount = currency.minor(body.billing_amount_minor);
     let id = format!("{}{SEPARATOR}{}", body.project_id, body.external_id);
     let answer = Json(json!({ "milestone_id": id }));
-    let now = app.clock.now();
-    let Some(row) = app.store.contract(body.project_id.clone()).await? else {
+    let now = env.clock.now();
+    let Some(row) = env.store.contract(body.project_id.clone()).await? else {
         let terms = json!({
             "id": body.project_id, "customer": body.customer.as_deref().unwrap_or(&body.project_id),
             "currency": body.currency_code, "total": amount.to_string(),
@@ -133,8 +134,8 @@ async fn create(
             "obligations": [{ "id": "services", "ssp": amount.to_string(), "method": "output" }],
             "milestones": [milestone(&body, &amount.to_string())],
         });
-        agreements::file(&app, terms, "API", &actor, now).await?;
-        settle(&app).await?;
+        agreements::file(&env, terms, "API", &actor, now).await?;
+        settle(&env, &body.project_id).await?;
         return Ok((StatusCode::CREATED, answer));
     };
     let contract = crate::portfolio::state(&row)?;
@@ -151,8 +152,8 @@ async fn create(
         "amends": body.project_id, "version": contract.version().saturating_add(1), "signed": true,
         "total": total.to_string(), "add": [milestone(&body, &amount.to_string())],
     });
-    agreements::file(&app, order, "API", &actor, now).await?;
-    settle(&app).await?;
+    agreements::file(&env, order, "API", &actor, now).await?;
+    settle(&env, &body.project_id).await?;
     Ok((StatusCode::CREATED, answer))
 }
 
@@ -181,8 +182,8 @@ fn conflict(external_id: &str) -> ApiError {
 #[utoipa::path(get, path = "/v1/project-milestones/{id}", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
-async fn show(State(app): Shared, _: Viewer, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
-    let (contract, view) = find(&app, &id).await?;
+async fn show(State(env): Shared, _: Viewer, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
+    let (contract, view) = find(&env, &id).await?;
     Ok(Json(Milestone {
         milestone_id: id,
         project_id: contract.terms().id().into(),
@@ -208,15 +209,15 @@ fn standing(view: &MilestoneView) -> &'static str {
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
 async fn complete(state: Shared, admin: Admin, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
-    let app = state.0.clone();
-    let (contract, view) = find(&app, &id).await?;
+    let env = state.0.clone();
+    let (contract, view) = find(&env, &id).await?;
     let event = if contract.accepts_by_event(&view.id) {
         Event::ExternalEvent { milestone: view.id.clone(), name: "delivery".into() }
     } else {
         Event::Submitted { milestone: view.id.clone(), by: admin.0.clone(), evidence: Vec::new() }
     };
     if view.accepted_on.is_none() && standing(&view) == "PENDING" {
-        tell(&app, &contract, format!("complete:{}", view.id), admin.0.clone(), event).await?;
+        tell(&env, &contract, format!("complete:{}", view.id), admin.0.clone(), event).await?;
     }
     show(state, Viewer(admin.0), Path(id)).await
 }
@@ -243,12 +244,12 @@ struct Acceptance {
     responses((status = 201, description = "Accepted: `acceptance_id`", body = Value), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn accept(
-    State(app): Shared,
+    State(env): Shared,
     Admin(actor): Admin,
     Path(id): Path<String>,
     Json(body): Json<Acceptance>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let (contract, view) = find(&app, &id).await?;
+    let (contract, view) = find(&env, &id).await?;
     let document = body.document_url.filter(|url| !url.trim().is_empty());
     if document.is_none() && contract.needs_document(&view.id) {
         return Err(document_required());
@@ -260,8 +261,8 @@ async fn accept(
     }
     let event =
         Event::Accepted { milestone: view.id.clone(), by: body.accepted_by, role: body.role, document, portion: None };
-    tell(&app, &contract, format!("acceptance:{acceptance}"), actor, event).await?;
-    let (_, after) = find(&app, &id).await?;
+    tell(&env, &contract, format!("acceptance:{acceptance}"), actor, event).await?;
+    let (_, after) = find(&env, &id).await?;
     if after.accepted_on.is_none() {
         return Err(held(&after, "NOT_ACCEPTED", "the acceptance was not taken"));
     }
@@ -273,9 +274,8 @@ async fn accept(
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 201, description = "Issued: `invoice_id`", body = Value), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody)))]
-async fn invoice(State(app): Shared, _: Admin, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
-    settle(&app).await?;
-    let (contract, view) = find(&app, &id).await?;
+async fn invoice(State(env): Shared, _: Admin, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let (contract, view) = decided(&env, &id).await?;
     match contract.documents().iter().find(|document| document.milestone == view.id) {
         Some(document) => Ok((StatusCode::CREATED, Json(json!({ "invoice_id": document.number })))),
         None => Err(held(&view, "NOT_BILLABLE", "the agreement does not allow its invoice yet")),
@@ -289,12 +289,11 @@ async fn invoice(State(app): Shared, _: Admin, Path(id): Path<String>) -> Result
     responses((status = 201, description = "Recognised: `journal_entry_id`", body = Value), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn recognize(
-    State(app): Shared,
+    State(env): Shared,
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    settle(&app).await?;
-    let (contract, view) = find(&app, &id).await?;
+    let (contract, view) = decided(&env, &id).await?;
     let Some(on) = view.accepted_on else {
         return Err(if contract.needs_document(&view.id) {
             document_required()
@@ -302,7 +301,7 @@ async fn recognize(
             held(&view, "NOT_COMPLETE", "the milestone is not complete")
         });
     };
-    let row = known(&app, contract.terms().id()).await?;
+    let row = known(&env, contract.terms().id()).await?;
     let agreement: agreements::Agreement = crate::store::parse("contract", "agreement", &row.id, &row.agreement)?;
     let number = postings::journal_entry_number(contract.terms().id(), &agreement.erp, on);
     Ok((StatusCode::CREATED, Json(json!({ "journal_entry_id": number }))))
@@ -323,31 +322,44 @@ fn held(view: &MilestoneView, code: &str, message: &str) -> ApiError {
 }
 
 /// The contract and milestone that an id of this resource names.
-async fn find(app: &App, id: &str) -> Result<(Contract, MilestoneView), ApiError> {
+async fn find(env: &Environment, id: &str) -> Result<(Contract, MilestoneView), ApiError> {
     let (project, milestone) = id.split_once(SEPARATOR).ok_or_else(|| ApiError::not_found("milestone", id))?;
-    let row = app.store.contract(project.to_owned()).await?.ok_or_else(|| ApiError::not_found("milestone", id))?;
+    let row = env.store.contract(project.to_owned()).await?.ok_or_else(|| ApiError::not_found("milestone", id))?;
     let contract = crate::portfolio::state(&row)?;
     let view = contract.milestones().into_iter().find(|one| one.id == milestone);
     let view = view.ok_or_else(|| ApiError::not_found("milestone", id))?;
     Ok((contract, view))
 }
 
+/// The same after the engine has decided about what had come in.
+async fn decided(env: &Environment, id: &str) -> Result<(Contract, MilestoneView), ApiError> {
+    let (contract, _) = find(env, id).await?;
+    settle(env, contract.terms().id()).await?;
+    find(env, id).await
+}
+
 /// Stores a fact and lets the engine decide about it before answering.
-async fn tell(app: &App, contract: &Contract, identity: String, actor: String, event: Event) -> Result<(), ApiError> {
-    let now = app.clock.now();
+async fn tell(
+    env: &Environment,
+    contract: &Contract,
+    identity: String,
+    actor: String,
+    event: Event,
+) -> Result<(), ApiError> {
+    let now = env.clock.now();
     let fact = NewFact {
         contract: contract.terms().id().into(),
         identity: format!("facade:{identity}"),
         fact: Fact { at: now, event },
         actor,
     };
-    app.store.add_facts(vec![fact], now).await?;
-    settle(app).await
+    env.store.add_facts(vec![fact], now).await?;
+    settle(env, contract.terms().id()).await
 }
 
-/// Lets the engine decide about what has just come in.
-async fn settle(app: &App) -> Result<(), ApiError> {
-    app.decide().await?;
-    app.bells.all();
+/// Lets the engine decide about what has just come in of a contract.
+async fn settle(env: &Environment, contract: &str) -> Result<(), ApiError> {
+    engine::turn(env, |id| id == contract).await?;
+    env.bells.all();
     Ok(())
 }

@@ -11,36 +11,36 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use milestoned_connector_kit::{Knock, Refused};
 
-use crate::app::App;
+use crate::environment::Environment;
 use crate::failpoint;
 
 /// `POST /hooks/{connection}`, and `/hooks/{connection}/{secret}` for a remote that does not sign.
-pub fn routes() -> Router<Arc<App>> {
+pub fn routes() -> Router<Arc<Environment>> {
     Router::new().route("/hooks/{connection}", post(plain)).route("/hooks/{connection}/{secret}", post(secret))
 }
 
 async fn plain(
-    State(app): State<Arc<App>>,
+    State(env): State<Arc<Environment>>,
     Path(connection): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    receive(&app, connection, &Knock { secret: None, headers: &headers, body: &body }).await
+    receive(&env, connection, &Knock { secret: None, headers: &headers, body: &body }).await
 }
 
 async fn secret(
-    State(app): State<Arc<App>>,
+    State(env): State<Arc<Environment>>,
     Path((connection, secret)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    receive(&app, connection, &Knock { secret: Some(&secret), headers: &headers, body: &body }).await
+    receive(&env, connection, &Knock { secret: Some(&secret), headers: &headers, body: &body }).await
 }
 
 /// 200: stored. 400: signed and unreadable. 401: not signed by the remote. 404: no such connection.
 /// 503: could not be stored; the remote sends it again.
-async fn receive(app: &App, connection: String, knock: &Knock<'_>) -> Response {
-    let Some(entry) = app.registry.get(&connection) else { return StatusCode::NOT_FOUND.into_response() };
+async fn receive(env: &Environment, connection: String, knock: &Knock<'_>) -> Response {
+    let Some(entry) = env.registry.get(&connection) else { return StatusCode::NOT_FOUND.into_response() };
     let Some(verified) = entry.connection.verify(knock) else { return StatusCode::NOT_FOUND.into_response() };
     let deliveries = match verified {
         Ok(deliveries) => deliveries,
@@ -49,14 +49,14 @@ async fn receive(app: &App, connection: String, knock: &Knock<'_>) -> Response {
         Err(Refused::Body(reason)) => return (StatusCode::BAD_REQUEST, reason).into_response(),
     };
     for delivery in deliveries {
-        let stored = app.store.hints_received(connection.clone(), delivery.id, delivery.hints, app.clock.now()).await;
+        let stored = env.store.hints_received(connection.clone(), delivery.id, delivery.hints, env.clock.now()).await;
         if let Err(error) = stored {
             tracing::error!(error = &error as &dyn std::error::Error, "a webhook could not be stored");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
     }
     failpoint::pass("hint_stored");
-    if let Some(bell) = app.bells.listening(&connection) {
+    if let Some(bell) = env.bells.listening(&connection) {
         bell.ring();
     }
     let heard = entry.connection.acknowledgement();

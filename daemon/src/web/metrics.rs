@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::app::App;
+use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::intake::StreamHealth;
 
@@ -20,23 +20,23 @@ type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
 
 /// `GET /metrics`.
-pub async fn show(State(app): State<Arc<App>>) -> Response {
-    match collect(&app).await {
+pub async fn show(State(env): State<Arc<Environment>>) -> Response {
+    match collect(&env).await {
         Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
 }
 
-async fn collect(app: &App) -> Result<String, StoreError> {
+async fn collect(env: &Environment) -> Result<String, StoreError> {
     let read = Read {
-        waiting: app.store.waiting().await?,
-        exceptions: app.store.open_exceptions().await?,
-        parked: app.store.parked_record_count().await?,
-        contracts: app.store.contract_count().await?,
-        streams: app.store.streams().await?,
+        waiting: env.store.waiting().await?,
+        exceptions: env.store.open_exceptions().await?,
+        parked: env.store.parked_record_count().await?,
+        contracts: env.store.contract_count().await?,
+        streams: env.store.streams().await?,
     };
-    Ok(text(&read, app.clock.now()))
+    Ok(text(&read, env.clock.now()))
 }
 
 /// What the metrics are made of.

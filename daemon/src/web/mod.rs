@@ -26,7 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use auth::BearerScheme;
 
-use crate::app::App;
+use crate::environment::Environment;
 
 /// The API's description; its paths come from the handlers.
 #[derive(OpenApi)]
@@ -43,7 +43,7 @@ struct Description;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every route.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(env: Arc<Environment>) -> Router {
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(api::routes())
         .merge(facade::routes())
@@ -59,22 +59,22 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics::show))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
-        .layer(RequestBodyLimitLayer::new(app.settings.http.body_limit))
-        .with_state(app)
+        .layer(RequestBodyLimitLayer::new(env.settings.http.body_limit))
+        .with_state(env)
 }
 
 /// Serves until `stop`; requests under way are finished.
 ///
 /// # Errors
 /// The listener failed.
-pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.cancelled().await }).await
+pub async fn serve(env: Arc<Environment>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(env)).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }
 
 /// Ready when the store answers, and the latest write went well.
-async fn ready(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let outage = match app.store.streams().await {
-        Ok(_) => app.store.outage(),
+async fn ready(State(env): State<Arc<Environment>>) -> impl IntoResponse {
+    let outage = match env.store.streams().await {
+        Ok(_) => env.store.outage(),
         Err(error) => Some(error.to_string()),
     };
     let text = [(header::CONTENT_TYPE, "text/plain")];

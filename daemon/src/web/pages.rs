@@ -15,8 +15,9 @@ use serde::Deserialize;
 
 use super::auth::{self, COOKIE};
 use super::problem::ApiError;
-use crate::app::App;
 use crate::cli::table::grouped;
+use crate::engine;
+use crate::environment::Environment;
 use crate::parked::{self, Parked};
 use crate::portfolio::{self, Remedied, Summary};
 use crate::settings::Role;
@@ -28,7 +29,7 @@ use crate::store::pauses::{Pause, Scope};
 use crate::store::views::DocumentView;
 
 /// Pages and their style sheet.
-pub fn routes() -> Router<Arc<App>> {
+pub fn routes() -> Router<Arc<Environment>> {
     Router::new()
         .route("/", get(portfolio_page))
         .route("/contracts/{id}", get(contract_page))
@@ -49,10 +50,10 @@ struct Person {
     may_decide: bool,
 }
 
-impl FromRequestParts<Arc<App>> for Person {
+impl FromRequestParts<Arc<Environment>> for Person {
     type Rejection = Redirect;
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Redirect> {
-        auth::owner(app, parts)
+    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Redirect> {
+        auth::owner(env, parts)
             .map(|token| Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer })
             .ok_or_else(|| Redirect::to("/login"))
     }
@@ -131,31 +132,31 @@ struct After {
 }
 
 async fn portfolio_page(
-    State(app): State<Arc<App>>,
+    State(env): State<Arc<Environment>>,
     person: Person,
     Query(from): Query<After>,
 ) -> Result<Response, ApiError> {
-    let contracts = portfolio::summaries_after(&app, from.after, portfolio::AT_ONCE).await?;
+    let contracts = portfolio::summaries_after(&env, from.after, portfolio::AT_ONCE).await?;
     let last = contracts.last().filter(|_| contracts.len() == portfolio::AT_ONCE);
     Ok(render(&PortfolioPage {
         person,
         next: last.map(|last| url::form_urlencoded::byte_serialize(last.contract.as_bytes()).collect()),
         contracts,
-        streams: app.store.streams().await?,
-        parked: parked::all(&app).await?,
-        now: app.clock.now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        streams: env.store.streams().await?,
+        parked: parked::all(&env).await?,
+        now: env.clock.now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
     }))
 }
 
 async fn contract_page(
-    State(app): State<Arc<App>>,
+    State(env): State<Arc<Environment>>,
     person: Person,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let view = portfolio::contract(&app, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
-    let row = super::api::known(&app, &id).await?;
+    let view = portfolio::contract(&env, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
+    let row = super::api::known(&env, &id).await?;
     let contract = portfolio::state(&row)?;
-    let mut pauses = app.store.pauses().await?;
+    let mut pauses = env.store.pauses().await?;
     pauses.retain(|pause| {
         [("contract", &id), ("customer", &view.summary.customer), ("target", &view.summary.erp)]
             .iter()
@@ -170,7 +171,7 @@ async fn contract_page(
         exceptions: view.exceptions,
         journal: journal(&contract),
         deliveries: view.deliveries,
-        audit: app.store.audit(Some(id), 200).await?,
+        audit: env.store.audit(Some(id), 200).await?,
     }))
 }
 
@@ -191,12 +192,12 @@ fn journal(contract: &milestoned_mapping::contract::Contract) -> Vec<JournalRow>
     rows
 }
 
-async fn exceptions_page(State(app): State<Arc<App>>, person: Person) -> Result<Response, ApiError> {
-    let mut exceptions = portfolio::with_remedies(app.store.exceptions(None, true).await?);
+async fn exceptions_page(State(env): State<Arc<Environment>>, person: Person) -> Result<Response, ApiError> {
+    let mut exceptions = portfolio::with_remedies(env.store.exceptions(None, true).await?);
     exceptions.sort_by(|a, b| {
         (&a.exception.severity, &a.exception.opened_on).cmp(&(&b.exception.severity, &b.exception.opened_on))
     });
-    Ok(render(&ExceptionsPage { person, exceptions, parked: parked::all(&app).await? }))
+    Ok(render(&ExceptionsPage { person, exceptions, parked: parked::all(&env).await? }))
 }
 
 #[derive(Deserialize)]
@@ -209,21 +210,21 @@ struct LoginForm {
 }
 
 /// With `?token=` (the link that `milestoned demo --serve` prints) the visitor is signed in at once.
-async fn login_page(State(app): State<Arc<App>>, Query(form): Query<LoginForm>) -> Response {
-    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&app, &form) }
+async fn login_page(State(env): State<Arc<Environment>>, Query(form): Query<LoginForm>) -> Response {
+    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&env, &form) }
 }
 
-async fn login(State(app): State<Arc<App>>, Form(form): Form<LoginForm>) -> Response {
-    sign_in(&app, &form)
+async fn login(State(env): State<Arc<Environment>>, Form(form): Form<LoginForm>) -> Response {
+    sign_in(&env, &form)
 }
 
-fn sign_in(app: &App, form: &LoginForm) -> Response {
+fn sign_in(env: &Environment, form: &LoginForm) -> Response {
     let token = &form.token;
     // Only a path of this server: a link must not lead a signed-in person elsewhere.
     let local = form.next.starts_with('/') && !form.next.starts_with("//") && !form.next.contains('\\');
     let next = if local { form.next.as_str() } else { "/" };
     let cookie = HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"));
-    match (auth::known(app, token), cookie) {
+    match (auth::known(env, token), cookie) {
         (Some(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
         _ => (StatusCode::UNAUTHORIZED, render(&LoginPage { wrong: true })).into_response(),
     }
@@ -236,7 +237,7 @@ struct ReviewForm {
 }
 
 async fn review(
-    State(app): State<Arc<App>>,
+    State(env): State<Arc<Environment>>,
     person: Person,
     Path(id): Path<String>,
     Form(form): Form<ReviewForm>,
@@ -244,7 +245,7 @@ async fn review(
     require_reviewer(&person)?;
     let decision = if form.decision == "approve" { ReviewDecision::Approve } else { ReviewDecision::Hold };
     let event = Event::Review { milestone: form.milestone, decision, by: person.name.clone() };
-    decide(&app, id, person.name, event).await
+    decide(&env, id, person.name, event).await
 }
 
 #[derive(Deserialize)]
@@ -258,7 +259,7 @@ struct OverruleForm {
 }
 
 async fn overrule(
-    State(app): State<Arc<App>>,
+    State(env): State<Arc<Environment>>,
     person: Person,
     Path(id): Path<String>,
     Form(form): Form<OverruleForm>,
@@ -268,12 +269,12 @@ async fn overrule(
         return Err(super::api::invalid("reason: say why"));
     }
     let milestone = Some(form.milestone.clone()).filter(|id| !id.is_empty());
-    if super::api::closed_drift(&app, &id, &form.code, &milestone, (&person.name, &form.reason)).await? {
+    if super::api::closed_drift(&env, &id, &form.code, &milestone, (&person.name, &form.reason)).await? {
         return Ok(Redirect::to(&format!("/contracts/{id}")));
     }
     let leg: Option<Leg> = serde_json::from_value(serde_json::Value::String(form.leg)).ok();
     let event = Event::Overrule { code: form.code, milestone, leg, by: person.name.clone(), reason: form.reason };
-    decide(&app, id, person.name, event).await
+    decide(&env, id, person.name, event).await
 }
 
 /// What a person does about something that waits.
@@ -291,13 +292,17 @@ struct ActForm {
     next: String,
 }
 
-async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActForm>) -> Result<Redirect, ApiError> {
+async fn act(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Form(form): Form<ActForm>,
+) -> Result<Redirect, ApiError> {
     require_reviewer(&person)?;
     if form.reason.trim().is_empty() {
         return Err(super::api::invalid("reason: say why"));
     }
     let missing = || ApiError::not_found("parked", &form.handle);
-    let (store, by, why, now) = (&app.store, person.name.clone(), form.reason.clone(), app.clock.now());
+    let (store, by, why, now) = (&env.store, person.name.clone(), form.reason.clone(), env.clock.now());
     let found = match form.act.as_str() {
         "release" => store.release_parked(form.handle.clone(), true, by, why, now).await?,
         "dismiss" => store.release_parked(form.handle.clone(), false, by, why, now).await?,
@@ -307,7 +312,7 @@ async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActFo
             if form.remote_id.trim().is_empty() {
                 return Err(super::api::invalid("remote_id: the id of the record that was written outside"));
             }
-            let taken = parked::take_done(&app, &delivery, form.remote_id.trim(), &why, by).await?;
+            let taken = parked::take_done(&env, &delivery, form.remote_id.trim(), &why, by).await?;
             taken.map_err(|contradiction| super::api::invalid(&contradiction))?;
             true
         }
@@ -328,7 +333,7 @@ async fn act(State(app): State<Arc<App>>, person: Person, Form(form): Form<ActFo
     if !found {
         return Err(missing());
     }
-    app.bells.all();
+    env.bells.all();
     Ok(Redirect::to(if form.next == "/" { "/" } else { "/exceptions" }))
 }
 
@@ -349,8 +354,8 @@ fn require_reviewer(person: &Person) -> Result<(), ApiError> {
 }
 
 /// Takes the decision, lets the engine act on it, and shows the contract again.
-async fn decide(app: &App, id: String, actor: String, event: Event) -> Result<Redirect, ApiError> {
-    super::api::human_fact(app, id.clone(), actor, event).await?;
-    app.decide().await?;
+async fn decide(env: &Environment, id: String, actor: String, event: Event) -> Result<Redirect, ApiError> {
+    super::api::human_fact(env, id.clone(), actor, event).await?;
+    engine::turn(env, |due| due == id).await?;
     Ok(Redirect::to(&format!("/contracts/{id}")))
 }

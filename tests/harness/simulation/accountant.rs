@@ -72,7 +72,7 @@ pub(super) fn touch(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> 
 
 /// What is to be expected of an invoice that the accountant has changed.
 fn touched(world: &mut World, number: String, touch: Touch) -> anyhow::Result<()> {
-    let all = world.ask(|app| async move { app.store.deliveries(None, &[]).await })??;
+    let all = world.ask(|app| async move { app.env.store.deliveries(None, &[]).await })??;
     let delivery = all.into_iter().find(|one| one.subject == number);
     let (state, confirmed) = delivery.map(|one| (one.state, one.confirmed_at.is_some())).unwrap_or_default();
     // The ERP will be asked, and has something else.
@@ -94,7 +94,7 @@ fn raised(invoice: &ErpDocument) -> serde_json::Value {
 
 /// A controller looks at what is parked, and releases it, gives it up, or says that it was done by hand.
 pub(super) fn clear(world: &mut World, dice: &mut StdRng, give_up: bool) -> anyhow::Result<()> {
-    let parked = world.ask(|app| async move { app.store.deliveries(None, &["parked"]).await })??;
+    let parked = world.ask(|app| async move { app.env.store.deliveries(None, &["parked"]).await })??;
     for delivery in parked {
         let held = world.documents().into_iter().find(|one| one.number == delivery.subject);
         match (held, delivery.kind.as_str()) {
@@ -135,7 +135,7 @@ fn by_hand(world: &mut World, delivery: Delivery, held: ErpDocument) -> anyhow::
     let receipt = Receipt { remote_id: held.remote_id, remote_number: None, request_id: None };
     let now = world.now();
     world.ask(|app| async move {
-        app.store.done_outside(delivery.key, receipt, "controller".into(), "seen there".into(), now).await
+        app.env.store.done_outside(delivery.key, receipt, "controller".into(), "seen there".into(), now).await
     })??;
     Ok(())
 }

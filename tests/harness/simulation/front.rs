@@ -47,7 +47,7 @@ fn runtime() -> anyhow::Result<&'static Runtime> {
 
 impl World {
     fn router(&mut self) -> Router {
-        self.front.get_or_insert_with(|| web::router(std::sync::Arc::clone(&self.app))).clone()
+        self.front.get_or_insert_with(|| web::router(std::sync::Arc::clone(&self.app.env))).clone()
     }
 
     /// The status that a request gets; `None`: the daemon died over it.

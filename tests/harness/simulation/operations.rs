@@ -138,7 +138,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
             }
         }
         let open = world.ask(|app| async move {
-            app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
+            app.env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
         })??;
         let mut rests = open.is_empty();
         if round < 3 {
@@ -147,7 +147,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         }
         let now = world.now();
         let replayed =
-            world.ask(|app| async move { app.store.replay_parked(None, "controller".into(), now).await })??;
+            world.ask(|app| async move { app.env.store.replay_parked(None, "controller".into(), now).await })??;
         // Nothing waits for time or people: what is not right by now will never be.
         if rests && replayed == 0 {
             return Ok(());
@@ -169,7 +169,7 @@ fn approve(world: &mut World, of: usize) -> anyhow::Result<()> {
 /// as the fault asks for, and starts the daemon with the new token.
 /// Whether that was so.
 fn reconnect(world: &mut World) -> anyhow::Result<bool> {
-    let streams = world.ask(|app| async move { app.store.streams().await })??;
+    let streams = world.ask(|app| async move { app.env.store.streams().await })??;
     let refused = |fault: &str| fault.contains("refresh token is refused");
     if !streams.iter().any(|one| one.fault.as_deref().is_some_and(refused)) {
         return Ok(false);

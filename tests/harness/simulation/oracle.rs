@@ -40,8 +40,9 @@ pub(super) fn always(world: &World) -> anyhow::Result<()> {
 /// What holds once troubles have stopped and time has passed.
 pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
     always(world)?;
-    let open = world
-        .ask(|app| async move { app.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await })??;
+    let open = world.ask(|app| async move {
+        app.env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
+    })??;
     let open: Vec<_> = open
         .iter()
         .filter(|one| !is_consequence(world, &one.subject))
@@ -50,7 +51,7 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
     anyhow::ensure!(open.is_empty(), "7: deliveries are left: {open:?}");
     for agreement in world.agreements.clone() {
         let contract = replayed(world, &agreement)?;
-        let works = world.ask(|app| async move { app.store.works(vec![agreement.id.into()]).await })??;
+        let works = world.ask(|app| async move { app.env.store.works(vec![agreement.id.into()]).await })??;
         let (_, work) =
             works.into_iter().next().ok_or_else(|| anyhow::anyhow!("7: contract {} is gone", agreement.id))?;
         let work = work?;
@@ -64,9 +65,9 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
         anyhow::ensure!(work.pending.is_empty(), "7: {} facts of {} wait", work.pending.len(), agreement.id);
         drifts(world, &agreement, &work)?;
     }
-    let chain = world.ask(|app| async move { app.store.verify_audit(Vec::new()).await })??;
+    let chain = world.ask(|app| async move { app.env.store.verify_audit(Vec::new()).await })??;
     anyhow::ensure!(chain.broken.is_none(), "6: the audit chain is broken: {chain:?}");
-    let parked = world.ask(|app| async move { app.store.parked_facts().await })??;
+    let parked = world.ask(|app| async move { app.env.store.parked_facts().await })??;
     anyhow::ensure!(parked.is_empty(), "7: {} facts are parked", parked.len());
     followed(world)
 }
@@ -74,11 +75,11 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
 /// 5: the state is what its facts say.
 fn replayed(world: &mut World, agreement: &Agreement) -> anyhow::Result<Contract> {
     let id = agreement.id;
-    let row = world.ask(|app| async move { app.store.contract(id.into()).await })??;
+    let row = world.ask(|app| async move { app.env.store.contract(id.into()).await })??;
     let row = row.ok_or_else(|| anyhow::anyhow!("7: contract {id} is gone"))?;
     let replayed = {
         let row = row.clone();
-        world.ask(|app| async move { rebuild(&app, &row).await })??
+        world.ask(|app| async move { rebuild(&app.env, &row).await })??
     };
     anyhow::ensure!(serde_json::to_string(&replayed)? == row.state, "5: a replay of {id} gives another state");
     Ok(serde_json::from_str(&row.state)?)
@@ -88,7 +89,7 @@ fn replayed(world: &mut World, agreement: &Agreement) -> anyhow::Result<Contract
 fn followed(world: &mut World) -> anyhow::Result<()> {
     let now = world.now();
     for system in ["jira", world.erp] {
-        let hints = world.ask(|app| async move { app.store.hints_due(system.into(), now, 100).await })??;
+        let hints = world.ask(|app| async move { app.env.store.hints_due(system.into(), now, 100).await })??;
         anyhow::ensure!(hints.is_empty(), "7: {} hints of {system} were never followed", hints.len());
     }
     for (name, one) in world.brought.iter().filter(|(_, one)| one.acknowledged) {
@@ -259,8 +260,8 @@ fn shown(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::R
 /// 6: what was issued and carried out stands in the audit trail.
 fn told(world: &mut World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
     let id = agreement.id;
-    let lines = world.ask(|app| async move { app.store.audit(Some(id.into()), 100_000).await })??;
-    let written = world.ask(|app| async move { app.store.deliveries(Some(id.into()), &["done"]).await })??;
+    let lines = world.ask(|app| async move { app.env.store.audit(Some(id.into()), 100_000).await })??;
+    let written = world.ask(|app| async move { app.env.store.deliveries(Some(id.into()), &["done"]).await })??;
     let has = |action: &str, subject: &str| lines.iter().any(|one| one.action == action && one.subject == subject);
     for document in contract.documents() {
         anyhow::ensure!(

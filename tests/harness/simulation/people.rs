@@ -37,7 +37,7 @@ impl World {
 
     /// The contract as the daemon has it.
     pub(super) fn contract(&mut self, id: &'static str) -> anyhow::Result<Contract> {
-        let row = self.ask(|app| async move { app.store.contract(id.into()).await })??;
+        let row = self.ask(|app| async move { app.env.store.contract(id.into()).await })??;
         let row = row.ok_or_else(|| anyhow::anyhow!("7: contract {id} is gone"))?;
         Ok(serde_json::from_str(&row.state)?)
     }
@@ -59,7 +59,7 @@ pub(super) fn file(world: &mut World) -> anyhow::Result<()> {
         let (id, terms) = (world.agreement(of)?.id, world.agreement(of)?.terms(world.erp));
         world.act("file", id);
         let now = world.now();
-        world.ask(|app| async move { agreements::file(&app, terms, "simulation", "deal desk", now).await })??;
+        world.ask(|app| async move { agreements::file(&app.env, terms, "simulation", "deal desk", now).await })??;
         deal(world, of)?;
         for place in 0..world.agreement(of)?.milestones.len() {
             issue(world, (of, place))?;
@@ -184,7 +184,7 @@ fn order(world: &mut World, of: usize, mut order: Value) -> anyhow::Result<()> {
         order.extend(head);
     }
     let now = world.now();
-    world.ask(|app| async move { agreements::file(&app, order, "simulation", "deal desk", now).await })??;
+    world.ask(|app| async move { agreements::file(&app.env, order, "simulation", "deal desk", now).await })??;
     deal(world, of)
 }
 

@@ -95,9 +95,9 @@ async fn the_plan_names_every_write_with_its_key_and_makes_none() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let issue = world.contract("SOW-1", "netsuite").unwrap();
     world.accept(&issue).unwrap();
-    world.app.store.poll_now().await.unwrap();
+    world.app.env.store.poll_now().await.unwrap();
     world.app.scan().await.unwrap();
-    for (system, entry) in world.app.registry.iter() {
+    for (system, entry) in world.app.env.registry.iter() {
         world.app.listen(system, entry).await.unwrap();
     }
     world.app.understand().await.unwrap();

@@ -384,10 +384,10 @@ async fn a_person_closes_a_drift_and_it_opens_again_if_it_becomes_another_one() 
     assert_eq!(world.call("POST", path, ADMIN, Some(body.clone())).await.unwrap().0, 202);
     closes(&world, "DOCUMENT_CHANGED", "a person closed it, which").await;
     assert_eq!(world.call("POST", path, ADMIN, Some(body)).await.unwrap().0, 404, "there is none that is open");
-    let line = world.app.store.audit(Some("SOW-1".into()), 1).await.unwrap().remove(0);
+    let line = world.app.env.store.audit(Some("SOW-1".into()), 1).await.unwrap().remove(0);
     assert_eq!((line.action.as_str(), line.actor.as_str()), ("drift overruled", "ada"));
     let start = milestoned::store::trace::Start::Document("SOW-1-M1".into());
-    let trail = world.app.store.trace(start).await.unwrap().unwrap();
+    let trail = world.app.env.store.trace(start).await.unwrap().unwrap();
     let acts: Vec<_> = trail.lines.iter().map(|line| line.action.as_str()).collect();
     assert!(acts.ends_with(&["drift noticed", "drift overruled"]), "the trail of the invoice tells it: {acts:?}");
     edit(&world, "quickbooks", json!({ "TxnDate": "2026-03-08" }));
@@ -401,7 +401,7 @@ async fn what_a_remote_took_and_never_shows_is_told_to_a_person() {
     for erp in ["netsuite", "quickbooks"] {
         let world = accepted(erp, "2026-03-02T09:00:00Z").await;
         delete_first(&world, erp, kinds(erp)[0]);
-        let waiting = async || milestoned::parked::all(&world.app).await.unwrap();
+        let waiting = async || milestoned::parked::all(&world.app.env).await.unwrap();
         assert!(waiting().await.is_empty(), "{erp}: the next poll may show it");
         world.at("2026-03-02T11:00:00Z").unwrap();
         world.settle().await.unwrap();

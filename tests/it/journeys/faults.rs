@@ -19,7 +19,10 @@ async fn after(erp: &str, fault: &str, path: &str) -> Vec<(String, String)> {
     }
     world.at("2026-03-02T12:00:00Z").unwrap();
     world.settle().await.unwrap();
-    assert!(milestoned::parked::all(&world.app).await.unwrap().is_empty(), "{erp} {fault}: nothing waits for a person");
+    assert!(
+        milestoned::parked::all(&world.app.env).await.unwrap().is_empty(),
+        "{erp} {fault}: nothing waits for a person"
+    );
     world.held(erp)
 }
 
@@ -57,7 +60,7 @@ async fn what_is_found_under_our_number_and_says_something_else_is_for_a_person(
     world.settle().await.unwrap();
     world.at("2026-03-02T09:30:00Z").unwrap();
     world.settle().await.unwrap();
-    let parked = world.app.store.deliveries(None, &["parked"]).await.unwrap();
+    let parked = world.app.env.store.deliveries(None, &["parked"]).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert!(parked[0].fault.as_ref().unwrap().contains("amount is 4000, not 40000"), "{:?}", parked[0].fault);
 }
@@ -96,7 +99,7 @@ async fn an_amendment_between_a_lost_answer_and_the_look_up_ends_in_the_right_co
             world.simulators.faults.inject(erp, lost).unwrap();
             world.accept(&issue).unwrap();
             world.settle().await.unwrap();
-            let doubt = world.app.store.deliveries(None, &["unknown"]).await.unwrap();
+            let doubt = world.app.env.store.deliveries(None, &["unknown"]).await.unwrap();
             assert_eq!(doubt.len(), 1, "{erp}: the answer was lost");
             let amendment =
                 format!(r#"{{ "amends": "SOW-1", "version": 2, "signed": true, "total": "{total}", {change} }}"#);
@@ -110,7 +113,7 @@ async fn an_amendment_between_a_lost_answer_and_the_look_up_ends_in_the_right_co
             let [invoice, correction] =
                 [("SOW-1-M1", "40000.00"), correction].map(|(number, amount)| (number.to_owned(), amount.to_owned()));
             assert_eq!(world.held(erp), [invoice, correction], "{erp} {total}");
-            let lines = world.app.store.audit(Some("SOW-1".into()), 200).await.unwrap();
+            let lines = world.app.env.store.audit(Some("SOW-1".into()), 200).await.unwrap();
             assert!(
                 lines.iter().any(|line| line.subject == "SOW-1-M1" && line.detail.contains("verified and adopted"))
             );

@@ -27,16 +27,16 @@ async fn turn(world: &World, apps: &[Arc<App>]) {
     let now = world.simulators.clock.now() + SignedDuration::from_secs(4);
     world.at(&now.to_string()).unwrap();
     for app in apps {
-        app.fleet.renew(&app.store, now).await.unwrap();
+        app.fleet.renew(&app.env.store, now).await.unwrap();
     }
     world.simulators.jira.deliver_webhooks().await.unwrap();
-    apps[0].store.poll_now().await.unwrap();
+    apps[0].env.store.poll_now().await.unwrap();
     let settled = futures_util::future::join_all(apps.iter().map(|app| app.settle())).await;
     settled.into_iter().for_each(|outcome| outcome.unwrap());
 }
 
 async fn owns(app: &App, duty: Duty<'_>, of: usize) -> bool {
-    app.fleet.duty(&app.store, duty, of, app.clock.now()).await.unwrap().is_some()
+    app.fleet.duty(&app.env.store, duty, of, app.env.clock.now()).await.unwrap().is_some()
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn daemons_die_with_work_in_their_hands_and_every_milestone_is_invoiced_on
         if round % 4 == 0 && round < 24 {
             // One dies in the middle of an attempt; what it had claimed is in nobody's hands.
             let dead = apps.remove(round % apps.len());
-            let (lease, now) = (dead.settings.delivery.lease, dead.clock.now());
-            dead.store.claim("netsuite".into(), 2, lease, now).await.unwrap();
+            let (lease, now) = (dead.env.settings.delivery.lease, dead.env.clock.now());
+            dead.env.store.claim("netsuite".into(), 2, lease, now).await.unwrap();
             drop(dead);
             let fresh = world.another().await.unwrap();
             fresh.fleet.join(format!("{name} {round}"));
@@ -96,7 +96,7 @@ async fn daemons_die_with_work_in_their_hands_and_every_milestone_is_invoiced_on
             turn(&world, &apps).await;
         }
     }
-    let store = &apps[0].store;
+    let store = &apps[0].env.store;
     let mut held: Vec<String> = world.held("netsuite").into_iter().map(|(number, _)| number).collect();
     held.sort();
     let expected: Vec<String> = contracts.iter().map(|id| format!("{id}-M1")).collect();
@@ -105,7 +105,7 @@ async fn daemons_die_with_work_in_their_hands_and_every_milestone_is_invoiced_on
     assert_eq!(once.len(), held.len());
     assert_eq!(store.verify_audit(Vec::new()).await.unwrap().broken, None);
     for row in store.contracts().await.unwrap() {
-        let rebuilt = milestoned::cli::status::rebuild(&apps[0], &row).await.unwrap();
+        let rebuilt = milestoned::cli::status::rebuild(&apps[0].env, &row).await.unwrap();
         assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state, "{}", row.id);
     }
 }

@@ -26,12 +26,12 @@ async fn a_broken_contract_file_names_every_problem_and_is_read_again_when_mende
     ] {
         assert!(problems.contains(words), "{words}: {problems}");
     }
-    assert_eq!(world.app.store.contract_count().await.unwrap(), 1, "the good one is open");
+    assert_eq!(world.app.env.store.contract_count().await.unwrap(), 1, "the good one is open");
     let good = "id = \"B-1\"\ncustomer = \"B\"\ncurrency = \"EUR\"\ntotal = \"1\"\nsigned_on = 2026-03-02\n\
                 milestoned = { erp = \"netsuite\" }\nmilestones = [{ id = \"M1\", name = \"One\", amount = \"1\" }]\n";
     std::fs::write(&file, good).unwrap();
     world.settle().await.unwrap();
-    assert_eq!(world.app.store.contract_count().await.unwrap(), 2);
+    assert_eq!(world.app.env.store.contract_count().await.unwrap(), 2);
     assert!(!parked(&world).await.contains("bad.toml"));
 }
 
@@ -75,7 +75,7 @@ async fn webhooks_are_taken_only_with_their_signature_and_only_once() {
     for _ in 0..2 {
         assert_eq!(post(signed(&body), body.clone()).await.unwrap().status(), 200);
     }
-    let due = world.app.store.hints_due("jira".into(), "2026-03-03T00:00:00Z".parse().unwrap(), 10).await.unwrap();
+    let due = world.app.env.store.hints_due("jira".into(), "2026-03-03T00:00:00Z".parse().unwrap(), 10).await.unwrap();
     assert_eq!(due.len(), 1);
 }
 
@@ -136,7 +136,7 @@ async fn who_got_no_answer_and_tells_the_same_again_has_told_it_once() {
         // It is decided on, and time passes, before it is told again.
         world.settle().await.unwrap();
     }
-    let facts = world.app.store.history("SOW-1".into()).await.unwrap();
+    let facts = world.app.env.store.history("SOW-1".into()).await.unwrap();
     let amended = facts.iter().filter(|fact| matches!(fact.event, milestoned_mapping::fact::Event::Amended(_)));
     assert_eq!(amended.count(), 1);
     let (_, open) = world.call("GET", "/v1/exceptions", VIEWER, None).await.unwrap();
@@ -150,10 +150,10 @@ async fn state_replays_from_facts_byte_for_byte_and_the_audit_chain_holds() {
     world.settle().await.unwrap();
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
-    let row = world.app.store.contract("SOW-1".into()).await.unwrap().unwrap();
-    let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
+    let row = world.app.env.store.contract("SOW-1".into()).await.unwrap().unwrap();
+    let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
-    let verdict = world.app.store.verify_audit(Vec::new()).await.unwrap();
+    let verdict = world.app.env.store.verify_audit(Vec::new()).await.unwrap();
     assert!(verdict.broken.is_none() && verdict.lines > 3, "{verdict:?}");
 }
 
@@ -184,7 +184,7 @@ async fn an_outbound_message_is_acknowledged_once_stored_and_the_deal_is_read_ag
         assert_eq!((done.delivered, done.retried), expected, "{secret}");
     }
     let due =
-        world.app.store.hints_due("salesforce".into(), "2026-03-03T00:00:00Z".parse().unwrap(), 10).await.unwrap();
+        world.app.env.store.hints_due("salesforce".into(), "2026-03-03T00:00:00Z".parse().unwrap(), 10).await.unwrap();
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].hint.object, "Opportunity");
 }

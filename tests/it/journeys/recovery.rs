@@ -21,8 +21,8 @@ async fn billed(erp: &str) -> World {
 }
 
 async fn found(world: &World) -> Vec<doctor::Finding> {
-    let mut findings = doctor::books(&world.app, Vec::new()).await.unwrap();
-    findings.extend(doctor::drift(&world.app, Timestamp::MIN).await.unwrap());
+    let mut findings = doctor::books(&world.app.env, Vec::new()).await.unwrap();
+    findings.extend(doctor::drift(&world.app.env, Timestamp::MIN).await.unwrap());
     findings
 }
 
@@ -37,16 +37,16 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
         world.settle().await.unwrap();
         let copies = tempfile::tempdir().unwrap();
         let backup = copies.path().join("backup.db");
-        let from = world.app.settings.store.path.clone();
-        let head = world.app.store.audit_head().await.unwrap();
-        assert_eq!(world.app.store.backup(from.clone(), backup.clone()).await.unwrap().head, head);
-        let again = world.app.store.backup(from.clone(), backup.clone()).await;
+        let from = world.app.env.settings.store.path.clone();
+        let head = world.app.env.store.audit_head().await.unwrap();
+        assert_eq!(world.app.env.store.backup(from.clone(), backup.clone()).await.unwrap().head, head);
+        let again = world.app.env.store.backup(from.clone(), backup.clone()).await;
         assert!(matches!(again, Err(CopyError::InTheWay { .. })));
         // What follows is in the ERP, and not in the backup.
         world.accept(&issue).unwrap();
         world.settle().await.unwrap();
         assert_eq!(world.held(erp).len(), 1);
-        let put = put_back(&backup, &from, "ada".into(), "why", world.app.clock.now());
+        let put = put_back(&backup, &from, "ada".into(), "why", world.app.env.clock.now());
         assert!(matches!(put, Err(CopyError::InUse { .. })));
         world.restore(&backup).await.unwrap();
         world.at(now).unwrap();
@@ -60,14 +60,14 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
                 by: "ada".into(),
                 reason: "ours, from before the restore".into(),
             };
-            let fact = Fact { at: world.app.clock.now(), event };
+            let fact = Fact { at: world.app.env.clock.now(), event };
             let fact = NewFact { contract: "SOW-1".into(), identity: "overrule".into(), fact, actor: "ada".into() };
-            world.app.store.add_facts(vec![fact], world.app.clock.now()).await.unwrap();
+            world.app.env.store.add_facts(vec![fact], world.app.env.clock.now()).await.unwrap();
             world.settle().await.unwrap();
         }
         let invoices: Vec<_> = world.held(erp).into_iter().filter(|(number, _)| number == "SOW-1-M1").collect();
         assert_eq!(invoices, [("SOW-1-M1".to_owned(), "40000.00".to_owned())], "{erp}");
-        let lines = world.app.store.audit(Some("SOW-1".into()), 100).await.unwrap();
+        let lines = world.app.env.store.audit(Some("SOW-1".into()), 100).await.unwrap();
         let settled =
             lines.iter().find(|line| line.subject == "SOW-1-M1" && line.action == "delivery settled").unwrap();
         assert!(settled.detail.contains("found, verified and adopted"), "{}", settled.detail);
@@ -80,8 +80,8 @@ async fn a_damaged_backup_is_not_put_back() {
     let world = billed("netsuite").await;
     let copies = tempfile::tempdir().unwrap();
     let (good, bad, to) = (copies.path().join("good.db"), copies.path().join("bad.db"), copies.path().join("m.db"));
-    world.app.store.backup(world.app.settings.store.path.clone(), good.clone()).await.unwrap();
-    let put = |backup: &Path| put_back(backup, &to, "ada".into(), "why", world.app.clock.now());
+    world.app.env.store.backup(world.app.env.settings.store.path.clone(), good.clone()).await.unwrap();
+    let put = |backup: &Path| put_back(backup, &to, "ada".into(), "why", world.app.env.clock.now());
     let whole = std::fs::read(&good).unwrap();
     std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(put(&bad), Err(CopyError::Damaged { .. } | CopyError::Store(_))));
@@ -111,7 +111,7 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
         }
         let edited = found(&world).await;
         assert!(edited.len() == 1 && edited[0].what.contains("date is 2026-03-09, not 2026-03-02"), "{erp} {edited:?}");
-        let connection = rusqlite::Connection::open(&world.app.settings.store.path).unwrap();
+        let connection = rusqlite::Connection::open(&world.app.env.settings.store.path).unwrap();
         for (edit, undo, place) in [
             ("UPDATE document SET amount = '1.00'", "UPDATE document SET amount = '40000.00'", "document SOW-1-M1"),
             (
@@ -126,7 +126,7 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
             ),
         ] {
             assert_eq!(connection.execute(edit, []).unwrap(), 1, "{edit}");
-            let places: Vec<_> = doctor::books(&world.app, Vec::new()).await.unwrap();
+            let places: Vec<_> = doctor::books(&world.app.env, Vec::new()).await.unwrap();
             assert!(places.iter().any(|finding| finding.place == place), "{edit}: {places:?}");
             connection.execute(undo, []).unwrap();
         }
@@ -139,7 +139,7 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
 #[tokio::test]
 async fn the_doctor_finds_a_document_that_is_gone() {
     let world = billed("quickbooks").await;
-    let delivered = world.app.store.deliveries(Some("SOW-1".into()), &["done"]).await.unwrap();
+    let delivered = world.app.env.store.deliveries(Some("SOW-1".into()), &["done"]).await.unwrap();
     let invoice = delivered.iter().find(|one| one.kind == "invoice").unwrap().remote_id.clone().unwrap();
     world.simulators.quickbooks.delete_record("delete", "Invoice", &invoice).unwrap();
     let gone = found(&world).await;
@@ -155,8 +155,8 @@ async fn what_is_halted_waits_and_goes_on_as_if_the_daemon_had_been_away() {
         let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
         let issue = world.contract("SOW-1", "netsuite").unwrap();
         world.settle().await.unwrap();
-        let store = &world.app.store;
-        store.pause(scope, name.into(), "ada".into(), "dispute".into(), world.app.clock.now()).await.unwrap();
+        let store = &world.app.env.store;
+        store.pause(scope, name.into(), "ada".into(), "dispute".into(), world.app.env.clock.now()).await.unwrap();
         world.accept(&issue).unwrap();
         world.settle().await.unwrap();
         world.at("2026-03-04T09:00:00Z").unwrap();
@@ -166,7 +166,7 @@ async fn what_is_halted_waits_and_goes_on_as_if_the_daemon_had_been_away() {
             let (_, text) = world.call("GET", page, ADMIN, None).await.unwrap();
             assert!(text.to_string().contains("dispute"), "{page} does not show that {name} is halted: {text}");
         }
-        store.resume(scope, name.into(), "ada".into(), "settled".into(), world.app.clock.now()).await.unwrap();
+        store.resume(scope, name.into(), "ada".into(), "settled".into(), world.app.env.clock.now()).await.unwrap();
         world.settle().await.unwrap();
         let held: Vec<_> = world.held("netsuite").into_iter().map(|(number, _)| number).collect();
         assert_eq!(held, ["SOW-1-M1", "SOW-1-20260302J"], "{name} goes on, with the dates of what happened");
@@ -181,7 +181,7 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     world.simulators.netsuite.close_period("close", "2026-03-31").unwrap();
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
-    let parked = world.app.store.deliveries(None, &["parked"]).await.unwrap().remove(0);
+    let parked = world.app.env.store.deliveries(None, &["parked"]).await.unwrap().remove(0);
     // Somebody opens the month and writes it by hand, under our key.
     world.simulators.netsuite.close_period("open", "2026-02-28").unwrap();
     let customer = world.simulators.netsuite.records("customer")[0].text("id");
@@ -194,7 +194,7 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     let id = world.simulators.netsuite.put_record("hand", "invoice", &ours, invoice).unwrap();
     let done = async |remote_id: &str| {
         let (key, why) = (parked.key.clone(), "typed in by Mia");
-        let code = review::done_outside(&world.app, key, remote_id.into(), why, "ada".into(), true).await.unwrap();
+        let code = review::done_outside(&world.app.env, key, remote_id.into(), why, "ada".into(), true).await.unwrap();
         code == std::process::ExitCode::SUCCESS
     };
     assert!(!done("999").await, "the remote has it under another id");
@@ -204,9 +204,9 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
         assert_eq!(done(&id).await, same, "dated {date}");
     }
     assert!(!done(&id).await, "it is not parked any more");
-    let delivery = world.app.store.delivery(parked.key).await.unwrap().unwrap();
+    let delivery = world.app.env.store.delivery(parked.key).await.unwrap().unwrap();
     assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("done", Some(id.as_str())));
-    let line = world.app.store.audit(None, 1).await.unwrap().remove(0);
+    let line = world.app.env.store.audit(None, 1).await.unwrap().remove(0);
     assert!(line.action == "delivery done outside" && line.actor == "ada", "{line:?}");
     assert!(line.detail.contains("typed in by Mia (looked up, and the same)"), "{}", line.detail);
 }
@@ -219,10 +219,10 @@ async fn the_pages_act_on_what_waits_for_a_person_who_may_decide() {
     world.simulators.netsuite.close_period("close", "2026-03-31").unwrap();
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
-    let store = &world.app.store;
+    let store = &world.app.env.store;
     let parked = store.deliveries(None, &["parked"]).await.unwrap().remove(0);
     store
-        .pause(Scope::Customer, "Northwind Ltd".into(), "ada".into(), "dispute".into(), world.app.clock.now())
+        .pause(Scope::Customer, "Northwind Ltd".into(), "ada".into(), "dispute".into(), world.app.env.clock.now())
         .await
         .unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -257,7 +257,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 async fn people_are_told_before_a_credential_ends() {
     let world = billed("quickbooks").await;
     let told = async || {
-        let all = milestoned::parked::all(&world.app).await.unwrap();
+        let all = milestoned::parked::all(&world.app.env).await.unwrap();
         all.iter().filter(|one| one.reason.contains("the refresh token ends on")).count()
     };
     assert_eq!(told().await, 0);

@@ -27,13 +27,13 @@ async fn whole_way(store: &str) -> World {
 }
 
 async fn holds(world: World) {
-    let store = &world.app.store;
+    let store = &world.app.env.store;
     let held = world.held("netsuite");
     assert_eq!(held[0], ("SOW-1-M1".to_owned(), "40000.00".to_owned()));
     assert_eq!(held.len(), 2, "one invoice and one journal entry: {held:?}");
     assert!(store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await.unwrap().is_empty());
     let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
-    let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
+    let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
     assert_eq!(store.verify_audit(vec![store.audit_head().await.unwrap()]).await.unwrap().broken, None);
 
@@ -58,13 +58,13 @@ async fn holds(world: World) {
     // Who accepted is forgotten: nothing names her any more, and what was decided stays as it was.
     let named = |trace: &milestoned::store::trace::Trace| serde_json::to_string(trace).unwrap().contains("dana@");
     assert!(named(&trace));
-    let (head, now) = (store.audit_head().await.unwrap(), world.app.clock.now());
+    let (head, now) = (store.audit_head().await.unwrap(), world.app.env.clock.now());
     let forget = Forget { actor: Some("dana@customer.example".into()), before: now, systems: Vec::new() };
     let forgotten = store.forget(forget, "dpo".into(), "her request".into(), now).await.unwrap();
     assert!(forgotten.lines > 0 && forgotten.facts > 0 && forgotten.records > 0, "{forgotten:?}");
     let trace = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
     assert!(!named(&trace), "{trace:#?}");
-    let rebuilt = milestoned::cli::status::rebuild(&world.app, &row).await.unwrap();
+    let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
     assert_eq!(store.verify_audit(vec![head]).await.unwrap().broken, None);
     let all = store.forget_records(jiff::Timestamp::MIN, now, now).await.unwrap();
@@ -84,14 +84,14 @@ async fn records_are_emptied_when_they_have_been_kept_as_long_as_configured() {
     let told = async |time: &str| {
         world.at(time).unwrap();
         world.settle().await.unwrap();
-        let trace = world.app.store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
+        let trace = world.app.env.store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
         serde_json::to_string(&trace.records).unwrap().contains("dana@")
     };
     assert!(told("2026-03-02T10:00:00Z").await, "the issue as Jira sent it");
     assert!(told("2026-03-12T08:00:00Z").await, "not yet ten days");
     assert!(!told("2026-03-13T10:00:00Z").await, "more than ten days");
     assert_eq!(world.held("netsuite").len(), 2, "nothing was billed anew");
-    let lines = world.app.store.audit(None, 1_000).await.unwrap();
+    let lines = world.app.env.store.audit(None, 1_000).await.unwrap();
     assert!(
         lines.iter().any(|line| line.action == "records emptied" && line.actor == "milestoned"),
         "the trail says so"

@@ -1,0 +1,52 @@
+//! What everything below the wiring is handed: configuration, store, connections, time, calendars, and what wakes the
+//! loops.
+
+use std::sync::Arc;
+
+use milestoned_connector_kit::Surroundings;
+use milestoned_mapping::calendar::Calendars;
+
+use crate::bells::Bells;
+use crate::clock::Clock;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What a turn of any part of the daemon works with. It knows none of the parts.
+pub struct Environment {
+    /// Configuration.
+    pub settings: Settings,
+    /// The store.
+    pub store: Store,
+    /// Connections.
+    pub registry: Arc<Registry>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Holiday calendars.
+    pub calendars: Calendars,
+    /// What wakes the loops when something came in that cannot wait for the next turn.
+    pub bells: Bells,
+}
+
+impl Environment {
+    /// Opens the store and builds the connections.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
+        let store = Store::connect(&settings.store).await?;
+        Self::over(settings, store, around)
+    }
+
+    /// Builds the connections over a store that is open.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub fn over(settings: Settings, store: Store, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
+        let around = around.into();
+        let calendars = crate::calendars::from_settings(&settings)?;
+        let registry = Arc::new(Registry::build(&settings, &store, &around)?);
+        let bells = Bells::new(&registry.names());
+        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bells }))
+    }
+}
