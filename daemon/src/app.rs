@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Surroundings;
 
-use crate::bells::Bell;
 use crate::deliver::Handed;
 use crate::environment::Environment;
 use crate::fleet::{Duty, Fleet, Mine};
@@ -13,6 +12,7 @@ use crate::passage::Passage;
 use crate::registry::Entry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
+use crate::wake::WakeUp;
 use crate::{agreements, deliver, engine, intake, report};
 
 /// Name of the retention's mark in the store.
@@ -98,7 +98,7 @@ impl App {
         let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
         let came = intake::listen(&mine.store, system, entry, &self.env.settings, self.env.clock.now()).await?;
         if came {
-            self.env.bells.decisions().ring();
+            self.env.wake_ups.decisions().send();
         }
         Ok(came)
     }
@@ -160,7 +160,7 @@ impl App {
         let awaited = self.handed.were_awaited(target);
         let sent = deliver::send(&self.env.store, target, &entry.connection, delivery, handed, now).await;
         if awaited {
-            self.env.bells.deliveries(target).into_iter().for_each(Bell::ring);
+            self.env.wake_ups.deliveries(target).into_iter().for_each(WakeUp::send);
         }
         Ok(sent? > 0)
     }

@@ -16,7 +16,6 @@ use milestoned_mapping::postings::{self, Addresses};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 
 use crate::agreements::Addressee;
-use crate::bells::Bell;
 use crate::drift;
 use crate::environment::Environment;
 use crate::failpoint;
@@ -26,6 +25,7 @@ use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, New
 use crate::store::passage::Decide;
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
+use crate::wake::WakeUp;
 
 /// Contracts decided about in one transaction.
 const TOGETHER: usize = 128;
@@ -36,8 +36,8 @@ const TOGETHER: usize = 128;
 /// The store failed.
 pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
     let now = env.clock.now();
-    let heard = heard_through(env, now).await?;
-    let context = Context { now, heard, links: &env.settings.http.public_url, registry: &env.registry };
+    let read_through = read_through(env, now).await?;
+    let context = Context { now, read_through, links: &env.settings.http.public_url, registry: &env.registry };
     let due: Vec<String> = env.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)).collect();
     let mut moved = false;
     for ids in due.chunks(TOGETHER) {
@@ -78,7 +78,7 @@ async fn land(env: &Environment, landings: Vec<Landing>, now: Timestamp) -> Resu
     failpoint::pass("landed");
     let targets: BTreeSet<&str> =
         landings.iter().flat_map(|landing| &landing.postings).map(|posting| posting.target.as_str()).collect();
-    targets.into_iter().filter_map(|target| env.bells.deliveries(target)).for_each(Bell::ring);
+    targets.into_iter().filter_map(|target| env.wake_ups.deliveries(target)).for_each(WakeUp::send);
     Ok(())
 }
 
@@ -97,8 +97,8 @@ fn alone(contract: &str, error: StoreError) -> Result<(), StoreError> {
 /// The store failed.
 pub async fn preview(env: &Environment) -> Result<Vec<Landing>, StoreError> {
     let now = env.clock.now();
-    let heard = heard_through(env, now).await?;
-    let context = Context { now, heard, links: &env.settings.http.public_url, registry: &env.registry };
+    let read_through = read_through(env, now).await?;
+    let context = Context { now, read_through, links: &env.settings.http.public_url, registry: &env.registry };
     let mut landings = Vec::new();
     for ids in env.store.contracts_due(now).await?.chunks(TOGETHER) {
         for work in works(env, ids.to_vec()).await? {
@@ -140,39 +140,39 @@ pub(crate) async fn decider(
     mine: impl Fn(&str) -> bool + Send + Sync + 'static,
     now: Timestamp,
 ) -> Result<Arc<Decide>, StoreError> {
-    let heard = heard_through(env, now).await?;
+    let read_through = read_through(env, now).await?;
     let (links, registry) = (env.settings.http.public_url.clone(), Arc::clone(&env.registry));
     Ok(Arc::new(move |mut work: Work| {
         if !mine(&work.row.id) {
             return Ok(None);
         }
         keep_shown(&registry, &mut work);
-        let context = Context { now, heard, links: &links, registry: &registry };
+        let context = Context { now, read_through, links: &links, registry: &registry };
         Ok(Some(decide(&work, &context)?.landing))
     }))
 }
 
 /// The instant up to which every project tool has been read; now, where there is none.
-async fn heard_through(env: &Environment, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let mut heard = Some(now);
+async fn read_through(env: &Environment, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let mut through = Some(now);
     for (system, entry) in env.registry.iter().filter(|(_, entry)| entry.connection.tells_acceptance()) {
         let marks = env.store.watermarks(system.to_owned()).await?;
         for stream in entry.connection.streams() {
             let fresh = marks.get(*stream).and_then(|mark| mark.fresh_through);
-            heard = match (heard, fresh) {
-                (Some(heard), Some(fresh)) => Some(heard.min(fresh)),
+            through = match (through, fresh) {
+                (Some(through), Some(fresh)) => Some(through.min(fresh)),
                 _ => None,
             };
         }
     }
-    Ok(heard)
+    Ok(through)
 }
 
 /// What a decision needs beside the contract.
 struct Context<'a> {
     now: Timestamp,
     /// The project tools were read up to here; `None`: one was never read.
-    heard: Option<Timestamp>,
+    read_through: Option<Timestamp>,
     /// Base address of links.
     links: &'a str,
     /// Connections.
@@ -194,8 +194,10 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let mut contract: Contract = parse("contract", "state", &row.id, &row.state)?;
     let before = contract.clone();
     let today = contract.terms().local_date(context.now);
-    // Without an ear on the project tools no midnight passes.
-    let limit = context.heard.map_or(contract.as_of(), |heard| contract.terms().local_date(heard).min(today));
+    // Silence counts as acceptance, so a midnight passes only once the project tools were read past it: a rejection of
+    // that day might not be known yet.
+    let limit =
+        context.read_through.map_or(contract.as_of(), |through| contract.terms().local_date(through).min(today));
     let mut timeline =
         Timeline { contract: &mut contract, limit, now: context.now, last: work.last_effective, facts: Vec::new() };
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use milestoned_connector_kit::Surroundings;
 use milestoned_mapping::calendar::Calendars;
 
-use crate::bells::Bells;
 use crate::clock::Clock;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::wake::WakeUps;
 
 /// What a turn of any part of the daemon works with. It knows none of the parts.
 pub struct Environment {
@@ -25,7 +25,7 @@ pub struct Environment {
     /// Holiday calendars.
     pub calendars: Calendars,
     /// What wakes the loops when something came in that cannot wait for the next turn.
-    pub bells: Bells,
+    pub wake_ups: WakeUps,
 }
 
 impl Environment {
@@ -46,7 +46,7 @@ impl Environment {
         let around = around.into();
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Arc::new(Registry::build(&settings, &store, &around)?);
-        let bells = Bells::new(&registry.names());
-        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, bells }))
+        let wake_ups = WakeUps::new(&registry.names());
+        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, wake_ups }))
     }
 }

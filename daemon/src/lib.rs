@@ -6,7 +6,6 @@
 
 pub mod agreements;
 pub mod app;
-pub mod bells;
 pub mod calendars;
 pub mod cli;
 pub mod clock;
@@ -26,4 +25,5 @@ pub mod registry;
 pub mod report;
 pub mod settings;
 pub mod store;
+pub mod wake;
 pub mod web;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::bells::Bell;
 use crate::deliver::Handed;
 use crate::environment::Environment;
 use crate::fleet::{Duty, Fleet};
@@ -15,6 +14,7 @@ use crate::store::desk::Senders;
 use crate::store::intake::Followed;
 use crate::store::passage::{Arrival, Passed};
 use crate::store::{Store, StoreError};
+use crate::wake::WakeUp;
 use crate::{engine, failpoint, intake};
 
 /// Who goes the short way, and what it takes beside the store.
@@ -51,12 +51,12 @@ impl Passage<'_> {
             }
         };
         if passed.waits {
-            env.bells.decisions().ring();
+            env.wake_ups.decisions().send();
         }
         let handed: BTreeSet<String> = passed.claimed.iter().map(|claimed| claimed.target.clone()).collect();
         self.handed.put(passed.claimed, until, &passed.targets);
-        handed.iter().filter_map(|target| env.bells.handed(target)).for_each(Bell::ring);
-        passed.targets.iter().filter_map(|target| env.bells.deliveries(target)).for_each(Bell::ring);
+        handed.iter().filter_map(|target| env.wake_ups.leased(target)).for_each(WakeUp::send);
+        passed.targets.iter().filter_map(|target| env.wake_ups.deliveries(target)).for_each(WakeUp::send);
         Ok(true)
     }
 

@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::bells::Ear;
 use crate::clock::SystemClock;
 use crate::fleet::RENEW;
 use crate::registry::Entry;
 use crate::settings::{Log, LogFormat, Settings};
 use crate::store::StoreError;
+use crate::wake::Waiter;
 use crate::web;
 
 /// Longest pause between turns: people's decisions on the command line are noticed within it.
@@ -87,8 +87,10 @@ pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, list
 /// Reads one connection: one that is slow or down holds up nobody else. What webhooks named is read at once, polls are
 /// looked after once a second.
 async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
-    let (Some(entry), Some(bell)) = (app.env.registry.get(&system), app.env.bells.listening(&system)) else { return };
-    let mut ear = bell.ear();
+    let (Some(entry), Some(wake_up)) = (app.env.registry.get(&system), app.env.wake_ups.reading(&system)) else {
+        return;
+    };
+    let mut waiter = wake_up.waiter();
     let mut look_at = Instant::now();
     while !stop.is_cancelled() {
         let looks = Instant::now() >= look_at;
@@ -104,7 +106,7 @@ async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
         if looks {
             look_at = Instant::now().checked_add(PAUSE.max(pause)).unwrap_or(look_at);
         }
-        rest(&mut ear, &stop, pause).await;
+        pause_for(&mut waiter, &stop, pause).await;
     }
 }
 
@@ -116,7 +118,7 @@ async fn read(app: &App, system: &str, entry: &Entry, looks: bool) -> Result<boo
 
 /// Contract folder, what came in, decisions.
 async fn decisions(app: Arc<App>, stop: CancellationToken) {
-    let mut ear = app.env.bells.decisions().ear();
+    let mut waiter = app.env.wake_ups.decisions().waiter();
     let mut scan_at = Timestamp::MIN;
     while !stop.is_cancelled() {
         let now = app.env.clock.now();
@@ -132,7 +134,7 @@ async fn decisions(app: Arc<App>, stop: CancellationToken) {
                 PAUSE_AFTER_FAILURE
             }
         };
-        rest(&mut ear, &stop, pause).await;
+        pause_for(&mut waiter, &stop, pause).await;
     }
 }
 
@@ -169,8 +171,10 @@ async fn watchdog(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
-    let (Some(entry), Some(bell)) = (app.env.registry.get(&target), app.env.bells.deliveries(&target)) else { return };
-    let mut ear = bell.ear();
+    let (Some(entry), Some(wake_up)) = (app.env.registry.get(&target), app.env.wake_ups.deliveries(&target)) else {
+        return;
+    };
+    let mut waiter = wake_up.waiter();
     while !stop.is_cancelled() {
         let pause = match app.deliver_to(&target, entry).await {
             Ok(false) => PAUSE,
@@ -184,18 +188,20 @@ async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
                 PAUSE_AFTER_FAILURE
             }
         };
-        rest(&mut ear, &stop, pause).await;
+        pause_for(&mut waiter, &stop, pause).await;
     }
 }
 
 /// Sends what is claimed already.
 async fn sending(app: Arc<App>, target: String, stop: CancellationToken) {
-    let (Some(entry), Some(bell)) = (app.env.registry.get(&target), app.env.bells.handed(&target)) else { return };
-    let mut ear = bell.ear();
+    let (Some(entry), Some(wake_up)) = (app.env.registry.get(&target), app.env.wake_ups.leased(&target)) else {
+        return;
+    };
+    let mut waiter = wake_up.waiter();
     while !stop.is_cancelled() {
         match app.send_handed(&target, entry).await {
             Ok(true) => {}
-            Ok(false) => rest(&mut ear, &stop, PAUSE).await,
+            Ok(false) => pause_for(&mut waiter, &stop, PAUSE).await,
             Err(error) => {
                 // What was claimed is looked up after its lease.
                 tracing::error!(error = &error as &dyn std::error::Error, target, "a delivery could not be settled");
@@ -216,14 +222,14 @@ async fn reports(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Rests until `pause` is over, the bell rings, or the daemon stops.
-async fn rest(ear: &mut Ear, stop: &CancellationToken, pause: Duration) {
+/// Waits until `pause` is over, a wake-up comes, or the daemon stops.
+async fn pause_for(waiter: &mut Waiter, stop: &CancellationToken, pause: Duration) {
     if pause.is_zero() {
         return;
     }
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
-        () = ear.heard() => {}
+        () = waiter.woken() => {}
         () = stop.cancelled() => {}
     }
 }

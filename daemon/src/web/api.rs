@@ -109,7 +109,7 @@ async fn put_contract(
         table.remove("amends");
     }
     let filed = agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok(match filed {
         Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
         Filed::Opened(contract) => (StatusCode::CREATED, Json(FiledBody { contract, outcome: "opened" })),
@@ -132,7 +132,7 @@ async fn amend(
         table.insert("amends".into(), Value::String(id.clone()));
     }
     agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
 }
 
@@ -179,7 +179,7 @@ async fn add_fact(
     refuse_without_document(&row, &fact)?;
     agreements::check(&row, &fact)?;
     env.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -329,7 +329,7 @@ pub(super) async fn human_fact(
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = format!("review:{}", DeliveryKey::of(&[&content]));
     env.store.add_facts(vec![NewFact { contract, identity, fact, actor }], now).await?;
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -410,7 +410,7 @@ async fn decide_delivery(
     if !env.store.release_parked(key.clone(), again, by, body.reason, env.clock.now()).await? {
         return Err(ApiError::not_found("parked delivery", &key));
     }
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -431,7 +431,7 @@ async fn parked(State(env): Shared, _: Viewer) -> Result<Json<Value>, ApiError> 
     responses((status = 202, description = "How many are read again", body = Value)))]
 async fn replay_parked(State(env): Shared, Reviewer(by): Reviewer) -> Result<(StatusCode, Json<Value>), ApiError> {
     let replayed = env.store.replay_parked(None, by, env.clock.now()).await?;
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok((StatusCode::ACCEPTED, Json(json!({ "replayed": replayed }))))
 }
 

@@ -360,6 +360,6 @@ async fn tell(
 /// Lets the engine decide about what has just come in of a contract.
 async fn settle(env: &Environment, contract: &str) -> Result<(), ApiError> {
     engine::turn(env, |id| id == contract).await?;
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok(())
 }

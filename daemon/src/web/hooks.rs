@@ -56,9 +56,9 @@ async fn receive(env: &Environment, connection: String, knock: &Knock<'_>) -> Re
         }
     }
     failpoint::pass("hint_stored");
-    if let Some(bell) = env.bells.listening(&connection) {
-        bell.ring();
+    if let Some(wake_up) = env.wake_ups.reading(&connection) {
+        wake_up.send();
     }
-    let heard = entry.connection.acknowledgement();
-    (StatusCode::OK, [(CONTENT_TYPE, heard.content_type)], heard.body).into_response()
+    let answer = entry.connection.acknowledgement();
+    (StatusCode::OK, [(CONTENT_TYPE, answer.content_type)], answer.body).into_response()
 }

@@ -333,7 +333,7 @@ async fn act(
     if !found {
         return Err(missing());
     }
-    env.bells.all();
+    env.wake_ups.send_all();
     Ok(Redirect::to(if form.next == "/" { "/" } else { "/exceptions" }))
 }
 

@@ -9,7 +9,7 @@ use milestoned::failpoint::COPYING;
 use serde::Serialize;
 
 use crate::daemon::{Daemon, Program};
-use crate::kills::{day_over, ring};
+use crate::kills::{day_over, wake};
 use crate::script::Script;
 use crate::view::{View, complaints};
 use crate::world::{Database, World, pause};
@@ -73,7 +73,7 @@ async fn die_at(program: &Program, script: Script, place: &str) -> anyhow::Resul
     world.begin_day(1)?;
     for _ in 0..25 {
         world.step_clock(jiff::SignedDuration::from_secs(20))?;
-        ring(&world).await;
+        wake(&world).await;
         pause(Duration::from_millis(60)).await;
     }
     daemon.kill()?;

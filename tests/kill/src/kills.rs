@@ -17,7 +17,7 @@ use crate::world::{World, pause};
 
 /// How long a day may take before it counts as stuck.
 const STUCK: Duration = Duration::from_secs(120);
-/// Nothing has changed for so many looks, each after a ring: the day is over. Longer than the second between two polls.
+/// Nothing has changed for so many looks, each after a webhook: the day is over. Longer than the second between two polls.
 const QUIET: u32 = 20;
 /// How much the clock is put forward at each look.
 const PACE: jiff::SignedDuration = jiff::SignedDuration::from_secs(40);
@@ -197,7 +197,7 @@ async fn people(
 async fn set_back(world: &World, before: Option<&Day>) -> anyhow::Result<()> {
     world.step_clock(jiff::SignedDuration::from_hours(-36))?;
     for _ in 0..4 {
-        ring(world).await;
+        wake(world).await;
         pause(LOOK).await;
     }
     let differences = before.map(|before| View::of(world).differences(&before.view)).unwrap_or_default();
@@ -213,7 +213,7 @@ pub(crate) async fn day_over(world: &World, script: Script, wanted: Option<&Day>
     while since.elapsed() < STUCK {
         // Whatever waits for its time, and the leases of the dead, need not wait for ours.
         world.step_clock(PACE)?;
-        ring(world).await;
+        wake(world).await;
         pause(LOOK).await;
         let view = View::of(world);
         quiet = if view == last { quiet.saturating_add(1) } else { 0 };
@@ -257,7 +257,7 @@ async fn nothing_waits(world: &World) -> bool {
 }
 
 /// A webhook about nothing that concerns us: the daemon looks around at once.
-pub(crate) async fn ring(world: &World) {
+pub(crate) async fn wake(world: &World) {
     let body = "{\"webhookEvent\":\"issue_property_set\"}";
     let Ok(client) = client() else { return };
     let hook = client

@@ -9,7 +9,7 @@ use milestoned_mocks::FaultSpec;
 use serde::Serialize;
 
 use crate::daemon::{Daemon, Program, call};
-use crate::kills::ring;
+use crate::kills::wake;
 use crate::script::Script;
 use crate::view::{View, complaints};
 use crate::world::{World, pause};
@@ -55,7 +55,7 @@ pub async fn run(program: &Program, script: Script, remote: &str) -> anyhow::Res
     }
     for _ in 0..STEPS {
         world.step_clock(jiff::SignedDuration::from_mins(30))?;
-        ring(&world).await;
+        wake(&world).await;
         pause(Duration::from_millis(250)).await;
         lived.set(lived.get() && daemon.is_alive());
     }
