@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::Surroundings;
+use milestoned_connector_kit::Platform;
 
 use crate::deliver::Handed;
 use crate::environment::Environment;
@@ -33,16 +33,16 @@ impl App {
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
-    pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
-        Ok(Self::of(Environment::build(settings, around).await?))
+    pub async fn build(settings: Settings, platform: impl Into<Platform>) -> anyhow::Result<Arc<Self>> {
+        Ok(Self::of(Environment::build(settings, platform).await?))
     }
 
     /// Builds the connections over a store that is open.
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
-    pub fn over(settings: Settings, store: Store, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
-        Ok(Self::of(Environment::over(settings, store, around)?))
+    pub fn over(settings: Settings, store: Store, platform: impl Into<Platform>) -> anyhow::Result<Arc<Self>> {
+        Ok(Self::of(Environment::over(settings, store, platform)?))
     }
 
     fn of(env: Arc<Environment>) -> Arc<Self> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use milestoned_connector_kit::Surroundings;
+use milestoned_connector_kit::Platform;
 use milestoned_mapping::calendar::Calendars;
 
 use crate::clock::Clock;
@@ -33,20 +33,20 @@ impl Environment {
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
-    pub async fn build(settings: Settings, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
+    pub async fn build(settings: Settings, platform: impl Into<Platform>) -> anyhow::Result<Arc<Self>> {
         let store = Store::connect(&settings.store).await?;
-        Self::over(settings, store, around)
+        Self::over(settings, store, platform)
     }
 
     /// Builds the connections over a store that is open.
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
-    pub fn over(settings: Settings, store: Store, around: impl Into<Surroundings>) -> anyhow::Result<Arc<Self>> {
-        let around = around.into();
+    pub fn over(settings: Settings, store: Store, platform: impl Into<Platform>) -> anyhow::Result<Arc<Self>> {
+        let platform = platform.into();
         let calendars = crate::calendars::from_settings(&settings)?;
-        let registry = Arc::new(Registry::build(&settings, &store, &around)?);
+        let registry = Arc::new(Registry::build(&settings, &store, &platform)?);
         let wake_ups = WakeUps::new(&registry.names());
-        Ok(Arc::new(Self { settings, store, registry, clock: around.clock, calendars, wake_ups }))
+        Ok(Arc::new(Self { settings, store, registry, clock: platform.clock, calendars, wake_ups }))
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Knock, Lane, Page, Probe, Problem,
-    Receipt, Refused, Sink, Source, Surroundings, Write,
+    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Page, Platform, Probe, Problem,
+    Receipt, Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
@@ -140,11 +140,11 @@ impl Connection {
     }
 
     /// Verifies a webhook; `None`: this remote sends none.
-    pub fn verify(&self, knock: &Knock<'_>) -> Option<Result<Vec<Delivery>, Refused>> {
+    pub fn verify(&self, request: &WebhookRequest<'_>) -> Option<Result<Vec<Delivery>, Refused>> {
         match self {
-            Self::Jira(connection) => Some(connection.verify(knock)),
-            Self::QuickBooks(connection) => Some(connection.verify(knock)),
-            Self::Salesforce(connection) => Some(connection.verify(knock)),
+            Self::Jira(connection) => Some(connection.verify(request)),
+            Self::QuickBooks(connection) => Some(connection.verify(request)),
+            Self::Salesforce(connection) => Some(connection.verify(request)),
             Self::NetSuite(_) => None,
         }
     }
@@ -189,11 +189,11 @@ impl Registry {
     ///
     /// # Errors
     /// Key and reason of the first that cannot be built; `milestoned check` names all.
-    pub fn build(settings: &Settings, store: &Store, around: &Surroundings) -> Result<Self, SettingsError> {
+    pub fn build(settings: &Settings, store: &Store, platform: &Platform) -> Result<Self, SettingsError> {
         let mut entries = BTreeMap::new();
         for (name, value) in &settings.connections {
-            let tokens = Arc::new(Tokens { store: store.clone(), clock: Arc::clone(&around.clock) });
-            let entry = build(name, value.clone(), Some(tokens), around.clone())
+            let tokens = Arc::new(Tokens { store: store.clone(), clock: Arc::clone(&platform.clock) });
+            let entry = build(name, value.clone(), Some(tokens), platform.clone())
                 .map_err(|problem| SettingsError::Invalid { path: problem.place, reason: problem.reason })?;
             entries.insert(name.clone(), entry);
         }
@@ -202,11 +202,11 @@ impl Registry {
 
     /// What is wrong with the settings of any connection, without calling one.
     pub fn problems(settings: &Settings) -> Vec<Problem> {
-        let around = Surroundings::from(Arc::new(crate::clock::SystemClock));
+        let platform = Platform::from(Arc::new(crate::clock::SystemClock));
         settings
             .connections
             .iter()
-            .filter_map(|(name, value)| build(name, value.clone(), None, around.clone()).err())
+            .filter_map(|(name, value)| build(name, value.clone(), None, platform.clone()).err())
             .collect()
     }
 
@@ -236,7 +236,7 @@ impl Registry {
     }
 }
 
-fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, around: Surroundings) -> Result<Entry, Problem> {
+fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, platform: Platform) -> Result<Entry, Problem> {
     let place = format!("connections.{name}");
     let wrong = |field: &str, reason: String| Problem {
         place: if field.is_empty() { place.clone() } else { format!("{place}.{field}") },
@@ -258,21 +258,21 @@ fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, around: Surr
         "jira" => {
             let map = field_map(map_file.as_deref(), JIRA_MAP, &[RecordKind::Milestone])
                 .map_err(|reason| wrong("field_map", reason))?;
-            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), around, store_of(tokens));
+            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), platform, store_of(tokens));
             (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
         "netsuite" => {
-            let built = NetSuite::build(name, read(value, &wrong)?, around);
+            let built = NetSuite::build(name, read(value, &wrong)?, platform);
             (Connection::NetSuite(built.map_err(|reason| wrong("", reason))?), None)
         }
         "quickbooks" => {
-            let built = QuickBooks::build(name, read(value, &wrong)?, around, store_of(tokens));
+            let built = QuickBooks::build(name, read(value, &wrong)?, platform, store_of(tokens));
             (Connection::QuickBooks(built.map_err(|reason| wrong("", reason))?), None)
         }
         "salesforce" => {
             let map = field_map(map_file.as_deref(), SALESFORCE_MAP, &[RecordKind::Deal, RecordKind::Milestone])
                 .map_err(|reason| wrong("field_map", reason))?;
-            let built = Salesforce::build(name, read(value, &wrong)?, &map, around, store_of(tokens));
+            let built = Salesforce::build(name, read(value, &wrong)?, &map, platform, store_of(tokens));
             (Connection::Salesforce(built.map_err(|reason| wrong("", reason))?), Some(map))
         }
         other => return Err(wrong("kind", format!("{other:?} is none of jira, netsuite, quickbooks, salesforce"))),

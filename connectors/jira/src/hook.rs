@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use milestoned_connector_kit::signature::is_signed_hex;
-use milestoned_connector_kit::{Delivery, Hint, Hook, Knock, Refused};
+use milestoned_connector_kit::{Delivery, Hint, Hook, Refused, WebhookRequest};
 use milestoned_mapping::command::DeliveryKey;
 use secrecy::ExposeSecret;
 
@@ -18,15 +18,15 @@ const STALE: SignedDuration = SignedDuration::from_hours(24);
 const LEEWAY: i64 = 60;
 
 impl Hook for Jira {
-    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused> {
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused> {
         let now = self.client.now();
-        self.authenticate(knock, now)?;
-        let text = std::str::from_utf8(knock.body).map_err(|error| Refused::Body(error.to_string()))?;
+        self.authenticate(request, now)?;
+        let text = std::str::from_utf8(request.body).map_err(|error| Refused::Body(error.to_string()))?;
         let webhook: wire::Webhook = serde_json::from_str(text).map_err(|error| Refused::Body(error.to_string()))?;
         let stale = webhook.timestamp.is_some_and(|at| at.0.duration_until(now) > STALE);
         let hints = if stale { Vec::new() } else { hints(webhook) };
         // The same for every retry of one delivery; older servers send none, then the body itself is the name.
-        let id = knock
+        let id = request
             .header("x-atlassian-webhook-identifier")
             .map_or_else(|| DeliveryKey::of(&[text]).to_string(), Into::into);
         Ok(vec![Delivery { id, hints }])
@@ -34,16 +34,16 @@ impl Hook for Jira {
 }
 
 impl Jira {
-    fn authenticate(&self, knock: &Knock<'_>, now: Timestamp) -> Result<(), Refused> {
-        if let Some(signature) = knock.header("x-hub-signature") {
+    fn authenticate(&self, request: &WebhookRequest<'_>, now: Timestamp) -> Result<(), Refused> {
+        if let Some(signature) = request.header("x-hub-signature") {
             let secret = self.settings.webhook_secret.as_ref().ok_or(Refused::Signature)?;
             // Of the methods that the header could name, one is taken.
             let signature = signature.strip_prefix("sha256=").ok_or(Refused::Signature)?;
-            let signed = is_signed_hex(secret.expose_secret().as_bytes(), knock.body, signature);
+            let signed = is_signed_hex(secret.expose_secret().as_bytes(), request.body, signature);
             return if signed { Ok(()) } else { Err(Refused::Signature) };
         }
         let Auth::Oauth { client_secret, .. } = &self.settings.auth else { return Err(Refused::Signature) };
-        let token = knock.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         let secret = client_secret.expose_secret();
         match token.filter(|_| !secret.is_empty()) {
             Some(token) if is_current(token, secret, now) => Ok(()),

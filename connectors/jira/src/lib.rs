@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Class, Fault, Surroundings};
+use milestoned_connector_kit::{Class, Fault, Platform};
 use tokio::sync::OnceCell;
 
 pub use settings::Settings;
@@ -58,7 +58,7 @@ impl Jira {
         name: &str,
         settings: Settings,
         fields: Vec<String>,
-        around: impl Into<Surroundings>,
+        platform: impl Into<Platform>,
         tokens: Arc<dyn TokenStore>,
     ) -> Result<Self, String> {
         if settings.projects.is_empty() {
@@ -69,7 +69,8 @@ impl Jira {
         }
         let property = settings.property.filter(|property| !property.is_empty());
         let settings = Settings { property, ..settings };
-        let client = Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
+        let client =
+            Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
         let mut wanted = fields.clone();
         wanted.extend(["updated", "attachment"].map(str::to_owned));
         wanted.sort();

@@ -53,8 +53,8 @@ impl Trouble {
     }
 }
 
-/// Time and troubles around a vendor and the connector under test.
-pub trait Around: Sync {
+/// The conditions of a test: time and troubles around a vendor and the connector under test.
+pub trait Conditions: Sync {
     /// Time passes, for the vendor and for us.
     fn advance(&self, by: SignedDuration);
     /// Our clock shows so much more than the vendor's.
@@ -85,7 +85,7 @@ pub trait Remote: Sync {
     /// Records show so much later than their stamp says.
     fn lag(&self, by: SignedDuration);
     /// Time and troubles around vendor and connector.
-    fn around(&self) -> &dyn Around;
+    fn conditions(&self) -> &dyn Conditions;
     /// Something new to write, and what it needs.
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context);
     /// How many live documents or records the vendor holds of what [`Remote::command`] says.
@@ -131,7 +131,7 @@ async fn drain_stream<R: Remote>(
 
 /// The same, after enough time that what was created is old enough to be believed.
 async fn drain_later<R: Remote>(remote: &R, from: &Cursor) -> Result<(Vec<SourceRecord>, Cursor), String> {
-    remote.around().advance(SignedDuration::from_mins(10));
+    remote.conditions().advance(SignedDuration::from_mins(10));
     drain(remote, from).await
 }
 
@@ -176,12 +176,12 @@ pub async fn the_watermark_overlaps<R: Remote>(remote: &R) -> Check {
     remote.lag(SignedDuration::from_secs(3));
     let late = remote.create(1);
     remote.lag(SignedDuration::ZERO);
-    remote.around().advance(SignedDuration::from_secs(1));
+    remote.conditions().advance(SignedDuration::from_secs(1));
     wanted.extend(remote.create(1));
     let (mut records, cursor) = drain(remote, &Cursor::default()).await?;
     wanted.extend(late);
     for step in [1, 2, 300] {
-        remote.around().advance(SignedDuration::from_secs(step));
+        remote.conditions().advance(SignedDuration::from_secs(step));
         let (more, _) = drain(remote, &cursor).await?;
         records.extend(more);
     }
@@ -249,7 +249,7 @@ pub async fn a_deletion_is_noticed<R: Remote>(remote: &R) -> Check {
 /// What went wrong.
 pub async fn troubled_reading_loses_nothing<R: Remote>(remote: &R) -> Check {
     let wanted = remote.create(30);
-    remote.around().advance(SignedDuration::from_mins(10));
+    remote.conditions().advance(SignedDuration::from_mins(10));
     let troubles = [
         Trouble::Throttle,
         Trouble::Garbage,
@@ -259,13 +259,13 @@ pub async fn troubled_reading_loses_nothing<R: Remote>(remote: &R) -> Check {
         Trouble::DropBeforeWrite,
     ];
     for trouble in troubles {
-        remote.around().strike(trouble, 1);
+        remote.conditions().strike(trouble, 1);
         let first = drain(remote, &Cursor::default()).await;
         if let Ok((records, _)) = &first {
             // The connector came over it by itself: then it has read everything.
             all_came(records, &wanted).map_err(|reason| format!("{trouble:?}: {reason}"))?;
         }
-        remote.around().advance(SignedDuration::from_mins(2));
+        remote.conditions().advance(SignedDuration::from_mins(2));
         let (records, _) =
             drain(remote, &Cursor::default()).await.map_err(|reason| format!("after {trouble:?}: {reason}"))?;
         all_came(&records, &wanted).map_err(|reason| format!("after {trouble:?}: {reason}"))?;
@@ -279,12 +279,12 @@ pub async fn troubled_reading_loses_nothing<R: Remote>(remote: &R) -> Check {
 /// What went wrong.
 pub async fn a_wrong_clock_loses_nothing<R: Remote>(remote: &R) -> Check {
     for skew in [SignedDuration::from_mins(4), SignedDuration::from_mins(-4)] {
-        remote.around().skew(skew);
+        remote.conditions().skew(skew);
         let mut wanted = remote.create(2);
         let (mut records, mut cursor) = drain_later(remote, &Cursor::default()).await?;
         for _ in 0..3 {
             wanted.extend(remote.create(1));
-            remote.around().advance(SignedDuration::from_secs(90));
+            remote.conditions().advance(SignedDuration::from_secs(90));
             let (more, next) = drain(remote, &cursor).await?;
             records.extend(more);
             cursor = next;
@@ -293,7 +293,7 @@ pub async fn a_wrong_clock_loses_nothing<R: Remote>(remote: &R) -> Check {
         records.extend(more);
         all_came(&records, &wanted).map_err(|reason| format!("{skew:#}: {reason}"))?;
     }
-    remote.around().skew(SignedDuration::ZERO);
+    remote.conditions().skew(SignedDuration::ZERO);
     Ok(())
 }
 
@@ -336,7 +336,7 @@ pub async fn a_troubled_write_happens_once<R: Remote>(remote: &R) -> Check {
     // Signed in beforehand, so that the trouble meets the write.
     put(remote, 0).await.map_err(|fault| said(&fault))?;
     for (ordinal, (trouble, doubtful)) in (1_u32..).zip(troubles) {
-        remote.around().strike(trouble, 1);
+        remote.conditions().strike(trouble, 1);
         let first = put(remote, ordinal).await;
         let held = remote.written(ordinal);
         let wrong = |what: &str| format!("{trouble:?}: {what}: {first:?}");
@@ -349,7 +349,7 @@ pub async fn a_troubled_write_happens_once<R: Remote>(remote: &R) -> Check {
             }
             Err(_) => {}
         }
-        remote.around().advance(SignedDuration::from_mins(2));
+        remote.conditions().advance(SignedDuration::from_mins(2));
         ask_and_put(remote, ordinal).await.map_err(|fault| format!("after {trouble:?}: {fault}"))?;
         let held = remote.written(ordinal);
         met(held == 1, || format!("after {trouble:?}: {held} documents"))?;

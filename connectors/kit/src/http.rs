@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::pace::{Pace, Window};
-use crate::{Class, Cut, Fault, Surroundings, Wire};
+use crate::{Class, Cut, Fault, Platform, Transport};
 
 /// Largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
@@ -105,7 +105,7 @@ pub struct Client {
     http: reqwest::Client,
     pace: Pace,
     places: Semaphore,
-    around: Surroundings,
+    platform: Platform,
     request_id: &'static str,
 }
 
@@ -121,14 +121,14 @@ impl Client {
         request_id: &'static str,
         limits: &Limits,
         published: &Published,
-        around: Surroundings,
+        platform: Platform,
     ) -> Result<Self, String> {
         let base = Url::parse(base_url).map_err(|error| format!("base_url: {base_url:?}: {error}"))?;
         let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if base.scheme() != "https" && !local {
             return Err(format!("base_url: {base_url:?} must be https (http is for this machine only)"));
         }
-        let http = match &around.wire {
+        let http = match &platform.transport {
             Some(_) => writer(),
             None => network(limits)?,
         };
@@ -141,7 +141,7 @@ impl Client {
             http,
             pace,
             places: Semaphore::new(usize::try_from(in_flight).unwrap_or(1)),
-            around,
+            platform,
             request_id,
         })
     }
@@ -153,12 +153,12 @@ impl Client {
 
     /// Now.
     pub fn now(&self) -> Timestamp {
-        self.around.clock.now()
+        self.platform.clock.now()
     }
 
     /// Waits, between two looks at work that the remote does in its own time.
-    pub async fn rest(&self, time: Duration) {
-        self.around.rest(time).await;
+    pub async fn sleep(&self, time: Duration) {
+        self.platform.sleep(time).await;
     }
 
     /// A request to a path below the base address, or to an address of its own.
@@ -187,14 +187,14 @@ impl Client {
             }
             Ok(answer)
         };
-        let around = self.around.clone();
+        let platform = self.platform.clone();
         let policy = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
             .with_jitter()
             .with_max_times(READS.saturating_sub(1));
         attempt
             .retry(policy)
-            .sleep(move |time| rest(around.clone(), time))
+            .sleep(move |time| sleep(platform.clone(), time))
             .when(|fault: &Fault| match fault.class {
                 Class::Unreachable => true,
                 Class::Throttled { until: Some(until) } => self.now().duration_until(until) <= PATIENCE,
@@ -239,11 +239,11 @@ impl Client {
     /// # Errors
     /// Not reachable, throttled, or a write that was sent and not answered.
     pub async fn once(&self, request: RequestBuilder, kind: Kind, calls: Option<&str>) -> Result<Answer, Fault> {
-        self.pace.wait(calls, |time| self.rest(time)).await;
+        self.pace.wait(calls, |time| self.sleep(time)).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
-        let (status, headers, body) = match &self.around.wire {
-            Some(wire) => self.carried(wire.as_ref(), request, kind).await?,
+        let (status, headers, body) = match &self.platform.transport {
+            Some(transport) => self.carried(transport.as_ref(), request, kind).await?,
             None => {
                 let lost = |error: reqwest::Error| {
                     let sent = !error.is_connect() && !error.is_builder();
@@ -269,10 +269,10 @@ impl Client {
         Ok(answer)
     }
 
-    /// The answer that a wire brings.
+    /// The answer that a transport brings.
     async fn carried(
         &self,
-        wire: &dyn Wire,
+        transport: &dyn Transport,
         request: RequestBuilder,
         kind: Kind,
     ) -> Result<(StatusCode, HeaderMap, String), Fault> {
@@ -283,7 +283,7 @@ impl Client {
         }
         let body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice).unwrap_or_default();
         let plain = plain.body(body).map_err(|error| self.fault(Class::Refused, error.to_string(), None))?;
-        let response = wire
+        let response = transport
             .carry(plain)
             .await
             .map_err(|cut| self.fault(lost(kind, cut == Cut::NoAnswer), cut.to_string(), None))?;
@@ -348,8 +348,8 @@ impl Client {
     }
 }
 
-async fn rest(around: Surroundings, time: Duration) {
-    around.rest(time).await;
+async fn sleep(platform: Platform, time: Duration) {
+    platform.sleep(time).await;
 }
 
 /// The client of the network.
@@ -367,7 +367,7 @@ fn network(limits: &Limits) -> Result<reqwest::Client, String> {
     builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}; install ca-certificates"))
 }
 
-/// A client that only writes requests, of which there need be no more than one: the wire sends them.
+/// A client that only writes requests, of which there need be no more than one: the transport sends them.
 fn writer() -> reqwest::Client {
     static WRITER: OnceLock<reqwest::Client> = OnceLock::new();
     WRITER.get_or_init(reqwest::Client::new).clone()

@@ -32,18 +32,18 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// Carries requests in place of sockets: a simulation runs daemon and remotes in one thread.
-pub trait Wire: Send + Sync + 'static {
+pub trait Transport: Send + Sync + 'static {
     /// The answer to a request.
     fn carry(&self, request: ::http::Request<bytes::Bytes>) -> Carried<'_>;
 
-    /// Lets a connector wait; how long that is by the simulated clock is the wire's affair.
-    fn rest(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Lets a connector wait; how long that is by the simulated clock is the transport's affair.
+    fn wait(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// An answer under way.
 pub type Carried<'a> = Pin<Box<dyn Future<Output = Result<::http::Response<bytes::Bytes>, Cut>> + Send + 'a>>;
 
-/// Why a wire brought no answer.
+/// Why a transport brought no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
     /// The request never left.
@@ -54,27 +54,27 @@ pub enum Cut {
     NoAnswer,
 }
 
-/// What a connection lives in: the clock, and the wire where there is no network.
+/// What a connection runs on: the clock, and the transport where there is no network.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct Platform {
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Carries requests; `None`: the network does.
-    pub wire: Option<Arc<dyn Wire>>,
+    pub transport: Option<Arc<dyn Transport>>,
 }
 
-impl Surroundings {
-    pub(crate) async fn rest(&self, time: Duration) {
-        match &self.wire {
-            Some(wire) => wire.rest(time).await,
+impl Platform {
+    pub(crate) async fn sleep(&self, time: Duration) {
+        match &self.transport {
+            Some(transport) => transport.wait(time).await,
             None => tokio::time::sleep(time).await,
         }
     }
 }
 
-impl<C: Clock> From<Arc<C>> for Surroundings {
+impl<C: Clock> From<Arc<C>> for Platform {
     fn from(clock: Arc<C>) -> Self {
-        Self { clock, wire: None }
+        Self { clock, transport: None }
     }
 }
 
@@ -169,7 +169,7 @@ pub trait Hook: Send + Sync {
     ///
     /// # Errors
     /// [`Refused`] for a missing or wrong signature and for a body that cannot be read.
-    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused>;
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused>;
 
     /// What the remote wants to hear when its deliveries are stored.
     fn acknowledgement(&self) -> Acknowledgement {
@@ -179,7 +179,7 @@ pub trait Hook: Send + Sync {
 
 /// A webhook as it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Knock<'a> {
+pub struct WebhookRequest<'a> {
     /// Last part of the address, behind the connection's name, where there is one.
     pub secret: Option<&'a str>,
     /// Headers.
@@ -188,7 +188,7 @@ pub struct Knock<'a> {
     pub body: &'a [u8],
 }
 
-impl<'a> Knock<'a> {
+impl<'a> WebhookRequest<'a> {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

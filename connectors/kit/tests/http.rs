@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Limits, Published};
-use milestoned_connector_kit::{Carried, Class, Clock, Cut, Surroundings, Wire};
+use milestoned_connector_kit::{Carried, Class, Clock, Cut, Platform, Transport};
 use reqwest::Method;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -96,14 +96,14 @@ fn plain_http_is_for_this_machine_only() {
 /// Answers every request so.
 struct Says(Result<u16, Cut>);
 
-impl Wire for Says {
+impl Transport for Says {
     fn carry(&self, request: http::Request<bytes::Bytes>) -> Carried<'_> {
         assert_eq!((request.uri().path(), &request.body()[..]), ("/x", &b"sent"[..]));
         let answer = self.0.map(|status| http::Response::builder().status(status).body("said".into()).unwrap());
         Box::pin(std::future::ready(answer))
     }
 
-    fn rest(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn wait(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -115,8 +115,9 @@ async fn a_wire_stands_in_for_the_network() {
         (Err(Cut::NotSent), Err(Class::Unreachable)),
         (Err(Cut::NoAnswer), Err(Class::Unanswered)),
     ] {
-        let around = Surroundings { clock: Arc::new(Stopped), wire: Some(Arc::new(Says(says))) };
-        let client = Client::build("remote", "https://remote.example", "x", &Limits::default(), &FREE, around).unwrap();
+        let platform = Platform { clock: Arc::new(Stopped), transport: Some(Arc::new(Says(says))) };
+        let client =
+            Client::build("remote", "https://remote.example", "x", &Limits::default(), &FREE, platform).unwrap();
         let answer = client.write(client.request(Method::POST, "/x").body("sent")).await;
         let answer = answer.map(|answer| (answer.status.as_u16(), answer.body)).map_err(|fault| fault.class);
         assert_eq!(answer, wanted);
@@ -130,7 +131,7 @@ struct Full {
     flying: std::sync::atomic::AtomicUsize,
 }
 
-impl Wire for Full {
+impl Transport for Full {
     fn carry(&self, _: http::Request<bytes::Bytes>) -> Carried<'_> {
         Box::pin(async {
             let flying = self.flying.fetch_add(1, Ordering::SeqCst) + 1;
@@ -141,7 +142,7 @@ impl Wire for Full {
         })
     }
 
-    fn rest(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn wait(&self, _: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -150,11 +151,11 @@ impl Wire for Full {
 /// place empty, no request would be answered.
 #[tokio::test]
 async fn a_backlog_fills_every_place_and_no_more() {
-    let wire = Full { places: 15, together: tokio::sync::Barrier::new(15), flying: 0.into() };
-    let around = Surroundings { clock: Arc::new(Stopped), wire: Some(Arc::new(wire)) };
+    let transport = Full { places: 15, together: tokio::sync::Barrier::new(15), flying: 0.into() };
+    let platform = Platform { clock: Arc::new(Stopped), transport: Some(Arc::new(transport)) };
     let published = Published { windows: &[], in_flight: 15 };
     let client =
-        Client::build("remote", "https://remote.example", "x", &Limits::default(), &published, around).unwrap();
+        Client::build("remote", "https://remote.example", "x", &Limits::default(), &published, platform).unwrap();
     let calls = (0..300).map(|_| client.write(client.request(Method::POST, "/x")));
     let answers = tokio::time::timeout(std::time::Duration::from_secs(20), futures_util::future::join_all(calls));
     assert!(answers.await.unwrap().iter().all(Result::is_ok));

@@ -104,7 +104,7 @@ impl NetSuite {
             if waited >= patience {
                 return Err(self.in_doubt("the job is still running", request_id));
             }
-            self.client.rest(pause).await;
+            self.client.sleep(pause).await;
             waited = waited.saturating_add(pause);
             pause = pause.saturating_mul(2).min(Duration::from_secs(10));
         }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
-use milestoned_connector_kit::{Class, Fault, Surroundings};
+use milestoned_connector_kit::{Class, Fault, Platform};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -54,7 +54,7 @@ impl NetSuite {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn build(name: &str, settings: Settings, around: impl Into<Surroundings>) -> Result<Self, String> {
+    pub fn build(name: &str, settings: Settings, platform: impl Into<Platform>) -> Result<Self, String> {
         let own = format!("https://{}.suitetalk.api.netsuite.com", settings.account.to_lowercase().replace('_', "-"));
         let base_url = settings.base_url.clone().unwrap_or(own).trim_end_matches('/').to_owned();
         let zone = TimeZone::get(&settings.timezone).map_err(|error| format!("timezone: {error}"))?;
@@ -63,7 +63,7 @@ impl NetSuite {
                 return Err(format!("accounts.{account}: is missing: give the account's internal id"));
             }
         }
-        let client = Client::build(name, &base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
+        let client = Client::build(name, &base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
         Ok(Self { client, settings, base_url, zone, token: TokenCache::default(), currencies: Mutex::default() })
     }
 

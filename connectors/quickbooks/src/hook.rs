@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use milestoned_connector_kit::signature::is_signed_base64;
-use milestoned_connector_kit::{Delivery, Hint, Hook, Knock, Refused};
+use milestoned_connector_kit::{Delivery, Hint, Hook, Refused, WebhookRequest};
 use milestoned_mapping::command::DeliveryKey;
 use secrecy::ExposeSecret;
 
@@ -21,13 +21,13 @@ struct Told {
 }
 
 impl Hook for QuickBooks {
-    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused> {
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused> {
         let verifier = self.settings.verifier_token.as_ref().ok_or(Refused::Signature)?;
-        let signature = knock.header("intuit-signature").ok_or(Refused::Signature)?;
-        if !is_signed_base64(verifier.expose_secret().as_bytes(), knock.body, signature) {
+        let signature = request.header("intuit-signature").ok_or(Refused::Signature)?;
+        if !is_signed_base64(verifier.expose_secret().as_bytes(), request.body, signature) {
             return Err(Refused::Signature);
         }
-        Ok(vec![delivery(&String::from_utf8_lossy(knock.body), &self.settings.realm)])
+        Ok(vec![delivery(&String::from_utf8_lossy(request.body), &self.settings.realm)])
     }
 }
 

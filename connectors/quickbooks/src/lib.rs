@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Class, Fault, Surroundings};
+use milestoned_connector_kit::{Class, Fault, Platform};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -63,7 +63,7 @@ impl QuickBooks {
     pub fn build(
         name: &str,
         settings: Settings,
-        around: impl Into<Surroundings>,
+        platform: impl Into<Platform>,
         store: Arc<dyn TokenStore>,
     ) -> Result<Self, String> {
         for account in ACCOUNTS {
@@ -71,7 +71,8 @@ impl QuickBooks {
                 return Err(format!("accounts.{account}: is missing: give the account's id"));
             }
         }
-        let client = Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
+        let client =
+            Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
         Ok(Self {
             client,
             settings,

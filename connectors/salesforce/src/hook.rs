@@ -1,7 +1,7 @@
 //! Outbound messages: SOAP, repeated until they are acknowledged, in any order. They are not signed: the org's id and a
 //! secret in the address tell them from forged ones, and the record is read again whatever they say.
 
-use milestoned_connector_kit::{Acknowledgement, Delivery, Hint, Hook, Knock, Refused};
+use milestoned_connector_kit::{Acknowledgement, Delivery, Hint, Hook, Refused, WebhookRequest};
 use roxmltree::{Document, Node};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
@@ -19,13 +19,13 @@ const HEARD: &str = "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.or
                      </notificationsResponse></soapenv:Body></soapenv:Envelope>";
 
 impl Hook for Salesforce {
-    fn verify(&self, knock: &Knock<'_>) -> Result<Vec<Delivery>, Refused> {
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused> {
         let outbound = self.settings.outbound.as_ref().ok_or(Refused::Signature)?;
-        let (secret, shown) = (outbound.secret.expose_secret(), knock.secret.unwrap_or_default());
+        let (secret, shown) = (outbound.secret.expose_secret(), request.secret.unwrap_or_default());
         if secret.is_empty() || !bool::from(secret.as_bytes().ct_eq(shown.as_bytes())) {
             return Err(Refused::Signature);
         }
-        let text = std::str::from_utf8(knock.body).map_err(|error| Refused::Body(error.to_string()))?;
+        let text = std::str::from_utf8(request.body).map_err(|error| Refused::Body(error.to_string()))?;
         read(text, &outbound.organization)
     }
 

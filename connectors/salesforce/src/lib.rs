@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Kind, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Fault, Surroundings};
+use milestoned_connector_kit::{Fault, Platform};
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
 use milestoned_mapping::json::Path;
 use reqwest::Method;
@@ -94,10 +94,11 @@ impl Salesforce {
         name: &str,
         settings: Settings,
         map: &FieldMap,
-        around: impl Into<Surroundings>,
+        platform: impl Into<Platform>,
         tokens: Arc<dyn TokenStore>,
     ) -> Result<Self, String> {
-        let client = Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, around.into())?;
+        let client =
+            Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
         let reads = Reads::of(map)?;
         let absent = settings.currency.iter().map(|_| CURRENCY.to_owned()).collect();
         Ok(Self {

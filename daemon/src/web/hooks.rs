@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use milestoned_connector_kit::{Knock, Refused};
+use milestoned_connector_kit::{Refused, WebhookRequest};
 
 use crate::environment::Environment;
 use crate::failpoint;
@@ -25,7 +25,7 @@ async fn plain(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    receive(&env, connection, &Knock { secret: None, headers: &headers, body: &body }).await
+    receive(&env, connection, &WebhookRequest { secret: None, headers: &headers, body: &body }).await
 }
 
 async fn secret(
@@ -34,14 +34,14 @@ async fn secret(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    receive(&env, connection, &Knock { secret: Some(&secret), headers: &headers, body: &body }).await
+    receive(&env, connection, &WebhookRequest { secret: Some(&secret), headers: &headers, body: &body }).await
 }
 
 /// 200: stored. 400: signed and unreadable. 401: not signed by the remote. 404: no such connection.
 /// 503: could not be stored; the remote sends it again.
-async fn receive(env: &Environment, connection: String, knock: &Knock<'_>) -> Response {
+async fn receive(env: &Environment, connection: String, request: &WebhookRequest<'_>) -> Response {
     let Some(entry) = env.registry.get(&connection) else { return StatusCode::NOT_FOUND.into_response() };
-    let Some(verified) = entry.connection.verify(knock) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(verified) = entry.connection.verify(request) else { return StatusCode::NOT_FOUND.into_response() };
     let deliveries = match verified {
         Ok(deliveries) => deliveries,
         // No detail to somebody who may not be the remote.

@@ -1,4 +1,4 @@
-//! The daemon's front door: its own router, called in the process. Programs of people knock there, and the vendors'
+//! The daemon's front door: its own router, called in the process. Programs of people send requests there, and the vendors'
 //! webhooks, which come late, twice, in another order, or forged.
 
 use std::sync::OnceLock;
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// The status that a request gets; `None`: the daemon died over it.
-    fn knock(&mut self, request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<StatusCode>> {
+    fn send(&mut self, request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<StatusCode>> {
         let _within = runtime()?.enter();
         let router = self.router();
         match drive(router.oneshot(request), patience, &mut self.steps) {
@@ -71,7 +71,7 @@ impl World {
             .header("authorization", format!("Bearer {TOKEN}"))
             .header("content-type", "application/json")
             .body(Body::from(body.to_string()))?;
-        let status = self.knock(request, None)?.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let status = self.send(request, None)?.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         anyhow::ensure!(!status.is_server_error(), "9: {path} is answered {status}");
         Ok(status)
     }
@@ -145,6 +145,6 @@ fn carried(world: &mut World, letter: &Letter, patience: Option<u64>) -> anyhow:
     for (name, value) in &letter.headers {
         request = request.header(name, value);
     }
-    let status = world.knock(request.body(Body::from(letter.body.clone()))?, patience)?;
+    let status = world.send(request.body(Body::from(letter.body.clone()))?, patience)?;
     Ok(status.map_or(0, |status| status.as_u16()))
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use milestoned_connector_kit::{Carried, Cut, Wire};
+use milestoned_connector_kit::{Carried, Cut, Transport};
 use milestoned_mocks::Unplugged;
 
 use super::witness::{Sent, Told, Witness};
@@ -36,13 +36,13 @@ impl Lines {
     }
 
     /// The line of a daemon that starts, and as whom vendors see it.
-    pub(super) fn line(self: &Arc<Self>) -> (Arc<dyn Wire>, u64) {
+    pub(super) fn line(self: &Arc<Self>) -> (Arc<dyn Transport>, u64) {
         let sender = self.senders.fetch_add(1, Ordering::Relaxed);
         (Arc::new(Line { lines: Arc::clone(self), sender }), sender)
     }
 }
 
-impl Wire for Line {
+impl Transport for Line {
     fn carry(&self, request: http::Request<bytes::Bytes>) -> Carried<'_> {
         Box::pin(async move {
             let Self { lines, sender } = self;
@@ -76,7 +76,7 @@ impl Wire for Line {
         })
     }
 
-    fn rest(&self, _: std::time::Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn wait(&self, _: std::time::Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(step())
     }
 }

@@ -12,7 +12,7 @@ use milestoned::app::App;
 use milestoned::clock::SetClock;
 use milestoned::settings::Settings;
 use milestoned::store::Store;
-use milestoned_connector_kit::Surroundings;
+use milestoned_connector_kit::Platform;
 use milestoned_mocks::{ErpDocument, Unplugged};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -249,9 +249,9 @@ fn daemon(
     clock: &Arc<SetClock>,
     lines: &Arc<Lines>,
 ) -> anyhow::Result<(Arc<App>, u64)> {
-    let (wire, sender) = lines.line();
-    let around = Surroundings { clock: clock.clone(), wire: Some(wire) };
-    Ok((App::over(settings.clone(), store.clone(), around)?, sender))
+    let (transport, sender) = lines.line();
+    let platform = Platform { clock: clock.clone(), transport: Some(transport) };
+    Ok((App::over(settings.clone(), store.clone(), platform)?, sender))
 }
 
 /// The settings of the first day. A thread reads them once for each ERP: simulators have the same addresses in every run.

@@ -41,7 +41,7 @@ fn since(desk: &Desk, before: &BTreeMap<String, u64>) -> (u64, String) {
 async fn read<R: Remote>(remote: &R, desk: &Desk, what: &'static str, minimum: (u64, &'static str)) -> Line {
     let (_, cursor) = drain(remote, &Cursor::default()).await.unwrap();
     let wanted = remote.create(usize::try_from(MANY).unwrap());
-    remote.around().advance(SignedDuration::from_mins(30));
+    remote.conditions().advance(SignedDuration::from_mins(30));
     let before = desk.requests();
     let (records, _) = drain(remote, &cursor).await.unwrap();
     assert!(records.len() >= wanted.len(), "{what}: {} of {}", records.len(), wanted.len());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Around, Remote};
+use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_jira::Jira;
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mocks::Person;
@@ -68,7 +68,7 @@ impl Remote for Site {
     fn lag(&self, by: SignedDuration) {
         self.desk.simulators.jira.set_index_lag(i64::try_from(by.as_millis()).unwrap());
     }
-    fn around(&self) -> &dyn Around {
+    fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {

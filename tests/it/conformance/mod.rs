@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::conformance::{Around, Remote, Trouble};
+use milestoned_connector_kit::conformance::{Conditions, Remote, Trouble};
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Class, Clock, Context, Cursor, Receipt, Source};
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Document};
@@ -63,7 +63,7 @@ impl Desk {
     }
 }
 
-impl Around for Desk {
+impl Conditions for Desk {
     fn advance(&self, by: SignedDuration) {
         self.simulators.clock.set(self.simulators.clock.now() + by);
     }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Around, Remote};
+use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_netsuite::NetSuite;
 use serde_json::json;
@@ -67,7 +67,7 @@ impl Remote for Account {
     fn lag(&self, _: SignedDuration) {
         // SuiteQL reads what is committed, and stamps are taken at the commit.
     }
-    fn around(&self) -> &dyn Around {
+    fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Around, Remote};
+use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_quickbooks::QuickBooks;
 use serde_json::json;
@@ -70,7 +70,7 @@ impl Remote for Company {
     fn lag(&self, _: SignedDuration) {
         // Change data capture shows what is committed, and stamps are taken at the commit.
     }
-    fn around(&self) -> &dyn Around {
+    fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::Context;
-use milestoned_connector_kit::conformance::{Around, Remote};
+use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_salesforce::Salesforce;
@@ -63,7 +63,7 @@ impl Remote for Org {
     fn lag(&self, by: SignedDuration) {
         self.desk.simulators.salesforce.set_commit_lag(i64::try_from(by.as_millis()).unwrap());
     }
-    fn around(&self) -> &dyn Around {
+    fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
     fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::conformance::Around;
+use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Knock, Probe, Source};
+use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Probe, Source, WebhookRequest};
 use milestoned_jira::Jira;
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::record::{Content, SourceRecord};
@@ -421,7 +421,7 @@ async fn register(site: &Site) {
 fn hook(jira: &Jira, header: (&'static str, String), body: &str) -> Option<Vec<String>> {
     let mut headers = reqwest::header::HeaderMap::new();
     headers.insert(header.0, header.1.parse().unwrap());
-    let told = jira.verify(&Knock { secret: None, headers: &headers, body: body.as_bytes() }).ok()?;
+    let told = jira.verify(&WebhookRequest { secret: None, headers: &headers, body: body.as_bytes() }).ok()?;
     Some(told.into_iter().flat_map(|delivery| delivery.hints).map(|hint| hint.id).collect())
 }
 

@@ -1,7 +1,7 @@
 //! NetSuite.
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::conformance::Around;
+use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::{Class, Cursor, Probe, Source};
 use milestoned_mapping::record::Content;
 use milestoned_mocks::{FaultSpec, Json, LotSpec};

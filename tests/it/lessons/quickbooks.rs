@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::SignedDuration;
-use milestoned_connector_kit::conformance::Around;
+use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Class, Cursor, Hook, Knock, Probe, Sink, Source};
+use milestoned_connector_kit::{Class, Cursor, Hook, Probe, Sink, Source, WebhookRequest};
 use milestoned_mapping::record::{Content, InvoiceStatus, SourceRecord};
 use milestoned_mocks::{FaultSpec, Json};
 use milestoned_quickbooks::QuickBooks;
@@ -105,8 +105,8 @@ fn told(quickbooks: &QuickBooks, body: &str) -> milestoned_connector_kit::Delive
     let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
     let mut headers = http::HeaderMap::new();
     headers.insert("intuit-signature", signature.parse().unwrap());
-    let knock = Knock { secret: None, headers: &headers, body: body.as_bytes() };
-    quickbooks.verify(&knock).unwrap().remove(0)
+    let request = WebhookRequest { secret: None, headers: &headers, body: body.as_bytes() };
+    quickbooks.verify(&request).unwrap().remove(0)
 }
 
 fn event(id: &str, kind: &str, realm: &str) -> Value {

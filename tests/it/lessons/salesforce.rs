@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::conformance::Around;
+use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Knock, Probe, Source};
+use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Probe, Source, WebhookRequest};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mocks::{FaultSpec, Fields};
@@ -443,13 +443,13 @@ async fn an_outbound_message_is_a_hint_from_this_org_under_its_secret() {
         )
     };
     let headers = Default::default();
-    let knock = |secret: Option<&'static str>, organization: &str| {
-        org.salesforce.verify(&Knock { secret, headers: &headers, body: message(organization).as_bytes() })
+    let verify = |secret: Option<&'static str>, organization: &str| {
+        org.salesforce.verify(&WebhookRequest { secret, headers: &headers, body: message(organization).as_bytes() })
     };
-    let told = knock(Some("s3cret"), "00D000000000001AAA").unwrap();
+    let told = verify(Some("s3cret"), "00D000000000001AAA").unwrap();
     assert_eq!((told[0].id.as_str(), told[0].hints[0].id.as_str()), ("04l000000000001AAA", "006000000000001AAA"));
-    assert!(knock(Some("guess"), "00D000000000001AAA").is_err() && knock(None, "00D000000000001AAA").is_err());
-    assert!(knock(Some("s3cret"), "00D000000000002AAA").is_err());
+    assert!(verify(Some("guess"), "00D000000000001AAA").is_err() && verify(None, "00D000000000001AAA").is_err());
+    assert!(verify(Some("s3cret"), "00D000000000002AAA").is_err());
     assert!(org.salesforce.acknowledgement().body.contains("<Ack>true</Ack>"));
 }
 

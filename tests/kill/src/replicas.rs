@@ -160,7 +160,7 @@ async fn load(
             (format!("hook-{id}"), format!(r#"{{"webhookEvent":"jira:issue_updated","issue":{{"id":"{issue}"}}}}"#));
         some(addresses, |url| {
             let (delivery, body) = (delivery.clone(), body.clone());
-            async move { knock(&url, &delivery, body).await }
+            async move { send_webhook(&url, &delivery, body).await }
         })
         .await?;
         taken.push(Taken::Webhook("jira".into(), delivery));
@@ -172,7 +172,7 @@ async fn load(
 }
 
 /// Sends a signed webhook. Whether it was acknowledged.
-pub(crate) async fn knock(url: &str, delivery: &str, body: String) -> bool {
+pub(crate) async fn send_webhook(url: &str, delivery: &str, body: String) -> bool {
     let Ok(client) = client() else { return false };
     let hook = client
         .post(format!("{url}/hooks/jira"))

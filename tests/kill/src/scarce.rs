@@ -10,7 +10,7 @@ use milestoned_tests::postgres::Cluster;
 use serde::Serialize;
 
 use crate::daemon::{Daemon, Program, client};
-use crate::replicas::knock;
+use crate::replicas::send_webhook;
 use crate::script::Taken;
 use crate::view::complaints;
 use crate::world::{Database, World, pause};
@@ -204,7 +204,7 @@ impl Shortage {
         self.count = self.count.saturating_add(1);
         let (id, body) =
             (format!("hook-{}", self.count), r#"{"webhookEvent":"jira:issue_updated","issue":{"id":"1"}}"#);
-        if !knock(&self.url, &id, body.into()).await {
+        if !send_webhook(&self.url, &id, body.into()).await {
             return None;
         }
         self.taken.push(Taken::Webhook("jira".into(), id));
