@@ -7,6 +7,7 @@
 //! Reading order: [`money`], [`calendar`], [`terms`] (what is agreed), [`fact`] (what happens), [`contract`] (what
 //! follows), [`rules`] (what stands in the way), [`postings`] (what is said to whom), [`case`] (all of it, played).
 
+pub mod address;
 pub mod calendar;
 pub mod case;
 pub mod command;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::Serialize;
 
+use crate::address;
 use crate::command::{
     BillingStatus, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, Posting, SalesOrder,
 };
@@ -200,7 +201,7 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
         description: issued.description.clone(),
         po_number: terms.po_number().map(Into::into),
         payment_terms: terms.payment_terms_text(),
-        acceptance: Some(format!("{}/contracts/{}#{}", addresses.links, terms.id(), issued.milestone)),
+        acceptance: Some(address::milestone(addresses.links, terms.id(), &issued.milestone)),
         original: issued.original.clone(),
         order: if billed_from_order { ordered_line(contract, addresses.erp, &issued.milestone) } else { None },
     };
@@ -310,7 +311,7 @@ fn status_posting(contract: &Contract, milestone: &MilestoneView, system: &str, 
         invoiced_on: milestone.invoiced_on,
         due_on: milestone.due_on,
         blocked_by: milestone.blocked_by.clone(),
-        link: format!("{links}/contracts/{}#{}", terms.id(), milestone.id),
+        link: address::milestone(links, terms.id(), &milestone.id),
     };
     let content = serde_json::to_string(&status).unwrap_or_default();
     // The same standing may come back (held, free, held): the place in the contract's history tells them apart.
