@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::fact::{DecimalText, Fact, Leg, LegRecord, Party, ReviewDecision, Treatment};
+use crate::fact::{DecimalText, Fact, Leg, LegRecord, Party, ReviewDecision, Shown, Treatment};
 
 /// A field of an event.
 struct Field {
@@ -70,7 +70,7 @@ const EVENTS: [(&str, &[Field]); 13] = [
     ),
     ("payment", &[must("invoice", is::<String>), must("amount", is::<DecimalText>)]),
     ("rejected", &[MILESTONE, BY, may("role", is::<String>), may("criteria", is::<Vec<String>>)]),
-    ("review", &[MILESTONE, must("decision", is::<ReviewDecision>), BY]),
+    ("review", &[MILESTONE, must("decision", is::<ReviewDecision>), BY, may("shown", is::<Shown>)]),
     ("submitted", &[MILESTONE, BY, may("evidence", is::<Vec<String>>)]),
     ("usage", &[must("metric", is::<String>), must("value", is::<DecimalText>)]),
 ];

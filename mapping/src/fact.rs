@@ -122,6 +122,9 @@ pub enum Event {
         decision: ReviewDecision,
         /// Who.
         by: String,
+        /// What was approved; absent: whatever stands there when the approval counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<Shown>,
     },
     /// The completion notice.
     Submitted {
@@ -240,6 +243,20 @@ pub enum ReviewDecision {
     Approve,
     /// Waits; withdraws an approval.
     Hold,
+}
+
+/// What a reviewer was shown: an approval is of exactly this, and ends when any of it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Amendment version of the contract.
+    pub version: u32,
+    /// The milestone's amount, in the contract's currency.
+    pub amount: DecimalText,
+    /// The contract's customer.
+    pub customer: String,
+    /// Digest of the milestone's terms and of what its invoice takes from the contract's.
+    pub terms: String,
 }
 
 /// One of the four sources of truth.

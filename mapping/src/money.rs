@@ -162,6 +162,24 @@ impl fmt::Debug for Money {
     }
 }
 
+/// `1234567.89` as `1,234,567.89`.
+pub fn grouped(text: &str) -> String {
+    let (sign, plain) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (whole, decimals) = plain.split_once('.').map_or((plain, None), |(whole, decimals)| (whole, Some(decimals)));
+    let mut out = String::from(sign);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && whole.len().wrapping_sub(index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if let Some(decimals) = decimals {
+        out.push('.');
+        out.push_str(decimals);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +204,14 @@ mod tests {
         }
         for code in ["usd", "XXX", "XAU", "EURO", ""] {
             assert!(code.parse::<Currency>().is_err(), "{code:?} was taken");
+        }
+    }
+
+    #[test]
+    fn thousands_are_separated_and_digits_kept() {
+        for (text, shown) in [("1234567.89", "1,234,567.89"), ("-100", "-100"), ("1000", "1,000"), ("12.500", "12.500")]
+        {
+            assert_eq!(grouped(text), shown);
         }
     }
 }

@@ -21,11 +21,13 @@ pub(super) async fn review(env: &Environment, command: ReviewCommand, json: bool
     let now = env.clock.now();
     let (contract, by, event) = match command {
         ReviewCommand::Approve { contract, milestone, reviewer } => {
-            let event = Event::Review { milestone, decision: ReviewDecision::Approve, by: reviewer.by.clone() };
+            let event =
+                Event::Review { milestone, decision: ReviewDecision::Approve, by: reviewer.by.clone(), shown: None };
             (contract, reviewer.by, event)
         }
         ReviewCommand::Hold { contract, milestone, reviewer } => {
-            let event = Event::Review { milestone, decision: ReviewDecision::Hold, by: reviewer.by.clone() };
+            let event =
+                Event::Review { milestone, decision: ReviewDecision::Hold, by: reviewer.by.clone(), shown: None };
             (contract, reviewer.by, event)
         }
         ReviewCommand::Overrule { contract, code, milestone, leg, reason, reviewer } => {

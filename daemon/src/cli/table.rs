@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use milestoned_mapping::money::grouped;
 
 /// A table with these column titles.
 pub fn titled(titles: &[&str]) -> Table {
@@ -33,24 +34,6 @@ pub fn state(text: &str) -> Cell {
     Cell::new(text).fg(color)
 }
 
-/// `1234567.89` as `1,234,567.89`.
-pub fn grouped(text: &str) -> String {
-    let (sign, plain) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
-    let (whole, decimals) = plain.split_once('.').map_or((plain, None), |(whole, decimals)| (whole, Some(decimals)));
-    let mut out = String::from(sign);
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && whole.len().wrapping_sub(index) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if let Some(decimals) = decimals {
-        out.push('.');
-        out.push_str(decimals);
-    }
-    out
-}
-
 /// Writes to standard output. A reader that went away (`| head`) is no error.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -61,17 +44,4 @@ pub fn say(text: &str) {
 pub fn complain(text: &str) {
     let mut out = std::io::stderr().lock();
     let _ = writeln!(out, "{text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn thousands_are_separated_and_digits_kept() {
-        for (text, shown) in [("1234567.89", "1,234,567.89"), ("-100", "-100"), ("1000", "1,000"), ("12.500", "12.500")]
-        {
-            assert_eq!(grouped(text), shown);
-        }
-    }
 }

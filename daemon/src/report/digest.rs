@@ -8,9 +8,9 @@ use askama::Template;
 use jiff::civil::Date;
 use lettre::message::{Mailbox, Message, MultiPart};
 use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::money::grouped;
 
 use crate::agreements::Agreement;
-use crate::cli::table::grouped;
 use crate::environment::Environment;
 use crate::parked::{self, Parked};
 use crate::portfolio;

@@ -230,7 +230,7 @@ async fn review(
         "hold" => ReviewDecision::Hold,
         _ => return Err(invalid("decision: approve or hold")),
     };
-    human_fact(&env, id, by.clone(), Event::Review { milestone, decision, by }).await
+    human_fact(&env, id, by.clone(), Event::Review { milestone, decision, by, shown: None }).await
 }
 
 /// Which exception is closed, and why.

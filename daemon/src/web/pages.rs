@@ -11,11 +11,11 @@ use axum::routing::{get, post};
 use axum::{Router, extract::FromRequestParts, http::request::Parts};
 use milestoned_mapping::contract::MilestoneView;
 use milestoned_mapping::fact::{Event, Leg, ReviewDecision};
+use milestoned_mapping::money::grouped;
 use serde::Deserialize;
 
 use super::auth::{self, COOKIE};
 use super::problem::ApiError;
-use crate::cli::table::grouped;
 use crate::engine;
 use crate::environment::Environment;
 use crate::parked::{self, Parked};
@@ -244,7 +244,7 @@ async fn review(
 ) -> Result<Redirect, ApiError> {
     require_reviewer(&person)?;
     let decision = if form.decision == "approve" { ReviewDecision::Approve } else { ReviewDecision::Hold };
-    let event = Event::Review { milestone: form.milestone, decision, by: person.name.clone() };
+    let event = Event::Review { milestone: form.milestone, decision, by: person.name.clone(), shown: None };
     decide(&env, id, person.name, event).await
 }
 

@@ -164,6 +164,8 @@ impl Contract {
             one.terms.amount = amount;
             one.ancestors.push(id.clone());
             one.approved_on = None;
+            one.approved = None;
+            one.void_approval = None;
             one.failed_cures = 0;
             one.resubmitted = false;
             one.exhausted = false;

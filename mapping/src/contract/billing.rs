@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::exceptions::{Code, Key};
-use super::state::{Contract, Milestone, Review, Stage};
+use super::state::{Contract, Milestone, Stage};
 use crate::money::Money;
 use crate::terms::{InvoiceRule, PaymentTerms, Trigger};
 
@@ -55,7 +55,7 @@ pub struct IssuedDocument {
 
 impl Contract {
     /// Date on which a dependency is out of the way: accepted, or removed.
-    fn dependency_met(&self, id: &str) -> Option<Date> {
+    pub(super) fn dependency_met(&self, id: &str) -> Option<Date> {
         let one = self.milestones.iter().find(|one| one.id() == id)?;
         one.accepted_on.or(one.cancelled_on)
     }
@@ -131,15 +131,6 @@ impl Contract {
         let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !self.legs.contains_key(leg))).collect();
         for (leg, missing) in missing {
             self.judge(Key::new(Code::LegMissing, None, Some(leg)), missing);
-        }
-    }
-
-    /// Whether a milestone needs an approval, as it stands now.
-    fn needs_review(&self, one: &Milestone) -> bool {
-        match self.policy.review {
-            Review::All => true,
-            Review::None => false,
-            Review::Over(limit) => one.terms.amount >= limit,
         }
     }
 

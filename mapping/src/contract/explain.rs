@@ -90,7 +90,7 @@ fn event_text(fact: &Fact) -> String {
         Event::Rejected { milestone, by, criteria, .. } => {
             format!("{milestone} rejected by {by}: {}", criteria.join("; "))
         }
-        Event::Review { milestone, decision, by } => {
+        Event::Review { milestone, decision, by, .. } => {
             format!("review of {milestone} by {by}: {decision:?}").to_lowercase()
         }
         Event::Submitted { milestone, by, .. } => format!("completion notice for {milestone} by {by}"),

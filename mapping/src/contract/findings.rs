@@ -13,11 +13,11 @@ use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecognition, LegRecord};
 use crate::terms::Method;
 
 /// Status of an invoice that is not live.
-const VOID: &str = "void";
+pub(super) const VOID: &str = "void";
 /// Stage of a deal that is won.
-const CLOSED_WON: &str = "closed_won";
+pub(super) const CLOSED_WON: &str = "closed_won";
 /// Status of work that is done.
-const DONE: &str = "done";
+pub(super) const DONE: &str = "done";
 
 /// Every code that a leg's observation can open; the rest of the leg's keys are cleared.
 const FINDINGS: [Code; 19] = [

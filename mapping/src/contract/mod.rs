@@ -5,7 +5,9 @@
 
 mod acceptance;
 mod amendments;
+mod approval;
 mod billing;
+mod differences;
 mod disclosures;
 mod exceptions;
 mod explain;
@@ -15,7 +17,9 @@ mod state;
 mod time;
 mod view;
 
+pub use approval::Approval;
 pub use billing::{DocumentKind, IssuedDocument};
+pub use differences::Difference;
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
 pub use exceptions::{Code, ExceptionRecord, Severity};
 pub use explain::{Step, explain};
@@ -169,15 +173,12 @@ impl Contract {
             Event::Rejected { milestone, role, criteria, .. } => {
                 self.on_milestone(milestone, |contract, index| contract.reject(index, role.as_deref(), criteria));
             }
-            Event::Review { milestone, decision, .. } => self.on_milestone(milestone, |contract, index| {
-                let today = contract.as_of;
-                if let Some(one) = contract.milestones.get_mut(index) {
-                    one.approved_on = match decision {
-                        ReviewDecision::Approve => Some(one.approved_on.unwrap_or(today)),
-                        ReviewDecision::Hold => None,
-                    };
-                }
-            }),
+            Event::Review { milestone, decision, shown, .. } => {
+                self.on_milestone(milestone, |contract, index| match decision {
+                    ReviewDecision::Approve => contract.approve(index, shown.as_ref()),
+                    ReviewDecision::Hold => contract.withdraw_approval(index),
+                });
+            }
             Event::Submitted { milestone, evidence, .. } => {
                 self.on_milestone(milestone, |contract, index| contract.submit(index, evidence));
             }

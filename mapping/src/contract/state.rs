@@ -12,7 +12,7 @@ use super::billing::IssuedDocument;
 use super::exceptions::{ExceptionRecord, Key};
 use super::revenue::{Allocation, Position};
 use crate::calendar::Calendar;
-use crate::fact::{Leg, LegRecord};
+use crate::fact::{Leg, LegRecord, Shown};
 use crate::money::Currency;
 use crate::progress::CostReport;
 use crate::reader::Reader;
@@ -158,6 +158,12 @@ pub(crate) struct Milestone {
     pub(crate) customer_approved_on: Option<Date>,
     /// Approval of a reviewer.
     pub(crate) approved_on: Option<Date>,
+    /// What the reviewer was shown who approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approved: Option<Shown>,
+    /// Of what an approval was that a change made void; until a reviewer decides again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) void_approval: Option<Shown>,
     /// Since when everything that its invoice needs has been together.
     pub(crate) ready_on: Option<Date>,
     pub(crate) invoiced_on: Option<Date>,
@@ -247,6 +253,8 @@ impl Milestone {
             vendor_approved_on: None,
             customer_approved_on: None,
             approved_on: None,
+            approved: None,
+            void_approval: None,
             ready_on: None,
             invoiced_on: None,
             due_on: None,

@@ -95,6 +95,7 @@ impl Contract {
 
     /// Judges every condition and bills what is due, until nothing moves; then keeps the position.
     pub(super) fn settle(&mut self) {
+        self.void_stale_approvals();
         self.judge_conditions();
         // Billing changes findings and findings change billing; it ends, for a milestone is invoiced once.
         while self.bill() {

@@ -3,11 +3,13 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::approval::Approval;
 use super::billing::IssuedDocument;
 use super::exceptions::{ExceptionRecord, Severity};
 use super::revenue::{Position, PositionView};
 use super::state::{Contract, Milestone, MilestoneStatus, Stage};
 use crate::command::{JournalLine, Side};
+use crate::fact::Shown;
 use crate::money::Money;
 use crate::terms::{Completion, Terms};
 
@@ -40,6 +42,10 @@ pub struct MilestoneView {
     pub document: Option<String>,
     /// Codes of open blocking exceptions.
     pub blocked_by: Vec<String>,
+    /// Whether its invoice waits for a reviewer.
+    pub approval: Approval,
+    /// Of what an approval was that a change has made void since.
+    pub void_approval: Option<Shown>,
 }
 
 /// A journal entry: one per contract and date.
@@ -189,6 +195,8 @@ impl Contract {
             due_on: one.due_on,
             document: one.document.clone(),
             blocked_by: blocked_by.into_iter().map(Into::into).collect(),
+            approval: self.approval(one),
+            void_approval: one.void_approval.clone(),
         })
     }
 

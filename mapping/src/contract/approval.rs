@@ -1,0 +1,123 @@
+//! Approvals, section 5 of the rules: which milestones wait for a reviewer, and of what an approval is one. A reviewer
+//! approves what he was shown; when that changes, the approval is void.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::state::{Contract, Milestone, Review};
+use crate::command::DeliveryKey;
+use crate::fact::{DecimalText, Shown};
+
+/// Whether a milestone's invoice waits for a reviewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Approval {
+    /// A reviewer has approved it.
+    Given {
+        /// On this date.
+        on: Date,
+    },
+    /// It needs an approval, and its trigger has not fired yet.
+    Later,
+    /// It needs none, or is out.
+    NotNeeded,
+    /// Its trigger has fired: it waits for an approval.
+    Waits {
+        /// Since this date.
+        since: Date,
+    },
+}
+
+impl Contract {
+    /// Whether a milestone needs an approval, as it stands now.
+    pub(super) fn needs_review(&self, one: &Milestone) -> bool {
+        match self.policy.review {
+            Review::All => true,
+            Review::None => false,
+            Review::Over(limit) => one.terms.amount >= limit,
+        }
+    }
+
+    /// Whether a milestone waits for a reviewer.
+    pub(super) fn approval(&self, one: &Milestone) -> Approval {
+        let awaited = one.counts() && one.terms.amount > 0 && one.invoiced_on.is_none() && self.needs_review(one);
+        match (one.approved_on, self.fired_on(one)) {
+            _ if !awaited => Approval::NotNeeded,
+            (Some(on), _) => Approval::Given { on },
+            (None, Some(since)) => Approval::Waits { since },
+            (None, None) => Approval::Later,
+        }
+    }
+
+    /// What a reviewer of a milestone is shown: an approval is of exactly this. `None`: there is no such milestone now.
+    pub fn shown(&self, milestone: &str) -> Option<Shown> {
+        self.find(milestone).and_then(|index| self.milestones.get(index)).map(|one| self.shown_of(one))
+    }
+
+    fn shown_of(&self, one: &Milestone) -> Shown {
+        let terms = &self.terms;
+        let mut texts = vec![terms.currency.to_string(), terms.payment_terms_text()];
+        texts.extend(terms.po_number().map(Into::into));
+        // A field that says nothing is left out: a later version of the program that knows further fields gets the same
+        // digest for terms that do not use them, so that replay takes the same approvals.
+        let fields = serde_json::to_value(&one.terms).unwrap_or_default();
+        let said: BTreeMap<&String, &Value> =
+            fields.as_object().into_iter().flatten().filter(|(_, value)| says_something(value)).collect();
+        texts.extend(said.into_iter().map(|(name, value)| format!("{name}={value}")));
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Shown {
+            version: self.version,
+            amount: DecimalText(terms.money(one.terms.amount).decimal()),
+            customer: terms.customer().into(),
+            terms: DeliveryKey::of(&texts).to_string(),
+        }
+    }
+
+    /// A reviewer approves a milestone. Of something else than what stands there now, the approval is void at once.
+    pub(super) fn approve(&mut self, index: usize, shown: Option<&Shown>) {
+        let now = self.milestones.get(index).map(|one| self.shown_of(one));
+        let today = self.as_of;
+        let Some(one) = self.milestones.get_mut(index) else { return };
+        let stale = shown.filter(|shown| Some(*shown) != now.as_ref());
+        one.void_approval = stale.cloned();
+        if stale.is_some() {
+            return;
+        }
+        one.approved_on = Some(one.approved_on.unwrap_or(today));
+        one.approved = shown.cloned();
+    }
+
+    /// A reviewer withdraws an approval.
+    pub(super) fn withdraw_approval(&mut self, index: usize) {
+        if let Some(one) = self.milestones.get_mut(index) {
+            one.approved_on = None;
+            one.approved = None;
+            one.void_approval = None;
+        }
+    }
+
+    /// Approvals of something else than what stands there now end: the milestone waits for a reviewer again.
+    pub(super) fn void_stale_approvals(&mut self) {
+        for index in 0..self.milestones.len() {
+            let Some(one) = self.milestones.get(index) else { continue };
+            let stale =
+                one.invoiced_on.is_none() && one.approved.as_ref().is_some_and(|was| *was != self.shown_of(one));
+            if let Some(one) = self.milestones.get_mut(index).filter(|_| stale) {
+                one.approved_on = None;
+                one.void_approval = one.approved.take();
+            }
+        }
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
+}

@@ -1,0 +1,244 @@
+//! What an exception says of its contract: the values that differ, the one that is agreed and the one that was seen.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::billing::plus_days;
+use super::exceptions::{Code, ExceptionRecord};
+use super::findings::{CLOSED_WON, DONE, VOID};
+use super::state::{Contract, Milestone};
+use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecord};
+use crate::money::grouped;
+use crate::terms::{InvoiceRule, Method};
+
+/// Two values that differ, as people read them. Of `amount`: 70,000.00 is agreed, 12.35 was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What they are values of.
+    pub what: String,
+    /// The one that is agreed; absent where nothing is.
+    pub agreed: Option<String>,
+    /// The one that was seen; absent where nothing was.
+    pub seen: Option<String>,
+}
+
+impl core::fmt::Display for Difference {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { what, agreed, seen } = self;
+        match (agreed, seen) {
+            (Some(agreed), Some(seen)) => write!(out, "{what}: {agreed} agreed; {seen} seen"),
+            (Some(agreed), None) => write!(out, "{what}: {agreed}"),
+            (None, Some(seen)) => write!(out, "{what}: {seen} seen"),
+            (None, None) => out.write_str(what),
+        }
+    }
+}
+
+/// Collects differences: a value that was not seen is none.
+#[derive(Default)]
+struct Found(Vec<Difference>);
+
+impl Found {
+    fn compare(&mut self, what: &'static str, agreed: String, seen: Option<String>) {
+        if let Some(seen) = seen.filter(|seen| *seen != agreed) {
+            self.0.push(Difference { what: what.into(), agreed: Some(agreed), seen: Some(seen) });
+        }
+    }
+
+    fn agreed(&mut self, what: &'static str, agreed: String) {
+        self.0.push(difference(what, agreed));
+    }
+
+    fn seen(&mut self, what: &'static str, seen: String) {
+        self.0.push(Difference { what: what.into(), agreed: None, seen: Some(seen) });
+    }
+}
+
+impl Contract {
+    /// The values behind an exception, as they stand now; none, where it says all there is to say.
+    pub fn values_behind(&self, exception: &ExceptionRecord) -> Vec<Difference> {
+        let mut found = Found::default();
+        let milestone = exception.milestone.as_deref();
+        match exception.leg.and_then(|leg| Some((leg, self.legs.get(&leg)?))) {
+            Some((leg, record)) => match milestone {
+                Some(id) => self.of_milestone(exception.code, leg, record, id, &mut found),
+                None => self.of_frame(exception.code, record, &mut found),
+            },
+            None => self.of_ours(exception, milestone, &mut found),
+        }
+        found.0
+    }
+
+    fn of_frame(&self, code: Code, record: &LegRecord, found: &mut Found) {
+        let decimal = |value: crate::fact::DecimalText| grouped(&value.to_string());
+        match code {
+            Code::AcceptanceTermsMismatch => {
+                let acceptance = &self.terms.acceptance;
+                let (window, deemed) = (record.window_days, record.deemed);
+                found.compare("acceptance window", days(acceptance.window_days), window.map(days));
+                found.compare("silence is acceptance", yes(acceptance.deemed), deemed.map(yes));
+            }
+            Code::AmendmentNotPropagated => {
+                found.compare("version", self.version.to_string(), record.version.map(|version| version.to_string()));
+            }
+            Code::AmountMismatch => {
+                found.compare("amount", grouped(&self.total().to_string()), record.amount.map(decimal));
+            }
+            Code::CurrencyMismatch => {
+                found.compare("currency", self.terms.currency.to_string(), record.currency.clone());
+            }
+            Code::CustomerMismatch => found.compare("customer", self.terms.customer().into(), record.customer.clone()),
+            Code::DeferredVariance => {
+                let ours = self.position().deferred_revenue.to_string();
+                found.compare("deferred revenue", grouped(&ours), record.deferred_balance.map(decimal));
+            }
+            Code::NotClosedWon => found.compare("stage", CLOSED_WON.into(), record.stage.clone()),
+            Code::PaymentTermsMismatch => {
+                found.compare("payment terms", self.terms.payment_terms_text(), record.payment_terms.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn of_milestone(&self, code: Code, leg: Leg, record: &LegRecord, id: &str, found: &mut Found) {
+        let agreed = self.agreed();
+        let parts = agreed.get(id).map(Vec::as_slice).unwrap_or_default();
+        let said = record.milestones.iter().flatten().find(|said| said.id == id);
+        match (code, parts.first(), said) {
+            (Code::NotConfigured, ..) => found.agreed("milestone", format!("{id} is agreed, and not listed there")),
+            (Code::UnknownMilestone, ..) => found.seen("milestone", id.into()),
+            (Code::DoubleBilled | Code::ForeignInvoice | Code::InvoicedEarly, ..) => {
+                self.of_invoices(record.invoices.as_deref().unwrap_or_default(), id, found);
+            }
+            (Code::RecognisedEarly | Code::RecognisedWrongPeriod, first, _) => {
+                let accepted = first.and_then(|one| one.accepted_on);
+                let entries = record.recognised.iter().flatten().filter(|entry| entry.milestone == id);
+                let entries: Vec<String> =
+                    entries.map(|one| format!("{} on {}", grouped(&one.amount.to_string()), one.date)).collect();
+                let accepted = accepted.map_or_else(|| "not accepted yet".into(), |on| format!("accepted on {on}"));
+                found.compare("revenue", accepted, Some(entries.join(", ")));
+            }
+            (Code::Skipped, Some(first), _) => {
+                let on = first.accepted_on.map(|on| format!("accepted on {on}, and not invoiced"));
+                found.agreed("milestone", on.unwrap_or_default());
+            }
+            (_, Some(first), Some(said)) => self.of_terms(code, leg, first, parts, said, found),
+            _ => {}
+        }
+    }
+
+    fn of_terms(
+        &self,
+        code: Code,
+        leg: Leg,
+        first: &Milestone,
+        parts: &[&Milestone],
+        said: &LegMilestone,
+        found: &mut Found,
+    ) {
+        let words = self.agreed_words(first);
+        let agreed = self.agreed_on(first, parts, &words);
+        match code {
+            Code::AcceptanceTermsMismatch => {
+                found.compare("acceptance window", days(agreed.window_days), said.window_days.map(days));
+                found.compare("silence is acceptance", yes(agreed.deemed), said.deemed.map(yes));
+                found.compare("completion", agreed.completion.into(), said.completion.clone());
+            }
+            Code::AmountMismatch => {
+                let seen = said.amount.map(|amount| grouped(&amount.to_string()));
+                let money = self.terms.currency.from_decimal(agreed.amount);
+                found.compare("amount", grouped(&money.map(|money| money.to_string()).unwrap_or_default()), seen);
+            }
+            Code::CompleteNotBillable if leg == Leg::Psa => {
+                let seen = said.status.as_deref().filter(|status| *status == DONE);
+                found.compare("acceptance", "none yet".into(), seen.map(|status| format!("work is {status}")));
+            }
+            Code::DescriptionMismatch => found.compare("description", words.clone(), said.description.clone()),
+            Code::RecognitionMismatch => {
+                let method = self.method_of(first).map(Method::name).unwrap_or_default();
+                found.compare("recognition", method.into(), said.recognition_method.clone());
+            }
+            Code::TimingMismatch => {
+                found.compare("timing", agreed.timing.into(), said.timing.clone());
+                found.compare("invoice", agreed.invoice.into(), said.invoice.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Invoices of a milestone that the ERP has, those beside ours first of all.
+    fn of_invoices(&self, invoices: &[LegInvoice], id: &str, found: &mut Found) {
+        let of_it = |one: &&LegInvoice| one.milestone == id && one.status != VOID;
+        let seen = invoices.iter().filter(of_it).map(|one| {
+            let whose = if self.documents.iter().any(|ours| ours.number == one.number) { "ours" } else { "not ours" };
+            format!("{} of {}, {}, {whose}", one.number, one.date, grouped(&one.amount.to_string()))
+        });
+        found.seen("invoices", seen.collect::<Vec<String>>().join("; "));
+    }
+
+    fn of_ours(&self, exception: &ExceptionRecord, milestone: Option<&str>, found: &mut Found) {
+        let one = milestone.and_then(|id| self.milestones.iter().find(|one| one.id() == id));
+        match (exception.code, one) {
+            (Code::ApproverNotAuthorised, Some(one)) => {
+                let roles = [one.terms.approver.clone(), one.terms.fallback_approver.clone()];
+                let roles: Vec<String> = roles.into_iter().flatten().collect();
+                if !roles.is_empty() {
+                    found.agreed("approver", roles.join(" or "));
+                }
+            }
+            (Code::ChangeOrderNotSigned, _) => {
+                let versions: Vec<String> = self.unsigned.iter().map(u32::to_string).collect();
+                found.agreed("change order", format!("version {} is not signed", versions.join(", ")));
+            }
+            (Code::CureOverdue, Some(one)) => {
+                found.0.extend(one.cure_due.map(|due| difference("cure", format!("was due on {due}"))));
+            }
+            (Code::EvidenceMissing, Some(one)) => {
+                let missing: Vec<&str> = one.terms.evidence.difference(&one.on_file).map(String::as_str).collect();
+                found.agreed("missing evidence", missing.join(", "));
+            }
+            (Code::InvoiceLate, Some(one)) => found.0.extend(self.late_since(one)),
+            (Code::LegMissing, _) => {
+                found.0.extend(exception.leg.map(|leg| difference("leg", format!("{leg} has shown nothing"))));
+            }
+            (Code::OutOfSequence, Some(one)) => {
+                let open = one.terms.depends_on.iter().filter(|id| self.dependency_met(id).is_none());
+                found.agreed("waits for", open.map(String::as_str).collect::<Vec<&str>>().join(", "));
+            }
+            (Code::OverCap, Some(one)) => {
+                let text = |minor: i64| grouped(&self.terms.money(minor).to_string());
+                let with = self.billed().saturating_add(one.terms.amount);
+                found.compare(
+                    "billed in all",
+                    format!("cap of {}", text(self.cap.unwrap_or(self.total))),
+                    Some(text(with)),
+                );
+            }
+            (Code::ScheduleTotalMismatch, _) => {
+                let counted = self.milestones.iter().filter(|one| one.counts());
+                let sum = counted.fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
+                let text = |minor: i64| grouped(&self.terms.money(minor).to_string());
+                found.compare("sum of milestones", text(self.total), Some(text(sum)));
+            }
+            _ => {}
+        }
+    }
+
+    fn late_since(&self, one: &Milestone) -> Option<Difference> {
+        let InvoiceRule::WithinDays(within) = one.terms.invoice else { return None };
+        let last: Date = plus_days(self.fired_on(one)?, within);
+        Some(difference("invoice", format!("was due by {last}")))
+    }
+}
+
+fn difference(what: &'static str, agreed: String) -> Difference {
+    Difference { what: what.into(), agreed: Some(agreed), seen: None }
+}
+
+fn days(count: u32) -> String {
+    format!("{count} business day{}", if count == 1 { "" } else { "s" })
+}
+
+fn yes(holds: bool) -> String {
+    if holds { "yes" } else { "no" }.into()
+}

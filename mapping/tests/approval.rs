@@ -1,0 +1,117 @@
+//! An approval is of what was shown; what an exception shows of the values behind it.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::Case;
+use milestoned_mapping::contract::{Approval, Contract};
+use milestoned_mapping::fact::{Fact, Shown};
+use serde_json::{Value, json};
+
+fn contract(policy: &Value, evidence: &[&str], events: &[Value]) -> Contract {
+    let case = json!({ "until": "2026-03-31", "policy": policy, "events": events, "contract": {
+        "id": "BAIT", "customer": "Northwind Ltd", "currency": "USD", "total": "10.00", "signed_on": "2026-03-02",
+        "obligations": [{ "id": "services", "ssp": "10.00", "method": "output" }],
+        "milestones": [{ "id": "M1", "name": "Design", "amount": "10.00", "completion": "external_event",
+            "evidence": evidence }] } });
+    Case::from_json(&case.to_string(), &Calendars::built_in()).unwrap().play()
+}
+
+fn event(at: &str, event: Value) -> Value {
+    let mut event = event;
+    event.as_object_mut().unwrap().insert("at".into(), at.into());
+    event
+}
+
+fn apply(contract: &mut Contract, at: &str, what: Value) {
+    let fact: Fact = serde_json::from_value(event(at, what)).unwrap();
+    contract.apply(&fact).unwrap();
+}
+
+fn approve(shown: &Shown) -> Value {
+    json!({ "type": "review", "milestone": "M1", "decision": "approve", "by": "rob", "shown": shown })
+}
+
+const DELIVERED: &str = r#"{ "type": "external_event", "milestone": "M1", "name": "delivery" }"#;
+
+#[test]
+fn an_approval_ends_when_what_was_approved_changes_and_waits_again() {
+    let policy = json!({ "review": "all" });
+    let amended = json!({ "type": "amended", "version": 2, "signed": true, "total": "900000.00",
+        "change": [{ "id": "M1", "amount": "900000.00" }] });
+    for (order, invoices) in
+        [("approved, then changed", 0), ("changed, then approved as shown before", 0), ("shown after", 1)]
+    {
+        let mut contract = contract(&policy, &[], &[]);
+        let before = contract.shown("M1").unwrap();
+        let after = |contract: &Contract| contract.shown("M1").unwrap();
+        match order {
+            "approved, then changed" => {
+                apply(&mut contract, "2026-04-01T10:00:00Z", approve(&before));
+                apply(&mut contract, "2026-04-01T11:00:00Z", amended.clone());
+            }
+            "shown after" => {
+                apply(&mut contract, "2026-04-01T10:00:00Z", amended.clone());
+                let shown = after(&contract);
+                apply(&mut contract, "2026-04-01T11:00:00Z", approve(&shown));
+            }
+            _ => {
+                apply(&mut contract, "2026-04-01T10:00:00Z", amended.clone());
+                apply(&mut contract, "2026-04-01T11:00:00Z", approve(&before));
+            }
+        }
+        apply(&mut contract, "2026-04-02T10:00:00Z", serde_json::from_str(DELIVERED).unwrap());
+        assert_eq!(contract.documents().len(), invoices, "{order}");
+        let view = contract.milestones().remove(0);
+        if invoices == 0 {
+            assert_eq!(view.approval, Approval::Waits { since: "2026-04-02".parse().unwrap() }, "{order}");
+            assert_eq!(view.void_approval, Some(before), "{order}: it says of what the approval was");
+            let shown = after(&contract);
+            apply(&mut contract, "2026-04-03T10:00:00Z", approve(&shown));
+            assert_eq!(contract.documents().len(), 1, "{order}");
+        }
+        assert_eq!(contract.milestones().remove(0).void_approval, None, "{order}");
+    }
+}
+
+#[test]
+fn an_approval_without_what_was_shown_holds_as_it_did_before() {
+    let mut contract = contract(&json!({ "review": "all" }), &[], &[]);
+    assert_eq!(contract.milestones().remove(0).approval, Approval::Later);
+    let approve = json!({ "type": "review", "milestone": "M1", "decision": "approve", "by": "rob" });
+    apply(&mut contract, "2026-04-01T10:00:00Z", approve);
+    apply(&mut contract, "2026-04-02T10:00:00Z", serde_json::from_str(DELIVERED).unwrap());
+    assert_eq!(contract.documents().len(), 1);
+}
+
+#[test]
+fn an_exception_shows_the_value_that_is_agreed_and_the_one_that_was_seen() {
+    let observed = json!({ "type": "observed", "leg": "crm", "record": { "amount": "12.3456", "customer": "Northwind",
+        "milestones": [{ "id": "M1", "amount": "7000.00", "window_days": 9 }] } });
+    let early = serde_json::from_str(DELIVERED).unwrap();
+    let events = [event("2026-03-03T10:00:00Z", observed), event("2026-03-04T10:00:00Z", early)];
+    let contract = contract(&json!({ "require_legs": ["erp"] }), &["Final report"], &events);
+    let said: Vec<String> = contract
+        .exceptions()
+        .iter()
+        .map(|one| {
+            let values: Vec<String> = contract.values_behind(one).iter().map(ToString::to_string).collect();
+            format!(
+                "{}{} {}",
+                one.code,
+                one.milestone.as_ref().map(|id| format!(" {id}")).unwrap_or_default(),
+                values.join("; ")
+            )
+        })
+        .collect();
+    for words in [
+        "AMOUNT_MISMATCH amount: 10.00 agreed; 12.3456 seen",
+        "AMOUNT_MISMATCH M1 amount: 10.00 agreed; 7,000.00 seen",
+        "ACCEPTANCE_TERMS_MISMATCH M1 acceptance window: 10 business days agreed; 9 business days seen",
+        "CUSTOMER_MISMATCH customer: Northwind Ltd agreed; Northwind seen",
+        "EVIDENCE_MISSING M1 missing evidence: Final report",
+        "LEG_MISSING leg: erp has shown nothing",
+    ] {
+        assert!(said.iter().any(|said| said == words), "{words}: {said:#?}");
+    }
+}
