@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Class, Cursor, Fault, Problem};
+use milestoned_connector_kit::{Class, Cursor, Fault};
 use milestoned_mapping::fact::{Event, Fact, Leg};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
+use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
 
 use crate::deliver::policy::delay;
@@ -264,15 +265,7 @@ async fn read(
 
 /// A CRM or PSA record, read through its field map.
 fn mapped(record: &SourceRecord, map: &FieldMap) -> Reading {
-    let Normalised { contract, part, facts, issues } = normalise(record, map);
-    let problems: Vec<Problem> = issues
-        .into_iter()
-        .map(|issue| Problem {
-            place: format!("{} {} {}, {}", issue.system, issue.object, issue.id, issue.field),
-            reason: issue.reason,
-            remedy: issue.remedy,
-        })
-        .collect();
+    let Normalised { contract, part, facts, problems } = normalise(record, map);
     let part = match (&contract, part) {
         (Some(contract), Some(part)) => Some(contribution(contract, part)),
         _ => None,
@@ -311,11 +304,11 @@ fn contribution(contract: &str, part: LegPart) -> LegContribution {
 }
 
 fn unmapped(record: &SourceRecord) -> Reading {
-    let problem = Problem {
-        place: format!("connections.{}.field_map", record.system),
-        reason: "records came and no field map says what their fields mean".into(),
-        remedy: "set field_map, then `milestoned review replay`".into(),
-    };
+    let problem = Problem::new(
+        format!("connections.{}.field_map", record.system),
+        "records came and no field map says what their fields mean",
+        "set field_map, then `milestoned review replay`",
+    );
     Reading { problems: vec![problem], ..Reading::default() }
 }
 
@@ -339,11 +332,11 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
     let event = Event::Payment { invoice: payment.invoice.clone(), amount: payment.amount };
     let known = store.fact_by_identity(contract.clone(), identity.clone()).await?;
     if known.is_some_and(|known| known.event != event) {
-        let problem = Problem {
-            place: format!("{} {} {}", record.system, record.object, record.id),
-            reason: "the payment was changed after it had been taken".into(),
-            remedy: "compare the receivable of the contract with the ERP; what differs is corrected in the ERP by a new payment".into(),
-        };
+        let problem = Problem::new(
+            format!("{} {} {}", record.system, record.object, record.id),
+            "the payment was changed after it had been taken",
+            "compare the receivable of the contract with the ERP; what differs is corrected in the ERP by a new payment",
+        );
         return Ok(Reading { contract: Some(contract), problems: vec![problem], ..Reading::default() });
     }
     let fact = NewFact {
@@ -385,11 +378,11 @@ async fn vanished(store: &Store, record: &SourceRecord, parts: &[String]) -> Res
 }
 
 fn payment_gone(record: &SourceRecord, part: &str) -> Problem {
-    Problem {
-        place: format!("{} {} {part}", record.system, record.object),
-        reason: "the payment was deleted, or applied to something else, after it had been taken".into(),
-        remedy: "compare the receivable of the contract with the ERP, and tell who changed it".into(),
-    }
+    Problem::new(
+        format!("{} {} {part}", record.system, record.object),
+        "the payment was deleted, or applied to something else, after it had been taken",
+        "compare the receivable of the contract with the ERP, and tell who changed it",
+    )
 }
 
 /// Whom a fact is ascribed to: the person behind it, where one is named, or the system that told it.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Page, Platform, Probe, Problem,
+    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Page, Platform, Probe,
     Receipt, Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
+use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::SourceRecord;
 use milestoned_netsuite::NetSuite;
 use milestoned_quickbooks::QuickBooks;
@@ -238,10 +239,9 @@ impl Registry {
 
 fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, platform: Platform) -> Result<Entry, Problem> {
     let place = format!("connections.{name}");
-    let wrong = |field: &str, reason: String| Problem {
-        place: if field.is_empty() { place.clone() } else { format!("{place}.{field}") },
-        reason,
-        remedy: "see config/example.toml".into(),
+    let wrong = |field: &str, reason: String| {
+        let place = if field.is_empty() { place.clone() } else { format!("{place}.{field}") };
+        Problem::new(place, reason, "see config/example.toml")
     };
     let mut take = |key: &str| value.as_object_mut().and_then(|table| table.remove(key));
     let kind = take("kind");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::json::Path;
+use crate::problem::Problem;
 
 /// What the fields of one connection's records mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,18 +55,6 @@ pub(crate) struct Extract {
     pub(crate) values: BTreeMap<String, String>,
 }
 
-/// What is wrong with a field map.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {reason}; {remedy}")]
-pub struct MapError {
-    /// Key of the map.
-    pub place: String,
-    /// What is wrong.
-    pub reason: String,
-    /// What to do.
-    pub remedy: String,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -109,11 +98,9 @@ impl FieldMap {
     ///
     /// # Errors
     /// Every problem, each with its key and what to do.
-    pub fn from_toml(text: &str) -> Result<Self, Vec<MapError>> {
-        let error =
-            |place: &str, reason: String, remedy: &str| MapError { place: place.into(), reason, remedy: remedy.into() };
-        let written: Written = toml::from_str(text).map_err(|problem| {
-            vec![error("(file)", problem.to_string(), "see config/fieldmaps/README.md for the keys")]
+    pub fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
+        let written: Written = toml::from_str(text).map_err(|error| {
+            vec![Problem::new("(file)", error.to_string(), "see config/fieldmaps/README.md for the keys")]
         })?;
         let (known, needed): (&[&str], &[&str]) = match written.record {
             RecordKind::Deal => (DEAL_FIELDS, &["contract", "stage"]),
@@ -122,10 +109,10 @@ impl FieldMap {
         let (mut fields, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, value) in written.fields {
             if !known.contains(&name.as_str()) {
-                problems.push(error(
-                    &format!("fields.{name}"),
-                    "is not a known field".into(),
-                    &format!("known are {}", known.join(", ")),
+                problems.push(Problem::new(
+                    format!("fields.{name}"),
+                    "is not a known field",
+                    format!("known are {}", known.join(", ")),
                 ));
                 continue;
             }
@@ -133,25 +120,27 @@ impl FieldMap {
                 Ok(extract) => {
                     fields.insert(name, extract);
                 }
-                Err(reason) => {
-                    problems.push(error(&format!("fields.{name}"), reason, "write a path such as fields.status.name"))
-                }
+                Err(reason) => problems.push(Problem::new(
+                    format!("fields.{name}"),
+                    reason,
+                    "write a path such as fields.status.name",
+                )),
             }
         }
         for name in needed {
             if !fields.contains_key(*name) && !problems.iter().any(|problem| problem.place == format!("fields.{name}"))
             {
-                problems.push(error(
-                    &format!("fields.{name}"),
-                    "is missing".into(),
+                problems.push(Problem::new(
+                    format!("fields.{name}"),
+                    "is missing",
                     "say where it stands in the record",
                 ));
             }
         }
         if written.record == RecordKind::Milestone && written.transitions.is_empty() {
-            problems.push(error(
+            problems.push(Problem::new(
                 "transitions",
-                "is missing".into(),
+                "is missing",
                 "say which status means submitted, accepted, rejected, done, open",
             ));
         }

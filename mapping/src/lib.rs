@@ -25,6 +25,7 @@ pub mod locate;
 pub mod money;
 pub mod normalise;
 pub mod postings;
+pub mod problem;
 pub mod progress;
 pub mod proration;
 mod reader;

@@ -1,11 +1,12 @@
-//! Normalising: a source record and a field map become facts, a part of a leg, and issues. Foreign data is never an
-//! error: what can be understood is, and the rest is an issue with its place and remedy.
+//! Normalising: a source record and a field map become facts, a part of a leg, and problems. Foreign data is never an
+//! error: what can be understood is, and the rest is a problem with its place and remedy.
 
 use std::collections::BTreeSet;
 
 use crate::fact::{DecimalText, Event, Fact, LegMilestone, LegRecord};
 use crate::fieldmap::{Extract, FieldMap, Meaning, RecordKind};
 use crate::json::Tree;
+use crate::problem::Problem;
 use crate::record::{Change, Content, SourceRecord};
 
 /// What a record says.
@@ -18,7 +19,7 @@ pub struct Normalised {
     /// Facts of its history, oldest first.
     pub facts: Vec<FactDraft>,
     /// What could not be understood.
-    pub issues: Vec<Issue>,
+    pub problems: Vec<Problem>,
 }
 
 /// What a record contributes to its leg.
@@ -39,39 +40,22 @@ pub struct FactDraft {
     pub identity: String,
 }
 
-/// Something in a record that could not be understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issue {
-    /// Connection.
-    pub system: String,
-    /// The vendor's object type.
-    pub object: String,
-    /// The vendor's id.
-    pub id: String,
-    /// Field, by the map's name and path.
-    pub field: String,
-    /// What is wrong.
-    pub reason: String,
-    /// What to do.
-    pub remedy: String,
-}
-
 /// Reads a record with a field map.
 pub fn normalise(record: &SourceRecord, map: &FieldMap) -> Normalised {
     let Content::Fields { history } = &record.content else { return Normalised::default() };
     let tree = match Tree::along(&record.raw, map.fields.values().map(|extract| &extract.path)) {
         Ok(tree) => tree,
         Err(error) => {
-            let mut reader = Reading { record, map, tree: &Tree::Null, issues: Vec::new() };
-            reader.issue(
+            let mut reader = Reading { record, map, tree: &Tree::Null, problems: Vec::new() };
+            reader.problem(
                 "(record)",
                 error.to_string(),
                 "read the record again; if it stays so, ask the source's support",
             );
-            return Normalised { issues: reader.issues, ..Normalised::default() };
+            return Normalised { problems: reader.problems, ..Normalised::default() };
         }
     };
-    let mut reader = Reading { record, map, tree: &tree, issues: Vec::new() };
+    let mut reader = Reading { record, map, tree: &tree, problems: Vec::new() };
     let contract = reader.text("contract");
     match map.kind {
         RecordKind::Deal => deal(&mut reader, contract),
@@ -84,20 +68,15 @@ struct Reading<'a> {
     record: &'a SourceRecord,
     map: &'a FieldMap,
     tree: &'a Tree,
-    issues: Vec<Issue>,
+    problems: Vec<Problem>,
 }
 
 impl Reading<'_> {
-    fn issue(&mut self, field: &str, reason: impl Into<String>, remedy: &str) {
-        let path = self.map.path(field).map(|path| format!("{field} ({path})"));
-        self.issues.push(Issue {
-            system: self.record.system.clone(),
-            object: self.record.object.clone(),
-            id: self.record.id.clone(),
-            field: path.unwrap_or_else(|| field.into()),
-            reason: reason.into(),
-            remedy: remedy.into(),
-        });
+    /// Notes a problem; its place is the record and the field, by the map's name and path.
+    fn problem(&mut self, field: &str, reason: impl Into<String>, remedy: &str) {
+        let SourceRecord { system, object, id, .. } = self.record;
+        let path = self.map.path(field).map(|path| format!(" ({path})")).unwrap_or_default();
+        self.problems.push(Problem::new(format!("{system} {object} {id}, {field}{path}"), reason, remedy));
     }
 
     fn extract(&self, field: &str) -> Option<&Extract> {
@@ -125,13 +104,13 @@ impl Reading<'_> {
         self.texts(field).into_iter().next()
     }
 
-    /// An exact decimal. Digits that only look like noise are an issue: an amount is never rounded on its way in.
+    /// An exact decimal. Digits that only look like noise are a problem: an amount is never rounded on its way in.
     fn decimal(&mut self, field: &str) -> Option<DecimalText> {
         let text = self.text(field)?;
         match exact_decimal(&text) {
             Some(value) if value.0.scale() <= 4 => Some(value),
             Some(_) => {
-                self.issue(
+                self.problem(
                     field,
                     format!("{text} has digits that no currency has"),
                     "correct the amount at its source; it is not rounded here",
@@ -139,7 +118,7 @@ impl Reading<'_> {
                 None
             }
             None => {
-                self.issue(field, format!("{text:?} is not a number"), "correct the value at its source");
+                self.problem(field, format!("{text:?} is not a number"), "correct the value at its source");
                 None
             }
         }
@@ -149,7 +128,7 @@ impl Reading<'_> {
         let value = self.decimal(field)?;
         let whole = u32::try_from(value.0.normalize()).ok().filter(|_| value.0.fract().is_zero());
         if whole.is_none() {
-            self.issue(field, format!("{value} is not a whole number"), "correct the value at its source");
+            self.problem(field, format!("{value} is not a whole number"), "correct the value at its source");
         }
         whole
     }
@@ -160,7 +139,7 @@ impl Reading<'_> {
             "true" | "yes" => Some(true),
             "false" | "no" => Some(false),
             _ => {
-                self.issue(
+                self.problem(
                     field,
                     format!("{text:?} is neither yes nor no"),
                     "correct the value, or translate it with values = { … } in the field map",
@@ -228,8 +207,8 @@ fn deal(reader: &mut Reading<'_>, contract: Option<String>) -> Normalised {
         version: reader.whole("version"),
         ..LegRecord::default()
     };
-    let issues = std::mem::take(&mut reader.issues);
-    Normalised { contract: Some(contract), part: Some(LegPart::Crm(Box::new(record))), facts: Vec::new(), issues }
+    let problems = std::mem::take(&mut reader.problems);
+    Normalised { contract: Some(contract), part: Some(LegPart::Crm(Box::new(record))), facts: Vec::new(), problems }
 }
 
 fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Change]) -> Normalised {
@@ -242,12 +221,12 @@ fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Chan
             } else {
                 ("milestone", "fill in the milestone, or clear the contract if the issue is not one")
             };
-            reader.issue(
+            reader.problem(
                 missing,
                 format!("is empty, while {} is filled in", if id.is_some() { "milestone" } else { "contract" }),
                 remedy,
             );
-            return Normalised { contract, issues: std::mem::take(&mut reader.issues), ..Normalised::default() };
+            return Normalised { contract, problems: std::mem::take(&mut reader.problems), ..Normalised::default() };
         }
     };
     let meaning = status(reader);
@@ -263,19 +242,19 @@ fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Chan
         ..LegMilestone::default()
     };
     let facts = facts(reader, &id, history);
-    let issues = std::mem::take(&mut reader.issues);
-    Normalised { contract: Some(contract), part: Some(LegPart::Psa(Box::new(part))), facts, issues }
+    let problems = std::mem::take(&mut reader.problems);
+    Normalised { contract: Some(contract), part: Some(LegPart::Psa(Box::new(part))), facts, problems }
 }
 
 fn status(reader: &mut Reading<'_>) -> Option<Meaning> {
     let Some(text) = reader.text("status") else {
-        reader.issue("status", "is empty", "correct the path of status in the field map");
+        reader.problem("status", "is empty", "correct the path of status in the field map");
         return None;
     };
     let meaning = reader.map.transitions.get(&text).copied();
     if meaning.is_none() {
         let remedy = format!("add \"{text}\" under [transitions] of the field map, then replay the parked record");
-        reader.issue("status", format!("{text:?} is not mapped"), &remedy);
+        reader.problem("status", format!("{text:?} is not mapped"), &remedy);
     }
     meaning
 }

@@ -59,7 +59,7 @@ fn a_rejection_and_an_acceptance_in_one_read_have_the_values_of_their_own_moment
         change("3", "status", Some("Rejected"), Some("Accepted")),
     ];
     let read = read(&map("jira.toml"), ISSUE, history);
-    assert_eq!(read.issues, []);
+    assert_eq!(read.problems, []);
     let events: Vec<&Event> = read.facts.iter().map(|draft| &draft.fact.event).collect();
     let [
         Event::Submitted { evidence, .. },
@@ -85,11 +85,16 @@ fn what_cannot_be_understood_names_place_reason_and_remedy() {
         ("40000.00", "\"forty\"", "amount (fields.customfield_10103)", "is not a number"),
     ] {
         let read = read(&map("jira.toml"), &ISSUE.replace(from, to), Vec::new());
-        let issue = read.issues.first().unwrap_or_else(|| panic!("{to} was taken"));
-        assert!(issue.field == field && issue.reason.contains(words) && !issue.remedy.is_empty(), "{issue:?}");
+        let problem = read.problems.first().unwrap_or_else(|| panic!("{to} was taken"));
+        assert!(problem.place.ends_with(&format!(", {field}")), "{problem:?}");
+        assert!(problem.reason.contains(words) && !problem.remedy.is_empty(), "{problem:?}");
     }
-    assert!(read(&map("jira.toml"), "{\"fields\":", Vec::new()).issues[0].reason.contains("not JSON"));
-    assert_eq!(read(&map("jira.toml"), "{\"fields\":{}}", Vec::new()), Normalised::default(), "not ours, and no issue");
+    assert!(read(&map("jira.toml"), "{\"fields\":", Vec::new()).problems[0].reason.contains("not JSON"));
+    assert_eq!(
+        read(&map("jira.toml"), "{\"fields\":{}}", Vec::new()),
+        Normalised::default(),
+        "not ours, and no problem"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Whether a connection can do its work; every problem at once.
 
-use milestoned_connector_kit::{Probe, Problem};
+use milestoned_connector_kit::Probe;
+use milestoned_mapping::problem::Problem;
 use reqwest::Method;
 use serde_json::json;
 
@@ -11,9 +12,8 @@ use super::{Jira, wire};
 impl Probe for Jira {
     async fn probe(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut problem = |place: &str, reason: String, remedy: &str| {
-            problems.push(Problem { place: place.into(), reason, remedy: remedy.into() });
-        };
+        let mut problem =
+            |place: &str, reason: String, remedy: &str| problems.push(Problem::new(place, reason, remedy));
         if self.settings.webhook_secret.is_none() && !matches!(self.settings.auth, Auth::Oauth { .. }) {
             problem(
                 "webhook_secret",

@@ -1,7 +1,8 @@
 //! Webhooks of an OAuth app: they lapse after thirty days unless somebody prolongs them.
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Fault, Problem};
+use milestoned_connector_kit::Fault;
+use milestoned_mapping::problem::Problem;
 use reqwest::Method;
 use serde_json::json;
 
@@ -64,7 +65,7 @@ impl Jira {
             }
             Ok(_) => return None,
         };
-        Some(Problem { place: "dynamic_webhooks".into(), reason, remedy: remedy.into() })
+        Some(Problem::new("dynamic_webhooks", reason, remedy))
     }
 }
 

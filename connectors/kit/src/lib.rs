@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mapping::statement::Statement;
 use serde::{Deserialize, Serialize};
@@ -377,15 +378,4 @@ pub enum Class {
     /// Not sent: nothing was written.
     #[error("not reachable")]
     Unreachable,
-}
-
-/// One thing that is wrong with a connection or its settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// Where: configuration key, field, permission.
-    pub place: String,
-    /// What is wrong.
-    pub reason: String,
-    /// What to do.
-    pub remedy: String,
 }

@@ -1,6 +1,7 @@
 //! Checks a connection: rights, accounts, item, terms, fields, and the way in which revenue is to be recognised.
 
-use milestoned_connector_kit::{Expiry, Fault, Probe, Problem, Source};
+use milestoned_connector_kit::{Expiry, Fault, Probe, Source};
+use milestoned_mapping::problem::Problem;
 use reqwest::Method;
 
 use super::settings::{Auth, Orders, Revenue};
@@ -15,14 +16,14 @@ impl Probe for NetSuite {
         match self.query(&format!("SELECT id FROM account WHERE id IN ({})", listed(ids))).await {
             Err(fault) => {
                 let remedy = "see that address, keys, role and permissions are right";
-                return vec![problem("auth", fault.to_string(), remedy)];
+                return vec![Problem::new("auth", fault.to_string(), remedy)];
             }
             Ok(rows) => {
                 let missing =
                     self.settings.accounts.iter().filter(|(_, id)| !rows.iter().any(|row| row.get("id") == Some(id)));
                 problems.extend(missing.map(|(name, id)| {
                     let place = format!("accounts.{name}");
-                    problem(&place, format!("there is no account {id}"), "give the account's internal id")
+                    Problem::new(&place, format!("there is no account {id}"), "give the account's internal id")
                 }));
             }
         }
@@ -43,26 +44,22 @@ impl Probe for NetSuite {
     }
 }
 
-fn problem(place: &str, reason: impl Into<String>, remedy: &str) -> Problem {
-    Problem { place: place.into(), reason: reason.into(), remedy: remedy.into() }
-}
-
 impl NetSuite {
     async fn probe_item(&self) -> Option<Problem> {
         let sql = format!("SELECT id, incomeaccount FROM item WHERE id = {}", quoted(&self.settings.item));
         let rows = match self.query(&sql).await {
             Ok(rows) => rows,
-            Err(fault) => return Some(problem("item", fault.to_string(), "see that the role may read items")),
+            Err(fault) => return Some(Problem::new("item", fault.to_string(), "see that the role may read items")),
         };
         let Some(row) = rows.first() else {
             let said = format!("there is no item {}", self.settings.item);
-            return Some(problem("item", said, "give the service item's internal id"));
+            return Some(Problem::new("item", said, "give the service item's internal id"));
         };
         let deferred = self.settings.accounts.get("deferred_revenue").map(String::as_str);
         let income = row.get("incomeaccount").filter(|income| Some(*income) != deferred)?;
         let said =
             format!("its income account is {income}, not accounts.deferred_revenue: invoices would be revenue at once");
-        Some(problem("item", said, "give the item deferred revenue as its income account"))
+        Some(Problem::new("item", said, "give the item deferred revenue as its income account"))
     }
 
     async fn probe_terms(&self) -> Vec<Problem> {
@@ -72,7 +69,7 @@ impl NetSuite {
         }
         let rows = match self.query(&format!("SELECT id, name FROM term WHERE id IN ({})", listed(ids))).await {
             Ok(rows) => rows,
-            Err(fault) => return vec![problem("terms", fault.to_string(), "see that the role may read terms")],
+            Err(fault) => return vec![Problem::new("terms", fault.to_string(), "see that the role may read terms")],
         };
         let known = |name: &str, id: &str| {
             let row = rows.iter().find(|row| row.get("id") == Some(id));
@@ -82,7 +79,7 @@ impl NetSuite {
         wrong
             .map(|(name, id)| {
                 let said = format!("term {id} has another name, or is missing");
-                problem(&format!("terms.\"{name}\""), said, "give the term's internal id")
+                Problem::new(&format!("terms.\"{name}\""), said, "give the term's internal id")
             })
             .collect()
     }
@@ -103,7 +100,7 @@ impl NetSuite {
                 if let Err(fault) = self.query(&query).await {
                     let remedy = "see that the role may read these records, and that contract_field, milestone_field, \
                                   version_field, project_field and line_prefix name fields of the account";
-                    problems.push(problem(stream, fault.to_string(), remedy));
+                    problems.push(Problem::new(stream, fault.to_string(), remedy));
                 }
             }
         }
@@ -125,12 +122,12 @@ impl NetSuite {
         for (kind, place) in kinds {
             if let Err(fault) = self.may_list(kind).await {
                 let remedy = "enable the feature and give the role the right, or set another way";
-                problems.push(problem(place, format!("{kind}: {fault}"), remedy));
+                problems.push(Problem::new(place, format!("{kind}: {fault}"), remedy));
             }
         }
         if self.settings.revenue == Revenue::BillingEvents && self.settings.revenue_event_type.is_none() {
             let remedy = "give the internal id of the event type that was made for milestones";
-            problems.push(problem("revenue_event_type", "is not set, and every event needs one", remedy));
+            problems.push(Problem::new("revenue_event_type", "is not set, and every event needs one", remedy));
         }
         problems
     }
@@ -148,7 +145,8 @@ impl NetSuite {
         let limits: Governance = serde_json::from_str(&answer.body).ok()?;
         let ours = self.settings.limits.in_flight.unwrap_or(PUBLISHED.in_flight);
         let said = format!("{ours} requests at once, and the account allows {}", limits.account_concurrency_limit);
-        (ours > limits.account_concurrency_limit)
-            .then(|| problem("limits.in_flight", said, "lower it; whatever else calls the account needs its share"))
+        (ours > limits.account_concurrency_limit).then(|| {
+            Problem::new("limits.in_flight", said, "lower it; whatever else calls the account needs its share")
+        })
     }
 }

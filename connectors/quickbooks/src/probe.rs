@@ -1,8 +1,9 @@
 //! What the company's switches forbid, before a write and for `check`; and the rest of what a connection needs.
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::{Class, Expiry, Fault, Probe, Problem};
+use milestoned_connector_kit::{Class, Expiry, Fault, Probe};
 use milestoned_mapping::command::Command;
+use milestoned_mapping::problem::Problem;
 
 use super::settings::OwnRecognition;
 use super::{CLOSED, QuickBooks, quoted, wire};
@@ -79,9 +80,9 @@ impl QuickBooks {
                 Ok(objects) if !objects.is_empty() => {}
                 Ok(_) => {
                     let said = format!("there is no {entity} {id}");
-                    problems.push(problem(&place, said, "give the id that QuickBooks shows"));
+                    problems.push(Problem::new(&place, said, "give the id that QuickBooks shows"));
                 }
-                Err(fault) => problems.push(problem(&place, fault.to_string(), "see that the app may read it")),
+                Err(fault) => problems.push(Problem::new(&place, fault.to_string(), "see that the app may read it")),
             }
         }
         problems
@@ -91,23 +92,19 @@ impl QuickBooks {
         let query = format!("SELECT * FROM Item WHERE Id = {}", quoted(&self.settings.item));
         let objects = match self.query(&query).await.and_then(|answer| self.objects(&answer.body)) {
             Ok(objects) => objects,
-            Err(fault) => return Some(problem("item", fault.to_string(), "see that the app may read it")),
+            Err(fault) => return Some(Problem::new("item", fault.to_string(), "see that the app may read it")),
         };
         let item = objects.first().and_then(|(_, raw)| serde_json::from_str::<wire::Item>(raw).ok());
         let Some(item) = item else {
             let said = format!("there is no Item {}", self.settings.item);
-            return Some(problem("item", said, "give the id that QuickBooks shows"));
+            return Some(Problem::new("item", said, "give the id that QuickBooks shows"));
         };
         let (income, deferred) = (item.income_account_ref.value, self.settings.accounts.get("deferred_revenue"));
         let said =
             format!("its income account is {income}, not accounts.deferred_revenue: invoices would be revenue at once");
         (Some(&income) != deferred)
-            .then(|| problem("item", said, "give the item deferred revenue as its income account"))
+            .then(|| Problem::new("item", said, "give the item deferred revenue as its income account"))
     }
-}
-
-fn problem(place: &str, reason: impl Into<String>, remedy: &str) -> Problem {
-    Problem { place: place.into(), reason: reason.into(), remedy: remedy.into() }
 }
 
 impl Probe for QuickBooks {
@@ -115,34 +112,34 @@ impl Probe for QuickBooks {
         let mut problems = Vec::new();
         if self.settings.verifier_token.is_none() {
             let said = "is not set: webhooks are refused";
-            problems.push(problem("verifier_token", said, "set the verifier token of the app"));
+            problems.push(Problem::new("verifier_token", said, "set the verifier token of the app"));
         }
         let switches = match self.switches(true).await {
             Ok(switches) => switches,
             Err(fault) => {
                 let remedy = "see that realm, client and refresh token are right";
-                problems.push(problem("refresh_token", fault.to_string(), remedy));
+                problems.push(Problem::new("refresh_token", fault.to_string(), remedy));
                 return problems;
             }
         };
         if self.recognises(&switches) {
-            problems.push(problem("own_recognition", OWN_RECOGNITION.0, OWN_RECOGNITION.1));
+            problems.push(Problem::new("own_recognition", OWN_RECOGNITION.0, OWN_RECOGNITION.1));
         }
         if switches.sales_forms_prefs.custom_txn_numbers == Some(false) {
-            problems.push(problem("custom transaction numbers", OWN_NUMBERS.0, OWN_NUMBERS.1));
+            problems.push(Problem::new("custom transaction numbers", OWN_NUMBERS.0, OWN_NUMBERS.1));
         }
         let rates = self.settings.exchange_rates.iter();
         let wrong = rates.filter(|(_, rate)| rate.parse::<milestoned_mapping::fact::DecimalText>().is_err());
         problems.extend(wrong.map(|(code, rate)| {
             let place = format!("exchange_rates.{code}");
-            problem(&place, format!("{rate:?} is no rate"), "write it as plain text, such as \"1.25\"")
+            Problem::new(&place, format!("{rate:?} is no rate"), "write it as plain text, such as \"1.25\"")
         }));
         problems.extend(self.probe_things().await);
         problems.extend(self.probe_item().await);
         let (reads, most) = (self.budget.reads(self).await, self.settings.reads_a_month);
         if reads.saturating_mul(5) > most.saturating_mul(4) {
             let said = format!("{reads} reads of {most} are used up this month");
-            problems.push(problem("reads_a_month", said, "poll less often (poll_every), or take a larger plan"));
+            problems.push(Problem::new("reads_a_month", said, "poll less often (poll_every), or take a larger plan"));
         }
         problems
     }

@@ -1,6 +1,7 @@
 //! Whether a connection can do its work; every problem at once.
 
-use milestoned_connector_kit::{Probe, Problem};
+use milestoned_connector_kit::Probe;
+use milestoned_mapping::problem::Problem;
 
 use super::settings::StatusObject;
 use super::{CURRENCY, OPTIONAL, Salesforce, wire};
@@ -8,10 +9,6 @@ use super::{CURRENCY, OPTIONAL, Salesforce, wire};
 /// Decimals beyond which amounts are parked.
 const DECIMALS: u32 = 4;
 const HIDDEN: &str = "create the field, or give the integration user read access to it (field-level security)";
-
-fn problem(place: String, reason: &str, remedy: &str) -> Problem {
-    Problem { place, reason: reason.into(), remedy: remedy.into() }
-}
 
 /// A field by its name, or by the first relationship of a dotted path.
 fn field<'a>(described: &'a wire::Describe, path: &str) -> Option<&'a wire::DescribedField> {
@@ -28,7 +25,7 @@ impl Probe for Salesforce {
         let mut problems = Vec::new();
         let object = &self.settings.object;
         match self.describe(object).await {
-            Err(fault) => problems.push(problem(
+            Err(fault) => problems.push(Problem::new(
                 object.clone(),
                 &fault.to_string(),
                 "see that address, credentials and object are right",
@@ -39,7 +36,7 @@ impl Probe for Salesforce {
                 if problems.is_empty()
                     && let Err(fault) = self.all_rows(&self.first_row()).await
                 {
-                    problems.push(problem("filter".into(), &fault.to_string(), "correct filter or field map"));
+                    problems.push(Problem::new("filter".into(), &fault.to_string(), "correct filter or field map"));
                 }
             }
         }
@@ -47,13 +44,13 @@ impl Probe for Salesforce {
             && let Err(fault) = self.describe("ContentVersion").await
         {
             let remedy = "give the integration user access to files (\"Query All Files\")";
-            problems.push(problem("ContentVersion".into(), &fault.to_string(), remedy));
+            problems.push(Problem::new("ContentVersion".into(), &fault.to_string(), remedy));
         }
         if let Some(status) = &self.settings.status {
             match self.describe(&status.object).await {
                 Err(fault) => {
                     let remedy = "create the object, or remove [status]";
-                    problems.push(problem(status.object.clone(), &fault.to_string(), remedy));
+                    problems.push(Problem::new(status.object.clone(), &fault.to_string(), remedy));
                 }
                 Ok(described) => problems.extend(status_fields(status, &described)),
             }
@@ -68,19 +65,19 @@ impl Salesforce {
         for path in &self.reads.fields {
             let place = format!("{}.{path}", self.settings.object);
             match field(described, path) {
-                Some(known) if known.scale > DECIMALS => problems.push(problem(
+                Some(known) if known.scale > DECIMALS => problems.push(Problem::new(
                     place,
                     &format!("has {} decimals", known.scale),
                     "map a field with no more decimals than the currency has: amounts are not rounded",
                 )),
                 Some(_) => {}
-                None if path == CURRENCY && self.settings.currency.is_none() => problems.push(problem(
+                None if path == CURRENCY && self.settings.currency.is_none() => problems.push(Problem::new(
                     place,
                     "the org has a single currency, and the field does not exist",
                     "set currency = \"USD\" (or what it is), or take currency out of the field map",
                 )),
                 None if OPTIONAL.contains(&path.as_str()) => {}
-                None => problems.push(problem(place, "the field is missing or hidden", HIDDEN)),
+                None => problems.push(Problem::new(place, "the field is missing or hidden", HIDDEN)),
             }
         }
         problems
@@ -94,13 +91,13 @@ impl Salesforce {
 fn status_fields(status: &StatusObject, described: &wire::Describe) -> Vec<Problem> {
     let mut problems = Vec::new();
     for name in status.fields.values().filter(|name| field(described, name).is_none()) {
-        problems.push(problem(format!("{}.{name}", status.object), "the field is missing or hidden", HIDDEN));
+        problems.push(Problem::new(format!("{}.{name}", status.object), "the field is missing or hidden", HIDDEN));
     }
     if let Some(key) = &status.external_id
         && !field(described, key).is_some_and(|field| field.external_id && field.unique)
     {
         let place = format!("{}.{key}", status.object);
-        problems.push(problem(place, "is no unique external id", "mark the field as External ID and Unique"));
+        problems.push(Problem::new(place, "is no unique external id", "mark the field as External ID and Unique"));
     }
     problems
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use milestoned_connector_kit::Problem;
+use milestoned_mapping::problem::Problem;
 
 use super::FOUND;
 use super::table::{say, titled};
@@ -35,7 +35,7 @@ async fn problems(settings: Settings) -> Vec<Problem> {
     if let Some(mail) = &settings.mail {
         problems.extend(report::problems(mail));
         if let Err(reason) = report::reach(mail).await {
-            problems.push(problem("mail.relay", reason, "see that the relay is up and reachable from here"));
+            problems.push(Problem::new("mail.relay", reason, "see that the relay is up and reachable from here"));
         }
     }
     let unbuilt = Registry::problems(&settings);
@@ -54,7 +54,7 @@ async fn problems(settings: Settings) -> Vec<Problem> {
                 }
             }
         }
-        Err(error) => problems.push(problem("start", format!("{error:#}"), "correct what is named")),
+        Err(error) => problems.push(Problem::new("start", format!("{error:#}"), "correct what is named")),
     }
     problems
 }
@@ -62,7 +62,7 @@ async fn problems(settings: Settings) -> Vec<Problem> {
 fn settings_problems(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     if settings.http.tokens.is_empty() {
-        problems.push(problem(
+        problems.push(Problem::new(
             "http.tokens",
             "nobody may use API and pages".into(),
             "add [[http.tokens]] with name, role and token",
@@ -72,23 +72,19 @@ fn settings_problems(settings: &Settings) -> Vec<Problem> {
         && let Err(error) = std::fs::read_dir(folder)
     {
         let reason = format!("{} cannot be read: {error}", folder.display());
-        problems.push(problem("agreements.folder", reason, "create the folder, or correct the path"));
+        problems.push(Problem::new("agreements.folder", reason, "create the folder, or correct the path"));
     }
     if let Some(erp) = &settings.agreements.erp
         && !settings.connections.contains_key(erp)
     {
-        problems.push(problem(
+        problems.push(Problem::new(
             "agreements.erp",
             format!("there is no connection {erp:?}"),
             "name one of [connections]",
         ));
     }
     if let Err(error) = crate::calendars::from_settings(settings) {
-        problems.push(problem("calendars", error.to_string(), "correct the calendar"));
+        problems.push(Problem::new("calendars", error.to_string(), "correct the calendar"));
     }
     problems
-}
-
-fn problem(place: &str, reason: String, remedy: &str) -> Problem {
-    Problem { place: place.into(), reason, remedy: remedy.into() }
 }

@@ -7,8 +7,8 @@ use milestoned_connector_kit::{Context, Found, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::drift::Kind;
+use milestoned_mapping::problem::Problem;
 use milestoned_mapping::statement::Statement;
-use serde::Serialize;
 
 use super::FOUND;
 use super::status::rebuild;
@@ -19,23 +19,6 @@ use crate::parked;
 use crate::registry::Connection;
 use crate::store::audit::Head;
 use crate::store::outbox::Delivery;
-
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Where.
-    pub place: String,
-    /// What.
-    pub what: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl Finding {
-    fn new(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { place: place.into(), what: what.into(), remedy: remedy.into() }
-    }
-}
 
 /// What the doctor looks at.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,7 +51,7 @@ pub(super) async fn doctor(env: &Environment, options: Options, json: bool) -> a
     } else {
         let mut table = titled(&["Where", "What", "What to do"]);
         for one in &findings {
-            table.add_row(vec![&one.place, &one.what, &one.remedy]);
+            table.add_row(vec![&one.place, &one.reason, &one.remedy]);
         }
         say(&table.to_string());
     }
@@ -79,10 +62,10 @@ pub(super) async fn doctor(env: &Environment, options: Options, json: bool) -> a
 ///
 /// # Errors
 /// The store failed.
-pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Finding>> {
+pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Problem>> {
     let mut findings = Vec::new();
     for flaw in env.store.flaws().await? {
-        findings.push(Finding::new(
+        findings.push(Problem::new(
             "database",
             flaw,
             "stop the daemon and restore a backup: `milestoned restore FILE`",
@@ -91,7 +74,7 @@ pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Fin
     if let Some(broken) = env.store.verify_audit(kept).await?.broken {
         let place = format!("audit line {}", broken.seq);
         let remedy = "compare with a backup: somebody changed the database past milestoned";
-        findings.push(Finding::new(place, broken.what, remedy));
+        findings.push(Problem::new(place, broken.what, remedy));
     }
     for row in env.store.contracts().await? {
         let place = format!("contract {}", row.id);
@@ -99,25 +82,25 @@ pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Fin
             Ok(rebuilt) => rebuilt,
             Err(error) => {
                 let remedy = "correct the calendar or restore a backup";
-                findings.push(Finding::new(place, format!("cannot be rebuilt: {error:#}"), remedy));
+                findings.push(Problem::new(place, format!("cannot be rebuilt: {error:#}"), remedy));
                 continue;
             }
         };
         findings.extend(derived(env, &rebuilt).await?);
         if serde_json::to_string(&rebuilt)? != row.state {
             let remedy = "compare with a backup; after an upgrade read the changelog: this version decides otherwise";
-            findings.push(Finding::new(place, "its facts give another state than the stored one", remedy));
+            findings.push(Problem::new(place, "its facts give another state than the stored one", remedy));
         }
     }
     for document in env.store.documents(None).await?.into_iter().filter(|document| document.delivery.is_none()) {
         let place = format!("document {}", document.number);
-        findings.push(Finding::new(place, "its posting is not in the outbox", "restore a backup"));
+        findings.push(Problem::new(place, "its posting is not in the outbox", "restore a backup"));
     }
     Ok(findings)
 }
 
 /// Rows that follow from a contract's facts and say otherwise: documents, what was told to the ERP, exceptions.
-async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<Finding>> {
+async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<Problem>> {
     let id = contract.terms().id();
     let (documents, deliveries) =
         (env.store.documents(Some(id.into())).await?, env.store.deliveries(Some(id.into()), &[]).await?);
@@ -145,19 +128,19 @@ async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<F
         wrong.push(format!("exceptions of contract {id}"));
     }
     let remedy = "somebody changed the database past milestoned: compare with a backup";
-    Ok(wrong.into_iter().map(|place| Finding::new(place, "its row says otherwise than the facts", remedy)).collect())
+    Ok(wrong.into_iter().map(|place| Problem::new(place, "its row says otherwise than the facts", remedy)).collect())
 }
 
 /// What does not go on by itself.
-async fn waiting(env: &Environment) -> anyhow::Result<Vec<Finding>> {
+async fn waiting(env: &Environment) -> anyhow::Result<Vec<Problem>> {
     let parked = parked::all(env).await?.into_iter();
-    let mut findings: Vec<_> = parked.map(|one| Finding::new(one.what, one.reason, one.remedy)).collect();
+    let mut findings: Vec<_> = parked.map(|one| Problem::new(one.what, one.reason, one.remedy)).collect();
     for stream in env.store.streams().await? {
         if let Some(fault) = stream.fault {
             let since = stream.fault_since.unwrap_or_default();
             let place = format!("{} {}", stream.system, stream.stream);
             let remedy = "`milestoned check` tells what is wrong with the connection";
-            findings.push(Finding::new(place, format!("not read since {since}: {fault}"), remedy));
+            findings.push(Problem::new(place, format!("not read since {since}: {fault}"), remedy));
         }
     }
     Ok(findings)
@@ -167,7 +150,7 @@ async fn waiting(env: &Environment) -> anyhow::Result<Vec<Finding>> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn drift(env: &Environment, since: Timestamp) -> anyhow::Result<Vec<Finding>> {
+pub async fn drift(env: &Environment, since: Timestamp) -> anyhow::Result<Vec<Problem>> {
     let mut findings = Vec::new();
     let done = env.store.deliveries(None, &["done"]).await?;
     let recent = |delivery: &&Delivery| {
@@ -189,7 +172,7 @@ fn document(delivery: &Delivery) -> Option<(&Delivery, &Command)> {
     is_one.then_some((delivery, command))
 }
 
-async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery, &Command)]) -> Vec<Finding> {
+async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery, &Command)]) -> Vec<Problem> {
     let mut findings = Vec::new();
     let mut rest = deliveries;
     while let Some(((_, first), _)) = rest.split_first() {
@@ -209,7 +192,7 @@ async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery
             }
             Err(fault) => {
                 let remedy = "see `milestoned check`, then look again";
-                findings.push(Finding::new(target, format!("could not be asked: {fault}"), remedy));
+                findings.push(Problem::new(target, format!("could not be asked: {fault}"), remedy));
                 return findings;
             }
         }
@@ -217,12 +200,12 @@ async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery
     findings
 }
 
-fn judge(target: &str, delivery: &Delivery, command: &Command, found: Option<&Found>) -> Option<Finding> {
+fn judge(target: &str, delivery: &Delivery, command: &Command, found: Option<&Found>) -> Option<Problem> {
     let place = format!("{target} {}", delivery.subject);
     let remote = delivery.remote_id.as_deref().unwrap_or("unknown");
     let Some(found) = found else {
         let what = format!("was delivered as record {remote}, and is not there any more");
-        return Some(Finding::new(
+        return Some(Problem::new(
             place,
             what,
             "ask who voided or deleted it; correct it in the remote, or amend the contract",
@@ -234,5 +217,5 @@ fn judge(target: &str, delivery: &Delivery, command: &Command, found: Option<&Fo
     }
     let what = format!("says something else than was delivered: {}", differences.join("; "));
     let remedy = "correct it in the remote, or amend the contract";
-    (!differences.is_empty()).then(|| Finding::new(place, what, remedy))
+    (!differences.is_empty()).then(|| Problem::new(place, what, remedy))
 }

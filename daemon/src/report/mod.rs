@@ -10,6 +10,7 @@ use std::str::FromStr;
 use jiff::{Timestamp, Zoned};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor, address::Envelope};
+use milestoned_mapping::problem::Problem;
 use secrecy::ExposeSecret;
 
 use crate::deliver::policy::delay;
@@ -69,12 +70,8 @@ pub fn next_digest(env: &Environment) -> Option<Timestamp> {
 }
 
 /// What is wrong with the mail settings: place, reason, remedy.
-pub fn problems(mail: &Mail) -> Vec<milestoned_connector_kit::Problem> {
-    let problem = |place: &str, reason: String, remedy: &str| milestoned_connector_kit::Problem {
-        place: format!("mail.{place}"),
-        reason,
-        remedy: remedy.into(),
-    };
+pub fn problems(mail: &Mail) -> Vec<Problem> {
+    let problem = |place: &str, reason: String, remedy: &str| Problem::new(format!("mail.{place}"), reason, remedy);
     let mut problems = Vec::new();
     if let Err(error) = croner::Cron::from_str(&mail.schedule) {
         problems.push(problem("schedule", error.to_string(), "write five fields, such as 0 7 * * MON-FRI"));

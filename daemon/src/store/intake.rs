@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::{Cursor, Hint, Page, Problem};
+use milestoned_connector_kit::{Cursor, Hint, Page};
 use milestoned_mapping::fact::{Fact, Leg};
+use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::SourceRecord;
 use serde::{Deserialize, Serialize};
 
@@ -189,11 +190,11 @@ impl Store {
             let new = insert_records(tx, &page.records, &instant(now))?;
             failpoint::pass("page_half_stored");
             for unreadable in &page.unreadable {
-                let problem = Problem {
-                    place: format!("{system} {} {}", unreadable.object, unreadable.id),
-                    reason: unreadable.reason.clone(),
-                    remedy: "correct the record in its system; its next version is read by itself".into(),
-                };
+                let problem = Problem::new(
+                    format!("{system} {} {}", unreadable.object, unreadable.id),
+                    unreadable.reason.clone(),
+                    "correct the record in its system; its next version is read by itself",
+                );
                 park_unreadable(tx, &system, unreadable, &problem, now)?;
             }
             let fresh = (!page.more).then(|| instant(page.fresh_through));

@@ -8,6 +8,7 @@ use milestoned::store::copies::{CopyError, put_back};
 use milestoned::store::intake::NewFact;
 use milestoned::store::pauses::Scope;
 use milestoned_mapping::fact::{Event, Fact, Leg};
+use milestoned_mapping::problem::Problem;
 use milestoned_tests::{ADMIN, VIEWER, World, fields};
 use serde_json::json;
 
@@ -20,7 +21,7 @@ async fn billed(erp: &str) -> World {
     world
 }
 
-async fn found(world: &World) -> Vec<doctor::Finding> {
+async fn found(world: &World) -> Vec<Problem> {
     let mut findings = doctor::books(&world.app.env, Vec::new()).await.unwrap();
     findings.extend(doctor::drift(&world.app.env, Timestamp::MIN).await.unwrap());
     findings
@@ -144,7 +145,7 @@ async fn the_doctor_finds_a_document_that_is_gone() {
     world.simulators.quickbooks.delete_record("delete", "Invoice", &invoice).unwrap();
     let gone = found(&world).await;
     assert!(
-        gone.len() == 1 && gone[0].place == "quickbooks SOW-1-M1" && gone[0].what.contains("not there"),
+        gone.len() == 1 && gone[0].place == "quickbooks SOW-1-M1" && gone[0].reason.contains("not there"),
         "{gone:?}"
     );
 }

@@ -389,7 +389,7 @@ async fn an_issue_that_moved_out_of_our_projects_is_gone_also_where_many_are_rea
 #[tokio::test]
 async fn webhooks_of_an_app_are_prolonged_before_they_lapse() {
     let site = Site::of_app(json!({ "dynamic_webhooks": true })).await;
-    let lapse = |problems: &[milestoned_connector_kit::Problem]| {
+    let lapse = |problems: &[milestoned_mapping::problem::Problem]| {
         problems.iter().any(|problem| problem.place == "dynamic_webhooks")
     };
     assert!(lapse(&site.jira.probe().await), "none is registered");

@@ -2,8 +2,9 @@
 
 use milestoned::store::intake::{Followed, LegContribution, NewFact, Reading, Watermark};
 use milestoned::store::mails::MailOutcome;
-use milestoned_connector_kit::{Census, Cursor, Hint, Page, Problem, Unreadable};
+use milestoned_connector_kit::{Census, Cursor, Hint, Page, Unreadable};
 use milestoned_mapping::fact::Leg;
+use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, SourceRecord};
 
 use super::contracts::{accepted, open};
@@ -122,7 +123,7 @@ async fn a_reading_lands_whole_and_a_newer_one_replaces_it(place: Place) {
     let work = to_decide(store).await;
     assert_eq!((work.pending.len(), work.parts["psa"].len()), (1, 1));
     assert_eq!(work.records["M1"], [("jira".to_owned(), "1".to_owned())]);
-    let problem = Problem { place: "status".into(), reason: "unknown".into(), remedy: "map it".into() };
+    let problem = Problem::new("status", "unknown", "map it");
     place.read(Reading { contract: Some("SOW-1".into()), problems: vec![problem], ..Reading::default() }).await;
     assert_eq!(store.parked_records().await.unwrap()[0].problems[0].remedy, "map it");
     place.read(Reading { part: Some(part("SOW-9", "{}")), ..Reading::default() }).await;
@@ -140,7 +141,7 @@ async fn what_was_parked_is_read_again_where_it_can_be_read(place: Place) {
     let mut page = page(vec![record("1", "a")], "1", false);
     page.unreadable = vec![unreadable.clone(), unreadable];
     place.record(page).await;
-    let problem = Problem { place: "p".into(), reason: "r".into(), remedy: "m".into() };
+    let problem = Problem::new("p", "r", "m");
     place.read(Reading { problems: vec![problem], ..Reading::default() }).await;
     assert_eq!(store.parked_records().await.unwrap().len(), 2, "the same unreadable bytes are one version");
     assert_eq!(store.replay_parked(None, "ada".into(), now()).await.unwrap(), 1);
