@@ -2,7 +2,7 @@
 //! with why, what to do, and the acts that a page offers.
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Context, Receipt, Write};
+use milestoned_connector_kit::{After, Receipt, Write};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::statement::Statement;
 
@@ -187,11 +187,11 @@ async fn asked(env: &Environment, delivery: &Delivery, remote_id: &str) -> Resul
     let Some(entry) = env.registry.get(&delivery.target) else {
         return Ok((word, format!("{} is not configured any more and could not be asked", delivery.target)));
     };
-    let (key, context) = (DeliveryKey::stored(delivery.key.clone()), Context { after: Vec::new() });
+    let (key, after) = (DeliveryKey::stored(delivery.key.clone()), After::default());
     let Some(command) = &delivery.command else {
         return Ok((word, "could not be verified: our own row cannot be read".into()));
     };
-    let write = Write { key: &key, command, context: &context };
+    let write = Write { key: &key, command, after: &after };
     let found = match entry.connection.find(&[write]).await {
         Ok(found) => found.into_iter().next().flatten(),
         Err(fault) => return Ok((word, format!("could not be verified: {fault}"))),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Page, Platform, Probe,
-    Receipt, Refused, Sink, Source, WebhookRequest, Write,
+    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Page, Platform, Probe, Receipt,
+    Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::record::{Content, SourceRecord};
 
-use crate::{Class, Context, Cursor, Fault, Receipt, Sink, Source, Write};
+use crate::{After, Class, Cursor, Fault, Receipt, Sink, Source, Write};
 
 /// Most pulls of one stream in a check: a stream that does not end is a fault.
 const PULLS: usize = 2000;
@@ -87,7 +87,7 @@ pub trait Remote: Sync {
     /// Time and troubles around vendor and connector.
     fn conditions(&self) -> &dyn Conditions;
     /// Something new to write, and what it needs.
-    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context);
+    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, After);
     /// How many live documents or records the vendor holds of what [`Remote::command`] says.
     fn written(&self, ordinal: u32) -> usize;
 }
@@ -298,21 +298,21 @@ pub async fn a_wrong_clock_loses_nothing<R: Remote>(remote: &R) -> Check {
 }
 
 async fn put<R: Remote>(remote: &R, ordinal: u32) -> Result<Receipt, Fault> {
-    let (key, command, context) = remote.command(ordinal);
+    let (key, command, after) = remote.command(ordinal);
     let nothing = || Fault {
         system: "conformance".into(),
         class: Class::Misunderstood,
         detail: "put said nothing".into(),
         request_id: None,
     };
-    let write = Write { key: &key, command: &command, context: &context };
+    let write = Write { key: &key, command: &command, after: &after };
     remote.connector().put(&[write]).await.into_iter().next().unwrap_or_else(|| Err(nothing()))
 }
 
 /// The daemon's way after an unknown outcome: ask, and write only what is not there.
 async fn ask_and_put<R: Remote>(remote: &R, ordinal: u32) -> Result<Receipt, Fault> {
-    let (key, command, context) = remote.command(ordinal);
-    let write = Write { key: &key, command: &command, context: &context };
+    let (key, command, after) = remote.command(ordinal);
+    let write = Write { key: &key, command: &command, after: &after };
     let found = remote.connector().find(&[write]).await?;
     match found.into_iter().next().flatten() {
         Some(found) => Ok(found.receipt),
@@ -362,12 +362,11 @@ pub async fn a_troubled_write_happens_once<R: Remote>(remote: &R) -> Check {
 /// # Errors
 /// What went wrong.
 pub async fn a_lane_carries_many<R: Remote>(remote: &R) -> Check {
-    let commands: Vec<(DeliveryKey, Command, Context)> = (100..130).map(|ordinal| remote.command(ordinal)).collect();
+    let commands: Vec<(DeliveryKey, Command, After)> = (100..130).map(|ordinal| remote.command(ordinal)).collect();
     let most = commands.first().map_or(1, |(_, command, _)| remote.connector().lane(command).most);
     met(most >= 1, || "a lane takes nothing".into())?;
     for chunk in commands.chunks(most) {
-        let writes: Vec<Write<'_>> =
-            chunk.iter().map(|(key, command, context)| Write { key, command, context }).collect();
+        let writes: Vec<Write<'_>> = chunk.iter().map(|(key, command, after)| Write { key, command, after }).collect();
         let outcomes = remote.connector().put(&writes).await;
         met(outcomes.len() == writes.len(), || format!("{} outcomes of {} writes", outcomes.len(), writes.len()))?;
         for outcome in outcomes {
@@ -383,6 +382,22 @@ pub async fn a_lane_carries_many<R: Remote>(remote: &R) -> Check {
     Ok(())
 }
 
+/// A document without the customer that it is for is refused before anything is sent.
+///
+/// # Errors
+/// What went wrong.
+pub async fn nothing_is_written_for_nobody<R: Remote>(remote: &R) -> Check {
+    let (key, command, _) = remote.command(0);
+    if matches!(command, Command::BillingStatus(_)) {
+        return Ok(());
+    }
+    let write = Write { key: &key, command: &command, after: &After::default() };
+    let outcome = remote.connector().put(&[write]).await.into_iter().next();
+    let refused = matches!(&outcome, Some(Err(fault)) if fault.class == Class::Refused);
+    let held = remote.written(0);
+    met(refused && held == 0, || format!("{held} documents are there, and the outcome is {outcome:?}"))
+}
+
 /// A test of each check: `conformance!(module_name, Rig::start().await)`, where the expression is a [`Remote`].
 #[macro_export]
 macro_rules! conformance {
@@ -392,7 +407,7 @@ macro_rules! conformance {
 
             $crate::conformance!(@check $remote, ties_and_pages, the_watermark_overlaps, a_change_is_a_new_version,
                 a_deletion_is_noticed, troubled_reading_loses_nothing, a_wrong_clock_loses_nothing,
-                a_troubled_write_happens_once, a_lane_carries_many);
+                a_troubled_write_happens_once, a_lane_carries_many, nothing_is_written_for_nobody);
         }
     };
     (@check $remote:expr, $($check:ident),+) => {

@@ -152,7 +152,7 @@ pub struct Write<'a> {
     /// What is to be written.
     pub command: &'a Command,
     /// What earlier deliveries returned.
-    pub context: &'a Context,
+    pub after: &'a After,
 }
 
 /// Writes that may share a call to the connector.
@@ -279,11 +279,38 @@ pub struct Unreadable {
     pub reason: String,
 }
 
-/// What earlier deliveries returned and this one needs, by the key it was delivered under.
+/// What earlier deliveries returned and this one needs.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// Receipts of the postings named in `after`, in that order.
-    pub after: Vec<Receipt>,
+pub struct After {
+    /// Of the customer's record.
+    pub customer: Option<Receipt>,
+    /// Of the document that this one corrects.
+    pub original: Option<Receipt>,
+    /// Of the contract's order.
+    pub order: Option<Receipt>,
+}
+
+impl After {
+    /// The remote's id of the customer.
+    ///
+    /// # Errors
+    /// A refusal where it is not known: nothing is written for nobody.
+    pub fn customer_id(&self, system: &str) -> Result<&str, Fault> {
+        self.customer.as_ref().map(|receipt| receipt.remote_id.as_str()).ok_or_else(|| missing(system, "customer"))
+    }
+
+    /// The remote's id of the contract's order.
+    ///
+    /// # Errors
+    /// A refusal where it is not known.
+    pub fn order_id(&self, system: &str) -> Result<&str, Fault> {
+        self.order.as_ref().map(|receipt| receipt.remote_id.as_str()).ok_or_else(|| missing(system, "order"))
+    }
+}
+
+fn missing(system: &str, what: &str) -> Fault {
+    let detail = format!("the {what} is not known: it must be delivered first");
+    Fault { system: system.into(), class: Class::Refused, detail, request_id: None }
 }
 
 /// What a remote answered to a write.

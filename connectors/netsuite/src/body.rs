@@ -67,9 +67,8 @@ impl NetSuite {
     /// The record of a write; `currency` is the internal id of its currency, `line` the key of the line that an event of
     /// revenue is about.
     pub(crate) fn record_of(&self, write: &Write<'_>, currency: &str, line: Option<&str>) -> Result<Record, Fault> {
-        let Write { key, command, context } = write;
-        let after = |place: usize| context.after.get(place).map(|receipt| receipt.remote_id.as_str());
-        let customer = after(0).unwrap_or_default();
+        let Write { key, command, after } = write;
+        let customer = || after.customer_id(self.client.system());
         let head = self.head(&external_id(key)).reference("currency", currency);
         let plain = |kind, body| Record { kind, body, order: None };
         Ok(match command {
@@ -79,16 +78,17 @@ impl NetSuite {
                     let body = self.billed_from(self.head(&external_id(key)), document, line).done();
                     Record { kind: "invoice", body, order: Some(external_id(&line.order)) }
                 }
-                None => plain("invoice", self.invoice(self.document(head, document, customer), document).done()),
+                None => plain("invoice", self.invoice(self.document(head, document, customer()?), document).done()),
             },
             Command::CreditMemo(document) => {
-                let body = self.document(head, document, customer);
-                plain("creditMemo", applied(body, document, after(1)).done())
+                let original = after.original.as_ref().map(|receipt| receipt.remote_id.as_str());
+                let body = self.document(head, document, customer()?);
+                plain("creditMemo", applied(body, document, original).done())
             }
             Command::JournalEntry(entry) => self.revenue(key, head, entry, line)?,
             Command::SalesOrder(order) => {
                 let head = self.head(&external_id(&order.order)).reference("currency", currency);
-                plain("salesOrder", self.order(head, order, customer).done())
+                plain("salesOrder", self.order(head, order, customer()?).done())
             }
             Command::BillingStatus(_) => {
                 return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));

@@ -23,7 +23,7 @@ impl Probe for NetSuite {
                     self.settings.accounts.iter().filter(|(_, id)| !rows.iter().any(|row| row.get("id") == Some(id)));
                 problems.extend(missing.map(|(name, id)| {
                     let place = format!("accounts.{name}");
-                    Problem::new(&place, format!("there is no account {id}"), "give the account's internal id")
+                    Problem::new(place, format!("there is no account {id}"), "give the account's internal id")
                 }));
             }
         }
@@ -79,7 +79,7 @@ impl NetSuite {
         wrong
             .map(|(name, id)| {
                 let said = format!("term {id} has another name, or is missing");
-                Problem::new(&format!("terms.\"{name}\""), said, "give the term's internal id")
+                Problem::new(format!("terms.\"{name}\""), said, "give the term's internal id")
             })
             .collect()
     }
@@ -100,7 +100,7 @@ impl NetSuite {
                 if let Err(fault) = self.query(&query).await {
                     let remedy = "see that the role may read these records, and that contract_field, milestone_field, \
                                   version_field, project_field and line_prefix name fields of the account";
-                    problems.push(Problem::new(stream, fault.to_string(), remedy));
+                    problems.push(Problem::new(*stream, fault.to_string(), remedy));
                 }
             }
         }

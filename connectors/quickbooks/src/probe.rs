@@ -80,9 +80,9 @@ impl QuickBooks {
                 Ok(objects) if !objects.is_empty() => {}
                 Ok(_) => {
                     let said = format!("there is no {entity} {id}");
-                    problems.push(Problem::new(&place, said, "give the id that QuickBooks shows"));
+                    problems.push(Problem::new(place, said, "give the id that QuickBooks shows"));
                 }
-                Err(fault) => problems.push(Problem::new(&place, fault.to_string(), "see that the app may read it")),
+                Err(fault) => problems.push(Problem::new(place, fault.to_string(), "see that the app may read it")),
             }
         }
         problems
@@ -132,7 +132,7 @@ impl Probe for QuickBooks {
         let wrong = rates.filter(|(_, rate)| rate.parse::<milestoned_mapping::fact::DecimalText>().is_err());
         problems.extend(wrong.map(|(code, rate)| {
             let place = format!("exchange_rates.{code}");
-            Problem::new(&place, format!("{rate:?} is no rate"), "write it as plain text, such as \"1.25\"")
+            Problem::new(place, format!("{rate:?} is no rate"), "write it as plain text, such as \"1.25\"")
         }));
         problems.extend(self.probe_things().await);
         problems.extend(self.probe_item().await);

@@ -185,25 +185,22 @@ impl QuickBooks {
 
     /// What is written for a command.
     async fn item(&self, write: &Write<'_>, known: &BTreeMap<String, Saved>) -> Result<Item, Fault> {
-        let Write { key, command, context } = write;
+        let Write { key, command, after } = write;
         self.may_write(command).await?;
-        let after = |place: usize| context.after.get(place).map(|receipt| receipt.remote_id.as_str());
-        let customer = after(0).unwrap_or_default();
+        let customer = || after.customer_id(self.client.system());
         let create = |entity, body| Item { entity, operation: "create", body, key: (*key).clone() };
         Ok(match command {
             Command::Customer { name, currency } => create("Customer", body::customer(name, currency)),
             Command::Invoice(document) => {
-                // The order comes last of what had to be delivered before.
-                let estimate =
-                    document.order.as_ref().and(context.after.last()).map(|receipt| receipt.remote_id.as_str());
-                create("Invoice", self.document(document, customer, true, estimate)?)
+                let estimate = document.order.as_ref().map(|_| after.order_id(self.client.system())).transpose()?;
+                create("Invoice", self.document(document, customer()?, true, estimate)?)
             }
-            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer, false, None)?),
-            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer)?),
+            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer()?, false, None)?),
+            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer()?)?),
             Command::SalesOrder(order) => match known.get(&order.contract) {
-                None => create("Estimate", self.estimate(order, customer, None)?),
+                None => create("Estimate", self.estimate(order, customer()?, None)?),
                 Some(saved) => {
-                    let body = self.estimate(order, customer, Some((&saved.id, &saved.sync_token)))?;
+                    let body = self.estimate(order, customer()?, Some((&saved.id, &saved.sync_token)))?;
                     // Another token is another request.
                     let key = DeliveryKey::of(&[key.as_str(), &saved.sync_token]);
                     Item { entity: "Estimate", operation: "update", body, key }
@@ -415,7 +412,7 @@ struct Credit<'a> {
 impl<'a> Credit<'a> {
     fn of(write: &Write<'a>) -> Option<Self> {
         let Command::CreditMemo(document) = write.command else { return None };
-        let [customer, invoice, ..] = write.context.after.as_slice() else { return None };
+        let (customer, invoice) = (write.after.customer.as_ref()?, write.after.original.as_ref()?);
         Some(Self { key: write.key, document, customer: &customer.remote_id, invoice: &invoice.remote_id })
     }
 }

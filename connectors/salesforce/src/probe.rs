@@ -27,7 +27,7 @@ impl Probe for Salesforce {
         match self.describe(object).await {
             Err(fault) => problems.push(Problem::new(
                 object.clone(),
-                &fault.to_string(),
+                fault.to_string(),
                 "see that address, credentials and object are right",
             )),
             Ok(described) => {
@@ -36,7 +36,7 @@ impl Probe for Salesforce {
                 if problems.is_empty()
                     && let Err(fault) = self.all_rows(&self.first_row()).await
                 {
-                    problems.push(Problem::new("filter".into(), &fault.to_string(), "correct filter or field map"));
+                    problems.push(Problem::new("filter", fault.to_string(), "correct filter or field map"));
                 }
             }
         }
@@ -44,13 +44,13 @@ impl Probe for Salesforce {
             && let Err(fault) = self.describe("ContentVersion").await
         {
             let remedy = "give the integration user access to files (\"Query All Files\")";
-            problems.push(Problem::new("ContentVersion".into(), &fault.to_string(), remedy));
+            problems.push(Problem::new("ContentVersion", fault.to_string(), remedy));
         }
         if let Some(status) = &self.settings.status {
             match self.describe(&status.object).await {
                 Err(fault) => {
                     let remedy = "create the object, or remove [status]";
-                    problems.push(Problem::new(status.object.clone(), &fault.to_string(), remedy));
+                    problems.push(Problem::new(status.object.clone(), fault.to_string(), remedy));
                 }
                 Ok(described) => problems.extend(status_fields(status, &described)),
             }
@@ -67,7 +67,7 @@ impl Salesforce {
             match field(described, path) {
                 Some(known) if known.scale > DECIMALS => problems.push(Problem::new(
                     place,
-                    &format!("has {} decimals", known.scale),
+                    format!("has {} decimals", known.scale),
                     "map a field with no more decimals than the currency has: amounts are not rounded",
                 )),
                 Some(_) => {}

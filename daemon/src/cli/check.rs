@@ -64,7 +64,7 @@ fn settings_problems(settings: &Settings) -> Vec<Problem> {
     if settings.http.tokens.is_empty() {
         problems.push(Problem::new(
             "http.tokens",
-            "nobody may use API and pages".into(),
+            "nobody may use API and pages",
             "add [[http.tokens]] with name, role and token",
         ));
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Context, Found, Write};
+use milestoned_connector_kit::{After, Found, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::drift::Kind;
@@ -180,10 +180,10 @@ async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery
         let same = rest.iter().take(lane.most.max(1)).take_while(|(_, one)| connection.lane(one).name == lane.name);
         let (batch, later) = rest.split_at(same.count().max(1));
         rest = later;
-        let context = Context { after: Vec::new() };
+        let after = After::default();
         let keys: Vec<DeliveryKey> = batch.iter().map(|(one, _)| DeliveryKey::stored(one.key.clone())).collect();
         let writes: Vec<Write<'_>> =
-            batch.iter().zip(&keys).map(|((_, command), key)| Write { key, command, context: &context }).collect();
+            batch.iter().zip(&keys).map(|((_, command), key)| Write { key, command, after: &after }).collect();
         match connection.find(&writes).await {
             Ok(found) => {
                 for ((one, command), found) in batch.iter().zip(found) {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use milestoned_connector_kit::{Class, Context, Fault, Found, Lane, Receipt, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Write};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::statement::Statement;
 
@@ -132,10 +132,9 @@ fn batches(connection: &Connection, claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> 
 /// One attempt at each of a batch. Where an earlier one may have written, the remote is asked, and what it has is
 /// verified; the rest is written.
 async fn attempt(connection: &Connection, batch: &[Claimed], settings: &Delivery, now: Timestamp) -> Vec<Outcome> {
-    let contexts: Vec<Context> = batch.iter().map(|claimed| Context { after: claimed.after.clone() }).collect();
     let write = |index: usize| -> Option<Write<'_>> {
-        let (claimed, context) = (batch.get(index)?, contexts.get(index)?);
-        Some(Write { key: &claimed.key, command: &claimed.command, context })
+        let claimed = batch.get(index)?;
+        Some(Write { key: &claimed.key, command: &claimed.command, after: &claimed.after })
     };
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
     let asked: Vec<usize> =

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::Receipt;
+use milestoned_connector_kit::{After, Receipt};
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 
-use super::outbox::{Claimed, Receipts};
+use super::outbox::{Claimed, Receipts, note_receipt};
 use super::pauses::ANY_PAUSE;
 use super::session::{Session, values};
 use super::{StoreError, instant};
@@ -65,10 +65,10 @@ impl Desk {
         if tx.one(open, values![target, subject], |_| Ok(()))?.is_some() {
             return Ok(None);
         }
-        let mut receipts = Vec::with_capacity(after.len());
+        let mut receipts = After::default();
         for earlier in after {
             match done(tx, earlier, &mut self.receipts)? {
-                Some(receipt) => receipts.push(receipt),
+                Some(receipt) => note_receipt(&mut receipts, receipt),
                 None => return Ok(None),
             }
         }
@@ -100,15 +100,15 @@ fn looks_first(tx: &Session<'_>, now: Timestamp) -> Result<bool, StoreError> {
     Ok(tx.one(sql, values![instant(now)], |_| Ok(()))?.is_some())
 }
 
-/// The receipt of a delivery that is done.
-fn done(tx: &Session<'_>, key: &DeliveryKey, known: &mut Receipts) -> Result<Option<Receipt>, StoreError> {
+/// Kind and receipt of a delivery that is done.
+fn done(tx: &Session<'_>, key: &DeliveryKey, known: &mut Receipts) -> Result<Option<(String, Receipt)>, StoreError> {
     if let Some(receipt) = known.get(key) {
         return Ok(Some(receipt.clone()));
     }
-    let sql = "SELECT receipt FROM outbox WHERE key = $1 AND state = 'done'";
-    let text = tx.one(sql, values![key.as_str()], |row| row.get::<Option<String>>(0))?.flatten();
+    let sql = "SELECT kind, receipt FROM outbox WHERE key = $1 AND state = 'done'";
+    let row = tx.one(sql, values![key.as_str()], |row| Ok((row.get::<String>(0)?, row.get::<Option<String>>(1)?)))?;
     // One that cannot be read is told by the claim.
-    let receipt = text.and_then(|text| serde_json::from_str::<Receipt>(&text).ok());
+    let receipt = row.and_then(|(kind, text)| Some((kind, serde_json::from_str::<Receipt>(&text?).ok()?)));
     if let Some(receipt) = &receipt {
         known.insert(key.clone(), receipt.clone());
     }

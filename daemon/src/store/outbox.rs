@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::Receipt;
+use milestoned_connector_kit::{After, Receipt};
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub struct Claimed {
     /// An earlier attempt may have been carried out: look first.
     pub look_first: bool,
     /// Receipts of what had to be delivered before.
-    pub after: Vec<Receipt>,
+    pub after: After,
 }
 
 /// What became of an attempt.
@@ -628,14 +628,28 @@ fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Resu
     })
 }
 
-/// Receipts of what was delivered before, by key: many documents stand on one customer.
-pub(super) type Receipts = BTreeMap<DeliveryKey, Receipt>;
+/// Kinds and receipts of what was delivered before, by key: many documents stand on one customer.
+pub(super) type Receipts = BTreeMap<DeliveryKey, (String, Receipt)>;
+
+/// Puts a receipt into the place that its kind of command has for what comes after it.
+pub(super) fn note_receipt(after: &mut After, (kind, receipt): (String, Receipt)) {
+    match kind.as_str() {
+        "customer" => after.customer = Some(receipt),
+        "sales_order" => after.order = Some(receipt),
+        "invoice" | "credit_memo" => after.original = Some(receipt),
+        _ => {}
+    }
+}
 
 fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts) -> Result<Claimed, StoreError> {
     let keys: Vec<DeliveryKey> = parse("outbox", "after", &row.key, &row.after)?;
+    let mut after = After::default();
+    for earlier in keys {
+        note_receipt(&mut after, receipt(tx, earlier, known)?);
+    }
     Ok(Claimed {
         command: parse("outbox", "command", &row.key, &row.command)?,
-        after: keys.into_iter().map(|earlier| receipt(tx, earlier, known)).collect::<Result<_, _>>()?,
+        after,
         key: DeliveryKey::stored(row.key.clone()),
         contract: row.contract.clone(),
         target: target.into(),
@@ -644,13 +658,14 @@ fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts
     })
 }
 
-fn receipt(tx: &Session<'_>, key: DeliveryKey, known: &mut Receipts) -> Result<Receipt, StoreError> {
+fn receipt(tx: &Session<'_>, key: DeliveryKey, known: &mut Receipts) -> Result<(String, Receipt), StoreError> {
     if let Some(receipt) = known.get(&key) {
         return Ok(receipt.clone());
     }
-    let sql = "SELECT receipt FROM outbox WHERE key = $1";
-    let text = tx.one(sql, values![key.as_str()], |row| row.get::<Option<String>>(0))?.flatten().unwrap_or_default();
-    let receipt: Receipt = parse("outbox", "receipt", key.as_str(), &text)?;
+    let sql = "SELECT kind, receipt FROM outbox WHERE key = $1";
+    let row = tx.one(sql, values![key.as_str()], |row| Ok((row.get(0)?, row.get::<Option<String>>(1)?)))?;
+    let (kind, text): (String, Option<String>) = row.unwrap_or_default();
+    let receipt = (kind, parse("outbox", "receipt", key.as_str(), &text.unwrap_or_default())?);
     known.insert(key, receipt.clone());
     Ok(receipt)
 }

@@ -54,8 +54,7 @@ async fn write<R: Remote>(remote: &R, desk: &Desk, what: &'static str, minimum: 
     let lane = |command: &Command| remote.connector().lane(command).most;
     let before = desk.requests();
     for chunk in commands.chunks(lane(&commands[0].1)) {
-        let writes: Vec<Write<'_>> =
-            chunk.iter().map(|(key, command, context)| Write { key, command, context }).collect();
+        let writes: Vec<Write<'_>> = chunk.iter().map(|(key, command, after)| Write { key, command, after }).collect();
         for outcome in remote.connector().put(&writes).await {
             outcome.unwrap();
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::conformance::{Conditions, Remote, Trouble};
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Class, Clock, Context, Cursor, Receipt, Source};
+use milestoned_connector_kit::{After, Class, Clock, Cursor, Receipt, Source};
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Document};
 use milestoned_mapping::money::Currency;
 use milestoned_mocks::{FaultSpec, Options, SimClock, Simulators};
@@ -78,7 +78,7 @@ impl Conditions for Desk {
 }
 
 /// An invoice of 10.25 USD, and the customer whom the vendor knows by this id.
-pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, Context) {
+pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, After) {
     let usd: Currency = "USD".parse().unwrap();
     let document = Document {
         number: format!("CONF-M{ordinal}"),
@@ -97,11 +97,11 @@ pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, Co
     };
     let receipt = Receipt { remote_id: customer.into(), remote_number: None, request_id: None };
     let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);
-    (key, Command::Invoice(document), Context { after: vec![receipt] })
+    (key, Command::Invoice(document), After { customer: Some(receipt), ..After::default() })
 }
 
 /// A billing status to show on a record.
-pub(crate) fn status(ordinal: u32, record: &str) -> (DeliveryKey, Command, Context) {
+pub(crate) fn status(ordinal: u32, record: &str) -> (DeliveryKey, Command, After) {
     let usd: Currency = "USD".parse().unwrap();
     let status = BillingStatus {
         contract: "CONF".into(),
@@ -118,7 +118,7 @@ pub(crate) fn status(ordinal: u32, record: &str) -> (DeliveryKey, Command, Conte
         link: "https://milestoned.example/contracts/CONF".into(),
     };
     let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);
-    (key, Command::BillingStatus(status), Context::default())
+    (key, Command::BillingStatus(status), After::default())
 }
 
 /// Rotated tokens in memory.

@@ -1,7 +1,7 @@
 //! NetSuite: invoices in and out.
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::Context;
+use milestoned_connector_kit::After;
 use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_netsuite::NetSuite;
@@ -70,7 +70,7 @@ impl Remote for Account {
     fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
-    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
+    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, After) {
         invoice(ordinal, &self.customer)
     }
     fn written(&self, ordinal: u32) -> usize {

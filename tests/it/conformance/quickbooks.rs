@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::Context;
+use milestoned_connector_kit::After;
 use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_quickbooks::QuickBooks;
@@ -73,7 +73,7 @@ impl Remote for Company {
     fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
-    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
+    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, After) {
         invoice(ordinal, &self.customer)
     }
     fn written(&self, ordinal: u32) -> usize {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::Context;
+use milestoned_connector_kit::After;
 use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::fieldmap::FieldMap;
@@ -66,7 +66,7 @@ impl Remote for Org {
     fn conditions(&self) -> &dyn Conditions {
         &self.desk
     }
-    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, Context) {
+    fn command(&self, ordinal: u32) -> (DeliveryKey, Command, After) {
         status(ordinal, "006000000000001AAA")
     }
     fn written(&self, ordinal: u32) -> usize {

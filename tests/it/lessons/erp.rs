@@ -1,6 +1,6 @@
 //! What the lessons of both ERPs write and read.
 
-use milestoned_connector_kit::{Context, Cursor, Fault, Found, Receipt, Sink, Source, Write};
+use milestoned_connector_kit::{After, Cursor, Fault, Found, Receipt, Sink, Source, Write};
 use milestoned_mapping::command::{
     Account, Command, DeliveryKey, Document, JournalEntry, JournalLine, OrderLine, OrderedLine, SalesOrder, Side,
 };
@@ -8,15 +8,19 @@ use milestoned_mapping::money::Money;
 use milestoned_mapping::record::SourceRecord;
 
 /// A write in a test: key, command, and what had to be delivered before.
-pub(crate) type Said = (DeliveryKey, Command, Context);
+pub(crate) type Said = (DeliveryKey, Command, After);
 
 fn usd(amount: &str) -> Money {
     "USD".parse::<milestoned_mapping::money::Currency>().unwrap().parse(amount).unwrap()
 }
 
-fn after(ids: &[&str]) -> Context {
-    let receipt = |id: &&str| Receipt { remote_id: (*id).into(), remote_number: None, request_id: None };
-    Context { after: ids.iter().map(receipt).collect() }
+/// A receipt of a record with this id.
+pub(crate) fn receipt(id: &str) -> Option<Receipt> {
+    Some(Receipt { remote_id: id.into(), remote_number: None, request_id: None })
+}
+
+fn of_customer(id: &str) -> After {
+    After { customer: receipt(id), ..After::default() }
 }
 
 fn document(milestone: &str, amount: &str) -> Document {
@@ -37,26 +41,26 @@ fn document(milestone: &str, amount: &str) -> Document {
     }
 }
 
-fn keyed(command: Command, ids: &[&str]) -> Said {
+fn keyed(command: Command, after: After) -> Said {
     let key = DeliveryKey::of(&["lessons", &serde_json::to_string(&command).unwrap()]);
-    (key, command, after(ids))
+    (key, command, after)
 }
 
 /// An invoice of SOW-1 for the customer with this id.
 pub(crate) fn invoice(milestone: &str, amount: &str, customer: &str) -> Said {
-    keyed(Command::Invoice(document(milestone, amount)), &[customer])
+    keyed(Command::Invoice(document(milestone, amount)), of_customer(customer))
 }
 
 /// A credit memo for an invoice with this id.
 pub(crate) fn credit_memo(milestone: &str, amount: &str, customer: &str, invoice: &str) -> Said {
     let one = document(milestone, amount);
     let one = Document { number: format!("{}-C1", one.number), original: Some(one.number.clone()), ..one };
-    keyed(Command::CreditMemo(one), &[customer, invoice])
+    keyed(Command::CreditMemo(one), After { original: receipt(invoice), ..of_customer(customer) })
 }
 
 /// A customer in a currency.
 pub(crate) fn customer(name: &str, currency: &str) -> Said {
-    keyed(Command::Customer { name: name.into(), currency: currency.into() }, &[])
+    keyed(Command::Customer { name: name.into(), currency: currency.into() }, After::default())
 }
 
 /// Deferred revenue that becomes revenue.
@@ -71,7 +75,7 @@ pub(crate) fn release(day: u32, amount: &str, customer: &str) -> Said {
         lines: vec![line(Account::DeferredRevenue, Side::Debit), line(Account::Revenue, Side::Credit)],
         memo: "Revenue of contract SOW-1".into(),
     };
-    keyed(Command::JournalEntry(entry), &[customer])
+    keyed(Command::JournalEntry(entry), of_customer(customer))
 }
 
 fn order_key() -> DeliveryKey {
@@ -101,17 +105,17 @@ pub(crate) fn order(version: u32, milestones: &[(&str, &str)], customer: &str) -
         amount: usd("0").currency().minor(total),
         lines,
     };
-    keyed(Command::SalesOrder(order), &[customer])
+    keyed(Command::SalesOrder(order), of_customer(customer))
 }
 
-/// An invoice for a line of the order.
-pub(crate) fn ordered(milestone: &str, line: u32, lines: u32, amount: &str, ids: &[&str]) -> Said {
+/// An invoice for a line of so many of the order.
+pub(crate) fn ordered(milestone: &str, (line, lines): (u32, u32), amount: &str, customer: &str) -> Said {
     let order = Some(OrderedLine { order: order_key(), line, lines });
-    keyed(Command::Invoice(Document { order, ..document(milestone, amount) }), ids)
+    keyed(Command::Invoice(Document { order, ..document(milestone, amount) }), of_customer(customer))
 }
 
 fn writes(said: &[Said]) -> Vec<Write<'_>> {
-    said.iter().map(|(key, command, context)| Write { key, command, context }).collect()
+    said.iter().map(|(key, command, after)| Write { key, command, after }).collect()
 }
 
 /// Puts writes of one lane.

@@ -6,7 +6,7 @@ mod netsuite;
 mod quickbooks;
 mod salesforce;
 
-use milestoned_connector_kit::{Context, Cursor, Fault, Receipt, Sink, Source, Write};
+use milestoned_connector_kit::{After, Cursor, Fault, Receipt, Sink, Source, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::record::{Content, SourceRecord};
 
@@ -46,8 +46,7 @@ fn ids(records: &[SourceRecord]) -> Vec<&str> {
 }
 
 /// Writes all at once.
-async fn put(sink: &impl Sink, commands: &[(DeliveryKey, Command, Context)]) -> Vec<Result<Receipt, Fault>> {
-    let writes: Vec<Write<'_>> =
-        commands.iter().map(|(key, command, context)| Write { key, command, context }).collect();
+async fn put(sink: &impl Sink, commands: &[(DeliveryKey, Command, After)]) -> Vec<Result<Receipt, Fault>> {
+    let writes: Vec<Write<'_>> = commands.iter().map(|(key, command, after)| Write { key, command, after }).collect();
     sink.put(&writes).await
 }

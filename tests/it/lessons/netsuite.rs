@@ -177,7 +177,7 @@ async fn an_amount_that_no_rate_gives_is_billed_to_the_cent() {
     let account = Account::with(json!({ "orders": "write" })).await;
     put_one(&account.netsuite, &order(1, &[("M1", "100.00"), ("M2", "33.33")], &account.customer)).await.unwrap();
     for (milestone, line, amount) in [("M1", 1, "33.33"), ("M1-A", 1, "66.67"), ("M2", 2, "33.33")] {
-        put_one(&account.netsuite, &ordered(milestone, line, 2, amount, &[&account.customer])).await.unwrap();
+        put_one(&account.netsuite, &ordered(milestone, (line, 2), amount, &account.customer)).await.unwrap();
     }
     let totals: Vec<String> = account.records("invoice").iter().map(|one| one.decimal("total").to_string()).collect();
     assert_eq!(totals, ["33.33", "66.67", "33.33"]);
@@ -188,7 +188,7 @@ async fn an_amount_that_no_rate_gives_is_billed_to_the_cent() {
 async fn a_transform_that_is_repeated_makes_no_second_invoice() {
     let account = Account::with(json!({ "orders": "write" })).await;
     put_one(&account.netsuite, &order(1, &[("M1", "100.00"), ("M2", "50.00")], &account.customer)).await.unwrap();
-    let said = ordered("M1", 1, 2, "40.00", &[&account.customer]);
+    let said = ordered("M1", (1, 2), "40.00", &account.customer);
     account.fault("drop_after_write", "!transform");
     assert!(put_one(&account.netsuite, &said).await.is_err());
     assert_eq!(put_one(&account.netsuite, &said).await.unwrap_err().class, Class::Unanswered);
@@ -202,7 +202,7 @@ async fn an_amended_order_keeps_its_lines_and_what_is_billed() {
     let first = order(1, &[("M1", "100.00"), ("M2", "50.00")], &account.customer);
     put_one(&account.netsuite, &first).await.unwrap();
     put_one(&account.netsuite, &first).await.unwrap();
-    put_one(&account.netsuite, &ordered("M1", 1, 2, "100.00", &[&account.customer])).await.unwrap();
+    put_one(&account.netsuite, &ordered("M1", (1, 2), "100.00", &account.customer)).await.unwrap();
     let second = order(2, &[("M1", "120.00"), ("M2", "50.00"), ("M3", "30.00")], &account.customer);
     put_one(&account.netsuite, &second).await.unwrap();
     assert_eq!(account.records("salesOrder").len(), 1);
@@ -213,7 +213,7 @@ async fn an_amended_order_keeps_its_lines_and_what_is_billed() {
     let expected = [("M1", "120"), ("M2", "50"), ("M3", "30")].map(|(id, amount)| (id.to_owned(), amount.to_owned()));
     assert_eq!(lines, expected);
     assert_eq!((seen.version, seen.amount.unwrap().to_string().as_str()), (Some(2), "200"));
-    put_one(&account.netsuite, &ordered("M1-S1", 1, 3, "20.00", &[&account.customer])).await.unwrap();
+    put_one(&account.netsuite, &ordered("M1-S1", (1, 3), "20.00", &account.customer)).await.unwrap();
 }
 
 #[tokio::test]
@@ -240,7 +240,7 @@ async fn a_backlog_keeps_within_the_requests_that_the_account_allows_at_once() {
     let milestones: Vec<(&str, &str)> = milestones.iter().map(|(id, amount)| (id.as_str(), *amount)).collect();
     put_one(&account.netsuite, &order(1, &milestones, &account.customer)).await.unwrap();
     account.desk.simulators.netsuite.set_service_time(5);
-    let said: Vec<_> = (1..=60).map(|n| ordered(&format!("M{n}"), n, 60, "1.00", &[&account.customer])).collect();
+    let said: Vec<_> = (1..=60).map(|n| ordered(&format!("M{n}"), (n, 60), "1.00", &account.customer)).collect();
     let outcomes = put(&account.netsuite, &said).await;
     assert!(outcomes.iter().all(Result::is_ok), "{:?}", outcomes.iter().find(|one| one.is_err()));
     assert_eq!(account.desk.simulators.faults.throttled("netsuite"), 0);
@@ -273,7 +273,7 @@ async fn an_address_is_signed_once_as_it_is_sent() {
     let account = Account::with(changes).await;
     // `eid:` and `!transform` stand in the address.
     put_one(&account.netsuite, &order(1, &[("M1", "100.00")], &account.customer)).await.unwrap();
-    put_one(&account.netsuite, &ordered("M1", 1, 1, "100.00", &[&account.customer])).await.unwrap();
+    put_one(&account.netsuite, &ordered("M1", (1, 1), "100.00", &account.customer)).await.unwrap();
     assert_eq!(account.records("invoice").len(), 1);
 }
 

@@ -13,7 +13,7 @@ use milestoned_quickbooks::QuickBooks;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::erp::{credit_memo, customer, find, invoice, order, ordered, pull, put, put_one, release};
+use super::erp::{credit_memo, customer, find, invoice, order, ordered, pull, put, put_one, receipt, release};
 use crate::conformance::{Desk, Kept, accounts, fields};
 
 struct Company {
@@ -209,8 +209,11 @@ async fn an_estimate_is_written_once_and_amended_by_our_own_fields() {
         (estimate.text("CustomerMemo.value").as_str(), estimate.decimal("TotalAmt").normalize().to_string().as_str()),
         ("by hand", "170")
     );
-    let receipt =
-        put_one(&company.quickbooks, &ordered("M1", 1, 2, "120.00", &[&company.customer, &id])).await.unwrap();
+    let mut said = ordered("M1", (1, 2), "120.00", &company.customer);
+    let unlinked = put_one(&company.quickbooks, &said).await.unwrap_err();
+    assert!(unlinked.class == Class::Refused && unlinked.detail.contains("the order is not known"), "{unlinked}");
+    said.2.order = receipt(&id);
+    let receipt = put_one(&company.quickbooks, &said).await.unwrap();
     let invoice = company.desk.simulators.quickbooks.record("Invoice", &receipt.remote_id).unwrap();
     assert_eq!(invoice.list("LinkedTxn")[0].text("TxnId"), id);
     let (records, _) = company.read(&Cursor::default()).await;

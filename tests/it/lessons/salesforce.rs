@@ -487,7 +487,7 @@ async fn a_milestone_of_a_project_tool_tells_its_acceptance_with_the_signed_docu
     assert_ne!(before[0].version, after[0].version, "a file moves no stamp");
     let map = FieldMap::from_toml(CERTINIA).unwrap();
     let read = milestoned_mapping::normalise::normalise(&after[0], &map);
-    assert_eq!((read.contract.as_deref(), &read.issues[..]), (Some("SOW-1"), &[][..]));
+    assert_eq!((read.contract.as_deref(), &read.problems[..]), (Some("SOW-1"), &[][..]));
     let milestoned_mapping::fact::Event::Accepted { milestone, document, .. } = &read.facts[0].fact.event else {
         panic!("{:?}", read.facts)
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use milestoned::store::outbox::{Claimed, Outcome};
 use milestoned::store::pauses::Scope;
+use milestoned_connector_kit::After;
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Posting};
 use milestoned_mapping::money::Currency;
 
@@ -81,18 +82,21 @@ async fn a_lease_that_passed_on_has_nothing_to_say(place: Place) {
 }
 
 async fn what_has_to_come_first_comes_first(place: Place) {
-    let postings = vec![
-        invoice("B", "SOW-1", "2.00", &["A"]),
-        invoice("A", "SOW-1", "1.00", &[]),
-        invoice("C", "SOW-1", "3.00", &["A", "B"]),
-    ];
+    // The order in which the keys are listed says nothing: what each receipt is for follows from what was written.
+    let customer = Command::Customer { name: "Northwind Ltd".into(), currency: "USD".into() };
+    let customer =
+        Posting { key: DeliveryKey::of(&["N"]), target: "netsuite".into(), command: customer, after: Vec::new() };
+    let postings = vec![invoice("C", "SOW-1", "3.00", &["A", "N"]), invoice("A", "SOW-1", "1.00", &["N"]), customer];
     let place = Place::with(postings, place).await;
-    for (number, remote) in [("A", "1"), ("B", "2"), ("C", "3")] {
+    for (number, remote, known) in
+        [("Northwind Ltd (USD)", "1", [None, None]), ("A", "2", [Some("1"), None]), ("C", "3", [Some("1"), Some("2")])]
+    {
         let mut claimed = place.claim(1).await;
         assert_eq!(numbers(&claimed), [number]);
         let claimed = claimed.remove(0);
-        let before: Vec<_> = claimed.after.iter().map(|receipt| receipt.remote_id.clone()).collect();
-        assert_eq!(before, ["1", "2"][..claimed.after.len()]);
+        let After { customer, original, order } = &claimed.after;
+        assert_eq!([customer, original].map(|one| one.as_ref().map(|one| one.remote_id.as_str())), known);
+        assert_eq!(*order, None);
         place.settle(claimed, done(remote)).await;
     }
     assert_eq!(place.store.next_delivery().await.unwrap(), None);
@@ -187,7 +191,7 @@ async fn a_person_decides_about_what_is_parked(place: Place) {
     assert_eq!([place.state("B").await, place.state("C").await], ["dismissed", "done"]);
     let claimed = place.claim(1).await;
     assert_eq!(numbers(&claimed), ["A", "D"], "what was released, and what waited for what was done outside");
-    assert!(claimed[0].look_first && claimed[1].after[0].remote_id == "99");
+    assert!(claimed[0].look_first && claimed[1].after.original.as_ref().unwrap().remote_id == "99");
 }
 
 async fn what_is_paused_stays(place: Place) {

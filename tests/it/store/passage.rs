@@ -93,7 +93,8 @@ async fn what_somebody_can_send_at_once_is_leased_with_the_decision(place: Place
     assert!(first.attempts == 0 && !first.look_first);
     let done = Outcome::Done { receipt: receipt("7"), adopted: false };
     place.store.settle(vec![(first, done)], now()).await.unwrap();
-    assert_eq!(place.store.claim("netsuite".into(), 10, lease, now()).await.unwrap()[0].after[0].remote_id, "7");
+    let waited = place.store.claim("netsuite".into(), 10, lease, now()).await.unwrap().remove(0);
+    assert_eq!(waited.after.original.unwrap().remote_id, "7");
     let lapsed = place.store.claim("netsuite".into(), 10, lease, later(121)).await.unwrap();
     assert!(lapsed.iter().all(|one| one.look_first && one.attempts == 1), "what was never settled is in doubt");
 }
