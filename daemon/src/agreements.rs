@@ -4,8 +4,10 @@
 //! needs to know: `erp`, `owner`, `policy`. A file with `amends = "CONTRACT"` is a change order.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::command::DeliveryKey;
@@ -16,6 +18,7 @@ use milestoned_mapping::terms::Terms;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::contract_folder;
 use crate::environment::Environment;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
@@ -25,8 +28,6 @@ use crate::store::{StoreError, parse};
 const FEW: usize = 5;
 /// In place of a digest: the folder lacks what it had.
 const GONE: &str = "gone";
-/// Largest contract file that is read, in bytes.
-const FILE_LIMIT: u64 = 1_048_576;
 
 /// What the daemon needs to know of a contract beside its terms.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ pub enum Refusal {
 /// # Errors
 /// The store failed. A file that cannot be taken is noted with its problem, and the others go on.
 pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
-    let mut files = match contract_files(folder) {
+    let files = match contract_folder::list(folder).await {
         Ok(files) => files,
         Err(error) => {
             let path = folder.display().to_string();
@@ -115,19 +116,41 @@ pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bo
             return Ok(false);
         }
     };
-    files.sort();
     let mut changed = false;
     for path in &files {
         changed |= scan_file(env, path, now).await?;
     }
-    missed(env, folder, &files, now).await?;
+    let there: BTreeSet<String> = files.iter().map(|path| path.display().to_string()).collect();
+    forget_refused(env, folder, &there, now).await?;
+    missed(env, folder, &there, now).await?;
     Ok(changed)
 }
 
+/// A refused file that is gone waits for nobody any more, and so does a folder that could not be read and was now.
+async fn forget_refused(
+    env: &Environment,
+    folder: &Path,
+    there: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for refused in env.store.file_problems().await? {
+        let of_folder = Path::new(&refused.path).parent() == Some(folder) && !there.contains(&refused.path);
+        let unreadable = Path::new(&refused.path) == folder;
+        if !of_folder && !unreadable {
+            continue;
+        }
+        let known = env.store.agreement_file(refused.path.clone()).await?;
+        // What brought a contract, and a folder that lacks many files, are for a person.
+        if known.is_some_and(|known| known.contract.is_none() && known.digest != GONE) {
+            env.store.agreement_file_seen(refused.path, String::new(), None, None, now).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Files that were taken and are gone. Where many are gone at once, something is wrong with the folder.
-async fn missed(env: &Environment, folder: &Path, files: &[PathBuf], now: Timestamp) -> Result<(), StoreError> {
+async fn missed(env: &Environment, folder: &Path, there: &BTreeSet<String>, now: Timestamp) -> Result<(), StoreError> {
     let taken = env.store.files_taken(folder.display().to_string()).await?;
-    let there: BTreeSet<String> = files.iter().map(|path| path.display().to_string()).collect();
     let known = taken.len();
     let gone: Vec<(String, String)> = taken.into_iter().filter(|(path, _)| !there.contains(path)).collect();
     let most = known.saturating_mul(usize::try_from(env.settings.intake.brake).unwrap_or(usize::MAX)) / 100;
@@ -145,45 +168,28 @@ async fn missed(env: &Environment, folder: &Path, files: &[PathBuf], now: Timest
     for (path, contract) in gone {
         let problem = format!(
             "the file is gone, and the terms of contract {contract} that came with it are in force; put it back, or close this \
-             with `milestoned review file`, and a reason; what has changed in the agreement is a change order"
+             with `milestoned review close \"file:{path}\"`, and a reason; what has changed in the agreement is a change order"
         );
         env.store.agreement_file_seen(path, String::new(), Some(contract), Some(problem), now).await?;
     }
     Ok(())
 }
 
-fn contract_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let known = path.extension().is_some_and(|extension| extension == "toml" || extension == "json");
-        if known && !hidden {
-            files.push(path);
-        }
-    }
-    Ok(files)
-}
-
 async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<bool, StoreError> {
     let name = path.display().to_string();
-    let size = std::fs::metadata(path).map(|data| data.len()).unwrap_or(0);
-    let text = if size > FILE_LIMIT {
-        Err(format!("the file is larger than {FILE_LIMIT} bytes"))
-    } else {
-        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    let text = contract_folder::read(path).await;
+    let digest = match &text {
+        Ok(text) => DeliveryKey::of(&[text]),
+        Err(reason) => DeliveryKey::of(&["unreadable", reason]),
     };
-    let digest = DeliveryKey::of(&[text.as_deref().unwrap_or_default()]).to_string();
+    let digest = digest.to_string();
     let known = env.store.agreement_file(name.clone()).await?;
     if known.as_ref().is_some_and(|known| known.digest == digest) {
         return Ok(false);
     }
     let taken = known.and_then(|known| known.contract);
     let filed = match text.and_then(|text| tree(path, &text)) {
-        Ok(value) => match if taken.is_some() { edited(env, &value).await? } else { None } {
-            Some(refusal) => Err(refusal),
-            None => file(env, value, &name, "contract folder", now).await,
-        },
+        Ok(value) => file_once(env, value, &name, taken.is_some(), now).await,
         Err(reason) => Err(Refusal::Invalid(reason)),
     };
     let (contract, problem) = match filed {
@@ -201,6 +207,28 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
     };
     env.store.agreement_file_seen(name, digest, contract, problem, now).await?;
     Ok(true)
+}
+
+/// Files what a file says. A file on which the daemon fails is refused like one that is wrong, and the others go on.
+async fn file_once(
+    env: &Environment,
+    value: Value,
+    name: &str,
+    was_taken: bool,
+    now: Timestamp,
+) -> Result<Filed, Refusal> {
+    let filing = async {
+        match if was_taken { edited(env, &value).await? } else { None } {
+            Some(refusal) => Err(refusal),
+            None => file(env, value, name, "contract folder", now).await,
+        }
+    };
+    AssertUnwindSafe(filing).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Refusal::Invalid(
+            "the daemon failed on this file, which is a fault of milestoned: report it with the file, and see the log"
+                .into(),
+        ))
+    })
 }
 
 /// Whether a file that was taken as a change order says something else now of a version that is in force.

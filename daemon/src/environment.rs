@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::supervision::Loops;
 use crate::wake::WakeUps;
 
 /// What a turn of any part of the daemon works with. It knows none of the parts.
@@ -26,6 +27,8 @@ pub struct Environment {
     pub calendars: Calendars,
     /// What wakes the loops when something came in that cannot wait for the next turn.
     pub wake_ups: WakeUps,
+    /// The loops, and how each is doing.
+    pub loops: Loops,
 }
 
 impl Environment {
@@ -47,6 +50,7 @@ impl Environment {
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Arc::new(Registry::build(&settings, &store, &platform)?);
         let wake_ups = WakeUps::new(&registry.names());
-        Ok(Arc::new(Self { settings, store, registry, clock: platform.clock, calendars, wake_ups }))
+        let (clock, loops) = (platform.clock, Loops::default());
+        Ok(Arc::new(Self { settings, store, registry, clock, calendars, wake_ups, loops }))
     }
 }

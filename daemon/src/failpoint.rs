@@ -31,23 +31,43 @@ pub const COPYING: [&str; 6] =
     ["backup_copied", "backup_checked", "restore_copied", "restore_in_doubt", "restore_aside", "restored"];
 
 /// The process has come to a place. `MILESTONED_DIE_AT=claimed:3` lets it die when it comes to `claimed` for the third
-/// time: at once, nothing is closed or written.
+/// time: at once, nothing is closed or written. `MILESTONED_PANIC_AT=deciding:2` lets the loop panic there.
 #[cfg(feature = "failpoints")]
+#[expect(clippy::panic, reason = "a harness wants one")]
 pub(crate) fn pass(place: &str) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    static END: OnceLock<Option<(String, u32)>> = OnceLock::new();
-    static PASSED: AtomicU32 = AtomicU32::new(0);
-    let end = END.get_or_init(|| {
-        let text = std::env::var("MILESTONED_DIE_AT").ok()?;
-        let (place, count) = text.split_once(':').unwrap_or((&text, "1"));
-        Some((place.to_owned(), count.parse().ok()?))
-    });
-    if let Some((_, count)) = end.as_ref().filter(|(end, _)| end == place)
-        && PASSED.fetch_add(1, Ordering::SeqCst).saturating_add(1) == *count
-    {
+    static DIES: Plan = Plan::new("MILESTONED_DIE_AT");
+    static PANICS: Plan = Plan::new("MILESTONED_PANIC_AT");
+    if DIES.is_carried_out(place) {
         std::process::abort();
+    }
+    if PANICS.is_carried_out(place) {
+        panic!("a harness wants a panic at {place}");
+    }
+}
+
+/// At which passing of which place something happens, as a variable of the environment says.
+#[cfg(feature = "failpoints")]
+struct Plan {
+    variable: &'static str,
+    at: std::sync::OnceLock<Option<(String, u32)>>,
+    passed: std::sync::atomic::AtomicU32,
+}
+
+#[cfg(feature = "failpoints")]
+impl Plan {
+    const fn new(variable: &'static str) -> Self {
+        Self { variable, at: std::sync::OnceLock::new(), passed: std::sync::atomic::AtomicU32::new(0) }
+    }
+
+    fn is_carried_out(&self, place: &str) -> bool {
+        let at = self.at.get_or_init(|| {
+            let text = std::env::var(self.variable).ok()?;
+            let (place, count) = text.split_once(':').unwrap_or((&text, "1"));
+            Some((place.to_owned(), count.parse().ok()?))
+        });
+        at.as_ref().is_some_and(|(at, count)| {
+            at == place && self.passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst).saturating_add(1) == *count
+        })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod app;
 pub mod calendars;
 pub mod cli;
 pub mod clock;
+pub mod contract_folder;
 pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -25,5 +26,6 @@ pub mod registry;
 pub mod report;
 pub mod settings;
 pub mod store;
+pub mod supervision;
 pub mod wake;
 pub mod web;

@@ -22,10 +22,21 @@ pub fn json_tree(text: &str) -> Result<Value, String> {
 /// Reads TOML; dates and times become text.
 ///
 /// # Errors
-/// Where and why it is not TOML.
+/// Where and why it is not TOML, in no word of the text itself: what is no contract file may be a secret.
 pub fn toml_tree(text: &str) -> Result<Value, String> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| error.to_string())?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| match error.span() {
+        Some(span) => format!("{} at {}", error.message(), line_and_column(text, span.start)),
+        None => error.message().to_owned(),
+    })?;
     Ok(json_of(toml::Value::Table(table)))
+}
+
+/// Where a byte of a text stands, as people count: the first line and the first character are number one.
+fn line_and_column(text: &str, byte: usize) -> String {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.chars().rev().take_while(|character| *character != '\n').count().saturating_add(1);
+    format!("line {line} column {column}")
 }
 
 fn json_of(value: toml::Value) -> Value {
@@ -138,6 +149,8 @@ mod tests {
             assert_eq!(json_tree(text).unwrap_err(), reason);
         }
         assert!(json_tree(&"[".repeat(100_000)).unwrap_err().starts_with("recursion limit exceeded"));
-        assert!(toml_tree("a = 1\na = 2").unwrap_err().contains("duplicate key"));
+        assert_eq!(toml_tree("a = 1\na = 2").unwrap_err(), "duplicate key at line 2 column 1");
+        let secret = toml_tree("canary-c90e4412").unwrap_err();
+        assert!(secret.contains("line 1 column") && !secret.contains("canary"), "{secret}");
     }
 }

@@ -17,6 +17,7 @@ pub mod terms;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use milestoned_mapping::calendar::Calendars;
@@ -298,6 +299,9 @@ pub const FOUND: u8 = 1;
 /// Exit code of bad input: arguments, configuration, files.
 pub const BAD_INPUT: u8 = 2;
 
+/// How long threads that block may take to end with the process.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// Runs the command line; errors go to standard error, one sentence with the remedy.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -305,7 +309,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::anyhow!(error)),
     };
-    match runtime.block_on(dispatch(cli)) {
+    let outcome = runtime.block_on(dispatch(cli));
+    // A thread that still waits for a file or a name server holds up nobody.
+    runtime.shutdown_timeout(LAST_MOMENT);
+    match outcome {
         Ok(code) => code,
         Err(error) => fail(&error),
     }

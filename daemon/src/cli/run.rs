@@ -1,5 +1,5 @@
-//! `run`: the daemon. Loops for intake and decisions, for deliveries, and for reports; a graceful stop lets each finish
-//! its turn.
+//! `run`: the daemon. Loops for intake and decisions, for deliveries, and for reports, each supervised; a graceful stop
+//! lets each finish its turn.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,15 +10,16 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::SystemClock;
+use crate::failpoint;
 use crate::fleet::RENEW;
 use crate::registry::Entry;
 use crate::settings::{Log, LogFormat, Settings};
 use crate::store::StoreError;
+use crate::supervision::{Ended, Supervisor};
 use crate::wake::Waiter;
 use crate::web;
 
@@ -30,6 +31,14 @@ const DELIVERERS: usize = 2;
 const WATCHDOG: Duration = Duration::from_secs(10);
 /// Pause after the store failed, so that a full disk does not spin.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How long a turn may take that needs nothing but the store.
+const LOCAL_TURN: Duration = Duration::from_mins(5);
+/// How long a turn may take that waits for a remote: fifty pages, each at the end of its time-out.
+const REMOTE_TURN: Duration = Duration::from_hours(1);
+/// How long the other parts may take to finish their turns after one has ended by itself.
+const LAST_TURN: Duration = Duration::from_secs(20);
+/// Exit code of a daemon of which a part has ended by itself.
+pub const PART_ENDED: u8 = 70;
 
 /// `milestoned run`
 pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
@@ -42,72 +51,142 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     app.recover().await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen} cannot be bound"))?;
     let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    start(&app, &tasks, &stop, listener);
-    tracing::info!(address = %listen, "ready");
+    let mut parts = start(&app, &stop, listener);
+    tracing::info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "ready");
     // Without systemd there is nobody to notify, and that is fine.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    wait_for_stop().await?;
-    tracing::info!("stopping: what is under way is finished");
+    let ended = tokio::select! {
+        stopped = wait_for_stop() => stopped.map(|()| None)?,
+        ended = parts.first_end() => Some(ended),
+    };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
-    tasks.close();
-    tasks.wait().await;
+    match ended {
+        None => stop_in_order(&app, parts).await,
+        Some(ended) => Ok(give_up(&ended, parts).await),
+    }
+}
+
+/// Lets every part finish its turn.
+async fn stop_in_order(app: &App, parts: Supervisor) -> anyhow::Result<ExitCode> {
+    tracing::info!("stopping: what is under way is finished");
+    let failed = parts.finish().await;
+    failed.iter().for_each(|ended| tracing::error!(part = ended.part, reason = ended.reason, "a part has failed"));
     // What was claimed last may have come after the loops that send had ended.
     for (target, entry) in app.env.registry.iter() {
         app.send_handed(target, entry).await?;
     }
     app.fleet.leave(&app.env.store, app.env.clock.now()).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PART_ENDED) })
+}
+
+/// A part has ended by itself: nothing says that the others can do without it.
+async fn give_up(ended: &Ended, parts: Supervisor) -> ExitCode {
+    tracing::error!(
+        part = ended.part,
+        reason = ended.reason,
+        "a part of the daemon has ended; the process ends with it"
+    );
+    if tokio::time::timeout(LAST_TURN, parts.finish()).await.is_err() {
+        tracing::warn!("what was under way is interrupted; deliveries are looked up at the next start");
+    }
+    ExitCode::from(PART_ENDED)
 }
 
 /// Starts the loops and the server; all of them end after `stop`.
-pub fn start(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken, listener: TcpListener) {
+fn start(app: &Arc<App>, stop: &CancellationToken, listener: TcpListener) -> Supervisor {
+    let mut parts = Supervisor::default();
     let server = web::serve(Arc::clone(&app.env), listener, stop.clone());
-    tasks.spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the HTTP server failed");
-        }
-    });
-    tasks.spawn(decisions(Arc::clone(app), stop.clone()));
-    tasks.spawn(reports(Arc::clone(app), stop.clone()));
+    parts.start("http", async move { server.await.context("the HTTP server failed") });
+    parts.start("watchdog", watchdog(Arc::clone(app), stop.clone()));
+    let turns = |name: &str, at_most| Turns::begin(app, name, at_most, stop);
+    parts.start("decisions", decisions(turns("decisions", LOCAL_TURN)));
+    parts.start("reports", reports(turns("reports", REMOTE_TURN)));
     if app.fleet.is_shared() {
-        tasks.spawn(presence(Arc::clone(app), stop.clone()));
+        parts.start("presence", presence(turns("presence", LOCAL_TURN)));
     }
-    tasks.spawn(watchdog(Arc::clone(app), stop.clone()));
-    for name in app.env.registry.names() {
-        tasks.spawn(listening(Arc::clone(app), name.clone(), stop.clone()));
-        for _ in 0..DELIVERERS {
-            tasks.spawn(deliveries(Arc::clone(app), name.clone(), stop.clone()));
-            tasks.spawn(sending(Arc::clone(app), name.clone(), stop.clone()));
+    for system in app.env.registry.names() {
+        let name = format!("reading {system}");
+        parts.start(&name, reading(turns(&name, REMOTE_TURN), system.clone()));
+        for number in 1..=DELIVERERS {
+            let name = format!("deliveries {system} {number}");
+            parts.start(&name, deliveries(turns(&name, REMOTE_TURN), system.clone()));
+            let name = format!("sending {system} {number}");
+            parts.start(&name, sending(turns(&name, REMOTE_TURN), system.clone()));
+        }
+    }
+    parts
+}
+
+/// One loop: what it works on, and where it says that it has made a turn.
+struct Turns {
+    app: Arc<App>,
+    name: String,
+    stop: CancellationToken,
+}
+
+impl Turns {
+    fn begin(app: &Arc<App>, name: &str, at_most: Duration, stop: &CancellationToken) -> Self {
+        app.env.loops.begin(name, at_most, Instant::now());
+        Self { app: Arc::clone(app), name: name.to_owned(), stop: stop.clone() }
+    }
+
+    /// A turn is over. Gives how long the loop pauses: not at all after one that found something to do.
+    ///
+    /// # Errors
+    /// The store's thread has ended: no turn will go well any more.
+    fn ended(&self, turn: Result<bool, StoreError>) -> anyhow::Result<Duration> {
+        self.app.env.loops.turned(&self.name, Instant::now());
+        match turn {
+            Ok(true) => Ok(Duration::ZERO),
+            Ok(false) => Ok(PAUSE),
+            Err(StoreError::Stopped) => Err(StoreError::Stopped.into()),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, part = self.name, "a turn failed; it is tried again");
+                Ok(PAUSE_AFTER_FAILURE)
+            }
+        }
+    }
+
+    /// Sleeps until the pause is over, somebody wakes the loop, or the daemon stops.
+    async fn sleep(&self, waiter: &mut Waiter, pause: Duration) {
+        if pause.is_zero() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = waiter.woken() => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Sleeps until the pause is over, or the daemon stops.
+    async fn sleep_for(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stop.cancelled() => {}
         }
     }
 }
 
 /// Reads one connection: one that is slow or down holds up nobody else. What webhooks named is read at once, polls are
 /// looked after once a second.
-async fn listening(app: Arc<App>, system: String, stop: CancellationToken) {
-    let (Some(entry), Some(wake_up)) = (app.env.registry.get(&system), app.env.wake_ups.reading(&system)) else {
-        return;
-    };
+async fn reading(turns: Turns, system: String) -> anyhow::Result<()> {
+    let app = &turns.app;
+    let (entry, wake_up) =
+        app.env.registry.get(&system).zip(app.env.wake_ups.reading(&system)).context("no such connection")?;
     let mut waiter = wake_up.waiter();
     let mut look_at = Instant::now();
-    while !stop.is_cancelled() {
+    while !turns.stop.is_cancelled() {
         let looks = Instant::now() >= look_at;
-        let came = read(&app, &system, entry, looks).await;
-        let pause = match came {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => PAUSE,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, system, "reading failed; it is tried again");
-                PAUSE_AFTER_FAILURE
-            }
-        };
+        let pause = turns.ended(read(app, &system, entry, looks).await)?;
         if looks {
             look_at = Instant::now().checked_add(PAUSE.max(pause)).unwrap_or(look_at);
         }
-        pause_for(&mut waiter, &stop, pause).await;
+        turns.sleep(&mut waiter, pause).await;
     }
+    Ok(())
 }
 
 /// What webhooks named, and, where it is time for a look, what is due.
@@ -117,121 +196,94 @@ async fn read(app: &App, system: &str, entry: &Entry, looks: bool) -> Result<boo
 }
 
 /// Contract folder, what came in, decisions.
-async fn decisions(app: Arc<App>, stop: CancellationToken) {
+async fn decisions(turns: Turns) -> anyhow::Result<()> {
+    let app = &turns.app;
     let mut waiter = app.env.wake_ups.decisions().waiter();
     let mut scan_at = Timestamp::MIN;
-    while !stop.is_cancelled() {
+    while !turns.stop.is_cancelled() {
         let now = app.env.clock.now();
-        let scan = now >= scan_at;
+        let next = now.saturating_add(app.env.settings.agreements.scan_every).unwrap_or(now);
+        // A clock that was ahead and was put right does not put the scan off.
+        let scan = now >= scan_at || scan_at > next;
         if scan {
-            scan_at = now.saturating_add(app.env.settings.agreements.scan_every).unwrap_or(now);
+            scan_at = next;
         }
-        let pause = match turn(&app, scan).await {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => PAUSE,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a turn failed; it is tried again");
-                PAUSE_AFTER_FAILURE
-            }
-        };
-        pause_for(&mut waiter, &stop, pause).await;
+        let pause = turns.ended(decide(app, scan).await)?;
+        turns.sleep(&mut waiter, pause).await;
     }
+    Ok(())
 }
 
-async fn turn(app: &App, scan: bool) -> Result<bool, StoreError> {
+async fn decide(app: &App, scan: bool) -> Result<bool, StoreError> {
+    failpoint::pass("deciding");
     let mut moved = scan && app.scan().await?;
     moved |= app.understand().await?;
     Ok(app.decide().await? || moved)
 }
 
 /// Tells the other daemons that this one is there.
-async fn presence(app: Arc<App>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if let Err(error) = app.fleet.renew(&app.env.store, app.env.clock.now()).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "leases could not be kept; they are tried again");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(RENEW) => {}
-            () = stop.cancelled() => {}
-        }
+async fn presence(turns: Turns) -> anyhow::Result<()> {
+    let app = &turns.app;
+    while !turns.stop.is_cancelled() {
+        let renewed = app.fleet.renew(&app.env.store, app.env.clock.now()).await;
+        turns.ended(renewed.map(|()| false))?;
+        turns.sleep_for(RENEW).await;
     }
+    Ok(())
 }
 
-/// Feeds systemd's watchdog for as long as the store answers.
-async fn watchdog(app: Arc<App>, stop: CancellationToken) {
+/// Feeds systemd's watchdog for as long as every loop makes its turns. A database that is away is no reason to end: the
+/// loops go on by themselves.
+async fn watchdog(app: Arc<App>, stop: CancellationToken) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
-        if app.env.store.streams().await.is_ok() {
+        let stalled = app.env.loops.stalled(Instant::now());
+        if stalled.is_empty() {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+        for health in stalled {
+            tracing::error!(part = health.name, seconds = health.age.as_secs(), "a loop makes no turn");
         }
         tokio::select! {
             () = tokio::time::sleep(WATCHDOG) => {}
             () = stop.cancelled() => {}
         }
     }
+    Ok(())
 }
 
-async fn deliveries(app: Arc<App>, target: String, stop: CancellationToken) {
-    let (Some(entry), Some(wake_up)) = (app.env.registry.get(&target), app.env.wake_ups.deliveries(&target)) else {
-        return;
-    };
+/// Claims and delivers what is due.
+async fn deliveries(turns: Turns, target: String) -> anyhow::Result<()> {
+    let app = &turns.app;
+    let (entry, wake_up) =
+        app.env.registry.get(&target).zip(app.env.wake_ups.deliveries(&target)).context("no such connection")?;
     let mut waiter = wake_up.waiter();
-    while !stop.is_cancelled() {
-        let pause = match app.deliver_to(&target, entry).await {
-            Ok(false) => PAUSE,
-            Ok(true) => Duration::ZERO,
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    target,
-                    "deliveries failed; they are tried again"
-                );
-                PAUSE_AFTER_FAILURE
-            }
-        };
-        pause_for(&mut waiter, &stop, pause).await;
+    while !turns.stop.is_cancelled() {
+        let pause = turns.ended(app.deliver_to(&target, entry).await)?;
+        turns.sleep(&mut waiter, pause).await;
     }
+    Ok(())
 }
 
-/// Sends what is claimed already.
-async fn sending(app: Arc<App>, target: String, stop: CancellationToken) {
-    let (Some(entry), Some(wake_up)) = (app.env.registry.get(&target), app.env.wake_ups.leased(&target)) else {
-        return;
-    };
+/// Sends what is claimed already. What cannot be settled is looked up after its lease.
+async fn sending(turns: Turns, target: String) -> anyhow::Result<()> {
+    let app = &turns.app;
+    let (entry, wake_up) =
+        app.env.registry.get(&target).zip(app.env.wake_ups.leased(&target)).context("no such connection")?;
     let mut waiter = wake_up.waiter();
-    while !stop.is_cancelled() {
-        match app.send_handed(&target, entry).await {
-            Ok(true) => {}
-            Ok(false) => pause_for(&mut waiter, &stop, PAUSE).await,
-            Err(error) => {
-                // What was claimed is looked up after its lease.
-                tracing::error!(error = &error as &dyn std::error::Error, target, "a delivery could not be settled");
-            }
-        }
+    while !turns.stop.is_cancelled() {
+        let pause = turns.ended(app.send_handed(&target, entry).await)?;
+        turns.sleep(&mut waiter, pause).await;
     }
+    Ok(())
 }
 
-async fn reports(app: Arc<App>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if let Err(error) = app.report().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a report failed; it is tried again");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(PAUSE_AFTER_FAILURE) => {}
-            () = stop.cancelled() => {}
-        }
+/// Writes and sends mail.
+async fn reports(turns: Turns) -> anyhow::Result<()> {
+    while !turns.stop.is_cancelled() {
+        turns.ended(turns.app.report().await)?;
+        turns.sleep_for(PAUSE_AFTER_FAILURE).await;
     }
-}
-
-/// Waits until `pause` is over, a wake-up comes, or the daemon stops.
-async fn pause_for(waiter: &mut Waiter, stop: &CancellationToken, pause: Duration) {
-    if pause.is_zero() {
-        return;
-    }
-    tokio::select! {
-        () = tokio::time::sleep(pause) => {}
-        () = waiter.woken() => {}
-        () = stop.cancelled() => {}
-    }
+    Ok(())
 }
 
 /// SIGTERM of systemd, or Ctrl-C.
@@ -245,6 +297,7 @@ pub async fn wait_for_stop() -> anyhow::Result<()> {
 }
 
 fn log(settings: &Log) -> anyhow::Result<()> {
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a part of the daemon panicked")));
     let filter = EnvFilter::try_new(&settings.filter).context("log.filter")?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);

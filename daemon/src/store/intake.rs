@@ -464,7 +464,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            if let Some(problem) = &problem {
+            let known: Option<Option<String>> =
+                tx.one("SELECT problem FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))?;
+            // What was noted already is not noted again with every look at the folder.
+            if let Some(problem) = problem.as_ref().filter(|problem| known.flatten().as_ref() != Some(problem)) {
                 audit::append(
                     tx,
                     now,

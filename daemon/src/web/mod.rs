@@ -9,7 +9,7 @@ pub mod pages;
 pub mod problem;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -71,13 +71,22 @@ pub async fn serve(env: Arc<Environment>, listener: TcpListener, stop: Cancellat
     axum::serve(listener, router(env)).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }
 
-/// Ready when the store answers, and the latest write went well.
+/// Ready when the store answers, the latest write went well, and every loop makes its turns.
 async fn ready(State(env): State<Arc<Environment>>) -> impl IntoResponse {
+    let text = [(header::CONTENT_TYPE, "text/plain")];
+    let stalled = env.loops.stalled(Instant::now());
+    if let Some(health) = stalled.first() {
+        let (name, seconds) = (&health.name, health.age.as_secs());
+        let told = format!(
+            "not ready: {name} has made no turn for {seconds} s\nSee the daemon's log. The service manager's watchdog \
+             starts the daemon again; where there is none, start it again.\n"
+        );
+        return (StatusCode::SERVICE_UNAVAILABLE, text, told);
+    }
     let outage = match env.store.streams().await {
         Ok(_) => env.store.outage(),
         Err(error) => Some(error.to_string()),
     };
-    let text = [(header::CONTENT_TYPE, "text/plain")];
     match outage {
         None => (StatusCode::OK, text, "ready\n".to_owned()),
         Some(why) => {

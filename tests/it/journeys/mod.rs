@@ -6,6 +6,7 @@ mod erp;
 mod facade;
 mod faults;
 mod fleet;
+mod folder;
 mod input;
 mod mail;
 mod recovery;
