@@ -111,7 +111,10 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
             _ => world.simulators.quickbooks.edit_invoice("edit", "SOW-1-M1", change).unwrap(),
         }
         let edited = found(&world).await;
-        assert!(edited.len() == 1 && edited[0].reason.contains("date is 2026-03-09, not 2026-03-02"), "{erp} {edited:?}");
+        assert!(
+            edited.len() == 1 && edited[0].reason.contains("date is 2026-03-09, not 2026-03-02"),
+            "{erp} {edited:?}"
+        );
         let connection = rusqlite::Connection::open(&world.app.env.settings.store.path).unwrap();
         for (edit, undo, place) in [
             ("UPDATE document SET amount = '1.00'", "UPDATE document SET amount = '40000.00'", "document SOW-1-M1"),
