@@ -248,7 +248,7 @@ impl Jira {
         let mut parts = vec![(ids, true)];
         while let Some((part, with_history)) = parts.pop() {
             match self.some_issues(part, with_history).await {
-                Err(fault) if fault.class == Class::Unreachable && fault.detail.starts_with("status 5") => match part {
+                Err(fault) if fault.code.as_deref().is_some_and(|code| code.starts_with('5')) => match part {
                     [_] if with_history => parts.push((part, false)),
                     [] | [_] => return Err(fault),
                     _ => {

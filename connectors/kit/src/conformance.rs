@@ -303,6 +303,7 @@ async fn put<R: Remote>(remote: &R, ordinal: u32) -> Result<Receipt, Fault> {
         system: "conformance".into(),
         class: Class::Misunderstood,
         detail: "put said nothing".into(),
+        code: None,
         request_id: None,
     };
     let write = Write { key: &key, command: &command, after: &after };

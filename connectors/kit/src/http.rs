@@ -183,7 +183,9 @@ impl Client {
             let answer = self.once(request, Kind::Read, None).await?;
             if answer.status.is_server_error() {
                 let detail = format!("status {}", answer.status);
-                return Err(self.fault(Class::Unreachable, detail, answer.header(self.request_id)));
+                return Err(self
+                    .fault(Class::Unreachable, detail, answer.header(self.request_id))
+                    .coded(answer.status.as_str()));
             }
             Ok(answer)
         };
@@ -317,7 +319,7 @@ impl Client {
 
     /// A fault of this remote.
     pub fn fault(&self, class: Class, detail: impl Into<String>, request_id: Option<String>) -> Fault {
-        Fault { system: self.system.clone(), class, detail: detail.into(), request_id }
+        Fault { system: self.system.clone(), class, detail: detail.into(), code: None, request_id }
     }
 
     /// What a refused request comes to, by its status; `said` is the remote's own reason.
@@ -327,7 +329,7 @@ impl Client {
             _ => Class::Refused,
         };
         let detail = format!("status {}: {}", answer.status.as_u16(), said.into());
-        self.fault(class, detail, answer.header(self.request_id))
+        self.fault(class, detail, answer.header(self.request_id)).coded(answer.status.as_str())
     }
 
     /// A sign-in that brought no session; `said` is why, where the credentials are to blame. A remote that is away, or has

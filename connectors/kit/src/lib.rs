@@ -310,7 +310,7 @@ impl After {
 
 fn missing(system: &str, what: &str) -> Fault {
     let detail = format!("the {what} is not known: it must be delivered first");
-    Fault { system: system.into(), class: Class::Refused, detail, request_id: None }
+    Fault { system: system.into(), class: Class::Refused, detail, code: None, request_id: None }
 }
 
 /// What a remote answered to a write.
@@ -373,8 +373,23 @@ pub struct Fault {
     pub class: Class,
     /// What the remote said, without secrets and personal data.
     pub detail: String,
+    /// What decides about other ways to go on: the remote's own error code, else the status of its answer.
+    pub code: Option<String>,
     /// The remote's request id.
     pub request_id: Option<String>,
+}
+
+impl Fault {
+    /// The same fault, with the remote's code for it.
+    #[must_use]
+    pub fn coded(self, code: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), ..self }
+    }
+
+    /// Whether the remote gave this code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
 }
 
 fn named(request_id: Option<&str>) -> String {

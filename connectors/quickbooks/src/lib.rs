@@ -158,7 +158,7 @@ impl QuickBooks {
             }
             _ => (Class::Refused, ""),
         };
-        self.client.fault(class, format!("{said}{remedy}"), request_id)
+        self.client.fault(class, format!("{said}{remedy}"), request_id).coded(code)
     }
 
     async fn query(&self, query: &str) -> Result<Answer, Fault> {

@@ -15,8 +15,10 @@ use super::{BATCH, QuickBooks, REQUEST_ID, body, listed, pull};
 
 /// Items of a batch.
 const MOST: usize = 30;
-/// How often a document is read again that somebody else changed meanwhile.
-const STALE: usize = 3;
+/// Code of a document that somebody else changed meanwhile.
+const STALE: &str = "5010";
+/// How often such a document is read again.
+const REREADS: usize = 3;
 
 /// One item of a batch.
 #[derive(Clone)]
@@ -231,12 +233,12 @@ impl QuickBooks {
 
     /// Orders that somebody else changed between reading and writing are read again, and only our own fields written.
     async fn refresh_stale(&self, writes: &[Write<'_>], places: &[usize], written: &mut [Result<Receipt, Fault>]) {
-        for _ in 0..STALE {
+        for _ in 0..REREADS {
             let stale: Vec<usize> = (0..written.len())
                 .filter(|place| {
                     let order = places.get(*place).and_then(|index| writes.get(*index));
                     let order = order.is_some_and(|write| matches!(write.command, Command::SalesOrder(_)));
-                    order && matches!(written.get(*place), Some(Err(fault)) if fault.detail.starts_with("5010 "))
+                    order && matches!(written.get(*place), Some(Err(fault)) if fault.has_code(STALE))
                 })
                 .collect();
             if stale.is_empty() {

@@ -84,7 +84,7 @@ impl Salesforce {
             let token = self.token.get(self.client.now(), || self.sign_in()).await?;
             let signed = || request().bearer_auth(token.value.expose_secret());
             let mut answer = self.client.once(signed(), kind, None).await?;
-            if answer.status.is_server_error() && refusal::codes(&answer.body).is_empty() {
+            if answer.status.is_server_error() && refusal::errors(&answer.body).is_empty() {
                 // Not Salesforce's own words: what stands in front of it.
                 answer = match kind {
                     Kind::Read => self.client.read(signed()).await?,

@@ -127,7 +127,7 @@ impl Salesforce {
         let filter = self.filter();
         let question = |columns| Question { object: &self.settings.object, columns, filter: Some(&filter) };
         let swept = match self.sweep(&question(self.columns()), from).await {
-            Err(fault) if fault.detail.contains("INVALID_FIELD") && self.lacks_optional().await? => {
+            Err(fault) if fault.has_code("INVALID_FIELD") && self.lacks_optional().await? => {
                 self.sweep(&question(self.columns()), from).await?
             }
             other => other?,
@@ -206,7 +206,7 @@ impl Salesforce {
     async fn read_rows(&self, condition: &str) -> Result<Vec<SourceRecord>, Fault> {
         let query = |columns: String| format!("SELECT {columns} FROM {} WHERE {condition}", self.settings.object);
         let rows = match self.all_rows(&query(self.columns())).await {
-            Err(fault) if fault.detail.contains("INVALID_FIELD") && self.lacks_optional().await? => {
+            Err(fault) if fault.has_code("INVALID_FIELD") && self.lacks_optional().await? => {
                 self.all_rows(&query(self.columns())).await?
             }
             other => other?,

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Salesforce, refusal, wire};
+use super::{Salesforce, wire};
 
 /// Longest address that is sent; Salesforce takes 16,384 bytes.
 const ADDRESS: usize = 12_000;
@@ -22,22 +22,9 @@ pub(crate) struct Rows {
     pub(crate) next: Option<String>,
 }
 
-/// Why a question was not answered: the fault, and the code that decides what else may be tried.
-#[derive(Debug)]
-pub(crate) struct Unanswered {
-    pub(crate) code: String,
-    pub(crate) fault: Fault,
-}
-
-impl From<Fault> for Unanswered {
-    fn from(fault: Fault) -> Self {
-        Self { code: String::new(), fault }
-    }
-}
-
 impl Salesforce {
     /// Asks a question. `all`: deleted records too.
-    pub(crate) async fn ask(&self, soql: &str, all: bool) -> Result<Rows, Unanswered> {
+    pub(crate) async fn ask(&self, soql: &str, all: bool) -> Result<Rows, Fault> {
         let resource = if all { "queryAll" } else { "query" };
         let mut url = Url::parse("http://query/").map_err(|error| self.garbled(&error.to_string()))?;
         url.query_pairs_mut().append_pair("q", soql);
@@ -49,7 +36,7 @@ impl Salesforce {
         let composite = self.data("composite");
         let answer = self.send(Kind::Read, || self.client.request(Method::POST, &composite).json(&body)).await?;
         if !answer.status.is_success() {
-            return Err(self.no(&answer));
+            return Err(self.refused(&answer));
         }
         let parts: wire::Composite<'_> =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
@@ -64,28 +51,23 @@ impl Salesforce {
     }
 
     /// A page at an address of its own, such as the next one of a query locator.
-    pub(crate) async fn page(&self, path: &str) -> Result<Rows, Unanswered> {
+    pub(crate) async fn page(&self, path: &str) -> Result<Rows, Fault> {
         // The address comes from an answer or a stored cursor: the session goes nowhere else.
         if !path.starts_with("/services/data/") {
-            return Err(self.garbled(&format!("{path:?} is no address of a page")).into());
+            return Err(self.garbled(&format!("{path:?} is no address of a page")));
         }
         let answer = self.send(Kind::Read, || self.client.request(Method::GET, path)).await?;
         self.rows(&answer)
     }
 
-    fn rows(&self, answer: &Answer) -> Result<Rows, Unanswered> {
+    fn rows(&self, answer: &Answer) -> Result<Rows, Fault> {
         if !answer.status.is_success() {
-            return Err(self.no(answer));
+            return Err(self.refused(answer));
         }
         let page: wire::QueryPage<'_> =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(answer, error))?;
         let next = if page.done { None } else { page.next };
         Ok(Rows { rows: page.records.iter().map(|raw| raw.get().to_owned()).collect(), next })
-    }
-
-    fn no(&self, answer: &Answer) -> Unanswered {
-        let code = refusal::codes(&answer.body).into_iter().next().unwrap_or_default();
-        Unanswered { code, fault: self.refused(answer) }
     }
 
     fn garbled(&self, said: &str) -> Fault {
@@ -94,11 +76,11 @@ impl Salesforce {
 
     /// Every row of a small answer, verbatim.
     pub(crate) async fn all_rows(&self, soql: &str) -> Result<Vec<String>, Fault> {
-        let mut rows = self.ask(soql, false).await.map_err(|no| no.fault)?;
+        let mut rows = self.ask(soql, false).await?;
         let mut all = std::mem::take(&mut rows.rows);
         for _ in 0..PAGES {
             let Some(next) = rows.next else { return Ok(all) };
-            rows = self.page(&next).await.map_err(|no| no.fault)?;
+            rows = self.page(&next).await?;
             all.append(&mut rows.rows);
         }
         Err(self.garbled("the pages of an answer do not end"))

@@ -17,11 +17,6 @@ pub(crate) fn errors(body: &str) -> Vec<wire::ErrorItem> {
     serde_json::from_str(body).unwrap_or_default()
 }
 
-/// The error codes of a refused request.
-pub(crate) fn codes(body: &str) -> Vec<String> {
-    errors(body).into_iter().map(|error| error.code).collect()
-}
-
 /// Kind of fault behind a code. A write that was refused with one of these was not carried out.
 pub(crate) fn class(code: &str, message: &str, now: Timestamp) -> Class {
     let later = || Class::Throttled { until: now.checked_add(LONG).ok() };
@@ -74,7 +69,7 @@ impl Salesforce {
             })
             .collect();
         let class = class(&first.code, &first.message, self.client.now());
-        self.client.fault(class, format!("{}{}", said.join("; "), remedy(&first.code)), request_id)
+        self.client.fault(class, format!("{}{}", said.join("; "), remedy(&first.code)), request_id).coded(&first.code)
     }
 
     /// What follows from a refused request.
@@ -92,6 +87,10 @@ impl Salesforce {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn codes(body: &str) -> Vec<String> {
+        errors(body).into_iter().map(|error| error.code).collect()
+    }
 
     #[test]
     fn the_code_counts_and_then_its_words() {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Cursor, Fault};
 use serde::{Deserialize, Serialize};
 
-use super::query::{Rows, Unanswered};
+use super::query::Rows;
 use super::{Salesforce, soql_instant, wire};
 
 /// Key of the newest stamp that was read.
@@ -79,11 +79,9 @@ impl Salesforce {
         for _ in 0..HALVINGS {
             match self.turn(question, &pass).await {
                 Ok(rows) => return Ok(swept(rows, pass, stamp)),
-                Err(Unanswered { code, .. }) if pass.next.is_some() && code.contains("QUERY_LOCATOR") => {
-                    pass.next = None;
-                }
-                Err(Unanswered { code, fault }) => match code.as_str() {
-                    "QUERY_TIMEOUT" | "OPERATION_TOO_LARGE" | "REQUEST_RUNNING_TOO_LONG" => {
+                Err(fault) => match fault.code.as_deref() {
+                    Some(code) if pass.next.is_some() && code.contains("QUERY_LOCATOR") => pass.next = None,
+                    Some("QUERY_TIMEOUT" | "OPERATION_TOO_LARGE" | "REQUEST_RUNNING_TOO_LONG") => {
                         pass = pass.halved().ok_or(fault)?;
                     }
                     _ => return Err(fault),
@@ -99,7 +97,7 @@ impl Salesforce {
         Pass { from, until, goal: until, last: None, next: None }
     }
 
-    async fn turn(&self, question: &Question<'_>, pass: &Pass) -> Result<Rows, Unanswered> {
+    async fn turn(&self, question: &Question<'_>, pass: &Pass) -> Result<Rows, Fault> {
         match &pass.next {
             Some(next) => self.page(next).await,
             None => self.ask(&soql(question, pass), true).await,

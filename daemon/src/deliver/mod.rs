@@ -181,7 +181,7 @@ async fn attempt(connection: &Connection, batch: &[Claimed], settings: &Delivery
 /// A write of a batch about which nothing was said may have happened.
 fn unsaid(target: &str) -> Fault {
     let detail = "the answer to a batch says nothing of this write".into();
-    Fault { system: target.into(), class: Class::Unanswered, detail, request_id: None }
+    Fault { system: target.into(), class: Class::Unanswered, detail, code: None, request_id: None }
 }
 
 /// A customer is always looked up before one is created; a status or an order is a state and may be written twice; anything else is
