@@ -1,5 +1,4 @@
-//! The one place that names every connector: settings to connection, and dispatch. A new connector is a new variant,
-//! and does not compile until it is named everywhere it must be.
+//! The one place that names every connector: settings to connection, and dispatch.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,8 +9,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Page, Platform, Probe, Receipt,
-    Refused, Sink, Source, WebhookRequest, Write,
+    Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Needs, Page,
+    Platform, Probe, Receipt, Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
@@ -21,7 +20,6 @@ use milestoned_mapping::record::SourceRecord;
 use milestoned_netsuite::NetSuite;
 use milestoned_quickbooks::QuickBooks;
 use milestoned_salesforce::Salesforce;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::failpoint;
@@ -29,21 +27,43 @@ use crate::intake::POLL_EVERY;
 use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
 
-/// Field maps that are compiled in; `field_map` names another file.
-const SALESFORCE_MAP: &str = include_str!("../../config/fieldmaps/salesforce.toml");
-const JIRA_MAP: &str = include_str!("../../config/fieldmaps/jira.toml");
+/// The connections that there are. A new connector is one more line of the list below; everything else follows from what
+/// it says about itself.
+macro_rules! connectors {
+    ($($connector:ident),+) => {
+        /// A connection to one remote.
+        pub enum Connection {
+            $(
+                #[doc = concat!("A connection of kind `", stringify!($connector), "`.")]
+                $connector($connector),
+            )+
+        }
 
-/// A connection to one remote.
-pub enum Connection {
-    /// Issues in, billing status out.
-    Jira(Jira),
-    /// Documents in and out.
-    NetSuite(NetSuite),
-    /// Documents in and out.
-    QuickBooks(QuickBooks),
-    /// Deals in, billing status out.
-    Salesforce(Salesforce),
+        /// Kinds of connections, as the configuration names them.
+        const KINDS: &[&str] = &[$($connector::KIND),+];
+
+        /// Calls a method on whichever connection it is.
+        macro_rules! each {
+            ($self:ident, $connection:ident => $call:expr) => {
+                match $self {
+                    $(Connection::$connector($connection) => $call,)+
+                }
+            };
+        }
+
+        /// A connection of the kind with this name.
+        fn of_kind(kind: &str, making: Making<'_>) -> Result<Entry, Problem> {
+            $(
+                if kind == $connector::KIND {
+                    return making.entry(Connection::$connector);
+                }
+            )+
+            Err(making.wrong("kind", format!("{kind:?} is none of {}", KINDS.join(", "))))
+        }
+    };
 }
+
+connectors!(Jira, NetSuite, QuickBooks, Salesforce);
 
 /// A connection and how it is used.
 pub struct Entry {
@@ -57,18 +77,6 @@ pub struct Entry {
 
 /// Every connection by name.
 pub struct Registry(BTreeMap<String, Entry>);
-
-/// Calls a method on whichever connection it is.
-macro_rules! each {
-    ($self:ident, $connection:ident => $call:expr) => {
-        match $self {
-            Connection::Jira($connection) => $call,
-            Connection::NetSuite($connection) => $call,
-            Connection::QuickBooks($connection) => $call,
-            Connection::Salesforce($connection) => $call,
-        }
-    };
-}
 
 impl Connection {
     /// Streams to pull.
@@ -140,48 +148,32 @@ impl Connection {
         each!(self, connection => connection.probe().await)
     }
 
-    /// Verifies a webhook; `None`: this remote sends none.
-    pub fn verify(&self, request: &WebhookRequest<'_>) -> Option<Result<Vec<Delivery>, Refused>> {
-        match self {
-            Self::Jira(connection) => Some(connection.verify(request)),
-            Self::QuickBooks(connection) => Some(connection.verify(request)),
-            Self::Salesforce(connection) => Some(connection.verify(request)),
-            Self::NetSuite(_) => None,
-        }
+    /// Verifies a webhook.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused> {
+        each!(self, connection => connection.verify(request))
     }
 
     /// The answer to a webhook that was stored.
     pub fn acknowledgement(&self) -> Acknowledgement {
-        match self {
-            Self::Salesforce(connection) => connection.acknowledgement(),
-            Self::Jira(_) | Self::NetSuite(_) | Self::QuickBooks(_) => Acknowledgement::default(),
-        }
+        each!(self, connection => connection.acknowledgement())
     }
 
     /// An ERP: it takes invoices.
     pub fn takes_documents(&self) -> bool {
-        match self {
-            Self::NetSuite(_) | Self::QuickBooks(_) => true,
-            Self::Jira(_) | Self::Salesforce(_) => false,
-        }
+        each!(self, connection => connection.takes_documents())
     }
 
     /// An ERP that gets the order of a contract, too.
     pub fn writes_orders(&self) -> bool {
-        match self {
-            Self::NetSuite(connection) => connection.writes_orders(),
-            Self::QuickBooks(connection) => connection.writes_orders(),
-            Self::Jira(_) | Self::Salesforce(_) => false,
-        }
+        each!(self, connection => connection.writes_orders())
     }
 
     /// A project tool: its silence may be an acceptance.
     pub fn tells_acceptance(&self) -> bool {
-        match self {
-            Self::Jira(_) => true,
-            Self::Salesforce(salesforce) => salesforce.reads_milestones(),
-            Self::NetSuite(_) | Self::QuickBooks(_) => false,
-        }
+        each!(self, connection => connection.tells_acceptance())
     }
 }
 
@@ -237,47 +229,60 @@ impl Registry {
     }
 }
 
-fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, platform: Platform) -> Result<Entry, Problem> {
+/// A connection's settings on their way to a connection.
+struct Making<'a> {
+    name: &'a str,
+    settings: Value,
+    poll_every: SignedDuration,
+    /// File of the field map.
+    map_file: Option<String>,
+    platform: Platform,
+    tokens: Arc<dyn TokenStore>,
+}
+
+impl Making<'_> {
+    fn wrong(&self, field: &str, reason: String) -> Problem {
+        wrong(self.name, field, reason)
+    }
+
+    fn entry<C: Connector>(self, variant: impl FnOnce(C) -> Connection) -> Result<Entry, Problem> {
+        let Self { name, settings, poll_every, map_file, platform, tokens } = self;
+        let field_map = match C::MAPPED {
+            [] => None,
+            kinds => Some(
+                field_map(map_file.as_deref(), C::FIELD_MAP, kinds)
+                    .map_err(|reason| wrong(name, "field_map", reason))?,
+            ),
+        };
+        let settings = serde_path_to_error::deserialize(settings).map_err(|error| {
+            let path = error.path().to_string();
+            wrong(name, if path == "." { "" } else { &path }, error.inner().to_string())
+        })?;
+        let needs = Needs { field_map: field_map.clone(), platform, tokens };
+        let connection = C::create(name, settings, needs).map_err(|reason| wrong(name, "", reason))?;
+        Ok(Entry { connection: variant(connection), poll_every, field_map })
+    }
+}
+
+fn wrong(name: &str, field: &str, reason: String) -> Problem {
     let place = format!("connections.{name}");
-    let wrong = |field: &str, reason: String| {
-        let place = if field.is_empty() { place.clone() } else { format!("{place}.{field}") };
-        Problem::new(place, reason, "see config/example.toml")
-    };
+    let place = if field.is_empty() { place } else { format!("{place}.{field}") };
+    Problem::new(place, reason, "see config/example.toml")
+}
+
+fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, platform: Platform) -> Result<Entry, Problem> {
     let mut take = |key: &str| value.as_object_mut().and_then(|table| table.remove(key));
     let kind = take("kind");
     let poll_every = match take("poll_every") {
         None => POLL_EVERY,
-        Some(text) => serde_json::from_value(text).map_err(|error| wrong("poll_every", error.to_string()))?,
+        Some(text) => serde_json::from_value(text).map_err(|error| wrong(name, "poll_every", error.to_string()))?,
     };
     let map_file = take("field_map").and_then(|file| file.as_str().map(str::to_owned));
     let kind = kind
         .as_ref()
         .and_then(Value::as_str)
-        .ok_or_else(|| wrong("kind", "is missing: jira, netsuite, quickbooks or salesforce".into()))?;
-    let (connection, field_map) = match kind {
-        "jira" => {
-            let map = field_map(map_file.as_deref(), JIRA_MAP, &[RecordKind::Milestone])
-                .map_err(|reason| wrong("field_map", reason))?;
-            let built = Jira::build(name, read(value, &wrong)?, map.vendor_fields(), platform, store_of(tokens));
-            (Connection::Jira(built.map_err(|reason| wrong("", reason))?), Some(map))
-        }
-        "netsuite" => {
-            let built = NetSuite::build(name, read(value, &wrong)?, platform);
-            (Connection::NetSuite(built.map_err(|reason| wrong("", reason))?), None)
-        }
-        "quickbooks" => {
-            let built = QuickBooks::build(name, read(value, &wrong)?, platform, store_of(tokens));
-            (Connection::QuickBooks(built.map_err(|reason| wrong("", reason))?), None)
-        }
-        "salesforce" => {
-            let map = field_map(map_file.as_deref(), SALESFORCE_MAP, &[RecordKind::Deal, RecordKind::Milestone])
-                .map_err(|reason| wrong("field_map", reason))?;
-            let built = Salesforce::build(name, read(value, &wrong)?, &map, platform, store_of(tokens));
-            (Connection::Salesforce(built.map_err(|reason| wrong("", reason))?), Some(map))
-        }
-        other => return Err(wrong("kind", format!("{other:?} is none of jira, netsuite, quickbooks, salesforce"))),
-    };
-    Ok(Entry { connection, poll_every, field_map })
+        .ok_or_else(|| wrong(name, "kind", format!("is missing: one of {}", KINDS.join(", "))))?;
+    of_kind(kind, Making { name, settings: value, poll_every, map_file, platform, tokens: store_of(tokens) })
 }
 
 fn store_of(tokens: Option<Arc<Tokens>>) -> Arc<dyn TokenStore> {
@@ -285,13 +290,6 @@ fn store_of(tokens: Option<Arc<Tokens>>) -> Arc<dyn TokenStore> {
         Some(tokens) => tokens,
         None => Arc::new(NoTokens),
     }
-}
-
-fn read<T: DeserializeOwned>(value: Value, wrong: &impl Fn(&str, String) -> Problem) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        wrong(if path == "." { "" } else { &path }, error.inner().to_string())
-    })
 }
 
 fn field_map(file: Option<&str>, built_in: &str, kinds: &[RecordKind]) -> Result<FieldMap, String> {

@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Class, Fault, Platform};
+use milestoned_connector_kit::{Class, Connector, Fault, Needs, Platform};
+use milestoned_mapping::fieldmap::RecordKind;
 use tokio::sync::OnceCell;
 
 pub use settings::Settings;
@@ -47,6 +48,18 @@ pub struct Jira {
     /// When each issue was written to lately.
     written: Mutex<BTreeMap<String, VecDeque<Timestamp>>>,
     webhooks_seen: Mutex<Option<Timestamp>>,
+}
+
+impl Connector for Jira {
+    type Settings = Settings;
+    const KIND: &'static str = "jira";
+    const MAPPED: &'static [RecordKind] = &[RecordKind::Milestone];
+    const FIELD_MAP: &'static str = include_str!("../../../config/fieldmaps/jira.toml");
+
+    fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
+        let fields = needs.map()?.vendor_fields();
+        Self::build(name, settings, fields, needs.platform, needs.tokens)
+    }
 }
 
 impl Jira {

@@ -57,6 +57,10 @@ pub(crate) struct Ids {
 }
 
 impl Source for Jira {
+    fn tells_acceptance(&self) -> bool {
+        true
+    }
+
     fn streams(&self) -> &'static [&'static str] {
         &["issues"]
     }

@@ -1,4 +1,4 @@
-//! What every connector is made of. A connector implements only what it can do: [`Source`], [`Sink`], [`Hook`].
+//! What every connector is made of. A connector says what it can do: [`Source`], [`Sink`], [`Hook`], [`Probe`].
 //! It knows neither the store, nor other connectors, nor when a failed delivery is tried again.
 
 #[cfg(feature = "conformance")]
@@ -16,10 +16,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mapping::statement::Statement;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use token::TokenStore;
 
 /// Digest of what a record says: a part of its version, where the vendor's stamps and tokens do not tell every change.
 pub fn digest(raw: &str, content: &Content) -> String {
@@ -79,8 +83,53 @@ impl<C: Clock> From<Arc<C>> for Platform {
     }
 }
 
+/// A kind of connection: what it is called, what it needs, and how it is made. The registry's list of connectors is all
+/// that the daemon knows of them.
+pub trait Connector: Source + Sink + Hook + Probe + Sized {
+    /// What an operator sets.
+    type Settings: DeserializeOwned;
+
+    /// Its name, under `kind` in the configuration.
+    const KIND: &'static str;
+    /// Kinds of records whose fields a field map explains; none where the connector knows what its fields mean.
+    const MAPPED: &'static [RecordKind] = &[];
+    /// The field map that holds where the configuration names no other.
+    const FIELD_MAP: &'static str = "";
+
+    /// A connection under this name.
+    ///
+    /// # Errors
+    /// What is wrong with settings or field map.
+    fn create(name: &str, settings: Self::Settings, needs: Needs) -> Result<Self, String>;
+}
+
+/// What a connection is made with beside its settings.
+pub struct Needs {
+    /// What its records' fields mean, where it is [`Connector::MAPPED`].
+    pub field_map: Option<FieldMap>,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Where rotated tokens are kept.
+    pub tokens: Arc<dyn TokenStore>,
+}
+
+impl Needs {
+    /// The field map.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn map(&self) -> Result<&FieldMap, String> {
+        self.field_map.as_ref().ok_or_else(|| "field_map: is missing".into())
+    }
+}
+
 /// Reads records out of a remote system.
 pub trait Source: Send + Sync {
+    /// Whether its records tell acceptances: its silence may be one.
+    fn tells_acceptance(&self) -> bool {
+        false
+    }
+
     /// Names of the streams to pull, each with its own cursor.
     fn streams(&self) -> &'static [&'static str];
 
@@ -115,6 +164,21 @@ pub trait Source: Send + Sync {
 
 /// Writes to a remote system. Writes of one lane share a call where the vendor takes several at once.
 pub trait Sink: Send + Sync {
+    /// Whether it is an ERP: it takes invoices, credit memos and journal entries.
+    fn takes_documents(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes the order of a contract, too.
+    fn writes_orders(&self) -> bool {
+        false
+    }
+
+    /// Most characters of a document's number; `None`: nobody will reach the limit.
+    fn number_length(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether billing status is shown here.
     fn shows_status(&self) -> bool {
         false
@@ -169,8 +233,12 @@ pub trait Hook: Send + Sync {
     /// Checks that it comes from the remote, over the raw body, and names the records that may have changed.
     ///
     /// # Errors
-    /// [`Refused`] for a missing or wrong signature and for a body that cannot be read.
-    fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused>;
+    /// [`Refused`] for a missing or wrong signature and for a body that cannot be read; for every body where the remote
+    /// sends no webhooks.
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused> {
+        let _ = request;
+        Err(Refused::Unexpected)
+    }
 
     /// What the remote wants to hear when its deliveries are stored.
     fn acknowledgement(&self) -> Acknowledgement {
@@ -357,6 +425,9 @@ pub enum Refused {
     /// Signature missing or wrong: 401, no detail to the sender.
     #[error("webhook signature is missing or wrong")]
     Signature,
+    /// The remote sends no webhooks: 404.
+    #[error("this remote sends no webhooks")]
+    Unexpected,
     /// Signed, and still not readable: 400.
     #[error("webhook body cannot be read: {0}")]
     Body(String),

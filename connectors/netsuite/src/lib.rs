@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
-use milestoned_connector_kit::{Class, Fault, Platform};
+use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -48,6 +48,17 @@ pub struct NetSuite {
     /// Internal ids of currencies, by code: they never change.
     currencies: Mutex<BTreeMap<String, String>>,
 }
+
+impl Connector for NetSuite {
+    type Settings = Settings;
+    const KIND: &'static str = "netsuite";
+
+    fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
+        Self::build(name, settings, needs.platform)
+    }
+}
+
+impl Hook for NetSuite {}
 
 impl NetSuite {
     /// A connection under this name.

@@ -26,6 +26,14 @@ const PARENTS: usize = 200;
 const WORTH_A_JOB: usize = 3;
 
 impl Sink for NetSuite {
+    fn takes_documents(&self) -> bool {
+        true
+    }
+
+    fn writes_orders(&self) -> bool {
+        self.settings.orders == Orders::Write
+    }
+
     fn shows_entries(&self) -> bool {
         self.settings.revenue == Revenue::Journal
     }
@@ -101,11 +109,6 @@ fn may_be_a_job(command: &Command) -> bool {
 }
 
 impl NetSuite {
-    /// Whether the order of a contract is written.
-    pub fn writes_orders(&self) -> bool {
-        self.settings.orders == Orders::Write
-    }
-
     /// Record type of revenue that is not a transaction.
     fn kept_apart(&self, command: &Command) -> Option<&'static str> {
         match (command, self.settings.revenue) {

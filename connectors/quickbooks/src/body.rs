@@ -8,7 +8,7 @@ use milestoned_mapping::fact::DecimalText;
 use super::QuickBooks;
 
 /// Longest document number.
-const NUMBER_LENGTH: usize = 21;
+pub(crate) const NUMBER_LENGTH: usize = 21;
 /// Longest private note.
 const NOTE_LENGTH: usize = 4_000;
 /// By these words in its note an entry of ours is known.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Class, Fault, Platform};
+use milestoned_connector_kit::{Class, Connector, Fault, Needs, Platform};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -53,6 +53,15 @@ pub struct QuickBooks {
     preferences: Mutex<Option<(Timestamp, wire::Preferences)>>,
     /// Income accounts of items, by item.
     income: Mutex<BTreeMap<String, String>>,
+}
+
+impl Connector for QuickBooks {
+    type Settings = Settings;
+    const KIND: &'static str = "quickbooks";
+
+    fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
+        Self::build(name, settings, needs.platform, needs.tokens)
+    }
 }
 
 impl QuickBooks {
@@ -166,11 +175,6 @@ impl QuickBooks {
             .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
         url.query_pairs_mut().append_pair("query", query);
         self.get(&format!("query?{}", url.query().unwrap_or_default())).await
-    }
-
-    /// Whether estimates are written.
-    pub fn writes_orders(&self) -> bool {
-        self.settings.orders == settings::Orders::Write
     }
 }
 

@@ -10,6 +10,8 @@ use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::statement::{Line, Statement, posting};
 use serde_json::value::RawValue;
 
+use super::body::NUMBER_LENGTH;
+use super::settings::Orders;
 use super::wire::{self, Saved, Transaction};
 use super::{BATCH, QuickBooks, REQUEST_ID, body, listed, pull};
 
@@ -31,6 +33,19 @@ struct Item {
 }
 
 impl Sink for QuickBooks {
+    fn takes_documents(&self) -> bool {
+        true
+    }
+
+    /// Orders are estimates.
+    fn writes_orders(&self) -> bool {
+        self.settings.orders == Orders::Write
+    }
+
+    fn number_length(&self) -> Option<usize> {
+        Some(NUMBER_LENGTH)
+    }
+
     fn lane(&self, command: &Command) -> Lane {
         let name = match command {
             Command::BillingStatus(_) => "billing status",

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Kind, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Fault, Platform};
+use milestoned_connector_kit::{Connector, Fault, Needs, Platform};
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
 use milestoned_mapping::json::Path;
 use reqwest::Method;
@@ -85,6 +85,17 @@ impl Reads {
     }
 }
 
+impl Connector for Salesforce {
+    type Settings = Settings;
+    const KIND: &'static str = "salesforce";
+    const MAPPED: &'static [RecordKind] = &[RecordKind::Deal, RecordKind::Milestone];
+    const FIELD_MAP: &'static str = include_str!("../../../config/fieldmaps/salesforce.toml");
+
+    fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
+        Self::build(name, settings, needs.map()?, needs.platform.clone(), Arc::clone(&needs.tokens))
+    }
+}
+
 impl Salesforce {
     /// A connection under this name that reads what the field map names; rotated refresh tokens are kept in `tokens`.
     ///
@@ -110,11 +121,6 @@ impl Salesforce {
             tokens,
             usage: limit::Usage::default(),
         })
-    }
-
-    /// Whether its records are milestones: they tell acceptances.
-    pub fn reads_milestones(&self) -> bool {
-        self.reads.status.is_some()
     }
 
     fn data(&self, path: &str) -> String {

@@ -27,6 +27,11 @@ const ROWS: usize = 2_000;
 const AT_ONCE: usize = 1_000;
 
 impl Source for Salesforce {
+    /// Its records are milestones.
+    fn tells_acceptance(&self) -> bool {
+        self.reads.status.is_some()
+    }
+
     fn streams(&self) -> &'static [&'static str] {
         let first = usize::from(!self.reads.files);
         let last = if self.has_line_items() { 4 } else { 3 };
@@ -109,7 +114,7 @@ impl Salesforce {
 
     /// Which records are ours.
     pub(crate) fn filter(&self) -> String {
-        self.settings.filter.clone().unwrap_or_else(|| match self.reads_milestones() {
+        self.settings.filter.clone().unwrap_or_else(|| match self.tells_acceptance() {
             true => format!("{} != null", self.reads.contract),
             // Derived by Salesforce; a stage's label can be edited.
             false => format!("IsWon = true OR {} != null", self.reads.contract),

@@ -41,9 +41,9 @@ async fn secret(
 /// 503: could not be stored; the remote sends it again.
 async fn receive(env: &Environment, connection: String, request: &WebhookRequest<'_>) -> Response {
     let Some(entry) = env.registry.get(&connection) else { return StatusCode::NOT_FOUND.into_response() };
-    let Some(verified) = entry.connection.verify(request) else { return StatusCode::NOT_FOUND.into_response() };
-    let deliveries = match verified {
+    let deliveries = match entry.connection.verify(request) {
         Ok(deliveries) => deliveries,
+        Err(Refused::Unexpected) => return StatusCode::NOT_FOUND.into_response(),
         // No detail to somebody who may not be the remote.
         Err(Refused::Signature) => return StatusCode::UNAUTHORIZED.into_response(),
         Err(Refused::Body(reason)) => return (StatusCode::BAD_REQUEST, reason).into_response(),
