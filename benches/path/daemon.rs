@@ -12,6 +12,7 @@ use milestoned::clock::SetClock;
 use milestoned::settings::Settings;
 use milestoned::store::views::DocumentView;
 use milestoned_connector_kit::{Cursor, Page};
+use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::record::{Content, InvoiceSeen, InvoiceStatus, SourceRecord};
 use sha2::Sha256;
 
@@ -153,9 +154,9 @@ fn seen(document: &DocumentView, now: Timestamp) -> SourceRecord {
         contract: Some(document.contract.clone()),
         milestone: Some(document.milestone.clone()),
         customer: "Customer".into(),
-        currency: document.currency.clone(),
-        date: document.date.parse().unwrap(),
-        amount: document.amount.parse().unwrap(),
+        currency: document.currency.to_string(),
+        date: document.date,
+        amount: DecimalText(document.amount.decimal()),
         status: InvoiceStatus::Open,
         deferred: None,
         recognised: None,

@@ -293,7 +293,7 @@ pub async fn file(
         id: id.clone(),
         agreement: text,
         digest,
-        opened_on: today.to_string(),
+        opened_on: today,
         state,
         history: 0,
         planned_documents: 0,
@@ -302,7 +302,7 @@ pub async fn file(
     };
     let new = NewContract {
         row,
-        as_of: today.to_string(),
+        as_of: today,
         customer: agreement.terms.customer().into(),
         source: source.into(),
         actor: actor.into(),

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::drift::{self, Drift, Kind, Shown};
-use milestoned_mapping::fact::LegRecord;
-use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen};
+use milestoned_mapping::fact::{Leg, LegRecord};
 
 use crate::agreements::Agreement;
 use crate::environment::Environment;
@@ -35,19 +34,15 @@ pub async fn overrule(
 }
 
 /// What changed about the drifts of a contract, and its audit lines. `work_now` is the project tool's leg, where it changed.
-///
-/// # Errors
-/// A part of a leg cannot be read.
 pub fn changes(
     work: &Work,
     erp: &str,
     contract: &Contract,
     work_now: Option<&LegRecord>,
     today: Date,
-) -> Result<(Vec<DriftRow>, Vec<Entry>), StoreError> {
-    let (invoices, journals) = documents(work)?;
+) -> (Vec<DriftRow>, Vec<Entry>) {
     let milestones = |leg: Option<&LegRecord>| leg.and_then(|leg| leg.milestones.clone()).unwrap_or_default();
-    let work_before = milestones(work.legs.get("psa"));
+    let work_before = milestones(work.legs.get(&Leg::Psa));
     let work_now = work_now.map_or_else(|| work_before.clone(), |now| milestones(Some(now)));
     let reopened: BTreeSet<String> =
         work.drift.iter().filter(|row| row.kind == Kind::WorkReopened).map(|row| row.subject.clone()).collect();
@@ -55,28 +50,16 @@ pub fn changes(
         contract,
         &Shown {
             erp,
-            invoices: &invoices,
-            journals: &journals,
+            invoices: &work.parts.invoices,
+            journals: &work.parts.journals,
             confirmed: &work.confirmed,
             work_before: &work_before,
             work: &work_now,
             reopened: &reopened,
-            deal_gone: work.legs.contains_key("crm") && !work.parts.contains_key("crm"),
+            deal_gone: work.legs.contains_key(&Leg::Crm) && work.parts.crm.is_empty(),
         },
     );
-    Ok(compared(&work.row.id, &work.drift, found, today))
-}
-
-fn documents(work: &Work) -> Result<(Vec<InvoiceSeen>, Vec<JournalSeen>), StoreError> {
-    let (mut invoices, mut journals) = (Vec::new(), Vec::new());
-    for (_, part) in work.parts.get("erp").into_iter().flatten() {
-        match parse("leg_part", "part", &work.row.id, part)? {
-            Content::Invoice(seen) => invoices.push(seen),
-            Content::Journal(seen) => journals.push(seen),
-            _ => {}
-        }
-    }
-    Ok((invoices, journals))
+    compared(&work.row.id, &work.drift, found, today)
 }
 
 /// Rows that are new or otherwise than before.

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Contract;
-use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegMilestone, LegRecord, Observation};
+use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::{self, Addresses};
-use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen};
 
 use crate::agreements::Addressee;
 use crate::drift;
@@ -204,7 +203,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let (past, present): (Vec<_>, Vec<_>) =
         work.pending.iter().cloned().partition(|pending| before.terms().local_date(pending.fact.at) < today);
     timeline.take(past);
-    let legs = changed_legs(work, timeline.contract, &agreement.erp)?;
+    let legs = changed_legs(work, timeline.contract, &agreement.erp);
     let legs_wait = today > limit && !legs.is_empty();
     // What a leg says now is known before what happened today is decided: a mismatch holds the invoice. A project tool
     // that only shows a new status says what today's facts say: it is taken after them.
@@ -220,7 +219,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
 
     let mut landing = landing(work, &agreement, &before, &contract, facts, context)?;
     let psa = legs.iter().find(|(leg, _)| *leg == Leg::Psa).map(|(_, record)| record);
-    let (drift, lines) = drift::changes(work, &agreement.erp, &contract, psa, today)?;
+    let (drift, lines) = drift::changes(work, &agreement.erp, &contract, psa, today);
     landing.drift = drift;
     landing.audit.extend(lines);
     landing.legs_wait = legs_wait;
@@ -269,20 +268,23 @@ impl Timeline<'_> {
 }
 
 /// Legs whose parts say something else than what was observed last.
-fn changed_legs(work: &Work, contract: &Contract, erp: &str) -> Result<Vec<(Leg, LegRecord)>, StoreError> {
+fn changed_legs(work: &Work, contract: &Contract, erp: &str) -> Vec<(Leg, LegRecord)> {
     let mut changed = Vec::new();
-    for (leg, name) in [(Leg::Crm, "crm"), (Leg::Psa, "psa"), (Leg::Erp, "erp")] {
-        let known = work.legs.get(name);
-        let parts = work.parts.get(name);
-        if parts.is_none() && known.is_none() {
+    for leg in [Leg::Crm, Leg::Psa, Leg::Erp] {
+        let (known, parts) = (work.legs.get(&leg), &work.parts);
+        if known.is_none() && !parts.speak_of(leg) {
             continue;
         }
-        let record = assemble(leg, work, contract, erp, parts.map_or(&[][..], Vec::as_slice))?;
+        let record = match leg {
+            Leg::Crm => assemble_crm(&parts.crm),
+            Leg::Psa => assemble_psa(&parts.psa),
+            Leg::Agreement | Leg::Erp => assembled_erp(work, contract, erp),
+        };
         if known != Some(&record) {
             changed.push((leg, record));
         }
     }
-    Ok(changed)
+    changed
 }
 
 /// Whether an observation differs from the former one in statuses alone.
@@ -294,58 +296,28 @@ fn says_only_status((leg, record): &(Leg, LegRecord), work: &Work) -> bool {
         }
         record
     };
-    let known = work.legs.get(crate::store::intake::leg_name(*leg));
+    let known = work.legs.get(leg);
     *leg == Leg::Psa && known.is_some_and(|known| without_status(known) == without_status(record))
 }
 
-fn assemble(
-    leg: Leg,
-    work: &Work,
-    contract: &Contract,
-    erp: &str,
-    parts: &[(String, String)],
-) -> Result<LegRecord, StoreError> {
-    let (column, id) = ("part", work.row.id.as_str());
-    match leg {
-        Leg::Crm => {
-            let headers: Vec<LegRecord> =
-                parts.iter().map(|(_, part)| parse("leg_part", column, id, part)).collect::<Result<_, _>>()?;
-            Ok(assemble_crm(&headers))
-        }
-        Leg::Psa => {
-            let milestones: Vec<LegMilestone> =
-                parts.iter().map(|(_, part)| parse("leg_part", column, id, part)).collect::<Result<_, _>>()?;
-            Ok(assemble_psa(&milestones))
-        }
-        Leg::Agreement | Leg::Erp => {
-            let mut order: Option<OrderSeen> = None;
-            let (mut invoices, mut journals): (Vec<InvoiceSeen>, Vec<JournalSeen>) = (Vec::new(), Vec::new());
-            for (_, part) in parts {
-                match parse("leg_part", column, id, part)? {
-                    Content::Order(seen) => order = Some(seen),
-                    Content::Invoice(seen) => invoices.push(seen),
-                    Content::Journal(seen) => journals.push(seen),
-                    Content::Fields { .. } | Content::Gone | Content::Parts { .. } | Content::Payment(_) => {}
-                }
-            }
-            let mut record = assemble_erp(order.as_ref(), &invoices, &journals);
-            // Told only where it differs: a balance that agrees once what is on its way has arrived says nothing.
-            let difference = deferred_difference(contract, erp, &invoices, &journals, &work.confirmed);
-            record.deferred_balance = difference
-                .filter(|difference| !difference.is_zero())
-                .and_then(|difference| contract.position().deferred_revenue.decimal().checked_add(difference))
-                .map(DecimalText);
-            Ok(record)
-        }
-    }
+/// What the ERP says of a contract. Its balance of deferred revenue is told only where it differs: one that agrees once
+/// what is on its way has arrived says nothing.
+fn assembled_erp(work: &Work, contract: &Contract, erp: &str) -> LegRecord {
+    let parts = &work.parts;
+    let mut record = assemble_erp(parts.order.as_ref(), &parts.invoices, &parts.journals);
+    let difference = deferred_difference(contract, erp, &parts.invoices, &parts.journals, &work.confirmed);
+    record.deferred_balance = difference
+        .filter(|difference| !difference.is_zero())
+        .and_then(|difference| contract.position().deferred_revenue.decimal().checked_add(difference))
+        .map(DecimalText);
+    record
 }
 
 fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> PendingFact {
-    let name = crate::store::intake::leg_name(*leg);
     // The place in the history makes it another observation than an equal one before.
-    let identity = format!("observed:{name}:{}", work.row.history);
+    let identity = format!("observed:{leg}:{}", work.row.history);
     let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
-    PendingFact { id: None, origin: None, fact: Fact { at: now, event }, actor: name.into(), identity }
+    PendingFact { id: None, origin: None, fact: Fact { at: now, event }, actor: leg.to_string(), identity }
 }
 
 fn landing(
@@ -360,8 +332,7 @@ fn landing(
     let orders = context.registry.get(&agreement.erp).is_some_and(|entry| entry.connection.writes_orders());
     let addresses = Addresses { erp: &agreement.erp, orders, links: context.links, records: &work.records };
     let planned = usize::try_from(row.planned_documents).unwrap_or(0);
-    let through: Option<Date> = row.journal_through.as_deref().and_then(|date| date.parse().ok());
-    let plan = postings::plan(before, contract, planned, through, &addresses);
+    let plan = postings::plan(before, contract, planned, row.journal_through, &addresses);
     let mut audit: Vec<Entry> = facts.iter().map(|decided| fact_line(&row.id, decided)).collect();
     audit.extend(document_lines(contract, planned));
     audit.extend(exception_lines(before, contract));
@@ -371,11 +342,11 @@ fn landing(
         history_before: row.history,
         revision_before: row.revision,
         state: crate::store::json(contract)?,
-        as_of: contract.as_of().to_string(),
+        as_of: contract.as_of(),
         wake_at: wake_at(contract, &plan, context),
         documents: documents(contract, planned, agreement, &facts, row.history),
         planned_documents: i64::try_from(contract.documents().len()).unwrap_or(i64::MAX),
-        journal_through: plan.journal_through.map(|date| date.to_string()),
+        journal_through: plan.journal_through,
         postings: plan.postings,
         // What is open from the first day stands in the state before anything was decided, and in no row yet.
         exceptions: (row.history == 0 || was != exceptions).then_some(exceptions),
@@ -417,14 +388,13 @@ fn documents(
         .map(|(ordinal, document)| IssuedRow {
             number: document.number.clone(),
             ordinal,
-            kind: document.kind.name().into(),
+            kind: document.kind,
             milestone: document.milestone.clone(),
-            date: document.date.to_string(),
-            due_on: document.due_on.to_string(),
-            currency: document.amount.currency().to_string(),
-            amount: document.amount.to_string(),
+            date: document.date,
+            due_on: document.due_on,
+            amount: document.amount,
             target: agreement.erp.clone(),
-            posting: postings::document_key(contract.terms().id(), &agreement.erp, document).to_string(),
+            posting: postings::document_key(contract.terms().id(), &agreement.erp, document),
             cause,
         })
         .collect()
@@ -438,12 +408,12 @@ pub fn exceptions(contract: &Contract) -> Vec<ExceptionRow> {
         .map(|exception| ExceptionRow {
             code: exception.code.to_string(),
             milestone: exception.milestone.clone(),
-            leg: exception.leg.map(|leg| crate::store::intake::leg_name(leg).into()),
-            severity: exception.severity.to_string(),
-            opened_on: exception.opened_on.to_string(),
-            closed_on: exception.closed_on.map(|date| date.to_string()),
-            held: contract.amount_held(exception).map(|amount| amount.to_string()),
-            currency: contract.terms().currency().to_string(),
+            leg: exception.leg,
+            severity: exception.severity,
+            opened_on: exception.opened_on,
+            closed_on: exception.closed_on,
+            held: contract.amount_held(exception),
+            currency: contract.terms().currency(),
         })
         .collect()
 }
@@ -513,8 +483,7 @@ fn exception_lines(before: &Contract, contract: &Contract) -> Vec<Entry> {
                 (Some(former), Some(_)) if former.closed_on.is_none() => "exception closed",
                 (Some(_), _) => return None,
             };
-            let place =
-                [exception.milestone.clone(), exception.leg.map(|leg| crate::store::intake::leg_name(leg).into())];
+            let place = [exception.milestone.clone(), exception.leg.map(|leg| leg.to_string())];
             let place: Vec<String> = place.into_iter().flatten().collect();
             Some(Entry::own(action, Some(contract.terms().id()), exception.code.to_string(), place.join(" ")))
         })

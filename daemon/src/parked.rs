@@ -10,6 +10,7 @@ use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::outbox::Delivery;
 use crate::store::parked::Handle;
+use crate::store::vocabulary::{CommandKind, DeliveryState};
 
 /// Something that waits for a person.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ pub async fn all(env: &Environment) -> Result<Vec<Parked>, StoreError> {
     for pause in env.store.pauses().await? {
         parked.push(Parked {
             what: format!("{} {}", pause.scope, pause.name),
-            reason: format!("paused by {} since {}: {}", pause.actor, minute(&pause.since), pause.reason),
+            reason: format!("paused by {} since {}: {}", pause.actor, minute(pause.since), pause.reason),
             remedy: format!("`milestoned resume {} {:?} --reason …` when that is over", pause.scope, pause.name),
             handle: format!("{}:{}", pause.scope, pause.name),
             acts: RESUME,
@@ -78,7 +79,7 @@ pub async fn all(env: &Environment) -> Result<Vec<Parked>, StoreError> {
             acts: CLOSE,
         });
     }
-    for delivery in env.store.deliveries(None, &["parked"]).await? {
+    for delivery in env.store.deliveries(None, &[DeliveryState::Parked]).await? {
         parked.push(Parked {
             what: format!("{} {} to {}", delivery.kind, delivery.subject, delivery.target),
             reason: delivery.fault.unwrap_or_default(),
@@ -112,9 +113,9 @@ async fn ending(env: &Environment) -> Vec<Parked> {
     parked
 }
 
-/// An instant of the store for people, to the minute.
-fn minute(instant: &str) -> String {
-    instant.parse::<Timestamp>().map_or_else(|_| instant.into(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+/// An instant for people, to the minute.
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Writes that a remote answered and that it has not shown, although it was read long enough since.
@@ -128,7 +129,7 @@ async fn unseen(env: &Environment) -> Result<Vec<Parked>, StoreError> {
             .iter()
             .map(|name| {
                 let stream = streams.iter().find(|one| one.system == target && one.stream == *name)?;
-                stream.fresh_through.as_deref()?.parse::<Timestamp>().ok()
+                stream.fresh_through
             })
             .min()
             .flatten();
@@ -137,17 +138,16 @@ async fn unseen(env: &Environment) -> Result<Vec<Parked>, StoreError> {
         };
         for one in env.store.unseen(target.to_owned(), before).await? {
             // Not everything that is written is shown: revenue events and schedules are no transactions.
-            if one.kind == "journal_entry" && !entry.connection.shows_entries() {
+            if one.kind == CommandKind::JournalEntry && !entry.connection.shows_entries() {
                 continue;
             }
-            let receipt: Option<Receipt> = serde_json::from_str(&one.receipt).ok();
-            let (id, request) = receipt.map(|one| (one.remote_id, one.request_id)).unwrap_or_default();
+            let (id, request) = one.receipt.map(|one| (one.remote_id, one.request_id)).unwrap_or_default();
             let request = request.map(|request| format!(", request {request}")).unwrap_or_default();
             parked.push(Parked {
                 what: format!("{} {} to {target}", one.kind, one.subject),
                 reason: format!(
                     "{target} took it on {} as record {id}{request}, and has not shown it since",
-                    minute(&one.settled_at)
+                    minute(one.settled_at)
                 ),
                 remedy:
                     "look for the record there; if it is there, close this with what you saw; if it is not, ask the \

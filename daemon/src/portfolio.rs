@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::store::contracts::ContractRow;
 use crate::store::outbox::{Delivery, describe};
 use crate::store::views::{DocumentView, ExceptionView};
+use crate::store::vocabulary::{CommandKind, DeliveryState};
 use crate::store::{StoreError, parse};
 
 /// Contracts of a page; a state takes kilobytes, and nobody reads more lines.
@@ -81,7 +82,7 @@ pub struct PlannedWrite {
     /// Connection.
     pub target: String,
     /// Kind.
-    pub kind: String,
+    pub kind: CommandKind,
     /// Number or record.
     pub subject: String,
     /// Amount and currency, where there is one.
@@ -194,7 +195,7 @@ pub fn with_remedies(rows: Vec<ExceptionView>) -> Vec<Remedied> {
 pub async fn plan(env: &Environment) -> Result<Vec<PlannedWrite>, StoreError> {
     let mut writes: Vec<PlannedWrite> = env
         .store
-        .deliveries(None, &["pending", "unknown", "sending"])
+        .deliveries(None, &[DeliveryState::Pending, DeliveryState::Unknown, DeliveryState::Sending])
         .await?
         .into_iter()
         .map(|delivery| PlannedWrite {
@@ -204,7 +205,7 @@ pub async fn plan(env: &Environment) -> Result<Vec<PlannedWrite>, StoreError> {
             kind: delivery.kind,
             subject: delivery.subject,
             key: delivery.key,
-            state: delivery.state,
+            state: delivery.state.to_string(),
         })
         .collect();
     for landing in engine::preview(env).await? {
@@ -217,7 +218,7 @@ pub async fn plan(env: &Environment) -> Result<Vec<PlannedWrite>, StoreError> {
             writes.push(PlannedWrite {
                 contract: landing.contract.clone(),
                 target: posting.target,
-                kind: kind.into(),
+                kind,
                 subject,
                 amount: amount(&posting.command),
                 key,

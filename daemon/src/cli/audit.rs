@@ -116,16 +116,16 @@ fn told(trace: &Trace) -> String {
     for one in &trace.records {
         let what = format!("record:{} {} {} {}", one.id, one.system, one.object, one.remote_id);
         let version = format!("version {}", one.version);
-        table.add_row(vec![one.seen_at.as_str(), &what, &one.system, &version]);
+        table.add_row(vec![one.seen_at.to_string().as_str(), &what, &one.system, &version]);
     }
     for one in &trace.facts {
         let what = format!("fact:{} {}", one.id, one.subject());
-        table.add_row(vec![one.at.as_str(), &what, &one.actor, &in_words(&one.fact)]);
+        table.add_row(vec![one.at.to_string().as_str(), &what, &one.actor, &in_words(&one.fact)]);
     }
     for one in &trace.documents {
-        let what = format!("{} {}", one.kind, one.number);
+        let what = format!("{} {}", one.kind.name(), one.number);
         let detail = format!("{} {}, due {}, to {}", one.amount, one.currency, one.due_on, one.target);
-        table.add_row(vec![one.date.as_str(), &what, contract, &detail]);
+        table.add_row(vec![one.date.to_string().as_str(), &what, contract, &detail]);
     }
     for one in &trace.lines {
         // Of an exception the subject is its code.
@@ -139,9 +139,14 @@ fn told(trace: &Trace) -> String {
             "remote id {}, request id {}, confirmed {}",
             one.remote_id.as_deref().unwrap_or("none"),
             one.request_id.as_deref().unwrap_or("none"),
-            one.confirmed_at.as_deref().unwrap_or("not yet"),
+            one.confirmed_at.map_or_else(|| "not yet".into(), |at| at.to_string()),
         );
-        table.add_row(vec![one.settled_at.as_deref().unwrap_or(""), &what, &one.target, &detail]);
+        table.add_row(vec![
+            one.settled_at.map_or_else(String::new, |at| at.to_string()).as_str(),
+            &what,
+            &one.target,
+            &detail,
+        ]);
     }
     table.to_string()
 }

@@ -12,6 +12,7 @@ use super::table::{amount, complain, count, say, state, titled};
 use super::{BAD_INPUT, FOUND};
 use crate::environment::Environment;
 use crate::portfolio::{self, Summary};
+use crate::store::vocabulary::DeliveryState;
 
 /// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
 /// With `explain` it tells how each date and amount came about.
@@ -131,11 +132,11 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
     for one in &view.documents {
         documents.add_row(vec![
             one.number.as_str().into(),
-            one.kind.as_str().into(),
-            one.date.as_str().into(),
-            one.due_on.as_str().into(),
-            amount(&one.amount),
-            state(one.delivery.as_deref().unwrap_or("")),
+            one.kind.name().into(),
+            one.date.into(),
+            one.due_on.into(),
+            amount(&one.amount.to_string()),
+            state(one.delivery.map_or("", DeliveryState::name)),
         ]);
     }
     say(&documents.to_string());

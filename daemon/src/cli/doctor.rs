@@ -19,6 +19,7 @@ use crate::parked;
 use crate::registry::Connection;
 use crate::store::audit::Head;
 use crate::store::outbox::Delivery;
+use crate::store::vocabulary::DeliveryState;
 
 /// What the doctor looks at.
 #[derive(Debug, Clone, clap::Args)]
@@ -107,10 +108,7 @@ async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<P
     let mut wrong = Vec::new();
     for issued in contract.documents() {
         let row = documents.iter().find(|row| row.number == issued.number);
-        let same = row.is_some_and(|row| {
-            (row.kind.as_str(), &row.date, &row.amount)
-                == (issued.kind.name(), &issued.date.to_string(), &issued.amount.to_string())
-        });
+        let same = row.is_some_and(|row| (row.kind, row.date, row.amount) == (issued.kind, issued.date, issued.amount));
         let told = row.and_then(|row| deliveries.iter().find(|one| one.key == row.posting));
         let wanted = Statement::of_document(contract, issued);
         let differs = |command: &Command| !Statement::of_command(command).differences(&wanted).is_empty();
@@ -152,11 +150,8 @@ async fn waiting(env: &Environment) -> anyhow::Result<Vec<Problem>> {
 /// The store failed.
 pub async fn drift(env: &Environment, since: Timestamp) -> anyhow::Result<Vec<Problem>> {
     let mut findings = Vec::new();
-    let done = env.store.deliveries(None, &["done"]).await?;
-    let recent = |delivery: &&Delivery| {
-        let settled = delivery.settled_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-        settled.is_some_and(|settled| settled >= since)
-    };
+    let done = env.store.deliveries(None, &[DeliveryState::Done]).await?;
+    let recent = |delivery: &&Delivery| delivery.settled_at.is_some_and(|settled| settled >= since);
     for (target, entry) in env.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
         let mine: Vec<(&Delivery, &Command)> =
             done.iter().filter(recent).filter(|delivery| delivery.target == target).filter_map(document).collect();

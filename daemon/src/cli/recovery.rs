@@ -19,6 +19,7 @@ use crate::store::pauses::Scope;
 #[derive(Debug, Clone, Args)]
 pub struct Halt {
     /// contract, customer or target.
+    #[arg(value_parser = scope)]
     #[arg(value_enum)]
     scope: Scope,
     /// Contract id, customer's name as the terms have it, or name of the connection.
@@ -78,6 +79,11 @@ pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result
          are written. Now `milestoned doctor`, then start the daemon"
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let words: Vec<&str> = Scope::ALL.iter().map(|scope| scope.name()).collect();
+    Scope::named(text).ok_or_else(|| format!("name one of {}", words.join(", ")))
 }
 
 /// `milestoned pause …`

@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::parked;
 use crate::store::intake::NewFact;
 use crate::store::parked::Handle;
+use crate::store::vocabulary::DeliveryState;
 
 /// `milestoned review …`
 pub(super) async fn review(env: &Environment, command: ReviewCommand, json: bool) -> anyhow::Result<ExitCode> {
@@ -138,7 +139,7 @@ pub async fn done_outside(
     by: String,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let delivery = env.store.delivery(key.clone()).await?.filter(|delivery| delivery.state == "parked");
+    let delivery = env.store.delivery(key.clone()).await?.filter(|delivery| delivery.state == DeliveryState::Parked);
     let Some(delivery) = delivery else {
         complain(&format!(
             "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"

@@ -13,12 +13,14 @@ use crate::parked;
 use crate::portfolio::{self, Remedied};
 use crate::report::{self, digest};
 use crate::store::contracts::ContractRow;
+use crate::store::mails::MailState;
 use crate::store::parse;
+use crate::store::vocabulary::DeliveryState;
 
 /// `milestoned status`
 pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
     let streams = env.store.streams().await?;
-    let open = env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
+    let open = env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
     let parked = parked::all(env).await?;
     let unfiled = env.store.unfiled().await?;
     let mails = env.store.mails(10).await?;
@@ -35,7 +37,7 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
         table.add_row(vec![
             one.system.as_str().into(),
             one.stream.as_str().into(),
-            one.fresh_through.as_deref().unwrap_or("never").into(),
+            one.fresh_through.map_or_else(|| "never".into(), |at| at.to_string()).into(),
             state(health),
         ]);
     }
@@ -46,9 +48,9 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
             table.add_row(vec![
                 one.target.as_str().into(),
                 format!("{} {}", one.kind, one.subject).into(),
-                state(&one.state),
+                state(one.state.name()),
                 one.attempts.into(),
-                one.due_at.as_str().into(),
+                one.due_at.into(),
                 one.fault.as_deref().unwrap_or("").into(),
                 one.key.as_str().into(),
             ]);
@@ -73,8 +75,8 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
     let mut table = titled(&["Contract", "Place", "Exception", "Severity", "Open", "Holds", "What to do"]);
     for one in rows {
         let exception = &one.exception;
-        let place: Vec<&str> =
-            [exception.milestone.as_deref(), exception.leg.as_deref()].into_iter().flatten().collect();
+        let leg = exception.leg.map(|leg| leg.to_string());
+        let place: Vec<String> = [exception.milestone.clone(), leg].into_iter().flatten().collect();
         let open = match &exception.closed_on {
             Some(closed) => format!("{} to {closed}", exception.opened_on),
             None => format!("since {}", exception.opened_on),
@@ -83,9 +85,9 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
             exception.contract.as_str().into(),
             place.join(" ").into(),
             exception.code.as_str().into(),
-            state(&exception.severity),
+            state(&exception.severity.to_string()),
             open.into(),
-            amount(exception.held.as_deref().unwrap_or("")),
+            amount(&exception.held.map_or_else(String::new, |held| held.to_string())),
             one.exception
                 .detail
                 .as_ref()
@@ -160,8 +162,7 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
 /// The store failed, or a calendar is no longer configured.
 pub async fn rebuild(env: &Environment, row: &ContractRow) -> anyhow::Result<Contract> {
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let mut contract =
-        agreements::open(&agreement, &env.calendars, row.opened_on.parse()?).map_err(anyhow::Error::msg)?;
+    let mut contract = agreements::open(&agreement, &env.calendars, row.opened_on).map_err(anyhow::Error::msg)?;
     for fact in env.store.history(row.id.clone()).await? {
         contract.apply(&fact).map_err(|error| anyhow::anyhow!("contract {}: {error}", row.id))?;
     }
@@ -196,5 +197,5 @@ pub(super) async fn digest(env: &Environment, send: bool, json: bool) -> anyhow:
             ));
         }
     }
-    Ok(if mails.iter().all(|one| one.state == "sent") { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    Ok(if mails.iter().all(|one| one.state == MailState::Sent) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }

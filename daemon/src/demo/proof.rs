@@ -13,6 +13,7 @@ use super::portfolio::Sample;
 use super::world::World;
 use crate::cli::status::rebuild;
 use crate::store::outbox::Delivery;
+use crate::store::vocabulary::DeliveryState;
 
 /// A document, in the words that both sides share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -73,7 +74,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         // Deliveries run side by side: the order in which they land says nothing.
         documents.sort_by(|a, b| (&a.date, &a.number).cmp(&(&b.date, &b.number)));
         differences.extend(differing(erp, &expected, &documents));
-        let deliveries = world.app.env.store.deliveries(None, &["done"]).await?;
+        let deliveries = world.app.env.store.deliveries(None, &[DeliveryState::Done]).await?;
         let mut by_others: Vec<Entry> = others.into_iter().map(entry).collect();
         by_others.sort_by(|a, b| (&a.date, &a.number, &a.amount).cmp(&(&b.date, &b.number, &b.amount)));
         let own = own(erp, &deliveries);
@@ -83,7 +84,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         }
         erps.insert(erp, Erp { documents, held, own, by_others });
     }
-    let open = world.app.env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await?;
+    let open = world.app.env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
     differences.extend(open.iter().map(|one| {
         format!(
             "{} {} to {} is {}: {}",

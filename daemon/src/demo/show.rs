@@ -10,6 +10,7 @@ use super::world::World;
 use crate::cli::contract::summaries as contract_table;
 use crate::cli::table::{amount, count, state, titled};
 use crate::portfolio::{Remedied, Summary};
+use milestoned_mapping::contract::Severity;
 
 /// The outcome for machines.
 pub(super) fn json(
@@ -74,9 +75,9 @@ fn documents(proof: &Proof) -> String {
 }
 
 fn by_code(exceptions: &[Remedied]) -> String {
-    let mut codes: BTreeMap<(&str, &str), (Vec<&str>, &str)> = BTreeMap::new();
+    let mut codes: BTreeMap<(Severity, &str), (Vec<&str>, &str)> = BTreeMap::new();
     for one in exceptions {
-        let key = (one.exception.severity.as_str(), one.exception.code.as_str());
+        let key = (one.exception.severity, one.exception.code.as_str());
         codes.entry(key).or_insert((Vec::new(), one.remedy)).0.push(&one.exception.contract);
     }
     let mut table = titled(&["Severity", "Exception", "Open", "Contracts", "What to do"]);
@@ -84,7 +85,13 @@ fn by_code(exceptions: &[Remedied]) -> String {
         let open = contracts.len();
         let mut contracts = contracts;
         contracts.dedup();
-        table.add_row(vec![state(severity), code.into(), count(open), contracts.join(", ").into(), remedy.into()]);
+        table.add_row(vec![
+            state(&severity.to_string()),
+            code.into(),
+            count(open),
+            contracts.join(", ").into(),
+            remedy.into(),
+        ]);
     }
     table.to_string()
 }

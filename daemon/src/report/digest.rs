@@ -1,13 +1,13 @@
 //! The exception digest: grouped by owner, each exception with reason, age, amount held, remedy and link.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use askama::Template;
 use jiff::civil::Date;
 use lettre::message::{Mailbox, Message, MultiPart};
 use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::contract::Severity;
 use milestoned_mapping::money::grouped;
 
 use crate::agreements::Agreement;
@@ -31,10 +31,10 @@ pub struct Line {
     pub code: String,
     /// What the code means.
     pub title: String,
-    /// `blocking` or `warning`.
-    pub severity: String,
+    /// Whether it holds something back.
+    pub severity: Severity,
     /// Opened on.
-    pub opened_on: String,
+    pub opened_on: Date,
     /// Days since it opened, contract's time zone.
     pub age: i64,
     /// Amount and currency it holds back, or empty.
@@ -145,8 +145,8 @@ pub async fn groups(env: &Environment, mail: &Mail) -> Result<Vec<Group>, StoreE
         .into_iter()
         .map(|(owner, mut lines)| {
             lines.sort_by(|a, b| {
-                (&a.severity, std::cmp::Reverse(a.age), &a.contract).cmp(&(
-                    &b.severity,
+                (a.severity, std::cmp::Reverse(a.age), &a.contract).cmp(&(
+                    b.severity,
                     std::cmp::Reverse(b.age),
                     &b.contract,
                 ))
@@ -158,21 +158,21 @@ pub async fn groups(env: &Environment, mail: &Mail) -> Result<Vec<Group>, StoreE
 
 fn line(env: &Environment, exception: &ExceptionView, agreement: &Agreement, today: Date) -> Line {
     let (title, remedy) = portfolio::meaning(&exception.code);
-    let opened = Date::from_str(&exception.opened_on).unwrap_or(today);
-    let place: Vec<&str> = [exception.milestone.as_deref(), exception.leg.as_deref()].into_iter().flatten().collect();
+    let leg = exception.leg.map(|leg| leg.to_string());
+    let place: Vec<String> = [exception.milestone.clone(), leg].into_iter().flatten().collect();
     Line {
         contract: exception.contract.clone(),
         customer: agreement.terms.customer().to_owned(),
         place: place.join(", "),
         code: exception.code.clone(),
         title: title.into(),
-        severity: exception.severity.clone(),
-        opened_on: exception.opened_on.clone(),
-        age: opened.until(today).map(|span| i64::from(span.get_days())).unwrap_or(0),
+        severity: exception.severity,
+        opened_on: exception.opened_on,
+        age: exception.opened_on.until(today).map(|span| i64::from(span.get_days())).unwrap_or(0),
         held: exception
             .held
             .as_ref()
-            .map(|held| format!("{} {}", grouped(held), exception.currency))
+            .map(|held| format!("{} {}", grouped(&held.to_string()), held.currency()))
             .unwrap_or_default(),
         remedy: remedy.into(),
         detail: exception.detail.clone().unwrap_or_default(),
@@ -195,7 +195,8 @@ fn message(
     now: jiff::Timestamp,
 ) -> Result<(String, Vec<u8>), String> {
     let Content { day, groups, parked, link } = *content;
-    let blocking = groups.iter().flat_map(|group| &group.lines).filter(|line| line.severity == "blocking").count();
+    let blocking =
+        groups.iter().flat_map(|group| &group.lines).filter(|line| line.severity == Severity::Blocking).count();
     let open: usize = groups.iter().map(|group| group.lines.len()).sum();
     let noun = if open == 1 { "exception" } else { "exceptions" };
     let subject = format!("milestoned {day}: {open} open {noun}, {blocking} blocking, {} parked", parked.len());

@@ -5,17 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use milestoned_mapping::command::Posting;
-use milestoned_mapping::fact::{Fact, Leg, LegRecord};
-use milestoned_mapping::record::SourceRecord;
+use jiff::civil::Date;
+use milestoned_mapping::command::{DeliveryKey, Posting};
+use milestoned_mapping::contract::{DocumentKind, Severity};
+use milestoned_mapping::fact::{Fact, Leg, LegMilestone, LegRecord};
+use milestoned_mapping::money::{Currency, Money};
+use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
 
 use super::audit::{self, Entry};
 use super::desk::Desk;
 use super::drift::{self, DriftRow};
-use super::intake::{NewFact, insert_fact, leg_name};
+use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
 use super::session::{Row, Session, values};
-use super::{Store, StoreError, instant, json, parse, read_instant};
+use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
 
 /// A contract as the store keeps it.
@@ -28,7 +31,7 @@ pub struct ContractRow {
     /// Digest of the agreement.
     pub digest: String,
     /// First day of the run.
-    pub opened_on: String,
+    pub opened_on: Date,
     /// Snapshot of the core's state, JSON.
     pub state: String,
     /// Facts in the snapshot.
@@ -36,7 +39,7 @@ pub struct ContractRow {
     /// Documents whose postings are in the outbox.
     pub planned_documents: i64,
     /// Journal entries up to this date are in the outbox.
-    pub journal_through: Option<String>,
+    pub journal_through: Option<Date>,
     /// Counts up with every decision, and when a leg changed.
     pub revision: i64,
 }
@@ -50,16 +53,31 @@ pub struct Work {
     pub pending: Vec<PendingFact>,
     /// When the latest decided fact took effect.
     pub last_effective: Option<Timestamp>,
-    /// Parts of each leg, by object then id.
-    pub parts: BTreeMap<String, Vec<(String, String)>>,
+    /// What the records of the systems say now.
+    pub parts: Parts,
     /// What each leg said last.
-    pub legs: BTreeMap<String, LegRecord>,
+    pub legs: BTreeMap<Leg, LegRecord>,
     /// Numbers of documents and journal entries of ours that a poll has seen in the ERP.
     pub confirmed: BTreeSet<String>,
     /// Drifts that last.
     pub drift: Vec<DriftRow>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
     pub records: BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// What the records of a contract say, by leg; in each by the vendor's object, then id.
+#[derive(Debug, Clone, Default)]
+pub struct Parts {
+    /// Deals.
+    pub crm: Vec<LegRecord>,
+    /// Milestones of the project tools.
+    pub psa: Vec<LegMilestone>,
+    /// The order in the ERP; of several the last.
+    pub order: Option<OrderSeen>,
+    /// Invoices and credit memos in the ERP.
+    pub invoices: Vec<InvoiceSeen>,
+    /// Journal entries in the ERP.
+    pub journals: Vec<JournalSeen>,
 }
 
 /// A fact that waits for its decision.
@@ -95,22 +113,20 @@ pub struct IssuedRow {
     pub number: String,
     /// Place among the contract's documents, from 0.
     pub ordinal: i64,
-    /// `invoice`, `credit_memo`, `supplementary_invoice`.
-    pub kind: String,
+    /// Kind.
+    pub kind: DocumentKind,
     /// Milestone.
     pub milestone: String,
-    /// Date.
-    pub date: String,
+    /// Date, contract's time zone.
+    pub date: Date,
     /// Due date.
-    pub due_on: String,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// Amount, decimal text.
-    pub amount: String,
+    pub due_on: Date,
+    /// Amount.
+    pub amount: Money,
     /// ERP connection.
     pub target: String,
     /// Key of its posting.
-    pub posting: String,
+    pub posting: DeliveryKey,
     /// Position of the fact that set it off, where a fact did.
     pub cause: Option<i64>,
 }
@@ -123,17 +139,17 @@ pub struct ExceptionRow {
     /// Milestone, where it has one.
     pub milestone: Option<String>,
     /// Leg, where it has one.
-    pub leg: Option<String>,
-    /// `blocking` or `warning`.
-    pub severity: String,
-    /// Opened on.
-    pub opened_on: String,
+    pub leg: Option<Leg>,
+    /// Whether it holds something back.
+    pub severity: Severity,
+    /// Opened on, contract's time zone.
+    pub opened_on: Date,
     /// Closed on; `None`: open.
-    pub closed_on: Option<String>,
-    /// Amount it holds back, decimal text.
-    pub held: Option<String>,
-    /// ISO 4217 code.
-    pub currency: String,
+    pub closed_on: Option<Date>,
+    /// Amount it holds back.
+    pub held: Option<Money>,
+    /// The contract's currency.
+    pub currency: Currency,
 }
 
 /// An event for those who listen.
@@ -162,7 +178,7 @@ pub struct Landing {
     /// New snapshot, JSON.
     pub state: String,
     /// Local date that the state has reached.
-    pub as_of: String,
+    pub as_of: Date,
     /// When time alone may change something.
     pub wake_at: Option<Timestamp>,
     /// What legs say now could not be taken yet.
@@ -176,7 +192,7 @@ pub struct Landing {
     /// Documents in all.
     pub planned_documents: i64,
     /// Journal entries up to this date are planned.
-    pub journal_through: Option<String>,
+    pub journal_through: Option<Date>,
     /// Postings for the outbox.
     pub postings: Vec<Posting>,
     /// All exceptions of the contract; `None`: as they were.
@@ -195,7 +211,7 @@ pub struct NewContract {
     /// Row.
     pub row: ContractRow,
     /// Local date that the state has reached.
-    pub as_of: String,
+    pub as_of: Date,
     /// Customer, as the terms name it.
     pub customer: String,
     /// File or API caller.
@@ -247,10 +263,10 @@ impl Store {
                     row.agreement,
                     row.digest,
                     new.source,
-                    row.opened_on,
+                    row.opened_on.to_string(),
                     instant(now),
                     row.state,
-                    new.as_of,
+                    new.as_of.to_string(),
                     new.customer
                 ],
             )?;
@@ -307,8 +323,7 @@ impl Store {
     pub async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(|tx| {
             let sql = concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_paused!());
-            let wake = tx.one(sql, values![], |row| row.get::<Option<String>>(0))?.flatten();
-            wake.as_deref().map(read_instant).transpose()
+            Ok(tx.one(sql, values![], |row| row.parsed_option(0, "contract.wake_at"))?.flatten())
         })
         .await
     }
@@ -344,7 +359,7 @@ impl Store {
                 values![id],
                 |row| {
                     let mut fact: Fact = parse("fact", "fact", &id, &row.get::<String>(0)?)?;
-                    fact.at = read_instant(&row.get::<String>(1)?)?;
+                    fact.at = row.parsed(1, "fact.effective_at")?;
                     Ok(fact)
                 },
             )
@@ -476,10 +491,10 @@ pub(super) fn land(tx: &Session<'_>, landing: &Landing, desk: &mut Desk, now: Ti
             landing.contract,
             landing.state,
             landing.history_before.saturating_add(decided_count(landing)),
-            landing.as_of,
+            landing.as_of.to_string(),
             landing.wake_at.map(instant),
             landing.planned_documents,
-            landing.journal_through,
+            landing.journal_through.map(|date| date.to_string()),
             landing.revision_before,
             landing.legs_wait
         ],
@@ -537,7 +552,7 @@ fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(),
 
 fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
     for (leg, record) in &landing.legs {
-        tx.run("INSERT INTO leg (contract, leg, record) VALUES ($1, $2, $3) ON CONFLICT (contract, leg) DO UPDATE SET record = $3", values![landing.contract, leg_name(*leg), json(record)?])?;
+        tx.run("INSERT INTO leg (contract, leg, record) VALUES ($1, $2, $3) ON CONFLICT (contract, leg) DO UPDATE SET record = $3", values![landing.contract, leg.to_string(), json(record)?])?;
     }
     for document in &landing.documents {
         tx.run("INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
@@ -545,14 +560,14 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
                 document.number,
                 landing.contract,
                 document.ordinal,
-                document.kind,
+                document.kind.name(),
                 document.milestone,
-                document.date,
-                document.due_on,
-                document.currency,
-                document.amount,
+                document.date.to_string(),
+                document.due_on.to_string(),
+                document.amount.currency().code(),
+                document.amount.to_string(),
                 document.target,
-                document.posting,
+                document.posting.as_str(),
                 document.cause
             ])?;
     }
@@ -566,22 +581,22 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     drift::keep(tx, &landing.contract, &landing.drift)?;
     let Some(exceptions) = &landing.exceptions else { return Ok(()) };
     tx.run("DELETE FROM exception WHERE contract = $1", values![&landing.contract])?;
-    let ordinals: Vec<i64> = (0_i64..).take(exceptions.len()).collect();
-    let sets: Vec<_> = ordinals
+    let texts: Vec<_> = (0_i64..).zip(exceptions).map(exception_texts).collect();
+    let sets: Vec<_> = exceptions
         .iter()
-        .zip(exceptions)
-        .map(|(ordinal, exception)| {
+        .zip(&texts)
+        .map(|(exception, (ordinal, leg, severity, opened_on, closed_on, held, currency))| {
             values![
                 landing.contract,
                 *ordinal,
                 exception.code,
                 exception.milestone,
-                exception.leg,
-                exception.severity,
-                exception.opened_on,
-                exception.closed_on,
-                exception.held,
-                exception.currency
+                *leg,
+                *severity,
+                *opened_on,
+                *closed_on,
+                *held,
+                *currency
             ]
             .to_vec()
         })
@@ -594,17 +609,32 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     .map(drop)
 }
 
+/// What an exception is written as beside its own texts.
+type ExceptionTexts = (i64, Option<String>, String, String, Option<String>, Option<String>, String);
+
+fn exception_texts((ordinal, row): (i64, &ExceptionRow)) -> ExceptionTexts {
+    (
+        ordinal,
+        row.leg.map(|leg| leg.to_string()),
+        row.severity.to_string(),
+        row.opened_on.to_string(),
+        row.closed_on.map(|date| date.to_string()),
+        row.held.map(|held| held.to_string()),
+        row.currency.to_string(),
+    )
+}
+
 /// What a decision about a contract needs.
 pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
     let Some(row) = load_row(tx, id)? else { return Ok(None) };
     // What is decided never takes effect before what was decided earlier: the latest stands last.
     let sql =
         "SELECT effective_at FROM fact WHERE contract = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1";
-    let last = tx.one(sql, values![id], |row| row.get::<Option<String>>(0))?.flatten();
+    let last_effective = tx.one(sql, values![id], |row| row.parsed_option(0, "fact.effective_at"))?.flatten();
     let (parts, records) = parts(tx, id)?;
     Ok(Some(Work {
         pending: pending_facts(tx, id)?,
-        last_effective: last.as_deref().map(read_instant).transpose()?,
+        last_effective,
         parts,
         legs: legs(tx, id)?,
         confirmed: confirmed(tx, id)?,
@@ -629,11 +659,11 @@ fn read_row(row: &Row<'_>) -> Result<ContractRow, StoreError> {
         id: row.get(0)?,
         agreement: row.get(1)?,
         digest: row.get(2)?,
-        opened_on: row.get(3)?,
+        opened_on: row.parsed(3, "contract.opened_on")?,
         state: row.get(4)?,
         history: row.get(5)?,
         planned_documents: row.get(6)?,
-        journal_through: row.get(7)?,
+        journal_through: row.parsed_option(7, "contract.journal_through")?,
         revision: row.get(8)?,
     })
 }
@@ -650,32 +680,58 @@ fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<Vec<PendingFact>, S
     )
 }
 
-/// Parts of legs, by leg, and records that show a milestone, by milestone.
-type Parts = (BTreeMap<String, Vec<(String, String)>>, BTreeMap<String, Vec<(String, String)>>);
+/// Records that show a milestone, (system, remote id) by milestone.
+type Showing = BTreeMap<String, Vec<(String, String)>>;
 
-fn parts(tx: &Session<'_>, contract: &str) -> Result<Parts, StoreError> {
-    let (mut parts, mut records) = Parts::default();
+fn parts(tx: &Session<'_>, contract: &str) -> Result<(Parts, Showing), StoreError> {
+    let (mut parts, mut records) = (Parts::default(), Showing::new());
     tx.each(
-        "SELECT leg, object, part, coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = $1
+        "SELECT leg, part, coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = $1
          ORDER BY leg, object, remote_id",
         values![contract],
         |row| {
-            let leg: String = row.get(0)?;
-            if leg == "crm" || leg == "psa" {
-                records.entry(row.get(3)?).or_default().push((row.get(4)?, row.get(5)?));
+            let (leg, part): (Leg, String) = (row.parsed(0, "leg_part.leg")?, row.get(1)?);
+            if matches!(leg, Leg::Crm | Leg::Psa) {
+                records.entry(row.get(2)?).or_default().push((row.get(3)?, row.get(4)?));
             }
-            parts.entry(leg).or_default().push((row.get(1)?, row.get(2)?));
-            Ok(())
+            parts.add(leg, contract, &part)
         },
     )?;
-    records.values_mut().for_each(|records: &mut Vec<(String, String)>| records.sort());
+    records.values_mut().for_each(|records| records.sort());
     Ok((parts, records))
 }
 
-fn legs(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, LegRecord>, StoreError> {
+impl Parts {
+    /// Whether any record belongs to a leg.
+    pub fn speak_of(&self, leg: Leg) -> bool {
+        match leg {
+            Leg::Crm => !self.crm.is_empty(),
+            Leg::Psa => !self.psa.is_empty(),
+            Leg::Agreement | Leg::Erp => self.order.is_some() || !self.invoices.is_empty() || !self.journals.is_empty(),
+        }
+    }
+
+    /// What one record says.
+    fn add(&mut self, leg: Leg, contract: &str, part: &str) -> Result<(), StoreError> {
+        let (table, column) = ("leg_part", "part");
+        match leg {
+            Leg::Crm => self.crm.push(parse(table, column, contract, part)?),
+            Leg::Psa => self.psa.push(parse(table, column, contract, part)?),
+            Leg::Agreement | Leg::Erp => match parse(table, column, contract, part)? {
+                Content::Order(seen) => self.order = Some(seen),
+                Content::Invoice(seen) => self.invoices.push(seen),
+                Content::Journal(seen) => self.journals.push(seen),
+                Content::Fields { .. } | Content::Gone | Content::Parts { .. } | Content::Payment(_) => {}
+            },
+        }
+        Ok(())
+    }
+}
+
+fn legs(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<Leg, LegRecord>, StoreError> {
     let mut legs = BTreeMap::new();
     tx.each("SELECT leg, record FROM leg WHERE contract = $1", values![contract], |row| {
-        legs.insert(row.get(0)?, parse("leg", "record", contract, &row.get::<String>(1)?)?);
+        legs.insert(row.parsed(0, "leg.leg")?, parse("leg", "record", contract, &row.get::<String>(1)?)?);
         Ok(())
     })?;
     Ok(legs)

@@ -30,15 +30,14 @@ pub struct DriftRow {
 }
 
 fn read(row: &Row<'_>) -> Result<Option<DriftRow>, StoreError> {
-    let date = |text: String| text.parse::<Date>().map_err(|_| StoreError::NoInstant(text));
     let Some(kind) = Kind::named(&row.get::<String>(0)?) else { return Ok(None) };
     Ok(Some(DriftRow {
         kind,
         subject: row.get(1)?,
         milestone: row.get(2)?,
         detail: row.get(3)?,
-        opened_on: date(row.get(4)?)?,
-        closed_on: row.get::<Option<String>>(5)?.map(date).transpose()?,
+        opened_on: row.parsed(4, "drift.opened_on")?,
+        closed_on: row.parsed_option(5, "drift.closed_on")?,
         lasts: true,
     }))
 }
@@ -66,7 +65,7 @@ pub(super) fn keep(tx: &Session<'_>, contract: &str, rows: &[DriftRow]) -> Resul
                 row.kind.name(),
                 row.subject,
                 row.milestone,
-                super::intake::leg_name(row.kind.leg()),
+                row.kind.leg().to_string(),
                 row.detail,
                 row.opened_on.to_string(),
                 row.closed_on.map(|date| date.to_string()),

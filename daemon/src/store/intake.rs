@@ -8,10 +8,11 @@ use milestoned_mapping::fact::{Fact, Leg};
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::SourceRecord;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
 use super::session::{Session, Sql, values};
-use super::{Store, StoreError, instant, json, parse, read_instant};
+use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
 
 /// Where the reading of one stream stands.
@@ -30,20 +31,23 @@ pub struct Watermark {
 }
 
 /// A stream's health, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StreamHealth {
     /// Connection.
     pub system: String,
     /// Stream.
     pub stream: String,
-    /// Read completely up to here.
-    pub fresh_through: Option<String>,
-    /// Last poll.
-    pub polled_at: Option<String>,
+    /// Read completely up to here, UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub fresh_through: Option<Timestamp>,
+    /// Last poll, UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub polled_at: Option<Timestamp>,
     /// Why the last poll failed.
     pub fault: Option<String>,
     /// Since when it fails.
-    pub fault_since: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub fault_since: Option<Timestamp>,
 }
 
 /// A hint that waits for its record to be read again.
@@ -115,7 +119,7 @@ pub struct NewFact {
 }
 
 /// A source record that is parked, for people.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ParkedRecord {
     /// Row; `milestoned review replay ID` reads it again.
     pub id: i64,
@@ -127,9 +131,11 @@ pub struct ParkedRecord {
     pub remote_id: String,
     /// Contract, where it is known.
     pub contract: Option<String>,
-    /// When it came.
-    pub seen_at: String,
+    /// When it came, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub seen_at: Timestamp,
     /// What is wrong, and what to do.
+    #[schema(value_type = Vec<Object>)]
     pub problems: Vec<Problem>,
 }
 
@@ -143,14 +149,15 @@ pub struct KnownFile {
 }
 
 /// A contract file that could not be taken.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FileProblem {
     /// File.
     pub path: String,
     /// What is wrong.
     pub problem: String,
-    /// Since when.
-    pub seen_at: String,
+    /// Since when, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub seen_at: Timestamp,
 }
 
 /// Records that nobody has read yet.
@@ -260,11 +267,10 @@ impl Store {
                 values![system],
                 |row| {
                     let (stream, cursor): (String, String) = (row.get(0)?, row.get(1)?);
-                    let instant = |text: Option<String>| text.as_deref().map(read_instant).transpose();
                     let mark = Watermark {
                         cursor: parse("watermark", "cursor", &stream, &cursor)?,
-                        fresh_through: instant(row.get(2)?)?,
-                        due_at: instant(row.get(3)?)?,
+                        fresh_through: row.parsed_option(2, "watermark.fresh_through")?,
+                        due_at: row.parsed_option(3, "watermark.due_at")?,
                         fault: row.get(4)?,
                         attempts: row.count(5)?,
                     };
@@ -299,10 +305,10 @@ impl Store {
                 Ok(StreamHealth {
                     system: row.get(0)?,
                     stream: row.get(1)?,
-                    fresh_through: row.get(2)?,
-                    polled_at: row.get(3)?,
+                    fresh_through: row.parsed_option(2, "watermark.fresh_through")?,
+                    polled_at: row.parsed_option(3, "watermark.polled_at")?,
                     fault: row.get(4)?,
-                    fault_since: row.get(5)?,
+                    fault_since: row.parsed_option(5, "watermark.fault_since")?,
                 })
             })
         })
@@ -400,7 +406,7 @@ impl Store {
                     object: row.get(2)?,
                     remote_id: row.get(3)?,
                     contract: row.get(4)?,
-                    seen_at: row.get(5)?,
+                    seen_at: row.parsed(5, "source_record.seen_at")?,
                     problems: parse("source_record", "issues", &id.to_string(), &row.get::<String>(6)?)?,
                 })
             })
@@ -493,7 +499,10 @@ impl Store {
             tx.all(
                 "SELECT path, problem, seen_at FROM agreement_file WHERE problem IS NOT NULL ORDER BY path",
                 values![],
-                |row| Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at: row.get(2)? }),
+                |row| {
+                    let seen_at = row.parsed(2, "agreement_file.seen_at")?;
+                    Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at })
+                },
             )
         })
         .await
@@ -647,7 +656,7 @@ pub(super) fn replace_part(
                     record.object,
                     record.id,
                     part.contract,
-                    leg_name(part.leg),
+                    part.leg.to_string(),
                     part.milestone,
                     part.part
                 ],
@@ -662,16 +671,6 @@ pub(super) fn replace_part(
         }
     }
     Ok(changed)
-}
-
-/// The word for a leg, in the store and in front of people.
-pub fn leg_name(leg: Leg) -> &'static str {
-    match leg {
-        Leg::Agreement => "agreement",
-        Leg::Crm => "crm",
-        Leg::Psa => "psa",
-        Leg::Erp => "erp",
-    }
 }
 
 /// Inserts a fact; one that was told before is skipped. Returns whether it was new.

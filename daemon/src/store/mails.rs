@@ -3,10 +3,28 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
 use super::session::{Sql, values};
+use super::vocabulary::words;
 use super::{Store, StoreError, instant};
+
+words! {
+    /// Where a message stands.
+    MailState {
+        /// It waits for its time.
+        Pending = "pending",
+        /// It is being sent.
+        Sending = "sending",
+        /// Its sending was interrupted: it may have arrived, and is not repeated.
+        Unknown = "unknown",
+        /// The relay took it.
+        Sent = "sent",
+        /// The relay refused it.
+        Refused = "refused",
+    }
+}
 
 /// A message that is due.
 #[derive(Debug, Clone)]
@@ -22,7 +40,7 @@ pub struct DueMail {
 }
 
 /// A message, for people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MailRow {
     /// Key.
     pub key: String,
@@ -31,9 +49,10 @@ pub struct MailRow {
     /// Subject.
     pub subject: String,
     /// Where it stands.
-    pub state: String,
-    /// Written on.
-    pub created_at: String,
+    pub state: MailState,
+    /// Written on, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
     /// What went wrong.
     pub fault: Option<String>,
 }
@@ -90,8 +109,8 @@ impl Store {
     pub async fn mark(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.write(move |tx| {
             tx.run("INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT DO NOTHING", values![name, instant(now)])?;
-            let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.get::<String>(0))?;
-            super::read_instant(&at.unwrap_or_default())
+            let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
+            Ok(at.unwrap_or(now))
         })
         .await
     }
@@ -143,12 +162,16 @@ impl Store {
     pub async fn settle_mail(&self, key: String, outcome: MailOutcome, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             let (state, due, fault) = match &outcome {
-                MailOutcome::Sent => ("sent", now, None),
-                MailOutcome::Again(at, fault) => ("pending", *at, Some(fault)),
-                MailOutcome::Unknown(fault) => ("unknown", now, Some(fault)),
-                MailOutcome::Refused(fault) => ("refused", now, Some(fault)),
+                MailOutcome::Sent => (MailState::Sent, now, None),
+                MailOutcome::Again(at, fault) => (MailState::Pending, *at, Some(fault)),
+                MailOutcome::Unknown(fault) => (MailState::Unknown, now, Some(fault)),
+                MailOutcome::Refused(fault) => (MailState::Refused, now, Some(fault)),
             };
-            tx.run("UPDATE mail SET state = $2, due_at = $3, fault = $4, settled_at = CASE WHEN $2 = 'pending' THEN NULL ELSE $5 END WHERE key = $1", values![key, state, instant(due), fault, instant(now)])?;
+            let settled = (state != MailState::Pending).then(|| instant(now));
+            tx.run(
+                "UPDATE mail SET state = $2, due_at = $3, fault = $4, settled_at = $5 WHERE key = $1",
+                values![key, state.name(), instant(due), fault, settled],
+            )?;
             let detail = fault.cloned().unwrap_or_default();
             audit::append(tx, now, &[Entry::own("mail", None, key, format!("{state} {detail}"))])
         })
@@ -178,8 +201,7 @@ impl Store {
     pub async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(|tx| {
             let sql = "SELECT min(due_at) FROM mail WHERE state = 'pending'";
-            let due = tx.one(sql, values![], |row| row.get::<Option<String>>(0))?.flatten();
-            due.as_deref().map(super::read_instant).transpose()
+            Ok(tx.one(sql, values![], |row| row.parsed_option(0, "mail.due_at"))?.flatten())
         })
         .await
     }
@@ -195,8 +217,8 @@ impl Store {
                     key: row.get(0)?,
                     recipients: row.get(1)?,
                     subject: row.get(2)?,
-                    state: row.get(3)?,
-                    created_at: row.get(4)?,
+                    state: row.parsed(3, "mail.state")?,
+                    created_at: row.parsed(4, "mail.created_at")?,
                     fault: row.get(5)?,
                 })
             })

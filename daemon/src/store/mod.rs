@@ -25,6 +25,7 @@ mod session;
 mod sqlite;
 pub mod trace;
 pub mod views;
+pub mod vocabulary;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,9 +83,14 @@ pub enum StoreError {
     /// PostgreSQL refused, or cannot be reached.
     #[error("PostgreSQL failed")]
     Postgres(#[from] tokio_postgres::Error),
-    /// An instant that we did not write.
-    #[error("the database holds {0:?} where an instant should be; restore it from a backup")]
-    NoInstant(String),
+    /// A date, an instant, an amount or a word that we did not write.
+    #[error("the database holds {text:?} as {column}, which cannot be read; restore it from a backup")]
+    Unreadable {
+        /// Column.
+        column: &'static str,
+        /// What it holds.
+        text: String,
+    },
     /// The database was made by a newer version, or a migration failed.
     #[error("the database cannot be brought to this version")]
     Migration(#[from] Box<refinery::Error>),
@@ -120,7 +126,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether one row is at fault: whatever does not need it goes on.
     pub fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::KeyReused { .. } | Self::NoInstant(_))
+        matches!(self, Self::Corrupt { .. } | Self::KeyReused { .. } | Self::Unreadable { .. })
     }
 
     /// Whether the database is out of reach, out of room or out of order: the same may go well later.
@@ -159,8 +165,8 @@ impl StoreError {
             | Self::Fenced(_)
             | Self::KeyReused { .. }
             | Self::Migration(_)
-            | Self::NoInstant(_)
-            | Self::Overtaken => false,
+            | Self::Overtaken
+            | Self::Unreadable { .. } => false,
         }
     }
 
@@ -329,11 +335,6 @@ fn migrated(report: &refinery::Report) {
 /// An instant as the store writes it: UTC, fixed width, so that text order is time order.
 pub(crate) fn instant(at: Timestamp) -> String {
     format!("{at:.6}")
-}
-
-/// Reads an instant that [`instant`] wrote.
-pub(crate) fn read_instant(text: &str) -> Result<Timestamp, StoreError> {
-    text.parse().map_err(|_| StoreError::NoInstant(text.into()))
 }
 
 /// Writes a value of ours as JSON.

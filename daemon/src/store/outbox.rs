@@ -6,11 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{After, Receipt};
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
 use super::desk::Desk;
 use super::session::{Row, Session, Sql, values};
-use super::{Store, StoreError, instant, json, parse, read_instant};
+use super::vocabulary::{CommandKind, DeliveryState};
+use super::{Store, StoreError, instant, json, parse};
 
 /// A delivery taken for an attempt. Its lease is stored before the remote is called.
 #[derive(Debug, Clone)]
@@ -65,7 +67,7 @@ pub enum Outcome {
 }
 
 /// A delivery, for people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Delivery {
     /// Idempotency key.
     pub key: String,
@@ -73,22 +75,26 @@ pub struct Delivery {
     pub contract: String,
     /// Connection.
     pub target: String,
-    /// Kind of command.
-    pub kind: String,
+    /// What it writes.
+    pub kind: CommandKind,
     /// Number, or what it is about.
     pub subject: String,
     /// Where it stands.
-    pub state: String,
+    pub state: DeliveryState,
     /// Attempts so far.
     pub attempts: u32,
-    /// Next attempt.
-    pub due_at: String,
-    /// Written down on.
-    pub created_at: String,
-    /// Settled on.
-    pub settled_at: Option<String>,
-    /// Seen in the remote by a later poll.
-    pub confirmed_at: Option<String>,
+    /// Next attempt, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub due_at: Timestamp,
+    /// Written down on, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Settled on, UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub settled_at: Option<Timestamp>,
+    /// Seen in the remote by a later poll, UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub confirmed_at: Option<Timestamp>,
     /// The remote's id.
     pub remote_id: Option<String>,
     /// The remote's request id.
@@ -98,18 +104,21 @@ pub struct Delivery {
     /// What to do.
     pub remedy: Option<String>,
     /// What is written; `None`: the row cannot be read.
+    #[schema(value_type = Option<Object>)]
     pub command: Option<Command>,
 }
 
 /// Names a command's kind and subject.
-pub fn describe(command: &Command) -> (&'static str, String) {
+pub fn describe(command: &Command) -> (CommandKind, String) {
     match command {
-        Command::BillingStatus(status) => ("billing_status", format!("{} {}", status.record, status.milestone)),
-        Command::CreditMemo(document) => ("credit_memo", document.number.clone()),
-        Command::Customer { name, currency } => ("customer", format!("{name} ({currency})")),
-        Command::Invoice(document) => ("invoice", document.number.clone()),
-        Command::JournalEntry(entry) => ("journal_entry", entry.number.clone()),
-        Command::SalesOrder(order) => ("sales_order", order.contract.clone()),
+        Command::BillingStatus(status) => {
+            (CommandKind::BillingStatus, format!("{} {}", status.record, status.milestone))
+        }
+        Command::CreditMemo(document) => (CommandKind::CreditMemo, document.number.clone()),
+        Command::Customer { name, currency } => (CommandKind::Customer, format!("{name} ({currency})")),
+        Command::Invoice(document) => (CommandKind::Invoice, document.number.clone()),
+        Command::JournalEntry(entry) => (CommandKind::JournalEntry, entry.number.clone()),
+        Command::SalesOrder(order) => (CommandKind::SalesOrder, order.contract.clone()),
     }
 }
 
@@ -172,9 +181,6 @@ const LEASE: Sql = Sql {
     sqlite: "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = $2
              WHERE key IN (SELECT value FROM json_each($1))",
 };
-
-/// States in which a delivery waits, for its time or for a person.
-const UNSETTLED_STATES: [&str; 4] = ["pending", "sending", "unknown", "parked"];
 
 /// Whether the state is among those named (`$1`, a JSON list; an empty one names all).
 macro_rules! in_states {
@@ -271,13 +277,26 @@ pub(super) fn enqueue(
     let (after, at) = (json(&posting.after)?, instant(now));
     let claim = desk.claim(tx, contract, posting, &subject)?;
     let (state, attempts, until) = match &claim {
-        Some((_, until)) => ("sending", 1_i64, Some(instant(*until))),
-        None if kind != "billing_status" && desk.doubts => ("unknown", 0, None),
-        None => ("pending", 0, None),
+        Some((_, until)) => (DeliveryState::Sending, 1_i64, Some(instant(*until))),
+        None if kind != CommandKind::BillingStatus && desk.doubts => (DeliveryState::Unknown, 0, None),
+        None => (DeliveryState::Pending, 0, None),
     };
     let new = tx.run(
         ENQUEUE,
-        values![key, contract, posting.target, kind, subject, command, digest, after, at, state, attempts, until],
+        values![
+            key,
+            contract,
+            posting.target,
+            kind.name(),
+            subject,
+            command,
+            digest,
+            after,
+            at,
+            state.name(),
+            attempts,
+            until
+        ],
     )?;
     if new == 0 {
         let was = tx.one("SELECT digest FROM outbox WHERE key = $1", values![key], |row| row.get::<String>(0))?;
@@ -390,12 +409,14 @@ impl Store {
                 .iter()
                 .map(|(claimed, outcome)| settlement(claimed, outcome, now))
                 .collect::<Result<_, _>>()?;
+            let states: Vec<&'static str> = settlements.iter().map(|one| one.state.name()).collect();
             let sets: Vec<_> = settlements
                 .iter()
-                .map(|one| {
+                .zip(&states)
+                .map(|(one, state)| {
                     values![
                         one.key,
-                        one.state,
+                        *state,
                         one.due_at,
                         one.receipt,
                         one.fault,
@@ -431,23 +452,19 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn next_delivery(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|tx| {
-            let due = tx.one(NEXT_DUE, values![], |row| row.get::<Option<String>>(0))?.flatten();
-            due.as_deref().map(read_instant).transpose()
-        })
-        .await
+        self.read(|tx| Ok(tx.one(NEXT_DUE, values![], |row| row.parsed_option(0, "outbox.due_at"))?.flatten())).await
     }
 
-    /// Deliveries, oldest first: of one contract or all, in one state or any.
+    /// Deliveries, oldest first: of one contract or all, in one of these states, or in any where none is named.
     ///
     /// # Errors
     /// The database failed.
     pub async fn deliveries(
         &self,
         contract: Option<String>,
-        states: &'static [&'static str],
+        states: &'static [DeliveryState],
     ) -> Result<Vec<Delivery>, StoreError> {
-        let waiting = !states.is_empty() && states.iter().all(|state| UNSETTLED_STATES.contains(state));
+        let waiting = !states.is_empty() && states.iter().all(|state| DeliveryState::UNSETTLED.contains(state));
         self.read(move |tx| {
             let states = json(&states)?;
             match contract {
@@ -462,8 +479,9 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn waiting(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
-        self.read(|tx| tx.all(WAITING, values![], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))).await
+    pub async fn waiting(&self) -> Result<Vec<(String, DeliveryState, i64)>, StoreError> {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.parsed(1, "outbox.state")?, row.get(2)?));
+        self.read(move |tx| tx.all(WAITING, values![], read)).await
     }
 
     /// One delivery by its key.
@@ -488,12 +506,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let state = if again { "unknown" } else { "dismissed" };
+            let state = if again { DeliveryState::Unknown } else { DeliveryState::Dismissed };
             let settled = (!again).then(|| instant(now));
             let parked = tx.one(
                 "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4 WHERE key = $1 AND state = 'parked'
                  RETURNING contract, subject",
-                values![key, state, instant(now), settled],
+                values![key, state.name(), instant(now), settled],
                 |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
             )?;
             let Some((contract, subject)) = parked else { return Ok(false) };
@@ -576,7 +594,7 @@ fn interrupted(tx: &Session<'_>, target: &str, died: &[Died], now: Timestamp) ->
 /// What is written down about an attempt, if its lease has not passed to another.
 struct Settlement {
     key: String,
-    state: &'static str,
+    state: DeliveryState,
     due_at: String,
     receipt: Option<String>,
     fault: Option<String>,
@@ -587,10 +605,12 @@ struct Settlement {
 
 fn settlement(claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<Settlement, StoreError> {
     let (state, due_at, receipt, fault, remedy) = match outcome {
-        Outcome::Done { receipt, .. } => ("done", now, Some(json(receipt)?), None, None),
-        Outcome::Again { at, fault } => ("pending", *at, None, Some(fault.clone()), None),
-        Outcome::LookAt { at, fault } => ("unknown", *at, None, Some(fault.clone()), None),
-        Outcome::Parked { fault, remedy } => ("parked", now, None, Some(fault.clone()), Some(remedy.clone())),
+        Outcome::Done { receipt, .. } => (DeliveryState::Done, now, Some(json(receipt)?), None, None),
+        Outcome::Again { at, fault } => (DeliveryState::Pending, *at, None, Some(fault.clone()), None),
+        Outcome::LookAt { at, fault } => (DeliveryState::Unknown, *at, None, Some(fault.clone()), None),
+        Outcome::Parked { fault, remedy } => {
+            (DeliveryState::Parked, now, None, Some(fault.clone()), Some(remedy.clone()))
+        }
     };
     let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. });
     Ok(Settlement {
@@ -612,7 +632,7 @@ struct Claimable {
     command: String,
     after: String,
     attempts: u32,
-    state: String,
+    state: DeliveryState,
 }
 
 fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Result<Vec<Claimable>, StoreError> {
@@ -623,7 +643,7 @@ fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Resu
             command: row.get(2)?,
             after: row.get(3)?,
             attempts: row.count(4)?,
-            state: row.get(5)?,
+            state: row.parsed(5, "outbox.state")?,
         })
     })
 }
@@ -654,7 +674,7 @@ fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts
         contract: row.contract.clone(),
         target: target.into(),
         attempts: row.attempts,
-        look_first: row.state == "unknown",
+        look_first: row.state == DeliveryState::Unknown,
     })
 }
 
@@ -705,22 +725,25 @@ fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
     Entry::own(action, Some(&claimed.contract), subject, detail)
 }
 
+/// A remote's answer, for people: they are shown a row whose answer cannot be read, too.
+pub(super) fn read_receipt(text: Option<String>) -> Option<Receipt> {
+    serde_json::from_str(&text?).ok()
+}
+
 fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
     let key: String = row.get(0)?;
-    let receipt: Option<String> = row.get(11)?;
-    // People are shown a row that cannot be read, too: it waits for them.
-    let receipt = receipt.and_then(|text| serde_json::from_str::<Receipt>(&text).ok());
+    let receipt = read_receipt(row.get(11)?);
     Ok(Delivery {
         contract: row.get(1)?,
         target: row.get(2)?,
-        kind: row.get(3)?,
+        kind: row.parsed(3, "outbox.kind")?,
         subject: row.get(4)?,
-        state: row.get(5)?,
+        state: row.parsed(5, "outbox.state")?,
         attempts: row.count(6)?,
-        due_at: row.get(7)?,
-        created_at: row.get(8)?,
-        settled_at: row.get(9)?,
-        confirmed_at: row.get(10)?,
+        due_at: row.parsed(7, "outbox.due_at")?,
+        created_at: row.parsed(8, "outbox.created_at")?,
+        settled_at: row.parsed_option(9, "outbox.settled_at")?,
+        confirmed_at: row.parsed_option(10, "outbox.confirmed_at")?,
         remote_id: receipt.as_ref().map(|receipt| receipt.remote_id.clone()),
         request_id: receipt.and_then(|receipt| receipt.request_id),
         fault: row.get(12)?,

@@ -4,10 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use milestoned_connector_kit::Receipt;
 
 use super::audit::{self, Entry};
+use super::outbox::read_receipt;
 use super::session::{Session, Sql, values};
+use super::vocabulary::CommandKind;
 use super::{Store, StoreError, instant};
 
 /// What is parked, as people name it.
@@ -53,7 +55,7 @@ impl FromStr for Handle {
 }
 
 /// A write that was answered, and that no poll has shown since.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Unseen {
     /// Idempotency key.
     pub key: String,
@@ -62,13 +64,13 @@ pub struct Unseen {
     /// Connection.
     pub target: String,
     /// Kind of command.
-    pub kind: String,
+    pub kind: CommandKind,
     /// Number.
     pub subject: String,
     /// When it was answered, UTC.
-    pub settled_at: String,
-    /// The remote's answer, JSON.
-    pub receipt: String,
+    pub settled_at: Timestamp,
+    /// The remote's answer; `None`: it cannot be read.
+    pub receipt: Option<Receipt>,
 }
 
 impl Store {
@@ -79,7 +81,7 @@ impl Store {
     pub async fn unseen(&self, target: String, before: Timestamp) -> Result<Vec<Unseen>, StoreError> {
         self.read(move |tx| {
             tx.all(
-                "SELECT key, contract, target, kind, subject, settled_at, coalesce(receipt, '') FROM outbox
+                "SELECT key, contract, target, kind, subject, settled_at, receipt FROM outbox
                  WHERE target = $1 AND state = 'done' AND confirmed_at IS NULL AND settled_at < $2
                  AND kind IN ('invoice', 'credit_memo', 'journal_entry') ORDER BY settled_at, ordinal",
                 values![target, instant(before)],
@@ -88,10 +90,10 @@ impl Store {
                         key: row.get(0)?,
                         contract: row.get(1)?,
                         target: row.get(2)?,
-                        kind: row.get(3)?,
+                        kind: row.parsed(3, "outbox.kind")?,
                         subject: row.get(4)?,
-                        settled_at: row.get(5)?,
-                        receipt: row.get(6)?,
+                        settled_at: row.parsed(5, "outbox.settled_at")?,
+                        receipt: read_receipt(row.get(6)?),
                     })
                 },
             )

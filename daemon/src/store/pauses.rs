@@ -2,46 +2,38 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
 use super::session::values;
+use super::vocabulary::words;
 use super::{Store, StoreError, instant};
 
 /// Whether anything is halted: hardly ever.
 pub(super) const ANY_PAUSE: &str = "SELECT 1 FROM pause LIMIT 1";
 
-/// What a pause halts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// One contract: nothing is decided, nothing goes out.
-    Contract,
-    /// All contracts of a customer, as their terms name it.
-    Customer,
-    /// Everything that goes to one connection; decisions go on.
-    Target,
-}
-
-impl Scope {
-    /// The word for it, in the store and in front of people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Contract => "contract",
-            Self::Customer => "customer",
-            Self::Target => "target",
-        }
+words! {
+    /// What a pause halts.
+    Scope {
+        /// One contract: nothing is decided, nothing goes out.
+        Contract = "contract",
+        /// All contracts of a customer, as their terms name it.
+        Customer = "customer",
+        /// Everything that goes to one connection; decisions go on.
+        Target = "target",
     }
 }
 
 /// A pause, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pause {
-    /// `contract`, `customer` or `target`.
-    pub scope: String,
+    /// What it halts.
+    pub scope: Scope,
     /// Which.
     pub name: String,
     /// Since when, UTC.
-    pub since: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
     /// Who halted it.
     pub actor: String,
     /// Why.
@@ -121,9 +113,9 @@ impl Store {
             let sql = "SELECT scope, name, since, actor, reason FROM pause ORDER BY scope, name";
             tx.all(sql, values![], |row| {
                 Ok(Pause {
-                    scope: row.get(0)?,
+                    scope: row.parsed(0, "pause.scope")?,
                     name: row.get(1)?,
-                    since: row.get(2)?,
+                    since: row.parsed(2, "pause.since")?,
                     actor: row.get(3)?,
                     reason: row.get(4)?,
                 })

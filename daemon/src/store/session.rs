@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use milestoned_mapping::money::{Currency, Money};
 use rusqlite::types::FromSql as FromSqlite;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use tokio_postgres::types::{FromSqlOwned as FromPostgres, ToSql as ToPostgres};
 
 use super::StoreError;
@@ -69,18 +71,48 @@ pub(super) enum Row<'a> {
 }
 
 impl Row<'_> {
-    /// The column at `place`, from 0.
-    pub(super) fn get<T: FromSqlite + FromPostgres>(&self, place: usize) -> Result<T, StoreError> {
+    /// The column at an index, from 0.
+    pub(super) fn get<T: FromSqlite + FromPostgres>(&self, index: usize) -> Result<T, StoreError> {
         match self {
-            Self::Postgres(row) => Ok(row.try_get(place)?),
-            Self::Sqlite(row) => Ok(row.get(place)?),
+            Self::Postgres(row) => Ok(row.try_get(index)?),
+            Self::Sqlite(row) => Ok(row.get(index)?),
         }
     }
 
-    /// A column that counts: never negative.
-    pub(super) fn count(&self, place: usize) -> Result<u32, StoreError> {
-        Ok(u32::try_from(self.get::<i64>(place)?).unwrap_or(u32::MAX))
+    /// A column of text that stands for a value: a date, an instant, a word. `column` names it where it cannot be read.
+    pub(super) fn parsed<T: DeserializeOwned>(&self, index: usize, column: &'static str) -> Result<T, StoreError> {
+        value_of(&self.get::<String>(index)?, column)
     }
+
+    /// The same for a column that may be empty.
+    pub(super) fn parsed_option<T: DeserializeOwned>(
+        &self,
+        index: usize,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        self.get::<Option<String>>(index)?.map(|text| value_of(&text, column)).transpose()
+    }
+
+    /// Decimal text, in a currency.
+    pub(super) fn money(
+        &self,
+        index: usize,
+        currency: Currency,
+        column: &'static str,
+    ) -> Result<Option<Money>, StoreError> {
+        let text = self.get::<Option<String>>(index)?;
+        text.map(|text| currency.parse(&text).map_err(|_| StoreError::Unreadable { column, text })).transpose()
+    }
+
+    /// A column that counts: never negative.
+    pub(super) fn count(&self, index: usize) -> Result<u32, StoreError> {
+        Ok(u32::try_from(self.get::<i64>(index)?).unwrap_or(u32::MAX))
+    }
+}
+
+fn value_of<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, StoreError> {
+    let read = T::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(text));
+    read.map_err(|_| StoreError::Unreadable { column, text: text.into() })
 }
 
 impl Session<'_> {
@@ -187,15 +219,15 @@ fn bind(
             numbers
         }
     };
-    for (place, number) in (1..).zip(numbers.iter()) {
-        let value = values.get(*number).ok_or(rusqlite::Error::InvalidParameterCount(values.len(), place))?;
-        statement.raw_bind_parameter(place, value.sqlite())?;
+    for (index, number) in (1..).zip(numbers.iter()) {
+        let value = values.get(*number).ok_or(rusqlite::Error::InvalidParameterCount(values.len(), index))?;
+        statement.raw_bind_parameter(index, value.sqlite())?;
     }
     Ok(())
 }
 
 /// A parameter without a number gets one that no value has.
 fn numbers(statement: &rusqlite::Statement<'_>) -> Vec<usize> {
-    let number = |place| statement.parameter_name(place)?.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1);
+    let number = |index| statement.parameter_name(index)?.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1);
     (1..=statement.parameter_count()).map(|place| number(place).unwrap_or(usize::MAX)).collect()
 }

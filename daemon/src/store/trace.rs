@@ -1,5 +1,6 @@
 //! From a document back to what it stands on, and from a fact or a record on to what it led to.
 
+use jiff::Timestamp;
 use milestoned_mapping::money::Currency;
 use serde::Serialize;
 use serde_json::Value;
@@ -52,9 +53,9 @@ pub struct TracedFact {
     /// Who is behind it.
     pub actor: String,
     /// When it happened, UTC.
-    pub at: String,
+    pub at: Timestamp,
     /// When it took effect, UTC; `None`: not decided yet.
-    pub effective_at: Option<String>,
+    pub effective_at: Option<Timestamp>,
     /// Place in the contract's history, from 0.
     pub position: Option<i64>,
     /// Row of the record that it was read from; `None`: a person or a program told it.
@@ -89,7 +90,7 @@ pub struct TracedRecord {
     /// The vendor's version.
     pub version: String,
     /// When it was read, UTC.
-    pub seen_at: String,
+    pub seen_at: Timestamp,
     /// The record as the vendor sent it, or the text where it could not be read.
     pub record: Value,
 }
@@ -248,7 +249,7 @@ fn record(tx: &Session<'_>, id: i64) -> Result<Option<TracedRecord>, StoreError>
             object: row.get(2)?,
             remote_id: row.get(3)?,
             version: row.get(4)?,
-            seen_at: row.get(5)?,
+            seen_at: row.parsed(5, "source_record.seen_at")?,
             record: raw.and_then(Result::ok).unwrap_or(kept),
         })
     })
@@ -261,8 +262,8 @@ fn read_fact(row: &Row<'_>) -> Result<TracedFact, StoreError> {
         contract: row.get(1)?,
         identity: row.get(2)?,
         actor: row.get(3)?,
-        at: row.get(4)?,
-        effective_at: row.get(5)?,
+        at: row.parsed(4, "fact.at")?,
+        effective_at: row.parsed_option(5, "fact.effective_at")?,
         position: row.get(6)?,
         record: row.get(7)?,
         fact: parse("fact", "fact", &id.to_string(), &row.get::<String>(8)?)?,

@@ -1,40 +1,52 @@
 //! What people look at: documents, exceptions, events, tokens of connections.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use jiff::civil::Date;
+use milestoned_mapping::contract::{DocumentKind, Severity};
+use milestoned_mapping::fact::Leg;
+use milestoned_mapping::money::{Currency, Money};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::session::{Row, Session, Sql, values};
+use super::vocabulary::DeliveryState;
 use super::{Store, StoreError, instant};
 
 /// A document with its delivery.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DocumentView {
     /// Number.
     pub number: String,
     /// Contract.
     pub contract: String,
     /// `invoice`, `credit_memo`, `supplementary_invoice`.
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: DocumentKind,
     /// Milestone.
     pub milestone: String,
     /// Date, contract's time zone.
-    pub date: String,
+    #[schema(value_type = String, format = Date)]
+    pub date: Date,
     /// Due date.
-    pub due_on: String,
+    #[schema(value_type = String, format = Date)]
+    pub due_on: Date,
     /// ISO 4217 code.
-    pub currency: String,
+    #[schema(value_type = String)]
+    pub currency: Currency,
     /// Amount, decimal text.
-    pub amount: String,
+    #[schema(value_type = String)]
+    #[serde(serialize_with = "decimal_text")]
+    pub amount: Money,
     /// ERP connection.
     pub target: String,
     /// Key of its posting.
     pub posting: String,
     /// Where its delivery stands.
-    pub delivery: Option<String>,
+    pub delivery: Option<DeliveryState>,
 }
 
 /// An exception, for people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ExceptionView {
     /// Contract.
     pub contract: String,
@@ -43,23 +55,30 @@ pub struct ExceptionView {
     /// Milestone, where it has one.
     pub milestone: Option<String>,
     /// Leg, where it has one.
-    pub leg: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub leg: Option<Leg>,
     /// `blocking` or `warning`.
-    pub severity: String,
+    #[schema(value_type = String)]
+    pub severity: Severity,
     /// Opened on, contract's time zone.
-    pub opened_on: String,
+    #[schema(value_type = String, format = Date)]
+    pub opened_on: Date,
     /// Closed on; `None`: open.
-    pub closed_on: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
+    pub closed_on: Option<Date>,
     /// Amount it holds back, decimal text.
-    pub held: Option<String>,
-    /// ISO 4217 code.
-    pub currency: String,
+    #[schema(value_type = Option<String>)]
+    #[serde(serialize_with = "decimal_text_or_none")]
+    pub held: Option<Money>,
+    /// ISO 4217 code; none of a drift, which holds nothing.
+    #[schema(value_type = Option<String>)]
+    pub currency: Option<Currency>,
     /// What exactly; of a drift only.
     pub detail: Option<String>,
 }
 
 /// A fact that is parked, for people.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ParkedFact {
     /// Row.
     pub id: i64,
@@ -69,30 +88,33 @@ pub struct ParkedFact {
     pub problem: String,
     /// The fact, JSON.
     pub fact: String,
-    /// When it came.
-    pub learned_at: String,
+    /// When it came, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub learned_at: Timestamp,
 }
 
 /// A fact whose contract nobody has filed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Unfiled {
     /// Contract id as the source has it.
     pub contract: String,
     /// Connections that speak of it.
     pub systems: String,
     /// Since when.
-    pub since: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
 }
 
 /// An event of the feed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct EventView {
     /// Place in the feed.
     pub seq: i64,
     /// Same for the same event.
     pub id: String,
     /// When, UTC.
-    pub at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
     /// Type.
     #[serde(rename = "type")]
     pub kind: String,
@@ -117,7 +139,7 @@ macro_rules! exceptions {
             "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency, NULL AS detail, ordinal,
              '' AS subject FROM exception WHERE ",
             $which,
-            " UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, '', detail, 1000000000,
+            " UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, NULL, detail, 1000000000,
              subject FROM drift WHERE ",
             $which,
             " ORDER BY 1, 11, 2, 12"
@@ -147,19 +169,34 @@ pub(super) fn document(tx: &Session<'_>, number: &str) -> Result<Option<(Documen
     tx.one(concat!(documents!(), "d.number = $1"), values![number], |row| Ok((read_document(row)?, row.get(11)?)))
 }
 
+/// Money as decimal text.
+fn decimal_text<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(money)
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over so")]
+fn decimal_text_or_none<S: Serializer>(money: &Option<Money>, serializer: S) -> Result<S::Ok, S::Error> {
+    match money {
+        Some(money) => serializer.collect_str(money),
+        None => serializer.serialize_none(),
+    }
+}
+
 fn read_document(row: &Row<'_>) -> Result<DocumentView, StoreError> {
+    let currency: Currency = row.parsed(6, "document.currency")?;
+    let amount = row.money(7, currency, "document.amount")?.unwrap_or_else(|| currency.minor(0));
     Ok(DocumentView {
         number: row.get(0)?,
         contract: row.get(1)?,
-        kind: row.get(2)?,
+        kind: row.parsed(2, "document.kind")?,
         milestone: row.get(3)?,
-        date: row.get(4)?,
-        due_on: row.get(5)?,
-        currency: row.get(6)?,
-        amount: row.get(7)?,
+        date: row.parsed(4, "document.date")?,
+        due_on: row.parsed(5, "document.due_on")?,
+        currency,
+        amount,
         target: row.get(8)?,
         posting: row.get(9)?,
-        delivery: row.get(10)?,
+        delivery: row.parsed_option(10, "outbox.state")?,
     })
 }
 
@@ -185,16 +222,18 @@ impl Store {
             let sql = exceptions(contract.is_some(), open);
             let id = values![contract.as_deref().unwrap_or_default()];
             tx.all(sql, if contract.is_some() { id } else { &[] }, |row| {
+                let currency: Option<Currency> = row.parsed_option(8, "exception.currency")?;
+                let held = currency.map(|currency| row.money(7, currency, "exception.held")).transpose()?;
                 Ok(ExceptionView {
                     contract: row.get(0)?,
                     code: row.get(1)?,
                     milestone: row.get(2)?,
-                    leg: row.get(3)?,
-                    severity: row.get(4)?,
-                    opened_on: row.get(5)?,
-                    closed_on: row.get(6)?,
-                    held: row.get(7)?,
-                    currency: row.get(8)?,
+                    leg: row.parsed_option(3, "exception.leg")?,
+                    severity: row.parsed(4, "exception.severity")?,
+                    opened_on: row.parsed(5, "exception.opened_on")?,
+                    closed_on: row.parsed_option(6, "exception.closed_on")?,
+                    held: held.flatten(),
+                    currency,
                     detail: row.get(9)?,
                 })
             })
@@ -206,14 +245,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn open_exceptions(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+    pub async fn open_exceptions(&self) -> Result<Vec<(String, Severity, i64)>, StoreError> {
         self.read(|tx| {
             tx.all(
                 "SELECT code, severity, count(*) FROM (SELECT code, severity FROM exception WHERE closed_on IS NULL
                  UNION ALL SELECT kind, 'warning' FROM drift WHERE closed_on IS NULL) AS seen
                  GROUP BY code, severity ORDER BY 1, 2",
                 values![],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                |row| Ok((row.get(0)?, row.parsed(1, "exception.severity")?, row.get(2)?)),
             )
         })
         .await
@@ -244,7 +283,7 @@ impl Store {
                         contract: row.get(1)?,
                         problem: row.get(2)?,
                         fact: row.get(3)?,
-                        learned_at: row.get(4)?,
+                        learned_at: row.parsed(4, "fact.learned_at")?,
                     })
                 },
             )
@@ -259,7 +298,8 @@ impl Store {
     pub async fn unfiled(&self) -> Result<Vec<Unfiled>, StoreError> {
         self.read(|tx| {
             tx.all(UNFILED, values![], |row| {
-                Ok(Unfiled { contract: row.get(0)?, systems: row.get(1)?, since: row.get(2)? })
+                let since = row.parsed_option(2, "fact.learned_at")?;
+                Ok(Unfiled { contract: row.get(0)?, systems: row.get(1)?, since })
             })
         })
         .await
@@ -283,7 +323,7 @@ impl Store {
                 Ok(EventView {
                     seq: row.get(0)?,
                     id: row.get(1)?,
-                    at: row.get(2)?,
+                    at: row.parsed(2, "event.at")?,
                     kind: row.get(3)?,
                     contract: row.get(4)?,
                     milestone: row.get(5)?,

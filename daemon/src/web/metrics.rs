@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use milestoned_mapping::contract::Severity;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,6 +16,7 @@ use prometheus_client::registry::Registry;
 use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::intake::StreamHealth;
+use crate::store::vocabulary::DeliveryState;
 
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
@@ -41,8 +43,8 @@ async fn collect(env: &Environment) -> Result<String, StoreError> {
 
 /// What the metrics are made of.
 struct Read {
-    waiting: Vec<(String, String, i64)>,
-    exceptions: Vec<(String, String, i64)>,
+    waiting: Vec<(String, DeliveryState, i64)>,
+    exceptions: Vec<(String, Severity, i64)>,
     parked: i64,
     contracts: i64,
     streams: Vec<StreamHealth>,
@@ -59,11 +61,11 @@ fn text(read: &Read, now: Timestamp) -> String {
 
     let outbox = gauges(&mut registry, "milestoned_outbox", "Deliveries that wait, by connection and state");
     for (target, state, count) in &read.waiting {
-        outbox.get_or_create(&vec![label("target", target), label("state", state)]).set(*count);
+        outbox.get_or_create(&vec![label("target", target), label("state", state.name())]).set(*count);
     }
     let exceptions = gauges(&mut registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
     for (code, severity, count) in &read.exceptions {
-        exceptions.get_or_create(&vec![label("code", code), label("severity", severity)]).set(*count);
+        exceptions.get_or_create(&vec![label("code", code), label("severity", &severity.to_string())]).set(*count);
     }
     let parked = gauges(&mut registry, "milestoned_parked_records", "Source records that wait for a person");
     parked.get_or_create(&Vec::new()).set(read.parked);
@@ -72,8 +74,7 @@ fn text(read: &Read, now: Timestamp) -> String {
     let age =
         gauges(&mut registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
     for stream in &read.streams {
-        let fresh = stream.fresh_through.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-        let seconds = fresh.map_or(i64::MAX, |fresh| now.duration_since(fresh).as_secs());
+        let seconds = stream.fresh_through.map_or(i64::MAX, |fresh| now.duration_since(fresh).as_secs());
         age.get_or_create(&vec![label("system", &stream.system), label("stream", &stream.stream)]).set(seconds);
     }
     let mut text = String::new();

@@ -1,6 +1,5 @@
 //! Pages for a controller: portfolio, contract, exceptions. Server-rendered; buttons are plain forms.
 
-use clap::ValueEnum as _;
 use std::sync::Arc;
 
 use askama::Template;
@@ -27,6 +26,7 @@ use crate::store::outbox::Delivery;
 use crate::store::parked::Handle;
 use crate::store::pauses::{Pause, Scope};
 use crate::store::views::DocumentView;
+use crate::store::vocabulary::DeliveryState;
 
 /// Pages and their style sheet.
 pub fn routes() -> Router<Arc<Environment>> {
@@ -158,7 +158,7 @@ async fn contract_page(
     let contract = portfolio::state(&row)?;
     let mut pauses = env.store.pauses().await?;
     pauses.retain(|pause| {
-        [("contract", &id), ("customer", &view.summary.customer), ("target", &view.summary.erp)]
+        [(Scope::Contract, &id), (Scope::Customer, &view.summary.customer), (Scope::Target, &view.summary.erp)]
             .iter()
             .any(|(scope, name)| pause.scope == *scope && pause.name == **name)
     });
@@ -307,7 +307,7 @@ async fn act(
         "release" => store.release_parked(form.handle.clone(), true, by, why, now).await?,
         "dismiss" => store.release_parked(form.handle.clone(), false, by, why, now).await?,
         "done" => {
-            let delivery = store.delivery(form.handle.clone()).await?.filter(|one| one.state == "parked");
+            let delivery = store.delivery(form.handle.clone()).await?.filter(|one| one.state == DeliveryState::Parked);
             let delivery = delivery.ok_or_else(missing)?;
             if form.remote_id.trim().is_empty() {
                 return Err(super::api::invalid("remote_id: the id of the record that was written outside"));
@@ -323,7 +323,7 @@ async fn act(
         "close" => store.close_parked(handle(&form)?, by, why, now).await?,
         "resume" => match form.handle.split_once(':') {
             Some((scope, name)) => {
-                let scope = Scope::from_str(scope, false).map_err(|_| missing())?;
+                let scope = Scope::named(scope).ok_or_else(missing)?;
                 store.resume(scope, name.to_owned(), by, why, now).await?
             }
             None => false,

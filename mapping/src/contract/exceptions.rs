@@ -87,13 +87,20 @@ impl fmt::Display for Code {
 }
 
 /// Whether an exception holds something back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Holds the invoice.
     Blocking,
     /// Only tells.
     Warning,
+}
+
+impl Severity {
+    /// Whether it holds the invoice.
+    pub fn is_blocking(self) -> bool {
+        self == Self::Blocking
+    }
 }
 
 impl fmt::Display for Severity {

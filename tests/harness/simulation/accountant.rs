@@ -1,6 +1,8 @@
 //! What accountants do in the ERP, customers in the bank, and controllers about deliveries that wait for a person.
 
 use milestoned::store::outbox::Delivery;
+use milestoned::store::vocabulary::CommandKind::{BillingStatus, CreditMemo, Invoice, JournalEntry};
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned_connector_kit::Receipt;
 use milestoned_mocks::ErpDocument;
 use rand::RngExt as _;
@@ -74,13 +76,14 @@ pub(super) fn touch(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> 
 fn touched(world: &mut World, number: String, touch: Touch) -> anyhow::Result<()> {
     let all = world.ask(|app| async move { app.env.store.deliveries(None, &[]).await })??;
     let delivery = all.into_iter().find(|one| one.subject == number);
-    let (state, confirmed) = delivery.map(|one| (one.state, one.confirmed_at.is_some())).unwrap_or_default();
+    let confirmed = delivery.as_ref().is_some_and(|delivery| delivery.confirmed_at.is_some());
+    let state = delivery.map(|delivery| delivery.state);
     // The ERP will be asked, and has something else.
-    if touch != Touch::Deleted && matches!(state.as_str(), "unknown" | "parked") {
+    if touch != Touch::Deleted && matches!(state, Some(DeliveryState::Unknown | DeliveryState::Parked)) {
         world.disputed.insert(number.clone());
     }
     // Nobody can tell that from an invoice that was never written.
-    let unseen = state != "done" || (touch == Touch::Deleted && !confirmed);
+    let unseen = state != Some(DeliveryState::Done) || (touch == Touch::Deleted && !confirmed);
     let touch = if unseen { Touch::Unseen } else { touch };
     world.touched.insert(number, touch);
     Ok(())
@@ -94,18 +97,18 @@ fn raised(invoice: &ErpDocument) -> serde_json::Value {
 
 /// A controller looks at what is parked, and releases it, gives it up, or says that it was done by hand.
 pub(super) fn clear(world: &mut World, dice: &mut StdRng, give_up: bool) -> anyhow::Result<()> {
-    let parked = world.ask(|app| async move { app.env.store.deliveries(None, &["parked"]).await })??;
+    let parked = world.ask(|app| async move { app.env.store.deliveries(None, &[DeliveryState::Parked]).await })??;
     for delivery in parked {
         let held = world.documents().into_iter().find(|one| one.number == delivery.subject);
-        match (held, delivery.kind.as_str()) {
-            (Some(held), "invoice" | "credit_memo" | "journal_entry") if give_up && dice.random_bool(0.5) => {
+        match (held, delivery.kind) {
+            (Some(held), Invoice | CreditMemo | JournalEntry) if give_up && dice.random_bool(0.5) => {
                 by_hand(world, delivery, held)?;
             }
-            (None, "invoice" | "credit_memo" | "journal_entry") if give_up && dice.random_bool(0.2) => {
+            (None, Invoice | CreditMemo | JournalEntry) if give_up && dice.random_bool(0.2) => {
                 world.touched.insert(delivery.subject.clone(), Touch::GivenUp);
                 say(world, &delivery, "dismiss")?;
             }
-            (_, "billing_status") if is_lost(world, &delivery.subject) => say(world, &delivery, "dismiss")?,
+            (_, BillingStatus) if is_lost(world, &delivery.subject) => say(world, &delivery, "dismiss")?,
             _ => say(world, &delivery, "release")?,
         }
     }

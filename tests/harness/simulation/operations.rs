@@ -1,6 +1,7 @@
 //! What happens: people, time and bad luck, as the dice fall; and how it ends.
 
 use jiff::SignedDuration;
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mocks::FaultSpec;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -137,9 +138,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
                 world.turn(None)?;
             }
         }
-        let open = world.ask(|app| async move {
-            app.env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
-        })??;
+        let open = world.ask(|app| async move { app.env.store.deliveries(None, DeliveryState::UNSETTLED).await })??;
         let mut rests = open.is_empty();
         if round < 3 {
             rests &= !reconnect(world)?;

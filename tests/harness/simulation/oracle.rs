@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use milestoned::cli::status::rebuild;
 use milestoned::store::contracts::Work;
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mapping::command::Side;
 use milestoned_mapping::contract::{Contract, DocumentKind};
 use milestoned_mapping::drift::Kind;
+use milestoned_mapping::fact::Leg;
 use milestoned_mapping::postings::journal_entry_number;
 use milestoned_mocks::ErpDocument;
 use rust_decimal::Decimal;
@@ -40,9 +42,7 @@ pub(super) fn always(world: &World) -> anyhow::Result<()> {
 /// What holds once troubles have stopped and time has passed.
 pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
     always(world)?;
-    let open = world.ask(|app| async move {
-        app.env.store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await
-    })??;
+    let open = world.ask(|app| async move { app.env.store.deliveries(None, DeliveryState::UNSETTLED).await })??;
     let open: Vec<_> = open
         .iter()
         .filter(|one| !is_consequence(world, &one.subject))
@@ -168,7 +168,7 @@ fn exceptions(world: &World, agreement: &Agreement, (contract, work): (&Contract
     // A project tool that never showed an issue of the contract is not observed: it lacks nothing (section 8). Nor is an
     // ERP whose one invoice was gone before anything was decided from it: that it is gone is told.
     let no_issue = agreement.milestones.iter().all(|one| one.lost);
-    let no_document = !work.legs.contains_key("erp");
+    let no_document = !work.legs.contains_key(&Leg::Erp);
     let open: Vec<(String, Option<String>)> = contract
         .exceptions()
         .iter()
@@ -261,7 +261,8 @@ fn shown(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::R
 fn told(world: &mut World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
     let id = agreement.id;
     let lines = world.ask(|app| async move { app.env.store.audit(Some(id.into()), 100_000).await })??;
-    let written = world.ask(|app| async move { app.env.store.deliveries(Some(id.into()), &["done"]).await })??;
+    let written =
+        world.ask(|app| async move { app.env.store.deliveries(Some(id.into()), &[DeliveryState::Done]).await })??;
     let has = |action: &str, subject: &str| lines.iter().any(|one| one.action == action && one.subject == subject);
     for document in contract.documents() {
         anyhow::ensure!(

@@ -1,5 +1,6 @@
 //! Whatever a remote does to a reply, there is one document.
 
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mocks::FaultSpec;
 use milestoned_tests::World;
 
@@ -60,7 +61,7 @@ async fn what_is_found_under_our_number_and_says_something_else_is_for_a_person(
     world.settle().await.unwrap();
     world.at("2026-03-02T09:30:00Z").unwrap();
     world.settle().await.unwrap();
-    let parked = world.app.env.store.deliveries(None, &["parked"]).await.unwrap();
+    let parked = world.app.env.store.deliveries(None, &[DeliveryState::Parked]).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert!(parked[0].fault.as_ref().unwrap().contains("amount is 4000, not 40000"), "{:?}", parked[0].fault);
 }
@@ -99,7 +100,7 @@ async fn an_amendment_between_a_lost_answer_and_the_look_up_ends_in_the_right_co
             world.simulators.faults.inject(erp, lost).unwrap();
             world.accept(&issue).unwrap();
             world.settle().await.unwrap();
-            let doubt = world.app.env.store.deliveries(None, &["unknown"]).await.unwrap();
+            let doubt = world.app.env.store.deliveries(None, &[DeliveryState::Unknown]).await.unwrap();
             assert_eq!(doubt.len(), 1, "{erp}: the answer was lost");
             let amendment =
                 format!(r#"{{ "amends": "SOW-1", "version": 2, "signed": true, "total": "{total}", {change} }}"#);

@@ -7,6 +7,7 @@ use milestoned::cli::{doctor, review};
 use milestoned::store::copies::{CopyError, put_back};
 use milestoned::store::intake::NewFact;
 use milestoned::store::pauses::Scope;
+use milestoned::store::vocabulary::{CommandKind, DeliveryState};
 use milestoned_mapping::fact::{Event, Fact, Leg};
 use milestoned_mapping::problem::Problem;
 use milestoned_tests::{ADMIN, VIEWER, World, fields};
@@ -143,8 +144,8 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
 #[tokio::test]
 async fn the_doctor_finds_a_document_that_is_gone() {
     let world = billed("quickbooks").await;
-    let delivered = world.app.env.store.deliveries(Some("SOW-1".into()), &["done"]).await.unwrap();
-    let invoice = delivered.iter().find(|one| one.kind == "invoice").unwrap().remote_id.clone().unwrap();
+    let delivered = world.app.env.store.deliveries(Some("SOW-1".into()), &[DeliveryState::Done]).await.unwrap();
+    let invoice = delivered.iter().find(|one| one.kind == CommandKind::Invoice).unwrap().remote_id.clone().unwrap();
     world.simulators.quickbooks.delete_record("delete", "Invoice", &invoice).unwrap();
     let gone = found(&world).await;
     assert!(
@@ -185,7 +186,7 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     world.simulators.netsuite.close_period("close", "2026-03-31").unwrap();
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
-    let parked = world.app.env.store.deliveries(None, &["parked"]).await.unwrap().remove(0);
+    let parked = world.app.env.store.deliveries(None, &[DeliveryState::Parked]).await.unwrap().remove(0);
     // Somebody opens the month and writes it by hand, under our key.
     world.simulators.netsuite.close_period("open", "2026-02-28").unwrap();
     let customer = world.simulators.netsuite.records("customer")[0].text("id");
@@ -209,7 +210,7 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     }
     assert!(!done(&id).await, "it is not parked any more");
     let delivery = world.app.env.store.delivery(parked.key).await.unwrap().unwrap();
-    assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("done", Some(id.as_str())));
+    assert_eq!((delivery.state.name(), delivery.remote_id.as_deref()), ("done", Some(id.as_str())));
     let line = world.app.env.store.audit(None, 1).await.unwrap().remove(0);
     assert!(line.action == "delivery done outside" && line.actor == "ada", "{line:?}");
     assert!(line.detail.contains("typed in by Mia (looked up, and the same)"), "{}", line.detail);
@@ -224,7 +225,7 @@ async fn the_pages_act_on_what_waits_for_a_person_who_may_decide() {
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
     let store = &world.app.env.store;
-    let parked = store.deliveries(None, &["parked"]).await.unwrap().remove(0);
+    let parked = store.deliveries(None, &[DeliveryState::Parked]).await.unwrap().remove(0);
     store
         .pause(Scope::Customer, "Northwind Ltd".into(), "ada".into(), "dispute".into(), world.app.env.clock.now())
         .await

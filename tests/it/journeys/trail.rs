@@ -3,6 +3,7 @@
 
 use milestoned::store::redact::Forget;
 use milestoned::store::trace::Start;
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mocks::FaultSpec;
 use milestoned_tests::World;
 use milestoned_tests::postgres::cluster;
@@ -31,7 +32,7 @@ async fn holds(world: World) {
     let held = world.held("netsuite");
     assert_eq!(held[0], ("SOW-1-M1".to_owned(), "40000.00".to_owned()));
     assert_eq!(held.len(), 2, "one invoice and one journal entry: {held:?}");
-    assert!(store.deliveries(None, &["pending", "sending", "unknown", "parked"]).await.unwrap().is_empty());
+    assert!(store.deliveries(None, DeliveryState::UNSETTLED).await.unwrap().is_empty());
     let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
     let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
@@ -46,7 +47,7 @@ async fn holds(world: World) {
     let acts: Vec<_> = trace.lines.iter().map(|line| line.action.as_str()).collect();
     assert!(acts.contains(&"fact decided") && acts.contains(&"delivery in doubt"), "{acts:?}");
     assert!(trace.lines.last().unwrap().detail.contains("found, verified and adopted"), "{acts:?}");
-    assert_eq!(trace.deliveries[0].state, "done");
+    assert_eq!(trace.deliveries[0].state, DeliveryState::Done);
 
     for start in [Start::Fact(accepted.id), Start::Record(record.id)] {
         let on = store.trace(start).await.unwrap().unwrap();

@@ -1,7 +1,9 @@
 //! A decision lands whole or not at all, once.
 
+use jiff::civil::date;
 use milestoned::store::contracts::{ContractRow, DecidedFact, Landing, NewContract, NewEvent, PendingFact};
 use milestoned::store::intake::NewFact;
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned::store::{Store, StoreError};
 use milestoned_mapping::command::Posting;
 use milestoned_mapping::fact::{Event, Fact};
@@ -22,7 +24,7 @@ pub(crate) async fn open(store: &Store, id: &str, customer: &str) -> ContractRow
         id: id.into(),
         agreement: format!(r#"{{"terms":{{"customer":"{customer}"}}}}"#),
         digest: "d".into(),
-        opened_on: "2026-03-02".into(),
+        opened_on: date(2026, 3, 2),
         state: "{}".into(),
         history: 0,
         planned_documents: 0,
@@ -31,7 +33,7 @@ pub(crate) async fn open(store: &Store, id: &str, customer: &str) -> ContractRow
     };
     let new = NewContract {
         row,
-        as_of: "2026-03-02".into(),
+        as_of: date(2026, 3, 2),
         customer: customer.into(),
         source: "test".into(),
         actor: "ada".into(),
@@ -47,7 +49,7 @@ pub(crate) fn landing(row: &ContractRow, postings: Vec<Posting>) -> Landing {
         history_before: row.history,
         revision_before: row.revision,
         state: r#"{"decided":true}"#.into(),
-        as_of: "2026-03-02".into(),
+        as_of: date(2026, 3, 2),
         wake_at: None,
         legs_wait: false,
         facts: Vec::new(),
@@ -111,7 +113,7 @@ async fn a_decision_lands_whole(place: Place) {
     let history = store.history("SOW-1".into()).await.unwrap();
     assert_eq!(history.iter().map(|fact| fact.at).collect::<Vec<_>>(), [later(5), later(5)]);
     assert_eq!(store.parked_facts().await.unwrap()[0].problem, "nobody knows this milestone");
-    assert_eq!(store.deliveries(Some("SOW-1".into()), &["pending"]).await.unwrap().len(), 1);
+    assert_eq!(store.deliveries(Some("SOW-1".into()), &[DeliveryState::Pending]).await.unwrap().len(), 1);
     assert!(store.contracts_due(now()).await.unwrap().is_empty());
 }
 

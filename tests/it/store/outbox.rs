@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use milestoned::store::outbox::{Claimed, Outcome};
 use milestoned::store::pauses::Scope;
+use milestoned::store::vocabulary::DeliveryState;
 use milestoned_connector_kit::After;
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Posting};
 use milestoned_mapping::money::Currency;
@@ -41,9 +42,9 @@ impl Place {
         self.store.settle(vec![(claimed, outcome)], later(1)).await.unwrap();
     }
 
-    async fn state(&self, number: &str) -> String {
+    async fn state(&self, number: &str) -> &'static str {
         let key = DeliveryKey::of(&[number]).to_string();
-        self.store.delivery(key).await.unwrap().unwrap().state
+        self.store.delivery(key).await.unwrap().unwrap().state.name()
     }
 }
 
@@ -77,7 +78,7 @@ async fn a_lease_that_passed_on_has_nothing_to_say(place: Place) {
     place.settle(owner, done("7")).await;
     let key = DeliveryKey::of(&["A"]).to_string();
     let delivery = place.store.delivery(key).await.unwrap().unwrap();
-    assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("done", Some("7")));
+    assert_eq!((delivery.state.name(), delivery.remote_id.as_deref()), ("done", Some("7")));
     assert_eq!(delivery.request_id.as_deref(), Some("request-7"));
 }
 
@@ -115,7 +116,7 @@ async fn a_row_that_cannot_be_read_is_parked_and_the_rest_goes_on(place: Place) 
     place.settle(claimed.remove(0), done("7")).await;
     place.tamper("UPDATE outbox SET receipt = '{' WHERE subject = 'C'").await;
     assert!(place.claim(2).await.is_empty());
-    let parked = place.store.deliveries(None, &["parked"]).await.unwrap();
+    let parked = place.store.deliveries(None, &[DeliveryState::Parked]).await.unwrap();
     let told: Vec<_> = parked.iter().map(|one| (one.subject.as_str(), one.fault.clone().unwrap())).collect();
     let names = |(subject, column, row): (&str, &str, &str), told: &(&str, String)| {
         let row = DeliveryKey::of(&[row]);

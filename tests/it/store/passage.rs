@@ -36,7 +36,7 @@ impl Place {
         let followed = vec![Followed { hints: hints.iter().map(|hint| hint.id).collect(), outcome }];
         let identity = format!("accepted {version}");
         let fact = NewFact { contract: "SOW-1".into(), identity, fact: accepted("M1"), actor: "dana".into() };
-        let said = format!("{{\"version\":\"{version}\"}}");
+        let said = format!("{{\"id\":\"M1\",\"description\":\"{version}\"}}");
         let (contract, part) = (Some("SOW-1".into()), Some(part("SOW-1", &said)));
         let readings = vec![Reading { contract, part, facts: vec![fact], problems: Vec::new() }];
         Arc::new(Arrival { followed, readings })
@@ -71,7 +71,7 @@ async fn what_was_read_again_is_decided_where_it_is_stored(place: Place) {
     assert!(place.store.unread_records(10).await.unwrap().is_empty(), "it was read");
     assert!(place.store.contracts_due(now()).await.unwrap().is_empty(), "it was decided");
     let work = to_decide(&place.store).await;
-    assert_eq!((work.row.history, work.pending.len(), work.parts["psa"].len()), (1, 0, 1));
+    assert_eq!((work.row.history, work.pending.len(), work.parts.psa.len()), (1, 0, 1));
     let again = place.pass(&arrival, decides(Vec::new()), 0).await.unwrap();
     assert!(again.targets.is_empty() && !again.waits, "a version that is known says nothing");
     assert_eq!(to_decide(&place.store).await.row.revision, work.row.revision);
@@ -133,6 +133,6 @@ async fn a_refused_decision_leaves_nothing_behind(place: Place) {
     let refused = place.pass(&arrival, decides(vec![invoice("A", "SOW-1", "1.01", &[])]), 5).await;
     assert!(matches!(refused, Err(StoreError::KeyReused { .. })), "{refused:?}");
     let work = to_decide(&place.store).await;
-    assert!(work.pending.is_empty() && work.parts.is_empty() && work.row.history == 0);
+    assert!(work.pending.is_empty() && work.parts.psa.is_empty() && work.row.history == 0);
     assert_eq!(place.hints().await, 1);
 }
