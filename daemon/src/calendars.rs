@@ -13,9 +13,9 @@ pub fn from_settings(settings: &Settings) -> Result<Calendars, SettingsError> {
     for (name, custom) in &settings.calendars {
         let mut weekend = Vec::new();
         for day in &custom.weekend {
-            weekend.push(weekday(day).ok_or_else(|| SettingsError::Invalid {
-                path: format!("calendars.{name}.weekend"),
-                reason: format!("{day:?} is no day of the week: write \"saturday\""),
+            weekend.push(weekday(day).ok_or_else(|| {
+                let place = format!("calendars.{name}.weekend");
+                SettingsError::one(place, format!("{day:?} is no day of the week"), "write \"saturday\"")
             })?);
         }
         calendars.add(name, &weekend, &custom.holidays);

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::failpoint;
 use crate::intake::POLL_EVERY;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, repair};
 use crate::store::Store;
 
 /// The connections that there are. A new connector is one more line of the list below; everything else follows from what
@@ -52,7 +52,7 @@ macro_rules! connectors {
         }
 
         /// A connection of the kind with this name.
-        fn of_kind(kind: &str, making: Making<'_>) -> Result<Entry, Problem> {
+        fn of_kind(kind: &str, making: Making<'_>) -> Result<Entry, Vec<Problem>> {
             $(
                 if kind == $connector::KIND {
                     return making.entry(Connection::$connector);
@@ -181,26 +181,23 @@ impl Registry {
     /// Builds every connection of the configuration.
     ///
     /// # Errors
-    /// Key and reason of the first that cannot be built; `milestoned check` names all.
+    /// Everything that is wrong with the settings of any of them.
     pub fn build(settings: &Settings, store: &Store, platform: &Platform) -> Result<Self, SettingsError> {
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, value) in &settings.connections {
             let tokens = Arc::new(Tokens { store: store.clone(), clock: Arc::clone(&platform.clock) });
-            let entry = build(name, value.clone(), Some(tokens), platform.clone())
-                .map_err(|problem| SettingsError::Invalid { path: problem.place, reason: problem.reason })?;
-            entries.insert(name.clone(), entry);
+            match build(name, value.clone(), Some(tokens), platform.clone()) {
+                Ok(entry) => drop(entries.insert(name.clone(), entry)),
+                Err(wrong) => problems.extend(wrong),
+            }
         }
-        Ok(Self(entries))
+        if problems.is_empty() { Ok(Self(entries)) } else { Err(SettingsError(problems)) }
     }
 
-    /// What is wrong with the settings of any connection, without calling one.
-    pub fn problems(settings: &Settings) -> Vec<Problem> {
+    /// What is wrong with the settings of a connection, without calling it.
+    pub fn problems(name: &str, settings: &Value) -> Vec<Problem> {
         let platform = Platform::from(Arc::new(crate::clock::SystemClock));
-        settings
-            .connections
-            .iter()
-            .filter_map(|(name, value)| build(name, value.clone(), None, platform.clone()).err())
-            .collect()
+        build(name, settings.clone(), None, platform).err().unwrap_or_default()
     }
 
     /// The connection with this name.
@@ -241,11 +238,11 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn wrong(&self, field: &str, reason: String) -> Problem {
+    fn wrong(&self, field: &str, reason: String) -> Vec<Problem> {
         wrong(self.name, field, reason)
     }
 
-    fn entry<C: Connector>(self, variant: impl FnOnce(C) -> Connection) -> Result<Entry, Problem> {
+    fn entry<C: Connector>(self, variant: impl FnOnce(C) -> Connection) -> Result<Entry, Vec<Problem>> {
         let Self { name, settings, poll_every, map_file, platform, tokens } = self;
         let field_map = match C::MAPPED {
             [] => None,
@@ -254,23 +251,25 @@ impl Making<'_> {
                     .map_err(|reason| wrong(name, "field_map", reason))?,
             ),
         };
-        let settings = serde_path_to_error::deserialize(settings).map_err(|error| {
-            let path = error.path().to_string();
-            wrong(name, if path == "." { "" } else { &path }, error.inner().to_string())
-        })?;
+        let settings = match repair::read(settings, &Value::Null) {
+            (Some(read), found) if found.is_empty() => read,
+            (_, found) => {
+                return Err(found.into_iter().flat_map(|(path, reason)| wrong(name, &path, reason)).collect());
+            }
+        };
         let needs = Needs { field_map: field_map.clone(), platform, tokens };
         let connection = C::create(name, settings, needs).map_err(|reason| wrong(name, "", reason))?;
         Ok(Entry { connection: variant(connection), poll_every, field_map })
     }
 }
 
-fn wrong(name: &str, field: &str, reason: String) -> Problem {
+fn wrong(name: &str, field: &str, reason: String) -> Vec<Problem> {
     let place = format!("connections.{name}");
     let place = if field.is_empty() { place } else { format!("{place}.{field}") };
-    Problem::new(place, reason, "see config/example.toml")
+    vec![Problem::new(place, reason, "see config/example.toml")]
 }
 
-fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, platform: Platform) -> Result<Entry, Problem> {
+fn build(name: &str, mut value: Value, tokens: Option<Arc<Tokens>>, platform: Platform) -> Result<Entry, Vec<Problem>> {
     let mut take = |key: &str| value.as_object_mut().and_then(|table| table.remove(key));
     let kind = take("kind");
     let poll_every = match take("poll_every") {

@@ -1,9 +1,12 @@
 //! `check`: configuration, credentials, reachability, field maps; every problem at once, each with its remedy.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use milestoned_mapping::problem::Problem;
+use rustix::fs::Access;
 
 use super::FOUND;
 use super::table::{say, titled};
@@ -11,11 +14,11 @@ use crate::clock::SystemClock;
 use crate::environment::Environment;
 use crate::registry::Registry;
 use crate::report;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{self, Examined, Secrets, Settings};
 
 /// `milestoned check`
-pub(super) async fn check(settings: Result<Settings, SettingsError>, json: bool) -> anyhow::Result<ExitCode> {
-    let problems = problems(settings?).await;
+pub(super) async fn check(config: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+    let problems = problems(config).await;
     if json {
         say(&serde_json::to_string_pretty(&problems)?);
     } else if problems.is_empty() {
@@ -30,33 +33,84 @@ pub(super) async fn check(settings: Result<Settings, SettingsError>, json: bool)
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-async fn problems(settings: Settings) -> Vec<Problem> {
-    let mut problems = settings_problems(&settings);
+/// Everything that is wrong: what is wrong in one place keeps nothing else from being looked at.
+async fn problems(config: Option<&Path>) -> Vec<Problem> {
+    let Examined { settings, mut problems, warnings } = Settings::examine(config, Secrets::All);
+    let missing: Vec<String> = problems.iter().map(|problem| problem.place.clone()).collect();
+    problems.extend(warnings);
+    let Some(mut settings) = settings else { return problems };
+    problems.extend(settings_problems(&settings));
     if let Some(mail) = &settings.mail {
         problems.extend(report::problems(mail));
         if let Err(reason) = report::reach(mail).await {
             problems.push(Problem::new("mail.relay", reason, "see that the relay is up and reachable from here"));
         }
     }
-    let unbuilt = Registry::problems(&settings);
-    let buildable = unbuilt.is_empty();
-    problems.extend(unbuilt);
-    if !buildable {
-        // Connections are asked together: with one that cannot be built there is no daemon to ask with.
-        return problems;
-    }
-    match Environment::build(settings, Arc::new(SystemClock)).await {
-        Ok(env) => {
-            for (name, entry) in env.registry.iter() {
-                for mut found in entry.connection.probe().await {
-                    found.place = format!("connections.{name}: {}", found.place);
-                    problems.push(found);
-                }
-            }
+    let mut sound = BTreeMap::new();
+    for (name, connection) in std::mem::take(&mut settings.connections) {
+        let place = format!("connections.{name}.");
+        let found = Registry::problems(&name, &connection);
+        // With a secret that is not there no remote is asked: it might lock the account.
+        if found.is_empty() && !missing.iter().any(|known| known.starts_with(&place)) {
+            sound.insert(name, connection);
         }
-        Err(error) => problems.push(Problem::new("start", format!("{error:#}"), "correct what is named")),
+        problems.extend(found);
+    }
+    settings.connections = sound;
+    problems.extend(remote_problems(settings).await);
+    problems
+}
+
+/// What the remotes say. They are asked with the store at hand: what a sign-in turns a token into must be kept.
+async fn remote_problems(mut settings: Settings) -> Vec<Problem> {
+    if let Some(problem) = database_problem(&settings.store) {
+        return vec![problem];
+    }
+    if crate::calendars::from_settings(&settings).is_err() {
+        settings.calendars.clear();
+    }
+    let env = match Environment::build(settings, Arc::new(SystemClock)).await {
+        Ok(env) => env,
+        Err(error) => {
+            let reason = format!("the database cannot be used, and so no remote was asked: {error:#}");
+            return vec![Problem::new("store", reason, "correct what is named, and check again")];
+        }
+    };
+    let mut problems = Vec::new();
+    for (name, entry) in env.registry.iter() {
+        for mut found in entry.connection.probe().await {
+            found.place = format!("connections.{name}: {}", found.place);
+            problems.push(found);
+        }
     }
     problems
+}
+
+/// What the machine says of the database's folder and file, in its own words: SQLite has but one for all of it.
+fn database_problem(store: &settings::Store) -> Option<Problem> {
+    if store.url.is_some() {
+        return None;
+    }
+    let file = &store.path;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let problem = |reason: String, remedy: &str| Some(Problem::new("store.path", reason, remedy));
+    let unused = "and so no remote was asked";
+    if let Err(error) = std::fs::read_dir(folder) {
+        let reason = format!("the folder {} cannot be read: {error}; {unused}", folder.display());
+        return problem(reason, "create the folder, and let it belong to the daemon alone");
+    }
+    if let Err(error) = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        let reason = format!("the folder {} cannot be written: {error}; {unused}", folder.display());
+        return problem(reason, "let the folder belong to the daemon, and check as the daemon's user");
+    }
+    match std::fs::OpenOptions::new().read(true).write(true).open(file) {
+        Ok(_) => None,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let reason = format!("{} cannot be opened: {error}; {unused}", file.display());
+            problem(reason, "let the file belong to the daemon, and check as the daemon's user")
+        }
+    }
 }
 
 fn settings_problems(settings: &Settings) -> Vec<Problem> {
@@ -84,7 +138,10 @@ fn settings_problems(settings: &Settings) -> Vec<Problem> {
         ));
     }
     if let Err(error) = crate::calendars::from_settings(settings) {
-        problems.push(Problem::new("calendars", error.to_string(), "correct the calendar"));
+        problems.extend(error.0);
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
+        problems.push(Problem::new("log.filter", error.to_string(), "write such as info,milestoned=debug"));
     }
     problems
 }

@@ -26,7 +26,7 @@ use crate::store::vocabulary::DeliveryState;
 pub struct Options {
     /// Ask no remote.
     #[arg(long)]
-    offline: bool,
+    pub(super) offline: bool,
     /// Compare documents that were delivered in the last so many days.
     #[arg(long, default_value_t = 90)]
     days: u32,

@@ -125,6 +125,35 @@ enum Command {
     Status,
 }
 
+impl Command {
+    /// Whether it reaches more than the database, and so needs the secrets of connections and mail.
+    fn asks_a_remote(&self) -> bool {
+        match self {
+            Self::Digest { send } => *send,
+            Self::Doctor(options) => !options.offline,
+            Self::Review(command) => matches!(command, ReviewCommand::Done { .. }),
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => true,
+            Self::Check | Self::Run => true,
+            Self::Audit(_)
+            | Self::Backup { .. }
+            | Self::Contract(_)
+            | Self::Exceptions { .. }
+            | Self::Export(_)
+            | Self::Pause(_)
+            | Self::Plan
+            | Self::Prorate(_)
+            | Self::Reconcile
+            | Self::Replay { .. }
+            | Self::Restore(_)
+            | Self::Resume(_)
+            | Self::Rules { .. }
+            | Self::Simulate { .. }
+            | Self::Status => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Place and hash of the newest line: kept elsewhere, it shows later whether lines were taken off or put on.
@@ -326,7 +355,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 /// The calendars of a configuration, or those that are built in where none is named.
 fn calendars(config: Option<&Path>) -> anyhow::Result<Calendars> {
     match config {
-        Some(path) => Ok(crate::calendars::from_settings(&Settings::load(Some(path))?)?),
+        Some(path) => Ok(crate::calendars::from_settings(&Settings::load_for_database(Some(path))?)?),
         None => Ok(Calendars::built_in()),
     }
 }
@@ -347,12 +376,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "demo")]
         Command::Demo(options) => return crate::demo::run(options, json).await,
-        Command::Run => return run::run(Settings::load(global.config.as_deref())?).await,
-        Command::Check => return check::check(Settings::load(global.config.as_deref()), json).await,
+        Command::Run => return run::run(global.config.as_deref()).await,
+        Command::Check => return check::check(global.config.as_deref(), json).await,
         Command::Restore(options) => return recovery::restore(&global, options).await,
         _ => {}
     }
-    let env = Environment::build(Settings::load(global.config.as_deref())?, Arc::new(SystemClock)).await?;
+    let file = global.config.as_deref();
+    let settings = if command.asks_a_remote() { Settings::load(file) } else { Settings::load_for_database(file) };
+    let env = Environment::build(settings?, Arc::new(SystemClock)).await?;
     match command {
         Command::Audit(command) => audit::audit(&env, command, json).await,
         Command::Backup { file } => recovery::backup(&env, file, json).await,

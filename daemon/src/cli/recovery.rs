@@ -59,7 +59,7 @@ pub(super) async fn backup(env: &Environment, file: PathBuf, json: bool) -> anyh
 
 /// `milestoned restore [FILE]`
 pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(global.config.as_deref())?.store;
+    let settings = Settings::load_for_database(global.config.as_deref())?.store;
     let now = SystemClock.now();
     let Reviewer { by } = options.reviewer;
     let waiting = match (&settings.url, &options.file) {

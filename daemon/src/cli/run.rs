@@ -1,12 +1,14 @@
 //! `run`: the daemon. Loops for intake and decisions, for deliveries, and for reports, each supervised; a graceful stop
 //! lets each finish its turn.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
+use milestoned_mapping::problem::Problem;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +19,7 @@ use crate::clock::SystemClock;
 use crate::failpoint;
 use crate::fleet::RENEW;
 use crate::registry::Entry;
-use crate::settings::{Log, LogFormat, Settings};
+use crate::settings::{Examined, Log, LogFormat, Secrets, Settings, SettingsError};
 use crate::store::StoreError;
 use crate::supervision::{Ended, Supervisor};
 use crate::wake::Waiter;
@@ -41,8 +43,13 @@ const LAST_TURN: Duration = Duration::from_secs(20);
 pub const PART_ENDED: u8 = 70;
 
 /// `milestoned run`
-pub(super) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let Examined { settings, problems, warnings } = Settings::examine(config, Secrets::All);
+    let Some(settings) = settings.filter(|_| problems.is_empty()) else { return Err(SettingsError(problems).into()) };
     log(&settings.log)?;
+    for Problem { place, reason, remedy } in warnings {
+        tracing::warn!(place, reason, remedy, "the configuration should not be so");
+    }
     let listen = settings.http.listen;
     let app = App::build(settings, Arc::new(SystemClock)).await?;
     if app.env.store.is_shared() {

@@ -1,18 +1,27 @@
 //! The configuration: defaults in `config/default.toml` (which is the manual), then the operator's file, then the
 //! environment (`MILESTONED__HTTP__LISTEN`). Unknown keys are errors. A secret is never written in the file: it is a
 //! table that says where it is, `{ env = "NAME" }`, `{ file = "/path" }` or `{ credential = "name" }` (systemd).
+//!
+//! `source` puts the layers together and fetches the secrets, `repair` reads on after what cannot be read, so that every
+//! problem is told at once, `rules` says what must hold beside that.
+
+pub(crate) mod repair;
+mod rules;
+mod source;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use milestoned_mapping::problem::Problem;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The shipped defaults, which are also the reference of every key.
-pub const DEFAULT: &str = include_str!("../../config/default.toml");
+pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, Deserialize)]
@@ -202,149 +211,114 @@ pub struct Store {
     pub connections: usize,
 }
 
-/// What is wrong with the configuration: place, reason, remedy in one sentence.
+/// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The file cannot be read, or is not TOML, or a value has the wrong shape.
-    #[error("configuration: {0}")]
-    Unreadable(String),
-    /// A key is unknown, missing or has the wrong type.
-    #[error("configuration: {path}: {reason}")]
-    Invalid {
-        /// Path of the key.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A secret is not where the configuration says.
-    #[error("configuration: {path}: {reason}")]
-    Secret {
-        /// Path of the key.
-        path: String,
-        /// What is wrong and what to do; never the secret.
-        reason: String,
-    },
+pub struct SettingsError(pub Vec<Problem>);
+
+impl SettingsError {
+    /// One thing that is wrong.
+    pub fn one(place: impl Into<String>, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self(vec![Problem::new(place, reason, remedy)])
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let line = if index == 0 { "" } else { "\n" };
+            write!(out, "{line}configuration: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Which secrets must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// All of them: the daemon runs, or a remote is asked.
+    All,
+    /// That of the database alone: nothing else is reached.
+    Database,
+}
+
+/// A configuration that was read as far as it can be.
+#[derive(Debug)]
+pub struct Examined {
+    /// What could be read; `None`: nothing can be made of it.
+    pub settings: Option<Settings>,
+    /// What keeps the daemon from starting.
+    pub problems: Vec<Problem>,
+    /// What the daemon starts with, and should not be so.
+    pub warnings: Vec<Problem>,
+}
+
+impl Examined {
+    /// The settings, where nothing keeps the daemon from starting.
+    fn whole(self) -> Result<Settings, SettingsError> {
+        match self.settings {
+            Some(settings) if self.problems.is_empty() => Ok(settings),
+            _ => Err(SettingsError(self.problems)),
+        }
+    }
 }
 
 impl Settings {
     /// Reads defaults, `file` and environment.
     ///
     /// # Errors
-    /// Names the key and what is wrong.
+    /// Every problem, with its place and what to do.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        let mut builder =
-            config::Config::builder().add_source(config::File::from_str(DEFAULT, config::FileFormat::Toml));
-        if let Some(file) = file {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| SettingsError::Unreadable(format!("{}: {error}", file.display())))?;
-            // Read once more by itself: this error names the line.
-            toml::from_str::<toml::Table>(&text)
-                .map_err(|error| SettingsError::Unreadable(format!("{}: {error}", file.display())))?;
-            builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+        Self::examine(file, Secrets::All).whole()
+    }
+
+    /// The same for what reaches nothing but the database: other secrets need not be there.
+    ///
+    /// # Errors
+    /// Every problem, with its place and what to do.
+    pub fn load_for_database(file: Option<&Path>) -> Result<Self, SettingsError> {
+        Self::examine(file, Secrets::Database).whole()
+    }
+
+    /// Reads defaults, `file` and environment as far as they can be read.
+    pub fn examine(file: Option<&Path>, secrets: Secrets) -> Examined {
+        match source::layered(file) {
+            Ok(layers) => Self::from_layers(layers, secrets),
+            Err(problem) => Examined { settings: None, problems: vec![problem], warnings: Vec::new() },
         }
-        let environment =
-            config::Environment::with_prefix("MILESTONED").prefix_separator("__").separator("__").try_parsing(true);
-        let merged = builder
-            .add_source(environment)
-            .build()
-            .and_then(config::Config::try_deserialize::<Value>)
-            .map_err(|error| SettingsError::Unreadable(error.to_string()))?;
-        Self::from_value(merged)
     }
 
     /// Reads defaults and `text` (TOML), without file or environment.
     ///
     /// # Errors
-    /// Names the key and what is wrong.
+    /// Every problem, with its place and what to do.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        let merged = config::Config::builder()
-            .add_source(config::File::from_str(DEFAULT, config::FileFormat::Toml))
-            .add_source(config::File::from_str(text, config::FileFormat::Toml))
-            .build()
-            .and_then(config::Config::try_deserialize::<Value>)
-            .map_err(|error| SettingsError::Unreadable(error.to_string()))?;
-        Self::from_value(merged)
+        let layers = source::of_text(text).map_err(|problem| SettingsError(vec![problem]))?;
+        Self::from_layers(layers, Secrets::All).whole()
     }
 
     /// Reads `text` (TOML) with a placeholder for every secret: whether its keys are known and have the right types.
     ///
     /// # Errors
-    /// Names the key and what is wrong.
+    /// Every problem, with its place and what to do.
     pub fn check_keys(text: &str) -> Result<Self, SettingsError> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| SettingsError::Unreadable(error.to_string()))?;
-        let unreadable = |error: toml::ser::Error| SettingsError::Unreadable(error.to_string());
-        let hidden = toml::Value::Table(table.into_iter().map(|(key, value)| (key, without_secrets(value))).collect());
-        Self::from_toml(&toml::to_string(&hidden).map_err(unreadable)?)
+        let layers = source::of_text(text).map_err(|problem| SettingsError(vec![problem]))?;
+        Self::from_layers(layers, Secrets::Database).whole()
     }
 
-    fn from_value(mut value: Value) -> Result<Self, SettingsError> {
-        resolve_secrets(&mut value, &mut Vec::new())?;
-        serde_path_to_error::deserialize(value).map_err(|error| SettingsError::Invalid {
-            path: error.path().to_string(),
-            reason: error.inner().to_string(),
-        })
-    }
-}
-
-/// A placeholder in place of every reference to a secret.
-fn without_secrets(value: toml::Value) -> toml::Value {
-    match value {
-        toml::Value::Table(table) => match table.keys().next().map(String::as_str) {
-            Some("credential" | "env" | "file") if table.len() == 1 => toml::Value::String("secret".into()),
-            _ => toml::Value::Table(table.into_iter().map(|(key, value)| (key, without_secrets(value))).collect()),
-        },
-        toml::Value::Array(items) => toml::Value::Array(items.into_iter().map(without_secrets).collect()),
-        other => other,
-    }
-}
-
-/// Replaces every table that says where a secret is by the secret.
-fn resolve_secrets(value: &mut Value, path: &mut Vec<String>) -> Result<(), SettingsError> {
-    match value {
-        Value::Object(table) => {
-            if let Some(secret) = secret_of(table) {
-                let secret = secret.map_err(|reason| SettingsError::Secret { path: path.join("."), reason })?;
-                *value = Value::String(secret);
-                return Ok(());
-            }
-            for (key, inner) in table {
-                path.push(key.clone());
-                resolve_secrets(inner, path)?;
-                path.pop();
-            }
+    fn from_layers(layers: source::Layers, secrets: Secrets) -> Examined {
+        let source::Layers { mut merged, warnings } = layers;
+        let mut problems = source::resolve_secrets(&mut merged, secrets);
+        let defaults = source::defaults();
+        let (settings, found) = repair::read(merged, &defaults);
+        problems
+            .extend(found.into_iter().map(|(place, reason)| Problem::new(place, reason, "see config/default.toml")));
+        let mut examined = Examined { settings, problems, warnings };
+        if let Some(settings) = &examined.settings {
+            examined.problems.extend(rules::refused(settings, secrets));
+            examined.warnings.extend(rules::warned(settings, secrets));
         }
-        Value::Array(items) => {
-            for (index, inner) in items.iter_mut().enumerate() {
-                path.push(index.to_string());
-                resolve_secrets(inner, path)?;
-                path.pop();
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        examined
     }
-    Ok(())
-}
-
-/// `None`: this table is no reference to a secret.
-fn secret_of(table: &serde_json::Map<String, Value>) -> Option<Result<String, String>> {
-    let mut entries = table.iter();
-    let (Some((key, Value::String(place))), None) = (entries.next(), entries.next()) else { return None };
-    let read = |path: PathBuf| {
-        std::fs::read_to_string(&path)
-            .map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
-            .map_err(|error| format!("the secret's file {} cannot be read: {error}", path.display()))
-    };
-    let found = match key.as_str() {
-        "env" => std::env::var(place)
-            .map_err(|_| format!("environment variable {place} is not set: set it, or use {{ file = … }}")),
-        "file" => read(PathBuf::from(place)),
-        "credential" => match std::env::var("CREDENTIALS_DIRECTORY") {
-            Ok(folder) => read(Path::new(&folder).join(place)),
-            Err(_) => Err(format!("systemd passed no credentials: add LoadCredential={place}:/path to the unit")),
-        },
-        _ => return None,
-    };
-    Some(found.and_then(|secret| if secret.is_empty() { Err("the secret is empty".into()) } else { Ok(secret) }))
 }
 
 #[cfg(test)]
@@ -380,11 +354,88 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "canary-4711\n").unwrap();
         let text = format!(
-            "[[http.tokens]]\nname = \"a\"\nrole = \"viewer\"\ntoken = {{ file = \"{}\" }}",
+            "[[http.tokens]]\nname = \"ada\"\nrole = \"viewer\"\ntoken = {{ file = \"{}\" }}",
             file.path().display()
         );
         let settings = Settings::from_toml(&text).unwrap();
         assert_eq!(secrecy::ExposeSecret::expose_secret(&settings.http.tokens[0].token), "canary-4711");
         assert!(!format!("{settings:?}").contains("canary"));
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_and_nothing_more() {
+        let text = r#"
+            http.listen_on = "x"
+            delivery.attempts = "many"
+            delivery.claim = -1
+            policy = { review = "ovr", review_over = "fifty thousand" }
+            mail = { relay = "smtp://127.0.0.1", from = "a@example.com", finance = [], schedule = "0 7 * * *", timezone = 7 }
+            [[http.tokens]]
+            name = "ada"
+            role = "king"
+            token = { env = "MILESTONED_TEST_UNSET" }
+            [[http.tokens]]
+            name = "milestoned"
+            role = "viewer"
+            token = ""
+            [[http.tokens]]
+            name = "bob"
+            rolle = "viewer"
+            role = "viewer"
+            token = "same"
+            [[http.tokens]]
+            name = "bob"
+            role = "viewer"
+            token = "same"
+        "#;
+        let told = Settings::from_toml(text).unwrap_err().0;
+        let told: Vec<String> = told.iter().map(|problem| format!("{}: {}", problem.place, problem.reason)).collect();
+        let expected = [
+            "http.listen_on: unknown field",
+            "delivery.attempts: invalid type",
+            "delivery.claim: invalid value",
+            "mail.timezone: invalid type",
+            "http.tokens[0].role: unknown variant",
+            "http.tokens.0.token: environment variable MILESTONED_TEST_UNSET is not set",
+            "http.tokens[2].rolle: unknown field",
+            "http.tokens \"milestoned\": the name is the daemon's own",
+            "http.tokens \"milestoned\": the token is empty",
+            "http.tokens \"bob\": another token has this name",
+            "http.tokens \"bob\": another entry has the same token",
+            "policy.review: ",
+            "policy.review_over: ",
+        ];
+        for words in expected {
+            assert!(told.iter().any(|line| line.starts_with(words)), "{words}\n{told:#?}");
+        }
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+    }
+
+    #[test]
+    fn what_is_reached_by_nobody_needs_no_secret() {
+        let text = "[connections.jira]\nkind = \"jira\"\nwebhook_secret = { env = \"MILESTONED_TEST_UNSET\" }";
+        let layers = || source::of_text(text).unwrap();
+        assert!(Settings::from_layers(layers(), Secrets::Database).problems.is_empty());
+        assert_eq!(Settings::from_layers(layers(), Secrets::All).problems.len(), 1);
+        let database = source::of_text("store.url = { env = \"MILESTONED_TEST_UNSET\" }").unwrap();
+        assert_eq!(Settings::from_layers(database, Secrets::Database).problems.len(), 1);
+    }
+
+    #[test]
+    fn a_secret_that_stands_in_the_file_and_a_token_that_can_be_guessed_are_warned_of() {
+        let text = "[[http.tokens]]\nname = \"ada\"\nrole = \"viewer\"\ntoken = \"hunter2\"\n\
+                    [connections.jira]\nauth = { flow = \"basic\", email = \"a@example.com\", api_token = \"literal\" }\n\
+                    [store]\nurl = \"postgres://milestoned:pw@db/milestoned\"";
+        let warned = Settings::from_layers(source::of_text(text).unwrap(), Secrets::All).warnings;
+        let places: Vec<&str> = warned.iter().map(|problem| problem.place.as_str()).collect();
+        assert_eq!(
+            places,
+            ["connections.jira.auth.api_token", "http.tokens.0.token", "store.url", "http.tokens \"ada\""],
+            "{warned:#?}"
+        );
+        let drawn =
+            format!("[[http.tokens]]\nname = \"ada\"\nrole = \"viewer\"\ntoken = \"{}\"", "Zq3kT0pWvLs8xYb1MdGh5A");
+        let warned = Settings::from_layers(source::of_text(&drawn).unwrap(), Secrets::All).warnings;
+        assert_eq!(warned.len(), 1, "only that it stands there: {warned:#?}");
     }
 }
