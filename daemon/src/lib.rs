@@ -16,7 +16,6 @@ pub mod demo;
 pub mod drift;
 pub mod engine;
 pub mod environment;
-pub mod failpoint;
 pub mod fleet;
 pub mod intake;
 pub mod parked;
@@ -25,7 +24,9 @@ pub mod portfolio;
 pub mod registry;
 pub mod report;
 pub mod settings;
-pub mod store;
 pub mod supervision;
 pub mod wake;
 pub mod web;
+
+pub use milestoned_store as store;
+pub use milestoned_store::failpoint;

@@ -14,7 +14,7 @@ use crate::clock::SystemClock;
 use crate::environment::Environment;
 use crate::registry::Registry;
 use crate::report;
-use crate::settings::{self, Examined, Secrets, Settings};
+use crate::settings::{Examined, Secrets, Settings};
 
 /// `milestoned check`
 pub(super) async fn check(config: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
@@ -87,7 +87,7 @@ async fn remote_problems(mut settings: Settings) -> Vec<Problem> {
 }
 
 /// What the machine says of the database's folder and file, in its own words: SQLite has but one for all of it.
-fn database_problem(store: &settings::Store) -> Option<Problem> {
+fn database_problem(store: &crate::store::Settings) -> Option<Problem> {
     if store.url.is_some() {
         return None;
     }

@@ -49,7 +49,7 @@ pub struct Settings {
     /// Review policy where a contract has none of its own, in the words of section 9 of the rules.
     pub policy: Value,
     /// The database.
-    pub store: Store,
+    pub store: crate::store::Settings,
 }
 
 /// `[agreements]`
@@ -193,22 +193,6 @@ pub struct Mail {
     /// Owner by exception code; a contract's own `owner` comes first.
     #[serde(default)]
     pub owners: BTreeMap<String, String>,
-}
-
-/// `[store]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Store {
-    /// SQLite file; its folder must exist. Counts where there is no `url`.
-    pub path: PathBuf,
-    /// PostgreSQL instead: `postgres://user:password@host:5432/database?sslmode=require`.
-    #[serde(default)]
-    pub url: Option<SecretString>,
-    /// PEM file of the authorities that PostgreSQL's certificate is checked against; absent: the machine's.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// Connections to PostgreSQL at most.
-    pub connections: usize,
 }
 
 /// What is wrong with the configuration.

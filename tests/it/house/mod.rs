@@ -135,6 +135,11 @@ fn may_know(name: &str, on: &str) -> bool {
         "milestoned-mapping" => !ours && !io,
         "milestoned-mocks" => !ours,
         "milestoned-connector-kit" => !ours || on == "milestoned-mapping",
+        // Neither who asks nor whom it is told to: no server, no client, no mail.
+        "milestoned-store" => {
+            let faces = ["axum", "reqwest", "lettre", "askama", "clap"].contains(&on);
+            !faces && (!ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on))
+        }
         "milestoned" | "milestoned-benches" | "milestoned-kill" | "milestoned-power" | "milestoned-tests" => true,
         _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),
     }
@@ -144,6 +149,7 @@ fn may_know(name: &str, on: &str) -> bool {
 fn forbidden_arrows_are_noticed() {
     assert!(!may_know("milestoned-mapping", "tokio") && !may_know("milestoned-mocks", "milestoned-mapping"));
     assert!(!may_know("milestoned-jira", "milestoned-netsuite") && may_know("milestoned-jira", "milestoned-mapping"));
+    assert!(!may_know("milestoned-store", "milestoned-jira") && !may_know("milestoned-jira", "milestoned-store"));
 }
 
 #[test]

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use super::{Place, connect, invoice, later, now};
 
 mod postgres {
-    refinery::embed_migrations!("../daemon/migrations/postgres");
+    refinery::embed_migrations!("../daemon/store/migrations/postgres");
 }
 mod sqlite {
-    refinery::embed_migrations!("../daemon/migrations/sqlite");
+    refinery::embed_migrations!("../daemon/store/migrations/sqlite");
 }
 
 /// What version 1 left: a contract, a delivery that waits, two audit lines chained as version 1 did.

@@ -299,7 +299,7 @@ fn move_log(connection: &Connection) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::session::values;
+    use crate::session::values;
 
     fn store(folder: &tempfile::TempDir) -> Sqlite {
         Sqlite::open(&folder.path().join("m.db"), |connection| {

@@ -34,7 +34,7 @@ pub const COPYING: [&str; 6] =
 /// time: at once, nothing is closed or written. `MILESTONED_PANIC_AT=deciding:2` lets the loop panic there.
 #[cfg(feature = "failpoints")]
 #[expect(clippy::panic, reason = "a harness wants one")]
-pub(crate) fn pass(place: &str) {
+pub fn pass(place: &str) {
     static DIES: Plan = Plan::new("MILESTONED_DIE_AT");
     static PANICS: Plan = Plan::new("MILESTONED_PANIC_AT");
     if DIES.is_carried_out(place) {
@@ -74,4 +74,4 @@ impl Plan {
 /// Without the feature nothing dies.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
-pub(crate) fn pass(_: &str) {}
+pub fn pass(_: &str) {}

@@ -57,7 +57,7 @@ impl<T: rusqlite::ToSql + ToPostgres + Sync> Value for T {
 /// The values of a statement, in the order of their numbers.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        &[$(&$value as &dyn $crate::store::session::Value),*] as &[&dyn $crate::store::session::Value]
+        &[$(&$value as &dyn $crate::session::Value),*] as &[&dyn $crate::session::Value]
     };
 }
 pub(super) use values;

@@ -11,6 +11,7 @@ pub mod contracts;
 pub mod copies;
 pub mod desk;
 pub mod drift;
+pub mod failpoint;
 mod inline;
 pub mod intake;
 pub mod leases;
@@ -27,14 +28,14 @@ pub mod trace;
 pub mod views;
 pub mod vocabulary;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::settings;
 pub use inline::Step;
 use session::Session;
 
@@ -45,7 +46,7 @@ mod migrations {
         refinery::embed_migrations!("migrations/postgres");
 
         /// All that is missing, or nothing.
-        pub(in crate::store) fn whole() -> refinery::Runner {
+        pub(crate) fn whole() -> refinery::Runner {
             migrations::runner().set_grouped(true)
         }
     }
@@ -53,10 +54,26 @@ mod migrations {
         refinery::embed_migrations!("migrations/sqlite");
 
         /// All that is missing, or nothing.
-        pub(in crate::store) fn whole() -> refinery::Runner {
+        pub(crate) fn whole() -> refinery::Runner {
             migrations::runner().set_grouped(true)
         }
     }
+}
+
+/// `[store]` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// SQLite file; its folder must exist. Counts where there is no `url`.
+    pub path: PathBuf,
+    /// PostgreSQL instead: `postgres://user:password@host:5432/database?sslmode=require`.
+    #[serde(default)]
+    pub url: Option<SecretString>,
+    /// PEM file of the authorities that PostgreSQL's certificate is checked against; absent: the machine's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Connections to PostgreSQL at most.
+    pub connections: usize,
 }
 
 /// What can go wrong with the store.
@@ -204,7 +221,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] with the place and what to do.
-    pub async fn connect(settings: &settings::Store) -> Result<Self, StoreError> {
+    pub async fn connect(settings: &Settings) -> Result<Self, StoreError> {
         match &settings.url {
             Some(url) => {
                 let postgres =
@@ -338,7 +355,7 @@ pub(crate) fn instant(at: Timestamp) -> String {
 }
 
 /// Writes a value of ours as JSON.
-pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|source| StoreError::Corrupt {
         table: "(new)",
         column: "(json)",
@@ -348,7 +365,7 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 }
 
 /// Reads a value of ours from JSON.
-pub(crate) fn parse<T: DeserializeOwned>(
+pub fn parse<T: DeserializeOwned>(
     table: &'static str,
     column: &'static str,
     row: &str,
