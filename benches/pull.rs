@@ -14,7 +14,7 @@ use milestoned::clock::SetClock;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Cursor, Source};
 use milestoned_jira::Jira;
-use milestoned_mapping::fieldmap::FieldMap;
+use milestoned_mapping::fieldmap::{FieldMap, Shape};
 use milestoned_mocks::{LotSpec, Options, Simulators};
 use milestoned_netsuite::NetSuite;
 use milestoned_quickbooks::QuickBooks;
@@ -97,8 +97,8 @@ async fn simulate() {
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
 }
 
-fn map(text: &str) -> FieldMap {
-    FieldMap::from_toml(text).unwrap()
+fn map(text: &str, shape: Shape) -> FieldMap {
+    FieldMap::from_toml(text, shape).unwrap()
 }
 
 #[tokio::main]
@@ -125,7 +125,7 @@ async fn main() {
         "base_url": salesforce_url, "limits": { "windows": [] },
         "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
     });
-    let deals = map(include_str!("../config/fieldmaps/salesforce.toml"));
+    let deals = map(include_str!("../config/fieldmaps/salesforce.toml"), Shape::PLAIN);
     let settings = serde_json::from_value(settings).unwrap();
     let salesforce = Salesforce::build("salesforce", settings, &deals, clock.clone(), Arc::new(NoTokens)).unwrap();
     pull("salesforce", &salesforce, "records").await;
@@ -133,7 +133,7 @@ async fn main() {
         "base_url": jira_url, "projects": ["MS"], "limits": { "windows": [] },
         "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
     });
-    let read = map(include_str!("../config/fieldmaps/jira.toml")).vendor_fields();
+    let read = map(include_str!("../config/fieldmaps/jira.toml"), milestoned_jira::value::SHAPE).source_fields();
     let settings = serde_json::from_value(settings).unwrap();
     let jira = Jira::build("jira", settings, read, clock.clone(), Arc::new(NoTokens)).unwrap();
     pull("jira", &jira, "issues").await;

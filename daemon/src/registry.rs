@@ -14,7 +14,7 @@ use milestoned_connector_kit::{
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
-use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
+use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::SourceRecord;
 use milestoned_netsuite::NetSuite;
@@ -246,10 +246,7 @@ impl Making<'_> {
         let Self { name, settings, poll_every, map_file, platform, tokens } = self;
         let field_map = match C::MAPPED {
             [] => None,
-            kinds => Some(
-                field_map(map_file.as_deref(), C::FIELD_MAP, kinds)
-                    .map_err(|reason| wrong(name, "field_map", reason))?,
-            ),
+            _ => Some(field_map::<C>(map_file.as_deref()).map_err(|reason| wrong(name, "field_map", reason))?),
         };
         let settings = match repair::read(settings, &Value::Null) {
             (Some(read), found) if found.is_empty() => read,
@@ -291,17 +288,17 @@ fn store_of(tokens: Option<Arc<Tokens>>) -> Arc<dyn TokenStore> {
     }
 }
 
-fn field_map(file: Option<&str>, built_in: &str, kinds: &[RecordKind]) -> Result<FieldMap, String> {
+fn field_map<C: Connector>(file: Option<&str>) -> Result<FieldMap, String> {
     let text = match file {
-        None => built_in.to_owned(),
+        None => C::FIELD_MAP.to_owned(),
         Some(file) => std::fs::read_to_string(Path::new(file)).map_err(|error| format!("{file}: {error}"))?,
     };
-    let map = FieldMap::from_toml(&text).map_err(|errors| {
+    let map = FieldMap::from_toml(&text, C::SHAPE).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         lines.join("\n")
     })?;
-    if !kinds.contains(&map.kind) {
-        return Err(format!("record: this connection needs a map of {kinds:?}").to_lowercase());
+    if !C::MAPPED.contains(&map.kind) {
+        return Err(format!("record: this connection needs a map of {:?}", C::MAPPED).to_lowercase());
     }
     Ok(map)
 }

@@ -4,11 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::json::Path;
+use crate::json::{Path, Tree};
 use crate::problem::Problem;
 
+/// How a source writes its records, whatever their fields mean: its connector says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// The key below which all fields of a record stand, where there is one.
+    pub envelope: Option<&'static str>,
+    /// The lines of a value that is an object, such as a text with formats or an option with a name; none of one that says
+    /// nothing.
+    pub lines: fn(&Tree) -> Vec<String>,
+}
+
+impl Shape {
+    /// Fields stand at the top, and objects say nothing by themselves.
+    pub const PLAIN: Self = Self { envelope: None, lines: |_| Vec::new() };
+}
+
 /// What the fields of one connection's records mean.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FieldMap {
     /// A CRM deal or a PSA milestone.
     pub kind: RecordKind,
@@ -20,6 +35,8 @@ pub struct FieldMap {
     pub(crate) evidence_attachments: bool,
     /// PSA: role by person, where no field says it.
     pub(crate) roles: BTreeMap<String, String>,
+    /// How the records are written.
+    pub(crate) shape: Shape,
 }
 
 /// What a record stands for.
@@ -94,11 +111,11 @@ const MILESTONE_FIELDS: &[&str] = &[
 ];
 
 impl FieldMap {
-    /// Reads a field map.
+    /// Reads a field map for records that are written in this shape.
     ///
     /// # Errors
     /// Every problem, each with its key and what to do.
-    pub fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
+    pub fn from_toml(text: &str, shape: Shape) -> Result<Self, Vec<Problem>> {
         let written: Written = toml::from_str(text).map_err(|error| {
             vec![Problem::new("(file)", error.to_string(), "see config/fieldmaps/README.md for the keys")]
         })?;
@@ -120,11 +137,9 @@ impl FieldMap {
                 Ok(extract) => {
                     fields.insert(name, extract);
                 }
-                Err(reason) => problems.push(Problem::new(
-                    format!("fields.{name}"),
-                    reason,
-                    "write a path such as fields.status.name",
-                )),
+                Err(reason) => {
+                    problems.push(Problem::new(format!("fields.{name}"), reason, "write a path such as status.name"))
+                }
             }
         }
         for name in needed {
@@ -153,12 +168,19 @@ impl FieldMap {
             transitions: written.transitions,
             evidence_attachments: written.evidence_attachments,
             roles: written.roles,
+            shape,
         })
     }
 
-    /// Names of the vendor's fields that the map reads: a connector asks for these.
-    pub fn vendor_fields(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.fields.values().map(|extract| extract.path.field().to_owned()).collect();
+    /// Name of the source's field that a canonical field is read from.
+    pub(crate) fn source_field<'a>(&self, extract: &'a Extract) -> &'a str {
+        extract.path.field(self.shape.envelope)
+    }
+
+    /// Names of the source's fields that the map reads: a connector asks for these.
+    pub fn source_fields(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.fields.values().map(|extract| self.source_field(extract).to_owned()).collect();
         names.sort();
         names.dedup();
         names

@@ -150,43 +150,12 @@ impl Tree {
         here
     }
 
-    /// The lines of a rich-text document (Atlassian Document Format); `None` where this is no such document.
-    pub fn document_lines(&self) -> Option<Vec<String>> {
-        (self.get("type")?.as_text()? == "doc").then(|| {
-            let mut lines = vec![String::new()];
-            self.flow(&mut lines);
-            lines.retain(|line| !line.trim().is_empty());
-            lines
-        })
-    }
-
-    /// Inline nodes go on in the last line, a block begins a line of its own.
-    fn flow(&self, lines: &mut Vec<String>) {
-        let kind = self.get("type").and_then(Self::as_text).unwrap_or_default();
-        let attribute = |key: &str| self.get("attrs").and_then(|attrs| attrs.get(key)).and_then(Self::as_text);
-        let inline = match kind {
-            "text" => self.get("text").and_then(Self::as_text),
-            "mention" | "emoji" | "status" => attribute("text"),
-            "inlineCard" | "blockCard" => attribute("url"),
-            "hardBreak" => Some("\n"),
-            _ => None,
-        };
-        match (inline, lines.last_mut()) {
-            (Some("\n"), _) => lines.push(String::new()),
-            (Some(text), Some(last)) => last.push_str(text),
-            _ => {
-                let is_block =
-                    matches!(kind, "paragraph" | "heading" | "codeBlock" | "listItem" | "taskItem" | "tableRow");
-                if is_block {
-                    lines.push(String::new());
-                }
-                for node in self.get("content").map(Self::items).unwrap_or_default() {
-                    node.flow(lines);
-                }
-                if is_block {
-                    lines.push(String::new());
-                }
-            }
+    /// The words of a text, number or truth value; `None` of everything else.
+    pub fn plain(&self) -> Option<String> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Some(text.clone()),
+            Self::Bool(flag) => Some(flag.to_string()),
+            Self::Null | Self::List(_) | Self::Object(_) => None,
         }
     }
 }
@@ -255,14 +224,14 @@ impl Path {
         &self.text
     }
 
-    /// Name of the vendor's field: the first key, or the second below an envelope such as Jira's `fields`.
-    pub fn field(&self) -> &str {
+    /// Name of the source's field: the first key, or the second where the first is the envelope of all fields.
+    pub fn field(&self, envelope: Option<&str>) -> &str {
         let mut keys = self.steps.iter().filter_map(|step| match step {
             Step::Key(key) => Some(key.as_str()),
             _ => None,
         });
         let first = keys.next().unwrap_or_default();
-        if first == "fields" { keys.next().unwrap_or(first) } else { first }
+        if Some(first) == envelope { keys.next().unwrap_or(first) } else { first }
     }
 }
 
@@ -333,19 +302,9 @@ mod tests {
         for path in ["", ".", "a.", "a[", "a[x]", "a]b", "a[*]b", "\"a", "a\"b\""] {
             assert!(Path::parse(path).is_err(), "{path:?} was taken");
         }
-        assert_eq!(Path::parse("fields.evidence_names[*].value").unwrap().field(), "evidence_names");
-        assert_eq!(Path::parse("StageName").unwrap().field(), "StageName");
-    }
-
-    #[test]
-    fn rich_text_is_lines() {
-        let json = r#"{"type":"doc","version":1,"content":[
-            {"type":"paragraph","content":[{"type":"text","text":"Report "},{"type":"text","text":"late"},{"type":"hardBreak"},
-                {"type":"text","text":"No totals"}]},
-            {"type":"bulletList","content":[{"type":"listItem","content":[{"type":"paragraph","content":[
-                {"type":"text","text":"No index"}]}]}]}]}"#;
-        assert_eq!(Tree::parse(json).unwrap().document_lines().unwrap(), ["Report late", "No totals", "No index"]);
-        assert_eq!(Tree::parse(r#"{"type":"other"}"#).unwrap().document_lines(), None);
+        assert_eq!(Path::parse("fields.evidence_names[*].value").unwrap().field(Some("fields")), "evidence_names");
+        assert_eq!(Path::parse("fields.evidence_names").unwrap().field(None), "fields");
+        assert_eq!(Path::parse("StageName").unwrap().field(Some("fields")), "StageName");
     }
 
     #[test]
@@ -363,9 +322,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in ".{0,200}", path in ".{0,40}") {
             let _ = Path::parse(&path);
-            if let Ok(tree) = Tree::parse(&text) {
-                let _ = tree.document_lines();
-            }
+            let _ = Tree::parse(&text);
         }
     }
 }

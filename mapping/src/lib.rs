@@ -1,8 +1,8 @@
 //! The pure core of milestoned: facts in, decisions out.
 //!
 //! The law of this crate: no IO, no clock, no randomness, no hash order. Time is an argument. The same terms and the
-//! same facts give the same bytes, on every machine and in every year. No vendor's field name stands here: names of
-//! fields come from field maps.
+//! same facts give the same bytes, on every machine and in every year. No vendor's word stands here: names of fields come
+//! from field maps, the shape of records from connectors.
 //!
 //! Reading order: [`money`], [`calendar`], [`terms`] (what is agreed), [`fact`] (what happens), [`contract`] (what
 //! follows), [`rules`] (what stands in the way), [`postings`] (what is said to whom), [`case`] (all of it, played).

@@ -7,7 +7,7 @@ use crate::fact::{DecimalText, Event, Fact, LegMilestone, LegRecord};
 use crate::fieldmap::{Extract, FieldMap, Meaning, RecordKind};
 use crate::json::Tree;
 use crate::problem::Problem;
-use crate::record::{Change, Content, SourceRecord};
+use crate::record::{ATTACHED, Change, Content, SourceRecord};
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,21 +83,25 @@ impl Reading<'_> {
         self.map.fields.get(field)
     }
 
-    /// The texts at a field's path, translated. A rich-text document gives its lines.
+    /// The texts at a field's path, translated. A text with formats gives its lines.
     fn texts(&self, field: &str) -> Vec<String> {
         let Some(extract) = self.extract(field) else { return Vec::new() };
         let mut texts = Vec::new();
         for found in self.tree.select(&extract.path) {
             match found {
-                Tree::List(items) => texts.extend(items.iter().filter_map(scalar)),
-                other => match other.document_lines() {
-                    Some(lines) => texts.extend(lines),
-                    None => texts.extend(scalar(other)),
-                },
+                Tree::List(items) => texts.extend(items.iter().flat_map(|item| self.lines(item))),
+                other => texts.extend(self.lines(other)),
             }
         }
         texts.retain(|text| !text.trim().is_empty());
         texts.into_iter().map(|text| translate(extract, text)).collect()
+    }
+
+    fn lines(&self, value: &Tree) -> Vec<String> {
+        match value {
+            Tree::Object(_) => (self.map.shape.lines)(value),
+            other => other.plain().into_iter().collect(),
+        }
     }
 
     fn text(&self, field: &str) -> Option<String> {
@@ -153,7 +157,7 @@ impl Reading<'_> {
     /// replaced, else what stands there now.
     fn as_of(&self, field: &str, history: &[Change], group: usize) -> Option<String> {
         let extract = self.extract(field)?;
-        let name = extract.path.field();
+        let name = self.map.source_field(extract);
         let id = history.get(group).map(|change| change.id.as_str())?;
         let last_of_group = history.iter().rposition(|change| change.id == id).unwrap_or(group);
         let touches = |change: &&Change| change.field == name;
@@ -166,19 +170,6 @@ impl Reading<'_> {
             (None, Some(change)) => change.from.clone(),
         };
         value.filter(|text| !text.trim().is_empty()).map(|text| translate(extract, text))
-    }
-}
-
-fn scalar(tree: &Tree) -> Option<String> {
-    match tree {
-        Tree::Text(text) => Some(text.clone()),
-        Tree::Number(number) => Some(number.clone()),
-        Tree::Bool(flag) => Some(flag.to_string()),
-        // An option, version or user: its value or name.
-        Tree::Object(_) => {
-            ["value", "name", "filename", "displayName"].iter().find_map(|key| tree.get(key).and_then(scalar))
-        }
-        Tree::List(_) | Tree::Null => None,
     }
 }
 
@@ -274,14 +265,14 @@ fn facts(reader: &mut Reading<'_>, milestone: &str, history: &[Change]) -> Vec<F
 fn group(reader: &mut Reading<'_>, milestone: &str, history: &[Change], place: usize, facts: &mut Vec<FactDraft>) {
     let Some(first) = history.get(place) else { return };
     let changes: Vec<&Change> = history.iter().filter(|change| change.id == first.id).collect();
-    let named = |field: &str| reader.extract(field).map(|extract| extract.path.field().to_owned());
+    let named = |field: &str| reader.extract(field).map(|extract| reader.map.source_field(extract).to_owned());
     let (evidence_field, status_field) = (named("evidence"), named("status"));
     let mut evidence = Vec::new();
     let mut reached = None;
     for change in &changes {
         if Some(&change.field) == evidence_field.as_ref() {
             evidence.extend(added(change));
-        } else if reader.map.evidence_attachments && change.field.eq_ignore_ascii_case("attachment") {
+        } else if reader.map.evidence_attachments && change.field == ATTACHED {
             evidence.extend(change.to.as_deref().map(stem));
         } else if Some(&change.field) == status_field.as_ref() {
             reached = change.to.as_deref().and_then(|to| reader.map.transitions.get(to)).copied();
@@ -328,6 +319,6 @@ fn added(change: &Change) -> Vec<String> {
 }
 
 /// The name of a file without its last ending.
-fn stem(filename: &str) -> String {
-    filename.rsplit_once('.').map_or(filename, |(stem, _)| stem).to_owned()
+fn stem(file: &str) -> String {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned()
 }

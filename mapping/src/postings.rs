@@ -15,7 +15,8 @@ use crate::command::{
 use crate::contract::{Contract, DocumentKind, IssuedDocument, MilestoneView};
 use crate::money::Money;
 
-/// Longest document number that every ERP takes (QuickBooks: 21 characters).
+/// Most characters of an entry's number: every ERP takes so many. Entries that were written are known by their numbers, so
+/// that this never changes.
 const NUMBER_LENGTH: usize = 21;
 
 /// Where postings go.

@@ -10,7 +10,7 @@ use crate::statement::Line;
 /// One version of one remote record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
-    /// The connection's name in the configuration, such as `salesforce`.
+    /// The connection's name in the configuration, such as `crm`.
     pub system: String,
     /// The vendor's object type, such as `Opportunity` or `issue`.
     pub object: String,
@@ -52,6 +52,9 @@ pub enum Content {
     Payment(PaymentSeen),
 }
 
+/// Field of the change by which a file was attached, whatever the source calls it; the file's name is its new text.
+pub const ATTACHED: &str = "attachment";
+
 /// One field change out of a record's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -61,7 +64,7 @@ pub struct Change {
     pub at: Timestamp,
     /// Who: an address where there is one, else the vendor's account id.
     pub by: String,
-    /// The field's id.
+    /// The field's id, or [`ATTACHED`].
     pub field: String,
     /// Text before; absent where it was empty.
     pub from: Option<String>,

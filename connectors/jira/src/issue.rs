@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use milestoned_mapping::record::{Change, Content, SourceRecord};
+use milestoned_mapping::record::{ATTACHED, Change, Content, SourceRecord};
 
 use super::wire;
 
@@ -84,6 +84,7 @@ fn changes(histories: Vec<wire::History<'_>>, names: Option<&Names>) -> Vec<Chan
         let by = author.map(Into::into).unwrap_or_else(String::new);
         for item in history.items {
             let field = match (item.field_id, names) {
+                _ if item.field.eq_ignore_ascii_case("attachment") => ATTACHED.to_owned(),
                 (Some(id), _) => id.into_owned(),
                 (None, names) => {
                     let name = item.field.to_lowercase();

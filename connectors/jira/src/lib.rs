@@ -10,6 +10,7 @@ mod push;
 mod registered;
 mod server;
 pub mod settings;
+pub mod value;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
 use milestoned_connector_kit::{Class, Connector, Fault, Needs, Platform};
-use milestoned_mapping::fieldmap::RecordKind;
+use milestoned_mapping::fieldmap::{RecordKind, Shape};
 use tokio::sync::OnceCell;
 
 pub use settings::Settings;
@@ -54,10 +55,11 @@ impl Connector for Jira {
     type Settings = Settings;
     const KIND: &'static str = "jira";
     const MAPPED: &'static [RecordKind] = &[RecordKind::Milestone];
+    const SHAPE: Shape = value::SHAPE;
     const FIELD_MAP: &'static str = include_str!("../../../config/fieldmaps/jira.toml");
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
-        let fields = needs.map()?.vendor_fields();
+        let fields = needs.map()?.source_fields();
         Self::build(name, settings, fields, needs.platform, needs.tokens)
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::{Command, DeliveryKey};
-use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
+use milestoned_mapping::fieldmap::{FieldMap, RecordKind, Shape};
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mapping::statement::Statement;
@@ -93,6 +93,8 @@ pub trait Connector: Source + Sink + Hook + Probe + Sized {
     const KIND: &'static str;
     /// Kinds of records whose fields a field map explains; none where the connector knows what its fields mean.
     const MAPPED: &'static [RecordKind] = &[];
+    /// How its records are written, where a field map explains them.
+    const SHAPE: Shape = Shape::PLAIN;
     /// The field map that holds where the configuration names no other.
     const FIELD_MAP: &'static str = "";
 

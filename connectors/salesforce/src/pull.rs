@@ -265,7 +265,7 @@ impl Salesforce {
         };
         let by = tree.get("LastModifiedBy").and_then(|user| user.get("Email")).and_then(Tree::as_text);
         let by = by.unwrap_or_default().to_owned();
-        Some(Change { id: version.into(), at, by, field: path.field().into(), from: None, to: Some(to) })
+        Some(Change { id: version.into(), at, by, field: path.field(None).into(), from: None, to: Some(to) })
     }
 
     fn gone(&self, id: &str, at: Timestamp, version: String) -> SourceRecord {

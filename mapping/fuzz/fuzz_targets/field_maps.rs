@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use milestoned_mapping::fieldmap::FieldMap;
+use milestoned_mapping::fieldmap::{FieldMap, Shape};
 use milestoned_mapping::normalise::normalise;
 use milestoned_mapping::record::{Content, SourceRecord};
 
 fuzz_target!(|text: &str| {
     let (map, raw) = text.split_once("\n---\n").unwrap_or((text, "{}"));
-    match FieldMap::from_toml(map) {
+    match FieldMap::from_toml(map, Shape { envelope: Some("fields"), ..Shape::PLAIN }) {
         Ok(map) => {
             let record = SourceRecord {
                 system: "crm".into(),

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use milestoned_connector_kit::After;
 use milestoned_connector_kit::conformance::{Conditions, Remote};
 use milestoned_mapping::command::{Command, DeliveryKey};
-use milestoned_mapping::fieldmap::FieldMap;
+use milestoned_mapping::fieldmap::{FieldMap, Shape};
 use milestoned_salesforce::Salesforce;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ impl Org {
             "limits": { "windows": [] },
         });
         let settings = serde_json::from_value(settings).unwrap();
-        let map = FieldMap::from_toml(include_str!("../../../config/fieldmaps/salesforce.toml")).unwrap();
+        let map = FieldMap::from_toml(include_str!("../../../config/fieldmaps/salesforce.toml"), Shape::PLAIN).unwrap();
         let tokens = Arc::new(Kept::default());
         let salesforce = Salesforce::build("salesforce", settings, &map, desk.clock.clone(), tokens).unwrap();
         Self { desk, salesforce }

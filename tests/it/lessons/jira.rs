@@ -107,7 +107,7 @@ fn connect(desk: &Desk, changes: Value, tokens: &Arc<Kept>) -> Jira {
         "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
     }));
     settings.extend(fields(changes));
-    let read = FieldMap::from_toml(MAP).unwrap().vendor_fields();
+    let read = FieldMap::from_toml(MAP, milestoned_jira::value::SHAPE).unwrap().source_fields();
     let settings = serde_json::from_value(settings.into()).unwrap();
     Jira::build("jira", settings, read, desk.clock.clone(), Arc::clone(tokens) as Arc<dyn TokenStore>).unwrap()
 }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Probe, Source, WebhookRequest};
-use milestoned_mapping::fieldmap::FieldMap;
+use milestoned_mapping::fieldmap::{FieldMap, Shape};
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mocks::{FaultSpec, Fields};
 use milestoned_salesforce::Salesforce;
@@ -88,7 +88,7 @@ fn connect(desk: &Desk, map: &str, changes: Value, tokens: Arc<Kept>) -> Salesfo
             "fields": { "status": "Status__c", "name": "Name", "amount": "Amount__c" } },
     }));
     settings.extend(fields(changes));
-    let map = FieldMap::from_toml(map).unwrap();
+    let map = FieldMap::from_toml(map, Shape::PLAIN).unwrap();
     Salesforce::build("salesforce", serde_json::from_value(settings.into()).unwrap(), &map, desk.clock.clone(), tokens)
         .unwrap()
 }
@@ -485,7 +485,7 @@ async fn a_milestone_of_a_project_tool_tells_its_acceptance_with_the_signed_docu
     org.desk.advance(SignedDuration::from_mins(10));
     let after = read_on(&org.salesforce, "files", &mut files).await.unwrap();
     assert_ne!(before[0].version, after[0].version, "a file moves no stamp");
-    let map = FieldMap::from_toml(CERTINIA).unwrap();
+    let map = FieldMap::from_toml(CERTINIA, Shape::PLAIN).unwrap();
     let read = milestoned_mapping::normalise::normalise(&after[0], &map);
     assert_eq!((read.contract.as_deref(), &read.problems[..]), (Some("SOW-1"), &[][..]));
     let milestoned_mapping::fact::Event::Accepted { milestone, document, .. } = &read.facts[0].fact.event else {
