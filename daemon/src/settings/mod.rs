@@ -124,6 +124,22 @@ pub struct Http {
     pub tokens: Vec<Token>,
     /// Largest body that is read, in bytes.
     pub body_limit: usize,
+    /// Connections at once; the oldest one without a request makes room for another.
+    pub connections: usize,
+    /// How long the head of a request may take to come.
+    pub idle_timeout: SignedDuration,
+    /// What is shown without a token.
+    pub without_token: Vec<Open>,
+}
+
+/// What may be shown to who has no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Open {
+    /// `/metrics`
+    Metrics,
+    /// `/openapi.json`
+    Openapi,
 }
 
 /// `[[http.tokens]]`

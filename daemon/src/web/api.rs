@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use milestoned_mapping::command::DeliveryKey;
@@ -14,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Admin, Reviewer, Viewer};
+use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
 use crate::agreements::{self, Filed};
 use crate::environment::Environment;

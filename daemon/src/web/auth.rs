@@ -1,5 +1,7 @@
 //! Who may do what: bearer tokens with roles, compared in constant time. Pages take the same token from a cookie.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -10,6 +12,7 @@ use subtle::ConstantTimeEq;
 use utoipa::Modify;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
+use super::guesses::{Guesses, address_of};
 use super::problem::ApiError;
 use crate::environment::Environment;
 use crate::settings::{Role, Token};
@@ -37,19 +40,77 @@ pub struct Reviewer(pub String);
 #[derive(Debug, Clone)]
 pub struct Admin(pub String);
 
-/// The token's owner, if the request carries a known one.
-pub fn owner<'a>(env: &'a Environment, parts: &Parts) -> Option<&'a Token> {
+/// What a request shows of who sends it.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// No token.
+    Nothing,
+    /// Too many wrong tokens came from its address: this one was not looked at.
+    Unheard,
+    /// A token that nobody has.
+    Wrong,
+    /// Somebody's token.
+    Known(&'a Token),
+}
+
+/// Where a request comes from, and who has guessed.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    address: IpAddr,
+    guesses: Arc<Guesses>,
+}
+
+impl Origin {
+    fn of(parts: &Parts) -> Self {
+        // Without a server in front of the router nobody guesses.
+        let guesses = parts.extensions.get::<Arc<Guesses>>().cloned().unwrap_or_default();
+        Self { address: address_of(parts), guesses }
+    }
+
+    /// Looks a token up. An address that shows many wrong ones is heard less and less often.
+    pub async fn shows<'a>(&self, env: &'a Environment, presented: &str) -> Shown<'a> {
+        let now = env.clock.now();
+        if !self.guesses.is_heard(self.address, now) {
+            return Shown::Unheard;
+        }
+        if let Some(token) = known(env, presented) {
+            self.guesses.right(self.address);
+            return Shown::Known(token);
+        }
+        if let Some(wait) = self.guesses.wrong(self.address, now) {
+            let detail = format!("not heard for {} s", wait.as_secs());
+            tracing::warn!(address = %self.address, seconds = wait.as_secs(), "an address shows wrong tokens and is not heard");
+            let noted = env.store.note("wrong tokens", format!("address {}", self.address), detail, now).await;
+            if let Err(error) = noted {
+                tracing::error!(error = &error as &dyn std::error::Error, "that is not in the audit trail");
+            }
+        }
+        Shown::Wrong
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
+
+/// Who sends a request.
+pub async fn owner<'a>(env: &'a Environment, parts: &Parts) -> Shown<'a> {
     let bearer = parts
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    let presented = bearer.or_else(|| cookie(parts))?;
-    known(env, presented)
+    match bearer.or_else(|| cookie(parts)) {
+        Some(presented) => Origin::of(parts).shows(env, presented).await,
+        None => Shown::Nothing,
+    }
 }
 
 /// The token with this text. Every token is compared, each in constant time.
-pub fn known<'a>(env: &'a Environment, presented: &str) -> Option<&'a Token> {
+fn known<'a>(env: &'a Environment, presented: &str) -> Option<&'a Token> {
     env.settings.http.tokens.iter().fold(None, |found, token| {
         let equal = bool::from(token.token.expose_secret().as_bytes().ct_eq(presented.as_bytes()));
         if equal { Some(token) } else { found }
@@ -66,14 +127,25 @@ fn cookie(parts: &Parts) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-fn require(env: &Environment, parts: &Parts, role: Role) -> Result<String, ApiError> {
-    let Some(token) = owner(env, parts) else {
-        return Err(ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "UNAUTHORISED",
-            "no valid token",
-            "send Authorization: Bearer with a token of [[http.tokens]]",
-        ));
+async fn require(env: &Environment, parts: &Parts, role: Role) -> Result<String, ApiError> {
+    let token = match owner(env, parts).await {
+        Shown::Known(token) => token,
+        Shown::Unheard => {
+            return Err(ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_WRONG_TOKENS",
+                "too many wrong tokens came from this address: none is looked at for up to a minute",
+                "wait, and send a token of [[http.tokens]]",
+            ));
+        }
+        Shown::Nothing | Shown::Wrong => {
+            return Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORISED",
+                "no valid token",
+                "send Authorization: Bearer with a token of [[http.tokens]]",
+            ));
+        }
     };
     if token.role < role {
         return Err(ApiError::new(
@@ -89,20 +161,20 @@ fn require(env: &Environment, parts: &Parts, role: Role) -> Result<String, ApiEr
 impl FromRequestParts<Arc<Environment>> for Viewer {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
-        require(env, parts, Role::Viewer).map(Self)
+        require(env, parts, Role::Viewer).await.map(Self)
     }
 }
 
 impl FromRequestParts<Arc<Environment>> for Reviewer {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
-        require(env, parts, Role::Reviewer).map(Self)
+        require(env, parts, Role::Reviewer).await.map(Self)
     }
 }
 
 impl FromRequestParts<Arc<Environment>> for Admin {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
-        require(env, parts, Role::Admin).map(Self)
+        require(env, parts, Role::Admin).await.map(Self)
     }
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::civil::Date;
@@ -20,6 +19,7 @@ use utoipa_axum::routes;
 
 use super::api::{document_required, invalid, known};
 use super::auth::{Admin, Viewer};
+use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
 use crate::agreements;
 use crate::engine;

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use milestoned_mapping::contract::Severity;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::guesses::Guesses;
+use super::process;
 use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::intake::StreamHealth;
@@ -22,23 +26,31 @@ type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
 
 /// `GET /metrics`.
-pub async fn show(State(env): State<Arc<Environment>>) -> Response {
-    match collect(&env).await {
+pub async fn show(State(env): State<Arc<Environment>>, Extension(guesses): Extension<Arc<Guesses>>) -> Response {
+    match collect(&env, &guesses).await {
         Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
 }
 
-async fn collect(env: &Environment) -> Result<String, StoreError> {
+async fn collect(env: &Environment, guesses: &Guesses) -> Result<String, StoreError> {
     let read = Read {
         waiting: env.store.waiting().await?,
         exceptions: env.store.open_exceptions().await?,
         parked: env.store.parked_record_count().await?,
         contracts: env.store.contract_count().await?,
         streams: env.store.streams().await?,
+        files: env.store.file_problems().await?.len(),
+        audit: env.store.audit_head().await?.seq,
     };
-    Ok(text(&read, env.clock.now()))
+    let mut registry = Registry::default();
+    process::register(&mut registry, env, guesses);
+    register(&mut registry, &read, env.clock.now());
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    Ok(text)
 }
 
 /// What the metrics are made of.
@@ -48,10 +60,11 @@ struct Read {
     parked: i64,
     contracts: i64,
     streams: Vec<StreamHealth>,
+    files: usize,
+    audit: i64,
 }
 
-fn text(read: &Read, now: Timestamp) -> String {
-    let mut registry = Registry::default();
+fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
     let gauges = |registry: &mut Registry, name: &str, help: &str| {
         let family = Gauges::default();
         registry.register(name, help, family.clone());
@@ -59,26 +72,39 @@ fn text(read: &Read, now: Timestamp) -> String {
     };
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
 
-    let outbox = gauges(&mut registry, "milestoned_outbox", "Deliveries that wait, by connection and state");
+    let outbox = gauges(registry, "milestoned_outbox", "Deliveries that wait, by connection and state");
     for (target, state, count) in &read.waiting {
         outbox.get_or_create(&vec![label("target", target), label("state", state.name())]).set(*count);
     }
-    let exceptions = gauges(&mut registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
+    let exceptions = gauges(registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
     for (code, severity, count) in &read.exceptions {
         exceptions.get_or_create(&vec![label("code", code), label("severity", &severity.to_string())]).set(*count);
     }
-    let parked = gauges(&mut registry, "milestoned_parked_records", "Source records that wait for a person");
+    let parked = gauges(registry, "milestoned_parked_records", "Source records that wait for a person");
     parked.get_or_create(&Vec::new()).set(read.parked);
-    let contracts = gauges(&mut registry, "milestoned_contracts", "Contracts");
+    let contracts = gauges(registry, "milestoned_contracts", "Contracts");
     contracts.get_or_create(&Vec::new()).set(read.contracts);
-    let age =
-        gauges(&mut registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
+    let files = gauges(registry, "milestoned_refused_files", "Contract files that wait for a person");
+    files.get_or_create(&Vec::new()).set(i64::try_from(read.files).unwrap_or(i64::MAX));
+    let lines = Counter::<u64>::default();
+    lines.inc_by(u64::try_from(read.audit).unwrap_or(0));
+    registry.register("milestoned_audit_lines", "Lines of the audit trail", lines);
+    let age = gauges(registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
+    let counted =
+        gauges(registry, "milestoned_census_age_seconds", "Seconds since the records of a stream were counted");
+    let fault = gauges(registry, "milestoned_stream_fault_seconds", "Seconds for which a stream cannot be read");
     for stream in &read.streams {
-        let seconds = stream.fresh_through.map_or(i64::MAX, |fresh| now.duration_since(fresh).as_secs());
-        age.get_or_create(&vec![label("system", &stream.system), label("stream", &stream.stream)]).set(seconds);
+        let census = stream.stream.strip_suffix(" census");
+        let labels = vec![label("system", &stream.system), label("stream", census.unwrap_or(&stream.stream))];
+        let ages = if census.is_some() { &counted } else { &age };
+        ages.get_or_create(&labels).set(stream.fresh_through.map_or(i64::MAX, |fresh| seconds_since(fresh, now)));
+        let labels = vec![label("system", &stream.system), label("stream", &stream.stream)];
+        fault.get_or_create(&labels).set(stream.fault_since.map_or(0, |since| seconds_since(since, now)));
     }
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = encode(&mut text, &registry);
-    text
+}
+
+/// A time that is to come was told by a clock that was wrong: what it was about counts as never done.
+fn seconds_since(past: Timestamp, now: Timestamp) -> i64 {
+    let seconds = now.duration_since(past).as_secs();
+    if seconds < -300 { i64::MAX } else { seconds.max(0) }
 }

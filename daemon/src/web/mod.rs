@@ -3,30 +3,37 @@
 pub mod api;
 pub mod auth;
 pub mod facade;
+pub mod guesses;
 pub mod hooks;
+pub mod json;
 pub mod metrics;
 pub mod pages;
 pub mod problem;
+mod process;
+pub mod server;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use auth::BearerScheme;
+use auth::{BearerScheme, Viewer};
+use guesses::Guesses;
+use server::Limits;
 
 use crate::environment::Environment;
+use crate::settings::Open;
 
 /// The API's description; its paths come from the handlers.
 #[derive(OpenApi)]
@@ -53,14 +60,76 @@ pub fn router(env: Arc<Environment>) -> Router {
         .merge(api)
         .merge(hooks::routes())
         .merge(pages::routes())
-        .route("/openapi.json", get(move || async move { Json((*document).clone()) }))
+        .merge(for_machines(&env, document))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics::show))
+        .layer(middleware::from_fn(one_host))
+        .layer(Extension(Arc::new(Guesses::default())))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
-        .layer(RequestBodyLimitLayer::new(env.settings.http.body_limit))
+        .layer(DefaultBodyLimit::max(env.settings.http.body_limit))
+        .layer(middleware::from_fn_with_state(is_https(&env), protective_headers))
         .with_state(env)
+}
+
+/// What names targets, codes and counts: for who has a token, but where the configuration opens it.
+fn for_machines(env: &Environment, document: Arc<utoipa::openapi::OpenApi>) -> Router<Arc<Environment>> {
+    let open = |what: Open| env.settings.http.without_token.contains(&what);
+    let description = move || async move { Json((*document).clone()) };
+    let routes = Router::new();
+    let routes = match open(Open::Openapi) {
+        true => routes.route("/openapi.json", get(description)),
+        false => routes.route("/openapi.json", get(move |_: Viewer| description())),
+    };
+    match open(Open::Metrics) {
+        true => routes.route("/metrics", get(metrics::show)),
+        false => routes.route(
+            "/metrics",
+            get(|_: Viewer, state: State<Arc<Environment>>, guesses: Extension<Arc<Guesses>>| {
+                metrics::show(state, guesses)
+            }),
+        ),
+    }
+}
+
+/// A request that names no host, or several, is none (RFC 9112, section 3.2).
+async fn one_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return (StatusCode::BAD_REQUEST, "the request names no host, or several\n").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_https(env: &Environment) -> bool {
+    env.settings.http.public_url.starts_with("https://")
+}
+
+/// What browsers are told with every answer: nothing but our own style sheet is loaded, nothing runs, no other page may
+/// frame ours, and nothing of it is kept.
+async fn protective_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                          frame-ancestors 'none'; base-uri 'none'";
+    const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // A form says where it comes from to ourselves alone.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
+    }
+    response
 }
 
 /// Serves until `stop`; requests under way are finished.
@@ -68,7 +137,10 @@ pub fn router(env: Arc<Environment>) -> Router {
 /// # Errors
 /// The listener failed.
 pub async fn serve(env: Arc<Environment>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(env)).with_graceful_shutdown(async move { stop.cancelled().await }).await
+    let http = &env.settings.http;
+    let idle = Duration::try_from(http.idle_timeout).unwrap_or(TIMEOUT);
+    let limits = Limits::within_the_machine(http.connections, idle);
+    server::serve(router(env), listener, limits, stop).await
 }
 
 /// Ready when the store answers, the latest write went well, and every loop makes its turns.

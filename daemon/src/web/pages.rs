@@ -13,7 +13,7 @@ use milestoned_mapping::fact::{Event, Leg, ReviewDecision};
 use milestoned_mapping::money::grouped;
 use serde::Deserialize;
 
-use super::auth::{self, COOKIE};
+use super::auth::{self, COOKIE, Origin, Shown};
 use super::problem::ApiError;
 use crate::engine;
 use crate::environment::Environment;
@@ -53,9 +53,10 @@ struct Person {
 impl FromRequestParts<Arc<Environment>> for Person {
     type Rejection = Redirect;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Redirect> {
-        auth::owner(env, parts)
-            .map(|token| Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer })
-            .ok_or_else(|| Redirect::to("/login"))
+        match auth::owner(env, parts).await {
+            Shown::Known(token) => Ok(Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer }),
+            Shown::Nothing | Shown::Unheard | Shown::Wrong => Err(Redirect::to("/login")),
+        }
     }
 }
 
@@ -210,22 +211,23 @@ struct LoginForm {
 }
 
 /// With `?token=` (the link that `milestoned demo --serve` prints) the visitor is signed in at once.
-async fn login_page(State(env): State<Arc<Environment>>, Query(form): Query<LoginForm>) -> Response {
-    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&env, &form) }
+async fn login_page(State(env): State<Arc<Environment>>, origin: Origin, Query(form): Query<LoginForm>) -> Response {
+    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&env, &origin, &form).await }
 }
 
-async fn login(State(env): State<Arc<Environment>>, Form(form): Form<LoginForm>) -> Response {
-    sign_in(&env, &form)
+async fn login(State(env): State<Arc<Environment>>, origin: Origin, Form(form): Form<LoginForm>) -> Response {
+    sign_in(&env, &origin, &form).await
 }
 
-fn sign_in(env: &Environment, form: &LoginForm) -> Response {
+async fn sign_in(env: &Environment, origin: &Origin, form: &LoginForm) -> Response {
     let token = &form.token;
     // Only a path of this server: a link must not lead a signed-in person elsewhere.
     let local = form.next.starts_with('/') && !form.next.starts_with("//") && !form.next.contains('\\');
     let next = if local { form.next.as_str() } else { "/" };
     let cookie = HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"));
-    match (auth::known(env, token), cookie) {
-        (Some(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
+    match (origin.shows(env, token).await, cookie) {
+        (Shown::Known(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
+        (Shown::Unheard, _) => (StatusCode::TOO_MANY_REQUESTS, render(&LoginPage { wrong: true })).into_response(),
         _ => (StatusCode::UNAUTHORIZED, render(&LoginPage { wrong: true })).into_response(),
     }
 }

@@ -353,6 +353,20 @@ impl Store {
         .await
     }
 
+    /// A line about something that the daemon noticed and that changes nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note(
+        &self,
+        action: &'static str,
+        subject: String,
+        detail: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| append(tx, now, &[Entry::own(action, None, subject, detail)])).await
+    }
+
     /// The newest line of the chain.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod billing;
 mod drift;
+mod edges;
 mod erp;
 mod facade;
 mod faults;

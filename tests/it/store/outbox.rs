@@ -74,7 +74,7 @@ async fn a_lease_that_passed_on_has_nothing_to_say(place: Place) {
     let owner = place.claim(121).await.remove(0);
     let lines = place.store.audit(None, 100).await.unwrap().len();
     place.settle(late, Outcome::Parked { fault: "refused".into(), remedy: "none".into() }).await;
-    assert_eq!((place.state("A").await, place.store.audit(None, 100).await.unwrap().len()), ("sending".into(), lines));
+    assert_eq!((place.state("A").await, place.store.audit(None, 100).await.unwrap().len()), ("sending", lines));
     place.settle(owner, done("7")).await;
     let key = DeliveryKey::of(&["A"]).to_string();
     let delivery = place.store.delivery(key).await.unwrap().unwrap();

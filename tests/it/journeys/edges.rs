@@ -1,0 +1,148 @@
+//! What strangers meet: connections, headers, tokens, bodies.
+
+use std::time::{Duration, Instant};
+
+use milestoned_tests::{ADMIN, VIEWER, World};
+use reqwest::Client;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const NOW: &str = "2026-03-02T09:00:00Z";
+
+async fn with_http(lines: &str) -> World {
+    let public = "http.public_url = \"https://milestoned.example\"\n".to_owned();
+    World::configured(NOW, vec![("http.public_url".into(), public + lines)]).await.unwrap()
+}
+
+async fn raw(world: &World, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(world.url.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// What comes until the server closes.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    // A reset is an end, too.
+    let _ = read.expect("the server closes");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn who_says_nothing_half_of_it_or_too_slowly_is_cut_off() {
+    let world = with_http("http.idle_timeout = \"300ms\"").await;
+    for begun in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n", "POST /v1/contracts HTTP/1.1\r\nho"] {
+        let begin = Instant::now();
+        rest(raw(&world, begun).await).await;
+        assert!(begin.elapsed() < Duration::from_secs(5), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_for_those_that_ask() {
+    let world = with_http("http.connections = 16").await;
+    let mut idle = Vec::new();
+    for begun in ["", "GET /healthz HTTP/1.1\r\nx: "].repeat(50) {
+        idle.push(raw(&world, begun).await);
+    }
+    let begin = Instant::now();
+    for _ in 0..20 {
+        let answer = Client::new().get(format!("{}/healthz", world.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_names_one_host_and_speaks_http_1() {
+    let world = World::start(NOW).await.unwrap();
+    for (head, status) in [
+        ("GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "200"),
+    ] {
+        let answer = rest(raw(&world, head).await).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head:?}: {answer}");
+    }
+    let answer = rest(raw(&world, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await).await;
+    assert!(!answer.contains(" 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_what_they_must_not_do() {
+    let world = World::start(NOW).await.unwrap();
+    for path in ["/login", "/v1/contracts", "/style.css", "/nowhere"] {
+        let answer = Client::new().get(format!("{}{path}", world.url)).bearer_auth(VIEWER).send().await.unwrap();
+        for (name, value) in [
+            ("content-security-policy", "default-src 'none'"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("cache-control", "no-store"),
+            ("permissions-policy", "camera=()"),
+            ("strict-transport-security", "max-age="),
+        ] {
+            let told = answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            assert!(told.contains(value), "{path}: {name}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_names_targets_and_codes_wants_a_token_unless_it_is_opened() {
+    let get = |url: String| async move { Client::new().get(url).send().await.unwrap().status().as_u16() };
+    let world = World::start(NOW).await.unwrap();
+    for path in ["/metrics", "/openapi.json"] {
+        assert_eq!(get(format!("{}{path}", world.url)).await, 401, "{path}");
+        assert_eq!(world.call("GET", path, VIEWER, None).await.unwrap().0, 200, "{path}");
+    }
+    for hook in ["jira", "netsuite", "nowhere"] {
+        let answer = Client::new().post(format!("{}/hooks/{hook}", world.url)).body("{}").send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{hook}");
+    }
+    let world = with_http("http.without_token = [\"metrics\"]").await;
+    assert_eq!(get(format!("{}/metrics", world.url)).await, 200);
+    assert_eq!(get(format!("{}/openapi.json", world.url)).await, 401);
+}
+
+#[tokio::test]
+async fn a_key_that_stands_twice_is_refused_and_every_refusal_is_the_apis_own() {
+    let world = World::start(NOW).await.unwrap();
+    let put = |kind: &'static str, body: String| {
+        let url = format!("{}/v1/contracts/D-1", world.url);
+        Client::new().put(url).bearer_auth(ADMIN).header("content-type", kind).body(body).send()
+    };
+    for (kind, body, status, code) in [
+        ("application/json", r#"{"total": "1.00", "total": "1000000.00"}"#.to_owned(), 400, "NOT_JSON"),
+        ("application/json", "{".to_owned(), 400, "NOT_JSON"),
+        ("text/plain", "{}".to_owned(), 415, "NOT_JSON"),
+        ("application/json", "[".repeat(2_000_000), 413, "BODY_NOT_READ"),
+    ] {
+        let answer = put(kind, body).await.unwrap();
+        let was = answer.status().as_u16();
+        let told: serde_json::Value = answer.json().await.unwrap_or_default();
+        assert_eq!((was, told["code"].as_str()), (status, Some(code)), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_tokens_is_heard_less_and_it_is_told() {
+    let world = World::start(NOW).await.unwrap();
+    let ask = |token: &'static str| async {
+        world.call("POST", "/v1/parked/replay", token, Some(json!({}))).await.unwrap().0
+    };
+    for _ in 0..5 {
+        assert_eq!(ask("wrong").await, 401);
+    }
+    assert_eq!((ask("wrong").await, ask(ADMIN).await), (429, 429));
+    world.at("2026-03-02T09:00:01Z").unwrap();
+    assert_eq!(ask(ADMIN).await, 202);
+    let lines = world.app.env.store.audit(None, 100).await.unwrap();
+    let told: Vec<_> = lines.iter().filter(|line| line.action == "wrong tokens").collect();
+    assert!(told.len() == 1 && told[0].subject == "address 127.0.0.1", "{told:?}");
+    let (_, metrics) = world.call("GET", "/metrics", VIEWER, None).await.unwrap();
+    let metrics = metrics.as_str().unwrap();
+    assert!(metrics.contains("milestoned_wrong_tokens_total 5\n"), "{metrics}");
+}
