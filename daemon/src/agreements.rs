@@ -319,7 +319,8 @@ pub fn open(agreement: &Agreement, calendars: &Calendars, day: jiff::civil::Date
     let name = agreement.terms.calendar();
     let calendar =
         calendars.get(name).ok_or_else(|| format!("calendar: {name:?} is not configured: add [calendars.{name}]"))?;
-    Ok(Contract::open(agreement.terms.clone(), agreement.policy.clone(), calendar.clone(), day))
+    Contract::open(agreement.terms.clone(), agreement.policy.clone(), calendar.clone(), day)
+        .map_err(|error| error.to_string())
 }
 
 /// Reads terms and options out of a tree.
@@ -364,7 +365,7 @@ async fn amend(
         // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
         return Ok(Filed::Amended(contract));
     }
-    let fact = Fact { at: at.unwrap_or(now), event: Event::Amended(amendment) };
+    let fact = Fact::of(at.unwrap_or(now), Event::Amended(amendment));
     check(&known, &fact)?;
     env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
     Ok(Filed::Amended(contract))

@@ -250,7 +250,7 @@ impl Timeline<'_> {
             if effective > self.now || self.contract.terms().local_date(effective) > self.limit {
                 return;
             }
-            let fact = Fact { at: effective, event: pending.fact.event.clone() };
+            let fact = Fact { at: effective, ..pending.fact.clone() };
             let problem = self.contract.apply(&fact).err().map(|error| error.to_string());
             if problem.is_none() {
                 self.last = Some(effective);
@@ -317,7 +317,7 @@ fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> Pe
     // The place in the history makes it another observation than an equal one before.
     let identity = format!("observed:{leg}:{}", work.row.history);
     let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
-    PendingFact { id: None, origin: None, fact: Fact { at: now, event }, actor: leg.to_string(), identity }
+    PendingFact { id: None, origin: None, fact: Fact::of(now, event), actor: leg.to_string(), identity }
 }
 
 fn landing(

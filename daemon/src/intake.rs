@@ -329,7 +329,7 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
         return Ok(Reading::default());
     };
     let identity = payment_identity(record);
-    let event = Event::Payment { invoice: payment.invoice.clone(), amount: payment.amount };
+    let event = Event::Payment { invoice: payment.invoice.clone(), amount: payment.amount, id: None };
     let known = store.fact_by_identity(contract.clone(), identity.clone()).await?;
     if known.is_some_and(|known| known.event != event) {
         let problem = Problem::new(
@@ -342,7 +342,7 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
     let fact = NewFact {
         contract: contract.clone(),
         identity,
-        fact: Fact { at: record.at, event },
+        fact: Fact::of(record.at, event),
         actor: record.system.clone(),
     };
     Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use milestoned_mapping::compare::{Codes, Frame};
+use milestoned_mapping::compare::Frame;
 use milestoned_mapping::sweep::{Finding, Portfolio, Row};
 use serde_json::Value;
 
@@ -231,5 +231,4 @@ fn main() {
         );
         assert!(same, "{told}, ours {} and {codes}", findings.len());
     }
-    let _ = Codes::ORDER;
 }

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::calendar::{Calendar, Calendars};
-use crate::contract::{Contract, Policy, Report};
+use crate::contract::{Contract, FactError, Policy, Report};
 use crate::events::read_event;
 use crate::fact::{Event, Fact};
 use crate::filed::{json_tree, toml_tree};
@@ -14,10 +14,10 @@ use crate::terms::Terms;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     terms: Terms,
-    policy: Policy,
-    calendar: Calendar,
+    /// As it is filed: its first day has not begun.
+    filed: Contract,
     until: Date,
-    /// In order of time, ties as listed.
+    /// In the order in which they are taken.
     events: Vec<Fact>,
 }
 
@@ -78,47 +78,22 @@ impl Case {
             facts.push(read_event(event, &format!("events[{index}]")).map_err(CaseError)?);
         }
         let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
-        let case = Self { terms, policy, calendar, until, events: facts };
-        case.check()?;
-        Ok(Self { events: in_order(case.events), ..case })
+        // The run's first day is the earlier of signature and first event, but not before the first date of the books.
+        let first = facts.iter().map(|fact| terms.local_date(fact.at)).chain([terms.signed_on()]).min();
+        let first_day = first.max(terms.books_from).unwrap_or(until);
+        let filed = Contract::open(terms.clone(), policy, calendar, first_day)
+            .map_err(|error| CaseError(format!("contract.{error}")))?;
+        let places = places(&terms, &facts, first_day);
+        check(&filed, &facts, &places)?;
+        let events = places.iter().filter_map(|place| facts.get(*place).cloned()).collect();
+        // A run that ends before its first day takes nothing but the history.
+        let filed = if until < first_day { filed.before(until) } else { filed };
+        Ok(Self { terms, filed, until, events })
     }
 
-    /// Events are checked against the terms before anything runs, so that a bad one is a bad file.
-    fn check(&self) -> Result<(), CaseError> {
-        let opened = Contract::open(self.terms.clone(), self.policy.clone(), self.calendar.clone(), self.first_day());
-        for (index, fact) in self.events.iter().enumerate() {
-            opened.check(fact).map_err(|error| CaseError(format!("events[{index}].{error}")))?;
-        }
-        let brings = |fact: &Fact| match &fact.event {
-            Event::Amended(amendment) => {
-                !amendment.add.is_empty() || amendment.change.iter().any(|item| item.get("depends_on").is_some())
-            }
-            _ => false,
-        };
-        // Which milestones there are when an amendment comes, only the run can tell.
-        if self.events.iter().any(brings) { self.check_as_played(opened) } else { Ok(()) }
-    }
-
-    fn check_as_played(&self, mut contract: Contract) -> Result<(), CaseError> {
-        let mut places: Vec<usize> = (0..self.events.len()).collect();
-        places.sort_by_key(|index| self.events.get(*index).map(|fact| fact.at));
-        for index in places {
-            let Some(fact) = self.events.get(index) else { continue };
-            contract.apply(fact).map_err(|error| CaseError(format!("events[{index}].{error}")))?;
-        }
-        Ok(())
-    }
-
-    /// The earlier of signature and first event.
-    fn first_day(&self) -> Date {
-        let first = self.events.iter().map(|fact| self.terms.local_date(fact.at)).min();
-        first.map_or(self.terms.signed_on(), |first| first.min(self.terms.signed_on()))
-    }
-
-    /// The contract on its first day.
+    /// The contract as it is filed: its first day has not begun.
     pub fn open(&self) -> Contract {
-        let first_day = self.first_day().min(self.until);
-        Contract::open(self.terms.clone(), self.policy.clone(), self.calendar.clone(), first_day)
+        self.filed.clone()
     }
 
     /// Plays the case through the end of its last day.
@@ -154,7 +129,37 @@ pub fn simulate(case: &Case) -> Report {
     case.play().report()
 }
 
-fn in_order(mut events: Vec<Fact>) -> Vec<Fact> {
-    events.sort_by_key(|fact| fact.at);
-    events
+/// Places of events in the order in which they are taken: by time, ties as listed. What is known on the first day about legs,
+/// invoices of others and reviews comes before whatever else that day brings.
+fn places(terms: &Terms, events: &[Fact], first_day: Date) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..events.len()).collect();
+    places.sort_by_key(|place| {
+        let fact = events.get(*place);
+        let filed = fact.is_some_and(|fact| {
+            let day = terms.local_date(fact.at);
+            day < first_day || (day == first_day && fact.is_known_at_filing())
+        });
+        (!filed, fact.map(|fact| fact.at))
+    });
+    places
+}
+
+/// Events are checked against the terms before anything runs, so that a bad one is a bad file.
+fn check(filed: &Contract, events: &[Fact], places: &[usize]) -> Result<(), CaseError> {
+    let wrong = |place: usize, error: FactError| CaseError(format!("events[{place}].{error}"));
+    let amended = events.iter().any(|fact| matches!(fact.event, Event::Amended(_)));
+    // Which obligations there are when a cost report comes, and which milestones when a change order does, only the run can
+    // tell.
+    let by_the_run = |fact: &Fact| amended && matches!(fact.event, Event::Amended(_) | Event::Cost { .. });
+    for (place, fact) in events.iter().enumerate().filter(|(_, fact)| !by_the_run(fact)) {
+        filed.check(fact).map_err(|error| wrong(place, error))?;
+    }
+    if amended {
+        let mut contract = filed.clone();
+        for place in places {
+            let Some(fact) = events.get(*place) else { continue };
+            contract.apply(fact).map_err(|error| wrong(*place, error))?;
+        }
+    }
+    Ok(())
 }

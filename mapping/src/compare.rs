@@ -2,8 +2,8 @@
 //! any kind of text and amount: one contract compares borrowed text and decimals, a sweep of the whole portfolio interned
 //! text and minor units ([`crate::sweep`]).
 
-use crate::contract::Code;
 use crate::fact::Leg;
+use crate::rules::Code;
 
 /// What is agreed on a milestone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,34 +72,20 @@ pub struct Frame<T, A> {
     pub won: Option<bool>,
 }
 
-/// A set of codes, in the order of [`Codes::ORDER`].
+/// A set of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Codes(u16);
+pub struct Codes(u64);
+
+const _: () = assert!(Code::ALL.len() <= 64, "a set of codes has a bit for each");
 
 impl Codes {
-    /// Codes that a comparison can show.
-    pub const ORDER: [Code; 13] = [
-        Code::AmountMismatch,
-        Code::AcceptanceTermsMismatch,
-        Code::TimingMismatch,
-        Code::DescriptionMismatch,
-        Code::RecognitionMismatch,
-        Code::CompleteNotBillable,
-        Code::CurrencyMismatch,
-        Code::CustomerMismatch,
-        Code::PaymentTermsMismatch,
-        Code::AmendmentNotPropagated,
-        Code::NotClosedWon,
-        Code::UnknownMilestone,
-        Code::NotConfigured,
-    ];
-    /// The leg lists a milestone that the agreement lacks.
-    pub const UNKNOWN_MILESTONE: Self = Self(1 << 11);
-    /// The leg lists milestones and lacks a billable one.
-    pub const NOT_CONFIGURED: Self = Self(1 << 12);
+    /// The set of one code.
+    pub const fn only(code: Code) -> Self {
+        Self(1 << code as u32)
+    }
 
-    fn with(self, place: u32, differs: bool) -> Self {
-        Self(self.0 | u16::from(differs) << place)
+    fn with(self, code: Code, differs: bool) -> Self {
+        Self(self.0 | u64::from(differs) << code as u32)
     }
 
     /// Whether there is none.
@@ -109,7 +95,7 @@ impl Codes {
 
     /// The codes.
     pub fn iter(self) -> impl Iterator<Item = Code> {
-        Self::ORDER.into_iter().enumerate().filter(move |(place, _)| self.0 >> place & 1 == 1).map(|(_, code)| code)
+        Code::ALL.iter().copied().filter(move |code| self.0 >> *code as u32 & 1 == 1)
     }
 }
 
@@ -126,12 +112,12 @@ pub fn milestone<T: PartialEq, A: PartialEq>(leg: Leg, agreed: &Agreed<T, A>, sa
     let timing = differs(&said.timing, &agreed.timing) || differs(&said.invoice, &agreed.invoice);
     let method = agreed.method.as_ref().is_some_and(|method| differs(&said.method, method));
     Codes::default()
-        .with(0, differs(&said.amount, &agreed.amount))
-        .with(1, terms)
-        .with(2, erp && timing)
-        .with(3, erp && differs(&said.description, &agreed.description))
-        .with(4, erp && method)
-        .with(5, leg == Leg::Psa && said.done && !agreed.accepted)
+        .with(Code::AmountMismatch, differs(&said.amount, &agreed.amount))
+        .with(Code::AcceptanceTermsMismatch, terms)
+        .with(Code::TimingMismatch, erp && timing)
+        .with(Code::DescriptionMismatch, erp && differs(&said.description, &agreed.description))
+        .with(Code::RecognitionMismatch, erp && method)
+        .with(Code::CompleteNotBillable, leg == Leg::Psa && said.done && !agreed.accepted)
 }
 
 /// Where a leg's contract is not as agreed.
@@ -142,11 +128,14 @@ pub fn contract<T: PartialEq, A: PartialEq>(leg: Leg, agreed: &Frame<T, A>, said
     let sold_or_billed = leg != Leg::Psa;
     let older = matches!((said.version, agreed.version), (Some(said), Some(agreed)) if said < agreed);
     Codes::default()
-        .with(0, sold_or_billed && unlike(&said.amount, &agreed.amount))
-        .with(1, unlike(&said.window_days, &agreed.window_days) || unlike(&said.deemed, &agreed.deemed))
-        .with(6, unlike(&said.currency, &agreed.currency))
-        .with(7, unlike(&said.customer, &agreed.customer))
-        .with(8, sold_or_billed && unlike(&said.payment_terms, &agreed.payment_terms))
-        .with(9, older)
-        .with(10, leg == Leg::Crm && said.won == Some(false))
+        .with(Code::AmountMismatch, sold_or_billed && unlike(&said.amount, &agreed.amount))
+        .with(
+            Code::AcceptanceTermsMismatch,
+            unlike(&said.window_days, &agreed.window_days) || unlike(&said.deemed, &agreed.deemed),
+        )
+        .with(Code::CurrencyMismatch, unlike(&said.currency, &agreed.currency))
+        .with(Code::CustomerMismatch, unlike(&said.customer, &agreed.customer))
+        .with(Code::PaymentTermsMismatch, sold_or_billed && unlike(&said.payment_terms, &agreed.payment_terms))
+        .with(Code::AmendmentNotPropagated, older)
+        .with(Code::NotClosedWon, leg == Leg::Crm && said.won == Some(false))
 }

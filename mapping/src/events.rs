@@ -1,10 +1,12 @@
 //! Events of a case, as files have them: each field is read by its kind, so that what is wrong is told with its place.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::fact::{DecimalText, Fact, Leg, LegRecord, Party, ReviewDecision, Shown, Treatment};
+use crate::fact::{DecimalText, Fact, HIGHEST_VERSION, Leg, LegRecord, Party, Past, ReviewDecision, Shown, Treatment};
+use crate::terms::TermsProblem;
 
 /// A field of an event.
 struct Field {
@@ -26,16 +28,30 @@ const fn may(name: &'static str, check: fn(&Value) -> Result<(), (String, String
 const BY: Field = may("by", is::<String>);
 const MILESTONE: Field = must("milestone", is::<String>);
 
-/// Fields of each event, section 9 of the rules.
-const EVENTS: [(&str, &[Field]); 13] = [
+/// Fields of each event, sections 9 to 14 of the rules, and whether it may say on which date it happened.
+const EVENTS: [(&str, bool, &[Field]); 17] = [
     (
         "accepted",
+        true,
         &[MILESTONE, BY, may("role", is::<String>), may("document", is::<String>), may("portion", is::<DecimalText>)],
     ),
     (
-        "amended",
+        "adopted",
+        true,
         &[
-            must("version", is::<u32>),
+            MILESTONE,
+            must("number", is_name),
+            may("due_on", is_date),
+            may("amount", is::<DecimalText>),
+            BY,
+            may("reason", is::<String>),
+        ],
+    ),
+    (
+        "amended",
+        true,
+        &[
+            must("version", is_version),
             must("signed", is::<bool>),
             may("total", is::<DecimalText>),
             may("cap", is::<DecimalText>),
@@ -43,11 +59,20 @@ const EVENTS: [(&str, &[Field]); 13] = [
             may("add", is::<Vec<Value>>),
             may("change", is::<Vec<Value>>),
             may("remove", is::<Vec<String>>),
+            may("customer", is_name),
+            may("po_number", is::<String>),
+            may("payment_terms", is::<String>),
+            may("payment_terms_from", is::<String>),
+            may("billing_cycle_day", is::<u32>),
+            may("partial_acceptance", is::<bool>),
+            may("acceptance", is::<Value>),
+            may("obligations", is::<Vec<Value>>),
         ],
     ),
-    ("approved", &[MILESTONE, must("party", is::<Party>), BY]),
+    ("approved", true, &[MILESTONE, must("party", is::<Party>), BY]),
     (
         "cost",
+        true,
         &[
             must("obligation", is::<String>),
             must("incurred", is::<DecimalText>),
@@ -55,11 +80,12 @@ const EVENTS: [(&str, &[Field]); 13] = [
             may("uninstalled_materials", is::<DecimalText>),
         ],
     ),
-    ("evidence", &[MILESTONE, must("evidence", is::<Vec<String>>)]),
-    ("external_event", &[MILESTONE, may("name", is::<String>)]),
-    ("observed", &[must("leg", is::<Leg>), must("record", is::<LegRecord>)]),
+    ("evidence", true, &[MILESTONE, must("evidence", is::<Vec<String>>)]),
+    ("external_event", true, &[MILESTONE, may("name", is::<String>)]),
+    ("observed", false, &[must("leg", is::<Leg>), must("record", is::<LegRecord>)]),
     (
         "overrule",
+        false,
         &[
             must("code", is::<String>),
             may("milestone", is::<String>),
@@ -68,36 +94,86 @@ const EVENTS: [(&str, &[Field]); 13] = [
             may("reason", is::<String>),
         ],
     ),
-    ("payment", &[must("invoice", is::<String>), must("amount", is::<DecimalText>)]),
-    ("rejected", &[MILESTONE, BY, may("role", is::<String>), may("criteria", is::<Vec<String>>)]),
-    ("review", &[MILESTONE, must("decision", is::<ReviewDecision>), BY, may("shown", is::<Shown>)]),
-    ("submitted", &[MILESTONE, BY, may("evidence", is::<Vec<String>>)]),
-    ("usage", &[must("metric", is::<String>), must("value", is::<DecimalText>)]),
+    ("payment", true, &[must("invoice", is::<String>), must("amount", is::<DecimalText>), may("id", is_name)]),
+    ("payment_reversed", true, &[must("id", is_name)]),
+    ("period_closed", false, &[must("through", is_date)]),
+    ("rejected", true, &[MILESTONE, BY, may("role", is::<String>), may("criteria", is::<Vec<String>>)]),
+    ("review", false, &[MILESTONE, must("decision", is::<ReviewDecision>), BY, may("shown", is::<Shown>)]),
+    ("submitted", true, &[MILESTONE, BY, may("evidence", is::<Vec<String>>)]),
+    ("usage", true, &[must("metric", is::<String>), must("value", is::<DecimalText>)]),
+    ("withdrawn", false, &[must("number", is::<String>), BY, may("reason", is::<String>)]),
 ];
+
+/// What may have happened before the contract came here, section 11.
+const PAST: [&str; 9] =
+    ["accepted", "adopted", "amended", "approved", "cost", "external_event", "payment", "rejected", "usage"];
+
+/// Fields of every event.
+const AT: Field = must("at", is_instant);
+const ON: Field = may("on", is_date);
 
 /// Reads the event at a place such as `events[3]`.
 ///
 /// # Errors
 /// The first problem, with its place.
 pub(crate) fn read_event(event: Value, place: &str) -> Result<Fact, String> {
+    let (mut table, kind, has_date, fields) = table_of(event, place, &EVENTS.map(|one| one.0))?;
+    let own: &[Field] = match kind {
+        // Whoever adopts an invoice later says who says so, and why.
+        "adopted" => &[AT, must("on", is_date), must("by", is::<String>), must("reason", is::<String>)],
+        _ if has_date => &[AT, ON],
+        _ => &[AT],
+    };
+    check(&table, kind, place, own, fields)?;
+    if fields.iter().any(|field| field.name == BY.name) {
+        table.entry(BY.name).or_insert_with(|| Value::String(String::new()));
+    }
+    serde_json::from_value(Value::Object(table)).map_err(|error| format!("{place}: {error}"))
+}
+
+/// Reads what happened before the contract came here, at a place such as `history[3]`.
+///
+/// # Errors
+/// The first problem, with its place.
+pub(crate) fn read_past(event: Value, place: &str) -> Result<Past, TermsProblem> {
+    let read = || -> Result<Past, String> {
+        let (mut table, kind, _, fields) = table_of(event, place, &PAST)?;
+        check(&table, kind, place, &[must("on", is_date)], fields)?;
+        if fields.iter().any(|field| field.name == BY.name) {
+            table.entry(BY.name).or_insert_with(|| Value::String(String::new()));
+        }
+        serde_json::from_value(Value::Object(table)).map_err(|error| format!("{place}: {error}"))
+    };
+    read().map_err(|error| {
+        let (field, reason) = error.split_once(": ").unwrap_or((place, error.as_str()));
+        TermsProblem { field: field.to_owned(), reason: reason.to_owned() }
+    })
+}
+
+type Described = (Map<String, Value>, &'static str, bool, &'static [Field]);
+
+/// An event's table, and what its type may have; the type is one of `kinds`.
+fn table_of(event: Value, place: &str, kinds: &[&str]) -> Result<Described, String> {
     let Value::Object(mut table) = event else { return Err(format!("{place}: must be a table of fields")) };
     table.retain(|_, value| !value.is_null());
     let kind = match table.get("type") {
-        Some(Value::String(kind)) => kind.clone(),
+        Some(Value::String(kind)) => kind.as_str(),
         Some(other) => return Err(format!("{place}.type: must be text, not {other}")),
         None => return Err(format!("{place}.type: is missing")),
     };
-    let Some((_, fields)) = EVENTS.iter().find(|(name, _)| *name == kind) else {
-        let names: Vec<&str> = EVENTS.iter().map(|(name, _)| *name).collect();
-        return Err(format!("{place}.type: {kind:?} is none of {}", names.join(", ")));
-    };
-    if let Some(unknown) = table
-        .keys()
-        .find(|key| !["at", "type"].contains(&key.as_str()) && !fields.iter().any(|field| field.name == key.as_str()))
-    {
+    match EVENTS.iter().find(|(name, ..)| *name == kind && kinds.contains(name)) {
+        Some((name, has_date, fields)) => Ok((table, name, *has_date, fields)),
+        None => Err(format!("{place}.type: {kind:?} is none of {}", kinds.join(", "))),
+    }
+}
+
+/// Checks an event's fields: those of every event, and its own; one of a name stands in the first list only.
+fn check(table: &Map<String, Value>, kind: &str, place: &str, of_all: &[Field], own: &[Field]) -> Result<(), String> {
+    let known = |key: &str| key == "type" || of_all.iter().chain(own).any(|field| field.name == key);
+    if let Some(unknown) = table.keys().find(|key| !known(key)) {
         return Err(format!("{place}.{unknown}: is not a field of {kind:?}"));
     }
-    for field in [must("at", is_instant)].iter().chain(*fields) {
+    for field in of_all.iter().chain(own) {
         match table.get(field.name) {
             None if field.required => return Err(format!("{place}.{}: is missing", field.name)),
             None => {}
@@ -106,10 +182,7 @@ pub(crate) fn read_event(event: Value, place: &str) -> Result<Fact, String> {
             }
         }
     }
-    if fields.iter().any(|field| field.name == BY.name) {
-        table.entry(BY.name).or_insert_with(|| Value::String(String::new()));
-    }
-    serde_json::from_value(Value::Object(table)).map_err(|error| format!("{place}: {error}"))
+    Ok(())
 }
 
 fn is<T: DeserializeOwned>(value: &Value) -> Result<(), (String, String)> {
@@ -132,5 +205,33 @@ fn is_instant(value: &Value) -> Result<(), (String, String)> {
     match value.as_str().map(str::parse::<Timestamp>) {
         Some(Ok(_)) => Ok(()),
         _ => Err((String::new(), format!("{value} is not an instant such as \"2026-02-02T15:00:00Z\""))),
+    }
+}
+
+fn is_date(value: &Value) -> Result<(), (String, String)> {
+    match value.as_str().filter(|text| text.len() == 10).map(str::parse::<Date>) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err((String::new(), format!("{value} is not a date such as \"2026-02-02\""))),
+    }
+}
+
+/// A text that says something.
+fn is_name(value: &Value) -> Result<(), (String, String)> {
+    is::<String>(value)?;
+    match value.as_str() {
+        Some(text) if text.trim().is_empty() => Err((String::new(), "must not be empty".into())),
+        _ => Ok(()),
+    }
+}
+
+/// A version above all that a person counts would make every later change order stale.
+fn is_version(value: &Value) -> Result<(), (String, String)> {
+    is::<u32>(value)?;
+    match value.as_u64() {
+        Some(version) if version > u64::from(HIGHEST_VERSION) => Err((
+            String::new(),
+            format!("{version} is more than {HIGHEST_VERSION}: give the version after the present one"),
+        )),
+        _ => Ok(()),
     }
 }

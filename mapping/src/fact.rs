@@ -11,11 +11,37 @@ use serde::{Deserialize, Serialize};
 /// One thing that happened, in the words of section 9: `{"at": …, "type": …, …}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
-    /// When it takes effect. Dates derived from it belong to the contract's time zone.
+    /// When it became known. Dates derived from it belong to the contract's time zone.
     pub at: Timestamp,
+    /// The local date on which it happened, where that is another one; an adopted invoice's own date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Date>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl Fact {
+    /// Something that happened on the day on which it became known.
+    pub fn of(at: Timestamp, event: Event) -> Self {
+        Self { at, on: None, event }
+    }
+
+    /// Whether it may be known before a contract's first day begins: what the legs say, what others billed, what a reviewer
+    /// says.
+    pub fn is_known_at_filing(&self) -> bool {
+        matches!(self.event, Event::Adopted { .. } | Event::Observed(_) | Event::Review { .. })
+    }
+}
+
+/// Something that happened before the contract came here, section 11: an event without the instant at which it became known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Past {
+    /// The local date on which it happened.
+    pub(crate) on: Date,
+    /// What happened.
+    #[serde(flatten)]
+    pub(crate) event: Event,
 }
 
 /// The closed list of things that can happen to a contract.
@@ -37,6 +63,25 @@ pub enum Event {
         /// The part of the amount that is accepted, in the contract's currency; absent: all of it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         portion: Option<DecimalText>,
+    },
+    /// An invoice that somebody else wrote is the milestone's invoice.
+    Adopted {
+        /// The milestone's id.
+        milestone: String,
+        /// The invoice's number.
+        number: String,
+        /// When it is due; absent: by the payment terms.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_on: Option<Date>,
+        /// Its amount, in the contract's currency; absent: what the milestone's invoice would bear.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<DecimalText>,
+        /// Who says so.
+        #[serde(default)]
+        by: String,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
     /// A change order.
     Amended(Amendment),
@@ -100,6 +145,19 @@ pub enum Event {
         invoice: String,
         /// Amount in the contract's currency.
         amount: DecimalText,
+        /// What tells it from other payments; one that is known already changes nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+    },
+    /// A payment is taken back: it bounced, or was booked in error.
+    PaymentReversed {
+        /// The payment's id.
+        id: String,
+    },
+    /// Dates through this one are closed, for good.
+    PeriodClosed {
+        /// The last closed date.
+        through: Date,
     },
     /// The customer rejected a milestone.
     Rejected {
@@ -144,6 +202,17 @@ pub enum Event {
         /// The reading.
         value: DecimalText,
     },
+    /// A document of ours that never reached the ERP is taken back.
+    Withdrawn {
+        /// Its number.
+        number: String,
+        /// Who says so.
+        #[serde(default)]
+        by: String,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    },
 }
 
 impl Event {
@@ -151,6 +220,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Accepted { .. } => "accepted",
+            Self::Adopted { .. } => "adopted",
             Self::Amended(_) => "amended",
             Self::Approved { .. } => "approved",
             Self::Cost { .. } => "cost",
@@ -159,17 +229,22 @@ impl Event {
             Self::Observed(_) => "observed",
             Self::Overrule { .. } => "overrule",
             Self::Payment { .. } => "payment",
+            Self::PaymentReversed { .. } => "payment_reversed",
+            Self::PeriodClosed { .. } => "period_closed",
             Self::Rejected { .. } => "rejected",
             Self::Review { .. } => "review",
             Self::Submitted { .. } => "submitted",
             Self::Usage { .. } => "usage",
+            Self::Withdrawn { .. } => "withdrawn",
         }
     }
 
     /// The person behind it, where one is named, and what that person wrote. Nothing follows from either.
     pub fn person(&mut self) -> Option<(&mut String, Option<&mut String>)> {
         match self {
-            Self::Overrule { by, reason, .. } => Some((by, Some(reason))),
+            Self::Adopted { by, reason, .. }
+            | Self::Overrule { by, reason, .. }
+            | Self::Withdrawn { by, reason, .. } => Some((by, Some(reason))),
             Self::Accepted { by, .. }
             | Self::Approved { by, .. }
             | Self::Rejected { by, .. }
@@ -181,10 +256,50 @@ impl Event {
             | Self::ExternalEvent { .. }
             | Self::Observed(_)
             | Self::Payment { .. }
+            | Self::PaymentReversed { .. }
+            | Self::PeriodClosed { .. }
             | Self::Usage { .. } => None,
         }
     }
+
+    /// Whether it may say on which date it happened.
+    pub fn has_date(&self) -> bool {
+        !matches!(
+            self,
+            Self::Observed(_)
+                | Self::Overrule { .. }
+                | Self::PeriodClosed { .. }
+                | Self::Review { .. }
+                | Self::Withdrawn { .. }
+        )
+    }
+
+    /// The milestone that it names.
+    pub fn milestone(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { milestone, .. }
+            | Self::Adopted { milestone, .. }
+            | Self::Approved { milestone, .. }
+            | Self::Evidence { milestone, .. }
+            | Self::ExternalEvent { milestone, .. }
+            | Self::Rejected { milestone, .. }
+            | Self::Review { milestone, .. }
+            | Self::Submitted { milestone, .. } => Some(milestone),
+            Self::Amended(_)
+            | Self::Cost { .. }
+            | Self::Observed(_)
+            | Self::Overrule { .. }
+            | Self::Payment { .. }
+            | Self::PaymentReversed { .. }
+            | Self::PeriodClosed { .. }
+            | Self::Usage { .. }
+            | Self::Withdrawn { .. } => None,
+        }
+    }
 }
+
+/// The highest version that a change order may have.
+pub(crate) const HIGHEST_VERSION: u32 = 100_000;
 
 /// A change order, section 6 of the rules. Items are kept as they came; the core reads them with the contract's terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +327,30 @@ pub struct Amendment {
     /// Ids of milestones that go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
+    /// The customer's new name; this and what follows: absent: as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// The new purchase order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub po_number: Option<String>,
+    /// The new payment terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_terms: Option<String>,
+    /// `invoice` or `acceptance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_terms_from: Option<String>,
+    /// The new billing-cycle day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_cycle_day: Option<u32>,
+    /// Whether milestones may be accepted in part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial_acceptance: Option<bool>,
+    /// Items of the acceptance table that change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<serde_json::Value>,
+    /// Obligations that change, or come in: `id` and fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<serde_json::Value>,
 }
 
 /// How an amendment moves revenue.
@@ -243,6 +382,8 @@ pub enum ReviewDecision {
     Approve,
     /// Waits; withdraws an approval.
     Hold,
+    /// Takes back an acceptance by silence that was rejected in time.
+    Undo,
 }
 
 /// What a reviewer was shown: an approval is of exactly this, and ends when any of it changes.
@@ -326,6 +467,9 @@ pub struct LegRecord {
     /// ERP: balance of deferred revenue of this contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred_balance: Option<DecimalText>,
+    /// Ids that two records of the leg bear; `contract` for the deal itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<Vec<String>>,
 }
 
 /// A milestone as a leg has it.

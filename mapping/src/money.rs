@@ -1,10 +1,13 @@
 //! Money: integer minor units and the ISO 4217 currency they belong to. No float comes in or goes out.
 
 use core::fmt;
+use core::iter::Sum;
+use core::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use core::str::FromStr;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// An ISO 4217 currency that has minor digits (precious metals and test codes are refused).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +86,12 @@ impl Currency {
         Some(Money { minor, currency: *self })
     }
 
+    /// An amount that the rules have reckoned.
+    pub(crate) fn money(&self, minor: Minor) -> Money {
+        // The amounts of one contract fit 64 bits together, as they are read: so does each figure that is made of them.
+        self.minor(i64::try_from(minor.0).unwrap_or(if minor.0 < 0 { i64::MIN } else { i64::MAX }))
+    }
+
     /// An amount given in minor units (cents).
     pub fn minor(&self, minor: i64) -> Money {
         Money { minor, currency: *self }
@@ -123,6 +132,80 @@ impl fmt::Display for Currency {
 impl fmt::Debug for Currency {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.code())
+    }
+}
+
+/// A count of minor units (cents), as the rules reckon with it. What is read from outside fits 64 bits, and the amounts of
+/// one contract do so together; the sums between are made in 128 bits, so that none of them can overflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(from = "i64")]
+pub struct Minor(i128);
+
+impl Minor {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The number of minor units.
+    pub fn units(self) -> i128 {
+        self.0
+    }
+
+    /// Without its sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+}
+
+impl Serialize for Minor {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let minor = i64::try_from(self.0).map_err(|_| S::Error::custom("an amount does not fit 64 bits"))?;
+        out.serialize_i64(minor)
+    }
+}
+
+impl From<i64> for Minor {
+    fn from(minor: i64) -> Self {
+        Self(i128::from(minor))
+    }
+}
+
+impl Add for Minor {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Minor {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Neg for Minor {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl AddAssign for Minor {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl SubAssign for Minor {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl Sum for Minor {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
     }
 }
 

@@ -281,7 +281,7 @@ fn group(reader: &mut Reading<'_>, milestone: &str, history: &[Change], place: u
     let mut tell = |event: Event, kind: &str| {
         let identity =
             format!("{}:{}:{}:{}:{kind}", reader.record.system, reader.record.object, reader.record.id, first.id);
-        facts.push(FactDraft { fact: Fact { at: first.at, event }, identity });
+        facts.push(FactDraft { fact: Fact::of(first.at, event), identity });
     };
     let (by, id) = (first.by.clone(), milestone.to_owned());
     if reached == Some(Meaning::Submitted) {

@@ -73,7 +73,8 @@ pub fn plan(
         postings.extend(order_postings(after, addresses.erp));
     }
     let new = after.documents().get(documents..).unwrap_or_default();
-    for document in new {
+    // What somebody else wrote is there already.
+    for document in new.iter().filter(|document| !document.adopted) {
         postings.extend(document_postings(after, document, addresses));
     }
     let last_over = after.as_of().yesterday().ok();
@@ -213,7 +214,9 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
     after.extend(order.last().map(|order| order.key.clone()));
     let command = match issued.kind {
         DocumentKind::CreditMemo => Command::CreditMemo(document),
-        DocumentKind::Invoice | DocumentKind::SupplementaryInvoice => Command::Invoice(document),
+        DocumentKind::Invoice | DocumentKind::RetainageInvoice | DocumentKind::SupplementaryInvoice => {
+            Command::Invoice(document)
+        }
     };
     let key = document_key(terms.id(), addresses.erp, issued);
     let mut postings = vec![customer];

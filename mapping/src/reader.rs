@@ -1,11 +1,13 @@
 //! Reading a filed table field by field: every problem is gathered with its place, and what nobody asked for is unknown.
 
+use core::str::FromStr;
+
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 use crate::fact::DecimalText;
-use crate::money::Currency;
+use crate::money::{Currency, Minor};
 use crate::terms::TermsProblem;
 
 /// Takes fields out of a table and gathers what is wrong with them.
@@ -80,6 +82,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A text that means something; what it is not is told with its field.
+    pub(crate) fn parsed<T: FromStr<Err = String>>(&mut self, field: &str) -> Option<T> {
+        match self.text(field)?.parse() {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.wrong(field, reason);
+                None
+            }
+        }
+    }
+
     pub(crate) fn flag(&mut self, field: &str, default: bool) -> bool {
         match self.take(field) {
             None => default,
@@ -128,10 +141,10 @@ impl<'a> Reader<'a> {
     }
 
     /// A non-negative amount in minor units.
-    pub(crate) fn amount(&mut self, field: &str, currency: Currency) -> Option<i64> {
+    pub(crate) fn amount(&mut self, field: &str, currency: Currency) -> Option<Minor> {
         match self.take(field)? {
             Value::String(text) => match currency.parse(&text) {
-                Ok(amount) if amount.minor() >= 0 => Some(amount.minor()),
+                Ok(amount) if amount.minor() >= 0 => Some(amount.minor().into()),
                 Ok(_) => {
                     self.wrong(field, format!("{text} is negative"));
                     None

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::terms::TermsProblem;
 
 /// Table, field, kind, whether it must be there, what to write.
-const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
+const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
     ("", "id", Kind::Text, true, "the contract's id, such as \"SOW-2041\"; it begins every invoice number"),
     ("", "customer", Kind::Text, true, "the customer's name, letter by letter as in CRM and ERP"),
     ("", "currency", Kind::Pattern("^[A-Z]{3}$"), true, "an ISO 4217 code such as \"USD\""),
@@ -31,9 +31,9 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
     (
         "",
         "payment_terms",
-        Kind::Pattern("^(net (0|[1-9][0-9]*)|due on receipt)$"),
+        Kind::Pattern(PAYMENT_TERMS),
         false,
-        "\"net 30\" with any number of days, or \"due on receipt\"",
+        "\"net 30\", \"net 2 months\", \"30 days end of month\", \"end of month 10\" (any number), or \"due on receipt\"",
     ),
     ("", "payment_terms_from", Kind::Choice(&["invoice", "acceptance"]), false, "\"invoice\" or \"acceptance\""),
     ("", "billing_cycle_day", Kind::Day, false, "a day of the month from 1 to 31, for invoice = \"next_cycle\""),
@@ -48,6 +48,27 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
         "tables [[obligations]], set by finance; without them nothing is recognised",
     ),
     ("", "milestones", Kind::Tables("milestones"), true, "tables [[milestones]]; the billable amounts sum to total"),
+    (
+        "",
+        "retainage",
+        Kind::Table("retainage"),
+        false,
+        "a table [retainage]: what is kept back of each invoice, and the milestone whose acceptance releases it",
+    ),
+    (
+        "",
+        "books_from",
+        Kind::Date,
+        false,
+        "the first date of the books, such as 2026-01-01: what is dated earlier was booked by others",
+    ),
+    (
+        "",
+        "history",
+        Kind::Tables("history"),
+        false,
+        "tables [[history]]: what happened before the contract came here, each with type and on",
+    ),
     ("", "milestoned", Kind::Table("milestoned"), false, "a table [milestoned]: where this contract's invoices go"),
     ("acceptance", "window_days", Kind::Count, false, "business days to accept or reject, a whole number"),
     ("acceptance", "deemed", Kind::Flag, false, "true where the agreement says that silence is acceptance, else false"),
@@ -61,6 +82,32 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
         false,
         "business days after which the fallback approver may accept",
     ),
+    (
+        "retainage",
+        "percent",
+        Kind::Percent,
+        true,
+        "the part of each invoice that is kept back, as text in quotes, such as \"10\": more than 0, less than 100",
+    ),
+    ("retainage", "release", Kind::Text, true, "the id of the milestone whose acceptance makes what was kept back due"),
+    (
+        "history",
+        "type",
+        Kind::Choice(&[
+            "accepted",
+            "adopted",
+            "amended",
+            "approved",
+            "cost",
+            "external_event",
+            "payment",
+            "rejected",
+            "usage",
+        ]),
+        true,
+        "what happened, such as \"accepted\", \"adopted\" (an invoice of somebody else) or \"payment\"",
+    ),
+    ("history", "on", Kind::Date, true, "the date on which it happened, before books_from"),
     ("obligations", "id", Kind::Text, true, "the obligation's id, once in the file"),
     ("obligations", "ssp", Kind::Amount, true, "its standalone selling price, as text in quotes"),
     (
@@ -126,10 +173,24 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
     (
         "milestones",
         "trigger",
-        Kind::Choice(&["acceptance", "date", "usage", "workflow_approval"]),
+        Kind::Choice(&["acceptance", "date", "usage", "workflow_approval", "first_of", "last_of"]),
         false,
-        "\"acceptance\", \"date\" (with trigger_date), \"usage\" (with usage_metric and usage_threshold) or \"workflow_approval\"",
+        "\"acceptance\", \"date\" (with trigger_date), \"usage\" (with usage_metric and usage_threshold), \"workflow_approval\", \"first_of\" or \"last_of\" (with conditions)",
     ),
+    (
+        "milestones",
+        "conditions",
+        Kind::Tables("milestones.conditions"),
+        false,
+        "1 to 8 conditions of trigger = \"first_of\" or \"last_of\", such as { accepted = \"M3\", plus_days = 90 }",
+    ),
+    ("milestones.conditions", "accepted", Kind::Text, false, "a milestone's id, or \"self\": its acceptance"),
+    ("milestones.conditions", "event", Kind::Text, false, "the name of an external event that names this milestone"),
+    ("milestones.conditions", "date", Kind::Date, false, "a date, such as 2026-09-30"),
+    ("milestones.conditions", "usage", Kind::Text, false, "a meter, such as \"api_calls\", with threshold"),
+    ("milestones.conditions", "threshold", Kind::Percent, false, "the reading of usage that counts, as text in quotes"),
+    ("milestones.conditions", "plus_days", Kind::Count, false, "calendar days after accepted or date"),
+    ("milestones.conditions", "plus_business_days", Kind::Count, false, "business days after accepted or date"),
     ("milestones", "trigger_date", Kind::Date, false, "the date of trigger = \"date\", such as 2026-03-01"),
     ("milestones", "usage_metric", Kind::Text, false, "the meter of trigger = \"usage\", such as \"api_calls\""),
     (
@@ -169,7 +230,25 @@ const FIELDS: [(&str, &str, Kind, bool, &str); 48] = [
         false,
         "business days to accept or reject this one; without it those of [acceptance]",
     ),
+    ("milestones", "po_number", Kind::Text, false, "the purchase order of this milestone, over the contract's"),
+    (
+        "milestones",
+        "payment_terms",
+        Kind::Pattern(PAYMENT_TERMS),
+        false,
+        "the payment terms of this milestone, such as \"net 30\", over the contract's",
+    ),
+    (
+        "milestones",
+        "retainage_percent",
+        Kind::Percent,
+        false,
+        "the part of this milestone that is kept back, over that of [retainage]; \"0\": none",
+    ),
 ];
+
+/// Payment terms, section 14 of the rules.
+const PAYMENT_TERMS: &str = "^(due on receipt|net (0|[1-9][0-9]{0,2})|net ([1-9]|[1-5][0-9]|60) months|(0|[1-9][0-9]{0,2}) days end of month|end of month (0|[1-9][0-9]{0,2}))$";
 
 /// Fields with lists of texts.
 const LISTS: [(&str, &str, &str); 2] = [
@@ -272,5 +351,7 @@ fn table_schema(table: &str) -> Value {
             .insert((*name).into(), json!({ "type": "array", "items": { "type": "string" }, "description": what }));
     }
     let required: Vec<&str> = FIELDS.iter().filter(|one| one.0 == table && one.3).map(|one| one.1).collect();
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    // What else an item of the history has depends on its type.
+    let others = table == "history";
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": others })
 }

@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::money::Minor;
+
 /// Splits `total` minor units in proportion to `weights`. The shares sum to `total` exactly; what rounding down leaves
 /// goes, a unit each, to the largest remainders, ties to the earlier. A negative total is split like its opposite.
 /// Without any positive weight all shares are 0.
@@ -41,6 +43,11 @@ pub fn split(total: i64, weights: &[i128]) -> Vec<i64> {
     shares.into_iter().map(|share| i64::try_from(share.saturating_mul(sign)).unwrap_or(0)).collect()
 }
 
+/// [`split`] of an amount.
+pub fn shares(total: Minor, weights: &[i128]) -> Vec<Minor> {
+    split(i64::try_from(total.units()).unwrap_or(0), weights).into_iter().map(Minor::from).collect()
+}
+
 /// `magnitude × weight ÷ sum` and its remainder, also where the product is beyond 128 bits.
 fn divide(magnitude: i128, weight: i128, sum: i128) -> (i128, i128) {
     match magnitude.checked_mul(weight) {
@@ -59,6 +66,13 @@ pub fn proportion_half_up(amount: i64, part: i128, whole: i128) -> i64 {
         return 0;
     }
     i64::try_from(half_up(i128::from(amount).saturating_mul(part), whole)).unwrap_or(0)
+}
+
+/// `amount × percent ÷ 100`, half-up to the minor unit; the percent is from 0 to 100 with few decimals.
+pub(crate) fn percent_half_up(amount: Minor, percent: Decimal) -> Minor {
+    let whole = 10_i128.checked_pow(percent.scale().saturating_add(2)).unwrap_or(1);
+    let part = half_up(amount.units().saturating_mul(percent.mantissa()), whole);
+    Minor::from(i64::try_from(part).unwrap_or_default())
 }
 
 /// `part ÷ whole`, half away from zero; `whole` is above 0.

@@ -2,17 +2,18 @@
 //! with the agreement, with the comparisons of [`crate::compare`]. Text is interned, amounts are minor units, rows stand
 //! contract by contract, so that a comparison is a look at a few neighbouring cache lines.
 //!
-//! It covers what compares rows: [`Codes::ORDER`]. Findings over invoices and time (double billing, early recognition …)
+//! It covers what compares rows: the comparisons of [`crate::compare`]. Findings over invoices and time (double billing, early recognition …)
 //! need a contract's state and stay with [`crate::contract`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use rust_decimal::Decimal;
 
 use crate::compare::{self, Agreed, Codes, Frame, Said};
 use crate::contract::Contract;
-use crate::fact::Leg;
+use crate::fact::{Leg, LegMilestone};
+use crate::rules::Code;
 
 /// Interned text: equal texts have equal numbers. 0 stands for none.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +55,8 @@ pub struct Row {
     pub reached: bool,
     /// Agreement: billable, so that every leg has to list it.
     pub billable: bool,
+    /// Leg: two records bear this milestone's id, and neither is compared.
+    pub doubled: bool,
 }
 
 impl Row {
@@ -72,6 +75,7 @@ impl Row {
             deemed: 2,
             reached: false,
             billable: false,
+            doubled: false,
         }
     }
 
@@ -118,6 +122,8 @@ pub struct Side {
     pub frames: Vec<Option<Frame<u32, i64>>>,
     /// Whether the leg lists milestones of the contract at all.
     pub listed: Vec<bool>,
+    /// Contracts that two records of the leg claim: nothing of them is compared.
+    pub doubled: BTreeSet<usize>,
 }
 
 impl Side {
@@ -186,26 +192,32 @@ impl Portfolio {
                         findings.push(Finding { contract: number, milestone, leg, codes });
                     }
                 };
+                if side.doubled.contains(&contract) {
+                    show(0, Codes::only(Code::AmbiguousRecord));
+                    continue;
+                }
                 let frames = (self.agreement.frames.get(contract), side.frames.get(contract));
                 if let (Some(Some(ours)), Some(Some(theirs))) = frames {
                     show(0, compare::contract(leg, ours, theirs));
                 }
+                let said = side.of(contract);
                 if side.listed.get(contract) != Some(&true) {
+                    said.iter().for_each(|row| show(row.milestone, Codes::only(Code::AmbiguousRecord)));
                     continue;
                 }
-                let said = side.of(contract);
                 for (place, row) in said.iter().enumerate() {
                     show(
                         row.milestone,
                         match lookup(agreed, row.milestone, place) {
+                            _ if row.doubled => Codes::only(Code::AmbiguousRecord),
                             Some(ours) => compare::milestone(leg, &ours.agreed(), &row.said()),
-                            None => Codes::UNKNOWN_MILESTONE,
+                            None => Codes::only(Code::UnknownMilestone),
                         },
                     );
                 }
                 for (place, ours) in agreed.iter().enumerate().filter(|(_, ours)| ours.billable) {
                     if lookup(said, ours.milestone, place).is_none() {
-                        show(ours.milestone, Codes::NOT_CONFIGURED);
+                        show(ours.milestone, Codes::only(Code::NotConfigured));
                     }
                 }
             }
@@ -266,24 +278,29 @@ impl Packer {
             let record = contract.legs.get(&leg);
             let frame = record.map(|record| self.frame(crate::contract::frame_said(record), minor));
             let listed = record.and_then(|record| record.milestones.as_ref());
-            let rows: Vec<Row> = listed
-                .into_iter()
-                .flatten()
-                .map(|one| {
-                    let said = crate::contract::milestone_said(one);
-                    let window_days = said.window_days.unwrap_or(Row::NO_DAYS);
-                    Row {
-                        amount: said.amount.map_or(Row::NO_AMOUNT, minor),
-                        description: said.description.map_or(0, |text| self.symbols.of(text)),
-                        window_days,
-                        kinds: [said.completion, said.timing, said.invoice, said.method].map(Self::kind),
-                        deemed: said.deemed.map_or(2, u8::from),
-                        reached: said.done,
-                        ..Row::bare(self.symbols.of(&one.id))
-                    }
-                })
-                .collect();
+            let doubled = record.map(crate::contract::doubled).unwrap_or_default();
+            let row = |one: &LegMilestone| {
+                let said = crate::contract::milestone_said(one);
+                Row {
+                    amount: said.amount.map_or(Row::NO_AMOUNT, minor),
+                    description: said.description.map_or(0, |text| self.symbols.of(text)),
+                    window_days: said.window_days.unwrap_or(Row::NO_DAYS),
+                    kinds: [said.completion, said.timing, said.invoice, said.method].map(Self::kind),
+                    deemed: said.deemed.map_or(2, u8::from),
+                    reached: said.done,
+                    doubled: doubled.contains(one.id.as_str()),
+                    ..Row::bare(self.symbols.of(&one.id))
+                }
+            };
+            let mut rows: Vec<Row> = listed.into_iter().flatten().map(row).collect();
+            let unlisted = doubled
+                .iter()
+                .filter(|id| **id != crate::contract::WHOLE && !listed.into_iter().flatten().any(|one| one.id == **id));
+            rows.extend(unlisted.map(|id| Row { doubled: true, ..Row::bare(self.symbols.of(id)) }));
             if let Some(side) = self.portfolio.legs.get_mut(place) {
+                if doubled.contains(crate::contract::WHOLE) {
+                    side.doubled.insert(side.frames.len());
+                }
                 side.push(frame, listed.is_some(), rows);
             }
         }

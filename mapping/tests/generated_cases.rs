@@ -172,7 +172,8 @@ proptest! {
 /// The sweep of a portfolio finds what each contract found for itself (what a reviewer overruled apart).
 #[test]
 fn a_sweep_finds_what_contracts_find() {
-    use milestoned_mapping::compare::Codes;
+    use milestoned_mapping::contract::Code;
+    use milestoned_mapping::rules::{self, Group};
     use milestoned_mapping::sweep::Packer;
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
@@ -199,11 +200,12 @@ fn a_sweep_finds_what_contracts_find() {
             one.codes.iter().map(move |code| (one.contract as usize, code, milestone.clone(), one.leg))
         })
         .collect();
+    let is_comparison = |code: Code| rules::find(code.name()).is_some_and(|rule| rule.group == Group::Comparison);
     let open: BTreeSet<_> = contracts
         .iter()
         .enumerate()
         .flat_map(|(place, contract)| contract.exceptions().iter().map(move |one| (place, one)))
-        .filter(|(_, one)| one.closed_on.is_none() && Codes::ORDER.contains(&one.code))
+        .filter(|(_, one)| one.closed_on.is_none() && is_comparison(one.code))
         .filter_map(|(place, one)| Some((place, one.code, one.milestone.clone(), one.leg?)))
         .collect();
     assert!(open.len() > 500, "{} findings", open.len());

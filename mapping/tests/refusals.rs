@@ -314,10 +314,8 @@ fn one_problem_is_told_once_and_in_its_place() {
         assert_eq!(problems(&alike), [] as [&str; 0], "{id}");
     }
     for terms in ["net +30", "net 030", "net -1", "net", "Net 30"] {
-        assert_eq!(
-            problems(&with("/payment_terms", json!(terms))),
-            [format!("payment_terms: {terms:?} is neither \"net N\" nor \"due on receipt\"")]
-        );
+        let told = problems(&with("/payment_terms", json!(terms)));
+        assert!(told.len() == 1 && told[0].starts_with(&format!("payment_terms: {terms:?} is none of")), "{told:?}");
     }
 }
 
@@ -328,6 +326,7 @@ fn unnamed(value: &Value, schema: &Value) -> Vec<String> {
             .iter()
             .flat_map(|(key, value)| match schema["properties"].get(key) {
                 Some(property) => unnamed(value, property),
+                None if schema["additionalProperties"] == json!(true) => Vec::new(),
                 None => vec![key.clone()],
             })
             .collect(),

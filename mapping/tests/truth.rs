@@ -17,7 +17,7 @@ use jiff::civil::Date;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate};
 use milestoned_mapping::contract::Position;
-use milestoned_mapping::money::Currency;
+use milestoned_mapping::money::{Currency, Minor};
 use milestoned_mapping::progress::{CostReport, CostToCost};
 use milestoned_mapping::proration::{DayCount, by_month, earned, earned_by_month};
 use milestoned_mapping::split::{largest_remainder, split};
@@ -212,6 +212,10 @@ fn transaction_prices_are_allocated_by_relative_ssp() {
 }
 
 /// The report of one period of a case.
+fn units(minor: i64) -> Minor {
+    minor.into()
+}
+
 fn by_cost(price: &Value, cost: &Value, to_complete: i64, progress_decimals: Option<u32>) -> CostToCost {
     let report = CostReport { incurred: cents(cost), estimate_to_complete: to_complete, uninstalled_materials: 0 };
     CostToCost { price: cents(price), report, progress_decimals }
@@ -247,11 +251,11 @@ fn revenue_by_cost_with_losses_provided_for_at_once() {
                 if let (Some(billed), Some(net)) =
                     (inputs["billed_cum"].get(index), expected["net_position"].get(index))
                 {
-                    let contract = Position::of(cents(billed), at.revenue_to_date(), 0, 0);
+                    let contract = Position::of(units(cents(billed)), units(at.revenue_to_date()), units(0), units(0));
                     let liability = net.get("contract_liability").map_or(0, cents);
                     assert_eq!(
                         (contract.contract_asset(), contract.deferred_revenue()),
-                        (net.get("contract_asset").map_or(0, cents), liability)
+                        (units(net.get("contract_asset").map_or(0, cents)), units(liability))
                     );
                 }
             }
@@ -297,8 +301,13 @@ fn revenue_by_cost_with_losses_provided_for_at_once() {
                 );
             }
             "POC-028" => {
-                let at = Position::of(cents(&inputs["invoiced"]), cents(&inputs["recognised"]), 0, 0);
-                assert_eq!(at.deferred_revenue(), cents(&expected["contract_liability"]));
+                let at = Position::of(
+                    units(cents(&inputs["invoiced"])),
+                    units(cents(&inputs["recognised"])),
+                    units(0),
+                    units(0),
+                );
+                assert_eq!(at.deferred_revenue(), units(cents(&expected["contract_liability"])));
             }
             "POC-033" => {
                 for (name, total) in [("before", "total_cost_before"), ("after", "total_cost_after")] {
@@ -594,7 +603,7 @@ fn published_entries_follow_from_what_is_billed_recognised_and_paid() {
             billed += of("Assets:AR") + of("Assets:Cash");
             recognised -= of("Income:Revenue");
             unconditional += of("Assets:UnbilledAR");
-            let at = Position::of(billed, recognised, unconditional, paid);
+            let at = Position::of(units(billed), units(recognised), units(unconditional), units(paid));
             let ours: BTreeMap<String, i64> = [
                 ("Assets:AR", at.accounts_receivable() - before.accounts_receivable()),
                 ("Assets:UnbilledAR", at.unbilled_receivable() - before.unbilled_receivable()),
@@ -604,8 +613,8 @@ fn published_entries_follow_from_what_is_billed_recognised_and_paid() {
                 ("Assets:Cash", at.paid() - before.paid()),
             ]
             .into_iter()
-            .filter(|(_, change)| *change != 0)
-            .map(|(account, change)| (account.to_owned(), change))
+            .filter(|(_, change)| *change != Minor::ZERO)
+            .map(|(account, change)| (account.to_owned(), i64::try_from(change.units()).unwrap()))
             .collect();
             assert_eq!(ours, lines, "{} {}", case["id"], entry["description"]);
             before = at;

@@ -67,7 +67,7 @@ pub(super) async fn review(env: &Environment, command: ReviewCommand, json: bool
         complain(&format!("milestoned: contract {contract:?} is not known"));
         return Ok(ExitCode::from(FOUND));
     };
-    let fact = Fact { at: now, event };
+    let fact = Fact::of(now, event);
     if let Err(refusal) = agreements::check(&row, &fact) {
         complain(&format!("milestoned: {refusal}"));
         return Ok(ExitCode::from(BAD_INPUT));

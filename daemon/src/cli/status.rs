@@ -166,7 +166,10 @@ pub async fn rebuild(env: &Environment, row: &ContractRow) -> anyhow::Result<Con
     for fact in env.store.history(row.id.clone()).await? {
         contract.apply(&fact).map_err(|error| anyhow::anyhow!("contract {}: {error}", row.id))?;
     }
-    contract.advance_to(portfolio::state(row)?.as_of());
+    let state = portfolio::state(row)?;
+    if state.has_begun() {
+        contract.advance_to(state.as_of());
+    }
     Ok(contract)
 }
 

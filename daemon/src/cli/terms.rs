@@ -9,7 +9,7 @@ use milestoned_mapping::calendar::{Calendar, Calendars};
 use milestoned_mapping::contract::{Contract, Policy};
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::locate::Lines;
-use milestoned_mapping::terms::{Terms, TermsProblem};
+use milestoned_mapping::terms::{Terms, TermsErrors, TermsProblem};
 use milestoned_mapping::{rules, schema};
 use serde_json::{Value, json};
 
@@ -113,8 +113,8 @@ pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::R
         Ok(read) => read,
         Err(reason) => return Ok(unreadable(file, &reason, json)),
     };
-    let (problems, terms) = problems(tree, calendars);
-    let notes = terms.as_ref().map_or_else(Vec::new, |terms| notes(terms, calendars));
+    let (problems, contract) = problems(tree, calendars);
+    let notes = contract.as_ref().map_or_else(Vec::new, notes);
     if json {
         let problems: Vec<Value> = problems
             .iter()
@@ -129,8 +129,8 @@ pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::R
             let line = lines.of(&one.field).map_or(String::new(), |line| format!(":{line}"));
             complain(&format!("{name}{line}: {}: {}; {}", one.field, one.reason, schema::remedy(one)));
         }
-        if let Some(terms) = &terms {
-            say(&summary(terms, calendars));
+        if let Some(contract) = &contract {
+            say(&summary(contract));
             notes.iter().for_each(|note| say(&format!("note: {note}")));
         } else {
             complain(&format!(
@@ -152,7 +152,8 @@ fn unreadable(file: &Path, reason: &str, json: bool) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Option<Terms>) {
+/// What is wrong with a contract; the contract on its first day, where nothing is.
+fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Option<Contract>) {
     let mut problems = Vec::new();
     let options = tree.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or(Value::Null);
     if !options.is_null()
@@ -162,8 +163,17 @@ fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Optio
         let field = if path == "." { "milestoned".into() } else { format!("milestoned.{path}") };
         problems.push(TermsProblem { field, reason: error.inner().to_string() });
     }
-    match Terms::from_value(tree, calendars) {
-        Ok(terms) if problems.is_empty() => (problems, Some(terms)),
+    let opened = Terms::from_value(tree, calendars).and_then(|terms| {
+        let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
+        let first_day = terms.signed_on().max(terms.books_from().unwrap_or(terms.signed_on()));
+        Contract::open(terms, Policy::default(), calendar, first_day)
+            .map_err(|error| TermsErrors(vec![TermsProblem { field: error.field, reason: error.reason }]))
+    });
+    match opened {
+        Ok(mut contract) if problems.is_empty() => {
+            contract.begin();
+            (problems, Some(contract))
+        }
         Ok(_) => (problems, None),
         Err(errors) => {
             problems.extend(errors.0);
@@ -172,14 +182,8 @@ fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Optio
     }
 }
 
-fn opened(terms: &Terms, calendars: &Calendars) -> Contract {
-    let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
-    Contract::open(terms.clone(), Policy::default(), calendar, terms.signed_on())
-}
-
 /// What would be an exception on the first day.
-fn notes(terms: &Terms, calendars: &Calendars) -> Vec<String> {
-    let contract = opened(terms, calendars);
+fn notes(contract: &Contract) -> Vec<String> {
     contract
         .exceptions()
         .iter()
@@ -191,8 +195,8 @@ fn notes(terms: &Terms, calendars: &Calendars) -> Vec<String> {
         .collect()
 }
 
-fn summary(terms: &Terms, calendars: &Calendars) -> String {
-    let contract = opened(terms, calendars);
+fn summary(contract: &Contract) -> String {
+    let terms = contract.terms();
     let mut table = titled(&["Milestone", "Name", "Amount", "Revenue"]);
     for one in contract.milestones() {
         let revenue = one.recognition_amount.map(|money| money.to_string()).unwrap_or_default();

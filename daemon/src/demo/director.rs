@@ -141,18 +141,22 @@ impl Scene<'_> {
                 self.edit(&issue, "reject", by, fields, Some("Rejected"))
             }
             Event::Amended(amendment) => self.amend(index, fact, amendment),
-            Event::Payment { invoice, amount } => self.pay(fact, invoice, &amount.to_string()).await,
+            Event::Payment { invoice, amount, .. } => self.pay(fact, invoice, &amount.to_string()).await,
             Event::Observed(seen) => match seen.leg {
                 Leg::Crm => self.deal(&seen.record),
                 Leg::Psa => self.project(&seen.record),
                 Leg::Agreement | Leg::Erp => self.books(&seen.record),
             },
-            Event::Approved { .. }
+            Event::Adopted { .. }
+            | Event::Approved { .. }
             | Event::Cost { .. }
             | Event::ExternalEvent { .. }
             | Event::Overrule { .. }
+            | Event::PaymentReversed { .. }
+            | Event::PeriodClosed { .. }
             | Event::Review { .. }
-            | Event::Usage { .. } => self.tell(fact).await,
+            | Event::Usage { .. }
+            | Event::Withdrawn { .. } => self.tell(fact).await,
         }
     }
 

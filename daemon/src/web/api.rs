@@ -324,7 +324,7 @@ pub(super) async fn human_fact(
 ) -> Result<StatusCode, ApiError> {
     let now = env.clock.now();
     let row = known(env, &contract).await?;
-    let fact = Fact { at: now, event };
+    let fact = Fact::of(now, event);
     agreements::check(&row, &fact)?;
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let identity = format!("review:{}", DeliveryKey::of(&[&content]));

@@ -350,7 +350,7 @@ async fn tell(
     let fact = NewFact {
         contract: contract.terms().id().into(),
         identity: format!("facade:{identity}"),
-        fact: Fact { at: now, event },
+        fact: Fact::of(now, event),
         actor,
     };
     env.store.add_facts(vec![fact], now).await?;

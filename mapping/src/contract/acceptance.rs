@@ -1,138 +1,211 @@
-//! Acceptance, section 4 of the rules: windows, evidence, roles, documents, cures, partial acceptance.
+//! Acceptance, section 4 of the rules: windows, evidence, roles, documents, cures. Dates are those on which things happened;
+//! exceptions open and close on the day on which it became known.
+
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::exceptions::{Code, Key};
-use super::state::{Accepted, Contract, Milestone, Stage};
-use crate::split::split;
+use super::exceptions::Key;
+use super::state::{Accepted, Contract, Milestone, Phase, Stage, TakenBack};
+use crate::rules::{self, Closes, Code};
 use crate::terms::Completion;
 
 impl Contract {
     /// A completion notice.
-    pub(super) fn submit(&mut self, index: usize, evidence: &[String]) {
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        let id = one.id().to_owned();
-        match one.stage {
+    pub(super) fn submit(&mut self, index: usize, evidence: &[String], on: Date) {
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let id = milestone.id().to_owned();
+        match milestone.stage {
             // After the last cure a resubmission changes nothing, its evidence included.
-            Stage::Rejected if one.exhausted => return,
+            Stage::Rejected if milestone.exhausted => return,
             Stage::Accepted | Stage::Submitted => {}
             Stage::Pending | Stage::Rejected => {
-                one.resubmitted = one.stage == Stage::Rejected;
-                one.stage = Stage::Submitted;
-                one.cure_due = None;
-                one.window_end = None;
+                milestone.resubmitted = milestone.stage == Stage::Rejected;
+                milestone.stage = Stage::Submitted;
+                milestone.notice_on = Some(on);
+                milestone.cure_due = None;
+                milestone.window_end = None;
                 self.clear_code(Code::NotSubmitted, &id);
                 self.clear_code(Code::CureOverdue, &id);
             }
         }
-        self.file_evidence(index, evidence);
+        self.file_evidence(index, evidence, on);
     }
 
     /// Evidence artefacts arrive; with the last one the window of a submitted milestone begins.
-    pub(super) fn file_evidence(&mut self, index: usize, evidence: &[String]) {
-        let today = self.as_of;
-        let acceptance = self.terms.acceptance.clone();
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        one.on_file.extend(evidence.iter().cloned());
-        let complete = one.evidence_complete();
-        let (id, stage) = (one.id().to_owned(), one.stage);
-        if stage == Stage::Submitted && complete && one.window_end.is_none() {
-            let own = one.terms.window_days.unwrap_or(acceptance.window_days);
-            let days = if one.resubmitted { acceptance.reevaluation_days } else { own };
-            one.window_start = Some(today);
-            one.window_end = Some(self.calendar.add(today, days));
+    pub(super) fn file_evidence(&mut self, index: usize, evidence: &[String], on: Date) {
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        for artefact in evidence {
+            let since = milestone.on_file.entry(artefact.clone()).or_insert(on);
+            *since = on.min(*since);
         }
-        self.judge_evidence(&id, stage, complete);
+        self.begin_window(index, None);
+        self.judge_evidence(index);
     }
 
-    fn judge_evidence(&mut self, id: &str, stage: Stage, complete: bool) {
-        let awaited = matches!(stage, Stage::Submitted | Stage::Accepted);
-        self.judge(Key::new(Code::EvidenceMissing, Some(id), None), awaited && !complete);
+    /// The window of a submitted milestone begins, unless one runs or evidence is missing: on the latest of the dates of the
+    /// notice, of the evidence, and of the change order that makes it begin.
+    pub(super) fn begin_window(&mut self, index: usize, amended: Option<Date>) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let runs = milestone.window_end.is_some();
+        if milestone.stage != Stage::Submitted || runs || !milestone.evidence_complete() {
+            return;
+        }
+        let evidence = milestone.terms.evidence.iter().filter_map(|artefact| milestone.on_file.get(artefact).copied());
+        let Some(start) = evidence.chain(milestone.notice_on).chain(amended).max() else { return };
+        let acceptance = &self.terms.acceptance;
+        let own = milestone.terms.window_days.unwrap_or(acceptance.window_days);
+        let days = if milestone.resubmitted { acceptance.reevaluation_days } else { own };
+        let end = self.calendar.add(start, days);
+        if let Some(milestone) = self.milestones.get_mut(index) {
+            milestone.window_start = Some(start);
+            milestone.window_end = Some(end);
+        }
+    }
+
+    /// Required evidence that is not on file of a milestone that was submitted or accepted.
+    pub(super) fn judge_evidence(&mut self, index: usize) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let awaited = matches!(milestone.stage, Stage::Submitted | Stage::Accepted);
+        let missing = awaited && !milestone.evidence_complete();
+        let key = Key::new(Code::EvidenceMissing, Some(milestone.id()), None);
+        self.judge(key, missing);
     }
 
     /// An acceptance. The checks in their order: duplicate, role, document, portion; the first that fails decides.
     pub(super) fn accept(&mut self, index: usize, accepted: &Accepted<'_>) {
-        let Some(one) = self.milestones.get(index) else { return };
-        let id = one.id().to_owned();
-        if one.stage == Stage::Accepted {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let id = milestone.id().to_owned();
+        let again = milestone.stage == Stage::Accepted;
+        // One that is dated before an acceptance by silence takes its place, if nothing is wrong with it.
+        if again && !(milestone.deemed && milestone.accepted_on.is_some_and(|deemed_on| accepted.on < deemed_on)) {
             return;
         }
-        if !self.may_decide(one, accepted.role) {
-            return self.open_event(Code::ApproverNotAuthorised, Some(&id), None);
-        }
-        if one.terms.completion == Completion::CustomerSignoff && accepted.document.is_none() {
-            return self.open_event(Code::AcceptanceDocumentRequired, Some(&id), None);
+        let refused = if self.phase == Phase::History {
+            None
+        } else if !self.may_decide(milestone, accepted.role, accepted.on) {
+            Some(Code::ApproverNotAuthorised)
+        } else if milestone.terms.completion == Completion::CustomerSignoff && accepted.document.is_none() {
+            Some(Code::AcceptanceDocumentRequired)
+        } else {
+            None
+        };
+        match (refused, again) {
+            (Some(_), true) => return,
+            (Some(code), false) => return self.open_event(code, Some(&id), None),
+            (None, _) => {}
         }
         let document = accepted.document.map(Into::into);
-        let Some(portion) = accepted.portion else { return self.take_acceptance(index, false, document) };
-        let fits = portion > 0 && portion < one.terms.amount && one.invoiced_on.is_none();
-        // A part is told from a milestone by its id, and its invoice by that: where one of the two ids is taken, nothing is
-        // split.
-        let taken = PART_SUFFIXES.iter().any(|suffix| self.knows(&format!("{id}{suffix}")));
-        if !self.terms.partial_acceptance || !fits || taken {
+        let Some(portion) = accepted.portion else { return self.take_acceptance(index, accepted.on, false, document) };
+        if !self.may_be_split(index, portion) {
             return self.open_event(Code::PartialAcceptanceNotAgreed, Some(&id), None);
         }
-        self.divide(index, portion, document);
+        self.divide(index, portion, accepted.on, document);
     }
 
-    /// Whether somebody in this role may accept or reject now.
-    fn may_decide(&self, one: &Milestone, role: Option<&str>) -> bool {
-        let Some(approver) = one.terms.approver.as_deref() else { return true };
+    /// Whether somebody in this role may accept or reject on a date.
+    fn may_decide(&self, milestone: &Milestone, role: Option<&str>, on: Date) -> bool {
+        let Some(approver) = milestone.terms.approver.as_deref() else { return true };
         if role == Some(approver) {
             return true;
         }
-        let fallback = one.terms.fallback_approver.as_deref();
-        let waited = |start: Date| self.as_of > self.calendar.add(start, self.terms.acceptance.fallback_after_days);
-        role.is_some() && role == fallback && one.window_start.is_some_and(waited)
+        let fallback = milestone.terms.fallback_approver.as_deref();
+        let waited = |start: Date| on > self.calendar.add(start, self.terms.acceptance.fallback_after_days);
+        role.is_some() && role == fallback && milestone.window_start.is_some_and(waited)
     }
 
-    /// The milestone is accepted today.
-    pub(super) fn take_acceptance(&mut self, index: usize, deemed: bool, document: Option<String>) {
-        let today = self.as_of;
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        one.stage = Stage::Accepted;
-        one.accepted_on = Some(today);
-        one.deemed = deemed;
-        one.document = document;
-        one.cure_due = None;
-        let (id, complete) = (one.id().to_owned(), one.evidence_complete());
-        for code in CLOSED_BY_ACCEPTANCE {
-            self.clear_code(code, &id);
+    /// The milestone is accepted on a date.
+    pub(super) fn take_acceptance(&mut self, index: usize, on: Date, deemed: bool, document: Option<String>) {
+        let booked_on = self.books_revenue_on(index, on);
+        let taken_over = self.phase == Phase::History;
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let replaced = milestone.accepted_on;
+        milestone.stage = Stage::Accepted;
+        milestone.accepted_on = Some(on);
+        milestone.booked_on = Some(booked_on);
+        milestone.deemed = deemed;
+        milestone.document = document;
+        milestone.cure_due = None;
+        if taken_over {
+            let required: Vec<String> = milestone.terms.evidence.iter().cloned().collect();
+            milestone.on_file.extend(required.into_iter().map(|artefact| (artefact, on)));
+        }
+        let id = milestone.id().to_owned();
+        self.relearn(replaced.map_or(on, |replaced| replaced.min(on)));
+        for code in Code::ALL.iter().filter(|code| rules::of(**code).closes == Closes::Acceptance) {
+            self.clear_code(*code, &id);
         }
         // The customer's word is enough for acceptance and revenue; the invoice waits for the evidence.
-        self.judge_evidence(&id, Stage::Accepted, complete);
+        self.judge_evidence(index);
     }
 
-    /// A rejection. The checks in their order: duplicate, role, already accepted, never submitted, late, criteria.
-    pub(super) fn reject(&mut self, index: usize, role: Option<&str>, criteria: &[String]) {
-        let today = self.as_of;
-        let Some(one) = self.milestones.get(index) else { return };
-        let id = one.id().to_owned();
-        let refused = match one.stage {
+    /// The date on which the revenue of a milestone is booked that is accepted on a date.
+    fn books_revenue_on(&self, index: usize, accepted_on: Date) -> Date {
+        if self.phase == Phase::History {
+            return accepted_on;
+        }
+        let recognised_on = |accepted_on: Date| accepted_on.max(self.terms.signed_on);
+        let replaced = self.milestones.get(index).and_then(|one| Some((one.accepted_on?, one.booked_on?)));
+        match replaced {
+            Some((deemed_on, booked_on)) if self.is_closed(recognised_on(deemed_on)) => booked_on,
+            _ if self.is_closed(recognised_on(accepted_on)) => self.first_open_date(),
+            _ => recognised_on(accepted_on),
+        }
+    }
+
+    /// A rejection. The checks in their order: duplicate, role (not asked of one that is accepted), already accepted, never
+    /// submitted, late, criteria.
+    pub(super) fn reject(&mut self, index: usize, role: Option<&str>, criteria: &[String], on: Date) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let id = milestone.id().to_owned();
+        let taken_over = self.phase == Phase::History;
+        let refused = match milestone.stage {
             Stage::Rejected => return,
+            Stage::Accepted if self.is_open(&Key::new(Code::RejectedInTime, Some(&id), None)) => return,
+            Stage::Accepted if self.was_in_time(milestone, role, criteria, on) => Some(Code::RejectedInTime),
             Stage::Accepted => Some(Code::LateRejection),
-            _ if !self.may_decide(one, role) => Some(Code::ApproverNotAuthorised),
+            Stage::Pending | Stage::Submitted if taken_over && !criteria.is_empty() => None,
+            _ if !self.may_decide(milestone, role, on) => Some(Code::ApproverNotAuthorised),
             Stage::Pending => Some(Code::NotSubmitted),
-            Stage::Submitted if self.has_deemed_clause(one) && one.window_end.is_some_and(|end| today > end) => {
+            Stage::Submitted
+                if self.has_deemed_clause(milestone) && milestone.window_end.is_some_and(|end| on > end) =>
+            {
                 Some(Code::LateRejection)
             }
             Stage::Submitted if criteria.is_empty() => Some(Code::RejectionIncomplete),
             Stage::Submitted => None,
         };
-        if let Some(code) = refused {
-            return self.open_event(code, Some(&id), None);
+        let Some(code) = refused else { return self.take_rejection(index, on) };
+        if code == Code::RejectedInTime
+            && let Some(milestone) = self.milestones.get_mut(index)
+        {
+            milestone.rejected_in_time = Some(on);
         }
+        self.open_event(code, Some(&id), None);
+    }
+
+    /// Whether a rejection of an accepted milestone is dated within the window whose silence was taken for acceptance.
+    fn was_in_time(&self, milestone: &Milestone, role: Option<&str>, criteria: &[String], on: Date) -> bool {
+        let within = milestone.window_start.is_some_and(|start| on >= start)
+            && milestone.window_end.is_some_and(|end| on <= end);
+        milestone.deemed && within && !criteria.is_empty() && self.may_decide(milestone, role, on)
+    }
+
+    /// The milestone is rejected on a date.
+    fn take_rejection(&mut self, index: usize, on: Date) {
         let (max_cures, cure_days) = (self.terms.acceptance.max_cures, self.terms.acceptance.cure_days);
-        let due = self.calendar.add(today, cure_days);
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        one.stage = Stage::Rejected;
-        one.window_end = None;
-        if one.resubmitted {
-            one.failed_cures = one.failed_cures.saturating_add(1);
+        let due = self.calendar.add(on, cure_days);
+        let taken_over = self.phase == Phase::History;
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        milestone.stage = Stage::Rejected;
+        milestone.window_end = None;
+        if milestone.resubmitted {
+            milestone.failed_cures = milestone.failed_cures.saturating_add(1);
         }
-        one.exhausted = one.failed_cures >= max_cures;
-        one.cure_due = (!one.exhausted).then_some(due);
-        let exhausted = one.exhausted;
+        // Cures do not run in what happened before the contract came here.
+        milestone.exhausted = milestone.failed_cures >= max_cures && !taken_over;
+        milestone.cure_due = (!milestone.exhausted && !taken_over).then_some(due);
+        let (id, exhausted) = (milestone.id().to_owned(), milestone.exhausted);
         self.clear_code(Code::EvidenceMissing, &id);
         self.clear_code(Code::RejectionIncomplete, &id);
         if exhausted {
@@ -140,84 +213,86 @@ impl Contract {
         }
     }
 
-    pub(super) fn has_deemed_clause(&self, one: &Milestone) -> bool {
-        self.terms.acceptance.deemed && one.terms.completion != Completion::ExternalEvent
-    }
-
-    /// The system event that is the acceptance of a milestone of that kind.
-    pub(super) fn external_event(&mut self, index: usize) {
-        let Some(one) = self.milestones.get(index) else { return };
-        if one.terms.completion == Completion::ExternalEvent && one.stage != Stage::Accepted {
-            self.take_acceptance(index, false, None);
-        }
-    }
-
-    /// Splits a milestone into the accepted part `a` and the rest `b`, in its place, also in what depends on it.
-    fn divide(&mut self, index: usize, portion: i64, document: Option<String>) {
-        let Some(parent) = self.milestones.get(index).cloned() else { return };
-        let (id, rest) = (parent.id().to_owned(), parent.terms.amount.saturating_sub(portion));
-        let [first, second] = PART_SUFFIXES.map(|suffix| format!("{id}{suffix}"));
-        let part = |part_id: &str, words: &str, amount: i64| {
-            let mut one = parent.clone();
-            one.terms.id = part_id.to_owned();
-            one.terms.description = Some(format!("{} {words}", parent.description()));
-            one.terms.amount = amount;
-            one.ancestors.push(id.clone());
-            one.approved_on = None;
-            one.approved = None;
-            one.void_approval = None;
-            one.failed_cures = 0;
-            one.resubmitted = false;
-            one.exhausted = false;
-            one.cure_due = None;
-            one.ready_on = None;
-            one
+    /// A reviewer takes an acceptance by silence back that was rejected in time: all that section 4 says of a rejection
+    /// follows, and what was billed is credited, unless the trigger has fired without that acceptance.
+    pub(super) fn undo(&mut self, index: usize) {
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let key = Key::new(Code::RejectedInTime, Some(milestone.id()), None);
+        let (Some(accepted_on), Some(rejected_on)) = (milestone.accepted_on, milestone.rejected_in_time) else {
+            return;
         };
-        let accepted = part(&first, "(accepted part)", portion);
-        let mut remaining = part(&second, "(remaining part)", rest);
-        remaining.stage = Stage::Pending;
-        remaining.on_file.clear();
-        remaining.window_start = None;
-        remaining.window_end = None;
-        self.milestones.splice(index..=index, [accepted, remaining]);
-        for one in &mut self.milestones {
-            if let Some(place) = one.terms.depends_on.iter().position(|on| *on == id) {
-                one.terms.depends_on.splice(place..=place, [first.clone(), second.clone()]);
-            }
+        if !self.is_open(&key) {
+            return;
         }
-        self.split.insert(id.clone(), second.clone());
-        let shares = split(self.allocation.of(&id), &[i128::from(portion), i128::from(rest)]);
-        self.allocation.replace(
-            &id,
-            &[(first, shares.first().copied().unwrap_or(0)), (second, shares.get(1).copied().unwrap_or(0))],
-        );
-        self.close_parent(&id);
-        self.take_acceptance(index, false, document);
+        if let Some(milestone) = self.milestones.get_mut(index) {
+            milestone.accepted_on = None;
+            milestone.booked_on = None;
+            milestone.rejected_in_time = None;
+            milestone.deemed = false;
+            milestone.document = None;
+        }
+        self.withdraw_approval(index);
+        self.relearn(accepted_on);
+        self.take_rejection(index, rejected_on);
+        self.clear(&key);
+        let documents = self.documents.len();
+        let fired = self
+            .milestones
+            .get(index)
+            .is_some_and(|one| self.fires_on(one, &one.terms).is_some_and(|on| on <= self.as_of));
+        let Some(milestone) = self.milestones.get_mut(index).filter(|one| one.is_invoiced() && !fired) else { return };
+        let billing = &mut milestone.billing;
+        billing.invoiced_on = None;
+        billing.due_on = None;
+        billing.fired_on = None;
+        billing.retains = false;
+        billing.retainage_out = false;
+        billing.undone = true;
+        billing.taken_back = Some(TakenBack::Undone);
+        billing.counts_from = documents;
     }
 
-    /// A split closes the parent's exceptions, but for findings of a leg and late rejections.
-    fn close_parent(&mut self, id: &str) {
-        let keys: Vec<Key> = self
-            .exceptions
-            .iter()
-            .filter(|one| one.milestone.as_deref() == Some(id) && one.leg.is_none() && one.code != Code::LateRejection)
-            .map(|one| Key::new(one.code, Some(id), None))
-            .collect();
-        for key in keys {
-            self.clear(&key);
+    pub(super) fn has_deemed_clause(&self, milestone: &Milestone) -> bool {
+        self.terms.acceptance.deemed && milestone.terms.completion != Completion::ExternalEvent
+    }
+
+    /// A system event: the acceptance of a milestone of that kind, and what a condition may wait for.
+    pub(super) fn external_event(&mut self, index: usize, name: &str, on: Date) {
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let first = milestone.events.entry(name.to_owned()).or_insert(on);
+        *first = on.min(*first);
+        if milestone.terms.completion == Completion::ExternalEvent && milestone.stage != Stage::Accepted {
+            self.take_acceptance(index, on, false, None);
         }
+    }
+
+    /// Milestones whose silence has become acceptance, with the date on which it did.
+    pub(super) fn silent(&self) -> Vec<(usize, Date)> {
+        let silent = |(index, milestone): (usize, &Milestone)| {
+            let submitted = milestone.live() && milestone.stage == Stage::Submitted;
+            let end = milestone.window_end.filter(|_| submitted && self.has_deemed_clause(milestone))?;
+            let accepted_on = self.calendar.add(end, 1);
+            (accepted_on <= self.as_of).then_some((index, accepted_on))
+        };
+        self.milestones.iter().enumerate().filter_map(silent).collect()
+    }
+
+    /// Opens what a cure that is past brings.
+    pub(super) fn judge_cures(&mut self) {
+        let overdue = |one: &&Milestone| {
+            one.live() && one.stage == Stage::Rejected && one.cure_due.is_some_and(|due| self.as_of > due)
+        };
+        let overdue: BTreeSet<String> = self.milestones.iter().filter(overdue).map(|one| one.id().to_owned()).collect();
+        for id in overdue {
+            self.raise(Key::new(Code::CureOverdue, Some(&id), None));
+        }
+    }
+
+    /// A vendor's declaration that silence cannot accept needs an explicit acceptance.
+    pub(super) fn lacks_deemed_clause(&self, milestone: &Milestone) -> bool {
+        !self.terms.acceptance.deemed
+            && milestone.live()
+            && milestone.stage != Stage::Accepted
+            && milestone.terms.completion == Completion::VendorDeclaration
     }
 }
-
-/// What is appended to a milestone's id for the accepted part and for the rest.
-const PART_SUFFIXES: [char; 2] = ['a', 'b'];
-
-const CLOSED_BY_ACCEPTANCE: [Code; 7] = [
-    Code::ApproverNotAuthorised,
-    Code::AcceptanceDocumentRequired,
-    Code::PartialAcceptanceNotAgreed,
-    Code::CureExhausted,
-    Code::NoDeemedClause,
-    Code::RejectionIncomplete,
-    Code::CureOverdue,
-];

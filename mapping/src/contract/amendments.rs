@@ -1,30 +1,45 @@
-//! Amendments, section 6 of the rules.
+//! Amendments, sections 6 and 14 of the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::FactError;
-use super::exceptions::{Code, Key};
-use super::state::{Contract, Milestone};
-use crate::fact::{Amendment, DecimalText, Treatment};
+use super::exceptions::Key;
+use super::state::{Contract, Milestone, Phase, Stage};
+use crate::fact::{Amendment, DecimalText, HIGHEST_VERSION, Treatment};
+use crate::money::Minor;
 use crate::reader::Reader;
-use crate::terms::{
-    COMPLETIONS, Completion, MilestoneTerms, cycle, numbered_like, read_invoice_rule, read_milestone, read_trigger,
-};
+use crate::rules::Code;
+use crate::terms::{Acceptance, Method, MilestoneTerms, Obligation, PaymentTerms, TermsProblem, cycle, numbered_like};
+
+/// What an amendment may change that decides how the price is allocated.
+#[derive(PartialEq)]
+struct Allocated {
+    total: Minor,
+    milestones: Vec<(String, Minor, bool, Option<String>)>,
+    obligations: Vec<Obligation>,
+}
 
 impl Contract {
+    /// Whether an amendment can be read with the present terms.
     pub(super) fn check_amendment(&self, amendment: &Amendment) -> Result<(), FactError> {
+        if amendment.version > HIGHEST_VERSION {
+            let reason = format!("{} is more than {HIGHEST_VERSION}", amendment.version);
+            return Err(FactError::new("version", reason));
+        }
         for (field, value) in [("total", amendment.total), ("cap", amendment.cap)] {
             let Some(value) = value else { continue };
             if value.0 < Decimal::ZERO || self.terms.currency.from_decimal(value.0).is_none() {
                 return Err(FactError::new(field, format!("{value} is no amount of {}", self.terms.currency)));
             }
         }
+        self.terms_of(amendment)?;
+        let obligations = self.obligations_with(amendment)?;
         for (index, item) in amendment.add.iter().enumerate() {
-            let place = format!("add[{index}]");
-            self.added(item, &place)?;
+            self.added(item, &format!("add[{index}]"), &obligations)?;
         }
         for (index, item) in amendment.change.iter().enumerate() {
             let place = format!("change[{index}]");
@@ -32,8 +47,8 @@ impl Contract {
                 return Err(FactError::new(&format!("{place}.id"), "is missing"));
             };
             // The fields are read whether or not the milestone is known: a malformed one is a bad fact.
-            let known = self.milestones.iter().find(|one| one.id() == id).map(|one| one.terms.clone());
-            self.changed(item, &place, known.or_else(|| self.milestones.first().map(|one| one.terms.clone())))?;
+            let known = self.milestones.iter().find(|one| one.id() == id).or(self.milestones.first());
+            self.changed(item, &place, known.map(|one| &one.terms), &obligations)?;
         }
         Ok(())
     }
@@ -44,127 +59,138 @@ impl Contract {
         if amendment.version <= self.version || !amendment.signed {
             return Ok(());
         }
+        let obligations = self.obligations_with(amendment)?;
         let mut edges: BTreeMap<String, Vec<String>> =
             self.milestones.iter().map(|one| (one.id().to_owned(), one.terms.depends_on.clone())).collect();
-        let places = (0..amendment.add.len()).map(|index| format!("add[{index}]"));
         let mut brought_in = Vec::new();
-        for (item, place) in amendment.add.iter().zip(places) {
-            let terms = self.added(item, &place)?;
+        for (index, item) in amendment.add.iter().enumerate() {
+            let place = format!("add[{index}]");
+            let terms = self.added(item, &place, &obligations)?;
             // One that is there already is not added: it opens an exception, whatever it waits for.
             if !self.knows(&terms.id) {
                 brought_in.push((place, terms));
             }
         }
         let new: BTreeSet<String> = brought_in.iter().map(|(_, terms)| terms.id.clone()).collect();
-        let mut wait = |place: &str, id: &str, ids: &[String]| {
-            if let Some(unknown) = ids.iter().find(|id| !new.contains(*id) && !self.knows(id)) {
-                let reason = format!("{unknown:?} is no milestone of this contract");
-                return Err(FactError::new(&format!("{place}.depends_on"), reason));
+        let known = |id: &str| new.contains(id) || self.knows(id);
+        let mut wait = |place: &str, terms: &MilestoneTerms| {
+            if let Some(unknown) = terms.depends_on.iter().find(|id| !known(id)) {
+                return Err(unknown_milestone(&format!("{place}.depends_on"), unknown));
             }
-            let known = self.known_dependencies(ids);
-            let added = ids.iter().filter(|id| new.contains(*id)).cloned();
-            edges.insert(id.to_owned(), known.into_iter().chain(added).collect());
+            let dependencies = self.known_dependencies(&terms.depends_on);
+            let added = terms.depends_on.iter().filter(|id| new.contains(*id)).cloned();
+            edges.insert(terms.id.clone(), dependencies.into_iter().chain(added).collect());
             cycle(&edges).map_or(Ok(()), |id| {
                 let reason = format!("{id:?} would depend on itself, by way of others");
                 Err(FactError::new(&format!("{place}.depends_on"), reason))
             })
         };
         for (place, terms) in &brought_in {
-            wait(place, &terms.id, &terms.depends_on)?;
-            if let Some(other) = numbered_like(&terms.id, |id| new.contains(id) || self.knows(id)) {
+            wait(place, terms)?;
+            if let Some(other) = numbered_like(&terms.id, known) {
                 let reason = format!("{:?} would number its invoice like a correction of {other:?}'s", terms.id);
                 return Err(FactError::new(&format!("{place}.id"), reason));
             }
+            if let Some(unknown) = terms.trigger.names().find(|id| !known(id)) {
+                return Err(unknown_milestone(&format!("{place}.conditions"), unknown));
+            }
         }
-        for (index, item) in amendment.change.iter().enumerate().filter(|(_, item)| item.get("depends_on").is_some()) {
+        for (index, item) in amendment.change.iter().enumerate() {
             let Some(id) = item.get("id").and_then(Value::as_str) else { continue };
             let place = format!("change[{index}]");
-            let known = self.milestones.iter().find(|one| one.id() == id && one.live()).map(|one| one.terms.clone());
-            if known.is_some() {
-                wait(&place, id, &self.changed(item, &place, known)?.depends_on)?;
+            let Some(changed) = self.milestones.iter().find(|one| one.id() == id && one.live()) else { continue };
+            let terms = self.changed(item, &place, Some(&changed.terms), &obligations)?;
+            if item.get("depends_on").is_some() {
+                wait(&place, &terms)?;
+            }
+            if let Some(unknown) = terms.trigger.names().find(|id| !known(id)) {
+                return Err(unknown_milestone(&format!("{place}.conditions"), unknown));
             }
         }
         Ok(())
     }
 
-    fn added(&self, item: &Value, place: &str) -> Result<MilestoneTerms, FactError> {
-        let mut problems = Vec::new();
-        let read = Reader::new(item.clone(), place.to_owned(), &mut problems).and_then(|mut reader| {
-            let read = read_milestone(&mut reader, self.terms.currency, false);
-            reader.finish();
-            read
-        });
-        match (read, problems.first()) {
-            (Some((terms, _)), None) => {
-                self.known_obligation(terms.obligation.as_deref(), terms.billable, place)?;
-                Ok(terms)
-            }
-            (_, problem) => Err(problem.map_or_else(
-                || FactError::new(place, "is no milestone"),
-                |problem| FactError::new(&problem.field, problem.reason.clone()),
-            )),
-        }
-    }
-
-    fn known_obligation(&self, id: Option<&str>, billable: bool, place: &str) -> Result<(), FactError> {
-        let field = format!("{place}.obligation");
-        match id {
-            Some(id) if !self.terms.obligations.iter().any(|one| one.id == id) => {
-                Err(FactError::new(&field, format!("{id:?} is no obligation of this contract")))
-            }
-            None if billable && self.terms.obligations.len() > 1 => {
-                Err(FactError::new(&field, "is missing: there are several obligations"))
-            }
-            _ => Ok(()),
-        }
+    fn added(&self, item: &Value, place: &str, obligations: &[Obligation]) -> Result<MilestoneTerms, FactError> {
+        let read =
+            |reader: &mut Reader<'_>| MilestoneTerms::read(reader, self.terms.currency, false).map(|(terms, _)| terms);
+        let terms = read_item(item.clone(), place, read)?;
+        known_obligation(&terms, place, obligations)?;
+        Ok(terms)
     }
 
     /// A milestone with the fields of `item` changed.
-    fn changed(&self, item: &Value, place: &str, known: Option<MilestoneTerms>) -> Result<MilestoneTerms, FactError> {
-        let mut problems = Vec::new();
-        let mut terms = known.ok_or_else(|| FactError::new(place, "there is no milestone to change"))?;
-        if let Some(mut reader) = Reader::new(item.clone(), place.to_owned(), &mut problems) {
-            let currency = self.terms.currency;
-            let _ = reader.required_text("id");
-            if let Some(name) = reader.text("name") {
-                terms.name = name;
-            }
-            terms.description = reader.text("description").or(terms.description);
-            terms.billable = reader.flag("billable", terms.billable);
-            if let Some(amount) = reader.amount("amount", currency) {
-                terms.amount = amount;
-            }
-            if !terms.billable {
-                terms.amount = 0;
-            }
-            terms.advance = reader.choice("timing", &[("arrears", false), ("advance", true)], terms.advance);
-            terms.completion = reader.choice("completion", &COMPLETIONS, terms.completion);
-            if reader.has("trigger") || reader.has("trigger_date") || reader.has("usage_threshold") {
-                terms.trigger = read_trigger(&mut reader);
-            }
-            if reader.has("invoice") || reader.has("invoice_within_days") {
-                terms.invoice = read_invoice_rule(&mut reader);
-            }
-            terms.approver = reader.text("approver").or(terms.approver);
-            terms.fallback_approver = reader.text("fallback_approver").or(terms.fallback_approver);
-            if reader.has("evidence") {
-                terms.evidence = reader.texts("evidence").into_iter().collect();
-            }
-            if reader.has("depends_on") {
-                terms.depends_on = reader.texts("depends_on");
-            }
-            terms.obligation = reader.text("obligation").or(terms.obligation);
-            terms.window_days = reader.count("window_days").or(terms.window_days);
-            reader.finish();
+    fn changed(
+        &self,
+        item: &Value,
+        place: &str,
+        known: Option<&MilestoneTerms>,
+        obligations: &[Obligation],
+    ) -> Result<MilestoneTerms, FactError> {
+        let known = known.ok_or_else(|| FactError::new(place, "there is no milestone to change"))?;
+        let fields = overlaid(known.fields(self.terms.currency), item, place)?;
+        let read =
+            |reader: &mut Reader<'_>| MilestoneTerms::read(reader, self.terms.currency, false).map(|(terms, _)| terms);
+        let terms = read_item(Value::Object(fields), place, read)?;
+        if item.get("obligation").is_some() || item.get("billable").is_some() {
+            known_obligation(&terms, place, obligations)?;
         }
-        match problems.first() {
-            None => Ok(terms),
-            Some(problem) => Err(FactError::new(&problem.field, problem.reason.clone())),
-        }
+        Ok(terms)
     }
 
-    /// A change order arrives.
-    pub(super) fn amend(&mut self, amendment: &Amendment) {
+    /// The obligations as an amendment leaves them.
+    fn obligations_with(&self, amendment: &Amendment) -> Result<Vec<Obligation>, FactError> {
+        let mut obligations = self.terms.obligations.clone();
+        for (index, item) in amendment.obligations.iter().enumerate() {
+            let place = format!("obligations[{index}]");
+            let known = item.get("id").and_then(Value::as_str);
+            let known = obligations.iter_mut().find(|one| Some(one.id.as_str()) == known);
+            let fields = known.as_ref().map_or_else(Map::new, |one| one.fields(self.terms.currency));
+            let fields = overlaid(fields, item, &place)?;
+            let read = |reader: &mut Reader<'_>| Obligation::read(reader, self.terms.currency);
+            let read = read_item(Value::Object(fields), &place, read)?;
+            match known {
+                Some(known) => *known = read,
+                None => obligations.push(read),
+            }
+        }
+        let worthless = !obligations.is_empty() && obligations.iter().all(|one| one.ssp == Minor::ZERO);
+        if worthless && !amendment.obligations.is_empty() {
+            return Err(FactError::new("obligations", "at least one standalone selling price must be above 0"));
+        }
+        Ok(obligations)
+    }
+
+    /// The contract's own terms that an amendment sets: payment terms, acceptance.
+    fn terms_of(&self, amendment: &Amendment) -> Result<(PaymentTerms, bool, i8, Acceptance), FactError> {
+        let wrong = |field: &str, reason: String| FactError::new(field, reason);
+        let payment_terms = match &amendment.payment_terms {
+            Some(text) => text.parse().map_err(|reason| wrong("payment_terms", reason))?,
+            None => self.terms.payment_terms,
+        };
+        let from_acceptance = match amendment.payment_terms_from.as_deref() {
+            None => self.terms.due_from_acceptance,
+            Some("invoice") => false,
+            Some("acceptance") => true,
+            Some(other) => {
+                return Err(wrong("payment_terms_from", format!("{other:?} is none of invoice, acceptance")));
+            }
+        };
+        let cycle_day = match amendment.billing_cycle_day.map(i8::try_from) {
+            None => self.terms.billing_cycle_day,
+            Some(Ok(day)) if (1..=31).contains(&day) => day,
+            Some(_) => return Err(wrong("billing_cycle_day", "must be from 1 to 31".into())),
+        };
+        let mut table = Map::new();
+        if let Some(acceptance) = &amendment.acceptance {
+            table.insert("acceptance".into(), acceptance.clone());
+        }
+        let before = self.terms.acceptance.clone();
+        let acceptance = read_item(Value::Object(table), "", |reader| Some(Acceptance::read(reader, before)))?;
+        Ok((payment_terms, from_acceptance, cycle_day, acceptance))
+    }
+
+    /// A change order arrives, or the date comes for which one has waited.
+    pub(super) fn amend(&mut self, amendment: &Amendment, on: Date) {
         if amendment.version <= self.version {
             return self.open_event(Code::StaleAmendment, None, None);
         }
@@ -172,90 +198,230 @@ impl Contract {
             self.unsigned.insert(amendment.version);
             return self.open_event(Code::ChangeOrderNotSigned, None, None);
         }
+        let on = self.amended_on.map_or(on, |before| before.max(on));
+        self.amended_on = Some(on);
+        self.relearn(on);
         self.version = amendment.version;
         let version = self.version;
         self.unsigned.retain(|unsigned| *unsigned > version);
         if self.unsigned.is_empty() {
             self.clear(&Key::new(Code::ChangeOrderNotSigned, None, None));
         }
+        let before = self.allocated();
+        let recognised = self.recognised_by_milestone(on);
         let minor = |value: Option<DecimalText>| {
-            value.and_then(|value| self.terms.currency.from_decimal(value.0)).map(|money| money.minor())
+            value.and_then(|value| self.terms.currency.from_decimal(value.0)).map(|money| Minor::from(money.minor()))
         };
         let (total, cap) = (minor(amendment.total), minor(amendment.cap));
         self.total = total.unwrap_or(self.total);
         self.cap = cap.or(self.cap);
-        let recognised = self.recognised_by_milestone();
+        let clause_before: BTreeMap<String, (bool, bool)> = self
+            .milestones
+            .iter()
+            .map(|one| (one.id().to_owned(), (self.has_deemed_clause(one), self.lacks_deemed_clause(one))))
+            .collect();
+        let remeasured = self.set_terms(amendment);
         for item in &amendment.add {
-            self.add_milestone(item);
+            self.add_milestone(item, on);
         }
         for item in &amendment.change {
-            self.change_milestone(item);
+            self.change_milestone(item, on);
         }
         for id in &amendment.remove {
-            self.remove_milestone(id);
+            self.remove_milestone(id, on);
         }
-        match amendment.treatment {
-            Treatment::Prospective if self.may_look_forward(&recognised) => self.allocate_forward(recognised),
-            Treatment::CatchUp | Treatment::Prospective => self.allocate(),
+        self.judge_clauses(&clause_before, on);
+        if self.allocated() != before {
+            match amendment.treatment {
+                Treatment::Prospective if !remeasured && self.may_look_forward(&recognised) => {
+                    self.allocate_forward(on, &recognised);
+                }
+                Treatment::CatchUp | Treatment::Prospective => self.allocate(on),
+            }
         }
     }
 
-    fn add_milestone(&mut self, item: &Value) {
-        let Ok(mut terms) = self.added(item, "add") else { return };
+    /// What the allocation follows from.
+    fn allocated(&self) -> Allocated {
+        let live = self.milestones.iter().filter(|one| one.live());
+        let of =
+            |one: &Milestone| (one.id().to_owned(), one.terms.amount, one.terms.billable, one.terms.obligation.clone());
+        Allocated { total: self.total, milestones: live.map(of).collect(), obligations: self.terms.obligations.clone() }
+    }
+
+    /// Sets the contract's own terms. Returns whether an obligation is measured in another way than before.
+    fn set_terms(&mut self, amendment: &Amendment) -> bool {
+        // What cannot be read was refused when the amendment was checked.
+        let (Ok((payment_terms, from_acceptance, cycle_day, acceptance)), Ok(obligations)) =
+            (self.terms_of(amendment), self.obligations_with(amendment))
+        else {
+            return false;
+        };
+        let measured = |obligations: &[Obligation]| -> Vec<(String, Method)> {
+            obligations.iter().map(|one| (one.id.clone(), one.method)).collect()
+        };
+        let before = measured(&self.terms.obligations);
+        let remeasured = measured(&obligations).iter().zip(&before).any(|(after, before)| after != before);
+        let terms = &mut self.terms;
+        terms.payment_terms = payment_terms;
+        terms.due_from_acceptance = from_acceptance;
+        terms.billing_cycle_day = cycle_day;
+        terms.acceptance = acceptance;
+        terms.obligations = obligations;
+        terms.partial_acceptance = amendment.partial_acceptance.unwrap_or(terms.partial_acceptance);
+        if let Some(customer) = &amendment.customer {
+            terms.customer.clone_from(customer);
+        }
+        terms.po_number = amendment.po_number.clone().or(terms.po_number.take());
+        remeasured
+    }
+
+    fn add_milestone(&mut self, item: &Value, on: Date) {
+        let Ok(mut terms) = self.added(item, "add", &self.terms.obligations) else { return };
         if self.knows(&terms.id) {
             return self.open_event(Code::DuplicateMilestone, Some(&terms.id), None);
         }
         terms.depends_on = self.known_dependencies(&terms.depends_on);
-        let id = terms.id.clone();
-        self.milestones.push(Milestone::new(terms, Some(self.as_of)));
-        self.without_deemed_clause(&id);
+        self.milestones.push(Milestone::new(terms, Some(on)));
     }
 
     /// Dependencies as they stand today: a split milestone is its parts.
     fn known_dependencies(&self, ids: &[String]) -> Vec<String> {
         let mut known = Vec::new();
         for id in ids {
-            let parts = self.milestones.iter().filter(|one| one.id() == id || one.ancestors.contains(id));
-            known.extend(parts.map(|one| one.id().to_owned()));
+            known.extend(self.milestones.iter().filter(|one| one.is_of(id)).map(|one| one.id().to_owned()));
         }
         known
     }
 
-    fn change_milestone(&mut self, item: &Value) {
+    fn change_milestone(&mut self, item: &Value, on: Date) {
         let Some(id) = item.get("id").and_then(Value::as_str) else { return };
         let place = self.milestones.iter().position(|one| one.id() == id && one.live());
-        let Some(index) = place else { return self.open_event(Code::UnknownMilestone, Some(id), None) };
-        let former = self.milestones.get(index).map(|one| one.terms.clone());
-        let Ok(mut terms) = self.changed(item, "change", former.clone()) else { return };
-        if former.as_ref().is_some_and(|former| former.depends_on != terms.depends_on) {
+        let Some((index, milestone)) = place.and_then(|index| Some((index, self.milestones.get(index)?))) else {
+            return self.open_event(Code::UnknownMilestone, Some(id), None);
+        };
+        let former = milestone.terms.clone();
+        let bore = self.documents_bear(milestone);
+        let Ok(mut terms) = self.changed(item, "change", Some(&former), &self.terms.obligations) else { return };
+        if former.depends_on != terms.depends_on {
             terms.depends_on = self.known_dependencies(&terms.depends_on);
         }
-        let (before, after) = (former.map_or(0, |former| former.amount), terms.amount);
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        one.terms = terms;
-        if one.invoiced_on.is_some() && before != after {
-            self.correct(index, after.saturating_sub(before));
+        let asks_otherwise = former.evidence != terms.evidence;
+        if let Some(milestone) = self.milestones.get_mut(index) {
+            milestone.former.push((on, former));
+            milestone.terms = terms;
         }
+        if asks_otherwise {
+            self.begin_window(index, Some(on));
+            self.judge_evidence(index);
+        }
+        self.correct_after(index, bore);
     }
 
-    fn remove_milestone(&mut self, id: &str) {
+    /// An amended milestone's documents are corrected for what they lack or exceed.
+    fn correct_after(&mut self, index: usize, bore: Minor) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let bears = self.documents_bear(milestone);
+        let difference = bears - milestone.billing.billed();
+        let id = milestone.id().to_owned();
+        if !milestone.is_invoiced() || bears == bore {
+            return;
+        }
+        if difference != Minor::ZERO && self.may_issue() && !self.is_held(index) {
+            self.correct(index, difference);
+        }
+        self.open_event(Code::AmendedAfterInvoice, Some(&id), None);
+    }
+
+    fn remove_milestone(&mut self, id: &str, on: Date) {
         let place = self.milestones.iter().position(|one| one.id() == id && one.live());
-        let Some(index) = place else { return self.open_event(Code::UnknownMilestone, Some(id), None) };
-        let billed = self.milestones.get(index).map_or(0, |one| one.billed);
-        if billed > 0 {
-            self.correct(index, billed.saturating_neg());
+        let release = self.terms.retainage.as_ref().map(|retainage| retainage.release.as_str());
+        let releases = place
+            .and_then(|index| self.milestones.get(index))
+            .is_some_and(|one| release.is_some_and(|id| one.is_of(id)));
+        let Some(index) = place.filter(|_| !releases) else {
+            return self.open_event(Code::UnknownMilestone, Some(id), None);
+        };
+        let bore = self.milestones.get(index).map_or(Minor::ZERO, |one| self.documents_bear(one));
+        if let Some(milestone) = self.milestones.get_mut(index) {
+            let former = milestone.terms.clone();
+            milestone.former.push((on, former));
+            milestone.cancelled_on = Some(on);
+            milestone.terms.amount = Minor::ZERO;
         }
-        let today = self.as_of;
-        if let Some(one) = self.milestones.get_mut(index) {
-            one.cancelled_on = Some(today);
-            one.terms.amount = 0;
+        self.correct_after(index, bore);
+    }
+
+    /// A deemed clause that an amendment brings lets the windows of submitted milestones begin anew; one that it takes away,
+    /// or completion that silence cannot accept, is told.
+    fn judge_clauses(&mut self, before: &BTreeMap<String, (bool, bool)>, on: Date) {
+        for index in 0..self.milestones.len() {
+            let Some(milestone) = self.milestones.get(index) else { continue };
+            let id = milestone.id().to_owned();
+            let (had, lacked) = before.get(&id).copied().unwrap_or((true, false));
+            let (has, lacks) = (self.has_deemed_clause(milestone), self.lacks_deemed_clause(milestone));
+            if has && !had && milestone.stage == Stage::Submitted {
+                if let Some(milestone) = self.milestones.get_mut(index) {
+                    milestone.window_end = None;
+                }
+                self.begin_window(index, Some(on));
+            }
+            if self.terms.acceptance.deemed {
+                self.clear_code(Code::NoDeemedClause, &id);
+            } else if lacks && !lacked && self.phase != Phase::History {
+                self.open_event(Code::NoDeemedClause, Some(&id), None);
+            }
         }
     }
 
-    pub(super) fn without_deemed_clause(&mut self, id: &str) {
-        let declared = |one: &&Milestone| one.id() == id && one.terms.completion == Completion::VendorDeclaration;
-        if !self.terms.acceptance.deemed && self.milestones.iter().any(|one| declared(&one)) {
-            self.open_event(Code::NoDeemedClause, Some(id), None);
+    /// What the terms lack when the contract's first day begins.
+    pub(super) fn judge_terms(&mut self) {
+        if self.terms.obligations.is_empty() {
+            self.open_event(Code::RecognitionMethodMissing, None, None);
         }
+        let lacking = self.milestones.iter().filter(|one| self.lacks_deemed_clause(one));
+        let ids: Vec<String> = lacking.map(|one| one.id().to_owned()).collect();
+        for id in ids {
+            self.open_event(Code::NoDeemedClause, Some(&id), None);
+        }
+    }
+}
+
+fn unknown_milestone(field: &str, id: &str) -> FactError {
+    FactError::new(field, format!("{id:?} is no milestone of this contract"))
+}
+
+fn known_obligation(terms: &MilestoneTerms, place: &str, obligations: &[Obligation]) -> Result<(), FactError> {
+    let field = format!("{place}.obligation");
+    match &terms.obligation {
+        Some(id) if !obligations.iter().any(|one| one.id == *id) => {
+            Err(FactError::new(&field, format!("{id:?} is no obligation of this contract")))
+        }
+        None if terms.billable && obligations.len() > 1 => {
+            Err(FactError::new(&field, "is missing: there are several obligations"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The fields that there are, with those of an item in their place.
+fn overlaid(mut fields: Map<String, Value>, item: &Value, place: &str) -> Result<Map<String, Value>, FactError> {
+    let Value::Object(item) = item else { return Err(FactError::new(place, "must be a table of fields")) };
+    fields.extend(item.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())));
+    Ok(fields)
+}
+
+/// Reads an item of an amendment; the first problem is told.
+fn read_item<T>(item: Value, place: &str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, FactError> {
+    let mut problems: Vec<TermsProblem> = Vec::new();
+    let read = Reader::new(item, place.to_owned(), &mut problems).and_then(|mut reader| {
+        let value = read(&mut reader);
+        reader.finish();
+        value
+    });
+    match (read, problems.first()) {
+        (Some(value), None) => Ok(value),
+        (_, Some(problem)) => Err(FactError::new(&problem.field, problem.reason.clone())),
+        (None, None) => Err(FactError::new(place, "cannot be read")),
     }
 }

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::state::{Contract, Milestone, Review};
 use crate::command::DeliveryKey;
-use crate::fact::{DecimalText, Shown};
+use crate::fact::{DecimalText, ReviewDecision, Shown};
+use crate::money::Minor;
+use crate::rules::Code;
 
 /// Whether a milestone's invoice waits for a reviewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -43,7 +45,7 @@ impl Contract {
 
     /// Whether a milestone waits for a reviewer.
     pub(super) fn approval(&self, one: &Milestone) -> Approval {
-        let awaited = one.counts() && one.terms.amount > 0 && one.invoiced_on.is_none() && self.needs_review(one);
+        let awaited = one.counts() && one.terms.amount > Minor::ZERO && !one.is_invoiced() && self.needs_review(one);
         match (one.approved_on, self.fired_on(one)) {
             _ if !awaited => Approval::NotNeeded,
             (Some(on), _) => Approval::Given { on },
@@ -76,8 +78,17 @@ impl Contract {
         }
     }
 
+    /// A reviewer's decision on a milestone; the latest counts.
+    pub(super) fn review(&mut self, index: usize, decision: ReviewDecision, shown: Option<&Shown>) {
+        match decision {
+            ReviewDecision::Approve => self.approve(index, shown),
+            ReviewDecision::Hold => self.hold(index),
+            ReviewDecision::Undo => self.undo(index),
+        }
+    }
+
     /// A reviewer approves a milestone. Of something else than what stands there now, the approval is void at once.
-    pub(super) fn approve(&mut self, index: usize, shown: Option<&Shown>) {
+    fn approve(&mut self, index: usize, shown: Option<&Shown>) {
         let now = self.milestones.get(index).map(|one| self.shown_of(one));
         let today = self.as_of;
         let Some(one) = self.milestones.get_mut(index) else { return };
@@ -88,9 +99,20 @@ impl Contract {
         }
         one.approved_on = Some(one.approved_on.unwrap_or(today));
         one.approved = shown.cloned();
+        let id = one.id().to_owned();
+        self.clear_code(Code::HeldByReviewer, &id);
+        self.clear_code(Code::InvoiceWithdrawn, &id);
     }
 
-    /// A reviewer withdraws an approval.
+    /// A reviewer withdraws an approval, and holds the milestone.
+    fn hold(&mut self, index: usize) {
+        self.withdraw_approval(index);
+        if let Some(id) = self.milestones.get(index).map(|one| one.id().to_owned()) {
+            self.open_event(Code::HeldByReviewer, Some(&id), None);
+        }
+    }
+
+    /// An approval counts no more.
     pub(super) fn withdraw_approval(&mut self, index: usize) {
         if let Some(one) = self.milestones.get_mut(index) {
             one.approved_on = None;
@@ -103,8 +125,7 @@ impl Contract {
     pub(super) fn void_stale_approvals(&mut self) {
         for index in 0..self.milestones.len() {
             let Some(one) = self.milestones.get(index) else { continue };
-            let stale =
-                one.invoiced_on.is_none() && one.approved.as_ref().is_some_and(|was| *was != self.shown_of(one));
+            let stale = !one.is_invoiced() && one.approved.as_ref().is_some_and(|was| *was != self.shown_of(one));
             if let Some(one) = self.milestones.get_mut(index).filter(|_| stale) {
                 one.approved_on = None;
                 one.void_approval = one.approved.take();

@@ -1,131 +1,171 @@
-//! When an invoice is due, section 5 of the rules: trigger, sequence, review, cap, date; and payments.
+//! When an invoice is due, sections 5, 12 and 13 of the rules: trigger, conditions, sequence, review, cap, retainage, date.
 
 use jiff::Span;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
-use super::exceptions::{Code, Key};
-use super::state::{Contract, Milestone, Stage};
-use crate::money::Money;
-use crate::terms::{InvoiceRule, PaymentTerms, Trigger};
-
-/// Kind of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DocumentKind {
-    /// Takes back what was billed.
-    CreditMemo,
-    /// Bills a milestone.
-    Invoice,
-    /// Bills what an amendment added to an invoiced milestone.
-    SupplementaryInvoice,
-}
-
-impl DocumentKind {
-    /// The word for it, everywhere.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CreditMemo => "credit_memo",
-            Self::Invoice => "invoice",
-            Self::SupplementaryInvoice => "supplementary_invoice",
-        }
-    }
-}
-
-/// A document that was issued. Dates are the contract's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IssuedDocument {
-    /// `{contract}-{milestone}`, with `-C{n}` or `-S{n}`.
-    pub number: String,
-    /// Kind.
-    pub kind: DocumentKind,
-    /// Milestone.
-    pub milestone: String,
-    /// Document date.
-    pub date: Date,
-    /// Due date; of a credit memo its date.
-    pub due_on: Date,
-    /// Positive amount.
-    pub amount: Money,
-    /// The contract's own words.
-    pub description: String,
-    /// Number of the invoice that it belongs to, where it is not one itself.
-    pub original: Option<String>,
-}
+use super::exceptions::Key;
+use super::state::{Contract, Milestone, Phase, Stage, TakenBack};
+use crate::money::Minor;
+use crate::rules::Code;
+use crate::split::percent_half_up;
+use crate::terms::{Condition, InvoiceRule, MilestoneTerms, Trigger, plus_days};
 
 impl Contract {
     /// Date on which a dependency is out of the way: accepted, or removed.
     pub(super) fn dependency_met(&self, id: &str) -> Option<Date> {
-        let one = self.milestones.iter().find(|one| one.id() == id)?;
-        one.accepted_on.or(one.cancelled_on)
+        let milestone = self.milestones.iter().find(|one| one.id() == id)?;
+        milestone.accepted_on.or(milestone.cancelled_on)
     }
 
-    /// Dates on which all dependencies were met; `None` while one is not.
-    fn dependencies_met(&self, one: &Milestone) -> Option<Option<Date>> {
+    /// Date on which the last dependency was met (`Some(None)`: there is none); `None` while one is not.
+    fn dependencies_met(&self, terms: &MilestoneTerms) -> Option<Option<Date>> {
         let mut last = None;
-        for id in &one.terms.depends_on {
+        for id in &terms.depends_on {
             last = last.max(Some(self.dependency_met(id)?));
         }
         Some(last)
     }
 
     /// The date on which the trigger fires; `None` while it is not known. It may lie ahead.
-    pub(super) fn trigger_date(&self, one: &Milestone) -> Option<Date> {
-        let fires = if one.terms.advance {
-            self.dependencies_met(one)?.unwrap_or(self.terms.signed_on)
+    pub(super) fn trigger_date(&self, milestone: &Milestone) -> Option<Date> {
+        milestone.billing.fired_on.or_else(|| self.fires_on(milestone, &milestone.terms))
+    }
+
+    /// The date on which the trigger of a milestone's terms fires, whether or not it was invoiced.
+    pub(super) fn fires_on(&self, milestone: &Milestone, terms: &MilestoneTerms) -> Option<Date> {
+        let fires = if terms.advance {
+            self.dependencies_met(terms)?.unwrap_or(self.terms.signed_on)
         } else {
-            match &one.terms.trigger {
-                Trigger::Acceptance => one.accepted_on?,
+            let come = |conditions: &[Condition]| -> Vec<Option<Date>> {
+                conditions.iter().map(|condition| self.comes_on(condition, milestone)).collect()
+            };
+            match &terms.trigger {
+                Trigger::Acceptance => milestone.accepted_on?,
                 Trigger::Date(date) => *date,
-                Trigger::Usage { metric, threshold } => {
-                    let readings = self.readings.get(metric)?;
-                    readings.iter().find(|(value, _)| value >= threshold)?.1
+                Trigger::Usage { metric, threshold } => self.reached(metric, *threshold)?,
+                Trigger::WorkflowApproval => milestone.vendor_approved_on?.max(milestone.customer_approved_on?),
+                Trigger::FirstOf(conditions) => come(conditions).into_iter().flatten().min()?,
+                Trigger::LastOf(conditions) => {
+                    come(conditions).into_iter().collect::<Option<Vec<Date>>>()?.into_iter().max()?
                 }
-                Trigger::WorkflowApproval => one.vendor_approved_on?.max(one.customer_approved_on?),
             }
         };
-        Some(fires.max(one.brought_in.unwrap_or(fires)))
+        Some(fires.max(self.terms.signed_on).max(milestone.brought_in.unwrap_or(fires)))
+    }
+
+    /// The date of a condition; `None` while it has none.
+    fn comes_on(&self, condition: &Condition, of: &Milestone) -> Option<Date> {
+        match condition {
+            Condition::Accepted { later, .. } => {
+                let accepted: Option<Vec<Date>> = self.named_by(condition, of).map(|one| one.accepted_on).collect();
+                Some(later.than(accepted?.into_iter().max()?, &self.calendar))
+            }
+            Condition::Date { date, later } => Some(later.than(*date, &self.calendar)),
+            Condition::Event(name) => of.events.get(name).copied(),
+            Condition::Usage { metric, threshold } => self.reached(metric, *threshold),
+        }
+    }
+
+    /// Whether a condition that has not come never will: a milestone whose acceptance it names was removed unaccepted.
+    fn is_lost(&self, condition: &Condition, of: &Milestone) -> bool {
+        self.named_by(condition, of).any(|one| !one.live() && one.accepted_on.is_none())
+    }
+
+    /// Whether the trigger cannot fire any more.
+    fn has_lost_its_condition(&self, milestone: &Milestone) -> bool {
+        let awaited = milestone.counts() && !milestone.is_invoiced();
+        awaited
+            && match &milestone.terms.trigger {
+                Trigger::FirstOf(conditions) => conditions.iter().all(|condition| self.is_lost(condition, milestone)),
+                Trigger::LastOf(conditions) => conditions.iter().any(|condition| self.is_lost(condition, milestone)),
+                Trigger::Acceptance | Trigger::Date(_) | Trigger::Usage { .. } | Trigger::WorkflowApproval => false,
+            }
     }
 
     /// The trigger date, if it has come.
-    pub(super) fn fired_on(&self, one: &Milestone) -> Option<Date> {
-        self.trigger_date(one).filter(|date| *date <= self.as_of)
+    pub(super) fn fired_on(&self, milestone: &Milestone) -> Option<Date> {
+        self.trigger_date(milestone).filter(|date| *date <= self.as_of)
     }
 
-    /// Billable, fired, dependencies accepted, invoice not out: the right to the money is unconditional but for paperwork.
-    pub(super) fn unconditional(&self, one: &Milestone) -> bool {
-        one.counts()
-            && one.invoiced_on.is_none()
-            && self.fired_on(one).is_some()
-            && self.dependencies_met(one).is_some()
+    /// The date on which what is kept back is due: the acceptance of the milestone that releases it, of a split one the last.
+    pub(super) fn released_retainage_on(&self) -> Option<Date> {
+        let release = &self.terms.retainage.as_ref()?.release;
+        let accepted: Option<Vec<Date>> =
+            self.milestones.iter().filter(|one| one.is_of(release)).map(|one| one.accepted_on).collect();
+        accepted?.into_iter().max()
+    }
+
+    /// The part of a milestone's amount that its terms keep back until the release.
+    pub(super) fn retained(&self, milestone: &Milestone, terms: &MilestoneTerms) -> Minor {
+        match &self.terms.retainage {
+            Some(retainage) if !milestone.is_of(&retainage.release) => {
+                percent_half_up(terms.amount, terms.retainage_percent.unwrap_or(retainage.percent))
+            }
+            _ => Minor::ZERO,
+        }
+    }
+
+    /// What the invoice of a milestone bears that is written now.
+    pub(super) fn invoice_bears(&self, milestone: &Milestone) -> Minor {
+        let released = self.released_retainage_on().is_some();
+        let retained = if released { Minor::ZERO } else { self.retained(milestone, &milestone.terms) };
+        milestone.terms.amount - retained
+    }
+
+    /// What the documents of an invoiced milestone should bear together.
+    pub(super) fn documents_bear(&self, milestone: &Milestone) -> Minor {
+        let billing = &milestone.billing;
+        if !milestone.live() || !milestone.is_invoiced() {
+            return Minor::ZERO;
+        }
+        let kept_back = billing.retains && !billing.retainage_out;
+        let retained = if kept_back { self.retained(milestone, &milestone.terms) } else { Minor::ZERO };
+        milestone.terms.amount - retained
+    }
+
+    /// What of the milestones' amounts is due at the end of a date and not billed by then: the right to it is unconditional
+    /// but for paperwork.
+    pub(super) fn unconditional_at(&self, day: Date) -> Minor {
+        let released = self.released_retainage_on().is_some_and(|on| on <= day);
+        let due = |milestone: &Milestone| -> Option<Minor> {
+            let terms = milestone.terms_at(day).filter(|terms| terms.billable)?;
+            let fired = milestone.billing.fired_on.or_else(|| self.fires_on(milestone, terms))? <= day;
+            let in_sequence = self.dependencies_met(terms)?.is_none_or(|last| last <= day);
+            let retained = if released { Minor::ZERO } else { self.retained(milestone, terms) };
+            let billed = milestone.billing.billed_by(day);
+            // Of one whose invoice is out, what is due beside it: what was kept back, and what was withdrawn.
+            let beside = milestone.billing.withdrawn || (released && milestone.billing.retains);
+            (fired && in_sequence && (billed <= Minor::ZERO || beside)).then(|| terms.amount - retained - billed)
+        };
+        self.milestones.iter().filter_map(due).map(|due| due.max(Minor::ZERO)).sum()
     }
 
     /// Conditions of billing that open and close exceptions.
     pub(super) fn judge_billing(&mut self) {
         for index in 0..self.milestones.len() {
-            let Some(one) = self.milestones.get(index) else { continue };
-            let id = one.id().to_owned();
-            let fired = self.fired_on(one);
-            let out_of_sequence = one.counts() && fired.is_some() && self.dependencies_met(one).is_none();
-            let late = match (one.terms.invoice, fired) {
+            let Some(milestone) = self.milestones.get(index) else { continue };
+            let id = milestone.id().to_owned();
+            let fired = self.fired_on(milestone);
+            let out_of_sequence =
+                milestone.counts() && fired.is_some() && self.dependencies_met(&milestone.terms).is_none();
+            let late = match (milestone.terms.invoice, fired) {
                 (InvoiceRule::WithinDays(days), Some(fired)) => {
                     // Nothing is owed for an amount of 0: there is no invoice to be late.
-                    let awaited = one.counts() && one.terms.amount > 0 && one.invoiced_on.is_none();
+                    let awaited =
+                        milestone.counts() && milestone.terms.amount > Minor::ZERO && !milestone.is_invoiced();
                     awaited && self.as_of > plus_days(fired, days)
                 }
                 _ => false,
             };
+            let lost = self.has_lost_its_condition(milestone);
             self.judge(Key::new(Code::OutOfSequence, Some(&id), None), out_of_sequence);
+            self.judge(Key::new(Code::ConditionLost, Some(&id), None), lost);
             if late {
                 // It closes with the invoice, and with nothing else: a removal does not make it in time.
                 self.raise(Key::new(Code::InvoiceLate, Some(&id), None));
             }
         }
-        let sum = self
-            .milestones
-            .iter()
-            .filter(|one| one.counts())
-            .fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
+        let sum: Minor = self.milestones.iter().filter(|one| one.counts()).map(|one| one.terms.amount).sum();
         let mismatch = sum != self.total;
         self.judge(Key::new(Code::ScheduleTotalMismatch, None, None), mismatch);
         let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !self.legs.contains_key(leg))).collect();
@@ -134,202 +174,181 @@ impl Contract {
         }
     }
 
+    /// Nothing blocks a milestone but the cap, which is judged last.
+    fn is_unblocked(&self, index: usize) -> bool {
+        self.blocking(index).iter().all(|code| *code == Code::OverCap.name())
+    }
+
+    /// What was withdrawn lacks nothing but a person's word, which has been given: it is issued anew, whatever else there is.
+    fn is_issued_anew(&self, milestone: &Milestone) -> bool {
+        milestone.billing.taken_back == Some(TakenBack::Withdrawn)
+    }
+
     /// Everything that the invoice needs is together.
     fn is_ready(&self, index: usize) -> bool {
-        let Some(one) = self.milestones.get(index) else { return false };
+        let Some(milestone) = self.milestones.get(index) else { return false };
         // A dependency that is not accepted holds by its exception; overruled, it holds no longer.
-        one.counts()
-            && one.terms.amount > 0
-            && one.invoiced_on.is_none()
-            && self.fired_on(one).is_some()
-            && (one.approved_on.is_some() || !self.needs_review(one))
-            && self.blocking(index).iter().all(|code| *code == Code::OverCap.name())
+        milestone.counts()
+            && !milestone.is_invoiced()
+            && self.invoice_bears(milestone) > Minor::ZERO
+            && self.fired_on(milestone).is_some()
+            && if self.is_issued_anew(milestone) {
+                !self.is_held(index)
+            } else {
+                (milestone.approved_on.is_some() || !self.needs_review(milestone)) && self.is_unblocked(index)
+            }
+    }
+
+    /// What was kept back of a milestone's invoice is due, and nothing holds it.
+    fn is_retainage_due(&self, index: usize) -> bool {
+        let Some(milestone) = self.milestones.get(index) else { return false };
+        let billing = &milestone.billing;
+        milestone.counts()
+            && milestone.is_invoiced()
+            && billing.retains
+            && !billing.retainage_out
+            && self.retained(milestone, &milestone.terms) > Minor::ZERO
+            && self.released_retainage_on().is_some()
+            && self.is_unblocked(index)
     }
 
     /// Ready date: the latest of trigger, dependencies, released holds and approval. It may lie before the day on which all
     /// of it was known here.
     fn ready_date(&self, index: usize) -> Option<Date> {
-        let one = self.milestones.get(index)?;
-        let dependencies = one.terms.depends_on.iter().filter_map(|id| self.dependency_met(id)).max();
-        let approved = one.approved_on.filter(|_| self.needs_review(one));
-        let dates = [self.fired_on(one), dependencies, self.released_on(index), approved];
+        let milestone = self.milestones.get(index)?;
+        let dependencies = milestone.terms.depends_on.iter().filter_map(|id| self.dependency_met(id)).max();
+        let approved = milestone.approved_on.filter(|_| self.needs_review(milestone));
+        let dates = [self.fired_on(milestone), dependencies, self.released_on(index), approved];
         dates.into_iter().flatten().max()
     }
 
-    /// Writes every invoice that is due, in contract order. Returns whether one was written.
+    /// Documents may be issued today.
+    pub(super) fn may_issue(&self) -> bool {
+        self.phase == Phase::Running && !self.is_closed(self.as_of)
+    }
+
+    /// Writes every document that is due, in contract order. Returns whether one was written.
     pub(super) fn bill(&mut self) -> bool {
-        let mut written = false;
+        let before = self.documents.len();
         for index in 0..self.milestones.len() {
             let ready = self.is_ready(index);
             let today = self.as_of;
-            if let Some(one) = self.milestones.get_mut(index) {
-                one.ready_on = if ready { one.ready_on.or(Some(today)) } else { None };
+            if let Some(milestone) = self.milestones.get_mut(index) {
+                milestone.ready_on = if ready { milestone.ready_on.or(Some(today)) } else { None };
             }
-            let Some(one) = self.milestones.get(index) else { continue };
-            let key = Key::new(Code::OverCap, Some(one.id()), None);
-            // It opens when the invoice is due, and lasts for as long as the amount would exceed the cap: another hold, or
-            // a billing cycle that is waited for, does not end it (nor what a reviewer said of it).
-            let billed_with = self.billed().saturating_add(one.terms.amount);
-            let over = one.counts() && one.invoiced_on.is_none() && billed_with > self.cap.unwrap_or(self.total);
-            if !over {
-                self.clear(&key);
+            if self.may_issue() && !self.is_held(index) {
+                self.correct_what_differs(index, ready);
             }
-            let due = ready && self.invoice_date(index).is_some_and(|date| date <= today);
-            if due && over {
-                self.raise(key.clone());
-            }
-            if due && !self.is_open(&key) {
-                self.issue(index);
-                self.clear(&key);
-                written = true;
+            let within = self.is_within_cap(index);
+            let invoice = ready && self.invoice_date(index).is_some_and(|date| date <= today);
+            let retained = self.is_retainage_due(index);
+            if (invoice || retained) && self.may_issue() && self.passes_cap(index, within) {
+                if invoice {
+                    self.issue(index);
+                } else {
+                    self.issue_retained(index);
+                }
+                if let Some(id) = self.milestones.get(index).map(|one| one.id().to_owned()) {
+                    self.clear_code(Code::OverCap, &id);
+                }
             }
         }
-        written
+        self.documents.len() > before
+    }
+
+    /// What the documents of a milestone lack or exceed, in one document.
+    fn correct_what_differs(&mut self, index: usize, ready: bool) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let billed = milestone.billing.billed();
+        // One whose acceptance was undone bears nothing until it is due again.
+        let undone = milestone.billing.taken_back == Some(TakenBack::Undone) && !ready;
+        if milestone.is_invoiced() || !milestone.live() || undone {
+            let difference = self.documents_bear(milestone) - billed;
+            if difference != Minor::ZERO {
+                self.correct(index, difference);
+            }
+        }
+    }
+
+    /// What the next document of a milestone would bear: its invoice, or what was kept back of it.
+    pub(super) fn next_bears(&self, milestone: &Milestone) -> Minor {
+        let billing = &milestone.billing;
+        if !milestone.is_invoiced() {
+            self.invoice_bears(milestone) - billing.billed()
+        } else if billing.retains && !billing.retainage_out {
+            self.retained(milestone, &milestone.terms)
+        } else {
+            Minor::ZERO
+        }
+    }
+
+    /// Whether what would be billed next of a milestone stays within the cap. While it would not, an exception that is open
+    /// stays open: another hold, or a billing cycle that is waited for, does not end it (nor what a reviewer said of it).
+    fn is_within_cap(&mut self, index: usize) -> bool {
+        let Some(milestone) = self.milestones.get(index) else { return false };
+        let key = Key::new(Code::OverCap, Some(milestone.id()), None);
+        let billing = &milestone.billing;
+        let capped =
+            if milestone.is_invoiced() { billing.retainage_invoices == 0 } else { billing.taken_back.is_none() };
+        let next = self.next_bears(milestone);
+        let over =
+            milestone.counts() && capped && next > Minor::ZERO && self.billed() + next > self.cap.unwrap_or(self.total);
+        if !over {
+            self.clear(&key);
+        }
+        !over
+    }
+
+    /// A document is due: it passes the cap, or a reviewer let it.
+    fn passes_cap(&mut self, index: usize, within: bool) -> bool {
+        let Some(milestone) = self.milestones.get(index) else { return false };
+        let key = Key::new(Code::OverCap, Some(milestone.id()), None);
+        if !within {
+            self.raise(key.clone());
+        }
+        !self.is_open(&key)
     }
 
     /// The date that the invoice would bear; it lies ahead only for a billing cycle.
     pub(super) fn invoice_date(&self, index: usize) -> Option<Date> {
+        let milestone = self.milestones.get(index)?;
         let ready = self.ready_date(index)?;
-        let date = match self.invoice_rule(index) {
-            InvoiceRule::OnCompletion | InvoiceRule::WithinDays(_) => ready,
-            InvoiceRule::NextCycle => cycle_day_after(ready, self.terms.billing_cycle_day),
-        };
-        // Never before the day on which all came together.
-        Some(self.milestones.get(index)?.ready_on.map_or(date, |together| date.max(together)))
-    }
-
-    fn issue(&mut self, index: usize) {
-        let today = self.as_of;
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        one.invoiced_on = Some(today);
-        one.billed = one.terms.amount;
-        let (amount, number) = (one.terms.amount, format!("{}-{}", self.terms.id, one.id()));
-        let due_on = self.due_date(index);
-        if let Some(one) = self.milestones.get_mut(index) {
-            one.due_on = Some(due_on);
-        }
-        self.write(index, number, DocumentKind::Invoice, due_on, amount, None);
-        if let Some(id) = self.milestones.get(index).map(|one| one.id().to_owned()) {
-            self.clear_code(Code::InvoiceLate, &id);
-        }
-    }
-
-    fn due_date(&self, index: usize) -> Date {
-        let days = match self.terms.payment_terms {
-            PaymentTerms::DueOnReceipt => return self.as_of,
-            PaymentTerms::Net(days) => days,
-        };
-        let accepted =
-            self.milestones.get(index).and_then(|one| one.accepted_on).filter(|_| self.terms.due_from_acceptance);
-        plus_days(accepted.unwrap_or(self.as_of), days).max(self.as_of)
-    }
-
-    fn write(
-        &mut self,
-        index: usize,
-        number: String,
-        kind: DocumentKind,
-        due_on: Date,
-        amount: i64,
-        original: Option<String>,
-    ) {
-        let Some(one) = self.milestones.get(index) else { return };
-        self.documents.push(IssuedDocument {
-            number,
-            kind,
-            milestone: one.id().to_owned(),
-            date: self.as_of,
-            due_on,
-            amount: self.terms.money(amount),
-            description: one.description().to_owned(),
-            original,
-        });
-    }
-
-    /// Corrects an invoiced milestone by a credit memo (negative) or a supplementary invoice (positive).
-    pub(super) fn correct(&mut self, index: usize, difference: i64) {
-        let due_on = self.due_date(index);
-        let today = self.as_of;
-        let Some(one) = self.milestones.get_mut(index) else { return };
-        let id = one.id().to_owned();
-        let original = format!("{}-{id}", self.terms.id);
-        one.billed = one.billed.saturating_add(difference);
-        let (number, kind, due_on) = if difference < 0 {
-            one.credit_memos = one.credit_memos.saturating_add(1);
-            (format!("{original}-C{}", one.credit_memos), DocumentKind::CreditMemo, today)
-        } else {
-            one.supplements = one.supplements.saturating_add(1);
-            (format!("{original}-S{}", one.supplements), DocumentKind::SupplementaryInvoice, due_on)
-        };
-        let amount = i64::try_from(difference.unsigned_abs()).unwrap_or(i64::MAX);
-        self.write(index, number, kind, due_on, amount, Some(original));
-        self.open_event(Code::AmendedAfterInvoice, Some(&id), None);
+        let together = milestone.ready_on.unwrap_or(self.as_of);
+        let withdrawn = milestone.billing.taken_back == Some(TakenBack::Withdrawn);
+        Some(match milestone.terms.invoice {
+            InvoiceRule::NextCycle if !withdrawn => {
+                let mut date = cycle_day_after(ready, self.terms.billing_cycle_day);
+                if date < together {
+                    let eve = together.yesterday().unwrap_or(together);
+                    date = cycle_day_after(eve, self.terms.billing_cycle_day);
+                }
+                date
+            }
+            InvoiceRule::NextCycle | InvoiceRule::OnCompletion | InvoiceRule::WithinDays(_) => ready.max(together),
+        })
     }
 
     /// Invoices less credit memos, of the whole contract.
-    pub(super) fn billed(&self) -> i64 {
-        self.milestones.iter().fold(0_i64, |sum, one| sum.saturating_add(one.billed))
+    pub(super) fn billed(&self) -> Minor {
+        self.milestones.iter().map(|one| one.billing.billed()).sum()
     }
 
-    /// A payment of an invoice; one that matches none, or exceeds what is open on it, is for a person.
-    pub(super) fn pay(&mut self, number: &str, amount: i64) {
-        match self.open_on(number) {
-            Some(open) if amount <= open => {
-                let paid = self.payments.entry(number.to_owned()).or_insert(0);
-                *paid = paid.saturating_add(amount);
-            }
-            _ => self.open_event(Code::UnmatchedPayment, None, None),
-        }
-    }
-
-    /// What is open on an invoice: its amount less credit memos and payments. Credit memos reduce the original first.
-    fn open_on(&self, number: &str) -> Option<i64> {
-        let invoice = self.documents.iter().find(|one| one.number == number && one.kind != DocumentKind::CreditMemo)?;
-        let same = |one: &&IssuedDocument| one.milestone == invoice.milestone;
-        let mut credit = self
-            .documents
-            .iter()
-            .filter(|one| same(one) && one.kind == DocumentKind::CreditMemo)
-            .fold(0_i64, |sum, one| sum.saturating_add(one.amount.minor()));
-        for one in self.documents.iter().filter(|one| same(one) && one.kind != DocumentKind::CreditMemo) {
-            let reduced = credit.min(one.amount.minor());
-            credit = credit.saturating_sub(reduced);
-            if one.number == number {
-                let paid = self.payments.get(number).copied().unwrap_or(0);
-                return Some(one.amount.minor().saturating_sub(reduced).saturating_sub(paid));
-            }
-        }
-        None
-    }
-
-    /// Payments applied to a milestone's invoices.
-    pub(super) fn paid(&self, id: &str) -> i64 {
-        self.documents
-            .iter()
-            .filter(|one| one.milestone == id)
-            .filter_map(|one| self.payments.get(&one.number))
-            .fold(0_i64, |sum, paid| sum.saturating_add(*paid))
-    }
-
-    /// Whether something about this milestone can happen on a later date by itself, and the first such date.
+    /// The first later date on which something about this milestone happens by itself.
     pub(super) fn next_billing_date(&self, index: usize) -> Option<Date> {
-        let one = self.milestones.get(index).filter(|one| one.live())?;
-        let mut dates = vec![self.trigger_date(one)];
-        if one.invoiced_on.is_none() {
-            dates.push(one.ready_on.and_then(|_| self.invoice_date(index)));
-            if let (InvoiceRule::WithinDays(days), Some(fired)) = (one.terms.invoice, self.trigger_date(one)) {
+        let milestone = self.milestones.get(index).filter(|one| one.live())?;
+        let fires = self.trigger_date(milestone);
+        let mut dates = vec![fires];
+        if !milestone.is_invoiced() {
+            dates.push(milestone.ready_on.and_then(|_| self.invoice_date(index)));
+            if let (InvoiceRule::WithinDays(days), Some(fired)) = (milestone.terms.invoice, fires) {
                 dates.push(plus_days(fired, days).tomorrow().ok());
             }
         }
-        if one.stage == Stage::Rejected {
-            dates.push(one.cure_due.and_then(|due| due.tomorrow().ok()));
+        if milestone.stage == Stage::Rejected {
+            dates.push(milestone.cure_due.and_then(|due| due.tomorrow().ok()));
         }
         dates.into_iter().flatten().filter(|date| *date > self.as_of).min()
     }
-}
-
-pub(super) fn plus_days(day: Date, days: u32) -> Date {
-    day.checked_add(Span::new().days(i64::from(days))).unwrap_or(Date::MAX)
 }
 
 /// The first billing-cycle day strictly after a date; a day that the month lacks is its last day.

@@ -3,13 +3,13 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::billing::plus_days;
-use super::exceptions::{Code, ExceptionRecord};
+use super::exceptions::ExceptionRecord;
 use super::findings::{CLOSED_WON, DONE, VOID};
 use super::state::{Contract, Milestone};
 use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecord};
-use crate::money::grouped;
-use crate::terms::{InvoiceRule, Method};
+use crate::money::{Minor, grouped};
+use crate::rules::Code;
+use crate::terms::{InvoiceRule, Method, plus_days};
 
 /// Two values that differ, as people read them. Of `amount`: 70,000.00 is agreed, 12.35 was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ impl Contract {
     fn of_invoices(&self, invoices: &[LegInvoice], id: &str, found: &mut Found) {
         let of_it = |one: &&LegInvoice| one.milestone == id && one.status != VOID;
         let seen = invoices.iter().filter(of_it).map(|one| {
-            let whose = if self.documents.iter().any(|ours| ours.number == one.number) { "ours" } else { "not ours" };
+            let whose = if self.is_ours(&one.number) { "ours" } else { "not ours" };
             format!("{} of {}, {}, {whose}", one.number, one.date, grouped(&one.amount.to_string()))
         });
         found.seen("invoices", seen.collect::<Vec<String>>().join("; "));
@@ -194,7 +194,7 @@ impl Contract {
                 found.0.extend(one.cure_due.map(|due| difference("cure", format!("was due on {due}"))));
             }
             (Code::EvidenceMissing, Some(one)) => {
-                let missing: Vec<&str> = one.terms.evidence.difference(&one.on_file).map(String::as_str).collect();
+                let missing: Vec<&str> = one.missing_evidence().collect();
                 found.agreed("missing evidence", missing.join(", "));
             }
             (Code::InvoiceLate, Some(one)) => found.0.extend(self.late_since(one)),
@@ -206,8 +206,8 @@ impl Contract {
                 found.agreed("waits for", open.map(String::as_str).collect::<Vec<&str>>().join(", "));
             }
             (Code::OverCap, Some(one)) => {
-                let text = |minor: i64| grouped(&self.terms.money(minor).to_string());
-                let with = self.billed().saturating_add(one.terms.amount);
+                let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
+                let with = self.billed() + self.next_bears(one);
                 found.compare(
                     "billed in all",
                     format!("cap of {}", text(self.cap.unwrap_or(self.total))),
@@ -216,8 +216,8 @@ impl Contract {
             }
             (Code::ScheduleTotalMismatch, _) => {
                 let counted = self.milestones.iter().filter(|one| one.counts());
-                let sum = counted.fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
-                let text = |minor: i64| grouped(&self.terms.money(minor).to_string());
+                let sum = counted.map(|one| one.terms.amount).sum();
+                let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
                 found.compare("sum of milestones", text(self.total), Some(text(sum)));
             }
             _ => {}

@@ -4,12 +4,14 @@
 //! Sources: ASC 606-10-50-8 to 50-16 and IFRS 15.116 to 122 (balances and what remains), ASC 606-10-45-1 (one net contract
 //! asset or liability per contract). Nothing of it changes an invoice or an entry.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::revenue::Position;
+use super::books::Position;
 use super::state::Contract;
-use crate::money::Money;
+use crate::money::{Minor, Money};
 use crate::proration::earned_by_month;
 use crate::terms::Method;
 
@@ -83,26 +85,27 @@ impl Contract {
     /// Revenue as people report it, at the present date.
     pub fn disclosures(&self) -> Disclosures {
         let money = |minor| self.terms.money(minor);
-        let mut by_month = std::collections::BTreeMap::<Date, i64>::new();
-        let mut undated = 0_i64;
+        let mut by_month = BTreeMap::<Date, Minor>::new();
+        let mut undated = Minor::ZERO;
         let mut obligations = Vec::new();
         for (index, one) in self.terms.obligations.iter().enumerate() {
-            let (price, recognised) = (self.price_of(index), self.recognised_of(index, &one.id, one.method));
+            let (price, recognised) = (self.price_of(index), self.recognised_now(index));
             match one.method {
                 Method::TimeElapsed { start, end } => {
-                    let mut before = 0_i64;
+                    let mut before = Minor::ZERO;
+                    let price = i64::try_from(price.units()).unwrap_or_default();
                     for (month, amount) in earned_by_month(price, start, end) {
                         // What is behind the figure recognised so far is not to come any more.
-                        let to_come = before.saturating_add(amount).saturating_sub(recognised.max(before)).max(0);
-                        before = before.saturating_add(amount);
-                        if to_come != 0 {
-                            let sum = by_month.entry(month).or_default();
-                            *sum = sum.saturating_add(to_come);
+                        let after = before + Minor::from(amount);
+                        let to_come = (after - recognised.max(before)).max(Minor::ZERO);
+                        before = after;
+                        if to_come != Minor::ZERO {
+                            *by_month.entry(month).or_default() += to_come;
                         }
                     }
                 }
                 Method::CostToCost { .. } | Method::Output | Method::PointInTime => {
-                    undated = undated.saturating_add(price.saturating_sub(recognised));
+                    undated += price - recognised;
                 }
             }
             let by_cost = self.cost_to_cost(index);
@@ -111,11 +114,11 @@ impl Contract {
                 method: one.method.name(),
                 price: money(price),
                 recognised: money(recognised),
-                expected_cost: by_cost.map(|one| money(one.expected_cost())),
-                loss_provision: by_cost.map(|one| money(one.loss_provision())),
+                expected_cost: by_cost.map(|one| money(one.expected_cost().into())),
+                loss_provision: by_cost.map(|one| money(one.loss_provision().into())),
             });
         }
-        let dated = by_month.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
+        let dated: Minor = by_month.values().copied().sum();
         Disclosures {
             contract: self.terms.id.clone(),
             as_of: self.as_of,
@@ -123,7 +126,7 @@ impl Contract {
             remaining: Remaining {
                 by_month: by_month.into_iter().map(|(month, amount)| (month, money(amount))).collect(),
                 undated: money(undated),
-                total: money(dated.saturating_add(undated)),
+                total: money(dated + undated),
             },
             roll_forward: self.roll_forward(),
         }
@@ -131,19 +134,20 @@ impl Contract {
 
     fn roll_forward(&self) -> Vec<RollForward> {
         let money = |minor| self.terms.money(minor);
-        let Some((first, _)) = self.positions.first() else { return Vec::new() };
+        let Some((first, _)) = self.books.positions.first() else { return Vec::new() };
         let (mut month, mut before, mut rows) = (first.first_of_month(), Position::default(), Vec::new());
         while month <= self.as_of {
             let last = month.last_of_month();
-            let place = self.positions.partition_point(|(date, _)| *date <= last);
-            let at = place.checked_sub(1).and_then(|place| self.positions.get(place)).map_or(before, |(_, at)| *at);
-            let assets = |one: &Position| one.contract_asset.saturating_add(one.unbilled_receivable);
+            let place = self.books.positions.partition_point(|(date, _)| *date <= last);
+            let at =
+                place.checked_sub(1).and_then(|place| self.books.positions.get(place)).map_or(before, |(_, at)| *at);
+            let assets = |one: &Position| one.contract_asset + one.unbilled_receivable;
             rows.push(RollForward {
                 month,
                 opening: money(before.deferred_revenue),
-                billed: money(at.billed.saturating_sub(before.billed)),
-                recognised: money(at.recognised.saturating_sub(before.recognised)),
-                from_contract_assets: money(assets(&at).saturating_sub(assets(&before))),
+                billed: money(at.billed - before.billed),
+                recognised: money(at.recognised - before.recognised),
+                from_contract_assets: money(assets(&at) - assets(&before)),
                 closing: money(at.deferred_revenue),
                 contract_asset: money(at.contract_asset),
                 unbilled_receivable: money(at.unbilled_receivable),

@@ -1,116 +1,12 @@
 //! Exceptions: how they open, close and are overruled. One that is overruled stays closed for as long as its condition
 //! lasts without a break.
 
-use core::fmt;
-
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::state::Contract;
 use crate::fact::Leg;
-use crate::rules;
-
-macro_rules! codes {
-    ($($variant:ident = $name:literal,)*) => {
-        /// The closed list of exception codes. [`crate::rules`] says what each means and what to do.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum Code {
-            $(#[doc = concat!("`", $name, "`")] #[serde(rename = $name)] $variant,)*
-        }
-
-        impl Code {
-            /// Every code.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The code's text.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The code with this text.
-            pub fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-codes! {
-    AcceptanceDocumentRequired = "ACCEPTANCE_DOCUMENT_REQUIRED",
-    AcceptanceTermsMismatch = "ACCEPTANCE_TERMS_MISMATCH",
-    AmendedAfterInvoice = "AMENDED_AFTER_INVOICE",
-    AmendmentNotPropagated = "AMENDMENT_NOT_PROPAGATED",
-    AmountMismatch = "AMOUNT_MISMATCH",
-    ApproverNotAuthorised = "APPROVER_NOT_AUTHORISED",
-    ChangeOrderNotSigned = "CHANGE_ORDER_NOT_SIGNED",
-    CompleteNotBillable = "COMPLETE_NOT_BILLABLE",
-    CureExhausted = "CURE_EXHAUSTED",
-    CureOverdue = "CURE_OVERDUE",
-    CurrencyMismatch = "CURRENCY_MISMATCH",
-    CustomerMismatch = "CUSTOMER_MISMATCH",
-    DeferredVariance = "DEFERRED_VARIANCE",
-    DescriptionMismatch = "DESCRIPTION_MISMATCH",
-    DoubleBilled = "DOUBLE_BILLED",
-    DuplicateMilestone = "DUPLICATE_MILESTONE",
-    EvidenceMissing = "EVIDENCE_MISSING",
-    ForeignInvoice = "FOREIGN_INVOICE",
-    InvoicedEarly = "INVOICED_EARLY",
-    InvoiceLate = "INVOICE_LATE",
-    LateRejection = "LATE_REJECTION",
-    LegMissing = "LEG_MISSING",
-    LossContract = "LOSS_CONTRACT",
-    NoDeemedClause = "NO_DEEMED_CLAUSE",
-    NotClosedWon = "NOT_CLOSED_WON",
-    NotConfigured = "NOT_CONFIGURED",
-    NotSubmitted = "NOT_SUBMITTED",
-    OutOfSequence = "OUT_OF_SEQUENCE",
-    OverCap = "OVER_CAP",
-    PartialAcceptanceNotAgreed = "PARTIAL_ACCEPTANCE_NOT_AGREED",
-    PaymentTermsMismatch = "PAYMENT_TERMS_MISMATCH",
-    RecognisedEarly = "RECOGNISED_EARLY",
-    RecognisedWrongPeriod = "RECOGNISED_WRONG_PERIOD",
-    RecognitionMethodMissing = "RECOGNITION_METHOD_MISSING",
-    RecognitionMismatch = "RECOGNITION_MISMATCH",
-    RejectionIncomplete = "REJECTION_INCOMPLETE",
-    ScheduleTotalMismatch = "SCHEDULE_TOTAL_MISMATCH",
-    Skipped = "SKIPPED",
-    StaleAmendment = "STALE_AMENDMENT",
-    TimingMismatch = "TIMING_MISMATCH",
-    UnknownMilestone = "UNKNOWN_MILESTONE",
-    UnmatchedPayment = "UNMATCHED_PAYMENT",
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
-
-/// Whether an exception holds something back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Holds the invoice.
-    Blocking,
-    /// Only tells.
-    Warning,
-}
-
-impl Severity {
-    /// Whether it holds the invoice.
-    pub fn is_blocking(self) -> bool {
-        self == Self::Blocking
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Blocking => "blocking",
-            Self::Warning => "warning",
-        })
-    }
-}
+use crate::rules::{self, Code, Severity};
 
 /// What an exception is about: code, milestone or none, leg or none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -219,9 +115,18 @@ impl Contract {
             return;
         }
         self.shut(&key);
-        if !rules::of(key.code).closed_by_person_only(key.leg) {
+        if !rules::of(key.code).closed_by_reviewer_only(key.leg) {
             self.overruled.push(key);
         }
+    }
+
+    /// Whether a person has to say first what becomes of a milestone's documents: until then nothing more of it is issued.
+    pub(super) fn is_held(&self, index: usize) -> bool {
+        let Some(milestone) = self.milestones.get(index) else { return false };
+        self.open.iter().filter_map(|place| self.exceptions.get(*place)).any(|one| {
+            matches!(one.code, Code::HeldByReviewer | Code::InvoiceWithdrawn)
+                && one.milestone.as_ref().is_some_and(|id| id == milestone.id() || milestone.ancestors.contains(id))
+        })
     }
 
     /// Codes of the open blocking exceptions that concern a milestone: its own, its parents', the contract's.

@@ -4,11 +4,12 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::billing::{DocumentKind, IssuedDocument};
+use super::documents::{DocumentKind, IssuedDocument};
 use super::state::{Contract, Milestone, Review, Stage};
 use crate::case::Case;
 use crate::command::Side;
 use crate::fact::{Event, Fact};
+use crate::money::Minor;
 use crate::proration::days_between;
 use crate::rules;
 use crate::terms::{InvoiceRule, Method, PaymentTerms, Trigger};
@@ -75,6 +76,9 @@ fn event_text(fact: &Fact) -> String {
             let portion = portion.map_or(String::new(), |portion| format!(", {portion} of it"));
             format!("{milestone} accepted by {by}{role}{portion}")
         }
+        Event::Adopted { milestone, number, by, reason, .. } => {
+            format!("invoice {number} adopted for {milestone} by {by}: {reason}")
+        }
         Event::Amended(one) => {
             format!("change order, version {}, {}", one.version, if one.signed { "signed" } else { "not signed" })
         }
@@ -86,7 +90,9 @@ fn event_text(fact: &Fact) -> String {
         Event::ExternalEvent { milestone, name } => format!("system event {name:?} for {milestone}"),
         Event::Observed(one) => format!("the {} is read", one.leg),
         Event::Overrule { code, by, reason, .. } => format!("{code} overruled by {by}: {reason}"),
-        Event::Payment { invoice, amount } => format!("payment of {amount} for {invoice}"),
+        Event::Payment { invoice, amount, .. } => format!("payment of {amount} for {invoice}"),
+        Event::PaymentReversed { id } => format!("payment {id} taken back"),
+        Event::PeriodClosed { through } => format!("dates through {through} are closed"),
         Event::Rejected { milestone, by, criteria, .. } => {
             format!("{milestone} rejected by {by}: {}", criteria.join("; "))
         }
@@ -95,8 +101,10 @@ fn event_text(fact: &Fact) -> String {
         }
         Event::Submitted { milestone, by, .. } => format!("completion notice for {milestone} by {by}"),
         Event::Usage { metric, value } => format!("reading of {metric}: {value}"),
+        Event::Withdrawn { number, by, reason } => format!("{number} withdrawn by {by}: {reason}"),
     };
-    format!("{what} (at {})", fact.at)
+    let on = fact.on.map_or(String::new(), |on| format!("of {on}, "));
+    format!("{what} ({on}at {})", fact.at)
 }
 
 impl Contract {
@@ -119,7 +127,7 @@ impl Contract {
             ));
         }
         for one in self.milestones.iter().filter(|one| one.counts() && !self.terms.obligations.is_empty()) {
-            let share = self.terms.money(self.allocation.of(one.id()));
+            let share = self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(one.id())));
             told.push(format!("{}: invoice {}, revenue {share}", one.id(), self.terms.money(one.terms.amount)));
         }
         told.extend(self.exceptions.iter().map(opened));
@@ -191,7 +199,8 @@ impl Contract {
                 }
                 (Stage::Accepted, _) => {
                     let document = one.document.as_deref().map_or(String::new(), |link| format!(", document {link}"));
-                    told.push(format!("{id} accepted on {}{document}", self.as_of));
+                    let on = one.accepted_on.unwrap_or(self.as_of);
+                    told.push(format!("{id} accepted on {on}{document}"));
                 }
                 (Stage::Rejected, Some(due)) => told.push(format!(
                     "{id} rejected; cure due by {due} (acceptance.cure_days{})",
@@ -259,12 +268,13 @@ impl Contract {
             }
             rule => format!("invoice = \"{}\"", rule.name()),
         });
-        let due = match self.terms.payment_terms {
+        let terms = one.terms.payment_terms.unwrap_or(self.terms.payment_terms);
+        let due = match terms {
             PaymentTerms::DueOnReceipt => "due on receipt".to_owned(),
-            PaymentTerms::Net(days) if self.terms.due_from_acceptance && one.accepted_on.is_some() => {
-                format!("due {}: net {days} from the acceptance, not before the invoice", document.due_on)
+            terms if self.terms.due_from_acceptance && one.accepted_on.is_some() => {
+                format!("due {}: {terms} from the acceptance, not before the invoice", document.due_on)
             }
-            PaymentTerms::Net(days) => format!("due {}: net {days} from the invoice", document.due_on),
+            terms => format!("due {}: {terms} from the invoice", document.due_on),
         };
         format!("{head}, dated {}: {}; {due}", document.date, why.join("; "))
     }
@@ -280,13 +290,14 @@ impl Contract {
             Trigger::Date(_) => format!("trigger_date {on}"),
             Trigger::Usage { metric, threshold } => format!("{metric} reached {threshold} on {on}"),
             Trigger::WorkflowApproval => format!("vendor and customer approved by {on}"),
+            Trigger::FirstOf(_) => format!("the first of its conditions came on {on}"),
+            Trigger::LastOf(_) => format!("the last of its conditions came on {on}"),
         }
     }
 
     fn tell_revenue(&self, before: &Self, told: &mut Vec<String>) {
         for (index, one) in self.terms.obligations.iter().enumerate() {
-            let now = self.recognised_of(index, &one.id, one.method);
-            let then = before.recognised_of(index, &one.id, one.method);
+            let (now, then) = (self.recognised_now(index), before.recognised_now(index));
             if now == then {
                 continue;
             }
@@ -302,12 +313,12 @@ impl Contract {
                     format!("price {price} × {part} ÷ {whole}, half up{rounded}")
                 }),
                 Method::TimeElapsed { start, end } => {
-                    let booked = self.booked(&one.id).unwrap_or(start);
+                    let booked = self.booked(index).unwrap_or(start);
                     let (elapsed, all) = (days_between(start, booked.min(end)), days_between(start, end));
                     format!("price {price} × {elapsed} of {all} days through {}", booked.min(end))
                 }
             };
-            let change = self.terms.money(now.saturating_sub(then));
+            let change = self.terms.money(now - then);
             told.push(format!("revenue {change} of {}: {} to date, {how}", one.id, self.terms.money(now)));
         }
         let known = before.journal();
@@ -327,9 +338,7 @@ impl Contract {
     /// What every milestone without an invoice waits for.
     fn still_open(&self) -> Vec<String> {
         let mut told = Vec::new();
-        for (index, one) in
-            self.milestones.iter().enumerate().filter(|(_, one)| one.counts() && one.invoiced_on.is_none())
-        {
+        for (index, one) in self.milestones.iter().enumerate().filter(|(_, one)| one.counts() && !one.is_invoiced()) {
             let mut waits: Vec<String> = self.blocking(index).into_iter().map(str::to_owned).collect();
             match (self.fired_on(one), self.trigger_date(one)) {
                 (None, Some(on)) => waits.push(format!("trigger on {on}")),

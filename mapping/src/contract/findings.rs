@@ -6,48 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
-use super::exceptions::{Code, Key};
+use super::documents::DocumentKind;
+use super::exceptions::Key;
 use super::state::{Contract, Milestone, Stage};
 use crate::compare::{self, Agreed, Codes, Frame, Said};
 use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecognition, LegRecord};
+use crate::rules::{self, Code};
 use crate::terms::Method;
 
 /// Status of an invoice that is not live.
 pub(super) const VOID: &str = "void";
 /// Stage of a deal that is won.
 pub(super) const CLOSED_WON: &str = "closed_won";
+/// The id under which two records claim the contract itself.
+pub(crate) const WHOLE: &str = "contract";
 /// Status of work that is done.
 pub(super) const DONE: &str = "done";
-
-/// Every code that a leg's observation can open; the rest of the leg's keys are cleared.
-const FINDINGS: [Code; 19] = [
-    Code::AcceptanceTermsMismatch,
-    Code::AmendmentNotPropagated,
-    Code::AmountMismatch,
-    Code::CompleteNotBillable,
-    Code::CurrencyMismatch,
-    Code::CustomerMismatch,
-    Code::DeferredVariance,
-    Code::DescriptionMismatch,
-    Code::DoubleBilled,
-    Code::ForeignInvoice,
-    Code::InvoicedEarly,
-    Code::NotClosedWon,
-    Code::NotConfigured,
-    Code::PaymentTermsMismatch,
-    Code::RecognisedEarly,
-    Code::RecognisedWrongPeriod,
-    Code::RecognitionMismatch,
-    Code::Skipped,
-    Code::TimingMismatch,
-];
 
 impl Contract {
     /// A leg was read: it replaces the former observation whole.
     pub(super) fn observe(&mut self, leg: Leg, record: &LegRecord) {
         if leg == Leg::Erp {
             // Compared with our balance before anything that this observation sets off.
-            let ours = self.terms.money(self.position_now().deferred_revenue).decimal();
+            let ours = self.terms.money(self.position_at(self.as_of, false).deferred_revenue).decimal();
             self.deferred_variance = record.deferred_balance.is_some_and(|balance| balance.0 != ours);
         }
         self.legs.insert(leg, record.clone());
@@ -57,12 +38,7 @@ impl Contract {
     pub(super) fn judge_findings(&mut self) {
         let mut shown = BTreeSet::new();
         for (leg, record) in &self.legs {
-            self.contract_findings(*leg, record, &mut shown);
-            self.milestone_findings(*leg, record, &mut shown);
-            if *leg == Leg::Erp {
-                self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), &mut shown);
-                self.recognition_findings(record.recognised.as_deref().unwrap_or_default(), &mut shown);
-            }
+            shown.extend(self.findings(*leg, record));
         }
         let over: Vec<Key> = self
             .open
@@ -70,7 +46,7 @@ impl Contract {
             .filter_map(|place| self.exceptions.get(*place))
             .map(|one| Key::new(one.code, one.milestone.as_deref(), one.leg))
             .chain(self.overruled.iter().cloned())
-            .filter(|key| key.leg.is_some() && is_finding(key.code) && !shown.contains(key))
+            .filter(|key| key.leg.is_some() && rules::of(key.code).is_finding() && !shown.contains(key))
             .collect();
         for key in over {
             self.clear(&key);
@@ -78,6 +54,26 @@ impl Contract {
         for key in shown {
             self.raise(key);
         }
+    }
+
+    /// What a leg's record shows. Where two records claim one milestone nobody can say which of them speaks, so neither is
+    /// compared (its invoices and revenue are other records); where two claim the contract, nothing is.
+    fn findings(&self, leg: Leg, record: &LegRecord) -> BTreeSet<Key> {
+        let doubled = doubled(record);
+        let key = |id: &str| Key::new(Code::AmbiguousRecord, Some(id).filter(|id| *id != WHOLE), Some(leg));
+        let ambiguous = doubled.iter().map(|id| key(id));
+        let mut shown = BTreeSet::new();
+        if !doubled.contains(WHOLE) {
+            self.milestone_findings(leg, record, &mut shown);
+            shown.retain(|key| key.milestone.as_ref().is_none_or(|id| !doubled.contains(id.as_str())));
+            self.contract_findings(leg, record, &mut shown);
+            if leg == Leg::Erp {
+                self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), &mut shown);
+                self.recognition_findings(record.recognised.as_deref().unwrap_or_default(), &mut shown);
+            }
+        }
+        shown.extend(ambiguous);
+        shown
     }
 
     fn contract_findings(&self, leg: Leg, record: &LegRecord, shown: &mut BTreeSet<Key>) {
@@ -127,7 +123,8 @@ impl Contract {
         }
         for (id, parts) in &agreed {
             let billable = parts.iter().any(|one| one.terms.billable);
-            if billable && !listed.iter().any(|said| said.id == *id) {
+            let lists = listed.iter().any(|said| said.id == *id);
+            if billable && !lists {
                 shown.insert(Key::new(Code::NotConfigured, Some(id), Some(leg)));
             }
         }
@@ -146,7 +143,7 @@ impl Contract {
         parts: &[&Milestone],
         words: &'a str,
     ) -> Agreed<&'a str, Decimal> {
-        let amount = parts.iter().fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
+        let amount = parts.iter().map(|one| one.terms.amount).sum();
         Agreed {
             amount: self.terms.money(amount).decimal(),
             description: words,
@@ -172,10 +169,6 @@ impl Contract {
             }
         }
         words
-    }
-
-    fn is_ours(&self, number: &str) -> bool {
-        self.documents.iter().any(|one| one.number == number)
     }
 
     fn invoice_findings(&self, invoices: &[LegInvoice], shown: &mut BTreeSet<Key>) {
@@ -217,16 +210,16 @@ impl Contract {
         self.milestones.iter().filter(|one| one.live() && one.root == id).collect()
     }
 
-    /// One of our supplementary invoices or credit memos.
+    /// One of our supplementary invoices, retainage invoices or credit memos.
     fn corrects(&self, number: &str) -> bool {
-        self.documents.iter().any(|one| one.number == number && one.original.is_some())
+        self.documents.iter().any(|one| one.number == number && !one.withdrawn && one.kind != DocumentKind::Invoice)
     }
 
     /// A dependency, accepted and billable, that has no invoice in the ERP and none from us.
     fn skipped<'a>(&'a self, id: &str, invoiced: &BTreeMap<&str, Vec<&LegInvoice>>) -> Option<&'a str> {
         let one = self.milestones.iter().find(|one| one.id() == id)?;
         let there = invoiced.contains_key(one.id()) || invoiced.contains_key(one.root.as_str());
-        let skipped = one.counts() && one.stage == Stage::Accepted && !there && one.invoiced_on.is_none();
+        let skipped = one.counts() && one.stage == Stage::Accepted && !there && !one.is_invoiced();
         skipped.then_some(one.root.as_str())
     }
 
@@ -238,7 +231,7 @@ impl Contract {
                 }
                 let month = |date: Date| (date.year(), date.month());
                 let early = one.accepted_on.is_none_or(|accepted| entry.date < accepted);
-                let elsewhere = one.accepted_on.is_some_and(|accepted| month(entry.date) != month(accepted));
+                let elsewhere = one.booked_on.is_some_and(|booked| month(entry.date) != month(booked));
                 if early {
                     shown.insert(Key::new(Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
                 }
@@ -279,6 +272,14 @@ pub(crate) fn milestone_said(said: &LegMilestone) -> Said<&str, Decimal> {
     }
 }
 
-fn is_finding(code: Code) -> bool {
-    FINDINGS.contains(&code) || code == Code::UnknownMilestone
+/// Ids that two of a leg's records bear.
+pub(crate) fn doubled(record: &LegRecord) -> BTreeSet<&str> {
+    let mut doubled: BTreeSet<&str> = record.duplicates.iter().flatten().map(String::as_str).collect();
+    let mut listed = BTreeSet::new();
+    for one in record.milestones.iter().flatten() {
+        if !listed.insert(one.id.as_str()) {
+            doubled.insert(&one.id);
+        }
+    }
+    doubled
 }

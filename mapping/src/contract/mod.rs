@@ -1,36 +1,45 @@
 //! The state machine of one contract: facts and the passing of time in; documents, journal, exceptions out.
 //!
-//! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `acceptance`, `amendments`,
-//! `findings` (the four legs compared), `billing`, `revenue`, `exceptions`, `view` (what others see).
+//! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `history` (what happened before),
+//! `acceptance`, `parts`, `amendments`, `findings` (the four legs compared), `billing` (when a document is due), `documents`,
+//! `revenue`, `books` (positions, entries, closed dates), `exceptions`, `view` (what others see).
 
 mod acceptance;
 mod amendments;
 mod approval;
 mod billing;
+mod books;
 mod differences;
 mod disclosures;
+mod documents;
 mod exceptions;
 mod explain;
 mod findings;
+mod history;
+mod parts;
 mod revenue;
 mod state;
 mod time;
 mod view;
 
+pub use crate::rules::{Code, Severity};
 pub use approval::Approval;
-pub use billing::{DocumentKind, IssuedDocument};
+pub use books::{DatedEntry, Position, PositionView};
 pub use differences::Difference;
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
-pub use exceptions::{Code, ExceptionRecord, Severity};
+pub use documents::{DocumentKind, IssuedDocument};
+pub use exceptions::ExceptionRecord;
 pub use explain::{Step, explain};
-pub(crate) use findings::{frame_said, milestone_said};
-pub use revenue::Position;
+pub(crate) use findings::{WHOLE, doubled, frame_said, milestone_said};
 pub use state::{Contract, MilestoneStatus, Policy, PolicyErrors, Review};
-pub use view::{DatedEntry, MilestoneView, Report};
+pub use view::{MilestoneView, Report};
 
-use crate::fact::{Event, Fact, Leg, Observation, Party, ReviewDecision};
+use jiff::civil::Date;
+
+use crate::fact::{DecimalText, Event, Fact, Leg, Observation, Party};
+use crate::money::Minor;
 use crate::progress::CostReport;
-use state::Accepted;
+use state::{Accepted, Phase};
 
 /// A fact that cannot be understood with the terms of its contract. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,12 +64,27 @@ impl Contract {
     /// # Errors
     /// Field and reason.
     pub fn check(&self, fact: &Fact) -> Result<(), FactError> {
-        let amount = |field: &str, value: crate::fact::DecimalText| {
+        match (&fact.event, fact.on) {
+            (event, Some(_)) if !event.has_date() => {
+                Err(FactError::new("on", format!("is not a field of {:?}", event.kind())))
+            }
+            (Event::Adopted { .. }, None) => Err(FactError::new("on", "is missing: give the invoice's date")),
+            (event, _) => self.check_event(event),
+        }
+    }
+
+    fn check_event(&self, event: &Event) -> Result<(), FactError> {
+        let amount = |field: &str, value: DecimalText| {
             let money = self.terms.currency.from_decimal(value.0);
             money.ok_or_else(|| FactError::new(field, format!("{value} is no amount of {}", self.terms.currency)))
         };
-        match &fact.event {
+        let not_negative = |field: &str, value: DecimalText| match amount(field, value)?.minor() {
+            minor if minor < 0 => Err(FactError::new(field, "is negative")),
+            _ => Ok(()),
+        };
+        match event {
             Event::Accepted { portion: Some(portion), .. } => amount("portion", *portion).map(drop),
+            Event::Adopted { amount: Some(adopted), .. } => not_negative("amount", *adopted),
             Event::Amended(amendment) => self.check_amendment(amendment),
             Event::Cost { obligation, incurred, estimate_to_complete, uninstalled_materials } => {
                 if !self.terms.obligations.iter().any(|known| known.id == *obligation) {
@@ -75,114 +99,186 @@ impl Contract {
                     ("estimate_to_complete", *estimate_to_complete),
                     ("uninstalled_materials", materials),
                 ] {
-                    if amount(field, value)?.minor() < 0 {
-                        return Err(FactError::new(field, "is negative"));
-                    }
+                    not_negative(field, value)?;
                 }
                 if materials.0 > incurred.0 {
                     return Err(FactError::new("uninstalled_materials", "is more than what was incurred"));
                 }
                 Ok(())
             }
-            Event::Payment { amount: paid, .. } => {
-                if amount("amount", *paid)?.minor() < 0 {
-                    return Err(FactError::new("amount", "is negative"));
-                }
-                Ok(())
-            }
+            Event::Payment { amount: paid, .. } => not_negative("amount", *paid),
             Event::Observed(Observation { leg: Leg::Agreement, .. }) => {
                 Err(FactError::new("leg", "the agreement is not observed: it is filed"))
             }
             Event::Accepted { .. }
+            | Event::Adopted { .. }
             | Event::Approved { .. }
             | Event::Evidence { .. }
             | Event::ExternalEvent { .. }
             | Event::Observed(_)
             | Event::Overrule { .. }
+            | Event::PaymentReversed { .. }
+            | Event::PeriodClosed { .. }
             | Event::Rejected { .. }
             | Event::Review { .. }
             | Event::Submitted { .. }
-            | Event::Usage { .. } => Ok(()),
+            | Event::Usage { .. }
+            | Event::Withdrawn { .. } => Ok(()),
         }
     }
 
-    /// Applies a fact: time advances to its local date, then it happens. One from before the present date happens now.
+    /// Applies a fact: time advances to the local date on which it became known, then it happens. One from before the present
+    /// date becomes known now.
     ///
     /// # Errors
     /// [`FactError`]; nothing was changed.
     pub fn apply(&mut self, fact: &Fact) -> Result<(), FactError> {
-        self.check(fact)?;
-        if let Event::Amended(amendment) = &fact.event {
-            self.check_items(amendment)?;
+        let local = self.terms.local_date(fact.at);
+        if self.waiting.is_empty() {
+            self.understand(fact)?;
+        } else {
+            // A change order that waits may come first, and bring in what this one names.
+            let mut then = self.clone();
+            then.advance_to(local);
+            then.understand(fact)?;
         }
-        self.advance_to(self.terms.local_date(fact.at));
+        if local < self.begins_on && self.as_of < self.begins_on {
+            // It is taken on the first day, which has not come.
+            return Ok(());
+        }
+        let filed =
+            self.phase == Phase::Filed && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()));
+        if !filed && self.instant != Some(fact.at) {
+            self.advance_to(local.max(self.as_of));
+        }
+        // What had expired is judged after the last event of an instant; what was known when it was filed, as its day begins.
+        self.instant = Some(fact.at);
         self.changes = self.changes.saturating_add(1);
-        self.happen(&fact.event);
-        self.settle();
+        let on = match fact.on {
+            Some(on) => self.own_date(on),
+            None if filed => local.min(self.as_of),
+            None => self.as_of,
+        };
+        let meant = fact.event.milestone().map(|id| self.open_part(id).to_owned());
+        let ahead = fact.on.is_some_and(|on| on > self.as_of);
+        match &fact.event {
+            Event::Amended(amendment) if ahead => {
+                let place = self.waiting.partition_point(|(date, _)| *date <= on);
+                self.waiting.insert(place, (on, amendment.clone()));
+            }
+            _ if ahead => self.open_event(Code::DatedAhead, meant.as_deref(), None),
+            event => self.happen(event, on),
+        }
+        let booked_late = if self.phase == Phase::Running { self.settle() } else { self.keep_books() };
+        if booked_late {
+            self.open_event(Code::BookedLate, meant.as_deref(), None);
+        }
         Ok(())
     }
 
-    fn happen(&mut self, event: &Event) {
+    fn understand(&self, fact: &Fact) -> Result<(), FactError> {
+        self.check(fact)?;
+        match &fact.event {
+            Event::Amended(amendment) if fact.on.is_none_or(|on| on <= self.terms.local_date(fact.at)) => {
+                self.check_items(amendment)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The date of something that says on which date it happened: none before the signature, where that is past.
+    fn own_date(&self, on: Date) -> Date {
+        on.max(self.terms.signed_on.min(self.as_of))
+    }
+
+    fn happen(&mut self, event: &Event, on: Date) {
+        let minor = |value: &DecimalText| {
+            Minor::from(self.terms.currency.from_decimal(value.0).map_or(0, |money| money.minor()))
+        };
         match event {
             Event::Accepted { milestone, role, document, portion, .. } => {
                 let accepted = Accepted {
+                    on,
                     role: role.as_deref(),
                     document: document.as_deref().filter(|document| !document.is_empty()),
-                    portion: portion
-                        .and_then(|portion| self.terms.currency.from_decimal(portion.0))
-                        .map(|money| money.minor()),
+                    portion: portion.as_ref().map(minor),
                 };
                 self.on_milestone(milestone, |contract, index| contract.accept(index, &accepted));
             }
-            Event::Amended(amendment) => self.amend(amendment),
-            Event::Approved { milestone, party, .. } => self.on_milestone(milestone, |contract, index| {
-                let today = contract.as_of;
-                if let Some(one) = contract.milestones.get_mut(index) {
-                    let side = match party {
-                        Party::Customer => &mut one.customer_approved_on,
-                        Party::Vendor => &mut one.vendor_approved_on,
-                    };
-                    side.get_or_insert(today);
-                }
-            }),
+            Event::Adopted { milestone, number, due_on, amount, .. } => {
+                let amount = amount.as_ref().map(minor);
+                self.adopt(milestone, number, on, *due_on, amount);
+            }
+            Event::Amended(amendment) => self.amend(amendment, on),
+            Event::Approved { milestone, party, .. } => {
+                self.relearn(on);
+                self.on_milestone(milestone, |contract, index| contract.approve_in_workflow(index, *party, on));
+            }
             Event::Cost { obligation, incurred, estimate_to_complete, uninstalled_materials } => {
-                let minor = |value: &crate::fact::DecimalText| {
-                    self.terms.currency.from_decimal(value.0).map_or(0, |money| money.minor())
-                };
+                let units = |value: &DecimalText| i64::try_from(minor(value).units()).unwrap_or_default();
                 let report = CostReport {
-                    incurred: minor(incurred),
-                    estimate_to_complete: minor(estimate_to_complete),
-                    uninstalled_materials: uninstalled_materials.as_ref().map_or(0, minor),
+                    incurred: units(incurred),
+                    estimate_to_complete: units(estimate_to_complete),
+                    uninstalled_materials: uninstalled_materials.as_ref().map_or(0, units),
                 };
-                self.costs.insert(obligation.clone(), report);
+                self.report_cost(obligation, report, on);
             }
             Event::Evidence { milestone, evidence } => {
-                self.on_milestone(milestone, |contract, index| contract.file_evidence(index, evidence));
+                self.on_milestone(milestone, |contract, index| contract.file_evidence(index, evidence, on));
             }
-            Event::ExternalEvent { milestone, .. } => {
-                self.on_milestone(milestone, |contract, index| contract.external_event(index));
+            Event::ExternalEvent { milestone, name } => {
+                self.relearn(on);
+                self.on_milestone(milestone, |contract, index| contract.external_event(index, name, on));
             }
             Event::Observed(Observation { leg, record }) => self.observe(*leg, record),
             Event::Overrule { code, milestone, leg, reason, .. } => {
                 self.overrule(code, milestone.as_deref(), *leg, reason);
             }
-            Event::Payment { invoice, amount } => {
-                let minor = self.terms.currency.from_decimal(amount.0).map_or(0, |money| money.minor());
-                self.pay(invoice, minor);
+            Event::Payment { invoice, amount, id } => {
+                let amount = minor(amount);
+                self.relearn(on);
+                self.pay(invoice, amount, id.as_deref(), on);
             }
+            Event::PaymentReversed { id } => {
+                self.relearn(on);
+                self.reverse(id, on);
+            }
+            Event::PeriodClosed { through } => self.close_period(*through),
             Event::Rejected { milestone, role, criteria, .. } => {
-                self.on_milestone(milestone, |contract, index| contract.reject(index, role.as_deref(), criteria));
+                self.on_milestone(milestone, |contract, index| contract.reject(index, role.as_deref(), criteria, on));
             }
             Event::Review { milestone, decision, shown, .. } => {
-                self.on_milestone(milestone, |contract, index| match decision {
-                    ReviewDecision::Approve => contract.approve(index, shown.as_ref()),
-                    ReviewDecision::Hold => contract.withdraw_approval(index),
-                });
+                self.on_milestone(milestone, |contract, index| contract.review(index, *decision, shown.as_ref()));
             }
             Event::Submitted { milestone, evidence, .. } => {
-                self.on_milestone(milestone, |contract, index| contract.submit(index, evidence));
+                self.on_milestone(milestone, |contract, index| contract.submit(index, evidence, on));
             }
-            Event::Usage { metric, value } => self.read_meter(metric, value.0),
+            Event::Usage { metric, value } => {
+                self.relearn(on);
+                self.read_meter(metric, value.0, on);
+            }
+            Event::Withdrawn { number, .. } => self.withdraw(number),
+        }
+    }
+
+    /// One party approved a milestone in a workflow; its first approval counts.
+    fn approve_in_workflow(&mut self, index: usize, party: Party, on: Date) {
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let side = match party {
+            Party::Customer => &mut milestone.customer_approved_on,
+            Party::Vendor => &mut milestone.vendor_approved_on,
+        };
+        *side = Some(side.map_or(on, |first| first.min(on)));
+    }
+
+    /// The latest report of a date is the one of that date.
+    fn report_cost(&mut self, obligation: &str, report: CostReport, on: Date) {
+        self.relearn(on);
+        let reports = self.costs.entry(obligation.to_owned()).or_default();
+        let place = reports.partition_point(|(date, _)| *date < on);
+        match reports.get_mut(place).filter(|(date, _)| *date == on) {
+            Some((_, known)) => *known = report,
+            None => reports.insert(place, (on, report)),
         }
     }
 

@@ -1,205 +1,89 @@
-//! Revenue and the position, section 7 of the rules. Billing and recognition are separate: balances are a function of
-//! what is billed, recognised, unconditional and paid; a journal entry is the difference of two positions.
+//! Revenue, section 7 of the rules: the transaction price is allocated to obligations and milestones; what is recognised at a
+//! date follows from the allocation in force then, and from what happened by then. An allocation is a decision: what is
+//! learned later does not make it anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::exceptions::{Code, Key};
-use super::state::{Contract, Milestone, Stage};
-use crate::command::{Account, JournalLine, Side};
-use crate::money::Money;
+use super::exceptions::Key;
+use super::state::{Contract, Milestone};
+use crate::money::Minor;
 use crate::progress::CostToCost;
 use crate::proration::earned;
-use crate::split::split;
-use crate::terms::{Method, Terms};
+use crate::rules::Code;
+use crate::split::shares;
+use crate::terms::{Method, Obligation};
 
-/// Who gets which part of the transaction price.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Who gets which part of the transaction price, from a date on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Allocation {
-    /// Price of each obligation, in the order of the terms.
-    prices: Vec<i64>,
+    pub(crate) from: Date,
+    /// Obligations as they were then.
+    obligations: Vec<Obligation>,
+    /// Price of each obligation.
+    prices: Vec<Minor>,
     /// Recognition amount of each milestone.
-    milestones: BTreeMap<String, i64>,
-    /// What a prospective amendment found recognised, by milestone: it stays, whatever becomes of milestone and obligation.
-    kept: BTreeMap<String, i64>,
-    /// By obligation measured over time: the last date that was booked.
-    booked: BTreeMap<String, Date>,
+    shares: BTreeMap<String, Share>,
+}
+
+/// A milestone's part of the price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Share {
+    /// Place of its obligation.
+    obligation: usize,
+    amount: Minor,
+    /// A prospective amendment found it recognised: it stays, whatever becomes of milestone and obligation.
+    kept: bool,
+    /// The milestone was billable and there: the obligation is satisfied when it is accepted.
+    counts: bool,
 }
 
 impl Allocation {
-    pub(super) fn of(&self, id: &str) -> i64 {
-        self.milestones.get(id).copied().unwrap_or(0)
+    pub(super) fn of(&self, id: &str) -> Minor {
+        self.shares.get(id).map_or(Minor::ZERO, |share| share.amount)
     }
 
-    pub(super) fn replace(&mut self, id: &str, parts: &[(String, i64)]) {
-        self.milestones.remove(id);
-        self.milestones.extend(parts.iter().cloned());
-    }
-}
-
-/// Balances of a contract, in minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Position {
-    pub(crate) billed: i64,
-    pub(crate) recognised: i64,
-    pub(crate) unconditional: i64,
-    pub(crate) paid: i64,
-    pub(crate) accounts_receivable: i64,
-    pub(crate) unbilled_receivable: i64,
-    pub(crate) contract_asset: i64,
-    pub(crate) deferred_revenue: i64,
-}
-
-impl Position {
-    /// The balances that follow from billed, recognised, unconditional and paid amounts.
-    pub fn of(billed: i64, recognised: i64, unconditional: i64, paid: i64) -> Self {
-        let ahead = recognised.saturating_sub(billed).max(0);
-        let unbilled_receivable = ahead.min(unconditional);
-        Self {
-            billed,
-            recognised,
-            unconditional,
-            paid,
-            accounts_receivable: billed.saturating_sub(paid),
-            unbilled_receivable,
-            contract_asset: ahead.saturating_sub(unbilled_receivable),
-            deferred_revenue: billed.saturating_sub(recognised).max(0),
+    /// A milestone was split: its parts stand in its place, in proportion to their amounts.
+    pub(super) fn divide(&mut self, id: &str, parts: &[String], weights: &[i128]) {
+        let Some(share) = self.shares.remove(id) else { return };
+        for (part, amount) in parts.iter().zip(shares(share.amount, weights)) {
+            self.shares.insert(part.clone(), Share { amount, ..share });
         }
     }
 
-    /// Invoices less credit memos, minor units.
-    pub fn billed(&self) -> i64 {
-        self.billed
-    }
-    /// Revenue to date, minor units.
-    pub fn recognised(&self) -> i64 {
-        self.recognised
-    }
-    /// Payments applied, minor units.
-    pub fn paid(&self) -> i64 {
-        self.paid
-    }
-    /// Billed and not paid, minor units.
-    pub fn accounts_receivable(&self) -> i64 {
-        self.accounts_receivable
-    }
-    /// Recognised, unconditional and not billed, minor units.
-    pub fn unbilled_receivable(&self) -> i64 {
-        self.unbilled_receivable
-    }
-    /// Recognised and still conditional, minor units.
-    pub fn contract_asset(&self) -> i64 {
-        self.contract_asset
-    }
-    /// Billed and not recognised, minor units.
-    pub fn deferred_revenue(&self) -> i64 {
-        self.deferred_revenue
+    fn price(&self, obligation: usize) -> Minor {
+        self.prices.get(obligation).copied().unwrap_or_default()
     }
 
-    /// Debit balances by account, in the order of entries; credits are negative.
-    fn balances(&self) -> [(Account, i64); 6] {
-        [
-            (Account::AccountsReceivable, self.accounts_receivable),
-            (Account::UnbilledReceivable, self.unbilled_receivable),
-            (Account::ContractAsset, self.contract_asset),
-            (Account::DeferredRevenue, self.deferred_revenue.saturating_neg()),
-            (Account::Revenue, self.recognised.saturating_neg()),
-            (Account::Cash, self.paid),
-        ]
+    /// What stays recognised of an obligation whatever happens.
+    fn kept(&self, obligation: usize) -> Minor {
+        let kept = self.shares.values().filter(|share| share.kept && share.obligation == obligation);
+        kept.map(|share| share.amount).sum()
     }
-
-    /// The journal entry that leads from `before` to here; zero lines are left out.
-    pub(super) fn entry_since(&self, before: &Self, terms: &Terms) -> Vec<JournalLine> {
-        let changes = self.balances().into_iter().zip(before.balances());
-        lines(changes.map(|((account, after), (_, before))| (account, after.saturating_sub(before))), terms)
-    }
-
-    /// The same without what the ERP's own documents post (invoice: receivable to deferred revenue; payment: cash to
-    /// receivable).
-    pub(super) fn revenue_entry_since(&self, before: &Self, terms: &Terms) -> Vec<JournalLine> {
-        let billed = self.billed.saturating_sub(before.billed);
-        let changes =
-            self.balances().into_iter().zip(before.balances()).filter_map(|((account, after), (_, before))| {
-                let change = after.saturating_sub(before);
-                match account {
-                    Account::AccountsReceivable | Account::Cash => None,
-                    Account::DeferredRevenue => Some((account, change.saturating_add(billed))),
-                    Account::ContractAsset | Account::Revenue | Account::UnbilledReceivable => Some((account, change)),
-                }
-            });
-        lines(changes, terms)
-    }
-
-    /// Amounts by name, for people.
-    pub fn view(&self, terms: &Terms) -> PositionView {
-        let money = |minor| terms.money(minor);
-        PositionView {
-            billed: money(self.billed),
-            recognised: money(self.recognised),
-            accounts_receivable: money(self.accounts_receivable),
-            unbilled_receivable: money(self.unbilled_receivable),
-            contract_asset: money(self.contract_asset),
-            deferred_revenue: money(self.deferred_revenue),
-            revenue: money(self.recognised),
-            cash: money(self.paid),
-        }
-    }
-}
-
-/// A position with its currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PositionView {
-    /// Invoices less credit memos.
-    pub billed: Money,
-    /// Revenue recognised to date.
-    pub recognised: Money,
-    /// Billed and not paid.
-    pub accounts_receivable: Money,
-    /// Recognised, unconditional, not billed.
-    pub unbilled_receivable: Money,
-    /// Recognised, still conditional.
-    pub contract_asset: Money,
-    /// Billed and not recognised.
-    pub deferred_revenue: Money,
-    /// The same as recognised: the account.
-    pub revenue: Money,
-    /// Payments applied.
-    pub cash: Money,
-}
-
-fn lines(changes: impl Iterator<Item = (Account, i64)>, terms: &Terms) -> Vec<JournalLine> {
-    changes
-        .filter(|(_, change)| *change != 0)
-        .map(|(account, change)| {
-            let side = if change > 0 { Side::Debit } else { Side::Credit };
-            let amount = terms.money(i64::try_from(change.unsigned_abs()).unwrap_or(i64::MAX));
-            JournalLine { account, side, amount }
-        })
-        .collect()
 }
 
 /// Splits a price over milestones by their amounts. Where all of them are free, what they are worth is theirs all the same,
 /// in equal parts.
-fn by_amount(price: i64, members: &[&Milestone]) -> Vec<(String, i64)> {
-    let free = members.iter().all(|one| one.terms.amount == 0);
-    let weight = |one: &&Milestone| if free { 1 } else { i128::from(one.terms.amount) };
+fn by_amount(price: Minor, members: &[&Milestone]) -> Vec<(String, Minor)> {
+    let free = members.iter().all(|one| one.terms.amount == Minor::ZERO);
+    let weight = |one: &&Milestone| if free { 1 } else { one.terms.amount.units() };
     let weights: Vec<i128> = members.iter().map(weight).collect();
-    members.iter().map(|one| one.id().to_owned()).zip(split(price, &weights)).collect()
+    members.iter().map(|one| one.id().to_owned()).zip(shares(price, &weights)).collect()
 }
 
 impl Contract {
     /// The obligation that a milestone belongs to; absent: the only one there is.
-    fn obligation_index(&self, one: &Milestone) -> Option<usize> {
-        match &one.terms.obligation {
+    fn obligation_index(&self, milestone: &Milestone) -> Option<usize> {
+        match &milestone.terms.obligation {
             Some(id) => self.terms.obligations.iter().position(|obligation| obligation.id == *id),
             None => (self.terms.obligations.len() == 1).then_some(0),
         }
     }
 
-    pub(super) fn method_of(&self, one: &Milestone) -> Option<Method> {
-        self.terms.obligations.get(self.obligation_index(one)?).map(|obligation| obligation.method)
+    pub(super) fn method_of(&self, milestone: &Milestone) -> Option<Method> {
+        self.terms.obligations.get(self.obligation_index(milestone)?).map(|obligation| obligation.method)
     }
 
     /// Billable milestones of an obligation.
@@ -207,158 +91,211 @@ impl Contract {
         self.milestones.iter().filter(|one| one.counts() && self.obligation_index(one) == Some(obligation)).collect()
     }
 
-    /// Allocates the transaction price anew: by relative SSP, then by amount.
-    pub(super) fn allocate(&mut self) {
-        let weights: Vec<i128> = self.terms.obligations.iter().map(|one| i128::from(one.ssp)).collect();
-        let prices = split(self.total, &weights);
-        let mut milestones = BTreeMap::new();
-        for (index, price) in prices.iter().enumerate() {
-            milestones.extend(by_amount(*price, &self.members(index)));
+    /// The allocation in force at the end of a date.
+    fn allocation_at(&self, day: Date) -> Option<&Allocation> {
+        let place = self.allocations.partition_point(|one| one.from <= day);
+        place.checked_sub(1).and_then(|place| self.allocations.get(place))
+    }
+
+    /// The allocation in force now.
+    pub(super) fn allocation(&self) -> Option<&Allocation> {
+        self.allocations.last()
+    }
+
+    fn put_allocation(&mut self, from: Date, prices: Vec<Minor>, shares: BTreeMap<String, Share>) {
+        let obligations = self.terms.obligations.clone();
+        self.allocations.push(Allocation { from, obligations, prices, shares });
+    }
+
+    /// Allocates the transaction price anew from a date on: by relative SSP, then by amount.
+    pub(super) fn allocate(&mut self, from: Date) {
+        let weights: Vec<i128> = self.terms.obligations.iter().map(|one| one.ssp.units()).collect();
+        let prices = shares(self.total, &weights);
+        let mut allocated = BTreeMap::new();
+        for (obligation, price) in prices.iter().enumerate() {
+            let members = by_amount(*price, &self.members(obligation)).into_iter();
+            allocated.extend(members.map(|(id, amount)| (id, Share { obligation, amount, kept: false, counts: true })));
         }
-        self.allocation.prices = prices;
-        self.allocation.milestones = milestones;
-        self.allocation.kept.clear();
+        self.put_allocation(from, prices, allocated);
     }
 
     /// Billable milestones of an obligation whose revenue was not recognised yet.
-    fn unrecognised(&self, obligation: usize, recognised: &BTreeMap<String, i64>) -> Vec<&Milestone> {
+    fn unrecognised(&self, obligation: usize, recognised: &BTreeMap<String, Minor>) -> Vec<&Milestone> {
         self.members(obligation).into_iter().filter(|one| !recognised.contains_key(one.id())).collect()
     }
 
     /// A prospective amendment is possible where every obligation is satisfied by milestones, and one is left.
-    pub(super) fn may_look_forward(&self, recognised: &BTreeMap<String, i64>) -> bool {
+    pub(super) fn may_look_forward(&self, recognised: &BTreeMap<String, Minor>) -> bool {
         let by_milestone = |method: Method| matches!(method, Method::Output | Method::PointInTime);
         let mut obligations = 0..self.terms.obligations.len();
         self.terms.obligations.iter().all(|one| by_milestone(one.method))
             && obligations.any(|index| !self.unrecognised(index, recognised).is_empty())
     }
 
-    /// What was recognised so far, by milestone (obligations satisfied by milestones only).
-    pub(super) fn recognised_by_milestone(&self) -> BTreeMap<String, i64> {
-        let mut recognised = self.allocation.kept.clone();
-        for one in self.milestones.iter().filter(|one| self.allocation.milestones.contains_key(one.id())) {
-            let Some(index) = self.obligation_index(one) else { continue };
-            let satisfied = match self.terms.obligations.get(index).map(|one| one.method) {
-                Some(Method::PointInTime) => self.is_satisfied(index),
-                _ => one.stage == Stage::Accepted,
-            };
-            if satisfied {
-                recognised.entry(one.id().to_owned()).or_insert_with(|| self.allocation.of(one.id()));
-            }
-        }
-        recognised
+    /// What was recognised by the end of a date, by milestone (obligations satisfied by milestones only).
+    pub(super) fn recognised_by_milestone(&self, day: Date) -> BTreeMap<String, Minor> {
+        let Some(allocation) = self.allocation() else { return BTreeMap::new() };
+        let accepted = self.accepted_by(day);
+        let satisfied: Vec<bool> =
+            (0..allocation.obligations.len()).map(|index| is_satisfied(allocation, index, &accepted)).collect();
+        let recognised = |(id, share): &(&String, &Share)| {
+            let method = allocation.obligations.get(share.obligation).map(|one| one.method);
+            share.kept
+                || match method {
+                    Some(Method::PointInTime) => satisfied.get(share.obligation) == Some(&true),
+                    _ => accepted.contains(id.as_str()),
+                }
+        };
+        allocation.shares.iter().filter(recognised).map(|(id, share)| (id.clone(), share.amount)).collect()
     }
 
     /// What was recognised stays, of removed milestones too; what is left is allocated to what is left.
-    pub(super) fn allocate_forward(&mut self, recognised: BTreeMap<String, i64>) {
-        let done = recognised.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
-        let left = self.total.saturating_sub(done);
+    pub(super) fn allocate_forward(&mut self, from: Date, recognised: &BTreeMap<String, Minor>) {
+        let left = self.total - recognised.values().copied().sum();
         let open: Vec<Vec<&Milestone>> =
-            (0..self.terms.obligations.len()).map(|index| self.unrecognised(index, &recognised)).collect();
-        let weights: Vec<i128> = self
-            .terms
-            .obligations
-            .iter()
-            .zip(&open)
-            .map(|(obligation, members)| if members.is_empty() { 0 } else { i128::from(obligation.ssp) })
-            .collect();
-        let mut milestones = recognised.clone();
-        let mut prices = Vec::with_capacity(open.len());
-        for (index, (members, price)) in open.iter().zip(split(left, &weights)).enumerate() {
-            milestones.extend(by_amount(price, members));
-            prices.push(price.saturating_add(self.amounts_of(index, &recognised)));
+            (0..self.terms.obligations.len()).map(|index| self.unrecognised(index, recognised)).collect();
+        let weight = |(obligation, members): (&Obligation, &Vec<&Milestone>)| {
+            if members.is_empty() { 0 } else { obligation.ssp.units() }
+        };
+        let weights: Vec<i128> = self.terms.obligations.iter().zip(&open).map(weight).collect();
+        let mut allocated = BTreeMap::new();
+        for milestone in &self.milestones {
+            if let (Some(obligation), Some(amount)) = (self.obligation_index(milestone), recognised.get(milestone.id()))
+            {
+                let share = Share { obligation, amount: *amount, kept: true, counts: milestone.counts() };
+                allocated.insert(milestone.id().to_owned(), share);
+            }
         }
-        self.allocation.prices = prices;
-        self.allocation.milestones = milestones;
-        self.allocation.kept = recognised;
+        let mut prices = Vec::with_capacity(open.len());
+        for (obligation, (members, price)) in open.iter().zip(shares(left, &weights)).enumerate() {
+            let kept: Minor =
+                allocated.values().filter(|share| share.obligation == obligation).map(|share| share.amount).sum();
+            prices.push(price + kept);
+            let members = by_amount(price, members).into_iter();
+            allocated.extend(members.map(|(id, amount)| (id, Share { obligation, amount, kept: false, counts: true })));
+        }
+        self.put_allocation(from, prices, allocated);
     }
 
-    /// What the milestones of an obligation, removed ones too, have in a table of amounts.
-    fn amounts_of(&self, obligation: usize, amounts: &BTreeMap<String, i64>) -> i64 {
-        let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(obligation));
-        members.filter_map(|one| amounts.get(one.id())).fold(0_i64, |sum, amount| sum.saturating_add(*amount))
+    /// Ids of the milestones whose acceptance counts by the end of a date: none before the signature.
+    fn accepted_by(&self, day: Date) -> BTreeSet<&str> {
+        let signed = self.terms.signed_on;
+        let accepted = |one: &&Milestone| one.accepted_on.is_some_and(|on| on.max(signed) <= day);
+        self.milestones.iter().filter(accepted).map(Milestone::id).collect()
     }
 
-    /// The last of the obligation's billable milestones is accepted.
-    fn is_satisfied(&self, obligation: usize) -> bool {
-        let members = self.members(obligation);
-        !members.is_empty() && members.iter().all(|one| one.stage == Stage::Accepted)
+    /// Revenue recognised by the end of a date; `whole`: what is booked at the end of a month is booked.
+    pub(super) fn recognised_at(&self, day: Date, whole: bool) -> Minor {
+        let Some(allocation) = self.allocation_at(day).filter(|_| day >= self.terms.signed_on) else {
+            return Minor::ZERO;
+        };
+        let accepted = self.accepted_by(day);
+        (0..allocation.obligations.len())
+            .map(|index| self.recognised_of(allocation, index, &accepted, (day, whole)))
+            .sum()
     }
 
-    /// Revenue recognised to date.
-    fn recognised(&self) -> i64 {
-        let all = self.terms.obligations.iter().enumerate();
-        all.fold(0_i64, |sum, (index, one)| sum.saturating_add(self.recognised_of(index, &one.id, one.method)))
+    /// Revenue of an obligation of the present terms, recognised so far.
+    pub(super) fn recognised_now(&self, index: usize) -> Minor {
+        let today = self.as_of;
+        let Some(allocation) = self.allocation().filter(|_| today >= self.terms.signed_on) else { return Minor::ZERO };
+        self.recognised_of(allocation, index, &self.accepted_by(today), (today, self.is_day_over()))
     }
 
-    /// The last date at which an obligation was booked by time.
-    pub(super) fn booked(&self, id: &str) -> Option<Date> {
-        self.allocation.booked.get(id).copied()
+    fn recognised_of(
+        &self,
+        allocation: &Allocation,
+        index: usize,
+        accepted: &BTreeSet<&str>,
+        (day, whole): (Date, bool),
+    ) -> Minor {
+        let (Some(obligation), price) = (allocation.obligations.get(index), allocation.price(index)) else {
+            return Minor::ZERO;
+        };
+        match obligation.method {
+            Method::Output => {
+                let earned = |(id, share): &(&String, &Share)| {
+                    share.obligation == index && (share.kept || accepted.contains(id.as_str()))
+                };
+                allocation.shares.iter().filter(earned).map(|(_, share)| share.amount).sum()
+            }
+            Method::PointInTime if is_satisfied(allocation, index, accepted) => price,
+            Method::PointInTime => allocation.kept(index),
+            Method::CostToCost { .. } => {
+                self.by_cost(obligation, price, day).map_or(Minor::ZERO, |cost| Minor::from(cost.revenue_to_date()))
+            }
+            Method::TimeElapsed { start, end } => {
+                // A change order that ends it earlier looks at its own date: all of it has elapsed.
+                let ended = allocation.from > Date::MIN && end < allocation.from;
+                let booked = if ended { Some(end) } else { self.booked_by(end, day, whole) };
+                let price = i64::try_from(price.units()).unwrap_or_default();
+                booked.map_or(Minor::ZERO, |booked| Minor::from(earned(price, start, end, booked)))
+            }
+        }
     }
 
-    /// The price of an obligation, as allocated.
-    pub(super) fn price_of(&self, index: usize) -> i64 {
-        self.allocation.prices.get(index).copied().unwrap_or(0)
+    /// The price of an obligation, as allocated now.
+    pub(super) fn price_of(&self, index: usize) -> Minor {
+        self.allocation().map_or(Minor::ZERO, |allocation| allocation.price(index))
     }
 
     /// An obligation that is measured by cost, once there is a report of it.
     pub(super) fn cost_to_cost(&self, index: usize) -> Option<CostToCost> {
-        let obligation = self.terms.obligations.get(index)?;
+        self.by_cost(self.terms.obligations.get(index)?, self.price_of(index), self.as_of)
+    }
+
+    /// The latest report by the end of a date.
+    fn by_cost(&self, obligation: &Obligation, price: Minor, day: Date) -> Option<CostToCost> {
         let Method::CostToCost { progress_decimals } = obligation.method else { return None };
-        let report = *self.costs.get(&obligation.id)?;
-        Some(CostToCost { price: self.price_of(index), report, progress_decimals })
+        let reports = self.costs.get(&obligation.id)?;
+        let latest = reports.partition_point(|(date, _)| *date <= day).checked_sub(1)?;
+        let (_, report) = *reports.get(latest)?;
+        Some(CostToCost { price: i64::try_from(price.units()).unwrap_or_default(), report, progress_decimals })
     }
 
-    pub(super) fn recognised_of(&self, index: usize, id: &str, method: Method) -> i64 {
-        let price = self.price_of(index);
-        match method {
-            Method::Output => {
-                let earned = |one: &Milestone| match self.allocation.kept.get(one.id()) {
-                    Some(kept) => *kept,
-                    None if one.stage == Stage::Accepted => self.allocation.of(one.id()),
-                    None => 0,
-                };
-                let members = self.milestones.iter().filter(|one| self.obligation_index(one) == Some(index));
-                members.fold(0_i64, |sum, one| sum.saturating_add(earned(one)))
-            }
-            Method::PointInTime if self.is_satisfied(index) => price,
-            Method::PointInTime => self.amounts_of(index, &self.allocation.kept),
-            Method::CostToCost { .. } => self.cost_to_cost(index).map_or(0, |one| one.revenue_to_date()),
-            Method::TimeElapsed { start, end } => {
-                self.allocation.booked.get(id).map_or(0, |booked| earned(price, start, end, *booked))
-            }
-        }
+    /// The last date by the end of `day` on which an obligation that ends on `end` is booked by time: a month's end, or its own.
+    fn booked_by(&self, end: Date, day: Date, whole: bool) -> Option<Date> {
+        let day = if whole { day } else { day.yesterday().ok()? };
+        let month_end = if day == day.last_of_month() { Some(day) } else { day.first_of_month().yesterday().ok() };
+        let booked = month_end.max(Some(end).filter(|end| *end <= day))?;
+        Some(booked).filter(|booked| *booked >= self.terms.signed_on)
     }
 
-    /// Books what is measured over time, at the end of the present date.
-    pub(super) fn book_time(&mut self) {
-        let today = self.as_of;
-        let over_time: Vec<String> = self
-            .terms
-            .obligations
-            .iter()
-            .filter(|one| matches!(one.method, Method::TimeElapsed { end, .. } if today == end || today == today.last_of_month()))
-            .map(|one| one.id.clone())
-            .collect();
-        for id in over_time {
-            self.allocation.booked.insert(id, today);
+    /// The date through which an obligation has been booked by time.
+    pub(super) fn booked(&self, index: usize) -> Option<Date> {
+        let Method::TimeElapsed { end, .. } = self.terms.obligations.get(index)?.method else { return None };
+        self.booked_by(end, self.as_of, self.is_day_over())
+    }
+
+    /// Dates from `from` to the present one on which revenue is booked by time.
+    pub(super) fn bookings(&self, from: Date) -> Vec<Date> {
+        let mut dates = Vec::new();
+        let obligations = self.allocations.iter().flat_map(|one| &one.obligations);
+        for (start, end) in obligations.filter_map(|one| match one.method {
+            Method::TimeElapsed { start, end } => Some((start, end)),
+            Method::CostToCost { .. } | Method::Output | Method::PointInTime => None,
+        }) {
+            dates.push(end);
+            let mut month_end = from.max(start).max(self.terms.signed_on).last_of_month();
+            while month_end <= self.as_of {
+                dates.push(month_end);
+                let Ok(next) = month_end.tomorrow() else { break };
+                month_end = next.last_of_month();
+            }
         }
+        dates
     }
 
     /// The first date, not before the present one, at whose end revenue is booked by time.
     pub(super) fn next_booking(&self) -> Option<Date> {
-        let month_end = self.as_of.last_of_month();
-        let next = |one: &crate::terms::Obligation| {
+        let signed = self.terms.signed_on;
+        let from = if self.is_day_over() { self.as_of.tomorrow().ok()? } else { self.as_of };
+        let next = |one: &Obligation| {
             let Method::TimeElapsed { start, end } = one.method else { return None };
-            let last = self.allocation.booked.get(&one.id).copied();
-            let done = |day: Date| last.is_some_and(|last| last >= day);
+            let first = from.max(start).max(signed);
             // After the end one booking is enough.
-            if done(end) {
-                return None;
-            }
-            let from = self.as_of.max(start);
-            let candidates = [month_end, from.last_of_month(), end];
-            candidates.into_iter().filter(|day| *day >= self.as_of && *day >= start && !done(*day)).min()
+            let done = end.max(if end < signed { signed.last_of_month() } else { end }) < from;
+            [first.last_of_month(), end].into_iter().filter(|day| *day >= first && !done).min()
         };
         self.terms.obligations.iter().filter_map(next).min()
     }
@@ -369,26 +306,14 @@ impl Contract {
             .any(|index| self.cost_to_cost(index).is_some_and(|one| one.expected_profit() < 0));
         self.judge(Key::new(Code::LossContract, None, None), loss);
     }
+}
 
-    /// The position as it is now.
-    pub(super) fn position_now(&self) -> Position {
-        let unconditional = self
-            .milestones
-            .iter()
-            .filter(|one| self.unconditional(one))
-            .fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount));
-        let paid = self.payments.values().fold(0_i64, |sum, paid| sum.saturating_add(*paid));
-        Position::of(self.billed(), self.recognised(), unconditional, paid)
-    }
-
-    /// Keeps the position at the present date if it changed.
-    pub(super) fn record_position(&mut self) {
-        let now = self.position_now();
-        match self.positions.last_mut() {
-            Some((date, position)) if *date == self.as_of => *position = now,
-            Some((_, position)) if *position == now => {}
-            None if now == Position::default() => {}
-            _ => self.positions.push((self.as_of, now)),
-        }
-    }
+/// The last of the obligation's billable milestones is accepted.
+fn is_satisfied(allocation: &Allocation, obligation: usize, accepted: &BTreeSet<&str>) -> bool {
+    let mut members = allocation.shares.iter().filter(|(_, share)| share.counts && share.obligation == obligation);
+    let mut any = false;
+    members.all(|(id, _)| {
+        any = true;
+        accepted.contains(id.as_str())
+    }) && any
 }

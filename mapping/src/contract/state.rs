@@ -3,20 +3,23 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::billing::IssuedDocument;
+use super::FactError;
+use super::books::Books;
+use super::documents::{IssuedDocument, Payment};
 use super::exceptions::{ExceptionRecord, Key};
-use super::revenue::{Allocation, Position};
+use super::revenue::Allocation;
 use crate::calendar::Calendar;
-use crate::fact::{Leg, LegRecord, Shown};
-use crate::money::Currency;
+use crate::fact::{Amendment, Leg, LegRecord, Shown};
+use crate::money::{Currency, Minor};
 use crate::progress::CostReport;
 use crate::reader::Reader;
-use crate::terms::{InvoiceRule, MilestoneTerms, Terms, TermsErrors};
+use crate::terms::{MilestoneTerms, Terms, TermsErrors};
 
 /// What is wrong with a policy.
 pub type PolicyErrors = TermsErrors;
@@ -36,7 +39,7 @@ pub enum Review {
     /// None.
     None,
     /// Those of this many minor units or more.
-    Over(i64),
+    Over(Minor),
 }
 
 impl Default for Policy {
@@ -89,34 +92,44 @@ impl Policy {
 /// One contract: terms, and everything that follows from its facts up to [`Contract::as_of`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contract {
+    /// As filed, and what change orders have set since, but for milestones, total, cap and version.
     pub(crate) terms: Terms,
     pub(crate) policy: Policy,
     pub(crate) calendar: Calendar,
+    pub(crate) phase: Phase,
+    /// The first day of the run.
+    pub(crate) begins_on: Date,
     /// Local date that has begun.
     pub(crate) as_of: Date,
+    /// The instant of the latest event; what had expired when it became known is judged after the last event of an instant.
+    pub(crate) instant: Option<Timestamp>,
     /// Facts applied so far.
     pub(crate) changes: u64,
     pub(crate) version: u32,
-    pub(crate) total: i64,
-    pub(crate) cap: Option<i64>,
+    pub(crate) total: Minor,
+    pub(crate) cap: Option<Minor>,
+    /// Date of the latest change order: none is dated before it.
+    pub(crate) amended_on: Option<Date>,
+    /// Change orders whose date is ahead, in the order of their dates.
+    pub(crate) waiting: Vec<(Date, Amendment)>,
     /// Contract order; the parts of a split milestone stand in its place.
     pub(crate) milestones: Vec<Milestone>,
     /// Split milestones: id to the id of the open part.
     pub(crate) split: BTreeMap<String, String>,
-    /// By metric: rising readings and the date of each.
-    pub(crate) readings: BTreeMap<String, Vec<(Decimal, Date)>>,
-    /// By obligation: the latest cost report.
-    pub(crate) costs: BTreeMap<String, CostReport>,
+    /// By metric: readings, each above all of earlier dates.
+    pub(crate) readings: BTreeMap<String, Vec<(Date, Decimal)>>,
+    /// By obligation: cost reports, one a date.
+    pub(crate) costs: BTreeMap<String, Vec<(Date, CostReport)>>,
     /// Latest observation of each leg.
     pub(crate) legs: BTreeMap<Leg, LegRecord>,
     /// The latest ERP observation had another deferred balance than we had then.
     pub(crate) deferred_variance: bool,
     /// Unsigned amendment versions above the present one.
     pub(crate) unsigned: BTreeSet<u32>,
-    pub(crate) allocation: Allocation,
+    /// Allocations of the transaction price, in the order of the dates from which they are in force.
+    pub(crate) allocations: Vec<Allocation>,
     pub(crate) documents: Vec<IssuedDocument>,
-    /// By invoice number: payments applied.
-    pub(crate) payments: BTreeMap<String, i64>,
+    pub(crate) payments: Vec<Payment>,
     pub(crate) exceptions: Vec<ExceptionRecord>,
     /// Places of open exceptions.
     pub(crate) open: Vec<usize>,
@@ -124,14 +137,26 @@ pub struct Contract {
     pub(crate) overruled: Vec<Key>,
     /// When the last blocking exception of a milestone (empty: of the contract) was closed.
     pub(crate) released: BTreeMap<String, Date>,
-    /// Position at the end of each date on which it changed.
-    pub(crate) positions: Vec<(Date, Position)>,
+    pub(crate) books: Books,
+}
+
+/// How far a contract has come into the hands of milestoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    /// Its history is taken.
+    History,
+    /// Its first day has not begun: what was known when it was filed is taken, and nothing is judged or issued.
+    Filed,
+    /// Its first day has begun.
+    Running,
 }
 
 /// A milestone and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Milestone {
     pub(crate) terms: MilestoneTerms,
+    /// Terms that change orders replaced, each with the date before which it was in force.
+    pub(crate) former: Vec<(Date, MilestoneTerms)>,
     /// The agreement's milestone that this is (a part of).
     pub(crate) root: String,
     /// The milestones that this is a part of, outermost first.
@@ -140,10 +165,13 @@ pub(crate) struct Milestone {
     pub(crate) brought_in: Option<Date>,
     pub(crate) cancelled_on: Option<Date>,
     pub(crate) stage: Stage,
-    pub(crate) on_file: BTreeSet<String>,
+    /// Date of the latest completion notice.
+    pub(crate) notice_on: Option<Date>,
+    /// Evidence on file, and since when.
+    pub(crate) on_file: BTreeMap<String, Date>,
     /// Where the latest window began.
     pub(crate) window_start: Option<Date>,
-    /// Last day of the window that runs.
+    /// Last day of the window that runs, or whose silence was acceptance.
     pub(crate) window_end: Option<Date>,
     /// The present submission is a resubmission.
     pub(crate) resubmitted: bool,
@@ -153,9 +181,15 @@ pub(crate) struct Milestone {
     pub(crate) exhausted: bool,
     pub(crate) accepted_on: Option<Date>,
     pub(crate) deemed: bool,
+    /// The date on which its revenue was booked.
+    pub(crate) booked_on: Option<Date>,
+    /// Date of a rejection that was known only after its silence had been taken for acceptance.
+    pub(crate) rejected_in_time: Option<Date>,
     pub(crate) document: Option<String>,
     pub(crate) vendor_approved_on: Option<Date>,
     pub(crate) customer_approved_on: Option<Date>,
+    /// External events that named it: the first date of each name.
+    pub(crate) events: BTreeMap<String, Date>,
     /// Approval of a reviewer.
     pub(crate) approved_on: Option<Date>,
     /// What the reviewer was shown who approved.
@@ -166,12 +200,56 @@ pub(crate) struct Milestone {
     pub(crate) void_approval: Option<Shown>,
     /// Since when everything that its invoice needs has been together.
     pub(crate) ready_on: Option<Date>,
+    pub(crate) billing: Billing,
+}
+
+/// What was billed of a milestone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Billing {
+    /// Date and due date of the first invoice that counts.
     pub(crate) invoiced_on: Option<Date>,
     pub(crate) due_on: Option<Date>,
-    /// Invoices less credit memos.
-    pub(crate) billed: i64,
+    /// Documents that are out: date and signed amount.
+    pub(crate) documents: Vec<(Date, Minor)>,
+    /// The plain number was used: what is invoiced again is numbered as a supplementary invoice.
+    pub(crate) numbered: bool,
+    /// What was invoiced was taken back, so that what is invoiced again is neither capped nor, after a withdrawal, waits for a
+    /// billing-cycle day.
+    pub(crate) taken_back: Option<TakenBack>,
+    /// An acceptance was undone and credited: it is neither accepted in part nor adopted any more.
+    pub(crate) undone: bool,
+    /// A document was withdrawn.
+    pub(crate) withdrawn: bool,
+    /// The first of the contract's documents that counts: after an acceptance was undone those before do not.
+    pub(crate) counts_from: usize,
+    /// The trigger's date when it was invoiced, where it has several conditions.
+    pub(crate) fired_on: Option<Date>,
+    /// A part of it was kept back.
+    pub(crate) retains: bool,
+    /// The retainage invoice is out.
+    pub(crate) retainage_out: bool,
     pub(crate) credit_memos: u32,
     pub(crate) supplements: u32,
+    pub(crate) retainage_invoices: u32,
+}
+
+/// Why an invoice that was out does not count any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TakenBack {
+    Undone,
+    Withdrawn,
+}
+
+impl Billing {
+    /// Invoices less credit memos.
+    pub(crate) fn billed(&self) -> Minor {
+        self.documents.iter().map(|(_, amount)| *amount).sum()
+    }
+
+    /// Invoices less credit memos that are dated on or before a date.
+    pub(crate) fn billed_by(&self, day: Date) -> Minor {
+        self.documents.iter().filter(|(date, _)| *date <= day).map(|(_, amount)| *amount).sum()
+    }
 }
 
 /// How far acceptance has come.
@@ -226,9 +304,10 @@ impl fmt::Display for MilestoneStatus {
 
 /// An acceptance as it came.
 pub(super) struct Accepted<'a> {
+    pub(super) on: Date,
     pub(super) role: Option<&'a str>,
     pub(super) document: Option<&'a str>,
-    pub(super) portion: Option<i64>,
+    pub(super) portion: Option<Minor>,
 }
 
 impl Milestone {
@@ -236,11 +315,13 @@ impl Milestone {
         Self {
             root: terms.id.clone(),
             terms,
+            former: Vec::new(),
             ancestors: Vec::new(),
             brought_in,
             cancelled_on: None,
             stage: Stage::Pending,
-            on_file: BTreeSet::new(),
+            notice_on: None,
+            on_file: BTreeMap::new(),
             window_start: None,
             window_end: None,
             resubmitted: false,
@@ -249,18 +330,17 @@ impl Milestone {
             exhausted: false,
             accepted_on: None,
             deemed: false,
+            booked_on: None,
+            rejected_in_time: None,
             document: None,
             vendor_approved_on: None,
             customer_approved_on: None,
+            events: BTreeMap::new(),
             approved_on: None,
             approved: None,
             void_approval: None,
             ready_on: None,
-            invoiced_on: None,
-            due_on: None,
-            billed: 0,
-            credit_memos: 0,
-            supplements: 0,
+            billing: Billing::default(),
         }
     }
 
@@ -277,28 +357,57 @@ impl Milestone {
         self.live() && self.terms.billable
     }
 
+    pub(super) fn is_invoiced(&self) -> bool {
+        self.billing.invoiced_on.is_some()
+    }
+
+    /// Whether this is the milestone of an id, or a part of it.
+    pub(super) fn is_of(&self, id: &str) -> bool {
+        self.terms.id == id || self.ancestors.iter().any(|parent| parent == id)
+    }
+
     pub(super) fn evidence_complete(&self) -> bool {
-        self.terms.evidence.is_subset(&self.on_file)
+        self.missing_evidence().next().is_none()
+    }
+
+    /// Required artefacts that are not on file.
+    pub(super) fn missing_evidence(&self) -> impl Iterator<Item = &str> {
+        self.terms.evidence.iter().filter(|artefact| !self.on_file.contains_key(*artefact)).map(String::as_str)
     }
 
     /// The contract's own words.
     pub(super) fn description(&self) -> &str {
-        self.terms.description.as_deref().unwrap_or(&self.terms.name)
+        self.terms.wording()
+    }
+
+    /// The terms in force at the end of a date; `None` where it was not there then.
+    pub(super) fn terms_at(&self, day: Date) -> Option<&MilestoneTerms> {
+        let there = self.brought_in.is_none_or(|on| on <= day) && self.cancelled_on.is_none_or(|on| on > day);
+        let former = self.former.iter().find(|(until, _)| day < *until).map(|(_, terms)| terms);
+        there.then_some(former.unwrap_or(&self.terms))
     }
 }
 
 impl Contract {
-    /// Opens a contract on a day: what is known at load opens on it, and what that day brings by itself has happened.
-    pub fn open(terms: Terms, policy: Policy, calendar: Calendar, first_day: Date) -> Self {
+    /// Takes a contract over on a day: its history is taken. What is known when it is filed may follow; then its first day
+    /// begins, at the latest with whatever else happens.
+    ///
+    /// # Errors
+    /// A history item that the terms or the day do not allow.
+    pub fn open(terms: Terms, policy: Policy, calendar: Calendar, first_day: Date) -> Result<Self, FactError> {
         let milestones = terms.milestones.iter().map(|milestone| Milestone::new(milestone.clone(), None)).collect();
         let mut contract = Self {
             version: terms.version,
             total: terms.total,
             cap: terms.cap,
-            terms,
+            amended_on: None,
+            waiting: Vec::new(),
             policy,
             calendar,
+            phase: Phase::History,
+            begins_on: first_day,
             as_of: first_day,
+            instant: None,
             changes: 0,
             milestones,
             split: BTreeMap::new(),
@@ -307,28 +416,41 @@ impl Contract {
             legs: BTreeMap::new(),
             deferred_variance: false,
             unsigned: BTreeSet::new(),
-            allocation: Allocation::default(),
+            allocations: Vec::new(),
             documents: Vec::new(),
-            payments: BTreeMap::new(),
+            payments: Vec::new(),
             exceptions: Vec::new(),
             open: Vec::new(),
             overruled: Vec::new(),
             released: BTreeMap::new(),
-            positions: Vec::new(),
+            books: Books::default(),
+            terms,
         };
-        contract.allocate();
-        contract.open_at_load();
-        contract.begin_day();
-        contract
+        contract.allocate(Date::MIN);
+        contract.take_over()?;
+        contract.phase = Phase::Filed;
+        Ok(contract)
+    }
+
+    /// The contract on a day before its first one.
+    #[must_use]
+    pub(crate) fn before(self, day: Date) -> Self {
+        Self { as_of: day, ..self }
     }
 
     /// Place of the milestone that an event names: its own id, or the open part of a split one. Cancelled ones are gone.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
+        let id = self.open_part(id);
+        self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live())
+    }
+
+    /// The id itself, or that of the open part of a split milestone.
+    pub(super) fn open_part<'a>(&'a self, id: &'a str) -> &'a str {
         let mut id = id;
         while let Some(part) = self.split.get(id) {
             id = part;
         }
-        self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live())
+        id
     }
 
     /// Whether a milestone of this id exists or existed.
@@ -336,17 +458,21 @@ impl Contract {
         self.split.contains_key(id) || self.milestones.iter().any(|milestone| milestone.id() == id)
     }
 
-    /// Usage is a running record: only a reading above all before it can meet a threshold first.
-    pub(super) fn read_meter(&mut self, metric: &str, value: Decimal) {
-        let today = self.as_of;
+    /// Usage is a running record: of the readings those stay that are above all of earlier dates.
+    pub(super) fn read_meter(&mut self, metric: &str, value: Decimal, on: Date) {
         let readings = self.readings.entry(metric.to_owned()).or_default();
-        if readings.last().is_none_or(|(highest, _)| value > *highest) {
-            readings.push((value, today));
+        let place = readings.partition_point(|(date, _)| *date <= on);
+        let known = place.checked_sub(1).and_then(|place| readings.get(place));
+        if known.is_some_and(|(_, highest)| *highest >= value) {
+            return;
         }
+        // One that is not above it and not before it is met by it first.
+        readings.retain(|(date, other)| *date < on || *other > value);
+        readings.insert(readings.partition_point(|(date, _)| *date <= on), (on, value));
     }
 
-    /// The rule that says when this milestone's invoice is written.
-    pub(super) fn invoice_rule(&self, index: usize) -> InvoiceRule {
-        self.milestones.get(index).map_or(InvoiceRule::OnCompletion, |milestone| milestone.terms.invoice)
+    /// The date of the first reading at or above a threshold.
+    pub(super) fn reached(&self, metric: &str, threshold: Decimal) -> Option<Date> {
+        self.readings.get(metric)?.iter().find(|(_, value)| *value >= threshold).map(|(date, _)| *date)
     }
 }

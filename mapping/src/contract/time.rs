@@ -1,52 +1,68 @@
-//! What dates bring by themselves: at 00:00 local on a date what falls due, at its end what is booked by time.
+//! What time brings by itself: at 00:00 local on a date what falls due, right after an event what had expired when it became
+//! known, at a date's end what is booked by time.
 
 use jiff::civil::Date;
 
-use super::exceptions::{Code, Key};
-use super::state::{Contract, Stage};
+use super::state::{Contract, Phase, Stage};
+use crate::rules::Code;
 
 impl Contract {
-    /// What is known when the contract is loaded.
-    pub(super) fn open_at_load(&mut self) {
-        if self.terms.obligations.is_empty() {
-            self.open_event(Code::RecognitionMethodMissing, None, None);
-        }
-        let ids: Vec<String> = self.milestones.iter().map(|one| one.id().to_owned()).collect();
-        for id in ids {
-            self.without_deemed_clause(&id);
-        }
-    }
-
     /// Local date that the state has reached.
     pub fn as_of(&self) -> Date {
         self.as_of
     }
 
+    /// Whether its first day has begun.
+    pub fn has_begun(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// The contract's first day begins, if it has not: what is known by then is judged, and what is due is issued.
+    pub fn begin(&mut self) {
+        if self.phase != Phase::Running && self.as_of >= self.begins_on {
+            self.phase = Phase::Running;
+            self.judge_terms();
+            self.begin_day();
+        }
+    }
+
     /// Passes every day end and day start up to the 00:00 happenings of `day`. A day that has begun changes nothing.
     pub fn advance_to(&mut self, day: Date) {
+        if day < self.as_of {
+            return;
+        }
+        if self.as_of < self.begins_on {
+            self.as_of = day.min(self.begins_on);
+        }
+        self.begin();
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.end_instant();
         while self.as_of < day {
             let start = self.next_due().filter(|due| *due <= day).unwrap_or(day);
             match self.next_booking().filter(|booking| *booking < start) {
                 Some(booking) => {
-                    self.as_of = booking;
-                    self.book_time();
-                    self.settle();
+                    if booking > self.as_of {
+                        self.start_day(booking);
+                    }
+                    self.end_day();
                     // The day is over: nothing else falls due before the next one begins.
-                    self.as_of = booking.tomorrow().unwrap_or(day);
-                    self.begin_day();
+                    self.start_day(booking.tomorrow().unwrap_or(day));
                 }
-                None => {
-                    self.as_of = start;
-                    self.begin_day();
-                }
+                None => self.start_day(start),
             }
+            self.begin_day();
         }
     }
 
     /// Passes the end of the present date: what is booked by time at a month's end. Harmless before [`Self::advance_to`].
     pub fn close_day(&mut self) {
-        self.book_time();
-        self.settle();
+        self.begin();
+        if self.phase == Phase::Running {
+            self.end_instant();
+            self.end_day();
+        }
     }
 
     /// The next date on which something can happen by itself at 00:00.
@@ -55,10 +71,12 @@ impl Contract {
             let end = one
                 .window_end
                 .filter(|_| one.live() && one.stage == Stage::Submitted && self.has_deemed_clause(one))?;
-            Some(self.calendar.add(end, 1)).filter(|date| *date > self.as_of)
+            Some(self.calendar.add(end, 1))
         });
         let billing = (0..self.milestones.len()).filter_map(|index| self.next_billing_date(index));
-        deemed.chain(billing).min()
+        let waiting = self.waiting.first().map(|(on, _)| *on);
+        let others = waiting.into_iter().chain(self.opens_on()).chain([self.terms.signed_on]);
+        deemed.chain(billing).chain(others).filter(|date| *date > self.as_of).min()
     }
 
     /// The next date on which something happens by itself, at its start or at its end.
@@ -67,41 +85,57 @@ impl Contract {
         self.next_due().into_iter().chain(booking).min()
     }
 
-    /// What a date brings at its start.
-    pub(super) fn begin_day(&mut self) {
-        let today = self.as_of;
-        let due: Vec<usize> = (0..self.milestones.len())
-            .filter(|index| {
-                self.milestones.get(*index).is_some_and(|one| {
-                    let silent = one.live() && one.stage == Stage::Submitted && self.has_deemed_clause(one);
-                    silent && one.window_end.is_some_and(|end| self.calendar.add(end, 1) <= today)
-                })
-            })
-            .collect();
-        for index in due {
-            self.take_acceptance(index, true, None);
+    /// What a date brings at its start: change orders that waited for it, then what falls due.
+    fn begin_day(&mut self) {
+        while self.waiting.first().is_some_and(|(on, _)| *on <= self.as_of) {
+            let (on, amendment) = self.waiting.remove(0);
+            if self.check_items(&amendment).is_ok() {
+                self.amend(&amendment, on);
+            } else {
+                // It names milestones that are there no more since it was filed.
+                self.open_event(Code::UnknownMilestone, None, None);
+            }
+            if self.keep_books() {
+                self.open_event(Code::BookedLate, None, None);
+            }
         }
-        let overdue: Vec<String> = self
-            .milestones
-            .iter()
-            .filter(|one| one.live() && one.stage == Stage::Rejected && one.cure_due.is_some_and(|due| today > due))
-            .map(|one| one.id().to_owned())
-            .collect();
-        for id in overdue {
-            self.raise(Key::new(Code::CureOverdue, Some(&id), None));
+        for (index, accepted_on) in self.silent() {
+            self.take_acceptance(index, accepted_on, true, None);
         }
+        self.judge_cures();
         self.settle();
     }
 
-    /// Judges every condition and bills what is due, until nothing moves; then keeps the position.
-    pub(super) fn settle(&mut self) {
+    /// The last event of an instant is taken: what had expired when it became known is judged at once.
+    pub(super) fn end_instant(&mut self) {
+        if self.instant.take().is_none() {
+            return;
+        }
+        let silent = self.silent();
+        for (index, accepted_on) in &silent {
+            self.take_acceptance(*index, *accepted_on, true, None);
+            if self.keep_books()
+                && let Some(id) = self.milestones.get(*index).map(|one| one.id().to_owned())
+            {
+                self.open_event(Code::BookedLate, Some(&id), None);
+            }
+        }
+        self.judge_cures();
+        if !silent.is_empty() {
+            self.settle();
+        }
+    }
+
+    /// Judges every condition and issues what is due, until nothing moves; then keeps the books. Returns whether something was
+    /// booked for closed dates.
+    pub(super) fn settle(&mut self) -> bool {
         self.void_stale_approvals();
         self.judge_conditions();
-        // Billing changes findings and findings change billing; it ends, for a milestone is invoiced once.
+        // Billing changes findings and findings change billing; it ends, for a document is written once.
         while self.bill() {
             self.judge_conditions();
         }
-        self.record_position();
+        self.keep_books()
     }
 
     fn judge_conditions(&mut self) {

@@ -4,13 +4,14 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::approval::Approval;
-use super::billing::IssuedDocument;
-use super::exceptions::{ExceptionRecord, Severity};
-use super::revenue::{Position, PositionView};
+use super::books::{DatedEntry, PositionView};
+use super::documents::IssuedDocument;
+use super::exceptions::ExceptionRecord;
 use super::state::{Contract, Milestone, MilestoneStatus, Stage};
-use crate::command::{JournalLine, Side};
+use crate::command::Side;
 use crate::fact::Shown;
-use crate::money::Money;
+use crate::money::{Minor, Money};
+use crate::rules::Severity;
 use crate::terms::{Completion, Terms};
 
 /// A milestone as people see it. Dates are the contract's.
@@ -48,15 +49,6 @@ pub struct MilestoneView {
     pub void_approval: Option<Shown>,
 }
 
-/// A journal entry: one per contract and date.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatedEntry {
-    /// Date.
-    pub date: Date,
-    /// Lines; debits equal credits.
-    pub lines: Vec<JournalLine>,
-}
-
 /// The output document of section 9 of the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -66,6 +58,8 @@ pub struct Report {
     milestones: Vec<ReportMilestone>,
     invoices: Vec<ReportInvoice>,
     journal: Vec<ReportEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening: Option<ReportPosition>,
     exceptions: Vec<ExceptionRow>,
     position: ReportPosition,
     remaining_to_bill: String,
@@ -132,7 +126,7 @@ struct ReportPosition {
 }
 
 impl Contract {
-    /// Terms as filed; amendments show in milestones, total and version.
+    /// Terms in force; milestones, total, cap and version as filed: amendments of those show elsewhere.
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -154,10 +148,10 @@ impl Contract {
 
     /// Total less billed.
     pub fn remaining_to_bill(&self) -> Money {
-        self.terms.money(self.total.saturating_sub(self.billed()))
+        self.terms.money(self.total - self.billed())
     }
 
-    /// Documents in the order in which they came about.
+    /// Documents in the order in which they came about, adopted and withdrawn ones too.
     pub fn documents(&self) -> &[IssuedDocument] {
         &self.documents
     }
@@ -179,8 +173,9 @@ impl Contract {
 
     fn milestone_view(&self, index: usize) -> Option<MilestoneView> {
         let one = self.milestones.get(index)?;
-        let recognition = (!self.terms.obligations.is_empty()).then(|| self.terms.money(self.allocation.of(one.id())));
-        let blocked_by = if one.counts() && one.invoiced_on.is_none() { self.blocking(index) } else { Vec::new() };
+        let recognition = (!self.terms.obligations.is_empty())
+            .then(|| self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(one.id()))));
+        let blocked_by = if one.counts() && !one.is_invoiced() { self.blocking(index) } else { Vec::new() };
         Some(MilestoneView {
             id: one.id().into(),
             parent: one.ancestors.first().cloned(),
@@ -191,8 +186,8 @@ impl Contract {
             accepted_on: one.accepted_on,
             deemed: one.deemed,
             window: one.window_start.map(|start| (start, one.window_end)),
-            invoiced_on: one.invoiced_on,
-            due_on: one.due_on,
+            invoiced_on: one.billing.invoiced_on,
+            due_on: one.billing.due_on,
             document: one.document.clone(),
             blocked_by: blocked_by.into_iter().map(Into::into).collect(),
             approval: self.approval(one),
@@ -205,8 +200,12 @@ impl Contract {
         if !one.live() {
             return MilestoneStatus::Cancelled;
         }
-        if one.invoiced_on.is_some() {
-            return if self.paid(one.id()) >= one.billed { MilestoneStatus::Paid } else { MilestoneStatus::Invoiced };
+        if one.is_invoiced() {
+            return if self.paid(one.id()) >= one.billing.billed() {
+                MilestoneStatus::Paid
+            } else {
+                MilestoneStatus::Invoiced
+            };
         }
         match one.stage {
             Stage::Pending => MilestoneStatus::Pending,
@@ -236,30 +235,8 @@ impl Contract {
         let concerned = |one: &&Milestone| {
             exception.milestone.as_ref().is_none_or(|id| id == one.id() || one.ancestors.contains(id))
         };
-        let open = self.milestones.iter().filter(|one| one.counts() && one.invoiced_on.is_none()).filter(concerned);
-        Some(self.terms.money(open.fold(0_i64, |sum, one| sum.saturating_add(one.terms.amount))))
-    }
-
-    /// The journal: one entry per date on which the position changed.
-    pub fn journal(&self) -> Vec<DatedEntry> {
-        let mut before = Position::default();
-        let mut entries = Vec::new();
-        for (date, position) in &self.positions {
-            let lines = position.entry_since(&before, &self.terms);
-            if !lines.is_empty() {
-                entries.push(DatedEntry { date: *date, lines });
-            }
-            before = *position;
-        }
-        entries
-    }
-
-    /// The entry of a date without what the ERP's own invoices, credit memos and payments post.
-    pub fn revenue_entry(&self, date: Date) -> Vec<JournalLine> {
-        let place = self.positions.partition_point(|(one, _)| *one < date);
-        let Some((_, position)) = self.positions.get(place).filter(|(one, _)| *one == date) else { return Vec::new() };
-        let before = place.checked_sub(1).and_then(|place| self.positions.get(place)).map(|(_, before)| *before);
-        position.revenue_entry_since(&before.unwrap_or_default(), &self.terms)
+        let open = self.milestones.iter().filter(|one| one.counts() && !one.is_invoiced()).filter(concerned);
+        Some(self.terms.money(open.map(|one| one.terms.amount).sum()))
     }
 
     /// The output document of section 9 of the rules.
@@ -275,7 +252,9 @@ impl Contract {
             invoiced_on: one.invoiced_on,
             due_on: one.due_on,
         });
-        let invoices = self.documents.iter().map(|one| ReportInvoice {
+        let mut documents: Vec<&IssuedDocument> = self.documents.iter().filter(|one| !one.withdrawn).collect();
+        documents.sort_by_key(|one| one.date);
+        let invoices = documents.into_iter().map(|one| ReportInvoice {
             number: one.number.clone(),
             kind: one.kind.name(),
             milestone: one.milestone.clone(),
@@ -292,7 +271,6 @@ impl Contract {
             opened_on: one.opened_on,
             closed_on: one.closed_on,
         });
-        let position = self.position();
         Report {
             contract: self.terms.id.clone(),
             currency: self.terms.currency.to_string(),
@@ -300,19 +278,25 @@ impl Contract {
             milestones: milestones.collect(),
             invoices: invoices.collect(),
             journal: self.journal().into_iter().map(report_entry).collect(),
+            opening: self.opening().map(|opening| report_position(opening.view(&self.terms))),
             exceptions: exceptions.collect(),
-            position: ReportPosition {
-                billed: text(position.billed),
-                recognised: text(position.recognised),
-                accounts_receivable: text(position.accounts_receivable),
-                unbilled_receivable: text(position.unbilled_receivable),
-                contract_asset: text(position.contract_asset),
-                deferred_revenue: text(position.deferred_revenue),
-                revenue: text(position.revenue),
-                cash: text(position.cash),
-            },
+            position: report_position(self.position()),
             remaining_to_bill: text(self.remaining_to_bill()),
         }
+    }
+}
+
+fn report_position(position: PositionView) -> ReportPosition {
+    let text = |money: Money| money.to_string();
+    ReportPosition {
+        billed: text(position.billed),
+        recognised: text(position.recognised),
+        accounts_receivable: text(position.accounts_receivable),
+        unbilled_receivable: text(position.unbilled_receivable),
+        contract_asset: text(position.contract_asset),
+        deferred_revenue: text(position.deferred_revenue),
+        revenue: text(position.revenue),
+        cash: text(position.cash),
     }
 }
 

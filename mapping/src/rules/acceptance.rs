@@ -1,7 +1,6 @@
 //! Acceptance, section 4 of the rules.
 
-use super::Rule;
-use crate::contract::{Code, Severity};
+use super::{Closes, Code, Group, Rule, Severity};
 
 pub(super) const ACCEPTANCE_DOCUMENT_REQUIRED: Rule = Rule {
     code: Code::AcceptanceDocumentRequired,
@@ -10,6 +9,8 @@ pub(super) const ACCEPTANCE_DOCUMENT_REQUIRED: Rule = Rule {
     why: "Sign-off by the customer is proven by a document; a status alone is no proof an auditor can read.",
     remedy: "Get the signed acceptance document and record the acceptance again with it.",
     severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -31,6 +32,8 @@ pub(super) const APPROVER_NOT_AUTHORISED: Rule = Rule {
     why: "The agreement names who may accept, and when the fallback may; anyone else's word binds nobody.",
     remedy: "Have the approver named in the agreement decide.",
     severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -52,6 +55,8 @@ pub(super) const CURE_EXHAUSTED: Rule = Rule {
     why: "The agreement allows so many attempts to correct; after the last one only the customer can end it.",
     remedy: "Escalate: only an explicit acceptance by the customer helps.",
     severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -74,6 +79,8 @@ pub(super) const CURE_OVERDUE: Rule = Rule {
     why: "A rejection starts a time in which the work is to be corrected; past it the customer may hold us in default.",
     remedy: "Correct and resubmit, or agree on more time with the customer.",
     severity: Severity::Warning,
+    group: Group::Condition,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -98,6 +105,8 @@ pub(super) const EVIDENCE_MISSING: Rule = Rule {
     why: "The window runs from complete evidence only; without it there is no clock and no invoice.",
     remedy: "Attach the missing evidence under its exact name.",
     severity: Severity::Blocking,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []}
@@ -119,6 +128,8 @@ pub(super) const LATE_REJECTION: Rule = Rule {
     why: "Under a deemed clause silence has accepted already; a rejection after it takes nothing back.",
     remedy: "Talk to the customer; if you agree, amend the contract.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Reviewer,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -141,6 +152,8 @@ pub(super) const NO_DEEMED_CLAUSE: Rule = Rule {
     why: "The vendor's declaration completes a milestone only where the agreement says that silence accepts.",
     remedy: "Get an explicit acceptance; no document is needed.",
     severity: Severity::Warning,
+    group: Group::Condition,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [],
         "M1": {"completion": "vendor_declaration"}
@@ -159,6 +172,8 @@ pub(super) const NOT_SUBMITTED: Rule = Rule {
     why: "What was never submitted cannot be rejected: one of the two sides works from something else.",
     remedy: "Submit the completion notice; the rejection has no effect.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-05T12:00:00Z", "type": "rejected", "milestone": "M1", "by": "dana@customer.example", "role": "Sponsor", "criteria": ["The report lacks the data map"]}
@@ -179,6 +194,8 @@ pub(super) const PARTIAL_ACCEPTANCE_NOT_AGREED: Rule = Rule {
     why: "Part of a milestone may be accepted, and billed, only where the agreement provides for it.",
     remedy: "Have all of it accepted, or amend the agreement.",
     severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -201,6 +218,8 @@ pub(super) const REJECTION_INCOMPLETE: Rule = Rule {
     why: "A rejection counts when it names what was not met; otherwise nobody can correct it.",
     remedy: "Ask the customer which criterion failed; the window runs on.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Acceptance,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -212,5 +231,30 @@ pub(super) const REJECTION_INCOMPLETE: Rule = Rule {
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
             {"at": "2026-02-05T12:00:00Z", "type": "rejected", "milestone": "M1", "by": "dana@customer.example", "role": "Sponsor", "criteria": ["The report lacks the data map"]}
         ]
+    }"#,
+};
+
+pub(super) const REJECTED_IN_TIME: Rule = Rule {
+    code: Code::RejectedInTime,
+    title: "Rejected within the window whose silence was taken for acceptance",
+    section: 10,
+    why: "Silence was no acceptance after all: the rejection was made in time and only became known later.",
+    remedy: "Undo the acceptance, which credits what was billed for it, or overrule this with a reason if the acceptance stands.",
+    severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Reviewer,
+    opens: r#"{
+        "events": [
+            {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
+            {"at": "2026-02-24T12:00:00Z", "on": "2026-02-12", "type": "rejected", "milestone": "M1", "by": "dana@customer.example", "role": "Sponsor", "criteria": ["The report lacks the data map"]}
+        ],
+        "contract": {"acceptance": {"deemed": true}}
+    }"#,
+    passes: r#"{
+        "events": [
+            {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
+            {"at": "2026-02-24T12:00:00Z", "type": "rejected", "milestone": "M1", "by": "dana@customer.example", "role": "Sponsor", "criteria": ["The report lacks the data map"]}
+        ],
+        "contract": {"acceptance": {"deemed": true}}
     }"#,
 };

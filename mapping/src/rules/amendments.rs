@@ -1,7 +1,6 @@
 //! Amendments, section 6 of the rules.
 
-use super::Rule;
-use crate::contract::{Code, Severity};
+use super::{Closes, Code, Group, Rule, Severity};
 
 pub(super) const AMENDED_AFTER_INVOICE: Rule = Rule {
     code: Code::AmendedAfterInvoice,
@@ -10,6 +9,8 @@ pub(super) const AMENDED_AFTER_INVOICE: Rule = Rule {
     why: "An invoiced milestone changed: a credit memo or a supplementary invoice went out, and the customer should expect it.",
     remedy: "Check the credit memo or supplementary invoice with the customer, then close this with a reason.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Reviewer,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -33,6 +34,8 @@ pub(super) const CHANGE_ORDER_NOT_SIGNED: Rule = Rule {
     why: "An unsigned change order is a wish: until both have signed, nobody knows which terms hold next, so nothing is billed.",
     remedy: "Get it signed and file the signed version; until then the present terms hold.",
     severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-12T12:00:00Z", "type": "amended", "version": 2, "signed": false, "total": "45000.00"}
@@ -52,6 +55,8 @@ pub(super) const DUPLICATE_MILESTONE: Rule = Rule {
     why: "An id means one milestone for ever; adding it again would bill it again.",
     remedy: "Give the new milestone an id of its own and file a corrected change order.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Reviewer,
     opens: r#"{
         "events": [
             {"at": "2026-02-12T12:00:00Z", "type": "amended", "version": 2, "signed": true, "add": [{"id": "M1", "name": "Again", "amount": "0.00"}]}
@@ -71,6 +76,8 @@ pub(super) const STALE_AMENDMENT: Rule = Rule {
     why: "A version that is not above the present one was applied before, or came out of order.",
     remedy: "Nothing, if it was sent twice; otherwise give it the next version.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Reviewer,
     opens: r#"{
         "events": [
             {"at": "2026-02-12T12:00:00Z", "type": "amended", "version": 1, "signed": true}

@@ -1,7 +1,6 @@
 //! Billing, section 5 of the rules.
 
-use super::Rule;
-use crate::contract::{Code, Severity};
+use super::{Closes, Code, Group, Rule, Severity};
 
 pub(super) const INVOICE_LATE: Rule = Rule {
     code: Code::InvoiceLate,
@@ -10,6 +9,8 @@ pub(super) const INVOICE_LATE: Rule = Rule {
     why: "The agreement says within how many days of completion the invoice is to be out.",
     remedy: "See what holds the milestone and resolve it.",
     severity: Severity::Warning,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -34,6 +35,8 @@ pub(super) const OUT_OF_SEQUENCE: Rule = Rule {
     why: "A milestone is billed after those that it depends on; an earlier one still open means that the order of work was left.",
     remedy: "Get the milestones that it depends on accepted.",
     severity: Severity::Blocking,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M2", "by": "pm@vendor.example", "evidence": []},
@@ -59,6 +62,8 @@ pub(super) const OVER_CAP: Rule = Rule {
     why: "Nothing may be billed beyond the cap of the agreement.",
     remedy: "Raise the cap by a change order, or overrule with a reason.",
     severity: Severity::Blocking,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -85,11 +90,81 @@ pub(super) const SCHEDULE_TOTAL_MISMATCH: Rule = Rule {
     why: "Milestones that do not sum to the price mean that one of them is wrong: nothing is billed until they do.",
     remedy: "File a change order that makes amounts and total agree.",
     severity: Severity::Blocking,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [],
         "contract": {"total": "50000.00"}
     }"#,
     passes: r#"{
         "events": []
+    }"#,
+};
+
+pub(super) const CONDITION_LOST: Rule = Rule {
+    code: Code::ConditionLost,
+    title: "What the milestone waits for can come no more",
+    section: 12,
+    why: "It is due when the named milestones are accepted, and one of them was removed without that.",
+    remedy: "Agree on another trigger by a change order.",
+    severity: Severity::Blocking,
+    group: Group::Condition,
+    closes: Closes::Condition,
+    opens: r#"{
+        "events": [
+            {"at": "2026-02-12T12:00:00Z", "type": "amended", "version": 2, "signed": true, "total": "20000.00", "remove": ["M2"]}
+        ],
+        "M1": {"trigger": "first_of", "conditions": [{"accepted": "M2", "plus_days": 90}]}
+    }"#,
+    passes: r#"{
+        "events": [
+            {"at": "2026-02-12T12:00:00Z", "type": "amended", "version": 2, "signed": true, "total": "20000.00", "remove": ["M2"]}
+        ],
+        "M1": {"trigger": "first_of", "conditions": [{"accepted": "M2", "plus_days": 90}, {"event": "production use"}]}
+    }"#,
+};
+
+pub(super) const HELD_BY_REVIEWER: Rule = Rule {
+    code: Code::HeldByReviewer,
+    title: "A reviewer holds the milestone",
+    section: 5,
+    why: "A reviewer said that nothing more of this milestone may go out.",
+    remedy: "Approve the milestone when what held it is settled, or overrule this with a reason.",
+    severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Reviewer,
+    opens: r#"{
+        "events": [
+            {"at": "2026-02-12T12:00:00Z", "type": "review", "milestone": "M1", "decision": "hold", "by": "ar@vendor.example"}
+        ]
+    }"#,
+    passes: r#"{
+        "events": [
+            {"at": "2026-02-12T12:00:00Z", "type": "review", "milestone": "M1", "decision": "approve", "by": "ar@vendor.example"}
+        ]
+    }"#,
+};
+
+pub(super) const INVOICE_WITHDRAWN: Rule = Rule {
+    code: Code::InvoiceWithdrawn,
+    title: "A document that never reached the ERP was taken back",
+    section: 14,
+    why: "What is not in the ERP was not billed; a person decides when what is lacking goes out under a new number.",
+    remedy: "Approve the milestone, or overrule this with a reason, once nothing keeps the ERP from taking a new document.",
+    severity: Severity::Blocking,
+    group: Group::Event,
+    closes: Closes::Reviewer,
+    opens: r#"{
+        "events": [
+            {"at": "2026-02-10T12:00:00Z", "type": "accepted", "milestone": "M1", "by": "dana@customer.example", "role": "Sponsor", "document": "https://acceptance.example/1"},
+            {"at": "2026-02-12T12:00:00Z", "type": "withdrawn", "number": "C-M1", "by": "ar@vendor.example", "reason": "the ERP takes no such number"}
+        ]
+    }"#,
+    passes: r#"{
+        "events": [
+            {"at": "2026-02-10T12:00:00Z", "type": "accepted", "milestone": "M1", "by": "dana@customer.example", "role": "Sponsor", "document": "https://acceptance.example/1"},
+            {"at": "2026-02-11T12:00:00Z", "type": "payment", "invoice": "C-M1", "amount": "20000.00"},
+            {"at": "2026-02-12T12:00:00Z", "type": "withdrawn", "number": "C-M1", "by": "ar@vendor.example", "reason": "the ERP takes no such number"}
+        ]
     }"#,
 };

@@ -1,7 +1,6 @@
 //! Four-way validation, section 8 of the rules: what the legs say, compared with the agreement.
 
-use super::Rule;
-use crate::contract::{Code, Severity};
+use super::{Closes, Code, Group, Rule, Severity};
 
 pub(super) const ACCEPTANCE_TERMS_MISMATCH: Rule = Rule {
     code: Code::AcceptanceTermsMismatch,
@@ -10,6 +9,8 @@ pub(super) const ACCEPTANCE_TERMS_MISMATCH: Rule = Rule {
     why: "A system that waits for another window, or for no sign-off, accepts on the wrong day.",
     remedy: "Correct the acceptance terms in the named system to those of the agreement.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "psa", "record": {"milestones": [{"id": "M1", "window_days": 30}, {"id": "M2"}]}}
@@ -29,6 +30,8 @@ pub(super) const AMENDMENT_NOT_PROPAGATED: Rule = Rule {
     why: "A system that works with an older version bills or plans what was agreed before.",
     remedy: "Bring the change order into the named system.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-13T12:00:00Z", "type": "observed", "leg": "crm", "record": {"version": 1}},
@@ -50,6 +53,8 @@ pub(super) const AMOUNT_MISMATCH: Rule = Rule {
     why: "The agreement governs the amount; a system that says another one will invoice, forecast or report it.",
     remedy: "Correct the amount in the named system, or file the change order that it comes from.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "crm", "record": {"amount": "39000.00"}}
@@ -69,6 +74,8 @@ pub(super) const COMPLETE_NOT_BILLABLE: Rule = Rule {
     why: "Done by us is not accepted by the customer: only the latter can be billed.",
     remedy: "Send the completion notice with its evidence, and get the acceptance.",
     severity: Severity::Warning,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "psa", "record": {"milestones": [{"id": "M1", "status": "done"}, {"id": "M2"}]}}
@@ -90,6 +97,8 @@ pub(super) const CURRENCY_MISMATCH: Rule = Rule {
     why: "The same figure in another currency is another amount.",
     remedy: "Correct the currency in the named system.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "crm", "record": {"currency": "EUR"}}
@@ -109,6 +118,8 @@ pub(super) const CUSTOMER_MISMATCH: Rule = Rule {
     why: "An invoice to another legal entity is not owed by anyone.",
     remedy: "Correct the customer in the named system, or its name, letter by letter.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"customer": "Northwind Inc"}}
@@ -128,6 +139,8 @@ pub(super) const DEFERRED_VARIANCE: Rule = Rule {
     why: "The ERP's deferred revenue and ours follow from the same documents; a difference is an entry that one of them lacks.",
     remedy: "Compare the contract's journal with the ERP's entries and correct the odd one.",
     severity: Severity::Warning,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"deferred_balance": "1.00"}}
@@ -147,6 +160,8 @@ pub(super) const DESCRIPTION_MISMATCH: Rule = Rule {
     why: "The customer pays what reads like the contract.",
     remedy: "Copy the contract's description into the ERP.",
     severity: Severity::Warning,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"milestones": [{"id": "M1", "description": "Phase one"}, {"id": "M2"}]}}
@@ -166,6 +181,8 @@ pub(super) const DOUBLE_BILLED: Rule = Rule {
     why: "Two live invoices for one milestone: the customer is asked twice.",
     remedy: "Void all but one of them in the ERP.",
     severity: Severity::Blocking,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-12T12:00:00Z", "type": "observed", "leg": "erp", "record": {"invoices": [{"number": "INV-1", "milestone": "M1", "date": "2026-02-10", "amount": "20000.00", "status": "open"}, {"number": "INV-2", "milestone": "M1", "date": "2026-02-10", "amount": "20000.00", "status": "open"}]}}
@@ -185,6 +202,8 @@ pub(super) const FOREIGN_INVOICE: Rule = Rule {
     why: "Somebody invoiced the milestone by hand; ours would be the second.",
     remedy: "Void it in the ERP, or overrule and let ours be issued too.",
     severity: Severity::Blocking,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -208,6 +227,8 @@ pub(super) const INVOICED_EARLY: Rule = Rule {
     why: "An invoice dated before its trigger asks for money that is not owed yet.",
     remedy: "Void it in the ERP; ours follows when the trigger fires.",
     severity: Severity::Blocking,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-12T12:00:00Z", "type": "observed", "leg": "erp", "record": {"invoices": [{"number": "INV-1", "milestone": "M1", "date": "2026-02-10", "amount": "20000.00", "status": "open"}]}}
@@ -229,6 +250,8 @@ pub(super) const LEG_MISSING: Rule = Rule {
     why: "The policy wants to have seen this system before anything is billed.",
     remedy: "Enter the contract's id on the record in the named system.",
     severity: Severity::Blocking,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [],
         "policy": {"require_legs": ["crm"]}
@@ -248,6 +271,8 @@ pub(super) const NOT_CLOSED_WON: Rule = Rule {
     why: "What is not won is not sold; an invoice would be the customer's first news of it.",
     remedy: "Close the deal in the CRM, or find out why it was reopened.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "crm", "record": {"stage": "negotiation"}}
@@ -267,6 +292,8 @@ pub(super) const NOT_CONFIGURED: Rule = Rule {
     why: "A billable milestone that a system does not know is not tracked, or not billed, there.",
     remedy: "Create the milestone in the named system with the agreement's id.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"milestones": [{"id": "M1"}]}}
@@ -286,6 +313,8 @@ pub(super) const PAYMENT_TERMS_MISMATCH: Rule = Rule {
     why: "Other terms move the due date, and with it dunning and cash.",
     remedy: "Correct the terms in the named system.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"payment_terms": "net 60"}}
@@ -305,6 +334,8 @@ pub(super) const RECOGNISED_EARLY: Rule = Rule {
     why: "Revenue is earned by acceptance; the ERP booked it before.",
     remedy: "Reverse the entry in the ERP.",
     severity: Severity::Blocking,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"recognised": [{"milestone": "M1", "date": "2026-02-01", "amount": "20000.00"}]}}
@@ -326,6 +357,8 @@ pub(super) const RECOGNISED_WRONG_PERIOD: Rule = Rule {
     why: "Revenue belongs to the month of the acceptance; another month is another closing.",
     remedy: "Move the entry to the month of the acceptance.",
     severity: Severity::Warning,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -349,6 +382,8 @@ pub(super) const RECOGNITION_MISMATCH: Rule = Rule {
     why: "The ERP recognises by another method than finance has set for the obligation.",
     remedy: "Correct the method in the ERP.",
     severity: Severity::Warning,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"milestones": [{"id": "M1", "recognition_method": "time_elapsed"}, {"id": "M2"}]}}
@@ -368,6 +403,8 @@ pub(super) const SKIPPED: Rule = Rule {
     why: "A later milestone is billed while an earlier, accepted one is not: money was left behind.",
     remedy: "See what holds this milestone, and bill it first.",
     severity: Severity::Warning,
+    group: Group::Observation,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []},
@@ -395,6 +432,8 @@ pub(super) const TIMING_MISMATCH: Rule = Rule {
     why: "The ERP would invoice in advance what is billed in arrears, or by another rule.",
     remedy: "Correct timing or billing rule in the ERP.",
     severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "erp", "record": {"milestones": [{"id": "M1", "timing": "advance"}, {"id": "M2"}]}}
@@ -414,6 +453,8 @@ pub(super) const UNKNOWN_MILESTONE: Rule = Rule {
     why: "A system or an event names a milestone that the agreement does not have: a typo, or work nobody agreed on.",
     remedy: "Correct the id where it comes from, or file the change order that adds it.",
     severity: Severity::Warning,
+    group: Group::Comparison,
+    closes: Closes::Observation,
     opens: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M9", "by": "pm@vendor.example", "evidence": []}
@@ -422,6 +463,27 @@ pub(super) const UNKNOWN_MILESTONE: Rule = Rule {
     passes: r#"{
         "events": [
             {"at": "2026-02-02T12:00:00Z", "type": "submitted", "milestone": "M1", "by": "pm@vendor.example", "evidence": []}
+        ]
+    }"#,
+};
+
+pub(super) const AMBIGUOUS_RECORD: Rule = Rule {
+    code: Code::AmbiguousRecord,
+    title: "Two records of one system claim the same milestone or deal",
+    section: 14,
+    why: "A copied record bears the id of the one that it was copied from; which of them speaks nobody but a person can say.",
+    remedy: "Take the id off the record that is not meant; until then neither of them is heard.",
+    severity: Severity::Blocking,
+    group: Group::Comparison,
+    closes: Closes::Observation,
+    opens: r#"{
+        "events": [
+            {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "psa", "record": {"milestones": [{"id": "M1"}, {"id": "M1"}, {"id": "M2"}]}}
+        ]
+    }"#,
+    passes: r#"{
+        "events": [
+            {"at": "2026-02-03T12:00:00Z", "type": "observed", "leg": "psa", "record": {"milestones": [{"id": "M1"}, {"id": "M2"}]}}
         ]
     }"#,
 };

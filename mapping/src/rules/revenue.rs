@@ -1,7 +1,6 @@
 //! Revenue and payments, section 7 of the rules.
 
-use super::Rule;
-use crate::contract::{Code, Severity};
+use super::{Closes, Code, Group, Rule, Severity};
 
 pub(super) const LOSS_CONTRACT: Rule = Rule {
     code: Code::LossContract,
@@ -10,6 +9,8 @@ pub(super) const LOSS_CONTRACT: Rule = Rule {
     why: "Expected cost above the price is a loss, to be provided for at once in most frameworks.",
     remedy: "Review the estimate; a loss provision may be due.",
     severity: Severity::Warning,
+    group: Group::Condition,
+    closes: Closes::Condition,
     opens: r#"{
         "events": [
             {"at": "2026-02-03T12:00:00Z", "type": "cost", "obligation": "work", "incurred": "10000.00", "estimate_to_complete": "35000.00"}
@@ -31,6 +32,8 @@ pub(super) const RECOGNITION_METHOD_MISSING: Rule = Rule {
     why: "Without obligations and their methods nothing can be recognised, only billed.",
     remedy: "Have revenue accounting add obligations with standalone selling prices and methods.",
     severity: Severity::Warning,
+    group: Group::Condition,
+    closes: Closes::Reviewer,
     opens: r#"{
         "events": [],
         "contract": {"obligations": []}
@@ -47,6 +50,8 @@ pub(super) const UNMATCHED_PAYMENT: Rule = Rule {
     why: "Money is applied to an invoice that is open for at least as much; otherwise a person decides.",
     remedy: "Apply it by hand in the ERP, or return it; then close this with a reason.",
     severity: Severity::Warning,
+    group: Group::Event,
+    closes: Closes::Reviewer,
     opens: r#"{
         "events": [
             {"at": "2026-02-20T12:00:00Z", "type": "payment", "invoice": "C-M9", "amount": "100.00"}

@@ -97,7 +97,7 @@ fn contract() -> impl Strategy<Value = Value> {
                 }
                 if one["billable"] == json!(true) {
                     sum += amount;
-                    let share = json!(format!("{}.{}", 100 / count, amount % 10));
+                    let share = json!(format!("{}.{}", (100 / count).min(99), amount % 10));
                     let (key, value) = if percents { ("percent", share) } else { ("amount", money(amount)) };
                     one.insert(key.into(), value);
                 }

@@ -62,7 +62,7 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
                 by: "ada".into(),
                 reason: "ours, from before the restore".into(),
             };
-            let fact = Fact { at: world.app.env.clock.now(), event };
+            let fact = Fact::of(world.app.env.clock.now(), event);
             let fact = NewFact { contract: "SOW-1".into(), identity: "overrule".into(), fact, actor: "ada".into() };
             world.app.env.store.add_facts(vec![fact], world.app.env.clock.now()).await.unwrap();
             world.settle().await.unwrap();

@@ -73,7 +73,7 @@ pub(crate) fn accepted(milestone: &str) -> Fact {
         document: None,
         portion: None,
     };
-    Fact { at: now(), event }
+    Fact::of(now(), event)
 }
 
 fn event(identity: &str) -> NewEvent {

@@ -1,0 +1,338 @@
+//! Documents: what was issued, adopted, withdrawn, and paid.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::state::{Contract, Milestone, TakenBack};
+use crate::money::{Minor, Money};
+use crate::rules::Code;
+
+/// Kind of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentKind {
+    /// Takes back what was billed.
+    CreditMemo,
+    /// Bills a milestone.
+    Invoice,
+    /// Bills what was kept back of a milestone's invoice.
+    RetainageInvoice,
+    /// Bills what an amendment added to an invoiced milestone, or a milestone whose invoice was taken back.
+    SupplementaryInvoice,
+}
+
+impl DocumentKind {
+    /// The word for it, everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreditMemo => "credit_memo",
+            Self::Invoice => "invoice",
+            Self::RetainageInvoice => "retainage_invoice",
+            Self::SupplementaryInvoice => "supplementary_invoice",
+        }
+    }
+}
+
+/// A document that was issued. Dates are the contract's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedDocument {
+    /// `{contract}-{milestone}`, with `-C{n}`, `-S{n}` or `-R`; of an adopted one its own.
+    pub number: String,
+    /// Kind.
+    pub kind: DocumentKind,
+    /// Milestone.
+    pub milestone: String,
+    /// Document date.
+    pub date: Date,
+    /// Due date; of a credit memo its date.
+    pub due_on: Date,
+    /// Positive amount.
+    pub amount: Money,
+    /// The contract's own words.
+    pub description: String,
+    /// Number of the invoice that it belongs to, where it is not one itself.
+    pub original: Option<String>,
+    /// Somebody else wrote it: there is nothing to send.
+    #[serde(default)]
+    pub adopted: bool,
+    /// It never reached the ERP, and does not count any more.
+    #[serde(default)]
+    pub withdrawn: bool,
+}
+
+/// Money that came in, as far as it was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Payment {
+    pub(crate) on: Date,
+    pub(crate) invoice: String,
+    pub(crate) amount: Minor,
+    pub(crate) id: Option<String>,
+    pub(crate) reversed_on: Option<Date>,
+}
+
+/// A document to be written about a milestone.
+struct Draft {
+    number: String,
+    kind: DocumentKind,
+    date: Date,
+    due_on: Date,
+    amount: Minor,
+    description: String,
+    original: Option<String>,
+    adopted: bool,
+}
+
+impl Contract {
+    /// When a document of a date is due.
+    fn due_date(&self, index: usize, date: Date, from_acceptance: bool) -> Date {
+        let Some(milestone) = self.milestones.get(index) else { return date };
+        let terms = milestone.terms.payment_terms.unwrap_or(self.terms.payment_terms);
+        let accepted = milestone.accepted_on.filter(|_| from_acceptance && self.terms.due_from_acceptance);
+        terms.due(accepted.unwrap_or(date)).max(date)
+    }
+
+    fn write(&mut self, index: usize, draft: Draft) {
+        let amount = self.terms.money(draft.amount);
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let credit = draft.kind == DocumentKind::CreditMemo;
+        milestone.billing.documents.push((draft.date, if credit { -draft.amount } else { draft.amount }));
+        if !credit && milestone.billing.invoiced_on.is_none() {
+            milestone.billing.invoiced_on = Some(draft.date);
+            milestone.billing.due_on = Some(draft.due_on);
+        }
+        self.documents.push(IssuedDocument {
+            number: draft.number,
+            kind: draft.kind,
+            milestone: milestone.id().to_owned(),
+            date: draft.date,
+            due_on: draft.due_on,
+            amount,
+            description: draft.description,
+            original: draft.original,
+            adopted: draft.adopted,
+            withdrawn: false,
+        });
+        self.relearn(draft.date);
+    }
+
+    /// Number of a milestone's invoice, without what tells its other documents from it.
+    fn plain_number(&self, milestone: &Milestone) -> String {
+        format!("{}-{}", self.terms.id, milestone.id())
+    }
+
+    /// Number of the first invoice that is out.
+    fn original(&self, milestone: &Milestone) -> Option<String> {
+        let mut out = self.documents.iter().filter(|one| !one.withdrawn && one.milestone == milestone.id());
+        out.find(|one| one.kind != DocumentKind::CreditMemo).map(|one| one.number.clone())
+    }
+
+    /// The milestone's invoice, or what it lacks where it was taken back.
+    pub(super) fn issue(&mut self, index: usize) {
+        let today = self.as_of;
+        let due_on = self.due_date(index, today, true);
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let not_credited_yet = milestone.billing.billed() != Minor::ZERO;
+        if milestone.billing.taken_back == Some(TakenBack::Undone) && not_credited_yet {
+            // It is due again before its credit memo was written: its documents stand, but for what they lack or exceed.
+            milestone.billing.taken_back = None;
+            milestone.billing.counts_from = 0;
+            self.recount(index);
+            return;
+        }
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let (full, fired) = (milestone.terms.amount, self.fires_on(milestone, &milestone.terms));
+        let bears = self.invoice_bears(milestone);
+        let lacks = bears - milestone.billing.billed();
+        let plain = self.plain_number(milestone);
+        let description = milestone.description().to_owned();
+        let conditions = !milestone.terms.trigger.conditions().is_empty();
+        let id = milestone.id().to_owned();
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let billing = &mut milestone.billing;
+        billing.retains = bears < full;
+        billing.fired_on = fired.filter(|_| conditions);
+        let (number, kind) = if billing.numbered {
+            billing.supplements = billing.supplements.saturating_add(1);
+            (format!("{plain}-S{}", billing.supplements), DocumentKind::SupplementaryInvoice)
+        } else {
+            billing.numbered = true;
+            (plain, DocumentKind::Invoice)
+        };
+        billing.taken_back = None;
+        let draft =
+            Draft { number, kind, date: today, due_on, amount: lacks, description, original: None, adopted: false };
+        self.write(index, draft);
+        self.clear_code(Code::InvoiceLate, &id);
+    }
+
+    /// What was kept back of a milestone's invoice.
+    pub(super) fn issue_retained(&mut self, index: usize) {
+        let today = self.as_of;
+        let due_on = self.due_date(index, today, false);
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let amount = self.retained(milestone, &milestone.terms);
+        let (plain, original) = (self.plain_number(milestone), self.original(milestone));
+        let description = format!("{} (retainage)", milestone.description());
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let billing = &mut milestone.billing;
+        billing.retainage_out = true;
+        billing.retainage_invoices = billing.retainage_invoices.saturating_add(1);
+        let again = if billing.retainage_invoices > 1 { billing.retainage_invoices.to_string() } else { String::new() };
+        let (number, kind) = (format!("{plain}-R{again}"), DocumentKind::RetainageInvoice);
+        self.write(index, Draft { number, kind, date: today, due_on, amount, description, original, adopted: false });
+    }
+
+    /// Corrects what was billed of a milestone by a credit memo (negative) or a supplementary invoice (positive).
+    pub(super) fn correct(&mut self, index: usize, difference: Minor) {
+        let today = self.as_of;
+        let due_on = self.due_date(index, today, true);
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let (plain, original) = (self.plain_number(milestone), self.original(milestone));
+        let description = milestone.description().to_owned();
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let billing = &mut milestone.billing;
+        let (number, kind, due_on) = if difference < Minor::ZERO {
+            billing.credit_memos = billing.credit_memos.saturating_add(1);
+            (format!("{plain}-C{}", billing.credit_memos), DocumentKind::CreditMemo, today)
+        } else {
+            billing.supplements = billing.supplements.saturating_add(1);
+            (format!("{plain}-S{}", billing.supplements), DocumentKind::SupplementaryInvoice, due_on)
+        };
+        let amount = difference.abs();
+        self.write(index, Draft { number, kind, date: today, due_on, amount, description, original, adopted: false });
+    }
+
+    /// An invoice that somebody else wrote is the milestone's invoice, with its own number and dates.
+    pub(super) fn adopt(&mut self, id: &str, number: &str, on: Date, due_on: Option<Date>, amount: Option<Minor>) {
+        if !self.knows(id) {
+            return self.open_event(Code::UnknownMilestone, Some(id), None);
+        }
+        let meant = self.open_part(id).to_owned();
+        let found = self.find(id).filter(|index| self.may_adopt(*index, number, amount));
+        let Some(index) = found else { return self.open_event(Code::AdoptionMismatch, Some(&meant), None) };
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let (bears, full) = (self.invoice_bears(milestone), milestone.terms.amount);
+        let fired = self.fired_on(milestone).filter(|_| !milestone.terms.trigger.conditions().is_empty());
+        let description = milestone.description().to_owned();
+        let due_on = due_on.unwrap_or_else(|| self.due_date(index, on, true));
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        milestone.billing.retains = bears < full;
+        milestone.billing.fired_on = fired;
+        milestone.billing.taken_back = None;
+        let (number, kind) = (number.to_owned(), DocumentKind::Invoice);
+        let draft = Draft { number, kind, date: on, due_on, amount: bears, description, original: None, adopted: true };
+        self.write(index, draft);
+        self.clear_code(Code::InvoiceLate, &meant);
+    }
+
+    fn may_adopt(&self, index: usize, number: &str, amount: Option<Minor>) -> bool {
+        let Some(milestone) = self.milestones.get(index) else { return false };
+        let nothing_out = milestone.billing.documents.is_empty() && !milestone.billing.undone;
+        let bears = self.invoice_bears(milestone);
+        milestone.counts()
+            && nothing_out
+            && bears > Minor::ZERO
+            && amount.is_none_or(|amount| amount == bears)
+            && !self.is_ours(number)
+    }
+
+    /// A document of ours that never reached the ERP is taken back; its milestone waits for a person.
+    pub(super) fn withdraw(&mut self, number: &str) {
+        let place = self.documents.iter().position(|one| one.number == number && !one.withdrawn && !one.adopted);
+        let Some(document) = place.and_then(|place| self.documents.get_mut(place)) else { return };
+        let paid: Minor = applied(&self.payments, number);
+        if paid > Minor::ZERO {
+            return;
+        }
+        document.withdrawn = true;
+        let (id, kind, date) = (document.milestone.clone(), document.kind, document.date);
+        let amount = Minor::from(document.amount.minor());
+        let signed = if kind == DocumentKind::CreditMemo { -amount } else { amount };
+        self.relearn(date);
+        let Some(index) = self.milestones.iter().position(|one| one.id() == id) else { return };
+        if let Some(milestone) = self.milestones.get_mut(index) {
+            let billing = &mut milestone.billing;
+            if let Some(place) = billing.documents.iter().position(|out| *out == (date, signed)) {
+                billing.documents.remove(place);
+            }
+            billing.withdrawn = true;
+            billing.retainage_out &= kind != DocumentKind::RetainageInvoice;
+        }
+        self.recount(index);
+        self.open_event(Code::InvoiceWithdrawn, Some(&id), None);
+    }
+
+    /// The first invoice that is out, after one was taken back.
+    fn recount(&mut self, index: usize) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        let counted = self.documents.iter().skip(milestone.billing.counts_from);
+        let mut out = counted
+            .filter(|one| one.milestone == milestone.id() && !one.withdrawn && one.kind != DocumentKind::CreditMemo);
+        let first = out.next().map(|one| (one.date, one.due_on));
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        milestone.billing.invoiced_on = first.map(|(date, _)| date);
+        milestone.billing.due_on = first.map(|(_, due_on)| due_on);
+        if first.is_none() && milestone.billing.taken_back.is_none() {
+            milestone.billing.taken_back = Some(TakenBack::Withdrawn);
+            milestone.billing.fired_on = None;
+        }
+    }
+
+    /// Whether a number is that of a document of ours that is out.
+    pub(super) fn is_ours(&self, number: &str) -> bool {
+        self.documents.iter().any(|one| one.number == number && !one.withdrawn)
+    }
+
+    /// A payment of an invoice: taken as far as the invoice is open. One that is known already changes nothing.
+    pub(super) fn pay(&mut self, number: &str, amount: Minor, id: Option<&str>, on: Date) {
+        if id.is_some() && self.payments.iter().any(|one| one.id.as_deref() == id) {
+            return;
+        }
+        let open = self.open_on(number);
+        let taken = open.map_or(Minor::ZERO, |open| amount.min(open)).max(Minor::ZERO);
+        if taken > Minor::ZERO {
+            let (invoice, id) = (number.to_owned(), id.map(Into::into));
+            self.payments.push(Payment { on, invoice, amount: taken, id, reversed_on: None });
+        }
+        if open.is_none_or(|open| amount > open) {
+            self.open_event(Code::UnmatchedPayment, None, None);
+        }
+    }
+
+    /// A payment is taken back, for what was applied of it, not before its own date.
+    pub(super) fn reverse(&mut self, id: &str, on: Date) {
+        let known = self.payments.iter_mut().find(|one| one.id.as_deref() == Some(id) && one.reversed_on.is_none());
+        match known {
+            Some(payment) => payment.reversed_on = Some(on.max(payment.on)),
+            None => self.open_event(Code::UnmatchedPayment, None, None),
+        }
+    }
+
+    /// What is open on an invoice: its amount less credit memos and payments. Credit memos reduce the original first.
+    fn open_on(&self, number: &str) -> Option<Minor> {
+        let out = || self.documents.iter().filter(|one| !one.withdrawn);
+        let invoice = out().find(|one| one.number == number && one.kind != DocumentKind::CreditMemo)?;
+        let same = || out().filter(|one| one.milestone == invoice.milestone);
+        let amount = |one: &IssuedDocument| Minor::from(one.amount.minor());
+        let mut credit: Minor = same().filter(|one| one.kind == DocumentKind::CreditMemo).map(amount).sum();
+        for one in same().filter(|one| one.kind != DocumentKind::CreditMemo) {
+            let reduced = credit.min(amount(one));
+            credit -= reduced;
+            if one.number == number {
+                return Some(amount(one) - reduced - applied(&self.payments, number));
+            }
+        }
+        None
+    }
+
+    /// Payments applied to a milestone's invoices.
+    pub(super) fn paid(&self, id: &str) -> Minor {
+        let out = self.documents.iter().filter(|one| one.milestone == id && !one.withdrawn);
+        out.map(|one| applied(&self.payments, &one.number)).sum()
+    }
+}
+
+/// What is applied to an invoice.
+fn applied(payments: &[Payment], number: &str) -> Minor {
+    payments.iter().filter(|one| one.invoice == number && one.reversed_on.is_none()).map(|one| one.amount).sum()
+}
