@@ -162,7 +162,16 @@ impl App {
         if awaited {
             self.env.wake_ups.deliveries(target).into_iter().for_each(WakeUp::send);
         }
-        Ok(sent? > 0)
+        Ok(self.delivered(target, sent?))
+    }
+
+    /// Whether anything was delivered. What had to wait for it elsewhere, such as the status of an invoice, goes on.
+    fn delivered(&self, target: &str, sent: usize) -> bool {
+        if sent > 0 {
+            let others = self.env.registry.iter().filter(|(name, _)| *name != target);
+            others.filter_map(|(name, _)| self.env.wake_ups.deliveries(name)).for_each(WakeUp::send);
+        }
+        sent > 0
     }
 
     /// Delivers to one connection what is due. Returns whether an attempt was made.
@@ -172,7 +181,7 @@ impl App {
     pub async fn deliver_to(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(target), self.env.registry.len()).await? else { return Ok(false) };
         let (delivery, now) = (&self.env.settings.delivery, self.env.clock.now());
-        Ok(deliver::turn(&mine.store, target, &entry.connection, delivery, now).await? > 0)
+        Ok(self.delivered(target, deliver::turn(&mine.store, target, &entry.connection, delivery, now).await?))
     }
 
     /// Writes and sends the mail that is due. Returns whether there was any.

@@ -8,30 +8,9 @@ use milestoned_mapping::contract::Contract;
 use milestoned_mapping::drift::{self, Drift, Kind, Shown};
 use milestoned_mapping::fact::{Leg, LegRecord};
 
-use crate::agreements::Agreement;
-use crate::environment::Environment;
 use crate::store::audit::Entry;
-use crate::store::contracts::{ContractRow, Work};
+use crate::store::contracts::Work;
 use crate::store::drift::DriftRow;
-use crate::store::{StoreError, parse};
-
-/// A person closes the open drifts of a kind, of one milestone or all. `None`: the code is none of a drift.
-///
-/// # Errors
-/// The store failed.
-pub async fn overrule(
-    env: &Environment,
-    row: &ContractRow,
-    code: &str,
-    milestone: Option<String>,
-    said: (String, String),
-) -> Result<Option<usize>, StoreError> {
-    let Some(kind) = Kind::named(code) else { return Ok(None) };
-    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let now = env.clock.now();
-    let today = agreement.terms.local_date(now);
-    env.store.close_drift(row.id.clone(), kind, milestone, said, (today, now)).await.map(Some)
-}
 
 /// What changed about the drifts of a contract, and its audit lines. `work_now` is the project tool's leg, where it changed.
 pub fn changes(

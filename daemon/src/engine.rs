@@ -337,6 +337,7 @@ fn landing(
     audit.extend(document_lines(contract, planned));
     audit.extend(exception_lines(before, contract));
     let (was, exceptions) = (exceptions(before), exceptions(contract));
+    let (awaited, approvals) = (before.waiting_for_approval(), contract.waiting_for_approval());
     Ok(Landing {
         contract: row.id.clone(),
         history_before: row.history,
@@ -350,6 +351,7 @@ fn landing(
         postings: plan.postings,
         // What is open from the first day stands in the state before anything was decided, and in no row yet.
         exceptions: (row.history == 0 || was != exceptions).then_some(exceptions),
+        approvals: (row.history == 0 || awaited != approvals).then_some(approvals),
         drift: Vec::new(),
         events: events(before, contract)?,
         facts,
@@ -414,6 +416,7 @@ pub fn exceptions(contract: &Contract) -> Vec<ExceptionRow> {
             closed_on: exception.closed_on,
             held: contract.amount_held(exception),
             currency: contract.terms().currency(),
+            differences: if exception.closed_on.is_none() { contract.values_behind(exception) } else { Vec::new() },
         })
         .collect()
 }

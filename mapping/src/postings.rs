@@ -284,7 +284,7 @@ fn status_postings(before: &Contract, after: &Contract, addresses: &Addresses<'_
         for (system, record) in own.chain(shown_by("")) {
             if !seen.contains(&(system, record)) {
                 seen.push((system, record));
-                postings.push(status_posting(after, &milestone, system, record, addresses.links));
+                postings.push(status_posting(after, &milestone, system, record, addresses));
             }
         }
     }
@@ -296,13 +296,17 @@ fn standing(milestone: &MilestoneView) -> (&str, Money, Option<Date>, Option<Dat
     (milestone.status.name(), milestone.amount, milestone.accepted_on, milestone.invoiced_on, &milestone.blocked_by)
 }
 
-fn status_posting(contract: &Contract, milestone: &MilestoneView, system: &str, record: &str, links: &str) -> Posting {
+fn status_posting(
+    contract: &Contract,
+    milestone: &MilestoneView,
+    system: &str,
+    record: &str,
+    addresses: &Addresses<'_>,
+) -> Posting {
     let terms = contract.terms();
-    let invoice = contract
-        .documents()
-        .iter()
-        .find(|document| document.milestone == milestone.id && document.kind == DocumentKind::Invoice)
-        .map(|document| document.number.clone());
+    let of_it =
+        |document: &&IssuedDocument| document.milestone == milestone.id && document.kind == DocumentKind::Invoice;
+    let invoice = contract.documents().iter().find(of_it);
     let status = BillingStatus {
         contract: terms.id().into(),
         milestone: milestone.id.clone(),
@@ -311,11 +315,11 @@ fn status_posting(contract: &Contract, milestone: &MilestoneView, system: &str, 
         status: milestone.status.name().into(),
         amount: milestone.amount,
         accepted_on: milestone.accepted_on,
-        invoice,
+        invoice: invoice.map(|document| document.number.clone()),
         invoiced_on: milestone.invoiced_on,
         due_on: milestone.due_on,
         blocked_by: milestone.blocked_by.clone(),
-        link: address::milestone(links, terms.id(), &milestone.id),
+        link: address::milestone(addresses.links, terms.id(), &milestone.id),
     };
     let content = serde_json::to_string(&status).unwrap_or_default();
     // The same standing may come back (held, free, held): the place in the contract's history tells them apart.
@@ -324,7 +328,8 @@ fn status_posting(contract: &Contract, milestone: &MilestoneView, system: &str, 
         key: DeliveryKey::of(&[system, terms.id(), &milestone.id, "status", &place, &content]),
         target: system.into(),
         command: Command::BillingStatus(status),
-        after: Vec::new(),
+        // Nobody is told that something is invoiced before the ERP has taken the invoice.
+        after: invoice.map(|document| document_key(terms.id(), addresses.erp, document)).into_iter().collect(),
     }
 }
 

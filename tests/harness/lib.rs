@@ -10,6 +10,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use milestoned::app::App;
 use milestoned::clock::SetClock;
+use milestoned::review::item::Item;
+use milestoned::review::queue::{Filter, queue};
 use milestoned::settings::Settings;
 use milestoned::web;
 use milestoned_mocks::{Fields, IssueRef, Options, Person, Simulators};
@@ -205,6 +207,15 @@ impl World {
         let answer = request.send().await?;
         let (status, text) = (answer.status().as_u16(), answer.text().await?);
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// What waits for a person beside exceptions, drifts, approvals and contracts that nobody has filed.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn waiting(&self) -> anyhow::Result<Vec<Item>> {
+        let kinds = ["delivery", "expiry", "fact", "file", "pause", "record", "stream", "unseen"];
+        Ok(queue(&self.app.env, &Filter::of_kinds(&kinds)).await?)
     }
 
     /// Numbers, amounts and kinds of what an ERP holds, payments apart.

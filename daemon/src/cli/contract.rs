@@ -11,8 +11,7 @@ use milestoned_mapping::contract;
 use super::table::{amount, complain, count, say, state, titled};
 use super::{BAD_INPUT, FOUND};
 use crate::environment::Environment;
-use crate::portfolio::{self, Summary};
-use crate::store::vocabulary::DeliveryState;
+use crate::review::portfolio::{self, Summary};
 
 /// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
 /// With `explain` it tells how each date and amount came about.
@@ -70,9 +69,11 @@ pub fn summaries(rows: &[Summary]) -> String {
         "ERP",
         "",
         "Total",
-        "Billed",
+        "Billed, decided",
+        "In the ERP",
         "Remaining",
         "Deferred",
+        "To approve",
         "Blocking",
         "Warnings",
     ]);
@@ -84,8 +85,10 @@ pub fn summaries(rows: &[Summary]) -> String {
             one.currency.as_str().into(),
             amount(&one.total),
             amount(&one.billed),
+            amount(&one.in_erp),
             amount(&one.remaining),
             amount(&one.deferred),
+            count(one.to_approve),
             count(one.blocking),
             count(one.warnings),
         ]);
@@ -113,13 +116,14 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
     say(&summaries(std::slice::from_ref(&view.summary)));
     let row = env.store.contract(id.to_owned()).await?.ok_or_else(|| anyhow::anyhow!("contract {id} is gone"))?;
     let contract = portfolio::state(&row)?;
-    let mut milestones = titled(&["Milestone", "Name", "Status", "Amount", "Accepted", "Invoiced", "Due", "Held by"]);
+    let mut milestones = titled(&["Milestone", "Name", "State", "Amount", "Accepted", "Invoice of", "Due", "Held by"]);
     let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
-    for one in contract.milestones() {
+    for line in &view.milestones {
+        let one = &line.milestone;
         milestones.add_row(vec![
             one.id.as_str().into(),
             one.name.as_str().into(),
-            state(one.status.name()),
+            state(&line.state),
             amount(&one.amount.to_string()),
             format!("{}{}", date(one.accepted_on), if one.deemed { " deemed" } else { "" }).into(),
             date(one.invoiced_on).into(),
@@ -128,15 +132,16 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
         ]);
     }
     say(&milestones.to_string());
-    let mut documents = titled(&["Document", "Kind", "Date", "Due", "Amount", "Delivery"]);
-    for one in &view.documents {
+    let mut documents = titled(&["Document", "Kind", "Date", "Due", "Amount", "In the ERP"]);
+    for line in &view.documents {
+        let one = &line.document;
         documents.add_row(vec![
             one.number.as_str().into(),
             one.kind.name().into(),
             one.date.into(),
             one.due_on.into(),
             amount(&one.amount.to_string()),
-            state(one.delivery.map_or("", DeliveryState::name)),
+            state(&line.standing.to_string()),
         ]);
     }
     say(&documents.to_string());

@@ -15,8 +15,8 @@ use super::status::rebuild;
 use super::table::{say, titled};
 use crate::engine;
 use crate::environment::Environment;
-use crate::parked;
 use crate::registry::Connection;
+use crate::review::queue::{Filter, queue};
 use crate::store::audit::Head;
 use crate::store::outbox::Delivery;
 use crate::store::vocabulary::DeliveryState;
@@ -129,19 +129,15 @@ async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<P
     Ok(wrong.into_iter().map(|place| Problem::new(place, "its row says otherwise than the facts", remedy)).collect())
 }
 
-/// What does not go on by itself.
-async fn waiting(env: &Environment) -> anyhow::Result<Vec<Problem>> {
-    let parked = parked::all(env).await?.into_iter();
-    let mut findings: Vec<_> = parked.map(|one| Problem::new(one.what, one.reason, one.remedy)).collect();
-    for stream in env.store.streams().await? {
-        if let Some(fault) = stream.fault {
-            let since = stream.fault_since.unwrap_or_default();
-            let place = format!("{} {}", stream.system, stream.stream);
-            let remedy = "`milestoned check` tells what is wrong with the connection";
-            findings.push(Problem::new(place, format!("not read since {since}: {fault}"), remedy));
-        }
-    }
-    Ok(findings)
+/// What does not go on by itself: the queue but for what the rules and the reviewers hold on purpose, and for contracts that
+/// nobody has filed.
+///
+/// # Errors
+/// The store failed.
+pub async fn waiting(env: &Environment) -> anyhow::Result<Vec<Problem>> {
+    let kinds = ["delivery", "expiry", "fact", "file", "pause", "record", "stream", "unseen"];
+    let items = queue(env, &Filter::of_kinds(&kinds)).await?;
+    Ok(items.into_iter().map(|item| Problem { place: item.title, ..item.problem }).collect())
 }
 
 /// What we delivered and the remote has no more, or has otherwise.

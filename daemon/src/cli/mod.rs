@@ -91,6 +91,18 @@ enum Command {
     Plan,
     /// A recurring amount over part months, by day.
     Prorate(rules::Prorate),
+    /// Everything that waits for a person, with what to do.
+    Queue {
+        /// Of one contract.
+        #[arg(long)]
+        contract: Option<String>,
+        /// Of one kind: approval, exception, drift, delivery, record, fact, file, pause, unseen, expiry, stream, unfiled.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Of one owner.
+        #[arg(long)]
+        owner: Option<String>,
+    },
     /// Compare the four legs of every contract in one pass; differences end in exit code 1.
     Reconcile,
     /// Rebuild state from facts.
@@ -143,6 +155,7 @@ impl Command {
             | Self::Pause(_)
             | Self::Plan
             | Self::Prorate(_)
+            | Self::Queue { .. }
             | Self::Reconcile
             | Self::Replay { .. }
             | Self::Restore(_)
@@ -235,12 +248,28 @@ pub struct Reviewer {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ReviewCommand {
-    /// Let a milestone that waits for a person be invoiced.
+    /// Let a milestone that waits for a person be invoiced, as it stands there now.
     Approve {
         /// Contract id.
         contract: String,
         /// Milestone id.
         milestone: String,
+        /// The amount that is approved; another one is refused.
+        #[arg(long)]
+        amount: String,
+        /// Why; what is approved says enough.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        reviewer: Reviewer,
+    },
+    /// Give something to somebody to look after.
+    Assign {
+        /// Name that `queue` shows.
+        what: String,
+        /// To whom; to nobody in particular without it.
+        #[arg(long)]
+        to: Option<String>,
         #[command(flatten)]
         reviewer: Reviewer,
     },
@@ -254,12 +283,25 @@ pub(crate) enum ReviewCommand {
         #[command(flatten)]
         reviewer: Reviewer,
     },
-    /// Withdraw an approval.
+    /// Hold a milestone: nothing of it is invoiced until somebody approves it.
     Hold {
         /// Contract id.
         contract: String,
         /// Milestone id.
         milestone: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        reviewer: Reviewer,
+    },
+    /// Write something down about something that waits.
+    Note {
+        /// Name that `queue` shows.
+        what: String,
+        /// What.
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         reviewer: Reviewer,
     },
@@ -311,13 +353,23 @@ pub(crate) enum ReviewCommand {
         #[command(flatten)]
         reviewer: Reviewer,
     },
-    /// Give a parked delivery up for ever.
-    Dismiss {
+    /// Give a refused delivery up: it is not sent any more.
+    GiveUp {
         /// Key that `status` shows.
         key: String,
         /// Why.
         #[arg(long)]
         reason: String,
+        #[command(flatten)]
+        reviewer: Reviewer,
+    },
+    /// Nobody is reminded of something before a date.
+    Snooze {
+        /// Name that `queue` shows.
+        what: String,
+        /// Until when; people are reminded again without it.
+        #[arg(long)]
+        until: Option<String>,
         #[command(flatten)]
         reviewer: Reviewer,
     },
@@ -396,6 +448,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&env, format, contract).await,
         Command::Pause(halt) => recovery::pause(&env, halt, json).await,
         Command::Plan => status::plan(&env, json).await,
+        Command::Queue { contract, kind, owner } => status::waiting(&env, contract, kind, owner, json).await,
         Command::Reconcile => reconcile::reconcile(&env, json).await,
         Command::Replay { check } => status::replay(&env, check, json).await,
         Command::Resume(halt) => recovery::resume(&env, halt, json).await,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::FOUND;
 use super::table::{say, state, titled};
 use crate::environment::Environment;
-use crate::portfolio;
+use crate::review::portfolio;
 
 /// `milestoned reconcile`: exit 1 where something is not as agreed.
 pub(super) async fn reconcile(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::table::{complain, say};
-use super::{FOUND, Global, Reviewer};
+use super::table::say;
+use super::{Global, Reviewer, review};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
+use crate::review::acts::Act;
+use crate::review::subject::Subject;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::copies::put_back;
@@ -89,33 +91,11 @@ fn scope(text: &str) -> Result<Scope, String> {
 /// `milestoned pause …`
 pub(super) async fn pause(env: &Environment, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
     let Halt { scope, name, reason, reviewer } = halt;
-    if !known(env, scope, &name).await? {
-        complain(&format!("milestoned: no {} is called {name:?}", scope.name()));
-        return Ok(ExitCode::from(FOUND));
-    }
-    let new = env.store.pause(scope, name.clone(), reviewer.by, reason, env.clock.now()).await?;
-    let text = if new { "paused" } else { "was paused already" };
-    say(&if json { json!({ "scope": scope, "name": name, "paused": true }).to_string() } else { text.to_owned() });
-    Ok(ExitCode::SUCCESS)
+    review::act(env, Subject::Pause { scope, name }, Act::Pause, &reason, &reviewer, json).await
 }
 
 /// `milestoned resume …`
 pub(super) async fn resume(env: &Environment, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
     let Halt { scope, name, reason, reviewer } = halt;
-    if !env.store.resume(scope, name.clone(), reviewer.by, reason, env.clock.now()).await? {
-        complain(&format!("milestoned: {} {name:?} is not paused; `milestoned status` shows what is", scope.name()));
-        return Ok(ExitCode::from(FOUND));
-    }
-    let text = "goes on: what is due is decided and delivered now";
-    say(&if json { json!({ "scope": scope, "name": name, "paused": false }).to_string() } else { text.to_owned() });
-    Ok(ExitCode::SUCCESS)
-}
-
-/// A pause of something that is not there would halt nothing, unnoticed.
-async fn known(env: &Environment, scope: Scope, name: &str) -> anyhow::Result<bool> {
-    Ok(match scope {
-        Scope::Contract => env.store.contract(name.to_owned()).await?.is_some(),
-        Scope::Customer => env.store.has_customer(name.to_owned()).await?,
-        Scope::Target => env.registry.get(name).is_some(),
-    })
+    review::act(env, Subject::Pause { scope, name }, Act::Resume, &reason, &reviewer, json).await
 }

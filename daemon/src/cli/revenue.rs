@@ -9,7 +9,7 @@ use milestoned_mapping::ledger::{self, Format};
 use super::FOUND;
 use super::table::{amount, complain, say, titled};
 use crate::environment::Environment;
-use crate::portfolio;
+use crate::review::portfolio;
 
 /// Formats of an exported journal.
 #[derive(Debug, Clone, Copy, ValueEnum)]

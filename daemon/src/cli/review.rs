@@ -1,164 +1,151 @@
-//! `review …`: what a person decides, written down as a fact or audited release.
+//! `review …`, `pause`, `resume`: what a person decides, taken from the command line to the acts of the review.
 
 use std::process::ExitCode;
 
-use milestoned_mapping::command::DeliveryKey;
-use milestoned_mapping::fact::{Event, Fact, Leg, ReviewDecision};
-use serde_json::{Value, json};
+use jiff::civil::Date;
+use milestoned_mapping::fact::Shown;
+use milestoned_mapping::money::grouped;
 
 use super::table::{complain, say};
-use super::{BAD_INPUT, FOUND, ReviewCommand};
-use crate::agreements;
-use crate::drift;
-use crate::engine;
+use super::{BAD_INPUT, FOUND, ReviewCommand, Reviewer};
 use crate::environment::Environment;
-use crate::parked;
-use crate::store::intake::NewFact;
-use crate::store::parked::Handle;
-use crate::store::vocabulary::DeliveryState;
+use crate::review::acts::{self, Act, Channel, Done, Refused, Word};
+use crate::review::portfolio;
+use crate::review::queue::{Filter, queue};
+use crate::review::subject::Subject;
 
 /// `milestoned review …`
 pub(super) async fn review(env: &Environment, command: ReviewCommand, json: bool) -> anyhow::Result<ExitCode> {
-    let now = env.clock.now();
-    let (contract, by, event) = match command {
-        ReviewCommand::Approve { contract, milestone, reviewer } => {
-            let event =
-                Event::Review { milestone, decision: ReviewDecision::Approve, by: reviewer.by.clone(), shown: None };
-            (contract, reviewer.by, event)
+    match decided(env, command).await {
+        Ok(done) => Ok(told(&done, json)),
+        Err(refused) => refuse(refused),
+    }
+}
+
+/// One act on one thing, as `pause` and `resume` ask for it.
+pub(super) async fn act(
+    env: &Environment,
+    subject: Subject,
+    act: Act,
+    reason: &str,
+    reviewer: &Reviewer,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    match said(env, subject, act, reason, reviewer).await {
+        Ok(done) => Ok(told(&[done], json)),
+        Err(refused) => refuse(refused),
+    }
+}
+
+async fn said(
+    env: &Environment,
+    subject: Subject,
+    act: Act,
+    reason: &str,
+    reviewer: &Reviewer,
+) -> Result<Done, Refused> {
+    let word = Word::new(&reviewer.by, reason, Channel::CommandLine, act.verb())?;
+    acts::act(env, &subject, act, word).await
+}
+
+async fn decided(env: &Environment, command: ReviewCommand) -> Result<Vec<Done>, Refused> {
+    let (subject, act, reason, reviewer) = match command {
+        ReviewCommand::Approve { contract, milestone, amount, reason, reviewer } => {
+            let shown = shown(env, &contract, &milestone, &amount).await?;
+            (Subject::Approval { contract, milestone }, Act::Approve { shown }, reason, reviewer)
         }
-        ReviewCommand::Hold { contract, milestone, reviewer } => {
-            let event =
-                Event::Review { milestone, decision: ReviewDecision::Hold, by: reviewer.by.clone(), shown: None };
-            (contract, reviewer.by, event)
+        ReviewCommand::Hold { contract, milestone, reason, reviewer } => {
+            (Subject::Approval { contract, milestone }, Act::Hold, reason, reviewer)
         }
         ReviewCommand::Overrule { contract, code, milestone, leg, reason, reviewer } => {
-            let leg: Option<Leg> = match leg {
-                None => None,
-                Some(leg) => match serde_json::from_value(Value::String(leg)) {
-                    Ok(leg) => Some(leg),
-                    Err(_) => anyhow::bail!("--leg: crm, psa or erp"),
-                },
-            };
-            if let Some(code) = overrule_drift(env, &contract, &code, &milestone, (&reviewer.by, &reason), json).await?
-            {
-                return Ok(code);
+            let mut done = Vec::new();
+            for subject in acts::named(env, &contract, &code, milestone, leg.as_deref()).await? {
+                done.push(said(env, subject, Act::Overrule, &reason, &reviewer).await?);
             }
-            let event = Event::Overrule { code, milestone, leg, by: reviewer.by.clone(), reason };
-            (contract, reviewer.by, event)
+            return Ok(done);
         }
+        ReviewCommand::Replay { id: None, reviewer } => {
+            let mut done = Vec::new();
+            for item in queue(env, &Filter::of_kinds(&["record"])).await? {
+                done.push(said(env, item.subject, Act::Replay, "", &reviewer).await?);
+            }
+            return Ok(done);
+        }
+        ReviewCommand::Replay { id: Some(id), reviewer } => (Subject::Record(id), Act::Replay, String::new(), reviewer),
         ReviewCommand::Close { what, reason, reviewer } => {
-            return close(env, &what, reviewer.by, reason, json).await;
+            (what.parse().map_err(Refused::Invalid)?, Act::Close, reason, reviewer)
         }
-        ReviewCommand::Replay { id, reviewer } => {
-            let count = env.store.replay_parked(id, reviewer.by, now).await?;
-            return Ok(done(json, &json!({ "replayed": count }), &format!("{count} records are read again")));
-        }
-        ReviewCommand::Release { key, reason, reviewer } => {
-            return release(env, key, true, reviewer.by, reason, json).await;
-        }
+        ReviewCommand::Release { key, reason, reviewer } => (delivery(&key), Act::Release, reason, reviewer),
         ReviewCommand::Done { key, remote_id, reason, reviewer } => {
-            return done_outside(env, key, remote_id, &reason, reviewer.by, json).await;
+            (delivery(&key), Act::Done { remote_id }, reason, reviewer)
         }
-        ReviewCommand::Dismiss { key, reason, reviewer } => {
-            return release(env, key, false, reviewer.by, reason, json).await;
+        ReviewCommand::GiveUp { key, reason, reviewer } => (delivery(&key), Act::GiveUp, reason, reviewer),
+        ReviewCommand::Assign { what, to, reviewer } => {
+            (what.parse().map_err(Refused::Invalid)?, Act::Assign { to }, String::new(), reviewer)
+        }
+        ReviewCommand::Snooze { what, until, reviewer } => {
+            (what.parse().map_err(Refused::Invalid)?, Act::Snooze { until: date(until)? }, String::new(), reviewer)
+        }
+        ReviewCommand::Note { what, reason, reviewer } => {
+            (what.parse().map_err(Refused::Invalid)?, Act::Note, reason, reviewer)
         }
     };
-    let Some(row) = env.store.contract(contract.clone()).await? else {
-        complain(&format!("milestoned: contract {contract:?} is not known"));
-        return Ok(ExitCode::from(FOUND));
-    };
-    let fact = Fact::of(now, event);
-    if let Err(refusal) = agreements::check(&row, &fact) {
-        complain(&format!("milestoned: {refusal}"));
-        return Ok(ExitCode::from(BAD_INPUT));
-    }
-    let identity = format!("review:{}", DeliveryKey::of(&[&serde_json::to_string(&fact)?]));
-    env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: by }], now).await?;
-    engine::turn(env, |due| due == contract).await?;
-    Ok(done(json, &json!({ "contract": contract }), "taken; `milestoned contract show` tells what followed"))
+    Ok(vec![said(env, subject, act, &reason, &reviewer).await?])
 }
 
-/// A drift is closed at once; `None`: the code is one of the rules.
-async fn overrule_drift(
-    env: &Environment,
-    contract: &str,
-    code: &str,
-    milestone: &Option<String>,
-    (by, reason): (&str, &str),
-    json: bool,
-) -> anyhow::Result<Option<ExitCode>> {
+/// A delivery by its key, or by the name that the queue has for it.
+fn delivery(key: &str) -> Subject {
+    Subject::Delivery(key.strip_prefix("delivery:").unwrap_or(key).to_owned())
+}
+
+fn date(until: Option<String>) -> Result<Option<Date>, Refused> {
+    let parse = |text: String| {
+        text.parse().map_err(|error| {
+            let reason = format!("{text:?} is no date: {error}");
+            Refused::Invalid(milestoned_mapping::problem::Problem::new("--until", reason, "write it as 2026-03-31"))
+        })
+    };
+    until.map(parse).transpose()
+}
+
+/// What stands there, if it is of the amount that the reviewer named. Nothing, where the milestone is not known: the act says
+/// so.
+async fn shown(env: &Environment, contract: &str, milestone: &str, amount: &str) -> Result<Option<Shown>, Refused> {
     let Some(row) = env.store.contract(contract.to_owned()).await? else { return Ok(None) };
-    let said = (by.to_owned(), reason.to_owned());
-    let Some(count) = drift::overrule(env, &row, code, milestone.clone(), said).await? else { return Ok(None) };
-    if count == 0 {
-        complain(&format!(
-            "milestoned: contract {contract} has no open {code}; `milestoned exceptions` shows what is open"
-        ));
-        return Ok(Some(ExitCode::from(FOUND)));
+    let contract = portfolio::state(&row)?;
+    let Some(shown) = contract.shown(milestone) else { return Ok(None) };
+    let plain: String = amount.chars().filter(|character| *character != ',').collect();
+    let named = contract.terms().currency().parse(&plain).ok().map(|money| money.decimal());
+    if named != Some(shown.amount.0) {
+        let stands = grouped(&shown.amount.to_string());
+        return Err(Refused::Contradicted(milestoned_mapping::problem::Problem::new(
+            "--amount",
+            format!("{milestone} is of {stands} {}, not {amount}", contract.terms().currency()),
+            format!("look at it again; approve it as it is now with --amount {stands}"),
+        )));
     }
-    let text = format!("{count} closed; opens again if it changes, or comes back after it was undone");
-    Ok(Some(done(json, &json!({ "contract": contract, "closed": count }), &text)))
+    Ok(Some(shown))
 }
 
-async fn close(env: &Environment, what: &str, by: String, reason: String, json: bool) -> anyhow::Result<ExitCode> {
-    let handle: Handle = what.parse().map_err(anyhow::Error::msg)?;
-    if !env.store.close_parked(handle, by, reason, env.clock.now()).await? {
-        complain(&format!("milestoned: nothing that waits is called {what}; `milestoned status` shows what does"));
-        return Ok(ExitCode::from(FOUND));
-    }
-    Ok(done(json, &json!({ "closed": what }), "closed; the reason stands in the audit trail"))
-}
-
-async fn release(
-    env: &Environment,
-    key: String,
-    again: bool,
-    by: String,
-    reason: String,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
-    if !env.store.release_parked(key.clone(), again, by, reason, env.clock.now()).await? {
-        complain(&format!(
-            "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"
-        ));
-        return Ok(ExitCode::from(FOUND));
-    }
-    let what = if again { "released: the remote is asked, then it goes on" } else { "dismissed for ever" };
-    Ok(done(json, &json!({ "key": key, "released": again }), what))
-}
-
-/// Takes a person's word for what was done outside, unless the remote contradicts it.
-///
-/// # Errors
-/// The store failed.
-pub async fn done_outside(
-    env: &Environment,
-    key: String,
-    remote_id: String,
-    reason: &str,
-    by: String,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
-    let delivery = env.store.delivery(key.clone()).await?.filter(|delivery| delivery.state == DeliveryState::Parked);
-    let Some(delivery) = delivery else {
-        complain(&format!(
-            "milestoned: no parked delivery has the key {key}; `milestoned status` shows those that are parked"
-        ));
-        return Ok(ExitCode::from(FOUND));
-    };
-    match parked::take_done(env, &delivery, &remote_id, reason, by).await? {
-        Ok(how) => {
-            let value = json!({ "key": key, "remote_id": remote_id, "verified": how });
-            Ok(done(json, &value, &format!("done outside: {how}")))
-        }
-        Err(contradiction) => {
-            complain(&format!("milestoned: not taken: {contradiction}"));
-            Ok(ExitCode::from(FOUND))
+fn told(done: &[Done], json: bool) -> ExitCode {
+    if json {
+        say(&serde_json::to_string(done).unwrap_or_default());
+    } else if done.is_empty() {
+        say("nothing waits");
+    } else {
+        for one in done {
+            say(&one.text);
         }
     }
-}
-
-fn done(json: bool, value: &Value, text: &str) -> ExitCode {
-    say(&if json { value.to_string() } else { text.to_owned() });
     ExitCode::SUCCESS
+}
+
+fn refuse(refused: Refused) -> anyhow::Result<ExitCode> {
+    let code = match refused {
+        Refused::Store(error) => return Err(error.into()),
+        Refused::Contradicted(_) | Refused::Missing(_) => FOUND,
+        Refused::Invalid(_) => BAD_INPUT,
+    };
+    complain(&format!("milestoned: not taken: {refused}"));
+    Ok(ExitCode::from(code))
 }

@@ -9,9 +9,11 @@ use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
 use crate::agreements::{self, Agreement};
 use crate::environment::Environment;
-use crate::parked;
-use crate::portfolio::{self, Remedied};
 use crate::report::{self, digest};
+use crate::review::item::Item;
+use crate::review::portfolio::{self, Remedied};
+use crate::review::queue::{Filter, queue};
+use crate::review::subject::KINDS;
 use crate::store::contracts::ContractRow;
 use crate::store::mails::MailState;
 use crate::store::parse;
@@ -21,13 +23,10 @@ use crate::store::vocabulary::DeliveryState;
 pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
     let streams = env.store.streams().await?;
     let open = env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
-    let parked = parked::all(env).await?;
-    let unfiled = env.store.unfiled().await?;
-    let mails = env.store.mails(10).await?;
+    let items = queue(env, &Filter::default()).await?;
     if json {
-        let pauses = env.store.pauses().await?;
-        let value = json!({ "streams": streams, "deliveries": open, "records": env.store.parked_records().await?,
-            "facts": env.store.parked_facts().await?, "files": env.store.file_problems().await?, "unfiled": unfiled, "mails": mails, "pauses": pauses });
+        let mails = env.store.mails(10).await?;
+        let value = json!({ "streams": streams, "deliveries": open, "queue": items, "mails": mails });
         say(&serde_json::to_string_pretty(&value)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -50,33 +49,87 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
                 format!("{} {}", one.kind, one.subject).into(),
                 state(one.state.name()),
                 one.attempts.into(),
-                one.due_at.into(),
+                one.due_at.to_string().into(),
                 one.fault.as_deref().unwrap_or("").into(),
                 one.key.as_str().into(),
             ]);
         }
         say(&table.to_string());
     }
-    if !parked.is_empty() {
-        let mut table = titled(&["Parked", "Why", "What to do", "Name"]);
-        for one in &parked {
-            table.add_row(vec![one.what.as_str(), one.reason.as_str(), one.remedy.as_str(), one.handle.as_str()]);
-        }
-        say(&table.to_string());
+    let (many, few): (Vec<&Item>, Vec<&Item>) =
+        items.iter().partition(|item| matches!(item.kind, "approval" | "drift" | "exception"));
+    if !few.is_empty() {
+        say(&item_table(few));
     }
-    for one in unfiled {
-        say(&format!("{} is spoken of by {}, and nobody has filed its agreement", one.contract, one.systems));
+    for (kind, noun) in [("approval", "invoice"), ("exception", "exception"), ("drift", "drift")] {
+        let of_kind: Vec<&Item> = many.iter().filter(|item| item.kind == kind).copied().collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        let (count, held) = (of_kind.len(), portfolio::held(&of_kind));
+        let plural = if count == 1 { "" } else { "s" };
+        let verb = if kind == "approval" { " to approve" } else { "" };
+        let held = if held.is_empty() { String::new() } else { format!(", {held} held") };
+        say(&format!("{count} {noun}{plural}{verb}{held}: `milestoned queue --kind {kind}`"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What waits for a person, as a table.
+fn item_table<'a>(items: impl IntoIterator<Item = &'a Item>) -> String {
+    let mut table = titled(&["Waits", "Of", "Why", "What to do", "Holds", "Owner", "Name"]);
+    for item in items {
+        let of: Vec<String> =
+            [item.contract.clone(), Some(item.place())].into_iter().flatten().filter(|text| !text.is_empty()).collect();
+        table.add_row(vec![
+            state_of(item),
+            of.join(" ").into(),
+            item.problem.reason.as_str().into(),
+            item.problem.remedy.as_str().into(),
+            amount(&item.held.as_ref().map(ToString::to_string).unwrap_or_default()),
+            item.owner.as_deref().unwrap_or("").into(),
+            item.subject.to_string().into(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// What waits, in the colour of how much it needs somebody.
+fn state_of(item: &Item) -> comfy_table::Cell {
+    let color = if item.severity.is_blocking() { comfy_table::Color::Red } else { comfy_table::Color::Yellow };
+    comfy_table::Cell::new(&item.title).fg(color)
+}
+
+/// `milestoned queue`
+pub(super) async fn waiting(
+    env: &Environment,
+    contract: Option<String>,
+    kind: Option<String>,
+    owner: Option<String>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    if let Some(kind) = kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
+        anyhow::bail!("--kind: {kind:?} is none of {}", KINDS.join(", "));
+    }
+    let filter = Filter { contract, kinds: kind.into_iter().collect(), owner, subject: None };
+    let items = queue(env, &filter).await?;
+    if json {
+        say(&serde_json::to_string_pretty(&items)?);
+    } else if items.is_empty() {
+        say("nothing waits");
+    } else {
+        say(&item_table(&items));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Exceptions as a table.
 pub(super) fn exception_table(rows: &[Remedied]) -> String {
-    let mut table = titled(&["Contract", "Place", "Exception", "Severity", "Open", "Holds", "What to do"]);
+    let mut table = titled(&["Contract", "Place", "Exception", "Severity", "Open", "Holds", "Why, and what to do"]);
     for one in rows {
         let exception = &one.exception;
-        let leg = exception.leg.map(|leg| leg.to_string());
-        let place: Vec<String> = [exception.milestone.clone(), leg].into_iter().flatten().collect();
+        let place: Vec<String> =
+            [exception.milestone.clone(), exception.leg.map(|leg| leg.to_string())].into_iter().flatten().collect();
         let open = match &exception.closed_on {
             Some(closed) => format!("{} to {closed}", exception.opened_on),
             None => format!("since {}", exception.opened_on),
@@ -87,26 +140,31 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
             exception.code.as_str().into(),
             state(&exception.severity.to_string()),
             open.into(),
-            amount(&exception.held.map_or_else(String::new, |held| held.to_string())),
-            one.exception
-                .detail
-                .as_ref()
-                .map_or_else(|| one.remedy.into(), |detail| format!("{detail}. {}", one.remedy))
-                .into(),
+            amount(&exception.held.map(|held| held.to_string()).unwrap_or_default()),
+            format!("{}. {}", one.reason, one.remedy).into(),
         ]);
     }
     table.to_string()
 }
 
-/// `milestoned exceptions`
+/// `milestoned exceptions`: with what else waits, such as an approval or an invoice that the ERP refused.
 pub(super) async fn exceptions(
     env: &Environment,
     contract: Option<String>,
     all: bool,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let rows = portfolio::with_remedies(env.store.exceptions(contract, !all).await?);
-    say(&if json { serde_json::to_string_pretty(&rows)? } else { exception_table(&rows) });
+    let rows = portfolio::with_remedies(env, env.store.exceptions(contract.clone(), !all).await?).await?;
+    let filter = Filter { contract, ..Filter::of_kinds(&["approval", "delivery"]) };
+    let items = queue(env, &filter).await?;
+    if json {
+        say(&serde_json::to_string_pretty(&json!({ "exceptions": rows, "waiting": items }))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&exception_table(&rows));
+    if !items.is_empty() {
+        say(&item_table(&items));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,13 +181,14 @@ pub(super) async fn plan(env: &Environment, json: bool) -> anyhow::Result<ExitCo
             one.contract.as_str().into(),
             one.target.as_str().into(),
             format!("{} {}", one.kind, one.subject).into(),
-            amount(one.amount.as_deref().unwrap_or("")),
+            amount(&one.amount.as_ref().map(ToString::to_string).unwrap_or_default()),
             state(&one.state),
             one.key.as_str().into(),
         ]);
     }
     say(&table.to_string());
-    say(&format!("{} writes; nothing was sent", writes.len()));
+    let plural = if writes.len() == 1 { "" } else { "s" };
+    say(&format!("{} write{plural}; nothing was sent", writes.len()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -180,7 +239,7 @@ pub(super) async fn digest(env: &Environment, send: bool, json: bool) -> anyhow:
     };
     if !send {
         for group in digest::groups(env, mail).await? {
-            say(&format!("{}: {} open exceptions", group.owner, group.lines.len()));
+            say(&format!("{}: {}", group.owner, digest::counted(group.lines.len(), "item")));
         }
         return Ok(ExitCode::SUCCESS);
     }

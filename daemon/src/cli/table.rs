@@ -26,9 +26,9 @@ pub fn count(number: usize) -> Cell {
 /// A cell with a severity or state, coloured by how much it needs somebody.
 pub fn state(text: &str) -> Cell {
     let color = match text {
-        "blocking" | "parked" | "refused" | "rejected" => Color::Red,
-        "warning" | "unknown" | "sending" | "submitted" => Color::Yellow,
-        "done" | "paid" | "sent" | "ok" => Color::Green,
+        "blocking" | "given up" | "parked" | "refused" | "rejected" => Color::Red,
+        "decided, not sent" | "in doubt" | "warning" | "unknown" | "sending" | "submitted" => Color::Yellow,
+        "done" | "done by hand" | "in the ERP" | "paid" | "sent" | "ok" => Color::Green,
         _ => return Cell::new(text),
     };
     Cell::new(text).fg(color)

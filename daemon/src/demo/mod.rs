@@ -77,8 +77,10 @@ pub async fn run(options: Options, json: bool) -> anyhow::Result<ExitCode> {
     play(&world, &samples, &acts, &mut progress, last, &bar).await?;
     bar.finish_and_clear();
     let proof = proof::prove(&world, &samples).await?;
-    let summaries = crate::portfolio::summaries(&world.app.env).await?;
-    let exceptions = crate::portfolio::with_remedies(world.app.env.store.exceptions(None, true).await?);
+    let summaries = crate::review::portfolio::summaries(&world.app.env).await?;
+    let exceptions =
+        crate::review::portfolio::with_remedies(&world.app.env, world.app.env.store.exceptions(None, true).await?)
+            .await?;
     if json {
         say(&show::json(&samples, &proof, &summaries, &exceptions)?);
     } else {

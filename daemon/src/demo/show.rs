@@ -9,7 +9,7 @@ use super::proof::{ERPS, Proof};
 use super::world::World;
 use crate::cli::contract::summaries as contract_table;
 use crate::cli::table::{amount, count, state, titled};
-use crate::portfolio::{Remedied, Summary};
+use crate::review::portfolio::{Remedied, Summary};
 use milestoned_mapping::contract::Severity;
 
 /// The outcome for machines.

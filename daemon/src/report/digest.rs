@@ -1,4 +1,4 @@
-//! The exception digest: grouped by owner, each exception with reason, age, amount held, remedy and link.
+//! The digest: what waits for a person, grouped by owner, each with reason, age, amount held, remedy and link.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -6,71 +6,59 @@ use std::time::SystemTime;
 use askama::Template;
 use jiff::civil::Date;
 use lettre::message::{Mailbox, Message, MultiPart};
+use milestoned_mapping::address;
 use milestoned_mapping::command::DeliveryKey;
-use milestoned_mapping::contract::Severity;
-use milestoned_mapping::money::grouped;
 
-use crate::agreements::Agreement;
 use crate::environment::Environment;
-use crate::parked::{self, Parked};
-use crate::portfolio;
+use crate::review::item::Item;
+use crate::review::queue::{Filter, queue};
 use crate::settings::Mail;
-use crate::store::views::ExceptionView;
-use crate::store::{StoreError, parse};
+use crate::store::StoreError;
 
-/// One exception as the digest shows it.
+/// Kinds that go to an owner; what came in and could not be taken, and what is wrong with a connection, goes to finance.
+const OWNED: [&str; 4] = ["approval", "delivery", "drift", "exception"];
+
+/// One thing as the digest shows it.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// Contract id.
-    pub contract: String,
-    /// Customer.
-    pub customer: String,
+    /// The thing.
+    pub item: Item,
     /// Milestone and leg, or empty.
     pub place: String,
-    /// Code.
-    pub code: String,
-    /// What the code means.
-    pub title: String,
-    /// Whether it holds something back.
-    pub severity: Severity,
-    /// Opened on.
-    pub opened_on: Date,
-    /// Days since it opened, contract's time zone.
-    pub age: i64,
+    /// Since when, in the reader's time zone.
+    pub since: Option<Date>,
+    /// How long it has waited, in words.
+    pub age: String,
     /// Amount and currency it holds back, or empty.
     pub held: String,
-    /// What to do.
-    pub remedy: String,
-    /// What exactly, or empty.
-    pub detail: String,
     /// Link to the contract's page.
     pub link: String,
 }
 
-/// The exceptions of one owner.
+/// What waits for one owner.
 #[derive(Debug, Clone)]
 pub struct Group {
     /// Owner's address.
     pub owner: String,
-    /// Exceptions, blocking ones first, then the oldest.
+    /// In the order of the queue.
     pub lines: Vec<Line>,
 }
 
 #[derive(Template)]
 #[template(path = "digest.html")]
 struct Html<'a> {
-    day: &'a str,
+    day: Date,
     groups: &'a [Group],
-    parked: &'a [Parked],
+    parked: &'a [Item],
     link: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "digest.txt", escape = "none")]
 struct Plain<'a> {
-    day: &'a str,
+    day: Date,
     groups: &'a [Group],
-    parked: &'a [Parked],
+    parked: &'a [Item],
     link: &'a str,
 }
 
@@ -80,26 +68,21 @@ struct Plain<'a> {
 /// # Errors
 /// The store failed.
 pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
-    let groups = groups(env, mail).await?;
-    let parked = parked::all(env).await?;
-    let now = env.clock.now();
-    let day = now.in_tz(&mail.timezone).map(|local| local.date().to_string()).unwrap_or_default();
+    let (now, day) = (env.clock.now(), today(env, mail));
+    let items = awake(env, day).await?;
+    let (owned, parked): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| OWNED.contains(&item.kind));
+    let groups = grouped(env, owned, day);
     let mut written = 0_usize;
     for recipient in recipients(mail, &groups) {
         let finance = mail.finance.contains(&recipient);
         let own: Vec<Group> = groups.iter().filter(|group| finance || group.owner == recipient).cloned().collect();
-        let parked: &[Parked] = if finance { &parked } else { &[] };
+        let parked: &[Item] = if finance { &parked } else { &[] };
         if own.is_empty() && parked.is_empty() {
             continue;
         }
         let key = DeliveryKey::of(&["digest", slot, &recipient]);
-        match message(
-            mail,
-            &recipient,
-            &key,
-            &Content { day: &day, groups: &own, parked, link: &env.settings.http.public_url },
-            now,
-        ) {
+        let content = Content { day, groups: &own, parked, link: &env.settings.http.public_url };
+        match message(mail, &recipient, &key, &content, now) {
             Ok((subject, bytes)) => {
                 let new = env.store.add_mail(key.to_string(), vec![recipient], subject, bytes, now).await?;
                 written = written.saturating_add(usize::from(new));
@@ -112,6 +95,19 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
     Ok(written)
 }
 
+/// The day of those who read the mail.
+fn today(env: &Environment, mail: &Mail) -> Date {
+    let now = env.clock.now();
+    now.in_tz(&mail.timezone).map_or_else(|_| now.to_zoned(jiff::tz::TimeZone::UTC).date(), |local| local.date())
+}
+
+/// The queue without what is snoozed.
+async fn awake(env: &Environment, day: Date) -> Result<Vec<Item>, StoreError> {
+    let mut items = queue(env, &Filter::default()).await?;
+    items.retain(|item| item.snoozed_until.is_none_or(|until| until <= day));
+    Ok(items)
+}
+
 fn recipients(mail: &Mail, groups: &[Group]) -> Vec<String> {
     let mut recipients = mail.finance.clone();
     for group in groups {
@@ -122,68 +118,52 @@ fn recipients(mail: &Mail, groups: &[Group]) -> Vec<String> {
     recipients
 }
 
-/// Open exceptions by owner: the contract's own, else the code's, else finance.
+/// What waits for each owner now.
 ///
 /// # Errors
 /// The store failed.
 pub async fn groups(env: &Environment, mail: &Mail) -> Result<Vec<Group>, StoreError> {
-    let mut agreements: BTreeMap<String, (Agreement, Date)> = BTreeMap::new();
-    let mut groups: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for exception in env.store.exceptions(None, true).await? {
-        if !agreements.contains_key(&exception.contract) {
-            let Some(row) = env.store.contract(exception.contract.clone()).await? else { continue };
-            let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-            let today = agreement.terms.local_date(env.clock.now());
-            agreements.insert(row.id, (agreement, today));
-        }
-        let Some((agreement, today)) = agreements.get(&exception.contract) else { continue };
-        let by_code = mail.owners.get(&exception.code).or_else(|| mail.owners.get(&exception.code.to_lowercase()));
-        let owner = agreement.options.owner.as_ref().or(by_code).or(mail.finance.first()).cloned().unwrap_or_default();
-        groups.entry(owner).or_default().push(line(env, &exception, agreement, *today));
-    }
-    Ok(groups
-        .into_iter()
-        .map(|(owner, mut lines)| {
-            lines.sort_by(|a, b| {
-                (a.severity, std::cmp::Reverse(a.age), &a.contract).cmp(&(
-                    b.severity,
-                    std::cmp::Reverse(b.age),
-                    &b.contract,
-                ))
-            });
-            Group { owner, lines }
-        })
-        .collect())
+    let day = today(env, mail);
+    let mut items = awake(env, day).await?;
+    items.retain(|item| OWNED.contains(&item.kind));
+    Ok(grouped(env, items, day))
 }
 
-fn line(env: &Environment, exception: &ExceptionView, agreement: &Agreement, today: Date) -> Line {
-    let (title, remedy) = portfolio::meaning(&exception.code);
-    let leg = exception.leg.map(|leg| leg.to_string());
-    let place: Vec<String> = [exception.milestone.clone(), leg].into_iter().flatten().collect();
-    Line {
-        contract: exception.contract.clone(),
-        customer: agreement.terms.customer().to_owned(),
-        place: place.join(", "),
-        code: exception.code.clone(),
-        title: title.into(),
-        severity: exception.severity,
-        opened_on: exception.opened_on,
-        age: exception.opened_on.until(today).map(|span| i64::from(span.get_days())).unwrap_or(0),
-        held: exception
-            .held
-            .as_ref()
-            .map(|held| format!("{} {}", grouped(&held.to_string()), held.currency()))
-            .unwrap_or_default(),
-        remedy: remedy.into(),
-        detail: exception.detail.clone().unwrap_or_default(),
-        link: format!("{}/contracts/{}", env.settings.http.public_url, exception.contract),
+fn grouped(env: &Environment, items: Vec<Item>, day: Date) -> Vec<Group> {
+    let mut groups: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    for item in items {
+        groups.entry(item.owner.clone().unwrap_or_default()).or_default().push(line(env, item, day));
     }
+    groups.into_iter().map(|(owner, lines)| Group { owner, lines }).collect()
+}
+
+fn line(env: &Environment, item: Item, day: Date) -> Line {
+    let contract = item.contract.as_deref().unwrap_or_default();
+    let base = &env.settings.http.public_url;
+    let link = match &item.milestone {
+        Some(milestone) => address::milestone(base, contract, milestone),
+        None => address::contract(base, contract),
+    };
+    Line {
+        place: item.place(),
+        // The contract's day may have begun before the reader's: what opened on it opened today.
+        since: item.since.map(|since| since.min(day)),
+        age: counted(usize::try_from(item.age(&day)).unwrap_or_default(), "day"),
+        held: item.held.as_ref().map(ToString::to_string).unwrap_or_default(),
+        link,
+        item,
+    }
+}
+
+/// A number with its noun: `1 day`, `2 days`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 struct Content<'a> {
-    day: &'a str,
+    day: Date,
     groups: &'a [Group],
-    parked: &'a [Parked],
+    parked: &'a [Item],
     link: &'a str,
 }
 
@@ -195,11 +175,10 @@ fn message(
     now: jiff::Timestamp,
 ) -> Result<(String, Vec<u8>), String> {
     let Content { day, groups, parked, link } = *content;
-    let blocking =
-        groups.iter().flat_map(|group| &group.lines).filter(|line| line.severity == Severity::Blocking).count();
+    let blocking = groups.iter().flat_map(|group| &group.lines).filter(|line| line.item.severity.is_blocking()).count();
     let open: usize = groups.iter().map(|group| group.lines.len()).sum();
-    let noun = if open == 1 { "exception" } else { "exceptions" };
-    let subject = format!("milestoned {day}: {open} open {noun}, {blocking} blocking, {} parked", parked.len());
+    let subject =
+        format!("milestoned {day}: {}, {blocking} blocking, {} parked", counted(open, "open item"), parked.len());
     let html = Html { day, groups, parked, link }.render().map_err(|error| error.to_string())?;
     let plain = Plain { day, groups, parked, link }.render().map_err(|error| error.to_string())?;
     let mailbox = |address: &str| address.parse::<Mailbox>().map_err(|error| format!("{address}: {error}"));

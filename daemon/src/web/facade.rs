@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::civil::Date;
 use milestoned_mapping::command::DeliveryKey;
@@ -17,8 +17,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::api::{document_required, invalid, known};
+use super::api::{document_required, known};
 use super::auth::{Admin, Viewer};
+use super::extract::Segments;
 use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
 use crate::agreements;
@@ -116,11 +117,14 @@ async fn create(
     Json(body): Json<Create>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
-        return Err(invalid("project_id, external_id: must not be empty, and project_id must not contain ':'"));
+        return Err(ApiError::invalid(
+            "project_id, external_id: must not be empty, and project_id must not contain ':'",
+        ));
     }
-    let currency: Currency = body.currency_code.parse().map_err(|error| invalid(&format!("currency_code: {error}")))?;
+    let currency: Currency =
+        body.currency_code.parse().map_err(|error| ApiError::invalid(format!("currency_code: {error}")))?;
     if body.billing_amount_minor <= 0 {
-        return Err(invalid("billing_amount_minor: must be positive"));
+        return Err(ApiError::invalid("billing_amount_minor: must be positive"));
     }
     let amount = currency.minor(body.billing_amount_minor);
     let id = format!("{}{SEPARATOR}{}", body.project_id, body.external_id);
@@ -138,7 +142,7 @@ async fn create(
         settle(&env, &body.project_id).await?;
         return Ok((StatusCode::CREATED, answer));
     };
-    let contract = crate::portfolio::state(&row)?;
+    let contract = crate::review::portfolio::state(&row)?;
     if let Some(known) = contract.milestones().into_iter().find(|one| one.id == body.external_id) {
         let same = known.name == body.name && known.amount == amount;
         return if same { Ok((StatusCode::OK, answer)) } else { Err(conflict(&body.external_id)) };
@@ -147,7 +151,7 @@ async fn create(
         .total()
         .decimal()
         .checked_add(amount.decimal())
-        .ok_or_else(|| invalid("billing_amount_minor: too large"))?;
+        .ok_or_else(|| ApiError::invalid("billing_amount_minor: too large"))?;
     let order = json!({
         "amends": body.project_id, "version": contract.version().saturating_add(1), "signed": true,
         "total": total.to_string(), "add": [milestone(&body, &amount.to_string())],
@@ -182,7 +186,7 @@ fn conflict(external_id: &str) -> ApiError {
 #[utoipa::path(get, path = "/v1/project-milestones/{id}", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
-async fn show(State(env): Shared, _: Viewer, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
+async fn show(State(env): Shared, _: Viewer, Segments(id): Segments<String>) -> Result<Json<Milestone>, ApiError> {
     let (contract, view) = find(&env, &id).await?;
     Ok(Json(Milestone {
         milestone_id: id,
@@ -208,7 +212,7 @@ fn standing(view: &MilestoneView) -> &'static str {
 #[utoipa::path(post, path = "/v1/project-milestones/{id}/complete", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
-async fn complete(state: Shared, admin: Admin, Path(id): Path<String>) -> Result<Json<Milestone>, ApiError> {
+async fn complete(state: Shared, admin: Admin, Segments(id): Segments<String>) -> Result<Json<Milestone>, ApiError> {
     let env = state.0.clone();
     let (contract, view) = find(&env, &id).await?;
     let event = if contract.accepts_by_event(&view.id) {
@@ -219,7 +223,7 @@ async fn complete(state: Shared, admin: Admin, Path(id): Path<String>) -> Result
     if view.accepted_on.is_none() && standing(&view) == "PENDING" {
         tell(&env, &contract, format!("complete:{}", view.id), admin.0.clone(), event).await?;
     }
-    show(state, Viewer(admin.0), Path(id)).await
+    show(state, Viewer(admin.0), Segments(id)).await
 }
 
 /// The customer's acceptance.
@@ -246,7 +250,7 @@ struct Acceptance {
 async fn accept(
     State(env): Shared,
     Admin(actor): Admin,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
     Json(body): Json<Acceptance>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (contract, view) = find(&env, &id).await?;
@@ -274,7 +278,11 @@ async fn accept(
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 201, description = "Issued: `invoice_id`", body = Value), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody)))]
-async fn invoice(State(env): Shared, _: Admin, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+async fn invoice(
+    State(env): Shared,
+    _: Admin,
+    Segments(id): Segments<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;
     match contract.documents().iter().find(|document| document.milestone == view.id) {
         Some(document) => Ok((StatusCode::CREATED, Json(json!({ "invoice_id": document.number })))),
@@ -291,7 +299,7 @@ async fn invoice(State(env): Shared, _: Admin, Path(id): Path<String>) -> Result
 async fn recognize(
     State(env): Shared,
     _: Admin,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;
     let Some(on) = view.accepted_on else {
@@ -325,7 +333,7 @@ fn held(view: &MilestoneView, code: &str, message: &str) -> ApiError {
 async fn find(env: &Environment, id: &str) -> Result<(Contract, MilestoneView), ApiError> {
     let (project, milestone) = id.split_once(SEPARATOR).ok_or_else(|| ApiError::not_found("milestone", id))?;
     let row = env.store.contract(project.to_owned()).await?.ok_or_else(|| ApiError::not_found("milestone", id))?;
-    let contract = crate::portfolio::state(&row)?;
+    let contract = crate::review::portfolio::state(&row)?;
     let view = contract.milestones().into_iter().find(|one| one.id == milestone);
     let view = view.ok_or_else(|| ApiError::not_found("milestone", id))?;
     Ok((contract, view))

@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use milestoned_mapping::contract::Severity;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +17,9 @@ use prometheus_client::registry::Registry;
 use super::guesses::Guesses;
 use super::process;
 use crate::environment::Environment;
+use crate::review::item::Item;
+use crate::review::queue::{Filter, queue};
+use crate::review::subject::KINDS;
 use crate::store::StoreError;
 use crate::store::intake::StreamHealth;
 use crate::store::vocabulary::DeliveryState;
@@ -37,11 +39,9 @@ pub async fn show(State(env): State<Arc<Environment>>, Extension(guesses): Exten
 async fn collect(env: &Environment, guesses: &Guesses) -> Result<String, StoreError> {
     let read = Read {
         waiting: env.store.waiting().await?,
-        exceptions: env.store.open_exceptions().await?,
-        parked: env.store.parked_record_count().await?,
+        items: queue(env, &Filter::default()).await?,
         contracts: env.store.contract_count().await?,
         streams: env.store.streams().await?,
-        files: env.store.file_problems().await?.len(),
         audit: env.store.audit_head().await?.seq,
     };
     let mut registry = Registry::default();
@@ -56,11 +56,9 @@ async fn collect(env: &Environment, guesses: &Guesses) -> Result<String, StoreEr
 /// What the metrics are made of.
 struct Read {
     waiting: Vec<(String, DeliveryState, i64)>,
-    exceptions: Vec<(String, Severity, i64)>,
-    parked: i64,
+    items: Vec<Item>,
     contracts: i64,
     streams: Vec<StreamHealth>,
-    files: usize,
     audit: i64,
 }
 
@@ -76,16 +74,31 @@ fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
     for (target, state, count) in &read.waiting {
         outbox.get_or_create(&vec![label("target", target), label("state", state.name())]).set(*count);
     }
-    let exceptions = gauges(registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
-    for (code, severity, count) in &read.exceptions {
-        exceptions.get_or_create(&vec![label("code", code), label("severity", &severity.to_string())]).set(*count);
+    let waits = gauges(registry, "milestoned_queue", "What waits for a person, by kind and severity");
+    for kind in KINDS {
+        waits.get_or_create(&vec![label("kind", kind), label("severity", "blocking")]).set(0);
     }
+    let exceptions = gauges(registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
     let parked = gauges(registry, "milestoned_parked_records", "Source records that wait for a person");
-    parked.get_or_create(&Vec::new()).set(read.parked);
+    parked.get_or_create(&Vec::new()).set(0);
+    for item in &read.items {
+        let severity = item.severity.to_string();
+        waits.get_or_create(&vec![label("kind", item.kind), label("severity", &severity)]).inc();
+        match item.kind {
+            "drift" | "exception" => {
+                exceptions.get_or_create(&vec![label("code", &item.title), label("severity", &severity)]).inc();
+            }
+            "record" => {
+                parked.get_or_create(&Vec::new()).inc();
+            }
+            _ => {}
+        }
+    }
     let contracts = gauges(registry, "milestoned_contracts", "Contracts");
     contracts.get_or_create(&Vec::new()).set(read.contracts);
     let files = gauges(registry, "milestoned_refused_files", "Contract files that wait for a person");
-    files.get_or_create(&Vec::new()).set(i64::try_from(read.files).unwrap_or(i64::MAX));
+    let refused = read.items.iter().filter(|item| item.kind == "file").count();
+    files.get_or_create(&Vec::new()).set(i64::try_from(refused).unwrap_or(i64::MAX));
     let lines = Counter::<u64>::default();
     lines.inc_by(u64::try_from(read.audit).unwrap_or(0));
     registry.register("milestoned_audit_lines", "Lines of the audit trail", lines);

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod extract;
 pub mod facade;
 pub mod guesses;
 pub mod hooks;
@@ -63,6 +64,8 @@ pub fn router(env: Arc<Environment>) -> Router {
         .merge(for_machines(&env, document))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .fallback(problem::no_such_address)
+        .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(one_host))
         .layer(Extension(Arc::new(Guesses::default())))
         .layer(CatchPanicLayer::new())

@@ -1,42 +1,47 @@
-//! Pages for a controller: portfolio, contract, exceptions. Server-rendered; buttons are plain forms.
+//! Pages for a controller: queue, portfolio, contract. Server-rendered; buttons are plain forms, and all of them lead to the
+//! acts of the review.
 
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Form, Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::Router;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Router, extract::FromRequestParts, http::request::Parts};
-use milestoned_mapping::contract::MilestoneView;
-use milestoned_mapping::fact::{Event, Leg, ReviewDecision};
+use jiff::civil::Date;
+use milestoned_mapping::address;
+use milestoned_mapping::contract::{Approval, Severity};
+use milestoned_mapping::fact::Shown;
 use milestoned_mapping::money::grouped;
 use serde::Deserialize;
 
-use super::auth::{self, COOKIE, Origin, Shown};
+use super::auth::{self, COOKIE, Origin};
+use super::extract::{Fields, Parameters, Segments};
 use super::problem::ApiError;
-use crate::engine;
 use crate::environment::Environment;
-use crate::parked::{self, Parked};
-use crate::portfolio::{self, Remedied, Summary};
+use crate::review::acts::{self, Act, Channel, Verb, Word};
+use crate::review::item::Item;
+use crate::review::portfolio::{self, DocumentLine, MilestoneLine, Remedied, Summary};
+use crate::review::queue::{Filter, queue, what_changed};
+use crate::review::subject::{KINDS, Subject};
 use crate::settings::Role;
 use crate::store::audit::AuditLine;
 use crate::store::intake::StreamHealth;
 use crate::store::outbox::Delivery;
-use crate::store::parked::Handle;
-use crate::store::pauses::{Pause, Scope};
-use crate::store::views::DocumentView;
-use crate::store::vocabulary::DeliveryState;
+
+/// Name of the cookie that tells on the next page what an act came to.
+const TOLD: &str = "milestoned_told";
 
 /// Pages and their style sheet.
 pub fn routes() -> Router<Arc<Environment>> {
     Router::new()
         .route("/", get(portfolio_page))
         .route("/contracts/{id}", get(contract_page))
-        .route("/contracts/{id}/review", post(review))
-        .route("/contracts/{id}/overrule", post(overrule))
-        .route("/exceptions", get(exceptions_page))
-        .route("/parked", post(act))
+        .route("/queue", get(queue_page))
+        .route("/exceptions", get(|| async { Redirect::permanent("/queue") }))
+        .route("/act", post(act))
         .route("/login", get(login_page).post(login))
         .route(
             "/style.css",
@@ -44,29 +49,71 @@ pub fn routes() -> Router<Arc<Environment>> {
         )
 }
 
-/// Somebody who is signed in; others are sent to the login page.
+/// Somebody who is signed in; others are sent to the login page, and from there to where they wanted to go.
 struct Person {
     name: String,
     may_decide: bool,
+    /// What the act came to that led here.
+    told: Option<String>,
+    /// Address of the page, for forms that lead back to it.
+    here: String,
 }
 
 impl FromRequestParts<Arc<Environment>> for Person {
     type Rejection = Redirect;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Redirect> {
+        let here = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        let told = cookie(&parts.headers, TOLD).map(|text| decoded(&text)).filter(|text| !text.is_empty());
         match auth::owner(env, parts).await {
-            Shown::Known(token) => Ok(Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer }),
-            Shown::Nothing | Shown::Unheard | Shown::Wrong => Err(Redirect::to("/login")),
+            auth::Shown::Known(token) => {
+                Ok(Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer, told, here })
+            }
+            auth::Shown::Nothing | auth::Shown::Unheard | auth::Shown::Wrong => {
+                Err(Redirect::to(&format!("/login?next={}", address::segment(&here))))
+            }
         }
     }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    pairs.flat_map(|value| value.split(';')).find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then(|| value.to_owned())
+    })
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 mod filters {
     #![expect(unreachable_pub, reason = "the macro makes a public type of the filter")]
 
-    /// Thousands separated. A millisecond is no place for a second spelling of amounts: tables use the same one.
+    use milestoned_mapping::address;
+
+    /// Thousands separated.
     #[askama::filter_fn]
     pub(super) fn money(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(super::grouped(&text.to_string()))
+    }
+
+    /// The path of a contract's page.
+    #[askama::filter_fn]
+    pub(super) fn contract_path(id: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(address::contract("", &id.to_string()))
+    }
+
+    /// Text as one part of an address.
+    #[askama::filter_fn]
+    pub(super) fn segment(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(address::segment(&text.to_string()))
+    }
+
+    /// An instant to the minute.
+    #[askama::filter_fn]
+    pub(super) fn minute(at: &jiff::Timestamp, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(at.strftime("%Y-%m-%d %H:%M").to_string())
     }
 }
 
@@ -75,10 +122,13 @@ mod filters {
 struct PortfolioPage {
     person: Person,
     contracts: Vec<Summary>,
-    /// Where the next page begins, as part of an address.
+    /// Where the next page begins.
     next: Option<String>,
     streams: Vec<StreamHealth>,
-    parked: Vec<Parked>,
+    sections: Vec<Section>,
+    /// What came in and could not be taken, what is halted, what the remotes refused.
+    items: Vec<Item>,
+    today: Date,
     now: String,
 }
 
@@ -86,14 +136,15 @@ struct PortfolioPage {
 #[template(path = "contract.html")]
 struct ContractPage {
     person: Person,
-    pauses: Vec<Pause>,
     summary: Summary,
-    milestones: Vec<MilestoneView>,
-    documents: Vec<DocumentView>,
-    exceptions: Vec<Remedied>,
+    milestones: Vec<MilestoneLine>,
+    documents: Vec<DocumentLine>,
+    items: Vec<Item>,
+    closed: Vec<Remedied>,
     journal: Vec<JournalRow>,
     deliveries: Vec<Delivery>,
     audit: Vec<AuditLine>,
+    today: Date,
 }
 
 struct JournalRow {
@@ -104,28 +155,69 @@ struct JournalRow {
 }
 
 #[derive(Template)]
-#[template(path = "exceptions.html")]
-struct ExceptionsPage {
+#[template(path = "queue.html")]
+struct QueuePage {
     person: Person,
-    exceptions: Vec<Remedied>,
-    parked: Vec<Parked>,
+    sections: Vec<Section>,
+    items: Vec<Item>,
+    today: Date,
 }
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
     wrong: bool,
+    next: String,
+}
+
+/// A part of the queue, with how much it is.
+struct Section {
+    /// What it is called.
+    name: &'static str,
+    /// Kinds of it, as a query.
+    query: &'static str,
+    /// How many there are.
+    count: usize,
+    /// What they hold back, by currency.
+    held: String,
+    /// It is the one that is shown.
+    shown: bool,
+}
+
+/// Parts of the queue: name, address, and which items belong there.
+const SECTIONS: [(&str, &str, fn(&Item) -> bool); 5] = [
+    ("Everything", "", |_| true),
+    ("To approve", "approvals", |item| item.kind == "approval"),
+    ("Blocked", "blocked", |item| item.severity == Severity::Blocking && item.kind == "exception"),
+    ("Warnings", "warnings", |item| item.severity == Severity::Warning),
+    ("Parked", "parked", is_parked),
+];
+
+/// Whether something holds back what the rules and the reviewers let go.
+fn is_parked(item: &Item) -> bool {
+    item.severity == Severity::Blocking && !matches!(item.kind, "approval" | "exception")
+}
+
+/// The parts of the queue, with counts; `part` is the one that is shown.
+fn sections(items: &[Item], part: &str) -> Vec<Section> {
+    let section = |(name, query, belongs): (&'static str, &'static str, fn(&Item) -> bool)| {
+        let of_it: Vec<&Item> = items.iter().filter(|item| belongs(item)).collect();
+        Section { name, query, count: of_it.len(), held: portfolio::held(&of_it), shown: query == part }
+    };
+    SECTIONS.into_iter().map(section).collect()
 }
 
 fn render(page: &impl Template) -> Response {
     match page.render() {
-        Ok(html) => Html(html).into_response(),
+        // What an act came to is told once.
+        Ok(html) => ([(header::SET_COOKIE, format!("{TOLD}=; Max-Age=0; Path=/"))], Html(html)).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
 /// Where a page begins.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct After {
     /// Behind this contract.
     #[serde(default)]
@@ -135,16 +227,19 @@ struct After {
 async fn portfolio_page(
     State(env): State<Arc<Environment>>,
     person: Person,
-    Query(from): Query<After>,
+    Parameters(from): Parameters<After>,
 ) -> Result<Response, ApiError> {
     let contracts = portfolio::summaries_after(&env, from.after, portfolio::AT_ONCE).await?;
     let last = contracts.last().filter(|_| contracts.len() == portfolio::AT_ONCE);
+    let items = queue(&env, &Filter::default()).await?;
     Ok(render(&PortfolioPage {
         person,
-        next: last.map(|last| url::form_urlencoded::byte_serialize(last.contract.as_bytes()).collect()),
+        next: last.map(|last| last.contract.clone()),
         contracts,
         streams: env.store.streams().await?,
-        parked: parked::all(&env).await?,
+        sections: sections(&items, "none"),
+        items: items.into_iter().filter(is_parked).collect(),
+        today: env.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date(),
         now: env.clock.now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
     }))
 }
@@ -152,28 +247,44 @@ async fn portfolio_page(
 async fn contract_page(
     State(env): State<Arc<Environment>>,
     person: Person,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
 ) -> Result<Response, ApiError> {
     let view = portfolio::contract(&env, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
     let row = super::api::known(&env, &id).await?;
     let contract = portfolio::state(&row)?;
-    let mut pauses = env.store.pauses().await?;
-    pauses.retain(|pause| {
-        [(Scope::Contract, &id), (Scope::Customer, &view.summary.customer), (Scope::Target, &view.summary.erp)]
-            .iter()
-            .any(|(scope, name)| pause.scope == *scope && pause.name == **name)
-    });
+    // A pause of its customer or of its ERP concerns the contract, too.
+    let concerns = |item: &Item| match &item.subject {
+        Subject::Pause { scope, name } => match scope.name() {
+            "contract" => *name == id,
+            "customer" => *name == view.summary.customer,
+            _ => *name == view.summary.erp,
+        },
+        _ => item.contract.as_ref() == Some(&id),
+    };
+    let mut items = queue(&env, &Filter::default()).await?;
+    items.retain(concerns);
     Ok(render(&ContractPage {
         person,
-        pauses,
+        today: contract.terms().local_date(env.clock.now()),
         summary: view.summary,
-        milestones: contract.milestones(),
+        milestones: view.milestones,
         documents: view.documents,
-        exceptions: view.exceptions,
+        items,
+        closed: view.exceptions.into_iter().filter(|one| one.exception.closed_on.is_some()).collect(),
         journal: journal(&contract),
         deliveries: view.deliveries,
         audit: env.store.audit(Some(id), 200).await?,
     }))
+}
+
+/// The subject of a milestone's approval, as a form carries it.
+fn approval_of(contract: &str, milestone: &str) -> String {
+    Subject::Approval { contract: contract.into(), milestone: milestone.into() }.to_string()
+}
+
+/// What an approval would be of, as a form carries it.
+fn text_of(shown: &Shown) -> String {
+    serde_json::to_string(shown).unwrap_or_default()
 }
 
 fn journal(contract: &milestoned_mapping::contract::Contract) -> Vec<JournalRow> {
@@ -193,12 +304,36 @@ fn journal(contract: &milestoned_mapping::contract::Contract) -> Vec<JournalRow>
     rows
 }
 
-async fn exceptions_page(State(env): State<Arc<Environment>>, person: Person) -> Result<Response, ApiError> {
-    let mut exceptions = portfolio::with_remedies(env.store.exceptions(None, true).await?);
-    exceptions.sort_by(|a, b| {
-        (&a.exception.severity, &a.exception.opened_on).cmp(&(&b.exception.severity, &b.exception.opened_on))
-    });
-    Ok(render(&ExceptionsPage { person, exceptions, parked: parked::all(&env).await? }))
+/// Which part of the queue is shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    /// The second word of [`SECTIONS`]; everything without it.
+    #[serde(default)]
+    part: String,
+    /// Items of one kind.
+    kind: Option<String>,
+    /// Items of one owner.
+    owner: Option<String>,
+}
+
+async fn queue_page(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Parameters(asked): Parameters<Part>,
+) -> Result<Response, ApiError> {
+    let Some((_, _, belongs)) = SECTIONS.into_iter().find(|(_, query, _)| *query == asked.part) else {
+        return Err(ApiError::not_found("part of the queue", &asked.part));
+    };
+    if let Some(kind) = asked.kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
+        return Err(ApiError::not_found("kind", kind));
+    }
+    let filter = Filter { kinds: asked.kind.into_iter().collect(), owner: asked.owner, ..Filter::default() };
+    let mut items = queue(&env, &filter).await?;
+    let sections = sections(&items, &asked.part);
+    items.retain(belongs);
+    let today = env.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    Ok(render(&QueuePage { person, sections, items, today }))
 }
 
 #[derive(Deserialize)]
@@ -211,136 +346,117 @@ struct LoginForm {
 }
 
 /// With `?token=` (the link that `milestoned demo --serve` prints) the visitor is signed in at once.
-async fn login_page(State(env): State<Arc<Environment>>, origin: Origin, Query(form): Query<LoginForm>) -> Response {
-    if form.token.is_empty() { render(&LoginPage { wrong: false }) } else { sign_in(&env, &origin, &form).await }
+async fn login_page(
+    State(env): State<Arc<Environment>>,
+    origin: Origin,
+    Parameters(form): Parameters<LoginForm>,
+) -> Response {
+    if form.token.is_empty() {
+        render(&LoginPage { wrong: false, next: form.next })
+    } else {
+        sign_in(&env, &origin, form).await
+    }
 }
 
-async fn login(State(env): State<Arc<Environment>>, origin: Origin, Form(form): Form<LoginForm>) -> Response {
-    sign_in(&env, &origin, &form).await
+async fn login(State(env): State<Arc<Environment>>, origin: Origin, Fields(form): Fields<LoginForm>) -> Response {
+    sign_in(&env, &origin, form).await
 }
 
-async fn sign_in(env: &Environment, origin: &Origin, form: &LoginForm) -> Response {
-    let token = &form.token;
-    // Only a path of this server: a link must not lead a signed-in person elsewhere.
-    let local = form.next.starts_with('/') && !form.next.starts_with("//") && !form.next.contains('\\');
-    let next = if local { form.next.as_str() } else { "/" };
+async fn sign_in(env: &Environment, origin: &Origin, form: LoginForm) -> Response {
+    let LoginForm { token, next } = form;
     let cookie = HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"));
-    match (origin.shows(env, token).await, cookie) {
-        (Shown::Known(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
-        (Shown::Unheard, _) => (StatusCode::TOO_MANY_REQUESTS, render(&LoginPage { wrong: true })).into_response(),
-        _ => (StatusCode::UNAUTHORIZED, render(&LoginPage { wrong: true })).into_response(),
-    }
+    let status = match (origin.shows(env, &token).await, cookie) {
+        (auth::Shown::Known(_), Ok(cookie)) => {
+            return ([(header::SET_COOKIE, cookie)], Redirect::to(&page_of_ours(&next))).into_response();
+        }
+        (auth::Shown::Unheard, _) => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    (status, render(&LoginPage { wrong: true, next })).into_response()
 }
 
-#[derive(Deserialize)]
-struct ReviewForm {
-    milestone: String,
-    decision: String,
+/// The path of a page of this server, whatever was asked for: a link must not lead a person elsewhere. It is read as a browser
+/// reads it, which takes a backslash for a slash and leaves out tabs and line breaks.
+fn page_of_ours(next: &str) -> String {
+    let Ok(base) = url::Url::parse("http://milestoned.invalid/") else { return "/".into() };
+    let ours = base.join(next).ok().filter(|url| url.origin() == base.origin());
+    ours.map_or_else(|| "/".into(), |url| url[url::Position::BeforePath..].to_owned())
 }
 
-async fn review(
-    State(env): State<Arc<Environment>>,
-    person: Person,
-    Path(id): Path<String>,
-    Form(form): Form<ReviewForm>,
-) -> Result<Redirect, ApiError> {
-    require_reviewer(&person)?;
-    let decision = if form.decision == "approve" { ReviewDecision::Approve } else { ReviewDecision::Hold };
-    let event = Event::Review { milestone: form.milestone, decision, by: person.name.clone(), shown: None };
-    decide(&env, id, person.name, event).await
-}
-
-#[derive(Deserialize)]
-struct OverruleForm {
-    code: String,
-    #[serde(default)]
-    milestone: String,
-    #[serde(default)]
-    leg: String,
-    reason: String,
-}
-
-async fn overrule(
-    State(env): State<Arc<Environment>>,
-    person: Person,
-    Path(id): Path<String>,
-    Form(form): Form<OverruleForm>,
-) -> Result<Redirect, ApiError> {
-    require_reviewer(&person)?;
-    if form.reason.trim().is_empty() {
-        return Err(super::api::invalid("reason: say why"));
-    }
-    let milestone = Some(form.milestone.clone()).filter(|id| !id.is_empty());
-    if super::api::closed_drift(&env, &id, &form.code, &milestone, (&person.name, &form.reason)).await? {
-        return Ok(Redirect::to(&format!("/contracts/{id}")));
-    }
-    let leg: Option<Leg> = serde_json::from_value(serde_json::Value::String(form.leg)).ok();
-    let event = Event::Overrule { code: form.code, milestone, leg, by: person.name.clone(), reason: form.reason };
-    decide(&env, id, person.name, event).await
-}
-
-/// What a person does about something that waits.
+/// What a person does about something, as a form has it.
 #[derive(Deserialize)]
 struct ActForm {
-    handle: String,
+    subject: String,
     act: String,
     #[serde(default)]
     reason: String,
-    /// Record that was written outside.
+    /// With `approve`: what was shown, JSON.
+    #[serde(default)]
+    shown: String,
+    /// With `done`: the record that was written by hand.
     #[serde(default)]
     remote_id: String,
+    /// With `assign`: to whom.
+    #[serde(default)]
+    to: String,
+    /// With `snooze`: until when.
+    #[serde(default)]
+    until: String,
+    /// With `give_up`: what follows was read.
+    #[serde(default)]
+    confirmed: String,
     /// Page to show then.
     #[serde(default)]
     next: String,
 }
 
+impl ActForm {
+    fn act(&self) -> Result<Act, ApiError> {
+        let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let verb: Verb = self.act.parse()?;
+        Ok(match verb {
+            Verb::Approve => Act::Approve { shown: self.shown()? },
+            Verb::Assign => Act::Assign { to: text(&self.to) },
+            Verb::Close => Act::Close,
+            Verb::Done => Act::Done { remote_id: self.remote_id.clone() },
+            Verb::GiveUp if self.confirmed != "yes" => {
+                return Err(ApiError::invalid("confirmed: giving up is not confirmed"));
+            }
+            Verb::GiveUp => Act::GiveUp,
+            Verb::Hold => Act::Hold,
+            Verb::Note => Act::Note,
+            Verb::Overrule => Act::Overrule,
+            Verb::Pause => Act::Pause,
+            Verb::Release => Act::Release,
+            Verb::Replay => Act::Replay,
+            Verb::Resume => Act::Resume,
+            Verb::Snooze => {
+                let until = text(&self.until).map(|until| until.parse::<Date>()).transpose();
+                Act::Snooze { until: until.map_err(|error| ApiError::invalid(format!("until: {error}")))? }
+            }
+        })
+    }
+
+    fn shown(&self) -> Result<Option<Shown>, ApiError> {
+        if self.shown.is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_str(&self.shown).map(Some).map_err(|error| ApiError::invalid(format!("shown: {error}")))
+    }
+}
+
 async fn act(
     State(env): State<Arc<Environment>>,
     person: Person,
-    Form(form): Form<ActForm>,
-) -> Result<Redirect, ApiError> {
+    Fields(form): Fields<ActForm>,
+) -> Result<Response, ApiError> {
     require_reviewer(&person)?;
-    if form.reason.trim().is_empty() {
-        return Err(super::api::invalid("reason: say why"));
-    }
-    let missing = || ApiError::not_found("parked", &form.handle);
-    let (store, by, why, now) = (&env.store, person.name.clone(), form.reason.clone(), env.clock.now());
-    let found = match form.act.as_str() {
-        "release" => store.release_parked(form.handle.clone(), true, by, why, now).await?,
-        "dismiss" => store.release_parked(form.handle.clone(), false, by, why, now).await?,
-        "done" => {
-            let delivery = store.delivery(form.handle.clone()).await?.filter(|one| one.state == DeliveryState::Parked);
-            let delivery = delivery.ok_or_else(missing)?;
-            if form.remote_id.trim().is_empty() {
-                return Err(super::api::invalid("remote_id: the id of the record that was written outside"));
-            }
-            let taken = parked::take_done(&env, &delivery, form.remote_id.trim(), &why, by).await?;
-            taken.map_err(|contradiction| super::api::invalid(&contradiction))?;
-            true
-        }
-        "replay" => match handle(&form)? {
-            Handle::Record(id) => store.replay_parked(Some(id), by, now).await? > 0,
-            _ => false,
-        },
-        "close" => store.close_parked(handle(&form)?, by, why, now).await?,
-        "resume" => match form.handle.split_once(':') {
-            Some((scope, name)) => {
-                let scope = Scope::named(scope).ok_or_else(missing)?;
-                store.resume(scope, name.to_owned(), by, why, now).await?
-            }
-            None => false,
-        },
-        _ => return Err(super::api::invalid("act: release, done, dismiss, replay, close or resume")),
-    };
-    if !found {
-        return Err(missing());
-    }
-    env.wake_ups.send_all();
-    Ok(Redirect::to(if form.next == "/" { "/" } else { "/exceptions" }))
-}
-
-fn handle(form: &ActForm) -> Result<Handle, ApiError> {
-    form.handle.parse().map_err(|reason: String| super::api::invalid(&reason))
+    let (subject, act): (Subject, Act) = (form.subject.parse()?, form.act()?);
+    let word = Word::new(&person.name, &form.reason, Channel::Page, act.verb())?;
+    let done = acts::act(&env, &subject, act, word).await?;
+    let told = format!("{TOLD}={}; HttpOnly; SameSite=Strict; Max-Age=60; Path=/", address::segment(&done.text));
+    let cookie = HeaderValue::from_str(&told).map_err(|error| ApiError::invalid(error.to_string()))?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&page_of_ours(&form.next))).into_response())
 }
 
 fn require_reviewer(person: &Person) -> Result<(), ApiError> {
@@ -355,9 +471,23 @@ fn require_reviewer(person: &Person) -> Result<(), ApiError> {
     ))
 }
 
-/// Takes the decision, lets the engine act on it, and shows the contract again.
-async fn decide(env: &Environment, id: String, actor: String, event: Event) -> Result<Redirect, ApiError> {
-    super::api::human_fact(env, id.clone(), actor, event).await?;
-    engine::turn(env, |due| due == id).await?;
-    Ok(Redirect::to(&format!("/contracts/{id}")))
+#[cfg(test)]
+mod tests {
+    use super::page_of_ours;
+
+    #[test]
+    fn nobody_is_led_to_another_server() {
+        for (next, page) in [
+            ("/contracts/A%2FB?x=1#M1", "/contracts/A%2FB?x=1#M1"),
+            ("", "/"),
+            ("//evil.example/x", "/"),
+            ("/\t/evil.example/x", "/"),
+            ("/\n/evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("https://evil.example/", "/"),
+            ("javascript:alert(1)", "/"),
+        ] {
+            assert_eq!(page_of_ours(next), page, "{next:?}");
+        }
+    }
 }

@@ -1,21 +1,36 @@
-//! Errors of the API: a code for machines, a sentence for people, a remedy.
+//! Errors of the API, as RFC 9457 has them: a code for machines, a sentence for people, a remedy. A browser that asked for a
+//! page gets one.
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::Request;
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use milestoned_mapping::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::agreements::Refusal;
+use crate::review::acts::Refused;
 use crate::store::StoreError;
 
-/// The body of every error.
+/// The body of every error, `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ErrorBody {
+    /// Always `about:blank`: the status and `code` say which kind of error it is.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The status in words.
+    pub title: &'static str,
+    /// The status.
+    pub status: u16,
+    /// What is wrong, with its place.
+    pub detail: String,
     /// Code, such as `ACCEPTANCE_DOCUMENT_REQUIRED`.
     pub code: String,
-    /// What is wrong, with its place.
-    pub message: String,
     /// What to do.
     pub remedy: String,
 }
@@ -24,24 +39,94 @@ pub struct ErrorBody {
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
-    body: ErrorBody,
+    body: Arc<ErrorBody>,
 }
 
 impl ApiError {
     /// An error.
-    pub fn new(status: StatusCode, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { code: code.into(), message: message.into(), remedy: remedy.into() } }
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let body = ErrorBody {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.into(),
+            remedy: remedy.into(),
+        };
+        Self { status, body: Arc::new(body) }
     }
 
     /// 404.
     pub fn not_found(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{what} {id:?} is not known"), "check the id")
     }
+
+    /// 422.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", detail, "correct the named field and send it again")
+    }
 }
+
+/// Marks an answer as an error, so that a browser can be shown a page instead.
+#[derive(Clone)]
+struct Told(Arc<ErrorBody>);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let text = serde_json::to_string(&*self.body).unwrap_or_default();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response();
+        response.extensions_mut().insert(Told(self.body));
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    error: Arc<ErrorBody>,
+}
+
+/// Turns an error into a page where a browser asked for one.
+pub async fn as_page(request: Request, next: Next) -> Response {
+    let wants_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let response = next.run(request).await;
+    let Some(Told(error)) = response.extensions().get().filter(|_| wants_page).cloned() else { return response };
+    let status = response.status();
+    match (ErrorPage { error }).render() {
+        Ok(page) => (status, Html(page)).into_response(),
+        Err(_) => response,
+    }
+}
+
+/// 404 for what is no address of ours.
+pub async fn no_such_address(uri: Uri) -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        format!("there is nothing at {:?}", uri.path()),
+        "start at the portfolio, or see /openapi.json",
+    )
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let (status, code, problem) = match refused {
+            Refused::Contradicted(problem) => (StatusCode::CONFLICT, "CONTRADICTED", problem),
+            Refused::Invalid(problem) => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID", problem),
+            Refused::Missing(problem) => (StatusCode::NOT_FOUND, "NOT_FOUND", problem),
+            Refused::Store(error) => return error.into(),
+        };
+        Self::new(status, code, format!("{}: {}", problem.place, problem.reason), problem.remedy)
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Refused::Invalid(problem).into()
     }
 }
 
@@ -73,5 +158,23 @@ impl From<Refusal> for ApiError {
             Refusal::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message, "PUT the contract first"),
             Refusal::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), "INVALID", rejection.body_text(), "see /openapi.json for the parameters")
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), "INVALID", rejection.body_text(), "encode ids in the address")
+    }
+}
+
+impl From<FormRejection> for ApiError {
+    fn from(rejection: FormRejection) -> Self {
+        Self::new(rejection.status(), "INVALID", rejection.body_text(), "go back to the page and send its form again")
     }
 }

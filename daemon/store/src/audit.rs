@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::session::{Row, Session, Sql, values};
 use super::{Store, StoreError, instant};
@@ -16,7 +17,7 @@ pub(super) const REDACTION: &str = "audit lines redacted";
 const LINES: &str = "lines ";
 
 /// One line of the trail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuditLine {
     /// Place in the chain, from 1.
     pub seq: i64,
@@ -346,9 +347,25 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn audit(&self, contract: Option<String>, limit: i64) -> Result<Vec<AuditLine>, StoreError> {
+        self.audit_before(contract, None, limit).await
+    }
+
+    /// The trail of one contract, or of all, before a place in the chain, newest last; at most `limit` lines.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn audit_before(
+        &self,
+        contract: Option<String>,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<AuditLine>, StoreError> {
+        let before = before.unwrap_or(i64::MAX);
         self.read(move |tx| match contract {
-            Some(contract) => tx.all(newest!("WHERE contract = $2"), values![limit, contract], read_line),
-            None => tx.all(newest!(""), values![limit], read_line),
+            Some(contract) => {
+                tx.all(newest!("WHERE contract = $2 AND seq < $3"), values![limit, contract, before], read_line)
+            }
+            None => tx.all(newest!("WHERE seq < $2"), values![limit, before], read_line),
         })
         .await
     }

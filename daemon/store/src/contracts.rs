@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::command::{DeliveryKey, Posting};
-use milestoned_mapping::contract::{DocumentKind, Severity};
+use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
 use milestoned_mapping::fact::{Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
@@ -17,6 +17,7 @@ use super::desk::Desk;
 use super::drift::{self, DriftRow};
 use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
+use super::review::keep_approvals;
 use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
@@ -150,6 +151,8 @@ pub struct ExceptionRow {
     pub held: Option<Money>,
     /// The contract's currency.
     pub currency: Currency,
+    /// The values behind it.
+    pub differences: Vec<Difference>,
 }
 
 /// An event for those who listen.
@@ -197,6 +200,8 @@ pub struct Landing {
     pub postings: Vec<Posting>,
     /// All exceptions of the contract; `None`: as they were.
     pub exceptions: Option<Vec<ExceptionRow>>,
+    /// All that waits for a reviewer; `None`: as it was.
+    pub approvals: Option<Vec<Waiting>>,
     /// Drifts that are new or otherwise than before.
     pub drift: Vec<DriftRow>,
     /// Events.
@@ -579,13 +584,17 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
         tx.run("INSERT INTO event (identity, at, type, contract, milestone, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING", values![event.identity, instant(now), event.kind, landing.contract, event.milestone, event.body])?;
     }
     drift::keep(tx, &landing.contract, &landing.drift)?;
+    if let Some(approvals) = &landing.approvals {
+        keep_approvals(tx, &landing.contract, approvals)?;
+    }
     let Some(exceptions) = &landing.exceptions else { return Ok(()) };
     tx.run("DELETE FROM exception WHERE contract = $1", values![&landing.contract])?;
     let texts: Vec<_> = (0_i64..).zip(exceptions).map(exception_texts).collect();
+    let values: Vec<String> = exceptions.iter().map(|one| json(&one.differences)).collect::<Result<_, _>>()?;
     let sets: Vec<_> = exceptions
         .iter()
-        .zip(&texts)
-        .map(|(exception, (ordinal, leg, severity, opened_on, closed_on, held, currency))| {
+        .zip(texts.iter().zip(&values))
+        .map(|(exception, ((ordinal, leg, severity, opened_on, closed_on, held, currency), differences))| {
             values![
                 landing.contract,
                 *ordinal,
@@ -596,14 +605,15 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
                 *opened_on,
                 *closed_on,
                 *held,
-                *currency
+                *currency,
+                *differences
             ]
             .to_vec()
         })
         .collect();
     tx.run_each(
-        "INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency,
+         differences) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         &sets,
     )
     .map(drop)

@@ -90,8 +90,8 @@ impl Store {
         .await
     }
 
-    /// A person closes what is open of one kind, of one milestone or all, with a reason; it opens again if it changes, or
-    /// comes back after it was undone. Returns how many there were.
+    /// A person closes a drift, with a reason; it opens again if it changes, or comes back after it was undone. `false`:
+    /// none of this kind and subject is open.
     ///
     /// # Errors
     /// The database failed.
@@ -99,24 +99,21 @@ impl Store {
         &self,
         contract: String,
         kind: Kind,
-        milestone: Option<String>,
+        subject: String,
         (actor, reason): (String, String),
         (today, now): (Date, Timestamp),
-    ) -> Result<usize, StoreError> {
+    ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let closed = tx.all(
-                "UPDATE drift SET closed_on = $4 WHERE contract = $1 AND kind = $2 AND closed_on IS NULL
-                 AND (CAST($3 AS TEXT) IS NULL OR milestone = $3) RETURNING subject, detail",
-                values![contract, kind.name(), milestone, today.to_string()],
-                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+            let closed = tx.one(
+                "UPDATE drift SET closed_on = $4 WHERE contract = $1 AND kind = $2 AND subject = $3
+                 AND closed_on IS NULL RETURNING detail",
+                values![contract, kind.name(), subject, today.to_string()],
+                |row| row.get::<String>(0),
             )?;
-            let line = |(subject, detail): &(String, String)| {
-                let said = format!("{}, {detail}: {reason}", kind.name());
-                Entry::by(&actor, "drift overruled", Some(&contract), subject.clone(), said)
-            };
-            let lines: Vec<Entry> = closed.iter().map(line).collect();
-            audit::append(tx, now, &lines)?;
-            Ok(closed.len())
+            let Some(detail) = closed else { return Ok(false) };
+            let said = format!("{}, {detail}: {reason}", kind.name());
+            audit::append(tx, now, &[Entry::by(&actor, "drift overruled", Some(&contract), subject, said)])?;
+            Ok(true)
         })
         .await
     }

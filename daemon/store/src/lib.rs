@@ -22,6 +22,7 @@ pub mod passage;
 pub mod pauses;
 mod postgres;
 pub mod redact;
+pub mod review;
 mod session;
 mod sqlite;
 pub mod trace;

@@ -475,6 +475,16 @@ impl Store {
         .await
     }
 
+    /// Deliveries that a person has given up and that somebody misses, oldest first: what milestoned decided is not in the
+    /// remote. A status is none of them: the next one says what holds.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn given_up(&self) -> Result<Vec<Delivery>, StoreError> {
+        let sql = concat!(columns!(), "state = 'dismissed' AND kind <> 'billing_status' ORDER BY ordinal");
+        self.read(move |tx| tx.all(sql, values![], read_delivery)).await
+    }
+
     /// How many deliveries wait, by connection and state.
     ///
     /// # Errors
@@ -492,8 +502,8 @@ impl Store {
         self.read(move |tx| one(tx, &key)).await
     }
 
-    /// A person decides about a parked delivery: `again` makes it due (the remote is asked first), otherwise it is
-    /// dismissed for ever. `false`: no parked delivery has this key.
+    /// A person decides about a parked delivery: `again` makes it due (the remote is asked first), also one that was given up;
+    /// otherwise it is given up. `false`: no such delivery has this key.
     ///
     /// # Errors
     /// The database failed.
@@ -509,8 +519,8 @@ impl Store {
             let state = if again { DeliveryState::Unknown } else { DeliveryState::Dismissed };
             let settled = (!again).then(|| instant(now));
             let parked = tx.one(
-                "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4 WHERE key = $1 AND state = 'parked'
-                 RETURNING contract, subject",
+                "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4 WHERE key = $1
+                 AND (state = 'parked' OR (state = 'dismissed' AND $2 <> 'dismissed')) RETURNING contract, subject",
                 values![key, state.name(), instant(now), settled],
                 |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
             )?;
@@ -538,8 +548,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let parked = tx.one(
-                "UPDATE outbox SET state = 'done', receipt = $2, settled_at = $3, fault = NULL, remedy = NULL
-                 WHERE key = $1 AND state = 'parked' RETURNING contract, subject",
+                "UPDATE outbox SET state = 'done', by_hand = TRUE, receipt = $2, settled_at = $3, fault = NULL,
+                 remedy = NULL WHERE key = $1 AND state = 'parked' RETURNING contract, subject",
                 values![key, json(&receipt)?, instant(now)],
                 |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
             )?;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use milestoned_mapping::contract::{DocumentKind, Severity};
+use milestoned_mapping::contract::{Difference, DocumentKind, Severity};
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::money::{Currency, Money};
 use serde::{Serialize, Serializer};
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::session::{Row, Session, Sql, values};
 use super::vocabulary::DeliveryState;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, instant, parse};
 
 /// A document with its delivery.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -43,6 +43,10 @@ pub struct DocumentView {
     pub posting: String,
     /// Where its delivery stands.
     pub delivery: Option<DeliveryState>,
+    /// A poll has shown it in the ERP.
+    pub confirmed: bool,
+    /// A person has written it in the ERP, by hand.
+    pub by_hand: bool,
 }
 
 /// An exception, for people.
@@ -75,6 +79,12 @@ pub struct ExceptionView {
     pub currency: Option<Currency>,
     /// What exactly; of a drift only.
     pub detail: Option<String>,
+    /// Document, entry or milestone that a drift is about; empty: the contract.
+    #[serde(skip)]
+    pub subject: String,
+    /// The values that differ.
+    #[schema(value_type = Vec<Object>)]
+    pub differences: Vec<Difference>,
 }
 
 /// A fact that is parked, for people.
@@ -137,10 +147,10 @@ macro_rules! exceptions {
     ($which:literal) => {
         concat!(
             "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency, NULL AS detail, ordinal,
-             '' AS subject FROM exception WHERE ",
+             '' AS subject, differences FROM exception WHERE ",
             $which,
             " UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, NULL, detail, 1000000000,
-             subject FROM drift WHERE ",
+             subject, '[]' FROM drift WHERE ",
             $which,
             " ORDER BY 1, 11, 2, 12"
         )
@@ -160,7 +170,7 @@ fn exceptions(contract: bool, open: bool) -> &'static str {
 macro_rules! documents {
     () => {
         "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting,
-         o.state, d.cause FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
+         o.state, d.cause, o.confirmed_at, coalesce(o.by_hand, FALSE) FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
     };
 }
 
@@ -197,6 +207,8 @@ fn read_document(row: &Row<'_>) -> Result<DocumentView, StoreError> {
         target: row.get(8)?,
         posting: row.get(9)?,
         delivery: row.parsed_option(10, "outbox.state")?,
+        confirmed: row.get::<Option<String>>(12)?.is_some(),
+        by_hand: row.get(13)?,
     })
 }
 
@@ -235,6 +247,13 @@ impl Store {
                     held: held.flatten(),
                     currency,
                     detail: row.get(9)?,
+                    subject: row.get(11)?,
+                    differences: parse(
+                        "exception",
+                        "differences",
+                        row.get::<String>(0)?.as_str(),
+                        &row.get::<String>(12)?,
+                    )?,
                 })
             })
         })

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::state::{Contract, Milestone, Review};
 use crate::command::DeliveryKey;
 use crate::fact::{DecimalText, ReviewDecision, Shown};
-use crate::money::Minor;
+use crate::money::{Minor, Money};
 use crate::rules::Code;
 
 /// Whether a milestone's invoice waits for a reviewer.
@@ -33,6 +33,21 @@ pub enum Approval {
     },
 }
 
+/// A milestone whose invoice waits for a reviewer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Milestone.
+    pub milestone: String,
+    /// Since when its trigger has fired.
+    pub since: Date,
+    /// Amount.
+    pub amount: Money,
+    /// What an approval would be of.
+    pub shown: Shown,
+    /// Of what an approval was that is void now.
+    pub void: Option<Shown>,
+}
+
 impl Contract {
     /// Whether a milestone needs an approval, as it stands now.
     pub(super) fn needs_review(&self, one: &Milestone) -> bool {
@@ -52,6 +67,24 @@ impl Contract {
             (None, Some(since)) => Approval::Waits { since },
             (None, None) => Approval::Later,
         }
+    }
+
+    /// Milestones whose invoice waits for a reviewer, and since when.
+    pub fn waiting_for_approval(&self) -> Vec<Waiting> {
+        if self.policy.review == Review::None {
+            return Vec::new();
+        }
+        let waits = |one: &Milestone| {
+            let Approval::Waits { since } = self.approval(one) else { return None };
+            Some(Waiting {
+                milestone: one.id().into(),
+                since,
+                amount: self.terms.money(one.terms.amount),
+                shown: self.shown_of(one),
+                void: one.void_approval.clone(),
+            })
+        };
+        self.milestones.iter().filter_map(waits).collect()
     }
 
     /// What a reviewer of a milestone is shown: an approval is of exactly this. `None`: there is no such milestone now.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::exceptions::ExceptionRecord;
 use super::findings::{CLOSED_WON, DONE, VOID};
 use super::state::{Contract, Milestone};
-use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecord};
+use crate::fact::{DecimalText, Leg, LegInvoice, LegMilestone, LegRecord};
 use crate::money::{Minor, grouped};
 use crate::rules::Code;
 use crate::terms::{InvoiceRule, Method, plus_days};
@@ -70,7 +70,6 @@ impl Contract {
     }
 
     fn of_frame(&self, code: Code, record: &LegRecord, found: &mut Found) {
-        let decimal = |value: crate::fact::DecimalText| grouped(&value.to_string());
         match code {
             Code::AcceptanceTermsMismatch => {
                 let acceptance = &self.terms.acceptance;
@@ -82,7 +81,11 @@ impl Contract {
                 found.compare("version", self.version.to_string(), record.version.map(|version| version.to_string()));
             }
             Code::AmountMismatch => {
-                found.compare("amount", grouped(&self.total().to_string()), record.amount.map(decimal));
+                found.compare(
+                    "amount",
+                    grouped(&self.total().to_string()),
+                    record.amount.map(|seen| self.amount_seen(seen)),
+                );
             }
             Code::CurrencyMismatch => {
                 found.compare("currency", self.terms.currency.to_string(), record.currency.clone());
@@ -90,7 +93,11 @@ impl Contract {
             Code::CustomerMismatch => found.compare("customer", self.terms.customer().into(), record.customer.clone()),
             Code::DeferredVariance => {
                 let ours = self.position().deferred_revenue.to_string();
-                found.compare("deferred revenue", grouped(&ours), record.deferred_balance.map(decimal));
+                found.compare(
+                    "deferred revenue",
+                    grouped(&ours),
+                    record.deferred_balance.map(|seen| self.amount_seen(seen)),
+                );
             }
             Code::NotClosedWon => found.compare("stage", CLOSED_WON.into(), record.stage.clone()),
             Code::PaymentTermsMismatch => {
@@ -114,7 +121,7 @@ impl Contract {
                 let accepted = first.and_then(|one| one.accepted_on);
                 let entries = record.recognised.iter().flatten().filter(|entry| entry.milestone == id);
                 let entries: Vec<String> =
-                    entries.map(|one| format!("{} on {}", grouped(&one.amount.to_string()), one.date)).collect();
+                    entries.map(|one| format!("{} on {}", self.amount_seen(one.amount), one.date)).collect();
                 let accepted = accepted.map_or_else(|| "not accepted yet".into(), |on| format!("accepted on {on}"));
                 found.compare("revenue", accepted, Some(entries.join(", ")));
             }
@@ -145,7 +152,7 @@ impl Contract {
                 found.compare("completion", agreed.completion.into(), said.completion.clone());
             }
             Code::AmountMismatch => {
-                let seen = said.amount.map(|amount| grouped(&amount.to_string()));
+                let seen = said.amount.map(|seen| self.amount_seen(seen));
                 let money = self.terms.currency.from_decimal(agreed.amount);
                 found.compare("amount", grouped(&money.map(|money| money.to_string()).unwrap_or_default()), seen);
             }
@@ -171,7 +178,7 @@ impl Contract {
         let of_it = |one: &&LegInvoice| one.milestone == id && one.status != VOID;
         let seen = invoices.iter().filter(of_it).map(|one| {
             let whose = if self.is_ours(&one.number) { "ours" } else { "not ours" };
-            format!("{} of {}, {}, {whose}", one.number, one.date, grouped(&one.amount.to_string()))
+            format!("{} of {}, {}, {whose}", one.number, one.date, self.amount_seen(one.amount))
         });
         found.seen("invoices", seen.collect::<Vec<String>>().join("; "));
     }
@@ -222,6 +229,12 @@ impl Contract {
             }
             _ => {}
         }
+    }
+
+    /// An amount that a leg has: as one of the contract's currency, or with the digits that it came with.
+    fn amount_seen(&self, seen: DecimalText) -> String {
+        let money = self.terms.currency.from_decimal(seen.0);
+        grouped(&money.map_or_else(|| seen.to_string(), |money| money.to_string()))
     }
 
     fn late_since(&self, one: &Milestone) -> Option<Difference> {

@@ -23,7 +23,7 @@ mod time;
 mod view;
 
 pub use crate::rules::{Code, Severity};
-pub use approval::Approval;
+pub use approval::{Approval, Waiting};
 pub use books::{DatedEntry, Position, PositionView};
 pub use differences::Difference;
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};

@@ -106,9 +106,9 @@ pub(super) fn clear(world: &mut World, dice: &mut StdRng, give_up: bool) -> anyh
             }
             (None, Invoice | CreditMemo | JournalEntry) if give_up && dice.random_bool(0.2) => {
                 world.touched.insert(delivery.subject.clone(), Touch::GivenUp);
-                say(world, &delivery, "dismiss")?;
+                say(world, &delivery, "give_up")?;
             }
-            (_, BillingStatus) if is_lost(world, &delivery.subject) => say(world, &delivery, "dismiss")?,
+            (_, BillingStatus) if is_lost(world, &delivery.subject) => say(world, &delivery, "give_up")?,
             _ => say(world, &delivery, "release")?,
         }
     }
@@ -123,8 +123,8 @@ fn is_lost(world: &World, subject: &str) -> bool {
 
 fn say(world: &mut World, delivery: &Delivery, decision: &'static str) -> anyhow::Result<()> {
     world.act(decision, &delivery.subject);
-    let body = json!({ "decision": decision, "reason": "looked" });
-    let status = world.say(&format!("/v1/deliveries/{}", delivery.key), &body)?;
+    let body = json!({ "subject": format!("delivery:{}", delivery.key), "act": decision, "reason": "looked" });
+    let status = world.say("/v1/acts", &body)?;
     anyhow::ensure!(status.is_success(), "9: {decision} {} is answered {status}", delivery.subject);
     Ok(())
 }

@@ -120,7 +120,8 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
             if round == 0 && corrected {
                 people::correct_deal(world, of)?;
             }
-            if round == 0 && world.agreement(of)?.reviewed {
+            // Approved again where a change order came in between: an approval is of what was shown.
+            if world.agreement(of)?.reviewed {
                 approve(world, of)?;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use jiff::SignedDuration;
 use milestoned::agreements;
 use milestoned_mapping::contract::Contract;
@@ -261,12 +262,21 @@ pub(super) fn review(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()>
     Ok(())
 }
 
-/// A reviewer approves a milestone, or holds it.
+/// A reviewer approves a milestone as he is shown it, or holds it. What changed while he looked he looks at again.
 pub(super) fn decide(world: &mut World, place: Place, decision: &'static str) -> anyhow::Result<()> {
     let (id, milestone) = (world.agreement(place.0)?.id, world.milestone(place)?.id.clone());
     world.act(decision, &format!("{id} {milestone}"));
     let path = format!("/v1/contracts/{id}/milestones/{milestone}/review");
-    let status = world.say(&path, &json!({ "decision": decision }))?;
-    anyhow::ensure!(status.is_success(), "9: {decision} {id} {milestone} is answered {status}");
+    let mut status = StatusCode::CONFLICT;
+    for _ in 0..2 {
+        let Some(shown) = world.contract(id)?.shown(&milestone) else { return Ok(()) };
+        status = world.say(&path, &json!({ "decision": decision, "shown": shown, "reason": "looked at it" }))?;
+        if status != StatusCode::CONFLICT {
+            break;
+        }
+    }
+    // What was asked for is gone: a change order has removed it meanwhile.
+    let gone = status == StatusCode::UNPROCESSABLE_ENTITY && world.contract(id)?.shown(&milestone).is_none();
+    anyhow::ensure!(status.is_success() || gone, "9: {decision} {id} {milestone} is answered {status}");
     Ok(())
 }

@@ -303,8 +303,8 @@ async fn an_issue_that_moves_to_another_project_is_noticed_until_it_is_back() {
 }
 
 async fn files(world: &World) -> Vec<String> {
-    let (_, parked) = world.call("GET", "/v1/parked", VIEWER, None).await.unwrap();
-    parked["files"].as_array().unwrap().iter().map(Value::to_string).collect()
+    let (_, files) = world.call("GET", "/v1/queue?kind=file", VIEWER, None).await.unwrap();
+    files.as_array().unwrap().iter().map(Value::to_string).collect()
 }
 
 #[tokio::test]
@@ -341,8 +341,9 @@ async fn a_contract_file_that_is_edited_or_gone_and_a_change_order_that_is_no_mo
     assert!(open(&world).await.iter().all(|(code, _)| code != "STALE_AMENDMENT"), "{:?}", open(&world).await);
     std::fs::remove_file(path("co.json")).unwrap();
     world.settle().await.unwrap();
-    let body = json!({ "what": format!("file:{}", path("co.json").display()), "reason": "archived" });
-    assert_eq!(world.call("POST", "/v1/parked/close", ADMIN, Some(body)).await.unwrap().0, 202);
+    let subject = format!("file:{}", path("co.json").display());
+    let body = json!({ "subject": subject, "act": "close", "reason": "archived" });
+    assert_eq!(world.call("POST", "/v1/acts", ADMIN, Some(body)).await.unwrap().0, 202);
     world.settle().await.unwrap();
     assert_eq!(files(&world).await, Vec::<String>::new(), "closed by a person, with a reason");
 }
@@ -401,14 +402,15 @@ async fn what_a_remote_took_and_never_shows_is_told_to_a_person() {
     for erp in ["netsuite", "quickbooks"] {
         let world = accepted(erp, "2026-03-02T09:00:00Z").await;
         delete_first(&world, erp, kinds(erp)[0]);
-        let waiting = async || milestoned::parked::all(&world.app.env).await.unwrap();
+        let waiting = async || world.waiting().await.unwrap();
         assert!(waiting().await.is_empty(), "{erp}: the next poll may show it");
         world.at("2026-03-02T11:00:00Z").unwrap();
         world.settle().await.unwrap();
         let told = waiting().await;
-        assert!(told.len() == 1 && told[0].reason.contains("has not shown it since"), "{erp}: {told:?}");
-        let body = json!({ "what": told[0].handle, "reason": "written again by hand" });
-        assert_eq!(world.call("POST", "/v1/parked/close", ADMIN, Some(body)).await.unwrap().0, 202);
+        assert!(told.len() == 1 && told[0].problem.reason.contains("has not shown it since"), "{erp}: {told:?}");
+        let subject = told[0].subject.to_string();
+        let body = json!({ "subject": subject, "act": "close", "reason": "written again by hand" });
+        assert_eq!(world.call("POST", "/v1/acts", ADMIN, Some(body)).await.unwrap().0, 202);
         assert!(waiting().await.is_empty(), "{erp}: a person saw to it");
     }
 }

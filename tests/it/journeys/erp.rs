@@ -116,7 +116,7 @@ async fn a_document_of_ours_that_is_deleted_there_is_noticed_and_a_deleted_payme
             }
         }
         world.settle().await.unwrap();
-        let (_, parked) = world.call("GET", "/v1/parked", VIEWER, None).await.unwrap();
+        let (_, parked) = world.call("GET", "/v1/queue", VIEWER, None).await.unwrap();
         assert!(parked.to_string().contains("the payment was deleted"), "{erp}: {parked}");
         assert!(open(&world).await.iter().any(|code| code == "DEFERRED_VARIANCE"), "{erp}: the invoice is missed");
         assert!(world.held(erp).iter().all(|(number, _)| number != "SOW-1-M1"), "{erp}: it is not written again");

@@ -20,10 +20,7 @@ async fn after(erp: &str, fault: &str, path: &str) -> Vec<(String, String)> {
     }
     world.at("2026-03-02T12:00:00Z").unwrap();
     world.settle().await.unwrap();
-    assert!(
-        milestoned::parked::all(&world.app.env).await.unwrap().is_empty(),
-        "{erp} {fault}: nothing waits for a person"
-    );
+    assert!(world.waiting().await.unwrap().is_empty(), "{erp} {fault}: nothing waits for a person");
     world.held(erp)
 }
 

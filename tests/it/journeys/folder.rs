@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use milestoned_tests::{VIEWER, World};
 
 async fn parked(world: &World) -> String {
-    world.call("GET", "/v1/parked", VIEWER, None).await.unwrap().1.to_string()
+    world.call("GET", "/v1/queue", VIEWER, None).await.unwrap().1.to_string()
 }
 
 #[tokio::test]

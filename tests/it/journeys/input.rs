@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 async fn parked(world: &World) -> String {
-    world.call("GET", "/v1/parked", VIEWER, None).await.unwrap().1.to_string()
+    world.call("GET", "/v1/queue", VIEWER, None).await.unwrap().1.to_string()
 }
 
 #[tokio::test]

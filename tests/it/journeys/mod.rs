@@ -11,4 +11,5 @@ mod folder;
 mod input;
 mod mail;
 mod recovery;
+mod review;
 mod trail;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use milestoned::cli::{doctor, review};
+use milestoned::cli::doctor;
 use milestoned::store::copies::{CopyError, put_back};
 use milestoned::store::intake::NewFact;
 use milestoned::store::pauses::Scope;
@@ -125,7 +125,7 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
                 "document SOW-1-M1",
             ),
             (
-                "INSERT INTO exception SELECT id, 0, 'OVER_CAP', NULL, NULL, 'warning', '2026-03-02', NULL, NULL, 'USD' FROM contract",
+                "INSERT INTO exception SELECT id, 0, 'OVER_CAP', NULL, NULL, 'warning', '2026-03-02', NULL, NULL, 'USD', '[]' FROM contract",
                 "DELETE FROM exception",
                 "exceptions of contract SOW-1",
             ),
@@ -198,9 +198,9 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     let ours = format!("msd-{}", parked.key);
     let id = world.simulators.netsuite.put_record("hand", "invoice", &ours, invoice).unwrap();
     let done = async |remote_id: &str| {
-        let (key, why) = (parked.key.clone(), "typed in by Mia");
-        let code = review::done_outside(&world.app.env, key, remote_id.into(), why, "ada".into(), true).await.unwrap();
-        code == std::process::ExitCode::SUCCESS
+        let body = json!({ "subject": format!("delivery:{}", parked.key), "act": "done", "remote_id": remote_id,
+            "reason": "typed in by Mia" });
+        world.call("POST", "/v1/acts", ADMIN, Some(body)).await.unwrap().0 == 202
     };
     assert!(!done("999").await, "the remote has it under another id");
     for (date, same) in [("2026-03-09", false), ("2026-03-02", true)] {
@@ -213,7 +213,7 @@ async fn what_was_done_by_hand_is_taken_unless_the_remote_contradicts() {
     assert_eq!((delivery.state.name(), delivery.remote_id.as_deref()), ("done", Some(id.as_str())));
     let line = world.app.env.store.audit(None, 1).await.unwrap().remove(0);
     assert!(line.action == "delivery done outside" && line.actor == "ada", "{line:?}");
-    assert!(line.detail.contains("typed in by Mia (looked up, and the same)"), "{}", line.detail);
+    assert!(line.detail.contains("done by hand, looked up, and the same: typed in by Mia (by API)"), "{}", line.detail);
 }
 
 #[tokio::test]
@@ -231,21 +231,21 @@ async fn the_pages_act_on_what_waits_for_a_person_who_may_decide() {
         .await
         .unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let act = async |token: &str, handle: &str, act: &str, reason: &str| {
-        let body = form(&[("handle", handle), ("act", act), ("reason", reason)]);
-        let request =
-            client.post(format!("{}/parked", world.url)).header("cookie", format!("milestoned_token={token}"));
+    let act = async |token: &str, subject: &str, act: &str, reason: &str| {
+        let body = form(&[("subject", subject), ("act", act), ("reason", reason), ("confirmed", "yes")]);
+        let request = client.post(format!("{}/act", world.url)).header("cookie", format!("milestoned_token={token}"));
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         request.send().await.unwrap().status().as_u16()
     };
-    let (_, page) = world.call("GET", "/exceptions", ADMIN, None).await.unwrap();
-    assert!(page.to_string().contains("Done outside") && page.to_string().contains("Resume"), "{page}");
-    assert_eq!(act(VIEWER, &parked.key, "dismiss", "why").await, 403);
-    assert_eq!(act(ADMIN, &parked.key, "dismiss", " ").await, 422, "not without a reason");
-    assert_eq!(act(ADMIN, &parked.key, "done", "by hand").await, 422, "not without the record");
-    assert_eq!(act(ADMIN, &parked.key, "dismiss", "the customer left").await, 303);
-    assert_eq!(act(ADMIN, &parked.key, "dismiss", "twice").await, 404);
-    assert_eq!(act(ADMIN, "customer:Northwind Ltd", "resume", "settled").await, 303);
+    let (_, page) = world.call("GET", "/queue", ADMIN, None).await.unwrap();
+    assert!(page.to_string().contains("Done by hand") && page.to_string().contains("Resume"), "{page}");
+    let subject = format!("delivery:{}", parked.key);
+    assert_eq!(act(VIEWER, &subject, "give_up", "why").await, 403);
+    assert_eq!(act(ADMIN, &subject, "give_up", " ").await, 422, "not without a reason");
+    assert_eq!(act(ADMIN, &subject, "done", "by hand").await, 422, "not without the record");
+    assert_eq!(act(ADMIN, &subject, "give_up", "the customer left").await, 303);
+    assert_eq!(act(ADMIN, &subject, "give_up", "twice").await, 404);
+    assert_eq!(act(ADMIN, "pause:customer:Northwind Ltd", "resume", "settled").await, 303);
     assert!(store.pauses().await.unwrap().is_empty());
     let line = store.audit(None, 2).await.unwrap().remove(0);
     assert!(line.action == "delivery dismissed" && line.detail.contains("the customer left"), "{line:?}");
@@ -262,8 +262,8 @@ fn form(fields: &[(&str, &str)]) -> String {
 async fn people_are_told_before_a_credential_ends() {
     let world = billed("quickbooks").await;
     let told = async || {
-        let all = milestoned::parked::all(&world.app.env).await.unwrap();
-        all.iter().filter(|one| one.reason.contains("the refresh token ends on")).count()
+        let all = world.waiting().await.unwrap();
+        all.iter().filter(|one| one.problem.reason.contains("the refresh token ends on")).count()
     };
     assert_eq!(told().await, 0);
     // It was not used for so long that it ends in less than a month.

@@ -58,6 +58,7 @@ pub(crate) fn landing(row: &ContractRow, postings: Vec<Posting>) -> Landing {
         planned_documents: 0,
         journal_through: None,
         postings,
+        approvals: None,
         exceptions: None,
         drift: Vec::new(),
         events: Vec::new(),

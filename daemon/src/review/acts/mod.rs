@@ -1,0 +1,409 @@
+//! Acts: what a person does about what waits. Every face (pages, API, command line) parses, calls [`act`] and shows what it
+//! gives; this is the only place that checks an act and writes it.
+
+mod contract;
+mod delivery;
+
+use std::fmt;
+
+use jiff::civil::Date;
+use milestoned_mapping::fact::Shown;
+use milestoned_mapping::problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use contract::named;
+
+use super::queue::{Filter, queue};
+use super::subject::Subject;
+use crate::environment::Environment;
+use crate::store::StoreError;
+use crate::store::audit::Entry;
+use crate::store::parked::Handle;
+use crate::store::pauses::Scope;
+use crate::store::review::Change;
+
+/// The name of an act, as buttons, the API and the command line have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Approve what was shown.
+    Approve,
+    /// Give it to somebody to look after.
+    Assign,
+    /// Close it: it is settled otherwise.
+    Close,
+    /// A delivery was done by hand, in the remote.
+    Done,
+    /// A delivery is not to be made any more.
+    GiveUp,
+    /// Nothing of a milestone is to be invoiced.
+    Hold,
+    /// Write something down about it.
+    Note,
+    /// Close an exception or a drift, with a reason.
+    Overrule,
+    /// Halt a contract, a customer or a connection.
+    Pause,
+    /// Let a delivery go on.
+    Release,
+    /// Read a record again.
+    Replay,
+    /// Let go on what was halted.
+    Resume,
+    /// Nobody is reminded before a date.
+    Snooze,
+}
+
+impl Verb {
+    const ALL: [Self; 13] = [
+        Self::Approve,
+        Self::Assign,
+        Self::Close,
+        Self::Done,
+        Self::GiveUp,
+        Self::Hold,
+        Self::Note,
+        Self::Overrule,
+        Self::Pause,
+        Self::Release,
+        Self::Replay,
+        Self::Resume,
+        Self::Snooze,
+    ];
+
+    /// The word for it, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Assign => "assign",
+            Self::Close => "close",
+            Self::Done => "done",
+            Self::GiveUp => "give_up",
+            Self::Hold => "hold",
+            Self::Note => "note",
+            Self::Overrule => "overrule",
+            Self::Pause => "pause",
+            Self::Release => "release",
+            Self::Replay => "replay",
+            Self::Resume => "resume",
+            Self::Snooze => "snooze",
+        }
+    }
+
+    /// The word on its button.
+    pub fn button(self) -> &'static str {
+        match self {
+            Self::Approve => "Approve",
+            Self::Assign => "Assign",
+            Self::Close => "Close",
+            Self::Done => "Done by hand",
+            Self::GiveUp => "Give up",
+            Self::Hold => "Hold",
+            Self::Note => "Note",
+            Self::Overrule => "Overrule",
+            Self::Pause => "Pause",
+            Self::Release => "Try again",
+            Self::Replay => "Read again",
+            Self::Resume => "Resume",
+            Self::Snooze => "Snooze",
+        }
+    }
+
+    /// Whether it is taken without a reason: what was shown, or the act itself, says enough.
+    pub fn needs_no_reason(self) -> bool {
+        matches!(self, Self::Approve | Self::Assign | Self::Replay | Self::Snooze)
+    }
+}
+
+impl std::str::FromStr for Verb {
+    type Err = Problem;
+
+    fn from_str(word: &str) -> Result<Self, Problem> {
+        Self::ALL.into_iter().find(|verb| verb.name() == word).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Problem::new("act", format!("{word:?} is no act"), format!("write one of {names}"))
+        })
+    }
+}
+
+/// An act with what it needs beside its subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Approve what was shown.
+    Approve {
+        /// What the reviewer was shown.
+        shown: Option<Shown>,
+    },
+    /// Give it to somebody to look after; to nobody.
+    Assign {
+        /// To whom.
+        to: Option<String>,
+    },
+    /// Close it: it is settled otherwise.
+    Close,
+    /// A delivery was done by hand, in the remote.
+    Done {
+        /// The remote's id of what was done.
+        remote_id: String,
+    },
+    /// A delivery is not to be made any more.
+    GiveUp,
+    /// Nothing of a milestone is to be invoiced.
+    Hold,
+    /// Write something down about it: the reason.
+    Note,
+    /// Close an exception or a drift.
+    Overrule,
+    /// Halt a contract, a customer or a connection.
+    Pause,
+    /// Let a delivery go on.
+    Release,
+    /// Read a record again.
+    Replay,
+    /// Let go on what was halted.
+    Resume,
+    /// Nobody is reminded before a date; from now on again.
+    Snooze {
+        /// Until when.
+        until: Option<Date>,
+    },
+}
+
+impl Act {
+    /// Its name.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Approve { .. } => Verb::Approve,
+            Self::Assign { .. } => Verb::Assign,
+            Self::Close => Verb::Close,
+            Self::Done { .. } => Verb::Done,
+            Self::GiveUp => Verb::GiveUp,
+            Self::Hold => Verb::Hold,
+            Self::Note => Verb::Note,
+            Self::Overrule => Verb::Overrule,
+            Self::Pause => Verb::Pause,
+            Self::Release => Verb::Release,
+            Self::Replay => Verb::Replay,
+            Self::Resume => Verb::Resume,
+            Self::Snooze { .. } => Verb::Snooze,
+        }
+    }
+}
+
+/// Where a person's word came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// The API.
+    Api,
+    /// The command line.
+    CommandLine,
+    /// A page.
+    Page,
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Api => "API",
+            Self::CommandLine => "command line",
+            Self::Page => "page",
+        })
+    }
+}
+
+/// Who acts, why, and where that was said.
+#[derive(Debug, Clone)]
+pub struct Word {
+    by: String,
+    reason: String,
+    channel: Channel,
+}
+
+impl Word {
+    /// A person's word for an act.
+    ///
+    /// # Errors
+    /// Nobody is named, or there is no reason where one is due.
+    pub fn new(by: &str, reason: &str, channel: Channel, verb: Verb) -> Result<Self, Refused> {
+        let (by, reason) = (by.trim(), reason.trim());
+        if by.is_empty() {
+            return Err(Refused::Invalid(Problem::new("by", "nobody is named", "say who decides")));
+        }
+        if reason.is_empty() && !verb.needs_no_reason() {
+            let remedy = "say why: it stands in the audit trail";
+            return Err(Refused::Invalid(Problem::new("reason", "is empty", remedy)));
+        }
+        Ok(Self { by: by.into(), reason: reason.into(), channel })
+    }
+
+    /// Words of an act with its reason and where it was said, for the audit trail.
+    fn says(&self, what: impl fmt::Display) -> String {
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        format!("{what}{reason} (by {})", self.channel)
+    }
+}
+
+/// What an act came to, in words.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Done {
+    /// What it was about.
+    #[schema(value_type = String)]
+    pub subject: Subject,
+    /// The act.
+    pub act: Verb,
+    /// What follows.
+    pub text: String,
+}
+
+/// Why an act was not taken; nothing was written.
+#[derive(Debug)]
+pub enum Refused {
+    /// What was shown is not what stands there now, or the remote says otherwise.
+    Contradicted(Problem),
+    /// The act does not make sense as it was given.
+    Invalid(Problem),
+    /// Nothing of this name waits, or is known.
+    Missing(Problem),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contradicted(problem) | Self::Invalid(problem) | Self::Missing(problem) => write!(out, "{problem}"),
+            Self::Store(error) => write!(out, "{error}"),
+        }
+    }
+}
+
+/// The acts that a kind of thing offers, but for those that everything offers.
+pub fn offered(subject: &Subject) -> Vec<Verb> {
+    match subject {
+        Subject::Approval { .. } => vec![Verb::Approve, Verb::Hold],
+        Subject::Delivery(_) => vec![Verb::Release, Verb::Done, Verb::GiveUp],
+        Subject::Drift { .. } | Subject::Exception { .. } => vec![Verb::Overrule],
+        Subject::Fact(_) | Subject::File(_) | Subject::Unseen(_) => vec![Verb::Close],
+        Subject::Pause { .. } => vec![Verb::Resume],
+        Subject::Record(_) => vec![Verb::Replay, Verb::Close],
+        Subject::Expiry { .. } | Subject::Stream { .. } | Subject::Unfiled => Vec::new(),
+    }
+}
+
+/// Checks an act, writes it, and lets the engine decide what follows.
+///
+/// # Errors
+/// Why it was not taken; nothing was written.
+pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> Result<Done, Refused> {
+    let verb = act.verb();
+    let text = match (subject, act) {
+        (Subject::Approval { contract: id, milestone }, Act::Approve { shown }) => {
+            contract::approve(env, id, milestone, shown, &word).await?
+        }
+        (Subject::Approval { contract: id, milestone }, Act::Hold) => contract::hold(env, id, milestone, &word).await?,
+        (Subject::Exception { contract: id, code, milestone, leg }, Act::Overrule) => {
+            contract::overrule(env, id, *code, milestone.as_deref(), *leg, &word).await?
+        }
+        (Subject::Drift { contract: id, kind, subject }, Act::Overrule) => {
+            contract::close_drift(env, id, *kind, subject, &word).await?
+        }
+        (Subject::Delivery(key), Act::Release) => delivery::release(env, key, &word).await?,
+        (Subject::Delivery(key), Act::GiveUp) => delivery::give_up(env, key, &word).await?,
+        (Subject::Delivery(key), Act::Done { remote_id }) => {
+            delivery::done_by_hand(env, key, &remote_id, &word).await?
+        }
+        (Subject::Record(row), Act::Replay) => replay(env, subject, *row, &word).await?,
+        (Subject::Record(row), Act::Close) => close(env, subject, Handle::Record(*row), &word).await?,
+        (Subject::Fact(row), Act::Close) => close(env, subject, Handle::Fact(*row), &word).await?,
+        (Subject::File(path), Act::Close) => close(env, subject, Handle::File(path.clone()), &word).await?,
+        (Subject::Unseen(key), Act::Close) => close(env, subject, Handle::Unseen(key.clone()), &word).await?,
+        (Subject::Pause { scope, name }, Act::Pause) => pause(env, *scope, name, &word).await?,
+        (Subject::Pause { scope, name }, Act::Resume) => resume(env, *scope, name, &word).await?,
+        (_, Act::Assign { to }) => mark(env, subject, Change::Assign(to), &word).await?,
+        (_, Act::Snooze { until }) => mark(env, subject, Change::Snooze(until), &word).await?,
+        (_, Act::Note) => mark(env, subject, Change::Note(word.reason.clone()), &word).await?,
+        _ => {
+            let names: Vec<&str> = offered(subject).into_iter().map(Verb::name).collect();
+            let remedy = format!("one of {}, assign, snooze, note", names.join(", "));
+            let reason = format!("{} does not apply to {subject}", verb.name());
+            return Err(Refused::Invalid(Problem::new("act", reason, remedy)));
+        }
+    };
+    env.wake_ups.send_all();
+    Ok(Done { subject: subject.clone(), act: verb, text })
+}
+
+fn missing(what: impl fmt::Display) -> Refused {
+    Refused::Missing(Problem::new(
+        "subject",
+        format!("nothing that waits is called {what}"),
+        "`milestoned status` and GET /v1/queue show what does",
+    ))
+}
+
+/// Closes what is settled otherwise.
+async fn close(env: &Environment, subject: &Subject, handle: Handle, word: &Word) -> Result<String, Refused> {
+    let (by, why) = (word.by.clone(), word.says("closed"));
+    if !env.store.close_parked(handle, by, why, env.clock.now()).await? {
+        return Err(missing(subject));
+    }
+    Ok("closed; the reason stands in the audit trail".into())
+}
+
+/// Reads a record again that could not be understood.
+async fn replay(env: &Environment, subject: &Subject, row: i64, word: &Word) -> Result<String, Refused> {
+    if env.store.replay_parked(Some(row), word.by.clone(), env.clock.now()).await? == 0 {
+        return Err(missing(subject));
+    }
+    Ok("it is read again".into())
+}
+
+async fn pause(env: &Environment, scope: Scope, name: &str, word: &Word) -> Result<String, Refused> {
+    let there = match scope {
+        Scope::Contract => env.store.contract(name.to_owned()).await?.is_some(),
+        Scope::Customer => env.store.has_customer(name.to_owned()).await?,
+        Scope::Target => env.registry.get(name).is_some(),
+    };
+    if !there {
+        // A pause of something that is not there would halt nothing, unnoticed.
+        let reason = format!("no {} is called {name:?}", scope.name());
+        return Err(Refused::Missing(Problem::new(
+            "name",
+            reason,
+            "write the name as the contract or configuration has it",
+        )));
+    }
+    let (by, why) = (word.by.clone(), word.says("paused"));
+    let new = env.store.pause(scope, name.to_owned(), by, why, env.clock.now()).await?;
+    Ok(if new { "paused" } else { "was paused already" }.into())
+}
+
+async fn resume(env: &Environment, scope: Scope, name: &str, word: &Word) -> Result<String, Refused> {
+    if !env.store.resume(scope, name.to_owned(), word.by.clone(), word.says("resumed"), env.clock.now()).await? {
+        return Err(missing(Subject::Pause { scope, name: name.into() }));
+    }
+    Ok("goes on: what is due is decided and delivered now".into())
+}
+
+/// Says something about a thing that waits.
+async fn mark(env: &Environment, subject: &Subject, change: Change, word: &Word) -> Result<String, Refused> {
+    let filter = Filter { subject: Some(subject.clone()), ..Filter::default() };
+    let item = queue(env, &filter).await?.into_iter().next().ok_or_else(|| missing(subject))?;
+    let (action, text) = match &change {
+        Change::Assign(Some(to)) => ("item assigned", format!("{to} looks after it")),
+        Change::Assign(None) => ("item assigned", "nobody in particular looks after it".to_owned()),
+        Change::Snooze(Some(until)) => ("item snoozed", format!("nobody is reminded of it before {until}")),
+        Change::Snooze(None) => ("item snoozed", "people are reminded of it again".to_owned()),
+        Change::Note(_) => ("item noted", "noted".to_owned()),
+    };
+    let line = Entry::by(&word.by, action, item.contract.as_deref(), subject.to_string(), word.says(&text));
+    env.store.say_of(subject.to_string(), change, line, env.clock.now()).await?;
+    Ok(text)
+}

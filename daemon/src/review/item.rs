@@ -1,0 +1,178 @@
+//! One thing that waits for a person: what, why, what to do, whose it is, and which acts there are.
+
+use jiff::civil::Date;
+use milestoned_mapping::contract::{Difference, Severity};
+use milestoned_mapping::fact::{Leg, Shown};
+use milestoned_mapping::money::{Money, grouped};
+use milestoned_mapping::problem::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::acts::Verb;
+use super::subject::Subject;
+
+/// An amount with its currency, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Amount {
+    /// Decimal text.
+    pub amount: String,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+impl From<Money> for Amount {
+    fn from(money: Money) -> Self {
+        Self { amount: money.to_string(), currency: money.currency().to_string() }
+    }
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", grouped(&self.amount), self.currency)
+    }
+}
+
+/// A record of a connection that shows what an item is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RecordName {
+    /// Connection.
+    pub system: String,
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub id: String,
+}
+
+impl std::fmt::Display for RecordName {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {} {}", self.system, self.object, self.id)
+    }
+}
+
+/// Something that waits for a person.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Item {
+    /// What acts, assignments and notes name; stable for as long as it waits.
+    #[schema(value_type = String, example = "exception:SOW-1:AMOUNT_MISMATCH:M1:crm")]
+    pub subject: Subject,
+    /// The first word of `subject`: `approval`, `exception`, `delivery`, …
+    #[schema(value_type = String)]
+    pub kind: &'static str,
+    /// What it is, in a word or a line: the code of an exception, a document and where it goes.
+    pub title: String,
+    /// Contract, where one is concerned.
+    pub contract: Option<String>,
+    /// Its customer.
+    pub customer: Option<String>,
+    /// Milestone, where one is concerned.
+    pub milestone: Option<String>,
+    /// `crm`, `psa` or `erp`, where a leg disagrees.
+    #[schema(value_type = Option<String>)]
+    pub leg: Option<Leg>,
+    /// `blocking`: it holds something back; `warning`: it only tells.
+    #[schema(value_type = String)]
+    pub severity: Severity,
+    /// Since when: a date of the contract's time zone, or of UTC where no contract is concerned.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub since: Option<Date>,
+    /// What it holds back.
+    pub held: Option<Amount>,
+    /// Where, why, and what to do.
+    #[schema(value_type = ProblemBody)]
+    pub problem: Problem,
+    /// The values that differ.
+    #[schema(value_type = Vec<DifferenceBody>)]
+    pub values: Vec<Difference>,
+    /// The records that show what was seen.
+    pub records: Vec<RecordName>,
+    /// What an approval would be of: it goes with the approval.
+    #[schema(value_type = Option<ShownBody>)]
+    pub shown: Option<Shown>,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// Until when nobody is reminded of it.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub snoozed_until: Option<Date>,
+    /// What somebody wrote down about it last.
+    pub note: Option<String>,
+    /// Acts that apply to it.
+    pub acts: Vec<Verb>,
+}
+
+impl Item {
+    /// A thing that waits, of which nothing but this is known yet.
+    pub(super) fn new(subject: Subject, title: impl Into<String>, severity: Severity, problem: Problem) -> Self {
+        Self {
+            kind: subject.kind(),
+            acts: super::acts::offered(&subject),
+            subject,
+            title: title.into(),
+            contract: None,
+            customer: None,
+            milestone: None,
+            leg: None,
+            severity,
+            since: None,
+            held: None,
+            problem,
+            values: Vec::new(),
+            records: Vec::new(),
+            shown: None,
+            owner: None,
+            snoozed_until: None,
+            note: None,
+        }
+    }
+
+    /// Milestone and leg, as people read them: `M1, crm`.
+    pub fn place(&self) -> String {
+        let place = [self.milestone.clone(), self.leg.map(|leg| leg.to_string())];
+        place.into_iter().flatten().collect::<Vec<String>>().join(", ")
+    }
+
+    /// What an approval would be of, as a form carries it.
+    pub fn shown_text(&self) -> String {
+        self.shown.as_ref().and_then(|shown| serde_json::to_string(shown).ok()).unwrap_or_default()
+    }
+
+    /// Days since it began to wait.
+    pub fn age(&self, today: &Date) -> i64 {
+        let days = self.since.map(|since| since.min(*today)).and_then(|since| since.until(*today).ok());
+        days.map_or(0, |span| i64::from(span.get_days()))
+    }
+}
+
+/// A place, what is wrong there, and what to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// Where.
+    pub place: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Two values that differ.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DifferenceBody {
+    /// What they are values of.
+    pub what: String,
+    /// The one that is agreed.
+    pub agreed: Option<String>,
+    /// The one that was seen.
+    pub seen: Option<String>,
+}
+
+/// What a reviewer was shown; an approval is of exactly this.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownBody {
+    /// Amendment version of the contract.
+    pub version: u32,
+    /// The milestone's amount.
+    pub amount: String,
+    /// The contract's customer.
+    pub customer: String,
+    /// Digest of the terms that the invoice follows.
+    pub terms: String,
+}

@@ -1,0 +1,366 @@
+//! What people and programs see of contracts: one set of views for command line, API, pages and demo.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use milestoned_mapping::command::{Command, Side};
+use milestoned_mapping::contract::{Approval, Contract, DocumentKind, MilestoneStatus, MilestoneView, Severity};
+use milestoned_mapping::fact::Shown;
+use milestoned_mapping::money::grouped;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::item::{Amount, Item, RecordName};
+use super::queue::{meaning, reason, records};
+use super::standing::Standing;
+use crate::agreements::Agreement;
+use crate::engine;
+use crate::environment::Environment;
+use crate::store::contracts::ContractRow;
+use crate::store::outbox::{Delivery, describe};
+use crate::store::review::Undelivered;
+use crate::store::views::{DocumentView, ExceptionView};
+use crate::store::vocabulary::{CommandKind, DeliveryState};
+use crate::store::{StoreError, parse};
+
+/// Contracts of a page; a state takes kilobytes, and nobody reads more lines.
+pub const AT_ONCE: usize = 500;
+
+/// One contract in a line.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Summary {
+    /// Contract id.
+    pub contract: String,
+    /// Customer.
+    pub customer: String,
+    /// ERP connection.
+    pub erp: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Transaction price.
+    pub total: String,
+    /// Invoices less credit memos, as decided.
+    pub billed: String,
+    /// Invoices less credit memos that the ERP has taken, or a person has written there.
+    pub in_erp: String,
+    /// Total less billed.
+    pub remaining: String,
+    /// Recognised revenue.
+    pub recognised: String,
+    /// Deferred revenue.
+    pub deferred: String,
+    /// Open exceptions that hold something back.
+    pub blocking: usize,
+    /// Open exceptions that only tell, and drifts.
+    pub warnings: usize,
+    /// Milestones whose invoice waits for an approval.
+    pub to_approve: usize,
+}
+
+/// One contract in full.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ContractView {
+    /// Summary line.
+    pub summary: Summary,
+    /// The report of section 9 of the rules: what is decided.
+    #[schema(value_type = Object)]
+    pub report: Value,
+    /// Milestones with dates, what holds them, and where their documents stand.
+    #[schema(value_type = Vec<Object>)]
+    pub milestones: Vec<MilestoneLine>,
+    /// Documents with deliveries.
+    pub documents: Vec<DocumentLine>,
+    /// Exceptions with remedies, closed ones too.
+    pub exceptions: Vec<Remedied>,
+    /// Deliveries.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// A milestone, and where its billing stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct MilestoneLine {
+    /// The milestone, as decided.
+    #[serde(flatten)]
+    pub milestone: MilestoneView,
+    /// Where its documents stand in the ERP, the least settled of them; absent before the first.
+    pub standing: Option<Standing>,
+    /// How far it has come, in words that tell decided from done.
+    pub state: String,
+    /// What an approval would be of, while it is not invoiced.
+    pub shown: Option<Shown>,
+}
+
+impl MilestoneLine {
+    /// Whether an approval is asked for, or was given for something else.
+    pub fn may_be_approved(&self) -> bool {
+        matches!(self.milestone.approval, Approval::Later | Approval::Waits { .. })
+    }
+}
+
+/// A document, and where it stands in the ERP.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DocumentLine {
+    /// The document, as decided.
+    #[serde(flatten)]
+    pub document: DocumentView,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+impl From<DocumentView> for DocumentLine {
+    fn from(document: DocumentView) -> Self {
+        let state = document.delivery.unwrap_or(DeliveryState::Pending);
+        Self { standing: Standing::of(state, document.confirmed, document.by_hand), document }
+    }
+}
+
+/// An exception with what to do about it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Remedied {
+    /// The exception.
+    #[serde(flatten)]
+    pub exception: ExceptionView,
+    /// What the code means.
+    pub title: &'static str,
+    /// Why it is open: what the code means, the values that differ, the records that show them.
+    pub reason: String,
+    /// What to do.
+    pub remedy: &'static str,
+    /// The records that show what was seen.
+    pub records: Vec<RecordName>,
+}
+
+/// A write that would be made.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PlannedWrite {
+    /// Contract.
+    pub contract: String,
+    /// Connection.
+    pub target: String,
+    /// Kind.
+    pub kind: CommandKind,
+    /// Number or record.
+    pub subject: String,
+    /// Amount and currency, where there is one.
+    #[serde(serialize_with = "in_one_text")]
+    #[schema(value_type = Option<String>)]
+    pub amount: Option<Amount>,
+    /// Idempotency key.
+    pub key: String,
+    /// `pending`, `unknown` (the remote is asked first) or `new` (not decided yet).
+    pub state: String,
+}
+
+/// The core's state of a stored contract.
+///
+/// # Errors
+/// The row cannot be read.
+pub fn state(row: &ContractRow) -> Result<Contract, StoreError> {
+    parse("contract", "state", &row.id, &row.state)
+}
+
+/// Every contract in a line.
+///
+/// # Errors
+/// The store failed.
+pub async fn summaries(env: &Environment) -> Result<Vec<Summary>, StoreError> {
+    let mut all: Vec<Summary> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.contract.clone()).unwrap_or_default();
+        let some = summaries_after(env, after, AT_ONCE).await?;
+        let more = some.len() == AT_ONCE;
+        all.extend(some);
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
+/// Contracts after this id in a line each, at most so many.
+///
+/// # Errors
+/// The store failed.
+pub async fn summaries_after(env: &Environment, after: String, limit: usize) -> Result<Vec<Summary>, StoreError> {
+    let drifts = env.store.drifts().await?;
+    let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
+    let missing = env.store.undelivered().await?;
+    env.store.contracts_after(after, limit).await?.iter().map(|row| summary(row, drifts(&row.id), &missing)).collect()
+}
+
+fn summary(row: &ContractRow, drifts: usize, missing: &[Undelivered]) -> Result<Summary, StoreError> {
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let contract = state(row)?;
+    let position = contract.position();
+    let open = |severity: Severity| {
+        contract.exceptions().iter().filter(|one| one.closed_on.is_none() && one.severity == severity).count()
+    };
+    let missing = missing.iter().filter(|one| one.contract == row.id).map(|one| match one.kind {
+        DocumentKind::CreditMemo => -one.amount.decimal(),
+        _ => one.amount.decimal(),
+    });
+    let in_erp = missing.fold(position.billed.decimal(), |sum, amount| sum - amount);
+    Ok(Summary {
+        contract: row.id.clone(),
+        customer: contract.terms().customer().into(),
+        erp: agreement.erp,
+        currency: contract.terms().currency().to_string(),
+        total: contract.total().to_string(),
+        billed: position.billed.to_string(),
+        in_erp: in_erp.to_string(),
+        remaining: contract.remaining_to_bill().to_string(),
+        recognised: position.recognised.to_string(),
+        deferred: position.deferred_revenue.to_string(),
+        blocking: open(Severity::Blocking),
+        warnings: open(Severity::Warning).saturating_add(drifts),
+        to_approve: contract.waiting_for_approval().len(),
+    })
+}
+
+/// One contract in full; `None`: not known.
+///
+/// # Errors
+/// The store failed.
+pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView>, StoreError> {
+    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
+    let contract = state(&row)?;
+    let documents: Vec<DocumentLine> =
+        env.store.documents(Some(id.to_owned())).await?.into_iter().map(DocumentLine::from).collect();
+    let drifts = env.store.drifts().await?.get(id).copied().unwrap_or_default();
+    Ok(Some(ContractView {
+        summary: summary(&row, drifts, &env.store.undelivered().await?)?,
+        report: serde_json::to_value(contract.report()).unwrap_or_default(),
+        milestones: milestones(&contract, &documents),
+        documents,
+        exceptions: with_remedies(env, env.store.exceptions(Some(id.to_owned()), false).await?).await?,
+        deliveries: env.store.deliveries(Some(id.to_owned()), &[]).await?,
+    }))
+}
+
+fn milestones(contract: &Contract, documents: &[DocumentLine]) -> Vec<MilestoneLine> {
+    let line = |milestone: MilestoneView| {
+        let own = documents.iter().filter(|line| line.document.milestone == milestone.id);
+        let standing = own.map(|line| line.standing).min();
+        let shown = contract.shown(&milestone.id).filter(|_| milestone.invoiced_on.is_none());
+        MilestoneLine { state: in_words(&milestone, standing), standing, shown, milestone }
+    };
+    contract.milestones().into_iter().map(line).collect()
+}
+
+/// How far a milestone has come. What is decided and what the ERP has are different words.
+fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
+    match (milestone.status, standing, milestone.approval) {
+        (MilestoneStatus::Invoiced, Some(standing), _) => match standing {
+            Standing::Confirmed => "invoiced, in the ERP".into(),
+            Standing::Sent | Standing::ByHand => format!("invoiced, {standing}"),
+            Standing::Decided => "invoice decided, not sent".into(),
+            other => format!("invoice {other}"),
+        },
+        (
+            MilestoneStatus::Accepted | MilestoneStatus::Pending | MilestoneStatus::Submitted,
+            _,
+            Approval::Waits { .. },
+        ) => "waits for approval".into(),
+        (status, ..) => status.to_string(),
+    }
+}
+
+/// Exceptions with what to do about them.
+///
+/// # Errors
+/// The store failed.
+pub async fn with_remedies(env: &Environment, rows: Vec<ExceptionView>) -> Result<Vec<Remedied>, StoreError> {
+    let shown_by = env.store.shown_by().await?;
+    let remedied = rows.into_iter().map(|exception| {
+        let (title, remedy) = meaning(&exception.code);
+        let open = exception.closed_on.is_none();
+        let records = if open { records(&exception, &shown_by) } else { Vec::new() };
+        Remedied { title, reason: reason(title, &exception, &records), remedy, records, exception }
+    });
+    Ok(remedied.collect())
+}
+
+/// Every write that would be made now: what waits in the outbox, and what a decision would add.
+///
+/// # Errors
+/// The store failed.
+pub async fn plan(env: &Environment) -> Result<Vec<PlannedWrite>, StoreError> {
+    let mut writes: Vec<PlannedWrite> = env
+        .store
+        .deliveries(None, &[DeliveryState::Pending, DeliveryState::Unknown, DeliveryState::Sending])
+        .await?
+        .into_iter()
+        .map(|delivery| PlannedWrite {
+            amount: delivery.command.as_ref().and_then(amount_of),
+            contract: delivery.contract,
+            target: delivery.target,
+            kind: delivery.kind,
+            subject: delivery.subject,
+            key: delivery.key,
+            state: delivery.state.to_string(),
+        })
+        .collect();
+    for landing in engine::preview(env).await? {
+        for posting in landing.postings {
+            let (kind, subject) = describe(&posting.command);
+            let key = posting.key.to_string();
+            if writes.iter().any(|write| write.key == key) {
+                continue;
+            }
+            writes.push(PlannedWrite {
+                contract: landing.contract.clone(),
+                target: posting.target,
+                kind,
+                subject,
+                amount: amount_of(&posting.command),
+                key,
+                state: "new".into(),
+            });
+        }
+    }
+    Ok(writes)
+}
+
+/// The amount that a command writes: of a document its own, of a journal entry its debits.
+pub(super) fn amount_of(command: &Command) -> Option<Amount> {
+    match command {
+        Command::CreditMemo(document) | Command::Invoice(document) => Some(document.amount.into()),
+        Command::JournalEntry(entry) => {
+            let debits: rust_decimal::Decimal =
+                entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+            let currency = entry.lines.first()?.amount.currency();
+            Some(Amount { amount: debits.to_string(), currency: currency.to_string() })
+        }
+        Command::BillingStatus(_) | Command::Customer { .. } | Command::SalesOrder(_) => None,
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over so")]
+fn in_one_text<S: Serializer>(amount: &Option<Amount>, serializer: S) -> Result<S::Ok, S::Error> {
+    match amount {
+        Some(Amount { amount, currency }) => serializer.collect_str(&format_args!("{amount} {currency}")),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// What items hold back, by currency: `2,000,000.00 USD, 15,000 JPY`. An invoice that several of them hold back counts once,
+/// and what is held with its whole contract counts there.
+pub fn held(items: &[&Item]) -> String {
+    let mut by_place: BTreeMap<(&Option<String>, &Option<String>), &Amount> = BTreeMap::new();
+    for item in items {
+        if let Some(held) = &item.held {
+            by_place.insert((&item.contract, &item.milestone), held);
+        }
+    }
+    let whole: BTreeSet<&Option<String>> =
+        by_place.keys().filter(|(_, milestone)| milestone.is_none()).map(|(contract, _)| *contract).collect();
+    let mut sums: BTreeMap<&str, rust_decimal::Decimal> = BTreeMap::new();
+    for ((contract, milestone), held) in &by_place {
+        if milestone.is_none() || !whole.contains(contract) {
+            let sum = sums.entry(&held.currency).or_default();
+            *sum = sum.saturating_add(held.amount.parse().unwrap_or_default());
+        }
+    }
+    let texts: Vec<String> =
+        sums.into_iter().map(|(code, sum)| format!("{} {code}", grouped(&sum.to_string()))).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,440 @@
+//! The queue: everything that waits for a person, in one list. Pages, API, command line, mail and metrics show this list or a
+//! part of it, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use milestoned_mapping::contract::{Code, Severity, Waiting};
+use milestoned_mapping::drift::Kind;
+use milestoned_mapping::fact::Shown;
+use milestoned_mapping::money::grouped;
+use milestoned_mapping::problem::Problem;
+use milestoned_mapping::rules;
+use serde::Deserialize;
+
+use super::acts::Verb;
+use super::item::{Amount, Item, RecordName};
+use super::subject::Subject;
+use crate::agreements::Options;
+use crate::environment::Environment;
+use crate::store::StoreError;
+use crate::store::outbox::Delivery;
+use crate::store::pauses::Scope;
+use crate::store::review::{Mark, ShownBy};
+use crate::store::views::ExceptionView;
+use crate::store::vocabulary::{CommandKind, DeliveryState};
+
+/// Days before a credential ends from which on people are told.
+const WARNED: i64 = 30;
+/// Contracts that nobody has filed which are named; the rest is counted.
+const NAMED: usize = 3;
+
+/// Which part of the queue.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of one contract.
+    pub contract: Option<String>,
+    /// Of these kinds, first words of a subject; of all where it is empty.
+    pub kinds: Vec<String>,
+    /// One thing.
+    pub subject: Option<Subject>,
+    /// Of one owner.
+    pub owner: Option<String>,
+}
+
+impl Filter {
+    /// Everything about one contract.
+    pub fn of_contract(id: &str) -> Self {
+        Self { contract: Some(id.into()), ..Self::default() }
+    }
+
+    /// Everything of these kinds.
+    pub fn of_kinds(kinds: &[&str]) -> Self {
+        Self { kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(), ..Self::default() }
+    }
+
+    fn wants(&self, kind: &str) -> bool {
+        let named = self.kinds.is_empty() || self.kinds.iter().any(|one| one == kind);
+        named && self.subject.as_ref().is_none_or(|subject| subject.kind() == kind)
+    }
+
+    fn keeps(&self, item: &Item) -> bool {
+        self.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id))
+            && self.subject.as_ref().is_none_or(|subject| item.subject == *subject)
+            && self.owner.as_ref().is_none_or(|owner| item.owner.as_ref() == Some(owner))
+    }
+}
+
+/// Everything that waits for a person: what holds something back first, then by how long it has waited.
+///
+/// # Errors
+/// The store failed.
+pub async fn queue(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    if filter.wants("approval") {
+        items.extend(env.store.approvals().await?.into_iter().map(|(contract, row)| approval(contract, row)));
+    }
+    if filter.wants("exception") || filter.wants("drift") {
+        items.extend(exceptions(env, filter).await?);
+    }
+    if filter.wants("delivery") {
+        items.extend(deliveries(env).await?);
+    }
+    items.extend(inputs(env, filter).await?);
+    if filter.wants("unseen") {
+        items.extend(unseen(env).await?);
+    }
+    if filter.wants("expiry") {
+        items.extend(ending(env).await);
+    }
+    if filter.wants("stream") {
+        items.extend(streams(env).await?);
+    }
+    if filter.wants("unfiled") {
+        items.extend(unfiled(env).await?);
+    }
+    items.retain(|item| filter.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id)));
+    name(env, &mut items).await?;
+    items.retain(|item| filter.keeps(item));
+    let weight = |item: &Item| (item.severity == Severity::Warning, item.since.unwrap_or(Date::MAX));
+    items.sort_by(|a, b| (weight(a), &a.contract, &a.subject).cmp(&(weight(b), &b.contract, &b.subject)));
+    Ok(items)
+}
+
+fn approval(contract: String, row: Waiting) -> Item {
+    let Waiting { milestone, since, amount, shown, void } = row;
+    let place = format!("{contract} {milestone}");
+    let what = format!("an invoice of {} {}", grouped(&amount.to_string()), amount.currency());
+    let (reason, remedy) = match &void {
+        None => (format!("{what} waits for an approval"), "approve it; or hold it, and say what has to change"),
+        Some(void) => (
+            format!("{what} waits for an approval again: {}", what_changed(void, &shown)),
+            "look at what has changed, then approve it as it is now; or hold it",
+        ),
+    };
+    let subject = Subject::Approval { contract: contract.clone(), milestone: milestone.clone() };
+    Item {
+        contract: Some(contract),
+        milestone: Some(milestone),
+        since: Some(since),
+        held: Some(Amount::from(amount)),
+        shown: Some(shown),
+        ..Item::new(subject, "Waits for approval", Severity::Blocking, Problem::new(place, reason, remedy))
+    }
+}
+
+/// What differs between what an approval was of and what stands there now.
+pub fn what_changed(void: &Shown, now: &Shown) -> String {
+    let amount = |shown: &Shown| grouped(&shown.amount.to_string());
+    let mut changed = Vec::new();
+    if void.amount != now.amount {
+        changed.push(format!("{} was approved, it is {} now", amount(void), amount(now)));
+    }
+    if void.version != now.version {
+        changed.push(format!("version {} was approved, version {} holds now", void.version, now.version));
+    }
+    if void.customer != now.customer {
+        changed.push(format!("it was approved for {}, the customer is {} now", void.customer, now.customer));
+    }
+    if changed.is_empty() {
+        changed.push("the terms of the milestone have changed since it was approved".into());
+    }
+    changed.join("; ")
+}
+
+/// What a code of the rules, or of a drift, means, and what to do.
+pub fn meaning(code: &str) -> (&'static str, &'static str) {
+    let rule = rules::find(code).map(|rule| (rule.title, rule.remedy));
+    rule.or_else(|| Kind::named(code).map(|kind| (kind.title(), kind.remedy()))).unwrap_or_default()
+}
+
+async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let rows = env.store.exceptions(filter.contract.clone(), true).await?;
+    let shown_by = env.store.shown_by().await?;
+    let items = rows.into_iter().filter_map(|row| exception(row, &shown_by));
+    Ok(items.filter(|item| filter.wants(item.kind)).collect())
+}
+
+/// The records that show what an exception of a leg is about.
+pub fn records(row: &ExceptionView, shown_by: &[ShownBy]) -> Vec<RecordName> {
+    let shows = |one: &&ShownBy| {
+        let same_place = one.contract == row.contract && Some(one.leg) == row.leg;
+        same_place && (one.milestone.is_none() || one.milestone == row.milestone)
+    };
+    let of_it: Vec<&ShownBy> = shown_by.iter().filter(shows).collect();
+    // A record of the milestone itself says more than one of the whole contract.
+    let own = of_it.iter().any(|one| one.milestone.is_some());
+    let told = of_it.into_iter().filter(|one| !own || one.milestone.is_some());
+    told.map(|one| RecordName { system: one.system.clone(), object: one.object.clone(), id: one.id.clone() }).collect()
+}
+
+/// Why, with the values that differ and the records that show them.
+pub fn reason(title: &str, row: &ExceptionView, records: &[RecordName]) -> String {
+    let mut said: Vec<String> = row.differences.iter().map(ToString::to_string).collect();
+    said.extend(row.detail.clone());
+    let mut text = title.to_owned();
+    if !said.is_empty() {
+        text = format!("{text}: {}", said.join("; "));
+    }
+    if !records.is_empty() {
+        let names: Vec<String> = records.iter().map(ToString::to_string).collect();
+        text = format!("{text} (in {})", names.join(", "));
+    }
+    text
+}
+
+fn exception(row: ExceptionView, shown_by: &[ShownBy]) -> Option<Item> {
+    let (title, remedy) = meaning(&row.code);
+    let leg = row.leg;
+    let subject = match (Code::named(&row.code), Kind::named(&row.code)) {
+        (Some(code), _) => {
+            let (contract, milestone) = (row.contract.clone(), row.milestone.clone());
+            Subject::Exception { contract, code, milestone, leg }
+        }
+        (None, Some(kind)) => Subject::Drift { contract: row.contract.clone(), kind, subject: row.subject.clone() },
+        (None, None) => return None,
+    };
+    let records = records(&row, shown_by);
+    let place: Vec<String> = [Some(row.contract.clone()), row.milestone.clone(), leg.map(|leg| leg.to_string())]
+        .into_iter()
+        .flatten()
+        .collect();
+    let problem = Problem::new(place.join(" "), reason(title, &row, &records), remedy);
+    let held = row.held.map(Amount::from);
+    Some(Item {
+        contract: Some(row.contract),
+        milestone: row.milestone,
+        leg,
+        since: Some(row.opened_on),
+        held,
+        values: row.differences,
+        records,
+        ..Item::new(subject, row.code, row.severity, problem)
+    })
+}
+
+/// Deliveries that the remote refused, or that were given up: what they were to say is not in the remote.
+async fn deliveries(env: &Environment) -> Result<Vec<Item>, StoreError> {
+    Ok(env
+        .store
+        .deliveries(None, &[DeliveryState::Parked])
+        .await?
+        .into_iter()
+        .chain(env.store.given_up().await?)
+        .map(delivery)
+        .collect())
+}
+
+fn delivery(delivery: Delivery) -> Item {
+    let title = format!("{} {} to {}", in_words(delivery.kind), delivery.subject, delivery.target);
+    let problem = if delivery.state == DeliveryState::Dismissed {
+        Problem::new(
+            title.clone(),
+            format!("it was given up: what milestoned decided is not in {}", delivery.target),
+            "try it again: what was written there by hand meanwhile, under the same number, is found and compared",
+        )
+    } else {
+        let fault = delivery.fault.unwrap_or_default();
+        Problem::new(title.clone(), fault, delivery.remedy.unwrap_or_default())
+    };
+    let held = delivery.command.as_ref().and_then(super::portfolio::amount_of);
+    let given_up = delivery.state == DeliveryState::Dismissed;
+    let mut item = Item {
+        since: Some(utc_date(delivery.settled_at.unwrap_or(delivery.created_at))),
+        held,
+        contract: Some(delivery.contract),
+        ..Item::new(Subject::Delivery(delivery.key), title, Severity::Blocking, problem)
+    };
+    if given_up {
+        item.acts = vec![Verb::Release];
+    }
+    item
+}
+
+/// What came in and could not be taken, and what people have halted.
+async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    if filter.wants("pause") {
+        for pause in env.store.pauses().await? {
+            let problem = Problem::new(
+                format!("{} {}", pause.scope, pause.name),
+                format!("paused by {} since {}: {}", pause.actor, minute(pause.since), pause.reason),
+                "resume it when that is over",
+            );
+            let title = format!("Paused: {} {}", pause.scope, pause.name);
+            let contract = (pause.scope == Scope::Contract).then(|| pause.name.clone());
+            let subject = Subject::Pause { scope: pause.scope, name: pause.name };
+            let item = Item::new(subject, title, Severity::Blocking, problem);
+            items.push(Item { since: Some(utc_date(pause.since)), contract, ..item });
+        }
+    }
+    if filter.wants("file") {
+        for file in env.store.file_problems().await? {
+            let problem = Problem::new(file.path.clone(), file.problem, "correct the file; it is read again by itself");
+            let title = format!("Contract file {}", file.path);
+            let item = Item::new(Subject::File(file.path), title, Severity::Blocking, problem);
+            items.push(Item { since: Some(utc_date(file.seen_at)), ..item });
+        }
+    }
+    if filter.wants("record") {
+        for record in env.store.parked_records().await? {
+            let title = format!("{} {} {}", record.system, record.object, record.remote_id);
+            let reasons: Vec<String> =
+                record.problems.iter().map(|problem| format!("{}: {}", problem.place, problem.reason)).collect();
+            let mut remedies: Vec<String> = record.problems.into_iter().map(|problem| problem.remedy).collect();
+            remedies.dedup();
+            let problem = Problem::new(title.clone(), reasons.join("; "), remedies.join("; "));
+            let item = Item::new(Subject::Record(record.id), title, Severity::Blocking, problem);
+            items.push(Item { since: Some(utc_date(record.seen_at)), contract: record.contract, ..item });
+        }
+    }
+    if filter.wants("fact") {
+        for fact in env.store.parked_facts().await? {
+            let remedy = "correct it where it comes from and send it again; then close this one";
+            let title = format!("A fact of contract {}", fact.contract);
+            let problem = Problem::new(title.clone(), fact.problem, remedy);
+            let item = Item::new(Subject::Fact(fact.id), title, Severity::Blocking, problem);
+            items.push(Item { since: Some(utc_date(fact.learned_at)), contract: Some(fact.contract), ..item });
+        }
+    }
+    Ok(items)
+}
+
+/// Credentials that end soon: what then stops needs a person, and often one of another department.
+async fn ending(env: &Environment) -> Vec<Item> {
+    let mut items = Vec::new();
+    let soon = env.clock.now().saturating_add(SignedDuration::from_hours(WARNED.saturating_mul(24)));
+    for (name, entry) in env.registry.iter() {
+        for expiry in entry.connection.expiries().await {
+            if soon.as_ref().is_ok_and(|soon| expiry.at < *soon) {
+                let title = format!("Connection {name}");
+                let reason = format!("{} ends on {}", expiry.what, expiry.at.strftime("%Y-%m-%d"));
+                let problem = Problem::new(title.clone(), reason, expiry.remedy);
+                let subject = Subject::Expiry { connection: name.into(), credential: expiry.what.into() };
+                items.push(Item::new(subject, title, Severity::Warning, problem));
+            }
+        }
+    }
+    items
+}
+
+async fn streams(env: &Environment) -> Result<Vec<Item>, StoreError> {
+    let faulty = env.store.streams().await?.into_iter().filter_map(|stream| {
+        let fault = stream.fault?;
+        let title = format!("{} {}", stream.system, stream.stream);
+        let remedy = "`milestoned check` tells what is wrong with the connection";
+        let since = stream.fault_since.map(|at| format!(" since {}", minute(at))).unwrap_or_default();
+        let problem = Problem::new(title.clone(), format!("not read{since}: {fault}"), remedy);
+        let subject = Subject::Stream { connection: stream.system, stream: stream.stream };
+        Some(Item { since: stream.fault_since.map(utc_date), ..Item::new(subject, title, Severity::Blocking, problem) })
+    });
+    Ok(faulty.collect())
+}
+
+/// A connection may speak of thousands of contracts that were never filed: they are one item, with the first few by name.
+async fn unfiled(env: &Environment) -> Result<Option<Item>, StoreError> {
+    let unfiled = env.store.unfiled().await?;
+    if unfiled.is_empty() {
+        return Ok(None);
+    }
+    let named: Vec<String> =
+        unfiled.iter().take(NAMED).map(|one| format!("{} ({})", one.contract, one.systems)).collect();
+    let more = unfiled.len().saturating_sub(named.len());
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let noun =
+        if unfiled.len() == 1 { "contract that nobody has filed is" } else { "contracts that nobody has filed are" };
+    let problem = Problem::new(
+        "contract folder",
+        format!("{} {noun} spoken of: {}{more}", unfiled.len(), named.join(", ")),
+        "file the agreements that milestoned is to bill; the others need nothing",
+    );
+    Ok(Some(Item::new(Subject::Unfiled, "Not filed", Severity::Warning, problem)))
+}
+
+/// Writes that a remote answered and that it has not shown, although it was read long enough since.
+async fn unseen(env: &Environment) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    let streams = env.store.streams().await?;
+    for (target, entry) in env.registry.iter().filter(|(_, entry)| entry.connection.takes_documents()) {
+        let fresh = |name: &&str| {
+            let stream = streams.iter().find(|stream| stream.system == target && stream.stream == **name)?;
+            stream.fresh_through
+        };
+        let read_through = entry.connection.streams().iter().map(|name| fresh(name)).min().flatten();
+        let Some(before) = read_through.and_then(|at| at.checked_sub(env.settings.delivery.unseen_after).ok()) else {
+            continue;
+        };
+        for write in env.store.unseen(target.to_owned(), before).await? {
+            // Not everything that is written is shown: revenue events and schedules are no transactions.
+            if write.kind == CommandKind::JournalEntry && !entry.connection.shows_entries() {
+                continue;
+            }
+            let (id, request) = write.receipt.map(|one| (one.remote_id, one.request_id)).unwrap_or_default();
+            let request = request.map(|request| format!(", request {request}")).unwrap_or_default();
+            let since = minute(write.settled_at);
+            let title = format!("{} {} to {target}", in_words(write.kind), write.subject);
+            let problem = Problem::new(
+                title.clone(),
+                format!("{target} took it on {since} as record {id}{request}, and has not shown it since"),
+                "look for the record there; if it is there, close this with what you saw; if it is not, ask the vendor's \
+                 support about the request, and write it there under the same number",
+            );
+            let item = Item::new(Subject::Unseen(write.key), title, Severity::Blocking, problem);
+            items.push(Item { since: Some(utc_date(write.settled_at)), contract: Some(write.contract), ..item });
+        }
+    }
+    Ok(items)
+}
+
+/// What the queue needs of an agreement.
+#[derive(Deserialize)]
+struct Filed {
+    #[serde(default)]
+    options: Options,
+}
+
+/// Puts names to things: the customer, the owner, and what people said about them.
+async fn name(env: &Environment, items: &mut [Item]) -> Result<(), StoreError> {
+    let contracts: BTreeSet<String> = items.iter().filter_map(|item| item.contract.clone()).collect();
+    let agreements = env.store.agreements(contracts.into_iter().collect()).await?;
+    let filed: BTreeMap<&String, (&String, Option<String>)> = agreements
+        .iter()
+        .map(|(id, (customer, text))| {
+            let owner = serde_json::from_str::<Filed>(text).ok().and_then(|filed| filed.options.owner);
+            (id, (customer, owner))
+        })
+        .collect();
+    let marks = env.store.marks().await?;
+    for item in items {
+        let known = item.contract.as_ref().and_then(|id| filed.get(id));
+        item.customer = known.map(|(customer, _)| (*customer).clone());
+        let Mark { assignee, snoozed_until, note } = marks.get(&item.subject.to_string()).cloned().unwrap_or_default();
+        let own = known.and_then(|(_, owner)| owner.clone());
+        item.owner = assignee.or(own).or_else(|| owner_by_code(env, &item.title));
+        item.snoozed_until = snoozed_until;
+        item.note = note;
+    }
+    Ok(())
+}
+
+/// Who gets what has no owner of its own: whoever the configuration names for the code, else the first of finance.
+fn owner_by_code(env: &Environment, code: &str) -> Option<String> {
+    let mail = env.settings.mail.as_ref()?;
+    let by_code = mail.owners.get(code).or_else(|| mail.owners.get(&code.to_lowercase()));
+    by_code.or(mail.finance.first()).cloned()
+}
+
+/// A kind of delivery as people read it.
+fn in_words(kind: CommandKind) -> String {
+    kind.name().replace('_', " ")
+}
+
+/// An instant for people, to the minute.
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn utc_date(at: Timestamp) -> Date {
+    at.to_zoned(jiff::tz::TimeZone::UTC).date()
+}

@@ -1,0 +1,346 @@
+//! The API: contracts, facts, documents, deliveries, events; [`review`] is what waits for a person.
+
+mod review;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::fact::{Event, Fact};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Admin, Viewer};
+use super::extract::{Parameters, Segments};
+use super::json::Json;
+use super::problem::{ApiError, ErrorBody};
+use crate::agreements::{self, Filed};
+use crate::environment::Environment;
+use crate::review::portfolio::{self, ContractView, DocumentLine, PlannedWrite, Summary};
+use crate::store::audit::AuditLine;
+use crate::store::contracts::ContractRow;
+use crate::store::intake::NewFact;
+use crate::store::outbox::Delivery;
+
+type Shared = State<Arc<Environment>>;
+
+/// Routes under `/v1`.
+pub fn routes() -> OpenApiRouter<Arc<Environment>> {
+    OpenApiRouter::new()
+        .routes(routes!(contracts))
+        .routes(routes!(contract, put_contract))
+        .routes(routes!(amend))
+        .routes(routes!(add_fact))
+        .routes(routes!(documents))
+        .routes(routes!(deliveries))
+        .routes(routes!(events))
+        .routes(routes!(plan))
+        .routes(routes!(audit))
+        .merge(review::routes())
+}
+
+/// What was filed.
+#[derive(Debug, Serialize, ToSchema)]
+struct FiledBody {
+    /// Contract id.
+    contract: String,
+    /// `opened`, `known` or `amended`.
+    outcome: &'static str,
+}
+
+/// Most contracts of one answer.
+const CONTRACTS: usize = 1_000;
+
+/// Which contracts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct PageQuery {
+    /// Id of the last contract that was seen; from the first without it.
+    #[serde(default)]
+    after: String,
+    /// At most so many, up to 1,000.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Contracts by id, each with its position; a list of `limit` goes on after its last id.
+#[utoipa::path(get, path = "/v1/contracts", tag = "contracts", security(("bearer" = [])), params(PageQuery),
+    responses((status = 200, description = "Contracts with position and open exceptions", body = Vec<Summary>),
+        (status = 422, body = ErrorBody)))]
+async fn contracts(
+    State(env): Shared,
+    _: Viewer,
+    Parameters(page): Parameters<PageQuery>,
+) -> Result<Json<Vec<Summary>>, ApiError> {
+    let limit = page.limit.unwrap_or(CONTRACTS);
+    if !(1..=CONTRACTS).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit: {limit} is not between 1 and {CONTRACTS}")));
+    }
+    Ok(Json(portfolio::summaries_after(&env, page.after, limit).await?))
+}
+
+/// One contract: its report in the words of section 9 of the rules, its documents and deliveries.
+#[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts", security(("bearer" = [])),
+    params(("id" = String, Path, description = "Contract id")),
+    responses((status = 200, description = "The contract", body = ContractView), (status = 404, body = ErrorBody)))]
+async fn contract(
+    State(env): Shared,
+    _: Viewer,
+    Segments(id): Segments<String>,
+) -> Result<Json<ContractView>, ApiError> {
+    let view = portfolio::contract(&env, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
+    Ok(Json(view))
+}
+
+/// File a contract: the terms of section 2 of the rules, and an optional `milestoned` table (`erp`, `owner`, `policy`).
+/// The same terms again change nothing; other terms are a conflict: file a change order.
+#[utoipa::path(put, path = "/v1/contracts/{id}", tag = "contracts", security(("bearer" = [])), request_body = Value,
+    params(("id" = String, Path, description = "Contract id; the body's must be the same")),
+    responses((status = 201, body = FiledBody), (status = 200, body = FiledBody), (status = 409, body = ErrorBody),
+        (status = 422, description = "Every problem, one a line", body = ErrorBody)))]
+async fn put_contract(
+    State(env): Shared,
+    Admin(actor): Admin,
+    Segments(id): Segments<String>,
+    Json(body): Json<Value>,
+) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
+    if body.get("id").is_some_and(|given| given != &Value::String(id.clone())) {
+        return Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "INVALID",
+            "id: differs from the path",
+            "send the same id",
+        ));
+    }
+    let mut body = body;
+    if let Some(table) = body.as_object_mut() {
+        table.insert("id".into(), Value::String(id));
+        table.remove("amends");
+    }
+    let filed = agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
+    env.wake_ups.send_all();
+    Ok(match filed {
+        Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
+        Filed::Opened(contract) => (StatusCode::CREATED, Json(FiledBody { contract, outcome: "opened" })),
+        Filed::Amended(contract) => (StatusCode::ACCEPTED, Json(FiledBody { contract, outcome: "amended" })),
+    })
+}
+
+/// File a change order, section 6 of the rules: `version`, `signed`, `total`, `cap`, `treatment`, `add`, `change`,
+/// `remove`, optionally `at`.
+#[utoipa::path(post, path = "/v1/contracts/{id}/amendments", tag = "contracts", security(("bearer" = [])),
+    request_body = Value, params(("id" = String, Path, description = "Contract id")),
+    responses((status = 202, body = FiledBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+async fn amend(
+    State(env): Shared,
+    Admin(actor): Admin,
+    Segments(id): Segments<String>,
+    Json(mut body): Json<Value>,
+) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
+    if let Some(table) = body.as_object_mut() {
+        table.insert("amends".into(), Value::String(id.clone()));
+    }
+    agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
+    env.wake_ups.send_all();
+    Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
+}
+
+/// Tell a fact that no connected system tells: usage, cost reports, workflow approvals, system events, acceptances
+/// outside Jira. The body is an event of section 9 of the rules; without `at` it happens now. `Idempotency-Key` names
+/// it: the same key again changes nothing.
+#[utoipa::path(post, path = "/v1/contracts/{id}/facts", tag = "facts", security(("bearer" = [])), request_body = Value,
+    params(("id" = String, Path, description = "Contract id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the fact; else its content does")),
+    responses((status = 202, description = "Taken"), (status = 200, description = "Known already"),
+        (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
+async fn add_fact(
+    State(env): Shared,
+    Admin(actor): Admin,
+    Segments(id): Segments<String>,
+    headers: HeaderMap,
+    Json(mut body): Json<Value>,
+) -> Result<StatusCode, ApiError> {
+    let now = env.clock.now();
+    if let Some(table) = body.as_object_mut() {
+        table.entry("at").or_insert_with(|| Value::String(now.to_string()));
+    }
+    let fact: Fact = serde_path_to_error::deserialize(body)
+        .map_err(|error| ApiError::invalid(format!("{}: {}", error.path(), error.inner())))?;
+    refuse_decision(&fact)?;
+    let row = known(&env, &id).await?;
+    let given = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    let content = serde_json::to_string(&fact).unwrap_or_default();
+    let identity = match given {
+        Some(key) => format!("api:{key}"),
+        None => format!("api:{}", DeliveryKey::of(&[&content])),
+    };
+    if let Some(earlier) = env.store.fact_by_identity(id.clone(), identity.clone()).await? {
+        return if earlier.event == fact.event {
+            Ok(StatusCode::OK)
+        } else {
+            Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "KEY_REUSED",
+                "this Idempotency-Key named another fact",
+                "use a new key",
+            ))
+        };
+    }
+    refuse_without_document(&row, &fact)?;
+    agreements::check(&row, &fact)?;
+    env.store.add_facts(vec![NewFact { contract: id, identity, fact, actor }], now).await?;
+    env.wake_ups.send_all();
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// What a reviewer decides comes in where it is checked against what he was shown, and under his own name.
+fn refuse_decision(fact: &Fact) -> Result<(), ApiError> {
+    match &fact.event {
+        Event::Overrule { .. } | Event::Review { .. } => Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "INVALID",
+            format!("type: {:?} is a reviewer's decision, and no fact that is told", fact.event.kind()),
+            "POST it to /v1/acts",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An acceptance that needs a document and brings none is refused here, where the sender can still mend it.
+fn refuse_without_document(row: &ContractRow, fact: &Fact) -> Result<(), ApiError> {
+    let Event::Accepted { milestone, document: None, .. } = &fact.event else { return Ok(()) };
+    let contract = portfolio::state(row)?;
+    if contract.needs_document(milestone) { Err(document_required()) } else { Ok(()) }
+}
+
+/// 422 `ACCEPTANCE_DOCUMENT_REQUIRED`.
+pub(super) fn document_required() -> ApiError {
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "ACCEPTANCE_DOCUMENT_REQUIRED",
+        "the customer's sign-off needs an acceptance document",
+        "send the link to the signed acceptance document",
+    )
+}
+
+pub(super) async fn known(env: &Environment, id: &str) -> Result<ContractRow, ApiError> {
+    env.store.contract(id.to_owned()).await?.ok_or_else(|| ApiError::not_found("contract", id))
+}
+
+/// Which contract.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct ContractQuery {
+    /// Of one contract; of all without it.
+    contract: Option<String>,
+}
+
+/// Invoices, supplementary invoices and credit memos, each with where its delivery stands.
+#[utoipa::path(get, path = "/v1/documents", tag = "billing", security(("bearer" = [])), params(ContractQuery),
+    responses((status = 200, description = "Documents", body = Vec<DocumentLine>)))]
+async fn documents(
+    State(env): Shared,
+    _: Viewer,
+    Parameters(query): Parameters<ContractQuery>,
+) -> Result<Json<Vec<DocumentLine>>, ApiError> {
+    Ok(Json(env.store.documents(query.contract).await?.into_iter().map(DocumentLine::from).collect()))
+}
+
+/// Deliveries to the remotes, each with its key.
+#[utoipa::path(get, path = "/v1/deliveries", tag = "billing", security(("bearer" = [])), params(ContractQuery),
+    responses((status = 200, description = "Deliveries", body = Vec<Delivery>)))]
+async fn deliveries(
+    State(env): Shared,
+    _: Viewer,
+    Parameters(query): Parameters<ContractQuery>,
+) -> Result<Json<Vec<Delivery>>, ApiError> {
+    Ok(Json(env.store.deliveries(query.contract, &[]).await?))
+}
+
+/// Where to start.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct EventQuery {
+    /// `seq` of the last event that was seen; from the start without it.
+    #[serde(default)]
+    after: i64,
+}
+
+/// An event of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventBody {
+    /// Place in the feed.
+    seq: i64,
+    /// Same for the same event.
+    id: String,
+    /// When, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Type, such as `milestone.recognized`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Contract.
+    contract: String,
+    /// Milestone, where one is concerned.
+    milestone: Option<String>,
+    /// What the type says.
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// Events such as `milestone.recognized`, oldest first, at most 500.
+#[utoipa::path(get, path = "/v1/events", tag = "events", security(("bearer" = [])), params(EventQuery),
+    responses((status = 200, description = "Events", body = Vec<EventBody>)))]
+async fn events(
+    State(env): Shared,
+    _: Viewer,
+    Parameters(query): Parameters<EventQuery>,
+) -> Result<Json<Vec<EventBody>>, ApiError> {
+    let events = env.store.events(query.after, 500).await?.into_iter().map(|event| EventBody {
+        data: serde_json::from_str(&event.body).unwrap_or_default(),
+        seq: event.seq,
+        id: event.id,
+        at: event.at,
+        kind: event.kind,
+        contract: event.contract,
+        milestone: event.milestone,
+    });
+    Ok(Json(events.collect()))
+}
+
+/// Every write that would be made now, without making it.
+#[utoipa::path(get, path = "/v1/plan", tag = "billing", security(("bearer" = [])),
+    responses((status = 200, description = "Writes with target and key", body = Vec<PlannedWrite>)))]
+async fn plan(State(env): Shared, _: Viewer) -> Result<Json<Vec<PlannedWrite>>, ApiError> {
+    Ok(Json(portfolio::plan(&env).await?))
+}
+
+/// Lines of one answer.
+const LINES: i64 = 1_000;
+
+/// Which lines of the trail.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct TrailQuery {
+    /// Of one contract; of all without it.
+    contract: Option<String>,
+    /// Lines before this place in the chain; the newest without it.
+    before: Option<i64>,
+}
+
+/// The audit trail, oldest first, at most 1,000 lines that end before `before`: the place of an answer's first line leads on
+/// to what is older.
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", security(("bearer" = [])), params(TrailQuery),
+    responses((status = 200, description = "Lines of the hash chain", body = Vec<AuditLine>)))]
+async fn audit(
+    State(env): Shared,
+    _: Viewer,
+    Parameters(query): Parameters<TrailQuery>,
+) -> Result<Json<Vec<AuditLine>>, ApiError> {
+    Ok(Json(env.store.audit_before(query.contract, query.before, LINES).await?))
+}

@@ -1,0 +1,248 @@
+//! What people say about things that wait for them, what waits for their approval, and what they are shown beside it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use milestoned_mapping::contract::{DocumentKind, Waiting};
+use milestoned_mapping::fact::Leg;
+use milestoned_mapping::money::{Currency, Money};
+
+use super::audit::{self, Entry};
+use super::intake::{NewFact, insert_fact};
+use super::session::{Row, Session, Sql, values};
+use super::{Store, StoreError, json, parse};
+
+/// What somebody said last about one thing that waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Who looks after it.
+    pub assignee: Option<String>,
+    /// Until when nobody is reminded of it.
+    pub snoozed_until: Option<Date>,
+    /// A note.
+    pub note: Option<String>,
+}
+
+/// What is to be said about one thing that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is this person's; nobody's.
+    Assign(Option<String>),
+    /// Nobody is reminded before this date; again from now on.
+    Snooze(Option<Date>),
+    /// Something worth knowing.
+    Note(String),
+}
+
+/// A record of a connection that shows what an exception is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownBy {
+    /// Contract.
+    pub contract: String,
+    /// Leg.
+    pub leg: Leg,
+    /// Milestone that the record shows; none: the whole contract.
+    pub milestone: Option<String>,
+    /// Connection.
+    pub system: String,
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub id: String,
+}
+
+/// A document that its ERP has not got, as far as anybody knows.
+#[derive(Debug, Clone)]
+pub struct Undelivered {
+    /// Contract.
+    pub contract: String,
+    /// Kind.
+    pub kind: DocumentKind,
+    /// Amount.
+    pub amount: Money,
+}
+
+macro_rules! undelivered {
+    ($state:literal) => {
+        concat!(
+            "SELECT d.contract, d.kind, d.amount, d.currency FROM outbox AS o JOIN document AS d ON d.number = o.subject
+             AND d.posting = o.key WHERE ",
+            $state
+        )
+    };
+}
+
+const UNDELIVERED: &str = concat!(
+    undelivered!("o.state IN ('pending', 'sending', 'unknown', 'parked')"),
+    " UNION ALL ",
+    undelivered!("o.state = 'dismissed'")
+);
+
+const SHOWN_BY: &str = "SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
+    FROM exception AS e JOIN leg_part AS p ON p.contract = e.contract AND p.leg = e.leg
+    AND (p.milestone IS NULL OR p.milestone = e.milestone) WHERE e.closed_on IS NULL
+    ORDER BY p.contract, p.leg, p.system, p.object, p.remote_id";
+
+/// Agreements of some contracts; `$1` is a JSON list of their ids.
+const AGREEMENTS: Sql = Sql {
+    postgres: "SELECT id, customer, agreement FROM contract
+               WHERE id = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))))",
+    sqlite: "SELECT id, customer, agreement FROM contract WHERE id IN (SELECT value FROM json_each($1))",
+};
+
+/// All that is written down about what waits for approval of a contract, anew.
+pub(super) fn keep_approvals(tx: &Session<'_>, contract: &str, rows: &[Waiting]) -> Result<(), StoreError> {
+    tx.run("DELETE FROM approval WHERE contract = $1", values![contract])?;
+    for row in rows {
+        tx.run(
+            "INSERT INTO approval (contract, milestone, since, amount, currency, shown, void)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            values![
+                contract,
+                row.milestone,
+                row.since.to_string(),
+                row.amount.to_string(),
+                row.amount.currency().code(),
+                json(&row.shown)?,
+                row.void.as_ref().map(json).transpose()?
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn read_approval(row: &Row<'_>) -> Result<(String, Waiting), StoreError> {
+    let contract: String = row.get(0)?;
+    let currency: Currency = row.parsed(4, "approval.currency")?;
+    let void: Option<String> = row.get(6)?;
+    let waiting = Waiting {
+        milestone: row.get(1)?,
+        since: row.parsed(2, "approval.since")?,
+        amount: row.money(3, currency, "approval.amount")?.unwrap_or_else(|| currency.minor(0)),
+        shown: parse("approval", "shown", &contract, &row.get::<String>(5)?)?,
+        void: void.map(|void| parse("approval", "void", &contract, &void)).transpose()?,
+    };
+    Ok((contract, waiting))
+}
+
+impl Store {
+    /// Milestones whose invoice waits for a reviewer, by contract.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn approvals(&self) -> Result<Vec<(String, Waiting)>, StoreError> {
+        self.read(|tx| {
+            tx.all(
+                "SELECT contract, milestone, since, amount, currency, shown, void FROM approval
+                 ORDER BY contract, since, milestone",
+                values![],
+                read_approval,
+            )
+        })
+        .await
+    }
+
+    /// Documents that their ERP has not got: on their way, in doubt, refused or given up.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn undelivered(&self) -> Result<Vec<Undelivered>, StoreError> {
+        self.read(|tx| {
+            tx.all(UNDELIVERED, values![], |row| {
+                let currency: Currency = row.parsed(3, "document.currency")?;
+                Ok(Undelivered {
+                    contract: row.get(0)?,
+                    kind: row.parsed(1, "document.kind")?,
+                    amount: row.money(2, currency, "document.amount")?.unwrap_or_else(|| currency.minor(0)),
+                })
+            })
+        })
+        .await
+    }
+
+    /// What people said about things that wait, by the text of their subject.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn marks(&self) -> Result<BTreeMap<String, Mark>, StoreError> {
+        self.read(|tx| {
+            let rows = tx.all("SELECT subject, assignee, snoozed_until, note FROM review", values![], |row| {
+                let snoozed_until = row.parsed_option(2, "review.snoozed_until")?;
+                Ok((row.get(0)?, Mark { assignee: row.get(1)?, snoozed_until, note: row.get(3)? }))
+            })?;
+            Ok(rows.into_iter().collect())
+        })
+        .await
+    }
+
+    /// Somebody says something about a thing that waits.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn say_of(&self, subject: String, change: Change, line: Entry, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let (column, value) = match &change {
+                Change::Assign(to) => (ASSIGN, to.clone()),
+                Change::Snooze(until) => (SNOOZE, until.map(|date| date.to_string())),
+                Change::Note(text) => (NOTE, Some(text.clone())),
+            };
+            tx.run(column, values![subject, value])?;
+            audit::append(tx, now, &[line])
+        })
+        .await
+    }
+
+    /// Stores what a person decided about a contract, with the audit line that says it in words. `false`: it is known.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tell(&self, fact: NewFact, line: Entry, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let new = insert_fact(tx, &fact, None, now)?;
+            if new {
+                audit::append(tx, now, &[line])?;
+            }
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Customer and agreement of some contracts, by id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn agreements(&self, ids: Vec<String>) -> Result<BTreeMap<String, (String, String)>, StoreError> {
+        self.read(move |tx| {
+            let rows = tx.all(AGREEMENTS, values![json(&ids)?], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+            Ok(rows.into_iter().collect())
+        })
+        .await
+    }
+
+    /// The records that show what open exceptions of a leg are about.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn shown_by(&self) -> Result<Vec<ShownBy>, StoreError> {
+        self.read(|tx| {
+            tx.all(SHOWN_BY, values![], |row| {
+                Ok(ShownBy {
+                    contract: row.get(0)?,
+                    leg: row.parsed(1, "leg_part.leg")?,
+                    milestone: row.get(2)?,
+                    system: row.get(3)?,
+                    object: row.get(4)?,
+                    id: row.get(5)?,
+                })
+            })
+        })
+        .await
+    }
+}
+
+const ASSIGN: &str = "INSERT INTO review (subject, assignee) VALUES ($1, $2)
+    ON CONFLICT (subject) DO UPDATE SET assignee = $2";
+const SNOOZE: &str = "INSERT INTO review (subject, snoozed_until) VALUES ($1, $2)
+    ON CONFLICT (subject) DO UPDATE SET snoozed_until = $2";
+const NOTE: &str = "INSERT INTO review (subject, note) VALUES ($1, $2) ON CONFLICT (subject) DO UPDATE SET note = $2";
