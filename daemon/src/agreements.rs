@@ -14,7 +14,8 @@ use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Contract, Policy};
 use milestoned_mapping::fact::{Amendment, Event, Fact};
 use milestoned_mapping::filed::{json_tree, toml_tree};
-use milestoned_mapping::terms::Terms;
+use milestoned_mapping::identifiers;
+use milestoned_mapping::terms::{Terms, TermsErrors, TermsProblem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -279,6 +280,7 @@ pub async fn file(
         };
         return amend(env, contract, value, actor, now).await;
     }
+    let problems = identifiers::problems(&value);
     let agreement = read(env, value)?;
     let id = agreement.terms.id().to_owned();
     let text = serde_json::to_string(&agreement).map_err(|error| Refusal::Invalid(error.to_string()))?;
@@ -286,6 +288,7 @@ pub async fn file(
     if let Some(known) = env.store.contract(id.clone()).await? {
         return if known.digest == digest { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
     }
+    well_named(problems)?;
     let today = agreement.terms.local_date(now);
     let contract = open(&agreement, &env.calendars, today).map_err(Refusal::Invalid)?;
     let state = serde_json::to_string(&contract).map_err(|error| Refusal::Invalid(error.to_string()))?;
@@ -359,16 +362,23 @@ async fn amend(
         Some(at) => Some(serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?),
     };
     let identity = amendment_identity(&value, at);
+    let problems = identifiers::problems(&value);
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
     if env.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
         // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
         return Ok(Filed::Amended(contract));
     }
+    well_named(problems)?;
     let fact = Fact::of(at.unwrap_or(now), Event::Amended(amendment));
     check(&known, &fact)?;
     env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
     Ok(Filed::Amended(contract))
+}
+
+/// Ids and texts of what is filed for the first time; what was filed before goes on.
+fn well_named(problems: Vec<TermsProblem>) -> Result<(), Refusal> {
+    if problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(TermsErrors(problems).to_string())) }
 }
 
 /// Whether a fact can be understood with the terms that its contract has now.

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use crate::command::{Account, JournalLine, Side};
 use crate::contract::Contract;
-use crate::money::Currency;
+use crate::money::{Currency, Minor};
 
 /// The entry of one contract and date, with what it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,20 +95,21 @@ pub fn write(format: Format, mut transactions: Vec<Transaction>) -> String {
 }
 
 /// Closing balance by currency and account, minor units, debits positive.
-fn closing(transactions: &[Transaction]) -> BTreeMap<(Currency, usize), i64> {
+fn closing(transactions: &[Transaction]) -> BTreeMap<(Currency, usize), Minor> {
     let mut balances = BTreeMap::new();
     for one in transactions {
         for line in &one.lines {
             let place = ACCOUNTS.iter().position(|account| *account == line.account).unwrap_or_default();
-            let balance: &mut i64 = balances.entry((one.currency, place)).or_default();
-            *balance = balance.saturating_add(signed(line));
+            let balance: &mut Minor = balances.entry((one.currency, place)).or_default();
+            *balance += signed(line);
         }
     }
     balances
 }
 
-fn signed(line: &JournalLine) -> i64 {
-    if line.side == Side::Debit { line.amount.minor() } else { line.amount.minor().saturating_neg() }
+fn signed(line: &JournalLine) -> Minor {
+    let amount = line.amount.units();
+    if line.side == Side::Debit { amount } else { -amount }
 }
 
 fn currencies(transactions: &[Transaction]) -> BTreeSet<Currency> {
@@ -144,7 +145,7 @@ fn hledger(transactions: &[Transaction]) -> String {
         let (payee, contract) = (plain(&one.customer), plain(&one.contract));
         out.push_str(&format!("\n{} * {payee} | {contract}  ; contract:{contract}{documents}\n", one.date));
         for line in &one.lines {
-            let amount = one.currency.minor(signed(line));
+            let amount = one.currency.money(signed(line));
             out.push_str(&format!("    {:<28}  {amount:>18} {}\n", line.account.path(), one.currency.code()));
         }
     }
@@ -152,7 +153,7 @@ fn hledger(transactions: &[Transaction]) -> String {
         out.push_str(&format!("\n{} * milestoned | closing balances\n", last.date));
         for ((currency, place), balance) in closing(transactions) {
             let Some(account) = ACCOUNTS.get(place) else { continue };
-            let (zero, balance) = (currency.minor(0), currency.minor(balance));
+            let (zero, balance) = (currency.minor(0), currency.money(balance));
             let code = currency.code();
             out.push_str(&format!("    {:<28}  {zero:>18} {code} = {balance} {code}\n", account.path()));
         }
@@ -179,7 +180,7 @@ fn beancount(transactions: &[Transaction]) -> String {
         let (payee, contract) = (plain(&one.customer), plain(&one.contract));
         out.push_str(&format!("\n{} * \"{payee}\" \"{contract}\"{links}\n  contract: \"{contract}\"\n", one.date));
         for line in &one.lines {
-            let amount = one.currency.minor(signed(line));
+            let amount = one.currency.money(signed(line));
             out.push_str(&format!("  {:<28}  {amount:>18} {}\n", line.account.path(), one.currency.code()));
         }
     }
@@ -188,7 +189,7 @@ fn beancount(transactions: &[Transaction]) -> String {
     out.push('\n');
     for ((currency, place), balance) in closing(transactions) {
         let Some(account) = ACCOUNTS.get(place) else { continue };
-        let (zero, balance) = (currency.minor(0), currency.minor(balance));
+        let (zero, balance) = (currency.minor(0), currency.money(balance));
         out.push_str(&format!("{after} balance {}  {balance} ~ {zero} {}\n", account.path(), currency.code()));
     }
     out

@@ -18,6 +18,7 @@ mod events;
 pub mod fact;
 pub mod fieldmap;
 pub mod filed;
+pub mod identifiers;
 pub mod json;
 pub mod ledger;
 pub mod legs;

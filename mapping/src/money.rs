@@ -83,18 +83,17 @@ impl Currency {
             return None;
         }
         let minor = i64::try_from(scaled.trunc().mantissa() / 10_i128.checked_pow(scaled.trunc().scale())?).ok()?;
-        Some(Money { minor, currency: *self })
+        Some(self.minor(minor))
     }
 
-    /// An amount that the rules have reckoned.
-    pub(crate) fn money(&self, minor: Minor) -> Money {
-        // The amounts of one contract fit 64 bits together, as they are read: so does each figure that is made of them.
-        self.minor(i64::try_from(minor.0).unwrap_or(if minor.0 < 0 { i64::MIN } else { i64::MAX }))
+    /// An amount that was reckoned.
+    pub fn money(&self, minor: Minor) -> Money {
+        Money { minor, currency: *self }
     }
 
     /// An amount given in minor units (cents).
     pub fn minor(&self, minor: i64) -> Money {
-        Money { minor, currency: *self }
+        self.money(minor.into())
     }
 }
 
@@ -144,6 +143,11 @@ pub struct Minor(i128);
 impl Minor {
     /// Nothing.
     pub const ZERO: Self = Self(0);
+
+    /// So many minor units, as shares and parts of amounts are reckoned.
+    pub(crate) fn of_units(units: i128) -> Self {
+        Self(units)
+    }
 
     /// The number of minor units.
     pub fn units(self) -> i128 {
@@ -212,13 +216,18 @@ impl Sum for Minor {
 /// An amount in minor units of its currency. Displays with exactly the currency's digits: `40000.00`, `-12`, `1.250`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Money {
-    minor: i64,
+    minor: Minor,
     currency: Currency,
 }
 
 impl Money {
-    /// Minor units (cents).
+    /// Minor units (cents). An amount that was read, and any figure of one contract, fits 64 bits.
     pub fn minor(&self) -> i64 {
+        i64::try_from(self.minor.0).unwrap_or(if self.minor.0 < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// The same to reckon with.
+    pub fn units(&self) -> Minor {
         self.minor
     }
 
@@ -229,7 +238,9 @@ impl Money {
 
     /// The amount as a decimal with exactly the currency's digits.
     pub fn decimal(&self) -> Decimal {
-        Decimal::from_i128_with_scale(i128::from(self.minor), u32::from(self.currency.digits))
+        let digits = u32::from(self.currency.digits);
+        // A decimal has room for 96 bits: for the sum of a thousand million of the largest amounts.
+        Decimal::try_from_i128_with_scale(self.minor.0, digits).unwrap_or(Decimal::MAX)
     }
 }
 

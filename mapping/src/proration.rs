@@ -1,10 +1,11 @@
 //! Amounts by the day: recurring amounts of part months, and a price that is earned as time passes.
 //!
-//! Both ends count unless said otherwise. Amounts are minor units; rounding is half up, of each month for a recurring
+//! Both ends count unless said otherwise. Rounding is half up, of each month for a recurring
 //! amount, of the cumulative figure for a price (so that the parts sum to the whole).
 
 use jiff::civil::Date;
 
+use crate::money::Minor;
 use crate::split::proportion_half_up;
 
 /// How a part of a month becomes a part of its amount.
@@ -26,13 +27,13 @@ pub struct ProratedMonth {
     pub days: i64,
     /// Days it has.
     pub days_in_month: i64,
-    /// Amount, minor units.
-    pub amount: i64,
+    /// Amount.
+    pub amount: Minor,
 }
 
 /// A recurring monthly amount over a service period, month by month. `end` is served and charged. Nothing where the end
 /// is before the start.
-pub fn by_month(monthly: i64, start: Date, end: Date, count: DayCount) -> Vec<ProratedMonth> {
+pub fn by_month(monthly: Minor, start: Date, end: Date, count: DayCount) -> Vec<ProratedMonth> {
     let mut months = Vec::new();
     let mut from = start;
     while from <= end {
@@ -55,19 +56,19 @@ pub fn by_month(monthly: i64, start: Date, end: Date, count: DayCount) -> Vec<Pr
 }
 
 /// What of a price is earned by the end of a date: price × days elapsed ÷ days in all, both ends inclusive.
-pub fn earned(price: i64, start: Date, end: Date, on: Date) -> i64 {
+pub fn earned(price: Minor, start: Date, end: Date, on: Date) -> Minor {
     let elapsed = days_between(start, on.min(end)).max(0);
     proportion_half_up(price, i128::from(elapsed), i128::from(days_between(start, end)))
 }
 
 /// What of a price is earned in each calendar month: the differences of [`earned`].
-pub fn earned_by_month(price: i64, start: Date, end: Date) -> Vec<(Date, i64)> {
-    let mut before = 0;
-    by_month(0, start, end, DayCount::ActualActual)
+pub fn earned_by_month(price: Minor, start: Date, end: Date) -> Vec<(Date, Minor)> {
+    let mut before = Minor::ZERO;
+    by_month(Minor::ZERO, start, end, DayCount::ActualActual)
         .into_iter()
         .map(|one| {
             let to_date = earned(price, start, end, one.month.last_of_month());
-            let amount = to_date.saturating_sub(before);
+            let amount = to_date - before;
             before = to_date;
             (one.month, amount)
         })

@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn amount(&mut self, field: &str, currency: Currency) -> Option<Minor> {
         match self.take(field)? {
             Value::String(text) => match currency.parse(&text) {
-                Ok(amount) if amount.minor() >= 0 => Some(amount.minor().into()),
+                Ok(amount) if amount.minor() >= 0 => Some(amount.units()),
                 Ok(_) => {
                     self.wrong(field, format!("{text} is negative"));
                     None

@@ -98,7 +98,7 @@ pub(super) fn prorate(options: &Prorate, json: bool) -> anyhow::Result<ExitCode>
         Err(error) => return bad(format!("--currency: {error}")),
     };
     let monthly = match currency.parse(&options.monthly) {
-        Ok(monthly) => monthly.minor(),
+        Ok(monthly) => monthly.units(),
         Err(error) => return bad(format!("--monthly: {error}")),
     };
     if options.to < options.from {
@@ -106,11 +106,11 @@ pub(super) fn prorate(options: &Prorate, json: bool) -> anyhow::Result<ExitCode>
     }
     let day_count = if options.over_30 { DayCount::ActualOver30 } else { DayCount::ActualActual };
     let months = by_month(monthly, options.from, options.to, day_count);
-    let total = currency.minor(months.iter().fold(0_i64, |sum, one| sum.saturating_add(one.amount)));
+    let total = currency.money(months.iter().map(|one| one.amount).sum());
     if json {
         let months: Vec<Value> = months
             .iter()
-            .map(|one| json!({ "month": one.month, "days": one.days, "days_in_month": one.days_in_month, "amount": currency.minor(one.amount).to_string() }))
+            .map(|one| json!({ "month": one.month, "days": one.days, "days_in_month": one.days_in_month, "amount": currency.money(one.amount).to_string() }))
             .collect();
         say(&serde_json::to_string_pretty(
             &json!({ "currency": currency.code(), "months": months, "total": total.to_string() }),
@@ -123,7 +123,7 @@ pub(super) fn prorate(options: &Prorate, json: bool) -> anyhow::Result<ExitCode>
             one.month.strftime("%Y-%m").to_string().into(),
             one.days.into(),
             one.days_in_month.into(),
-            amount(&currency.minor(one.amount).to_string()),
+            amount(&currency.money(one.amount).to_string()),
         ]);
     }
     table.add_row(vec!["".into(), "".into(), "".into(), amount(&total.to_string())]);

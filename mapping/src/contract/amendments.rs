@@ -13,7 +13,9 @@ use crate::fact::{Amendment, DecimalText, HIGHEST_VERSION, Treatment};
 use crate::money::Minor;
 use crate::reader::Reader;
 use crate::rules::Code;
-use crate::terms::{Acceptance, Method, MilestoneTerms, Obligation, PaymentTerms, TermsProblem, cycle, numbered_like};
+use crate::terms::{
+    Acceptance, Method, MilestoneTerms, Obligation, PaymentTerms, TermsProblem, cycle, fit_together, numbered_like,
+};
 
 /// What an amendment may change that decides how the price is allocated.
 #[derive(PartialEq)]
@@ -60,39 +62,21 @@ impl Contract {
             return Ok(());
         }
         let obligations = self.obligations_with(amendment)?;
-        let mut edges: BTreeMap<String, Vec<String>> =
-            self.milestones.iter().map(|one| (one.id().to_owned(), one.terms.depends_on.clone())).collect();
-        let mut brought_in = Vec::new();
+        // Place, terms, and whether what they depend on is to be looked at.
+        let mut items: Vec<(String, MilestoneTerms, bool)> = Vec::new();
         for (index, item) in amendment.add.iter().enumerate() {
             let place = format!("add[{index}]");
             let terms = self.added(item, &place, &obligations)?;
             // One that is there already is not added: it opens an exception, whatever it waits for.
             if !self.knows(&terms.id) {
-                brought_in.push((place, terms));
+                items.push((place, terms, true));
             }
         }
-        let new: BTreeSet<String> = brought_in.iter().map(|(_, terms)| terms.id.clone()).collect();
-        let known = |id: &str| new.contains(id) || self.knows(id);
-        let mut wait = |place: &str, terms: &MilestoneTerms| {
-            if let Some(unknown) = terms.depends_on.iter().find(|id| !known(id)) {
-                return Err(unknown_milestone(&format!("{place}.depends_on"), unknown));
-            }
-            let dependencies = self.known_dependencies(&terms.depends_on);
-            let added = terms.depends_on.iter().filter(|id| new.contains(*id)).cloned();
-            edges.insert(terms.id.clone(), dependencies.into_iter().chain(added).collect());
-            cycle(&edges).map_or(Ok(()), |id| {
-                let reason = format!("{id:?} would depend on itself, by way of others");
-                Err(FactError::new(&format!("{place}.depends_on"), reason))
-            })
-        };
-        for (place, terms) in &brought_in {
-            wait(place, terms)?;
-            if let Some(other) = numbered_like(&terms.id, known) {
+        let new: BTreeSet<String> = items.iter().map(|(_, terms, _)| terms.id.clone()).collect();
+        for (place, terms, _) in &items {
+            if let Some(other) = numbered_like(&terms.id, |id| new.contains(id) || self.knows(id)) {
                 let reason = format!("{:?} would number its invoice like a correction of {other:?}'s", terms.id);
                 return Err(FactError::new(&format!("{place}.id"), reason));
-            }
-            if let Some(unknown) = terms.trigger.names().find(|id| !known(id)) {
-                return Err(unknown_milestone(&format!("{place}.conditions"), unknown));
             }
         }
         for (index, item) in amendment.change.iter().enumerate() {
@@ -100,8 +84,34 @@ impl Contract {
             let place = format!("change[{index}]");
             let Some(changed) = self.milestones.iter().find(|one| one.id() == id && one.live()) else { continue };
             let terms = self.changed(item, &place, Some(&changed.terms), &obligations)?;
-            if item.get("depends_on").is_some() {
-                wait(&place, &terms)?;
+            items.push((place, terms, item.get("depends_on").is_some()));
+        }
+        self.check_links(&items, &new)?;
+        let unchanged = self.milestones.iter().map(|one| &one.terms);
+        if !fit_together(unchanged.chain(items.iter().map(|(_, terms, _)| terms))) {
+            let reason = format!("the amounts of {} sum to more than can be counted in minor units", self.terms.id);
+            return Err(FactError::new("change", reason));
+        }
+        Ok(())
+    }
+
+    /// The milestones that items depend on, or wait for, are there or come in with them; none depends on itself.
+    fn check_links(&self, items: &[(String, MilestoneTerms, bool)], new: &BTreeSet<String>) -> Result<(), FactError> {
+        let known = |id: &str| new.contains(id) || self.knows(id);
+        let mut edges: BTreeMap<String, Vec<String>> =
+            self.milestones.iter().map(|one| (one.id().to_owned(), one.terms.depends_on.clone())).collect();
+        for (place, terms, depends) in items {
+            if *depends {
+                if let Some(unknown) = terms.depends_on.iter().find(|id| !known(id)) {
+                    return Err(unknown_milestone(&format!("{place}.depends_on"), unknown));
+                }
+                let there = self.known_dependencies(&terms.depends_on);
+                let added = terms.depends_on.iter().filter(|id| new.contains(*id)).cloned();
+                edges.insert(terms.id.clone(), there.into_iter().chain(added).collect());
+                if let Some(id) = cycle(&edges) {
+                    let reason = format!("{id:?} would depend on itself, by way of others");
+                    return Err(FactError::new(&format!("{place}.depends_on"), reason));
+                }
             }
             if let Some(unknown) = terms.trigger.names().find(|id| !known(id)) {
                 return Err(unknown_milestone(&format!("{place}.conditions"), unknown));
@@ -210,7 +220,7 @@ impl Contract {
         let before = self.allocated();
         let recognised = self.recognised_by_milestone(on);
         let minor = |value: Option<DecimalText>| {
-            value.and_then(|value| self.terms.currency.from_decimal(value.0)).map(|money| Minor::from(money.minor()))
+            value.and_then(|value| self.terms.currency.from_decimal(value.0)).map(|money| money.units())
         };
         let (total, cap) = (minor(amendment.total), minor(amendment.cap));
         self.total = total.unwrap_or(self.total);

@@ -93,10 +93,9 @@ impl Contract {
             match one.method {
                 Method::TimeElapsed { start, end } => {
                     let mut before = Minor::ZERO;
-                    let price = i64::try_from(price.units()).unwrap_or_default();
                     for (month, amount) in earned_by_month(price, start, end) {
                         // What is behind the figure recognised so far is not to come any more.
-                        let after = before + Minor::from(amount);
+                        let after = before + amount;
                         let to_come = (after - recognised.max(before)).max(Minor::ZERO);
                         before = after;
                         if to_come != Minor::ZERO {
@@ -114,8 +113,8 @@ impl Contract {
                 method: one.method.name(),
                 price: money(price),
                 recognised: money(recognised),
-                expected_cost: by_cost.map(|one| money(one.expected_cost().into())),
-                loss_provision: by_cost.map(|one| money(one.loss_provision().into())),
+                expected_cost: by_cost.map(|one| money(one.expected_cost())),
+                loss_provision: by_cost.map(|one| money(one.loss_provision())),
             });
         }
         let dated: Minor = by_month.values().copied().sum();

@@ -246,7 +246,7 @@ impl Contract {
         }
         document.withdrawn = true;
         let (id, kind, date) = (document.milestone.clone(), document.kind, document.date);
-        let amount = Minor::from(document.amount.minor());
+        let amount = document.amount.units();
         let signed = if kind == DocumentKind::CreditMemo { -amount } else { amount };
         self.relearn(date);
         let Some(index) = self.milestones.iter().position(|one| one.id() == id) else { return };
@@ -313,7 +313,7 @@ impl Contract {
         let out = || self.documents.iter().filter(|one| !one.withdrawn);
         let invoice = out().find(|one| one.number == number && one.kind != DocumentKind::CreditMemo)?;
         let same = || out().filter(|one| one.milestone == invoice.milestone);
-        let amount = |one: &IssuedDocument| Minor::from(one.amount.minor());
+        let amount = |one: &IssuedDocument| one.amount.units();
         let mut credit: Minor = same().filter(|one| one.kind == DocumentKind::CreditMemo).map(amount).sum();
         for one in same().filter(|one| one.kind != DocumentKind::CreditMemo) {
             let reduced = credit.min(amount(one));

@@ -37,7 +37,6 @@ pub use view::{MilestoneView, Report};
 use jiff::civil::Date;
 
 use crate::fact::{DecimalText, Event, Fact, Leg, Observation, Party};
-use crate::money::Minor;
 use crate::progress::CostReport;
 use state::{Accepted, Phase};
 
@@ -94,6 +93,12 @@ impl Contract {
                     ));
                 }
                 let materials = uninstalled_materials.unwrap_or_default();
+                let expected = amount("incurred", *incurred)?.units()
+                    + amount("estimate_to_complete", *estimate_to_complete)?.units();
+                if i64::try_from(expected.units()).is_err() {
+                    let reason = format!("the cost expected of {} is more than can be counted", self.terms.id);
+                    return Err(FactError::new("estimate_to_complete", reason));
+                }
                 for (field, value) in [
                     ("incurred", *incurred),
                     ("estimate_to_complete", *estimate_to_complete),
@@ -148,7 +153,7 @@ impl Contract {
         }
         let filed =
             self.phase == Phase::Filed && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()));
-        if !filed && self.instant != Some(fact.at) {
+        if !filed && (self.phase != Phase::Running || self.instant != Some(fact.at)) {
             self.advance_to(local.max(self.as_of));
         }
         // What had expired is judged after the last event of an instant; what was known when it was filed, as its day begins.
@@ -193,7 +198,7 @@ impl Contract {
 
     fn happen(&mut self, event: &Event, on: Date) {
         let minor = |value: &DecimalText| {
-            Minor::from(self.terms.currency.from_decimal(value.0).map_or(0, |money| money.minor()))
+            self.terms.currency.from_decimal(value.0).map(|money| money.units()).unwrap_or_default()
         };
         match event {
             Event::Accepted { milestone, role, document, portion, .. } => {
@@ -215,11 +220,10 @@ impl Contract {
                 self.on_milestone(milestone, |contract, index| contract.approve_in_workflow(index, *party, on));
             }
             Event::Cost { obligation, incurred, estimate_to_complete, uninstalled_materials } => {
-                let units = |value: &DecimalText| i64::try_from(minor(value).units()).unwrap_or_default();
                 let report = CostReport {
-                    incurred: units(incurred),
-                    estimate_to_complete: units(estimate_to_complete),
-                    uninstalled_materials: uninstalled_materials.as_ref().map_or(0, units),
+                    incurred: minor(incurred),
+                    estimate_to_complete: minor(estimate_to_complete),
+                    uninstalled_materials: uninstalled_materials.as_ref().map(minor).unwrap_or_default(),
                 };
                 self.report_cost(obligation, report, on);
             }

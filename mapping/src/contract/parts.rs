@@ -6,7 +6,7 @@ use super::exceptions::Key;
 use super::state::{Contract, Milestone, Stage};
 use crate::money::Minor;
 use crate::rules::Code;
-use crate::split::shares;
+use crate::split::split;
 use crate::terms::{Condition, MilestoneTerms};
 
 /// What is appended to a milestone's id for the accepted part and for the rest.
@@ -89,7 +89,7 @@ fn part(parent: &Milestone, id: &str, words: &str, amounts: [Minor; 2], which: u
         ..terms.clone()
     };
     for (_, terms) in &mut part.former {
-        let amount = shares(terms.amount, &weights).get(which).copied().unwrap_or_default();
+        let amount = split(terms.amount, &weights).get(which).copied().unwrap_or_default();
         *terms = own(terms, amount);
     }
     part.terms = own(&part.terms, amounts.get(which).copied().unwrap_or_default());

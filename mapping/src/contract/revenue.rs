@@ -13,7 +13,7 @@ use crate::money::Minor;
 use crate::progress::CostToCost;
 use crate::proration::earned;
 use crate::rules::Code;
-use crate::split::shares;
+use crate::split::split;
 use crate::terms::{Method, Obligation};
 
 /// Who gets which part of the transaction price, from a date on.
@@ -48,7 +48,7 @@ impl Allocation {
     /// A milestone was split: its parts stand in its place, in proportion to their amounts.
     pub(super) fn divide(&mut self, id: &str, parts: &[String], weights: &[i128]) {
         let Some(share) = self.shares.remove(id) else { return };
-        for (part, amount) in parts.iter().zip(shares(share.amount, weights)) {
+        for (part, amount) in parts.iter().zip(split(share.amount, weights)) {
             self.shares.insert(part.clone(), Share { amount, ..share });
         }
     }
@@ -70,7 +70,7 @@ fn by_amount(price: Minor, members: &[&Milestone]) -> Vec<(String, Minor)> {
     let free = members.iter().all(|one| one.terms.amount == Minor::ZERO);
     let weight = |one: &&Milestone| if free { 1 } else { one.terms.amount.units() };
     let weights: Vec<i128> = members.iter().map(weight).collect();
-    members.iter().map(|one| one.id().to_owned()).zip(shares(price, &weights)).collect()
+    members.iter().map(|one| one.id().to_owned()).zip(split(price, &weights)).collect()
 }
 
 impl Contract {
@@ -110,7 +110,7 @@ impl Contract {
     /// Allocates the transaction price anew from a date on: by relative SSP, then by amount.
     pub(super) fn allocate(&mut self, from: Date) {
         let weights: Vec<i128> = self.terms.obligations.iter().map(|one| one.ssp.units()).collect();
-        let prices = shares(self.total, &weights);
+        let prices = split(self.total, &weights);
         let mut allocated = BTreeMap::new();
         for (obligation, price) in prices.iter().enumerate() {
             let members = by_amount(*price, &self.members(obligation)).into_iter();
@@ -167,7 +167,7 @@ impl Contract {
             }
         }
         let mut prices = Vec::with_capacity(open.len());
-        for (obligation, (members, price)) in open.iter().zip(shares(left, &weights)).enumerate() {
+        for (obligation, (members, price)) in open.iter().zip(split(left, &weights)).enumerate() {
             let kept: Minor =
                 allocated.values().filter(|share| share.obligation == obligation).map(|share| share.amount).sum();
             prices.push(price + kept);
@@ -222,14 +222,13 @@ impl Contract {
             Method::PointInTime if is_satisfied(allocation, index, accepted) => price,
             Method::PointInTime => allocation.kept(index),
             Method::CostToCost { .. } => {
-                self.by_cost(obligation, price, day).map_or(Minor::ZERO, |cost| Minor::from(cost.revenue_to_date()))
+                self.by_cost(obligation, price, day).map_or(Minor::ZERO, |cost| cost.revenue_to_date())
             }
             Method::TimeElapsed { start, end } => {
                 // A change order that ends it earlier looks at its own date: all of it has elapsed.
                 let ended = allocation.from > Date::MIN && end < allocation.from;
                 let booked = if ended { Some(end) } else { self.booked_by(end, day, whole) };
-                let price = i64::try_from(price.units()).unwrap_or_default();
-                booked.map_or(Minor::ZERO, |booked| Minor::from(earned(price, start, end, booked)))
+                booked.map_or(Minor::ZERO, |booked| earned(price, start, end, booked))
             }
         }
     }
@@ -250,7 +249,7 @@ impl Contract {
         let reports = self.costs.get(&obligation.id)?;
         let latest = reports.partition_point(|(date, _)| *date <= day).checked_sub(1)?;
         let (_, report) = *reports.get(latest)?;
-        Some(CostToCost { price: i64::try_from(price.units()).unwrap_or_default(), report, progress_decimals })
+        Some(CostToCost { price, report, progress_decimals })
     }
 
     /// The last date by the end of `day` on which an obligation that ends on `end` is booked by time: a month's end, or its own.
@@ -303,7 +302,7 @@ impl Contract {
     /// Loss contracts: the latest report of an obligation expects more cost than its price.
     pub(super) fn judge_loss(&mut self) {
         let loss = (0..self.terms.obligations.len())
-            .any(|index| self.cost_to_cost(index).is_some_and(|one| one.expected_profit() < 0));
+            .any(|index| self.cost_to_cost(index).is_some_and(|one| one.expected_profit() < Minor::ZERO));
         self.judge(Key::new(Code::LossContract, None, None), loss);
     }
 }

@@ -21,6 +21,7 @@ impl Contract {
     pub fn begin(&mut self) {
         if self.phase != Phase::Running && self.as_of >= self.begins_on {
             self.phase = Phase::Running;
+            self.instant = None;
             self.judge_terms();
             self.begin_day();
         }
@@ -99,29 +100,35 @@ impl Contract {
                 self.open_event(Code::BookedLate, None, None);
             }
         }
-        for (index, accepted_on) in self.silent() {
-            self.take_acceptance(index, accepted_on, true, None);
-        }
+        self.keep_books();
+        self.accept_by_silence();
         self.judge_cures();
         self.settle();
     }
 
-    /// The last event of an instant is taken: what had expired when it became known is judged at once.
-    pub(super) fn end_instant(&mut self) {
-        if self.instant.take().is_none() {
-            return;
-        }
+    /// Silence that has become acceptance. What a date brings by itself is nobody's late booking; what had expired when it
+    /// became known is that of the milestone.
+    fn accept_by_silence(&mut self) -> bool {
         let silent = self.silent();
         for (index, accepted_on) in &silent {
             self.take_acceptance(*index, *accepted_on, true, None);
-            if self.keep_books()
-                && let Some(id) = self.milestones.get(*index).map(|one| one.id().to_owned())
-            {
+            let late = self.keep_books() && (*accepted_on < self.as_of || self.instant.is_some());
+            if let Some(id) = self.milestones.get(*index).filter(|_| late).map(|one| one.id().to_owned()) {
                 self.open_event(Code::BookedLate, Some(&id), None);
             }
         }
+        !silent.is_empty()
+    }
+
+    /// The last event of an instant is taken: what had expired when it became known is judged at once.
+    pub(super) fn end_instant(&mut self) {
+        if self.instant.is_none() {
+            return;
+        }
+        let accepted = self.accept_by_silence();
+        self.instant = None;
         self.judge_cures();
-        if !silent.is_empty() {
+        if accepted {
             self.settle();
         }
     }

@@ -26,7 +26,7 @@ pub(crate) use milestone::{Completion, InvoiceRule, MilestoneTerms};
 pub(crate) use obligation::{Method, Obligation};
 pub use payment::PaymentTerms;
 pub(crate) use payment::plus_days;
-pub(crate) use schedule::{cycle, numbered_like};
+pub(crate) use schedule::{cycle, fit_together, numbered_like};
 pub(crate) use trigger::{Condition, ITSELF, Trigger};
 
 /// The terms of one contract. Amounts are in the contract's currency, dates in its time zone.
@@ -233,6 +233,9 @@ fn read_terms(reader: &mut Reader<'_>, calendars: &Calendars) -> Option<Terms> {
     let obligations: Vec<Obligation> = obligations.into_iter().flatten().collect();
     let mut schedule: Vec<(MilestoneTerms, Option<Decimal>)> = schedule.into_iter().flatten().collect();
     schedule::resolve_percents(reader, &mut schedule, total.unwrap_or_default());
+    if !schedule::fit_together(schedule.iter().map(|(milestone, _)| milestone)) {
+        reader.wrong("milestones", "the amounts sum to more than can be counted in minor units");
+    }
     Some(Terms {
         id: id?,
         customer: customer?,

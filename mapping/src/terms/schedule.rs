@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::money::Minor;
 use crate::reader::Reader;
-use crate::split::largest_remainder;
+use crate::split::{largest_remainder, percent_half_up};
 use crate::terms::{MilestoneTerms, Obligation, Retainage};
 
 pub(super) fn check_obligations(reader: &mut Reader<'_>, obligations: &[Option<Obligation>]) {
@@ -66,6 +66,11 @@ pub(super) fn check_milestones(
     if let Some(id) = cycle(&edges).filter(|_| seen.len() == schedule.len()) {
         reader.wrong("milestones", format!("{id:?} depends on itself, by way of others"));
     }
+}
+
+/// The amounts of one contract fit 64 bits together, and so does every figure that is made of them.
+pub(crate) fn fit_together<'a>(milestones: impl Iterator<Item = &'a MilestoneTerms>) -> bool {
+    i64::try_from(milestones.map(|milestone| milestone.amount).sum::<Minor>().units()).is_ok()
 }
 
 /// What is kept back is released by a milestone that there is, and a milestone's own part needs the table.
@@ -140,19 +145,12 @@ pub(super) fn resolve_percents(
     let percents: Vec<Decimal> = billable().filter_map(|(_, percent)| *percent).collect();
     // Each is at most 100, or has its problem told.
     let sum = percents.iter().try_fold(Decimal::ZERO, |sum, percent| sum.checked_add(*percent));
-    let total = i64::try_from(total.units()).unwrap_or_default();
-    let amounts: Vec<i64> = if sum == Some(Decimal::ONE_HUNDRED) {
+    let amounts: Vec<Minor> = if sum == Some(Decimal::ONE_HUNDRED) {
         largest_remainder(total, &percents)
     } else {
-        percents.iter().map(|percent| share_half_up(total, *percent)).collect()
+        percents.iter().map(|percent| percent_half_up(total, *percent)).collect()
     };
     for ((milestone, _), amount) in schedule.iter_mut().filter(|(milestone, _)| milestone.billable).zip(amounts) {
-        milestone.amount = amount.into();
+        milestone.amount = amount;
     }
-}
-
-fn share_half_up(total: i64, percent: Decimal) -> i64 {
-    use rust_decimal::RoundingStrategy::MidpointAwayFromZero;
-    let share = Decimal::from(total).checked_mul(percent).and_then(|product| product.checked_div(Decimal::ONE_HUNDRED));
-    share.and_then(|share| i64::try_from(share.round_dp_with_strategy(0, MidpointAwayFromZero)).ok()).unwrap_or(0)
 }

@@ -1,0 +1,119 @@
+//! What ids and texts of a filed agreement may contain. Ids become document numbers, file names and parts of addresses; texts
+//! stand in mails, on pages and on invoices, where a control character or a changed direction of reading hides what is said.
+
+use serde_json::Value;
+use unicode_normalization::is_nfc;
+
+use crate::terms::TermsProblem;
+
+/// Longest id.
+const LONGEST: usize = 64;
+
+/// What is wrong with the ids and texts of a contract, or of a change order, that is to be filed; every problem at once.
+pub fn problems(filed: &Value) -> Vec<TermsProblem> {
+    let mut found = Vec::new();
+    walk(filed, "", &mut found);
+    found
+}
+
+fn walk(value: &Value, place: &str, found: &mut Vec<TermsProblem>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let field = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                let reason = match value {
+                    Value::String(id) if name == "id" && brings_in(place) => id_problem(id),
+                    Value::String(text) => text_problem(text),
+                    _ => None,
+                };
+                found.extend(reason.map(|reason| TermsProblem { field: field.clone(), reason }));
+                walk(value, &field, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let field = format!("{place}[{index}]");
+                let reason = item.as_str().and_then(text_problem);
+                found.extend(reason.map(|reason| TermsProblem { field: field.clone(), reason }));
+                walk(item, &field, found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether the id of a table is one that comes in with it: of the contract, a milestone, an obligation.
+fn brings_in(place: &str) -> bool {
+    place.is_empty() || ["milestones[", "obligations[", "add["].iter().any(|list| place.starts_with(list))
+}
+
+/// What is wrong with an id.
+fn id_problem(id: &str) -> Option<String> {
+    let allowed = |character: &char| character.is_alphanumeric() || ['.', '_', '-', '/'].contains(character);
+    if id.is_empty() || id.chars().count() > LONGEST {
+        return Some(format!("an id has 1 to {LONGEST} characters, not {}", id.chars().count()));
+    }
+    if let Some(other) = id.chars().find(|character| !allowed(character)) {
+        return Some(format!("{other:?} may not stand in an id: write letters, digits and . _ - /"));
+    }
+    if id.split('/').any(|segment| segment.is_empty() || segment == "." || segment == "..") {
+        return Some(format!("{id:?} has an empty part, \".\" or \"..\" beside a slash"));
+    }
+    (!is_nfc(id)).then(|| format!("{id:?} is not in Unicode's composed form (NFC): type its letters anew"))
+}
+
+/// What is wrong with a text that people read.
+fn text_problem(text: &str) -> Option<String> {
+    let turns = |character: &char| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let unseen = text.chars().find(|character| character.is_control() || turns(character))?;
+    let what =
+        if unseen.is_control() { "a control character" } else { "a character that turns the direction of reading" };
+    Some(format!("U+{:04X}, {what}, may not stand in it: take it out", u32::from(unseen)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(filed: Value) -> Vec<String> {
+        problems(&filed).into_iter().map(|one| format!("{}: {}", one.field, one.reason)).collect()
+    }
+
+    #[test]
+    fn ids_that_come_in_are_short_plain_and_composed() {
+        for id in ["SOW-2041", "GRN/RHD/LBK/26/000001", "M1.2_b", "Übergabe-1", "7"] {
+            assert_eq!(told(json!({ "id": id })), [] as [&str; 0], "{id}");
+        }
+        for (id, reason) in [
+            ("", "1 to 64 characters"),
+            (&"x".repeat(65), "1 to 64 characters"),
+            ("SOW 1", "' ' may not stand in an id"),
+            ("a?b", "'?' may not"),
+            ("../etc", "\"..\" beside a slash"),
+            ("a//b", "an empty part"),
+            ("U\u{308}bergabe", "may not stand in an id"),
+            ("\u{212b}-1", "composed form (NFC)"),
+        ] {
+            let told = told(json!({ "add": [{ "id": id }] }));
+            assert!(
+                told.len() == 1 && told[0].starts_with("add[0].id: ") && told[0].contains(reason),
+                "{id}: {told:?}"
+            );
+        }
+        assert_eq!(told(json!({ "change": [{ "id": "of a former day" }] })), [] as [&str; 0], "it names what is there");
+    }
+
+    #[test]
+    fn texts_hide_nothing() {
+        let milestones = json!([{ "id": "M1", "name": "One", "evidence": ["a\u{202e}b"] }]);
+        assert_eq!(
+            told(json!({ "id": "C", "customer": "Nord\u{7}wind", "milestones": milestones })),
+            [
+                "customer: U+0007, a control character, may not stand in it: take it out",
+                "milestones[0].evidence[0]: U+202E, a character that turns the direction of reading, may not stand in it: \
+                 take it out",
+            ]
+        );
+    }
+}
