@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use milestoned::store::Store;
+use milestoned::store::{Key, Store};
 use milestoned_connector_kit::Hint;
 use tokio::sync::oneshot;
 
@@ -81,7 +81,7 @@ async fn main() {
     }
     let directory = tempfile::tempdir().unwrap();
     let bare = floor(&directory.path().join("floor.db"));
-    let store = Store::open(&directory.path().join("store.db")).unwrap();
+    let store = Store::open(&directory.path().join("store.db"), Key::of([7; 32])).unwrap();
     let now = jiff::Timestamp::now();
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {

@@ -24,7 +24,7 @@ async fn main() {
     }
     let Some(cluster) = cluster() else { return };
     let url = cluster.database().await.unwrap();
-    let settings = Settings::from_toml(&format!("store.url = '{url}'")).unwrap();
+    let settings = Settings::from_toml(&format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32))).unwrap();
     let store = Store::connect(&settings.store).await.unwrap();
     let client = cluster.client(&url).await.unwrap();
     let command = Command::Customer { name: "Northwind Ltd".into(), currency: "USD".into() };

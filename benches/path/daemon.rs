@@ -22,14 +22,14 @@ use crate::portfolio;
 
 const SECRET: &str = "webhook-secret";
 /// Bearer token of a viewer.
-pub(crate) const TOKEN: &str = "viewer-token";
+pub(crate) const TOKEN: &str = "viewer-token-of-the-bench";
 
 fn configuration(database: &Path, listen: &str, remotes: &str) -> String {
     format!(
         r#"
 store.path = '{database}'
 http.listen = "{listen}"
-http.tokens = [{{ name = "vic", role = "viewer", token = "{TOKEN}" }}]
+http.tokens = [{{ name = "vic", rights = ["view"], token = "{TOKEN}" }}]
 agreements.erp = "quickbooks"
 policy.require_legs = ["crm", "psa"]
 log.filter = "warn"

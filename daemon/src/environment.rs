@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use milestoned_connector_kit::Platform;
 use milestoned_mapping::calendar::Calendars;
+use milestoned_seal::Key;
 
 use crate::clock::Clock;
 use crate::registry::Registry;
@@ -17,6 +18,8 @@ use crate::wake::WakeUps;
 pub struct Environment {
     /// Configuration.
     pub settings: Settings,
+    /// The house's key.
+    pub key: Key,
     /// The store.
     pub store: Store,
     /// Connections.
@@ -50,7 +53,7 @@ impl Environment {
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Arc::new(Registry::build(&settings, &store, &platform)?);
         let wake_ups = WakeUps::new(&registry.names());
-        let (clock, loops) = (platform.clock, Loops::default());
-        Ok(Arc::new(Self { settings, store, registry, clock, calendars, wake_ups, loops }))
+        let (clock, loops, key) = (platform.clock, Loops::default(), store.key().clone());
+        Ok(Arc::new(Self { settings, key, store, registry, clock, calendars, wake_ups, loops }))
     }
 }

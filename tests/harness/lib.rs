@@ -7,22 +7,27 @@ pub mod simulation;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use milestoned::app::App;
 use milestoned::clock::SetClock;
 use milestoned::review::item::Item;
 use milestoned::review::queue::{Filter, queue};
 use milestoned::settings::Settings;
+use milestoned::store::sign_ins::OneTime;
 use milestoned::web;
+use milestoned_identity::machine::Machine;
+use milestoned_identity::rights::Rights;
 use milestoned_mocks::{Fields, IssueRef, Options, Person, Simulators};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Bearer token of the admin.
-pub const ADMIN: &str = "admin-token";
+pub const ADMIN: &str = "admin-token-of-the-tests";
 /// Bearer token of the viewer.
-pub const VIEWER: &str = "viewer-token";
+pub const VIEWER: &str = "viewer-token-of-the-tests";
 /// Secret of the Jira webhook.
 pub const WEBHOOK_SECRET: &str = "webhook-secret";
 
@@ -116,6 +121,13 @@ impl World {
         Ok(())
     }
 
+    /// Time passes, and nothing turns.
+    pub fn later(&self, span: SignedDuration) {
+        let now = self.app.env.clock.now().saturating_add(span).unwrap_or(Timestamp::MAX);
+        self.simulators.clock.set(now);
+        self.clock.set(now);
+    }
+
     /// Lets a moment pass, reads every source, and turns until nothing moves.
     ///
     /// # Errors
@@ -199,8 +211,13 @@ impl World {
         body: Option<Value>,
     ) -> anyhow::Result<(u16, Value)> {
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
-        let mut request =
-            reqwest::Client::builder().build()?.request(method, format!("{}{path}", self.url)).bearer_auth(token);
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        let mut request = client.request(method, format!("{}{path}", self.url));
+        request = if ["/v1/", "/metrics", "/openapi.json"].iter().any(|of| path.starts_with(of)) {
+            request.bearer_auth(token)
+        } else {
+            request.header("cookie", self.session(token).await?).header("origin", self.origin())
+        };
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -216,6 +233,37 @@ impl World {
     pub async fn waiting(&self) -> anyhow::Result<Vec<Item>> {
         let kinds = ["delivery", "expiry", "fact", "file", "pause", "record", "stream", "unseen"];
         Ok(queue(&self.app.env, &Filter::of_kinds(&kinds)).await?)
+    }
+
+    /// Where our pages come from, as a browser says.
+    pub fn origin(&self) -> String {
+        self.app.env.settings.http.public_url.trim_end_matches('/').to_owned()
+    }
+
+    /// The cookie of a person with the rights of this token, who is signed in by a link.
+    ///
+    /// # Errors
+    /// The daemon does not let them in.
+    pub async fn session(&self, token: &str) -> anyhow::Result<String> {
+        let machines = &self.app.env.settings.http.tokens;
+        let meant = |machine: &&Machine| machine.token.as_ref().is_some_and(|held| held.expose_secret() == token);
+        let machine = machines.iter().find(meant).context("the token of nobody")?;
+        self.sign_in(&machine.name, machine.rights).await
+    }
+
+    /// The cookie of somebody who is signed in by a link.
+    ///
+    /// # Errors
+    /// The daemon does not let them in.
+    pub async fn sign_in(&self, person: &str, rights: Rights) -> anyhow::Result<String> {
+        let (env, secret) = (&self.app.env, format!("{person} {}", rand::random::<u64>()));
+        let until = env.clock.now().saturating_add(jiff::SignedDuration::from_mins(10))?;
+        let link = OneTime::Link { person: person.into(), rights };
+        env.store.keep_one_time(env.key.known_as(&secret), link, until).await?;
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        let answer = client.get(format!("{}/sign-in/link", self.url)).query(&[("code", &secret)]).send().await?;
+        let cookie = answer.headers().get("set-cookie").context("no session")?.to_str()?;
+        Ok(cookie.split(';').next().unwrap_or_default().to_owned())
     }
 
     /// Numbers, amounts and kinds of what an ERP holds, payments apart.
@@ -281,7 +329,7 @@ pub fn configuration(folder: &Path, simulators: &Simulators) -> String {
 store.path = '{path}/milestoned.db'
 agreements.folder = '{path}/contracts'
 http.public_url = "https://milestoned.example"
-http.tokens = [{{ name = "ada", role = "admin", token = "{ADMIN}" }}, {{ name = "vic", role = "viewer", token = "{VIEWER}" }}]
+http.tokens = [{{ name = "ada", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{ADMIN}" }}, {{ name = "vic", rights = ["view"], token = "{VIEWER}" }}]
 [mail]
 relay = "smtp://{smtp}"
 from = "milestoned@vendor.example"

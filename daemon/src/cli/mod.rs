@@ -4,6 +4,7 @@ pub mod audit;
 pub mod check;
 pub mod contract;
 pub mod doctor;
+pub mod people;
 pub mod reconcile;
 pub mod recovery;
 pub mod revenue;
@@ -87,6 +88,9 @@ enum Command {
     Export(ExportCommand),
     /// Halt a contract, a customer, or everything that goes to a connection.
     Pause(recovery::Halt),
+    /// People who sign in: local accounts, links that sign in once, sessions.
+    #[command(subcommand)]
+    People(people::PeopleCommand),
     /// Every write that would be made now, with its key, without making it.
     Plan,
     /// A recurring amount over part months, by day.
@@ -135,6 +139,9 @@ enum Command {
     },
     /// How the daemon is doing: streams, deliveries, what is parked.
     Status,
+    /// Tokens of programs that use the API.
+    #[command(subcommand)]
+    Token(people::TokenCommand),
 }
 
 impl Command {
@@ -153,6 +160,7 @@ impl Command {
             | Self::Exceptions { .. }
             | Self::Export(_)
             | Self::Pause(_)
+            | Self::People(_)
             | Self::Plan
             | Self::Prorate(_)
             | Self::Queue { .. }
@@ -162,7 +170,8 @@ impl Command {
             | Self::Resume(_)
             | Self::Rules { .. }
             | Self::Simulate { .. }
-            | Self::Status => false,
+            | Self::Status
+            | Self::Token(_) => false,
         }
     }
 }
@@ -422,6 +431,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Contract(ContractCommand::New(options)) => return Ok(terms::new(&options)),
         Command::Contract(ContractCommand::Schema) => return terms::schema(),
         Command::Prorate(options) => return rules::prorate(&options, json),
+        Command::Token(command) => return Ok(people::token(&command, json)),
         Command::Rules { code } => return rules::rules(code.as_deref(), json),
         Command::Simulate { file, explain } => {
             return Ok(contract::simulate(&file, &calendars(global.config.as_deref())?, explain, json));
@@ -447,6 +457,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Exceptions { contract, all } => status::exceptions(&env, contract, all, json).await,
         Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&env, format, contract).await,
         Command::Pause(halt) => recovery::pause(&env, halt, json).await,
+        Command::People(command) => people::people(&env, command, json).await,
         Command::Plan => status::plan(&env, json).await,
         Command::Queue { contract, kind, owner } => status::waiting(&env, contract, kind, owner, json).await,
         Command::Reconcile => reconcile::reconcile(&env, json).await,
@@ -463,6 +474,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Restore(_)
         | Command::Rules { .. }
         | Command::Run
-        | Command::Simulate { .. } => Ok(ExitCode::SUCCESS),
+        | Command::Simulate { .. }
+        | Command::Token(_) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -18,11 +18,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mocks::FaultSpec;
 
+use milestoned_identity::rights::Right;
+
+use crate::cli::people;
 use crate::cli::run::wait_for_stop;
 use crate::cli::table::{complain, say};
+use crate::store::sign_ins::OneTime;
 use director::Act;
 use portfolio::Sample;
-use world::{Progress, TOKEN, World};
+use world::{Progress, World};
 
 /// The year's last day.
 const LAST_DAY: &str = "2026-12-31";
@@ -212,7 +216,11 @@ fn write_path(system: &str) -> &'static str {
 
 /// Leaves everything running until Ctrl-C; what people decide on the pages is carried out.
 async fn serve(world: &World) -> anyhow::Result<()> {
-    say(&format!("Portfolio, exceptions and contracts: {}/login?token={TOKEN}", world.url));
+    let link = OneTime::Link { person: "demo".into(), rights: Right::ALL.into_iter().collect() };
+    let address = people::address(&world.app.env, "link", link, people::LINK_FOR).await?;
+    say(&format!(
+        "Portfolio, exceptions and contracts (the link signs in once, from this machine, within ten minutes):\n{address}"
+    ));
     say("Ctrl-C stops daemon and simulators.");
     let mut stop = std::pin::pin!(wait_for_stop());
     loop {

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::web;
 
 /// Bearer token of the demo's reviewer and admin; it opens nothing but simulators on this machine.
-pub(super) const TOKEN: &str = "demo";
+pub(super) const TOKEN: &str = "demo-token-opens-nothing-else";
 const JIRA_SECRET: &str = "demo-webhook-secret";
 
 /// How far the demo has come. It is written before each step, so that a killed demo goes on where it was.
@@ -140,7 +140,7 @@ listen = "127.0.0.1:0"
 public_url = "{url}"
 [[http.tokens]]
 name = "demo"
-role = "admin"
+rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"]
 token = "{TOKEN}"
 [agreements]
 folder = '{contracts}'

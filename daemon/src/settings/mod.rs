@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use milestoned_identity::machine::Machine;
 use milestoned_mapping::problem::Problem;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The HTTP server.
     pub http: Http,
+    /// Who people are.
+    pub identity: Identity,
     /// How remotes are read.
     pub intake: Intake,
     /// Logging.
@@ -119,9 +122,9 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Address under which people and remotes reach the daemon; links start with it.
     pub public_url: String,
-    /// Who may use API and pages.
+    /// Programs that may use the API.
     #[serde(default)]
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<Machine>,
     /// Largest body that is read, in bytes.
     pub body_limit: usize,
     /// Connections at once; the oldest one without a request makes room for another.
@@ -142,28 +145,18 @@ pub enum Open {
     Openapi,
 }
 
-/// `[[http.tokens]]`
+/// `[identity]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Token {
-    /// Who it is; stands in the audit trail.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// The bearer token.
-    pub token: SecretString,
-}
-
-/// What a token may do; each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Decides about exceptions, parked records and deliveries.
-    Reviewer,
-    /// Files contracts, amendments and facts.
-    Admin,
+pub struct Identity {
+    /// How long sessions of people last.
+    pub session: milestoned_identity::session::Limits,
+    /// The identity provider that people sign in at; absent: local accounts.
+    #[serde(default)]
+    pub oidc: Option<milestoned_oidc::Settings>,
+    /// People, by all of their names, and what they may do.
+    #[serde(default)]
+    pub people: Vec<milestoned_identity::people::Listed>,
 }
 
 /// `[log]`
@@ -315,7 +308,6 @@ impl Settings {
         let mut examined = Examined { settings, problems, warnings };
         if let Some(settings) = &examined.settings {
             examined.problems.extend(rules::refused(settings, secrets));
-            examined.warnings.extend(rules::warned(settings, secrets));
         }
         examined
     }
@@ -338,11 +330,15 @@ mod tests {
             ("[http]\nlisten_on = \"x\"", "http", "listen_on"),
             ("[delivery]\nattempts = \"many\"", "delivery.attempts", "invalid type"),
             (
-                "[[http.tokens]]\nname = \"a\"\nrole = \"viewer\"\ntoken = { env = \"MILESTONED_TEST_UNSET\" }",
+                "[[http.tokens]]\nname = \"a\"\nrights = [\"view\"]\ntoken = { env = \"MILESTONED_TEST_UNSET\" }",
                 "http.tokens.0.token",
                 "not set",
             ),
-            ("[[http.tokens]]\nname = \"a\"\nrole = \"king\"\ntoken = \"t\"", "http.tokens[0].role", "unknown variant"),
+            (
+                "[[http.tokens]]\nname = \"a\"\nrights = [\"king\"]\ntoken = \"t\"",
+                "http.tokens[0].rights[0]",
+                "unknown variant",
+            ),
         ] {
             let error = Settings::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(place) && error.contains(reason), "{error}");
@@ -354,11 +350,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "canary-4711\n").unwrap();
         let text = format!(
-            "[[http.tokens]]\nname = \"ada\"\nrole = \"viewer\"\ntoken = {{ file = \"{}\" }}",
+            "[[http.tokens]]\nname = \"a\"\nrights = [\"view\"]\ntoken = {{ file = \"{}\" }}",
             file.path().display()
         );
         let settings = Settings::from_toml(&text).unwrap();
-        assert_eq!(secrecy::ExposeSecret::expose_secret(&settings.http.tokens[0].token), "canary-4711");
+        assert_eq!(
+            secrecy::ExposeSecret::expose_secret(settings.http.tokens[0].token.as_ref().unwrap()),
+            "canary-4711"
+        );
         assert!(!format!("{settings:?}").contains("canary"));
     }
 
@@ -372,21 +371,21 @@ mod tests {
             mail = { relay = "smtp://127.0.0.1", from = "a@example.com", finance = [], schedule = "0 7 * * *", timezone = 7 }
             [[http.tokens]]
             name = "ada"
-            role = "king"
+            rights = ["king"]
             token = { env = "MILESTONED_TEST_UNSET" }
             [[http.tokens]]
             name = "milestoned"
-            role = "viewer"
+            rights = ["view"]
             token = ""
             [[http.tokens]]
             name = "bob"
             rolle = "viewer"
-            role = "viewer"
-            token = "same"
+            rights = ["view"]
+            token = "the-same-token-0123456789"
             [[http.tokens]]
             name = "bob"
-            role = "viewer"
-            token = "same"
+            rights = ["view"]
+            token = "the-same-token-0123456789"
         "#;
         let told = Settings::from_toml(text).unwrap_err().0;
         let told: Vec<String> = told.iter().map(|problem| format!("{}: {}", problem.place, problem.reason)).collect();
@@ -395,12 +394,12 @@ mod tests {
             "delivery.attempts: invalid type",
             "delivery.claim: invalid value",
             "mail.timezone: invalid type",
-            "http.tokens[0].role: unknown variant",
+            "http.tokens[0].rights[0]: unknown variant",
             "http.tokens.0.token: environment variable MILESTONED_TEST_UNSET is not set",
             "http.tokens[2].rolle: unknown field",
             "http.tokens \"milestoned\": the name is the daemon's own",
-            "http.tokens \"milestoned\": the token is empty",
-            "http.tokens \"bob\": another token has this name",
+            "http.tokens \"milestoned\": the token has 0 characters",
+            "http.tokens \"bob\": another entry has the same name",
             "http.tokens \"bob\": another entry has the same token",
             "policy.review: ",
             "policy.review_over: ",

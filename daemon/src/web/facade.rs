@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::access::{Caller, Telling, Viewing};
 use super::api::{document_required, known};
-use super::auth::{Admin, Viewer};
 use super::extract::Segments;
 use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
@@ -113,7 +113,7 @@ struct Milestone {
         (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn create(
     State(env): Shared,
-    Admin(actor): Admin,
+    Telling(Caller { name: actor, .. }): Telling,
     Json(body): Json<Create>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
@@ -186,7 +186,7 @@ fn conflict(external_id: &str) -> ApiError {
 #[utoipa::path(get, path = "/v1/project-milestones/{id}", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
-async fn show(State(env): Shared, _: Viewer, Segments(id): Segments<String>) -> Result<Json<Milestone>, ApiError> {
+async fn show(State(env): Shared, _: Viewing, Segments(id): Segments<String>) -> Result<Json<Milestone>, ApiError> {
     let (contract, view) = find(&env, &id).await?;
     Ok(Json(Milestone {
         milestone_id: id,
@@ -212,18 +212,18 @@ fn standing(view: &MilestoneView) -> &'static str {
 #[utoipa::path(post, path = "/v1/project-milestones/{id}/complete", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
     responses((status = 200, body = Milestone), (status = 404, body = ErrorBody)))]
-async fn complete(state: Shared, admin: Admin, Segments(id): Segments<String>) -> Result<Json<Milestone>, ApiError> {
+async fn complete(state: Shared, teller: Telling, Segments(id): Segments<String>) -> Result<Json<Milestone>, ApiError> {
     let env = state.0.clone();
     let (contract, view) = find(&env, &id).await?;
     let event = if contract.accepts_by_event(&view.id) {
         Event::ExternalEvent { milestone: view.id.clone(), name: "delivery".into() }
     } else {
-        Event::Submitted { milestone: view.id.clone(), by: admin.0.clone(), evidence: Vec::new() }
+        Event::Submitted { milestone: view.id.clone(), by: teller.0.name.clone(), evidence: Vec::new() }
     };
     if view.accepted_on.is_none() && standing(&view) == "PENDING" {
-        tell(&env, &contract, format!("complete:{}", view.id), admin.0.clone(), event).await?;
+        tell(&env, &contract, format!("complete:{}", view.id), teller.0.name.clone(), event).await?;
     }
-    show(state, Viewer(admin.0), Segments(id)).await
+    show(state, Viewing(teller.0), Segments(id)).await
 }
 
 /// The customer's acceptance.
@@ -249,7 +249,7 @@ struct Acceptance {
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn accept(
     State(env): Shared,
-    Admin(actor): Admin,
+    Telling(Caller { name: actor, .. }): Telling,
     Segments(id): Segments<String>,
     Json(body): Json<Acceptance>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
@@ -280,7 +280,7 @@ async fn accept(
         (status = 409, body = ErrorBody)))]
 async fn invoice(
     State(env): Shared,
-    _: Admin,
+    _: Telling,
     Segments(id): Segments<String>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;
@@ -298,7 +298,7 @@ async fn invoice(
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn recognize(
     State(env): Shared,
-    _: Admin,
+    _: Telling,
     Segments(id): Segments<String>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;

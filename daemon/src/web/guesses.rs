@@ -34,10 +34,18 @@ struct Guesser {
     until: Timestamp,
 }
 
+/// IPv6 networks are handed out by /64: their addresses count as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 impl Guesses {
     /// Whether an address is heard at an instant.
     pub fn is_heard(&self, address: IpAddr, now: Timestamp) -> bool {
-        let known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner).get(&address).copied();
+        let known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner).get(&network(address)).copied();
         // A clock that was put back keeps nobody out for longer than the longest time.
         let heard = known.is_none_or(|known| known.until <= now || known.until.duration_since(now) > LONGEST);
         if !heard {
@@ -49,6 +57,7 @@ impl Guesses {
     /// An address has shown a wrong token. Gives for how long it is not heard now, where it was heard until now.
     pub fn wrong(&self, address: IpAddr, now: Timestamp) -> Option<SignedDuration> {
         self.wrong.fetch_add(1, Ordering::Relaxed);
+        let address = network(address);
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if by_address.len() >= ADDRESSES && !by_address.contains_key(&address) {
             by_address.retain(|_, known| now.duration_since(known.last).abs() < FORGOTTEN);
@@ -70,7 +79,7 @@ impl Guesses {
 
     /// An address has shown a good token.
     pub fn right(&self, address: IpAddr) {
-        self.by_address.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner).remove(&network(address));
     }
 
     /// Wrong tokens since the start, and requests that were not heard.
@@ -104,8 +113,13 @@ mod tests {
         assert_eq!(waits, expected);
         assert!(!guesses.is_heard(guesser, after(59)) && guesses.is_heard(guesser, after(60)));
         assert!(guesses.is_heard(other, begin));
+        let host = |number: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]);
+        for number in 0..6 {
+            guesses.wrong(host(number), begin);
+        }
+        assert!(!guesses.is_heard(host(99), begin), "a network of IPv6 counts as one address");
         assert!(guesses.wrong(guesser, after(16 * 60)).is_none(), "a quarter of an hour later it is forgotten");
-        assert_eq!(guesses.counts(), (13, 1));
+        assert_eq!(guesses.counts(), (19, 2));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The HTTP server: webhooks, the API with its OpenAPI document, health, metrics, pages.
 
+pub mod access;
 pub mod api;
-pub mod auth;
 pub mod extract;
 pub mod facade;
 pub mod guesses;
@@ -12,6 +12,7 @@ pub mod pages;
 pub mod problem;
 mod process;
 pub mod server;
+pub mod sign_in;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use auth::{BearerScheme, Viewer};
+use access::{Access, BearerScheme, Viewing};
 use guesses::Guesses;
 use server::Limits;
 
@@ -51,28 +52,35 @@ struct Description;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every route.
-pub fn router(env: Arc<Environment>) -> Router {
+///
+/// # Errors
+/// Nobody could be known: see [`Access::new`].
+pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
+    let access = Arc::new(Access::new(&env.settings)?);
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(api::routes())
         .merge(facade::routes())
         .split_for_parts();
     let document = Arc::new(description);
-    Router::new()
+    let router = Router::new()
         .merge(api)
         .merge(hooks::routes())
         .merge(pages::routes())
         .merge(for_machines(&env, document))
+        .merge(sign_in::routes())
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(problem::no_such_address)
         .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(one_host))
-        .layer(Extension(Arc::new(Guesses::default())))
+        .layer(Extension(access.guesses()))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(env.settings.http.body_limit))
         .layer(middleware::from_fn_with_state(is_https(&env), protective_headers))
-        .with_state(env)
+        .layer(Extension(access))
+        .with_state(env);
+    Ok(router)
 }
 
 /// What names targets, codes and counts: for who has a token, but where the configuration opens it.
@@ -82,13 +90,13 @@ fn for_machines(env: &Environment, document: Arc<utoipa::openapi::OpenApi>) -> R
     let routes = Router::new();
     let routes = match open(Open::Openapi) {
         true => routes.route("/openapi.json", get(description)),
-        false => routes.route("/openapi.json", get(move |_: Viewer| description())),
+        false => routes.route("/openapi.json", get(move |_: Viewing| description())),
     };
     match open(Open::Metrics) {
         true => routes.route("/metrics", get(metrics::show)),
         false => routes.route(
             "/metrics",
-            get(|_: Viewer, state: State<Arc<Environment>>, guesses: Extension<Arc<Guesses>>| {
+            get(|_: Viewing, state: State<Arc<Environment>>, guesses: Extension<Arc<Guesses>>| {
                 metrics::show(state, guesses)
             }),
         ),
@@ -139,11 +147,11 @@ async fn protective_headers(State(https): State<bool>, request: Request, next: N
 ///
 /// # Errors
 /// The listener failed.
-pub async fn serve(env: Arc<Environment>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(env: Arc<Environment>, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     let http = &env.settings.http;
     let idle = Duration::try_from(http.idle_timeout).unwrap_or(TIMEOUT);
     let limits = Limits::within_the_machine(http.connections, idle);
-    server::serve(router(env), listener, limits, stop).await
+    Ok(server::serve(router(env)?, listener, limits, stop).await?)
 }
 
 /// Ready when the store answers, the latest write went well, and every loop makes its turns.

@@ -7,17 +7,18 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use jiff::civil::Date;
+use milestoned_identity::rights::Right;
 use milestoned_mapping::address;
 use milestoned_mapping::contract::{Approval, Severity};
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::money::grouped;
 use serde::Deserialize;
 
-use super::auth::{self, COOKIE, Origin};
+use super::access::{self, Caller};
 use super::extract::{Fields, Parameters, Segments};
 use super::problem::ApiError;
 use crate::environment::Environment;
@@ -26,7 +27,6 @@ use crate::review::item::Item;
 use crate::review::portfolio::{self, DocumentLine, MilestoneLine, Remedied, Summary};
 use crate::review::queue::{Filter, queue, what_changed};
 use crate::review::subject::{KINDS, Subject};
-use crate::settings::Role;
 use crate::store::audit::AuditLine;
 use crate::store::intake::StreamHealth;
 use crate::store::outbox::Delivery;
@@ -42,36 +42,44 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/queue", get(queue_page))
         .route("/exceptions", get(|| async { Redirect::permanent("/queue") }))
         .route("/act", post(act))
-        .route("/login", get(login_page).post(login))
         .route(
             "/style.css",
             get(|| async { ([(header::CONTENT_TYPE, "text/css")], include_str!("../../templates/style.css")) }),
         )
 }
 
-/// Somebody who is signed in; others are sent to the login page, and from there to where they wanted to go.
-struct Person {
-    name: String,
-    may_decide: bool,
+/// Somebody who is signed in. Others are sent to the sign-in page, which leads back to where they wanted to go; a form from
+/// another site is refused, whoever's session it carries.
+pub(super) struct Person {
+    /// Who.
+    pub(super) caller: Caller,
     /// What the act came to that led here.
     told: Option<String>,
     /// Address of the page, for forms that lead back to it.
     here: String,
 }
 
+impl Person {
+    fn may_decide(&self) -> bool {
+        self.caller.rights.has(Right::Approve)
+    }
+}
+
 impl FromRequestParts<Arc<Environment>> for Person {
-    type Rejection = Redirect;
-    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Redirect> {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Response> {
         let here = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
         let told = cookie(&parts.headers, TOLD).map(|text| decoded(&text)).filter(|text| !text.is_empty());
-        match auth::owner(env, parts).await {
-            auth::Shown::Known(token) => {
-                Ok(Self { name: token.name.clone(), may_decide: token.role >= Role::Reviewer, told, here })
-            }
-            auth::Shown::Nothing | auth::Shown::Unheard | auth::Shown::Wrong => {
-                Err(Redirect::to(&format!("/login?next={}", address::segment(&here))))
-            }
+        let access = access::of(parts).map_err(IntoResponse::into_response)?;
+        let known = access.person(env, &parts.headers).await;
+        let Some(caller) = known.map_err(|error| ApiError::from(error).into_response())? else {
+            let next = if parts.method == Method::GET { address::segment(&here) } else { String::new() };
+            return Err(Redirect::to(&format!("/sign-in?next={next}")).into_response());
+        };
+        if !parts.method.is_safe() && !access.comes_from_our_pages(&parts.headers) {
+            return Err(super::sign_in::foreign().into_response());
         }
+        Ok(Self { caller, told, here })
     }
 }
 
@@ -163,13 +171,6 @@ struct QueuePage {
     today: Date,
 }
 
-#[derive(Template)]
-#[template(path = "login.html")]
-struct LoginPage {
-    wrong: bool,
-    next: String,
-}
-
 /// A part of the queue, with how much it is.
 struct Section {
     /// What it is called.
@@ -207,7 +208,7 @@ fn sections(items: &[Item], part: &str) -> Vec<Section> {
     SECTIONS.into_iter().map(section).collect()
 }
 
-fn render(page: &impl Template) -> Response {
+pub(super) fn render(page: &impl Template) -> Response {
     match page.render() {
         // What an act came to is told once.
         Ok(html) => ([(header::SET_COOKIE, format!("{TOLD}=; Max-Age=0; Path=/"))], Html(html)).into_response(),
@@ -336,48 +337,9 @@ async fn queue_page(
     Ok(render(&QueuePage { person, sections, items, today }))
 }
 
-#[derive(Deserialize)]
-struct LoginForm {
-    #[serde(default)]
-    token: String,
-    /// Page to show then; a path of ours.
-    #[serde(default)]
-    next: String,
-}
-
-/// With `?token=` (the link that `milestoned demo --serve` prints) the visitor is signed in at once.
-async fn login_page(
-    State(env): State<Arc<Environment>>,
-    origin: Origin,
-    Parameters(form): Parameters<LoginForm>,
-) -> Response {
-    if form.token.is_empty() {
-        render(&LoginPage { wrong: false, next: form.next })
-    } else {
-        sign_in(&env, &origin, form).await
-    }
-}
-
-async fn login(State(env): State<Arc<Environment>>, origin: Origin, Fields(form): Fields<LoginForm>) -> Response {
-    sign_in(&env, &origin, form).await
-}
-
-async fn sign_in(env: &Environment, origin: &Origin, form: LoginForm) -> Response {
-    let LoginForm { token, next } = form;
-    let cookie = HeaderValue::from_str(&format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"));
-    let status = match (origin.shows(env, &token).await, cookie) {
-        (auth::Shown::Known(_), Ok(cookie)) => {
-            return ([(header::SET_COOKIE, cookie)], Redirect::to(&page_of_ours(&next))).into_response();
-        }
-        (auth::Shown::Unheard, _) => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::UNAUTHORIZED,
-    };
-    (status, render(&LoginPage { wrong: true, next })).into_response()
-}
-
 /// The path of a page of this server, whatever was asked for: a link must not lead a person elsewhere. It is read as a browser
 /// reads it, which takes a backslash for a slash and leaves out tabs and line breaks.
-fn page_of_ours(next: &str) -> String {
+pub(super) fn page_of_ours(next: &str) -> String {
     let Ok(base) = url::Url::parse("http://milestoned.invalid/") else { return "/".into() };
     let ours = base.join(next).ok().filter(|url| url.origin() == base.origin());
     ours.map_or_else(|| "/".into(), |url| url[url::Position::BeforePath..].to_owned())
@@ -450,25 +412,13 @@ async fn act(
     person: Person,
     Fields(form): Fields<ActForm>,
 ) -> Result<Response, ApiError> {
-    require_reviewer(&person)?;
     let (subject, act): (Subject, Act) = (form.subject.parse()?, form.act()?);
-    let word = Word::new(&person.name, &form.reason, Channel::Page, act.verb())?;
+    person.caller.may(act.verb().right())?;
+    let word = Word::new(&person.caller.name, &form.reason, Channel::Page, act.verb())?;
     let done = acts::act(&env, &subject, act, word).await?;
     let told = format!("{TOLD}={}; HttpOnly; SameSite=Strict; Max-Age=60; Path=/", address::segment(&done.text));
     let cookie = HeaderValue::from_str(&told).map_err(|error| ApiError::invalid(error.to_string()))?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&page_of_ours(&form.next))).into_response())
-}
-
-fn require_reviewer(person: &Person) -> Result<(), ApiError> {
-    if person.may_decide {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        StatusCode::FORBIDDEN,
-        "FORBIDDEN",
-        "your token may only read",
-        "sign in with a reviewer's token",
-    ))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod drift;
 pub mod failpoint;
 mod inline;
 pub mod intake;
+pub mod key;
 pub mod leases;
 pub mod mails;
 pub mod outbox;
@@ -24,6 +25,7 @@ mod postgres;
 pub mod redact;
 pub mod review;
 mod session;
+pub mod sign_ins;
 mod sqlite;
 pub mod trace;
 pub mod views;
@@ -33,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+pub use milestoned_seal::Key;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -75,6 +78,15 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Connections to PostgreSQL at most.
     pub connections: usize,
+    /// The house's key: 64 hexadecimal digits. Absent: what `key_command` prints, or a file beside the SQLite file.
+    #[serde(default)]
+    pub key: Option<SecretString>,
+    /// A command that prints the key, such as one that asks a key service.
+    #[serde(default)]
+    pub key_command: Option<Vec<String>>,
+    /// Keys that were used before: what they attested is still known.
+    #[serde(default)]
+    pub former_keys: Vec<SecretString>,
 }
 
 /// What can go wrong with the store.
@@ -120,6 +132,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// The house's key is not where it should be.
+    #[error("{0}")]
+    Key(String),
     /// The duty has passed on to another daemon.
     #[error("{0} has passed on to another daemon: nothing was written")]
     Fenced(String),
@@ -181,6 +196,7 @@ impl StoreError {
             Self::Stopped | Self::Unopened { .. } => true,
             Self::Corrupt { .. }
             | Self::Fenced(_)
+            | Self::Key(_)
             | Self::KeyReused { .. }
             | Self::Migration(_)
             | Self::Overtaken
@@ -204,6 +220,8 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    /// What attests rows.
+    key: Arc<Key>,
     /// Why the latest write failed, while none has gone well since.
     outage: Arc<Mutex<Option<String>>>,
     /// What has to hold for a write.
@@ -223,13 +241,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] with the place and what to do.
     pub async fn connect(settings: &Settings) -> Result<Self, StoreError> {
+        let key = key::load(settings)?;
         match &settings.url {
             Some(url) => {
                 let postgres =
                     postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
-                Ok(Self { backend: Backend::Postgres(postgres), outage: Arc::default(), fence: Vec::new() })
+                Ok(Self::over(Backend::Postgres(postgres), key))
             }
-            None => Self::open(&settings.path),
+            None => Self::open(&settings.path, key),
         }
     }
 
@@ -238,7 +257,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] with the path and what to do.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, key: Key) -> Result<Self, StoreError> {
         let sqlite = sqlite::Sqlite::open(path, |connection| {
             #[cfg(feature = "failpoints")]
             for next in migrations::sqlite::whole().get_migrations() {
@@ -249,7 +268,16 @@ impl Store {
             migrations::sqlite::whole().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Sqlite(sqlite), outage: Arc::default(), fence: Vec::new() })
+        Ok(Self::over(Backend::Sqlite(sqlite), key))
+    }
+
+    fn over(backend: Backend, key: impl Into<Arc<Key>>) -> Self {
+        Self { backend, key: key.into(), outage: Arc::default(), fence: Vec::new() }
+    }
+
+    /// What attests rows, and hides what is not to be read in the database.
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// A SQLite database in the caller's thread (`:memory:`, a path, or a `file:` address with its VFS), for simulations:
@@ -257,12 +285,12 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be opened or brought to this version.
-    pub fn in_this_thread(path: &str, step: Step) -> Result<Self, StoreError> {
+    pub fn in_this_thread(path: &str, key: Key, step: Step) -> Result<Self, StoreError> {
         let inline = inline::Inline::open(path, step, |connection| {
             migrations::sqlite::whole().run(connection).map_err(Box::new)?;
             Ok(())
         })?;
-        Ok(Self { backend: Backend::Inline(inline), outage: Arc::default(), fence: Vec::new() })
+        Ok(Self::over(Backend::Inline(inline), key))
     }
 
     /// This store without what was written into it through an earlier one of these, which is used no more: a simulation
@@ -272,9 +300,7 @@ impl Store {
     /// The database failed, or stands for more than one simulation.
     pub fn anew(&self) -> Result<Self, StoreError> {
         match &self.backend {
-            Backend::Inline(inline) => {
-                Ok(Self { backend: Backend::Inline(inline.anew()?), outage: Arc::default(), fence: Vec::new() })
-            }
+            Backend::Inline(inline) => Ok(Self::over(Backend::Inline(inline.anew()?), Arc::clone(&self.key))),
             Backend::Postgres(_) | Backend::Sqlite(_) => Err(StoreError::Stopped),
         }
     }
@@ -383,7 +409,7 @@ mod tests {
     fn what_is_due_is_found_without_a_look_at_what_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.db");
-        drop(Store::open(&path).unwrap());
+        drop(Store::open(&path, Key::of([7; 32])).unwrap());
         let connection = rusqlite::Connection::open(&path).unwrap();
         sqlite::compile_once(&connection).unwrap();
         let statements = [

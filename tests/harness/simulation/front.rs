@@ -46,14 +46,18 @@ fn runtime() -> anyhow::Result<&'static Runtime> {
 }
 
 impl World {
-    fn router(&mut self) -> Router {
-        self.front.get_or_insert_with(|| web::router(std::sync::Arc::clone(&self.app.env))).clone()
+    fn router(&mut self) -> anyhow::Result<Router> {
+        if let Some(front) = &self.front {
+            return Ok(front.clone());
+        }
+        let front = web::router(std::sync::Arc::clone(&self.app.env))?;
+        Ok(self.front.insert(front).clone())
     }
 
     /// The status that a request gets; `None`: the daemon died over it.
     fn send(&mut self, request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<StatusCode>> {
         let _within = runtime()?.enter();
-        let router = self.router();
+        let router = self.router()?;
         match drive(router.oneshot(request), patience, &mut self.steps) {
             Driven::Done(Ok(response)) => Ok(Some(response.status())),
             Driven::Done(Err(never)) => match never {},

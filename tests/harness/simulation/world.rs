@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned::app::App;
 use milestoned::clock::SetClock;
 use milestoned::settings::Settings;
-use milestoned::store::Store;
+use milestoned::store::{Key, Store};
 use milestoned_connector_kit::Platform;
 use milestoned_mocks::{ErpDocument, Unplugged};
 use rand::rngs::StdRng;
@@ -234,7 +234,7 @@ fn empty_store() -> anyhow::Result<Store> {
         let store = match made.get() {
             Some(store) => store,
             None => {
-                let store = Store::in_this_thread(":memory:", |verb| Box::pin(before(verb)))?;
+                let store = Store::in_this_thread(":memory:", Key::of([7; 32]), |verb| Box::pin(before(verb)))?;
                 made.get_or_init(|| store)
             }
         };
@@ -271,7 +271,7 @@ fn configuration(simulators: &Unplugged, erp: &str, refresh: &str) -> String {
     let mut text = format!(
         r#"
 http.public_url = "https://milestoned.example"
-http.tokens = [{{ name = "controller", role = "admin", token = "{TOKEN}" }}]
+http.tokens = [{{ name = "controller", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{TOKEN}" }}]
 [intake]
 census_every = "20h"
 brake = 100

@@ -155,8 +155,13 @@ fn may_know(name: &str, on: &str) -> bool {
         // Neither who asks nor whom it is told to: no server, no client, no mail.
         "milestoned-store" => {
             let faces = ["axum", "reqwest", "lettre", "askama", "clap"].contains(&on);
-            !faces && (!ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on))
+            !faces
+                && (!ours
+                    || ["milestoned-mapping", "milestoned-connector-kit", "milestoned-identity", "milestoned-seal"]
+                        .contains(&on))
         }
+        "milestoned-identity" | "milestoned-seal" => !ours && !["tokio", "reqwest", "axum", "rusqlite"].contains(&on),
+        "milestoned-oidc" => !ours || on == "milestoned-identity",
         "milestoned" | "milestoned-benches" | "milestoned-kill" | "milestoned-power" | "milestoned-tests" => true,
         _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),
     }

@@ -73,7 +73,7 @@ async fn a_request_names_one_host_and_speaks_http_1() {
 #[tokio::test]
 async fn every_answer_tells_browsers_what_they_must_not_do() {
     let world = World::start(NOW).await.unwrap();
-    for path in ["/login", "/v1/contracts", "/style.css", "/nowhere"] {
+    for path in ["/sign-in", "/v1/contracts", "/style.css", "/nowhere"] {
         let answer = Client::new().get(format!("{}{path}", world.url)).bearer_auth(VIEWER).send().await.unwrap();
         for (name, value) in [
             ("content-security-policy", "default-src 'none'"),

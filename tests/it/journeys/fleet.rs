@@ -14,7 +14,7 @@ use milestoned_tests::postgres::cluster;
 /// Three daemons; `None`: PostgreSQL is not installed, which has been said.
 async fn fleet() -> Option<(World, Vec<Arc<App>>)> {
     let url = cluster()?.database().await.unwrap();
-    let changes = vec![("store.path".to_owned(), format!("store.url = '{url}'"))];
+    let changes = vec![("store.path".to_owned(), format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32)))];
     let world = World::configured("2026-03-02T09:00:00Z", changes).await.unwrap();
     let apps = vec![Arc::clone(&world.app), world.another().await.unwrap(), world.another().await.unwrap()];
     for (name, app) in ["a", "b", "c"].iter().zip(&apps) {

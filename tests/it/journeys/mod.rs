@@ -1,5 +1,6 @@
 //! Journeys: something happens in a simulated system, and something follows in another.
 
+mod access;
 mod billing;
 mod drift;
 mod edges;

@@ -233,7 +233,8 @@ async fn the_pages_act_on_what_waits_for_a_person_who_may_decide() {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let act = async |token: &str, subject: &str, act: &str, reason: &str| {
         let body = form(&[("subject", subject), ("act", act), ("reason", reason), ("confirmed", "yes")]);
-        let request = client.post(format!("{}/act", world.url)).header("cookie", format!("milestoned_token={token}"));
+        let request = client.post(format!("{}/act", world.url)).header("cookie", world.session(token).await.unwrap());
+        let request = request.header("origin", world.origin());
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         request.send().await.unwrap().status().as_u16()
     };

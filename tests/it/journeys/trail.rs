@@ -108,5 +108,5 @@ async fn the_whole_way_on_sqlite_is_told_by_its_trail() {
 async fn the_whole_way_on_postgres_is_told_by_its_trail() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.database().await.unwrap();
-    holds(whole_way(&format!("store.url = '{url}'")).await).await;
+    holds(whole_way(&format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32))).await).await;
 }

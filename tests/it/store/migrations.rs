@@ -1,7 +1,7 @@
 //! A database that an older version left behind, with data in it, is brought to this version and goes on.
 
-use milestoned::store::Store;
 use milestoned::store::pauses::Scope;
+use milestoned::store::{Key, Store};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_tests::postgres::cluster;
 use refinery::Target;
@@ -64,7 +64,7 @@ async fn sqlite_of_version_1_goes_on() {
     let mut old = rusqlite::Connection::open(&path).unwrap();
     sqlite::migrations::runner().set_target(Target::Version(1)).run(&mut old).unwrap();
     old.execute_batch(&left_behind()).unwrap();
-    goes_on(Store::open(&path).unwrap()).await;
+    goes_on(Store::open(&path, Key::of([7; 32])).unwrap()).await;
 }
 
 #[tokio::test]

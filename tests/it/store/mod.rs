@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned::settings::Settings;
-use milestoned::store::Store;
 use milestoned::store::contracts::Work;
+use milestoned::store::{Key, Store};
 use milestoned_connector_kit::Receipt;
 use milestoned_mapping::command::{Command, DeliveryKey, Document, Posting};
 use milestoned_mapping::money::Currency;
@@ -40,7 +40,7 @@ impl Place {
 
     async fn on_sqlite() -> Option<Self> {
         let (path, folder) = Self::sqlite();
-        Some(Self { store: Store::open(&path).unwrap(), raw: Raw::Sqlite(path, folder) })
+        Some(Self { store: Store::open(&path, Key::of([7; 32])).unwrap(), raw: Raw::Sqlite(path, folder) })
     }
 
     /// `None`: PostgreSQL is not installed, which has been said; the test is skipped.
@@ -61,7 +61,7 @@ impl Place {
     pub(crate) async fn again(&self) -> Store {
         match &self.raw {
             Raw::Postgres(url) => connect(url).await.unwrap(),
-            Raw::Sqlite(path, _) => Store::open(path).unwrap(),
+            Raw::Sqlite(path, _) => Store::open(path, Key::of([7; 32])).unwrap(),
         }
     }
 
@@ -76,7 +76,7 @@ async fn to_decide(store: &Store) -> Work {
 }
 
 async fn connect(url: &str) -> Result<Store, milestoned::store::StoreError> {
-    let settings = Settings::from_toml(&format!("store.url = '{url}'")).unwrap();
+    let settings = Settings::from_toml(&format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32))).unwrap();
     Store::connect(&settings.store).await
 }
 

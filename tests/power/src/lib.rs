@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use milestoned::store::Store;
 use milestoned::store::intake::Reading;
+use milestoned::store::{Key, Store};
 use milestoned_connector_kit::{Cursor, Hint, Page};
 use milestoned_mapping::record::{Content, SourceRecord};
 use rand::rngs::StdRng;
@@ -97,7 +97,8 @@ fn fresh() -> anyhow::Result<Disk> {
 }
 
 fn open() -> anyhow::Result<Store> {
-    Store::in_this_thread(FILE, |_| Box::pin(std::future::ready(()))).context("the database cannot be opened")
+    Store::in_this_thread(FILE, Key::of([7; 32]), |_| Box::pin(std::future::ready(())))
+        .context("the database cannot be opened")
 }
 
 /// Polls a future that never waits.

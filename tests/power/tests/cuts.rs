@@ -49,11 +49,11 @@ fn a_database_that_syncs_less_loses_what_was_acknowledged() {
 /// Whoever was interrupted in bringing a database to this version goes on where it stopped.
 #[test]
 fn a_power_cut_at_any_call_while_a_database_is_made_leaves_one_that_can_be_opened() {
-    use milestoned::store::Store;
+    use milestoned::store::{Key, Store};
     use milestoned_power::disk::{Disk, with};
     use rand::SeedableRng;
 
-    let open = || Store::in_this_thread("file:m.db?vfs=power", |_| Box::pin(std::future::ready(())));
+    let open = || Store::in_this_thread("file:m.db?vfs=power", Key::of([7; 32]), |_| Box::pin(std::future::ready(())));
     milestoned_power::vfs::register().expect("registered");
     let mut dice = rand::rngs::StdRng::seed_from_u64(1);
     for cut in 1.. {

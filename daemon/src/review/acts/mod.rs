@@ -7,6 +7,7 @@ mod delivery;
 use std::fmt;
 
 use jiff::civil::Date;
+use milestoned_identity::rights::Right;
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,17 @@ impl Verb {
             Self::Replay => "Read again",
             Self::Resume => "Resume",
             Self::Snooze => "Snooze",
+        }
+    }
+
+    /// The right that it needs.
+    pub fn right(self) -> Right {
+        match self {
+            Self::Approve | Self::Hold => Right::Approve,
+            Self::Overrule => Right::Overrule,
+            Self::Close | Self::Done | Self::GiveUp | Self::Release | Self::Replay => Right::Release,
+            Self::Pause | Self::Resume => Right::Operate,
+            Self::Assign | Self::Note | Self::Snooze => Right::View,
         }
     }
 

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{Admin, Viewer};
+use super::access::{Auditing, Caller, Filing, Telling, Viewing};
 use super::extract::{Parameters, Segments};
 use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
@@ -74,7 +74,7 @@ struct PageQuery {
         (status = 422, body = ErrorBody)))]
 async fn contracts(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Parameters(page): Parameters<PageQuery>,
 ) -> Result<Json<Vec<Summary>>, ApiError> {
     let limit = page.limit.unwrap_or(CONTRACTS);
@@ -90,7 +90,7 @@ async fn contracts(
     responses((status = 200, description = "The contract", body = ContractView), (status = 404, body = ErrorBody)))]
 async fn contract(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Segments(id): Segments<String>,
 ) -> Result<Json<ContractView>, ApiError> {
     let view = portfolio::contract(&env, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
@@ -105,7 +105,7 @@ async fn contract(
         (status = 422, description = "Every problem, one a line", body = ErrorBody)))]
 async fn put_contract(
     State(env): Shared,
-    Admin(actor): Admin,
+    Filing(Caller { name: actor, .. }): Filing,
     Segments(id): Segments<String>,
     Json(body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
@@ -138,7 +138,7 @@ async fn put_contract(
     responses((status = 202, body = FiledBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn amend(
     State(env): Shared,
-    Admin(actor): Admin,
+    Filing(Caller { name: actor, .. }): Filing,
     Segments(id): Segments<String>,
     Json(mut body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
@@ -160,7 +160,7 @@ async fn amend(
         (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn add_fact(
     State(env): Shared,
-    Admin(actor): Admin,
+    Telling(Caller { name: actor, .. }): Telling,
     Segments(id): Segments<String>,
     headers: HeaderMap,
     Json(mut body): Json<Value>,
@@ -245,7 +245,7 @@ struct ContractQuery {
     responses((status = 200, description = "Documents", body = Vec<DocumentLine>)))]
 async fn documents(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Parameters(query): Parameters<ContractQuery>,
 ) -> Result<Json<Vec<DocumentLine>>, ApiError> {
     Ok(Json(env.store.documents(query.contract).await?.into_iter().map(DocumentLine::from).collect()))
@@ -256,7 +256,7 @@ async fn documents(
     responses((status = 200, description = "Deliveries", body = Vec<Delivery>)))]
 async fn deliveries(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Parameters(query): Parameters<ContractQuery>,
 ) -> Result<Json<Vec<Delivery>>, ApiError> {
     Ok(Json(env.store.deliveries(query.contract, &[]).await?))
@@ -298,7 +298,7 @@ struct EventBody {
     responses((status = 200, description = "Events", body = Vec<EventBody>)))]
 async fn events(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Parameters(query): Parameters<EventQuery>,
 ) -> Result<Json<Vec<EventBody>>, ApiError> {
     let events = env.store.events(query.after, 500).await?.into_iter().map(|event| EventBody {
@@ -316,7 +316,7 @@ async fn events(
 /// Every write that would be made now, without making it.
 #[utoipa::path(get, path = "/v1/plan", tag = "billing", security(("bearer" = [])),
     responses((status = 200, description = "Writes with target and key", body = Vec<PlannedWrite>)))]
-async fn plan(State(env): Shared, _: Viewer) -> Result<Json<Vec<PlannedWrite>>, ApiError> {
+async fn plan(State(env): Shared, _: Viewing) -> Result<Json<Vec<PlannedWrite>>, ApiError> {
     Ok(Json(portfolio::plan(&env).await?))
 }
 
@@ -339,7 +339,7 @@ struct TrailQuery {
     responses((status = 200, description = "Lines of the hash chain", body = Vec<AuditLine>)))]
 async fn audit(
     State(env): Shared,
-    _: Viewer,
+    _: Auditing,
     Parameters(query): Parameters<TrailQuery>,
 ) -> Result<Json<Vec<AuditLine>>, ApiError> {
     Ok(Json(env.store.audit_before(query.contract, query.before, LINES).await?))

@@ -15,7 +15,7 @@ use crate::review::item::{Item, ShownBody};
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
 use crate::review::subject::{KINDS, Subject};
-use crate::web::auth::{Reviewer, Viewer};
+use crate::web::access::{Approving, Caller, Overruling, Program, Viewing};
 use crate::web::extract::{Parameters, Segments};
 use crate::web::json::Json;
 use crate::web::problem::{ApiError, ErrorBody};
@@ -47,7 +47,7 @@ struct QueueQuery {
         (status = 422, body = ErrorBody)))]
 async fn waiting(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Parameters(query): Parameters<QueueQuery>,
 ) -> Result<Json<Vec<Item>>, ApiError> {
     if let Some(kind) = query.kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
@@ -90,7 +90,7 @@ struct ActBody {
         (status = 422, body = ErrorBody)))]
 async fn act(
     State(env): Shared,
-    Reviewer(by): Reviewer,
+    Program(caller): Program,
     Json(body): Json<ActBody>,
 ) -> Result<(StatusCode, Json<Done>), ApiError> {
     let subject: Subject = body.subject.parse()?;
@@ -109,7 +109,8 @@ async fn act(
         Verb::Resume => Act::Resume,
         Verb::Snooze => Act::Snooze { until: body.until },
     };
-    let word = Word::new(&by, &body.reason, Channel::Api, act.verb())?;
+    caller.may(act.verb().right())?;
+    let word = Word::new(&caller.name, &body.reason, Channel::Api, act.verb())?;
     Ok((StatusCode::ACCEPTED, Json(acts::act(&env, &subject, act, word).await?)))
 }
 
@@ -136,7 +137,7 @@ struct ReviewBody {
         (status = 422, body = ErrorBody)))]
 async fn review(
     State(env): Shared,
-    Reviewer(by): Reviewer,
+    Approving(Caller { name: by, .. }): Approving,
     Segments((contract, milestone)): Segments<(String, String)>,
     Json(body): Json<ReviewBody>,
 ) -> Result<(StatusCode, Json<Done>), ApiError> {
@@ -171,7 +172,7 @@ struct OverruleBody {
         (status = 422, body = ErrorBody)))]
 async fn overrule(
     State(env): Shared,
-    Reviewer(by): Reviewer,
+    Overruling(Caller { name: by, .. }): Overruling,
     Segments(id): Segments<String>,
     Json(body): Json<OverruleBody>,
 ) -> Result<(StatusCode, Json<Vec<Done>>), ApiError> {
@@ -200,7 +201,7 @@ struct ExceptionQuery {
         body = Vec<Remedied>)))]
 async fn exceptions(
     State(env): Shared,
-    _: Viewer,
+    _: Viewing,
     Parameters(query): Parameters<ExceptionQuery>,
 ) -> Result<Json<Vec<Remedied>>, ApiError> {
     let rows = env.store.exceptions(query.contract, !query.all).await?;

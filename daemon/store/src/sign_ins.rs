@@ -1,0 +1,351 @@
+//! Who is signed in, what is used once on the way in, and local accounts. Secrets are known by their digest alone.
+
+use jiff::{SignedDuration, Timestamp};
+use milestoned_identity::begun::Begun;
+use milestoned_identity::rights::Rights;
+use serde::{Deserialize, Serialize};
+
+use super::audit::{self, Entry};
+use super::session::{Row, values};
+use super::vocabulary::words;
+use super::{Store, StoreError, instant, json, parse};
+
+/// How often the use of a session is written down at most: a page is not a write.
+const NOTED_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+words! {
+    /// How somebody signed in.
+    Way {
+        /// By the identity provider.
+        Provider = "provider",
+        /// By a local account.
+        Account = "account",
+        /// By a link that signs in once.
+        Link = "link",
+    }
+}
+
+/// Somebody's session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignedIn {
+    /// SHA-256 of the cookie, hex.
+    #[serde(skip)]
+    pub digest: String,
+    /// Who.
+    pub person: String,
+    /// How.
+    pub way: Way,
+    /// What the sign-in itself gives: groups of the provider, rights of the account or of the link.
+    pub rights: Rights,
+    /// From where.
+    pub address: String,
+    /// With what, as the browser says.
+    pub agent: String,
+    /// When they showed who they are, UTC.
+    pub authenticated_at: Timestamp,
+    /// Since when, UTC.
+    pub opened_at: Timestamp,
+    /// When it was last used, UTC, to the minute.
+    pub used_at: Timestamp,
+}
+
+impl SignedIn {
+    /// A name for the session that opens nothing.
+    pub fn id(&self) -> &str {
+        self.digest.get(..12).unwrap_or(&self.digest)
+    }
+}
+
+/// What is used once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "purpose", content = "content", rename_all = "snake_case")]
+pub enum OneTime {
+    /// A sign-in at the provider that was begun.
+    SignIn(Begun),
+    /// A link that signs this person in.
+    Link {
+        /// Who.
+        person: String,
+        /// What they may do.
+        rights: Rights,
+    },
+    /// An invitation to choose a password.
+    Invitation {
+        /// Who.
+        person: String,
+        /// What they may do.
+        rights: Rights,
+        /// The secret of their second factor.
+        factor: String,
+    },
+}
+
+impl OneTime {
+    fn purpose(&self) -> &'static str {
+        match self {
+            Self::SignIn(_) => "sign_in",
+            Self::Link { .. } => "link",
+            Self::Invitation { .. } => "invitation",
+        }
+    }
+}
+
+/// A local account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Whose.
+    pub person: String,
+    /// Argon2id hash.
+    pub password: String,
+    /// Secret of the second factor.
+    pub factor: String,
+    /// The newest step of the clock whose code was used.
+    pub factor_step: u64,
+    /// What they may do.
+    pub rights: Rights,
+    /// Since when it is closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+fn signed_in(row: &Row<'_>) -> Result<SignedIn, StoreError> {
+    let digest: String = row.get(0)?;
+    let rights = parse("session", "rights", &digest, &row.get::<String>(3)?)?;
+    Ok(SignedIn {
+        person: row.get(1)?,
+        way: row.parsed(2, "session.way")?,
+        rights,
+        address: row.get(4)?,
+        agent: row.get(5)?,
+        authenticated_at: row.parsed(6, "session.authenticated_at")?,
+        opened_at: row.parsed(7, "session.opened_at")?,
+        used_at: row.parsed(8, "session.used_at")?,
+        digest,
+    })
+}
+
+impl Store {
+    /// Keeps a session that was just opened.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_session(&self, session: SignedIn) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let rights = json(&session.rights)?;
+            let [authenticated, opened, used] =
+                [session.authenticated_at, session.opened_at, session.used_at].map(instant);
+            tx.run(
+                "INSERT INTO session (digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                values![
+                    session.digest,
+                    session.person,
+                    session.way.name(),
+                    rights,
+                    session.address,
+                    session.agent,
+                    authenticated,
+                    opened,
+                    used
+                ],
+            )?;
+            let detail = format!("by {} from {}", session.way.name(), session.address);
+            let line = Entry::by(&session.person, "signed in", None, format!("session {}", session.id()), detail);
+            audit::append(tx, session.opened_at, &[line])
+        })
+        .await
+    }
+
+    /// The session with this digest.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn session(&self, digest: String) -> Result<Option<SignedIn>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at
+                       FROM session WHERE digest = $1";
+            tx.one(sql, values![digest], signed_in)
+        })
+        .await
+    }
+
+    /// Notes that a session was used, once a minute.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn session_used(&self, session: &SignedIn, now: Timestamp) -> Result<(), StoreError> {
+        if now.duration_since(session.used_at) < NOTED_EVERY {
+            return Ok(());
+        }
+        let digest = session.digest.clone();
+        self.write_one(move |tx| {
+            tx.run("UPDATE session SET used_at = $1 WHERE digest = $2", values![instant(now), digest]).map(drop)
+        })
+        .await
+    }
+
+    /// Every session, the newest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sessions(&self) -> Result<Vec<SignedIn>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at
+                       FROM session ORDER BY opened_at DESC, digest";
+            tx.all(sql, values![], signed_in)
+        })
+        .await
+    }
+
+    /// Ends the sessions whose digest begins with `id`. Returns how many.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end_sessions(
+        &self,
+        id: String,
+        actor: String,
+        why: &'static str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.write(move |tx| {
+            let length = i64::try_from(id.len()).unwrap_or(i64::MAX);
+            let sql = "DELETE FROM session WHERE substr(digest, 1, $2) = $1";
+            let ended = tx.run(sql, values![id, length])?;
+            if ended > 0 {
+                let id: String = id.chars().take(12).collect();
+                audit::append(tx, now, &[Entry::by(&actor, "session ended", None, format!("session {id}"), why)])?;
+            }
+            Ok(ended)
+        })
+        .await
+    }
+
+    /// Forgets sessions that were opened before `opened`, and what was not used in time.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_sign_ins(&self, opened: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.run("DELETE FROM session WHERE opened_at < $1", values![instant(opened)])?;
+            tx.run("DELETE FROM one_time WHERE expires_at < $1", values![instant(now)]).map(drop)
+        })
+        .await
+    }
+
+    /// Keeps what may be used once, under the digest of its secret.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep_one_time(&self, digest: String, what: OneTime, until: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let content = json(&what)?;
+            tx.run(
+                "INSERT INTO one_time (digest, purpose, content, expires_at) VALUES ($1, $2, $3, $4)",
+                values![digest, what.purpose(), content, instant(until)],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    /// What a secret stands for, without using it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn one_time(&self, digest: String, now: Timestamp) -> Result<Option<OneTime>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT content FROM one_time WHERE digest = $1 AND expires_at > $2";
+            let read = |row: &Row<'_>| parse("one_time", "content", &digest, &row.get::<String>(0)?);
+            tx.one(sql, values![digest, instant(now)], read)
+        })
+        .await
+    }
+
+    /// Takes what a secret stands for: whoever asks next finds nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn take_one_time(&self, digest: String, now: Timestamp) -> Result<Option<OneTime>, StoreError> {
+        self.write(move |tx| {
+            let sql = "DELETE FROM one_time WHERE digest = $1 RETURNING content, expires_at";
+            let read = |row: &Row<'_>| {
+                let what = parse("one_time", "content", &digest, &row.get::<String>(0)?)?;
+                Ok((what, row.parsed(1, "one_time.expires_at")?))
+            };
+            let taken: Option<(OneTime, Timestamp)> = tx.one(sql, values![digest], read)?;
+            Ok(taken.filter(|(_, until)| *until > now).map(|(what, _)| what))
+        })
+        .await
+    }
+
+    /// Keeps an account, new or with another password; an existing one's sessions end.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep_account(&self, account: Account, actor: String, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let rights = json(&account.rights)?;
+            tx.run(
+                "INSERT INTO account (person, password, factor, rights, made_at) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (person) DO UPDATE SET password = excluded.password, factor = excluded.factor,
+                    factor_step = 0, rights = excluded.rights, made_at = excluded.made_at, closed_at = NULL",
+                values![account.person, account.password, account.factor, rights, instant(now)],
+            )?;
+            tx.run("DELETE FROM session WHERE person = $1", values![account.person])?;
+            let detail = format!("rights: {}", account.rights);
+            audit::append(tx, now, &[Entry::by(&actor, "account made", None, account.person, detail)])
+        })
+        .await
+    }
+
+    /// The account of a person.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn account(&self, person: String) -> Result<Option<Account>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT password, factor, factor_step, rights, closed_at FROM account WHERE person = $1";
+            tx.one(sql, values![person], |row| {
+                Ok(Account {
+                    person: person.clone(),
+                    password: row.get(0)?,
+                    factor: row.get(1)?,
+                    factor_step: u64::try_from(row.get::<i64>(2)?).unwrap_or(0),
+                    rights: parse("account", "rights", &person, &row.get::<String>(3)?)?,
+                    closed_at: row.parsed_option(4, "account.closed_at")?,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Uses a step of the second factor's clock. `false`: that one, or a later one, was used already.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn use_factor_step(&self, person: String, step: u64) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let step = i64::try_from(step).unwrap_or(i64::MAX);
+            let sql = "UPDATE account SET factor_step = $2 WHERE person = $1 AND factor_step < $2";
+            Ok(tx.run(sql, values![person, step])? > 0)
+        })
+        .await
+    }
+
+    /// Closes an account and ends its sessions. `false`: there is none that is open.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn close_account(&self, person: String, actor: String, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE account SET closed_at = $2 WHERE person = $1 AND closed_at IS NULL";
+            let closed = tx.run(sql, values![person, instant(now)])? > 0;
+            if closed {
+                tx.run("DELETE FROM session WHERE person = $1", values![person])?;
+                audit::append(tx, now, &[Entry::by(&actor, "account closed", None, person, "")])?;
+            }
+            Ok(closed)
+        })
+        .await
+    }
+}
