@@ -121,11 +121,25 @@ fn us_observed(holiday: Date) -> Date {
     }
 }
 
-/// Days by proclamation, from www.gov.uk/bank-holidays: the early May holiday moved to VE Day 2020, the spring holiday
-/// moved in 2022, the Platinum Jubilee, the State Funeral, the Coronation.
-const PROCLAIMED: [(i16, i8, i8); 5] = [(2020, 5, 8), (2022, 6, 2), (2022, 6, 3), (2022, 9, 19), (2023, 5, 8)];
+/// Days by proclamation (The London Gazette; since 2018 www.gov.uk/bank-holidays): VE Day 1995 and 2020 in the place of the
+/// early May holiday, the last day of 1999, the Golden, Diamond and Platinum Jubilees with the spring holiday beside them, the
+/// Royal Wedding of 2011, the State Funeral, the Coronation.
+const PROCLAIMED: [(i16, i8, i8); 12] = [
+    (1995, 5, 8),
+    (1999, 12, 31),
+    (2002, 6, 3),
+    (2002, 6, 4),
+    (2011, 4, 29),
+    (2012, 6, 4),
+    (2012, 6, 5),
+    (2020, 5, 8),
+    (2022, 6, 2),
+    (2022, 6, 3),
+    (2022, 9, 19),
+    (2023, 5, 8),
+];
 /// Regular holidays that the proclaimed ones replaced.
-const MOVED: [(i16, i8, i8); 2] = [(2020, 5, 4), (2022, 5, 30)];
+const MOVED: [(i16, i8, i8); 5] = [(1995, 5, 1), (2002, 5, 27), (2012, 5, 28), (2020, 5, 4), (2022, 5, 30)];
 
 fn is_england_and_wales(day: Date) -> bool {
     let key = (day.year(), day.month(), day.day());
@@ -201,14 +215,14 @@ mod tests {
             (Calendar::UsFederal, "2021-12-31 2021-06-18 2026-11-26 2026-07-03 2027-12-24 2026-01-19 2028-02-21"),
             (
                 Calendar::EnglandAndWales,
-                "2020-05-08 2022-06-02 2022-06-03 2022-09-19 2023-05-08 2026-04-03 2026-04-06 2027-12-27 2027-12-28 2022-01-03 2026-12-28",
+                "1995-05-08 1999-12-31 2002-06-03 2002-06-04 2011-04-29 2012-06-04 2012-06-05 2020-05-08 2022-06-02 2022-06-03 2022-09-19 2023-05-08 2026-04-03 2026-04-06 2027-12-27 2027-12-28 2022-01-03 2026-12-28",
             ),
         ] {
             for day in days.split(' ') {
                 assert!(!calendar.is_business_day(date(day)), "{calendar:?} works on {day}");
             }
         }
-        for day in ["2020-05-04", "2022-05-30", "2026-05-26"] {
+        for day in ["1995-05-01", "2002-05-27", "2012-05-28", "2020-05-04", "2022-05-30", "2026-05-26"] {
             assert!(Calendar::EnglandAndWales.is_business_day(date(day)), "{day}");
         }
         assert!(Calendar::UsFederal.is_business_day(date("2020-06-19")), "before Juneteenth was one");

@@ -52,7 +52,9 @@ impl Contract {
             return;
         }
         let evidence = milestone.terms.evidence.iter().filter_map(|artefact| milestone.on_file.get(artefact).copied());
-        let Some(start) = evidence.chain(milestone.notice_on).chain(amended).max() else { return };
+        // Silence counts only from when the clause applies.
+        let clause = milestone.deemed_since.filter(|_| self.has_deemed_clause(milestone));
+        let Some(start) = evidence.chain(milestone.notice_on).chain(amended).chain(clause).max() else { return };
         let acceptance = &self.terms.acceptance;
         let own = milestone.terms.window_days.unwrap_or(acceptance.window_days);
         let days = if milestone.resubmitted { acceptance.reevaluation_days } else { own };
@@ -248,6 +250,8 @@ impl Contract {
         billing.retains = false;
         billing.retainage_out = false;
         billing.undone = true;
+        // An adopted invoice was the milestone's invoice, whatever its number.
+        billing.numbered = true;
         billing.taken_back = Some(TakenBack::Undone);
         billing.counts_from = documents;
     }

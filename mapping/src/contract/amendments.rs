@@ -370,8 +370,10 @@ impl Contract {
             let id = milestone.id().to_owned();
             let (had, lacked) = before.get(&id).copied().unwrap_or((true, false));
             let (has, lacks) = (self.has_deemed_clause(milestone), self.lacks_deemed_clause(milestone));
-            if has && !had && milestone.stage == Stage::Submitted {
-                if let Some(milestone) = self.milestones.get_mut(index) {
+            let submitted = milestone.stage == Stage::Submitted;
+            if let Some(milestone) = self.milestones.get_mut(index).filter(|_| has && !had) {
+                milestone.deemed_since = Some(on);
+                if submitted {
                     milestone.window_end = None;
                 }
                 self.begin_window(index, Some(on));

@@ -11,10 +11,10 @@ use crate::split::percent_half_up;
 use crate::terms::{Condition, InvoiceRule, MilestoneTerms, Trigger, plus_days};
 
 impl Contract {
-    /// Date on which a dependency is out of the way: accepted, or removed.
+    /// Date on which a dependency is out of the way: accepted or removed, whichever came first.
     pub(super) fn dependency_met(&self, id: &str) -> Option<Date> {
         let milestone = self.milestones.iter().find(|one| one.id() == id)?;
-        milestone.accepted_on.or(milestone.cancelled_on)
+        [milestone.accepted_on, milestone.cancelled_on].into_iter().flatten().min()
     }
 
     /// Date on which the last dependency was met (`Some(None)`: there is none); `None` while one is not.

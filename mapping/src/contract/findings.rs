@@ -11,6 +11,7 @@ use super::exceptions::Key;
 use super::state::{Contract, Milestone, Stage};
 use crate::compare::{self, Agreed, Codes, Frame, Said};
 use crate::fact::{Leg, LegInvoice, LegMilestone, LegRecognition, LegRecord};
+use crate::money::Minor;
 use crate::rules::{self, Code};
 use crate::terms::Method;
 
@@ -219,7 +220,11 @@ impl Contract {
     fn skipped<'a>(&'a self, id: &str, invoiced: &BTreeMap<&str, Vec<&LegInvoice>>) -> Option<&'a str> {
         let one = self.milestones.iter().find(|one| one.id() == id)?;
         let there = invoiced.contains_key(one.id()) || invoiced.contains_key(one.root.as_str());
-        let skipped = one.counts() && one.stage == Stage::Accepted && !there && !one.is_invoiced();
+        let skipped = one.counts()
+            && one.terms.amount > Minor::ZERO
+            && one.stage == Stage::Accepted
+            && !there
+            && !one.is_invoiced();
         skipped.then_some(one.root.as_str())
     }
 

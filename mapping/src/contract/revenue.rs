@@ -57,10 +57,12 @@ impl Allocation {
         self.prices.get(obligation).copied().unwrap_or_default()
     }
 
-    /// What stays recognised of an obligation whatever happens.
-    fn kept(&self, obligation: usize) -> Minor {
-        let kept = self.shares.values().filter(|share| share.kept && share.obligation == obligation);
-        kept.map(|share| share.amount).sum()
+    /// What stays recognised of an obligation, unless the acceptance itself was taken back.
+    fn kept(&self, obligation: usize, accepted: &BTreeSet<&str>) -> Minor {
+        let kept = |(id, share): &(&String, &Share)| {
+            share.kept && share.obligation == obligation && accepted.contains(id.as_str())
+        };
+        self.shares.iter().filter(kept).map(|(_, share)| share.amount).sum()
     }
 }
 
@@ -140,11 +142,11 @@ impl Contract {
             (0..allocation.obligations.len()).map(|index| is_satisfied(allocation, index, &accepted)).collect();
         let recognised = |(id, share): &(&String, &Share)| {
             let method = allocation.obligations.get(share.obligation).map(|one| one.method);
-            share.kept
-                || match method {
-                    Some(Method::PointInTime) => satisfied.get(share.obligation) == Some(&true),
-                    _ => accepted.contains(id.as_str()),
-                }
+            let satisfied = match method {
+                Some(Method::PointInTime) => share.kept || satisfied.get(share.obligation) == Some(&true),
+                _ => true,
+            };
+            satisfied && accepted.contains(id.as_str())
         };
         allocation.shares.iter().filter(recognised).map(|(id, share)| (id.clone(), share.amount)).collect()
     }
@@ -214,13 +216,12 @@ impl Contract {
         };
         match obligation.method {
             Method::Output => {
-                let earned = |(id, share): &(&String, &Share)| {
-                    share.obligation == index && (share.kept || accepted.contains(id.as_str()))
-                };
+                let earned =
+                    |(id, share): &(&String, &Share)| share.obligation == index && accepted.contains(id.as_str());
                 allocation.shares.iter().filter(earned).map(|(_, share)| share.amount).sum()
             }
             Method::PointInTime if is_satisfied(allocation, index, accepted) => price,
-            Method::PointInTime => allocation.kept(index),
+            Method::PointInTime => allocation.kept(index, accepted),
             Method::CostToCost { .. } => {
                 self.by_cost(obligation, price, day).map_or(Minor::ZERO, |cost| cost.revenue_to_date())
             }

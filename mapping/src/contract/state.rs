@@ -169,6 +169,8 @@ pub(crate) struct Milestone {
     pub(crate) notice_on: Option<Date>,
     /// Evidence on file, and since when.
     pub(crate) on_file: BTreeMap<String, Date>,
+    /// The change order that brought the clause by which silence accepts it.
+    pub(crate) deemed_since: Option<Date>,
     /// Where the latest window began.
     pub(crate) window_start: Option<Date>,
     /// Last day of the window that runs, or whose silence was acceptance.
@@ -322,6 +324,7 @@ impl Milestone {
             stage: Stage::Pending,
             notice_on: None,
             on_file: BTreeMap::new(),
+            deemed_since: None,
             window_start: None,
             window_end: None,
             resubmitted: false,
