@@ -200,6 +200,7 @@ impl Contract {
         let taken_over = self.phase == Phase::History;
         let Some(milestone) = self.milestones.get_mut(index) else { return };
         milestone.stage = Stage::Rejected;
+        milestone.rejected_on = Some(on);
         milestone.window_end = None;
         if milestone.resubmitted {
             milestone.failed_cures = milestone.failed_cures.saturating_add(1);

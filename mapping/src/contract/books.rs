@@ -377,6 +377,22 @@ impl Contract {
         entries
     }
 
+    /// What was booked since an earlier state of the same contract, by date.
+    pub(super) fn booked_since(&self, before: &Self) -> Vec<DatedEntry> {
+        let mut entries = self.entries();
+        for (date, known) in before.entries() {
+            let entry = entries.entry(date).or_default();
+            *entry = entry.minus(known);
+        }
+        let booked = entries.into_iter().filter(|(_, change)| *change != Balances::default());
+        booked.map(|(date, change)| DatedEntry { date, lines: change.lines(&self.terms) }).collect()
+    }
+
+    /// The last closed date.
+    pub(super) fn closed_through(&self) -> Option<Date> {
+        self.books.closed_through
+    }
+
     /// The journal: one entry per date on which the position changed.
     pub fn journal(&self) -> Vec<DatedEntry> {
         let entries = self.entries().into_iter();

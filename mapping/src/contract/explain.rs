@@ -1,6 +1,7 @@
 //! How each date and amount came about, told in order of time: which event or date, which clause, which days were skipped.
 //! What is told is read from the same state that decides; nothing is decided here.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
@@ -27,45 +28,69 @@ pub struct Step {
 
 /// Plays a case and tells what followed from what.
 pub fn explain(case: &Case) -> Vec<Step> {
-    let mut contract = case.open();
-    let mut steps = vec![Step {
-        date: contract.as_of,
-        cause: format!("contract {} is loaded", contract.terms.id),
-        effects: contract.at_load(),
-    }];
+    let contract = case.open();
+    let cause = format!("contract {} is loaded", contract.terms.id);
+    let loaded = Step { date: contract.as_of, cause, effects: contract.at_load() };
+    let mut telling = Telling { contract, steps: vec![loaded] };
     for fact in case.events().iter().filter(|fact| case.terms().local_date(fact.at) <= case.until()) {
         let date = case.terms().local_date(fact.at);
-        pass_days(&mut contract, date, &mut steps);
-        let before = contract.clone();
-        let _ = contract.apply(fact);
-        let mut effects = contract.told_since(&before);
-        if effects.is_empty() {
-            effects.push("changes nothing".into());
+        if !telling.contract.takes_as_filed(fact) {
+            telling.pass_to(date, Some(fact.at));
         }
-        steps.push(Step { date, cause: event_text(fact), effects });
+        let date = date.max(telling.contract.as_of);
+        telling.tell(date, &event_text(fact), true, |contract| drop(contract.apply(fact)));
     }
-    pass_days(&mut contract, case.until(), &mut steps);
-    let before = contract.clone();
-    contract.close_day();
-    push_date(&mut steps, &contract, &before);
+    telling.pass_to(case.until(), None);
+    telling.tell_date(Contract::close_day);
+    let contract = telling.contract;
+    let mut steps = telling.steps;
     steps.push(Step { date: contract.as_of, cause: "at the end".into(), effects: contract.still_open() });
     steps
 }
 
-/// Passes days up to the beginning of `day`, telling what they bring by themselves.
-fn pass_days(contract: &mut Contract, day: Date, steps: &mut Vec<Step>) {
-    while contract.as_of < day {
-        let before = contract.clone();
-        let next = contract.next_change().filter(|next| *next <= day && *next > before.as_of).unwrap_or(day);
-        contract.advance_to(next);
-        push_date(steps, contract, &before);
-    }
+/// A contract that is played, and what was told of it.
+struct Telling {
+    contract: Contract,
+    steps: Vec<Step>,
 }
 
-fn push_date(steps: &mut Vec<Step>, contract: &Contract, before: &Contract) {
-    let effects = contract.told_since(before);
-    if !effects.is_empty() {
-        steps.push(Step { date: contract.as_of, cause: "the date".into(), effects });
+impl Telling {
+    /// Does something to the contract and tells what followed; `always`: also where nothing did.
+    fn tell(&mut self, date: Date, cause: &str, always: bool, act: impl FnOnce(&mut Contract)) {
+        let before = self.contract.clone();
+        act(&mut self.contract);
+        let mut effects = self.contract.told_since(&before);
+        if effects.is_empty() && always {
+            effects.push("changes nothing".into());
+        }
+        if !effects.is_empty() {
+            self.steps.push(Step { date, cause: cause.to_owned(), effects });
+        }
+    }
+
+    fn tell_date(&mut self, act: impl FnOnce(&mut Contract)) {
+        let before = self.contract.clone();
+        act(&mut self.contract);
+        let effects = self.contract.told_since(&before);
+        if !effects.is_empty() {
+            self.steps.push(Step { date: self.contract.as_of, cause: "the date".into(), effects });
+        }
+    }
+
+    /// Passes days up to the beginning of `day`, telling what they bring by themselves, and what had expired when it became
+    /// known; an event of the same instant may still come before that.
+    fn pass_to(&mut self, day: Date, at: Option<Timestamp>) {
+        if !self.contract.has_begun() && day >= self.contract.as_of {
+            self.tell(self.contract.as_of, "the first day begins", false, Contract::begin);
+        }
+        if at.is_none() || self.contract.instant != at {
+            self.tell(self.contract.as_of, "what had expired", false, Contract::end_instant);
+        }
+        while self.contract.as_of < day {
+            let today = self.contract.as_of;
+            let next = self.contract.next_change().filter(|next| *next <= day && *next > today).unwrap_or(day);
+            self.tell_date(|contract| contract.advance_to(next));
+        }
     }
 }
 
@@ -130,6 +155,14 @@ impl Contract {
             let share = self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(one.id())));
             told.push(format!("{}: invoice {}, revenue {share}", one.id(), self.terms.money(one.terms.amount)));
         }
+        told.extend(self.documents.iter().map(|document| self.why_document(document)));
+        if let Some(opening) = self.opening() {
+            let at = opening.view(&self.terms);
+            told.push(format!(
+                "opening balance: {} billed, {} recognised, {} paid (books_from, section 11)",
+                at.billed, at.recognised, at.cash
+            ));
+        }
         told.extend(self.exceptions.iter().map(opened));
         told
     }
@@ -146,6 +179,14 @@ impl Contract {
         }
         for document in self.documents.iter().skip(before.documents.len()) {
             told.push(self.why_document(document));
+        }
+        for (document, former) in self.documents.iter().zip(&before.documents) {
+            if document.withdrawn && !former.withdrawn {
+                told.push(format!("{} of {} does not count any more (section 14)", document.number, document.amount));
+            }
+        }
+        if let Some(through) = self.closed_through().filter(|through| before.closed_through() != Some(*through)) {
+            told.push(format!("dates through {through} are closed (section 10)"));
         }
         for (index, one) in self.exceptions.iter().enumerate() {
             match before.exceptions.get(index) {
@@ -204,7 +245,7 @@ impl Contract {
                 }
                 (Stage::Rejected, Some(due)) => told.push(format!(
                     "{id} rejected; cure due by {due} (acceptance.cure_days{})",
-                    self.days_told(self.as_of, due)
+                    self.days_told(one.rejected_on.unwrap_or(self.as_of), due)
                 )),
                 (Stage::Rejected, None) => told.push(format!("{id} rejected; no cure is left (acceptance.max_cures)")),
                 (Stage::Submitted, _) => told.push(format!("{id} submitted")),
@@ -246,8 +287,12 @@ impl Contract {
         let Some((index, one)) = index.and_then(|index| Some((index, self.milestones.get(index)?))) else {
             return head;
         };
+        let dated = format!("{head}, dated {}", document.date);
+        if document.adopted {
+            return format!("{dated}: adopted, due {} (section 11)", document.due_on);
+        }
         if document.kind != DocumentKind::Invoice {
-            return format!("{head}: version {} changed an invoiced milestone (section 6)", self.version);
+            return format!("{dated}: {}", self.why_beside(one, document));
         }
         let mut why = vec![self.why_trigger(one)];
         for id in &one.terms.depends_on {
@@ -276,7 +321,26 @@ impl Contract {
             }
             terms => format!("due {}: {terms} from the invoice", document.due_on),
         };
-        format!("{head}, dated {}: {}; {due}", document.date, why.join("; "))
+        format!("{dated}: {}; {due}", why.join("; "))
+    }
+
+    /// Why a document was written that is no first invoice.
+    fn why_beside(&self, one: &Milestone, document: &IssuedDocument) -> String {
+        match document.kind {
+            DocumentKind::RetainageInvoice => {
+                let release = self.terms.retainage.as_ref().map_or("", |retainage| retainage.release.as_str());
+                let on = self.released_retainage_on().map_or_else(|| "?".to_owned(), |on| on.to_string());
+                format!("kept back until {release} was accepted, {on} (section 13)")
+            }
+            DocumentKind::SupplementaryInvoice if document.original.is_none() => {
+                "invoiced again: what was out before was taken back (sections 10, 14)".into()
+            }
+            DocumentKind::CreditMemo if one.billing.undone && !one.is_invoiced() => {
+                "the acceptance was undone (section 10)".into()
+            }
+            _ if !one.live() => format!("version {} removed an invoiced milestone (section 6)", self.version),
+            _ => format!("version {} changed an invoiced milestone (section 6)", self.version),
+        }
     }
 
     fn why_trigger(&self, one: &Milestone) -> String {
@@ -321,8 +385,7 @@ impl Contract {
             let change = self.terms.money(now - then);
             told.push(format!("revenue {change} of {}: {} to date, {how}", one.id, self.terms.money(now)));
         }
-        let known = before.journal();
-        for entry in self.journal().into_iter().filter(|entry| !known.contains(entry)) {
+        for entry in self.booked_since(before) {
             let lines: Vec<String> = entry
                 .lines
                 .iter()

@@ -151,8 +151,7 @@ impl Contract {
             // It is taken on the first day, which has not come.
             return Ok(());
         }
-        let filed =
-            self.phase == Phase::Filed && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()));
+        let filed = self.takes_as_filed(fact);
         if !filed && (self.phase != Phase::Running || self.instant != Some(fact.at)) {
             self.advance_to(local.max(self.as_of));
         }
@@ -179,6 +178,12 @@ impl Contract {
             self.open_event(Code::BookedLate, meant.as_deref(), None);
         }
         Ok(())
+    }
+
+    /// Whether a fact is taken before the contract's first day begins: it was known before, or is about what others say.
+    fn takes_as_filed(&self, fact: &Fact) -> bool {
+        let local = self.terms.local_date(fact.at);
+        self.phase == Phase::Filed && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()))
     }
 
     fn understand(&self, fact: &Fact) -> Result<(), FactError> {

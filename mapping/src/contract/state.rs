@@ -179,6 +179,8 @@ pub(crate) struct Milestone {
     pub(crate) resubmitted: bool,
     /// Resubmissions that were rejected.
     pub(crate) failed_cures: u32,
+    /// Date of the latest rejection.
+    pub(crate) rejected_on: Option<Date>,
     pub(crate) cure_due: Option<Date>,
     pub(crate) exhausted: bool,
     pub(crate) accepted_on: Option<Date>,
@@ -329,6 +331,7 @@ impl Milestone {
             window_end: None,
             resubmitted: false,
             failed_cures: 0,
+            rejected_on: None,
             cure_due: None,
             exhausted: false,
             accepted_on: None,
