@@ -28,6 +28,10 @@ pub enum Template {
     GoLive,
     /// Monthly draws of completed stages, with a retainage.
     Construction,
+    /// A part that is due some days after go-live or at production use, whichever is first.
+    Holdback,
+    /// A contract that is under way: its history, and an invoice that others wrote.
+    TakenOver,
 }
 
 impl Template {
@@ -37,6 +41,8 @@ impl Template {
             Self::Phased => include_str!("../../templates/contracts/phased.toml"),
             Self::GoLive => include_str!("../../templates/contracts/go-live.toml"),
             Self::Construction => include_str!("../../templates/contracts/construction.toml"),
+            Self::Holdback => include_str!("../../templates/contracts/holdback.toml"),
+            Self::TakenOver => include_str!("../../templates/contracts/taken-over.toml"),
         }
     }
 }
@@ -78,7 +84,8 @@ pub(super) fn new(options: &New) -> ExitCode {
         .replace("{customer}", &quoted(&options.customer))
         .replace("{currency}", &quoted(&options.currency))
         .replace("{total}", &quoted(&options.total))
-        .replace("{signed_on}", &options.signed_on.to_string());
+        .replace("{signed_on}", &options.signed_on.to_string())
+        .replace("{books_from}", &options.signed_on.tomorrow().unwrap_or(options.signed_on).to_string());
     match Terms::from_toml(&text, &Calendars::built_in()) {
         Ok(_) => {
             say(text.trim_end());
