@@ -1,0 +1,226 @@
+//! The price of the contract, its parts, its currency.
+
+use core::ops::Range;
+
+use rust_decimal::Decimal;
+
+use crate::flow::Flow;
+use crate::proposal::{Field, Why};
+use crate::value::money::{self, Money, Unit};
+use crate::value::number::{DecimalMark, Unreadable};
+use crate::value::{Pattern, capture, captures, found, missing, pattern};
+
+static PRICE: Pattern = pattern!(
+    r"(?ix)\b(?:(?:total|amended|revised|aggregate|overall|fixed|maximum|sow|original)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+value)\b"
+);
+static NOT_IT: Pattern = pattern!(
+    r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability)\b"
+);
+static CAP: Pattern = pattern!(
+    r"(?i)\b(?:not[\s-]to[\s-]exceed|shall\s+not\s+exceed|no\s+more\s+than|maximum\s+(?:aggregate\s+)?(?:amount|price|fee|value)|capped\s+at)\b"
+);
+static NEW: Pattern = pattern!(r"(?i)\b(?:amended|revised|new|increased|to\s+a\s+new)\b");
+static FORMER: Pattern =
+    pattern!(r"(?i)\b(?:original|parent|master\s+agreement|currently\s+has|currently|prior|previous|from)\b");
+
+/// A price that a clause states.
+#[derive(Debug, Clone)]
+pub(crate) struct Stated {
+    pub(crate) money: Money,
+    /// The clause's word for it.
+    pub(crate) name: Range<usize>,
+    score: i32,
+}
+
+impl Stated {
+    /// It is more likely the price than not.
+    pub(crate) fn likely(&self) -> bool {
+        self.score > 0
+    }
+}
+
+/// Every amount that a clause calls the price, the likeliest first.
+pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
+    let amounts = money::all(&flow.text, 0..flow.text.len(), mark);
+    let mut all: Vec<Stated> = Vec::new();
+    for found in captures(&PRICE, &flow.text, 0..flow.text.len()) {
+        let Some(name) = found.get(0).map(|one| one.range()) else { continue };
+        if let Some(one) = nearest(flow, &name, &amounts) {
+            all.push(one);
+        }
+    }
+    // What is stated again and again is the price.
+    let again =
+        |one: &Stated| all.iter().filter(|other| other.money.amount == one.money.amount && other.score > 0).count();
+    let more: Vec<i32> = all.iter().map(|one| i32::try_from(again(one).min(4)).unwrap_or(0)).collect();
+    all.iter_mut().zip(more).for_each(|(one, more)| one.score += if one.score > 0 { more } else { 0 });
+    all.sort_by_key(|one| (-one.score, one.money.range.start));
+    let mut kept: Vec<Stated> = Vec::new();
+    for one in all {
+        if !kept.iter().any(|other| other.money.range == one.money.range) {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+/// The amount that stands with a name of the price: after it, or before it where it is defined in parentheses.
+fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<Stated> {
+    let text = &flow.text;
+    let defined = text[..name.start].trim_end().ends_with(['“', '"', '‘', '*', '\''])
+        || text[flow.before(name.start, 30)].contains("called the");
+    let reach = flow.after(name.end, 260).end;
+    let back = flow.before(name.start, 260).start;
+    let ahead = amounts.iter().find(|one| one.range.start >= name.end && one.range.start < reach);
+    let behind = amounts.iter().rev().find(|one| one.range.end <= name.start && one.range.end > back);
+    let between = |one: &Money| {
+        if one.range.start >= name.end { &text[name.end..one.range.start] } else { &text[one.range.end..name.start] }
+    };
+    let same_sentence = |one: &Money| !between(one).contains("\n\n") || between(one).len() < 60;
+    let no_stop = |one: &Money| !has_stop(between(one));
+    let candidates: Vec<(&Money, i32)> = [
+        behind.filter(|one| defined && same_sentence(one) && no_stop(one)).map(|one| (one, 9)),
+        ahead.filter(|one| same_sentence(one) && no_stop(one)).map(|one| (one, 6)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let (money, base) = candidates.into_iter().filter(|(one, _)| one.per.is_none()).max_by_key(|(_, base)| *base)?;
+    let from = name.start.min(money.range.start);
+    let to = name.end.max(money.range.end);
+    let around = &text[flow.before(from, 60).start..to];
+    let inner = between(money);
+    let mut score = base;
+    if found(&NOT_IT, inner) || found(&NOT_IT, around) {
+        score -= 12;
+    }
+    static IS: Pattern = pattern!(r"(?i)\b(?:is|be|of|equal\s+to|at|in\s+the\s+amount\s+of|:)\s*\W{0,4}$|^\W{0,6}$");
+    static WORDS_FIRST: Pattern = pattern!(r"(?i)\b(?:is|be|of|total(?:ing)?)\b[\s\S]{0,160}\($");
+    let says = found(&IS, inner) || found(&WORDS_FIRST, inner) || money.range.end <= name.start || inner.len() < 25;
+    score += if says { 4 } else { -4 };
+    if inner.len() > 120 && money.spelled.is_none() {
+        score -= 3;
+    }
+    let lower = text[name.clone()].to_lowercase();
+    for (word, more) in
+        [("contract", 3), ("purchase price", 3), ("total", 1), ("lump", 2), ("project", 1), ("licen", 0)]
+    {
+        score += if lower.contains(word) { more } else { 0 };
+    }
+    if found(&NEW, &text[name.clone()]) || (found(&NEW, inner) && !found(&FORMER, &text[name.clone()])) {
+        score += 4;
+    }
+    if found(&FORMER, &text[flow.before(from, 80).start..to]) || found(&FORMER, inner) {
+        score -= 5;
+    }
+    // A recital of what another agreement says.
+    static RECITAL: Pattern = pattern!(
+        r"(?i)\b(?:parent\s+(?:sow|agreement|work\s+order)|master\s+(?:services\s+)?agreement|existing\s+sow)\b"
+    );
+    let head = &text[flow.before(from, 400)];
+    let head = head.rsplit("\n\n").next().unwrap_or(head);
+    if found(&RECITAL, head) && !found(&NEW, &text[from..to]) {
+        score -= if head.contains("WHEREAS") { 8 } else { 4 };
+    }
+    Some(Stated { money: money.clone(), name: name.clone(), score })
+}
+
+/// A full stop between two places parts what they say; one in an abbreviation does not.
+fn has_stop(text: &str) -> bool {
+    static STOP: Pattern = pattern!(r"[a-z)”]\.\s+[A-Z“(]");
+    found(&STOP, text)
+}
+
+/// The price as it stands, or what stands in its place; and whether it is the most that may be billed.
+pub(crate) fn total(flow: &Flow<'_>, stated: &[Stated]) -> (Field, Field) {
+    let Some(best) = stated.first().filter(|one| one.likely()) else {
+        return (lost(flow), Field::default());
+    };
+    let field = match best.money.amount {
+        Ok(amount) => Field::read(flow, two_decimals(amount), best.money.range.clone()),
+        Err(error) => {
+            let why = if error == Unreadable::Ambiguous { Why::Ambiguous } else { Why::Unreadable };
+            Field::empty(flow, why, best.money.range.clone())
+        }
+    };
+    let from = best.name.start.min(best.money.range.start);
+    let around = flow.before(from, 80).start..best.money.range.end;
+    let cap = if found(&CAP, flow.slice(around)) { field.clone() } else { Field::default() };
+    (field, cap)
+}
+
+/// The price is taken out or left open.
+fn lost(flow: &Flow<'_>) -> Field {
+    for found in captures(&PRICE, &flow.text, 0..flow.text.len()) {
+        let Some(name) = found.get(0).map(|one| one.range()) else { continue };
+        let tail = flow.after(name.end, 240);
+        let stop = flow.slice(tail.clone()).find(". ").map_or(tail.end, |at| tail.start + at);
+        static SAYS: Pattern = pattern!(r"(?i)\b(?:is|be|of|equal\s+to|:)\s+(?:an?\s+\w+\s+\w+\s+of\s+)?");
+        let Some(says) = capture(&SAYS, &flow.text, tail.start..stop).and_then(|one| one.get(0).map(|one| one.range()))
+        else {
+            continue;
+        };
+        if let Some((kind, range)) = missing(&flow.text, says.end.saturating_sub(1)..stop)
+            && range.start <= says.end + 120
+        {
+            return Field::empty(flow, crate::schedule::why(kind), range);
+        }
+    }
+    Field::default()
+}
+
+/// The amount with two decimals at least.
+pub(crate) fn two_decimals(mut amount: Decimal) -> String {
+    if amount.scale() < 2 {
+        amount.rescale(2);
+    }
+    amount.to_string()
+}
+
+static US_STATE: Pattern = pattern!(
+    r"(?i)\b(?:laws?\s+of|State\s+of|Commonwealth\s+of)\s+(?:the\s+)?(?:State\s+of\s+)?(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New\s+Hampshire|New\s+Jersey|New\s+Mexico|New\s+York|North\s+Carolina|North\s+Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\s+Island|South\s+Carolina|South\s+Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West\s+Virginia|Wisconsin|Wyoming)\b"
+);
+static CURRENCY: Pattern = pattern!(
+    r"(?i)\bin\s+(?:the\s+lawful\s+(?:money|currency)\s+of\s+(?:the\s+)?)?(?P<name>United\s+States(?:\s+of\s+America)?(?:\s+dollars)?|U\.?S\.?\s+dollars|euros?|pounds\s+sterling|GBP|EUR|USD|Singapore\s+dollars|Canadian\s+dollars)\b"
+);
+static US_DOLLARS: Pattern = pattern!(
+    r"(?i)\b(?:United\s+States\s+dollars?|U\.?\s?S\.?\s+dollars?|USD)\b|US\s?\$|U\.\s?S\.\s?\$|\(\$[\d.,]+\)\s+US\b"
+);
+
+/// The currency, by the price, the schedule, a clause on payment; a bare `$` needs a ground for which dollar it is.
+pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field {
+    let coded = units.iter().find_map(|(unit, range)| match unit {
+        Unit::Code(code) => Some(Field::read(flow, *code, range.clone())),
+        Unit::Dollar => None,
+    });
+    let dollar = units.iter().find(|(unit, _)| *unit == Unit::Dollar).map(|(_, range)| range.clone());
+    if let (Some(field), None) = (&coded, &dollar) {
+        return field.clone();
+    }
+    let whole = 0..flow.text.len();
+    if let Some(dollar) = dollar {
+        let ground = [&US_DOLLARS, &US_STATE]
+            .into_iter()
+            .find_map(|pattern| capture(pattern, &flow.text, whole.clone())?.get(0).map(|one| one.range()));
+        return match ground {
+            Some(ground) => {
+                let mut field = Field::read(flow, "USD", dollar);
+                field.quotes.extend(flow.quotes(ground));
+                field
+            }
+            None => coded.unwrap_or_else(|| Field::empty(flow, Why::Ambiguous, dollar)),
+        };
+    }
+    let clause = capture(&CURRENCY, &flow.text, whole).and_then(|one| one.name("name").map(|name| name.range()));
+    clause.map_or_else(Field::default, |range| {
+        let lower = flow.slice(range.clone()).to_lowercase();
+        let code = match lower.chars().next() {
+            Some('e') => "EUR",
+            Some('p' | 'g') => "GBP",
+            Some('s') => "SGD",
+            Some('c') => "CAD",
+            _ => "USD",
+        };
+        Field::read(flow, code, range)
+    })
+}

@@ -1,0 +1,394 @@
+//! One item of a list of instalments: label, amount, percent, event, evidence.
+
+use core::ops::Range;
+
+use super::row::{amount_field, dated, kind_of};
+use crate::block::trimmed;
+use crate::flow::Flow;
+use crate::proposal::{AmountKind, Field, Milestone, Why};
+use crate::value::money::{self, Money, Unit};
+use crate::value::number::DecimalMark;
+use crate::value::{Missing, Pattern, capture, captures, found, missing, pattern, percent, period};
+
+static LABEL: Pattern = pattern!(
+    r"(?ix)^(?:the\s+)?(?:(?:payment\s+)?(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable)\s*(?:no\.?\s*|\#\s*)?(?P<number>[A-Z]{0,3}-?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4})\b
+      |(?P<nth>\d{1,2})(?:st|nd|rd|th)\s+(?:instal?lment|payment|milestone)(?:\s+payment)?\b
+      |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|initial|final|last)\s+(?:instal?lment|payment|milestone)(?:\s+payment)?\b)"
+);
+static CODE: Pattern = pattern!(r"^(?P<code>[A-Z]{1,3}-?[A-Z]?\d{1,2})\s*[:–—-]");
+static EVENT: Pattern = pattern!(
+    r"(?ix)\b(?:
+      within\s+[^,;.]{1,50}?(?:days?|weeks?|months?)(?:\s+(?:of|from|after|following))?(?:\s+the\s+date\s+of)?
+      |(?:up)?on\s+the\s+\w+\s+(?:banking|business|working)\s+day\s+(?:next\s+)?following
+      |upon|following|after|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
+      |at\s+(?:the\s+)?(?:time|date|end|start|completion|sign(?:ing|ature)|execution|delivery|acceptance|closing|kick|project|go)\w*(?:\s+of)?
+      |on(?:\s+the)?(?:\s+date)?(?:\s+of)?
+    )\s+"
+);
+static OPENING: Pattern = pattern!(r"(?i)^(?:upon|on|after|following|at|when|within|based\s+on|against|once)\b");
+static PAYS: Pattern = pattern!(
+    r"(?i),?\s*(?:the\s+)?\w+\s+(?:shall|will|agrees\s+to)\s+(?:pay|make)\b|,?\s+an?\s+amount\s+equal|,\s+\$|,\s+USD"
+);
+static BULLET: Pattern = pattern!(r"(?m)(?:^|\n)\s*(?:[o•·▪*–-])\s+");
+static AGAINST: Pattern = pattern!(
+    r"(?i)\b(?:(?:up)?on\s+(?:presentation|receipt)(?:\s+\w+){0,6}?\s+of|(?:up)?on\s+delivery\s+of\s+the\s+(?:\w+\s+)?(?:bond|certificate|report|guarantee|letter)|against(?:\s+presentation\s+of)?|evidenced\s+by|accompanied\s+by)\s+(?P<what>[^;.]{4,160})"
+);
+static LATER: Pattern = pattern!(
+    r"(?i)\b(?:whichever\s+(?:is\s+|occurs\s+|comes\s+)?(?:the\s+)?later|the\s+later\s+of|(?:the\s+)?last\s+to\s+occur|latest\s+of)(?:\s+to\s+occur)?\b"
+);
+static EARLIER: Pattern = pattern!(
+    r"(?i)\b(?:whichever\s+(?:event\s+)?(?:is\s+|occurs\s+|comes\s+)?(?:the\s+)?(?:earlier|first)(?:\s+occurs)?|the\s+(?:earlier|first)\s+(?:of|to\s+occur)|earliest\s+of)\b"
+);
+static NO_TITLE: Pattern =
+    pattern!(r"(?i)^(?:the\s+(?:sum|amount)|an?\s+(?:sum|amount)|united\s+states|us\s+dollars|euros?)\b");
+static ADJUSTED: Pattern =
+    pattern!(r"(?i)\bplus\s+(?:any\s+increase|other\s+sums)|\bminus\s+any\s+decrease|\badjust(?:ed|ments?)\b");
+static BALANCE: Pattern = pattern!(
+    r"(?i)^\W{0,4}(?:the\s+)?(?:remaining\s+)?(?:balance|remainder)\b|\b(?:balance|remainder)\s+of\s+the\s+(?:contract|purchase)\s+price"
+);
+
+/// What an item says, and what the schedule learns from it.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) milestone: Milestone,
+    pub(super) unit: Option<(Unit, Range<usize>)>,
+    pub(super) labelled: bool,
+    /// It names an event or a date.
+    pub(super) eventful: bool,
+    pub(super) valued: bool,
+    /// Its amount may be adjusted.
+    pub(super) adjusted: bool,
+}
+
+/// The label of an item: its range, and the number in it.
+pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usize>, String, Range<usize>)> {
+    let text = flow.text.get(range.clone())?;
+    let found = [&LABEL, &CODE].into_iter().find_map(|pattern| pattern.as_ref()?.captures(text))?;
+    let whole = found.get(0)?;
+    let part = ["number", "nth", "word", "code"].into_iter().find_map(|name| found.name(name))?;
+    let number = match part.as_str().to_lowercase().as_str() {
+        "first" => "1".into(),
+        "second" => "2".into(),
+        "third" => "3".into(),
+        "fourth" => "4".into(),
+        "fifth" => "5".into(),
+        "sixth" => "6".into(),
+        "seventh" => "7".into(),
+        "eighth" => "8".into(),
+        "ninth" => "9".into(),
+        "tenth" => "10".into(),
+        "last" | "final" | "initial" => part.as_str().to_lowercase(),
+        _ => part.as_str().to_owned(),
+    };
+    let at = |part: regex::Match<'_>| range.start + part.start()..range.start + part.end();
+    Some((at(whole), number, at(part)))
+}
+
+/// The amount that is to be paid: the first that is no rate.
+fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Money> {
+    let all = money::all(&flow.text, range.clone(), mark);
+    all.iter().find(|one| one.per.is_none()).or_else(|| all.first()).cloned()
+}
+
+/// Where the value begins after the title of a label: behind the colon of its first line.
+fn after_title(flow: &Flow<'_>, from: usize, end: usize) -> Option<usize> {
+    let line = flow.slice(from..end).split('\n').next()?;
+    // The colon right after the label itself opens the title.
+    let skipped = line.len() - line.trim_start_matches([' ', ':', '–', '-', '.', '\t']).len();
+    line.get(skipped..)?.find(':').map(|at| from + skipped + at + 1)
+}
+
+fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Range<usize>>) {
+    static DONE: Pattern = pattern!(
+        r"(?i)^\W{0,3}(?:complet\w+|of\s+(?:the\s+)?(?:work|completion|drawings)|done|uptime|availability|interest|per\s+(?:annum|month|year))"
+    );
+    let all: Vec<percent::Percent> = percent::all(&flow.text, range.clone())
+        .into_iter()
+        .filter(|one| !found(&DONE, flow.slice(one.range.end..flow.after(one.range.end, 40).end)))
+        .collect();
+    let first = all.iter().find(|one| one.of.is_some()).or_else(|| all.first());
+    let Some(one) = first else { return (Field::default(), Field::default(), None) };
+    let of = one.of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
+    let field = match one.value {
+        Some(value) => Field::read(flow, value.normalize().to_string(), one.range.clone()),
+        None => Field::empty(flow, Why::Redacted, one.range.clone()),
+    };
+    (field, of, Some(one.range.clone()))
+}
+
+/// The first sentence of a range, or the whole where it has none.
+fn sentence(flow: &Flow<'_>, range: Range<usize>) -> Range<usize> {
+    static STOP: Pattern = pattern!(r";|\.(?:\s+[A-Z(]|\s*$)|\n\n|,\s+(?:which\s+shall|including|plus\s)");
+    let end = capture(&STOP, &flow.text, range.clone()).and_then(|stop| stop.get(0).map(|stop| stop.start()));
+    trimmed(&flow.text, range.start..end.unwrap_or(range.end))
+}
+
+/// What must happen: after the value, or before it where the item begins with it.
+fn event(flow: &Flow<'_>, body: &Range<usize>, value_end: usize) -> Option<(Range<usize>, Range<usize>)> {
+    let text = &flow.text;
+    if found(&OPENING, flow.slice(body.clone())) {
+        let end = capture(&PAYS, text, body.clone())
+            .and_then(|pays| pays.get(0).map(|pays| pays.start()))
+            .unwrap_or(body.end);
+        let whole = sentence(flow, body.start..end);
+        return Some((whole.clone(), whole));
+    }
+    let after = value_end.max(body.start)..body.end;
+    let says = capture(&EVENT, text, after.clone())?.get(0)?.range();
+    let what = sentence(flow, says.end..body.end);
+    if what.len() > 2 { Some((says.start..what.end, what)) } else { None }
+}
+
+/// The date of an event that is a date: `on or before 25 June 2016`; not one that a clause only mentions.
+fn date_of(flow: &Flow<'_>, event: Range<usize>) -> Field {
+    static SAYS: Pattern = pattern!(r"(?i)^(?:on|by|at|due|no|not|later|than|or|before|the|\s)*");
+    let opening = SAYS.as_ref().and_then(|pattern| pattern.find(flow.slice(event.clone()))).map_or(0, |one| one.end());
+    let first = crate::value::date::all(&flow.text, event.clone()).into_iter().next();
+    if first.is_some_and(|one| one.range.start <= event.start + opening + 4) {
+        dated(flow, event)
+    } else {
+        Field::default()
+    }
+}
+
+/// A line of the item that is called its trigger.
+fn stated_trigger(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    static TRIGGER: Pattern = pattern!(r"(?im)^\W{0,4}(?:payment\s+)?trigger\s*:\s*(?P<what>[^\n]{3,300})");
+    let what = capture(&TRIGGER, &flow.text, range.clone())?.name("what")?.range();
+    let what = trimmed(&flow.text, what);
+    Some((what.clone(), what))
+}
+
+/// At most so many characters, whole words.
+pub(crate) fn shortened(flow: &Flow<'_>, range: Range<usize>, most: usize) -> Range<usize> {
+    let text = flow.slice(range.clone());
+    if text.chars().count() <= most {
+        return range;
+    }
+    let cut = text.char_indices().nth(most).map_or(text.len(), |(at, _)| at);
+    let end = text[..cut].rfind(|c: char| c.is_whitespace()).unwrap_or(cut);
+    trimmed(&flow.text, range.start..range.start + end)
+}
+
+/// Title after a label: up to the value, a colon, or the end of the line.
+fn title(flow: &Flow<'_>, after: usize, end: usize, value: Option<usize>) -> Option<Range<usize>> {
+    let rest = flow.text.get(after..end)?;
+    let skipped = rest.len() - rest.trim_start_matches([' ', '\t', ':', '–', '—', '-', '.', '(', ')']).len();
+    let start = after + skipped;
+    let line = flow.slice(start..end).split(['\n', ':', ';']).next().unwrap_or("");
+    let stop = (start + line.len()).min(value.unwrap_or(usize::MAX)).max(start);
+    let cut = trimmed(&flow.text, start..stop);
+    let text = flow.slice(cut.clone()).trim_end_matches([' ', '–', '—', '-', ',', '(', ':']);
+    let text = if text.contains('(') { text } else { text.trim_end_matches(')') };
+    if found(&NO_TITLE, text) {
+        return None;
+    }
+    let cut = cut.start..cut.start + text.len();
+    (text.chars().filter(|c| c.is_alphabetic()).count() >= 3).then_some(cut)
+}
+
+/// What an item says of money, and where.
+#[derive(Default)]
+struct Values {
+    amount: Field,
+    per: Option<String>,
+    unit: Option<(Unit, Range<usize>)>,
+    percent: Field,
+    percent_of: Field,
+    /// Something stands there, if only in the place of a value.
+    any: bool,
+    /// Where the first value begins, with the words beside its digits.
+    first: Option<usize>,
+    /// Where the last one ends.
+    last: Option<usize>,
+    kind: Option<AmountKind>,
+}
+
+/// Reads the values at the head of an item.
+fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, mark: DecimalMark) -> Values {
+    let money = amount(flow, head, mark);
+    // "Completion of 50% of the migrations: 35% of the fee": what is paid stands after the title.
+    let titled = label.and_then(|label| after_title(flow, label.end, head.end));
+    let (mut percent, mut base, mut place) =
+        titled.map_or_else(Default::default, |after| percent_of(flow, &(after..head.end)));
+    if place.is_none() {
+        (percent, base, place) = percent_of(flow, head);
+    }
+    let lost = missing(&flow.text, head.start..flow.after(head.start, 200).end.min(head.end))
+        .filter(|(kind, _)| money.is_none() && place.is_none() && *kind != Missing::Undetermined);
+    let words =
+        |one: &Money| one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
+    let mut read = Values {
+        first: [money.as_ref().map(words), place.as_ref().map(|one| one.start)].into_iter().flatten().min(),
+        last: [money.as_ref().map(|one| one.range.end), place.as_ref().map(|one| one.end)].into_iter().flatten().max(),
+        kind: Some(item_kind(flow, head, money.as_ref(), place.as_ref())),
+        any: money.is_some() || place.is_some() || lost.is_some(),
+        percent,
+        percent_of: base,
+        ..Values::default()
+    };
+    if let Some(one) = money {
+        read.amount = amount_field(flow, &one, 0, None);
+        read.unit = one.unit.map(|unit| (unit, one.range));
+        read.per = one.per;
+    } else if let Some((kind, place)) = lost {
+        read.amount = Field::empty(flow, super::row::why(kind), place);
+    }
+    read
+}
+
+/// The date of an item: of its event, or one that stands right after the value.
+fn item_date(flow: &Flow<'_>, event: Option<&Range<usize>>, after: Range<usize>) -> Field {
+    if let Some(event) = event {
+        return date_of(flow, event.clone());
+    }
+    let first = crate::value::date::all(&flow.text, after.clone()).into_iter().next();
+    first.filter(|one| one.range.start <= after.start + 8).map_or_else(Field::default, |one| dated(flow, one.range))
+}
+
+/// Milestones that an item names beside its own label.
+fn depends_on(flow: &Flow<'_>, range: Range<usize>) -> Vec<Field> {
+    static NAMED: Pattern = pattern!(r"\bMilestones?\s+(?:[Nn]o\.?\s*)?(?P<id>[A-Z]{0,2}-?[A-Z]?\d{1,2})\b");
+    captures(&NAMED, &flow.text, range)
+        .iter()
+        .filter_map(|one| Some(Field::words(flow, one.name("id")?.range())))
+        .collect()
+}
+
+/// Reads one item; `range` is its text after the marker, `marker` the marker.
+pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<usize>, mark: DecimalMark) -> Item {
+    let range = trimmed(&flow.text, range);
+    let label = label(flow, &range);
+    // What is paid for what stands at the head of an item; long criteria follow.
+    let head = range.start..flow.after(range.start, 900).end.min(range.end);
+    let values = values(flow, &head, label.as_ref().map(|(whole, ..)| whole), mark);
+    let body = label.as_ref().map_or(range.start, |(whole, ..)| whole.end)..range.end;
+    let value_end = values.last.unwrap_or(range.start);
+    let event = stated_trigger(flow, &range).or_else(|| event(flow, &body, value_end));
+    let named = title(flow, body.start, range.end, values.first).filter(|_| label.is_some() || event.is_none());
+    let name = named.or_else(|| event.as_ref().map(|(_, what)| what.clone())).unwrap_or_else(|| range.clone());
+    let whole = event.as_ref().map(|(whole, _)| whole);
+    let within = whole.and_then(|whole| period::all(&flow.text, whole.clone()).into_iter().next());
+    let id = match (&label, marker) {
+        (Some((_, number, place)), _) => Field::read(flow, number.clone(), place.clone()),
+        (None, Some(marker)) => marker_id(flow, marker),
+        (None, None) => Field::default(),
+    };
+    let words = |part: Option<&Range<usize>>| {
+        part.map_or_else(Field::default, |part| Field::words(flow, shortened(flow, part.clone(), 300)))
+    };
+    let kind = values.kind.unwrap_or(AmountKind::Fixed);
+    let milestone = Milestone {
+        id,
+        name: Field::words(flow, shortened(flow, name, 100)),
+        description: Field::words(flow, shortened(flow, trim_bullets(flow, &range), 1_200)),
+        kind,
+        amount: values.amount,
+        percent: values.percent,
+        percent_of: values.percent_of,
+        per: values.per,
+        due: words(whole),
+        date: item_date(flow, whole, value_end..head.end),
+        trigger: words(event.as_ref().map(|(_, what)| what)),
+        within: within.map_or_else(Field::default, |one| days_field(flow, &one)),
+        evidence: evidence(flow, &range),
+        approver: Field::default(),
+        depends_on: depends_on(flow, body.start..head.end),
+        conditions: conditions(flow, &head),
+        place: flow.place(range.clone()),
+    };
+    Item {
+        valued: values.any || kind == AmountKind::Balance,
+        eventful: event.is_some() || milestone.date.value.is_some(),
+        labelled: label.is_some(),
+        adjusted: found(&ADJUSTED, flow.slice(head)),
+        unit: values.unit,
+        milestone,
+    }
+}
+
+fn item_kind(
+    flow: &Flow<'_>,
+    head: &Range<usize>,
+    money: Option<&Money>,
+    percent: Option<&Range<usize>>,
+) -> AmountKind {
+    if found(&BALANCE, flow.slice(head.clone())) {
+        return AmountKind::Balance;
+    }
+    let value = money.map(|one| one.range.start).or(percent.map(|one| one.start));
+    let before = value.map_or(head.start..head.start, |at| flow.before(at, 40).start.max(head.start)..at);
+    kind_of(flow.slice(before))
+}
+
+/// `(a)` as `a`; a bullet is no number.
+fn marker_id(flow: &Flow<'_>, marker: Range<usize>) -> Field {
+    let text = flow.words(marker.clone());
+    let label = text.trim_matches(['(', ')', '.', ' ']);
+    if label.is_empty()
+        || !label.chars().next().is_some_and(char::is_alphanumeric)
+        || label == "o" && !text.contains(['(', '.', ')'])
+    {
+        return Field::default();
+    }
+    Field::read(flow, label, marker)
+}
+
+/// `3 business days`.
+pub(crate) fn days_field(flow: &Flow<'_>, one: &period::Period) -> Field {
+    let kind = if one.days == period::Days::Business { "business days" } else { "days" };
+    match one.count {
+        Some(count) => Field::read(flow, format!("{count} {kind}"), one.range.clone()),
+        None => Field::empty(flow, Why::Redacted, one.range.clone()),
+    }
+}
+
+/// The item without its list of criteria.
+fn trim_bullets(flow: &Flow<'_>, range: &Range<usize>) -> Range<usize> {
+    let text = flow.slice(range.clone());
+    let first = BULLET.as_ref().and_then(|pattern| pattern.find_at(text, text.len().min(1)));
+    let end = first.map_or(range.end, |one| range.start + one.start());
+    trimmed(&flow.text, range.start..end)
+}
+
+/// Bullets below the item, and what payment is made against.
+fn evidence(flow: &Flow<'_>, range: &Range<usize>) -> Vec<Field> {
+    let bullets: Vec<Range<usize>> = captures(&BULLET, &flow.text, range.clone())
+        .iter()
+        .filter_map(|one| one.get(0).map(|one| one.range()))
+        .collect();
+    static OTHER: Pattern = pattern!(
+        r"(?i)^(?:trigger|amounts?|fees?|payments?|price|due(?:\s+date)?|target(?:\s+date)?|date|invoice)\b[^:]{0,20}:"
+    );
+    let mut fields: Vec<Field> = bullets
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.start > range.start)
+        .filter(|(_, one)| !found(&OTHER, flow.slice(one.end..range.end)))
+        .map(|(index, one)| {
+            let end = bullets.get(index + 1).map_or(range.end, |next| next.start);
+            let text = trimmed(&flow.text, one.end..end);
+            let stop = flow.slice(text.clone()).find("\n\n").map_or(text.end, |at| text.start + at);
+            Field::words(flow, shortened(flow, trimmed(&flow.text, text.start..stop), 400))
+        })
+        .collect();
+    if fields.is_empty()
+        && let Some(what) =
+            capture(&AGAINST, &flow.text, range.clone()).and_then(|one| one.name("what").map(|what| what.range()))
+    {
+        fields.push(Field::words(flow, trimmed(&flow.text, what)));
+    }
+    fields
+}
+
+/// Several conditions of which the first or the last counts.
+pub(crate) fn conditions(flow: &Flow<'_>, range: &Range<usize>) -> Field {
+    let words = |pattern: &Pattern| {
+        capture(pattern, &flow.text, range.clone()).and_then(|one| one.get(0).map(|one| one.range()))
+    };
+    match (words(&LATER), words(&EARLIER)) {
+        (Some(range), _) => Field::read(flow, "last_of", range),
+        (None, Some(range)) => Field::read(flow, "first_of", range),
+        (None, None) => Field::default(),
+    }
+}

@@ -1,0 +1,386 @@
+//! Payment schedules in prose: lists of instalments with markers or labels, lines that begin with amounts, sentences.
+
+use core::ops::Range;
+use std::collections::BTreeMap;
+
+use super::item::{self, Item};
+use super::{Schedule, free};
+use crate::flow::{Flow, Line};
+use crate::proposal::{Field, Finding, Gravity, Milestone};
+use crate::value::money;
+use crate::value::number::DecimalMark;
+use crate::value::{Pattern, capture, found, pattern, percent};
+
+/// What kind of marker opens a line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Letter(String),
+    Roman(String),
+    Digit(String),
+    Dotted(String),
+    Bullet,
+    Label,
+    Value,
+}
+
+#[derive(Debug, Clone)]
+struct Marker {
+    kind: Kind,
+    ordinal: u32,
+    range: Range<usize>,
+    line: usize,
+    /// What stands before the last number of a label: `A` of `A1`, `2.` of `2.1`.
+    series: String,
+}
+
+static MARKER: Pattern = pattern!(
+    r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
+);
+static VALUE: Pattern = pattern!(
+    r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?\d|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"
+);
+static PAYMENT: Pattern = pattern!(
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due))\b"
+);
+static ITEM_PAYS: Pattern = pattern!(
+    r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
+);
+static NO_SCHEDULE: Pattern = pattern!(
+    r"(?i)\b(?:insurance|liabilit|indemnif|liquidated\s+damages|interest|penalt|service\s+credits?|rate\s+schedule|hourly\s+rates?|overhead|mark-?up|warrant|terminat|discount|bond|letter\s+of\s+credit|retainage|default|suspension)\b"
+);
+static PARTS: Pattern = pattern!(r"(?i)\b(?:compris|compos|consist|broken\s+down|breakdown|components?|allocated)\w*");
+
+fn roman(text: &str) -> Option<u32> {
+    const ROMANS: [&str; 20] = [
+        "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv", "xvi", "xvii",
+        "xviii", "xix", "xx",
+    ];
+    ROMANS.iter().position(|one| *one == text).and_then(|at| u32::try_from(at + 1).ok())
+}
+
+/// Every reading of the marker of a line: `(i)` is the ninth letter and the first number.
+fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
+    let text = flow.slice(line.range.clone());
+    let start = line.range.start;
+    let mut found_markers = Vec::new();
+    let mut add = |kind: Kind, ordinal: u32, range: Range<usize>| {
+        found_markers.push(Marker { kind, ordinal, range, line: index, series: String::new() });
+    };
+    let mut rest = line.range.clone();
+    if let Some(marker) = MARKER.as_ref().and_then(|pattern| pattern.captures(text)) {
+        let whole = marker.get(0).map_or(0..0, |whole| whole.range());
+        let range = start..start + text[whole.clone()].trim_end().len();
+        rest.start = start + whole.end;
+        if let Some(word) = marker.name("word") {
+            let style = format!(
+                "{}{}",
+                marker.name("open").map_or("", |_| "("),
+                marker.name("close").map_or("", |close| close.as_str())
+            );
+            let written = word.as_str();
+            let lower = written.to_lowercase();
+            let case = if written == lower { "a" } else { "A" };
+            if let Ok(number) = written.parse() {
+                add(Kind::Digit(style), number, range);
+            } else {
+                if let Some(number) = roman(&lower) {
+                    add(Kind::Roman(format!("{style}{case}")), number, range.clone());
+                }
+                if let [letter] = lower.as_bytes() {
+                    add(Kind::Letter(format!("{style}{case}")), u32::from(letter - b'a') + 1, range);
+                }
+            }
+        } else if let Some(dotted) = marker.name("dotted") {
+            let (head, last) = dotted.as_str().rsplit_once('.').unwrap_or(("", dotted.as_str()));
+            if let Ok(number) = last.parse() {
+                add(Kind::Dotted(head.to_owned()), number, range);
+            }
+        } else {
+            add(Kind::Bullet, 0, range);
+        }
+    }
+    if let Some((whole, number, _)) = item::label(flow, &rest) {
+        // The final one closes its list: nothing counts on from it.
+        let ordinal = match number.as_str() {
+            "final" | "last" => u32::MAX,
+            "initial" => 1,
+            other => other.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|last| last.parse().ok()).unwrap_or(0),
+        };
+        let series = number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let range = whole.start..whole.start;
+        found_markers.push(Marker { kind: Kind::Label, ordinal, range, line: index, series });
+    } else if rest.start == start && found(&VALUE, text) {
+        add(Kind::Value, 0, start..start);
+    }
+    found_markers
+}
+
+/// Lists: markers of one kind that count on.
+fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
+    let mut open: BTreeMap<Kind, Vec<Marker>> = BTreeMap::new();
+    let mut closed = Vec::new();
+    let loose = |kind: &Kind| matches!(kind, Kind::Bullet | Kind::Label | Kind::Value);
+    for marker in all {
+        let group = open.entry(marker.kind.clone()).or_default();
+        let follows = group.last().is_some_and(|last| {
+            let near = marker.line - last.line < if marker.kind == Kind::Value { 8 } else { 90 };
+            let counts =
+                last.ordinal.checked_add(1).is_some_and(|next| marker.ordinal == next || marker.ordinal == u32::MAX)
+                    || (loose(&marker.kind) && marker.ordinal == 0)
+                    || (marker.series != last.series
+                        && marker.ordinal == 1
+                        && !group.iter().any(|one| one.series == marker.series));
+            let headed = matches!(marker.kind, Kind::Bullet | Kind::Value)
+                && lines[last.line + 1..marker.line].iter().any(|line| flow.spans[line.span].heading);
+            near && counts && !headed
+        });
+        if !follows && !group.is_empty() {
+            closed.push(core::mem::take(group));
+        }
+        if follows || marker.ordinal <= 1 || loose(&marker.kind) {
+            group.push(marker.clone());
+        }
+    }
+    closed.extend(open.into_values());
+    closed.retain(|group| group.len() >= 2);
+    closed
+}
+
+/// Where the last item of a list ends: at the next marker, heading, or paragraph that begins anew.
+fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize {
+    let mut end = lines[from].range.end;
+    for line in &lines[from + 1..] {
+        let text = flow.slice(line.range.clone());
+        let kinds = markers(flow, line, 0);
+        let bullet = kinds.iter().any(|one| one.kind == Kind::Bullet);
+        let marked = !kinds.is_empty() && (!bullet || *kind == Kind::Bullet);
+        let ended = flow.slice(0..end).trim_end().ends_with(['.', ';', ':']);
+        let lower = text.chars().next().is_some_and(|c| c.is_lowercase() || matches!(c, '(' | '“' | '"'));
+        let anew = line.first && ended && !lower && !bullet && end > lines[from].range.start + 40;
+        let far = line.range.end > lines[from].range.start + 6_000;
+        if marked
+            || flow.spans[line.span].heading
+            || anew
+            || far
+            || (*kind == Kind::Value && line.first && lines[from].range.len() > 20)
+        {
+            break;
+        }
+        end = line.range.end;
+    }
+    end
+}
+
+pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
+    let lines = flow.lines();
+    let markers: Vec<Marker> = lines.iter().enumerate().flat_map(|(index, line)| markers(flow, line, index)).collect();
+    let mut found: Vec<(i64, Schedule)> =
+        groups(&markers, &lines, flow).iter().filter_map(|group| schedule(flow, &lines, group, mark)).collect();
+    found.extend(sentences(flow, mark));
+    found.sort_by_key(|(score, schedule)| (-score, schedule.range.start));
+    let mut kept: Vec<Schedule> = Vec::new();
+    for (_, schedule) in found {
+        let taken: Vec<Range<usize>> = kept.iter().map(|one| one.range.clone()).collect();
+        if free(&taken, &schedule.range) {
+            kept.push(schedule);
+        }
+    }
+    kept
+}
+
+fn schedule(flow: &Flow<'_>, lines: &[Line], group: &[Marker], mark: DecimalMark) -> Option<(i64, Schedule)> {
+    let first = group.first()?;
+    let bounds: Vec<Range<usize>> = group
+        .iter()
+        .enumerate()
+        .map(|(index, marker)| {
+            let end = match group.get(index + 1) {
+                Some(next) => lines[next.line].range.start,
+                None => last_end(flow, lines, marker.line, &marker.kind),
+            };
+            marker.range.end..end.max(marker.range.end)
+        })
+        .collect();
+    let lead = flow.before(lines[first.line].range.start, 350);
+    let items: Vec<Item> = bounds
+        .iter()
+        .zip(group)
+        .map(|(range, marker)| {
+            item::read(flow, (!marker.range.is_empty()).then(|| marker.range.clone()), range.clone(), mark)
+        })
+        .collect();
+    let range = lines[first.line].range.start..bounds.last()?.end;
+    accepted(flow, &lead, items, range)
+}
+
+/// Takes a list where most of its items are payments for events.
+fn accepted(flow: &Flow<'_>, lead: &Range<usize>, items: Vec<Item>, range: Range<usize>) -> Option<(i64, Schedule)> {
+    let paying = |one: &Item| {
+        one.valued
+            && one
+                .milestone
+                .per
+                .as_deref()
+                .is_none_or(|per| matches!(per, "month" | "quarter" | "year" | "monthly" | "quarterly"))
+            && (one.labelled || one.eventful)
+    };
+    let count = items.iter().filter(|one| paying(one)).count();
+    let labelled = items.iter().filter(|one| one.labelled).count();
+    let lead_text = flow.slice(lead.clone());
+    let about = found(&PAYMENT, lead_text);
+    let listed = labelled * 2 > items.len();
+    let pays =
+        items.iter().filter(|one| found(&ITEM_PAYS, one.milestone.description.value.as_deref().unwrap_or(""))).count();
+    let first_words = flow.words(lead.clone());
+    let tail: String = first_words.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect();
+    let other = found(&NO_SCHEDULE, &tail)
+        || found(&NO_SCHEDULE, &flow.words(range.start..flow.after(range.start, 100).end.min(range.end)));
+    let parts = found(&PARTS, &tail) && !listed;
+    let enough = count >= 2 && count * 10 >= items.len() * 6 && pays * 2 >= items.len();
+    if !enough || (other && !listed) || parts || !(about || listed) {
+        return None;
+    }
+    let adjusted: Vec<usize> =
+        (0..items.len()).filter(|index| items[*index].adjusted && items[*index].valued).collect();
+    let findings = adjusted
+        .into_iter()
+        .map(|index| {
+            let row = &items[index].milestone;
+            let name = row.id.value.clone().unwrap_or_else(|| (index + 1).to_string());
+            Finding {
+                code: "amount_may_be_adjusted".into(),
+                gravity: Gravity::Note,
+                message: format!("the amount of row {name} may be adjusted by what the clause names"),
+                quotes: row.amount.quotes.iter().chain(&row.percent.quotes).take(1).cloned().collect(),
+            }
+        })
+        .collect();
+    let unit = items.iter().find_map(|one| one.unit.clone());
+    let score = i64::try_from(count * 10 + labelled * 3 + usize::from(about) * 5).unwrap_or(0)
+        - i64::try_from(items.len() - count).unwrap_or(0) * 4;
+    // A row without value counts where it is called what the others are: a milestone among milestones, no phase above them.
+    let word = |one: &Item| {
+        let text = one.milestone.description.value.as_deref()?;
+        one.labelled.then(|| text.split_whitespace().next().unwrap_or("").to_lowercase())
+    };
+    let called = items.iter().find(|one| one.valued).and_then(word);
+    let mut rows: Vec<_> = items
+        .into_iter()
+        .filter(|one| one.valued || (one.labelled && word(one) == called))
+        .map(|one| one.milestone)
+        .collect();
+    inherit_base(&mut rows);
+    Some((score, Schedule { range, rows, totals: Vec::new(), unit, findings, named: listed || about }))
+}
+
+/// "30% of the Phase 1 Fee … 40% …": a percent that does not say what it is of is of the same as the one before it.
+fn inherit_base(rows: &mut [Milestone]) {
+    let mut last: Option<Field> = None;
+    for row in rows {
+        if row.percent_of.value.is_some() {
+            last = Some(row.percent_of.clone());
+        } else if let (Some(base), Some(_)) = (&last, &row.percent.value) {
+            row.percent_of = base.clone();
+        }
+    }
+}
+
+/// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.
+fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
+    static STARTS: Pattern = pattern!(
+        r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?\d|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
+    );
+    let mut found_schedules = Vec::new();
+    for span in flow.spans.iter().filter(|span| span.range.len() > 40 && span.range.len() < 3_000) {
+        let text = flow.slice(span.range.clone());
+        let values = money::all(&flow.text, span.range.clone(), mark).iter().filter(|one| one.per.is_none()).count()
+            + percent::all(&flow.text, span.range.clone()).len();
+        if values < 2 || !found(&PAYMENT, text) || found(&NO_SCHEDULE, text) || found(&PARTS, text) {
+            continue;
+        }
+        let mut cuts: Vec<usize> = Vec::new();
+        let mut from = span.range.start;
+        while let Some(one) =
+            capture(&STARTS, &flow.text, from..span.range.end).and_then(|one| one.get(0).map(|one| one.range()))
+        {
+            // The amount beside a percent, or the digits beside the words, belong to the same instalment.
+            let beside = cuts.last().is_some_and(|last| {
+                let between = flow.slice(*last..one.start);
+                !found(&SEPARATES, between) || !found(&HAPPENS, between)
+            });
+            if !beside {
+                cuts.push(one.start);
+            }
+            from = one.end.max(from + 1);
+        }
+        if cuts.len() < 2 {
+            continue;
+        }
+        let items: Vec<Item> = cuts
+            .iter()
+            .enumerate()
+            .map(|(index, start)| {
+                let end = cuts.get(index + 1).copied().unwrap_or(span.range.end);
+                item::read(flow, None, *start..end, mark)
+            })
+            .collect();
+        let range = cuts[0]..span.range.end;
+        let all = items.iter().all(|one| one.valued && one.eventful);
+        if let Some((score, schedule)) = accepted(flow, &flow.before(range.start, 350), items, range).filter(|_| all) {
+            found_schedules.push((score - 15, schedule));
+        }
+    }
+    found_schedules
+}
+
+static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
+static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");
+
+/// One part of the price.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) amount: rust_decimal::Decimal,
+    pub(crate) range: Range<usize>,
+}
+
+/// Lists that say what the price is made of.
+pub(crate) fn parts(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Vec<Part>> {
+    static TOTAL: Pattern = pattern!(r"(?i)total(?:l?ing|s)?(?:\s+of)?\W{0,8}$");
+    let lines = flow.lines();
+    let markers: Vec<Marker> = lines.iter().enumerate().flat_map(|(index, line)| markers(flow, line, index)).collect();
+    let mut all = Vec::new();
+    for group in groups(&markers, &lines, flow) {
+        let lead = flow.words(flow.before(lines[group[0].line].range.start, 160));
+        let bounds: Vec<Range<usize>> = group
+            .iter()
+            .enumerate()
+            .map(|(index, marker)| {
+                let end = match group.get(index + 1) {
+                    Some(next) => lines[next.line].range.start,
+                    None => last_end(flow, &lines, marker.line, &marker.kind),
+                };
+                marker.range.end..end.max(marker.range.end)
+            })
+            .collect();
+        if !found(&PARTS, &lead) || !found(&PRICED, &lead) {
+            continue;
+        }
+        let parts: Vec<Part> = bounds
+            .into_iter()
+            .filter_map(|bound| {
+                let amounts = money::all(&flow.text, bound, mark);
+                let stated = amounts
+                    .iter()
+                    .find(|one| found(&TOTAL, flow.slice(flow.before(one.range.start, 20))))
+                    .or_else(|| amounts.iter().find(|one| one.per.is_none()))?;
+                Some(Part { amount: stated.amount.ok()?, range: stated.range.clone() })
+            })
+            .collect();
+        if parts.len() >= 2 && parts.len() == group.len() {
+            all.push(parts);
+        }
+    }
+    all
+}
+
+static PRICED: Pattern = pattern!(r"(?i)\b(?:contract\s+(?:value|price|sum)|total|fees|price|value)\b");

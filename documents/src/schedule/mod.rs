@@ -1,0 +1,86 @@
+//! Payment schedules: tables, tables that lost their lines, lists of instalments, sentences.
+
+mod flat;
+mod item;
+mod list;
+mod row;
+mod table;
+
+pub(crate) use self::item::{days_field, shortened};
+pub(crate) use self::list::{Part, parts};
+pub(crate) use self::row::why;
+
+use core::ops::Range;
+
+use rust_decimal::Decimal;
+
+use crate::flow::Flow;
+use crate::proposal::{Field, Finding, Milestone};
+use crate::value::money::Unit;
+use crate::value::number::DecimalMark;
+
+/// A line of totals.
+#[derive(Debug, Clone)]
+pub(crate) struct Total {
+    /// It closes a part of the table only.
+    pub(crate) partial: bool,
+    pub(crate) amount: Field,
+    pub(crate) percent: Field,
+    /// So many rows stand above it.
+    pub(crate) after: usize,
+}
+
+/// A schedule as it stands in the documents.
+#[derive(Debug, Clone)]
+pub(crate) struct Schedule {
+    pub(crate) range: Range<usize>,
+    pub(crate) rows: Vec<Milestone>,
+    pub(crate) totals: Vec<Total>,
+    /// Currency that heading or amounts name.
+    pub(crate) unit: Option<(Unit, Range<usize>)>,
+    pub(crate) findings: Vec<Finding>,
+    /// It says of itself that it is about milestones or instalments.
+    pub(crate) named: bool,
+}
+
+impl Schedule {
+    fn valued(&self) -> usize {
+        self.rows.iter().filter(|row| has_value(&row.amount) || has_value(&row.percent)).count()
+    }
+
+    fn priced(&self) -> usize {
+        self.rows.iter().filter(|row| row.amount.value.is_some()).count()
+    }
+
+    /// The sum of the amounts that come once.
+    pub(crate) fn sum(&self) -> Decimal {
+        self.rows.iter().filter(|row| row.per.is_none()).filter_map(|row| row.amount.number()).sum()
+    }
+}
+
+/// A value, or something in its place.
+fn has_value(field: &Field) -> bool {
+    field.value.is_some() || !field.quotes.is_empty()
+}
+
+/// Every schedule, the one that is proposed first.
+pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
+    let mut found = table::all(flow, mark);
+    let taken: Vec<Range<usize>> = found.iter().map(|one| one.range.clone()).collect();
+    found.extend(flat::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
+    let taken: Vec<Range<usize>> = found.iter().map(|one| one.range.clone()).collect();
+    found.extend(list::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
+    found.sort_by_key(|one| one.range.start);
+    let rank = |one: &Schedule| (one.valued(), one.priced(), usize::from(one.named));
+    // The first of those that say most.
+    let best = (0..found.len()).rev().max_by_key(|index| rank(&found[*index]));
+    if let Some(best) = best {
+        let first = found.remove(best);
+        found.insert(0, first);
+    }
+    found
+}
+
+fn free(taken: &[Range<usize>], range: &Range<usize>) -> bool {
+    !taken.iter().any(|one| one.start < range.end && range.start < one.end)
+}

@@ -1,0 +1,284 @@
+//! One row of a table: its cells by what their columns are for, and the milestone they make.
+
+use core::ops::Range;
+use std::collections::BTreeMap;
+
+use crate::block::trimmed;
+use crate::flow::Flow;
+use crate::proposal::{AmountKind, Field, Milestone, Why};
+use crate::value::date::{self, When};
+use crate::value::money::{self, Unit};
+use crate::value::number::{DecimalMark, Unreadable};
+use crate::value::{Missing, Pattern, capture, found, missing, pattern, percent};
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Number,
+    Name,
+    Description,
+    Percent,
+    Amount,
+    /// Another figure than the amount: cumulative, tax, allocation.
+    OtherFigure,
+    Date,
+    Trigger,
+    Evidence,
+    Approver,
+    Depends,
+}
+
+/// What the heading of the amounts says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Units {
+    pub(super) unit: Option<Unit>,
+    /// Power of ten that amounts are written in.
+    pub(super) power: u32,
+    /// Where the heading says so.
+    pub(super) heading: Option<Range<usize>>,
+    /// Where the heading names what percents are of.
+    pub(super) percent_of: Option<Range<usize>>,
+}
+
+/// A row before it is read: ranges of text by role.
+pub(super) type Cells = BTreeMap<Role, Vec<Range<usize>>>;
+
+static ESTIMATE: Pattern = pattern!(r"(?i)\b(?:est\.?|estimated?|approx\.?|approximately|budget(?:ed)?|c\.)\W");
+static UP_TO: Pattern = pattern!(r"(?i)\b(?:up to|not to exceed|maximum of|nte|capped at)\b");
+static BALANCE: Pattern =
+    pattern!(r"(?i)\b(?:balance|remainder|remaining (?:balance|amount|portion|payment)|rest of)\b");
+
+/// Why a value that is missing is empty.
+pub(crate) fn why(missing: Missing) -> Why {
+    match missing {
+        Missing::Redacted => Why::Redacted,
+        Missing::Blank => Why::Blank,
+        Missing::Undetermined => Why::ToBeDetermined,
+    }
+}
+
+pub(super) fn unreadable(error: Unreadable) -> Why {
+    match error {
+        Unreadable::Ambiguous => Why::Ambiguous,
+        Unreadable::Malformed => Why::Unreadable,
+    }
+}
+
+/// An amount as a field: two decimals at least, as terms have them.
+pub(super) fn amount_field(flow: &Flow<'_>, one: &money::Money, power: u32, heading: Option<&Range<usize>>) -> Field {
+    let value = one.amount.and_then(|amount| money::scaled(amount, power).ok_or(Unreadable::Malformed));
+    match value {
+        Ok(mut amount) => {
+            if amount.scale() < 2 {
+                amount.rescale(2);
+            }
+            let mut field = Field::read(flow, amount.to_string(), one.range.clone());
+            // The heading is part of the ground where it says what the digits count.
+            if let Some(heading) = heading.filter(|_| power > 0) {
+                field.quotes.extend(flow.quotes(heading.clone()));
+            }
+            field
+        }
+        Err(error) => Field::empty(flow, unreadable(error), one.range.clone()),
+    }
+}
+
+/// How sure an amount is, by the words around it.
+pub(super) fn kind_of(text: &str) -> AmountKind {
+    if found(&UP_TO, text) {
+        AmountKind::UpTo
+    } else if found(&BALANCE, text) {
+        AmountKind::Balance
+    } else if found(&ESTIMATE, text) {
+        AmountKind::Estimate
+    } else {
+        AmountKind::Fixed
+    }
+}
+
+fn ranges(cells: &Cells, role: Role) -> &[Range<usize>] {
+    cells.get(&role).map_or(&[], Vec::as_slice)
+}
+
+/// The words of a role's cells, with all their quotes.
+fn words(flow: &Flow<'_>, parts: &[Range<usize>]) -> Field {
+    let parts: Vec<Range<usize>> = parts.iter().filter(|part| !part.is_empty()).cloned().collect();
+    if parts.is_empty() {
+        return Field::default();
+    }
+    let text: Vec<String> = parts.iter().map(|part| flow.words(part.clone())).collect();
+    let quotes = parts.into_iter().flat_map(|part| flow.quotes(part)).collect();
+    Field { value: Some(text.join(" ")), quotes, why: None }
+}
+
+/// What the amount's cell says.
+#[derive(Default)]
+struct Priced {
+    amount: Field,
+    per: Option<String>,
+    kind: Option<AmountKind>,
+    unit: Option<(Unit, Range<usize>)>,
+}
+
+fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> Priced {
+    for part in ranges(cells, Role::Amount) {
+        let read = money::all(&flow.text, part.clone(), mark).into_iter().next();
+        let read = read.or_else(|| money::bare(&flow.text, part.clone(), mark));
+        if let Some(one) = read {
+            // Digits that go on in the next line of a narrow column: nobody can tell whether they are one number.
+            let rest = flow.slice(one.range.end..part.end).trim_start_matches(['.', ',']);
+            if rest.starts_with('\n') && rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+                return Priced { amount: Field::empty(flow, Why::Unreadable, part.clone()), ..Priced::default() };
+            }
+            return Priced {
+                amount: amount_field(flow, &one, units.power, units.heading.as_ref()),
+                kind: Some(kind_of(flow.slice(part.clone()))),
+                unit: one.unit.map(|unit| (unit, one.range.clone())),
+                per: one.per,
+            };
+        }
+        if let Some((kind, range)) = missing(&flow.text, part.clone()) {
+            return Priced { amount: Field::empty(flow, why(kind), range), ..Priced::default() };
+        }
+    }
+    Priced::default()
+}
+
+fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> (Field, Field) {
+    for role in [Role::Percent, Role::Amount] {
+        for part in ranges(cells, role) {
+            if let Some(one) = percent::all(&flow.text, part.clone()).into_iter().next() {
+                let of = one.of.filter(|of| of.end <= part.end).or_else(|| units.percent_of.clone());
+                let of = of.map_or_else(Field::default, |of| Field::words(flow, of));
+                let field = match one.value {
+                    Some(value) => Field::read(flow, value.normalize().to_string(), one.range),
+                    None => Field::empty(flow, Why::Redacted, one.range),
+                };
+                return (field, of);
+            }
+            if role == Role::Percent {
+                let of = || units.percent_of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
+                if let Some(one) = money::bare(&flow.text, part.clone(), mark)
+                    && let Ok(value) = one.amount
+                {
+                    return (Field::read(flow, value.normalize().to_string(), one.range), of());
+                }
+                if let Some((kind, range)) = missing(&flow.text, part.clone()) {
+                    return (Field::empty(flow, why(kind), range), of());
+                }
+            }
+        }
+    }
+    (Field::default(), Field::default())
+}
+
+/// A date, as written and as a day or month.
+pub(super) fn dated(flow: &Flow<'_>, part: Range<usize>) -> Field {
+    match date::all(&flow.text, part).into_iter().next() {
+        Some(one) => match one.when.text() {
+            Some(text) => Field::read(flow, text, one.range),
+            None => {
+                let why = if one.when == When::Open { Why::Blank } else { Why::Ambiguous };
+                Field::empty(flow, why, one.range)
+            }
+        },
+        None => Field::default(),
+    }
+}
+
+/// Makes a milestone of a row. Also says which currency its amount bears.
+pub(super) fn milestone(
+    flow: &Flow<'_>,
+    cells: &Cells,
+    units: &Units,
+    mark: DecimalMark,
+) -> (Milestone, Option<(Unit, Range<usize>)>) {
+    let Priced { mut amount, per, kind, unit } = priced(flow, cells, units, mark);
+    let mut kind = kind.unwrap_or(AmountKind::Fixed);
+    let (percent, percent_of) = percent_of_cells(flow, cells, units, mark);
+    let (number, name, description) =
+        (ranges(cells, Role::Number), ranges(cells, Role::Name), ranges(cells, Role::Description));
+    let (trigger, due) = (ranges(cells, Role::Trigger), ranges(cells, Role::Date));
+    let all: Vec<Range<usize>> = cells.values().flatten().filter(|part| !part.is_empty()).cloned().collect();
+    let start = all.iter().map(|part| part.start).min().unwrap_or(0);
+    let end = all.iter().map(|part| part.end).max().unwrap_or(0);
+    let shown = [name, description, trigger].into_iter().find(|parts| parts.iter().any(|part| !part.is_empty()));
+    let long = if description.iter().any(|part| !part.is_empty()) { description } else { shown.unwrap_or(&[]) };
+    let id = number.iter().map(|part| trimmed(&flow.text, part.clone())).find(|part| !part.is_empty()).map_or_else(
+        Field::default,
+        |part| {
+            let label = flow.words(part.clone());
+            let label = label.trim_end_matches(['.', ')', ':']).trim_start_matches('(').to_owned();
+            Field::read(flow, label, part)
+        },
+    );
+    let date = due.iter().map(|part| dated(flow, part.clone())).find(|field| field.why != Some(Why::NotFound));
+    let written = due.iter().find_map(|part| missing(&flow.text, part.clone()));
+    if kind == AmountKind::Fixed
+        && shown.is_some_and(|parts| parts.iter().any(|part| found(&BALANCE, flow.slice(part.clone()))))
+    {
+        kind = AmountKind::Balance;
+    }
+    let due = match written {
+        Some((kind, range)) if flow.slice(range.clone()).len() * 2 > due.iter().map(Range::len).sum() => {
+            // A row that is to be determined says so once, in whichever column.
+            if amount.why == Some(Why::NotFound) && kind == Missing::Undetermined {
+                amount = Field::empty(flow, Why::ToBeDetermined, range.clone());
+            }
+            Field::words(flow, range)
+        }
+        _ => words(flow, due),
+    };
+    let milestone = Milestone {
+        id,
+        name: words(flow, shown.unwrap_or(&[])),
+        description: words(flow, long),
+        amount,
+        percent,
+        percent_of,
+        kind,
+        per,
+        due,
+        date: date.unwrap_or_default(),
+        trigger: words(flow, trigger),
+        within: Field::default(),
+        evidence: evidence(flow, ranges(cells, Role::Evidence)),
+        approver: words(flow, ranges(cells, Role::Approver)),
+        depends_on: depends(flow, ranges(cells, Role::Depends)),
+        conditions: Field::default(),
+        place: flow.place(start..end),
+    };
+    (milestone, unit)
+}
+
+/// One piece of evidence for each paragraph, `;` or bullet.
+fn evidence(flow: &Flow<'_>, parts: &[Range<usize>]) -> Vec<Field> {
+    let mut fields = Vec::new();
+    for part in parts {
+        let text = flow.slice(part.clone());
+        let mut at = part.start;
+        for piece in text.split_inclusive("\n\n").flat_map(|piece| piece.split_inclusive([';', '•'])) {
+            let range = trimmed(&flow.text, at..at + piece.len());
+            at += piece.len();
+            let range = range.start..range.end - usize::from(flow.slice(range.clone()).ends_with(';'));
+            if range.len() > 1 && flow.slice(range.clone()).chars().any(char::is_alphanumeric) {
+                fields.push(Field::words(flow, range));
+            }
+        }
+    }
+    fields
+}
+
+fn depends(flow: &Flow<'_>, parts: &[Range<usize>]) -> Vec<Field> {
+    static ID: Pattern = pattern!(r"[A-Za-z]{0,4}-?[A-Za-z]?\d{1,3}");
+    let mut fields = Vec::new();
+    for part in parts {
+        let mut from = part.start;
+        while let Some(one) = capture(&ID, &flow.text, from..part.end).and_then(|one| one.get(0).map(|one| one.range()))
+        {
+            from = one.end;
+            fields.push(Field::words(flow, one));
+        }
+    }
+    fields
+}

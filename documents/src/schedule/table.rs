@@ -1,0 +1,441 @@
+//! Payment schedules in tables: the heading tells what columns are for, rows are told from totals and repeated headings.
+
+use core::ops::Range;
+
+use super::row::{self, Cells, Role, Units};
+use super::{Schedule, Total};
+use crate::block::Quote;
+use crate::flow::{Flow, FlowCell, FlowTable};
+use crate::proposal::{Field, Finding, Gravity};
+use crate::value::money;
+use crate::value::number::DecimalMark;
+use crate::value::{Pattern, found, pattern, percent};
+
+static NUMBER: Pattern = pattern!(
+    r"(?i)^(?:no\.?|nr\.?|#|item(?:\s*(?:no\.?|#|number))?|ref\.?|id|s\.?\s?no\.?|sl\.?\s?no\.?|(?:payment )?(?:milestone|payment|instal?lment|stage|phase|step|line|draw)\s*(?:no\.?|nr\.?|#|number|id))$"
+);
+static PERCENT: Pattern = pattern!(r"(?i)%|\bper\s?cent(?:age)?s?\b|\bpct\b|^(?:proportion|share)\b");
+static OTHER: Pattern = pattern!(
+    r"(?i)\b(?:allo-?\s*cation|cumulative|running|vat|tax|gst|retention|retainage|balance|rates?|hours|days|qty|quantity|unit|previous|to date|net|gross|discount|effort|fte|expenses)\b"
+);
+static AMOUNT: Pattern = pattern!(
+    r"(?i)\b(?:amounts?|fees?|price|value|sum|cost|charges?|payable|total|payments? (?:amount|due)|instal?lment amount)\b|US\$|\$|€|£|\bUSD\b|\bEUR\b|\bGBP\b"
+);
+static EVIDENCE: Pattern =
+    pattern!(r"(?i)\b(?:evidence|proof|supporting|certificates?|documentation|documents? required|verification)\b");
+static APPROVER: Pattern =
+    pattern!(r"(?i)\b(?:approv\w+|accepted by|sign-?\s?off(?: by)?|owner|responsible|acceptor|approver)\b");
+static DEPENDS: Pattern = pattern!(r"(?i)\b(?:depend\w*|predecessors?|prerequisites?)\b");
+static DATE: Pattern = pattern!(
+    r"(?i)\b(?:date|due|target|timing|when|timeline|schedule[d]?|month|deadline|forecast|week|expected|completion date|planned)\b"
+);
+static TRIGGER: Pattern = pattern!(
+    r"(?i)\b(?:trigger|conditions?|criteri\w+|billing event|invoice (?:on|upon|event)|payable (?:on|upon|when)|payment (?:event|terms|conditions?))\b"
+);
+static NAME: Pattern = pattern!(
+    r"(?i)\b(?:milestones?|events?|phases?|stages?|tasks?|modules?|instal?lments?|deliverables?|items?|activit\w+|payments?|work packages?|period|sprints?|services?|particulars|draw)\b"
+);
+static DESCRIPTION: Pattern =
+    pattern!(r"(?i)\b(?:descriptions?|scope|details?|particulars|definition|narrative|deliverables?)\b");
+static TOTAL: Pattern =
+    pattern!(r"(?i)^(?:grand\s+|contract\s+|overall\s+)?(?:(?P<sub>sub\s?-?\s?total)|total|totals|sum|aggregate)\b");
+static RATE_CARD: Pattern = pattern!(r"(?i)\b(?:rate|hourly|per (?:day|hour)|capacity)\b");
+static DAMAGES: Pattern = pattern!(
+    r"(?i)\b(?:liquidated\s+damages|per\s+diem|insurance|coverage|limits?\s+of\s+liability|service\s+credits?)\b"
+);
+static IDENTIFIER: Pattern = pattern!(r"^\(?[A-Za-z]{0,5}[-. ]?[A-Za-z]{0,4}[-.]?\d{1,3}[.)]?$");
+
+/// What a heading says that its column is for.
+pub(super) fn role(heading: &str) -> Option<Role> {
+    let text = heading.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is = |pattern: &Pattern| found(pattern, &text);
+    if text.is_empty() || text.chars().count() > 80 {
+        return None;
+    }
+    if is(&NUMBER) {
+        return Some(Role::Number);
+    }
+    if is(&PERCENT) {
+        return Some(Role::Percent);
+    }
+    if is(&OTHER) && !is(&TRIGGER) {
+        return Some(Role::OtherFigure);
+    }
+    [(&TRIGGER, Role::Trigger), (&EVIDENCE, Role::Evidence), (&DEPENDS, Role::Depends), (&APPROVER, Role::Approver)]
+        .into_iter()
+        .find(|(pattern, _)| is(pattern))
+        .map(|(_, role)| role)
+        .or_else(|| is(&DATE).then_some(Role::Date))
+        .or_else(|| {
+            let description = is(&DESCRIPTION) && !text.to_lowercase().starts_with("milestone");
+            let amount = is(&AMOUNT);
+            match (amount, is(&NAME), description) {
+                (true, ..) => Some(Role::Amount),
+                (_, true, false) => Some(Role::Name),
+                (_, _, true) => Some(Role::Description),
+                _ => None,
+            }
+        })
+}
+
+struct Heading {
+    /// First row below it.
+    end: usize,
+    /// Role of each column.
+    roles: Vec<(u32, u32, Role)>,
+    units: Units,
+    text: String,
+    named: bool,
+}
+
+pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
+    let mut schedules: Vec<Schedule> = Vec::new();
+    let mut last: Option<(u32, usize)> = None;
+    for (index, table) in flow.tables.iter().enumerate() {
+        let width = table.rows.iter().flatten().map(|cell| cell.column + cell.span).max().unwrap_or(0);
+        let lead = flow.slice(flow.before(table.range.start, 400));
+        let damages = found(&DAMAGES, lead)
+            || found(
+                &DAMAGES,
+                flow.slice(
+                    flow.after(table.range.start, 200).start
+                        ..flow.after(table.range.start, 200).end.min(table.range.end),
+                ),
+            );
+        let read = heading(flow, table, 0)
+            .filter(|_| !damages)
+            .map(|head| schedule(flow, table, &head, mark))
+            .filter(|one| !one.rows.is_empty());
+        if let Some(read) = read {
+            // The same heading right after a table of the same width: it goes on there.
+            if let Some((before, at)) = last
+                && before == width
+                && at + 1 == index
+                && let Some(open) = schedules.last_mut()
+                && goes_on(flow, open, &read)
+            {
+                continued(open, read);
+            } else {
+                schedules.push(read);
+            }
+            last = Some((width, index));
+        }
+    }
+    schedules
+}
+
+/// Nothing but white space and running heads stands between.
+fn goes_on(flow: &Flow<'_>, open: &Schedule, next: &Schedule) -> bool {
+    let closed = open.totals.last().is_some_and(|total| !total.partial && total.after == open.rows.len());
+    !closed && flow.words(open.range.end..next.range.start.max(open.range.end)).chars().count() < 60
+}
+
+fn continued(open: &mut Schedule, next: Schedule) {
+    let above = open.rows.len();
+    let quotes: Vec<Quote> = next.rows.first().into_iter().flat_map(|row| row.name.quotes.clone()).collect();
+    open.findings.push(Finding {
+        code: "table_goes_on".into(),
+        gravity: Gravity::Note,
+        message: format!("the schedule goes on after its row {above}; both parts were read as one"),
+        quotes,
+    });
+    open.rows.extend(next.rows);
+    open.totals.extend(next.totals.into_iter().map(|total| Total { after: total.after + above, ..total }));
+    open.findings.extend(next.findings);
+    open.range.end = next.range.end;
+    open.unit = open.unit.clone().or(next.unit);
+}
+
+/// The text of a row's cells, by column.
+fn cells<'a>(flow: &'a Flow<'_>, row: &'a [FlowCell]) -> impl Iterator<Item = (&'a FlowCell, &'a str)> {
+    row.iter().map(|cell| (cell, flow.text.get(cell.range.clone()).unwrap_or("").trim()))
+}
+
+/// The heading: one row, or several rows of print that make one.
+fn heading(flow: &Flow<'_>, table: &FlowTable, from: usize) -> Option<Heading> {
+    for start in from..table.rows.len().min(from + 12) {
+        for height in 1..=4 {
+            let Some(rows) = table.rows.get(start..start + height) else { break };
+            if height > 1 && rows[height - 1].iter().any(|cell| digits(flow, cell) > 3) {
+                break;
+            }
+            if let Some(mut head) = heading_of(flow, rows, start + height) {
+                extend(flow, table, &mut head, start);
+                return Some(head);
+            }
+        }
+    }
+    None
+}
+
+fn digits(flow: &Flow<'_>, cell: &FlowCell) -> usize {
+    flow.slice(cell.range.clone()).chars().filter(char::is_ascii_digit).count()
+}
+
+fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], end: usize) -> Option<Heading> {
+    let mut columns: Vec<(u32, u32, String, Vec<Range<usize>>)> = Vec::new();
+    for cell in rows.iter().flatten().filter(|cell| !cell.range.is_empty()) {
+        let text = flow.words(cell.range.clone());
+        if text.chars().count() > 80 {
+            return None;
+        }
+        match columns.iter_mut().find(|(column, ..)| *column == cell.column) {
+            Some((_, span, all, ranges)) => {
+                *span = (*span).max(cell.span);
+                all.push(' ');
+                all.push_str(&text);
+                ranges.push(cell.range.clone());
+            }
+            None => columns.push((cell.column, cell.span, text, vec![cell.range.clone()])),
+        }
+    }
+    let mut roles: Vec<(u32, u32, Role)> = Vec::new();
+    let mut units = Units::default();
+    let mut named = false;
+    let all: Vec<&str> = columns.iter().map(|(_, _, text, _)| text.as_str()).collect();
+    static RATE: Pattern = pattern!(r"\d\s?%");
+    if all.iter().any(|text| found(&RATE, text)) {
+        return None;
+    }
+    for (column, span, text, ranges) in &columns {
+        let Some(role) = role(text) else { continue };
+        named |= role == Role::Name;
+        if role == Role::Amount {
+            if RATE_CARD.as_ref().is_some_and(|pattern| pattern.is_match(text))
+                && !text.to_lowercase().contains("monthly")
+            {
+                return None;
+            }
+            for range in ranges {
+                if let Some((unit, power, place)) = money::of_heading(&flow.text, range.clone()) {
+                    units = Units { unit: unit.or(units.unit), power, heading: Some(place), ..units };
+                }
+            }
+        }
+        if role == Role::Percent {
+            units.percent_of = of_what(flow, ranges);
+        }
+        roles.push((*column, *span, role));
+    }
+    let has = |role: Role| roles.iter().any(|(_, _, one)| *one == role);
+    let value = has(Role::Amount) || has(Role::Percent);
+    let subject =
+        has(Role::Name) || has(Role::Description) || has(Role::Trigger) || (has(Role::Number) && columns.len() > 2);
+    (value && subject && roles.len() >= 2).then(|| Heading { end, roles, units, text: all.join(" "), named })
+}
+
+/// "Contract Price" in "% of Contract Price", which may stand in several lines.
+fn of_what(flow: &Flow<'_>, ranges: &[Range<usize>]) -> Option<Range<usize>> {
+    static OF: Pattern = pattern!(r"(?i)\bof(?:\s+the)?\s+(?P<what>\S[\s\S]{2,60})$");
+    let start = ranges.first()?.start;
+    let end = ranges.last()?.end;
+    let text = flow.text.get(start..end)?;
+    let what = OF.as_ref()?.captures(text)?.name("what")?.range();
+    Some(start + what.start..start + what.end)
+}
+
+/// Further rows of a heading that is set in several lines.
+fn extend(flow: &Flow<'_>, table: &FlowTable, head: &mut Heading, start: usize) {
+    while head.end - start < 5 && table.lines {
+        let Some(row) = table.rows.get(head.end) else { break };
+        let texts: Vec<&str> = cells(flow, row).map(|(_, text)| text).filter(|text| !text.is_empty()).collect();
+        let plain = !texts.is_empty()
+            && texts.iter().all(|text| text.chars().count() < 30 && !text.chars().any(|c| c.is_ascii_digit()));
+        let said = plain && texts.iter().any(|text| role(text).is_some() || text.starts_with('('));
+        if !said {
+            break;
+        }
+        if let Some(more) = table.rows.get(start..=head.end).and_then(|rows| heading_of(flow, rows, head.end + 1)) {
+            *head = more;
+        } else {
+            break;
+        }
+    }
+}
+
+fn schedule(flow: &Flow<'_>, table: &FlowTable, head: &Heading, mark: DecimalMark) -> Schedule {
+    let mut schedule = Schedule {
+        range: table.range.clone(),
+        rows: Vec::new(),
+        totals: Vec::new(),
+        unit: head.units.unit.zip(head.units.heading.clone()),
+        findings: Vec::new(),
+        named: head.named,
+    };
+    let numbered = numbered(flow, table, head);
+    let mut open: Option<Cells> = None;
+    let mut at = head.end;
+    while let Some(row) = table.rows.get(at) {
+        let breaks = table.page_breaks.iter().any(|page| usize::try_from(*page) == Ok(at));
+        if breaks {
+            schedule.findings.push(goes_overleaf(flow, row, schedule.rows.len() + usize::from(open.is_some())));
+        }
+        if let Some(next) = repeated(flow, table, head, at) {
+            at = next;
+            continue;
+        }
+        let read = by_role(flow, row, head, numbered);
+        at += 1;
+        if read.values().flatten().all(Range::is_empty) || placeholder(flow, row) {
+            continue;
+        }
+        if let Some(total) = total(flow, row, &read, head, mark) {
+            close(flow, &mut schedule, open.take(), head, mark);
+            schedule.totals.push(Total { after: schedule.rows.len(), ..total });
+            continue;
+        }
+        match &mut open {
+            Some(cells) if continues(flow, cells, &read, table.lines || breaks, numbered) => merge(cells, read),
+            _ => {
+                close(flow, &mut schedule, open.take(), head, mark);
+                open = Some(read);
+            }
+        }
+    }
+    close(flow, &mut schedule, open, head, mark);
+    schedule
+}
+
+/// Directives and places of a template that nobody has filled in.
+fn placeholder(flow: &Flow<'_>, row: &[FlowCell]) -> bool {
+    static TEMPLATE: Pattern = pattern!(r"\{%|\{\{");
+    let texts: Vec<&str> = cells(flow, row).map(|(_, text)| text).filter(|text| !text.is_empty()).collect();
+    !texts.is_empty() && texts.iter().all(|text| found(&TEMPLATE, text))
+}
+
+fn goes_overleaf(flow: &Flow<'_>, row: &[FlowCell], above: usize) -> Finding {
+    let quotes =
+        row.iter().find(|cell| !cell.range.is_empty()).map_or_else(Vec::new, |cell| flow.quotes(cell.range.clone()));
+    Finding {
+        code: "table_goes_on".into(),
+        gravity: Gravity::Note,
+        message: format!("the schedule goes on overleaf after its row {above}; both parts were read as one"),
+        quotes,
+    }
+}
+
+/// Where the rows go on, if the heading is repeated here.
+fn repeated(flow: &Flow<'_>, table: &FlowTable, head: &Heading, at: usize) -> Option<usize> {
+    let squeezed =
+        |text: &str| text.chars().filter(|c| c.is_alphanumeric() || *c == '%').collect::<String>().to_lowercase();
+    let expected = squeezed(&head.text);
+    for height in 1..=5 {
+        let rows = table.rows.get(at..at + height)?;
+        let again = heading_of(flow, rows, at + height);
+        if again.is_some_and(|again| {
+            squeezed(&again.text) == expected || again.roles == head.roles && height == 1 && digits_of(flow, rows) == 0
+        }) {
+            return Some(at + height);
+        }
+    }
+    None
+}
+
+fn digits_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>]) -> usize {
+    rows.iter().flatten().map(|cell| digits(flow, cell)).sum()
+}
+
+/// Whether rows have numbers: the number column, or a name column with nothing but labels such as `M1`.
+fn numbered(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<u32> {
+    let labels = |column: u32| {
+        let texts: Vec<&str> = table.rows[head.end.min(table.rows.len())..]
+            .iter()
+            .flat_map(|row| cells(flow, row))
+            .filter(|(cell, text)| cell.column == column && !text.is_empty() && !found(&TOTAL, text))
+            .map(|(_, text)| text)
+            .collect();
+        !texts.is_empty() && texts.iter().filter(|text| found(&IDENTIFIER, text)).count() * 10 >= texts.len() * 8
+    };
+    let column = |role: Role| head.roles.iter().find(|(_, _, one)| *one == role).map(|(column, ..)| *column);
+    let several =
+        [Role::Description, Role::Name, Role::Trigger].into_iter().filter(|role| column(*role).is_some()).count() > 1;
+    column(Role::Number)
+        .filter(|column| labels(*column))
+        .or_else(|| column(Role::Name).filter(|column| several && labels(*column)))
+        .or_else(|| unheaded(table, head).filter(|column| labels(*column)))
+}
+
+/// A first column without heading.
+fn unheaded(table: &FlowTable, head: &Heading) -> Option<u32> {
+    let first = table.rows.get(head.end..)?.iter().flatten().map(|cell| cell.column).min()?;
+    (!head.roles.iter().any(|(column, ..)| *column == first)).then_some(first)
+}
+
+fn by_role(flow: &Flow<'_>, row: &[FlowCell], head: &Heading, numbered: Option<u32>) -> Cells {
+    let mut read = Cells::new();
+    for cell in row.iter().filter(|cell| !cell.merged_up && !cell.range.is_empty()) {
+        let role = if numbered == Some(cell.column) { Some(Role::Number) } else { role_at(head, cell) };
+        if let Some(role) = role {
+            read.entry(role).or_default().push(cell.range.clone());
+        } else if !flow.slice(cell.range.clone()).trim().is_empty() {
+            read.entry(Role::Description).or_default().push(cell.range.clone());
+        }
+    }
+    read
+}
+
+/// The role of the column that a cell stands in; a cell over several columns has the first one's.
+fn role_at(head: &Heading, cell: &FlowCell) -> Option<Role> {
+    head.roles
+        .iter()
+        .find(|(column, span, _)| cell.column >= *column && cell.column < column + span)
+        .or_else(|| head.roles.iter().find(|(column, ..)| *column >= cell.column && *column < cell.column + cell.span))
+        .map(|(_, _, role)| *role)
+}
+
+fn has(cells: &Cells, role: Role) -> bool {
+    cells.get(&role).is_some_and(|parts| parts.iter().any(|part| !part.is_empty()))
+}
+
+/// Whether a line of print, or the first row overleaf, goes on with the row above it.
+fn continues(flow: &Flow<'_>, open: &Cells, next: &Cells, lines: bool, numbered: Option<u32>) -> bool {
+    if !lines {
+        return false;
+    }
+    if numbered.is_some() {
+        return !has(next, Role::Number);
+    }
+    let value = |cells: &Cells| has(cells, Role::Amount) || has(cells, Role::Percent);
+    if !value(next) {
+        return true;
+    }
+    // The amount may stand in a later line than the text of its row begins in.
+    !value(open) && open.values().flatten().all(|part| flow.slice(part.clone()).len() < 400)
+}
+
+fn merge(open: &mut Cells, next: Cells) {
+    for (role, parts) in next {
+        open.entry(role).or_default().extend(parts);
+    }
+}
+
+fn close(flow: &Flow<'_>, schedule: &mut Schedule, open: Option<Cells>, head: &Heading, mark: DecimalMark) {
+    let Some(cells) = open else { return };
+    let valued = has(&cells, Role::Amount) || has(&cells, Role::Percent);
+    let subject =
+        [Role::Number, Role::Name, Role::Description, Role::Trigger].into_iter().any(|role| has(&cells, role));
+    let numbered = has(&cells, Role::Number) && (has(&cells, Role::Name) || has(&cells, Role::Description));
+    if !subject || !(valued || numbered) {
+        return;
+    }
+    let (milestone, unit) = row::milestone(flow, &cells, &head.units, mark);
+    schedule.unit = schedule.unit.clone().or(unit);
+    schedule.rows.push(milestone);
+}
+
+fn total(flow: &Flow<'_>, row: &[FlowCell], read: &Cells, head: &Heading, mark: DecimalMark) -> Option<Total> {
+    let (label, text) = cells(flow, row).find(|(_, text)| !text.is_empty())?;
+    let says = TOTAL.as_ref()?.captures(text)?;
+    let partial = says.name("sub").is_some();
+    let mut cells = read.clone();
+    cells.retain(|role, _| matches!(role, Role::Amount | Role::Percent));
+    // "Total: USD 100" in one cell over all columns.
+    if cells.is_empty() {
+        cells.insert(Role::Amount, vec![label.range.clone()]);
+    }
+    let (milestone, _) = row::milestone(flow, &cells, &head.units, mark);
+    let percent = percent::all(text, 0..text.len());
+    let percent =
+        if milestone.percent.value.is_none() && percent.len() == 1 { Field::default() } else { milestone.percent };
+    Some(Total { partial, amount: milestone.amount, percent, after: 0 })
+}

@@ -1,0 +1,174 @@
+//! Contracts that a person has read beside what is proposed of them: rows, amounts, findings, and that nothing is made up.
+//!
+//! The contracts are other people's and not part of this repository: `MILESTONED_DOCUMENTS` names a folder that has them
+//! (`docs/documents.md` says where they come from). Without it, only that is said.
+
+use milestoned_documents::block::{Format, folded};
+use milestoned_documents::proposal::{Field, Milestone, Proposal};
+use milestoned_documents::{Input, propose, reader};
+
+use crate::truth::{self, Row, Truth};
+
+fn proposal(truth: &Truth) -> Option<(Proposal, String)> {
+    let path = truth::folder()?.join(&truth.document);
+    let bytes = std::fs::read(path).ok()?;
+    let format = reader::format_of(&truth.document).unwrap();
+    let document = reader::read(&bytes, format).unwrap();
+    let text = match format {
+        Format::Docx => serde_json::to_string(&document.blocks).unwrap(),
+        _ => String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    Some((propose(vec![Input::new(&truth.document, &bytes, document)], None), folded(&text)))
+}
+
+/// Every field that has a value.
+fn fields(proposal: &Proposal) -> Vec<&Field> {
+    let mut all = vec![
+        &proposal.id,
+        &proposal.customer,
+        &proposal.supplier,
+        &proposal.currency,
+        &proposal.total,
+        &proposal.signed_on,
+        &proposal.payment_terms,
+        &proposal.po_number,
+        &proposal.acceptance.window,
+        &proposal.acceptance.deemed,
+        &proposal.acceptance.cure,
+    ];
+    let others = proposal.other_schedules.iter().flat_map(|one| &one.milestones);
+    for row in proposal.milestones.iter().chain(others) {
+        all.extend([
+            &row.id,
+            &row.name,
+            &row.description,
+            &row.amount,
+            &row.percent,
+            &row.due,
+            &row.date,
+            &row.trigger,
+        ]);
+        all.extend(&row.evidence);
+    }
+    all.retain(|field| field.value.is_some());
+    all
+}
+
+/// Values whose quotes do not stand in the document word for word.
+fn ungrounded(proposal: &Proposal, text: &str) -> Vec<String> {
+    fields(proposal)
+        .into_iter()
+        .filter(|field| field.quotes.is_empty() || field.quotes.iter().any(|quote| !text.contains(&quote.text)))
+        .map(|field| format!("{:?} {:?}", field.value, field.quotes))
+        .collect()
+}
+
+fn plain(text: &str) -> String {
+    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is(row: &Row, proposed: &Milestone) -> bool {
+    let shown = plain(&format!(
+        "{} {}",
+        proposed.name.value.as_deref().unwrap_or(""),
+        proposed.description.value.as_deref().unwrap_or("")
+    ));
+    row.id == proposed.id.value && shown.contains(&plain(&row.name))
+}
+
+/// Amount and percent are those of the document, and there is none where it has none.
+fn exact(row: &Row, proposed: &Milestone) -> bool {
+    let per = row.per.is_none() || row.per == proposed.per;
+    let missing = row.missing.as_ref().is_none_or(|missing| {
+        let why = [&proposed.amount, &proposed.percent]
+            .into_iter()
+            .any(|field| serde_json::to_value(field.why).unwrap() == missing.as_str());
+        why && proposed.amount.value.is_none() && proposed.percent.value.is_none()
+    });
+    row.amount == proposed.amount.value && row.percent == proposed.percent.value && per && missing
+}
+
+fn head(proposal: &Proposal, name: &str) -> Option<String> {
+    let field = match name {
+        "id" => &proposal.id,
+        "customer" => &proposal.customer,
+        "supplier" => &proposal.supplier,
+        "currency" => &proposal.currency,
+        "total" => &proposal.total,
+        "signed_on" => &proposal.signed_on,
+        "payment_terms" => &proposal.payment_terms,
+        "window" => &proposal.acceptance.window,
+        "deemed" => &proposal.acceptance.deemed,
+        "decided_by" => &proposal.acceptance.decided_by,
+        "retainage" => {
+            let mut rules: Vec<String> = proposal
+                .retainage
+                .iter()
+                .map(|rule| format!("{} {}", rule.what, rule.percent.value.as_deref().unwrap_or("?")))
+                .collect();
+            rules.dedup();
+            return Some(rules.join(", "));
+        }
+        _ => return None,
+    };
+    field.value.clone()
+}
+
+#[test]
+fn what_a_person_finds_is_proposed_and_nothing_is_made_up() {
+    println!("| document | rows | found | exact | heads | findings | made up |\n|---|---|---|---|---|---|---|");
+    let (mut rows, mut found_rows, mut wrong) = (0, 0, Vec::new());
+    let mut read = 0;
+    for truth in truth::all() {
+        let Some((proposal, text)) = proposal(&truth) else { continue };
+        read += 1;
+        let found: Vec<(&Row, &Milestone)> = truth
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, proposal.milestones.iter().find(|proposed| is(row, proposed))?)))
+            .collect();
+        let exact = found.iter().filter(|(row, proposed)| exact(row, proposed)).count();
+        let heads: Vec<String> = truth
+            .heads
+            .iter()
+            .filter(|(name, value)| head(&proposal, name).as_deref() != Some(value))
+            .map(|(name, value)| format!("{name}: {value} is {:?}", head(&proposal, name)))
+            .collect();
+        let named = |code: &String| proposal.findings.iter().any(|one| one.code == *code);
+        let missed: Vec<&String> = truth.findings.iter().filter(|code| !named(code)).collect();
+        let extra = proposal.milestones.len().saturating_sub(found.len());
+        let made_up = ungrounded(&proposal, &text);
+        println!(
+            "| {} | {} | {} | {exact} | {}/{} | {}/{} | {} |",
+            truth.document.chars().take(34).collect::<String>(),
+            truth.rows.len(),
+            found.len(),
+            truth.heads.len() - heads.len(),
+            truth.heads.len(),
+            truth.findings.len() - missed.len(),
+            truth.findings.len(),
+            made_up.len() + extra,
+        );
+        rows += truth.rows.len();
+        found_rows += found.len();
+        for problem in [
+            (exact < found.len()).then(|| format!("{} of {} rows are exact", exact, found.len())),
+            (!missed.is_empty()).then(|| format!("findings missed: {missed:?}")),
+            (!made_up.is_empty()).then(|| format!("not in the document: {made_up:#?}")),
+            (extra > 0).then(|| format!("{extra} rows that a person does not find")),
+            (!heads.is_empty()).then(|| format!("heads: {heads:?}")),
+        ] {
+            wrong.extend(problem.map(|problem| format!("{}: {problem}", truth.document)));
+        }
+    }
+    if read == 0 {
+        assert!(
+            std::env::var_os("MILESTONED_REQUIRE_DOCUMENTS").is_none(),
+            "MILESTONED_DOCUMENTS names no such folder"
+        );
+        return println!("the contracts are not here: see docs/documents.md");
+    }
+    println!("{found_rows} of {rows} rows found");
+    assert!(found_rows * 100 >= rows * 95, "{found_rows} of {rows} rows found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
