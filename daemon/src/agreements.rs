@@ -43,6 +43,27 @@ pub struct Options {
     /// Review policy; absent: that of the configuration.
     #[serde(default)]
     pub policy: Option<Value>,
+    /// Values that were read from a document and that nobody has confirmed: a file in which one is named is refused.
+    #[serde(default, skip_serializing)]
+    pub unconfirmed: NoneLeft,
+}
+
+/// An empty list: a name in it is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct NoneLeft;
+
+impl<'de> Deserialize<'de> for NoneLeft {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        if names.is_empty() {
+            return Ok(Self);
+        }
+        Err(serde::de::Error::custom(format!(
+            "{} values were read from a document and are not confirmed ({}); compare each with the document and take its name out",
+            names.len(),
+            names.join(", ")
+        )))
+    }
 }
 
 /// A contract as filed: terms, options, and the policy that follows.

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod check;
 pub mod contract;
 pub mod doctor;
+pub mod documents;
 pub mod people;
 pub mod reconcile;
 pub mod recovery;
@@ -107,6 +108,12 @@ enum Command {
         #[arg(long)]
         owner: Option<String>,
     },
+    /// Read one document from standard input within limits: the process that `contract read` starts.
+    #[command(hide = true)]
+    ReadDocument {
+        /// Kind of file.
+        format: String,
+    },
     /// Compare the four legs of every contract in one pass; differences end in exit code 1.
     Reconcile,
     /// Rebuild state from facts.
@@ -164,6 +171,7 @@ impl Command {
             | Self::Plan
             | Self::Prorate(_)
             | Self::Queue { .. }
+            | Self::ReadDocument { .. }
             | Self::Reconcile
             | Self::Replay { .. }
             | Self::Restore(_)
@@ -216,10 +224,14 @@ enum ContractCommand {
         /// TOML or JSON, by extension.
         file: PathBuf,
     },
+    /// Read signed documents for what is wrong in them before anybody signs: sums, words beside digits, what is missing.
+    Lint(documents::Read),
     /// All contracts.
     List,
     /// A new contract file from a template, on standard output.
     New(terms::New),
+    /// Read signed documents: a proposal of terms, every value with its quote and place, on standard output.
+    Read(documents::Read),
     /// Revenue of one contract: obligations, what remains, deferred revenue month by month.
     Revenue {
         /// Contract id.
@@ -395,6 +407,10 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// Runs the command line; errors go to standard error, one sentence with the remedy.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Limits are set before a thread is started.
+    if let Command::ReadDocument { format } = &cli.command {
+        return documents::child(format);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::anyhow!(error)),
@@ -428,7 +444,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Contract(ContractCommand::Check { file }) => {
             return terms::check(&file, &calendars(global.config.as_deref())?, json);
         }
+        Command::Contract(ContractCommand::Lint(options)) => return documents::lint(&options, json),
         Command::Contract(ContractCommand::New(options)) => return Ok(terms::new(&options)),
+        Command::Contract(ContractCommand::Read(options)) if options.amends.is_none() => {
+            return documents::read(&options, None, json).await;
+        }
         Command::Contract(ContractCommand::Schema) => return terms::schema(),
         Command::Prorate(options) => return rules::prorate(&options, json),
         Command::Token(command) => return Ok(people::token(&command, json)),
@@ -450,6 +470,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(command) => audit::audit(&env, command, json).await,
         Command::Backup { file } => recovery::backup(&env, file, json).await,
         Command::Contract(ContractCommand::List) => contract::list(&env, json).await,
+        Command::Contract(ContractCommand::Read(options)) => documents::read(&options, Some(&env), json).await,
         Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&env, &id, json).await,
         Command::Contract(ContractCommand::Show { id }) => contract::show(&env, &id, json).await,
         Command::Digest { send } => status::digest(&env, send, json).await,
@@ -469,8 +490,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(_) => Ok(ExitCode::SUCCESS),
         // Answered above, without a database.
         Command::Check
-        | Command::Contract(ContractCommand::Check { .. } | ContractCommand::New(_) | ContractCommand::Schema)
+        | Command::Contract(
+            ContractCommand::Check { .. }
+            | ContractCommand::Lint(_)
+            | ContractCommand::New(_)
+            | ContractCommand::Schema,
+        )
         | Command::Prorate(_)
+        | Command::ReadDocument { .. }
         | Command::Restore(_)
         | Command::Rules { .. }
         | Command::Run
