@@ -332,6 +332,7 @@ pub async fn file(
         actor: actor.into(),
     };
     env.store.open_contract(new, now).await?;
+    tracing::info!(contract = id, source, actor, "contract filed");
     Ok(Filed::Opened(id))
 }
 
@@ -358,6 +359,11 @@ pub fn read(env: &Environment, mut value: Value) -> Result<Agreement, Refusal> {
         options => serde_path_to_error::deserialize(options)
             .map_err(|error| Refusal::Invalid(format!("milestoned.{}: {}", error.path(), error.inner())))?,
     };
+    if let Some(owner) = &options.owner
+        && let Err(reason) = mail_address(owner)
+    {
+        return Err(Refusal::Invalid(format!("milestoned.owner: {owner:?}: {reason}; write name@example.com")));
+    }
     let terms = Terms::from_value(value, &env.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
     let policy = options.policy.clone().unwrap_or_else(|| env.settings.policy.clone());
     let policy = Policy::from_value(policy, terms.currency()).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
@@ -368,6 +374,14 @@ pub fn read(env: &Environment, mut value: Value) -> Result<Agreement, Refusal> {
         return Err(Refusal::Invalid(format!("milestoned.erp: {erp:?} is no ERP connection of the configuration")));
     }
     Ok(Agreement { terms, options, policy, erp })
+}
+
+/// An owner gets mail.
+fn mail_address(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        return Err("it has characters that cannot be printed".into());
+    }
+    text.parse::<lettre::message::Mailbox>().map(drop).map_err(|error| error.to_string())
 }
 
 async fn amend(
@@ -394,6 +408,7 @@ async fn amend(
     let fact = Fact::of(at.unwrap_or(now), Event::Amended(amendment));
     check(&known, &fact)?;
     env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
+    tracing::info!(contract, actor, "change order taken");
     Ok(Filed::Amended(contract))
 }
 

@@ -25,6 +25,9 @@ const HINT_BATCH: u32 = 200;
 /// Pages of one stream in one turn, so that a long catch-up does not starve the rest.
 const PAGES_A_TURN: usize = 50;
 
+/// No remote asks for more time than until its daily limit begins anew.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(25);
+
 /// Reads every stream and every census of a connection that is due. Returns whether anything came in.
 ///
 /// # Errors
@@ -63,7 +66,7 @@ async fn count(
         store.census_waits(system.to_owned(), stream.to_owned(), next, now).await?;
         return Ok(false);
     };
-    if known.due_at.is_some_and(|due| due > now) {
+    if waits(&known, settings.intake.census_every, now) {
         return Ok(false);
     }
     let (mut cursor, mut objects) = (Cursor::default(), Vec::new());
@@ -110,7 +113,7 @@ async fn poll(
     delivery: &Delivery,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    if known.as_ref().and_then(|mark| mark.due_at).is_some_and(|due| due > now) {
+    if known.as_ref().is_some_and(|mark| waits(mark, entry.poll_every, now)) {
         return Ok(false);
     }
     let attempts = known.as_ref().map_or(0, |mark| mark.attempts);
@@ -139,6 +142,13 @@ async fn poll(
         }
     }
     Ok(came)
+}
+
+/// Whether it is not yet time. What would wait for longer than it ever does was put off by a clock that was ahead, and is
+/// due; where the remote failed it may have asked for more time itself.
+fn waits(mark: &Watermark, every: SignedDuration, now: Timestamp) -> bool {
+    let longest = if mark.fault.is_some() { every.max(LONGEST_WAIT) } else { every };
+    mark.due_at.is_some_and(|due| due > now && due.duration_since(now) <= longest)
 }
 
 /// When it is tried again: never earlier than the remote asked.
@@ -393,3 +403,26 @@ fn actor(fact: &mut Fact, system: &str) -> String {
 
 /// A poll interval that nobody set.
 pub const POLL_EVERY: SignedDuration = SignedDuration::from_mins(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrong_clock_has_put_off_is_due_when_the_clock_is_right_again() {
+        let now: Timestamp = "2026-03-02T09:00:00Z".parse().unwrap();
+        let every = SignedDuration::from_mins(5);
+        let mark = |hours: i64, fault: Option<&str>| Watermark {
+            cursor: Cursor::default(),
+            fresh_through: None,
+            due_at: Some(now + SignedDuration::from_hours(hours)),
+            fault: fault.map(Into::into),
+            attempts: 0,
+        };
+        assert!(!waits(&mark(240, None), every, now), "ten days ahead, and put right");
+        assert!(!waits(&mark(240, Some("throttled")), every, now));
+        assert!(waits(&mark(20, Some("throttled")), every, now), "the remote asked for it");
+        assert!(waits(&Watermark { due_at: Some(now + every), ..mark(0, None) }, every, now));
+        assert!(!waits(&mark(-1, None), every, now));
+    }
+}

@@ -19,6 +19,7 @@ pub mod environment;
 pub mod fleet;
 pub mod intake;
 pub mod passage;
+pub mod printable;
 pub mod registry;
 pub mod report;
 pub mod review;

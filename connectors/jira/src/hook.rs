@@ -16,6 +16,8 @@ use super::{Jira, wire};
 const STALE: SignedDuration = SignedDuration::from_hours(24);
 /// Clocks may differ by so much.
 const LEEWAY: i64 = 60;
+/// Seconds for which a token of an app is valid at most: one that says more would be taken for ever.
+const LONGEST: i64 = 24 * 60 * 60;
 
 impl Hook for Jira {
     fn verify(&self, request: &WebhookRequest<'_>) -> Result<Vec<Delivery>, Refused> {
@@ -23,13 +25,11 @@ impl Hook for Jira {
         self.authenticate(request, now)?;
         let text = std::str::from_utf8(request.body).map_err(|error| Refused::Body(error.to_string()))?;
         let webhook: wire::Webhook = serde_json::from_str(text).map_err(|error| Refused::Body(error.to_string()))?;
-        let stale = webhook.timestamp.is_some_and(|at| at.0.duration_until(now) > STALE);
+        // A body from a time that is to come would be new again some day.
+        let stale = webhook.timestamp.is_some_and(|at| at.0.duration_until(now).abs() > STALE);
         let hints = if stale { Vec::new() } else { hints(webhook) };
-        // The same for every retry of one delivery; older servers send none, then the body itself is the name.
-        let id = request
-            .header("x-atlassian-webhook-identifier")
-            .map_or_else(|| DeliveryKey::of(&[text]).to_string(), Into::into);
-        Ok(vec![Delivery { id, hints }])
+        // The body is what is signed: a retry has the same, and a header that somebody else wrote makes no new delivery of it.
+        Ok(vec![Delivery { id: DeliveryKey::of(&[text]).to_string(), hints }])
     }
 }
 
@@ -59,13 +59,13 @@ fn is_current(token: &str, secret: &str, now: Timestamp) -> bool {
     // Compared below with our own clock.
     rules.validate_exp = false;
     rules.validate_aud = false;
-    rules.required_spec_claims.clear();
+    rules.required_spec_claims = ["exp".to_owned()].into();
     let Ok(read) = jsonwebtoken::decode::<wire::Claims>(token, &DecodingKey::from_secret(secret.as_bytes()), &rules)
     else {
         return false;
     };
     let now = now.as_second();
-    read.claims.exp.is_none_or(|exp| exp.saturating_add(LEEWAY) > now)
+    read.claims.exp.is_some_and(|exp| exp.saturating_add(LEEWAY) > now && exp.saturating_sub(now) <= LONGEST)
         && read.claims.nbf.is_none_or(|nbf| nbf.saturating_sub(LEEWAY) <= now)
 }
 
@@ -120,6 +120,11 @@ mod tests {
         assert!(!is_current(&good, "another", now));
         assert!(!is_current(&token(Algorithm::HS512, "secret", soon), "secret", now));
         assert!(!is_current(&token(Algorithm::HS256, "secret", now.as_second() - 61), "secret", now));
+        assert!(!is_current(&token(Algorithm::HS256, "secret", now.as_second() + 400 * 86_400), "secret", now));
+        let claims = serde_json::json!({ "nbf": 0 });
+        let key = jsonwebtoken::EncodingKey::from_secret(b"secret");
+        let endless = jsonwebtoken::encode(&jsonwebtoken::Header::new(Algorithm::HS256), &claims, &key).unwrap();
+        assert!(!is_current(&endless, "secret", now));
         let flipped = good.replacen('.', ".e", 1);
         assert!(!is_current(&flipped, "secret", now));
     }

@@ -84,8 +84,11 @@ impl Jira {
         }
         let property = settings.property.filter(|property| !property.is_empty());
         let settings = Settings { property, ..settings };
-        let client =
+        let mut client =
             Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
+        if let settings::Auth::Oauth { token_url, api_url, .. } = &settings.auth {
+            client = client.and("auth.token_url", token_url)?.and("auth.api_url", api_url)?;
+        }
         let mut wanted = fields.clone();
         wanted.extend(["updated", "attachment"].map(str::to_owned));
         wanted.sort();

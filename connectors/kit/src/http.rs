@@ -7,12 +7,14 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Request, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
+use url::Origin;
 
 use crate::pace::{Pace, Window};
+use crate::scrub::Secrets;
 use crate::{Class, Cut, Fault, Platform, Transport};
 
 /// Largest answer that is read, in bytes.
@@ -92,9 +94,35 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The error of an OAuth endpoint (RFC 6749, section 5.2); empty where it says none.
+    pub fn oauth_error(&self) -> OauthError {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(Into::into)
+    }
+}
+
+/// Why an OAuth endpoint gave no token.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct OauthError {
+    /// Code, such as `invalid_client`.
+    #[serde(default)]
+    pub error: String,
+    /// In words.
+    #[serde(default)]
+    pub error_description: String,
+}
+
+impl std::fmt::Display for OauthError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.error.is_empty(), self.error_description.is_empty()) {
+            (true, _) => out.write_str("no reason was given"),
+            (false, true) => out.write_str(&self.error),
+            (false, false) => write!(out, "{}: {}", self.error, self.error_description),
+        }
     }
 }
 
@@ -107,6 +135,9 @@ pub struct Client {
     places: Semaphore,
     platform: Platform,
     request_id: &'static str,
+    /// Where requests may go: the remote itself, and addresses of the configuration beside it.
+    origins: Vec<Origin>,
+    secrets: Secrets,
 }
 
 impl Client {
@@ -123,11 +154,7 @@ impl Client {
         published: &Published,
         platform: Platform,
     ) -> Result<Self, String> {
-        let base = Url::parse(base_url).map_err(|error| format!("base_url: {base_url:?}: {error}"))?;
-        let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        if base.scheme() != "https" && !local {
-            return Err(format!("base_url: {base_url:?} must be https (http is for this machine only)"));
-        }
+        let base = address("base_url", base_url)?;
         let http = match &platform.transport {
             Some(_) => writer(),
             None => network(limits)?,
@@ -137,13 +164,24 @@ impl Client {
         let in_flight = limits.in_flight.unwrap_or(published.in_flight).max(1);
         Ok(Self {
             system: system.into(),
+            origins: vec![base.origin()],
             base,
             http,
             pace,
             places: Semaphore::new(usize::try_from(in_flight).unwrap_or(1)),
             platform,
             request_id,
+            secrets: Secrets::default(),
         })
+    }
+
+    /// The same, which may go to a further address of the configuration, such as `token_url`.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    pub fn and(mut self, key: &str, further: &str) -> Result<Self, String> {
+        self.origins.push(address(key, further)?.origin());
+        Ok(self)
     }
 
     /// Name of the connection.
@@ -244,18 +282,24 @@ impl Client {
         self.pace.wait(calls, |time| self.sleep(time)).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
-        let (status, headers, body) = match &self.platform.transport {
+        let request = self.checked(request)?;
+        let (status, mut headers, body) = match &self.platform.transport {
             Some(transport) => self.carried(transport.as_ref(), request, kind).await?,
             None => {
                 let lost = |error: reqwest::Error| {
                     let sent = !error.is_connect() && !error.is_builder();
                     self.fault(lost(kind, sent), describe(&error), None)
                 };
-                let response = request.send().await.map_err(lost)?;
+                let response = self.http.execute(request).await.map_err(lost)?;
                 let (status, headers) = (response.status(), response.headers().clone());
                 (status, headers, self.body(response, kind).await?)
             }
         };
+        // It is kept with what was written, and shown to people.
+        if let Some(id) = headers.get_mut(self.request_id) {
+            let told = id.to_str().map(|text| self.secrets.told(text)).unwrap_or_default();
+            *id = HeaderValue::from_str(&told).unwrap_or(HeaderValue::from_static(""));
+        }
         let answer = Answer { status, headers, body };
         // A write may have been carried out by a server that is "unavailable", also by one that says until when.
         let unavailable = status == StatusCode::SERVICE_UNAVAILABLE && kind == Kind::Read;
@@ -271,14 +315,24 @@ impl Client {
         Ok(answer)
     }
 
+    /// A request that goes where it may: whatever an answer or a cursor says, credentials go nowhere else.
+    fn checked(&self, request: RequestBuilder) -> Result<Request, Fault> {
+        let request = request.build().map_err(|error| self.fault(Class::Refused, describe(&error), None))?;
+        if !self.origins.contains(&request.url().origin()) {
+            let elsewhere = request.url().origin().ascii_serialization();
+            return Err(self.fault(Class::Refused, format!("{elsewhere} is no address of this remote"), None));
+        }
+        self.secrets.learn_from(&request);
+        Ok(request)
+    }
+
     /// The answer that a transport brings.
     async fn carried(
         &self,
         transport: &dyn Transport,
-        request: RequestBuilder,
+        request: Request,
         kind: Kind,
     ) -> Result<(StatusCode, HeaderMap, String), Fault> {
-        let request = request.build().map_err(|error| self.fault(Class::Refused, describe(&error), None))?;
         let mut plain = ::http::Request::builder().method(request.method()).uri(request.url().as_str());
         for (name, value) in request.headers() {
             plain = plain.header(name, value);
@@ -317,9 +371,11 @@ impl Client {
         after.or_else(|| answer.header("x-ratelimit-reset").and_then(|text| text.parse().ok()))
     }
 
-    /// A fault of this remote.
+    /// A fault of this remote. What it said is told without the secrets that it was shown, and in a few lines.
     pub fn fault(&self, class: Class, detail: impl Into<String>, request_id: Option<String>) -> Fault {
-        Fault { system: self.system.clone(), class, detail: detail.into(), code: None, request_id }
+        let detail = self.secrets.told(&detail.into());
+        let request_id = request_id.map(|id| self.secrets.told(&id));
+        Fault { system: self.system.clone(), class, detail, code: None, request_id }
     }
 
     /// What a refused request comes to, by its status; `said` is the remote's own reason.
@@ -383,11 +439,25 @@ fn lost(kind: Kind, sent: bool) -> Class {
     }
 }
 
-/// The innermost reason; the outer ones repeat the address.
+/// The innermost reason; the outer ones repeat the address. Who cannot be reached is named.
 fn describe(error: &reqwest::Error) -> String {
     let mut source: &dyn std::error::Error = error;
     while let Some(inner) = source.source() {
         source = inner;
     }
-    source.to_string()
+    match error.url().filter(|_| error.is_connect()).map(|url| url.origin().ascii_serialization()) {
+        Some(origin) => format!("no connection to {origin}: {source}"),
+        None => source.to_string(),
+    }
+}
+
+/// An address of the configuration. Plain HTTP is for this machine: what goes there can be read on the way.
+fn address(key: &str, text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{key}: {text:?}: {error}"))?;
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if local => Ok(url),
+        _ => Err(format!("{key}: {text:?} must be https (http is for this machine only)")),
+    }
 }

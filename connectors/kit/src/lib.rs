@@ -5,6 +5,7 @@
 pub mod conformance;
 pub mod http;
 pub mod pace;
+pub mod scrub;
 pub mod signature;
 pub mod token;
 
@@ -452,11 +453,15 @@ pub struct Fault {
     pub request_id: Option<String>,
 }
 
+/// Characters of the longest code of a remote.
+const CODE: usize = 100;
+
 impl Fault {
     /// The same fault, with the remote's code for it.
     #[must_use]
     pub fn coded(self, code: impl Into<String>) -> Self {
-        Self { code: Some(code.into()), ..self }
+        // Codes are short; what is longer is none.
+        Self { code: Some(code.into().chars().take(CODE).collect()), ..self }
     }
 
     /// Whether the remote gave this code.

@@ -93,6 +93,48 @@ fn plain_http_is_for_this_machine_only() {
     assert!(build("https://example.com").is_none() && build("http://127.0.0.1:1").is_none());
 }
 
+#[tokio::test]
+async fn credentials_go_to_the_configured_addresses_and_nowhere_else() {
+    let (server, elsewhere) = (remote(ResponseTemplate::new(200)).await, remote(ResponseTemplate::new(200)).await);
+    let client = client(&server.uri());
+    let there = format!("{}/job/1", elsewhere.uri());
+    let fault = client.read(client.request(Method::GET, &there).bearer_auth("canary-token")).await.unwrap_err();
+    assert!(fault.class == Class::Refused && fault.detail.contains("no address of this remote"), "{fault}");
+    assert!(elsewhere.received_requests().await.unwrap().is_empty());
+    let client = client.and("token_url", &elsewhere.uri()).unwrap();
+    assert!(client.read(client.request(Method::GET, &there)).await.is_ok());
+    let refused = client.and("token_url", "http://127.0.0.2:9/token").err().unwrap();
+    assert!(refused.starts_with("token_url: ") && refused.contains("must be https"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_a_remote_sends_back_of_our_secrets_is_not_told() {
+    let basic = "dXNlcjpjYW5hcnktcGFzc3dvcmQ=";
+    for echoed in ["canary-bearer-77", basic, "canary-password", "canary-refresh-42", "Y2FuYXJ5LWNsaWVudA"] {
+        let answer = ResponseTemplate::new(400).set_body_string(echoed).insert_header("x-request-id", echoed);
+        let server = remote(answer).await;
+        let client = client(&server.uri());
+        for request in [
+            client.request(Method::POST, "/x").bearer_auth("canary-bearer-77"),
+            client.request(Method::POST, "/x").basic_auth("user", Some("canary-password")),
+            client.request(Method::POST, "/x").form(&[("refresh_token", "canary-refresh-42")]),
+            client.request(Method::POST, "/x").json(&serde_json::json!({ "client_secret": "canary-client" })),
+        ] {
+            client.write(request).await.unwrap();
+        }
+        let answer = client.write(client.request(Method::POST, "/x")).await.unwrap();
+        let told = client.refusal(&answer, format!("it said {}", answer.body)).to_string();
+        assert!(!told.contains(echoed) && told.contains("[secret]"), "{echoed}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_named() {
+    let client = client("http://127.0.0.1:9");
+    let fault = client.read(client.request(Method::GET, "/x")).await.unwrap_err();
+    assert!(fault.detail.contains("http://127.0.0.1:9: Connection refused"), "{fault}");
+}
+
 /// Answers every request so.
 struct Says(Result<u16, Cut>);
 

@@ -58,7 +58,12 @@ impl NetSuite {
         ];
         let answer = self.client.read(self.client.request(Method::POST, TOKEN_PATH).form(&form)).await?;
         if !answer.status.is_success() {
-            return Err(self.client.unsigned(&answer, "sign-in refused"));
+            let said = format!(
+                "sign-in refused ({}): compare client_id, certificate_id, private_key and algorithm with the integration record \
+                 and its certificate mapping",
+                answer.oauth_error()
+            );
+            return Err(self.client.unsigned(&answer, said));
         }
         let token: wire::TokenAnswer =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;

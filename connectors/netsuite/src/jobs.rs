@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use milestoned_connector_kit::http::Answer;
 use milestoned_connector_kit::{Class, Fault, Receipt};
 use milestoned_mapping::command::DeliveryKey;
-use reqwest::Method;
+use reqwest::{Method, Url};
 
 use super::body::Record;
 use super::wire::{Errors, Job};
@@ -79,7 +79,12 @@ impl NetSuite {
         let answer = self.send(true, Method::POST, &path, Some(&body), &headers).await?;
         let request_id = answer.header(REQUEST_ID);
         let known = Errors::read(&answer.body).has("IDEMPOTENCY_ERROR");
-        match answer.header("location") {
+        // Its path alone counts: the token goes to the account's own address.
+        let location = answer.header("location").map(|address| match Url::parse(&address) {
+            Ok(url) => url.path().to_owned(),
+            Err(_) => address,
+        });
+        match location {
             // Where no request id came, the job's address tells support which request it was.
             Some(address) if answer.status == 202 || known => {
                 let request_id = request_id.or_else(|| address.rsplit_once("/async/").map(|(_, job)| job.to_owned()));

@@ -87,9 +87,7 @@ impl NetSuite {
         body: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<Answer, Fault> {
-        // A job is named by its address.
-        let address = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base_url) };
-        let url = reqwest::Url::parse(&address)
+        let url = reqwest::Url::parse(&format!("{}{path}", self.base_url))
             .map_err(|error| self.client.fault(Class::Refused, error.to_string(), None))?;
         for again in [true, false] {
             let mut request = self.client.request(method.clone(), url.as_str());

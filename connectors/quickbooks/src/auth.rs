@@ -57,8 +57,12 @@ impl QuickBooks {
                 Err(fault) => return Err(Fault { class: Class::Unreachable, ..fault }),
             };
             if !answer.status.is_success() {
-                let said = "the refresh token is refused: connect the company again and set the new refresh_token";
-                return Err(self.client.unsigned(&answer, said));
+                let error = answer.oauth_error();
+                let remedy = match error.error.as_str() {
+                    "invalid_client" => "client_id or client_secret is refused: compare them with the app's keys",
+                    _ => "the refresh token is refused: connect the company again and set the new refresh_token",
+                };
+                return Err(self.client.unsigned(&answer, format!("{remedy} ({error})")));
             }
             match serde_json::from_str(&answer.body) {
                 Ok(token) => return Ok(token),

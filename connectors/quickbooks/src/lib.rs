@@ -81,7 +81,8 @@ impl QuickBooks {
             }
         }
         let client =
-            Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
+            Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?
+                .and("token_url", &settings.token_url)?;
         Ok(Self {
             client,
             settings,

@@ -51,10 +51,8 @@ impl Salesforce {
             }
         };
         if !answer.status.is_success() {
-            let said = serde_json::from_str::<wire::TokenError>(&answer.body)
-                .map(|error| format!("{}: {}", error.error, error.error_description))
-                .unwrap_or_default();
-            return Err(self.client.unsigned(&answer, format!("sign-in refused: {said}")));
+            let said = format!("sign-in refused: {}", answer.oauth_error());
+            return Err(self.client.unsigned(&answer, said));
         }
         let token: wire::TokenAnswer =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;

@@ -2,7 +2,7 @@
 //! secret in the address tell them from forged ones, and the record is read again whatever they say.
 
 use milestoned_connector_kit::{Acknowledgement, Delivery, Hint, Hook, Refused, WebhookRequest};
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Node, ParsingOptions};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
@@ -13,6 +13,12 @@ const NOTIFICATIONS: &str = "http://soap.sforce.com/2005/09/outbound";
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// Characters of an id that name the org; the rest guards against a change of case.
 const ORG: usize = 15;
+/// Bytes of a message: a hundred notifications at most, each with the fields that the message was given.
+const LONGEST: usize = 256 * 1024;
+/// Attributes of a tag: those of an envelope are its namespaces.
+const ATTRIBUTES: usize = 32;
+/// Elements and texts of a message.
+const NODES: u32 = 20_000;
 /// Anything but this makes Salesforce send the whole message again.
 const HEARD: &str = "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body>\
                      <notificationsResponse xmlns=\"http://soap.sforce.com/2005/09/outbound\"><Ack>true</Ack>\
@@ -36,7 +42,11 @@ impl Hook for Salesforce {
 
 /// One delivery for each notification: its id is the same in every repetition, however they are bundled.
 fn read(text: &str, organization: &str) -> Result<Vec<Delivery>, Refused> {
-    let document = Document::parse(text).map_err(|error| Refused::Body(error.to_string()))?;
+    if text.len() > LONGEST || most_attributes(text) > ATTRIBUTES {
+        return Err(Refused::Body("the message is larger than any that Salesforce sends".into()));
+    }
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text, options).map_err(|error| Refused::Body(error.to_string()))?;
     let message = document.descendants().find(|node| node.has_tag_name((NOTIFICATIONS, "notifications")));
     let message = message.ok_or_else(|| Refused::Body("no notifications".into()))?;
     let own = organization.get(..ORG).ok_or(Refused::Signature)?;
@@ -45,6 +55,11 @@ fn read(text: &str, organization: &str) -> Result<Vec<Delivery>, Refused> {
     }
     let notifications = message.children().filter(|node| node.tag_name().name() == "Notification");
     notifications.map(delivery).collect()
+}
+
+/// The most attributes that one tag has. The parser compares each with all others of its tag.
+fn most_attributes(text: &str) -> usize {
+    text.split('<').map(|tag| tag.split('>').next().unwrap_or_default().matches('=').count()).max().unwrap_or(0)
 }
 
 fn delivery(notification: Node<'_, '_>) -> Result<Delivery, Refused> {
@@ -96,6 +111,9 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused_and_entities_are_not_expanded() {
         assert!(matches!(read("<a/>", "00D000000000001AAA"), Err(Refused::Body(_))));
+        let attributes: String = (0..5_000).map(|number| format!(" a{number}='1'")).collect();
+        let refused = read(&format!("<a{attributes}/>"), "00D000000000001AAA");
+        assert!(matches!(&refused, Err(Refused::Body(reason)) if reason.contains("larger than any")), "{refused:?}");
         let bomb = "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>";
         assert!(matches!(read(bomb, "00D000000000001AAA"), Err(Refused::Body(_))));
     }

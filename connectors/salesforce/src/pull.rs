@@ -23,6 +23,10 @@ const LINE_ITEM: &str = "OpportunityLineItem";
 const LAST: &str = "last";
 /// Ids of a page of a census.
 const ROWS: usize = 2_000;
+/// Records that webhooks named and that are asked for at once.
+const TOGETHER: usize = 200;
+/// Characters of an id that tell one record from another; the rest guards against a change of case.
+const SHORT_ID: usize = 15;
 /// Records that are asked for by their ids at once.
 const AT_ONCE: usize = 1_000;
 
@@ -74,6 +78,36 @@ impl Source for Salesforce {
         let records = self.read_rows(&format!("Id = '{id}'")).await?;
         let now = self.client.now();
         Ok(if records.is_empty() { vec![self.gone(id, now, format!("gone {now}"))] } else { records })
+    }
+
+    /// Records of the object itself are asked for together; what hangs on one leads to it one by one.
+    async fn read_each(&self, object: &str, ids: &[&str]) -> Vec<Result<Vec<SourceRecord>, Fault>> {
+        let mut outcomes = Vec::with_capacity(ids.len());
+        if object != self.settings.object {
+            for id in ids {
+                outcomes.push(self.read(object, id).await);
+            }
+            return outcomes;
+        }
+        for some in ids.chunks(TOGETHER) {
+            let list = listed(some.iter().copied());
+            let read = match list.is_empty() {
+                true => Ok(Vec::new()),
+                false => self.read_rows(&format!("Id IN ({list})")).await,
+            };
+            outcomes.extend(some.iter().map(|id| match &read {
+                _ if !is_id(id) => Err(self.client.fault(Class::Refused, format!("{id:?} is no id"), None)),
+                Ok(records) => {
+                    // Both lengths of an id name one record.
+                    let own = |record: &&SourceRecord| record.id.get(..SHORT_ID) == id.get(..SHORT_ID);
+                    let now = self.client.now();
+                    let gone = || self.gone(id, now, format!("gone {now}"));
+                    Ok(vec![records.iter().find(own).cloned().unwrap_or_else(gone)])
+                }
+                Err(fault) => Err(fault.clone()),
+            }));
+        }
+        outcomes
     }
 
     /// What was purged leaves nothing behind, not even among the deleted; and a record may leave the filter unseen.

@@ -13,16 +13,6 @@ pub(crate) struct TokenAnswer {
     pub(crate) refresh_token: Option<String>,
 }
 
-/// Refusal of the token endpoint.
-#[derive(Debug, Deserialize)]
-pub(crate) struct TokenError {
-    /// Code.
-    pub(crate) error: String,
-    /// Words.
-    #[serde(default)]
-    pub(crate) error_description: String,
-}
-
 /// A page of a query.
 #[derive(Debug, Deserialize)]
 pub(crate) struct QueryPage<'a> {
@@ -177,6 +167,8 @@ pub(crate) struct DescribedField {
 
 #[cfg(test)]
 mod tests {
+    use milestoned_connector_kit::http::OauthError;
+
     use super::*;
     use crate::refusal::errors;
 
@@ -240,7 +232,7 @@ mod tests {
             let body = one.body.get();
             if one.name.starts_with("oauth") {
                 assert!(
-                    serde_json::from_str::<TokenError>(body).is_ok_and(|error| !error.error_description.is_empty())
+                    serde_json::from_str::<OauthError>(body).is_ok_and(|error| !error.error_description.is_empty())
                 );
             } else if one.name.starts_with("collections") {
                 let saved: Vec<Saved> = serde_json::from_str(body).unwrap();
@@ -294,7 +286,7 @@ mod tests {
             assert!(serde_json::from_str::<TokenAnswer>(&fixture(name)).is_ok(), "{name}");
         }
         for name in ["auth_error", "refresh_error"] {
-            let error: TokenError = serde_json::from_str(&fixture(name)).unwrap();
+            let error: OauthError = serde_json::from_str(&fixture(name)).unwrap();
             assert_eq!(error.error, "invalid_grant", "{name}");
         }
         for name in ["create_success", "upsert_created_success"] {

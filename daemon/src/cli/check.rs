@@ -1,6 +1,7 @@
 //! `check`: configuration, credentials, reachability, field maps; every problem at once, each with its remedy.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -113,8 +114,17 @@ fn database_problem(store: &crate::store::Settings) -> Option<Problem> {
     }
 }
 
+/// The database holds tokens and all that is billed.
+fn rights_problem(file: &Path) -> Option<Problem> {
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    let reason = format!("others may read or write {} (mode {:o})", file.display(), mode & 0o777);
+    let remedy = "take their rights away: chmod 600, also of the files beside it that end in -wal and -shm";
+    (mode & 0o077 != 0).then(|| Problem::new("store.path", reason, remedy))
+}
+
 fn settings_problems(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
+    problems.extend(rights_problem(&settings.store.path).filter(|_| settings.store.url.is_none()));
     if settings.http.tokens.is_empty() {
         problems.push(Problem::new(
             "http.tokens",

@@ -406,6 +406,8 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Runs the command line; errors go to standard error, one sentence with the remedy.
 pub fn main() -> ExitCode {
+    // What it creates, databases and backups above all, is nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
     // Limits are set before a thread is started.
     if let Command::ReadDocument { format } = &cli.command {

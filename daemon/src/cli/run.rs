@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::failpoint;
 use crate::fleet::RENEW;
+use crate::printable;
 use crate::registry::Entry;
 use crate::settings::{Examined, Log, LogFormat, Secrets, Settings, SettingsError};
 use crate::store::StoreError;
@@ -84,6 +85,7 @@ async fn stop_in_order(app: &App, parts: Supervisor) -> anyhow::Result<ExitCode>
         app.send_handed(target, entry).await?;
     }
     app.fleet.leave(&app.env.store, app.env.clock.now()).await?;
+    app.env.store.close()?;
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PART_ENDED) })
 }
 
@@ -307,7 +309,7 @@ fn log(settings: &Log) -> anyhow::Result<()> {
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a part of the daemon panicked")));
     let filter = EnvFilter::try_new(&settings.filter).context("log.filter")?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(printable::Log);
     match settings.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

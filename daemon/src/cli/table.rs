@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::printable;
+
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use milestoned_mapping::money::grouped;
 
@@ -37,11 +39,11 @@ pub fn state(text: &str) -> Cell {
 /// Writes to standard output. A reader that went away (`| head`) is no error.
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
+    let _ = writeln!(out, "{}", printable::block(text));
 }
 
 /// Writes to standard error.
 pub fn complain(text: &str) {
     let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "{text}");
+    let _ = writeln!(out, "{}", printable::block(text));
 }

@@ -54,8 +54,12 @@ pub async fn send(
     let attempts = batches(connection, claimed).into_iter().map(|batch| async move {
         let outcomes = attempt(connection, &batch, settings, now).await;
         for (claimed, outcome) in batch.iter().zip(&outcomes) {
-            if let Outcome::Parked { fault, .. } = outcome {
-                tracing::warn!(target, key = %claimed.key, fault, "delivery parked");
+            match outcome {
+                Outcome::Parked { fault, .. } => tracing::warn!(target, key = %claimed.key, fault, "delivery parked"),
+                Outcome::Done { receipt, adopted } => {
+                    tracing::info!(target, key = %claimed.key, remote_id = receipt.remote_id, adopted, "written");
+                }
+                Outcome::Again { .. } | Outcome::LookAt { .. } => {}
             }
         }
         let settled = store.settle(batch.into_iter().zip(outcomes).collect(), now).await;

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use jiff::{Timestamp, Zoned};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor, address::Envelope};
+use milestoned_connector_kit::scrub::Secrets;
 use milestoned_mapping::problem::Problem;
 use secrecy::ExposeSecret;
 
@@ -101,16 +102,38 @@ pub async fn reach(mail: &Mail) -> Result<(), String> {
     match transport(mail)?.test_connection().await {
         Ok(true) => Ok(()),
         Ok(false) => Err("the relay does not answer as one".into()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(told(mail, error)),
     }
 }
 
 fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&mail.relay).map_err(|error| error.to_string())?;
     if let (Some(username), Some(password)) = (&mail.username, &mail.password) {
+        if !is_encrypted(&mail.relay) {
+            return Err("a password would be sent that everybody on the way can read".into());
+        }
         builder = builder.credentials(Credentials::new(username.clone(), password.expose_secret().to_owned()));
     }
     Ok(builder.build())
+}
+
+/// Whether what goes to the relay is encrypted, or does not leave this machine.
+fn is_encrypted(relay: &str) -> bool {
+    let Ok(url) = url::Url::parse(relay) else { return false };
+    let required = url.query_pairs().any(|(key, value)| key == "tls" && value == "required");
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    url.scheme() == "smtps" || required || local
+}
+
+/// What a relay said, as it may be told: without our password, and in a few lines.
+fn told(mail: &Mail, said: impl ToString) -> String {
+    let secrets = Secrets::default();
+    if let Some(password) = &mail.password {
+        let (username, password) = (mail.username.as_deref().unwrap_or_default(), password.expose_secret());
+        secrets.learn(&format!("\0{username}\0{password}"));
+        secrets.learn(password);
+    }
+    secrets.told(&said.to_string())
 }
 
 async fn send(env: &Environment, mail: &Mail, due: DueMail, now: Timestamp) -> MailOutcome {
@@ -133,13 +156,13 @@ async fn send(env: &Environment, mail: &Mail, due: DueMail, now: Timestamp) -> M
     match transport.test_connection().await {
         Ok(true) => {}
         Ok(false) => return again("the relay does not answer as one".into()),
-        Err(error) => return again(error.to_string()),
+        Err(error) => return again(told(mail, error)),
     }
     match transport.send_raw(&envelope, &due.message).await {
         Ok(_) => MailOutcome::Sent,
-        Err(error) if error.is_permanent() => MailOutcome::Refused(error.to_string()),
-        Err(error) if error.is_transient() => again(error.to_string()),
-        Err(error) => MailOutcome::Unknown(format!("{error}; it may have arrived")),
+        Err(error) if error.is_permanent() => MailOutcome::Refused(told(mail, error)),
+        Err(error) if error.is_transient() => again(told(mail, error)),
+        Err(error) => MailOutcome::Unknown(format!("{}; it may have arrived", told(mail, error))),
     }
 }
 
@@ -152,4 +175,33 @@ fn envelope(mail: &Mail, due: &DueMail) -> Result<Envelope, String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("recipient: {error}"))?;
     Envelope::new(Some(from.email), to).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn mail(relay: &str) -> Mail {
+        let text = format!(
+            "[mail]\nrelay = \"{relay}\"\nusername = \"user\"\npassword = \"canary-a5b3\"\nfrom = \"a@example.com\"\n\
+             finance = [\"b@example.com\"]\nschedule = \"0 7 * * *\"\ntimezone = \"UTC\""
+        );
+        Settings::from_toml(&text).unwrap().mail.unwrap()
+    }
+
+    #[test]
+    fn a_password_is_neither_sent_in_clear_nor_told() {
+        for (relay, sound) in [
+            ("smtp://relay.example:587", false),
+            ("smtp://relay.example:587?tls=opportunistic", false),
+            ("smtp://relay.example:587?tls=required", true),
+            ("smtps://relay.example", true),
+            ("smtp://127.0.0.1:25", true),
+        ] {
+            assert_eq!(problems(&mail(relay)).is_empty(), sound, "{relay}: {:?}", problems(&mail(relay)));
+        }
+        let said = "535 5.7.8 AUTH PLAIN AHVzZXIAY2FuYXJ5LWE1YjM= refused: canary-a5b3";
+        assert_eq!(told(&mail("smtps://relay.example"), said), "535 5.7.8 AUTH PLAIN [secret]= refused: [secret]");
+    }
 }

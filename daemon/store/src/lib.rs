@@ -305,6 +305,17 @@ impl Store {
         }
     }
 
+    /// Puts everything where a copy of the database's file has it. At a graceful stop, once nothing is under way.
+    ///
+    /// # Errors
+    /// The database failed: what was committed is there all the same, in the files beside it.
+    pub fn close(&self) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.close(),
+            Backend::Inline(_) | Backend::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Runs `job` in a transaction, behind the fence; an error undoes all of it.
     async fn write<T, J>(&self, job: J) -> Result<T, StoreError>
     where

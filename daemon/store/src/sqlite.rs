@@ -78,6 +78,7 @@ type Reading = Box<dyn FnOnce(&Connection) + Send>;
 /// Handles of the threads; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sqlite {
+    path: Arc<Path>,
     writer: mpsc::Sender<Box<dyn Job>>,
     reader: mpsc::Sender<Reading>,
 }
@@ -117,7 +118,17 @@ impl Sqlite {
                 reading(&reader);
             }
         });
-        Ok(Self { writer: jobs, reader: readings })
+        Ok(Self { path: path.into(), writer: jobs, reader: readings })
+    }
+
+    /// Moves the whole write-ahead log into the file, which then is the whole database. Once nothing is under way.
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        let connection = connect(&self.path)?;
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            tracing::warn!("somebody else uses the database: a part of it stays in the file that ends in -wal");
+        }
+        Ok(())
     }
 
     /// Runs `work` in a transaction that it shares with what else waits; an error undoes its own part alone. Answers
@@ -350,6 +361,17 @@ mod tests {
         let refused = store.write(|tx| tx.run("INSERT INTO c VALUES (99)", values![])).await;
         assert!(matches!(refused, Err(StoreError::Uncommitted(_))), "{refused:?}");
         insert(&store, 1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_a_stop_the_file_is_the_whole_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        insert(&store, 1).await.unwrap();
+        let log = folder.path().join("m.db-wal");
+        assert!(std::fs::metadata(&log).unwrap().len() > 0);
+        store.close().unwrap();
+        assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
     }
 
     #[tokio::test]
