@@ -401,9 +401,6 @@ fn actor(fact: &mut Fact, system: &str) -> String {
     person.filter(|by| !by.is_empty()).unwrap_or_else(|| system.to_owned())
 }
 
-/// A poll interval that nobody set.
-pub const POLL_EVERY: SignedDuration = SignedDuration::from_mins(5);
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,9 +23,11 @@ use milestoned_salesforce::Salesforce;
 use serde_json::Value;
 
 use crate::failpoint;
-use crate::intake::POLL_EVERY;
 use crate::settings::{Settings, SettingsError, repair};
 use crate::store::Store;
+
+/// A poll interval that nobody set.
+const POLL_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// The connections that there are. A new connector is one more line of the list below; everything else follows from what
 /// it says about itself.

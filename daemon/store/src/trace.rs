@@ -1,6 +1,7 @@
 //! From a document back to what it stands on, and from a fact or a record on to what it led to.
 
 use jiff::Timestamp;
+use milestoned_mapping::contract::Contract;
 use milestoned_mapping::money::Currency;
 use serde::Serialize;
 use serde_json::Value;
@@ -135,15 +136,16 @@ fn from_document(tx: &Session<'_>, number: &str) -> Result<Option<Trace>, StoreE
         values![contract],
         read_fact,
     )?;
+    let lineage = lineage(tx, &contract, &document.milestone)?;
     let concerns = |fact: &TracedFact| {
         let milestone = fact.fact.get("milestone").and_then(Value::as_str);
         let amends = fact.fact.get("type").and_then(Value::as_str) == Some("amended");
-        fact.position == cause || amends || milestone.is_some_and(|id| is_of(&document.milestone, id))
+        fact.position == cause || amends || milestone.is_some_and(|id| lineage.iter().any(|of| of == id))
     };
     let before = |fact: &TracedFact| cause.is_none_or(|cause| fact.position.is_some_and(|place| place <= cause));
     let facts: Vec<_> = decided.into_iter().filter(|fact| before(fact) && concerns(fact)).collect();
     let mut trace = Trace {
-        clauses: clauses(tx, &contract, std::slice::from_ref(&document.milestone))?,
+        clauses: clauses(tx, &contract, &lineage)?,
         records: records(tx, &facts)?,
         deliveries: outbox::one(tx, &document.posting)?.into_iter().collect(),
         contract: Some(contract),
@@ -161,7 +163,9 @@ fn from_facts(tx: &Session<'_>, facts: Vec<TracedFact>) -> Result<Trace, StoreEr
     trace.contract = facts.first().map(|fact| fact.contract.clone());
     let mut milestones = Vec::new();
     for fact in &facts {
-        milestones.extend(fact.fact.get("milestone").and_then(Value::as_str).map(str::to_owned));
+        if let Some(id) = fact.fact.get("milestone").and_then(Value::as_str) {
+            milestones.extend(lineage(tx, &fact.contract, id)?);
+        }
         for number in audit::issued_with(tx, &fact.contract, &fact.subject())? {
             if trace.documents.iter().all(|known| known.number != number)
                 && let Some((document, _)) = views::document(tx, &number)?
@@ -194,9 +198,13 @@ fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<
     Ok(lines)
 }
 
-/// A milestone, or the part of one that was split.
-fn is_of(milestone: &str, id: &str) -> bool {
-    milestone == id || milestone.strip_prefix(id).is_some_and(|rest| rest.starts_with(['.', '/', '-', '#']))
+/// A milestone's id, and those of the milestones that it is a part of, as the contract's state knows them.
+fn lineage(tx: &Session<'_>, contract: &str, milestone: &str) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT state FROM contract WHERE id = $1";
+    let Some(state) = tx.one(sql, values![contract], |row| row.get::<String>(0))? else {
+        return Ok(vec![milestone.to_owned()]);
+    };
+    Ok(parse::<Contract>("contract", "state", contract, &state)?.lineage(milestone))
 }
 
 fn clauses(tx: &Session<'_>, contract: &str, milestones: &[String]) -> Result<Vec<Value>, StoreError> {
@@ -207,7 +215,7 @@ fn clauses(tx: &Session<'_>, contract: &str, milestones: &[String]) -> Result<Ve
     let all = agreement.pointer("/terms/milestones").and_then(Value::as_array).cloned().unwrap_or_default();
     let named = |clause: &Value| {
         let id = clause.get("id").and_then(Value::as_str).unwrap_or_default();
-        milestones.iter().any(|milestone| is_of(milestone, id))
+        milestones.iter().any(|milestone| milestone == id)
     };
     let currency: Option<Currency> =
         agreement.pointer("/terms/currency").and_then(|code| serde_json::from_value(code.clone()).ok());

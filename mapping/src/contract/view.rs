@@ -166,6 +166,14 @@ impl Contract {
         self.position_now().view(&self.terms)
     }
 
+    /// A milestone's id, and before it those of the milestones that it is a part of: `M1`, `M1b`, `M1ba`.
+    pub fn lineage(&self, id: &str) -> Vec<String> {
+        let known = self.milestones.iter().find(|milestone| milestone.id() == id);
+        let mut lineage = known.map(|milestone| milestone.ancestors.clone()).unwrap_or_default();
+        lineage.push(id.to_owned());
+        lineage
+    }
+
     /// Milestones in contract order, parts in place of what they are parts of.
     pub fn milestones(&self) -> Vec<MilestoneView> {
         (0..self.milestones.len()).filter_map(|index| self.milestone_view(index)).collect()

@@ -1,5 +1,7 @@
 //! The rules of the house, as tests. Each names what breaks it, with its place and what to do.
 
+mod arrows;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -5,8 +5,9 @@ use milestoned::store::redact::Forget;
 use milestoned::store::trace::Start;
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mocks::FaultSpec;
-use milestoned_tests::World;
 use milestoned_tests::postgres::cluster;
+use milestoned_tests::{ADMIN, World};
+use serde_json::json;
 
 /// A year in an hour: accepted, answer lost, killed, looked up, recognised.
 async fn whole_way(store: &str) -> World {
@@ -109,4 +110,32 @@ async fn the_whole_way_on_postgres_is_told_by_its_trail() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.database().await.unwrap();
     holds(whole_way(&format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32))).await).await;
+}
+
+/// A milestone that is accepted in part, beside one whose id only looks like a part of it.
+#[tokio::test]
+async fn a_trail_leads_from_a_part_to_the_clause_of_the_whole_and_to_no_neighbour() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let body = json!({
+        "id": "SOW-1", "customer": "Northwind Ltd", "currency": "USD", "total": "30000.00", "signed_on": "2026-03-02",
+        "partial_acceptance": true,
+        "obligations": [{ "id": "services", "ssp": "30000.00", "method": "output" }],
+        "milestones": [{ "id": "M1", "name": "Design", "amount": "20000.00" },
+                       { "id": "M1-2", "name": "Review of the design", "amount": "10000.00" }],
+        "milestoned": { "erp": "netsuite", "policy": { "require_legs": [] } },
+    });
+    assert_eq!(world.call("PUT", "/v1/contracts/SOW-1", ADMIN, Some(body)).await.unwrap().0, 201);
+    for (milestone, portion) in [("M1", json!("5000.00")), ("M1-2", json!(null))] {
+        let fact = json!({ "type": "accepted", "milestone": milestone, "by": "dana@customer.example",
+            "document": "https://docs.example/signed.pdf", "portion": portion });
+        assert_eq!(world.call("POST", "/v1/contracts/SOW-1/facts", ADMIN, Some(fact)).await.unwrap().0, 202);
+        world.settle().await.unwrap();
+    }
+    for (number, clause, accepted) in [("SOW-1-M1a", "M1", "M1"), ("SOW-1-M1-2", "M1-2", "M1-2")] {
+        let trace = world.app.env.store.trace(Start::Document(number.into())).await.unwrap().unwrap();
+        let clauses: Vec<_> = trace.clauses.iter().map(|clause| clause["id"].as_str().unwrap()).collect();
+        assert_eq!(clauses, [clause], "{number}");
+        let facts: Vec<_> = trace.facts.iter().map(|fact| fact.fact["milestone"].as_str().unwrap_or("")).collect();
+        assert_eq!(facts, [accepted], "{number}");
+    }
 }
