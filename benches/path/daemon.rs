@@ -86,7 +86,7 @@ async fn tell(app: &App, name: &str, records: Vec<SourceRecord>, now: Timestamp)
 }
 
 async fn decide(app: &App) {
-    app.understand().await.unwrap();
+    app.read_records().await.unwrap();
     while app.decide().await.unwrap() {}
 }
 

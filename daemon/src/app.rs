@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Platform;
 
-use crate::deliver::Handed;
+use crate::deliver::Leased;
 use crate::environment::Environment;
+use crate::fast_path::FastPath;
 use crate::fleet::{Duty, Fleet, Mine};
-use crate::passage::Passage;
 use crate::registry::Entry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -24,8 +24,8 @@ pub struct App {
     pub env: Arc<Environment>,
     /// Who else works on the same database.
     pub fleet: Fleet,
-    /// What is claimed already, and to be sent.
-    pub handed: Handed,
+    /// What is leased already, and to be sent.
+    pub leased: Leased,
 }
 
 impl App {
@@ -46,7 +46,7 @@ impl App {
     }
 
     fn of(env: Arc<Environment>) -> Arc<Self> {
-        Arc::new(Self { env, fleet: Fleet::default(), handed: Handed::default() })
+        Arc::new(Self { env, fleet: Fleet::default(), leased: Leased::default() })
     }
 
     /// Takes over what an interrupted run left: attempts under way are in doubt. Once, before the first turn.
@@ -94,9 +94,9 @@ impl App {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn listen(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
+    pub async fn poll(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
-        let came = intake::listen(&mine.store, system, entry, &self.env.settings, self.env.clock.now()).await?;
+        let came = intake::poll(&mine.store, system, entry, &self.env.settings, self.env.clock.now()).await?;
         if came {
             self.env.wake_ups.decisions().send();
         }
@@ -107,16 +107,16 @@ impl App {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn follow_hints(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
+    pub async fn read_hinted(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
-        Passage { env: &self.env, fleet: &self.fleet, handed: &self.handed }.follow(&mine.store, system, entry).await
+        FastPath { env: &self.env, fleet: &self.fleet, leased: &self.leased }.follow(&mine.store, system, entry).await
     }
 
     /// Turns stored records into facts. Returns whether there were any.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn understand(&self) -> Result<bool, StoreError> {
+    pub async fn read_records(&self) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Reading, 1).await? else { return Ok(false) };
         Ok(intake::read_records(&mine.store, &self.env.registry, self.env.clock.now()).await? > 0)
     }
@@ -141,24 +141,24 @@ impl App {
     pub async fn deliver(&self) -> Result<bool, StoreError> {
         let mut moved = false;
         for (target, entry) in self.env.registry.iter() {
-            moved |= self.send_handed(target, entry).await?;
+            moved |= self.send_leased(target, entry).await?;
             moved |= self.deliver_to(target, entry).await?;
         }
         Ok(moved)
     }
 
-    /// Sends to one connection what is claimed already. Returns whether an attempt was made.
+    /// Sends to one connection what is leased already. Returns whether an attempt was made.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn send_handed(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
+    pub async fn send_leased(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
         let (delivery, now) = (&self.env.settings.delivery, self.env.clock.now());
-        let handed = self.handed.take(target, now);
-        if handed.is_empty() {
+        let leased = self.leased.take(target, now);
+        if leased.is_empty() {
             return Ok(false);
         }
-        let awaited = self.handed.were_awaited(target);
-        let sent = deliver::send(&self.env.store, target, &entry.connection, delivery, handed, now).await;
+        let awaited = self.leased.were_awaited(target);
+        let sent = deliver::send(&self.env.store, target, &entry.connection, delivery, leased, now).await;
         if awaited {
             self.env.wake_ups.deliveries(target).into_iter().for_each(WakeUp::send);
         }
@@ -174,7 +174,7 @@ impl App {
         sent > 0
     }
 
-    /// Delivers to one connection what is due. Returns whether an attempt was made.
+    /// Claims and delivers to one connection what is due. Returns whether an attempt was made.
     ///
     /// # Errors
     /// The store failed.
@@ -223,10 +223,10 @@ impl App {
             let mut connections: Vec<_> = self.env.registry.iter().collect();
             connections.sort_by_key(|(_, entry)| entry.connection.tells_acceptance());
             for (system, entry) in connections {
-                moved |= self.follow_hints(system, entry).await?;
-                moved |= self.listen(system, entry).await?;
+                moved |= self.read_hinted(system, entry).await?;
+                moved |= self.poll(system, entry).await?;
             }
-            moved |= self.understand().await?;
+            moved |= self.read_records().await?;
             moved |= self.decide().await?;
             moved |= self.deliver().await?;
             moved |= self.report().await?;

@@ -21,7 +21,7 @@ use crate::failpoint;
 use crate::registry::Registry;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
-use crate::store::passage::Decide;
+use crate::store::fast_path::{Batch, Decide};
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 use crate::wake::WakeUp;
@@ -63,10 +63,11 @@ async fn land(env: &Environment, landings: Vec<Landing>, now: Timestamp) -> Resu
     if landings.is_empty() {
         return Ok(());
     }
-    let landings = Arc::new(landings);
-    match env.store.land_all(Arc::clone(&landings), now).await {
+    let batch = Arc::new(Batch { landings, ..Batch::default() });
+    let landings = &batch.landings;
+    match env.store.land_batch(Arc::clone(&batch), None, None, now).await {
         Err(error) if error.is_of_one_row() => {
-            for landing in landings.iter() {
+            for landing in landings {
                 if let Err(error) = env.store.land(landing.clone(), now).await {
                     alone(&landing.contract, error)?;
                 }

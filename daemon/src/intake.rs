@@ -32,7 +32,7 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(25);
 ///
 /// # Errors
 /// The store failed. A remote that fails is noted, and tried again later.
-pub async fn listen(
+pub async fn poll(
     store: &Store,
     system: &str,
     entry: &Entry,
@@ -43,15 +43,15 @@ pub async fn listen(
     // A stream's poll and census move no mark but their own: all are read at once.
     let mut marks = store.watermarks(system.to_owned()).await?;
     for stream in entry.connection.streams() {
-        came |= poll(store, system, stream, marks.remove(*stream), entry, &settings.delivery, now).await?;
+        came |= poll_stream(store, system, stream, marks.remove(*stream), entry, &settings.delivery, now).await?;
         let known = marks.remove(&census::stream_of(stream));
-        came |= count(store, system, stream, known, entry, settings, now).await?;
+        came |= take_census(store, system, stream, known, entry, settings, now).await?;
     }
     Ok(came)
 }
 
 /// Takes the census of a stream, where it is due. Returns whether a record is to be read again.
-async fn count(
+async fn take_census(
     store: &Store,
     system: &str,
     stream: &str,
@@ -104,7 +104,7 @@ async fn count(
     }
 }
 
-async fn poll(
+async fn poll_stream(
     store: &Store,
     system: &str,
     stream: &str,

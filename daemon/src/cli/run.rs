@@ -82,7 +82,7 @@ async fn stop_in_order(app: &App, parts: Supervisor) -> anyhow::Result<ExitCode>
     failed.iter().for_each(|ended| tracing::error!(part = ended.part, reason = ended.reason, "a part has failed"));
     // What was claimed last may have come after the loops that send had ended.
     for (target, entry) in app.env.registry.iter() {
-        app.send_handed(target, entry).await?;
+        app.send_leased(target, entry).await?;
     }
     app.fleet.leave(&app.env.store, app.env.clock.now()).await?;
     app.env.store.close()?;
@@ -200,8 +200,8 @@ async fn reading(turns: Turns, system: String) -> anyhow::Result<()> {
 
 /// What webhooks named, and, where it is time for a look, what is due.
 async fn read(app: &App, system: &str, entry: &Entry, looks: bool) -> Result<bool, StoreError> {
-    let followed = app.follow_hints(system, entry).await?;
-    Ok(looks && app.listen(system, entry).await? || followed)
+    let followed = app.read_hinted(system, entry).await?;
+    Ok(looks && app.poll(system, entry).await? || followed)
 }
 
 /// Contract folder, what came in, decisions.
@@ -226,7 +226,7 @@ async fn decisions(turns: Turns) -> anyhow::Result<()> {
 async fn decide(app: &App, scan: bool) -> Result<bool, StoreError> {
     failpoint::pass("deciding");
     let mut moved = scan && app.scan().await?;
-    moved |= app.understand().await?;
+    moved |= app.read_records().await?;
     Ok(app.decide().await? || moved)
 }
 
@@ -280,7 +280,7 @@ async fn sending(turns: Turns, target: String) -> anyhow::Result<()> {
         app.env.registry.get(&target).zip(app.env.wake_ups.leased(&target)).context("no such connection")?;
     let mut waiter = wake_up.waiter();
     while !turns.stop.is_cancelled() {
-        let pause = turns.ended(app.send_handed(&target, entry).await)?;
+        let pause = turns.ended(app.send_leased(&target, entry).await)?;
         turns.sleep(&mut waiter, pause).await;
     }
     Ok(())

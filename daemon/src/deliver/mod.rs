@@ -74,48 +74,48 @@ pub async fn send(
     Ok(count)
 }
 
-/// Deliveries that were claimed when they were decided, on their way to the loop that sends them.
+/// Deliveries that were leased when they were decided, until a loop sends them.
 #[derive(Default)]
-pub struct Handed(Mutex<Way>);
+pub struct Leased(Mutex<Waiting>);
 
 #[derive(Default)]
-struct Way {
+struct Waiting {
     /// With the end of their lease, by connection.
     claimed: BTreeMap<String, Vec<(Timestamp, Claimed)>>,
     /// Connections for which other deliveries wait, maybe for these.
     awaited: BTreeSet<String>,
 }
 
-impl Handed {
-    fn way(&self) -> std::sync::MutexGuard<'_, Way> {
+impl Leased {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many more there may be for a connection, of so many at most.
-    pub fn room(&self, target: &str, most: u32) -> usize {
-        let handed = self.way().claimed.get(target).map_or(0, Vec::len);
-        usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(handed)
+    pub fn room(&self, target: &str, most: u32) -> u32 {
+        let waiting = self.waiting().claimed.get(target).map_or(0, Vec::len);
+        most.saturating_sub(u32::try_from(waiting).unwrap_or(u32::MAX))
     }
 
-    /// Hands deliveries over whose leases last until an instant; for the connections in `awaited` others wait.
+    /// Leaves deliveries whose leases last until an instant; for the connections in `awaited` others wait.
     pub fn put(&self, claimed: Vec<Claimed>, until: Timestamp, awaited: &BTreeSet<String>) {
-        let mut way = self.way();
-        for one in claimed {
-            way.claimed.entry(one.target.clone()).or_default().push((until, one));
+        let mut waiting = self.waiting();
+        for delivery in claimed {
+            waiting.claimed.entry(delivery.target.clone()).or_default().push((until, delivery));
         }
-        way.awaited.extend(awaited.iter().cloned());
+        waiting.awaited.extend(awaited.iter().cloned());
     }
 
     /// Takes what is there for a connection. What has waited for as long as its lease lasts counts as interrupted: the
     /// claim finds it.
     pub fn take(&self, target: &str, now: Timestamp) -> Vec<Claimed> {
-        let handed = self.way().claimed.remove(target).unwrap_or_default();
-        handed.into_iter().filter(|(until, _)| *until > now).map(|(_, claimed)| claimed).collect()
+        let waiting = self.waiting().claimed.remove(target).unwrap_or_default();
+        waiting.into_iter().filter(|(until, _)| *until > now).map(|(_, claimed)| claimed).collect()
     }
 
     /// Whether other deliveries waited for these.
     pub fn were_awaited(&self, target: &str) -> bool {
-        self.way().awaited.remove(target)
+        self.waiting().awaited.remove(target)
     }
 }
 

@@ -2,7 +2,6 @@
 //! outbox, audit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,7 +12,6 @@ use milestoned_mapping::money::{Currency, Money};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
 
 use super::audit::{self, Entry};
-use super::desk::Desk;
 use super::drift::{self, DriftRow};
 use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
@@ -460,35 +458,11 @@ impl Store {
         })
         .await
     }
-
-    /// Decisions land in one transaction, all or none. Returns of each whether it did: `false` where somebody else decided
-    /// meanwhile, and nothing was written.
-    ///
-    /// # Errors
-    /// The database failed, or an idempotency key was used for something else.
-    pub async fn land_all(&self, landings: Arc<Vec<Landing>>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
-        self.write(move |tx| {
-            let mut desk = Desk::open(tx, None, now)?;
-            let landed =
-                landings.iter().map(|landing| land(tx, landing, &mut desk, now)).collect::<Result<Vec<_>, _>>()?;
-            let lines = landings.iter().zip(&landed).filter(|(_, landed)| **landed).flat_map(|(one, _)| &one.audit);
-            audit::append(tx, now, lines)?;
-            Ok(landed)
-        })
-        .await
-    }
-
-    /// A decision lands, whole or not at all. `false`: somebody else decided meanwhile, and nothing was written.
-    ///
-    /// # Errors
-    /// The database failed, or an idempotency key was used for something else.
-    pub async fn land(&self, landing: Landing, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.land_all(Arc::new(vec![landing]), now).await? == [true])
-    }
 }
 
-/// Writes one decision, but for its audit lines.
-pub(super) fn land(tx: &Session<'_>, landing: &Landing, desk: &mut Desk, now: Timestamp) -> Result<bool, StoreError> {
+/// Writes one decision, but for its audit lines. `doubts`: the remote may know what is new to us. `false`: somebody else
+/// decided meanwhile, and nothing was written.
+pub(super) fn land(tx: &Session<'_>, landing: &Landing, doubts: bool, now: Timestamp) -> Result<bool, StoreError> {
     let changed = tx.run(
         "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
              journal_through = $7, legs_changed = $9, revision = revision + 1 WHERE id = $1 AND revision = $8",
@@ -509,7 +483,7 @@ pub(super) fn land(tx: &Session<'_>, landing: &Landing, desk: &mut Desk, now: Ti
     }
     land_facts(tx, landing, now)?;
     for posting in &landing.postings {
-        enqueue(tx, &landing.contract, posting, desk, now)?;
+        enqueue(tx, &landing.contract, posting, doubts, now)?;
     }
     land_results(tx, landing, now)?;
     failpoint::pass("landing");
@@ -520,36 +494,29 @@ fn decided_count(landing: &Landing) -> i64 {
     i64::try_from(landing.facts.iter().filter(|fact| fact.problem.is_none()).count()).unwrap_or(i64::MAX)
 }
 
+/// What became of facts: of those that waited in the store, and of those that the decision brings along.
 fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
     let mut position = landing.history_before;
     let now = instant(now);
     for decided in &landing.facts {
         let pending = &decided.pending;
-        let effective = instant(decided.effective_at);
-        let place = decided.problem.is_none().then_some(position);
-        match pending.id {
-            Some(id) => tx.run(
-                "UPDATE fact SET position = $2, effective_at = $3, problem = $4 WHERE id = $1",
-                values![id, place, effective, decided.problem],
-            )?,
-            None => tx.run(
-                "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem, origin)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (contract, identity)
-                 DO UPDATE SET position = $7, effective_at = $8, problem = $9",
-                values![
-                    landing.contract,
-                    pending.identity,
-                    instant(pending.fact.at),
-                    now,
-                    json(&pending.fact)?,
-                    pending.actor,
-                    place,
-                    effective,
-                    decided.problem,
-                    pending.origin
-                ],
-            )?,
-        };
+        tx.run(
+            "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem, origin)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (contract, identity)
+             DO UPDATE SET position = $7, effective_at = $8, problem = $9",
+            values![
+                landing.contract,
+                pending.identity,
+                instant(pending.fact.at),
+                now,
+                json(&pending.fact)?,
+                pending.actor,
+                decided.problem.is_none().then_some(position),
+                instant(decided.effective_at),
+                decided.problem,
+                pending.origin
+            ],
+        )?;
         position = position.saturating_add(i64::from(decided.problem.is_none()));
     }
     Ok(())

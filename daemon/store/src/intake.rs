@@ -194,7 +194,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let new = insert_records(tx, &page.records, &instant(now))?;
+            let records: Vec<&SourceRecord> = page.records.iter().collect();
+            let texts: Vec<String> = page.records.iter().map(json).collect::<Result<_, _>>()?;
+            let new = insert_records(tx, &records, &texts, None, now)?;
             failpoint::pass("page_half_stored");
             for unreadable in &page.unreadable {
                 let problem = Problem::new(
@@ -208,24 +210,7 @@ impl Store {
             tx.run("INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (system, stream) DO UPDATE SET cursor = $3, fresh_through = coalesce($4, watermark.fresh_through),
                  polled_at = $5, due_at = $6, fault = NULL, fault_since = NULL, attempts = 0", values![system, stream, json(&page.next)?, fresh, instant(now), due_at.map(instant)])?;
-            Ok(usize::try_from(new).unwrap_or(usize::MAX))
-        })
-        .await
-    }
-
-    /// Stores records that were read again after hints, and the hints as done; what could not be read is due later.
-    ///
-    /// # Errors
-    /// The database failed: the hints stay due.
-    pub async fn hints_followed(&self, followed: Vec<Followed>, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            let now = instant(now);
-            for one in &followed {
-                if let Ok(records) = &one.outcome {
-                    insert_records(tx, records, &now)?;
-                }
-            }
-            mark_followed(tx, &followed, &now)
+            Ok(new.into_iter().filter(|new| *new).count())
         })
         .await
     }
@@ -382,7 +367,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let mut parked = tx.one(ANY_PARKED, values![], |_| Ok(()))?.is_some();
+            let mut parked = any_parked(tx)?;
             for (stored, reading) in &readings {
                 settle_record(tx, stored, reading, parked, now)?;
                 parked |= !reading.problems.is_empty();
@@ -539,10 +524,7 @@ fn settle_record(
         values![stored.id, state, reading.contract, json(&reading.problems)?],
     )?;
     if reading.problems.is_empty() {
-        if parked {
-            supersede_parked(tx, record, stored.id)?;
-        }
-        for contract in replace_part(tx, record, reading.part.as_ref())? {
+        for contract in apply_reading(tx, record, stored.id, reading, parked)? {
             mark_legs(tx, &contract)?;
         }
     } else {
@@ -563,8 +545,28 @@ fn settle_record(
     Ok(())
 }
 
+/// Whether any record waits for a person.
+pub(super) fn any_parked(tx: &Session<'_>) -> Result<bool, StoreError> {
+    Ok(tx.one(ANY_PARKED, values![], |_| Ok(()))?.is_some())
+}
+
+/// What follows from a record that was understood, but for its facts. Returns the contracts whose leg changed; `parked`:
+/// some records are.
+pub(super) fn apply_reading(
+    tx: &Session<'_>,
+    record: &SourceRecord,
+    id: i64,
+    reading: &Reading,
+    parked: bool,
+) -> Result<Vec<String>, StoreError> {
+    if parked {
+        supersede_parked(tx, record, id)?;
+    }
+    replace_part(tx, record, reading.part.as_ref())
+}
+
 /// A newer version supersedes what was parked of this record before.
-pub(super) fn supersede_parked(tx: &Session<'_>, record: &SourceRecord, id: i64) -> Result<(), StoreError> {
+fn supersede_parked(tx: &Session<'_>, record: &SourceRecord, id: i64) -> Result<(), StoreError> {
     tx.run(
         "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
          AND state = 'parked' AND id < $4",
@@ -573,23 +575,44 @@ pub(super) fn supersede_parked(tx: &Session<'_>, record: &SourceRecord, id: i64)
     .map(drop)
 }
 
-/// Inserts versions of records; those that are known are skipped. Returns how many were new.
-fn insert_records(tx: &Session<'_>, records: &[SourceRecord], now: &str) -> Result<u64, StoreError> {
-    let texts: Vec<(String, String)> =
-        records.iter().map(|record| Ok((instant(record.at), json(record)?))).collect::<Result<_, StoreError>>()?;
+/// Inserts versions of records, written out as `texts`; those that are known are skipped. With `readings` they count as
+/// read, else they wait to be. Returns of each whether it was new.
+pub(super) fn insert_records(
+    tx: &Session<'_>,
+    records: &[&SourceRecord],
+    texts: &[String],
+    readings: Option<&[Reading]>,
+    now: Timestamp,
+) -> Result<Vec<bool>, StoreError> {
+    let (state, now) = (if readings.is_some() { "read" } else { "new" }, instant(now));
+    let changed: Vec<String> = records.iter().map(|record| instant(record.at)).collect();
+    let contract =
+        |index: usize| readings.and_then(|readings| readings.get(index)).and_then(|read| read.contract.clone());
+    let contracts: Vec<Option<String>> = (0..records.len()).map(contract).collect();
     let sets: Vec<_> = records
         .iter()
-        .zip(&texts)
-        .map(|(record, (at, text))| {
-            values![record.system, record.object, record.id, record.version, *at, now, *text].to_vec()
+        .zip(texts)
+        .zip(changed.iter().zip(&contracts))
+        .map(|((record, text), (changed, contract))| {
+            values![record.system, record.object, record.id, record.version, *changed, now, *text, state, *contract]
+                .to_vec()
         })
         .collect();
     let new = tx.run_each(
-        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'new') ON CONFLICT DO NOTHING",
+        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, contract)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         &sets,
     )?;
-    Ok(new.into_iter().sum())
+    Ok(new.into_iter().map(|count| count > 0).collect())
+}
+
+/// The row of a version that is stored.
+pub(super) fn row_of(tx: &Session<'_>, record: &SourceRecord) -> Result<Option<i64>, StoreError> {
+    tx.one(
+        "SELECT id FROM source_record WHERE system = $1 AND object = $2 AND remote_id = $3 AND version = $4",
+        values![record.system, record.object, record.id, record.version],
+        |row| row.get(0),
+    )
 }
 
 fn park_unreadable(
@@ -627,7 +650,7 @@ pub(super) fn mark_legs(tx: &Session<'_>, contract: &str) -> Result<(), StoreErr
 }
 
 /// Replaces what a record contributes to its leg. Returns the contracts whose leg changed.
-pub(super) fn replace_part(
+fn replace_part(
     tx: &Session<'_>,
     record: &SourceRecord,
     part: Option<&LegContribution>,

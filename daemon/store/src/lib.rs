@@ -1,7 +1,7 @@
 //! The store: one SQLite file, or one PostgreSQL database. Its verbs are transactions; nothing is ever sent from inside
 //! one.
 //!
-//! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`passage`] (both at once), [`outbox`]
+//! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`fast_path`] (both at once), [`outbox`]
 //! (deliveries), [`audit`] (the hash chain), [`views`] (what people look at). Below them `session` is the seam, `sqlite` and
 //! `postgres` what stands behind it.
 
@@ -9,9 +9,9 @@ pub mod audit;
 pub mod census;
 pub mod contracts;
 pub mod copies;
-pub mod desk;
 pub mod drift;
 pub mod failpoint;
+pub mod fast_path;
 mod inline;
 pub mod intake;
 pub mod key;
@@ -19,7 +19,6 @@ pub mod leases;
 pub mod mails;
 pub mod outbox;
 pub mod parked;
-pub mod passage;
 pub mod pauses;
 mod postgres;
 pub mod redact;

@@ -9,7 +9,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
-use super::desk::Desk;
 use super::session::{Row, Session, Sql, values};
 use super::vocabulary::{CommandKind, DeliveryState};
 use super::{Store, StoreError, instant, json, parse};
@@ -255,19 +254,20 @@ const OF_CONTRACT: Sql = Sql {
 
 /// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
 const ENQUEUE: Sql = Sql {
-    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at, attempts, lease_until)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11, $12) ON CONFLICT (key) DO NOTHING",
-    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at, attempts, lease_until)
-             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11, $12)
+    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9) ON CONFLICT (key) DO NOTHING",
+    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
+             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9)
              ON CONFLICT (key) DO NOTHING",
 };
 
-/// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already.
+/// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already. `doubts`:
+/// the remote may know what is new to us, and is asked first.
 pub(super) fn enqueue(
     tx: &Session<'_>,
     contract: &str,
     posting: &Posting,
-    desk: &mut Desk,
+    doubts: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let command = json(&posting.command)?;
@@ -275,28 +275,11 @@ pub(super) fn enqueue(
     let (key, digest) = (posting.key.as_str(), digest.as_str());
     let (kind, subject) = describe(&posting.command);
     let (after, at) = (json(&posting.after)?, instant(now));
-    let claim = desk.claim(tx, contract, posting, &subject)?;
-    let (state, attempts, until) = match &claim {
-        Some((_, until)) => (DeliveryState::Sending, 1_i64, Some(instant(*until))),
-        None if kind != CommandKind::BillingStatus && desk.doubts => (DeliveryState::Unknown, 0, None),
-        None => (DeliveryState::Pending, 0, None),
-    };
+    let doubtful = kind != CommandKind::BillingStatus && doubts;
+    let state = if doubtful { DeliveryState::Unknown } else { DeliveryState::Pending };
     let new = tx.run(
         ENQUEUE,
-        values![
-            key,
-            contract,
-            posting.target,
-            kind.name(),
-            subject,
-            command,
-            digest,
-            after,
-            at,
-            state.name(),
-            attempts,
-            until
-        ],
+        values![key, contract, posting.target, kind.name(), subject, command, digest, after, at, state.name()],
     )?;
     if new == 0 {
         let was = tx.one("SELECT digest FROM outbox WHERE key = $1", values![key], |row| row.get::<String>(0))?;
@@ -306,9 +289,6 @@ pub(super) fn enqueue(
             }
             _ => Ok(()),
         };
-    }
-    if let Some((claimed, _)) = claim {
-        desk.took(claimed);
     }
     if matches!(posting.command, Command::BillingStatus(_)) {
         // A status is a state: what was not shown yet need not be shown any more.
@@ -348,22 +328,7 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?)),
             )?;
             interrupted(tx, &target, &expired, now)?;
-            let mut receipts = Receipts::default();
-            let (mut all, mut unreadable) = (Vec::new(), Vec::new());
-            for row in claimable(tx, &target, limit, now)? {
-                match claimed(tx, &target, &row, &mut receipts) {
-                    Ok(claimed) => all.push(claimed),
-                    Err(error) if error.is_of_one_row() => unreadable.push((row, error)),
-                    Err(error) => return Err(error),
-                }
-            }
-            park_unreadable(tx, &unreadable, now)?;
-            if all.is_empty() {
-                return Ok(all);
-            }
-            let keys: Vec<&str> = all.iter().map(|one| one.key.as_str()).collect();
-            tx.run(LEASE, values![json(&keys)?, instant(now.saturating_add(lease).unwrap_or(now))])?;
-            Ok(all)
+            self::lease(tx, &target, limit, now.saturating_add(lease).unwrap_or(now), now)
         })
         .await
     }
@@ -580,6 +545,38 @@ impl Store {
     }
 }
 
+/// Takes what is due for a target, oldest first and at most so many, and leases it until an instant.
+pub(super) fn lease(
+    tx: &Session<'_>,
+    target: &str,
+    limit: u32,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Claimed>, StoreError> {
+    let mut receipts = Receipts::default();
+    let (mut all, mut unreadable) = (Vec::new(), Vec::new());
+    for row in claimable(tx, target, limit, now)? {
+        match claimed(tx, target, &row, &mut receipts) {
+            Ok(claimed) => all.push(claimed),
+            Err(error) if error.is_of_one_row() => unreadable.push((row, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    park_unreadable(tx, &unreadable, now)?;
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let keys: Vec<&str> = all.iter().map(|claimed| claimed.key.as_str()).collect();
+    tx.run(LEASE, values![json(&keys)?, instant(until)])?;
+    Ok(all)
+}
+
+/// After a restore what is new to us may be known to the remote.
+pub(super) fn looks_first(tx: &Session<'_>, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM mark WHERE name = 'look first until' AND at > $1";
+    Ok(tx.one(sql, values![instant(now)], |_| Ok(()))?.is_some())
+}
+
 /// One delivery by its key.
 pub(super) fn one(tx: &Session<'_>, key: &str) -> Result<Option<Delivery>, StoreError> {
     tx.one(concat!(columns!(), "key = $1"), values![key], read_delivery)
@@ -659,15 +656,15 @@ fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Resu
 }
 
 /// Kinds and receipts of what was delivered before, by key: many documents stand on one customer.
-pub(super) type Receipts = BTreeMap<DeliveryKey, (String, Receipt)>;
+type Receipts = BTreeMap<DeliveryKey, (CommandKind, Receipt)>;
 
 /// Puts a receipt into the place that its kind of command has for what comes after it.
-pub(super) fn note_receipt(after: &mut After, (kind, receipt): (String, Receipt)) {
-    match kind.as_str() {
-        "customer" => after.customer = Some(receipt),
-        "sales_order" => after.order = Some(receipt),
-        "invoice" | "credit_memo" => after.original = Some(receipt),
-        _ => {}
+fn note_receipt(after: &mut After, (kind, receipt): (CommandKind, Receipt)) {
+    match kind {
+        CommandKind::Customer => after.customer = Some(receipt),
+        CommandKind::SalesOrder => after.order = Some(receipt),
+        CommandKind::Invoice | CommandKind::CreditMemo => after.original = Some(receipt),
+        CommandKind::BillingStatus | CommandKind::JournalEntry => {}
     }
 }
 
@@ -688,14 +685,17 @@ fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts
     })
 }
 
-fn receipt(tx: &Session<'_>, key: DeliveryKey, known: &mut Receipts) -> Result<(String, Receipt), StoreError> {
+fn receipt(tx: &Session<'_>, key: DeliveryKey, known: &mut Receipts) -> Result<(CommandKind, Receipt), StoreError> {
     if let Some(receipt) = known.get(&key) {
         return Ok(receipt.clone());
     }
     let sql = "SELECT kind, receipt FROM outbox WHERE key = $1";
-    let row = tx.one(sql, values![key.as_str()], |row| Ok((row.get(0)?, row.get::<Option<String>>(1)?)))?;
-    let (kind, text): (String, Option<String>) = row.unwrap_or_default();
-    let receipt = (kind, parse("outbox", "receipt", key.as_str(), &text.unwrap_or_default())?);
+    let row = tx.one(sql, values![key.as_str()], |row| {
+        let text = row.get::<Option<String>>(1)?.unwrap_or_default();
+        Ok((row.parsed(0, "outbox.kind")?, parse("outbox", "receipt", key.as_str(), &text)?))
+    })?;
+    let receipt: (CommandKind, Receipt) =
+        row.ok_or_else(|| StoreError::Unreadable { column: "outbox.after", text: key.to_string() })?;
     known.insert(key, receipt.clone());
     Ok(receipt)
 }

@@ -17,7 +17,7 @@ use super::wire::{RESTLESS, is_next};
 use super::world::World;
 
 /// What a daemon writes that follows from what it read before, or was told: it is best stopped between the two.
-const CONCLUSIONS: [&str; 6] = ["record_page", "hints_followed", "pass", "settle_records", "land_all", "settle"];
+const CONCLUSIONS: [&str; 4] = ["record_page", "land_batch", "settle_records", "settle"];
 
 /// What a daemon is in the middle of.
 type Turn = Pin<Box<dyn Future<Output = Result<(), StoreError>>>>;

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["app"],
     &["report"],
     &["review", "parked", "portfolio"],
-    &["passage", "fast_path"],
+    &["fast_path"],
     &["engine", "deliver", "intake", "agreements", "drift", "fleet", "replay"],
     &["environment"],
     &["registry"],

@@ -98,9 +98,9 @@ async fn the_plan_names_every_write_with_its_key_and_makes_none() {
     world.app.env.store.poll_now().await.unwrap();
     world.app.scan().await.unwrap();
     for (system, entry) in world.app.env.registry.iter() {
-        world.app.listen(system, entry).await.unwrap();
+        world.app.poll(system, entry).await.unwrap();
     }
-    world.app.understand().await.unwrap();
+    world.app.read_records().await.unwrap();
     let (_, plan) = world.call("GET", "/v1/plan", VIEWER, None).await.unwrap();
     let kinds: Vec<&str> = plan.as_array().unwrap().iter().map(|write| write["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"customer") && kinds.contains(&"invoice"), "{plan}");

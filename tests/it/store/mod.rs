@@ -3,11 +3,11 @@
 
 mod audit;
 mod contracts;
+mod fast_path;
 mod input;
 mod leases;
 mod migrations;
 mod outbox;
-mod passage;
 mod postgres;
 
 use std::path::PathBuf;

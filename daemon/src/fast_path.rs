@@ -1,33 +1,32 @@
-//! The short way through the house: what webhooks named is read again, and what it says is stored and decided about at
-//! once. Whatever is not plain (something to be parked, an earlier record that nobody has read yet) goes step by step.
+//! The fast path: what webhooks named is read again, and what it says is stored and decided about at once. Whatever is not
+//! plain (something to be parked, an earlier record that nobody has read yet) goes step by step, by the same verbs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::deliver::Handed;
+use crate::deliver::Leased;
 use crate::environment::Environment;
 use crate::fleet::{Duty, Fleet};
 use crate::registry::Entry;
-use crate::store::desk::Senders;
+use crate::store::fast_path::{Batch, Landed, Senders};
 use crate::store::intake::Followed;
-use crate::store::passage::{Arrival, Passed};
 use crate::store::{Store, StoreError};
 use crate::wake::WakeUp;
 use crate::{engine, failpoint, intake};
 
-/// Who goes the short way, and what it takes beside the store.
-pub(crate) struct Passage<'a> {
+/// What the fast path takes beside the store.
+pub(crate) struct FastPath<'a> {
     /// What its parts work with.
     pub(crate) env: &'a Environment,
     /// Who else works on the same database.
     pub(crate) fleet: &'a Fleet,
-    /// Where what was claimed is left for those who send it.
-    pub(crate) handed: &'a Handed,
+    /// Where what was leased is left for those who send it.
+    pub(crate) leased: &'a Leased,
 }
 
-impl Passage<'_> {
+impl FastPath<'_> {
     /// Follows hints of one connection, which is ours by `store`, as far as it goes. Returns whether there were any.
     ///
     /// # Errors
@@ -39,24 +38,24 @@ impl Passage<'_> {
             return Ok(false);
         }
         let now = env.clock.now();
-        let arrival = Arc::new(arrival(followed, entry));
+        let batch = Arc::new(batch(followed, entry));
         let senders = self.senders(now);
         let until = senders.as_ref().map_or(now, |senders| senders.until);
-        let passed = match self.pass(store, &arrival, senders, now).await? {
-            Some(passed) => passed,
+        let landed = match self.land(store, &batch, senders, now).await? {
+            Some(landed) => landed,
             None => {
-                let followed = Arc::try_unwrap(arrival).map_or_else(|one| one.followed.clone(), |one| one.followed);
-                store.hints_followed(followed, now).await?;
-                Passed { waits: true, ..Passed::default() }
+                let followed =
+                    Arc::try_unwrap(batch).map_or_else(|batch| batch.followed.clone(), |batch| batch.followed);
+                store.land_batch(Arc::new(Batch { followed, ..Batch::default() }), None, None, now).await?
             }
         };
-        if passed.waits {
+        if landed.waits {
             env.wake_ups.decisions().send();
         }
-        let handed: BTreeSet<String> = passed.claimed.iter().map(|claimed| claimed.target.clone()).collect();
-        self.handed.put(passed.claimed, until, &passed.targets);
-        handed.iter().filter_map(|target| env.wake_ups.leased(target)).for_each(WakeUp::send);
-        passed.targets.iter().filter_map(|target| env.wake_ups.deliveries(target)).for_each(WakeUp::send);
+        let targets: BTreeSet<String> = landed.leased.iter().map(|claimed| claimed.target.clone()).collect();
+        self.leased.put(landed.leased, until, &landed.targets);
+        targets.iter().filter_map(|target| env.wake_ups.leased(target)).for_each(WakeUp::send);
+        landed.targets.iter().filter_map(|target| env.wake_ups.deliveries(target)).for_each(WakeUp::send);
         Ok(true)
     }
 
@@ -64,30 +63,30 @@ impl Passage<'_> {
     fn senders(&self, now: Timestamp) -> Option<Senders> {
         let delivery = &self.env.settings.delivery;
         let targets = self.env.registry.iter();
-        let room = targets.map(|(target, _)| (target.to_owned(), self.handed.room(target, delivery.claim)));
+        let room = targets.map(|(target, _)| (target.to_owned(), self.leased.room(target, delivery.claim)));
         let until = now.saturating_add(delivery.lease).unwrap_or(now);
         (!self.fleet.is_shared()).then(|| Senders { room: room.collect(), until })
     }
 
     /// `None`: it does not go this way.
-    async fn pass(
+    async fn land(
         &self,
         store: &Store,
-        arrival: &Arc<Arrival>,
+        batch: &Arc<Batch>,
         senders: Option<Senders>,
         now: Timestamp,
-    ) -> Result<Option<Passed>, StoreError> {
-        if !arrival.is_plain() {
+    ) -> Result<Option<Landed>, StoreError> {
+        if batch.readings.is_none() {
             return Ok(None);
         }
         // Records become facts in one place at a time, here too.
         let Some(reading) = self.fleet.duty(store, Duty::Reading, 1, now).await? else { return Ok(None) };
         let mine = self.fleet.own_contracts(&self.env.store, now).await?;
         let decide = engine::decider(self.env, mine, now).await?;
-        match reading.store.pass(Arc::clone(arrival), decide, senders, now).await {
-            Ok(passed) => {
+        match reading.store.land_batch(Arc::clone(batch), Some(decide), senders, now).await {
+            Ok(landed) => {
                 failpoint::pass("landed");
-                Ok(Some(passed))
+                Ok(Some(landed))
             }
             Err(StoreError::Overtaken) => Ok(None),
             Err(error) if error.is_of_one_row() => Ok(None),
@@ -96,9 +95,9 @@ impl Passage<'_> {
     }
 }
 
-/// Fewer readings than records: not all of them are plain.
-fn arrival(followed: Vec<Followed>, entry: &Entry) -> Arrival {
+/// What was read again, and what each record says; no readings, where one of the records is not plain.
+fn batch(followed: Vec<Followed>, entry: &Entry) -> Batch {
     let records = followed.iter().filter_map(|one| one.outcome.as_ref().ok()).flatten();
-    let readings = records.map_while(|record| intake::plainly(record, entry)).collect();
-    Arrival { followed, readings }
+    let readings = records.map(|record| intake::plainly(record, entry)).collect();
+    Batch { followed, readings, landings: Vec::new() }
 }

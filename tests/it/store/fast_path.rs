@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use milestoned::store::StoreError;
 use milestoned::store::contracts::{DecidedFact, Work};
-use milestoned::store::desk::Senders;
+use milestoned::store::fast_path::{Batch, Decide, Landed, Senders};
 use milestoned::store::intake::{Followed, NewFact, Reading};
 use milestoned::store::outbox::Outcome;
-use milestoned::store::passage::{Arrival, Decide, Passed};
 use milestoned::store::pauses::Scope;
 use milestoned_connector_kit::{Cursor, Hint, Page};
 use milestoned_mapping::command::Posting;
@@ -28,7 +27,7 @@ on_both!(
 
 impl Place {
     /// A hint at issue 1, which then says that a milestone of the contract was accepted.
-    async fn arrival(&self, version: &str) -> Arc<Arrival> {
+    async fn batch(&self, version: &str) -> Arc<Batch> {
         let hint = vec![Hint { object: "issue".into(), id: "1".into() }];
         self.store.hints_received("jira".into(), version.into(), hint, now()).await.unwrap();
         let hints = self.store.hints_due("jira".into(), now(), 10).await.unwrap();
@@ -38,13 +37,13 @@ impl Place {
         let fact = NewFact { contract: "SOW-1".into(), identity, fact: accepted("M1"), actor: "dana".into() };
         let said = format!("{{\"id\":\"M1\",\"description\":\"{version}\"}}");
         let (contract, part) = (Some("SOW-1".into()), Some(part("SOW-1", &said)));
-        let readings = vec![Reading { contract, part, facts: vec![fact], problems: Vec::new() }];
-        Arc::new(Arrival { followed, readings })
+        let readings = Some(vec![Reading { contract, part, facts: vec![fact], problems: Vec::new() }]);
+        Arc::new(Batch { followed, readings, landings: Vec::new() })
     }
 
-    async fn pass(&self, arrival: &Arc<Arrival>, decide: Arc<Decide>, room: usize) -> Result<Passed, StoreError> {
+    async fn land(&self, batch: &Arc<Batch>, decide: Arc<Decide>, room: u32) -> Result<Landed, StoreError> {
         let senders = Senders { room: BTreeMap::from([("netsuite".into(), room)]), until: later(120) };
-        self.store.pass(Arc::clone(arrival), decide, Some(senders), now()).await
+        self.store.land_batch(Arc::clone(batch), Some(decide), Some(senders), now()).await
     }
 
     async fn hints(&self) -> usize {
@@ -64,15 +63,15 @@ fn decides(postings: Vec<Posting>) -> Arc<Decide> {
 
 async fn what_was_read_again_is_decided_where_it_is_stored(place: Place) {
     open(&place.store, "SOW-1", "Northwind Ltd").await;
-    let arrival = place.arrival("a").await;
-    let passed = place.pass(&arrival, decides(vec![invoice("A", "SOW-1", "1.00", &[])]), 0).await.unwrap();
-    assert!(passed.claimed.is_empty() && !passed.waits && passed.targets.contains("netsuite"));
+    let batch = place.batch("a").await;
+    let landed = place.land(&batch, decides(vec![invoice("A", "SOW-1", "1.00", &[])]), 0).await.unwrap();
+    assert!(landed.leased.is_empty() && !landed.waits && landed.targets.contains("netsuite"));
     assert_eq!(place.hints().await, 0);
     assert!(place.store.unread_records(10).await.unwrap().is_empty(), "it was read");
     assert!(place.store.contracts_due(now()).await.unwrap().is_empty(), "it was decided");
     let work = to_decide(&place.store).await;
     assert_eq!((work.row.history, work.pending.len(), work.parts.psa.len()), (1, 0, 1));
-    let again = place.pass(&arrival, decides(Vec::new()), 0).await.unwrap();
+    let again = place.land(&batch, decides(Vec::new()), 0).await.unwrap();
     assert!(again.targets.is_empty() && !again.waits, "a version that is known says nothing");
     assert_eq!(to_decide(&place.store).await.row.revision, work.row.revision);
 }
@@ -82,14 +81,14 @@ async fn what_somebody_can_send_at_once_is_leased_with_the_decision(place: Place
     let postings = ["A", "B", "C"].map(|number| invoice(number, "SOW-1", "1.00", &[]));
     let [a, b, c] = postings;
     let waits = invoice("D", "SOW-1", "1.00", &["A"]);
-    let arrival = place.arrival("a").await;
-    let mut passed = place.pass(&arrival, decides(vec![a, waits, b, c]), 2).await.unwrap();
-    assert_eq!(passed.claimed.len(), 2, "there was room for two");
-    assert!(passed.targets.contains("netsuite"), "the others wait");
+    let batch = place.batch("a").await;
+    let mut landed = place.land(&batch, decides(vec![a, waits, b, c]), 2).await.unwrap();
+    assert_eq!(landed.leased.len(), 2, "there was room for two");
+    assert!(landed.targets.contains("netsuite"), "the others wait");
     let lease = jiff::SignedDuration::from_mins(2);
     let claimed = place.store.claim("netsuite".into(), 10, lease, now()).await.unwrap();
     assert_eq!(claimed.len(), 1, "what is leased was claimed, or what comes later");
-    let first = passed.claimed.remove(0);
+    let first = landed.leased.remove(0);
     assert!(first.attempts == 0 && !first.look_first);
     let done = Outcome::Done { receipt: receipt("7"), adopted: false };
     place.store.settle(vec![(first, done)], now()).await.unwrap();
@@ -101,12 +100,12 @@ async fn what_somebody_can_send_at_once_is_leased_with_the_decision(place: Place
 
 async fn behind_an_earlier_record_nothing_passes(place: Place) {
     open(&place.store, "SOW-1", "Northwind Ltd").await;
-    let arrival = place.arrival("b").await;
+    let batch = place.batch("b").await;
     let (records, next) = (vec![record("1", "a")], Cursor::default());
     let page = Page { records, unreadable: Vec::new(), next, more: false, fresh_through: now() };
     place.store.record_page("jira".into(), "issues".into(), page, None, now()).await.unwrap();
-    let passed = place.pass(&arrival, decides(Vec::new()), 0).await;
-    assert!(matches!(passed, Err(StoreError::Overtaken)), "{passed:?}");
+    let landed = place.land(&batch, decides(Vec::new()), 0).await;
+    assert!(matches!(landed, Err(StoreError::Overtaken)), "{landed:?}");
     assert_eq!((place.hints().await, place.store.unread_records(10).await.unwrap().len()), (1, 1));
 }
 
@@ -114,23 +113,23 @@ async fn what_is_not_decided_waits(place: Place) {
     open(&place.store, "SOW-1", "Northwind Ltd").await;
     let said = ("ada".to_owned(), "a dispute".to_owned());
     place.store.pause(Scope::Contract, "SOW-1".into(), said.0.clone(), said.1.clone(), now()).await.unwrap();
-    let arrival = place.arrival("a").await;
-    let passed = place.pass(&arrival, decides(Vec::new()), 0).await.unwrap();
+    let batch = place.batch("a").await;
+    let landed = place.land(&batch, decides(Vec::new()), 0).await.unwrap();
     let work = to_decide(&place.store).await;
-    assert!(passed.waits && work.row.history == 0 && work.pending.len() == 1);
+    assert!(landed.waits && work.row.history == 0 && work.pending.len() == 1);
     place.store.resume(Scope::Contract, "SOW-1".into(), said.0, said.1, now()).await.unwrap();
-    let arrival = place.arrival("b").await;
+    let batch = place.batch("b").await;
     let later: Arc<Decide> = Arc::new(|work: Work| Ok(Some(landing(&work.row, Vec::new()))));
-    let passed = place.pass(&arrival, later, 0).await.unwrap();
-    assert!(passed.waits, "facts of which none took effect");
+    let landed = place.land(&batch, later, 0).await.unwrap();
+    assert!(landed.waits, "facts of which none took effect");
     assert_eq!(to_decide(&place.store).await.pending.len(), 2);
 }
 
 async fn a_refused_decision_leaves_nothing_behind(place: Place) {
     let row = open(&place.store, "SOW-1", "Northwind Ltd").await;
     assert!(place.store.land(landing(&row, vec![invoice("A", "SOW-1", "1.00", &[])]), now()).await.unwrap());
-    let arrival = place.arrival("a").await;
-    let refused = place.pass(&arrival, decides(vec![invoice("A", "SOW-1", "1.01", &[])]), 5).await;
+    let batch = place.batch("a").await;
+    let refused = place.land(&batch, decides(vec![invoice("A", "SOW-1", "1.01", &[])]), 5).await;
     assert!(matches!(refused, Err(StoreError::KeyReused { .. })), "{refused:?}");
     let work = to_decide(&place.store).await;
     assert!(work.pending.is_empty() && work.parts.psa.is_empty() && work.row.history == 0);
