@@ -55,7 +55,9 @@ impl World {
     }
 
     /// The status that a request gets; `None`: the daemon died over it.
-    fn send(&mut self, request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<StatusCode>> {
+    fn send(&mut self, mut request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<StatusCode>> {
+        // Who connects names the host.
+        request.headers_mut().insert("host", http::HeaderValue::from_static("milestoned.example"));
         let _within = runtime()?.enter();
         let router = self.router()?;
         match drive(router.oneshot(request), patience, &mut self.steps) {
