@@ -8,10 +8,12 @@ use serde_json::Value;
 use super::{DEFAULT, Secrets};
 
 /// Keys whose values are secrets: they say where the secret is, and never the secret itself.
-pub(super) const SECRET_KEYS: [&str; 12] = [
+pub(super) const SECRET_KEYS: [&str; 14] = [
     "api_token",
     "client_secret",
     "consumer_secret",
+    "former_keys",
+    "key",
     "password",
     "private_key",
     "refresh_token",

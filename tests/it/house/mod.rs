@@ -1,6 +1,7 @@
 //! The rules of the house, as tests. Each names what breaks it, with its place and what to do.
 
 mod arrows;
+mod supply;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -205,6 +206,8 @@ fn sample_configurations_are_understood_and_documents_have_one_title() {
     }
     let example = std::fs::read_to_string(root().join("config/example.toml")).unwrap();
     milestoned::settings::Settings::check_keys(&example).unwrap();
+    let compose = std::fs::read_to_string(root().join("deploy/compose.toml")).unwrap();
+    milestoned::settings::Settings::check_keys(&compose).unwrap();
     for (name, text) in files(&[".md"]) {
         let mut fenced = false;
         let titles = text
