@@ -138,6 +138,9 @@ impl Dice {
     fn mutated(&mut self, seed: &[u8]) -> Vec<u8> {
         let mut bytes = seed.to_vec();
         for _ in 0..=self.below(8) {
+            if bytes.is_empty() {
+                break;
+            }
             let at = self.below(bytes.len());
             match self.below(4) {
                 0 => bytes.truncate(at.max(1)),

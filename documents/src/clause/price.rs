@@ -11,7 +11,7 @@ use crate::value::number::{DecimalMark, Unreadable};
 use crate::value::{Pattern, capture, captures, found, missing, pattern};
 
 static PRICE: Pattern = pattern!(
-    r"(?ix)\b(?:(?:total|amended|revised|aggregate|overall|fixed|maximum|sow|original)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+value)\b"
+    r"(?ix)\b(?:(?:total|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+value)\b"
 );
 static NOT_IT: Pattern = pattern!(
     r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability)\b"
@@ -19,7 +19,7 @@ static NOT_IT: Pattern = pattern!(
 static CAP: Pattern = pattern!(
     r"(?i)\b(?:not[\s-]to[\s-]exceed|shall\s+not\s+exceed|no\s+more\s+than|maximum\s+(?:aggregate\s+)?(?:amount|price|fee|value)|capped\s+at)\b"
 );
-static NEW: Pattern = pattern!(r"(?i)\b(?:amended|revised|new|increased|to\s+a\s+new)\b");
+static NEW: Pattern = pattern!(r"(?i)\b(?:amended|revised|new|increased|addendum|to\s+a\s+new)\b");
 static FORMER: Pattern =
     pattern!(r"(?i)\b(?:original|parent|master\s+agreement|currently\s+has|currently|prior|previous|from)\b");
 
@@ -119,6 +119,12 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     );
     let head = &text[flow.before(from, 400)];
     let head = head.rsplit("\n\n").next().unwrap_or(head);
+    // "… specified in Section 3.1 of the Parent SOW".
+    static ELSEWHERE: Pattern = pattern!(r"(?i)\b(?:of|in|under)\s+the\s+(?:parent|original|existing|master)\b");
+    let tail = &text[flow.after(to, 90)];
+    if found(&ELSEWHERE, tail) {
+        score -= 8;
+    }
     if found(&RECITAL, head) && !found(&NEW, &text[from..to]) {
         score -= if head.contains("WHEREAS") { 8 } else { 4 };
     }

@@ -12,7 +12,7 @@ use crate::block::{Document, Format};
 /// Largest file that is read, in bytes.
 pub const FILE_LIMIT: usize = 32 * 1024 * 1024;
 /// Largest sum of what is unpacked from one file, in bytes.
-pub(crate) const UNPACKED_LIMIT: u64 = 64 * 1024 * 1024;
+pub(crate) const UNPACKED_LIMIT: u64 = 32 * 1024 * 1024;
 /// Most pages that are read of one file.
 pub(crate) const PAGE_LIMIT: u32 = 1_000;
 /// Deepest nesting of tables and XML elements that is followed.

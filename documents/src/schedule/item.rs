@@ -230,11 +230,20 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
     if let Some(one) = money {
         read.amount = amount_field(flow, &one, 0, None);
         read.unit = one.unit.map(|unit| (unit, one.range));
-        read.per = one.per;
+        read.per = one.per.or_else(|| recurring(flow.slice(head.clone())));
     } else if let Some((kind, place)) = lost {
         read.amount = Field::empty(flow, super::row::why(kind), place);
     }
     read
+}
+
+/// How often an amount comes again that does not say so itself: `monthly in arrears, in equal instalments of`.
+fn recurring(text: &str) -> Option<String> {
+    static AGAIN: Pattern = pattern!(
+        r"(?i)\b(?P<per>month|quarter|annual|year)ly\b[^.;]{0,30}\b(?:in\s+(?:arrears|advance)|instal?lments?|fees?\b)"
+    );
+    let found = AGAIN.as_ref()?.captures(text)?;
+    Some(found.name("per")?.as_str().to_lowercase())
 }
 
 /// The date of an item: of its event, or one that stands right after the value.

@@ -19,7 +19,8 @@ enum Kind {
     Digit(String),
     Dotted(String),
     Bullet,
-    Label,
+    /// `milestone`, `payment`: lists of different things do not count on each other.
+    Label(String),
     Value,
 }
 
@@ -32,6 +33,9 @@ struct Marker {
     /// What stands before the last number of a label: `A` of `A1`, `2.` of `2.1`.
     series: String,
 }
+
+/// What labels are called; the first that stands in one names its list.
+const NOUNS: [&str; 8] = ["milestone", "instal", "payment", "phase", "stage", "module", "draw", "deliverable"];
 
 static MARKER: Pattern = pattern!(
     r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
@@ -108,7 +112,10 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
         };
         let series = number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
         let range = whole.start..whole.start;
-        found_markers.push(Marker { kind: Kind::Label, ordinal, range, line: index, series });
+        let text = flow.slice(whole).to_lowercase();
+        let noun = NOUNS.into_iter().find(|noun| text.contains(noun)).unwrap_or("code");
+        let kind = Kind::Label(noun.to_owned());
+        found_markers.push(Marker { kind, ordinal, range, line: index, series });
     } else if rest.start == start && found(&VALUE, text) {
         add(Kind::Value, 0, start..start);
     }
@@ -119,7 +126,7 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
 fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
     let mut open: BTreeMap<Kind, Vec<Marker>> = BTreeMap::new();
     let mut closed = Vec::new();
-    let loose = |kind: &Kind| matches!(kind, Kind::Bullet | Kind::Label | Kind::Value);
+    let loose = |kind: &Kind| matches!(kind, Kind::Bullet | Kind::Label(_) | Kind::Value);
     for marker in all {
         let group = open.entry(marker.kind.clone()).or_default();
         let follows = group.last().is_some_and(|last| {
@@ -209,6 +216,10 @@ fn schedule(flow: &Flow<'_>, lines: &[Line], group: &[Marker], mark: DecimalMark
             item::read(flow, (!marker.range.is_empty()).then(|| marker.range.clone()), range.clone(), mark)
         })
         .collect();
+    // Bullets before labels: the labels make the list.
+    if first.kind == Kind::Bullet && items.iter().filter(|one| one.labelled).count() >= 2 {
+        return None;
+    }
     let range = lines[first.line].range.start..bounds.last()?.end;
     accepted(flow, &lead, items, range)
 }
@@ -266,6 +277,7 @@ fn accepted(flow: &Flow<'_>, lead: &Range<usize>, items: Vec<Item>, range: Range
     let called = items.iter().find(|one| one.valued).and_then(word);
     let mut rows: Vec<_> = items
         .into_iter()
+        .filter(|one| !found(&SUM, one.milestone.description.value.as_deref().unwrap_or("")))
         .filter(|one| one.valued || (one.labelled && word(one) == called))
         .map(|one| one.milestone)
         .collect();
@@ -333,6 +345,7 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
     found_schedules
 }
 
+static SUM: Pattern = pattern!(r"(?i)^\W{0,3}(?:sub\s?-?\s?total|total)\b");
 static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
 static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");
 
