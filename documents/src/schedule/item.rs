@@ -11,7 +11,7 @@ use crate::value::number::DecimalMark;
 use crate::value::{Missing, Pattern, capture, captures, found, missing, pattern, percent, period};
 
 static LABEL: Pattern = pattern!(
-    r"(?ix)^(?:the\s+)?(?:(?:payment\s+)?(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable)\s*(?:no\.?\s*|\#\s*)?(?P<number>[A-Z]{0,3}-?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4})\b
+    r"(?ix)^(?:the\s+)?(?:(?:payment\s+|[A-Z]{2,4}\s+)?(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable)\s*(?:no\.?\s*|\#\s*)?(?P<number>[A-Z]{0,3}-?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}|[A-H])\b
       |(?P<nth>\d{1,2})(?:st|nd|rd|th)\s+(?:instal?lment|payment|milestone)(?:\s+payment)?\b
       |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|initial|final|last)\s+(?:instal?lment|payment|milestone)(?:\s+payment)?\b)"
 );
@@ -106,7 +106,10 @@ fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Ra
         .into_iter()
         .filter(|one| !found(&DONE, flow.slice(one.range.end..flow.after(one.range.end, 40).end)))
         .collect();
-    let first = all.iter().find(|one| one.of.is_some()).or_else(|| all.first());
+    // "Upon delivery of 80% of the equipment, 30% of the Contract Value": what is of a price is what is paid.
+    static PRICED: Pattern = pattern!(r"(?i)\b(?:price|fees?|value|sum|amount|cost|budget)\b");
+    let priced = |one: &&percent::Percent| one.of.clone().is_some_and(|of| found(&PRICED, flow.slice(of)));
+    let first = all.iter().find(priced).or_else(|| all.iter().find(|one| one.of.is_none())).or_else(|| all.first());
     let Some(one) = first else { return (Field::default(), Field::default(), None) };
     let of = one.of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
     let field = match one.value {

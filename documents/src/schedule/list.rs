@@ -108,6 +108,9 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
         let ordinal = match number.as_str() {
             "final" | "last" => u32::MAX,
             "initial" => 1,
+            letter if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_alphabetic()) => {
+                letter.bytes().next().map_or(0, |byte| u32::from(byte.to_ascii_lowercase() - b'a') + 1)
+            }
             other => other.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|last| last.parse().ok()).unwrap_or(0),
         };
         let series = number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
@@ -291,7 +294,9 @@ fn inherit_base(rows: &mut [Milestone]) {
     for row in rows {
         if row.percent_of.value.is_some() {
             last = Some(row.percent_of.clone());
-        } else if let (Some(base), Some(_)) = (&last, &row.percent.value) {
+        } else if let (Some(base), Some(_)) = (&last, &row.percent.value)
+            && !found(&SAYS_OF, row.description.value.as_deref().unwrap_or(""))
+        {
             row.percent_of = base.clone();
         }
     }
@@ -345,6 +350,7 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
     found_schedules
 }
 
+static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");
 static SUM: Pattern = pattern!(r"(?i)^\W{0,3}(?:sub\s?-?\s?total|total)\b");
 static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
 static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");

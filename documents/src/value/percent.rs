@@ -26,10 +26,10 @@ static PERCENT: Pattern = pattern!(
     |(?i:\b(?P<words>(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)(?:[\s-]+(?:one|two|three|four|five|six|seven|eight|nine|hundred|and\sone\shalf|and\sa\shalf))*)\s+(?:percent|per\s?cent)\b)"
 );
 static OF: Pattern = pattern!(
-    r"(?i)^(?:\W|percent|per\s?cent|total){0,6}\s*(?:of|against)\s+(?:the\s+|such\s+|its\s+|each\s+)?((?:[A-Za-z0-9][\w’'&/.–-]*[ \n]+){0,6}?(?:price|fees?|value|sum|amount|cost|budget|total|payments?|instal?lments?|retainage|retention))\b"
+    r"(?i)^(?:\W|percent|per\s?cent|total){0,6}\s*(?:of|against)\s+(?:the\s+|such\s+|its\s+|each\s+)?((?:[A-Za-z0-9][\w’'&/.–‑-]*[ \n]+){0,6}?(?:price|fees?|value|sum|amount|cost|budget|total|payments?|instal?lments?|retainage|retention))\b"
 );
 static ANYTHING: Pattern = pattern!(
-    r"(?i)^(?:\W|percent|per\s?cent){0,4}\s*of\s+(?:the\s+|such\s+|its\s+|each\s+)?([A-Za-z][\w’'&/ .–-]{1,50}?)\s*(?:[,;:()]|\.(?:\s|$)|\n|\b(?:upon|on|shall|will|is|are|to|invoiced|payable|due|at|for|in|which|within|when|after)\b|$)"
+    r"(?i)^(?:\W|percent|per\s?cent){0,4}\s*of\s+(?:the\s+|such\s+|its\s+|each\s+)?([A-Za-z][\w’'&/ .–‑-]{1,60}?)\s*(?:[,;:()]|\.(?:\s|$)|\n|\b(?:upon|on|shall|will|is|are|to|invoiced|payable|due|at|for|in|which|within|when|after)\b|$)"
 );
 static PRICE: Pattern = pattern!(r"(?i)^(?:\W|percent|per\s?cent){0,4}\s*(contract (?:price|sum|value|amount))\b");
 
