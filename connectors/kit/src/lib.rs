@@ -4,10 +4,12 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod http;
+pub mod note;
 pub mod pace;
 pub mod scrub;
 pub mod signature;
 pub mod token;
+pub mod walk;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,5 +1,4 @@
-//! What is written: the bodies of entities, amounts with their digits; and the words in a note that say to what a
-//! document belongs, where QuickBooks has no field for it.
+//! What is written: the bodies of entities, amounts with their digits.
 
 use milestoned_connector_kit::{Class, Fault};
 use milestoned_mapping::command::{Document, JournalEntry, SalesOrder, Side};
@@ -13,33 +12,6 @@ pub(crate) const NUMBER_LENGTH: usize = 21;
 const NOTE_LENGTH: usize = 4_000;
 /// By these words in its note an entry of ours is known.
 pub(crate) const OWN_ENTRY: &str = ". Revenue of contract ";
-
-/// `Contract SOW-1, milestone M1.` or `Contract SOW-1, version 2.` at the beginning of a note or description.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Names {
-    pub(crate) contract: Option<String>,
-    pub(crate) milestone: Option<String>,
-    pub(crate) version: Option<u32>,
-}
-
-impl Names {
-    pub(crate) fn read(note: &str) -> Self {
-        let mut names = Self::default();
-        let Some(rest) = note.trim_start().strip_prefix("Contract ") else { return names };
-        let head = rest.lines().next().unwrap_or(rest);
-        let head = head.split_once(". ").map_or(head, |(head, _)| head).trim_end_matches('.');
-        let mut parts = head.split(", ");
-        names.contract = parts.next().map(Into::into);
-        for part in parts {
-            if let Some(milestone) = part.strip_prefix("milestone ") {
-                names.milestone = Some(milestone.into());
-            } else if let Some(version) = part.strip_prefix("version ") {
-                names.version = version.parse().ok();
-            }
-        }
-        names
-    }
-}
 
 pub(crate) fn text(text: &str) -> serde_json::Value {
     text.into()
@@ -231,23 +203,5 @@ impl QuickBooks {
             line(invoice, "Invoice"),
             line(memo, "CreditMemo")
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_says_to_what_a_document_belongs() {
-        let read = |note: &str| {
-            let names = Names::read(note);
-            (names.contract, names.milestone, names.version)
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(read("Contract SOW-1, milestone M1. Acceptance: none"), (some("SOW-1"), some("M1"), None));
-        assert_eq!(read("Contract SOW-1, version 2."), (some("SOW-1"), None, Some(2)));
-        assert_eq!(read("Contract SOW-1. Revenue of contract SOW-1 on 2026-03-31"), (some("SOW-1"), None, None));
-        assert_eq!(read("our contract with Northwind"), (None, None, None));
     }
 }

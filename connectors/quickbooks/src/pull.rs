@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::note::Names;
 use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
@@ -13,7 +14,7 @@ use milestoned_mapping::record::{
 use milestoned_mapping::statement::Line;
 use serde_json::value::RawValue;
 
-use super::body::{Names, OWN_ENTRY};
+use super::body::OWN_ENTRY;
 use super::{QuickBooks, listed, quoted, wire};
 use wire::Transaction;
 
