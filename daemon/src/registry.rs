@@ -19,7 +19,9 @@ use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::SourceRecord;
 use milestoned_netsuite::NetSuite;
 use milestoned_quickbooks::QuickBooks;
+use milestoned_redmine::Redmine;
 use milestoned_salesforce::Salesforce;
+use milestoned_tryton::Tryton;
 use serde_json::Value;
 
 use crate::failpoint;
@@ -65,7 +67,7 @@ macro_rules! connectors {
     };
 }
 
-connectors!(Jira, NetSuite, QuickBooks, Salesforce);
+connectors!(Jira, NetSuite, QuickBooks, Redmine, Salesforce, Tryton);
 
 /// A connection and how it is used.
 pub struct Entry {

@@ -79,8 +79,24 @@ impl Tree {
             return Ok(Self::Object(tree));
         }
         let items: Vec<&RawValue> = serde_json::from_str(text).map_err(syntax)?;
+        let picks: Vec<&[Step]> = ways
+            .iter()
+            .filter_map(|way| match way.first() {
+                Some(Step::Picked { key, .. }) => Some(key.as_slice()),
+                _ => None,
+            })
+            .collect();
         let read = items.into_iter().enumerate().map(|(place, item)| {
-            let ways = beyond(ways, |step| matches!(step, Step::Each) || *step == Step::Index(place));
+            let mut ways = beyond(ways, |step| match step {
+                Step::Each => true,
+                Step::Index(index) => *index == place,
+                Step::Picked { key, value } => names_itself(item, key, value),
+                Step::Key(_) => false,
+            });
+            // What an item is picked by stays with it.
+            if !ways.is_empty() {
+                ways.extend(picks.iter().copied());
+            }
             // What is left out keeps its place.
             if ways.is_empty() { Ok(Self::Null) } else { Self::follow(item, below, &ways) }
         });
@@ -125,6 +141,11 @@ impl Tree {
         }
     }
 
+    /// Whether this is a text or number that reads so.
+    fn says(&self, value: &str) -> bool {
+        matches!(self, Self::Text(text) | Self::Number(text) if text == value)
+    }
+
     /// The items of a list; of everything else none.
     pub fn items(&self) -> &[Self] {
         match self {
@@ -143,6 +164,12 @@ impl Tree {
                     Step::Key(key) => tree.get(key).into_iter().collect::<Vec<_>>(),
                     Step::Index(index) => tree.items().get(*index).into_iter().collect(),
                     Step::Each => tree.items().iter().collect(),
+                    Step::Picked { key, value } => {
+                        let names = |item: &&Self| {
+                            key.iter().all(|step| matches!(step, Step::Key(key) if item.get(key).is_some_and(|one| one.says(value))))
+                        };
+                        tree.items().iter().filter(names).collect()
+                    }
                 })
                 .filter(|tree| **tree != Self::Null)
                 .collect();
@@ -165,11 +192,20 @@ fn beyond<'p>(ways: &[&'p [Step]], next: impl Fn(&Step) -> bool) -> Vec<&'p [Ste
     ways.iter().filter_map(|way| way.split_first()).filter(|(step, _)| next(step)).map(|(_, rest)| rest).collect()
 }
 
+/// Whether an item of a list says at a key what it is picked by.
+fn names_itself(item: &RawValue, key: &[Step], value: &str) -> bool {
+    let [Step::Key(key)] = key else { return false };
+    let fields: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(item.get());
+    let found = fields.ok().and_then(|fields| fields.get(key.as_str()).and_then(|raw| Tree::read(raw, MAX_DEPTH).ok()));
+    found.is_some_and(|tree| tree.says(value))
+}
+
 fn syntax(error: serde_json::Error) -> JsonError {
     JsonError::Syntax(error.to_string())
 }
 
-/// Where a value stands in a record: `fields.status.name`, `fields.labels[*]`, `lines[0].amount`, `"odd.key".value`.
+/// Where a value stands in a record: `fields.status.name`, `fields.labels[*]`, `lines[0].amount`, `"odd.key".value`, or
+/// `lines[id=7].amount` in the item of a list whose `id` is 7.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     text: String,
@@ -181,6 +217,11 @@ enum Step {
     Key(String),
     Index(usize),
     Each,
+    /// The items that say `value` at `key`, a way of one step.
+    Picked {
+        key: Vec<Step>,
+        value: String,
+    },
 }
 
 impl Path {
@@ -199,7 +240,16 @@ impl Path {
                 let (inside, after) = bracket.split_once(']').ok_or("a [ is not closed")?;
                 steps.push(match inside {
                     "*" => Step::Each,
-                    index => Step::Index(index.parse().map_err(|_| format!("[{index}] is neither [*] nor a number"))?),
+                    inside => match inside.split_once('=') {
+                        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+                            Step::Picked { key: vec![Step::Key(key.into())], value: value.into() }
+                        }
+                        _ => Step::Index(
+                            inside
+                                .parse()
+                                .map_err(|_| format!("[{inside}] is neither [*] nor a number nor [key=value]"))?,
+                        ),
+                    },
                 });
                 rest = after;
             }
@@ -224,8 +274,16 @@ impl Path {
         &self.text
     }
 
-    /// Name of the source's field: the first key, or the second where the first is the envelope of all fields.
+    /// Name of the source's field: the first key, or the second where the first is the envelope of all fields; of a field
+    /// that is an item of a list, what it is picked by.
     pub fn field(&self, envelope: Option<&str>) -> &str {
+        let picked = self.steps.iter().find_map(|step| match step {
+            Step::Picked { value, .. } => Some(value.as_str()),
+            _ => None,
+        });
+        if let Some(picked) = picked {
+            return picked;
+        }
         let mut keys = self.steps.iter().filter_map(|step| match step {
             Step::Key(key) => Some(key.as_str()),
             _ => None,
@@ -267,7 +325,8 @@ mod tests {
     #[test]
     fn paths_find_what_is_there_and_nothing_else() {
         let json = r#"{"fields":{"status":{"name":"Done"},"c":[{"value":"a"},{"value":null},{"value":"b"}],"n":null},
-                       "Account":{"Name":"Acme"},"odd.key":{"x":1.50}}"#;
+                       "Account":{"Name":"Acme"},"odd.key":{"x":1.50},
+                       "cf":[{"id":7,"value":"seven"},null,{"id":8,"name":"Late","value":["x","y"]}]}"#;
         for (path, found) in [
             ("fields.status.name", vec!["Done"]),
             ("fields.c[*].value", vec!["a", "b"]),
@@ -276,6 +335,11 @@ mod tests {
             ("fields.n.deeper", vec![]),
             ("Account.Name", vec!["Acme"]),
             ("\"odd.key\".x", vec!["1.50"]),
+            ("cf[id=7].value", vec!["seven"]),
+            ("cf[id=8].value[*]", vec!["x", "y"]),
+            ("cf[name=Late].value", vec!["x", "y"]),
+            ("cf[id=9].value", vec![]),
+            ("Account[id=7].value", vec![]),
         ] {
             assert_eq!(texts(json, path), found, "{path}");
         }
@@ -283,9 +347,23 @@ mod tests {
 
     #[test]
     fn along_a_path_the_same_is_found() {
-        let json = r#"{"a":{"b":[{"c":1.50,"d":[1]},{"c":null},7,{"c":{"e":"x"}}],"a":2},"b":[[1,2],[3]],"a.b":true}"#;
-        let texts =
-            ["a", "a.b", "a.b[*].c", "a.b[3].c.e", "a.b[0]", "a.b[9].c", "b[1][0]", "b[*][*]", "a.x", "\"a.b\"", "b.a"];
+        let json = r#"{"a":{"b":[{"c":1.50,"d":[1]},{"c":null},7,{"c":{"e":"x"}}],"a":2},"b":[[1,2],[3]],"a.b":true,"d":[{"id":7,"v":"x"},{"id":8,"v":["y"],"w":1}]}"#;
+        let texts = [
+            "a",
+            "a.b",
+            "a.b[*].c",
+            "a.b[3].c.e",
+            "a.b[0]",
+            "a.b[9].c",
+            "b[1][0]",
+            "b[*][*]",
+            "a.x",
+            "\"a.b\"",
+            "b.a",
+            "d[id=8].v[0]",
+            "d[id=7].v",
+            "d[id=9].v",
+        ];
         let paths = texts.map(|text| Path::parse(text).unwrap());
         let (whole, along) = (Tree::parse(json).unwrap(), Tree::along(json, &paths).unwrap());
         for path in &paths {
@@ -299,12 +377,13 @@ mod tests {
 
     #[test]
     fn bad_paths_say_why() {
-        for path in ["", ".", "a.", "a[", "a[x]", "a]b", "a[*]b", "\"a", "a\"b\""] {
+        for path in ["", ".", "a.", "a[", "a[x]", "a]b", "a[*]b", "\"a", "a\"b\"", "a[=1]", "a[b=]"] {
             assert!(Path::parse(path).is_err(), "{path:?} was taken");
         }
         assert_eq!(Path::parse("fields.evidence_names[*].value").unwrap().field(Some("fields")), "evidence_names");
         assert_eq!(Path::parse("fields.evidence_names").unwrap().field(None), "fields");
         assert_eq!(Path::parse("StageName").unwrap().field(Some("fields")), "StageName");
+        assert_eq!(Path::parse("custom[id=7].value").unwrap().field(None), "7");
     }
 
     #[test]

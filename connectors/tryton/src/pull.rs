@@ -1,0 +1,287 @@
+//! Reading customer invoices with their payments, and account moves that touch our accounts: what changed since the last
+//! walk, by id. Drafts are nothing yet; what was posted can be cancelled and never disappears.
+
+use jiff::Timestamp;
+use milestoned_connector_kit::note::Names;
+use milestoned_connector_kit::walk::Walk;
+use milestoned_connector_kit::{Cursor, Fault, Page, Source, Unreadable, digest};
+use milestoned_mapping::fact::{DecimalText, LegRecognition};
+use milestoned_mapping::record::{Content, InvoiceSeen, InvoiceStatus, JournalSeen, PaymentSeen, SourceRecord};
+use rust_decimal::Decimal;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::body::{OWN_ENTRY, debits, is_credit_memo, sold};
+use super::{Question, Tryton, wire};
+
+/// Customer invoices and credit notes.
+pub(crate) const INVOICE: &str = "account.invoice";
+/// Account moves.
+pub(crate) const MOVE: &str = "account.move";
+/// What pays an invoice; records are named by the invoice and the line that pays it.
+const PAYMENT: &str = "payment";
+/// Rows of a page.
+const MOST: usize = 100;
+/// What is read of an invoice.
+pub(crate) const INVOICE_FIELDS: [&str; 29] = [
+    "number",
+    "reference",
+    "description",
+    "state",
+    "party.name",
+    "currency.code",
+    "invoice_date",
+    "untaxed_amount",
+    "amount_to_pay",
+    "lines.type",
+    "lines.account.id",
+    "lines.amount",
+    "lines.description",
+    "lines_to_pay.id",
+    "payment_lines.debit",
+    "payment_lines.credit",
+    "payment_lines.amount_second_currency",
+    "payment_lines.date",
+    "payment_lines.move.journal.type",
+    "reconciliation_lines.debit",
+    "reconciliation_lines.credit",
+    "reconciliation_lines.amount_second_currency",
+    "reconciliation_lines.date",
+    "reconciliation_lines.move.journal.type",
+    "cancel_move",
+    "total_amount",
+    "accounting_date",
+    "create_date",
+    "write_date",
+];
+/// What is read of a move.
+pub(crate) const MOVE_FIELDS: [&str; 11] = [
+    "number",
+    "description",
+    "date",
+    "state",
+    "journal.type",
+    "lines.account.id",
+    "lines.debit",
+    "lines.credit",
+    "lines.description",
+    "create_date",
+    "write_date",
+];
+
+impl Source for Tryton {
+    fn streams(&self) -> &'static [&'static str] {
+        &["invoices", "moves"]
+    }
+
+    async fn pull(&self, stream: &str, from: &Cursor) -> Result<Page, Fault> {
+        let model = if stream == "moves" { MOVE } else { INVOICE };
+        let mut walk = Walk::resume(from, self.settings.overlap, self.client.now());
+        let fresh_through = walk.began;
+        let mut domain = self.wanted(model);
+        domain.push(json!(["id", ">", walk.last]));
+        if let Some(since) = walk.since {
+            let since = wire::instant(since);
+            domain.push(json!(["OR", ["write_date", ">=", since], ["create_date", ">=", since]]));
+        }
+        let order = json!([["id", "ASC"]]);
+        let question = Question { domain: domain.into(), fields: fields_of(model), order, most: Some(MOST) };
+        let answer = self.search(model, &question).await?;
+        walk.answered(&answer);
+        let rows: Vec<&RawValue> = self.read_answer(&answer)?;
+        let company = self.company().await?.currency.clone();
+        let (mut records, mut unreadable, mut last) = (Vec::new(), Vec::new(), None);
+        for row in &rows {
+            let id = serde_json::from_str::<wire::Row>(row.get()).map(|row| row.id);
+            let id = id.map_err(|error| self.client.garbage(&answer, error))?;
+            last = Some(id);
+            match self.records(model, row.get(), &company) {
+                Ok(found) => records.extend(found),
+                Err(reason) => {
+                    let raw = row.get().to_owned();
+                    unreadable.push(Unreadable { object: model.into(), id: id.to_string(), raw, reason });
+                }
+            }
+        }
+        let more = rows.len() == MOST;
+        records.sort_by_key(|record| record.at);
+        Ok(Page { records, unreadable, next: walk.after(last.filter(|_| more)), more, fresh_through })
+    }
+
+    async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
+        let model = match object {
+            INVOICE | PAYMENT => INVOICE,
+            MOVE => MOVE,
+            _ => return Ok(Vec::new()),
+        };
+        let whole = id.split(':').next().unwrap_or(id);
+        let Ok(number) = whole.parse::<i64>() else { return Ok(Vec::new()) };
+        let mut domain = self.wanted(model);
+        domain.push(json!(["id", "=", number]));
+        let question = Question { domain: domain.into(), fields: fields_of(model), ..Question::default() };
+        let answer = self.search(model, &question).await?;
+        let rows: Vec<&RawValue> = self.read_answer(&answer)?;
+        let company = self.company().await?.currency.clone();
+        let mut records = Vec::new();
+        for row in rows {
+            let read = self.records(model, row.get(), &company);
+            records.extend(read.map_err(|reason| self.client.garbage(&answer, reason))?);
+        }
+        if !records.iter().any(|record| record.object == object && record.id == id) {
+            let now = self.client.now();
+            records.push(self.record(object, id.to_owned(), format!("gone {now}"), now, "{}", Content::Gone));
+        }
+        Ok(records)
+    }
+}
+
+fn fields_of(model: &str) -> &'static [&'static str] {
+    if model == MOVE { &MOVE_FIELDS } else { &INVOICE_FIELDS }
+}
+
+impl Tryton {
+    /// The records of a model that are ours to read.
+    fn wanted(&self, model: &str) -> Vec<Value> {
+        let company = json!(["company", "=", self.settings.company]);
+        if model == INVOICE {
+            return vec![company, json!(["type", "=", "out"]), json!(["state", "in", ["posted", "paid", "cancelled"]])];
+        }
+        let accounts = ["unbilled_receivable", "contract_asset", "deferred_revenue", "revenue"];
+        let accounts: Vec<i64> = accounts.iter().filter_map(|name| self.account(name)).collect();
+        // What an invoice posts, and what takes that back when it is cancelled, is told by the invoice.
+        vec![
+            company,
+            json!(["state", "=", "posted"]),
+            json!(["journal", "!=", self.settings.invoice_journal]),
+            json!(["lines.account", "in", accounts]),
+        ]
+    }
+
+    /// What a row stands for.
+    fn records(&self, model: &str, raw: &str, company: &str) -> Result<Vec<SourceRecord>, String> {
+        if model == MOVE {
+            let one: wire::Move = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            let at = one.write_date.unwrap_or(one.create_date).0;
+            let content = Content::Journal(self.journal(&one, company)?);
+            return Ok(vec![self.record(MOVE, one.id.to_string(), version(at, raw, &content), at, raw, content)]);
+        }
+        let one: wire::Invoice = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let Some(number) = number(&one) else { return Ok(Vec::new()) };
+        let at = one.write_date.unwrap_or(one.create_date).0;
+        let record = |object: &str, id: String, content: Content| {
+            self.record(object, id, version(at, raw, &content), at, raw, content)
+        };
+        let mut records = vec![record(INVOICE, one.id.to_string(), Content::Invoice(self.invoice(&one, &number)?))];
+        for (line, payment) in payments(&one, &number) {
+            records.push(record(PAYMENT, format!("{}:{line}", one.id), Content::Payment(payment)));
+        }
+        let ids = records.iter().filter(|record| record.object == PAYMENT).map(|record| record.id.clone()).collect();
+        records.push(record(PAYMENT, one.id.to_string(), Content::Parts { ids }));
+        Ok(records)
+    }
+
+    fn record(
+        &self,
+        object: &str,
+        id: String,
+        version: String,
+        at: Timestamp,
+        raw: &str,
+        content: Content,
+    ) -> SourceRecord {
+        let system = self.client.system().into();
+        SourceRecord { system, object: object.into(), id, version, at, raw: raw.into(), content }
+    }
+
+    fn invoice(&self, one: &wire::Invoice, number: &str) -> Result<InvoiceSeen, String> {
+        let void = one.state == "cancelled";
+        let booked = |account: &str| {
+            let id = self.account(account);
+            let lines = one.lines.iter().filter(|line| !void && line.account.as_ref().map(|row| row.id) == id);
+            DecimalText(lines.filter_map(|line| line.amount).map(|amount| amount.0.0).sum())
+        };
+        let names = Names::read(one.description.as_deref().unwrap_or_default());
+        Ok(InvoiceSeen {
+            credit_memo: is_credit_memo(one),
+            number: number.into(),
+            contract: names.contract,
+            milestone: names.milestone,
+            customer: one.party.name.clone().unwrap_or_default(),
+            currency: one.currency.code.clone(),
+            date: one.invoice_date.ok_or("invoice_date is missing")?.0,
+            amount: DecimalText(one.untaxed_amount.0.0.abs()),
+            status: if void {
+                InvoiceStatus::Void
+            } else if one.state == "paid" || one.amount_to_pay.0.0.is_zero() {
+                InvoiceStatus::Paid
+            } else {
+                InvoiceStatus::Open
+            },
+            deferred: Some(booked("deferred_revenue")),
+            recognised: Some(booked("revenue")),
+            lines: Some(sold(one)),
+        })
+    }
+
+    fn journal(&self, one: &wire::Move, company: &str) -> Result<JournalSeen, String> {
+        let words = |line: &wire::MoveLine| line.description.clone().unwrap_or_default();
+        let ours = one.lines.iter().any(|line| words(line).contains(OWN_ENTRY));
+        let head = Names::read(one.description.as_deref().unwrap_or_default());
+        let (mut deferred, mut recognised) = (Decimal::ZERO, Vec::new());
+        for line in &one.lines {
+            let id = Some(line.account.id);
+            if id == self.account("deferred_revenue") {
+                deferred = deferred.checked_add(line.credit.0.0).unwrap_or_default();
+                deferred = deferred.checked_sub(line.debit.0.0).unwrap_or_default();
+            }
+            let milestone = Names::read(&words(line)).milestone.or_else(|| head.milestone.clone());
+            let credit = !line.credit.0.0.is_zero();
+            if let (true, Some(milestone)) = (credit && !ours && id == self.account("revenue"), milestone) {
+                recognised.push(LegRecognition { milestone, date: one.date.0, amount: line.credit.0 });
+            }
+        }
+        let number = if ours { one.description.clone() } else { one.number.clone() };
+        Ok(JournalSeen {
+            number: number.ok_or("number is missing")?,
+            contract: head.contract.or_else(|| one.lines.iter().find_map(|line| Names::read(&words(line)).contract)),
+            date: one.date.0,
+            currency: company.into(),
+            amount: debits(one),
+            deferred: Some(DecimalText(deferred)),
+            recognised,
+            lines: ours.then(|| self.posted(one)),
+        })
+    }
+}
+
+/// Our number, where it is there, else Tryton's. A draft that was cancelled by hand has neither.
+fn number(one: &wire::Invoice) -> Option<String> {
+    one.reference.clone().filter(|text| !text.is_empty()).or_else(|| one.number.clone())
+}
+
+/// A record may change within the microsecond, and what belongs to it without it: what it says belongs to its version.
+fn version(at: Timestamp, raw: &str, content: &Content) -> String {
+    format!("{at} {}", digest(raw, content))
+}
+
+/// What pays an invoice in money, by line: not credit notes, write-offs and exchange differences.
+fn payments(one: &wire::Invoice, number: &str) -> Vec<(i64, PaymentSeen)> {
+    if is_credit_memo(one) {
+        return Vec::new();
+    }
+    let mut payments: Vec<(i64, PaymentSeen)> = Vec::new();
+    for line in one.payment_lines.iter().chain(&one.reconciliation_lines) {
+        let money = !matches!(line.entry.journal.kind.as_deref(), Some("revenue" | "expense" | "write-off"));
+        let paid = match line.amount_second_currency {
+            Some(foreign) => foreign.0.0.abs(),
+            None => line.credit.0.0.checked_sub(line.debit.0.0).unwrap_or_default(),
+        };
+        let known = payments.iter().any(|(id, _)| *id == line.id);
+        if money && !known && paid > Decimal::ZERO {
+            let amount = DecimalText(paid.normalize());
+            let (invoice, currency, date) = (number.to_owned(), one.currency.code.clone(), line.date.0);
+            payments.push((line.id, PaymentSeen { invoice, currency, date, amount }));
+        }
+    }
+    payments
+}
