@@ -32,8 +32,13 @@ impl Program {
 
     /// A command of the program on another configuration of a world.
     pub fn command_on(&self, world: &World, config: &Path) -> Command {
+        self.command_by(config, &world.clock_file())
+    }
+
+    /// A command of the program on a configuration, by a clock file.
+    pub fn command_by(&self, config: &Path, clock: &Path) -> Command {
         let mut command = Command::new(&self.0);
-        command.env(AS_DAEMON, "1").env("MILESTONED_CLOCK", world.clock_file()).stdin(Stdio::null());
+        command.env(AS_DAEMON, "1").env("MILESTONED_CLOCK", clock).stdin(Stdio::null());
         command.arg("--config").arg(config);
         command
     }

@@ -11,6 +11,7 @@ pub mod places;
 pub mod replicas;
 pub mod scarce;
 pub mod script;
+pub mod servers;
 mod taken;
 pub mod view;
 pub mod world;
