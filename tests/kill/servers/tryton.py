@@ -151,31 +151,6 @@ def pay(url, number, amount, date):
         wizard.execute('pay')
 
 
-def cancel(url, number):
-    """Cancels a posted invoice: Tryton books the opposite."""
-    connect(url)
-    invoice(number).click('cancel')
-
-
-def redescribe(url, number, text):
-    """Writes other words on the line of a posted invoice, which the administration may."""
-    connect(url)
-    line, = invoice(number).lines
-    line.description = text
-    line.save()
-
-
-def by_hand(url, number, description, customer, amount):
-    """An invoice that the accountant writes and numbers: the sequence has numbered later days already."""
-    connect(url)
-    Invoice, Party, Account = Model.get('account.invoice'), Model.get('party.party'), Model.get('account.account')
-    one = Invoice(type='out', number=number, description=description, invoice_date=datetime.date.today())
-    one.party, = Party.find([('name', '=', customer)])
-    line = one.lines.new(description=description, quantity=1, unit_price=Decimal(amount))
-    line.account, = Account.find([('code', '=', '4.1.2')])
-    one.click('post')
-
-
 def books(url):
     """Everything that the books hold, a line each, sorted. Read over REST: where every question signs in with a password,
     signing in writes, and a company in SQLite has room for one writer."""

@@ -47,8 +47,9 @@ pub struct World {
     offset: Arc<AtomicI64>,
 }
 
+/// The time of the machine, and of the servers on it.
 #[expect(clippy::disallowed_methods, reason = "a run begins at the same instant whenever it is run")]
-fn machine_time() -> Timestamp {
+pub(crate) fn machine_time() -> Timestamp {
     Timestamp::now()
 }
 

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::ToSpan as _;
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan as _};
 use milestoned_tests::ADMIN;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::redmine::Redmine;
 use super::tryton::Tryton;
 use crate::daemon::{Daemon, Program, call};
-use crate::world::{free_port, pause};
+use crate::world::{free_port, machine_time, pause};
 
 /// How long a step may take before it counts as stuck.
 const STUCK: Duration = Duration::from_secs(180);
@@ -35,11 +35,6 @@ pub struct Office<'a> {
     dice: StdRng,
     /// The run's first day: tomorrow, so that no midnight of the machine falls into it.
     today: Date,
-}
-
-#[expect(clippy::disallowed_methods, reason = "the servers follow the machine's clock")]
-fn machine_time() -> Timestamp {
-    Timestamp::now()
 }
 
 impl<'a> Office<'a> {

@@ -130,14 +130,6 @@ impl Redmine {
         self.call(who, "PUT", &format!("/issues/{issue}.json"), &body).await.map(drop)
     }
 
-    /// Deletes an issue.
-    ///
-    /// # Errors
-    /// Redmine refused.
-    pub async fn delete(&self, issue: &str) -> anyhow::Result<()> {
-        self.call("consultant", "DELETE", &format!("/issues/{issue}.json"), &Value::Null).await.map(drop)
-    }
-
     /// What the billing field of an issue shows.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::{Server, kept, run, script};
-use crate::world::free_port;
+use crate::world::{free_port, machine_time};
 
 /// Key of the application under which milestoned signs in, as the script made it.
 const KEY: &str = "milestoned-application-key";
@@ -34,7 +34,7 @@ impl Company {
             run(Command::new(folder.join("bin/python")).args(pip).arg(&wanted)).map(drop)
         })?;
         let python = installed.join("bin/python");
-        let year = jiff::Zoned::now().year().to_string();
+        let year = machine_time().to_zoned(jiff::tz::TimeZone::UTC).year().to_string();
         let maker_text = std::fs::read_to_string(&maker)?;
         let template = kept(cache, "company", &[&wanted_text, &maker_text, &year], |folder| {
             run(Command::new(&python).arg(&maker).arg("create").arg(folder)).map(drop)
