@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
@@ -26,6 +26,8 @@ use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 use crate::wake::WakeUp;
 
+/// The smallest difference of two instants that the store tells apart.
+const STEP: SignedDuration = SignedDuration::from_micros(1);
 /// Contracts decided about in one transaction.
 const TOGETHER: usize = 128;
 
@@ -198,8 +200,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     // that day might not be known yet.
     let limit =
         context.read_through.map_or(contract.as_of(), |through| contract.terms().local_date(through).min(today));
-    let mut timeline =
-        Timeline { contract: &mut contract, limit, now: context.now, last: work.last_effective, facts: Vec::new() };
+    let mut timeline = Timeline::after(work.last_effective, &mut contract, limit, context.now);
 
     let (past, present): (Vec<_>, Vec<_>) =
         work.pending.iter().cloned().partition(|pending| before.terms().local_date(pending.fact.at) < today);
@@ -216,6 +217,9 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     timeline.take(present);
     timeline.take(observe(after));
     timeline.contract.advance_to(limit);
+    if !before.has_begun() && timeline.contract.has_begun() {
+        timeline.contract.file_until(context.now);
+    }
     let facts = timeline.facts;
 
     let mut landing = landing(work, &agreement, &before, &contract, facts, context)?;
@@ -238,23 +242,31 @@ struct Timeline<'a> {
     /// Last local date that may begin.
     limit: Date,
     now: Timestamp,
-    /// When the latest decided fact took effect.
-    last: Option<Timestamp>,
+    /// No fact takes effect before it: what was decided, or what this decision has taken so far.
+    floor: Timestamp,
     facts: Vec<DecidedFact>,
 }
 
-impl Timeline<'_> {
+impl<'a> Timeline<'a> {
+    /// What is decided now comes after what was decided before, if only by the smallest step of the store's instants: a replay
+    /// tells by it which facts were decided together.
+    fn after(last: Option<Timestamp>, contract: &'a mut Contract, limit: Date, now: Timestamp) -> Self {
+        let before = last.max(contract.filed_until());
+        let floor = before.and_then(|before| before.checked_add(STEP).ok()).unwrap_or(Timestamp::MIN);
+        Self { contract, limit, now, floor, facts: Vec::new() }
+    }
+
     /// Applies facts in order; the first that must wait stops the rest.
     fn take(&mut self, pending: Vec<PendingFact>) {
         for pending in pending {
             let effective = self.effective(pending.fact.at);
-            if effective > self.now || self.contract.terms().local_date(effective) > self.limit {
+            if pending.fact.at > self.now || self.contract.terms().local_date(effective) > self.limit {
                 return;
             }
             let fact = Fact { at: effective, ..pending.fact.clone() };
             let problem = self.contract.apply(&fact).err().map(|error| error.to_string());
             if problem.is_none() {
-                self.last = Some(effective);
+                self.floor = effective;
             }
             self.facts.push(DecidedFact { pending, effective_at: effective, problem });
         }
@@ -263,8 +275,7 @@ impl Timeline<'_> {
     /// When a fact takes effect: when it happened, but never before what was decided already.
     fn effective(&self, at: Timestamp) -> Timestamp {
         let start = self.contract.terms().start_of(self.contract.as_of());
-        let floor = self.last.map_or(start, |last| last.max(start));
-        at.max(floor)
+        at.max(self.floor).max(start)
     }
 }
 

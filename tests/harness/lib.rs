@@ -4,6 +4,7 @@ pub mod postgres;
 pub mod seeded;
 pub mod simulation;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub struct World {
     folder: tempfile::TempDir,
     stop: CancellationToken,
     changes: Vec<(String, String)>,
+    /// Cookies of those who are signed in, by the token whose rights they have, and since when.
+    sessions: tokio::sync::Mutex<BTreeMap<String, (String, Timestamp)>>,
 }
 
 impl World {
@@ -74,7 +77,7 @@ impl World {
             WEBHOOK_SECRET,
             &["jira:issue_updated", "jira:issue_deleted"],
         )?;
-        Ok(Self { simulators, app, url, contracts, clock, folder, stop, changes })
+        Ok(Self { simulators, app, url, contracts, clock, folder, stop, changes, sessions: Default::default() })
     }
 
     /// The daemon dies where it stands, and another one starts on the same folder.
@@ -211,8 +214,7 @@ impl World {
         body: Option<Value>,
     ) -> anyhow::Result<(u16, Value)> {
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        let mut request = client.request(method, format!("{}{path}", self.url));
+        let mut request = reqwest::Client::builder().build()?.request(method, format!("{}{path}", self.url));
         request = if ["/v1/", "/metrics", "/openapi.json"].iter().any(|of| path.starts_with(of)) {
             request.bearer_auth(token)
         } else {
@@ -248,7 +250,14 @@ impl World {
         let machines = &self.app.env.settings.http.tokens;
         let meant = |machine: &&Machine| machine.token.as_ref().is_some_and(|held| held.expose_secret() == token);
         let machine = machines.iter().find(meant).context("the token of nobody")?;
-        self.sign_in(&machine.name, machine.rights).await
+        let now = self.app.env.clock.now();
+        let mut sessions = self.sessions.lock().await;
+        if let Some((cookie, _)) = sessions.get(token).filter(|(_, since)| *since == now) {
+            return Ok(cookie.clone());
+        }
+        let cookie = self.sign_in(&machine.name, machine.rights).await?;
+        sessions.insert(token.to_owned(), (cookie.clone(), now));
+        Ok(cookie)
     }
 
     /// The cookie of somebody who is signed in by a link.

@@ -222,10 +222,11 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
 pub async fn rebuild(env: &Environment, row: &ContractRow) -> anyhow::Result<Contract> {
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
     let mut contract = agreements::open(&agreement, &env.calendars, row.opened_on).map_err(anyhow::Error::msg)?;
+    let state = portfolio::state(row)?;
+    state.filed_until().into_iter().for_each(|until| contract.file_until(until));
     for fact in env.store.history(row.id.clone()).await? {
         contract.apply(&fact).map_err(|error| anyhow::anyhow!("contract {}: {error}", row.id))?;
     }
-    let state = portfolio::state(row)?;
     if state.has_begun() {
         contract.advance_to(state.as_of());
     }

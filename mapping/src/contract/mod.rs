@@ -183,7 +183,9 @@ impl Contract {
     /// Whether a fact is taken before the contract's first day begins: it was known before, or is about what others say.
     fn takes_as_filed(&self, fact: &Fact) -> bool {
         let local = self.terms.local_date(fact.at);
-        self.phase == Phase::Filed && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()))
+        self.phase == Phase::Filed
+            && self.filed_until.is_none_or(|until| fact.at <= until)
+            && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()))
     }
 
     fn understand(&self, fact: &Fact) -> Result<(), FactError> {

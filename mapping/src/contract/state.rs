@@ -99,6 +99,9 @@ pub struct Contract {
     pub(crate) phase: Phase,
     /// The first day of the run.
     pub(crate) begins_on: Date,
+    /// What became known until then was known when the contract was filed; `None`: all that has the first day's date.
+    #[serde(default)]
+    pub(crate) filed_until: Option<Timestamp>,
     /// Local date that has begun.
     pub(crate) as_of: Date,
     /// The instant of the latest event; what had expired when it became known is judged after the last event of an instant.
@@ -410,6 +413,7 @@ impl Contract {
             waiting: Vec::new(),
             policy,
             calendar,
+            filed_until: None,
             phase: Phase::History,
             begins_on: first_day,
             as_of: first_day,

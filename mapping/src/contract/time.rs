@@ -1,6 +1,7 @@
 //! What time brings by itself: at 00:00 local on a date what falls due, right after an event what had expired when it became
 //! known, at a date's end what is booked by time.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::state::{Contract, Phase, Stage};
@@ -15,6 +16,17 @@ impl Contract {
     /// Whether its first day has begun.
     pub fn has_begun(&self) -> bool {
         self.phase == Phase::Running
+    }
+
+    /// Says when the contract was filed: a daemon that has begun with what it knew then learns the rest of the first day
+    /// later, in the order in which it comes. Whoever plays a whole case knows all of it at once, and says nothing.
+    pub fn file_until(&mut self, instant: Timestamp) {
+        self.filed_until.get_or_insert(instant);
+    }
+
+    /// What [`Contract::file_until`] said.
+    pub fn filed_until(&self) -> Option<Timestamp> {
+        self.filed_until
     }
 
     /// The contract's first day begins, if it has not: what is known by then is judged, and what is due is issued.

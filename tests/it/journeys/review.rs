@@ -127,6 +127,7 @@ async fn what_does_not_exist_is_refused_on_every_face_and_nothing_is_written() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     filed(&world, "SOW-1", "10.00").await;
     world.settle().await.unwrap();
+    world.session(ADMIN).await.unwrap();
     let before = world.app.env.store.audit_head().await.unwrap();
     let overrule = "/v1/contracts/SOW-1/exceptions/overrule";
     let shown = json!({ "version": 1, "amount": "10.00", "customer": "Northwind Ltd", "terms": "x" });
@@ -204,8 +205,8 @@ async fn what_is_not_there_is_a_page_for_a_browser_and_a_problem_for_a_program()
     for path in ["/contracts/NOPE", "/nothing/here", "/queue?part=nothing"] {
         let (status, page, _) = browse(&world, path, None).await;
         assert!(status == 404 && page.contains("<title>") && page.contains("Not Found"), "{path}: {status} {page}");
-        let answer =
-            reqwest::Client::new().get(format!("{}{path}", world.url)).bearer_auth(ADMIN).send().await.unwrap();
+        let request = reqwest::Client::new().get(format!("{}{path}", world.url));
+        let answer = request.header(COOKIE, world.session(ADMIN).await.unwrap()).send().await.unwrap();
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json", "{path}");
         let body: Value = answer.json().await.unwrap();
         assert!(body["status"] == 404 && !body["remedy"].as_str().unwrap().is_empty(), "{body}");
