@@ -23,6 +23,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -61,7 +62,7 @@ pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
         .merge(api::routes())
         .merge(facade::routes())
         .split_for_parts();
-    let document = Arc::new(description);
+    let document = Arc::new(described(serde_json::to_value(description)?));
     let router = Router::new()
         .merge(api)
         .merge(hooks::routes())
@@ -83,8 +84,27 @@ pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
     Ok(router)
 }
 
+/// Every answer is described, as the format demands: where a handler says no more, by what its status means.
+fn described(mut document: Value) -> Value {
+    let paths = document.get_mut("paths").into_iter().flat_map(members);
+    for operation in paths.flat_map(members) {
+        let answers = operation.get_mut("responses").and_then(Value::as_object_mut);
+        for (status, answer) in answers.into_iter().flatten() {
+            let meaning = status.parse::<StatusCode>().ok().and_then(|status| status.canonical_reason());
+            if let Some(answer) = answer.as_object_mut().filter(|answer| !answer.contains_key("$ref")) {
+                answer.entry("description").or_insert_with(|| meaning.unwrap_or("An answer").into());
+            }
+        }
+    }
+    document
+}
+
+fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {
+    value.as_object_mut().into_iter().flatten().map(|(_, inner)| inner)
+}
+
 /// What names targets, codes and counts: for who has a token, but where the configuration opens it.
-fn for_machines(env: &Environment, document: Arc<utoipa::openapi::OpenApi>) -> Router<Arc<Environment>> {
+fn for_machines(env: &Environment, document: Arc<Value>) -> Router<Arc<Environment>> {
     let open = |what: Open| env.settings.http.without_token.contains(&what);
     let description = move || async move { Json((*document).clone()) };
     let routes = Router::new();

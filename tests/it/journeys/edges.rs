@@ -107,6 +107,23 @@ async fn what_names_targets_and_codes_wants_a_token_unless_it_is_opened() {
 }
 
 #[tokio::test]
+async fn every_answer_that_the_api_describes_has_a_description() {
+    let world = World::start(NOW).await.unwrap();
+    let (_, document) = world.call("GET", "/openapi.json", VIEWER, None).await.unwrap();
+    let mut answers = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for operation in operations.as_object().unwrap().values() {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let told = answer["description"].as_str().unwrap_or_default();
+                assert!(!told.is_empty(), "{path} {status}: {answer}");
+                answers += 1;
+            }
+        }
+    }
+    assert!(answers > 40, "{answers}");
+}
+
+#[tokio::test]
 async fn a_key_that_stands_twice_is_refused_and_every_refusal_is_the_apis_own() {
     let world = World::start(NOW).await.unwrap();
     let put = |kind: &'static str, body: String| {
