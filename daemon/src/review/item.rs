@@ -1,6 +1,7 @@
 //! One thing that waits for a person: what, why, what to do, whose it is, and which acts there are.
 
 use jiff::civil::Date;
+use milestoned_mapping::command::{Command, Side};
 use milestoned_mapping::contract::{Difference, Severity};
 use milestoned_mapping::fact::{Leg, Shown};
 use milestoned_mapping::money::{Money, grouped};
@@ -8,8 +9,8 @@ use milestoned_mapping::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::acts::Verb;
 use super::subject::Subject;
+use super::verb::Verb;
 
 /// An amount with its currency, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -104,7 +105,7 @@ impl Item {
     pub(super) fn new(subject: Subject, title: impl Into<String>, severity: Severity, problem: Problem) -> Self {
         Self {
             kind: subject.kind(),
-            acts: super::acts::offered(&subject),
+            acts: super::verb::offered(&subject),
             subject,
             title: title.into(),
             contract: None,
@@ -175,4 +176,18 @@ pub struct ShownBody {
     pub customer: String,
     /// Digest of the terms that the invoice follows.
     pub terms: String,
+}
+
+/// The amount that a command writes: of a document its own, of a journal entry its debits.
+pub(super) fn amount_of(command: &Command) -> Option<Amount> {
+    match command {
+        Command::CreditMemo(document) | Command::Invoice(document) => Some(document.amount.into()),
+        Command::JournalEntry(entry) => {
+            let debits: rust_decimal::Decimal =
+                entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+            let currency = entry.lines.first()?.amount.currency();
+            Some(Amount { amount: debits.to_string(), currency: currency.to_string() })
+        }
+        Command::BillingStatus(_) | Command::Customer { .. } | Command::SalesOrder(_) => None,
+    }
 }

@@ -10,3 +10,4 @@ pub mod portfolio;
 pub mod queue;
 pub mod standing;
 pub mod subject;
+pub mod verb;

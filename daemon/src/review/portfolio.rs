@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use milestoned_mapping::command::{Command, Side};
 use milestoned_mapping::contract::{Approval, Contract, DocumentKind, MilestoneStatus, MilestoneView, Severity};
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::money::grouped;
@@ -10,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::item::{Amount, Item, RecordName};
+use super::item::{Amount, Item, RecordName, amount_of};
 use super::queue::{meaning, reason, records};
 use super::standing::Standing;
 use crate::agreements::Agreement;
@@ -318,20 +317,6 @@ pub async fn plan(env: &Environment) -> Result<Vec<PlannedWrite>, StoreError> {
         }
     }
     Ok(writes)
-}
-
-/// The amount that a command writes: of a document its own, of a journal entry its debits.
-pub(super) fn amount_of(command: &Command) -> Option<Amount> {
-    match command {
-        Command::CreditMemo(document) | Command::Invoice(document) => Some(document.amount.into()),
-        Command::JournalEntry(entry) => {
-            let debits: rust_decimal::Decimal =
-                entry.lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
-            let currency = entry.lines.first()?.amount.currency();
-            Some(Amount { amount: debits.to_string(), currency: currency.to_string() })
-        }
-        Command::BillingStatus(_) | Command::Customer { .. } | Command::SalesOrder(_) => None,
-    }
 }
 
 #[expect(clippy::ref_option, reason = "serde hands the field over so")]

@@ -13,9 +13,9 @@ use milestoned_mapping::problem::Problem;
 use milestoned_mapping::rules;
 use serde::Deserialize;
 
-use super::acts::Verb;
 use super::item::{Amount, Item, RecordName};
 use super::subject::Subject;
+use super::verb::Verb;
 use crate::agreements::Options;
 use crate::environment::Environment;
 use crate::store::StoreError;
@@ -238,7 +238,7 @@ fn delivery(delivery: Delivery) -> Item {
         let fault = delivery.fault.unwrap_or_default();
         Problem::new(title.clone(), fault, delivery.remedy.unwrap_or_default())
     };
-    let held = delivery.command.as_ref().and_then(super::portfolio::amount_of);
+    let held = delivery.command.as_ref().and_then(super::item::amount_of);
     let given_up = delivery.state == DeliveryState::Dismissed;
     let mut item = Item {
         since: Some(utc_date(delivery.settled_at.unwrap_or(delivery.created_at))),

@@ -77,7 +77,7 @@ impl FromRequestParts<Arc<Environment>> for Person {
             return Err(Redirect::to(&format!("/sign-in?next={next}")).into_response());
         };
         if !parts.method.is_safe() && !access.comes_from_our_pages(&parts.headers) {
-            return Err(super::sign_in::foreign().into_response());
+            return Err(super::problem::foreign().into_response());
         }
         Ok(Self { caller, told, here })
     }

@@ -178,3 +178,13 @@ impl From<FormRejection> for ApiError {
         Self::new(rejection.status(), "INVALID", rejection.body_text(), "go back to the page and send its form again")
     }
 }
+
+/// The refusal of a form that another site sends in somebody's name.
+pub(super) fn foreign() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "FOREIGN_FORM",
+        "the form was not sent from a page of this address",
+        "open the page under the address of http.public_url and send it from there",
+    )
+}

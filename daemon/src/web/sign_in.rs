@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::access::{Access, Caller};
 use super::guesses::address_of;
 use super::pages::{Person, page_of_ours, render};
-use super::problem::ApiError;
+use super::problem::{ApiError, foreign};
 use crate::environment::Environment;
 use crate::store::sign_ins::{Account, OneTime, SignedIn, Way};
 
@@ -96,16 +96,6 @@ impl Visitor {
     fn is_ours(&self) -> Result<(), ApiError> {
         if self.from_our_pages { Ok(()) } else { Err(foreign()) }
     }
-}
-
-/// The refusal of a form that another site sends in somebody's name.
-pub(super) fn foreign() -> ApiError {
-    ApiError::new(
-        StatusCode::FORBIDDEN,
-        "FOREIGN_FORM",
-        "the form was not sent from a page of this address",
-        "open the page under the address of http.public_url and send it from there",
-    )
 }
 
 /// Where somebody wanted to go.

@@ -11,12 +11,12 @@ const FLOORS: &[&[&str]] = &[
     &["web"],
     &["app"],
     &["report"],
-    &["review", "parked", "portfolio"],
+    &["review"],
     &["fast_path"],
     &["engine", "deliver", "intake", "agreements", "drift", "fleet", "replay"],
     &["environment"],
     &["registry"],
-    &["settings", "calendars", "clock", "contract_folder", "supervision", "wake"],
+    &["settings", "calendars", "clock", "contract_folder", "printable", "supervision", "wake"],
 ];
 
 /// Files that know each other, as ARCHITECTURE.md names them with the reason.
