@@ -225,7 +225,7 @@ fn is_name(value: &Value) -> Result<(), (String, String)> {
 }
 
 /// A version above all that a person counts would make every later change order stale.
-fn is_version(value: &Value) -> Result<(), (String, String)> {
+pub(crate) fn is_version(value: &Value) -> Result<(), (String, String)> {
     is::<u32>(value)?;
     match value.as_u64() {
         Some(version) if version > u64::from(HIGHEST_VERSION) => Err((

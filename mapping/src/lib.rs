@@ -10,6 +10,7 @@
 pub mod address;
 pub mod calendar;
 pub mod case;
+pub mod change_order;
 pub mod command;
 pub mod compare;
 pub mod contract;

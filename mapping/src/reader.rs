@@ -203,6 +203,23 @@ impl<'a> Reader<'a> {
         read_items
     }
 
+    /// The tables of a list, each over what it has where it says nothing; what could be read of them.
+    pub(crate) fn overlaid(
+        &mut self,
+        field: &str,
+        under: &Map<String, Value>,
+        read: impl FnMut(&mut Reader<'_>) -> Option<String>,
+    ) -> Vec<String> {
+        if let Some(Value::Array(items)) = self.table.get_mut(field) {
+            for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                for (name, value) in under {
+                    item.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        self.tables(field, read).into_iter().flatten().collect()
+    }
+
     /// Whatever is left is unknown.
     pub(crate) fn finish(self) {
         for key in self.table.keys() {

@@ -132,6 +132,42 @@ const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
         false,
         "decimals of a percent to which progress by cost is rounded, from 0 to 9; without it exact",
     ),
+    ("change order", "amends", Kind::Text, true, "the id of the contract that it changes"),
+    ("change order", "version", Kind::Count, true, "the version that it makes, the one after the present"),
+    ("change order", "signed", Kind::Flag, true, "true where both have signed it, else false"),
+    ("change order", "at", Kind::Text, false, "the instant at which it became known, such as 2026-03-02T09:00:00Z"),
+    ("change order", "on", Kind::Date, false, "the date from which it holds, such as 2026-03-01"),
+    ("change order", "total", Kind::Amount, false, "the new transaction price, as text in quotes"),
+    ("change order", "cap", Kind::Amount, false, "the new cap, as text in quotes"),
+    (
+        "change order",
+        "treatment",
+        Kind::Choice(&["catch_up", "prospective"]),
+        false,
+        "\"catch_up\" (the difference is booked on its date) or \"prospective\" (what was recognised stays)",
+    ),
+    ("change order", "add", Kind::Tables("milestones"), false, "tables [[add]]: milestones that come in"),
+    ("change order", "change", Kind::Tables("milestones"), false, "tables [[change]]: id and the fields that change"),
+    ("change order", "customer", Kind::Text, false, "the customer's new name"),
+    ("change order", "po_number", Kind::Text, false, "the customer's new purchase order"),
+    ("change order", "payment_terms", Kind::Pattern(PAYMENT_TERMS), false, "the new payment terms, such as \"net 30\""),
+    (
+        "change order",
+        "payment_terms_from",
+        Kind::Choice(&["invoice", "acceptance"]),
+        false,
+        "\"invoice\" or \"acceptance\"",
+    ),
+    ("change order", "billing_cycle_day", Kind::Day, false, "a day of the month from 1 to 31"),
+    ("change order", "partial_acceptance", Kind::Flag, false, "true or false: may a milestone be accepted in part?"),
+    ("change order", "acceptance", Kind::Table("acceptance"), false, "a table [acceptance] with the items that change"),
+    (
+        "change order",
+        "obligations",
+        Kind::Tables("obligations"),
+        false,
+        "tables [[obligations]]: id and the fields that change, or an obligation that comes in",
+    ),
     ("milestones", "id", Kind::Text, true, "the milestone's id, once in the file; it ends the invoice number"),
     ("milestones", "name", Kind::Text, true, "a short name"),
     (
@@ -251,9 +287,10 @@ const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
 const PAYMENT_TERMS: &str = "^(due on receipt|net (0|[1-9][0-9]{0,2})|net ([1-9]|[1-5][0-9]|60) months|(0|[1-9][0-9]{0,2}) days end of month|end of month (0|[1-9][0-9]{0,2}))$";
 
 /// Fields with lists of texts.
-const LISTS: [(&str, &str, &str); 2] = [
+const LISTS: [(&str, &str, &str); 3] = [
     ("milestones", "evidence", "a list of artefacts, by their exact names"),
     ("milestones", "depends_on", "a list of ids of milestones that come before; no cycles"),
+    ("change order", "remove", "a list of ids of milestones that go"),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -273,7 +310,23 @@ enum Kind {
 
 /// What to do about a problem: what belongs in that field.
 pub fn remedy(problem: &TermsProblem) -> String {
+    remedy_in("", problem)
+}
+
+/// The same for a problem of a change order.
+pub fn remedy_in_change_order(problem: &TermsProblem) -> String {
+    remedy_in("change order", problem)
+}
+
+/// What belongs in a field of a file whose own fields stand under `root`.
+fn remedy_in(root: &str, problem: &TermsProblem) -> String {
     let (table, field) = split_path(&problem.field);
+    let table = match table.as_str() {
+        "" => root.to_owned(),
+        "add" | "change" => "milestones".to_owned(),
+        "add.conditions" | "change.conditions" => "milestones.conditions".to_owned(),
+        _ => table,
+    };
     if problem.reason == "is not a known field" {
         let known: Vec<&str> = names(&table).collect();
         let near = known.iter().find(|name| close(name, &field));

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use jiff::civil::Date;
 use milestoned_mapping::calendar::{Calendar, Calendars};
-use milestoned_mapping::contract::{Contract, Policy};
+use milestoned_mapping::change_order::ChangeOrder;
+use milestoned_mapping::contract::{Code, Contract, Policy};
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::locate::Lines;
+use milestoned_mapping::money::Minor;
 use milestoned_mapping::terms::{Terms, TermsErrors, TermsProblem};
-use milestoned_mapping::{rules, schema};
+use milestoned_mapping::{identifiers, rules, schema};
 use serde_json::{Value, json};
 
 use super::BAD_INPUT;
@@ -120,22 +122,16 @@ pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::R
         Ok(read) => read,
         Err(reason) => return Ok(unreadable(file, &reason, json)),
     };
+    if ChangeOrder::is_one(&tree) {
+        return Ok(check_change_order(file, tree, &lines, json));
+    }
     let (problems, contract) = problems(tree, calendars);
     let notes = contract.as_ref().map_or_else(Vec::new, notes);
     if json {
-        let problems: Vec<Value> = problems
-            .iter()
-            .map(|one| {
-                let line = lines.of(&one.field);
-                json!({ "line": line, "field": one.field, "reason": one.reason, "remedy": schema::remedy(one) })
-            })
-            .collect();
+        let problems = as_json(&problems, &lines, schema::remedy);
         say(&serde_json::to_string_pretty(&json!({ "file": name.to_string(), "problems": problems, "notes": notes }))?);
     } else {
-        for one in &problems {
-            let line = lines.of(&one.field).map_or(String::new(), |line| format!(":{line}"));
-            complain(&format!("{name}{line}: {}: {}; {}", one.field, one.reason, schema::remedy(one)));
-        }
+        complain_of(file, &problems, &lines, schema::remedy);
         if let Some(contract) = &contract {
             say(&summary(contract));
             notes.iter().for_each(|note| say(&format!("note: {note}")));
@@ -147,6 +143,46 @@ pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::R
         }
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+fn as_json(problems: &[TermsProblem], lines: &Lines, remedy: fn(&TermsProblem) -> String) -> Vec<Value> {
+    let told = |one: &TermsProblem| json!({ "line": lines.of(&one.field), "field": one.field, "reason": one.reason, "remedy": remedy(one) });
+    problems.iter().map(told).collect()
+}
+
+fn complain_of(file: &Path, problems: &[TermsProblem], lines: &Lines, remedy: fn(&TermsProblem) -> String) {
+    for one in problems {
+        let line = lines.of(&one.field).map_or(String::new(), |line| format!(":{line}"));
+        complain(&format!("{}{line}: {}: {}; {}", file.display(), one.field, one.reason, remedy(one)));
+    }
+}
+
+/// A change order is checked as one, by itself: the contract that it changes is not here.
+fn check_change_order(file: &Path, tree: Value, lines: &Lines, json: bool) -> ExitCode {
+    let mut problems = identifiers::problems(&tree);
+    let read = ChangeOrder::read(tree).map_err(|errors| problems.extend(errors)).ok();
+    if json {
+        let problems = as_json(&problems, lines, schema::remedy_in_change_order);
+        say(&json!({ "file": file.display().to_string(), "problems": problems, "notes": [] }).to_string());
+    } else {
+        complain_of(file, &problems, lines, schema::remedy_in_change_order);
+        match read.filter(|_| problems.is_empty()) {
+            Some(order) => {
+                let [added, changed, removed] = order.milestones.map(|ids| ids.join(", "));
+                let signed = if order.signed { "signed" } else { "not signed" };
+                say(&format!(
+                    "change order of {}, version {}, {signed}; in: {added}; changed: {changed}; out: {removed}",
+                    order.amends, order.version
+                ));
+            }
+            None => complain(&format!(
+                "milestoned: {}: {} problems; nothing of it is taken",
+                file.display(),
+                problems.len()
+            )),
+        }
+    }
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) }
 }
 
 fn unreadable(file: &Path, reason: &str, json: bool) -> ExitCode {
@@ -161,7 +197,7 @@ fn unreadable(file: &Path, reason: &str, json: bool) -> ExitCode {
 
 /// What is wrong with a contract; the contract on its first day, where nothing is.
 fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Option<Contract>) {
-    let mut problems = Vec::new();
+    let mut problems = identifiers::problems(&tree);
     let options = tree.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or(Value::Null);
     if !options.is_null()
         && let Err(error) = serde_path_to_error::deserialize::<_, Options>(options)
@@ -197,9 +233,27 @@ fn notes(contract: &Contract) -> Vec<String> {
         .filter_map(|one| {
             let rule = rules::find(one.code.name())?;
             let milestone = one.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
-            Some(format!("{}{milestone} ({}): {}. {}", one.code, one.severity, rule.title, rule.remedy))
+            let remedy = match one.code {
+                Code::ScheduleTotalMismatch => correct_the_draft(contract),
+                _ => rule.remedy.to_owned(),
+            };
+            Some(format!("{}{milestone} ({}): {}. {remedy}", one.code, one.severity, rule.title))
         })
         .collect()
+}
+
+/// A draft whose amounts do not sum to its total is corrected, not amended.
+fn correct_the_draft(contract: &Contract) -> String {
+    let currency = contract.terms().currency();
+    let sum: Minor = contract.milestones().iter().map(|one| one.amount.units()).sum();
+    let difference = contract.total().units() - sum;
+    let than = if difference < Minor::ZERO { "more" } else { "less" };
+    format!(
+        "The amounts sum to {}, {} {than} than the total of {}: correct the amounts or the total in this file.",
+        currency.money(sum),
+        currency.money(difference.abs()),
+        contract.total()
+    )
 }
 
 fn summary(contract: &Contract) -> String {

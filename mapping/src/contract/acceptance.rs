@@ -238,23 +238,12 @@ impl Contract {
         self.relearn(accepted_on);
         self.take_rejection(index, rejected_on);
         self.clear(&key);
-        let documents = self.documents.len();
-        let fired = self
-            .milestones
-            .get(index)
-            .is_some_and(|one| self.fires_on(one, &one.terms).is_some_and(|on| on <= self.as_of));
-        let Some(milestone) = self.milestones.get_mut(index).filter(|one| one.is_invoiced() && !fired) else { return };
-        let billing = &mut milestone.billing;
-        billing.invoiced_on = None;
-        billing.due_on = None;
-        billing.fired_on = None;
-        billing.retains = false;
-        billing.retainage_out = false;
-        billing.undone = true;
-        // An adopted invoice was the milestone's invoice, whatever its number.
-        billing.numbered = true;
-        billing.taken_back = Some(TakenBack::Undone);
-        billing.counts_from = documents;
+        let Some(milestone) = self.milestones.get_mut(index).filter(|one| one.is_invoiced()) else { return };
+        milestone.billing.fired_on = None;
+        let fired = self.milestones.get(index).is_some_and(|one| self.fired_on(one).is_some());
+        if let Some(milestone) = self.milestones.get_mut(index).filter(|_| !fired) {
+            milestone.billing.taken_back = Some(TakenBack::Undone);
+        }
     }
 
     pub(super) fn has_deemed_clause(&self, milestone: &Milestone) -> bool {

@@ -115,7 +115,8 @@ impl Contract {
     /// What the documents of an invoiced milestone should bear together.
     pub(super) fn documents_bear(&self, milestone: &Milestone) -> Minor {
         let billing = &milestone.billing;
-        if !milestone.live() || !milestone.is_invoiced() {
+        let undone = billing.taken_back == Some(TakenBack::Undone) && self.fired_on(milestone).is_none();
+        if !milestone.live() || !milestone.is_invoiced() || undone {
             return Minor::ZERO;
         }
         let kept_back = billing.retains && !billing.retainage_out;
@@ -237,7 +238,7 @@ impl Contract {
                 milestone.ready_on = if ready { milestone.ready_on.or(Some(today)) } else { None };
             }
             if self.may_issue() && !self.is_held(index) {
-                self.correct_what_differs(index, ready);
+                self.correct_what_differs(index);
             }
             let within = self.is_within_cap(index);
             let invoice = ready && self.invoice_date(index).is_some_and(|date| date <= today);
@@ -257,15 +258,17 @@ impl Contract {
     }
 
     /// What the documents of a milestone lack or exceed, in one document.
-    fn correct_what_differs(&mut self, index: usize, ready: bool) {
+    fn correct_what_differs(&mut self, index: usize) {
         let Some(milestone) = self.milestones.get(index) else { return };
-        let billed = milestone.billing.billed();
-        // One whose acceptance was undone bears nothing until it is due again.
-        let undone = milestone.billing.taken_back == Some(TakenBack::Undone) && !ready;
-        if milestone.is_invoiced() || !milestone.live() || undone {
-            let difference = self.documents_bear(milestone) - billed;
+        let fired = self.fired_on(milestone).is_some();
+        let difference = self.documents_bear(milestone) - milestone.billing.billed();
+        if milestone.is_invoiced() || !milestone.live() {
             if difference != Minor::ZERO {
                 self.correct(index, difference);
+            }
+            // One that is due again before it was credited stays invoiced.
+            if let Some(milestone) = self.milestones.get_mut(index).filter(|one| fired && one.is_invoiced()) {
+                milestone.billing.taken_back = None;
             }
         }
     }

@@ -130,15 +130,6 @@ impl Contract {
     pub(super) fn issue(&mut self, index: usize) {
         let today = self.as_of;
         let due_on = self.due_date(index, today, true);
-        let Some(milestone) = self.milestones.get_mut(index) else { return };
-        let not_credited_yet = milestone.billing.billed() != Minor::ZERO;
-        if milestone.billing.taken_back == Some(TakenBack::Undone) && not_credited_yet {
-            // It is due again before its credit memo was written: its documents stand, but for what they lack or exceed.
-            milestone.billing.taken_back = None;
-            milestone.billing.counts_from = 0;
-            self.recount(index);
-            return;
-        }
         let Some(milestone) = self.milestones.get(index) else { return };
         let (full, fired) = (milestone.terms.amount, self.fires_on(milestone, &milestone.terms));
         let bears = self.invoice_bears(milestone);
@@ -200,6 +191,25 @@ impl Contract {
         };
         let amount = difference.abs();
         self.write(index, Draft { number, kind, date: today, due_on, amount, description, original, adopted: false });
+        self.forget_credited(index);
+    }
+
+    /// What was credited because its acceptance was undone counts as not invoiced, until it is invoiced anew.
+    fn forget_credited(&mut self, index: usize) {
+        let counts_from = self.documents.len();
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let billing = &mut milestone.billing;
+        if billing.taken_back != Some(TakenBack::Undone) || billing.billed() != Minor::ZERO {
+            return;
+        }
+        billing.invoiced_on = None;
+        billing.due_on = None;
+        billing.retains = false;
+        billing.retainage_out = false;
+        billing.undone = true;
+        // An adopted invoice was the milestone's invoice, whatever its number.
+        billing.numbered = true;
+        billing.counts_from = counts_from;
     }
 
     /// An invoice that somebody else wrote is the milestone's invoice, with its own number and dates.

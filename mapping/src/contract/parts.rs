@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::exceptions::Key;
-use super::state::{Contract, Milestone, Stage};
+use super::state::{Billing, Contract, Milestone, Stage};
 use crate::money::Minor;
 use crate::rules::Code;
 use crate::split::split;
@@ -103,6 +103,7 @@ fn part(parent: &Milestone, id: &str, words: &str, amounts: [Minor; 2], which: u
     part.cure_due = None;
     part.rejected_in_time = None;
     part.ready_on = None;
+    part.billing = Billing::default();
     part
 }
 
