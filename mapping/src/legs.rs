@@ -38,6 +38,7 @@ pub fn assemble_erp(order: Option<&OrderSeen>, invoices: &[InvoiceSeen], journal
                 status: match invoice.status {
                     InvoiceStatus::Open => "open",
                     InvoiceStatus::Paid => "paid",
+                    InvoiceStatus::Pending => "pending",
                     InvoiceStatus::Void => "void",
                 }
                 .into(),

@@ -112,6 +112,8 @@ pub enum InvoiceStatus {
     Open,
     /// Nothing is left to be paid.
     Paid,
+    /// It waits for an approval in the ERP, and is no receivable yet.
+    Pending,
     /// Void: no longer live.
     Void,
 }

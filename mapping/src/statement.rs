@@ -26,6 +26,8 @@ pub struct Statement {
     pub amount: Option<DecimalText>,
     /// Lines, tax apart.
     pub lines: Option<Vec<Line>>,
+    /// To what it says that it belongs (see [`belongs`]); `None`: the connection does not tell, which is no difference.
+    pub belongs: Option<String>,
     /// What this vendor's kind of record has no field for.
     pub silent: &'static [Essential],
 }
@@ -74,6 +76,11 @@ pub fn posting(side: Side, account: &str) -> String {
     format!("{} {account}", if side == Side::Debit { "debit" } else { "credit" })
 }
 
+/// Contract and milestone of a document, in words.
+pub fn belongs(contract: Option<&str>, milestone: Option<&str>) -> String {
+    format!("contract {}, milestone {}", contract.unwrap_or("none"), milestone.unwrap_or("none"))
+}
+
 /// One spelling of a number.
 fn plain(amount: Decimal) -> DecimalText {
     DecimalText(amount.normalize())
@@ -104,6 +111,7 @@ fn document(number: &str, customer: &str, date: Date, amount: Money, description
         date: Some(date),
         amount: Some(amount_said),
         lines: Some(vec![Line { says: description.into(), amount: amount_said }]),
+        belongs: None,
         silent: &[],
     }
 }
@@ -113,8 +121,9 @@ impl Statement {
     pub fn of_command(command: &Command) -> Self {
         match command {
             Command::CreditMemo(one) | Command::Invoice(one) => {
-                let Document { number, customer, date, amount, description, .. } = one;
-                document(number, customer, *date, *amount, description)
+                let Document { number, contract, milestone, customer, date, amount, description, .. } = one;
+                let belongs = Some(belongs(Some(contract), Some(milestone)));
+                Self { belongs, ..document(number, customer, *date, *amount, description) }
             }
             Command::Customer { name, currency } => {
                 Self { customer: Some(name.clone()), currency: Some(currency.clone()), ..Self::default() }
@@ -144,6 +153,7 @@ impl Statement {
             date: Some(seen.date),
             amount: Some(seen.amount),
             lines: seen.lines.clone(),
+            belongs: None,
             silent: if seen.lines.is_some() { &[] } else { &[Essential::Lines] },
         }
     }
@@ -157,6 +167,7 @@ impl Statement {
             date: Some(seen.date),
             amount: Some(seen.amount),
             lines: seen.lines.clone(),
+            belongs: None,
             silent: if seen.lines.is_some() { &[] } else { &[Essential::Lines] },
         }
     }
@@ -181,6 +192,11 @@ impl Statement {
         compare(Essential::Currency, wanted.currency.clone(), self.currency.clone());
         compare(Essential::Amount, amount(wanted), amount(self));
         compare(Essential::Lines, lines(wanted), lines(self));
+        if let (Some(wanted), Some(is)) = (&wanted.belongs, &self.belongs)
+            && wanted != is
+        {
+            found.push(format!("it belongs to {is}, not to {wanted}"));
+        }
         found
     }
 }

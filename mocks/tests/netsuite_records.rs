@@ -368,13 +368,13 @@ async fn projects_schedules_and_revenue() {
 
     account.order("so-1", json!([line(1000)])).await;
     let key = erp.record("salesOrder", "eid:so-1").unwrap().list("item")[0].int("lineUniqueKey");
-    let event = |name: &str, percent: i64| json!({"externalId": name, "transactionLine": {"id": key.to_string()}, "cumulativePercentComplete": percent, "eventDate": "2026-11-24"});
+    let event = |name: &str, percent: i64| json!({"externalId": name, "transactionLine": key.to_string(), "cumulativePercentComplete": percent, "eventDate": "2026-11-24"});
     assert_eq!(
         (post("billingRevenueEvent", event("e1", 25)).await.0, post("billingRevenueEvent", event("e2", 60)).await.0),
         (204, 204)
     );
     assert_eq!(post("billingRevenueEvent", event("e3", 101)).await.0, 400);
-    assert_eq!(post("billingRevenueEvent", json!({"transactionLine": {"id": "77"}, "amount": 1})).await.0, 400);
+    assert_eq!(post("billingRevenueEvent", json!({"transactionLine": "77", "amount": 1})).await.0, 400);
     let plan = account.rows("SELECT p.amount total, r.amount, r.isrecognized FROM revenueplan p JOIN revenueplanplannedrevenue r ON r.revenueplan = p.id ORDER BY r.id").await;
     assert_eq!(
         plan,

@@ -114,11 +114,11 @@ async fn preferences_change_what_is_demanded() {
     erp.set_preference("m", "MultiCurrencyEnabled", false).unwrap();
     let (_, body) = company.post("/customer", json!({"DisplayName": "E", "CurrencyRef": {"value": "EUR"}})).await;
     assert_eq!(fault(&body), "6000");
-    erp.set_preference("r", "RevenueRecognitionEnabled", true).unwrap();
+    erp.set_preference("r", "RevenueRecognition", true).unwrap();
     erp.close_period("books", "2026-10-31").unwrap();
     let preferences = company.get("/preferences").await.1["Preferences"].clone();
     assert_eq!(preferences["AccountingInfoPrefs"]["BookCloseDate"], "2026-10-31");
-    assert_eq!(preferences["ProductAndServicesPrefs"]["RevenueRecognitionEnabled"], true);
+    assert_eq!(preferences["ProductAndServicesPrefs"]["RevenueRecognition"], true);
     assert_eq!(preferences["SalesFormsPrefs"]["CustomTxnNumbers"], false);
     erp.set_preference("s", "SubscriptionEnded", true).unwrap();
     assert_eq!(fault(&company.post("/invoice", sale("B", "5")).await.1), "6190");

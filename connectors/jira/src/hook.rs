@@ -75,12 +75,10 @@ fn hints(webhook: wire::Webhook) -> Vec<Hint> {
     if webhook.event.starts_with("issue_property_") {
         return Vec::new();
     }
-    let of_comment = |comment: wire::Comment| {
-        // Data Center sends a comment without its issue; the link names it: …/issue/10011/comment/10203.
-        let rest = comment.link.split_once("/issue/")?.1.to_owned();
-        rest.split('/').next().map(Into::into)
-    };
-    let id = webhook.issue.map(|issue| issue.id).or_else(|| webhook.comment.and_then(of_comment));
+    // Data Center sends a comment without its issue; the link names it: …/issue/10011/comment/10203.
+    let link = webhook.comment.get("self").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let of_comment = || link.split_once("/issue/")?.1.split('/').next().map(str::to_owned);
+    let id = webhook.issue.map(|issue| issue.id).or_else(of_comment);
     id.map(|id| Hint { object: OBJECT.into(), id }).into_iter().collect()
 }
 

@@ -17,6 +17,8 @@ pub struct Read {
     pub record: SourceRecord,
     /// The embedded changelog is cut off: the whole one is to be asked for.
     pub cut_off: bool,
+    /// How many histories it shows.
+    pub shown: usize,
 }
 
 /// Reads the text of an issue of this connection.
@@ -31,7 +33,8 @@ pub(crate) fn read_named(system: &str, text: &str, names: Option<&Names>) -> Res
     let issue: wire::Issue<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let updated = &issue.fields.updated;
     let at: Timestamp = updated.parse().map_err(|error| format!("updated: {updated:?}: {error}"))?;
-    let cut_off = issue.changelog.total > issue.changelog.histories.len();
+    let shown = issue.changelog.histories.len();
+    let cut_off = issue.changelog.total > shown;
     let own = names.is_none().then(|| ids_by_name(&issue.names));
     let history = changes(issue.changelog.histories, names.or(own.as_ref()));
     let record = SourceRecord {
@@ -43,7 +46,7 @@ pub(crate) fn read_named(system: &str, text: &str, names: Option<&Names>) -> Res
         raw: text.into(),
         content: Content::Fields { history },
     };
-    Ok(Read { record, cut_off })
+    Ok(Read { record, cut_off, shown })
 }
 
 /// What Jira's issues are called in records and hints.
@@ -80,7 +83,9 @@ fn sort(history: &mut [Change]) {
 fn changes(histories: Vec<wire::History<'_>>, names: Option<&Names>) -> Vec<Change> {
     let mut changes = Vec::with_capacity(histories.len());
     for history in histories {
-        let author = history.author.and_then(|author| author.email.or(author.account).or(author.name));
+        let author = history.author.and_then(|author| {
+            [author.email, author.account, author.name].into_iter().flatten().find(|name| !name.is_empty())
+        });
         let by = author.map(Into::into).unwrap_or_else(String::new);
         for item in history.items {
             let field = match (item.field_id, names) {
@@ -103,4 +108,29 @@ fn changes(histories: Vec<wire::History<'_>>, names: Option<&Names>) -> Vec<Chan
     }
     sort(&mut changes);
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_hides_an_address_is_known_by_the_account() {
+        let text = |author: &str| {
+            format!(
+                r#"{{"id":"1","fields":{{"updated":"2026-03-02T09:00:00.000+0000"}},"changelog":{{"histories":[{{"id":"7",
+                "created":"2026-03-02T09:00:00.000+0000","author":{author},"items":[{{"field":"status"}}]}}]}}}}"#
+            )
+        };
+        for (author, by) in [
+            (r#"{"emailAddress":"dana@customer.example","accountId":"5b10"}"#, "dana@customer.example"),
+            (r#"{"emailAddress":"","accountId":"5b10"}"#, "5b10"),
+            (r#"{"accountId":"5b10"}"#, "5b10"),
+            (r#"{"emailAddress":"","name":"dana"}"#, "dana"),
+        ] {
+            let read = read("jira", &text(author)).unwrap();
+            let Content::Fields { history } = read.record.content else { panic!("{author}") };
+            assert_eq!(history[0].by, by, "{author}");
+        }
+    }
 }

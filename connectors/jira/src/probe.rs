@@ -67,7 +67,7 @@ impl Jira {
     /// What is wrong with the query. Running it would not tell: an unknown field may find nothing, and be no error.
     async fn query_problem(&self) -> Option<String> {
         if !self.site().await.is_ok_and(|site| site.cloud) {
-            let body = json!({ "jql": self.jql(None, OLDEST_FIRST), "maxResults": 0, "validateQuery": "strict" });
+            let body = json!({ "jql": self.jql(None, OLDEST_FIRST), "maxResults": 0, "validateQuery": true });
             return match self.ask(Method::POST, "search", Some(&body)).await {
                 Ok(answer) if answer.status.is_success() => None,
                 Ok(answer) => Some(wire::reason(&answer.body)),

@@ -56,6 +56,9 @@ pub(crate) struct Ids {
     next: Option<String>,
 }
 
+/// A read of many issues embeds at most so many histories, and what it calls their total is the number of those it shows.
+const EMBEDDED: usize = 40;
+
 impl Source for Jira {
     fn tells_acceptance(&self) -> bool {
         true
@@ -265,7 +268,7 @@ impl Jira {
                     for text in texts {
                         match issue::read(self.client.system(), &text) {
                             Ok(one) => {
-                                if one.cut_off || !with_history {
+                                if one.cut_off || one.shown >= EMBEDDED || !with_history {
                                     cut_off.insert(one.record.id.clone());
                                 }
                                 read.push(one.record);

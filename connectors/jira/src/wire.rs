@@ -194,19 +194,14 @@ pub(crate) struct Webhook {
     pub(crate) timestamp: Option<Moment>,
     #[serde(default)]
     pub(crate) issue: Option<WebhookIssue>,
+    /// Of a transition it is an empty text, or missing.
     #[serde(default)]
-    pub(crate) comment: Option<Comment>,
+    pub(crate) comment: Value,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct WebhookIssue {
     pub(crate) id: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Comment {
-    #[serde(rename = "self", default)]
-    pub(crate) link: String,
 }
 
 /// Claims of the token that comes with a webhook of an OAuth app.

@@ -1,6 +1,7 @@
 //! What every connector is made of. A connector says what it can do: [`Source`], [`Sink`], [`Hook`], [`Probe`].
 //! It knows neither the store, nor other connectors, nor when a failed delivery is tried again.
 
+pub mod body;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod http;

@@ -1,5 +1,6 @@
 //! What is written: the bodies of records, amounts with their digits.
 
+use milestoned_connector_kit::body::Body;
 use milestoned_connector_kit::{Class, Fault, Write};
 use milestoned_mapping::command::{
     Account, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, SalesOrder, Side,
@@ -24,42 +25,22 @@ pub(crate) fn external_id(key: &DeliveryKey) -> String {
     format!("{OURS}{key}")
 }
 
-/// A JSON object under construction; amounts are written with their digits.
-struct Body(Vec<String>);
+/// What only NetSuite's records have.
+trait Referring {
+    /// A reference to a record by its internal id.
+    fn reference(self, name: &str, id: &str) -> Self;
 
-impl Body {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
+    /// A sublist.
+    fn sublist(self, name: &str, items: &[Body]) -> Self;
+}
 
-    fn raw(mut self, name: &str, json: impl std::fmt::Display) -> Self {
-        self.0.push(format!("{}:{json}", serde_json::Value::from(name)));
-        self
-    }
-
-    fn text(self, name: &str, text: &str) -> Self {
-        let text = serde_json::Value::from(text);
-        self.raw(name, text)
-    }
-
-    fn optional(self, name: &str, text: Option<&str>) -> Self {
-        match text {
-            Some(text) => self.text(name, text),
-            None => self,
-        }
-    }
-
+impl Referring for Body {
     fn reference(self, name: &str, id: &str) -> Self {
-        let reference = Body::new().text("id", id).done();
-        self.raw(name, reference)
+        self.object(name, &Self::new().text("id", id))
     }
 
-    fn list(self, name: &str, items: &[String]) -> Self {
-        self.raw(name, format!("{{\"items\":[{}]}}", items.join(",")))
-    }
-
-    fn done(self) -> String {
-        format!("{{{}}}", self.0.join(","))
+    fn sublist(self, name: &str, items: &[Self]) -> Self {
+        self.object(name, &Self::new().list("items", items))
     }
 }
 
@@ -72,23 +53,25 @@ impl NetSuite {
         let head = self.head(&external_id(key)).reference("currency", currency);
         let plain = |kind, body| Record { kind, body, order: None };
         Ok(match command {
-            Command::Customer { name, .. } => plain("customer", head.text("companyName", name).done()),
+            Command::Customer { name, .. } => plain("customer", head.text("companyName", name).to_string()),
             Command::Invoice(document) => match &document.order {
                 Some(line) => {
-                    let body = self.billed_from(self.head(&external_id(key)), document, line).done();
+                    let body = self.billed_from(self.head(&external_id(key)), document, line).to_string();
                     Record { kind: "invoice", body, order: Some(external_id(&line.order)) }
                 }
-                None => plain("invoice", self.invoice(self.document(head, document, customer()?), document).done()),
+                None => {
+                    plain("invoice", self.invoice(self.document(head, document, customer()?), document).to_string())
+                }
             },
             Command::CreditMemo(document) => {
                 let original = after.original.as_ref().map(|receipt| receipt.remote_id.as_str());
                 let body = self.document(head, document, customer()?);
-                plain("creditMemo", applied(body, document, original).done())
+                plain("creditMemo", applied(body, document, original).to_string())
             }
             Command::JournalEntry(entry) => self.revenue(key, head, entry, line)?,
             Command::SalesOrder(order) => {
                 let head = self.head(&external_id(&order.order)).reference("currency", currency);
-                plain("salesOrder", self.order(head, order, customer()?).done())
+                plain("salesOrder", self.order(head, order, customer()?).to_string())
             }
             Command::BillingStatus(_) => {
                 return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
@@ -108,12 +91,11 @@ impl NetSuite {
         // The rate alone would be rounded to eight digits.
         let line = Body::new()
             .reference("item", &self.settings.item)
-            .raw("quantity", 1)
-            .raw("rate", document.amount)
-            .raw("amount", document.amount)
-            .text("description", &document.description)
-            .done();
-        self.named(head.reference("entity", customer), document).list("item", &[line])
+            .number("quantity", 1_u32)
+            .number("rate", document.amount)
+            .number("amount", document.amount)
+            .text("description", &document.description);
+        self.named(head.reference("entity", customer), document).sublist("item", &[line])
     }
 
     /// What a document says beside customer, currency and lines.
@@ -136,37 +118,36 @@ impl NetSuite {
 
     /// What differs from the order: one line is billed, the others are named to be left out.
     fn billed_from(&self, head: Body, document: &Document, ordered: &OrderedLine) -> Body {
-        let lines: Vec<String> = (1..=ordered.lines)
+        let lines: Vec<Body> = (1..=ordered.lines)
             .map(|line| {
-                let body = Body::new().raw("orderLine", line);
+                let body = Body::new().number("orderLine", line);
                 if line != ordered.line {
-                    return body.raw("quantity", 0).done();
+                    return body.number("quantity", 0_u32);
                 }
-                body.raw("quantity", document.amount)
-                    .raw("rate", 1)
-                    .raw("amount", document.amount)
+                body.number("quantity", document.amount)
+                    .number("rate", 1_u32)
+                    .number("amount", document.amount)
                     .text("description", &document.description)
-                    .done()
             })
             .collect();
-        self.invoice(self.named(head, document), document).list("item", &lines)
+        self.invoice(self.named(head, document), document).sublist("item", &lines)
     }
 
     /// A line's quantity is its amount, at a rate of one: any part of it can be billed exactly.
     fn order(&self, head: Body, order: &SalesOrder, customer: &str) -> Body {
         let prefix = &self.settings.line_prefix;
         let line = |(number, line): (u32, &OrderLine)| {
-            let body = Body::new().raw("line", number).reference("item", &self.settings.item);
-            let body = body.raw("quantity", line.amount).raw("rate", 1).raw("amount", line.amount);
+            let body = Body::new().number("line", number).reference("item", &self.settings.item);
+            let body = body.number("quantity", line.amount).number("rate", 1_u32).number("amount", line.amount);
             let body = body
                 .text("description", &line.description)
                 .text(&format!("{prefix}milestone"), line.milestone.as_deref().unwrap_or_default())
                 .text(&format!("{prefix}timing"), &line.timing)
                 .text(&format!("{prefix}billing_rule"), &line.invoice)
                 .optional(&format!("{prefix}recognition"), line.recognition.as_deref());
-            if line.milestone.is_some() { body.done() } else { body.raw("isClosed", true).done() }
+            if line.milestone.is_some() { body } else { body.flag("isClosed", true) }
         };
-        let lines: Vec<String> = (1_u32..).zip(&order.lines).map(line).collect();
+        let lines: Vec<Body> = (1_u32..).zip(&order.lines).map(line).collect();
         let body = head
             .reference("entity", customer)
             .text("tranId", &order.contract)
@@ -179,7 +160,7 @@ impl NetSuite {
             Some(terms) => body.reference("terms", terms),
             None => body,
         };
-        body.list("item", &lines)
+        body.sublist("item", &lines)
     }
 
     /// Revenue in the way that the account recognises it.
@@ -190,7 +171,7 @@ impl NetSuite {
         entry: &JournalEntry,
         line: Option<&str>,
     ) -> Result<Record, Fault> {
-        let plain = |kind, body: Body| Record { kind, body: body.done(), order: None };
+        let plain = |kind, body: Body| Record { kind, body: body.to_string(), order: None };
         match self.settings.revenue {
             Revenue::Journal => Ok(plain("journalEntry", self.journal(head, entry)?)),
             Revenue::BillingEvents => {
@@ -198,26 +179,23 @@ impl NetSuite {
                 let body = Body::new()
                     .text("externalId", &external_id(key))
                     .reference("eventType", kind)
-                    .reference("transactionLine", line.unwrap_or_default())
-                    .reference("eventPurpose", "ACTUAL")
+                    .text("transactionLine", line.unwrap_or_default())
                     .text("eventDate", &entry.date.to_string())
-                    .raw("amount", self.released(entry)?)
-                    .text("comments", &entry.memo);
+                    .number("amount", self.released(entry)?);
                 Ok(plain("billingRevenueEvent", body))
             }
             Revenue::Schedules => {
                 let (amount, account) = (self.released(entry)?, |one| self.account(one));
                 let step = Body::new()
-                    .raw("recAmount", amount)
+                    .number("recAmount", amount)
                     .text("recurDate", &entry.date.to_string())
                     .reference("incomeAccount", account(Account::Revenue)?)
-                    .reference("defRevAccount", account(Account::DeferredRevenue)?)
-                    .done();
+                    .reference("defRevAccount", account(Account::DeferredRevenue)?);
                 let body = Body::new()
                     .text("externalId", &external_id(key))
                     .text("name", &entry.number)
-                    .raw("amount", amount)
-                    .list("recurrence", &[step]);
+                    .number("totalAmount", amount)
+                    .sublist("recurrence", &[step]);
                 Ok(plain("revRecSchedule", body))
             }
         }
@@ -248,16 +226,14 @@ impl NetSuite {
         for line in &entry.lines {
             let side = if line.side == Side::Debit { "debit" } else { "credit" };
             let account = self.account(line.account)?;
-            lines.push(
-                Body::new().reference("account", account).raw(side, line.amount).text("memo", &entry.memo).done(),
-            );
+            lines.push(Body::new().reference("account", account).number(side, line.amount).text("memo", &entry.memo));
         }
         Ok(head
             .text("tranId", &entry.number)
             .text("tranDate", &entry.date.to_string())
             .text("memo", &entry.memo)
             .text(&self.settings.contract_field, &entry.contract)
-            .list("line", &lines))
+            .sublist("line", &lines))
     }
 
     fn account(&self, account: Account) -> Result<&str, Fault> {
@@ -273,6 +249,6 @@ impl NetSuite {
 /// A credit memo is applied to its invoice.
 fn applied(body: Body, document: &Document, invoice: Option<&str>) -> Body {
     let Some(invoice) = invoice else { return body };
-    let apply = Body::new().reference("doc", invoice).raw("apply", true).raw("amount", document.amount).done();
-    body.list("apply", &[apply])
+    let apply = Body::new().reference("doc", invoice).flag("apply", true).number("amount", document.amount);
+    body.sublist("apply", &[apply])
 }

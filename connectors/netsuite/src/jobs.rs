@@ -11,7 +11,7 @@ use milestoned_mapping::command::DeliveryKey;
 use reqwest::{Method, Url};
 
 use super::body::Record;
-use super::wire::{Errors, Job};
+use super::wire::{Errors, Job, Sublist, Task};
 use super::{NetSuite, REQUEST_ID};
 
 /// Records of a job.
@@ -151,21 +151,42 @@ impl NetSuite {
         done: &Done,
         ids: &BTreeMap<String, String>,
     ) -> Vec<Result<Receipt, Fault>> {
+        let id_of = |(_, key, _): &(usize, String, Record)| ids.get(key);
+        if done.whole && chunk.iter().all(|record| id_of(record).is_some()) {
+            let receipt = |id: &String| Receipt {
+                remote_id: id.clone(),
+                remote_number: None,
+                request_id: done.request_id.clone(),
+            };
+            return chunk.iter().filter_map(|record| id_of(record).map(receipt).map(Ok)).collect();
+        }
+        let tasks = match self.tasks(&done.address, chunk.len()).await {
+            Ok(tasks) => tasks,
+            Err(fault) => return chunk.iter().map(|_| Err(fault.clone())).collect(),
+        };
         let mut outcomes = Vec::new();
-        for (task, (_, key, _)) in (1_usize..).zip(chunk) {
-            let id = ids.get(key);
-            outcomes.push(match id {
-                Some(id) if done.whole => {
-                    Ok(Receipt { remote_id: id.clone(), remote_number: None, request_id: done.request_id.clone() })
-                }
-                _ => self.result(&done.address, task, id).await,
-            });
+        for (task, record) in tasks.iter().zip(chunk) {
+            outcomes.push(self.result(&done.address, &task.id, id_of(record)).await);
         }
         outcomes
     }
 
+    /// The tasks of a job, in the order of its records.
+    async fn tasks(&self, address: &str, records: usize) -> Result<Vec<Task>, Fault> {
+        let answer = self.ask(&format!("{address}/task")).await?;
+        let tasks: Sublist<Task> =
+            serde_json::from_str(&answer.body).map_err(|error| self.in_doubt(&error.to_string(), None))?;
+        let mut tasks = tasks.items;
+        tasks.sort_by_key(|task| task.id.parse::<u64>().unwrap_or(u64::MAX));
+        if tasks.len() == records {
+            return Ok(tasks);
+        }
+        let said = format!("the job has {} tasks for {records} records", tasks.len());
+        Err(self.in_doubt(&said, answer.header(REQUEST_ID)))
+    }
+
     /// The outcome of one record, as a request of its own would have answered.
-    async fn result(&self, address: &str, task: usize, id: Option<&String>) -> Result<Receipt, Fault> {
+    async fn result(&self, address: &str, task: &str, id: Option<&String>) -> Result<Receipt, Fault> {
         let answer = self.ask(&format!("{address}/task/{task}/result")).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));

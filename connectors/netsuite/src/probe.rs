@@ -125,11 +125,22 @@ impl NetSuite {
                 problems.push(Problem::new(place, format!("{kind}: {fault}"), remedy));
             }
         }
+        if self.settings.revenue == Revenue::BillingEvents {
+            problems.extend(self.probe_events().await);
+        }
         if self.settings.revenue == Revenue::BillingEvents && self.settings.revenue_event_type.is_none() {
             let remedy = "give the internal id of the event type that was made for milestones";
             problems.push(Problem::new("revenue_event_type", "is not set, and every event needs one", remedy));
         }
         problems
+    }
+
+    /// Whether the account has events at all: they come with a feature that few accounts have.
+    async fn probe_events(&self) -> Option<Problem> {
+        let path = "/services/rest/record/v1/metadata-catalog/billingRevenueEvent";
+        let answer = self.send(false, Method::GET, path, None, &[]).await.ok()?;
+        let remedy = "enable Product Management and Subscription Billing, or set revenue = \"journal\"";
+        (answer.status == 404).then(|| Problem::new("revenue", "the account has no billing revenue events", remedy))
     }
 
     async fn may_list(&self, kind: &str) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Class, Cursor, Fault, Page, Source, Unreadable, digest};
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest};
 use milestoned_mapping::command::{Account, Side};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
@@ -23,12 +23,17 @@ use super::{NetSuite, OURS};
 const STAMP: &str = "stamp";
 /// Key of the last row's id in the cursor; absent: the sweep is over.
 const LAST: &str = "id";
+/// Key of the object that is counted, in the cursor of a census.
+const OBJECT: &str = "object";
 /// Rows of a page.
 const MOST: usize = 1_000;
 /// Orders of a page: their lines come along.
 const ORDERS: usize = 200;
 /// Record types that are read, as REST spells them.
 pub(crate) const OBJECTS: [&str; 5] = ["creditMemo", "customerPayment", "invoice", "journalEntry", "salesOrder"];
+
+/// Objects whose ids are counted.
+const COUNTED: [&str; 6] = ["salesOrder", "job", "invoice", "creditMemo", "customerPayment", "journalEntry"];
 
 /// What stands beside the rows of a page, by the id of its row.
 #[derive(Default)]
@@ -71,14 +76,7 @@ impl Source for NetSuite {
     }
 
     async fn read(&self, object: &str, id: &str) -> Result<Vec<SourceRecord>, Fault> {
-        let stream = match object {
-            "salesOrder" => "orders",
-            "job" => "projects",
-            "invoice" | "creditMemo" => "invoices",
-            "customerPayment" => "payments",
-            "journalEntry" => "journals",
-            _ => return Ok(Vec::new()),
-        };
+        let Some(stream) = stream_of(object) else { return Ok(Vec::new()) };
         let whole = id.split(':').next().unwrap_or(id);
         let Ok(number) = whole.parse() else { return Ok(Vec::new()) };
         let rows = self.query(&sql::page(&self.settings, stream, From::One(number), MOST)).await?;
@@ -95,9 +93,55 @@ impl Source for NetSuite {
         }
         Ok(records)
     }
+
+    /// The table of deletions may lack one: how it spells the types of records is not published.
+    async fn census(&self, stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
+        let objects: Vec<&str> = COUNTED.into_iter().filter(|object| stream_of(object) == Some(stream)).collect();
+        let known = from.0.get(OBJECT).and_then(|known| objects.iter().position(|object| object == known));
+        let place = known.unwrap_or_default();
+        let Some(object) = objects.get(place) else { return Ok(None) };
+        let after = from.0.get(LAST).and_then(|id| id.parse().ok()).unwrap_or(-1);
+        let (ids, last) = self.counted(object, after).await?;
+        let next = match last {
+            Some(last) => Some((*object, last)),
+            None => objects.get(place.saturating_add(1)).map(|object| (*object, -1)),
+        };
+        let more = next.is_some();
+        let next = next
+            .into_iter()
+            .flat_map(|(object, last)| [(OBJECT.to_owned(), object.to_owned()), (LAST.to_owned(), last.to_string())]);
+        Ok(Some(Census { object: (*object).into(), ids, next: Cursor(next.collect()), more }))
+    }
+}
+
+/// The stream of an object.
+fn stream_of(object: &str) -> Option<&'static str> {
+    Some(match object {
+        "salesOrder" => "orders",
+        "job" => "projects",
+        "invoice" | "creditMemo" => "invoices",
+        "customerPayment" => "payments",
+        "journalEntry" => "journals",
+        _ => return None,
+    })
 }
 
 impl NetSuite {
+    /// One page of the ids of an object.
+    async fn counted(&self, object: &str, after: i64) -> Result<(Vec<String>, Option<i64>), Fault> {
+        let rows = self.query(&sql::census(object, after, MOST)).await?;
+        let mut ids: Vec<String> = rows.iter().filter_map(|row| row.get("id")).map(str::to_owned).collect();
+        let last = ids.last().filter(|_| rows.len() == MOST).and_then(|id| id.parse().ok());
+        if object == "customerPayment" && !ids.is_empty() {
+            // What a payment pays is a record of its own.
+            let mut lines = BTreeMap::new();
+            self.lines("payments", &sql::listed(ids.iter().map(String::as_str)), &mut lines).await?;
+            let parts = lines.iter().flat_map(|(id, lines)| lines.iter().map(move |line| (id, line)));
+            ids.extend(parts.filter_map(|(id, line)| Some(format!("{id}:{}", line.get("line")?))));
+        }
+        Ok((ids, last))
+    }
+
     /// Where a page begins: after the last row, or, in a new sweep, an overlap before the newest one.
     fn place(&self, stream: &str, from: &Cursor, now: Timestamp) -> From {
         let stamp = from.0.get(STAMP).and_then(|text| DateTime::strptime(WRITTEN, text).ok());
@@ -244,6 +288,10 @@ impl NetSuite {
                 let object = OBJECTS.iter().find(|object| object.eq_ignore_ascii_case(kind)).copied();
                 object.map(|object| self.gone(object, id, modified, at)).into_iter().collect()
             }
+            // An entry that nobody has approved is not posted: as if it were not there.
+            _ if matches!(row.get("approval"), Some("1" | "3")) => {
+                vec![record("journalEntry", id.into(), Content::Gone)]
+            }
             _ => vec![record("journalEntry", id.into(), Content::Journal(journal(row, own)?))],
         })
     }
@@ -325,8 +373,15 @@ fn payment(row: &Row, line: &Row) -> Result<PaymentSeen, String> {
     })
 }
 
+/// The letter of a status, which some accounts write behind the type: `CustInvc:A`.
+fn letter(status: &str) -> &str {
+    status.rsplit(':').next().unwrap_or(status)
+}
+
 fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
-    let void = row.get("voided") == Some("T") || row.get("status") == Some("V");
+    let status = row.get("status").map(letter);
+    // One whose approval was rejected is no receivable, and never becomes one.
+    let void = row.get("voided") == Some("T") || matches!(status, Some("V" | "E"));
     Ok(InvoiceSeen {
         credit_memo: row.get("type") == Some("CustCred"),
         number: row.need("number")?.into(),
@@ -337,9 +392,10 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         date: day(row)?,
         // The total is with tax.
         amount: if row.get("net").is_some() { DecimalText(decimal(row, "net")?.0.abs()) } else { amount(row)? },
-        status: match row.get("status") {
+        status: match status {
             _ if void => InvoiceStatus::Void,
             Some("B") => InvoiceStatus::Paid,
+            Some("D") => InvoiceStatus::Pending,
             _ => InvoiceStatus::Open,
         },
         deferred: Some(if void { DecimalText::default() } else { credited(row, "deferred")? }),
@@ -432,4 +488,27 @@ fn order(row: &Row, lines: &[Row], schedules: &BTreeMap<String, Option<String>>)
         version: row.get("version").and_then(|version| version.parse().ok()),
         milestones,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_with_and_without_its_type_and_one_that_waits_is_not_open() {
+        let status = |status: &str| {
+            let row =
+                [("number", "N"), ("currency", "USD"), ("day", "2026-03-02"), ("amount", "1"), ("status", status)];
+            invoice(&Row(row.map(|(name, value)| (name.to_owned(), value.to_owned())).into())).unwrap().status
+        };
+        for (letter, expected) in [
+            ("A", InvoiceStatus::Open),
+            ("B", InvoiceStatus::Paid),
+            ("D", InvoiceStatus::Pending),
+            ("E", InvoiceStatus::Void),
+            ("V", InvoiceStatus::Void),
+        ] {
+            assert_eq!([status(letter), status(&format!("CustInvc:{letter}"))], [expected; 2], "{letter}");
+        }
+    }
 }

@@ -153,8 +153,8 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
         ),
         "payments" => format!("SELECT {common} {JOINS} WHERE t.type = 'CustPymt'{since} {order}"),
         "deleted" => format!(
-            "SELECT d.recordid AS id, LOWER(d.type) AS type, TO_CHAR(d.deleteddate,'{FORMAT}') AS modified \
-             FROM deletedrecord d WHERE LOWER(d.type) IN ({}){} ORDER BY d.deleteddate, d.recordid {}",
+            "SELECT d.recordid AS id, LOWER(REPLACE(d.type,' ','')) AS type, TO_CHAR(d.deleteddate,'{FORMAT}') AS modified \
+             FROM deletedrecord d WHERE LOWER(REPLACE(d.type,' ','')) IN ({}){} ORDER BY d.deleteddate, d.recordid {}",
             listed(super::pull::OBJECTS.map(str::to_lowercase).iter().map(String::as_str)),
             from.condition("d.deleteddate", "d.recordid"),
             first(most)
@@ -168,13 +168,26 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
             first(most)
         ),
         _ => format!(
-            "SELECT {common}, {DEBITS} AS amount, t.{} AS milestone, {deferred}, {revenue}, {}, {} {JOINS} \
+            "SELECT {common}, {DEBITS} AS amount, t.approvalstatus AS approval, t.{} AS milestone, {deferred}, {revenue}, {}, {} {JOINS} \
              WHERE t.type = 'Journal'{since} {order}",
             settings.milestone_field,
             posted(settings, "unbilled_receivable", "unbilled_receivable"),
             posted(settings, "contract_asset", "contract_asset")
         ),
     }
+}
+
+/// Ids of an object's records, after one of them.
+pub(crate) fn census(object: &str, after: i64, most: usize) -> String {
+    let (table, kind) = match object {
+        "job" => ("job", "t.billingschedule IS NOT NULL"),
+        "salesOrder" => ("transaction", "t.type = 'SalesOrd'"),
+        "invoice" => ("transaction", "t.type = 'CustInvc'"),
+        "creditMemo" => ("transaction", "t.type = 'CustCred'"),
+        "customerPayment" => ("transaction", "t.type = 'CustPymt'"),
+        _ => ("transaction", "t.type = 'Journal'"),
+    };
+    format!("SELECT t.id AS id FROM {table} t WHERE {kind} AND t.id > {after} ORDER BY t.id {}", first(most))
 }
 
 /// Lines of orders, after the line `after` of an order; sorted by both.

@@ -109,6 +109,8 @@ pub(crate) struct Released<'a> {
     pub(crate) id: String,
     #[serde(borrow, default)]
     amount: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    total_amount: Option<&'a RawValue>,
     #[serde(default)]
     event_date: Option<String>,
     #[serde(default)]
@@ -124,7 +126,7 @@ struct Step {
 
 impl Released<'_> {
     pub(crate) fn amount(&self) -> Option<DecimalText> {
-        exact_decimal(self.amount?.get().trim_matches('"'))
+        exact_decimal(self.amount.or(self.total_amount)?.get().trim_matches('"'))
     }
 
     pub(crate) fn date(&self) -> Option<&str> {
@@ -153,6 +155,12 @@ pub(crate) struct Job {
     pub(crate) completed: bool,
     #[serde(default)]
     pub(crate) progress: String,
+}
+
+/// A task of a job: one record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) id: String,
 }
 
 /// A refusal; the meaning is in the words of the details.

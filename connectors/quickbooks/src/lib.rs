@@ -97,7 +97,10 @@ impl QuickBooks {
     /// Sends to the company; a token that is refused is renewed once, and the request id stays the same.
     async fn send(&self, call: Call<'_>) -> Result<Answer, Fault> {
         let join = if call.path.contains('?') { '&' } else { '?' };
-        let path = format!("/v3/company/{}/{}{join}minorversion=75", self.settings.realm, call.path);
+        let path = format!(
+            "/v3/company/{}/{}{join}minorversion=75&include=enhancedAllCustomFields",
+            self.settings.realm, call.path
+        );
         if !call.write {
             self.budget.spend(self).await?;
         }

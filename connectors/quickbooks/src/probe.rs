@@ -65,8 +65,9 @@ impl QuickBooks {
     }
 
     fn recognises(&self, switches: &wire::Preferences) -> bool {
+        let products = &switches.product_and_services_prefs;
         self.settings.own_recognition == OwnRecognition::Refuse
-            && switches.product_and_services_prefs.revenue_recognition_enabled == Some(true)
+            && [products.revenue_recognition, products.revenue_recognition_enabled].contains(&Some(true))
     }
 
     async fn probe_things(&self) -> Vec<Problem> {

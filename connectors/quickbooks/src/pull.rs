@@ -313,7 +313,7 @@ impl QuickBooks {
         SourceRecord { system, object: entity.into(), id: id.into(), version, at, raw: raw.into(), content }
     }
 
-    fn custom(&self, one: &Transaction<'_>, definition: &str) -> Option<String> {
+    pub(crate) fn custom(&self, one: &Transaction<'_>, definition: &str) -> Option<String> {
         let field = one.custom_field.iter().find(|field| field.definition_id == definition)?;
         field.string_value.clone().filter(|text| !text.is_empty())
     }

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use milestoned_connector_kit::body::Body;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, DeliveryKey, Document, Side};
 use milestoned_mapping::fact::DecimalText;
-use milestoned_mapping::statement::{Line, Statement, posting};
+use milestoned_mapping::statement::{Line, Statement, belongs, posting};
 use serde_json::value::RawValue;
 
-use super::body::NUMBER_LENGTH;
+use super::body::{self, NUMBER_LENGTH};
 use super::settings::Orders;
-use super::wire::{self, Saved, Transaction};
-use super::{BATCH, QuickBooks, REQUEST_ID, body, listed, pull};
+use super::wire::{self, Saved, Sent, Transaction};
+use super::{BATCH, QuickBooks, REQUEST_ID, listed, pull};
 
 /// Items of a batch.
 const MOST: usize = 30;
@@ -163,6 +164,10 @@ impl QuickBooks {
             date: pull::date(one).ok(),
             amount: Some(pull::net(one)?),
             lines: Some(pull::sold(one)?),
+            belongs: Some(belongs(
+                self.custom(one, &self.settings.contract_field).as_deref(),
+                self.custom(one, &self.settings.milestone_field).as_deref(),
+            )),
             ..Statement::default()
         })
     }
@@ -205,14 +210,15 @@ impl QuickBooks {
         let Write { key, command, after } = write;
         self.may_write(command).await?;
         let customer = || after.customer_id(self.client.system());
-        let create = |entity, body| Item { entity, operation: "create", body, key: (*key).clone() };
+        let create =
+            |entity, body: Body| Item { entity, operation: "create", body: body.to_string(), key: (*key).clone() };
         Ok(match command {
             Command::Customer { name, currency } => create("Customer", body::customer(name, currency)),
             Command::Invoice(document) => {
                 let estimate = document.order.as_ref().map(|_| after.order_id(self.client.system())).transpose()?;
-                create("Invoice", self.document(document, customer()?, true, estimate)?)
+                create("Invoice", self.invoice_body(document, customer()?, estimate)?)
             }
-            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer()?, false, None)?),
+            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer()?)?),
             Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer()?)?),
             Command::SalesOrder(order) => match known.get(&order.contract) {
                 None => create("Estimate", self.estimate(order, customer()?, None)?),
@@ -220,7 +226,7 @@ impl QuickBooks {
                     let body = self.estimate(order, customer()?, Some((&saved.id, &saved.sync_token)))?;
                     // Another token is another request.
                     let key = DeliveryKey::of(&[key.as_str(), &saved.sync_token]);
-                    Item { entity: "Estimate", operation: "update", body, key }
+                    Item { entity: "Estimate", operation: "update", body: body.to_string(), key }
                 }
             },
             Command::BillingStatus(_) => {
@@ -290,7 +296,7 @@ impl QuickBooks {
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let saved = table.get(item.entity).and_then(|raw| serde_json::from_str::<Saved>(raw.get()).ok());
         let saved = saved.ok_or_else(|| self.client.garbage(&answer, "the written document is not in the answer"))?;
-        Ok(receipt(saved, &item.body, answer.header(REQUEST_ID)))
+        self.kept(item, saved, answer.header(REQUEST_ID))
     }
 
     async fn batch(&self, items: &[Item]) -> Vec<Result<Receipt, Fault>> {
@@ -324,9 +330,35 @@ impl QuickBooks {
                 return Err(super::in_doubt(self.refused(&fault.errors, request_id.clone())));
             }
             let saved = own.get(item.entity).and_then(|raw| serde_json::from_str::<Saved>(raw.get()).ok());
-            Ok(receipt(saved.ok_or_else(unsaid)?, &item.body, request_id.clone()))
+            self.kept(item, saved.ok_or_else(unsaid)?, request_id.clone())
         };
         items.iter().enumerate().map(outcome).collect()
+    }
+
+    /// What follows from what was saved. Custom fields that QuickBooks does not know are dropped without a word, and with them
+    /// all that says to what a document belongs.
+    fn kept(&self, item: &Item, saved: Saved, request_id: Option<String>) -> Result<Receipt, Fault> {
+        let sent: Sent = serde_json::from_str(&item.body).unwrap_or_default();
+        let dropped: Vec<&str> = sent
+            .custom_field
+            .iter()
+            .filter(|field| !saved.custom_field.contains(field))
+            .map(|field| field.definition_id.as_str())
+            .collect();
+        if dropped.is_empty() {
+            let remote_number =
+                Some(saved.doc_number).filter(|number| !number.is_empty() && *number != sent.doc_number);
+            return Ok(Receipt { remote_id: saved.id, remote_number, request_id });
+        }
+        // An invoice is looked up and then told with what it lacks; an estimate is written again whenever it changes.
+        let class = if item.entity == "Estimate" { Class::Refused } else { Class::Unanswered };
+        let said = format!(
+            "record {} was written, and QuickBooks dropped the custom fields {}: give contract_field and milestone_field the \
+             ids of the fields' definitions",
+            saved.id,
+            dropped.join(", ")
+        );
+        Err(self.client.fault(class, said, request_id))
     }
 
     /// Applies what credit memos took back to their invoices, where their writing went well.
@@ -383,7 +415,7 @@ impl QuickBooks {
                 Ok(body) => {
                     let key = DeliveryKey::of(&[credit.key.as_str(), "applied"]);
                     places.push(place);
-                    items.push(Item { entity: "Payment", operation: "create", body, key });
+                    items.push(Item { entity: "Payment", operation: "create", body: body.to_string(), key });
                 }
                 Err(fault) => {
                     outcomes.insert(place, Err(fault));
@@ -432,11 +464,4 @@ impl<'a> Credit<'a> {
         let (customer, invoice) = (write.after.customer.as_ref()?, write.after.original.as_ref()?);
         Some(Self { key: write.key, document, customer: &customer.remote_id, invoice: &invoice.remote_id })
     }
-}
-
-/// A receipt; the number, where QuickBooks gave another one than ours.
-fn receipt(saved: Saved, body: &str, request_id: Option<String>) -> Receipt {
-    let kept = body.contains(&format!("\"DocNumber\":{}", body::text(&saved.doc_number)));
-    let remote_number = Some(saved.doc_number).filter(|number| !number.is_empty() && !kept);
-    Receipt { remote_id: saved.id, remote_number, request_id }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Ref {
     pub(crate) name: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CustomField {
     #[serde(default)]
@@ -170,6 +170,18 @@ pub(crate) struct Saved {
     pub(crate) display_name: String,
     #[serde(default)]
     pub(crate) currency_ref: Option<Ref>,
+    #[serde(default)]
+    pub(crate) custom_field: Vec<CustomField>,
+}
+
+/// What of a body the answer must have kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Sent {
+    #[serde(default)]
+    pub(crate) doc_number: String,
+    #[serde(default)]
+    pub(crate) custom_field: Vec<CustomField>,
 }
 
 /// The lines of an entry on its way in.
@@ -228,8 +240,12 @@ pub(crate) struct SalesFormsPrefs {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ProductPrefs {
+    /// As a release note spells it.
     #[serde(default)]
     pub(crate) revenue_recognition_enabled: Option<bool>,
+    /// As the schema spells it.
+    #[serde(default)]
+    pub(crate) revenue_recognition: Option<bool>,
 }
 
 /// Answer with the preferences.

@@ -166,6 +166,7 @@ pub(crate) fn invoice_says(one: &wire::Invoice) -> Statement {
         date: one.invoice_date.map(|date| date.0),
         amount: Some(DecimalText(one.untaxed_amount.0.0.abs())),
         lines: Some(sold(one)),
+        belongs: None,
         silent: &[],
     }
 }

@@ -127,7 +127,7 @@ impl State {
         let mut shown = self.shown(kept, &Wanted::new(names, true), api);
         let expand = call.param("expand").unwrap_or_default();
         if expand.contains("changelog") {
-            shown.set("changelog", self.embedded(kept, self.settings.embedded_histories));
+            shown.set("changelog", self.embedded(kept, self.settings.embedded_histories, false));
         }
         if expand.contains("transitions") {
             shown.set("transitions", self.transitions(api, None).get("transitions").cloned().unwrap_or_default());
@@ -228,7 +228,7 @@ impl State {
         let show = |issue: &Json| {
             let mut shown = self.shown(issue, &wanted, api);
             if expands("changelog") {
-                shown.set("changelog", self.embedded(issue, self.settings.embedded_histories_in_lists));
+                shown.set("changelog", self.embedded(issue, self.settings.embedded_histories_in_lists, true));
             }
             if !properties.is_empty() {
                 shown.set("properties", self.properties(&issue.text("id"), &properties.join(",")));

@@ -138,11 +138,12 @@ impl State {
         shown
     }
 
-    /// The newest histories that fit into an issue, newest first, and how many there are.
-    pub(crate) fn embedded(&self, issue: &Json, most: usize) -> Json {
+    /// The newest histories that fit into an issue, newest first. A read of many tells as their number those of its page.
+    pub(crate) fn embedded(&self, issue: &Json, most: usize, of_many: bool) -> Json {
         let all = issue.list("histories");
         let shown: Vec<Json> = all.iter().rev().take(most).map(|kept| self.history(kept)).collect();
-        obj! {"startAt" => 0, "maxResults" => shown.len(), "total" => all.len(), "histories" => shown}
+        let total = if of_many { shown.len() } else { all.len() };
+        obj! {"startAt" => 0, "maxResults" => shown.len(), "total" => total, "histories" => shown}
     }
 
     pub(crate) fn comment(&self, kept: &Json, issue: &str, api: &str) -> Json {

@@ -126,7 +126,7 @@ pub(crate) const SUBLISTS: &[&str] =
 
 /// Properties that only the vendor writes; a client may send back what it read.
 pub(crate) const COMPUTED: &str = " id links total subtotal status createdDate lastModifiedDate amountRemaining amountPaid balance \
-    taxTotal refName source recognizedRevenue deferredRevenue nextBill totalAmount remainingDeferredBalance ";
+    taxTotal refName source recognizedRevenue deferredRevenue nextBill remainingDeferredBalance ";
 
 const COMMON: &str = " externalId customForm isInactive ";
 
@@ -167,10 +167,10 @@ fn own(kind: &str) -> &'static str {
         }
         "billingRevenueEvent" => {
             " amount cumulativePercentComplete quantity eventDate eventPurpose eventType transactionLine projectRevenueRule \
-             startDate endDate recordType comments "
+             startDate endDate recordType "
         }
         "revRecSchedule" => {
-            " name amortizationType recurrenceType sourceTran recurrence amount startDate endDate status memo "
+            " name amortizationType recurrenceType sourceTran recurrence initialAmount totalAmount startDate endDate status "
         }
         "revRecTemplate" => " name amortizationPeriod amortizationType recurrenceType recurrence initialAmount ",
         "charge" => {
@@ -232,7 +232,7 @@ pub(crate) enum Shape {
 }
 
 pub(crate) fn shape(name: &str) -> Shape {
-    const NUMBERS: &str = " quantity rate amount debit credit exchangeRate payment due total milestoneAmount initialAmount jobPrice \
+    const NUMBERS: &str = " quantity rate amount debit credit exchangeRate payment due total milestoneAmount initialAmount jobPrice totalAmount \
         percentComplete percentTimeComplete estimatedWork cumulativePercentComplete recAmount daysUntilNetDue ";
     const FLAGS: &str = " isClosed apply autoApply undepFunds toBeEmailed toBePrinted toBeFaxed isPerson milestoneCompleted isPublic \
         approved isBookSpecific deferRevRec taxDetailsOverride isInactive doNotCreateRevenueElement isRecognized eliminate \

@@ -145,6 +145,9 @@ impl State {
             }
             [kind] => {
                 let kind = chart::kind(kind).ok_or_else(|| no_type(kind))?;
+                if kind == "billingRevenueEvent" && !self.rules.advanced_revenue {
+                    return Err(no_type(kind));
+                }
                 let shape = |name: &str| match chart::shape(name) {
                     chart::Shape::Number => obj! {"type" => "number", "format" => "double"},
                     chart::Shape::Flag => obj! {"type" => "boolean"},

@@ -6,8 +6,7 @@ use super::state::{Refusal, State, reference};
 use crate::json::Json;
 
 impl State {
-    /// Checks an event and fills in its defaults. The vendor calls its purpose required and yet read-only: what is sent is
-    /// kept, what is not is actual.
+    /// Checks an event and fills in its defaults. Its purpose is read-only by REST.
     pub(crate) fn revenue_event(&self, record: &mut Json) -> Result<(), Refusal> {
         if !self.rules.advanced_revenue {
             let detail =
@@ -25,11 +24,18 @@ impl State {
         if !record.has("eventDate") {
             record.set("eventDate", self.today().to_string());
         }
-        if !record.has("eventPurpose") {
-            record.set("eventPurpose", reference("ACTUAL", "Actual"));
+        if record.get("eventPurpose").is_some_and(|given| *given != reference("ACTUAL", "Actual")) {
+            return Err(Refusal::content("eventPurpose", "The property eventPurpose is read-only."));
         }
+        record.set("eventPurpose", reference("ACTUAL", "Actual"));
         let line = record.get("transactionLine").cloned().unwrap_or_default();
-        let key = line.scalar().unwrap_or_else(|| line.text("id"));
+        if record.has("transactionLine") && line.scalar().is_none() {
+            return Err(Refusal::content(
+                "transactionLine",
+                "Invalid value for the property transactionLine: a string is expected.",
+            ));
+        }
+        let key = line.scalar().unwrap_or_default();
         if key.is_empty() && !record.has("projectRevenueRule") {
             return Err(Refusal::user("Please enter value(s) for: Transaction Line"));
         }
@@ -40,7 +46,7 @@ impl State {
             let detail = format!("Invalid Field Value {key} for the following field: transactionLine");
             return Err(Refusal::user(&detail).at("o:errorPath", "transactionLine"));
         }
-        record.set("transactionLine", reference(&key, ""));
+        record.set("transactionLine", key.as_str());
         Ok(())
     }
 }

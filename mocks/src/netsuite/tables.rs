@@ -108,7 +108,7 @@ const TABLES: &[(&str, &str, &[Column])] = &[
         &[
             ("id", "id", Number),
             ("externalid", "externalId", Text),
-            ("transactionline", "transactionLine.id", Number),
+            ("transactionline", "transactionLine", Number),
             ("amount", "amount", Number),
             ("cumulativepercentcomplete", "cumulativePercentComplete", Number),
             ("quantity", "quantity", Number),

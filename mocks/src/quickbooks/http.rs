@@ -82,6 +82,7 @@ impl State {
 
     fn company(&mut self, call: &Call, rest: &[&str]) -> Answer {
         let time = self.stamp();
+        self.asks_enhanced = call.param("include").is_some_and(|include| include.contains("enhancedAllCustomFields"));
         let entity = |name: &str| chart::entity(name).ok_or_else(|| unsupported(name));
         match (call.method.as_str(), rest) {
             ("GET", ["query"]) => {

@@ -72,6 +72,8 @@ impl QuickBooks {
             window_ms: 0,
             legacy: false,
             cloudevents_type: false,
+            enhanced_fields: None,
+            asks_enhanced: false,
         };
         if state.store.is_empty() {
             let stamp = state.stamp();
@@ -186,7 +188,7 @@ impl QuickBooks {
         self.prefer(act, "BookCloseDate", Json::from(through))
     }
 
-    /// Sets a preference: `CustomTxnNumbers`, `MultiCurrencyEnabled`, `RevenueRecognitionEnabled`, `UsingSalesTax` (every line
+    /// Sets a preference: `CustomTxnNumbers`, `MultiCurrencyEnabled`, `RevenueRecognition`, `UsingSalesTax` (every line
     /// then needs a tax code), `SubscriptionEnded` (nothing can be written any more).
     pub fn set_preference(&self, act: &str, name: &str, value: bool) -> Result<(), Refused> {
         self.prefer(act, name, Json::Bool(value))
@@ -321,6 +323,12 @@ impl QuickBooks {
     /// How long events are collected before a webhook goes out, in milliseconds (0; the vendor's windows are 1, 3 and 5 minutes).
     pub fn set_webhook_window(&self, ms: i64) {
         held(&self.state).window_ms = ms;
+    }
+
+    /// The company has the newer custom fields, with these definitions: entries of others, and all entries of a request that
+    /// does not ask for `enhancedAllCustomFields`, are dropped without a word.
+    pub fn set_enhanced_fields(&self, definitions: &[&str]) {
+        held(&self.state).enhanced_fields = Some(definitions.iter().map(ToString::to_string).collect());
     }
 
     /// Sends webhooks as `application/cloudevents+json` (false).

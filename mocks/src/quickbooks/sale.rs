@@ -22,7 +22,12 @@ fn enumerated(value: &str, known: &[&str]) -> Result<(), Fault> {
 
 impl State {
     pub(crate) fn transaction(&mut self, entity: &'static str, record: &mut Json) -> Result<(), Fault> {
-        for custom in record.list("CustomField") {
+        if let Some(known) = &self.enhanced_fields {
+            let mut kept = record.list("CustomField").to_vec();
+            kept.retain(|field| self.asks_enhanced && known.contains(&field.text("DefinitionId")));
+            record.set("CustomField", Json::List(kept));
+        }
+        for custom in record.list("CustomField").iter().filter(|_| self.enhanced_fields.is_none()) {
             if !matches!(custom.text("DefinitionId").as_str(), "1" | "2" | "3") {
                 let detail =
                     format!("Invalid custom field : DefinitionId {} is not valid", custom.text("DefinitionId"));

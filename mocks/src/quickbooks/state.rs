@@ -44,6 +44,10 @@ pub(crate) struct State {
     /// Webhooks in the shape that was usual until 2026.
     pub(crate) legacy: bool,
     pub(crate) cloudevents_type: bool,
+    /// Definitions of the newer custom fields, where the company has those; others are dropped without a word.
+    pub(crate) enhanced_fields: Option<Vec<String>>,
+    /// The present request asks for the newer custom fields.
+    pub(crate) asks_enhanced: bool,
 }
 
 pub(crate) fn place(entity: &str) -> String {
@@ -135,8 +139,7 @@ impl State {
         obj! {
             "AccountingInfoPrefs" => accounting,
             "ProductAndServicesPrefs" => obj! {
-                "ForSales" => true, "RevenueRecognitionEnabled" => flag("RevenueRecognitionEnabled", false),
-                "RecognitionFrequencyType" => "Monthly",
+                "ForSales" => true, "RevenueRecognition" => flag("RevenueRecognition", false), "RevenueRecognitionFrequency" => "Monthly",
             },
             "SalesFormsPrefs" => obj! {
                 "CustomTxnNumbers" => flag("CustomTxnNumbers", true), "AllowDeposit" => true,

@@ -255,6 +255,24 @@ async fn a_data_centers_history_names_fields_by_their_ids() {
 }
 
 #[tokio::test]
+async fn a_check_of_a_data_center_asks_as_that_understands() {
+    let site = Site::data_center().await;
+    site.issue();
+    let problems = site.jira.probe().await;
+    assert!(problems.iter().all(|problem| problem.place != "jql"), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_of_a_transition_has_a_text_for_a_comment_or_none() {
+    let site = Site::start().await;
+    for comment in [json!(""), json!(null), json!("done"), json!({ "self": 7 })] {
+        let body = json!({ "transition": { "transitionId": 31 }, "issue": { "id": "10001" }, "comment": comment });
+        let body = body.to_string();
+        assert_eq!(hook(&site.jira, signed(&body), &body), Some(vec!["10001".to_owned()]), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn every_page_is_read_and_a_refusal_is_no_empty_page() {
     let site = Site::start().await;
     assert_eq!(site.all_calls(250).await, 4, "one search and three times a hundred issues");

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::{Class, Cursor, Probe, Source};
-use milestoned_mapping::record::Content;
+use milestoned_mapping::record::{Content, InvoiceStatus};
 use milestoned_mocks::{FaultSpec, Json, LotSpec};
 use milestoned_netsuite::NetSuite;
 use serde_json::{Value, json};
@@ -402,6 +402,48 @@ async fn what_is_deleted_is_gone() {
 }
 
 #[tokio::test]
+async fn what_the_table_of_deletions_lacks_is_missing_from_the_census() {
+    let account = Account::start().await;
+    let [gone, kept, paid] = ["INV-1", "INV-2", "INV-3"].map(|number| account.by_hand(number, json!({})));
+    let simulator = &account.desk.simulators.netsuite;
+    let payment = simulator.pay("pay", "INV-3", "10.25", "2026-03-02").unwrap();
+    simulator.delete_record("delete", "invoice", &gone).unwrap();
+    let mut counted = Vec::new();
+    for stream in account.netsuite.streams() {
+        let mut from = Cursor::default();
+        while let Some(page) = account.netsuite.census(stream, &from).await.unwrap() {
+            counted.extend(page.ids.into_iter().map(|id| (page.object.clone(), id)));
+            from = page.next;
+            if !page.more {
+                break;
+            }
+        }
+    }
+    let of = |object: &str| counted.iter().filter(|(of, _)| of == object).map(|(_, id)| id.clone()).collect::<Vec<_>>();
+    assert_eq!(of("invoice"), [kept, paid.clone()]);
+    assert_eq!(of("customerPayment"), [payment.clone(), format!("{payment}:{paid}")], "and what it pays");
+}
+
+#[tokio::test]
+async fn what_waits_for_an_approval_is_neither_open_nor_posted() {
+    let account = Account::start().await;
+    account.by_hand("INV-1", json!({ "approvalStatus": { "id": "1" } }));
+    account.by_hand("INV-2", json!({ "approvalStatus": { "id": "3" } }));
+    let line = |side: &str, id: &str| json!({ "account": { "id": id }, side: "15.00" });
+    let entry = json!({ "tranId": "JE-1", "tranDate": "2026-03-02", "approvalStatus": { "id": "1" },
+        "line": { "items": [line("debit", "122"), line("credit", "123")] } });
+    account.desk.simulators.netsuite.put_record("entry", "journalEntry", "", fields(entry)).unwrap();
+    let (records, _) = pull(&account.netsuite, "invoices", &Cursor::default()).await;
+    let told: Vec<InvoiceStatus> = records
+        .iter()
+        .filter_map(|one| if let Content::Invoice(seen) = &one.content { Some(seen.status) } else { None })
+        .collect();
+    assert_eq!(told, [InvoiceStatus::Pending, InvoiceStatus::Void]);
+    let (records, _) = pull(&account.netsuite, "journals", &Cursor::default()).await;
+    assert_eq!(records.iter().map(|one| &one.content).collect::<Vec<_>>(), [&Content::Gone]);
+}
+
+#[tokio::test]
 async fn a_payment_is_read_invoice_by_invoice_and_says_what_it_pays_now() {
     let account = Account::start().await;
     let ids = [account.by_hand("INV-1", json!({})), account.by_hand("INV-2", json!({}))];
@@ -445,7 +487,9 @@ async fn revenue_that_others_recognised_is_told_and_ours_is_not() {
 
 #[tokio::test]
 async fn revenue_goes_the_way_that_the_account_recognises_it() {
-    for (revenue, kind) in [("billing_events", "billingRevenueEvent"), ("schedules", "revRecSchedule")] {
+    for (revenue, kind, field) in
+        [("billing_events", "billingRevenueEvent", "amount"), ("schedules", "revRecSchedule", "totalAmount")]
+    {
         let account = Account::with(json!({ "revenue": revenue, "revenue_event_type": "1" })).await;
         let said = release(3, "40.00", &account.customer);
         if revenue == "billing_events" {
@@ -455,9 +499,10 @@ async fn revenue_goes_the_way_that_the_account_recognises_it() {
         put_one(&account.netsuite, &invoice("M1", "40.00", &account.customer)).await.unwrap();
         account.fault("drop_after_write", kind);
         assert_eq!(put_one(&account.netsuite, &said).await.unwrap_err().class, Class::Unanswered);
-        assert!(find(&account.netsuite, &said).await.is_some(), "{kind}");
+        let found = find(&account.netsuite, &said).await.unwrap();
+        assert_eq!(found.says.amount.unwrap().to_string(), "40", "{kind}");
         let records = account.records(kind);
-        assert_eq!((records.len(), records[0].decimal("amount").normalize().to_string()), (1, "40".into()), "{kind}");
+        assert_eq!((records.len(), records[0].decimal(field).normalize().to_string()), (1, "40".into()), "{kind}");
         assert!(records[0].to_string().contains("2026-03-03"), "{kind}");
         assert!(account.records("journalEntry").is_empty());
     }
@@ -508,7 +553,7 @@ async fn a_check_names_what_the_account_lacks() {
     account.desk.simulators.netsuite.deny("deny", "creditMemo").unwrap();
     let problems = account.netsuite.probe().await;
     let places: Vec<&str> = problems.iter().map(|problem| problem.place.as_str()).collect();
-    for place in ["item", "terms.\"net 30\"", "orders", "revenue_event_type", "role", "limits.in_flight"] {
+    for place in ["item", "terms.\"net 30\"", "orders", "revenue", "revenue_event_type", "role", "limits.in_flight"] {
         assert!(places.contains(&place), "{place}: {problems:#?}");
     }
     assert!(Account::start().await.netsuite.probe().await.is_empty());

@@ -8,6 +8,7 @@ use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{Class, Cursor, Hook, Probe, Sink, Source, WebhookRequest};
 use milestoned_mapping::record::{Content, InvoiceStatus, SourceRecord};
+use milestoned_mapping::statement::Statement;
 use milestoned_mocks::{FaultSpec, Json};
 use milestoned_quickbooks::QuickBooks;
 use serde_json::{Value, json};
@@ -197,6 +198,40 @@ async fn an_invoice_is_never_mailed_by_us() {
 }
 
 #[tokio::test]
+async fn custom_fields_that_are_dropped_are_noticed_and_the_newer_ones_are_kept() {
+    let own = json!({ "contract_field": "1000000001", "milestone_field": "1000000002" });
+    for (settings, kept) in [(json!({}), false), (own, true)] {
+        let company = Company::with(settings).await;
+        company.desk.simulators.quickbooks.set_enhanced_fields(&["1000000001", "1000000002"]);
+        let said = invoice("M1", "40.00", &company.customer);
+        let outcome = put_one(&company.quickbooks, &said).await;
+        let found = find(&company.quickbooks, &said).await.unwrap();
+        let differences = found.says.differences(&Statement::of_command(&said.1));
+        if kept {
+            outcome.unwrap();
+            assert_eq!(differences, Vec::<String>::new());
+        } else {
+            let fault = outcome.unwrap_err();
+            assert!(
+                fault.class == Class::Unanswered && fault.detail.contains("dropped the custom fields 1, 2"),
+                "{fault}"
+            );
+            assert_eq!(
+                differences,
+                ["it belongs to contract none, milestone none, not to contract SOW-1, milestone M1"]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_customer_may_have_a_long_name() {
+    let company = Company::start().await;
+    let name = "N".repeat(300);
+    put_one(&company.quickbooks, &customer(&name, "USD")).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_estimate_is_written_once_and_amended_by_our_own_fields() {
     let company = Company::with(json!({ "orders": "write" })).await;
     let first = order(1, &[("M1", "100.00"), ("M2", "50.00")], &company.customer);
@@ -372,7 +407,7 @@ async fn documents_that_quickbooks_would_number_itself_are_refused() {
 #[tokio::test]
 async fn revenue_is_not_recognised_twice_where_quickbooks_does_it_too() {
     let company = Company::start().await;
-    company.desk.simulators.quickbooks.set_preference("own", "RevenueRecognitionEnabled", true).unwrap();
+    company.desk.simulators.quickbooks.set_preference("own", "RevenueRecognition", true).unwrap();
     let fault = put_one(&company.quickbooks, &release(3, "1.00", &company.customer)).await.unwrap_err();
     assert!(fault.class == Class::Refused && fault.detail.contains("other_items"), "{fault}");
     put_one(&company.quickbooks, &invoice("M1", "1.00", &company.customer)).await.unwrap();
@@ -574,7 +609,7 @@ async fn a_check_names_what_the_company_lacks() {
     let company = Company::with(json!({ "item": "2", "terms": { "net 30": "99" }, "verifier_token": null,
         "exchange_rates": { "EUR": "about one" } }))
     .await;
-    company.desk.simulators.quickbooks.set_preference("own", "RevenueRecognitionEnabled", true).unwrap();
+    company.desk.simulators.quickbooks.set_preference("own", "RevenueRecognition", true).unwrap();
     company.desk.simulators.quickbooks.set_preference("numbers", "CustomTxnNumbers", false).unwrap();
     let problems = company.quickbooks.probe().await;
     let places: Vec<&str> = problems.iter().map(|problem| problem.place.as_str()).collect();
