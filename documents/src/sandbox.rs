@@ -162,9 +162,9 @@ fn wait(child: &mut std::process::Child) -> bool {
 fn ending(status: std::process::ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match status.signal() {
-        Some(6) => format!("needs more than {} MB, or breaks the reader", MEMORY_LIMIT / 1024 / 1024),
+        // The allocator ends the process in either way when it gets no memory.
+        Some(6 | 11) => format!("needs more than {} MB, or breaks the reader", MEMORY_LIMIT / 1024 / 1024),
         Some(9 | 24) => format!("takes more than {CPU_LIMIT} seconds of the processor"),
-        Some(11) => "is nested too deeply".into(),
         Some(signal) => format!("was ended by signal {signal}"),
         None => "broke the reader".into(),
     }

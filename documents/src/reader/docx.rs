@@ -36,7 +36,11 @@ fn part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<St
     if entry.encrypted() {
         return Err(ReadError::Encrypted);
     }
-    let mut bytes = Vec::new();
+    // What an entry claims is refused by its claim; one that claims less than it holds is cut off below.
+    if entry.size() > UNPACKED_LIMIT {
+        return Err(ReadError::Unpacked);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0));
     let read = entry.take(UNPACKED_LIMIT + 1).read_to_end(&mut bytes);
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > UNPACKED_LIMIT {
         return Err(ReadError::Unpacked);
