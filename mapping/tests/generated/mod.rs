@@ -39,7 +39,7 @@ pub(crate) fn read(case: &Value) -> Case {
 }
 
 /// A date so many days after 2026-01-01.
-fn day(offset: i64) -> String {
+pub(crate) fn day(offset: i64) -> String {
     let first: jiff::civil::Date = "2026-01-01".parse().unwrap();
     first.checked_add(jiff::Span::new().days(offset)).unwrap().to_string()
 }

@@ -1,0 +1,147 @@
+//! What holds of the books of contracts that nobody thought of: events that are known late, dates that are closed.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod generated;
+
+use std::collections::BTreeMap;
+
+use generated::{case, read};
+use jiff::civil::Date;
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::Case;
+use milestoned_mapping::command::{Account, Side};
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::fact::{Event, Fact};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+type Balances = BTreeMap<&'static str, i64>;
+
+fn add(balances: &mut Balances, account: Account, side: Side, minor: i64) {
+    *balances.entry(account.name()).or_default() += if side == Side::Debit { minor } else { -minor };
+}
+
+/// All entries together.
+fn booked(contract: &Contract) -> Balances {
+    let mut sum = Balances::new();
+    for line in contract.journal().into_iter().flat_map(|entry| entry.lines) {
+        add(&mut sum, line.account, line.side, line.amount.minor());
+    }
+    sum.retain(|_, balance| *balance != 0);
+    sum
+}
+
+fn position(contract: &Contract) -> Balances {
+    let at = contract.position();
+    let mut balances = Balances::new();
+    for (account, side, money) in [
+        (Account::AccountsReceivable, Side::Debit, at.accounts_receivable),
+        (Account::UnbilledReceivable, Side::Debit, at.unbilled_receivable),
+        (Account::ContractAsset, Side::Debit, at.contract_asset),
+        (Account::DeferredRevenue, Side::Credit, at.deferred_revenue),
+        (Account::Revenue, Side::Credit, at.revenue),
+        (Account::Cash, Side::Debit, at.cash),
+    ] {
+        add(&mut balances, account, side, money.minor());
+    }
+    balances.retain(|_, balance| *balance != 0);
+    balances
+}
+
+/// A generated case whose events are known later than they happened, by so many days, and whose dates are closed now and then.
+fn dated() -> impl Strategy<Value = Value> {
+    let late = prop::collection::vec(prop::option::weighted(0.4, 0_i64..60), 64);
+    (case(), late, prop::collection::vec((20_i64..280, -20_i64..40), 0..=3)).prop_map(|(mut json, late, closings)| {
+        let events = json["events"].as_array_mut().unwrap();
+        for (event, late) in events.iter_mut().zip(late) {
+            let dated = !["observed", "overrule", "review"].contains(&event["type"].as_str().unwrap());
+            if let Some(days) = late.filter(|_| dated) {
+                let known: Date = event["at"].as_str().unwrap()[..10].parse().unwrap();
+                event["on"] = json!(known.checked_sub(jiff::Span::new().days(days.max(1))).unwrap());
+            }
+        }
+        for (at, back) in closings {
+            let through = generated::day(at - back);
+            events.push(json!({ "at": format!("{}T05:00:00Z", generated::day(at)), "type": "period_closed", "through": through }));
+        }
+        json
+    })
+}
+
+fn played(case: &Case) -> Vec<Fact> {
+    case.events().iter().filter(|fact| case.terms().local_date(fact.at) <= case.until()).cloned().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_entries_together_are_the_position_and_closed_dates_keep_theirs(json in dated()) {
+        let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
+        let (mut contract, mut closed) = (case.open(), Vec::new());
+        let mut through: Option<Date> = None;
+        for fact in played(&case) {
+            let _ = contract.apply(&fact);
+            if let Event::PeriodClosed { through: date } = &fact.event {
+                through = through.max(Some(*date));
+            }
+            prop_assert_eq!(booked(&contract), position(&contract));
+            let kept = |entry: &milestoned_mapping::contract::DatedEntry| through.is_some_and(|through| entry.date <= through);
+            let now: Vec<_> = contract.journal().into_iter().filter(kept).collect();
+            if matches!(fact.event, Event::PeriodClosed { .. }) {
+                closed.clone_from(&now);
+            }
+            prop_assert_eq!(&now, &closed);
+        }
+        contract.advance_to(case.until());
+        contract.close_day();
+        prop_assert_eq!(booked(&contract), position(&contract));
+    }
+
+    #[test]
+    fn documents_and_exceptions_bear_the_day_on_which_they_came_about(json in dated()) {
+        let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
+        let mut contract = case.open();
+        for fact in played(&case) {
+            let (documents, exceptions, before) = (contract.documents().len(), contract.exceptions().len(), contract.as_of());
+            let _ = contract.apply(&fact);
+            let days = before..=contract.as_of();
+            prop_assert!(contract.documents().iter().skip(documents).all(|one| days.contains(&one.date)));
+            prop_assert!(contract.exceptions().iter().skip(exceptions).all(|one| days.contains(&one.opened_on)));
+        }
+    }
+
+    /// Whatever is learned of the first day lets the books be reckoned anew from there.
+    #[test]
+    fn books_that_are_reckoned_anew_are_the_same(json in dated()) {
+        let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
+        let mut contract = case.play();
+        let before = contract.journal();
+        let at = case.terms().start_of(case.until());
+        let nothing = json!({ "at": at, "on": case.terms().signed_on(), "type": "usage", "metric": "no such meter", "value": "1" });
+        contract.apply(&serde_json::from_value(nothing).unwrap()).unwrap();
+        prop_assert_eq!(before, contract.journal());
+    }
+
+    #[test]
+    fn the_order_in_which_late_reports_come_does_not_change_open_books(json in case(), order in any::<bool>()) {
+        let case = read(&json);
+        let (mut one, mut other) = (case.play(), case.play());
+        let at = case.terms().start_of(case.until().tomorrow().unwrap());
+        let signed = case.terms().signed_on();
+        let late = |days: i64, event: Value| {
+            let mut event = event;
+            event["at"] = json!(at);
+            event["on"] = json!(signed.checked_add(jiff::Span::new().days(days)).unwrap());
+            serde_json::from_value::<Fact>(event).unwrap()
+        };
+        let usage = |value: &str| json!({ "type": "usage", "metric": "calls", "value": value });
+        let cost = |incurred: &str| json!({ "type": "cost", "obligation": "O0", "incurred": incurred, "estimate_to_complete": "100" });
+        let mut facts = vec![late(3, usage("2000")), late(5, usage("999")), late(7, cost("300")), late(9, cost("100"))];
+        facts.iter().for_each(|fact| drop(one.apply(fact)));
+        if order { facts.reverse() } else { facts.rotate_left(2) }
+        facts.iter().for_each(|fact| drop(other.apply(fact)));
+        prop_assert_eq!(one.journal(), other.journal());
+    }
+}
