@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use milestoned_mapping::contract::Contract;
+use milestoned_mapping::contract::{Contract, event_in_words};
 use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::{self, Addresses};
@@ -434,28 +434,38 @@ pub fn exceptions(contract: &Contract) -> Vec<ExceptionRow> {
 }
 
 fn events(before: &Contract, contract: &Contract) -> Result<Vec<NewEvent>, StoreError> {
-    postings::recognised_since(before, contract)
-        .into_iter()
-        .map(|recognised| {
-            Ok(NewEvent {
-                identity: format!("milestone.recognized:{}:{}", contract.terms().id(), recognised.milestone),
-                kind: "milestone.recognized",
-                milestone: Some(recognised.milestone.clone()),
-                body: crate::store::json(&recognised)?,
-            })
-        })
-        .collect()
+    let id = contract.terms().id();
+    let mut events = Vec::new();
+    for recognised in postings::recognised_since(before, contract) {
+        events.push(NewEvent {
+            identity: format!("milestone.recognized:{id}:{}", recognised.milestone),
+            kind: "milestone.recognized",
+            milestone: Some(recognised.milestone.clone()),
+            body: crate::store::json(&recognised)?,
+        });
+    }
+    if let Some(revenue) = postings::revenue_since(before, contract) {
+        events.push(NewEvent {
+            // What time alone recognises leaves the number of facts as it was: the date tells two such events apart.
+            identity: format!("revenue.recognized:{id}:{}:{}", contract.changes(), contract.as_of()),
+            kind: "revenue.recognized",
+            milestone: None,
+            body: crate::store::json(&revenue)?,
+        });
+    }
+    Ok(events)
 }
 
+/// What was decided, in words: by whom stands beside it, why stands in it.
 fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
     let fact = &decided.pending.fact;
-    let action = if decided.problem.is_some() { "fact parked" } else { "fact decided" };
-    let detail = match &decided.problem {
-        Some(problem) => problem.clone(),
+    let words = event_in_words(&fact.event);
+    let (action, detail) = match &decided.problem {
+        Some(problem) => ("fact parked", format!("{words}: {problem}")),
         None if fact.at != decided.effective_at => {
-            format!("happened {}, took effect {}", fact.at, decided.effective_at)
+            ("fact decided", format!("{words}; happened {}, took effect {}", fact.at, decided.effective_at))
         }
-        None => format!("took effect {}", decided.effective_at),
+        None => ("fact decided", format!("{words}; took effect {}", decided.effective_at)),
     };
     Entry::by(
         &decided.pending.actor,

@@ -304,9 +304,9 @@ fn status_posting(
     addresses: &Addresses<'_>,
 ) -> Posting {
     let terms = contract.terms();
-    let of_it =
-        |document: &&IssuedDocument| document.milestone == milestone.id && document.kind == DocumentKind::Invoice;
-    let invoice = contract.documents().iter().find(of_it);
+    let of_it = |document: &&IssuedDocument| document.milestone == milestone.id && !document.withdrawn;
+    let bills = |document: &&IssuedDocument| of_it(document) && document.kind != DocumentKind::CreditMemo;
+    let invoice = contract.documents().iter().find(bills);
     let status = BillingStatus {
         contract: terms.id().into(),
         milestone: milestone.id.clone(),
@@ -329,11 +329,16 @@ fn status_posting(
         target: system.into(),
         command: Command::BillingStatus(status),
         // Nobody is told that something is invoiced before the ERP has taken the invoice.
-        after: invoice.map(|document| document_key(terms.id(), addresses.erp, document)).into_iter().collect(),
+        after: invoice
+            .filter(|document| !document.adopted)
+            .map(|document| document_key(terms.id(), addresses.erp, document))
+            .into_iter()
+            .collect(),
     }
 }
 
-/// Milestones whose revenue was recognised by the decision that led from `before` to `after`.
+/// Milestones whose acceptance was told by the decision that led from `before` to `after`, and recognises their revenue.
+/// Under a method that goes by cost or time an acceptance recognises nothing: [`revenue_since`] tells what is booked.
 pub fn recognised_since(before: &Contract, after: &Contract) -> Vec<Recognised> {
     let former: BTreeMap<String, bool> = before
         .milestones()
@@ -343,7 +348,7 @@ pub fn recognised_since(before: &Contract, after: &Contract) -> Vec<Recognised> 
     after
         .milestones()
         .into_iter()
-        .filter(|milestone| former.get(&milestone.id) != Some(&true))
+        .filter(|milestone| former.get(&milestone.id) != Some(&true) && after.recognises_at_acceptance(&milestone.id))
         .filter_map(|milestone| {
             let (on, amount) = (milestone.accepted_on?, milestone.recognition_amount?);
             Some(Recognised {
@@ -355,4 +360,30 @@ pub fn recognised_since(before: &Contract, after: &Contract) -> Vec<Recognised> 
             })
         })
         .collect()
+}
+
+/// Revenue that the journal recognised, or took back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revenue {
+    /// Contract id.
+    pub contract: String,
+    /// Date up to which the journal was decided.
+    pub as_of: Date,
+    /// ISO 4217 code.
+    pub currency_code: String,
+    /// By how much recognised revenue grew, in minor units; negative where it fell.
+    pub amount_minor: i64,
+}
+
+/// What the decision that led from `before` to `after` recognised, by whatever method; the sum of all is what the contract
+/// has recognised.
+pub fn revenue_since(before: &Contract, after: &Contract) -> Option<Revenue> {
+    let (was, is) = (before.position().recognised, after.position().recognised);
+    let amount_minor = is.minor().checked_sub(was.minor()).filter(|amount| *amount != 0)?;
+    Some(Revenue {
+        contract: after.terms().id().into(),
+        as_of: after.as_of(),
+        currency_code: is.currency().to_string(),
+        amount_minor,
+    })
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{After, Found, Write};
 use milestoned_mapping::command::{Command, DeliveryKey};
-use milestoned_mapping::contract::Contract;
+use milestoned_mapping::contract::{Code, Contract};
 use milestoned_mapping::drift::Kind;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::statement::Statement;
@@ -16,6 +16,7 @@ use super::table::{say, titled};
 use crate::engine;
 use crate::environment::Environment;
 use crate::registry::Connection;
+use crate::review::item::Item;
 use crate::review::queue::{Filter, queue};
 use crate::store::audit::Head;
 use crate::store::outbox::Delivery;
@@ -136,8 +137,12 @@ async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<P
 /// The store failed.
 pub async fn waiting(env: &Environment) -> anyhow::Result<Vec<Problem>> {
     let kinds = ["delivery", "expiry", "fact", "file", "pause", "record", "stream", "unseen"];
-    let items = queue(env, &Filter::of_kinds(&kinds)).await?;
-    Ok(items.into_iter().map(|item| Problem { place: item.title, ..item.problem }).collect())
+    let mut items = queue(env, &Filter::of_kinds(&kinds)).await?;
+    // What was decided, given up and not billed again is missing in the ERP.
+    let withdrawn = queue(env, &Filter::of_kinds(&["exception"])).await?;
+    items.extend(withdrawn.into_iter().filter(|item| item.title == Code::InvoiceWithdrawn.name()));
+    let place = |item: &Item| format!("{} {}", item.title, item.contract.as_deref().unwrap_or_default());
+    Ok(items.into_iter().map(|item| Problem { place: place(&item).trim_end().into(), ..item.problem }).collect())
 }
 
 /// What we delivered and the remote has no more, or has otherwise.

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use milestoned_mapping::calendar::Calendars;
 
 use crate::clock::SystemClock;
@@ -157,7 +157,7 @@ impl Command {
         match self {
             Self::Digest { send } => *send,
             Self::Doctor(options) => !options.offline,
-            Self::Review(command) => matches!(command, ReviewCommand::Done { .. }),
+            Self::Review(command) => matches!(command, ReviewCommand::Done { .. } | ReviewCommand::GiveUp { .. }),
             #[cfg(feature = "demo")]
             Self::Demo(_) => true,
             Self::Check | Self::Run => true,
@@ -403,6 +403,11 @@ pub const BAD_INPUT: u8 = 2;
 
 /// How long threads that block may take to end with the process.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Every command with its subcommands and options, as `--help` tells them.
+pub fn commands() -> clap::Command {
+    Cli::command()
+}
 
 /// Runs the command line; errors go to standard error, one sentence with the remedy.
 pub fn main() -> ExitCode {

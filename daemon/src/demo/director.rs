@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::portfolio::Sample;
 use super::world::{TOKEN, World};
+use crate::review::portfolio;
 
 const CONTRACT: &str = "customfield_10101";
 const MILESTONE: &str = "customfield_10102";
@@ -147,14 +148,23 @@ impl Scene<'_> {
                 Leg::Psa => self.project(&seen.record),
                 Leg::Agreement | Leg::Erp => self.books(&seen.record),
             },
+            Event::Overrule { code, milestone, leg, reason, .. } => {
+                let body = json!({ "code": code, "milestone": milestone, "leg": leg, "reason": reason });
+                self.decide("exceptions/overrule", body).await
+            }
+            Event::Review { milestone, decision, .. } => {
+                let row = self.world.app.env.store.contract(self.sample.id().to_owned()).await?;
+                let row = row.ok_or_else(|| anyhow::anyhow!("{} is not filed", self.sample.id()))?;
+                let shown = portfolio::state(&row)?.shown(milestone);
+                let body = json!({ "decision": decision, "shown": shown, "reason": "looked at it" });
+                self.decide(&format!("milestones/{milestone}/review"), body).await
+            }
             Event::Adopted { .. }
             | Event::Approved { .. }
             | Event::Cost { .. }
             | Event::ExternalEvent { .. }
-            | Event::Overrule { .. }
             | Event::PaymentReversed { .. }
             | Event::PeriodClosed { .. }
-            | Event::Review { .. }
             | Event::Usage { .. }
             | Event::Withdrawn { .. } => self.tell(fact).await,
         }
@@ -419,6 +429,15 @@ impl Scene<'_> {
     // ---- API
 
     /// What no connected system tells, told over the API.
+    /// A reviewer decides.
+    async fn decide(&self, path: &str, body: Value) -> anyhow::Result<()> {
+        let url = format!("{}/v1/contracts/{}/{path}", self.world.url, self.sample.id());
+        let answer = post(&url, &self.name, body).await?;
+        // What is done again after a kill is closed already.
+        anyhow::ensure!(answer.0 < 300 || answer.0 == 404, "the API answered {}: {}", answer.0, answer.1);
+        Ok(())
+    }
+
     async fn tell(&self, fact: &Fact) -> anyhow::Result<()> {
         let answer = post(
             &format!("{}/v1/contracts/{}/facts", self.world.url, self.sample.id()),

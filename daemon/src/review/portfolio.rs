@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use milestoned_mapping::contract::{Approval, Contract, DocumentKind, MilestoneStatus, MilestoneView, Severity};
+use milestoned_mapping::contract::{Approval, Code, Contract, DocumentKind, MilestoneStatus, MilestoneView, Severity};
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::money::grouped;
 use serde::{Serialize, Serializer};
@@ -90,9 +90,11 @@ pub struct MilestoneLine {
 }
 
 impl MilestoneLine {
-    /// Whether an approval is asked for, or was given for something else.
+    /// Whether an approval is asked for, or would let go on what is held.
     pub fn may_be_approved(&self) -> bool {
+        let released = [Code::HeldByReviewer, Code::InvoiceWithdrawn].map(Code::name);
         matches!(self.milestone.approval, Approval::Later | Approval::Waits { .. })
+            || self.milestone.blocked_by.iter().any(|code| released.contains(&code.as_str()))
     }
 }
 
@@ -237,7 +239,9 @@ pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView
 
 fn milestones(contract: &Contract, documents: &[DocumentLine]) -> Vec<MilestoneLine> {
     let line = |milestone: MilestoneView| {
-        let own = documents.iter().filter(|line| line.document.milestone == milestone.id);
+        let counts = |number: &str| contract.documents().iter().any(|one| one.number == number && !one.withdrawn);
+        let own =
+            documents.iter().filter(|line| line.document.milestone == milestone.id && counts(&line.document.number));
         let standing = own.map(|line| line.standing).min();
         let shown = contract.shown(&milestone.id).filter(|_| milestone.invoiced_on.is_none());
         MilestoneLine { state: in_words(&milestone, standing), standing, shown, milestone }
@@ -247,6 +251,13 @@ fn milestones(contract: &Contract, documents: &[DocumentLine]) -> Vec<MilestoneL
 
 /// How far a milestone has come. What is decided and what the ERP has are different words.
 fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
+    let is_held = |code: Code| milestone.blocked_by.iter().any(|held| held == code.name());
+    if is_held(Code::InvoiceWithdrawn) {
+        return "invoice withdrawn".into();
+    }
+    if is_held(Code::HeldByReviewer) {
+        return "held by a reviewer".into();
+    }
     match (milestone.status, standing, milestone.approval) {
         (MilestoneStatus::Invoiced, Some(standing), _) => match standing {
             Standing::Confirmed => "invoiced, in the ERP".into(),

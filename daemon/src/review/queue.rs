@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use milestoned_mapping::contract::{Code, Severity, Waiting};
+use milestoned_mapping::contract::{Code, Contract, Severity, Waiting};
 use milestoned_mapping::drift::Kind;
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::money::grouped;
@@ -18,12 +18,12 @@ use super::subject::Subject;
 use super::verb::Verb;
 use crate::agreements::Options;
 use crate::environment::Environment;
-use crate::store::StoreError;
 use crate::store::outbox::Delivery;
 use crate::store::pauses::Scope;
 use crate::store::review::{Mark, ShownBy};
 use crate::store::views::ExceptionView;
 use crate::store::vocabulary::{CommandKind, DeliveryState};
+use crate::store::{StoreError, parse};
 
 /// Days before a credential ends from which on people are told.
 const WARNED: i64 = 30;
@@ -153,7 +153,15 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
     let rows = env.store.exceptions(filter.contract.clone(), true).await?;
     let shown_by = env.store.shown_by().await?;
     let items = rows.into_iter().filter_map(|row| exception(row, &shown_by));
-    Ok(items.filter(|item| filter.wants(item.kind)).collect())
+    let mut items: Vec<Item> = items.filter(|item| filter.wants(item.kind)).collect();
+    for item in items.iter_mut().filter(|item| item.acts.contains(&Verb::Approve)) {
+        let (Some(id), Some(milestone)) = (&item.contract, &item.milestone) else { continue };
+        if let Some(row) = env.store.contract(id.clone()).await? {
+            let contract: Contract = parse("contract", "state", &row.id, &row.state)?;
+            item.shown = contract.shown(milestone);
+        }
+    }
+    Ok(items)
 }
 
 /// The records that show what an exception of a leg is about.

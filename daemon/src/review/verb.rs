@@ -1,6 +1,7 @@
 //! Names of acts, the right that each needs, and which are offered about what waits.
 
 use milestoned_identity::rights::Right;
+use milestoned_mapping::contract::Code;
 use milestoned_mapping::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,10 +38,12 @@ pub enum Verb {
     Resume,
     /// Nobody is reminded before a date.
     Snooze,
+    /// Take back an acceptance that a rejection in time contradicts.
+    Undo,
 }
 
 impl Verb {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Approve,
         Self::Assign,
         Self::Close,
@@ -54,6 +57,7 @@ impl Verb {
         Self::Replay,
         Self::Resume,
         Self::Snooze,
+        Self::Undo,
     ];
 
     /// The word for it, for programs.
@@ -72,6 +76,7 @@ impl Verb {
             Self::Replay => "replay",
             Self::Resume => "resume",
             Self::Snooze => "snooze",
+            Self::Undo => "undo",
         }
     }
 
@@ -91,13 +96,14 @@ impl Verb {
             Self::Replay => "Read again",
             Self::Resume => "Resume",
             Self::Snooze => "Snooze",
+            Self::Undo => "Take the acceptance back",
         }
     }
 
     /// The right that it needs.
     pub fn right(self) -> Right {
         match self {
-            Self::Approve | Self::Hold => Right::Approve,
+            Self::Approve | Self::Hold | Self::Undo => Right::Approve,
             Self::Overrule => Right::Overrule,
             Self::Close | Self::Done | Self::GiveUp | Self::Release | Self::Replay => Right::Release,
             Self::Pause | Self::Resume => Right::Operate,
@@ -127,6 +133,10 @@ pub fn offered(subject: &Subject) -> Vec<Verb> {
     match subject {
         Subject::Approval { .. } => vec![Verb::Approve, Verb::Hold],
         Subject::Delivery(_) => vec![Verb::Release, Verb::Done, Verb::GiveUp],
+        Subject::Exception { code: Code::HeldByReviewer | Code::InvoiceWithdrawn, milestone: Some(_), .. } => {
+            vec![Verb::Approve, Verb::Overrule]
+        }
+        Subject::Exception { code: Code::RejectedInTime, milestone: Some(_), .. } => vec![Verb::Undo, Verb::Overrule],
         Subject::Drift { .. } | Subject::Exception { .. } => vec![Verb::Overrule],
         Subject::Fact(_) | Subject::File(_) | Subject::Unseen(_) => vec![Verb::Close],
         Subject::Pause { .. } => vec![Verb::Resume],

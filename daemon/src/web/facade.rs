@@ -194,16 +194,18 @@ async fn show(State(env): Shared, _: Viewing, Segments(id): Segments<String>) ->
         name: view.name.clone(),
         billing_amount_minor: view.amount.minor(),
         currency_code: view.amount.currency().to_string(),
-        status: standing(&view),
+        status: standing(&contract, &view),
         blocked_by: view.blocked_by,
     }))
 }
 
-fn standing(view: &MilestoneView) -> &'static str {
+/// How far a milestone has come. Recognised is what the journal has recognised by its acceptance; under a method that goes by
+/// cost or time no acceptance recognises anything.
+fn standing(contract: &Contract, view: &MilestoneView) -> &'static str {
     match (view.accepted_on, view.invoiced_on, view.status.name()) {
-        (Some(_), _, _) => "RECOGNIZED",
-        (None, Some(_), _) => "INVOICED",
-        (None, None, "submitted") => "COMPLETE",
+        (Some(_), _, _) if contract.recognises_at_acceptance(&view.id) => "RECOGNIZED",
+        (_, Some(_), _) => "INVOICED",
+        (Some(_), None, _) | (None, None, "submitted") => "COMPLETE",
         _ => "PENDING",
     }
 }
@@ -220,7 +222,7 @@ async fn complete(state: Shared, teller: Telling, Segments(id): Segments<String>
     } else {
         Event::Submitted { milestone: view.id.clone(), by: teller.0.name.clone(), evidence: Vec::new() }
     };
-    if view.accepted_on.is_none() && standing(&view) == "PENDING" {
+    if view.accepted_on.is_none() && standing(&contract, &view) == "PENDING" {
         tell(&env, &contract, format!("complete:{}", view.id), teller.0.name.clone(), event).await?;
     }
     show(state, Viewing(teller.0), Segments(id)).await

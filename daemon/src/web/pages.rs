@@ -396,6 +396,7 @@ impl ActForm {
                 let until = text(&self.until).map(|until| until.parse::<Date>()).transpose();
                 Act::Snooze { until: until.map_err(|error| ApiError::invalid(format!("until: {error}")))? }
             }
+            Verb::Undo => Act::Undo,
         })
     }
 

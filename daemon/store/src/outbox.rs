@@ -441,12 +441,16 @@ impl Store {
     }
 
     /// Deliveries that a person has given up and that somebody misses, oldest first: what milestoned decided is not in the
-    /// remote. A status is none of them: the next one says what holds.
+    /// remote. A status is none of them (the next one says what holds), nor is a document that was withdrawn with it.
     ///
     /// # Errors
     /// The database failed.
     pub async fn given_up(&self) -> Result<Vec<Delivery>, StoreError> {
-        let sql = concat!(columns!(), "state = 'dismissed' AND kind <> 'billing_status' ORDER BY ordinal");
+        let sql = concat!(
+            columns!(),
+            "state = 'dismissed' AND kind <> 'billing_status' AND NOT EXISTS (SELECT 1 FROM fact AS f
+             WHERE f.contract = outbox.contract AND f.identity = 'withdrawn:' || outbox.key) ORDER BY ordinal"
+        );
         self.read(move |tx| tx.all(sql, values![], read_delivery)).await
     }
 

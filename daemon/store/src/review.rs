@@ -11,7 +11,7 @@ use milestoned_mapping::money::{Currency, Money};
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact};
 use super::session::{Row, Session, Sql, values};
-use super::{Store, StoreError, json, parse};
+use super::{Store, StoreError, instant, json, parse};
 
 /// What somebody said last about one thing that waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +76,10 @@ macro_rules! undelivered {
 const UNDELIVERED: &str = concat!(
     undelivered!("o.state IN ('pending', 'sending', 'unknown', 'parked')"),
     " UNION ALL ",
-    undelivered!("o.state = 'dismissed'")
+    undelivered!(
+        "o.state = 'dismissed' AND NOT EXISTS (SELECT 1 FROM fact AS f WHERE f.contract = o.contract
+         AND f.identity = 'withdrawn:' || o.key)"
+    )
 );
 
 const SHOWN_BY: &str = "SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
@@ -204,6 +207,36 @@ impl Store {
                 audit::append(tx, now, &[line])?;
             }
             Ok(new)
+        })
+        .await
+    }
+
+    /// A person gives a refused delivery up; with it goes what follows for its contract, where something does. `false`: no
+    /// delivery that waits for a person has this key, and nothing was written.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn give_up(
+        &self,
+        key: String,
+        (actor, reason): (String, String),
+        follows: Option<NewFact>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let given_up = tx.one(
+                "UPDATE outbox SET state = 'dismissed', settled_at = $2 WHERE key = $1 AND state = 'parked'
+                 RETURNING contract, subject",
+                values![key, instant(now)],
+                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+            )?;
+            let Some((contract, subject)) = given_up else { return Ok(false) };
+            if let Some(fact) = &follows {
+                insert_fact(tx, fact, None, now)?;
+            }
+            let detail = format!("key {key}: {reason}");
+            audit::append(tx, now, &[Entry::by(&actor, "delivery dismissed", Some(&contract), subject, detail)])?;
+            Ok(true)
         })
         .await
     }

@@ -95,7 +95,13 @@ impl Telling {
 }
 
 fn event_text(fact: &Fact) -> String {
-    let what = match &fact.event {
+    let on = fact.on.map_or(String::new(), |on| format!("of {on}, "));
+    format!("{} ({on}at {})", event_in_words(&fact.event), fact.at)
+}
+
+/// What happened, in words.
+pub fn event_in_words(event: &Event) -> String {
+    match event {
         Event::Accepted { milestone, by, role, portion, .. } => {
             let role = role.as_deref().map_or(String::new(), |role| format!(" ({role})"));
             let portion = portion.map_or(String::new(), |portion| format!(", {portion} of it"));
@@ -127,9 +133,7 @@ fn event_text(fact: &Fact) -> String {
         Event::Submitted { milestone, by, .. } => format!("completion notice for {milestone} by {by}"),
         Event::Usage { metric, value } => format!("reading of {metric}: {value}"),
         Event::Withdrawn { number, by, reason } => format!("{number} withdrawn by {by}: {reason}"),
-    };
-    let on = fact.on.map_or(String::new(), |on| format!("of {on}, "));
-    format!("{what} ({on}at {})", fact.at)
+    }
 }
 
 impl Contract {

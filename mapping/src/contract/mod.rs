@@ -29,7 +29,7 @@ pub use differences::Difference;
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
 pub use documents::{DocumentKind, IssuedDocument};
 pub use exceptions::ExceptionRecord;
-pub use explain::{Step, explain};
+pub use explain::{Step, event_in_words, explain};
 pub(crate) use findings::{WHOLE, doubled, frame_said, milestone_said};
 pub use state::{Contract, MilestoneStatus, Policy, PolicyErrors, Review};
 pub use view::{MilestoneView, Report};

@@ -12,7 +12,7 @@ use crate::command::Side;
 use crate::fact::Shown;
 use crate::money::{Minor, Money};
 use crate::rules::Severity;
-use crate::terms::{Completion, Terms};
+use crate::terms::{Completion, Method, Terms};
 
 /// A milestone as people see it. Dates are the contract's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -227,6 +227,13 @@ impl Contract {
     pub fn needs_document(&self, id: &str) -> bool {
         let one = self.find(id).and_then(|index| self.milestones.get(index));
         one.is_some_and(|one| one.stage != Stage::Accepted && one.terms.completion == Completion::CustomerSignoff)
+    }
+
+    /// Whether the acceptance of this milestone recognises its revenue; under a method that goes by cost or time it does not.
+    pub fn recognises_at_acceptance(&self, id: &str) -> bool {
+        let one = self.milestones.iter().find(|one| one.id() == id);
+        one.and_then(|one| self.method_of(one))
+            .is_some_and(|method| matches!(method, Method::Output | Method::PointInTime))
     }
 
     /// Whether a system event is this milestone's acceptance.

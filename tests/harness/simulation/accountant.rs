@@ -1,5 +1,6 @@
 //! What accountants do in the ERP, customers in the bank, and controllers about deliveries that wait for a person.
 
+use axum::http::StatusCode;
 use milestoned::store::outbox::Delivery;
 use milestoned::store::vocabulary::CommandKind::{BillingStatus, CreditMemo, Invoice, JournalEntry};
 use milestoned::store::vocabulary::DeliveryState;
@@ -105,11 +106,12 @@ pub(super) fn clear(world: &mut World, dice: &mut StdRng, give_up: bool) -> anyh
                 by_hand(world, delivery, held)?;
             }
             (None, Invoice | CreditMemo | JournalEntry) if give_up && dice.random_bool(0.2) => {
-                world.touched.insert(delivery.subject.clone(), Touch::GivenUp);
-                say(world, &delivery, "give_up")?;
+                if say(world, &delivery, "give_up")? {
+                    world.touched.insert(delivery.subject.clone(), Touch::GivenUp);
+                }
             }
-            (_, BillingStatus) if is_lost(world, &delivery.subject) => say(world, &delivery, "give_up")?,
-            _ => say(world, &delivery, "release")?,
+            (_, BillingStatus) if is_lost(world, &delivery.subject) => drop(say(world, &delivery, "give_up")?),
+            _ => drop(say(world, &delivery, "release")?),
         }
     }
     Ok(())
@@ -121,18 +123,21 @@ fn is_lost(world: &World, subject: &str) -> bool {
     all.any(|one| one.lost && subject.split(' ').next() == Some(one.issue.as_str()))
 }
 
-fn say(world: &mut World, delivery: &Delivery, decision: &'static str) -> anyhow::Result<()> {
+/// Whether the word was taken.
+fn say(world: &mut World, delivery: &Delivery, decision: &'static str) -> anyhow::Result<bool> {
     world.act(decision, &delivery.subject);
     let body = json!({ "subject": format!("delivery:{}", delivery.key), "act": decision, "reason": "looked" });
     let status = world.say("/v1/acts", &body)?;
-    anyhow::ensure!(status.is_success(), "9: {decision} {} is answered {status}", delivery.subject);
-    Ok(())
+    // An ERP that cannot be asked, or has it after all, keeps a document from being given up.
+    let kept = decision == "give_up" && status == StatusCode::CONFLICT;
+    anyhow::ensure!(status.is_success() || kept, "9: {decision} {} is answered {status}", delivery.subject);
+    Ok(!kept)
 }
 
 /// The ERP has it, as the controller has seen there.
 fn by_hand(world: &mut World, delivery: Delivery, held: ErpDocument) -> anyhow::Result<()> {
     if world.touched.contains_key(&held.number) {
-        return say(world, &delivery, "release");
+        return say(world, &delivery, "release").map(drop);
     }
     world.act("done outside", &delivery.subject);
     let receipt = Receipt { remote_id: held.remote_id, remote_number: None, request_id: None };

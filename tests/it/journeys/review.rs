@@ -227,7 +227,7 @@ async fn a_link_from_a_mail_survives_the_sign_in() {
 }
 
 #[tokio::test]
-async fn what_the_erp_refused_is_called_that_and_what_was_given_up_is_missed_until_it_is_there() {
+async fn what_the_erp_refused_is_called_that_and_what_was_given_up_can_be_billed_again() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let issue = world.contract("SOW-1", "netsuite").unwrap();
     world.settle().await.unwrap();
@@ -257,30 +257,93 @@ async fn what_the_erp_refused_is_called_that_and_what_was_given_up_is_missed_unt
     let act = async |act: &str| {
         post(&world, "/v1/acts", json!({ "subject": subject, "act": act, "reason": "the customer left" })).await
     };
-    assert_eq!(act("give_up").await.0, 202);
+    let (status, said) = act("give_up").await;
+    assert!(status == 202 && said.contains("SOW-1-M1 is withdrawn"), "{said}");
     world.settle().await.unwrap();
-    let still = waiting(&world, "").await.into_iter().find(|item| item["subject"] == subject).expect("it lasts");
-    assert!(still["problem"]["reason"].as_str().unwrap().contains("given up"), "{still}");
+    assert_eq!(act("release").await.0, 409, "sent now, it would be billed twice");
+    let still = waiting(&world, "?kind=exception").await.remove(0);
+    assert_eq!((&still["title"], &still["acts"]), (&json!("INVOICE_WITHDRAWN"), &json!(["approve", "overrule"])));
     let findings = doctor::waiting(&world.app.env).await.unwrap();
-    assert!(
-        findings.iter().any(|one| one.to_string().contains("SOW-1-M1") && one.to_string().contains("given up")),
-        "{findings:?}"
-    );
+    assert!(findings.iter().any(|one| one.place.contains("INVOICE_WITHDRAWN")), "{findings:?}");
     let view = contract().await;
     assert_eq!(
-        (&view["milestones"][0]["state"], &view["summary"]["in_erp"]),
-        (&json!("invoice given up"), &json!("0.00"))
+        (&view["milestones"][0]["state"], &view["summary"]["billed"]),
+        (&json!("invoice withdrawn"), &json!("0.00"))
     );
+    assert_eq!((&view["summary"]["in_erp"], &view["documents"][0]["standing"]), (&json!("0.00"), &json!("given_up")));
     world.simulators.netsuite.close_period("open", "2026-02-28").unwrap();
-    assert_eq!(act("release").await.0, 202, "what was given up can be tried again");
+    let body = json!({ "subject": still["subject"], "act": "approve", "shown": still["shown"] });
+    assert_eq!(post(&world, "/v1/acts", body).await.0, 202, "it can be billed again");
     world.settle().await.unwrap();
     world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), [("SOW-1-M1-S1".into(), "40000.00".into())]);
     let view = contract().await;
     assert_eq!(
         (&view["milestones"][0]["state"], &view["summary"]["in_erp"]),
         (&json!("invoiced, in the ERP"), &json!("40000.00"))
     );
     assert!(sales().contains("invoiced"), "now sales is told: {}", sales());
+    let lines = world.app.env.store.audit(Some("SOW-1".into()), 100).await.unwrap();
+    assert!(
+        lines.iter().any(|line| line.action == "fact decided"
+            && line.detail.contains("SOW-1-M1 withdrawn by ada: the customer left")),
+        "the trail says what was decided, and why: {lines:#?}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_reviewer_holds_is_held() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let hold = json!({ "decision": "hold", "reason": "the customer disputes it" });
+    assert_eq!(post(&world, "/v1/contracts/SOW-1/milestones/M1/review", hold).await.0, 202);
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), []);
+    let held = waiting(&world, "?kind=exception").await.remove(0);
+    assert_eq!((&held["title"], &held["held"]["amount"]), (&json!("HELD_BY_REVIEWER"), &json!("40000.00")));
+    let (_, page, _) = browse(&world, "/contracts/SOW-1", None).await;
+    assert!(page.contains("held by a reviewer"), "{page}");
+    let approve = json!({ "subject": held["subject"], "act": "approve", "shown": held["shown"] });
+    assert_eq!(post(&world, "/v1/acts", approve).await.0, 202);
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite")[0].0, "SOW-1-M1");
+}
+
+#[tokio::test]
+async fn what_the_events_say_was_recognised_is_what_the_journal_says() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let terms = json!({ "customer": "Northwind Ltd", "currency": "USD", "total": "300.00", "signed_on": "2026-03-02",
+        "obligations": [{ "id": "build", "ssp": "200.00", "method": "cost_to_cost" },
+            { "id": "design", "ssp": "100.00", "method": "output" }],
+        "milestones": [
+            { "id": "M1", "name": "Build", "amount": "200.00", "completion": "external_event", "obligation": "build" },
+            { "id": "M2", "name": "Design", "amount": "100.00", "completion": "external_event", "obligation": "design" }],
+        "milestoned": { "erp": "quickbooks" } });
+    assert_eq!(world.call("PUT", "/v1/contracts/POC-1", ADMIN, Some(terms)).await.unwrap().0, 201);
+    for fact in [
+        json!({ "type": "cost", "obligation": "build", "incurred": "50.00", "estimate_to_complete": "150.00" }),
+        json!({ "type": "external_event", "milestone": "M1" }),
+        json!({ "type": "external_event", "milestone": "M2" }),
+    ] {
+        let (status, said) = post(&world, "/v1/contracts/POC-1/facts", fact).await;
+        assert_eq!(status, 202, "{said}");
+        world.settle().await.unwrap();
+    }
+    let (_, events) = world.call("GET", "/v1/events", VIEWER, None).await.unwrap();
+    let of = |kind: &str| -> Vec<i64> {
+        let events = events.as_array().unwrap().iter().filter(|event| event["type"] == kind);
+        events.map(|event| event["data"]["amount_minor"].as_i64().unwrap()).collect()
+    };
+    let (_, contract) = world.call("GET", "/v1/contracts/POC-1", VIEWER, None).await.unwrap();
+    let recognised = contract["summary"]["recognised"].as_str().unwrap().replace('.', "");
+    assert_eq!(of("revenue.recognized").iter().sum::<i64>().to_string(), recognised, "{events}");
+    assert_eq!(of("milestone.recognized"), [10_000], "an acceptance recognises nothing under cost to cost: {events}");
+    for (milestone, status) in [("POC-1:M1", "INVOICED"), ("POC-1:M2", "RECOGNIZED")] {
+        let (_, one) = world.call("GET", &format!("/v1/project-milestones/{milestone}"), VIEWER, None).await.unwrap();
+        assert_eq!(one["status"], status, "{milestone}");
+    }
 }
 
 #[tokio::test]

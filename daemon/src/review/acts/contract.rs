@@ -97,6 +97,20 @@ pub(super) async fn hold(env: &Environment, id: &str, milestone: &str, word: &Wo
     Ok(format!("{milestone} is held: it is not invoiced until somebody approves it"))
 }
 
+/// Takes an acceptance back that a rejection in time contradicts.
+pub(super) async fn undo(env: &Environment, id: &str, milestone: &str, word: &Word) -> Result<String, Refused> {
+    let (row, contract) = known(env, id).await?;
+    let code = Code::RejectedInTime;
+    let decision = ReviewDecision::Undo;
+    let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: None };
+    closes(&contract, code, &Fact::of(env.clock.now(), event.clone()))
+        .ok_or_else(|| not_open(id, code.name(), milestone))?;
+    let says = word.says(format!("{milestone} of {id}"));
+    let line = Entry::by(&word.by, "acceptance taken back", Some(id), milestone, says);
+    decide(env, &row, event, line, word).await?;
+    Ok(format!("the acceptance of {milestone} is taken back; what was billed on it alone is credited"))
+}
+
 pub(super) async fn overrule(
     env: &Environment,
     id: &str,

@@ -7,6 +7,7 @@ mod delivery;
 use std::fmt;
 
 use jiff::civil::Date;
+use milestoned_mapping::contract::Code;
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::problem::Problem;
 use serde::Serialize;
@@ -66,6 +67,8 @@ pub enum Act {
         /// Until when.
         until: Option<Date>,
     },
+    /// Take back an acceptance that a rejection in time contradicts.
+    Undo,
 }
 
 impl Act {
@@ -85,6 +88,7 @@ impl Act {
             Self::Replay => Verb::Replay,
             Self::Resume => Verb::Resume,
             Self::Snooze { .. } => Verb::Snooze,
+            Self::Undo => Verb::Undo,
         }
     }
 }
@@ -189,9 +193,20 @@ impl fmt::Display for Refused {
 pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> Result<Done, Refused> {
     let verb = act.verb();
     let text = match (subject, act) {
-        (Subject::Approval { contract: id, milestone }, Act::Approve { shown }) => {
-            contract::approve(env, id, milestone, shown, &word).await?
-        }
+        (
+            Subject::Approval { contract: id, milestone }
+            | Subject::Exception {
+                contract: id,
+                code: Code::HeldByReviewer | Code::InvoiceWithdrawn,
+                milestone: Some(milestone),
+                ..
+            },
+            Act::Approve { shown },
+        ) => contract::approve(env, id, milestone, shown, &word).await?,
+        (
+            Subject::Exception { contract: id, code: Code::RejectedInTime, milestone: Some(milestone), .. },
+            Act::Undo,
+        ) => contract::undo(env, id, milestone, &word).await?,
         (Subject::Approval { contract: id, milestone }, Act::Hold) => contract::hold(env, id, milestone, &word).await?,
         (Subject::Exception { contract: id, code, milestone, leg }, Act::Overrule) => {
             contract::overrule(env, id, *code, milestone.as_deref(), *leg, &word).await?

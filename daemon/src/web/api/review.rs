@@ -108,6 +108,7 @@ async fn act(
         Verb::Replay => Act::Replay,
         Verb::Resume => Act::Resume,
         Verb::Snooze => Act::Snooze { until: body.until },
+        Verb::Undo => Act::Undo,
     };
     caller.may(act.verb().right())?;
     let word = Word::new(&caller.name, &body.reason, Channel::Api, act.verb())?;
