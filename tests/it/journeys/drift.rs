@@ -377,7 +377,7 @@ async fn a_person_closes_a_drift_and_it_opens_again_if_it_becomes_another_one() 
     let shown = async |path: &str| world.call("GET", path, ADMIN, None).await.unwrap().1.to_string();
     edit(&world, "quickbooks", json!({ "TxnDate": "2026-03-09" }));
     opens(&world, "DOCUMENT_CHANGED", "date is 2026-03-09", "edited").await;
-    for path in ["/exceptions", "/contracts/SOW-1", "/metrics"] {
+    for path in ["/queue", "/contracts/SOW-1", "/metrics"] {
         assert!(shown(path).await.contains("DOCUMENT_CHANGED"), "{path}");
     }
     let path = "/v1/contracts/SOW-1/exceptions/overrule";
