@@ -64,8 +64,8 @@ fn read(reader: &mut Reader<'_>) -> Option<ChangeOrder> {
     }
     let _ = (reader.text("at"), reader.date("on"), reader.text("customer"), reader.text("po_number"));
     let _: Option<PaymentTerms> = reader.parsed("payment_terms");
-    let _ = reader.choice("payment_terms_from", &[("invoice", ()), ("acceptance", ())], ());
-    let _ = reader.choice("treatment", &[("catch_up", ()), ("prospective", ())], ());
+    reader.choice("payment_terms_from", &[("invoice", ()), ("acceptance", ())], ());
+    reader.choice("treatment", &[("catch_up", ()), ("prospective", ())], ());
     if reader.count("billing_cycle_day").is_some_and(|day| !(1..=31).contains(&day)) {
         reader.wrong("billing_cycle_day", "must be from 1 to 31");
     }

@@ -262,7 +262,9 @@ impl Contract {
         let Some(milestone) = self.milestones.get(index) else { return };
         let fired = self.fired_on(milestone).is_some();
         let difference = self.documents_bear(milestone) - milestone.billing.billed();
-        if milestone.is_invoiced() || !milestone.live() {
+        // The credit memo of an acceptance that was undone may have been withdrawn.
+        let undone = milestone.billing.taken_back == Some(TakenBack::Undone) && !fired;
+        if milestone.is_invoiced() || !milestone.live() || undone {
             if difference != Minor::ZERO {
                 self.correct(index, difference);
             }

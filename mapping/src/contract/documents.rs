@@ -130,6 +130,15 @@ impl Contract {
     pub(super) fn issue(&mut self, index: usize) {
         let today = self.as_of;
         let due_on = self.due_date(index, today, true);
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let billed = milestone.billing.billed();
+        if milestone.billing.taken_back == Some(TakenBack::Undone) && billed > Minor::ZERO {
+            // The credit memo of its undone acceptance was withdrawn, and it is due again: its documents stand, but for what
+            // they lack or exceed.
+            milestone.billing.taken_back = None;
+            milestone.billing.counts_from = 0;
+            return self.recount(index);
+        }
         let Some(milestone) = self.milestones.get(index) else { return };
         let (full, fired) = (milestone.terms.amount, self.fires_on(milestone, &milestone.terms));
         let bears = self.invoice_bears(milestone);
