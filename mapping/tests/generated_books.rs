@@ -138,7 +138,7 @@ proptest! {
         };
         let usage = |value: &str| json!({ "type": "usage", "metric": "calls", "value": value });
         let cost = |incurred: &str| json!({ "type": "cost", "obligation": "O0", "incurred": incurred, "estimate_to_complete": "100" });
-        let mut facts = vec![late(3, usage("2000")), late(5, usage("999")), late(7, cost("300")), late(9, cost("100"))];
+        let mut facts = [late(3, usage("2000")), late(5, usage("999")), late(7, cost("300")), late(9, cost("100"))];
         facts.iter().for_each(|fact| drop(one.apply(fact)));
         if order { facts.reverse() } else { facts.rotate_left(2) }
         facts.iter().for_each(|fact| drop(other.apply(fact)));

