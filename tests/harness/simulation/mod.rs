@@ -19,7 +19,7 @@
 //!     revenue is not what was accepted.
 //! 11. A drift after billing (an invoice voided, changed or deleted in the ERP; a deal reopened or changed; an issue
 //!     deleted) has no exception; or one that holds invoices is open, and nobody has caused it.
-//! 12. The project tool shows another billing status than the contract has.
+//! 12. The project tool shows another billing status than the contract has, but for one whose invoice the ERP has otherwise.
 //! 13. A write is sent again before the vendor was asked what became of it, or it was asked too early for a slow commit.
 //! 14. What somebody changed in the ERP, before the daemon knew that it was written, is taken for what was written.
 //!
