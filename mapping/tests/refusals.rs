@@ -91,6 +91,10 @@ fn each_bad_value_is_told_with_its_place_and_alone() {
         // What no later check can go on with may bring another problem, never a flood.
         assert!(told.len() <= 3, "{place} = {value}: {told:?}");
     }
+}
+
+#[test]
+fn standalone_selling_prices_must_be_prices() {
     let no_price = json!({ "id": "C", "customer": "c", "currency": "USD", "total": "1.00", "signed_on": "2026-01-05",
         "obligations": [{ "id": "O", "ssp": "0.00", "method": "output" }], "milestones": [{ "id": "M", "name": "m", "amount": "1.00" }] });
     assert_eq!(problems(&no_price), ["obligations: at least one standalone selling price must be above 0"]);

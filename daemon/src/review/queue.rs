@@ -369,7 +369,7 @@ async fn unseen(env: &Environment) -> Result<Vec<Item>, StoreError> {
             let stream = streams.iter().find(|stream| stream.system == target && stream.stream == **name)?;
             stream.fresh_through
         };
-        let read_through = entry.connection.streams().iter().map(|name| fresh(name)).min().flatten();
+        let read_through = entry.connection.streams().iter().map(fresh).min().flatten();
         let Some(before) = read_through.and_then(|at| at.checked_sub(env.settings.delivery.unseen_after).ok()) else {
             continue;
         };

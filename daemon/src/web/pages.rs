@@ -185,8 +185,11 @@ struct Section {
     shown: bool,
 }
 
+/// Whether an item belongs to a part of the queue.
+type Belongs = fn(&Item) -> bool;
+
 /// Parts of the queue: name, address, and which items belong there.
-const SECTIONS: [(&str, &str, fn(&Item) -> bool); 5] = [
+const SECTIONS: [(&str, &str, Belongs); 5] = [
     ("Everything", "", |_| true),
     ("To approve", "approvals", |item| item.kind == "approval"),
     ("Blocked", "blocked", |item| item.severity == Severity::Blocking && item.kind == "exception"),

@@ -11,7 +11,8 @@ fn metadata() -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let arguments = ["metadata", "--format-version", "1", "--offline", "--locked", "--all-features"];
     let output = Command::new(cargo).args(arguments).current_dir(root()).output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Whether an expression of SPDX is satisfied by the allowed licences. `/` is what Cargo took for OR once.

@@ -45,7 +45,7 @@ fn customer(number: u32) -> String {
 
 /// One of them is a payment term of Tryton's, of the other the due date is written.
 fn net(number: u32) -> i32 {
-    if number % 2 == 0 { 30 } else { 45 }
+    if number.is_multiple_of(2) { 30 } else { 45 }
 }
 
 /// An invoice as the books show it.
