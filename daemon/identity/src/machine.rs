@@ -8,7 +8,7 @@ use rand::Rng;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::rights::{Rights, Scope};
+use crate::rights::Rights;
 use crate::secret;
 
 /// How a token begins, so that scanners of repositories recognise one.
@@ -30,12 +30,6 @@ pub struct Machine {
     pub name: String,
     /// What it may do.
     pub rights: Rights,
-    /// For which contracts; empty: all. One that ends in `*` stands for all that begin so.
-    #[serde(default)]
-    pub contracts: Vec<String>,
-    /// For which customers; empty: all.
-    #[serde(default)]
-    pub customers: Vec<String>,
     /// SHA-256 digests of its tokens, in hexadecimal: two while one is exchanged for the other.
     #[serde(default)]
     pub sha256: Vec<String>,
@@ -143,11 +137,6 @@ impl Machine {
         self.sha256.iter().map(|digest| digest.to_ascii_lowercase()).chain(held)
     }
 
-    /// For which contracts and customers its rights are.
-    pub fn scope(&self) -> Scope {
-        Scope { contracts: self.contracts.clone(), customers: self.customers.clone() }
-    }
-
     /// Whether it is taken at `now`.
     pub fn lasts(&self, now: Timestamp) -> bool {
         self.expires_on.is_none_or(|last| now.to_zoned(TimeZone::UTC).date() <= last)
@@ -196,8 +185,6 @@ mod tests {
         Machine {
             name: name.into(),
             rights: [Right::View].into_iter().collect(),
-            contracts: Vec::new(),
-            customers: Vec::new(),
             sha256: Vec::new(),
             token: Some(token.to_owned().into()),
             expires_on: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::rights::{Rights, Scope};
+use crate::rights::Rights;
 
 /// `[[identity.people]]`: a person, the names under which they appear, and what they may do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -18,9 +18,6 @@ pub struct Listed {
     /// What they may do, beside what the groups of the identity provider give.
     #[serde(default)]
     pub rights: Rights,
-    /// For which contracts and customers; empty: all.
-    #[serde(default)]
-    pub scope: Scope,
 }
 
 /// The people whom the configuration lists, by all of their names.
@@ -84,7 +81,7 @@ mod tests {
 
     fn listed(person: &str, known_as: &[&str]) -> Listed {
         let known_as = known_as.iter().map(|name| (*name).to_owned()).collect();
-        Listed { person: person.into(), known_as, rights: Rights::default(), scope: Scope::default() }
+        Listed { person: person.into(), known_as, rights: Rights::default() }
     }
 
     #[test]

@@ -122,35 +122,6 @@ impl<'de> Deserialize<'de> for Rights {
     }
 }
 
-/// Which contracts somebody's rights are for. Empty lists restrict nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scope {
-    /// Contract ids; one that ends in `*` stands for all that begin so.
-    #[serde(default)]
-    pub contracts: Vec<String>,
-    /// Customers, as the terms name them.
-    #[serde(default)]
-    pub customers: Vec<String>,
-}
-
-impl Scope {
-    /// Whether a contract of this customer is within it.
-    pub fn covers(&self, contract: &str, customer: &str) -> bool {
-        let named = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => contract.starts_with(beginning),
-            None => pattern == contract,
-        };
-        (self.contracts.is_empty() || self.contracts.iter().any(named))
-            && (self.customers.is_empty() || self.customers.iter().any(|name| name == customer))
-    }
-
-    /// Whether it restricts anything.
-    pub fn is_everything(&self) -> bool {
-        self.contracts.is_empty() && self.customers.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,16 +142,5 @@ mod tests {
         for right in Right::ALL {
             assert_eq!(serde_json::to_string(&right).unwrap(), format!("{:?}", right.name()));
         }
-    }
-
-    #[test]
-    fn a_scope_restricts_by_contract_and_by_customer() {
-        let scope = Scope { contracts: vec!["SOW-*".into()], customers: vec!["Northwind Ltd".into()] };
-        assert!(scope.covers("SOW-1", "Northwind Ltd"));
-        assert!(!scope.covers("SOW-1", "Contoso"));
-        assert!(!scope.covers("XSOW-1", "Northwind Ltd"));
-        assert!(Scope::default().covers("X", "Y"));
-        let one = Scope { contracts: vec!["SOW-1".into()], customers: Vec::new() };
-        assert!(!one.covers("SOW-10", "Y"));
     }
 }

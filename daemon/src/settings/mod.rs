@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn a_secret_is_read_from_its_file_and_never_shown() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "canary-4711\n").unwrap();
+        std::fs::write(file.path(), "canary-0123456789abcdef\n").unwrap();
         let text = format!(
             "[[http.tokens]]\nname = \"a\"\nrights = [\"view\"]\ntoken = {{ file = \"{}\" }}",
             file.path().display()
@@ -356,7 +356,7 @@ mod tests {
         let settings = Settings::from_toml(&text).unwrap();
         assert_eq!(
             secrecy::ExposeSecret::expose_secret(settings.http.tokens[0].token.as_ref().unwrap()),
-            "canary-4711"
+            "canary-0123456789abcdef"
         );
         assert!(!format!("{settings:?}").contains("canary"));
     }
@@ -421,19 +421,15 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_stands_in_the_file_and_a_token_that_can_be_guessed_are_warned_of() {
-        let text = "[[http.tokens]]\nname = \"ada\"\nrole = \"viewer\"\ntoken = \"hunter2\"\n\
+    fn a_secret_that_stands_in_the_file_is_warned_of() {
+        let text = "[[http.tokens]]\nname = \"ada\"\nrights = [\"view\"]\ntoken = \"hunter2\"\n\
                     [connections.jira]\nauth = { flow = \"basic\", email = \"a@example.com\", api_token = \"literal\" }\n\
                     [store]\nurl = \"postgres://milestoned:pw@db/milestoned\"";
         let warned = Settings::from_layers(source::of_text(text).unwrap(), Secrets::All).warnings;
         let places: Vec<&str> = warned.iter().map(|problem| problem.place.as_str()).collect();
-        assert_eq!(
-            places,
-            ["connections.jira.auth.api_token", "http.tokens.0.token", "store.url", "http.tokens \"ada\""],
-            "{warned:#?}"
-        );
+        assert_eq!(places, ["connections.jira.auth.api_token", "http.tokens.0.token", "store.url"], "{warned:#?}");
         let drawn =
-            format!("[[http.tokens]]\nname = \"ada\"\nrole = \"viewer\"\ntoken = \"{}\"", "Zq3kT0pWvLs8xYb1MdGh5A");
+            format!("[[http.tokens]]\nname = \"ada\"\nrights = [\"view\"]\ntoken = \"{}\"", "Zq3kT0pWvLs8xYb1MdGh5A");
         let warned = Settings::from_layers(source::of_text(&drawn).unwrap(), Secrets::All).warnings;
         assert_eq!(warned.len(), 1, "only that it stands there: {warned:#?}");
     }

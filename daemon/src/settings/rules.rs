@@ -1,12 +1,14 @@
 //! What must hold in a configuration beside the shape of its keys: nobody signs in with nothing, and the review policy
 //! can be understood.
 
-use milestoned_identity::machine;
+use milestoned_identity::machine::{self, Machine};
 use milestoned_identity::people::People;
 use milestoned_mapping::contract::Policy;
 use milestoned_mapping::money::Currency;
 use milestoned_mapping::problem::Problem;
+use secrecy::ExposeSecret as _;
 
+use super::source::NO_SECRET;
 use super::{Secrets, Settings};
 
 /// The currency with the most digits behind the point: an amount that it cannot say is none of any currency.
@@ -29,13 +31,20 @@ pub(super) fn refused(settings: &Settings, secrets: Secrets) -> Vec<Problem> {
 /// Tokens that could be guessed, mistaken for each other, or taken for the daemon itself.
 fn machines(settings: &Settings, secrets: Secrets) -> Vec<Problem> {
     let tokens = &settings.http.tokens;
-    let mut problems: Vec<_> = machine::unfit(tokens, secrets == Secrets::All)
-        .into_iter()
-        .map(|(index, unfit)| {
-            let name = tokens.get(index).map_or("", |token| token.name.as_str());
+    // A token that is not where the configuration says has been complained of already.
+    let at_hand = |token: &&Machine| token.token.as_ref().is_none_or(|held| held.expose_secret() != NO_SECRET);
+    let (known, absent): (Vec<&Machine>, Vec<&Machine>) = tokens.iter().partition(at_hand);
+    let known: Vec<Machine> = known.into_iter().cloned().collect();
+    let absent: Vec<Machine> = absent.into_iter().cloned().collect();
+    let told = |machines: &[Machine], secrets: bool| -> Vec<Problem> {
+        let problem = |(index, unfit): (usize, machine::Unfit)| {
+            let name = machines.get(index).map_or("", |token| token.name.as_str());
             Problem::new(place(name), unfit.to_string(), unfit.remedy())
-        })
-        .collect();
+        };
+        machine::unfit(machines, secrets).into_iter().map(problem).collect()
+    };
+    let mut problems = told(&known, secrets == Secrets::All);
+    problems.extend(told(&absent, false));
     for token in tokens.iter().filter(|token| settings.connections.contains_key(&token.name)) {
         let reason = "the name is a connection's in the audit trail";
         problems.push(Problem::new(place(&token.name), reason, "choose another name"));

@@ -25,7 +25,7 @@ pub(super) const SECRET_KEYS: [&str; 14] = [
     "webhook_secret",
 ];
 /// In place of a secret that is not there, or not needed.
-const NO_SECRET: &str = "(no secret)";
+pub(super) const NO_SECRET: &str = "(no secret)";
 
 /// The layers of a configuration, one over the other.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use milestoned_identity::machine::Machines;
 use milestoned_identity::people::People;
-use milestoned_identity::rights::{Right, Rights, Scope};
+use milestoned_identity::rights::{Right, Rights};
 use milestoned_identity::session::{self, Limits};
 use milestoned_oidc::Provider;
 use url::Url;
@@ -117,7 +117,6 @@ impl Access {
             name: machine.name.clone(),
             person: self.people.person_of(&machine.name),
             rights: machine.rights,
-            scope: machine.scope(),
             session: None,
         }))
     }
@@ -146,7 +145,6 @@ impl Access {
             name: signed_in.person.clone(),
             person: self.people.person_of(&signed_in.person),
             rights: listed.map_or(signed_in.rights, |listed| signed_in.rights.and(listed.rights)),
-            scope: listed.map(|listed| listed.scope.clone()).unwrap_or_default(),
             session: Some(signed_in),
         }
     }
@@ -167,8 +165,6 @@ pub struct Caller {
     pub person: String,
     /// What they may do.
     pub rights: Rights,
-    /// For which contracts and customers.
-    pub scope: Scope,
     /// Their session, where they came by one.
     pub session: Option<SignedIn>,
 }
@@ -186,13 +182,6 @@ impl Caller {
             format!("{:?} lacks the right {right}", self.name),
             format!("have somebody do it who has the right {right}, or have it granted"),
         ))
-    }
-
-    /// # Errors
-    /// The contract is not among those that their rights are for: told like one that does not exist, so that its existence is
-    /// not.
-    pub fn may_touch(&self, contract: &str, customer: &str) -> Result<(), ApiError> {
-        if self.scope.covers(contract, customer) { Ok(()) } else { Err(ApiError::not_found("contract", contract)) }
     }
 }
 

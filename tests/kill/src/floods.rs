@@ -1,6 +1,7 @@
 //! A flood of webhooks: each several times, in no order, over many connections at once. Each that is accepted is followed,
 //! and tells nothing twice.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use rand::seq::SliceRandom as _;
 use serde::Serialize;
 
 use crate::daemon::{Daemon, Program};
-use crate::kills::signed;
+use crate::kills::{delivery_of, signed};
 use crate::script::{Script, Taken};
 use crate::view::{View, complaints};
 use crate::world::{Database, World, pause};
@@ -64,15 +65,14 @@ pub async fn run(
     let answers = futures_util::stream::iter(letters).map(|letter| {
         let issue = usize::try_from(letter).ok().and_then(|letter| issues.get(letter.checked_rem(issues.len())?));
         let issue = issue.map_or("1", String::as_str);
-        let body = format!(r#"{{"webhookEvent":"jira:issue_updated","issue":{{"id":"{issue}"}}}}"#);
-        let hook = client
-            .post(&url)
-            .header("x-hub-signature", signed(&body))
-            .header("x-atlassian-webhook-identifier", format!("flood-{letter}"))
-            .body(body);
-        async move { (letter, hook.send().await.is_ok_and(|answer| answer.status().is_success())) }
+        let body = format!(
+            r#"{{"webhookEvent":"jira:issue_updated","issue":{{"id":"{issue}"}},"matchedWebhookIds":[{letter}]}}"#
+        );
+        let name = delivery_of(&body);
+        let hook = client.post(&url).header("x-hub-signature", signed(&body)).body(body);
+        async move { (name, hook.send().await.is_ok_and(|answer| answer.status().is_success())) }
     });
-    let answers: Vec<(u32, bool)> = answers.buffer_unordered(connections).collect().await;
+    let answers: Vec<(String, bool)> = answers.buffer_unordered(connections).collect().await;
     let mut report = Report {
         sent: answers.len(),
         different,
@@ -80,24 +80,24 @@ pub async fn run(
         ..Report::default()
     };
     report.acknowledged = answers.iter().filter(|(_, taken)| *taken).count();
-    taken.extend(answers.iter().filter(|(_, taken)| *taken).map(|(letter, _)| hook(*letter)));
-    settle(&world, &mut report).await?;
+    taken.extend(
+        answers.iter().filter(|(_, taken)| *taken).map(|(name, _)| Taken::Webhook("jira".into(), name.clone())),
+    );
+    let flood: BTreeSet<&str> = answers.iter().map(|(name, _)| name.as_str()).collect();
+    settle(&world, &flood, &mut report).await?;
     daemon.kill()?;
     report.violations.extend(crate::taken::missing(&world.database, &taken).await?);
     report.violations.extend(complaints(&world, program)?);
     Ok(report)
 }
 
-fn hook(letter: u32) -> Taken {
-    Taken::Webhook("jira".into(), format!("flood-{letter}"))
-}
-
 /// Waits until all is followed and invoiced, and counts what is in the database.
-async fn settle(world: &World, report: &mut Report) -> anyhow::Result<()> {
+async fn settle(world: &World, flood: &BTreeSet<&str>, report: &mut Report) -> anyhow::Result<()> {
     let Database::File(path) = &world.database else { anyhow::bail!("a file") };
     let rows = rusqlite::Connection::open(path)?;
     let count = |sql: &str| rows.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let (since, flood) = (Instant::now(), "FROM hint WHERE delivery LIKE 'flood-%'");
+    let names: Vec<String> = flood.iter().map(|name| format!("'{name}'")).collect();
+    let (since, flood) = (Instant::now(), format!("FROM hint WHERE delivery IN ({})", names.join(", ")));
     let open = format!("SELECT count(*) {flood} AND done_at IS NULL");
     while since.elapsed() < REST && count(&open)? > 0 {
         pause(Duration::from_millis(50)).await;

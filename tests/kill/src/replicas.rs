@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::daemon::{Daemon, Program, call, client};
-use crate::kills::signed;
+use crate::kills::{delivery_of, signed};
 use crate::script::Taken;
 use crate::view::complaints;
 use crate::world::{Database, World, free_port, pause};
@@ -156,14 +156,13 @@ async fn load(
         let issue = jira.create_issue(&format!("issue {id}"), "MS", fields(shown))?.id;
         let document = BTreeMap::from([("customfield_10105".to_owned(), json!("https://docs.example/1.pdf"))]);
         jira.edit(&format!("accept {id}"), &issue, &dana, document, Some("Accepted"))?;
-        let (delivery, body) =
-            (format!("hook-{id}"), format!(r#"{{"webhookEvent":"jira:issue_updated","issue":{{"id":"{issue}"}}}}"#));
+        let body = format!(r#"{{"webhookEvent":"jira:issue_updated","issue":{{"id":"{issue}"}}}}"#);
         some(addresses, |url| {
-            let (delivery, body) = (delivery.clone(), body.clone());
-            async move { send_webhook(&url, &delivery, body).await }
+            let body = body.clone();
+            async move { send_webhook(&url, body).await }
         })
         .await?;
-        taken.push(Taken::Webhook("jira".into(), delivery));
+        taken.push(Taken::Webhook("jira".into(), delivery_of(&body)));
         number = number.saturating_add(1);
         told(since.elapsed().as_secs());
         pause(BEAT.saturating_sub(beat.elapsed())).await;
@@ -172,12 +171,11 @@ async fn load(
 }
 
 /// Sends a signed webhook. Whether it was acknowledged.
-pub(crate) async fn send_webhook(url: &str, delivery: &str, body: String) -> bool {
+pub(crate) async fn send_webhook(url: &str, body: String) -> bool {
     let Ok(client) = client() else { return false };
     let hook = client
         .post(format!("{url}/hooks/jira"))
         .header("x-hub-signature", signed(&body))
-        .header("x-atlassian-webhook-identifier", delivery)
         .timeout(Duration::from_secs(3))
         .body(body);
     hook.send().await.is_ok_and(|answer| answer.status().is_success())

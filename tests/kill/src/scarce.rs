@@ -10,6 +10,7 @@ use milestoned_tests::postgres::Cluster;
 use serde::Serialize;
 
 use crate::daemon::{Daemon, Program, client};
+use crate::kills::delivery_of;
 use crate::replicas::send_webhook;
 use crate::script::Taken;
 use crate::view::complaints;
@@ -202,12 +203,13 @@ impl Shortage {
     /// Sends another webhook; `None`: it was refused.
     async fn one(&mut self) -> Option<()> {
         self.count = self.count.saturating_add(1);
-        let (id, body) =
-            (format!("hook-{}", self.count), r#"{"webhookEvent":"jira:issue_updated","issue":{"id":"1"}}"#);
-        if !send_webhook(&self.url, &id, body.into()).await {
+        let (count, issue) = (self.count, r#""issue":{"id":"1"}"#);
+        let body = format!(r#"{{"webhookEvent":"jira:issue_updated",{issue},"matchedWebhookIds":[{count}]}}"#);
+        let name = delivery_of(&body);
+        if !send_webhook(&self.url, body).await {
             return None;
         }
-        self.taken.push(Taken::Webhook("jira".into(), id));
+        self.taken.push(Taken::Webhook("jira".into(), name));
         Some(())
     }
 

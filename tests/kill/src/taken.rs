@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::kills::delivery_of;
 use crate::script::Taken;
 use crate::world::{Database, World};
 
@@ -11,7 +12,7 @@ pub(crate) fn webhooks(world: &World) -> Vec<Taken> {
     let sent = deliveries.list("sent").iter();
     // One that is tried again on a later day is taken for a replay, and tells nothing: polls have seen it by then.
     let hinting = sent.filter(|letter| letter.int("tries") == 0 && !letter.text("body").contains("issue_property_"));
-    hinting.map(|letter| Taken::Webhook("jira".into(), letter.text("headers.x-atlassian-webhook-identifier"))).collect()
+    hinting.map(|letter| Taken::Webhook("jira".into(), delivery_of(&letter.text("body")))).collect()
 }
 
 /// What is not in the database although the daemon said that it took it, and facts that are there more than once.
