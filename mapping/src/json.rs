@@ -337,7 +337,7 @@ mod tests {
             ("\"odd.key\".x", vec!["1.50"]),
             ("cf[id=7].value", vec!["seven"]),
             ("cf[id=8].value[*]", vec!["x", "y"]),
-            ("cf[name=Late].value", vec!["x", "y"]),
+            ("cf[name=Late].value[*]", vec!["x", "y"]),
             ("cf[id=9].value", vec![]),
             ("Account[id=7].value", vec![]),
         ] {
