@@ -211,7 +211,6 @@ pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) ->
         if batch.is_empty() {
             return Ok(count);
         }
-        let last = u32::try_from(batch.len()).is_ok_and(|len| len < READ_BATCH);
         count = count.saturating_add(batch.len());
         let mut readings = Vec::with_capacity(batch.len());
         for stored in batch {
@@ -224,9 +223,6 @@ pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) ->
         }
         store.settle_records(readings, now).await?;
         failpoint::pass("record_settled");
-        if last {
-            return Ok(count);
-        }
     }
 }
 
@@ -339,9 +335,12 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
         return Ok(Reading::default());
     };
     let identity = payment_identity(record);
-    let event = Event::Payment { invoice: payment.invoice.clone(), amount: payment.amount, id: None };
     let known = store.fact_by_identity(contract.clone(), identity.clone()).await?;
-    if known.is_some_and(|known| known.event != event) {
+    let same = |known: &Fact| {
+        let Event::Payment { invoice, amount, .. } = &known.event else { return false };
+        (invoice, *amount) == (&payment.invoice, payment.amount)
+    };
+    if known.is_some_and(|known| !same(&known)) {
         let problem = Problem::new(
             format!("{} {} {}", record.system, record.object, record.id),
             "the payment was changed after it had been taken",
@@ -349,25 +348,29 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
         );
         return Ok(Reading { contract: Some(contract), problems: vec![problem], ..Reading::default() });
     }
-    let fact = NewFact {
-        contract: contract.clone(),
-        identity,
-        fact: Fact::of(record.at, event),
-        actor: record.system.clone(),
-    };
+    let (invoice, amount, id) = (payment.invoice.clone(), payment.amount, Some(payment_id(&record.system, &record.id)));
+    let fact = Fact::of(record.at, Event::Payment { invoice, amount, id });
+    let fact = NewFact { contract: contract.clone(), identity, fact, actor: record.system.clone() };
     Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })
+}
+
+/// What tells a payment from all others of a contract.
+fn payment_id(system: &str, record: &str) -> String {
+    format!("{system}:{record}")
 }
 
 fn payment_identity(record: &SourceRecord) -> String {
     format!("payment:{}:{}", record.system, record.id)
 }
 
-/// A record that is gone takes its part of the leg along; a payment that is gone is for a person.
+/// A record that is gone takes its part of the leg along; a payment that is gone is taken back.
 async fn gone(store: &Store, record: &SourceRecord) -> Result<Reading, StoreError> {
     let mut reading = vanished(store, record, &[]).await?;
     if let Some(contract) = store.contract_of_record(record.clone()).await? {
         let taken = store.fact_by_identity(contract.clone(), payment_identity(record)).await?;
-        reading.problems.extend(taken.map(|_| payment_gone(record, &record.id)));
+        if let Some(taken) = taken {
+            payment_gone(&mut reading, record, (&contract, &record.id), &taken);
+        }
         reading.contract = Some(contract);
     }
     Ok(reading)
@@ -378,21 +381,34 @@ async fn vanished(store: &Store, record: &SourceRecord, parts: &[String]) -> Res
     let mut reading = Reading::default();
     for (contract, part) in store.parts_of_record(record.clone()).await? {
         let identity = format!("payment:{}:{part}", record.system);
-        if parts.contains(&part) || store.fact_by_identity(contract.clone(), identity).await?.is_none() {
+        if parts.contains(&part) {
             continue;
         }
-        reading.problems.push(payment_gone(record, &part));
-        reading.contract = Some(contract);
+        if let Some(taken) = store.fact_by_identity(contract.clone(), identity).await? {
+            payment_gone(&mut reading, record, (&contract, &part), &taken);
+            reading.contract = Some(contract);
+        }
     }
     Ok(reading)
 }
 
-fn payment_gone(record: &SourceRecord, part: &str) -> Problem {
-    Problem::new(
-        format!("{} {} {part}", record.system, record.object),
-        "the payment was deleted, or applied to something else, after it had been taken",
-        "compare the receivable of the contract with the ERP, and tell who changed it",
-    )
+/// A payment that was taken and is not there any more, or pays something else, is taken back. One that came before payments
+/// had ids is for a person.
+fn payment_gone(reading: &mut Reading, record: &SourceRecord, (contract, part): (&str, &str), taken: &Fact) {
+    if let Event::Payment { id: Some(id), .. } = &taken.event {
+        reading.facts.push(NewFact {
+            contract: contract.into(),
+            identity: format!("reversed:{}:{part}", record.system),
+            fact: Fact::of(record.at, Event::PaymentReversed { id: id.clone() }),
+            actor: record.system.clone(),
+        });
+    } else {
+        reading.problems.push(Problem::new(
+            format!("{} {} {part}", record.system, record.object),
+            "the payment was deleted, or applied to something else, after it had been taken",
+            "compare the receivable of the contract with the ERP, and tell who changed it",
+        ));
+    }
 }
 
 /// Whom a fact is ascribed to: the person behind it, where one is named, or the system that told it.

@@ -108,6 +108,10 @@ const MILESTONE_FIELDS: &[&str] = &[
     "portion",
     "criteria",
     "attachments",
+    "submitted_on",
+    "accepted_on",
+    "rejected_on",
+    "evidence_on",
 ];
 
 impl FieldMap {

@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use rust_decimal::Decimal;
 
 use crate::command::{Account, Side};
-use crate::contract::{Contract, DocumentKind};
+use crate::contract::{Contract, DocumentKind, WHOLE};
 use crate::fact::{LegInvoice, LegMilestone, LegRecognition, LegRecord};
 use crate::postings::journal_entry_number;
 use crate::record::{InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen};
 
-/// The CRM leg. Of several deals for one contract the first counts (they come in order of their ids).
+/// The CRM leg. Of several deals for one contract nobody can say which of them is meant: it is told that there are several.
 pub fn assemble_crm(deals: &[LegRecord]) -> LegRecord {
-    deals.first().cloned().unwrap_or_default()
+    let mut deal = deals.first().cloned().unwrap_or_default();
+    deal.duplicates = (deals.len() > 1).then(|| vec![WHOLE.into()]);
+    deal
 }
 
-/// The PSA leg: one milestone a record, by id.
+/// The PSA leg: one milestone a record, by id; one that two records claim is listed twice.
 pub fn assemble_psa(milestones: &[LegMilestone]) -> LegRecord {
     let mut milestones = milestones.to_vec();
     milestones.sort_by(|a, b| a.id.cmp(&b.id));

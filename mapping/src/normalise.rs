@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use crate::fact::{DecimalText, Event, Fact, LegMilestone, LegRecord};
 use crate::fieldmap::{Extract, FieldMap, Meaning, RecordKind};
 use crate::json::Tree;
@@ -153,6 +155,16 @@ impl Reading<'_> {
         }
     }
 
+    /// The day that a field told when a change had been made; of an instant its date, as it is written.
+    fn date(&mut self, field: &str, history: &[Change], group: usize) -> Option<Date> {
+        let text = self.as_of(field, history, group)?;
+        let date = text.get(..10).unwrap_or(&text).parse().ok();
+        if date.is_none() {
+            self.problem(field, format!("{text:?} is no date"), "write it like 2026-03-31, or map another field");
+        }
+        date
+    }
+
     /// The value that a field had when a change had been made: the last change up to it, else what a later one
     /// replaced, else what stands there now.
     fn as_of(&self, field: &str, history: &[Change], group: usize) -> Option<String> {
@@ -278,28 +290,33 @@ fn group(reader: &mut Reading<'_>, milestone: &str, history: &[Change], place: u
             reached = change.to.as_deref().and_then(|to| reader.map.transitions.get(to)).copied();
         }
     }
-    let mut tell = |event: Event, kind: &str| {
-        let identity =
-            format!("{}:{}:{}:{}:{kind}", reader.record.system, reader.record.object, reader.record.id, first.id);
-        facts.push(FactDraft { fact: Fact::of(first.at, event), identity });
+    let record = reader.record;
+    // Where no field says on which day it happened, it is the day on which the source was told.
+    let mut tell = |event: Event, kind: &str, on: Option<Date>| {
+        let identity = format!("{}:{}:{}:{}:{kind}", record.system, record.object, record.id, first.id);
+        facts.push(FactDraft { fact: Fact { at: first.at, on, event }, identity });
     };
     let (by, id) = (first.by.clone(), milestone.to_owned());
     if reached == Some(Meaning::Submitted) {
-        return tell(Event::Submitted { milestone: id, by, evidence }, "submitted");
+        let on = reader.date("submitted_on", history, place);
+        return tell(Event::Submitted { milestone: id, by, evidence }, "submitted", on);
     }
     if !evidence.is_empty() {
-        tell(Event::Evidence { milestone: id.clone(), evidence }, "evidence");
+        let on = reader.date("evidence_on", history, place);
+        tell(Event::Evidence { milestone: id.clone(), evidence }, "evidence", on);
     }
     let role = reader.as_of("approver_role", history, place).or_else(|| reader.map.roles.get(&by).cloned());
     match reached {
         Some(Meaning::Accepted) => {
             let document = reader.as_of("acceptance_document", history, place);
             let portion = reader.as_of("portion", history, place).and_then(|text| exact_decimal(&text));
-            tell(Event::Accepted { milestone: id, by, role, document, portion }, "accepted");
+            let on = reader.date("accepted_on", history, place);
+            tell(Event::Accepted { milestone: id, by, role, document, portion }, "accepted", on);
         }
         Some(Meaning::Rejected) => {
             let criteria = reader.as_of("criteria", history, place).map(|text| text.lines().map(Into::into).collect());
-            tell(Event::Rejected { milestone: id, by, role, criteria: criteria.unwrap_or_default() }, "rejected");
+            let on = reader.date("rejected_on", history, place);
+            tell(Event::Rejected { milestone: id, by, role, criteria: criteria.unwrap_or_default() }, "rejected", on);
         }
         Some(Meaning::Done | Meaning::Open | Meaning::Submitted) | None => {}
     }

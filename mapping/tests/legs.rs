@@ -6,9 +6,9 @@ use jiff::civil::Weekday;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
 use milestoned_mapping::command::{Account, Side};
-use milestoned_mapping::fact::LegMilestone;
 use milestoned_mapping::fact::{DecimalText, LegRecognition};
-use milestoned_mapping::legs::{assemble_erp, assemble_psa, deferred_difference};
+use milestoned_mapping::fact::{LegMilestone, LegRecord};
+use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::journal_entry_number;
 use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen};
 use serde_json::json;
@@ -28,6 +28,13 @@ fn invoice(number: &str, milestone: Option<&str>, status: InvoiceStatus, credit_
         recognised: None,
         lines: None,
     }
+}
+
+#[test]
+fn that_two_deals_claim_one_contract_is_told() {
+    let deal = |amount: &str| LegRecord { amount: Some(amount.parse().unwrap()), ..LegRecord::default() };
+    assert_eq!(assemble_crm(&[deal("1")]), deal("1"));
+    assert_eq!(assemble_crm(&[deal("1"), deal("2")]).duplicates.unwrap(), ["contract"]);
 }
 
 #[test]

@@ -165,6 +165,26 @@ fn a_leg_carries_every_mapped_field() {
 }
 
 #[test]
+fn a_mapped_day_is_the_day_on_which_it_happened() {
+    let text =
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/fieldmaps/jira.toml"));
+    let text = text.unwrap().replace("[transitions]", "accepted_on = \"fields.customfield_10199\"\n[transitions]");
+    let map = FieldMap::from_toml(&text, SHAPE).unwrap();
+    let history = vec![change("1", "status", Some("To Do"), Some("Accepted"))];
+    for (written, day) in [
+        ("\"2026-02-27\"", Some("2026-02-27")),
+        ("\"2026-02-27T23:30:00.000+0000\"", Some("2026-02-27")),
+        ("null", None),
+        ("\"last week\"", None),
+    ] {
+        let issue = ISSUE.replacen("\"fields\":{", &format!("\"fields\":{{\"customfield_10199\":{written},"), 1);
+        let read = read(&map, &issue, history.clone());
+        assert_eq!(read.facts[0].fact.on, day.map(|day| day.parse().unwrap()), "{written}");
+        assert_eq!(read.problems.is_empty(), written != "\"last week\"", "{:?}", read.problems);
+    }
+}
+
+#[test]
 fn a_field_map_tells_which_fields_it_reads() {
     let map = map("jira.toml");
     let names = map.source_fields();

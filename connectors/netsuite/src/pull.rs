@@ -43,11 +43,12 @@ struct Beside {
 }
 
 impl Source for NetSuite {
+    /// Deletions come first: what the table tells is known before anything is counted.
     fn streams(&self) -> &'static [&'static str] {
         if self.settings.schedules.of_projects() {
-            &["orders", "projects", "invoices", "payments", "journals", "deleted"]
+            &["deleted", "orders", "projects", "invoices", "payments", "journals"]
         } else {
-            &["orders", "invoices", "payments", "journals", "deleted"]
+            &["deleted", "orders", "invoices", "payments", "journals"]
         }
     }
 

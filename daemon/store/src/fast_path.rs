@@ -14,7 +14,7 @@ use super::audit;
 use super::contracts::{Landing, PendingFact, Work, is_paused, land, work};
 use super::intake::{
     Followed, NewFact, Reading, UNREAD, any_parked, apply_reading, insert_fact, insert_records, mark_followed,
-    mark_legs, row_of,
+    mark_legs, rivals, row_of,
 };
 use super::outbox::{Claimed, lease, looks_first};
 use super::pauses::ANY_PAUSE;
@@ -168,7 +168,12 @@ fn store_records(tx: &Session<'_>, batch: &Batch, texts: &[String], now: Timesta
     let new = records.into_iter().zip(readings).zip(new).filter(|(_, new)| *new);
     for ((record, reading), _) in new {
         let Some(id) = row_of(tx, record)? else { continue };
-        for contract in apply_reading(tx, record, id, reading, parked)? {
+        let replaced = apply_reading(tx, record, id, reading, parked)?;
+        if replaced.freed.is_some() || !rivals(tx, record, reading.part.as_ref())?.is_empty() {
+            // Others have to be read again, or nothing of this one may be taken.
+            return Err(StoreError::Overtaken);
+        }
+        for contract in replaced.contracts {
             news.entry(contract).or_default();
         }
         for fact in &reading.facts {

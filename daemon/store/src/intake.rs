@@ -369,8 +369,7 @@ impl Store {
         self.write(move |tx| {
             let mut parked = any_parked(tx)?;
             for (stored, reading) in &readings {
-                settle_record(tx, stored, reading, parked, now)?;
-                parked |= !reading.problems.is_empty();
+                parked |= settle_record(tx, stored, reading, parked, now)?;
             }
             Ok(())
         })
@@ -516,18 +515,29 @@ fn settle_record(
     reading: &Reading,
     parked: bool,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let record = &stored.record;
-    let state = if reading.problems.is_empty() { "read" } else { "parked" };
+    let mut problems = reading.problems.clone();
+    if problems.is_empty() {
+        let replaced = apply_reading(tx, record, stored.id, reading, parked)?;
+        for contract in &replaced.contracts {
+            mark_legs(tx, contract)?;
+        }
+        if let Some(contract) = replaced.freed.filter(|_| parked) {
+            let again = "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND contract = $1 AND id <> $2";
+            tx.run(again, values![contract, stored.id])?;
+        }
+        let rivals = rivals(tx, record, reading.part.as_ref())?;
+        problems
+            .extend(reading.part.as_ref().filter(|_| !rivals.is_empty()).map(|part| ambiguity(record, part, &rivals)));
+    }
+    let state = if problems.is_empty() { "read" } else { "parked" };
     tx.run(
         "UPDATE source_record SET state = $2, contract = $3, issues = $4 WHERE id = $1",
-        values![stored.id, state, reading.contract, json(&reading.problems)?],
+        values![stored.id, state, reading.contract, json(&problems)?],
     )?;
-    if reading.problems.is_empty() {
-        for contract in apply_reading(tx, record, stored.id, reading, parked)? {
-            mark_legs(tx, &contract)?;
-        }
-    } else {
+    let ambiguous = problems.len() > reading.problems.len();
+    if !problems.is_empty() {
         audit::append(
             tx,
             now,
@@ -535,14 +545,14 @@ fn settle_record(
                 "record parked",
                 reading.contract.as_deref(),
                 format!("{} {} {}", record.system, record.object, record.id),
-                json(&reading.problems)?,
+                json(&problems)?,
             )],
         )?;
     }
-    for fact in &reading.facts {
+    for fact in reading.facts.iter().filter(|_| !ambiguous) {
         insert_fact(tx, fact, Some(stored.id), now)?;
     }
-    Ok(())
+    Ok(!problems.is_empty())
 }
 
 /// Whether any record waits for a person.
@@ -550,15 +560,14 @@ pub(super) fn any_parked(tx: &Session<'_>) -> Result<bool, StoreError> {
     Ok(tx.one(ANY_PARKED, values![], |_| Ok(()))?.is_some())
 }
 
-/// What follows from a record that was understood, but for its facts. Returns the contracts whose leg changed; `parked`:
-/// some records are.
+/// What follows from a record that was understood, but for its facts; `parked`: some records are.
 pub(super) fn apply_reading(
     tx: &Session<'_>,
     record: &SourceRecord,
     id: i64,
     reading: &Reading,
     parked: bool,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Replaced, StoreError> {
     if parked {
         supersede_parked(tx, record, id)?;
     }
@@ -649,24 +658,36 @@ pub(super) fn mark_legs(tx: &Session<'_>, contract: &str) -> Result<(), StoreErr
         .map(drop)
 }
 
-/// Replaces what a record contributes to its leg. Returns the contracts whose leg changed.
+/// What a new version of a record changes in legs.
+#[derive(Debug, Default)]
+pub(super) struct Replaced {
+    /// Contracts whose leg changed.
+    pub(super) contracts: Vec<String>,
+    /// The contract of a milestone that the record stood for and stands for no longer.
+    pub(super) freed: Option<String>,
+}
+
+/// Replaces what a record contributes to its leg.
 fn replace_part(
     tx: &Session<'_>,
     record: &SourceRecord,
     part: Option<&LegContribution>,
-) -> Result<Vec<String>, StoreError> {
-    let former: Option<(String, String)> = tx.one(
-        "SELECT contract, part FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
+) -> Result<Replaced, StoreError> {
+    let former: Option<(String, String, Option<String>)> = tx.one(
+        "SELECT contract, part, milestone FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
         values![record.system, record.object, record.id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    let mut changed = Vec::new();
-    match (&former, part) {
-        (Some((contract, text)), Some(part)) if *contract == part.contract && *text == part.part => return Ok(changed),
-        (Some((contract, _)), part) if part.is_none_or(|part| part.contract != *contract) => {
+    let (mut changed, mut freed) = (Vec::new(), None);
+    if let Some((contract, text, milestone)) = former {
+        if part.is_some_and(|part| part.contract == contract && part.part == text) {
+            return Ok(Replaced::default());
+        }
+        if part.is_none_or(|part| part.contract != contract) {
             changed.push(contract.clone());
         }
-        _ => {}
+        let moved = part.is_none_or(|part| part.contract != contract || part.milestone != milestone);
+        freed = milestone.filter(|_| moved).map(|_| contract);
     }
     match part {
         Some(part) => {
@@ -693,7 +714,38 @@ fn replace_part(
             )?;
         }
     }
-    Ok(changed)
+    Ok(Replaced { contracts: changed, freed })
+}
+
+/// Other records that stand for the milestone of a project tool's record, such as the issue that it was cloned from.
+pub(super) fn rivals(
+    tx: &Session<'_>,
+    record: &SourceRecord,
+    part: Option<&LegContribution>,
+) -> Result<Vec<String>, StoreError> {
+    let Some(LegContribution { contract, leg: Leg::Psa, milestone: Some(milestone), .. }) = part else {
+        return Ok(Vec::new());
+    };
+    tx.all(
+        "SELECT system, object, remote_id FROM leg_part WHERE contract = $1 AND leg = $2 AND milestone = $3
+         AND NOT (system = $4 AND object = $5 AND remote_id = $6) ORDER BY system, object, remote_id",
+        values![contract, Leg::Psa.to_string(), milestone, record.system, record.object, record.id],
+        |row| Ok(format!("{} {} {}", row.get::<String>(0)?, row.get::<String>(1)?, row.get::<String>(2)?)),
+    )
+}
+
+/// Of records that stand for one milestone nobody can say which of them speaks: what they say waits.
+fn ambiguity(record: &SourceRecord, part: &LegContribution, rivals: &[String]) -> Problem {
+    Problem::new(
+        format!("{} {} {}", record.system, record.object, record.id),
+        format!(
+            "stands for milestone {} of contract {}, and so does {}: nothing of either is taken",
+            part.milestone.as_deref().unwrap_or_default(),
+            part.contract,
+            rivals.join(", ")
+        ),
+        "clear contract and milestone in the one that was cloned, or delete it; the other is then read again by itself",
+    )
 }
 
 /// Inserts a fact; one that was told before is skipped. Returns whether it was new.

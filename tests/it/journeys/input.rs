@@ -1,7 +1,7 @@
 //! Bad input of any kind: a clear error with place, reason and remedy; the rest goes on.
 
 use hmac::{Hmac, KeyInit, Mac};
-use milestoned_tests::{ADMIN, VIEWER, WEBHOOK_SECRET, World};
+use milestoned_tests::{ADMIN, VIEWER, WEBHOOK_SECRET, World, fields};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -54,6 +54,37 @@ async fn an_amount_with_noise_is_parked_a_deleted_issue_is_seen_and_the_rest_goe
     world.settle().await.unwrap();
     let (_, open) = world.call("GET", "/v1/exceptions?contract=SOW-2", VIEWER, None).await.unwrap();
     assert!(open.to_string().contains("NOT_CONFIGURED"), "a deleted issue is seen: {open}");
+}
+
+#[tokio::test]
+async fn of_two_issues_for_one_milestone_neither_speaks_until_one_is_gone() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let copied =
+        json!({ "summary": "CLONE", "customfield_10101": "SOW-1", "customfield_10102": "M1", "status": "To Do" });
+    let clone = world.simulators.jira.create_issue("clone", "MS", fields(copied)).unwrap();
+    world.accept(&clone).unwrap();
+    world.at("2026-03-03T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").is_empty(), "the clone was billed");
+    let waits = world.waiting().await.unwrap();
+    let said = format!("and so does jira issue {}", issue.id);
+    assert!(waits.iter().any(|item| item.problem.reason.contains(&said)), "{waits:?}");
+    let (_, open) = world.call("GET", "/v1/exceptions", VIEWER, None).await.unwrap();
+    assert!(open.to_string().contains("AMBIGUOUS_RECORD"), "{open}");
+    world.accept(&issue).unwrap();
+    world.at("2026-03-04T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").is_empty(), "nobody can say which of them speaks");
+    world.simulators.jira.delete_issue("delete", &clone.id).unwrap();
+    world.at("2026-03-05T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let held: Vec<_> = world.held("netsuite").into_iter().filter(|(number, _)| number == "SOW-1-M1").collect();
+    let waits = world.waiting().await.unwrap();
+    let expected = [("SOW-1-M1".to_owned(), "40000.00".to_owned())];
+    assert_eq!(held, expected, "the other is read again by itself: {waits:?}");
+    assert!(world.waiting().await.unwrap().is_empty());
 }
 
 #[tokio::test]
