@@ -1,4 +1,4 @@
-//! The API: contracts, facts, documents, deliveries, events; [`review`] is what waits for a person.
+//! The API: contracts, facts, documents, deliveries, events; `review` is what waits for a person.
 
 mod review;
 
