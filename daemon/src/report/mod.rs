@@ -190,8 +190,9 @@ mod tests {
         Settings::from_toml(&text).unwrap().mail.unwrap()
     }
 
-    #[test]
-    fn a_password_is_neither_sent_in_clear_nor_told() {
+    // The mail library starts its pool where a runtime is.
+    #[tokio::test]
+    async fn a_password_is_neither_sent_in_clear_nor_told() {
         for (relay, sound) in [
             ("smtp://relay.example:587", false),
             ("smtp://relay.example:587?tls=opportunistic", false),

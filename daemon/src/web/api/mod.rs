@@ -58,6 +58,7 @@ const CONTRACTS: usize = 1_000;
 
 /// Which contracts.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PageQuery {
     /// Id of the last contract that was seen; from the first without it.
@@ -234,6 +235,7 @@ pub(super) async fn known(env: &Environment, id: &str) -> Result<ContractRow, Ap
 
 /// Which contract.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ContractQuery {
     /// Of one contract; of all without it.
@@ -264,6 +266,7 @@ async fn deliveries(
 
 /// Where to start.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct EventQuery {
     /// `seq` of the last event that was seen; from the start without it.
@@ -325,6 +328,7 @@ const LINES: i64 = 1_000;
 
 /// Which lines of the trail.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct TrailQuery {
     /// Of one contract; of all without it.

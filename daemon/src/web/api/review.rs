@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Environment>> {
 
 /// Which part of the queue.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct QueueQuery {
     /// Of one contract.
@@ -187,6 +188,7 @@ async fn overrule(
 
 /// Which exceptions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ExceptionQuery {
     /// Of one contract.
