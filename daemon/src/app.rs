@@ -13,7 +13,7 @@ use crate::registry::Entry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::wake::WakeUp;
-use crate::{agreements, deliver, engine, intake, report};
+use crate::{agreements, deliver, engine, intake, replay, report};
 
 /// Name of the retention's mark in the store.
 const RETENTION: &str = "retention";
@@ -29,12 +29,14 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the store and builds the connections.
+    /// Opens the store, builds the connections, and rebuilds states that a former version wrote.
     ///
     /// # Errors
     /// What is wrong, where, and what to do.
     pub async fn build(settings: Settings, platform: impl Into<Platform>) -> anyhow::Result<Arc<Self>> {
-        Ok(Self::of(Environment::build(settings, platform).await?))
+        let env = Environment::build(settings, platform).await?;
+        replay::upgrade(&env).await?;
+        Ok(Self::of(env))
     }
 
     /// Builds the connections over a store that is open.

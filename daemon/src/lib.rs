@@ -21,6 +21,7 @@ pub mod fleet;
 pub mod intake;
 pub mod printable;
 pub mod registry;
+pub mod replay;
 pub mod report;
 pub mod review;
 pub mod settings;

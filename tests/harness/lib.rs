@@ -99,6 +99,16 @@ impl World {
         App::build(self.app.env.settings.clone(), self.clock.clone()).await
     }
 
+    /// Another daemon with the same configuration, on another SQLite file.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn another_on(&self, database: PathBuf) -> anyhow::Result<Arc<App>> {
+        let mut settings = self.app.env.settings.clone();
+        settings.store.path = database;
+        App::build(settings, self.clock.clone()).await
+    }
+
     /// The daemon's database is lost, and a backup is put in its place.
     ///
     /// # Errors

@@ -11,11 +11,11 @@ use milestoned_mapping::problem::Problem;
 use milestoned_mapping::statement::Statement;
 
 use super::FOUND;
-use super::status::rebuild;
 use super::table::{say, titled};
 use crate::engine;
 use crate::environment::Environment;
 use crate::registry::Connection;
+use crate::replay;
 use crate::review::item::Item;
 use crate::review::queue::{Filter, queue};
 use crate::store::audit::Head;
@@ -80,11 +80,11 @@ pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Pro
     }
     for row in env.store.contracts().await? {
         let place = format!("contract {}", row.id);
-        let rebuilt = match rebuild(env, &row).await {
+        let rebuilt = match replay::contract(env, &row).await {
             Ok(rebuilt) => rebuilt,
             Err(error) => {
                 let remedy = "correct the calendar or restore a backup";
-                findings.push(Problem::new(place, format!("cannot be rebuilt: {error:#}"), remedy));
+                findings.push(Problem::new(place, format!("cannot be rebuilt: {error}"), remedy));
                 continue;
             }
         };

@@ -473,6 +473,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = global.config.as_deref();
     let settings = if command.asks_a_remote() { Settings::load(file) } else { Settings::load_for_database(file) };
     let env = Environment::build(settings?, Arc::new(SystemClock)).await?;
+    crate::replay::upgrade(&env).await?;
     match command {
         Command::Audit(command) => audit::audit(&env, command, json).await,
         Command::Backup { file } => recovery::backup(&env, file, json).await,

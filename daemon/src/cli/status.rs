@@ -2,21 +2,17 @@
 
 use std::process::ExitCode;
 
-use milestoned_mapping::contract::Contract;
 use serde_json::json;
 
 use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
-use crate::agreements::{self, Agreement};
 use crate::environment::Environment;
 use crate::report::{self, digest};
 use crate::review::item::Item;
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
 use crate::review::subject::KINDS;
-use crate::store::contracts::ContractRow;
 use crate::store::mails::MailState;
-use crate::store::parse;
 use crate::store::vocabulary::DeliveryState;
 
 /// `milestoned status`
@@ -197,7 +193,7 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
     let rows = env.store.contracts().await?;
     let mut different = Vec::new();
     for row in &rows {
-        let rebuilt = rebuild(env, row).await?;
+        let rebuilt = crate::replay::contract(env, row).await?;
         if serde_json::to_string(&rebuilt)? != row.state {
             different.push(row.id.clone());
         }
@@ -213,24 +209,6 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
         ));
     }
     Ok(if check && !different.is_empty() { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
-}
-
-/// A contract's state out of its terms and facts alone.
-///
-/// # Errors
-/// The store failed, or a calendar is no longer configured.
-pub async fn rebuild(env: &Environment, row: &ContractRow) -> anyhow::Result<Contract> {
-    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let mut contract = agreements::open(&agreement, &env.calendars, row.opened_on).map_err(anyhow::Error::msg)?;
-    let state = portfolio::state(row)?;
-    state.filed_until().into_iter().for_each(|until| contract.file_until(until));
-    for fact in env.store.history(row.id.clone()).await? {
-        contract.apply(&fact).map_err(|error| anyhow::anyhow!("contract {}: {error}", row.id))?;
-    }
-    if state.has_begun() {
-        contract.advance_to(state.as_of());
-    }
-    Ok(contract)
 }
 
 /// `milestoned digest [--send]`

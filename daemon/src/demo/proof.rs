@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::portfolio::Sample;
 use super::world::World;
-use crate::cli::status::rebuild;
+use crate::replay;
 use crate::store::outbox::Delivery;
 use crate::store::vocabulary::DeliveryState;
 
@@ -96,7 +96,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         )
     }));
     for row in world.app.env.store.contracts().await? {
-        if serde_json::to_string(&rebuild(&world.app.env, &row).await?)? != row.state {
+        if serde_json::to_string(&replay::contract(&world.app.env, &row).await?)? != row.state {
             differences.push(format!("contract {}: a replay of its facts gives another state", row.id));
         }
     }

@@ -20,6 +20,7 @@ use crate::agreements::Options;
 use crate::environment::Environment;
 use crate::store::outbox::Delivery;
 use crate::store::pauses::Scope;
+use crate::store::rebuild::SetAside;
 use crate::store::review::{Mark, ShownBy};
 use crate::store::views::ExceptionView;
 use crate::store::vocabulary::{CommandKind, DeliveryState};
@@ -156,9 +157,13 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
     let mut items: Vec<Item> = items.filter(|item| filter.wants(item.kind)).collect();
     for item in items.iter_mut().filter(|item| item.acts.contains(&Verb::Approve)) {
         let (Some(id), Some(milestone)) = (&item.contract, &item.milestone) else { continue };
-        if let Some(row) = env.store.contract(id.clone()).await? {
-            let contract: Contract = parse("contract", "state", &row.id, &row.state)?;
-            item.shown = contract.shown(milestone);
+        match env.store.contract(id.clone()).await {
+            Ok(Some(row)) => {
+                let contract: Contract = parse("contract", "state", &row.id, &row.state)?;
+                item.shown = contract.shown(milestone);
+            }
+            Ok(None) | Err(StoreError::SetAside(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(items)
@@ -275,6 +280,16 @@ async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreEr
             let subject = Subject::Pause { scope: pause.scope, name: pause.name };
             let item = Item::new(subject, title, Severity::Blocking, problem);
             items.push(Item { since: Some(utc_date(pause.since)), contract, ..item });
+        }
+    }
+    if filter.wants("set_aside") {
+        for SetAside { contract, problem } in env.store.set_aside().await? {
+            let title = format!("Contract {contract} cannot be read");
+            let remedy = "nothing is decided about it: go back to the version before the upgrade, or file what is still \
+                          to be billed under another id, and its past as history";
+            let problem = Problem::new(format!("contract {contract}"), problem, remedy);
+            let item = Item::new(Subject::SetAside(contract.clone()), title, Severity::Blocking, problem);
+            items.push(Item { contract: Some(contract), ..item });
         }
     }
     if filter.wants("file") {

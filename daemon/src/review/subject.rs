@@ -64,6 +64,8 @@ pub enum Subject {
     },
     /// A source record that could not be understood, by its row.
     Record(i64),
+    /// A contract that was filed with a former version, and that this one cannot read.
+    SetAside(String),
     /// A stream that cannot be read.
     Stream {
         /// Connection.
@@ -78,7 +80,7 @@ pub enum Subject {
 }
 
 /// What kinds of thing there are, each with the first word of its text form.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "approval",
     "delivery",
     "drift",
@@ -88,6 +90,7 @@ pub const KINDS: [&str; 12] = [
     "file",
     "pause",
     "record",
+    "set_aside",
     "stream",
     "unfiled",
     "unseen",
@@ -106,6 +109,7 @@ impl Subject {
             Self::File(_) => "file",
             Self::Pause { .. } => "pause",
             Self::Record(_) => "record",
+            Self::SetAside(_) => "set_aside",
             Self::Stream { .. } => "stream",
             Self::Unfiled => "unfiled",
             Self::Unseen(_) => "unseen",
@@ -160,6 +164,7 @@ impl fmt::Display for Subject {
             }
             Self::Fact(row) | Self::Record(row) => field(&row.to_string()),
             Self::File(path) => field(path),
+            Self::SetAside(contract) => field(contract),
             Self::Pause { scope, name } => {
                 field(scope.name())?;
                 field(name)
@@ -219,6 +224,7 @@ fn read(kind: &str, fields: &[String]) -> Option<Subject> {
         ("file", [path]) => Subject::File(text(path)?),
         ("pause", [scope, name]) => Subject::Pause { scope: Scope::named(scope)?, name: text(name)? },
         ("record", [row]) => Subject::Record(row.parse().ok()?),
+        ("set_aside", [contract]) => Subject::SetAside(text(contract)?),
         ("stream", [connection, stream]) => Subject::Stream { connection: text(connection)?, stream: text(stream)? },
         ("unfiled", []) => Subject::Unfiled,
         ("unseen", [key]) => Subject::Unseen(text(key)?),
@@ -254,6 +260,7 @@ mod tests {
             text().prop_map(Subject::File),
             (prop::sample::select(Scope::ALL), text()).prop_map(|(scope, name)| Subject::Pause { scope, name }),
             any::<i64>().prop_map(Subject::Record),
+            text().prop_map(Subject::SetAside),
             (text(), text()).prop_map(|(connection, stream)| Subject::Stream { connection, stream }),
             Just(Subject::Unfiled),
             text().prop_map(Subject::Unseen),

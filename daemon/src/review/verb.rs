@@ -141,6 +141,6 @@ pub fn offered(subject: &Subject) -> Vec<Verb> {
         Subject::Fact(_) | Subject::File(_) | Subject::Unseen(_) => vec![Verb::Close],
         Subject::Pause { .. } => vec![Verb::Resume],
         Subject::Record(_) => vec![Verb::Replay, Verb::Close],
-        Subject::Expiry { .. } | Subject::Stream { .. } | Subject::Unfiled => Vec::new(),
+        Subject::Expiry { .. } | Subject::SetAside(_) | Subject::Stream { .. } | Subject::Unfiled => Vec::new(),
     }
 }

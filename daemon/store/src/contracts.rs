@@ -15,6 +15,7 @@ use super::audit::{self, Entry};
 use super::drift::{self, DriftRow};
 use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
+use super::rebuild;
 use super::review::keep_approvals;
 use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, json, parse};
@@ -229,11 +230,19 @@ macro_rules! columns {
     };
 }
 
-/// Nobody has halted the contract or its customer.
-macro_rules! not_paused {
+/// Nobody has halted the contract or its customer, and it is not set aside.
+macro_rules! not_halted {
     () => {
         "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'contract' AND s.name = c.id)
-         OR (s.scope = 'customer' AND s.name = c.customer))"
+         OR (s.scope = 'customer' AND s.name = c.customer))
+         AND NOT EXISTS (SELECT 1 FROM rebuild AS r WHERE r.contract = c.id)"
+    };
+}
+
+/// This version can read the contract.
+macro_rules! not_set_aside {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM rebuild AS r WHERE r.contract = contract.id AND r.problem IS NOT NULL)"
     };
 }
 
@@ -245,7 +254,7 @@ pub(super) const DUE: &str = concat!(
      UNION ALL SELECT id FROM contract WHERE legs_changed
      UNION ALL SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL) AS due
      CROSS JOIN contract AS c WHERE c.id = due.id AND ",
-    not_paused!(),
+    not_halted!(),
     " ORDER BY c.id"
 );
 
@@ -286,27 +295,29 @@ impl Store {
     /// One contract.
     ///
     /// # Errors
-    /// The database failed.
+    /// The database failed, or the contract is set aside.
     pub async fn contract(&self, id: String) -> Result<Option<ContractRow>, StoreError> {
         self.read(move |tx| load_row(tx, &id)).await
     }
 
-    /// Every contract, by id.
+    /// Every contract, by id, but those that are set aside.
     ///
     /// # Errors
     /// The database failed.
     pub async fn contracts(&self) -> Result<Vec<ContractRow>, StoreError> {
-        self.read(|tx| tx.all(concat!(columns!(), " ORDER BY id"), values![], read_row)).await
+        self.read(|tx| tx.all(concat!(columns!(), " WHERE ", not_set_aside!(), " ORDER BY id"), values![], read_row))
+            .await
     }
 
-    /// Contracts after this id, by id, at most so many.
+    /// Contracts after this id, by id, at most so many; but those that are set aside.
     ///
     /// # Errors
     /// The database failed.
     pub async fn contracts_after(&self, after: String, limit: usize) -> Result<Vec<ContractRow>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |tx| {
-            tx.all(concat!(columns!(), " WHERE id > $1 ORDER BY id LIMIT $2"), values![after, limit], read_row)
+            let sql = concat!(columns!(), " WHERE id > $1 AND ", not_set_aside!(), " ORDER BY id LIMIT $2");
+            tx.all(sql, values![after, limit], read_row)
         })
         .await
     }
@@ -325,7 +336,7 @@ impl Store {
     /// The database failed.
     pub async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(|tx| {
-            let sql = concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_paused!());
+            let sql = concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_halted!());
             Ok(tx.one(sql, values![], |row| row.parsed_option(0, "contract.wake_at"))?.flatten())
         })
         .await
@@ -554,8 +565,12 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     if let Some(approvals) = &landing.approvals {
         keep_approvals(tx, &landing.contract, approvals)?;
     }
-    let Some(exceptions) = &landing.exceptions else { return Ok(()) };
-    tx.run("DELETE FROM exception WHERE contract = $1", values![&landing.contract])?;
+    landing.exceptions.iter().try_for_each(|exceptions| keep_exceptions(tx, &landing.contract, exceptions))
+}
+
+/// Replaces the exceptions of a contract.
+pub(super) fn keep_exceptions(tx: &Session<'_>, contract: &str, exceptions: &[ExceptionRow]) -> Result<(), StoreError> {
+    tx.run("DELETE FROM exception WHERE contract = $1", values![contract])?;
     let texts: Vec<_> = (0_i64..).zip(exceptions).map(exception_texts).collect();
     let values: Vec<String> = exceptions.iter().map(|one| json(&one.differences)).collect::<Result<_, _>>()?;
     let sets: Vec<_> = exceptions
@@ -563,7 +578,7 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
         .zip(texts.iter().zip(&values))
         .map(|(exception, ((ordinal, leg, severity, opened_on, closed_on, held, currency), differences))| {
             values![
-                landing.contract,
+                contract,
                 *ordinal,
                 exception.code,
                 exception.milestone,
@@ -623,11 +638,16 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
 
 /// Whether a person has halted a contract, or its customer.
 pub(super) fn is_paused(tx: &Session<'_>, id: &str) -> Result<bool, StoreError> {
-    let sql = concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT ", not_paused!());
+    let sql = concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT ", not_halted!());
     Ok(tx.one(sql, values![id], |_| Ok(()))?.is_some())
 }
 
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
+    rebuild::check_not_set_aside(tx, id)?;
+    load_any_row(tx, id)
+}
+
+pub(super) fn load_any_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
     tx.one(concat!(columns!(), " WHERE id = $1"), values![id], read_row)
 }
 

@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod parked;
 pub mod pauses;
 mod postgres;
+pub mod rebuild;
 pub mod redact;
 pub mod review;
 mod session;
@@ -140,6 +141,12 @@ pub enum StoreError {
     /// What a decision was made from has changed meanwhile.
     #[error("something else came in between: nothing was written")]
     Overtaken,
+    /// The contract was filed with a former version, and this one cannot read it.
+    #[error(
+        "contract {} is set aside: {}; nothing is decided about it before a version that reads it is installed",
+        .0.contract, .0.problem
+    )]
+    SetAside(rebuild::SetAside),
     /// The store's thread has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -158,7 +165,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether one row is at fault: whatever does not need it goes on.
     pub fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::KeyReused { .. } | Self::Unreadable { .. })
+        matches!(self, Self::Corrupt { .. } | Self::KeyReused { .. } | Self::SetAside(_) | Self::Unreadable { .. })
     }
 
     /// Whether the database is out of reach, out of room or out of order: the same may go well later.
@@ -199,6 +206,7 @@ impl StoreError {
             | Self::KeyReused { .. }
             | Self::Migration(_)
             | Self::Overtaken
+            | Self::SetAside(_)
             | Self::Unreadable { .. } => false,
         }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
-use super::session::values;
+use super::session::{Session, values};
 use super::vocabulary::words;
 use super::{Store, StoreError, instant};
 
@@ -40,6 +40,23 @@ pub struct Pause {
     pub reason: String,
 }
 
+/// Halts something. Gives the audit line; `None`: it is halted already.
+pub(super) fn halt(
+    tx: &Session<'_>,
+    scope: Scope,
+    name: &str,
+    actor: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Option<Entry>, StoreError> {
+    let new = tx.run(
+        "INSERT INTO pause (scope, name, since, actor, reason) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        values![scope.name(), name, instant(now), actor, reason],
+    )?;
+    let contract = (scope == Scope::Contract).then_some(name);
+    Ok((new > 0).then(|| Entry::by(actor, "paused", contract, format!("{} {name}", scope.name()), reason)))
+}
+
 impl Store {
     /// Halts something. `false`: it is halted already.
     ///
@@ -54,16 +71,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let new = tx.run(
-                "INSERT INTO pause (scope, name, since, actor, reason) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                values![scope.name(), name, instant(now), actor, reason],
-            )?;
-            if new > 0 {
-                let contract = (scope == Scope::Contract).then_some(name.as_str());
-                let subject = format!("{} {name}", scope.name());
-                audit::append(tx, now, &[Entry::by(&actor, "paused", contract, subject, reason)])?;
-            }
-            Ok(new > 0)
+            let line = halt(tx, scope, &name, &actor, &reason, now)?;
+            audit::append(tx, now, &line)?;
+            Ok(line.is_some())
         })
         .await
     }

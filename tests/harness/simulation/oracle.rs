@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use milestoned::cli::status::rebuild;
+use milestoned::replay;
 use milestoned::store::contracts::Work;
 use milestoned::store::outbox::Delivery;
 use milestoned::store::vocabulary::DeliveryState;
@@ -89,7 +89,7 @@ fn replayed(world: &mut World, agreement: &Agreement) -> anyhow::Result<Contract
     let row = row.ok_or_else(|| anyhow::anyhow!("7: contract {id} is gone"))?;
     let replayed = {
         let row = row.clone();
-        world.ask(|app| async move { rebuild(&app.env, &row).await })??
+        world.ask(|app| async move { replay::contract(&app.env, &row).await })??
     };
     anyhow::ensure!(serde_json::to_string(&replayed)? == row.state, "5: a replay of {id} gives another state");
     Ok(serde_json::from_str(&row.state)?)

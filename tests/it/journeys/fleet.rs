@@ -106,7 +106,7 @@ async fn daemons_die_with_work_in_their_hands_and_every_milestone_is_invoiced_on
     assert_eq!(once.len(), held.len());
     assert_eq!(store.verify_audit(Vec::new()).await.unwrap().broken, None);
     for row in store.contracts().await.unwrap() {
-        let rebuilt = milestoned::cli::status::rebuild(&apps[0].env, &row).await.unwrap();
+        let rebuilt = milestoned::replay::contract(&apps[0].env, &row).await.unwrap();
         assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state, "{}", row.id);
     }
 }

@@ -182,7 +182,7 @@ async fn state_replays_from_facts_byte_for_byte_and_the_audit_chain_holds() {
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
     let row = world.app.env.store.contract("SOW-1".into()).await.unwrap().unwrap();
-    let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
+    let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
     let verdict = world.app.env.store.verify_audit(Vec::new()).await.unwrap();
     assert!(verdict.broken.is_none() && verdict.lines > 3, "{verdict:?}");

@@ -14,3 +14,4 @@ mod mail;
 mod recovery;
 mod review;
 mod trail;
+mod upgrade;

@@ -35,7 +35,7 @@ async fn holds(world: World) {
     assert_eq!(held.len(), 2, "one invoice and one journal entry: {held:?}");
     assert!(store.deliveries(None, DeliveryState::UNSETTLED).await.unwrap().is_empty());
     let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
-    let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
+    let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
     assert_eq!(store.verify_audit(vec![store.audit_head().await.unwrap()]).await.unwrap().broken, None);
 
@@ -66,7 +66,7 @@ async fn holds(world: World) {
     assert!(forgotten.lines > 0 && forgotten.facts > 0 && forgotten.records > 0, "{forgotten:?}");
     let trace = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
     assert!(!named(&trace), "{trace:#?}");
-    let rebuilt = milestoned::cli::status::rebuild(&world.app.env, &row).await.unwrap();
+    let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
     assert_eq!(store.verify_audit(vec![head]).await.unwrap().broken, None);
     let all = store.forget_records(jiff::Timestamp::MIN, now, now).await.unwrap();

@@ -1,0 +1,152 @@
+//! Contracts whose state was written by a version that kept it otherwise: each is rebuilt once, and what cannot be rebuilt
+//! is set aside, where nothing is decided about it and nobody is held up by it.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use milestoned_mapping::command::{Command, JournalEntry};
+use milestoned_mapping::contract::Waiting;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::audit::{self, Entry};
+use super::contracts::{ContractRow, ExceptionRow, keep_exceptions, load_any_row};
+use super::pauses::{self, Scope};
+use super::review::keep_approvals;
+use super::session::{Session, values};
+use super::{Store, StoreError, instant, parse};
+
+/// Contracts rebuilt between two questions of which are left.
+const AT_ONCE: i64 = 200;
+
+/// A contract that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SetAside {
+    /// Contract id.
+    pub contract: String,
+    /// Why its state cannot be rebuilt.
+    pub problem: String,
+}
+
+/// A state that was rebuilt, and what is derived from it.
+#[derive(Debug, Clone)]
+pub struct Rebuilt {
+    /// Contract.
+    pub contract: String,
+    /// The contract's revision when it was read.
+    pub revision_before: i64,
+    /// State, JSON.
+    pub state: String,
+    /// Local date that the state has reached.
+    pub as_of: Date,
+    /// All exceptions of the contract.
+    pub exceptions: Vec<ExceptionRow>,
+    /// All that waits for a reviewer.
+    pub approvals: Vec<Waiting>,
+    /// Why the contract is halted until a person has looked at it; `None`: all that was decided is decided still.
+    pub halted: Option<String>,
+}
+
+/// An error where a contract is set aside.
+pub(super) fn check_not_set_aside(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
+    let sql = "SELECT problem FROM rebuild WHERE contract = $1 AND problem IS NOT NULL";
+    match tx.one(sql, values![contract], |row| row.get(0))? {
+        Some(problem) => Err(StoreError::SetAside(SetAside { contract: contract.into(), problem })),
+        None => Ok(()),
+    }
+}
+
+impl Store {
+    /// Some of the contracts whose states are to be rebuilt; none: all are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contracts_to_rebuild(&self) -> Result<Vec<ContractRow>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT contract FROM rebuild WHERE problem IS NULL ORDER BY contract LIMIT $1";
+            let ids: Vec<String> = tx.all(sql, values![AT_ONCE], |row| row.get(0))?;
+            let rows = ids.iter().map(|id| load_any_row(tx, id)).collect::<Result<Vec<_>, _>>()?;
+            Ok(rows.into_iter().flatten().collect())
+        })
+        .await
+    }
+
+    /// Contracts that this version cannot read.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn set_aside(&self) -> Result<Vec<SetAside>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT contract, problem FROM rebuild WHERE problem IS NOT NULL ORDER BY contract";
+            tx.all(sql, values![], |row| Ok(SetAside { contract: row.get(0)?, problem: row.get(1)? }))
+        })
+        .await
+    }
+
+    /// The journal entries of a contract that are on their way to its ERP, or there.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn journal_entries(&self, contract: String) -> Result<Vec<JournalEntry>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT command FROM outbox WHERE contract = $1 AND kind = 'journal_entry'
+                       AND state NOT IN ('superseded', 'dismissed') ORDER BY ordinal";
+            let commands: Vec<Command> =
+                tx.all(sql, values![contract], |row| parse("outbox", "command", &contract, &row.get::<String>(0)?))?;
+            Ok(commands
+                .into_iter()
+                .filter_map(|command| match command {
+                    Command::JournalEntry(entry) => Some(entry),
+                    _ => None,
+                })
+                .collect())
+        })
+        .await
+    }
+
+    /// Keeps a state that was rebuilt. `false`: another daemon has done so.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep_rebuilt(&self, rebuilt: Rebuilt, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let id = &rebuilt.contract;
+            if tx.run("DELETE FROM rebuild WHERE contract = $1 AND problem IS NULL", values![id])? == 0 {
+                return Ok(false);
+            }
+            let changed = tx.run(
+                "UPDATE contract SET state = $2, as_of = $3, wake_at = $4, revision = revision + 1
+                 WHERE id = $1 AND revision = $5",
+                values![id, rebuilt.state, rebuilt.as_of.to_string(), instant(now), rebuilt.revision_before],
+            )?;
+            if changed == 0 {
+                return Err(StoreError::Overtaken);
+            }
+            keep_exceptions(tx, id, &rebuilt.exceptions)?;
+            keep_approvals(tx, id, &rebuilt.approvals)?;
+            let detail = rebuilt.halted.as_deref().unwrap_or("what was decided before is decided still");
+            let mut lines = vec![Entry::own("contract rebuilt", Some(id), id.clone(), detail)];
+            if let Some(reason) = &rebuilt.halted {
+                lines.extend(pauses::halt(tx, Scope::Contract, id, "milestoned", reason, now)?);
+            }
+            audit::append(tx, now, &lines)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Sets a contract aside that this version cannot read.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep_set_aside(&self, contract: String, problem: String, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE rebuild SET problem = $2 WHERE contract = $1 AND problem IS NULL";
+            if tx.run(sql, values![contract, problem])? > 0 {
+                let line = Entry::own("contract set aside", Some(&contract), contract.clone(), problem);
+                audit::append(tx, now, &[line])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
