@@ -202,9 +202,12 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
         context.read_through.map_or(contract.as_of(), |through| contract.terms().local_date(through).min(today));
     let mut timeline = Timeline::after(work.last_effective, &mut contract, limit, context.now);
 
-    let (past, present): (Vec<_>, Vec<_>) =
+    let (mut past, present): (Vec<_>, Vec<_>) =
         work.pending.iter().cloned().partition(|pending| before.terms().local_date(pending.fact.at) < today);
-    timeline.take(past);
+    // What the legs show when a contract is filed is known before its first day begins, whatever happened before.
+    if before.has_begun() {
+        timeline.take(std::mem::take(&mut past));
+    }
     let legs = changed_legs(work, timeline.contract, &agreement.erp);
     let legs_wait = today > limit && !legs.is_empty();
     // What a leg says now is known before what happened today is decided: a mismatch holds the invoice. A project tool
@@ -214,6 +217,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
         if legs_wait { Vec::new() } else { legs.into_iter().map(|leg| observed(leg, work, context.now)).collect() }
     };
     timeline.take(observe(before_facts));
+    timeline.take(past);
     timeline.take(present);
     timeline.take(observe(after));
     timeline.contract.advance_to(limit);

@@ -68,6 +68,25 @@ async fn a_deal_of_another_amount_holds_the_invoice_until_it_is_corrected() {
 }
 
 #[tokio::test]
+async fn what_is_known_when_a_contract_is_filed_holds_an_acceptance_of_an_earlier_day() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    let (file, terms) =
+        (world.contracts.join("SOW-1.json"), std::fs::read(world.contracts.join("SOW-1.json")).unwrap());
+    std::fs::remove_file(&file).unwrap();
+    world.deal("SOW-1", "45000.00").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-12T09:00:00Z").unwrap();
+    std::fs::write(&file, terms).unwrap();
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").is_empty(), "the deal is known to be of another amount");
+    world.deal("SOW-1", "40000.00").unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), [("SOW-1-M1".to_owned(), "40000.00".to_owned())]);
+}
+
+#[tokio::test]
 async fn silence_is_no_acceptance_while_nobody_can_listen() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let terms = json!({
