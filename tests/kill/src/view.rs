@@ -192,8 +192,11 @@ fn plain(text: &str) -> String {
 fn forget(value: &mut Value) {
     match value {
         Value::Object(table) => {
-            // A contract and a milestone are called by their ids; a row is not.
-            table.retain(|name, inner| !PASSING.contains(&name.as_str()) || (name == "id" && inner.is_string()));
+            // A contract and a milestone are called by their ids; a row, and a record of a vendor, are not.
+            let is_record = table.contains_key("system") && table.contains_key("object");
+            table.retain(|name, inner| {
+                !PASSING.contains(&name.as_str()) || (name == "id" && inner.is_string() && !is_record)
+            });
             // What was open and closed again within a day depends on what was read first.
             if let Some(Value::Array(exceptions)) = table.get_mut("exceptions") {
                 exceptions.retain(|one| one.get("closed_on").is_none_or(Value::is_null));
@@ -207,8 +210,19 @@ fn forget(value: &mut Value) {
             // Deliveries run side by side: their order says nothing.
             items.sort_by_key(ToString::to_string);
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::String(text) => *text = without_record_names(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A sentence without its `(in quickbooks Invoice 104)`: a vendor counts up its ids in the order in which it was asked.
+fn without_record_names(text: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some((before, names)) = rest.split_once(" (in ") {
+        kept.push_str(before);
+        rest = names.split_once(')').map_or("", |(_, after)| after);
+    }
+    kept + rest
 }
 
 /// How two runs' reports differ, line by line; the first lines of each.
