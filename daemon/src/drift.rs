@@ -15,7 +15,6 @@ use crate::store::drift::DriftRow;
 /// What changed about the drifts of a contract, and its audit lines. `work_now` is the project tool's leg, where it changed.
 pub fn changes(
     work: &Work,
-    erp: &str,
     contract: &Contract,
     work_now: Option<&LegRecord>,
     today: Date,
@@ -28,9 +27,9 @@ pub fn changes(
     let found = drift::watch(
         contract,
         &Shown {
-            erp,
             invoices: &work.parts.invoices,
             journals: &work.parts.journals,
+            told: &work.entries,
             confirmed: &work.confirmed,
             work_before: &work_before,
             work: &work_now,

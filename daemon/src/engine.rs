@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::contract::{Contract, event_in_words};
 use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
-use milestoned_mapping::postings::{self, Addresses};
+use milestoned_mapping::postings::{self, Addresses, Planned};
 
 use crate::agreements::Addressee;
 use crate::drift;
@@ -208,7 +208,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     if before.has_begun() {
         timeline.take(std::mem::take(&mut past));
     }
-    let legs = changed_legs(work, timeline.contract, &agreement.erp);
+    let legs = changed_legs(work, timeline.contract);
     let legs_wait = today > limit && !legs.is_empty();
     // What a leg says now is known before what happened today is decided: a mismatch holds the invoice. A project tool
     // that only shows a new status says what today's facts say: it is taken after them.
@@ -228,7 +228,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
 
     let mut landing = landing(work, &agreement, &before, &contract, facts, context)?;
     let psa = legs.iter().find(|(leg, _)| *leg == Leg::Psa).map(|(_, record)| record);
-    let (drift, lines) = drift::changes(work, &agreement.erp, &contract, psa, today);
+    let (drift, lines) = drift::changes(work, &contract, psa, today);
     landing.drift = drift;
     landing.audit.extend(lines);
     landing.legs_wait = legs_wait;
@@ -284,7 +284,7 @@ impl<'a> Timeline<'a> {
 }
 
 /// Legs whose parts say something else than what was observed last.
-fn changed_legs(work: &Work, contract: &Contract, erp: &str) -> Vec<(Leg, LegRecord)> {
+fn changed_legs(work: &Work, contract: &Contract) -> Vec<(Leg, LegRecord)> {
     let mut changed = Vec::new();
     for leg in [Leg::Crm, Leg::Psa, Leg::Erp] {
         let (known, parts) = (work.legs.get(&leg), &work.parts);
@@ -294,7 +294,7 @@ fn changed_legs(work: &Work, contract: &Contract, erp: &str) -> Vec<(Leg, LegRec
         let record = match leg {
             Leg::Crm => assemble_crm(&parts.crm),
             Leg::Psa => assemble_psa(&parts.psa),
-            Leg::Agreement | Leg::Erp => assembled_erp(work, contract, erp),
+            Leg::Agreement | Leg::Erp => assembled_erp(work, contract),
         };
         if known != Some(&record) {
             changed.push((leg, record));
@@ -318,10 +318,10 @@ fn says_only_status((leg, record): &(Leg, LegRecord), work: &Work) -> bool {
 
 /// What the ERP says of a contract. Its balance of deferred revenue is told only where it differs: one that agrees once
 /// what is on its way has arrived says nothing.
-fn assembled_erp(work: &Work, contract: &Contract, erp: &str) -> LegRecord {
+fn assembled_erp(work: &Work, contract: &Contract) -> LegRecord {
     let parts = &work.parts;
     let mut record = assemble_erp(parts.order.as_ref(), &parts.invoices, &parts.journals);
-    let difference = deferred_difference(contract, erp, &parts.invoices, &parts.journals, &work.confirmed);
+    let difference = deferred_difference(contract, &parts.invoices, &parts.journals, &work.entries, &work.confirmed);
     record.deferred_balance = difference
         .filter(|difference| !difference.is_zero())
         .and_then(|difference| contract.position().deferred_revenue.decimal().checked_add(difference))
@@ -348,7 +348,8 @@ fn landing(
     let orders = context.registry.get(&agreement.erp).is_some_and(|entry| entry.connection.writes_orders());
     let addresses = Addresses { erp: &agreement.erp, orders, links: context.links, records: &work.records };
     let planned = usize::try_from(row.planned_documents).unwrap_or(0);
-    let plan = postings::plan(before, contract, planned, row.journal_through, &addresses);
+    let former = Planned { documents: planned, journal_through: row.journal_through, entries: &work.entries };
+    let plan = postings::plan(before, contract, former, &addresses);
     let mut audit: Vec<Entry> = facts.iter().map(|decided| fact_line(&row.id, decided)).collect();
     audit.extend(document_lines(contract, planned));
     audit.extend(exception_lines(before, contract));

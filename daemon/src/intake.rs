@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::{Class, Cursor, Fault};
 use milestoned_mapping::fact::{Event, Fact, Leg};
@@ -10,13 +11,14 @@ use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
 
+use crate::agreements::Agreement;
 use crate::deliver::policy::delay;
 use crate::failpoint;
 use crate::registry::{Entry, Registry};
 use crate::settings::{Delivery, Settings};
 use crate::store::census;
 use crate::store::intake::{Followed, LegContribution, NewFact, PendingHint, Reading, StoredRecord, Watermark};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, parse};
 
 /// Records taken from the store at once.
 const READ_BATCH: u32 = 200;
@@ -265,7 +267,7 @@ async fn read(
         }
         Content::Order(order) => Ok(erp_part(record, order.contract.clone(), None)),
         Content::Parts { ids } => vanished(store, record, ids).await,
-        Content::Payment(payment) => self::payment(store, record, payment).await,
+        Content::Payment(payment) => self::payment(store, record, payment, now).await,
     }
 }
 
@@ -330,7 +332,12 @@ fn erp_part(record: &SourceRecord, contract: Option<String>, milestone: Option<S
 }
 
 /// A payment is a fact of the contract that owns the invoice. One that changes after it was taken is for a person.
-async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) -> Result<Reading, StoreError> {
+async fn payment(
+    store: &Store,
+    record: &SourceRecord,
+    payment: &PaymentSeen,
+    now: Timestamp,
+) -> Result<Reading, StoreError> {
     let Some(contract) = store.contract_of_document(payment.invoice.clone()).await? else {
         return Ok(Reading::default());
     };
@@ -349,9 +356,25 @@ async fn payment(store: &Store, record: &SourceRecord, payment: &PaymentSeen) ->
         return Ok(Reading { contract: Some(contract), problems: vec![problem], ..Reading::default() });
     }
     let (invoice, amount, id) = (payment.invoice.clone(), payment.amount, Some(payment_id(&record.system, &record.id)));
-    let fact = Fact::of(record.at, Event::Payment { invoice, amount, id });
+    let on = paid_on(store, &contract, payment.date, record.at, now).await?;
+    let fact = Fact { on, ..Fact::of(record.at, Event::Payment { invoice, amount, id }) };
     let fact = NewFact { contract: contract.clone(), identity, fact, actor: record.system.clone() };
     Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })
+}
+
+/// The ERP's date of a payment, where it is earlier than the day on which the payment is learned. One that is written down
+/// before its date (a cheque that is dated ahead) counts from when it is known.
+async fn paid_on(
+    store: &Store,
+    contract: &str,
+    date: Date,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Date>, StoreError> {
+    let Some(row) = store.contract(contract.to_owned()).await? else { return Ok(None) };
+    let agreement: Agreement = parse("contract", "agreement", contract, &row.agreement)?;
+    let (known, learned) = (agreement.terms.local_date(at), agreement.terms.local_date(now));
+    Ok(Some(date).filter(|date| *date <= known && *date < learned))
 }
 
 /// What tells a payment from all others of a contract.

@@ -142,9 +142,12 @@ async fn differences(env: &Environment, row: &ContractRow, contract: &Contract) 
             different.push(format!("{was} was issued, and this version would have issued {is}"));
         }
     }
-    for entry in env.store.journal_entries(row.id.clone()).await? {
-        if contract.revenue_entry(entry.date) != entry.lines {
-            different.push(format!("{} of {} was posted with other amounts", entry.number, entry.date));
+    let entries = env.store.journal_entries(row.id.clone()).await?;
+    for untold in contract.untold_entries(entries.iter().map(|one| (one.date, one.lines.as_slice()))) {
+        let of_date = entries.iter().filter(|one| one.date == untold.date).map(|one| one.number.as_str());
+        let numbers: Vec<&str> = of_date.collect();
+        if !numbers.is_empty() {
+            different.push(format!("{} of {} was posted with other amounts", numbers.join(", "), untold.date));
         }
     }
     Ok((!different.is_empty()).then(|| {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::JournalEntry;
 use crate::contract::Contract;
 use crate::fact::{Leg, LegMilestone};
-use crate::postings::journal_entry_number;
 use crate::record::{InvoiceSeen, InvoiceStatus, JournalSeen};
 use crate::statement::Statement;
 
@@ -91,12 +91,12 @@ pub struct Drift {
 /// What the legs show now.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
-    /// ERP connection.
-    pub erp: &'a str,
     /// Invoices and credit memos that the ERP has.
     pub invoices: &'a [InvoiceSeen],
     /// Journal entries that the ERP has.
     pub journals: &'a [JournalSeen],
+    /// Journal entries that the ERP was told.
+    pub told: &'a [JournalEntry],
     /// Numbers of documents and entries of ours that the ERP has shown before.
     pub confirmed: &'a BTreeSet<String>,
     /// Milestones as the project tool had them when it was observed last.
@@ -117,7 +117,7 @@ pub fn watch(contract: &Contract, shown: &Shown<'_>) -> Vec<Drift> {
         found.push(Drift { kind: Kind::DealGone, subject: String::new(), milestone: None, detail });
     }
     documents(contract, shown, &mut found);
-    entries(contract, shown, &mut found);
+    entries(shown, &mut found);
     reopened(contract, shown, &mut found);
     found.sort();
     found
@@ -128,7 +128,8 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
     for invoice in shown.invoices {
         seen.entry(invoice.number.as_str()).or_default().push(invoice);
     }
-    for issued in contract.documents() {
+    // A number that was withdrawn is not ours any more.
+    for issued in contract.documents().iter().filter(|issued| !issued.withdrawn) {
         let mut note = |kind: Kind, detail: String| {
             let milestone = Some(issued.milestone.clone());
             found.push(Drift { kind, subject: issued.number.clone(), milestone, detail });
@@ -156,22 +157,21 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
     }
 }
 
-fn entries(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
+fn entries(shown: &Shown<'_>, found: &mut Vec<Drift>) {
     let mut seen: BTreeMap<&str, Vec<&JournalSeen>> = BTreeMap::new();
     for journal in shown.journals {
         seen.entry(journal.number.as_str()).or_default().push(journal);
     }
-    for entry in contract.journal() {
-        let number = journal_entry_number(contract.terms().id(), shown.erp, entry.date);
+    for told in shown.told {
+        let number = &told.number;
         let mut note = |kind: Kind, detail: String| {
             found.push(Drift { kind, subject: number.clone(), milestone: None, detail });
         };
         match seen.get(number.as_str()).map(Vec::as_slice).unwrap_or_default() {
-            [] if !shown.confirmed.contains(&number) => {}
+            [] if !shown.confirmed.contains(number) => {}
             [] => note(Kind::EntryGone, format!("{number} was there, and is not there any more")),
             [only] => {
-                let wanted = Statement::of_entry(contract, number.clone(), entry.date);
-                let differs = Statement::of_journal(only).differences(&wanted);
+                let differs = Statement::of_journal(only).differences(&Statement::of_entry(told));
                 if !differs.is_empty() {
                     note(Kind::EntryChanged, format!("{number}: {}", differs.join("; ")));
                 }

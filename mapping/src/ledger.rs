@@ -62,12 +62,13 @@ impl Account {
     }
 }
 
-/// The transactions of a contract, by date.
+/// The transactions of a contract, by date: the opening balance, where others booked what is earlier, and the entries.
 pub fn transactions(contract: &Contract) -> Vec<Transaction> {
     let terms = contract.terms();
     contract
-        .journal()
+        .opening_entry()
         .into_iter()
+        .chain(contract.journal())
         .map(|entry| Transaction {
             date: entry.date,
             contract: terms.id().to_owned(),
@@ -76,7 +77,7 @@ pub fn transactions(contract: &Contract) -> Vec<Transaction> {
             documents: contract
                 .documents()
                 .iter()
-                .filter(|one| one.date == entry.date)
+                .filter(|one| one.date == entry.date && !one.withdrawn)
                 .map(|one| one.number.clone())
                 .collect(),
             lines: entry.lines,

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 
-use crate::command::{Account, Side};
-use crate::contract::{Contract, DocumentKind, WHOLE};
+use crate::command::{Account, JournalEntry, Side};
+use crate::contract::{Contract, DocumentKind, IssuedDocument, WHOLE};
 use crate::fact::{LegInvoice, LegMilestone, LegRecognition, LegRecord};
-use crate::postings::journal_entry_number;
 use crate::record::{InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen};
 
 /// The CRM leg. Of several deals for one contract nobody can say which of them is meant: it is told that there are several.
@@ -76,14 +75,14 @@ fn recognised(invoices: &[InvoiceSeen], journals: &[JournalSeen]) -> Vec<LegReco
     all
 }
 
-/// By how much the ERP's deferred revenue of a contract is not ours: what its documents add to it, less what ours among
-/// them should add. What we wrote and the ERP has never shown is on its way, and no difference; what it has shown
-/// (`confirmed`, by number) and lacks now is one. `None`: the connection does not tell what its documents add.
+/// By how much the ERP's deferred revenue of a contract is not ours: what its documents add to it, less the opening balance and
+/// what ours among them should add. What we wrote and the ERP has never shown is on its way, and no difference; what it has
+/// shown (`confirmed`, by number) and lacks now is one. `None`: the connection does not tell what its documents add.
 pub fn deferred_difference(
     contract: &Contract,
-    erp: &str,
     invoices: &[InvoiceSeen],
     journals: &[JournalSeen],
+    told: &[JournalEntry],
     confirmed: &BTreeSet<String>,
 ) -> Option<Decimal> {
     let seen = invoices.iter().map(|one| (&one.number, one.deferred));
@@ -93,20 +92,19 @@ pub fn deferred_difference(
         known.insert(number.clone());
         difference = difference.checked_add(deferred?.0)?;
     }
-    for document in contract.documents().iter().filter(|document| known.contains(&document.number)) {
+    if let Some(opening) = contract.opening() {
+        difference = difference.checked_sub(contract.terms().money(opening.deferred_revenue()).decimal())?;
+    }
+    let counts = |one: &&IssuedDocument| !one.withdrawn && !contract.is_in_opening(one) && known.contains(&one.number);
+    for document in contract.documents().iter().filter(counts) {
         let amount = document.amount.decimal();
         let adds = if document.kind == DocumentKind::CreditMemo { -amount } else { amount };
         difference = difference.checked_sub(adds)?;
     }
-    for entry in contract.journal() {
-        if !known.contains(&journal_entry_number(contract.terms().id(), erp, entry.date)) {
-            continue;
-        }
-        let lines = contract.revenue_entry(entry.date);
-        for line in lines.iter().filter(|line| line.account == Account::DeferredRevenue) {
-            let amount = line.amount.decimal();
-            difference = difference.checked_sub(if line.side == Side::Credit { amount } else { -amount })?;
-        }
+    let lines = told.iter().filter(|entry| known.contains(&entry.number)).flat_map(|entry| &entry.lines);
+    for line in lines.filter(|line| line.account == Account::DeferredRevenue) {
+        let amount = line.amount.decimal();
+        difference = difference.checked_sub(if line.side == Side::Credit { amount } else { -amount })?;
     }
     Some(difference)
 }

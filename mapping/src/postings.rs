@@ -1,7 +1,8 @@
 //! Postings: what the world is to be told after a decision, each with the key that makes it happen once.
 //!
-//! Documents are posted when they are issued. The journal entry of a date is posted when the date is over, so that one
-//! contract and date has one entry. A status is posted to the record that shows a milestone whenever it changes.
+//! Documents are posted when they are issued. The journal entry of a date is posted when the date is over. What is learned of
+//! such a date afterwards is a further entry of it, at once, with a number and a key of its own: an entry that the ERP was
+//! told never changes, and all entries of a date together are what is known of it. A status is posted to the record that shows a milestone whenever it changes.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::address;
 use crate::command::{
     BillingStatus, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, Posting, SalesOrder,
 };
-use crate::contract::{Contract, DocumentKind, IssuedDocument, MilestoneView};
+use crate::contract::{Contract, DatedEntry, DocumentKind, IssuedDocument, MilestoneView};
 use crate::money::Money;
 
 /// Most characters of an entry's number: every ERP takes so many. Entries that were written are known by their numbers, so
@@ -58,39 +59,40 @@ pub struct Recognised {
     pub amount_minor: i64,
 }
 
-/// What is to be said after the decision that led from `before` to `after`. `documents` of the contract's documents and
-/// the journal up to `journal_through` were planned before.
-pub fn plan(
-    before: &Contract,
-    after: &Contract,
-    documents: usize,
-    journal_through: Option<Date>,
-    addresses: &Addresses<'_>,
-) -> Plan {
+/// What was planned about a contract before.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned<'a> {
+    /// So many of the contract's documents.
+    pub documents: usize,
+    /// Journal entries of the dates through this one.
+    pub journal_through: Option<Date>,
+    /// The journal entries themselves, in the order in which they were planned.
+    pub entries: &'a [JournalEntry],
+}
+
+/// What is to be said after the decision that led from `before` to `after`.
+pub fn plan(before: &Contract, after: &Contract, planned: Planned<'_>, addresses: &Addresses<'_>) -> Plan {
+    let Planned { documents, journal_through, entries } = planned;
     let mut postings = Vec::new();
     // The first plan of a contract is the one without a journal behind it.
     if addresses.orders && (journal_through.is_none() || before.version() != after.version()) {
         postings.extend(order_postings(after, addresses.erp));
     }
     let new = after.documents().get(documents..).unwrap_or_default();
-    // What somebody else wrote is there already.
-    for document in new.iter().filter(|document| !document.adopted) {
+    // What somebody else wrote is there already, and what was withdrawn at once is not to get there.
+    for document in new.iter().filter(|document| !document.adopted && !document.withdrawn) {
         postings.extend(document_postings(after, document, addresses));
     }
     let last_over = after.as_of().yesterday().ok();
-    let mut open_day = false;
-    for entry in after.journal() {
-        if journal_through.is_some_and(|through| entry.date <= through) {
-            continue;
-        }
-        if last_over.is_none_or(|last| entry.date > last) {
-            open_day = true;
-            continue;
-        }
-        postings.extend(journal_postings(after, entry.date, addresses));
+    let told = entries.iter().map(|entry| (entry.date, entry.lines.as_slice()));
+    let (over, open): (Vec<_>, Vec<_>) =
+        after.untold_entries(told).into_iter().partition(|entry| last_over.is_some_and(|last| entry.date <= last));
+    for entry in over {
+        let place = entries.iter().filter(|one| one.date == entry.date).count().saturating_add(1);
+        postings.extend(journal_postings(after, entry, place, addresses.erp));
     }
     postings.extend(status_postings(before, after, addresses));
-    Plan { postings, journal_through: last_over.max(journal_through), open_day }
+    Plan { postings, journal_through: last_over.max(journal_through), open_day: !open.is_empty() }
 }
 
 /// Key of an issued document's posting.
@@ -190,6 +192,7 @@ fn ordered_line(contract: &Contract, erp: &str, milestone: &str) -> Option<Order
 fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &Addresses<'_>) -> Vec<Posting> {
     let terms = contract.terms();
     let customer = customer(contract, addresses.erp);
+    let (po_number, payment_terms) = contract.paper_terms(&issued.milestone);
     let billed_from_order = addresses.orders && issued.kind != DocumentKind::CreditMemo;
     let order = if billed_from_order { order_postings(contract, addresses.erp) } else { Vec::new() };
     let document = Document {
@@ -201,8 +204,8 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
         due_on: issued.due_on,
         amount: issued.amount,
         description: issued.description.clone(),
-        po_number: terms.po_number().map(Into::into),
-        payment_terms: terms.payment_terms_text(),
+        po_number,
+        payment_terms,
         acceptance: Some(address::milestone(addresses.links, terms.id(), &issued.milestone)),
         original: issued.original.clone(),
         order: if billed_from_order { ordered_line(contract, addresses.erp, &issued.milestone) } else { None },
@@ -210,6 +213,8 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
     let mut after = vec![customer.key.clone()];
     let original =
         issued.original.as_ref().and_then(|number| contract.documents().iter().find(|one| one.number == *number));
+    // An invoice of somebody else is not delivered by us: nothing would ever settle what waits for it.
+    let original = original.filter(|original| !original.adopted);
     after.extend(original.map(|original| document_key(terms.id(), addresses.erp, original)));
     after.extend(order.last().map(|order| order.key.clone()));
     let command = match issued.kind {
@@ -225,45 +230,45 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
     postings
 }
 
-fn journal_postings(contract: &Contract, date: Date, addresses: &Addresses<'_>) -> Vec<Posting> {
-    let lines = contract.revenue_entry(date);
-    if lines.is_empty() {
-        return Vec::new();
-    }
+fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: &str) -> [Posting; 2] {
+    let DatedEntry { date, lines } = untold;
     let terms = contract.terms();
-    let key = journal_key(terms.id(), addresses.erp, date);
-    let customer = customer(contract, addresses.erp);
+    let key = journal_key(terms.id(), erp, date, place);
+    let customer = customer(contract, erp);
     let mut accepted = contract.milestones().into_iter().filter(|one| one.accepted_on == Some(date));
     let milestone = accepted.next().filter(|_| accepted.next().is_none()).map(|one| one.id);
+    let further =
+        if place > 1 { format!(", known on {}: entry {place} of that date", contract.as_of()) } else { String::new() };
     let entry = JournalEntry {
-        number: journal_number(terms.id(), date, &key),
+        number: journal_entry_number(terms.id(), erp, date, place),
         contract: terms.id().into(),
         customer: terms.customer().into(),
         date,
         milestone,
         lines,
-        memo: format!("Revenue of contract {} on {date}", terms.id()),
+        memo: format!("Revenue of contract {} on {date}{further}", terms.id()),
     };
     let after = vec![customer.key.clone()];
-    vec![customer, Posting { key, target: addresses.erp.into(), command: Command::JournalEntry(entry), after }]
+    [customer, Posting { key, target: erp.into(), command: Command::JournalEntry(entry), after }]
 }
 
-fn journal_key(contract: &str, erp: &str, date: Date) -> DeliveryKey {
-    DeliveryKey::of(&[erp, contract, "journal", &date.to_string()])
+/// Key of an entry of a contract and date, the `place`th of that date.
+fn journal_key(contract: &str, erp: &str, date: Date, place: usize) -> DeliveryKey {
+    let (date, place) = (date.to_string(), place.to_string());
+    let first = [erp, contract, "journal", &date];
+    if place == "1" { DeliveryKey::of(&first) } else { DeliveryKey::of(&[erp, contract, "journal", &date, &place]) }
 }
 
-/// Number of the journal entry of a contract and date.
-pub fn journal_entry_number(contract: &str, erp: &str, date: Date) -> String {
-    journal_number(contract, date, &journal_key(contract, erp, date))
-}
-
-/// `{contract}-{yyyymmdd}J`, or a shorter one from the key where an ERP could not take that.
-fn journal_number(contract: &str, date: Date, key: &DeliveryKey) -> String {
+/// Number of an entry of a contract and date, the `place`th of that date: `{contract}-{yyyymmdd}J`, from the second on with the
+/// place behind it, or a shorter one from the key where an ERP could not take that.
+pub fn journal_entry_number(contract: &str, erp: &str, date: Date, place: usize) -> String {
     let day = date.strftime("%Y%m%d").to_string();
-    let plain = format!("{contract}-{day}J");
+    let further = if place > 1 { place.to_string() } else { String::new() };
+    let plain = format!("{contract}-{day}J{further}");
     if plain.len() <= NUMBER_LENGTH {
         return plain;
     }
+    let key = journal_key(contract, erp, date, place);
     let tail: String = key.as_str().chars().take(NUMBER_LENGTH.saturating_sub(10)).collect();
     format!("J{day}-{tail}")
 }

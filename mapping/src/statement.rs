@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, Document, JournalLine, Side};
+use crate::command::{Command, Document, JournalEntry, JournalLine, Side};
 use crate::contract::{Contract, IssuedDocument};
 use crate::fact::DecimalText;
 use crate::money::Money;
@@ -86,22 +86,6 @@ fn plain(amount: Decimal) -> DecimalText {
     DecimalText(amount.normalize())
 }
 
-fn entry(number: String, date: Date, lines: &[JournalLine]) -> Statement {
-    let debits: Decimal = lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
-    let line = |line: &JournalLine| Line {
-        says: posting(line.side, line.account.name()),
-        amount: plain(line.amount.decimal()),
-    };
-    Statement {
-        number: Some(number),
-        currency: lines.first().map(|line| line.amount.currency().to_string()),
-        date: Some(date),
-        amount: Some(plain(debits)),
-        lines: Some(lines.iter().map(line).collect()),
-        ..Statement::default()
-    }
-}
-
 fn document(number: &str, customer: &str, date: Date, amount: Money, description: &str) -> Statement {
     let amount_said = plain(amount.decimal());
     Statement {
@@ -128,20 +112,35 @@ impl Statement {
             Command::Customer { name, currency } => {
                 Self { customer: Some(name.clone()), currency: Some(currency.clone()), ..Self::default() }
             }
-            Command::JournalEntry(one) => entry(one.number.clone(), one.date, &one.lines),
+            Command::JournalEntry(one) => Self::of_entry(one),
             Command::BillingStatus(_) | Command::SalesOrder(_) => Self::default(),
         }
     }
 
-    /// What an issued document should say.
+    /// What an issued document should say. The wording of an invoice that somebody else wrote is that of its author.
     pub fn of_document(contract: &Contract, issued: &IssuedDocument) -> Self {
         let customer = contract.terms().customer();
-        document(&issued.number, customer, issued.date, issued.amount, &issued.description)
+        let said = document(&issued.number, customer, issued.date, issued.amount, &issued.description);
+        if issued.adopted { Self { lines: None, ..said } } else { said }
     }
 
-    /// What the revenue entry of a date should say.
-    pub fn of_entry(contract: &Contract, number: String, date: Date) -> Self {
-        entry(number, date, &contract.revenue_entry(date))
+    /// What a journal entry should say.
+    pub fn of_entry(written: &JournalEntry) -> Self {
+        let JournalEntry { number, date, lines, .. } = written;
+        let debits: Decimal =
+            lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
+        let line = |line: &JournalLine| Line {
+            says: posting(line.side, line.account.name()),
+            amount: plain(line.amount.decimal()),
+        };
+        Self {
+            number: Some(number.clone()),
+            currency: lines.first().map(|line| line.amount.currency().to_string()),
+            date: Some(*date),
+            amount: Some(plain(debits)),
+            lines: Some(lines.iter().map(line).collect()),
+            ..Self::default()
+        }
     }
 
     /// What an invoice or credit memo of the ERP says.

@@ -10,9 +10,10 @@ use generated::{case, read};
 use jiff::civil::Date;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
-use milestoned_mapping::command::{Account, Side};
+use milestoned_mapping::command::{Account, Command, DeliveryKey, JournalEntry, Side};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::fact::{Event, Fact};
+use milestoned_mapping::postings::{Addresses, Planned, plan};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -97,6 +98,34 @@ proptest! {
         contract.advance_to(case.until());
         contract.close_day();
         prop_assert_eq!(booked(&contract), position(&contract));
+    }
+
+    /// Whatever is learned late: each entry that an ERP was told stays as it was, and all of a date are what is known of it.
+    #[test]
+    fn what_an_erp_was_told_of_a_date_is_what_is_known_of_it(json in dated()) {
+        let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
+        let (mut contract, records) = (case.open(), BTreeMap::new());
+        let addresses = Addresses { erp: "erp", orders: false, links: "", records: &records };
+        let mut told: Vec<(DeliveryKey, JournalEntry)> = Vec::new();
+        for fact in played(&case) {
+            let (before, entries) = (contract.clone(), told.iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>());
+            let _ = contract.apply(&fact);
+            let planned = Planned { documents: before.documents().len(), journal_through: None, entries: &entries };
+            for one in plan(&before, &contract, planned, &addresses).postings {
+                let Command::JournalEntry(entry) = one.command else { continue };
+                prop_assert!(entry.date < contract.as_of());
+                prop_assert!(told.iter().all(|(key, known)| *key != one.key && known.number != entry.number));
+                told.push((one.key, entry));
+            }
+            for entry in contract.journal().iter().filter(|entry| entry.date < contract.as_of()) {
+                let (mut known, mut sum) = (Balances::new(), Balances::new());
+                contract.revenue_entry(entry.date).iter().for_each(|line| add(&mut known, line.account, line.side, line.amount.minor()));
+                let of_date = told.iter().filter(|(_, told)| told.date == entry.date);
+                of_date.flat_map(|(_, told)| &told.lines).for_each(|line| add(&mut sum, line.account, line.side, line.amount.minor()));
+                sum.retain(|_, balance| *balance != 0);
+                prop_assert_eq!(known, sum);
+            }
+        }
     }
 
     #[test]

@@ -80,7 +80,10 @@ fn journals() {
 /// What is said to whom: keys and postings, fact by fact, and what others may ask of the contract on the way.
 #[test]
 fn postings() {
-    use milestoned_mapping::postings::{Addresses, document_key, journal_entry_number, plan, recognised_since};
+    use milestoned_mapping::command::Command;
+    use milestoned_mapping::postings::{
+        Addresses, Planned, document_key, journal_entry_number, plan, recognised_since,
+    };
     let records = std::collections::BTreeMap::from([
         ("M1".to_owned(), vec![("jira".to_owned(), "10001".to_owned())]),
         (String::new(), vec![("salesforce".to_owned(), "006A".to_owned())]),
@@ -90,11 +93,12 @@ fn postings() {
     let mut told = String::new();
     for name in &CASES[..7] {
         let case = case(name);
-        let (mut contract, mut documents, mut through) = (case.open(), 0, None);
+        let (mut contract, mut documents, mut through, mut entries) = (case.open(), 0, None, Vec::new());
         for fact in case.events() {
             let before = contract.clone();
             let _ = contract.apply(fact);
-            let planned = plan(&before, &contract, documents, through, &addresses);
+            let former = Planned { documents, journal_through: through, entries: &entries };
+            let planned = plan(&before, &contract, former, &addresses);
             told += &format!("{} {} open day {}\n", fact.at, contract.version(), planned.open_day);
             for one in &planned.postings {
                 told += &format!("  {}\n", serde_json::to_string(one).unwrap());
@@ -103,12 +107,16 @@ fn postings() {
                 told += &format!("  recognised {}\n", serde_json::to_string(&one).unwrap());
             }
             (documents, through) = (contract.documents().len(), planned.journal_through);
+            entries.extend(planned.postings.into_iter().filter_map(|one| match one.command {
+                Command::JournalEntry(entry) => Some(entry),
+                _ => None,
+            }));
         }
         for one in contract.documents() {
             told += &format!("{} {}\n", one.number, document_key(contract.terms().id(), "netsuite", one).as_str());
         }
         for entry in contract.journal() {
-            let number = journal_entry_number(contract.terms().id(), "netsuite", entry.date);
+            let number = journal_entry_number(contract.terms().id(), "netsuite", entry.date, 1);
             told += &format!("{number} {:?}\n", contract.revenue_entry(entry.date));
         }
         for one in contract.milestones() {

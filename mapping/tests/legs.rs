@@ -5,11 +5,12 @@
 use jiff::civil::Weekday;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
-use milestoned_mapping::command::{Account, Side};
+use milestoned_mapping::command::{Account, Command, JournalEntry, Posting, Side};
+use milestoned_mapping::contract::Contract;
 use milestoned_mapping::fact::{DecimalText, LegRecognition};
 use milestoned_mapping::fact::{LegMilestone, LegRecord};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
-use milestoned_mapping::postings::journal_entry_number;
+use milestoned_mapping::postings::{Addresses, Planned, plan};
 use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen};
 use serde_json::json;
 
@@ -92,21 +93,35 @@ fn revenue_of_others_is_told_whether_by_entry_or_by_an_invoice_that_posts_it_at_
     assert!(assemble_erp(None, &[], &[]).recognised.is_none());
 }
 
+/// The entries that an ERP was told of a case whose days are over.
+fn told(contract: &Contract) -> Vec<JournalEntry> {
+    let (nobody, records) = (contract.clone(), std::collections::BTreeMap::new());
+    let mut later = contract.clone();
+    later.advance_to(contract.as_of().tomorrow().unwrap());
+    let addresses = Addresses { erp: "netsuite", orders: false, links: "", records: &records };
+    let planned = Planned { documents: usize::MAX, journal_through: None, entries: &[] };
+    let postings = plan(&nobody, &later, planned, &addresses).postings.into_iter();
+    let entry = |posting: Posting| match posting.command {
+        Command::JournalEntry(entry) => Some(entry),
+        _ => None,
+    };
+    postings.filter_map(entry).collect()
+}
+
 /// A case's documents and entries as an ERP shows them.
-fn shown(contract: &milestoned_mapping::contract::Contract) -> (Vec<InvoiceSeen>, Vec<JournalSeen>) {
+fn shown(contract: &Contract, told: &[JournalEntry]) -> (Vec<InvoiceSeen>, Vec<JournalSeen>) {
     let invoices = contract.documents().iter().map(|one| {
         let credit = one.kind == milestoned_mapping::contract::DocumentKind::CreditMemo;
         let amount = one.amount.decimal();
         let deferred = Some(DecimalText(if credit { -amount } else { amount }));
         InvoiceSeen { deferred, ..invoice(&one.number, Some(&one.milestone), InvoiceStatus::Open, credit) }
     });
-    let entries = contract.journal().into_iter().map(|entry| {
-        let lines = contract.revenue_entry(entry.date);
-        let line = lines.iter().find(|line| line.account == Account::DeferredRevenue);
+    let entries = told.iter().map(|entry| {
+        let line = entry.lines.iter().find(|line| line.account == Account::DeferredRevenue);
         let credited = line.map_or_else(Default::default, |line| {
             if line.side == Side::Credit { line.amount.decimal() } else { -line.amount.decimal() }
         });
-        journal(&journal_entry_number(contract.terms().id(), "netsuite", entry.date), DecimalText(credited))
+        journal(&entry.number, DecimalText(credited))
     });
     (invoices.collect(), entries.collect())
 }
@@ -115,11 +130,12 @@ fn shown(contract: &milestoned_mapping::contract::Contract) -> (Vec<InvoiceSeen>
 fn what_is_on_its_way_is_no_difference_and_what_is_missed_or_foreign_is() {
     let text = include_str!("cases/amended-before-and-after-invoice.json");
     let contract = Case::from_json(text, &Calendars::built_in()).unwrap().play();
-    let (invoices, entries) = shown(&contract);
+    let told = told(&contract);
+    let (invoices, entries) = shown(&contract, &told);
     assert!(invoices.len() > 1 && !entries.is_empty());
     let confirmed = |number: &str| std::collections::BTreeSet::from([number.to_owned()]);
     let difference = |invoices: &[InvoiceSeen], entries: &[JournalSeen], known: &str| {
-        deferred_difference(&contract, "netsuite", invoices, entries, &confirmed(known))
+        deferred_difference(&contract, invoices, entries, &told, &confirmed(known))
             .map(|one| one.normalize().to_string())
     };
     let zero = Some("0".to_owned());

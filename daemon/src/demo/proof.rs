@@ -128,7 +128,7 @@ fn expected(samples: &[Sample], erp: &str) -> BTreeSet<Entry> {
                 lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
             if !lines.is_empty() {
                 expected.insert(Entry {
-                    number: journal_entry_number(sample.id(), erp, entry.date),
+                    number: journal_entry_number(sample.id(), erp, entry.date, 1),
                     kind: "journal_entry",
                     date: entry.date.to_string(),
                     currency: currency.clone(),

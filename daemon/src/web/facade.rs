@@ -292,7 +292,8 @@ async fn invoice(
     }
 }
 
-/// The journal entry that recognises the milestone's revenue, dated by its acceptance; before the acceptance 422
+/// The journal entry that recognises the milestone's revenue, dated by its acceptance, or, where that date was closed when it
+/// became known, by the date on which it was booked; before the acceptance 422
 /// `ACCEPTANCE_DOCUMENT_REQUIRED`.
 #[utoipa::path(post, path = "/v1/project-milestones/{id}/recognize", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
@@ -304,7 +305,7 @@ async fn recognize(
     Segments(id): Segments<String>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;
-    let Some(on) = view.accepted_on else {
+    let Some(on) = view.accepted_on.map(|accepted| contract.booked_on(&view.id).unwrap_or(accepted)) else {
         return Err(if contract.needs_document(&view.id) {
             document_required()
         } else {
@@ -313,7 +314,10 @@ async fn recognize(
     };
     let row = known(&env, contract.terms().id()).await?;
     let agreement: agreements::Agreement = crate::store::parse("contract", "agreement", &row.id, &row.agreement)?;
-    let number = postings::journal_entry_number(contract.terms().id(), &agreement.erp, on);
+    // What was learned late of a date that is over is a further entry of that date: the latest tells it.
+    let told = env.store.journal_entries(row.id.clone()).await?;
+    let told = told.into_iter().filter(|entry| entry.date == on).map(|entry| entry.number).next_back();
+    let number = told.unwrap_or_else(|| postings::journal_entry_number(contract.terms().id(), &agreement.erp, on, 1));
     Ok((StatusCode::CREATED, Json(json!({ "journal_entry_id": number }))))
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use milestoned_mapping::command::{DeliveryKey, Posting};
+use milestoned_mapping::command::{Command, DeliveryKey, JournalEntry, Posting};
 use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
 use milestoned_mapping::fact::{Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
@@ -59,6 +59,8 @@ pub struct Work {
     pub legs: BTreeMap<Leg, LegRecord>,
     /// Numbers of documents and journal entries of ours that a poll has seen in the ERP.
     pub confirmed: BTreeSet<String>,
+    /// Journal entries in the outbox, delivered or not, in order.
+    pub entries: Vec<JournalEntry>,
     /// Drifts that last.
     pub drift: Vec<DriftRow>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
@@ -381,6 +383,14 @@ impl Store {
         .await
     }
 
+    /// The journal entries of a contract in the outbox, delivered or not, in order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn journal_entries(&self, id: String) -> Result<Vec<JournalEntry>, StoreError> {
+        self.read(move |tx| entries(tx, &id)).await
+    }
+
     /// A fact by its identity, decided or not.
     ///
     /// # Errors
@@ -630,6 +640,7 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
         parts,
         legs: legs(tx, id)?,
         confirmed: confirmed(tx, id)?,
+        entries: entries(tx, id)?,
         drift: drift::lasting(tx, id)?,
         records,
         row,
@@ -742,4 +753,18 @@ fn confirmed(tx: &Session<'_>, contract: &str) -> Result<BTreeSet<String>, Store
         Ok(())
     })?;
     Ok(confirmed)
+}
+
+/// Journal entries that the ERP was told, or is to be told.
+fn entries(tx: &Session<'_>, contract: &str) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut entries = Vec::new();
+    let sql = "SELECT key, command FROM outbox WHERE contract = $1 AND kind = 'journal_entry' ORDER BY ordinal";
+    tx.each(sql, values![contract], |row| {
+        let key: String = row.get(0)?;
+        if let Command::JournalEntry(entry) = parse("outbox", "command", &key, &row.get::<String>(1)?)? {
+            entries.push(entry);
+        }
+        Ok(())
+    })?;
+    Ok(entries)
 }

@@ -82,27 +82,6 @@ impl Store {
         .await
     }
 
-    /// The journal entries of a contract that are on their way to its ERP, or there.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn journal_entries(&self, contract: String) -> Result<Vec<JournalEntry>, StoreError> {
-        self.read(move |tx| {
-            let sql = "SELECT command FROM outbox WHERE contract = $1 AND kind = 'journal_entry'
-                       AND state NOT IN ('superseded', 'dismissed') ORDER BY ordinal";
-            let commands: Vec<Command> =
-                tx.all(sql, values![contract], |row| parse("outbox", "command", &contract, &row.get::<String>(0)?))?;
-            Ok(commands
-                .into_iter()
-                .filter_map(|command| match command {
-                    Command::JournalEntry(entry) => Some(entry),
-                    _ => None,
-                })
-                .collect())
-        })
-        .await
-    }
-
     /// Keeps a state that was rebuilt. `false`: another daemon has done so.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::documents::IssuedDocument;
 use super::state::{Contract, Phase};
 use crate::command::{Account, JournalLine, Side};
 use crate::money::{Minor, Money};
@@ -147,6 +148,18 @@ impl Balances {
             *one -= less;
         }
         difference
+    }
+
+    fn of_lines(lines: &[JournalLine]) -> Self {
+        let mut sum = Self::default();
+        for line in lines {
+            let amount = line.amount.units();
+            let place = ACCOUNTS.iter().position(|account| *account == line.account);
+            if let Some(balance) = place.and_then(|place| sum.0.get_mut(place)) {
+                *balance += if line.side == Side::Debit { amount } else { -amount };
+            }
+        }
+        sum
     }
 
     fn lines(self, terms: &Terms) -> Vec<JournalLine> {
@@ -355,8 +368,20 @@ impl Contract {
     }
 
     /// Balance before the first date of the books, where others booked what is dated earlier.
-    pub(super) fn opening(&self) -> Option<Position> {
+    pub fn opening(&self) -> Option<Position> {
         self.books.opening
+    }
+
+    /// The opening balance as an entry of the day before the first date of the books; none where all of it is zero.
+    pub fn opening_entry(&self) -> Option<DatedEntry> {
+        let (opening, first) = (self.books.opening?, self.terms.books_from?);
+        let lines = opening.balances().lines(&self.terms);
+        Some(DatedEntry { date: first.yesterday().ok()?, lines }).filter(|entry| !entry.lines.is_empty())
+    }
+
+    /// Whether a document is part of the opening balance.
+    pub(crate) fn is_in_opening(&self, document: &IssuedDocument) -> bool {
+        self.books.opening.is_some() && self.terms.books_from.is_some_and(|first| document.date < first)
     }
 
     /// Changes of balances by date: what was booked on closed dates, and what is known of open ones.
@@ -397,6 +422,20 @@ impl Contract {
     pub fn journal(&self) -> Vec<DatedEntry> {
         let entries = self.entries().into_iter();
         entries.map(|(date, change)| DatedEntry { date, lines: change.lines(&self.terms) }).collect()
+    }
+
+    /// By date, what the ERP has still to be told: the entry of the date without what its own documents post, less the entries
+    /// that it was told of that date. A date of which it was told something else than is known now has such a difference.
+    pub fn untold_entries<'a>(&self, told: impl IntoIterator<Item = (Date, &'a [JournalLine])>) -> Vec<DatedEntry> {
+        let entries = self.entries().into_iter();
+        let mut untold: BTreeMap<Date, Balances> =
+            entries.map(|(date, change)| (date, change.without_documents())).collect();
+        for (date, lines) in told {
+            let entry = untold.entry(date).or_default();
+            *entry = entry.minus(Balances::of_lines(lines));
+        }
+        untold.retain(|_, change| *change != Balances::default());
+        untold.into_iter().map(|(date, change)| DatedEntry { date, lines: change.lines(&self.terms) }).collect()
     }
 
     /// The entry of a date without what the ERP's own invoices, credit memos and payments post.

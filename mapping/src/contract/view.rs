@@ -151,6 +151,14 @@ impl Contract {
         self.terms.money(self.total - self.billed())
     }
 
+    /// Purchase order and payment terms that a document of a milestone bears: the milestone's own, else the contract's.
+    pub(crate) fn paper_terms(&self, id: &str) -> (Option<String>, String) {
+        let own = self.milestones.iter().find(|one| one.id() == id).map(|one| &one.terms);
+        let po_number = own.and_then(|own| own.po_number.clone()).or_else(|| self.terms.po_number.clone());
+        let payment_terms = own.and_then(|own| own.payment_terms).unwrap_or(self.terms.payment_terms);
+        (po_number, payment_terms.to_string())
+    }
+
     /// Documents in the order in which they came about, adopted and withdrawn ones too.
     pub fn documents(&self) -> &[IssuedDocument] {
         &self.documents
@@ -234,6 +242,11 @@ impl Contract {
         let one = self.milestones.iter().find(|one| one.id() == id);
         one.and_then(|one| self.method_of(one))
             .is_some_and(|method| matches!(method, Method::Output | Method::PointInTime))
+    }
+
+    /// The date on which the revenue of a milestone was booked: of its acceptance, or a later one where that was closed.
+    pub fn booked_on(&self, id: &str) -> Option<Date> {
+        self.milestones.iter().find(|one| one.id() == id)?.booked_on
     }
 
     /// Whether a system event is this milestone's acceptance.

@@ -131,7 +131,7 @@ fn documents(world: &World, agreement: &Agreement, contract: &Contract) -> anyho
         let debits: Decimal =
             lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
         if !lines.is_empty() && entry.date < contract.as_of() {
-            let number = journal_entry_number(agreement.id, world.erp, entry.date);
+            let number = journal_entry_number(agreement.id, world.erp, entry.date, 1);
             wanted.insert(number, ("journal_entry", debits.normalize().to_string(), entry.date.to_string()));
         }
     }
