@@ -110,8 +110,12 @@ pub struct DocumentLine {
 
 impl From<DocumentView> for DocumentLine {
     fn from(document: DocumentView) -> Self {
-        let state = document.delivery.unwrap_or(DeliveryState::Pending);
-        Self { standing: Standing::of(state, document.confirmed, document.by_hand), document }
+        // What is issued is in the outbox at once; only what somebody else wrote is not.
+        let standing = match document.delivery {
+            Some(state) => Standing::of(state, document.confirmed, document.by_hand),
+            None => Standing::Adopted,
+        };
+        Self { standing, document }
     }
 }
 
@@ -261,7 +265,7 @@ fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
     match (milestone.status, standing, milestone.approval) {
         (MilestoneStatus::Invoiced, Some(standing), _) => match standing {
             Standing::Confirmed => "invoiced, in the ERP".into(),
-            Standing::Sent | Standing::ByHand => format!("invoiced, {standing}"),
+            Standing::Sent | Standing::ByHand | Standing::Adopted => format!("invoiced, {standing}"),
             Standing::Decided => "invoice decided, not sent".into(),
             other => format!("invoice {other}"),
         },

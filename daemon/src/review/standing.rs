@@ -26,6 +26,8 @@ pub enum Standing {
     Sent,
     /// A person did it in the remote, by hand.
     ByHand,
+    /// Somebody else wrote it in the remote, and it was taken for ours.
+    Adopted,
     /// A poll has shown it in the remote.
     Confirmed,
 }
@@ -47,7 +49,7 @@ impl Standing {
 
     /// Whether the remote has it, as far as it has told.
     pub fn is_there(self) -> bool {
-        matches!(self, Self::ByHand | Self::Confirmed | Self::Sent)
+        matches!(self, Self::Adopted | Self::ByHand | Self::Confirmed | Self::Sent)
     }
 
     /// The word for it, for programs and style sheets.
@@ -60,6 +62,7 @@ impl Standing {
             Self::Decided => "decided",
             Self::Sent => "sent",
             Self::ByHand => "by_hand",
+            Self::Adopted => "adopted",
             Self::Confirmed => "confirmed",
         }
     }
@@ -75,6 +78,7 @@ impl fmt::Display for Standing {
             Self::Decided => "decided, not sent",
             Self::Sent => "sent",
             Self::ByHand => "done by hand",
+            Self::Adopted => "adopted, written by others",
             Self::Confirmed => "in the ERP",
         })
     }

@@ -2,6 +2,7 @@
 
 mod access;
 mod billing;
+mod dates;
 mod drift;
 mod edges;
 mod erp;

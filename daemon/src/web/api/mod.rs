@@ -181,7 +181,7 @@ async fn add_fact(
         None => format!("api:{}", DeliveryKey::of(&[&content])),
     };
     if let Some(earlier) = env.store.fact_by_identity(id.clone(), identity.clone()).await? {
-        return if earlier.event == fact.event {
+        return if (earlier.on, &earlier.event) == (fact.on, &fact.event) {
             Ok(StatusCode::OK)
         } else {
             Err(ApiError::new(
