@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use milestoned_mapping::command::{Command, JournalEntry};
 use milestoned_mapping::contract::Waiting;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,7 +12,7 @@ use super::contracts::{ContractRow, ExceptionRow, keep_exceptions, load_any_row}
 use super::pauses::{self, Scope};
 use super::review::keep_approvals;
 use super::session::{Session, values};
-use super::{Store, StoreError, instant, parse};
+use super::{Store, StoreError, instant};
 
 /// Contracts rebuilt between two questions of which are left.
 const AT_ONCE: i64 = 200;
