@@ -109,6 +109,11 @@ impl Connection {
         each!(self, connection => connection.census(stream, from).await)
     }
 
+    /// The vendor's own page of a record, for people.
+    pub fn page_of(&self, object: &str, id: &str) -> Option<String> {
+        each!(self, connection => connection.page_of(object, id)).filter(|page| page.starts_with("http"))
+    }
+
     /// Whether billing status is shown there.
     pub fn shows_status(&self) -> bool {
         each!(self, connection => connection.shows_status())

@@ -68,6 +68,11 @@ impl Source for Jira {
         &["issues"]
     }
 
+    /// By the id, which stays when an issue moves to another project.
+    fn page_of(&self, _object: &str, id: &str) -> Option<String> {
+        Some(format!("{}/secure/ViewIssue.jspa?id={id}", self.settings.base_url.trim_end_matches('/')))
+    }
+
     async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let known = from.0.get(UPDATED).and_then(|text| text.parse::<Timestamp>().ok());
         let kept = from.0.get(PASS).and_then(|text| serde_json::from_str::<Pass>(text).ok());

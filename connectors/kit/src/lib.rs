@@ -166,6 +166,12 @@ pub trait Source: Send + Sync {
         let _ = (stream, from);
         async { Ok(None) }
     }
+
+    /// The vendor's own page of a record, for people; `None`: there is none that its id leads to.
+    fn page_of(&self, object: &str, id: &str) -> Option<String> {
+        let _ = (object, id);
+        None
+    }
 }
 
 /// Writes to a remote system. Writes of one lane share a call where the vendor takes several at once.

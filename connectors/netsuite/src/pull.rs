@@ -52,6 +52,16 @@ impl Source for NetSuite {
         }
     }
 
+    /// Transactions of every kind have one page; a project has its own.
+    fn page_of(&self, object: &str, id: &str) -> Option<String> {
+        let account = self.settings.account.to_lowercase().replace('_', "-");
+        let page = match object {
+            "job" => "common/entity/custjob.nl",
+            _ => "accounting/transactions/transaction.nl",
+        };
+        Some(format!("https://{account}.app.netsuite.com/app/{page}?id={id}"))
+    }
+
     async fn pull(&self, stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let started = self.client.now();
         let most = if stream == "orders" || stream == "projects" { ORDERS } else { MOST };

@@ -42,6 +42,19 @@ impl Source for QuickBooks {
         &["documents"]
     }
 
+    fn page_of(&self, object: &str, id: &str) -> Option<String> {
+        let page = match object {
+            "Invoice" => "invoice",
+            "CreditMemo" => "creditmemo",
+            "JournalEntry" => "journal",
+            "Estimate" => "estimate",
+            "Payment" => "recvpayment",
+            _ => return None,
+        };
+        let sandbox = if self.settings.base_url.contains("sandbox") { "sandbox." } else { "" };
+        Some(format!("https://app.{sandbox}qbo.intuit.com/app/{page}?txnId={id}"))
+    }
+
     async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let now = self.client.now();
         if from.0.contains_key(ENTITY) {

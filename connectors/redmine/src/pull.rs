@@ -22,6 +22,10 @@ impl Source for Redmine {
         &["issues"]
     }
 
+    fn page_of(&self, _object: &str, id: &str) -> Option<String> {
+        Some(format!("{}/issues/{id}", self.settings.base_url.trim_end_matches('/')))
+    }
+
     async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let mut walk = Walk::resume(from, self.settings.overlap, self.client.now());
         let fresh_through = walk.began;

@@ -36,6 +36,10 @@ impl Source for Salesforce {
         self.reads.status.is_some()
     }
 
+    fn page_of(&self, _object: &str, id: &str) -> Option<String> {
+        Some(format!("{}/{id}", self.settings.base_url.trim_end_matches('/')))
+    }
+
     fn streams(&self) -> &'static [&'static str] {
         let first = usize::from(!self.reads.files);
         let last = if self.has_line_items() { 4 } else { 3 };
