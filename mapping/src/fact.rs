@@ -138,6 +138,13 @@ pub enum Event {
         /// Why; without a reason it does nothing.
         #[serde(default)]
         reason: String,
+        /// The values that the reviewer was shown, in words: when another one stands behind the exception, it opens again.
+        /// Absent: it stays closed for as long as its condition lasts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        values: Option<Vec<String>>,
+        /// The date on which it opens again, if its condition lasts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Date>,
     },
     /// Money came in for an invoice.
     Payment {

@@ -115,3 +115,33 @@ fn an_exception_shows_the_value_that_is_agreed_and_the_one_that_was_seen() {
         assert!(said.iter().any(|said| said == words), "{words}: {said:#?}");
     }
 }
+
+#[test]
+fn an_overruling_of_named_values_ends_when_one_changes_or_with_its_date() {
+    let deal = |amount: &str| json!({ "type": "observed", "leg": "crm", "record": { "amount": amount } });
+    let overrule = |values: Value, until: Value| {
+        json!({ "type": "overrule", "code": "AMOUNT_MISMATCH", "leg": "crm", "by": "rob", "reason": "agreed by mail",
+            "values": values, "until": until })
+    };
+    let seen = json!(["amount: 10.00 agreed; 12.00 seen"]);
+    let open = |contract: &Contract| contract.exceptions().iter().filter(|one| one.closed_on.is_none()).count();
+    for (values, until, same_again, other, on_the_date) in [
+        (seen.clone(), Value::Null, 0, 1, 1),
+        (Value::Null, Value::Null, 0, 0, 0),
+        (seen, json!("2026-04-10"), 0, 1, 1),
+        (Value::Null, json!("2026-04-10"), 0, 0, 1),
+    ] {
+        let mut contract = contract(&json!({}), &[], &[]);
+        apply(&mut contract, "2026-04-01T10:00:00Z", deal("12.00"));
+        assert_eq!(open(&contract), 1);
+        apply(&mut contract, "2026-04-02T10:00:00Z", overrule(values.clone(), until.clone()));
+        apply(&mut contract, "2026-04-03T10:00:00Z", deal("12.00"));
+        assert_eq!(open(&contract), same_again, "{values} {until}: the same was seen again");
+        apply(&mut contract, "2026-04-04T10:00:00Z", deal("13.00"));
+        assert_eq!(open(&contract), other, "{values} {until}: another value was seen");
+        contract.advance_to("2026-04-10".parse().unwrap());
+        assert_eq!(open(&contract), on_the_date, "{values} {until}: the date has come");
+        apply(&mut contract, "2026-04-11T10:00:00Z", deal("10.00"));
+        assert_eq!(open(&contract), 0, "{values} {until}: what is mended is closed");
+    }
+}

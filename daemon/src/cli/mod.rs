@@ -341,6 +341,9 @@ pub(crate) enum ReviewCommand {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// The date on which an exception opens again if its condition lasts.
+        #[arg(long)]
+        until: Option<jiff::civil::Date>,
         #[command(flatten)]
         reviewer: Reviewer,
     },

@@ -57,10 +57,10 @@ async fn decided(env: &Environment, command: ReviewCommand) -> Result<Vec<Done>,
         ReviewCommand::Hold { contract, milestone, reason, reviewer } => {
             (Subject::Approval { contract, milestone }, Act::Hold, reason, reviewer)
         }
-        ReviewCommand::Overrule { contract, code, milestone, leg, reason, reviewer } => {
+        ReviewCommand::Overrule { contract, code, milestone, leg, reason, until, reviewer } => {
             let mut done = Vec::new();
             for subject in acts::named(env, &contract, &code, milestone, leg.as_deref()).await? {
-                done.push(said(env, subject, Act::Overrule, &reason, &reviewer).await?);
+                done.push(said(env, subject, Act::Overrule { until }, &reason, &reviewer).await?);
             }
             return Ok(done);
         }

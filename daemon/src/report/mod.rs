@@ -1,9 +1,10 @@
-//! Reports: the exception digest by mail, on a schedule and on demand.
+//! Reports: the exception digest by mail, on a schedule and on demand; lists as files ([`export`]).
 //!
 //! SMTP cannot be asked whether a message arrived. So a message is written down before it is sent, and one whose
 //! sending was interrupted is never sent again by itself: finance gets a digest at most once.
 
 pub mod digest;
+pub mod export;
 
 use std::str::FromStr;
 

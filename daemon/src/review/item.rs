@@ -65,6 +65,8 @@ pub struct Item {
     pub contract: Option<String>,
     /// Its customer.
     pub customer: Option<String>,
+    /// Connection of its ERP.
+    pub erp: Option<String>,
     /// Milestone, where one is concerned.
     pub milestone: Option<String>,
     /// `crm`, `psa` or `erp`, where a leg disagrees.
@@ -110,6 +112,7 @@ impl Item {
             title: title.into(),
             contract: None,
             customer: None,
+            erp: None,
             milestone: None,
             leg: None,
             severity,
@@ -129,6 +132,17 @@ impl Item {
     pub fn place(&self) -> String {
         let place = [self.milestone.clone(), self.leg.map(|leg| leg.to_string())];
         place.into_iter().flatten().collect::<Vec<String>>().join(", ")
+    }
+
+    /// Contract, milestone and leg, as people read them: `SOW-1 M1 crm`.
+    pub fn place_in_full(&self) -> String {
+        let place = [self.contract.clone(), self.milestone.clone(), self.leg.map(|leg| leg.to_string())];
+        place.into_iter().flatten().collect::<Vec<String>>().join(" ")
+    }
+
+    /// What is offered about it, as the buttons call it: `Try again · Done by hand · Give up`.
+    pub fn acts_in_words(&self) -> String {
+        self.acts.iter().map(|verb| verb.button()).collect::<Vec<&str>>().join(" · ")
     }
 
     /// What an approval would be of, as a form carries it.

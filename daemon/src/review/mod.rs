@@ -2,12 +2,18 @@
 //! and writes what a person decides, [`acts`]; pages, API, command line, mail and metrics show the one and call the other.
 //!
 //! Reading order: [`subject`] (what acts are about), [`item`], [`queue`], [`acts`]; [`portfolio`] is what people see of
-//! contracts.
+//! contracts, [`case`] what they see of one thing that waits. [`snapshot`] keeps both for pages, [`selection`] picks from it.
 
 pub mod acts;
+pub mod bulk;
+pub mod case;
+pub mod figures;
 pub mod item;
+pub mod listing;
 pub mod portfolio;
 pub mod queue;
+pub mod selection;
+pub mod snapshot;
 pub mod standing;
 pub mod subject;
 pub mod verb;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::item::{Amount, Item, RecordName, amount_of};
 use super::queue::{meaning, reason, records};
 use super::standing::Standing;
-use crate::agreements::Agreement;
+use crate::agreements::Addressee;
 use crate::engine;
 use crate::environment::Environment;
 use crate::store::contracts::ContractRow;
@@ -189,12 +189,18 @@ pub async fn summaries_after(env: &Environment, after: String, limit: usize) -> 
     let drifts = env.store.drifts().await?;
     let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
     let missing = env.store.undelivered().await?;
-    env.store.contracts_after(after, limit).await?.iter().map(|row| summary(row, drifts(&row.id), &missing)).collect()
+    let rows = env.store.contracts_after(after, limit).await?;
+    rows.iter().map(|row| summary(row, &state(row)?, drifts(&row.id), &missing)).collect()
 }
 
-fn summary(row: &ContractRow, drifts: usize, missing: &[Undelivered]) -> Result<Summary, StoreError> {
-    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let contract = state(row)?;
+/// A contract in a line. `missing`: documents, also of others, that their ERP has not got.
+pub(super) fn summary(
+    row: &ContractRow,
+    contract: &Contract,
+    drifts: usize,
+    missing: &[Undelivered],
+) -> Result<Summary, StoreError> {
+    let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
     let position = contract.position();
     let open = |severity: Severity| {
         contract.exceptions().iter().filter(|one| one.closed_on.is_none() && one.severity == severity).count()
@@ -232,7 +238,7 @@ pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView
         env.store.documents(Some(id.to_owned())).await?.into_iter().map(DocumentLine::from).collect();
     let drifts = env.store.drifts().await?.get(id).copied().unwrap_or_default();
     Ok(Some(ContractView {
-        summary: summary(&row, drifts, &env.store.undelivered().await?)?,
+        summary: summary(&row, &contract, drifts, &env.store.undelivered().await?)?,
         report: serde_json::to_value(contract.report()).unwrap_or_default(),
         milestones: milestones(&contract, &documents),
         documents,
@@ -283,7 +289,7 @@ fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
 /// # Errors
 /// The store failed.
 pub async fn with_remedies(env: &Environment, rows: Vec<ExceptionView>) -> Result<Vec<Remedied>, StoreError> {
-    let shown_by = env.store.shown_by().await?;
+    let shown_by = env.store.shown_by(None).await?;
     let remedied = rows.into_iter().map(|exception| {
         let (title, remedy) = meaning(&exception.code);
         let open = exception.closed_on.is_none();

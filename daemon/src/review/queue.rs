@@ -55,6 +55,12 @@ impl Filter {
         Self { kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(), ..Self::default() }
     }
 
+    /// The contract that is asked for, or that of the one thing that is.
+    fn contract_or_subjects(&self) -> Option<String> {
+        let of_subject = || self.subject.as_ref().and_then(Subject::contract).map(Into::into);
+        self.contract.clone().or_else(of_subject)
+    }
+
     fn wants(&self, kind: &str) -> bool {
         let named = self.kinds.is_empty() || self.kinds.iter().any(|one| one == kind);
         named && self.subject.as_ref().is_none_or(|subject| subject.kind() == kind)
@@ -72,34 +78,61 @@ impl Filter {
 /// # Errors
 /// The store failed.
 pub async fn queue(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut items = decided(env, filter).await?;
+    items.extend(outside(env, filter).await?);
+    items.extend(searched_for(env, filter).await?);
+    items.retain(|item| filter.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id)));
+    name(env, &mut items).await?;
+    items.retain(|item| filter.keeps(item));
+    items.sort_by(order);
+    Ok(items)
+}
+
+/// The order of the queue: what holds something back first, then by how long it has waited.
+pub(super) fn order(a: &Item, b: &Item) -> std::cmp::Ordering {
+    let weight = |item: &Item| (item.severity == Severity::Warning, item.since.unwrap_or(Date::MAX));
+    (weight(a), &a.contract, &a.subject).cmp(&(weight(b), &b.contract, &b.subject))
+}
+
+/// What was decided about contracts and waits for a person: approvals, exceptions, drifts. It changes with a decision alone.
+pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("approval") {
-        items.extend(env.store.approvals().await?.into_iter().map(|(contract, row)| approval(contract, row)));
+        let rows = env.store.approvals(filter.contract_or_subjects()).await?;
+        items.extend(rows.into_iter().map(|(contract, row)| approval(contract, row)));
     }
     if filter.wants("exception") || filter.wants("drift") {
         items.extend(exceptions(env, filter).await?);
     }
+    Ok(items)
+}
+
+/// What did not come in or did not go out, and what people have halted.
+pub(super) async fn outside(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
     if filter.wants("delivery") {
         items.extend(deliveries(env).await?);
     }
     items.extend(inputs(env, filter).await?);
+    if filter.wants("stream") {
+        items.extend(streams(env).await?);
+    }
+    Ok(items)
+}
+
+/// What is found by looking for it in much that was written down: writes that were never shown, credentials that end,
+/// contracts that nobody has filed.
+pub(super) async fn searched_for(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
     if filter.wants("unseen") {
         items.extend(unseen(env).await?);
     }
     if filter.wants("expiry") {
         items.extend(ending(env).await);
     }
-    if filter.wants("stream") {
-        items.extend(streams(env).await?);
-    }
     if filter.wants("unfiled") {
         items.extend(unfiled(env).await?);
     }
-    items.retain(|item| filter.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id)));
-    name(env, &mut items).await?;
-    items.retain(|item| filter.keeps(item));
-    let weight = |item: &Item| (item.severity == Severity::Warning, item.since.unwrap_or(Date::MAX));
-    items.sort_by(|a, b| (weight(a), &a.contract, &a.subject).cmp(&(weight(b), &b.contract, &b.subject)));
     Ok(items)
 }
 
@@ -151,8 +184,9 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
 }
 
 async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
-    let rows = env.store.exceptions(filter.contract.clone(), true).await?;
-    let shown_by = env.store.shown_by().await?;
+    let contract = filter.contract_or_subjects();
+    let rows = env.store.exceptions(contract.clone(), true).await?;
+    let shown_by = env.store.shown_by(contract).await?;
     let items = rows.into_iter().filter_map(|row| exception(row, &shown_by));
     let mut items: Vec<Item> = items.filter(|item| filter.wants(item.kind)).collect();
     for item in items.iter_mut().filter(|item| item.acts.contains(&Verb::Approve)) {
@@ -414,26 +448,24 @@ async fn unseen(env: &Environment) -> Result<Vec<Item>, StoreError> {
 #[derive(Deserialize)]
 struct Filed {
     #[serde(default)]
+    erp: Option<String>,
+    #[serde(default)]
     options: Options,
 }
 
 /// Puts names to things: the customer, the owner, and what people said about them.
-async fn name(env: &Environment, items: &mut [Item]) -> Result<(), StoreError> {
+pub(super) async fn name(env: &Environment, items: &mut [Item]) -> Result<(), StoreError> {
     let contracts: BTreeSet<String> = items.iter().filter_map(|item| item.contract.clone()).collect();
     let agreements = env.store.agreements(contracts.into_iter().collect()).await?;
-    let filed: BTreeMap<&String, (&String, Option<String>)> = agreements
-        .iter()
-        .map(|(id, (customer, text))| {
-            let owner = serde_json::from_str::<Filed>(text).ok().and_then(|filed| filed.options.owner);
-            (id, (customer, owner))
-        })
-        .collect();
+    let filed: BTreeMap<&String, (&String, Option<Filed>)> =
+        agreements.iter().map(|(id, (customer, text))| (id, (customer, serde_json::from_str(text).ok()))).collect();
     let marks = env.store.marks().await?;
     for item in items {
         let known = item.contract.as_ref().and_then(|id| filed.get(id));
         item.customer = known.map(|(customer, _)| (*customer).clone());
+        item.erp = known.and_then(|(_, filed)| filed.as_ref()?.erp.clone());
         let Mark { assignee, snoozed_until, note } = marks.get(&item.subject.to_string()).cloned().unwrap_or_default();
-        let own = known.and_then(|(_, owner)| owner.clone());
+        let own = known.and_then(|(_, filed)| filed.as_ref()?.options.owner.clone());
         item.owner = assignee.or(own).or_else(|| owner_by_code(env, &item.title));
         item.snoozed_until = snoozed_until;
         item.note = note;

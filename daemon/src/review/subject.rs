@@ -117,6 +117,19 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// The contract that its name says it belongs to.
+    pub fn contract(&self) -> Option<&str> {
+        match self {
+            Self::Approval { contract, .. } | Self::Drift { contract, .. } | Self::Exception { contract, .. } => {
+                Some(contract)
+            }
+            Self::Pause { scope: Scope::Contract, name } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// A field of the text form: what separates fields, and what encodes it, is encoded.
 struct Field<'a>(&'a str);
 

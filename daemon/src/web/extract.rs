@@ -18,3 +18,15 @@ pub struct Segments<T>(pub T);
 #[derive(FromRequest)]
 #[from_request(via(axum::extract::Form), rejection(ApiError))]
 pub struct Fields<T>(pub T);
+
+/// A form whose fields may stand several times, in the order in which they were sent.
+pub struct Pairs(pub Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequest<S> for Pairs {
+    type Rejection = ApiError;
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ApiError> {
+        let axum::extract::RawForm(bytes) = axum::extract::RawForm::from_request(request, state).await?;
+        let pairs = url::form_urlencoded::parse(&bytes);
+        Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
+    }
+}

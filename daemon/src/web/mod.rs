@@ -36,6 +36,7 @@ use guesses::Guesses;
 use server::Limits;
 
 use crate::environment::Environment;
+use crate::review::snapshot::Snapshots;
 use crate::settings::Open;
 
 /// The API's description; its paths come from the handlers.
@@ -75,6 +76,7 @@ pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
         .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(one_host))
         .layer(Extension(access.guesses()))
+        .layer(Extension(Arc::new(Snapshots::default())))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(env.settings.http.body_limit))
@@ -136,11 +138,11 @@ fn is_https(env: &Environment) -> bool {
     env.settings.http.public_url.starts_with("https://")
 }
 
-/// What browsers are told with every answer: nothing but our own style sheet is loaded, nothing runs, no other page may
-/// frame ours, and nothing of it is kept.
+/// What browsers are told with every answer: nothing but our own style sheet and our own script is loaded and runs, no other
+/// page may frame ours, and nothing of it is kept.
 async fn protective_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
-                          frame-ancestors 'none'; base-uri 'none'";
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+                          form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::Request;
-use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection, RawFormRejection};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -108,7 +108,7 @@ pub async fn no_such_address(uri: Uri) -> ApiError {
         StatusCode::NOT_FOUND,
         "NOT_FOUND",
         format!("there is nothing at {:?}", uri.path()),
-        "start at the portfolio, or see /openapi.json",
+        "start at the home page, or see /openapi.json",
     )
 }
 
@@ -170,6 +170,12 @@ impl From<QueryRejection> for ApiError {
 impl From<PathRejection> for ApiError {
     fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), "INVALID", rejection.body_text(), "encode ids in the address")
+    }
+}
+
+impl From<RawFormRejection> for ApiError {
+    fn from(rejection: RawFormRejection) -> Self {
+        Self::new(rejection.status(), "INVALID", rejection.body_text(), "go back to the page and send its form again")
     }
 }
 

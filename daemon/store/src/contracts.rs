@@ -17,7 +17,7 @@ use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
 use super::rebuild;
 use super::review::keep_approvals;
-use super::session::{Row, Session, values};
+use super::session::{Row, Session, Sql, values};
 use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
 
@@ -322,6 +322,14 @@ impl Store {
             tx.all(sql, values![after, limit], read_row)
         })
         .await
+    }
+
+    /// Some contracts, by id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contracts_of(&self, ids: Vec<String>) -> Result<Vec<ContractRow>, StoreError> {
+        self.read(move |tx| tx.all(AMONG, values![json(&ids)?], read_row)).await
     }
 
     /// Contracts about which something is to be decided now.
@@ -652,6 +660,15 @@ pub(super) fn is_paused(tx: &Session<'_>, id: &str) -> Result<bool, StoreError> 
     let sql = concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT ", not_halted!());
     Ok(tx.one(sql, values![id], |_| Ok(()))?.is_some())
 }
+
+/// Contracts whose id stands in a JSON list.
+const AMONG: Sql = Sql {
+    postgres: concat!(
+        columns!(),
+        " WHERE id = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json)))) ORDER BY id"
+    ),
+    sqlite: concat!(columns!(), " WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id"),
+};
 
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
     rebuild::check_not_set_aside(tx, id)?;

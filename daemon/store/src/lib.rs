@@ -2,7 +2,7 @@
 //! one.
 //!
 //! Reading order: [`intake`] (what came in), [`contracts`] (decisions land), [`fast_path`] (both at once), [`outbox`]
-//! (deliveries), [`audit`] (the hash chain), [`views`] (what people look at). Below them `session` is the seam, `sqlite` and
+//! (deliveries), [`audit`] (the hash chain), [`views`] and [`pages`] (what people look at). Below them `session` is the seam, `sqlite` and
 //! `postgres` what stands behind it.
 
 pub mod audit;
@@ -18,6 +18,7 @@ pub mod key;
 pub mod leases;
 pub mod mails;
 pub mod outbox;
+pub mod pages;
 pub mod parked;
 pub mod pauses;
 mod postgres;

@@ -82,10 +82,28 @@ const UNDELIVERED: &str = concat!(
     )
 );
 
-const SHOWN_BY: &str = "SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
-    FROM exception AS e JOIN leg_part AS p ON p.contract = e.contract AND p.leg = e.leg
-    AND (p.milestone IS NULL OR p.milestone = e.milestone) WHERE e.closed_on IS NULL
-    ORDER BY p.contract, p.leg, p.system, p.object, p.remote_id";
+/// Statements of their own, so that one contract is found by its index.
+macro_rules! shown_by {
+    ($which:literal) => {
+        concat!(
+            "SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
+             FROM exception AS e JOIN leg_part AS p ON p.contract = e.contract AND p.leg = e.leg
+             AND (p.milestone IS NULL OR p.milestone = e.milestone) WHERE e.closed_on IS NULL",
+            $which,
+            " ORDER BY p.contract, p.leg, p.system, p.object, p.remote_id"
+        )
+    };
+}
+
+macro_rules! approvals {
+    ($which:literal) => {
+        concat!(
+            "SELECT contract, milestone, since, amount, currency, shown, void FROM approval",
+            $which,
+            " ORDER BY contract, since, milestone"
+        )
+    };
+}
 
 /// Agreements of some contracts; `$1` is a JSON list of their ids.
 const AGREEMENTS: Sql = Sql {
@@ -130,18 +148,14 @@ fn read_approval(row: &Row<'_>) -> Result<(String, Waiting), StoreError> {
 }
 
 impl Store {
-    /// Milestones whose invoice waits for a reviewer, by contract.
+    /// Milestones whose invoice waits for a reviewer: of one contract, or of all by contract.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn approvals(&self) -> Result<Vec<(String, Waiting)>, StoreError> {
-        self.read(|tx| {
-            tx.all(
-                "SELECT contract, milestone, since, amount, currency, shown, void FROM approval
-                 ORDER BY contract, since, milestone",
-                values![],
-                read_approval,
-            )
+    pub async fn approvals(&self, contract: Option<String>) -> Result<Vec<(String, Waiting)>, StoreError> {
+        self.read(move |tx| match contract {
+            Some(id) => tx.all(approvals!(" WHERE contract = $1"), values![id], read_approval),
+            None => tx.all(approvals!(""), values![], read_approval),
         })
         .await
     }
@@ -253,25 +267,28 @@ impl Store {
         .await
     }
 
-    /// The records that show what open exceptions of a leg are about.
+    /// The records that show what open exceptions of a leg are about: those of one contract, or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn shown_by(&self) -> Result<Vec<ShownBy>, StoreError> {
-        self.read(|tx| {
-            tx.all(SHOWN_BY, values![], |row| {
-                Ok(ShownBy {
-                    contract: row.get(0)?,
-                    leg: row.parsed(1, "leg_part.leg")?,
-                    milestone: row.get(2)?,
-                    system: row.get(3)?,
-                    object: row.get(4)?,
-                    id: row.get(5)?,
-                })
-            })
+    pub async fn shown_by(&self, contract: Option<String>) -> Result<Vec<ShownBy>, StoreError> {
+        self.read(move |tx| match contract {
+            Some(id) => tx.all(shown_by!(" AND e.contract = $1"), values![id], read_shown_by),
+            None => tx.all(shown_by!(""), values![], read_shown_by),
         })
         .await
     }
+}
+
+fn read_shown_by(row: &Row<'_>) -> Result<ShownBy, StoreError> {
+    Ok(ShownBy {
+        contract: row.get(0)?,
+        leg: row.parsed(1, "leg_part.leg")?,
+        milestone: row.get(2)?,
+        system: row.get(3)?,
+        object: row.get(4)?,
+        id: row.get(5)?,
+    })
 }
 
 const ASSIGN: &str = "INSERT INTO review (subject, assignee) VALUES ($1, $2)

@@ -102,6 +102,18 @@ macro_rules! facts {
     };
 }
 impl Store {
+    /// Facts of a contract that were decided, in the order of its history.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn decided_facts(&self, contract: String) -> Result<Vec<TracedFact>, StoreError> {
+        self.read(move |tx| {
+            let sql = concat!(facts!(), "contract = $1 AND position IS NOT NULL ORDER BY position");
+            tx.all(sql, values![contract], read_fact)
+        })
+        .await
+    }
+
     /// What a document, a fact or a record hangs together with. `None`: there is no such thing.
     ///
     /// # Errors

@@ -232,7 +232,7 @@ impl Contract {
     }
 
     /// An amount that a leg has: as one of the contract's currency, or with the digits that it came with.
-    fn amount_seen(&self, seen: DecimalText) -> String {
+    pub(super) fn amount_seen(&self, seen: DecimalText) -> String {
         let money = self.terms.currency.from_decimal(seen.0);
         grouped(&money.map_or_else(|| seen.to_string(), |money| money.to_string()))
     }

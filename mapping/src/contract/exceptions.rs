@@ -22,6 +22,22 @@ impl Key {
     }
 }
 
+/// What an overruling is of, and until when: it ends when another value stands behind the exception, or with the date.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    /// The values behind the exception, in words; absent: whatever they are.
+    pub(crate) values: Option<Vec<String>>,
+    /// The date on which it ends.
+    pub(crate) until: Option<Date>,
+}
+
+/// An overruling that ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limited {
+    key: Key,
+    limits: Limits,
+}
+
 /// One exception, open or closed. Dates are the contract's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionRecord {
@@ -76,6 +92,7 @@ impl Contract {
     /// What opened an exception is over: it closes, and an overruling has done its work.
     pub(super) fn clear(&mut self, key: &Key) {
         self.overruled.retain(|overruled| overruled != key);
+        self.limited.retain(|one| one.key != *key);
         self.shut(key);
     }
 
@@ -100,8 +117,41 @@ impl Contract {
         }
     }
 
+    /// The values behind an exception that is or was open, in words.
+    fn words_behind(&self, key: &Key) -> Vec<String> {
+        let seen = self.exceptions.iter().rev();
+        let known = seen.filter(|one| one.code == key.code && one.milestone == key.milestone && one.leg == key.leg);
+        known.take(1).flat_map(|one| self.values_behind(one)).map(|value| value.to_string()).collect()
+    }
+
+    /// Overrulings that have ended: of other values than stand there now, or whose date has come. Their exceptions open again.
+    pub(super) fn end_overrulings(&mut self) {
+        let has_ended = |one: &Limited| {
+            let other = one.limits.values.as_ref().is_some_and(|were| *were != self.words_behind(&one.key));
+            other || one.limits.until.is_some_and(|until| until <= self.as_of)
+        };
+        let ended: Vec<Key> = self.limited.iter().filter(|one| has_ended(one)).map(|one| one.key.clone()).collect();
+        for key in ended {
+            self.limited.retain(|one| one.key != key);
+            self.overruled.retain(|overruled| *overruled != key);
+            self.raise(key);
+        }
+    }
+
+    /// The next date on which an overruling ends.
+    pub(super) fn next_end_of_overruling(&self) -> Option<Date> {
+        self.limited.iter().filter_map(|one| one.limits.until).min()
+    }
+
     /// A reviewer closes an open exception, with a reason.
-    pub(super) fn overrule(&mut self, code: &str, milestone: Option<&str>, leg: Option<Leg>, reason: &str) {
+    pub(super) fn overrule(
+        &mut self,
+        code: &str,
+        milestone: Option<&str>,
+        leg: Option<Leg>,
+        reason: &str,
+        limits: Limits,
+    ) {
         let Some(code) = Code::named(code).filter(|_| !reason.trim().is_empty()) else { return };
         let named = Key::new(code, milestone, leg);
         let key = if self.is_open(&named) {
@@ -116,6 +166,9 @@ impl Contract {
         }
         self.shut(&key);
         if !rules::of(key.code).closed_by_reviewer_only(key.leg) {
+            if limits != Limits::default() {
+                self.limited.push(Limited { key: key.clone(), limits });
+            }
             self.overruled.push(key);
         }
     }

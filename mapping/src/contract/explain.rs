@@ -285,7 +285,7 @@ impl Contract {
         format!(", {counted} business days{skipping}")
     }
 
-    fn why_document(&self, document: &IssuedDocument) -> String {
+    pub(super) fn why_document(&self, document: &IssuedDocument) -> String {
         let head = format!("{} {} of {}", document.kind.name().replace('_', " "), document.number, document.amount);
         let index = self.milestones.iter().position(|one| one.id() == document.milestone);
         let Some((index, one)) = index.and_then(|index| Some((index, self.milestones.get(index)?))) else {
@@ -406,22 +406,29 @@ impl Contract {
     fn still_open(&self) -> Vec<String> {
         let mut told = Vec::new();
         for (index, one) in self.milestones.iter().enumerate().filter(|(_, one)| one.counts() && !one.is_invoiced()) {
-            let mut waits: Vec<String> = self.blocking(index).into_iter().map(str::to_owned).collect();
-            match (self.fired_on(one), self.trigger_date(one)) {
-                (None, Some(on)) => waits.push(format!("trigger on {on}")),
-                (None, None) => waits.push("trigger has not fired".into()),
-                (Some(_), _) => {}
-            }
-            if one.ready_on.is_some() {
-                waits.extend(self.invoice_date(index).map(|on| format!("invoice date {on}")));
-            }
-            if waits.is_empty() {
-                waits.push("an approval".into());
-            }
+            let waits = self.what_it_waits_for(index);
             told.push(format!("{} of {} waits: {}", one.id(), self.terms.money(one.terms.amount), waits.join(", ")));
         }
         told.push(format!("{} billed, {} remains to bill", self.terms.money(self.billed()), self.remaining_to_bill()));
         told
+    }
+
+    /// What a milestone that is not invoiced waits for.
+    pub(super) fn what_it_waits_for(&self, index: usize) -> Vec<String> {
+        let Some(one) = self.milestones.get(index) else { return Vec::new() };
+        let mut waits: Vec<String> = self.blocking(index).into_iter().map(str::to_owned).collect();
+        match (self.fired_on(one), self.trigger_date(one)) {
+            (None, Some(on)) => waits.push(format!("trigger on {on}")),
+            (None, None) => waits.push("trigger has not fired".into()),
+            (Some(_), _) => {}
+        }
+        if one.ready_on.is_some() {
+            waits.extend(self.invoice_date(index).map(|on| format!("invoice date {on}")));
+        }
+        if waits.is_empty() {
+            waits.push("an approval".into());
+        }
+        waits
     }
 }
 

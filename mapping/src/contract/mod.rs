@@ -2,13 +2,15 @@
 //!
 //! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `history` (what happened before),
 //! `acceptance`, `parts`, `amendments`, `findings` (the four legs compared), `billing` (when a document is due), `documents`,
-//! `revenue`, `books` (positions, entries, closed dates), `exceptions`, `view` (what others see).
+//! `revenue`, `books` (positions, entries, closed dates), `exceptions`; what others see: `view`, `side_by_side`, `receivables`,
+//! `change_orders`, `outlook`.
 
 mod acceptance;
 mod amendments;
 mod approval;
 mod billing;
 mod books;
+mod change_orders;
 mod differences;
 mod disclosures;
 mod documents;
@@ -16,8 +18,11 @@ mod exceptions;
 mod explain;
 mod findings;
 mod history;
+mod outlook;
 mod parts;
+mod receivables;
 mod revenue;
+mod side_by_side;
 mod state;
 mod time;
 mod view;
@@ -25,12 +30,16 @@ mod view;
 pub use crate::rules::{Code, Severity};
 pub use approval::{Approval, Waiting};
 pub use books::{DatedEntry, Position, PositionView};
+pub use change_orders::ChangeOrderView;
 pub use differences::Difference;
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
 pub use documents::{DocumentKind, IssuedDocument};
 pub use exceptions::ExceptionRecord;
 pub use explain::{Step, event_in_words, explain};
 pub(crate) use findings::{WHOLE, doubled, frame_said, milestone_said};
+pub use outlook::{Deadline, Outlook};
+pub use receivables::{PaymentView, Receivable};
+pub use side_by_side::Beside;
 pub use state::{Contract, MilestoneStatus, Policy, PolicyErrors, Review};
 pub use view::{MilestoneView, Report};
 
@@ -38,6 +47,7 @@ use jiff::civil::Date;
 
 use crate::fact::{DecimalText, Event, Fact, Leg, Observation, Party};
 use crate::progress::CostReport;
+use exceptions::Limits;
 use state::{Accepted, Phase};
 
 /// A fact that cannot be understood with the terms of its contract. Nothing was changed.
@@ -242,8 +252,9 @@ impl Contract {
                 self.on_milestone(milestone, |contract, index| contract.external_event(index, name, on));
             }
             Event::Observed(Observation { leg, record }) => self.observe(*leg, record),
-            Event::Overrule { code, milestone, leg, reason, .. } => {
-                self.overrule(code, milestone.as_deref(), *leg, reason);
+            Event::Overrule { code, milestone, leg, reason, values, until, .. } => {
+                let limits = Limits { values: values.clone(), until: *until };
+                self.overrule(code, milestone.as_deref(), *leg, reason, limits);
             }
             Event::Payment { invoice, amount, id } => {
                 let amount = minor(amount);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::FactError;
 use super::books::Books;
 use super::documents::{IssuedDocument, Payment};
-use super::exceptions::{ExceptionRecord, Key};
+use super::exceptions::{ExceptionRecord, Key, Limited};
 use super::revenue::Allocation;
 use crate::calendar::Calendar;
 use crate::fact::{Amendment, Leg, LegRecord, Shown};
@@ -138,6 +138,9 @@ pub struct Contract {
     pub(crate) open: Vec<usize>,
     /// Overruled ones whose condition lasts.
     pub(crate) overruled: Vec<Key>,
+    /// Of those the ones that end by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) limited: Vec<Limited>,
     /// When the last blocking exception of a milestone (empty: of the contract) was closed.
     pub(crate) released: BTreeMap<String, Date>,
     pub(crate) books: Books,
@@ -432,6 +435,7 @@ impl Contract {
             exceptions: Vec::new(),
             open: Vec::new(),
             overruled: Vec::new(),
+            limited: Vec::new(),
             released: BTreeMap::new(),
             books: Books::default(),
             terms,

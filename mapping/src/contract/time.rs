@@ -88,7 +88,8 @@ impl Contract {
         });
         let billing = (0..self.milestones.len()).filter_map(|index| self.next_billing_date(index));
         let waiting = self.waiting.first().map(|(on, _)| *on);
-        let others = waiting.into_iter().chain(self.opens_on()).chain([self.terms.signed_on]);
+        let others = waiting.into_iter().chain(self.opens_on()).chain(self.next_end_of_overruling());
+        let others = others.chain([self.terms.signed_on]);
         deemed.chain(billing).chain(others).filter(|date| *date > self.as_of).min()
     }
 
@@ -150,6 +151,7 @@ impl Contract {
     pub(super) fn settle(&mut self) -> bool {
         self.void_stale_approvals();
         self.judge_conditions();
+        self.end_overrulings();
         // Billing changes findings and findings change billing; it ends, for a document is written once.
         while self.bill() {
             self.judge_conditions();

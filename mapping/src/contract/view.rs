@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::approval::Approval;
 use super::books::{DatedEntry, PositionView};
@@ -212,7 +213,7 @@ impl Contract {
     }
 
     /// How far a milestone has come.
-    fn status(&self, one: &Milestone) -> MilestoneStatus {
+    pub(super) fn status(&self, one: &Milestone) -> MilestoneStatus {
         if !one.live() {
             return MilestoneStatus::Cancelled;
         }
@@ -229,6 +230,51 @@ impl Contract {
             Stage::Rejected => MilestoneStatus::Rejected,
             Stage::Accepted => MilestoneStatus::Accepted,
         }
+    }
+
+    /// What is agreed for the contract as a whole, with the name of each term.
+    pub fn terms_in_words(&self) -> Vec<(&'static str, String)> {
+        let (terms, acceptance) = (&self.terms, &self.terms.acceptance);
+        let from = if terms.due_from_acceptance { ", from the acceptance" } else { ", from the invoice" };
+        let silence = if acceptance.deemed { "silence is acceptance" } else { "silence is no acceptance" };
+        let optional = [
+            ("Purchase order", terms.po_number.clone()),
+            ("Cap", self.cap.map(|cap| terms.money(cap).to_string())),
+            (
+                "Retainage",
+                terms.retainage.as_ref().map(|one| format!("{} %, until {} is accepted", one.percent, one.release)),
+            ),
+            ("Books from", terms.books_from.map(|date| date.to_string())),
+        ];
+        let mut words = vec![
+            ("Signed on", terms.signed_on.to_string()),
+            ("Payment terms", format!("{}{from}", terms.payment_terms)),
+            ("Billing-cycle day", terms.billing_cycle_day.to_string()),
+            ("Acceptance", format!("{} business days, {silence}", acceptance.window_days)),
+            (
+                "After a rejection",
+                format!("{} days to cure, at most {} times", acceptance.cure_days, acceptance.max_cures),
+            ),
+            ("Acceptance in part", if terms.partial_acceptance { "allowed" } else { "not allowed" }.into()),
+            ("Calendar and time zone", format!("{}, {}", terms.calendar, terms.timezone)),
+        ];
+        words.extend(optional.into_iter().filter_map(|(name, text)| Some((name, text?))));
+        words
+    }
+
+    /// The clause of a milestone in the words of section 2 of the rules, field by field; none: there is no such milestone.
+    pub fn clause(&self, id: &str) -> Vec<(String, String)> {
+        let Some(one) = self.milestones.iter().find(|one| one.id() == id) else { return Vec::new() };
+        let fields = one.terms.fields(self.terms.currency).into_iter().filter(|(_, value)| !value.is_null());
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            Value::Array(items) => {
+                let texts = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), Into::into));
+                texts.collect::<Vec<String>>().join(", ")
+            }
+            other => other.to_string(),
+        };
+        fields.map(|(name, value)| (name, text(value))).filter(|(_, text)| !text.is_empty()).collect()
     }
 
     /// Whether an acceptance of this milestone needs a document.

@@ -84,12 +84,15 @@ fn every_secret_of_the_configuration_is_known_as_one() {
 }
 
 #[test]
-fn pages_carry_neither_scripts_nor_styles() {
+fn pages_carry_no_script_but_ours_and_no_style() {
+    // Its address is all that a page says of it; what it does stands in a file that the policy lets in.
+    let ours = "<script src=\"/script.js\" defer></script>";
     let wrong: Vec<String> = files(&[".html"])
         .into_iter()
         // Mails carry their style: no mail program loads a sheet.
         .filter(|(name, _)| name.starts_with("daemon/") && !name.ends_with("digest.html"))
         .filter(|(_, text)| {
+            let text = text.replace(ours, "");
             ["<script", "<style", " style=", " onclick=", "javascript:"].iter().any(|word| text.contains(word))
         })
         .map(|(name, _)| name)

@@ -12,6 +12,7 @@ mod fleet;
 mod folder;
 mod input;
 mod mail;
+mod pages;
 mod recovery;
 mod review;
 mod trail;

@@ -61,6 +61,8 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
                 leg: Some(Leg::Erp),
                 by: "ada".into(),
                 reason: "ours, from before the restore".into(),
+                values: None,
+                until: None,
             };
             let fact = Fact::of(world.app.env.clock.now(), event);
             let fact = NewFact { contract: "SOW-1".into(), identity: "overrule".into(), fact, actor: "ada".into() };

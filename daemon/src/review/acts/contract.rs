@@ -1,5 +1,6 @@
 //! Acts about a contract: approvals, holds, exceptions and drifts that a person closes.
 
+use jiff::civil::Date;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Code, Contract};
 use milestoned_mapping::drift::Kind;
@@ -117,25 +118,42 @@ pub(super) async fn overrule(
     code: Code,
     milestone: Option<&str>,
     leg: Option<Leg>,
+    until: Option<Date>,
     word: &Word,
 ) -> Result<String, Refused> {
     let (row, contract) = known(env, id).await?;
-    let (by, reason) = (word.by.clone(), word.reason.clone());
-    let event = Event::Overrule { code: code.name().into(), milestone: milestone.map(Into::into), leg, by, reason };
+    if until.is_some_and(|until| until <= contract.as_of()) {
+        let remedy = "write a date that is to come, or none";
+        return Err(Refused::Invalid(Problem::new("until", "has come already: it would open again at once", remedy)));
+    }
+    let event = |values: Option<Vec<String>>| Event::Overrule {
+        code: code.name().into(),
+        milestone: milestone.map(Into::into),
+        leg,
+        by: word.by.clone(),
+        reason: word.reason.clone(),
+        values,
+        until,
+    };
     let place = [milestone.map(Into::into), leg.map(|leg| leg.to_string())];
     let place: String = place.into_iter().flatten().map(|one| format!(" {one}")).collect();
-    let values = closes(&contract, code, &Fact::of(env.clock.now(), event.clone())).ok_or_else(|| {
+    let values = closes(&contract, code, &Fact::of(env.clock.now(), event(None))).ok_or_else(|| {
         Refused::Missing(Problem::new(
             "code",
             format!("contract {id} has no open {code}{place}"),
             "`milestoned exceptions` and GET /v1/queue show what is open",
         ))
     })?;
-    let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join("; ")) };
-    let line =
-        Entry::by(&word.by, "exception overruled", Some(id), code.name(), word.says(format!("{code}{place}{values}")));
-    decide(env, &row, event, line, word).await?;
-    Ok(format!("{code}{place} is closed; it opens again if it ends and comes back"))
+    let of = if values.is_empty() { String::new() } else { format!(" ({})", values.join("; ")) };
+    let ends = until.map_or_else(String::new, |until| format!(", until {until}"));
+    let says = word.says(format!("{code}{place}{of}{ends}"));
+    let line = Entry::by(&word.by, "exception overruled", Some(id), code.name(), says);
+    // What stands behind our own exceptions moves with the work (what it still waits for, what is billed so far): that is no
+    // other value than was shown.
+    decide(env, &row, event(leg.map(|_| values)), line, word).await?;
+    let ends = until.map_or_else(String::new, |until| format!(", on {until} at the latest"));
+    let changes = if leg.is_some() { "when a value changes, or " } else { "" };
+    Ok(format!("{code}{place} is closed; it opens again {changes}if it ends and comes back{ends}"))
 }
 
 /// The values behind the exception that a fact would close; `None`: it would close none.

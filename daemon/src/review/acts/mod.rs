@@ -53,7 +53,10 @@ pub enum Act {
     /// Write something down about it: the reason.
     Note,
     /// Close an exception or a drift.
-    Overrule,
+    Overrule {
+        /// Until when; an exception opens again then if its condition lasts.
+        until: Option<Date>,
+    },
     /// Halt a contract, a customer or a connection.
     Pause,
     /// Let a delivery go on.
@@ -82,7 +85,7 @@ impl Act {
             Self::GiveUp => Verb::GiveUp,
             Self::Hold => Verb::Hold,
             Self::Note => Verb::Note,
-            Self::Overrule => Verb::Overrule,
+            Self::Overrule { .. } => Verb::Overrule,
             Self::Pause => Verb::Pause,
             Self::Release => Verb::Release,
             Self::Replay => Verb::Replay,
@@ -208,10 +211,10 @@ pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> 
             Act::Undo,
         ) => contract::undo(env, id, milestone, &word).await?,
         (Subject::Approval { contract: id, milestone }, Act::Hold) => contract::hold(env, id, milestone, &word).await?,
-        (Subject::Exception { contract: id, code, milestone, leg }, Act::Overrule) => {
-            contract::overrule(env, id, *code, milestone.as_deref(), *leg, &word).await?
+        (Subject::Exception { contract: id, code, milestone, leg }, Act::Overrule { until }) => {
+            contract::overrule(env, id, *code, milestone.as_deref(), *leg, until, &word).await?
         }
-        (Subject::Drift { contract: id, kind, subject }, Act::Overrule) => {
+        (Subject::Drift { contract: id, kind, subject }, Act::Overrule { until: None }) => {
             contract::close_drift(env, id, *kind, subject, &word).await?
         }
         (Subject::Delivery(key), Act::Release) => delivery::release(env, key, &word).await?,

@@ -78,7 +78,8 @@ struct ActBody {
     remote_id: String,
     /// With `assign`: to whom; to nobody in particular without it.
     to: Option<String>,
-    /// With `snooze`: until when; people are reminded again without it.
+    /// With `snooze`: until when; people are reminded again without it. With `overrule`: the date on which an exception opens
+    /// again if its condition lasts.
     #[schema(value_type = Option<String>, format = Date)]
     until: Option<Date>,
 }
@@ -103,7 +104,7 @@ async fn act(
         Verb::GiveUp => Act::GiveUp,
         Verb::Hold => Act::Hold,
         Verb::Note => Act::Note,
-        Verb::Overrule => Act::Overrule,
+        Verb::Overrule => Act::Overrule { until: body.until },
         Verb::Pause => Act::Pause,
         Verb::Release => Act::Release,
         Verb::Replay => Act::Replay,
@@ -165,6 +166,9 @@ struct OverruleBody {
     leg: Option<String>,
     /// Why.
     reason: String,
+    /// The date on which an exception opens again if its condition lasts.
+    #[schema(value_type = Option<String>, format = Date)]
+    until: Option<Date>,
 }
 
 /// Close an open exception, or the open drifts of a kind, with a reason.
@@ -181,7 +185,7 @@ async fn overrule(
     let word = Word::new(&by, &body.reason, Channel::Api, Verb::Overrule)?;
     let mut done = Vec::new();
     for subject in acts::named(&env, &id, &body.code, body.milestone, body.leg.as_deref()).await? {
-        done.push(acts::act(&env, &subject, Act::Overrule, word.clone()).await?);
+        done.push(acts::act(&env, &subject, Act::Overrule { until: body.until }, word.clone()).await?);
     }
     Ok((StatusCode::ACCEPTED, Json(done)))
 }

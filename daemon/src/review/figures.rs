@@ -1,0 +1,213 @@
+//! The figures of the home page: what is to be billed, billed, not billed, deferred and overdue, and how it went month by month.
+//! Currencies are never added up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use milestoned_mapping::contract::{Deadline, DocumentKind, Receivable};
+use milestoned_mapping::money::{Minor, Money};
+
+use super::snapshot::{Line, Snapshot};
+
+/// Months that trends show, the present one included.
+pub const MONTHS: usize = 12;
+
+/// Figures of one currency.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    /// Code.
+    pub currency: String,
+    /// Documents dated in this month that time alone will write from today on.
+    pub to_bill_this_month: Money,
+    /// The same of the next month.
+    pub to_bill_next_month: Money,
+    /// Invoices less credit memos of this month.
+    pub billed: Money,
+    /// Recognised, not billed.
+    pub unbilled: Money,
+    /// Billed, not recognised.
+    pub deferred: Money,
+    /// Due before today and not paid.
+    pub overdue: Money,
+    /// Month by month, oldest first.
+    pub months: Vec<MonthOf>,
+}
+
+/// A month of all contracts of a currency.
+#[derive(Debug, Clone)]
+pub struct MonthOf {
+    /// Its first day.
+    pub first: Date,
+    /// Invoices less credit memos.
+    pub billed: Money,
+    /// Revenue.
+    pub recognised: Money,
+    /// Payments.
+    pub collected: Money,
+    /// Deferred revenue at its end.
+    pub deferred: Money,
+    /// Receivable at its end.
+    pub receivable: Money,
+}
+
+/// A milestone that silence will accept.
+#[derive(Debug, Clone)]
+pub struct Silence {
+    /// Contract.
+    pub contract: String,
+    /// Customer.
+    pub customer: String,
+    /// Which, and until when.
+    pub deadline: Deadline,
+}
+
+/// An invoice that is late.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// Contract.
+    pub contract: String,
+    /// Customer.
+    pub customer: String,
+    /// The invoice.
+    pub invoice: Receivable,
+    /// Days since it was due.
+    pub days: i64,
+}
+
+/// Figures by currency, the one with most contracts first.
+pub fn figures(snapshot: &Snapshot, today: Date) -> Vec<Figures> {
+    let mut by_currency: BTreeMap<&str, Vec<&Arc<Line>>> = BTreeMap::new();
+    for line in snapshot.contracts.values() {
+        by_currency.entry(&line.summary.currency).or_default().push(line);
+    }
+    let mut sorted: Vec<(&str, Vec<&Arc<Line>>)> = by_currency.into_iter().collect();
+    sorted.sort_by_key(|(code, lines)| (std::cmp::Reverse(lines.len()), *code));
+    sorted.into_iter().filter_map(|(code, lines)| of_currency(code, &lines, today)).collect()
+}
+
+fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures> {
+    let currency = lines.first()?.deferred.currency();
+    let this = today.first_of_month();
+    let next = this.saturating_add(1.month());
+    let to_come = |month: Date| -> Minor {
+        let documents = lines.iter().flat_map(|line| &line.to_come).filter(|one| one.date.first_of_month() == month);
+        documents
+            .map(|one| if one.kind == DocumentKind::CreditMemo { -one.amount.units() } else { one.amount.units() })
+            .sum()
+    };
+    let overdue = lines.iter().flat_map(|line| &line.receivables).filter(|one| one.due_on < today);
+    let months = months(lines, this);
+    Some(Figures {
+        currency: code.into(),
+        to_bill_this_month: currency.money(to_come(this)),
+        to_bill_next_month: currency.money(to_come(next)),
+        billed: months.last()?.billed,
+        unbilled: currency.money(lines.iter().map(|line| line.unbilled.units()).sum()),
+        deferred: currency.money(lines.iter().map(|line| line.deferred.units()).sum()),
+        overdue: currency.money(overdue.map(|one| one.open.units().max(Minor::ZERO)).sum()),
+        months,
+    })
+}
+
+/// Sums of one month, or of the time before the first.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    billed: Minor,
+    recognised: Minor,
+    collected: Minor,
+    deferred: Minor,
+}
+
+/// The last [`MONTHS`] months. What stood at the end of a month in which a contract did nothing stood there before.
+fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
+    let Some(first) = lines.first() else { return Vec::new() };
+    let currency = first.deferred.currency();
+    let (mut sums, mut before) = ([Sums::default(); MONTHS], Sums::default());
+    for line in lines {
+        for month in &line.months {
+            let sum = place(month.first, this).map_or(Some(&mut before), |place| sums.get_mut(place));
+            if let Some(sum) = sum {
+                sum.billed += month.billed.units();
+                sum.recognised += month.recognised.units();
+            }
+        }
+        let payments = line.receivables.iter().flat_map(|one| &one.payments);
+        for payment in payments.filter(|one| one.reversed_on.is_none()) {
+            let sum = place(payment.on, this).map_or(Some(&mut before), |place| sums.get_mut(place));
+            if let Some(sum) = sum {
+                sum.collected += payment.amount.units();
+            }
+        }
+        carry_deferred(line, this, &mut sums);
+    }
+    let mut receivable = before.billed - before.collected;
+    let mut months = Vec::with_capacity(MONTHS);
+    for (place, sum) in sums.into_iter().enumerate() {
+        let back = i64::try_from(MONTHS.saturating_sub(1).saturating_sub(place)).unwrap_or(0);
+        receivable += sum.billed - sum.collected;
+        months.push(MonthOf {
+            first: this.saturating_sub(back.months()),
+            billed: currency.money(sum.billed),
+            recognised: currency.money(sum.recognised),
+            collected: currency.money(sum.collected),
+            deferred: currency.money(sum.deferred),
+            receivable: currency.money(receivable),
+        });
+    }
+    months
+}
+
+/// Which of the shown months a date lies in; none: before all of them. What is dated later than this month has the place behind
+/// the last.
+fn place(date: Date, this: Date) -> Option<usize> {
+    let count = |date: Date| i32::from(date.year()).saturating_mul(12).saturating_add(i32::from(date.month()));
+    let ago = count(this).saturating_sub(count(date));
+    let last = i32::try_from(MONTHS).unwrap_or(0).saturating_sub(1);
+    usize::try_from(last.saturating_sub(ago)).ok()
+}
+
+/// Adds what a contract had deferred at the end of each month.
+fn carry_deferred(line: &Line, this: Date, sums: &mut [Sums; MONTHS]) {
+    let mut at = Minor::ZERO;
+    let mut months = line.months.iter().peekable();
+    for (index, sum) in sums.iter_mut().enumerate() {
+        while let Some(month) = months.next_if(|month| place(month.first, this).is_none_or(|place| place <= index)) {
+            at = month.deferred.units();
+        }
+        sum.deferred += at;
+    }
+}
+
+/// Milestones that silence will accept, the next first.
+pub fn silences(snapshot: &Snapshot) -> Vec<Silence> {
+    let of_line = |line: &Arc<Line>| -> Vec<Silence> {
+        let silence = |deadline: &Deadline| Silence {
+            contract: line.summary.contract.clone(),
+            customer: line.summary.customer.clone(),
+            deadline: deadline.clone(),
+        };
+        line.deadlines.iter().map(silence).collect()
+    };
+    let mut all: Vec<Silence> = snapshot.contracts.values().flat_map(of_line).collect();
+    all.sort_by(|a, b| (a.deadline.last_day, &a.contract).cmp(&(b.deadline.last_day, &b.contract)));
+    all
+}
+
+/// Invoices that were due before today and are not paid, the latest first.
+pub fn late(snapshot: &Snapshot, today: Date) -> Vec<Late> {
+    let of_line = |line: &Arc<Line>| -> Vec<Late> {
+        let overdue = line.receivables.iter().filter(|one| one.due_on < today && one.open.units() > Minor::ZERO);
+        let late = |one: &Receivable| Late {
+            contract: line.summary.contract.clone(),
+            customer: line.summary.customer.clone(),
+            days: one.due_on.until(today).map_or(0, |span| i64::from(span.get_days())),
+            invoice: one.clone(),
+        };
+        overdue.map(late).collect()
+    };
+    let mut all: Vec<Late> = snapshot.contracts.values().flat_map(of_line).collect();
+    all.sort_by(|a, b| (a.invoice.due_on, &a.contract).cmp(&(b.invoice.due_on, &b.contract)));
+    all
+}

@@ -1,0 +1,196 @@
+//! Rows of the lists that pages show and exports carry: contracts, receivables with their age, what will be billed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use milestoned_mapping::contract::{DocumentKind, IssuedDocument, Receivable};
+use milestoned_mapping::money::{Minor, Money, grouped};
+use rust_decimal::Decimal;
+
+use super::portfolio::Summary;
+use super::snapshot::{Line, Snapshot};
+
+/// An invoice of some contract that is open, or was paid.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// Contract.
+    pub contract: String,
+    /// Customer.
+    pub customer: String,
+    /// ERP connection.
+    pub erp: String,
+    /// The invoice.
+    pub invoice: Receivable,
+    /// Days since it was due; 0: it is not due yet, or paid.
+    pub days: i64,
+}
+
+/// A document that time alone will write.
+#[derive(Debug, Clone)]
+pub struct ToCome {
+    /// Contract.
+    pub contract: String,
+    /// Customer.
+    pub customer: String,
+    /// ERP connection.
+    pub erp: String,
+    /// The document.
+    pub document: IssuedDocument,
+}
+
+/// Open amounts of one currency by age.
+#[derive(Debug, Clone)]
+pub struct Aged {
+    /// Code.
+    pub currency: String,
+    /// Not due yet, up to 30, 60, 90 days overdue, and longer.
+    pub buckets: [Money; 5],
+}
+
+/// Names of the buckets of [`Aged`].
+pub const BUCKETS: [&str; 5] =
+    ["Not due", "1–30 days overdue", "31–60 days overdue", "61–90 days overdue", "More than 90 days overdue"];
+
+/// Sums of one currency.
+#[derive(Debug, Clone)]
+pub struct Sums {
+    /// Code.
+    pub currency: String,
+    /// Transaction prices.
+    pub total: String,
+    /// Billed, as decided.
+    pub billed: String,
+    /// Not billed yet.
+    pub remaining: String,
+    /// Deferred revenue.
+    pub deferred: String,
+    /// Open invoices.
+    pub open: String,
+}
+
+/// Whether one of the texts contains what is searched for.
+fn is_named(text: &str, names: &[&str]) -> bool {
+    let text = text.trim().to_lowercase();
+    text.is_empty() || names.iter().any(|name| name.to_lowercase().contains(&text))
+}
+
+/// Contracts whose id or customer contains a text, by id.
+pub fn contracts(snapshot: &Snapshot, text: &str) -> Vec<Summary> {
+    let all = snapshot.contracts.values().map(|line| &line.summary);
+    all.filter(|one| is_named(text, &[&one.contract, &one.customer])).cloned().collect()
+}
+
+/// Invoices that are open, the one that was due first before the others; overdue ones only, or all.
+pub fn receivables(snapshot: &Snapshot, text: &str, overdue: bool, today: Date) -> Vec<Open> {
+    let of_line = |line: &Arc<Line>| -> Vec<Open> {
+        let summary = &line.summary;
+        let open = line.receivables.iter().filter(|one| one.open.units() > Minor::ZERO);
+        let open = open.filter(|one| !overdue || one.due_on < today);
+        let named = open.filter(|one| is_named(text, &[&summary.contract, &summary.customer, &one.number]));
+        named
+            .map(|one| Open {
+                contract: summary.contract.clone(),
+                customer: summary.customer.clone(),
+                erp: summary.erp.clone(),
+                days: one.due_on.until(today).map_or(0, |span| i64::from(span.get_days().max(0))),
+                invoice: one.clone(),
+            })
+            .collect()
+    };
+    let mut all: Vec<Open> = snapshot.contracts.values().flat_map(of_line).collect();
+    all.sort_by(|a, b| (a.invoice.due_on, &a.invoice.number).cmp(&(b.invoice.due_on, &b.invoice.number)));
+    all
+}
+
+/// What is open by age, by currency.
+pub fn ageing(rows: &[Open]) -> Vec<Aged> {
+    let mut by_currency: BTreeMap<String, Aged> = BTreeMap::new();
+    for row in rows {
+        let currency = row.invoice.open.currency();
+        let code = currency.to_string();
+        let nothing = [currency.minor(0); 5];
+        let aged = by_currency.entry(code.clone()).or_insert(Aged { currency: code, buckets: nothing });
+        let place = match row.days {
+            0 => 0,
+            1..=30 => 1,
+            31..=60 => 2,
+            61..=90 => 3,
+            _ => 4,
+        };
+        if let Some(bucket) = aged.buckets.get_mut(place) {
+            *bucket = currency.money(bucket.units() + row.invoice.open.units());
+        }
+    }
+    by_currency.into_values().collect()
+}
+
+/// Sums of contracts and their open invoices, by currency.
+pub fn sums(contracts: &[Summary], receivables: &[Open]) -> Vec<Sums> {
+    let mut codes: Vec<&str> = contracts.iter().map(|one| one.currency.as_str()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let sum = |code: &str, value: fn(&Summary) -> &String| -> String {
+        let of_it = contracts.iter().filter(|one| one.currency == code);
+        let sum: Decimal = of_it.filter_map(|one| value(one).parse::<Decimal>().ok()).sum();
+        grouped(&sum.to_string())
+    };
+    let open = |code: &str| {
+        let of_it = receivables.iter().map(|one| one.invoice.open).filter(|open| open.currency().code() == code);
+        grouped(&of_it.map(|open| open.decimal()).sum::<Decimal>().to_string())
+    };
+    codes
+        .into_iter()
+        .map(|code| Sums {
+            currency: code.into(),
+            total: sum(code, |one| &one.total),
+            billed: sum(code, |one| &one.billed),
+            remaining: sum(code, |one| &one.remaining),
+            deferred: sum(code, |one| &one.deferred),
+            open: open(code),
+        })
+        .collect()
+}
+
+/// The first day of the month that is asked for: `this`, `next`, or `2026-03`; this one without a word.
+pub fn month(word: &str, today: Date) -> Option<Date> {
+    let this = today.first_of_month();
+    match word {
+        "" | "this" => Some(this),
+        "next" => Some(this.saturating_add(1.month())),
+        other => format!("{other}-01").parse().ok(),
+    }
+}
+
+/// Documents that time alone will write in a month, by date.
+pub fn to_come(snapshot: &Snapshot, text: &str, month: Date) -> Vec<ToCome> {
+    let of_line = |line: &Arc<Line>| -> Vec<ToCome> {
+        let summary = &line.summary;
+        let of_month = line.to_come.iter().filter(|one| one.date.first_of_month() == month);
+        let named = of_month.filter(|one| is_named(text, &[&summary.contract, &summary.customer, &one.number]));
+        named
+            .map(|document| ToCome {
+                contract: summary.contract.clone(),
+                customer: summary.customer.clone(),
+                erp: summary.erp.clone(),
+                document: document.clone(),
+            })
+            .collect()
+    };
+    let mut all: Vec<ToCome> = snapshot.contracts.values().flat_map(of_line).collect();
+    all.sort_by(|a, b| (a.document.date, &a.document.number).cmp(&(b.document.date, &b.document.number)));
+    all
+}
+
+/// The sum of what will be written, by currency; credit memos are taken away.
+pub fn sums_to_come(rows: &[ToCome]) -> Vec<String> {
+    let mut sums: BTreeMap<String, Money> = BTreeMap::new();
+    for row in rows {
+        let amount = row.document.amount;
+        let units = if row.document.kind == DocumentKind::CreditMemo { -amount.units() } else { amount.units() };
+        let sum = sums.entry(amount.currency().to_string()).or_insert_with(|| amount.currency().minor(0));
+        *sum = amount.currency().money(sum.units() + units);
+    }
+    sums.into_iter().map(|(code, sum)| format!("{} {code}", grouped(&sum.to_string()))).collect()
+}

@@ -1,0 +1,250 @@
+//! What pages look at: the queue and every contract in a line, kept in memory as they stood at a revision of the store.
+//! Before each look it is asked which contracts were decided about since, and only these are read again.
+//!
+//! It shows nothing that the store does not say: what was decided is compared by the contracts' revisions, what people did by
+//! the audit trail, and what did not come in or go out is read each time. Only what has to be searched for in all that was ever
+//! written down (writes that were never shown, contracts that nobody has filed) is up to [`SEARCHED_AGAIN`] old.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use milestoned_mapping::contract::{Contract, Deadline, IssuedDocument, Receivable};
+use milestoned_mapping::money::Money;
+use tokio::sync::Mutex;
+
+use super::item::Item;
+use super::portfolio::{self, Summary};
+use super::queue::{self, Filter};
+use crate::environment::Environment;
+use crate::store::StoreError;
+use crate::store::contracts::ContractRow;
+use crate::store::intake::StreamHealth;
+use crate::store::review::Undelivered;
+
+/// How old what has to be searched for may be.
+const SEARCHED_AGAIN: SignedDuration = SignedDuration::from_secs(20);
+/// Changed contracts up to which each is read by itself; above, everything that was decided is read at once.
+const ONE_BY_ONE: usize = 64;
+/// Contracts whose states are read at once: a state takes kilobytes.
+const AT_ONCE: usize = 256;
+/// Months after the present one for which it is said what will be billed.
+const MONTHS_AHEAD: i64 = 2;
+
+/// One contract, as lists and figures need it.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// In a line.
+    pub summary: Summary,
+    /// Its invoices with what is open.
+    pub receivables: Vec<Receivable>,
+    /// Documents that time alone will write until the end of the month after next.
+    pub to_come: Vec<IssuedDocument>,
+    /// Milestones that silence will accept.
+    pub deadlines: Vec<Deadline>,
+    /// By first of month: what was billed and recognised in it, and what was deferred at its end.
+    pub months: Vec<Month>,
+    /// What was recognised and is not billed.
+    pub unbilled: Money,
+    /// Billed and not recognised.
+    pub deferred: Money,
+}
+
+/// What a contract did in a month.
+#[derive(Debug, Clone, Copy)]
+pub struct Month {
+    /// Its first day.
+    pub first: Date,
+    /// Invoices less credit memos.
+    pub billed: Money,
+    /// Revenue.
+    pub recognised: Money,
+    /// Deferred revenue at its end.
+    pub deferred: Money,
+}
+
+/// What pages look at.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Everything that waits for a person, in the order of the queue.
+    pub items: Vec<Arc<Item>>,
+    /// Contracts by id.
+    pub contracts: BTreeMap<String, Arc<Line>>,
+    /// Health of every stream.
+    pub streams: Vec<StreamHealth>,
+    /// The newest line of the audit trail that it knows.
+    pub audit: i64,
+    decided: BTreeMap<String, Vec<Arc<Item>>>,
+    revisions: BTreeMap<String, i64>,
+    searched: Vec<Item>,
+    searched_at: Option<Timestamp>,
+    /// The month for which it was said what will be billed.
+    month: Option<Date>,
+}
+
+impl Snapshot {
+    /// Items about one contract, its customer or its ERP.
+    pub fn items_of(&self, id: &str) -> Vec<Arc<Item>> {
+        let line = self.contracts.get(id);
+        let concerns = |item: &&Arc<Item>| match &item.subject {
+            super::subject::Subject::Pause { scope, name } => match scope.name() {
+                "contract" => name == id,
+                "customer" => line.is_some_and(|line| *name == line.summary.customer),
+                _ => line.is_some_and(|line| *name == line.summary.erp),
+            },
+            _ => item.contract.as_deref() == Some(id),
+        };
+        self.items.iter().filter(concerns).cloned().collect()
+    }
+}
+
+/// Keeps the snapshot that was taken last.
+#[derive(Default)]
+pub struct Snapshots(Mutex<Arc<Snapshot>>);
+
+impl Snapshots {
+    /// The queue and the contracts as they stand now.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn now(&self, env: &Environment) -> Result<Arc<Snapshot>, StoreError> {
+        let mut latest = self.0.lock().await;
+        let mut next = Arc::clone(&latest);
+        // Who still looks at the old one keeps it.
+        Arc::make_mut(&mut next).follow(env).await?;
+        latest.clone_from(&next);
+        Ok(next)
+    }
+
+    /// Has what is searched for searched for again: somebody has just done something about it.
+    pub async fn search_again(&self) {
+        Arc::make_mut(&mut *self.0.lock().await).searched_at = None;
+    }
+}
+
+/// The date of an instant, where no contract says in which time zone.
+pub fn utc_date(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+impl Snapshot {
+    /// Takes in what has changed since.
+    async fn follow(&mut self, env: &Environment) -> Result<(), StoreError> {
+        let now = env.clock.now();
+        let month = utc_date(now).first_of_month();
+        let (named, audit) = env.store.named_after(self.audit).await?;
+        let revisions = env.store.revisions().await?;
+        let all = self.month != Some(month);
+        let mut changed: BTreeSet<String> =
+            if all { revisions.keys().cloned().collect() } else { named.into_iter().collect() };
+        changed
+            .extend(revisions.iter().filter(|(id, at)| self.revisions.get(*id) != Some(at)).map(|(id, _)| id.clone()));
+        changed.retain(|id| revisions.contains_key(id));
+        let filed = revisions.len() != self.revisions.len();
+        if !changed.is_empty() {
+            self.read_contracts(env, &changed, month).await?;
+            self.read_decided(env, &changed).await?;
+        }
+        let old = self.searched_at.and_then(|at| at.checked_add(SEARCHED_AGAIN).ok()).is_none_or(|again| again <= now);
+        if old || filed {
+            self.searched = queue::searched_for(env, &Filter::default()).await?;
+            self.searched_at = Some(now);
+        }
+        let mut others = queue::outside(env, &Filter::default()).await?;
+        others.extend(self.searched.iter().cloned());
+        queue::name(env, &mut others).await?;
+        let decided = self.decided.values().flatten().cloned();
+        self.items = decided.chain(others.into_iter().map(Arc::new)).collect();
+        self.items.sort_by(|a, b| queue::order(a, b));
+        self.streams = env.store.streams().await?;
+        (self.audit, self.revisions, self.month) = (audit, revisions, Some(month));
+        Ok(())
+    }
+
+    /// Reads what was decided about contracts and waits for a person.
+    async fn read_decided(&mut self, env: &Environment, changed: &BTreeSet<String>) -> Result<(), StoreError> {
+        let mut items = Vec::new();
+        if changed.len() <= ONE_BY_ONE {
+            for id in changed {
+                items.extend(queue::decided(env, &Filter::of_contract(id)).await?);
+            }
+        } else {
+            items = queue::decided(env, &Filter::default()).await?;
+        }
+        items.retain(|item| item.contract.as_ref().is_some_and(|id| changed.contains(id)));
+        queue::name(env, &mut items).await?;
+        for id in changed {
+            self.decided.remove(id);
+        }
+        for item in items {
+            let id = item.contract.clone().unwrap_or_default();
+            self.decided.entry(id).or_default().push(Arc::new(item));
+        }
+        Ok(())
+    }
+
+    /// Reads contracts in a line.
+    async fn read_contracts(
+        &mut self,
+        env: &Environment,
+        changed: &BTreeSet<String>,
+        month: Date,
+    ) -> Result<(), StoreError> {
+        let drifts = env.store.drifts().await?;
+        let missing = by_contract(env.store.undelivered().await?);
+        let until = month.saturating_add((MONTHS_AHEAD + 1).months()).yesterday().unwrap_or(month);
+        let ids: Vec<&String> = changed.iter().collect();
+        for ids in ids.chunks(AT_ONCE) {
+            let rows = env.store.contracts_of(ids.iter().map(|id| (*id).clone()).collect()).await?;
+            for row in rows {
+                let drifts = drifts.get(&row.id).copied().unwrap_or_default();
+                let missing = missing.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+                // What cannot be read is told by `milestoned doctor`; it holds up no page.
+                match line(&row, drifts, missing, until) {
+                    Ok(line) => drop(self.contracts.insert(row.id, Arc::new(line))),
+                    Err(error) => {
+                        tracing::error!(error = &error as &dyn std::error::Error, contract = row.id, "unreadable")
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn by_contract(missing: Vec<Undelivered>) -> BTreeMap<String, Vec<Undelivered>> {
+    let mut sorted: BTreeMap<String, Vec<Undelivered>> = BTreeMap::new();
+    for one in missing {
+        sorted.entry(one.contract.clone()).or_default().push(one);
+    }
+    sorted
+}
+
+fn line(row: &ContractRow, drifts: usize, missing: &[Undelivered], until: Date) -> Result<Line, StoreError> {
+    let contract: Contract = portfolio::state(row)?;
+    let outlook = contract.outlook(until);
+    let position = contract.position();
+    let months = contract.disclosures().roll_forward;
+    Ok(Line {
+        summary: portfolio::summary(row, &contract, drifts, missing)?,
+        receivables: contract.receivables(),
+        to_come: outlook.documents,
+        deadlines: outlook.deadlines,
+        months: months
+            .into_iter()
+            .map(|one| Month {
+                first: one.month,
+                billed: one.billed,
+                recognised: one.recognised,
+                deferred: one.closing,
+            })
+            .collect(),
+        unbilled: contract
+            .terms()
+            .currency()
+            .money(position.unbilled_receivable.units() + position.contract_asset.units()),
+        deferred: position.deferred_revenue,
+    })
+}

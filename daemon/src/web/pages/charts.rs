@@ -1,0 +1,208 @@
+//! Charts, drawn here as SVG: bars, lines, a waterfall. Each carries the table of what it shows. Colours come from the style
+//! sheet by class; coordinates are whole numbers.
+
+use std::fmt::Write as _;
+
+use milestoned_mapping::money::{Money, grouped};
+
+/// Width and height of a drawing, and the room below and above it.
+const WIDTH: i128 = 600;
+const HEIGHT: i128 = 150;
+const BELOW: i128 = 22;
+const ABOVE: i128 = 8;
+
+/// One value of a chart.
+#[derive(Debug, Clone)]
+pub(super) struct Bar {
+    /// What it is of.
+    label: String,
+    /// The value.
+    amount: Money,
+}
+
+impl Bar {
+    pub(super) fn new(label: impl Into<String>, amount: Money) -> Self {
+        Self { label: label.into(), amount }
+    }
+
+    /// A value that is taken away.
+    pub(super) fn less(label: impl Into<String>, amount: Money) -> Self {
+        Self { label: label.into(), amount: amount.currency().money(-amount.units()) }
+    }
+}
+
+/// A drawing with its table.
+#[derive(Debug, Clone)]
+pub(super) struct Chart {
+    /// What it shows.
+    pub(super) title: String,
+    /// The newest value, as a headline.
+    pub(super) latest: String,
+    /// SVG; its texts are escaped.
+    pub(super) svg: String,
+    /// Label and value of each.
+    pub(super) rows: Vec<(String, String)>,
+}
+
+/// The scale of a drawing: what is lowest and highest, zero among them.
+struct Scale {
+    low: i128,
+    high: i128,
+}
+
+impl Scale {
+    fn of(values: impl Iterator<Item = i128>) -> Self {
+        let (low, high) = values.fold((0, 0), |(low, high), value| (low.min(value), high.max(value)));
+        Self { low, high: if high == low { low.saturating_add(1) } else { high } }
+    }
+
+    /// Where a value stands, from the top.
+    fn y(&self, value: i128) -> i128 {
+        let span = self.high.saturating_sub(self.low).max(1);
+        let room = HEIGHT - ABOVE - BELOW;
+        HEIGHT - BELOW - value.saturating_sub(self.low).saturating_mul(room).checked_div(span).unwrap_or(0)
+    }
+}
+
+/// Left edge of the place of a value, and its width.
+fn place(index: usize, count: usize) -> (i128, i128) {
+    let (index, count) = (i128::try_from(index).unwrap_or(0), i128::try_from(count.max(1)).unwrap_or(1));
+    let width = WIDTH / count;
+    (index.saturating_mul(width), width)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn drawing(title: &str, inner: &str, scale: &Scale) -> String {
+    let zero = scale.y(0);
+    format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\" preserveAspectRatio=\"xMidYMid meet\">\
+         <line class=\"axis\" x1=\"0\" y1=\"{zero}\" x2=\"{WIDTH}\" y2=\"{zero}\"/>{inner}</svg>",
+        escaped(title)
+    )
+}
+
+fn label(x: i128, text: &str) -> String {
+    format!("<text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{}</text>", HEIGHT - 6, escaped(text))
+}
+
+/// The labels below a drawing: every one where there is room, else every third, the last among them.
+fn labels(bars: &[Bar]) -> String {
+    let count = bars.len();
+    let step = if count > 6 { 3 } else { 1 };
+    let shown = bars.iter().enumerate().filter(|(index, _)| count.saturating_sub(*index) % step == 1 || step == 1);
+    shown
+        .map(|(index, bar)| {
+            let (x, width) = place(index, count);
+            label(x + width / 2, &bar.label)
+        })
+        .collect()
+}
+
+fn chart(title: &str, svg: String, bars: &[Bar]) -> Chart {
+    let text = |amount: &Money| grouped(&amount.to_string());
+    Chart {
+        title: title.into(),
+        latest: bars.last().map(|bar| text(&bar.amount)).unwrap_or_default(),
+        svg,
+        rows: bars.iter().map(|bar| (bar.label.clone(), text(&bar.amount))).collect(),
+    }
+}
+
+fn titled(bar: &Bar) -> String {
+    format!("<title>{}: {}</title>", escaped(&bar.label), grouped(&bar.amount.to_string()))
+}
+
+fn rectangle(class: &str, (x, width): (i128, i128), (from, to): (i128, i128), title: &str) -> String {
+    let (top, height) = (from.min(to), (from - to).abs().max(1));
+    let gap = width / 6;
+    format!(
+        "<rect class=\"{class}\" x=\"{}\" y=\"{top}\" width=\"{}\" height=\"{height}\" rx=\"2\">{title}</rect>",
+        x + gap,
+        width - gap * 2
+    )
+}
+
+/// A bar for each value; the last one is the present month.
+pub(super) fn bars(title: &str, bars: Vec<Bar>) -> Chart {
+    let units = |bar: &Bar| bar.amount.units().units();
+    let scale = Scale::of(bars.iter().map(units));
+    let mut inner = String::new();
+    for (index, bar) in bars.iter().enumerate() {
+        let class = if index.saturating_add(1) == bars.len() { "now" } else { "bar" };
+        let _ = write!(
+            inner,
+            "{}",
+            rectangle(class, place(index, bars.len()), (scale.y(units(bar)), scale.y(0)), &titled(bar))
+        );
+    }
+    inner.push_str(&labels(&bars));
+    chart(title, drawing(title, &inner, &scale), &bars)
+}
+
+/// A line through all values.
+pub(super) fn lines(title: &str, bars: Vec<Bar>) -> Chart {
+    let units = |bar: &Bar| bar.amount.units().units();
+    let scale = Scale::of(bars.iter().map(units));
+    let point = |(index, bar): (usize, &Bar)| {
+        let (x, width) = place(index, bars.len());
+        (x + width / 2, scale.y(units(bar)))
+    };
+    let points: Vec<(i128, i128)> = bars.iter().enumerate().map(point).collect();
+    let path: Vec<String> = points.iter().map(|(x, y)| format!("{x},{y}")).collect();
+    let mut inner = format!("<polyline class=\"line\" points=\"{}\"/>", path.join(" "));
+    for ((x, y), bar) in points.iter().zip(&bars) {
+        let _ = write!(inner, "<circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"3\">{}</circle>", titled(bar));
+    }
+    inner.push_str(&labels(&bars));
+    chart(title, drawing(title, &inner, &scale), &bars)
+}
+
+/// From the first value by the others to `closing`.
+pub(super) fn waterfall(title: &str, steps: Vec<Bar>, closing: Money) -> Chart {
+    let units = |bar: &Bar| bar.amount.units().units();
+    let mut levels = vec![0_i128];
+    for step in &steps {
+        levels.push(levels.last().copied().unwrap_or(0).saturating_add(units(step)));
+    }
+    let scale = Scale::of(levels.iter().copied().chain([closing.units().units()]));
+    let count = steps.len().saturating_add(1);
+    let mut inner = String::new();
+    for (index, (step, pair)) in steps.iter().zip(levels.windows(2)).enumerate() {
+        let [from, to] = pair else { continue };
+        let class = match (index, units(step) < 0) {
+            (0, _) => "bar",
+            (_, true) => "fall",
+            (_, false) => "rise",
+        };
+        let _ =
+            write!(inner, "{}", rectangle(class, place(index, count), (scale.y(*from), scale.y(*to)), &titled(step)));
+    }
+    let mut all = steps;
+    all.push(Bar::new("Closing", closing));
+    let last = all.last().map(titled).unwrap_or_default();
+    let ends = (scale.y(0), scale.y(closing.units().units()));
+    inner.push_str(&rectangle("now", place(count.saturating_sub(1), count), ends, &last));
+    inner.push_str(&labels(&all));
+    chart(title, drawing(title, &inner, &scale), &all)
+}
+
+#[cfg(test)]
+mod tests {
+    use milestoned_mapping::money::Currency;
+
+    use super::*;
+
+    #[test]
+    fn a_chart_carries_every_value_and_escapes_what_it_is_called() {
+        let usd: Currency = "USD".parse().unwrap();
+        let values = vec![Bar::new("<Jan>", usd.minor(-500)), Bar::new("Feb", usd.minor(123_456_789))];
+        let chart = bars("A & B", values.clone());
+        assert_eq!(chart.rows[1], ("Feb".to_owned(), "1,234,567.89".to_owned()));
+        assert!(chart.svg.contains("A &amp; B") && chart.svg.contains("&lt;Jan&gt;") && !chart.svg.contains("<Jan>"));
+        let closing = waterfall("W", values, usd.minor(123_456_289));
+        assert_eq!(closing.latest, "1,234,562.89");
+    }
+}

@@ -1,0 +1,152 @@
+//! Home: what needs somebody today first, then the figures, then how they went month by month.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::charts::{Bar, Chart, bars, lines, waterfall};
+use super::person::{Person, today};
+use super::{filters, render};
+use crate::environment::Environment;
+use crate::review::figures::{Figures, Late, MonthOf, Silence, figures, late, silences};
+use crate::review::item::Item;
+use crate::review::portfolio::Summary;
+use crate::review::selection::{Selection, Tab, TabCount};
+use crate::review::snapshot::Snapshot;
+use crate::store::intake::StreamHealth;
+use crate::web::extract::Parameters;
+use crate::web::problem::ApiError;
+
+/// Rows of each list on this page.
+const FEW: usize = 6;
+/// How long a stream may be read up to before it counts as behind; what is counted once a day, a day longer.
+const BEHIND: SignedDuration = SignedDuration::from_hours(2);
+const COUNTED: SignedDuration = SignedDuration::from_hours(26);
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage {
+    person: Person,
+    to_approve: TabCount,
+    blocked: TabCount,
+    parked: TabCount,
+    silences: Vec<Silence>,
+    silent: usize,
+    late: Vec<Late>,
+    late_count: usize,
+    /// What was halted, refused or could not be taken, the first few.
+    halted: Vec<Arc<Item>>,
+    behind: Vec<StreamHealth>,
+    figures: Vec<Figures>,
+    currency: String,
+    charts: Vec<Chart>,
+    contracts: Vec<Summary>,
+    contract_count: usize,
+    today: Date,
+}
+
+impl HomePage {
+    fn is_quiet(&self) -> bool {
+        let counts = [self.to_approve.count, self.blocked.count, self.parked.count, self.silent, self.late_count];
+        counts.iter().all(|count| *count == 0) && self.behind.is_empty()
+    }
+}
+
+/// Whose trends are shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    #[serde(default)]
+    currency: String,
+}
+
+/// `GET /`
+pub(super) async fn page(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Response, ApiError> {
+    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let mut halted = Selection::default().in_tab(&Tab::Parked).pick(&snapshot.items, &today).items;
+    halted.truncate(FEW);
+    let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
+    let figures = figures(&snapshot, today);
+    let shown = figures.iter().find(|one| one.currency == asked.currency).or(figures.first());
+    let (mut silences, mut late) = (silences(&snapshot), late(&snapshot, today));
+    let (silent, late_count) = (silences.len(), late.len());
+    silences.truncate(FEW);
+    late.truncate(FEW);
+    let charts = shown.map(trends).unwrap_or_default();
+    Ok(render(&HomePage {
+        currency: shown.map(|one| one.currency.clone()).unwrap_or_default(),
+        behind: behind(&snapshot, env.clock.now()),
+        contracts: most_waiting(&snapshot),
+        contract_count: snapshot.contracts.len(),
+        person,
+        to_approve,
+        blocked,
+        parked,
+        halted,
+        silences,
+        silent,
+        late,
+        late_count,
+        charts,
+        figures,
+        today,
+    }))
+}
+
+/// Streams that cannot be read, or that were not read for long.
+fn behind(snapshot: &Snapshot, now: Timestamp) -> Vec<StreamHealth> {
+    let is_behind = |stream: &&StreamHealth| {
+        let may = if stream.stream.ends_with(" census") { COUNTED } else { BEHIND };
+        let old = stream.fresh_through.is_some_and(|at| now.duration_since(at) > may);
+        stream.fault.is_some() || old
+    };
+    snapshot.streams.iter().filter(is_behind).cloned().collect()
+}
+
+/// Contracts about which most waits.
+fn most_waiting(snapshot: &Snapshot) -> Vec<Summary> {
+    let waits =
+        |summary: &Summary| summary.to_approve.saturating_add(summary.blocking).saturating_add(summary.warnings);
+    let mut all: Vec<&Summary> = snapshot.contracts.values().map(|line| &line.summary).collect();
+    all.sort_by(|a, b| waits(b).cmp(&waits(a)).then_with(|| a.contract.cmp(&b.contract)));
+    all.into_iter().take(FEW).cloned().collect()
+}
+
+fn trends(figures: &Figures) -> Vec<Chart> {
+    let of = |value: fn(&MonthOf) -> milestoned_mapping::money::Money| -> Vec<Bar> {
+        figures.months.iter().map(|month| Bar::new(month.first.strftime("%b %Y").to_string(), value(month))).collect()
+    };
+    let code = &figures.currency;
+    let mut charts = vec![
+        bars(&format!("Billed by month, {code}"), of(|month| month.billed)),
+        bars(&format!("Revenue by month, {code}"), of(|month| month.recognised)),
+        bars(&format!("Collected by month, {code}"), of(|month| month.collected)),
+        lines(&format!("Deferred revenue at month’s end, {code}"), of(|month| month.deferred)),
+        lines(&format!("Receivables at month’s end, {code}"), of(|month| month.receivable)),
+    ];
+    let pair = figures.months.iter().rev().take(2).collect::<Vec<&MonthOf>>();
+    if let [this, before] = pair.as_slice() {
+        let assets = this.deferred.units() - before.deferred.units() - this.billed.units() + this.recognised.units();
+        let steps = vec![
+            Bar::new("Opening", before.deferred),
+            Bar::new("Billed", this.billed),
+            Bar::less("Revenue", this.recognised),
+            Bar::new("Revenue not billed", this.deferred.currency().money(assets)),
+        ];
+        charts.push(waterfall(
+            &format!("Deferred revenue in {}, {code}", this.first.strftime("%B %Y")),
+            steps,
+            this.deferred,
+        ));
+    }
+    charts
+}

@@ -1,0 +1,181 @@
+//! Lists: contracts, a customer's contracts together, receivables, and what will be billed.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use super::person::{Person, today};
+use super::queue::Pages;
+use super::{filters, render};
+use crate::environment::Environment;
+use crate::review::figures::{Silence, silences};
+use crate::review::item::Item;
+use crate::review::listing::{self, Open, ToCome};
+use crate::review::portfolio::Summary;
+use crate::web::extract::{Parameters, Segments};
+use crate::web::problem::ApiError;
+
+/// Rows of a page.
+const OF_A_PAGE: usize = 100;
+
+/// Which part of a list.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Text of contract or customer.
+    #[serde(default)]
+    pub(super) q: String,
+    /// `overdue`.
+    #[serde(default)]
+    pub(super) part: String,
+    /// `this`, `next`, or a month such as `2026-03`.
+    #[serde(default)]
+    pub(super) month: String,
+    #[serde(default)]
+    page: Option<usize>,
+}
+
+impl Asked {
+    /// What stands behind the question mark, but for the page.
+    fn query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [("q", &self.q), ("part", &self.part), ("month", &self.month)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        query.finish()
+    }
+
+    fn pages(&self, path: &str, count: usize) -> (Pages, usize) {
+        let pages = Pages::of(path, &self.query(), self.page.unwrap_or(1), count, OF_A_PAGE);
+        let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
+        (pages, from)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "contracts.html")]
+struct ContractsPage {
+    person: Person,
+    asked: Asked,
+    query: String,
+    contracts: Vec<Summary>,
+    count: usize,
+    pages: Pages,
+}
+
+/// `GET /contracts`
+pub(super) async fn contracts(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Response, ApiError> {
+    let found = listing::contracts(&*person.snapshot(&env).await?, &asked.q);
+    let (count, (pages, from)) = (found.len(), asked.pages("/contracts", found.len()));
+    let contracts = found.into_iter().skip(from).take(OF_A_PAGE).collect();
+    Ok(render(&ContractsPage { person, query: asked.query(), asked, contracts, count, pages }))
+}
+
+#[derive(Template)]
+#[template(path = "customer.html")]
+struct CustomerPage {
+    person: Person,
+    name: String,
+    sums: Vec<listing::Sums>,
+    contracts: Vec<Summary>,
+    receivables: Vec<Open>,
+    items: Vec<Arc<Item>>,
+    today: Date,
+}
+
+/// `GET /customers/{name}`
+pub(super) async fn customer(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(name): Segments<String>,
+) -> Result<Response, ApiError> {
+    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let mut contracts = listing::contracts(&snapshot, "");
+    contracts.retain(|one| one.customer == name);
+    if contracts.is_empty() {
+        return Err(ApiError::not_found("customer", &name));
+    }
+    let mut receivables = listing::receivables(&snapshot, "", false, today);
+    receivables.retain(|one| one.customer == name);
+    let items = snapshot.items.iter().filter(|item| item.customer.as_ref() == Some(&name)).cloned().collect();
+    let sums = listing::sums(&contracts, &receivables);
+    Ok(render(&CustomerPage { person, name, sums, contracts, receivables, items, today }))
+}
+
+#[derive(Template)]
+#[template(path = "receivables.html")]
+struct ReceivablesPage {
+    person: Person,
+    asked: Asked,
+    query: String,
+    rows: Vec<Open>,
+    count: usize,
+    buckets: Vec<listing::Aged>,
+    pages: Pages,
+}
+
+/// `GET /receivables`
+pub(super) async fn receivables(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Response, ApiError> {
+    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let rows = listing::receivables(&snapshot, &asked.q, asked.part == "overdue", today);
+    let buckets = listing::ageing(&rows);
+    let (count, (pages, from)) = (rows.len(), asked.pages("/receivables", rows.len()));
+    let rows = rows.into_iter().skip(from).take(OF_A_PAGE).collect();
+    Ok(render(&ReceivablesPage { person, query: asked.query(), asked, rows, count, buckets, pages }))
+}
+
+#[derive(Template)]
+#[template(path = "outlook.html")]
+struct OutlookPage {
+    person: Person,
+    asked: Asked,
+    query: String,
+    title: String,
+    rows: Vec<ToCome>,
+    sums: Vec<String>,
+    count: usize,
+    silences: Vec<Silence>,
+    pages: Pages,
+}
+
+/// `GET /outlook`
+pub(super) async fn outlook(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Response, ApiError> {
+    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let month = listing::month(&asked.month, today).ok_or_else(|| {
+        ApiError::invalid(format!("month: {:?} is not this, next, or a month such as 2026-03", asked.month))
+    })?;
+    let rows = listing::to_come(&snapshot, &asked.q, month);
+    let sums = listing::sums_to_come(&rows);
+    let (count, (pages, from)) = (rows.len(), asked.pages("/outlook", rows.len()));
+    let rows = rows.into_iter().skip(from).take(OF_A_PAGE).collect();
+    let title = month.strftime("%B %Y").to_string();
+    Ok(render(&OutlookPage {
+        person,
+        query: asked.query(),
+        asked,
+        title,
+        rows,
+        sums,
+        count,
+        silences: silences(&snapshot),
+        pages,
+    }))
+}

@@ -1,0 +1,152 @@
+//! Who looks at a page: somebody who is signed in, where they are, what they were told, and whether letters are keys for them.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::civil::Date;
+use milestoned_identity::rights::Right;
+use milestoned_mapping::address;
+use serde::Deserialize;
+
+use super::{KEYS, TOLD, render};
+use crate::environment::Environment;
+use crate::review::snapshot::{Snapshot, Snapshots, utc_date};
+use crate::web::access::{self, Caller};
+use crate::web::extract::Fields;
+use crate::web::problem::{self, ApiError};
+
+/// Somebody who is signed in. Others are sent to the sign-in page, which leads back to where they wanted to go; a form from
+/// another site is refused, whoever's session it carries.
+pub(in crate::web) struct Person {
+    /// Who.
+    pub(in crate::web) caller: Caller,
+    /// What the act came to that led here.
+    pub(super) told: Option<String>,
+    /// Address of the page, for forms that lead back to it.
+    pub(super) here: String,
+    /// Whether single letters are keys.
+    pub(super) keys: bool,
+    snapshots: Arc<Snapshots>,
+}
+
+impl Person {
+    pub(super) fn may_decide(&self) -> bool {
+        self.caller.rights.has(Right::Approve)
+    }
+
+    /// Whether a page stands under an address that begins so, for the navigation.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        let here = self.here.split('?').next().unwrap_or_default();
+        here == path || (path != "/" && here.starts_with(path))
+    }
+
+    /// The queue and the contracts as they stand now.
+    pub(super) async fn snapshot(&self, env: &Environment) -> Result<Arc<Snapshot>, ApiError> {
+        Ok(self.snapshots.now(env).await?)
+    }
+
+    /// The snapshot looks again for what it searches for: this person has just done something.
+    pub(super) async fn has_acted(&self) {
+        self.snapshots.search_again().await;
+    }
+}
+
+/// Today, for what belongs to no contract.
+pub(super) fn today(env: &Environment) -> Date {
+    utc_date(env.clock.now())
+}
+
+impl FromRequestParts<Arc<Environment>> for Person {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Response> {
+        let here = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        let told = cookie(&parts.headers, TOLD).map(|text| decoded(&text)).filter(|text| !text.is_empty());
+        let keys = cookie(&parts.headers, KEYS).is_none_or(|word| word != "off");
+        let snapshots = parts.extensions.get::<Arc<Snapshots>>().cloned().unwrap_or_default();
+        let access = access::of(parts).map_err(IntoResponse::into_response)?;
+        let known = access.person(env, &parts.headers).await;
+        let Some(caller) = known.map_err(|error| ApiError::from(error).into_response())? else {
+            let next = if parts.method == Method::GET { address::segment(&here) } else { String::new() };
+            return Err(Redirect::to(&format!("/sign-in?next={next}")).into_response());
+        };
+        if !parts.method.is_safe() && !access.comes_from_our_pages(&parts.headers) {
+            return Err(problem::foreign().into_response());
+        }
+        Ok(Self { caller, told, here, keys, snapshots })
+    }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    pairs.flat_map(|value| value.split(';')).find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then(|| value.to_owned())
+    })
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The path of a page of this server, whatever was asked for: a link must not lead a person elsewhere. It is read as a browser
+/// reads it, which takes a backslash for a slash and leaves out tabs and line breaks.
+pub(in crate::web) fn page_of_ours(next: &str) -> String {
+    let Ok(base) = url::Url::parse("http://milestoned.invalid/") else { return "/".into() };
+    let ours = base.join(next).ok().filter(|url| url.origin() == base.origin());
+    ours.map_or_else(|| "/".into(), |url| url[url::Position::BeforePath..].to_owned())
+}
+
+#[derive(Template)]
+#[template(path = "keys.html")]
+struct KeysPage {
+    person: Person,
+}
+
+/// The keys, and the switch for them.
+pub(super) async fn keys_page(person: Person) -> Response {
+    render(&KeysPage { person })
+}
+
+/// Whether single letters are keys.
+#[derive(Deserialize)]
+pub(super) struct KeysForm {
+    #[serde(default)]
+    letters: String,
+}
+
+/// Keeps a person's word about keys in their browser.
+pub(super) async fn keep_keys(
+    State(_): State<Arc<Environment>>,
+    _: Person,
+    Fields(form): Fields<KeysForm>,
+) -> Result<Response, ApiError> {
+    let word = if form.letters == "on" { "on" } else { "off" };
+    let cookie = format!("{KEYS}={word}; HttpOnly; SameSite=Strict; Max-Age=31536000; Path=/");
+    let cookie = HeaderValue::from_str(&cookie).map_err(|error| ApiError::invalid(error.to_string()))?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/keys")).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_of_ours;
+
+    #[test]
+    fn nobody_is_led_to_another_server() {
+        for (next, page) in [
+            ("/contracts/A%2FB?x=1#M1", "/contracts/A%2FB?x=1#M1"),
+            ("", "/"),
+            ("//evil.example/x", "/"),
+            ("/\t/evil.example/x", "/"),
+            ("/\n/evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("https://evil.example/", "/"),
+            ("javascript:alert(1)", "/"),
+        ] {
+            assert_eq!(page_of_ours(next), page, "{next:?}");
+        }
+    }
+}

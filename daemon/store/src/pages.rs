@@ -1,0 +1,160 @@
+//! What pages need beside the views: which contracts changed since they were looked at, the records that stand behind a leg,
+//! and the parts of the queue that people gave a name.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use milestoned_mapping::fact::Leg;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::audit::{self, Entry};
+use super::session::{Row, values};
+use super::{Store, StoreError, instant};
+
+/// A record that a leg of a contract was read from, in the version that is known last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LegSource {
+    /// Leg.
+    pub leg: Leg,
+    /// Milestone that the record shows; none: the whole contract.
+    pub milestone: Option<String>,
+    /// Connection.
+    pub system: String,
+    /// The vendor's object type.
+    pub object: String,
+    /// The vendor's id.
+    pub id: String,
+    /// The vendor's version.
+    pub version: String,
+    /// When the vendor changed it last.
+    pub changed_at: Timestamp,
+    /// When it was read.
+    pub seen_at: Timestamp,
+    /// Our row of it.
+    pub row: i64,
+    /// SHA-256 of the record as it is stored, hexadecimal.
+    pub digest: String,
+}
+
+/// A part of the queue that somebody gave a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SavedView {
+    /// Its name.
+    pub name: String,
+    /// The filter, as it stands behind the question mark of the queue's address.
+    pub filter: String,
+    /// Who saved it.
+    pub actor: String,
+}
+
+const LEG_SOURCES: &str =
+    "SELECT p.leg, p.milestone, p.system, p.object, p.remote_id, r.version, r.changed_at, r.seen_at,
+    r.id, r.record FROM leg_part AS p JOIN source_record AS r ON r.id = (SELECT max(n.id) FROM source_record AS n
+    WHERE n.system = p.system AND n.object = p.object AND n.remote_id = p.remote_id)
+    WHERE p.contract = $1 ORDER BY p.leg, p.system, p.object, p.remote_id";
+
+fn read_leg_source(row: &Row<'_>) -> Result<LegSource, StoreError> {
+    Ok(LegSource {
+        leg: row.parsed(0, "leg_part.leg")?,
+        milestone: row.get(1)?,
+        system: row.get(2)?,
+        object: row.get(3)?,
+        id: row.get(4)?,
+        version: row.get(5)?,
+        changed_at: row.parsed(6, "source_record.changed_at")?,
+        seen_at: row.parsed(7, "source_record.seen_at")?,
+        row: row.get(8)?,
+        digest: hex::encode(Sha256::digest(row.get::<String>(9)?.as_bytes())),
+    })
+}
+
+impl Store {
+    /// Every contract with how often it was decided about.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn revisions(&self) -> Result<BTreeMap<String, i64>, StoreError> {
+        self.read(|tx| {
+            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            Ok(tx.all("SELECT id, revision FROM contract ORDER BY id", values![], read)?.into_iter().collect())
+        })
+        .await
+    }
+
+    /// Contracts that lines of the audit trail after a place name, and the newest place.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn named_after(&self, seq: i64) -> Result<(Vec<String>, i64), StoreError> {
+        self.read(move |tx| {
+            let head = tx.one("SELECT seq FROM audit_head WHERE id = 1", values![], |row| row.get(0))?.unwrap_or(0);
+            if head == seq {
+                return Ok((Vec::new(), head));
+            }
+            let sql = "SELECT DISTINCT contract FROM audit WHERE seq > $1 AND contract IS NOT NULL ORDER BY contract";
+            Ok((tx.all(sql, values![seq], |row| row.get(0))?, head))
+        })
+        .await
+    }
+
+    /// The records that the legs of a contract were read from.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn leg_sources(&self, contract: String) -> Result<Vec<LegSource>, StoreError> {
+        self.read(move |tx| tx.all(LEG_SOURCES, values![contract], read_leg_source)).await
+    }
+
+    /// Parts of the queue that people gave a name, by name.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn saved_views(&self) -> Result<Vec<SavedView>, StoreError> {
+        self.read(|tx| {
+            tx.all("SELECT name, filter, actor FROM saved_view ORDER BY name", values![], |row| {
+                Ok(SavedView { name: row.get(0)?, filter: row.get(1)?, actor: row.get(2)? })
+            })
+        })
+        .await
+    }
+
+    /// A line about a list that somebody took away as a file, with what it was.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list_exported(&self, by: &str, file: String, about: String, now: Timestamp) -> Result<(), StoreError> {
+        let line = Entry::by(by, "list exported", None, file, about);
+        self.write(move |tx| audit::append(tx, now, &[line])).await
+    }
+
+    /// Gives a part of the queue a name, or, without a filter, takes the name away.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn save_view(
+        &self,
+        name: String,
+        filter: Option<String>,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let (action, detail) = match &filter {
+                Some(filter) => {
+                    tx.run(SAVE, values![name, filter, actor, instant(now)])?;
+                    ("view saved", filter.clone())
+                }
+                None => {
+                    tx.run("DELETE FROM saved_view WHERE name = $1", values![name])?;
+                    ("view removed", String::new())
+                }
+            };
+            audit::append(tx, now, &[Entry::by(&actor, action, None, name, detail)])
+        })
+        .await
+    }
+}
+
+const SAVE: &str = "INSERT INTO saved_view (name, filter, actor, saved_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (name) DO UPDATE SET filter = $2, actor = $3, saved_at = $4";

@@ -1,0 +1,80 @@
+//! Receivables of a contract: each invoice with what was credited and paid of it, payment by payment, and what is open.
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::documents::DocumentKind;
+use super::state::Contract;
+use crate::money::{Minor, Money};
+
+/// An invoice and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receivable {
+    /// Number.
+    pub number: String,
+    /// Milestone.
+    pub milestone: String,
+    /// Its date.
+    pub date: Date,
+    /// When it is due.
+    pub due_on: Date,
+    /// What it bears.
+    pub amount: Money,
+    /// Credit memos against it.
+    pub credited: Money,
+    /// Payments, in the order in which they were applied.
+    pub payments: Vec<PaymentView>,
+    /// What was paid and not taken back.
+    pub paid: Money,
+    /// What is open: amount less credited less paid.
+    pub open: Money,
+}
+
+/// A payment, as far as it was applied to an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentView {
+    /// Its date.
+    pub on: Date,
+    /// What of it was applied.
+    pub amount: Money,
+    /// What tells it from others.
+    pub id: Option<String>,
+    /// When it was taken back.
+    pub reversed_on: Option<Date>,
+}
+
+impl Contract {
+    /// Invoices that count, in the order in which they came about.
+    pub fn receivables(&self) -> Vec<Receivable> {
+        let counts = self.documents.iter().filter(|one| !one.withdrawn);
+        let credits: Vec<_> = counts.clone().filter(|one| one.kind == DocumentKind::CreditMemo).collect();
+        let invoices = counts.filter(|one| one.kind != DocumentKind::CreditMemo);
+        let receivable = |one: &super::IssuedDocument| {
+            let of_it = credits.iter().filter(|memo| memo.original.as_deref() == Some(&one.number));
+            let credited: Minor = of_it.map(|memo| memo.amount.units()).sum();
+            let payments: Vec<_> = self.payments.iter().filter(|payment| payment.invoice == one.number).collect();
+            let stands = payments.iter().filter(|payment| payment.reversed_on.is_none());
+            let paid: Minor = stands.map(|payment| payment.amount).sum();
+            Receivable {
+                number: one.number.clone(),
+                milestone: one.milestone.clone(),
+                date: one.date,
+                due_on: one.due_on,
+                amount: one.amount,
+                credited: self.terms.money(credited),
+                paid: self.terms.money(paid),
+                open: self.terms.money(one.amount.units() - credited - paid),
+                payments: payments
+                    .into_iter()
+                    .map(|payment| PaymentView {
+                        on: payment.on,
+                        amount: self.terms.money(payment.amount),
+                        id: payment.id.clone(),
+                        reversed_on: payment.reversed_on,
+                    })
+                    .collect(),
+            }
+        };
+        invoices.map(receivable).collect()
+    }
+}

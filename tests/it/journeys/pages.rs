@@ -1,0 +1,206 @@
+//! What finance does on the pages: many approvals at once, each by itself; what is stuck is assigned and looked at later; lists are
+//! taken away as files; and what pages show is what the store says at that moment.
+
+use std::io::Cursor;
+
+use calamine::{Reader, Xlsx};
+use milestoned_tests::{ADMIN, VIEWER, World};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION};
+use serde_json::{Value, json};
+
+/// Contracts of which each has one milestone of this amount that waits for an approval.
+async fn waiting(world: &World, amounts: &[(&str, &str)]) {
+    for (id, amount) in amounts {
+        let terms = json!({ "customer": "Northwind Ltd", "currency": "USD", "total": amount, "signed_on": "2026-03-02",
+            "obligations": [{ "id": "services", "ssp": amount, "method": "output" }],
+            "milestones": [{ "id": "M1", "name": "Design", "amount": amount, "completion": "external_event" }],
+            "milestoned": { "erp": "quickbooks", "policy": { "review": "all" } } });
+        assert_eq!(world.call("PUT", &format!("/v1/contracts/{id}"), ADMIN, Some(terms)).await.unwrap().0, 201);
+        let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+        let (status, _) = world.call("POST", &format!("/v1/contracts/{id}/facts"), ADMIN, Some(fact)).await.unwrap();
+        assert_eq!(status, 202);
+    }
+    world.settle().await.unwrap();
+}
+
+/// A page, or what a form leads to: status, text, and where it leads.
+async fn browse(world: &World, token: &str, path: &str, form: Option<&[(&str, &str)]>) -> (u16, Vec<u8>, String) {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let url = format!("{}{path}", world.url);
+    let request = match form {
+        None => client.get(url),
+        Some(fields) => {
+            let mut query = reqwest::Url::parse("http://form/").unwrap();
+            query.query_pairs_mut().extend_pairs(fields);
+            let body = query.query().unwrap_or_default().to_owned();
+            client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+        }
+    };
+    let session = world.session(token).await.unwrap();
+    let request = request.header(COOKIE, session).header("origin", world.origin()).header(ACCEPT, "text/html");
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    let location = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap().to_owned()).unwrap_or_default();
+    (status, answer.bytes().await.unwrap().to_vec(), location)
+}
+
+async fn page(world: &World, path: &str) -> String {
+    let (status, body, _) = browse(world, ADMIN, path, None).await;
+    let text = String::from_utf8(body).unwrap();
+    assert_eq!(status, 200, "{path}: {text}");
+    text
+}
+
+async fn send(world: &World, path: &str, form: &[(&str, &str)]) -> (u16, String, String) {
+    let (status, body, location) = browse(world, ADMIN, path, Some(form)).await;
+    (status, String::from_utf8(body).unwrap(), location)
+}
+
+/// Values of the fields of this name, in the order of the page.
+fn fields(page: &str, name: &str) -> Vec<String> {
+    let begins = format!("name=\"{name}\" value=\"");
+    page.split(&begins)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|text| text.replace("&#38;", "&"))
+        .collect()
+}
+
+#[tokio::test]
+async fn many_are_approved_one_by_one_and_what_has_changed_since_it_was_shown_is_left_alone() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    waiting(&world, &[("A", "100.00"), ("B", "200.00"), ("C", "300.00")]).await;
+    let (status, looked, _) =
+        send(&world, "/bulk", &[("act", "approve"), ("all", "yes"), ("filter", "part=approvals")]).await;
+    assert!(status == 200 && looked.contains("600.00 USD") && looked.contains("invoice B-M1 of 200.00"), "{looked}");
+    assert_eq!(world.held("quickbooks"), [], "what was only looked at is not done");
+    let rows = fields(&looked, "row");
+    assert_eq!(rows.len(), 3, "{looked}");
+    let order =
+        json!({ "version": 2, "signed": true, "total": "250.00", "change": [{ "id": "M1", "amount": "250.00" }] });
+    assert_eq!(world.call("POST", "/v1/contracts/B/amendments", ADMIN, Some(order)).await.unwrap().0, 202);
+    world.settle().await.unwrap();
+    let mut form: Vec<(&str, &str)> = rows.iter().map(|row| ("row", row.as_str())).collect();
+    form.push(("act", "approve"));
+    let (status, done, _) = send(&world, "/bulk/act", &form).await;
+    assert!(status == 200 && done.contains("2 done, 1 not"), "{done}");
+    assert!(done.contains("not eligible</span>, because: it is not what was shown any more"), "{done}");
+    world.settle().await.unwrap();
+    let mut held = world.held("quickbooks");
+    held.sort();
+    assert_eq!(held, [("A-M1".to_owned(), "100.00".to_owned()), ("C-M1".to_owned(), "300.00".to_owned())]);
+    let queue = page(&world, "/queue?part=approvals").await;
+    assert!(queue.contains("Approve 250.00 USD") && !queue.contains("Approve 100.00 USD"), "{queue}");
+    form.extend((0..500).map(|_| ("row", rows[0].as_str())));
+    let (status, told, _) = send(&world, "/bulk/act", &form).await;
+    assert!(status == 422 && told.contains("at most 500"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_stuck_is_found_by_filters_assigned_and_looked_at_on_a_date() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    waiting(&world, &[("A", "100.00"), ("B", "20000.00")]).await;
+    let queue = page(&world, "/queue?amount=1000&customer=Northwind+Ltd&erp=quickbooks").await;
+    assert!(queue.contains("Approve 20,000.00 USD") && !queue.contains("Approve 100.00 USD"), "{queue}");
+    assert!(page(&world, "/queue?q=nobody").await.contains("Nothing here matches the filter"));
+    let subject = "approval:B:M1";
+    let (status, _, next) =
+        send(&world, "/act", &[("subject", subject), ("act", "assign"), ("to", "dana"), ("next", "/queue?owner=dana")])
+            .await;
+    assert_eq!((status, next.as_str()), (303, "/queue?owner=dana"));
+    let row = &fields(&page(&world, &next).await, "row")[0];
+    let (_, looked, _) = send(&world, "/bulk", &[("act", "snooze"), ("row", row)]).await;
+    assert!(looked.contains("Snooze 1 of 1"), "{looked}");
+    send(&world, "/bulk/act", &[("act", "snooze"), ("row", row), ("until", "2026-04-01"), ("next", "/queue")]).await;
+    let case = page(&world, "/case/approval:B:M1").await;
+    assert!(case.contains("dana looks after it") && case.contains("next review 2026-04-01"), "{case}");
+    assert!(!page(&world, "/queue?owner=dana&awake=yes").await.contains("Approve 20,000.00 USD"));
+    let (status, _, next) = send(&world, "/views", &[("name", "Dana’s"), ("filter", "owner=dana")]).await;
+    assert_eq!((status, next.as_str()), (303, "/queue?owner=dana"));
+    assert!(page(&world, "/queue").await.contains("<a href=\"/queue?owner=dana\">Dana’s <b>1</b></a>"));
+}
+
+#[tokio::test]
+async fn a_case_shows_the_legs_with_their_records_the_clause_and_what_would_be_written() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    world.deal("SOW-1", "41000.00").unwrap();
+    world.settle().await.unwrap();
+    let case = page(&world, "/case/exception:SOW-1:AMOUNT_MISMATCH::crm").await;
+    assert!(case.contains("<td class=\"differs\">41,000.00 <b class=\"mark\">differs</b></td>"), "{case}");
+    assert!(case.contains(&format!("<a href=\"{}/", world.simulators.salesforce_url)), "the vendor's own page: {case}");
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    waiting(&world, &[("A", "100.00")]).await;
+    let case = page(&world, "/case/approval:A:M1").await;
+    for words in ["invoice A-M1", "due 2026-04-01: net 30 from the invoice", "external_event", "system event"] {
+        assert!(case.contains(words), "{words}: {case}");
+    }
+    let contract = page(&world, "/contracts/SOW-1").await;
+    assert!(contract.contains("https://docs.example/signed.pdf") || contract.contains("AMOUNT_MISMATCH"), "{contract}");
+    let (status, _, _) = browse(&world, ADMIN, "/case/approval:A:M9", None).await;
+    assert_eq!(status, 404, "what does not wait has no page");
+}
+
+#[tokio::test]
+async fn a_list_is_taken_away_with_what_it_is_and_the_trail_says_who_took_it() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    waiting(&world, &[("A", "100.10"), ("B", "200.20")]).await;
+    let note = [("subject", "approval:A:M1"), ("act", "note"), ("reason", "=HYPERLINK(\"http://evil.example\")")];
+    send(&world, "/act", &note).await;
+    let (status, csv, _) = browse(&world, VIEWER, "/export/queue.csv?part=approvals", None).await;
+    let csv = String::from_utf8(csv).unwrap();
+    assert!(status == 200 && csv.contains("'=HYPERLINK") && csv.contains(",100.10,USD,"), "{csv}");
+    let (_, xlsx, _) = browse(&world, VIEWER, "/export/queue.xlsx?part=approvals", None).await;
+    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(xlsx)).unwrap();
+    let about = book.worksheet_range("About").unwrap();
+    let said = |name: &str| about.rows().find(|row| row[0] == name).map(|row| row[1].to_string()).unwrap_or_default();
+    let told = [said("Rows"), said("Sum of Held USD"), said("Asked by"), said("Filter")];
+    assert_eq!(told, ["2", "300.30", "vic", "To approve"]);
+    let lines = world.app.env.store.audit(None, 10).await.unwrap();
+    let line = lines.iter().rev().find(|line| line.action == "list exported").unwrap();
+    assert!(line.actor == "vic" && line.detail.contains(&said("SHA-256 of the rows as CSV")), "{}", line.detail);
+    let (status, body, _) = browse(&world, ADMIN, "/export/secrets.csv", None).await;
+    assert_eq!(status, 404, "{}", String::from_utf8_lossy(&body));
+}
+
+#[tokio::test]
+async fn pages_show_what_holds_now_and_what_time_alone_will_bill() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let terms = json!({ "customer": "Northwind Ltd", "currency": "USD", "total": "900.00", "signed_on": "2026-03-02",
+        "obligations": [{ "id": "services", "ssp": "900.00", "method": "output" }],
+        "milestones": [{ "id": "M1", "name": "Kick-off", "amount": "900.00", "trigger": "date", "trigger_date": "2026-04-15" }],
+        "milestoned": { "erp": "quickbooks" } });
+    let (status, said) = world.call("PUT", "/v1/contracts/A", ADMIN, Some(terms)).await.unwrap();
+    assert_eq!(status, 201, "{said}");
+    world.settle().await.unwrap();
+    assert!(page(&world, "/outlook?month=next").await.contains("A-M1"));
+    assert!(!page(&world, "/outlook").await.contains("A-M1"));
+    assert!(page(&world, "/").await.contains("900.00"));
+    world.at("2026-04-16T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(page(&world, "/receivables").await.contains("A-M1"), "it is invoiced now");
+    assert!(page(&world, "/receivables?part=overdue").await.contains("Nothing is overdue"));
+    world.at("2026-06-16T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(page(&world, "/").await.contains("overdue invoice"), "thirty days are over");
+    let customer = page(&world, "/customers/Northwind%20Ltd").await;
+    assert!(customer.contains("/contracts/A") && customer.contains("900.00"), "{customer}");
+}
+
+#[tokio::test]
+async fn who_may_not_approve_sees_no_button_and_is_refused() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    waiting(&world, &[("A", "100.00")]).await;
+    let (_, queue, _) = browse(&world, VIEWER, "/queue", None).await;
+    let queue = String::from_utf8(queue).unwrap();
+    assert!(!queue.contains("value=\"approve") && queue.contains("value=\"assign\""), "{queue}");
+    let row = &fields(&queue, "row")[0];
+    for path in ["/bulk", "/bulk/act"] {
+        let (status, _, _) = browse(&world, VIEWER, path, Some(&[("act", "approve"), ("row", row)])).await;
+        assert_eq!(status, 403, "{path}");
+    }
+    let waits: Value = world.call("GET", "/v1/queue?kind=approval", VIEWER, None).await.unwrap().1;
+    assert_eq!(waits.as_array().unwrap().len(), 1);
+}
