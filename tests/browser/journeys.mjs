@@ -1,0 +1,234 @@
+// The pages in a browser: journeys with their clicks counted, by mouse, by keyboard alone and without scripts; axe-core on every
+// page and state, at two widths, light and dark; no page wider than the window. Arguments: the daemon's address, a link that
+// signs in, an API token, the folder with the node modules, the folder for screenshots.
+import { createRequire } from "node:module";
+import { readFileSync, mkdirSync } from "node:fs";
+
+const [url, link, token, modules, shots] = process.argv.slice(2);
+const require = createRequire(`${modules}/`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+mkdirSync(shots, { recursive: true });
+
+const failures = [];
+let checks = 0;
+function check(holds, what) {
+  checks += 1;
+  if (!holds) {
+    failures.push(what);
+    console.error(`FAILED: ${what}`);
+  }
+}
+
+async function api(method, path, body) {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const answer = await fetch(`${url}${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) {
+    throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+  }
+  return text === "" ? null : JSON.parse(text);
+}
+
+// Thirty milestones that are accepted and wait for nothing but an approval, and one that somebody has to look into.
+async function fill() {
+  for (let number = 1; number <= 30; number += 1) {
+    const id = `BULK-${String(number).padStart(2, "0")}`;
+    const amount = `${number}000.00`;
+    await api("PUT", `/v1/contracts/${id}`, {
+      customer: "Contoso Research", currency: "USD", total: amount, signed_on: "2026-03-02",
+      obligations: [{ id: "services", ssp: amount, method: "output" }],
+      milestones: [{ id: "M1", name: "Delivery", amount, completion: "external_event" }],
+      milestoned: { erp: "quickbooks", policy: { review: "all" } },
+    });
+    await api("POST", `/v1/contracts/${id}/facts`, { type: "external_event", milestone: "M1", name: "delivered" });
+  }
+  for (let turn = 0; turn < 200; turn += 1) {
+    const waiting = await api("GET", "/v1/queue?kind=approval");
+    if (waiting.filter((item) => item.contract.startsWith("BULK-")).length === 30) {
+      return;
+    }
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  throw new Error("the thirty approvals do not come");
+}
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const first = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+const signing = await first.newPage();
+await signing.goto(link);
+const session = await first.storageState();
+
+async function open(options = {}) {
+  const context = await browser.newContext({ storageState: session, viewport: { width: 1440, height: 900 }, ...options });
+  return context.newPage();
+}
+
+// A page whose clicks are counted.
+async function counted() {
+  const page = await open();
+  let clicks = 0;
+  return { page, click: async (target) => { clicks += 1; await page.locator(target).first().click(); }, clicks: () => clicks };
+}
+
+async function approvesThirty() {
+  const { page, click, clicks } = await counted();
+  await page.goto(`${url}/queue?customer=Contoso+Research`);
+  await click("nav.tabs a:has-text('To approve')");
+  await click("input[name=all]");
+  await click("button[value=approve]");
+  check((await page.locator("tbody tr").count()) === 30, "the thirty are shown before they are approved");
+  check((await page.locator("tbody").innerText()).includes("invoice BULK-30-M1 of 30,000.00"), "what would be written is shown");
+  await page.screenshot({ path: `${shots}/bulk.png` });
+  await audit(page, "what would be done");
+  await click("form.panel button[value=approve]");
+  check((await page.locator("h1").innerText()).includes("30 done, 0 not"), `thirty are done: ${await page.locator("h1").innerText()}`);
+  await audit(page, "what was done");
+  check(clicks() <= 4, `thirty clean invoices are approved in ${clicks()} clicks, at most 4`);
+  console.log(`thirty clean invoices approved: ${clicks()} clicks`);
+}
+
+async function findsWhatIsStuck() {
+  const { page, click, clicks } = await counted();
+  await page.goto(`${url}/queue?part=blocked`);
+  const title = await page.locator("a.open").first().innerText();
+  await click("a.open");
+  check((await page.locator("h1").innerText()).startsWith(title), "the case is the one that was clicked");
+  check((await page.locator("table.legs").count()) === 1, "the four legs stand beside each other");
+  await page.fill("input[name=to]", "sales-ops@vendor.example");
+  await click("button[value=assign]");
+  check((await page.locator("[role=status]").innerText()).includes("sales-ops@vendor.example"), "a word after the act");
+  check((await page.locator("main").innerText()).includes("sales-ops@vendor.example looks after it"), "it is theirs");
+  check(clicks() <= 3, `why one is stuck is found, and it is assigned, in ${clicks()} clicks, at most 3`);
+  console.log(`stuck one found and assigned: ${clicks()} clicks`);
+}
+
+async function seesNextMonth() {
+  const { page, click, clicks } = await counted();
+  await page.goto(`${url}/`);
+  await click("dt:has-text('To bill next month') + dd a");
+  check((await page.locator("h1").innerText()).startsWith("To bill in"), "what is billed next month");
+  check(clicks() <= 2, `what is billed next month is seen in ${clicks()} clicks, at most 2`);
+  console.log(`what is billed next month: ${clicks()} click`);
+}
+
+async function worksByKeyboard() {
+  const page = await open();
+  await page.goto(`${url}/queue`);
+  await page.keyboard.press("?");
+  check(await page.locator("dialog#keys").isVisible(), "? shows the keys");
+  await page.keyboard.press("Escape");
+  check(!(await page.locator("dialog#keys").isVisible()), "Esc closes them");
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("k");
+  const focused = await page.evaluate(() => document.activeElement.closest("[data-row]")?.rowIndex);
+  check(focused === 1, `j, j, k leads to the first row, not ${focused}`);
+  await page.keyboard.press("x");
+  check(await page.locator("input[name=row]").first().isChecked(), "x ticks");
+  check((await page.locator("[data-ticked]").innerText()) === "1 ticked", "the count is told");
+  await page.keyboard.press("/");
+  check(await page.evaluate(() => document.activeElement.id === "search"), "/ leads to the search");
+  await page.keyboard.type("jxa?");
+  check((await page.inputValue("#search")) === "jxa?", "letters that are written are no keys");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("j");
+  await page.keyboard.press("o");
+  await page.waitForURL(/\/case\//);
+  check(page.url().includes("/case/"), "o opens");
+  await page.goto(`${url}/queue`);
+  for (let step = 0; step < 60 && !(await page.evaluate(() => document.activeElement.matches("a.open"))); step += 1) {
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/case\//);
+  check(page.url().includes("/case/"), "Tab and Enter do it without letters");
+  await page.goto(`${url}/keys`);
+  await page.click("button[value=off]");
+  await page.goto(`${url}/queue`);
+  await page.keyboard.press("?");
+  check(!(await page.locator("dialog#keys").isVisible()), "letters can be switched off");
+}
+
+async function worksWithoutScripts() {
+  const page = await open({ javaScriptEnabled: false });
+  await page.goto(`${url}/queue?part=blocked`);
+  await page.locator("input[name=row]").first().check();
+  await page.click("button[value=snooze]");
+  await page.fill("input[name=until]", "2030-01-31");
+  await page.click("form.panel button");
+  check((await page.locator("[role=status]").innerText()).includes("2030-01-31"), "snoozed without scripts");
+  await page.locator("summary:has-text('Filter')").click();
+  await page.selectOption("select[name=sort]", "age");
+  await page.click(".fields button:has-text('Show')");
+  check(page.url().includes("sort=age"), "filters are an address");
+  await page.locator("summary:has-text('Filter')").click();
+  await page.locator("form[action='/views'] input[name=name]").fill("Oldest");
+  await page.click("form[action='/views'] button");
+  check((await page.locator("nav.views").innerText()).includes("Oldest"), "a view is saved");
+}
+
+async function exportsLists() {
+  const page = await open();
+  for (const name of ["queue", "contracts", "receivables", "outlook"]) {
+    for (const kind of ["csv", "xlsx"]) {
+      const answer = await page.request.get(`${url}/export/${name}.${kind}`);
+      check(answer.status() === 200 && (await answer.body()).length > 20, `${name}.${kind} comes`);
+    }
+  }
+}
+
+async function audit(page, name) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  for (const one of found.violations) {
+    check(false, `${name} (${page.viewportSize().width} px): ${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).slice(0, 3).join(" | ")}`);
+  }
+  checks += 1;
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  check(wide <= 0, `${name} is ${wide} px wider than ${page.viewportSize().width} px`);
+}
+
+async function everyPage() {
+  const queue = await api("GET", "/v1/queue");
+  const kinds = new Map(queue.map((item) => [item.kind, item]));
+  const cases = Array.from(kinds.values(), (item) => [`case-${item.kind}`, `/case/${encodeURIComponent(item.subject)}`]);
+  const contracts = (await api("GET", "/v1/contracts")).slice(0, 400);
+  const billed = contracts.filter((one) => one.billed !== "0.00").slice(0, 3);
+  const pages = [
+    ["home", "/"], ["queue", "/queue"], ["queue-approvals", "/queue?part=approvals"], ["queue-blocked", "/queue?part=blocked"],
+    ["queue-warnings", "/queue?part=warnings"], ["queue-parked", "/queue?part=parked"], ["queue-drift", "/queue?part=drift"],
+    ["queue-filtered", "/queue?age=1&sort=amount"], ["queue-empty", "/queue?q=nothing-is-called-so"], ...cases,
+    ["contracts", "/contracts"], ["contracts-empty", "/contracts?q=nothing-is-called-so"],
+    ...billed.map((one) => [`contract-${one.contract}`, `/contracts/${encodeURIComponent(one.contract)}`]),
+    ["customer", `/customers/${encodeURIComponent(billed[0].customer)}`], ["receivables", "/receivables"],
+    ["receivables-overdue", "/receivables?part=overdue"], ["outlook", "/outlook"], ["outlook-next", "/outlook?month=next"],
+    ["keys", "/keys"], ["sessions", "/sessions"], ["not-found", "/contracts/nothing"], ["sign-in", "/sign-in"],
+  ];
+  for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await open({ viewport: { width, height }, colorScheme });
+      for (const [name, path] of pages) {
+        await page.goto(`${url}${path}`);
+        if (name === "queue-filtered" || name.startsWith("case") || name.startsWith("contract-")) {
+          await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+        }
+        await audit(page, `${name} ${colorScheme}`);
+        await page.screenshot({ path: `${shots}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+      }
+      await page.context().close();
+    }
+  }
+}
+
+await fill();
+await everyPage();
+await findsWhatIsStuck();
+await seesNextMonth();
+await worksByKeyboard();
+await worksWithoutScripts();
+await exportsLists();
+await approvesThirty();
+await browser.close();
+console.log(`${checks} checks, ${failures.length} failed`);
+process.exit(failures.length === 0 ? 0 : 1);
