@@ -22,6 +22,7 @@ mod json;
 mod lot;
 mod mail;
 mod netsuite;
+mod properties;
 mod quickbooks;
 mod salesforce;
 mod series;

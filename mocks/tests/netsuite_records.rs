@@ -346,14 +346,14 @@ async fn projects_schedules_and_revenue() {
     let erp = &account.world.netsuite;
     let post = async |kind: &str, body: Value| account.send("POST", &format!("/record/v1/{kind}"), body).await;
     let schedule = json!({"externalId": "bs", "name": "SOW-1", "scheduleType": {"id": "3"}, "milestone": {"items": [
-        {"milestoneId": "M1", "milestoneAmount": 40, "milestoneDate": "2026-12-01"}, {"milestoneId": "M2", "milestoneAmount": 60}]}});
+        {"milestoneId": 1, "milestoneAmount": 40, "milestoneDate": "2026-12-01"}, {"milestoneId": 2, "milestoneAmount": 60}]}});
     assert_eq!(post("billingSchedule", schedule).await.0, 204);
-    let done = json!({"milestone": {"items": [{"line": 1, "milestoneCompleted": true, "milestoneActualCompletionDate": "2026-11-24"}]}});
+    let done = json!({"milestone": {"items": [{"milestoneId": 1, "milestoneCompleted": true, "milestoneActualCompletionDate": "2026-11-24"}]}});
     assert_eq!(account.send("PATCH", "/record/v1/billingSchedule/eid:bs", done).await.0, 204);
     let rows = account.rows("SELECT milestoneid, milestoneamount, milestonecompleted FROM billingschedulemilestone ORDER BY milestoneid").await;
     assert_eq!(
         rows,
-        json!([{"milestoneid": "M1", "milestoneamount": "40", "milestonecompleted": "T"}, {"milestoneid": "M2", "milestoneamount": "60"}])
+        json!([{"milestoneid": "1", "milestoneamount": "40", "milestonecompleted": "T"}, {"milestoneid": "2", "milestoneamount": "60"}])
     );
     let job = json!({"externalId": "J", "companyName": "P", "parent": {"id": "101"}, "jobBillingType": {"id": "3"}, "billingSchedule": {"externalId": "bs"}});
     assert_eq!(post("job", job).await.0, 204);

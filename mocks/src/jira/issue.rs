@@ -78,6 +78,11 @@ impl State {
                 let Some(known) = fields::STATUSES.iter().find(|known| known.3 == wanted) else {
                     return Err(problem(400, &format!("Transition id '{wanted}' is not valid for this issue.")));
                 };
+                let missing =
+                    self.demanded(known.1).find(|field| !body.get("fields").is_some_and(|given| given.has(field)));
+                if let Some(field) = missing {
+                    return Err(problem(400, &format!("{field}: {field} is required.")));
+                }
                 self.edit(&id, &me, &self.changes(&kept, &body), Some(known.0))?;
                 self.set_properties(&id, body.list("properties"));
                 Ok(Reply::empty(204))

@@ -46,6 +46,8 @@ pub struct SiteSettings {
     pub most_comments: usize,
     /// Most remote links of an issue.
     pub most_links: usize,
+    /// Fields that every transition into a status demands: `Done:customfield_10105`.
+    pub transitions_demand: Vec<String>,
     /// The caller has an agent's licence of service management.
     pub service_management: bool,
     /// How much later deliveries of the secondary flow are made, in milliseconds.
@@ -70,6 +72,7 @@ impl Default for SiteSettings {
             links_allowed: true,
             most_comments: 5000,
             most_links: 2000,
+            transitions_demand: Vec::new(),
             service_management: false,
             secondary_delay_ms: 0,
         }

@@ -165,10 +165,18 @@ impl State {
         shown
     }
 
+    /// Fields that a transition into a status demands.
+    pub(crate) fn demanded(&self, status: &str) -> impl Iterator<Item = &str> {
+        let places = self.settings.transitions_demand.iter().filter_map(|place| place.rsplit_once(':'));
+        places.filter(move |(into, _)| *into == status).map(|(_, field)| field)
+    }
+
     pub(crate) fn transitions(&self, api: &str, only: Option<&str>) -> Json {
+        let field =
+            |name: &str| (name.to_string(), obj! {"required" => true, "name" => name, "hasDefaultValue" => false});
         let row = |known: &(&str, &str, &str, &str)| {
             obj! {
-                "id" => known.3, "name" => known.1, "to" => fields::status(known.0, &self.caller.link, api), "hasScreen" => false,
+                "fields" => Json::Object(self.demanded(known.1).map(field).collect()), "id" => known.3, "name" => known.1, "to" => fields::status(known.0, &self.caller.link, api), "hasScreen" => false,
                 "isGlobal" => true, "isInitial" => false, "isAvailable" => true, "isConditional" => false, "isLooped" => false,
             }
         };

@@ -1,6 +1,9 @@
 //! What an account holds from the start, and which properties its record types have.
 
+use std::sync::LazyLock;
+
 use crate::json::{Json, obj};
+use crate::properties::Properties;
 
 /// `(id, number, name, type)`
 const ACCOUNTS: &[(&str, &str, &str, &str)] = &[
@@ -14,15 +17,25 @@ const ACCOUNTS: &[(&str, &str, &str, &str)] = &[
     ("124", "2410", "Refund Liability", "OthCurrLiab"),
     ("125", "7100", "Interest Income", "OthIncome"),
     ("126", "6800", "Bad Debt Expense", "Expense"),
+    ("128", "2300", "Sales Tax Payable", "OthCurrLiab"),
     ("127", "4900", "Foreign Exchange Gain/Loss", "OthIncome"),
 ];
 
 pub(crate) const RECEIVABLE: &str = "119";
 pub(crate) const UNDEPOSITED: &str = "118";
 pub(crate) const INCOME: &str = "123";
+pub(crate) const TAX_PAYABLE: &str = "128";
 
 /// `(id, name, account that a sale posts to)`
 const ITEMS: &[(&str, &str, &str)] = &[("5", "Milestone service", "122"), ("6", "Services, recognised at once", "123")];
+
+/// Tax codes: `(id, name, percent)`.
+const TAX_CODES: &[(&str, &str, u32)] = &[("-7", "Not Taxable", 0), ("7", "VAT 20", 20), ("8", "Reverse Charge", 0)];
+
+/// Percent of a tax code.
+pub(crate) fn tax_percent(code: &str) -> Option<u32> {
+    TAX_CODES.iter().find(|known| known.0 == code).map(|known| known.2)
+}
 
 /// `(id, symbol, minor digits, rate to the currency of the books)`
 const CURRENCIES: &[(&str, &str, u32, &str)] = &[
@@ -121,8 +134,18 @@ pub(crate) fn transaction(kind: &str) -> Option<&'static (&'static str, &'static
 }
 
 /// Every sublist that a record can have.
-pub(crate) const SUBLISTS: &[&str] =
-    &["item", "line", "apply", "milestone", "recurrence", "taxDetails", "percentCompleteOverride"];
+pub(crate) const SUBLISTS: &[&str] = &[
+    "item",
+    "line",
+    "apply",
+    "milestone",
+    "recurrence",
+    "taxDetails",
+    "percentCompleteOverride",
+    "addressBook",
+    "taxRegistration",
+    "currencyList",
+];
 
 /// Properties that only the vendor writes; a client may send back what it read.
 pub(crate) const COMPUTED: &str = " id links total subtotal status createdDate lastModifiedDate amountRemaining amountPaid balance \
@@ -138,39 +161,14 @@ const TRANSACTION: &str = " entity tranId tranDate memo currency exchangeRate su
 
 fn own(kind: &str) -> &'static str {
     match kind {
-        "salesOrder" => " orderStatus nextBill shipComplete saleseffectivedate salesEffectiveDate ",
-        "invoice" => " account revRecSchedule revRecStartDate revRecEndDate revRecOnRevCommitment tranIsVsoeBundle ",
         "cashSale" => " account paymentMethod undepFunds ",
-        "creditMemo" => " account apply autoApply applied unapplied ",
         "estimate" => " expectedCloseDate probability title entityStatus ",
         "customerPayment" => {
             " customer payment apply autoApply undepFunds account arAcct paymentMethod applied unapplied checkNum "
         }
-        "journalEntry" => " line approved reversalDate reversalDefer isBookSpecific accountingBook void toSubsidiary ",
-        "customer" => {
-            " entityId companyName isPerson firstName lastName email phone fax url comments subsidiary currency terms category \
-             entityStatus parent defaultAddress addressBook accountNumber vatRegNumber taxable receivablesAccount \
-             emailPreference salesRep creditLimit dateEntered "
-        }
-        "job" => {
-            " entityId companyName parent customer subsidiary currency jobBillingType billingSchedule jobItem jobPrice \
-             percentComplete percentCompleteOverride projectCompletelyBilled revRecForecastRule estimateRevRecTemplate \
-             startDate projectedEndDate entityStatus comments "
-        }
         "projectTask" => {
             " title project parent status percentTimeComplete startDateTime startDate endDate finishByDate estimatedWork \
              priority constraintType message "
-        }
-        "billingSchedule" => {
-            " name scheduleType initialAmount initialTerms frequency repeatEvery recurrence milestone job project transaction \
-             isPublic numberRemaining applyToSubtotal inArrears billForActuals "
-        }
-        "billingRevenueEvent" => {
-            " amount cumulativePercentComplete quantity eventDate eventPurpose eventType transactionLine projectRevenueRule \
-             startDate endDate recordType "
-        }
-        "revRecSchedule" => {
-            " name amortizationType recurrenceType sourceTran recurrence initialAmount totalAmount startDate endDate status "
         }
         "revRecTemplate" => " name amortizationPeriod amortizationType recurrenceType recurrence initialAmount ",
         "charge" => {
@@ -199,25 +197,45 @@ fn word<'a>(words: &'a str, name: &str) -> Option<&'a str> {
     words.split(' ').find(|word| !word.is_empty() && word.eq_ignore_ascii_case(name))
 }
 
+/// The vendor's own tables of the records that the connector writes or reads.
+static TABLES: LazyLock<Properties> = LazyLock::new(|| Properties::read(include_str!("../../data/netsuite.txt")));
+
 /// The vendor's spelling of a property of a record type: his own tutorials do not keep to the case.
 pub(crate) fn property(kind: &str, name: &str) -> Option<String> {
     let custom = ["custbody", "custentity", "custrecord", "custevent"].iter().any(|start| name.starts_with(start));
     if custom {
         return Some(name.to_lowercase());
     }
+    if TABLES.of(kind).is_some() {
+        let known = TABLES.find_in_any_case(kind, name).map(|known| known.name);
+        return known.or_else(|| word(COMPUTED, name)).map(str::to_string);
+    }
     let common = if transaction(kind).is_some() { TRANSACTION } else { "" };
-    let hidden = kind == "journalEntry" && name.eq_ignore_ascii_case("item");
     let found = word(own(kind), name).or_else(|| word(common, name)).or_else(|| word(COMMON, name));
-    found.or_else(|| word(COMPUTED, name)).filter(|_| !hidden).map(str::to_string)
+    found.or_else(|| word(COMPUTED, name)).map(str::to_string)
 }
 
-/// The vendor's spelling of a property of a line.
-pub(crate) fn line_property(name: &str) -> Option<String> {
-    if name.starts_with("custcol") { Some(name.to_lowercase()) } else { word(LINE, name).map(str::to_string) }
+/// The vendor's spelling of a property of a line; `part` is the sublist with its record, `invoice.item`.
+pub(crate) fn line_property(part: &str, name: &str) -> Option<String> {
+    if name.starts_with("custcol") {
+        return Some(name.to_lowercase());
+    }
+    match TABLES.of(part) {
+        Some(_) => TABLES.find_in_any_case(part, name).map(|known| known.name.to_string()),
+        None => word(LINE, name).map(str::to_string),
+    }
+}
+
+/// Whether a part of a record (`customer.addressBook.addressBookAddress`) has a table of its own.
+pub(crate) fn is_part(part: &str) -> bool {
+    TABLES.of(part).is_some()
 }
 
 /// All properties of a type, for its schema.
 pub(crate) fn properties(kind: &str) -> Vec<&'static str> {
+    if let Some(known) = TABLES.of(kind) {
+        return known.iter().map(|property| property.name).collect();
+    }
     let common = if transaction(kind).is_some() { TRANSACTION } else { "" };
     [COMMON, own(kind), common].iter().flat_map(|words| words.split_whitespace()).collect()
 }
@@ -228,27 +246,36 @@ pub(crate) enum Shape {
     Number,
     Flag,
     Date,
+    Text,
+    Reference,
+    Enumeration,
     Any,
 }
 
-pub(crate) fn shape(name: &str) -> Shape {
-    const NUMBERS: &str = " quantity rate amount debit credit exchangeRate payment due total milestoneAmount initialAmount jobPrice totalAmount \
-        percentComplete percentTimeComplete estimatedWork cumulativePercentComplete recAmount daysUntilNetDue ";
-    const FLAGS: &str = " isClosed apply autoApply undepFunds toBeEmailed toBePrinted toBeFaxed isPerson milestoneCompleted isPublic \
-        approved isBookSpecific deferRevRec taxDetailsOverride isInactive doNotCreateRevenueElement isRecognized eliminate \
-        reversalDefer projectCompletelyBilled ";
-    const DATES: &str = " tranDate dueDate startDate endDate revRecStartDate revRecEndDate milestoneDate recurDate reversalDate \
-        milestoneActualCompletionDate eventDate chargeDate projectedEndDate finishByDate ";
-    let among = |words: &str| word(words, name).is_some();
-    if among(NUMBERS) {
-        Shape::Number
-    } else if among(FLAGS) {
-        Shape::Flag
-    } else if among(DATES) {
-        Shape::Date
-    } else {
-        Shape::Any
+/// What a property of a record, or of a part of one, must be.
+pub(crate) fn shape(part: &str, name: &str) -> Shape {
+    match TABLES.find(part, name).map(|property| property.of) {
+        Some("number" | "integer") => Shape::Number,
+        Some("boolean") => Shape::Flag,
+        Some("date") => Shape::Date,
+        Some("string") => Shape::Text,
+        Some("ref") => Shape::Reference,
+        Some("enum") => Shape::Enumeration,
+        Some(_) => Shape::Any,
+        None => shape_by_name(name),
     }
+}
+
+/// What a property of a record without a table must be.
+fn shape_by_name(name: &str) -> Shape {
+    const NUMBERS: &str = " quantity rate amount debit credit exchangeRate payment due total initialAmount percentTimeComplete \
+        estimatedWork daysUntilNetDue ";
+    const FLAGS: &str = " isClosed apply autoApply undepFunds toBeEmailed toBePrinted toBeFaxed isInactive eliminate ";
+    const DATES: &str = " tranDate dueDate startDate endDate chargeDate finishByDate ";
+    const REFERENCES: &str = " entity customer parent currency terms account createdFrom item doc subsidiary project job \
+        billingSchedule projectTask incomeAccount arAcct billTo transaction deferredRevenueAccount ";
+    let shapes = [(NUMBERS, Shape::Number), (FLAGS, Shape::Flag), (DATES, Shape::Date), (REFERENCES, Shape::Reference)];
+    shapes.into_iter().find(|(words, _)| word(words, name).is_some()).map_or(Shape::Any, |(_, shape)| shape)
 }
 
 /// Enumerations: shown as `{id, refName}`, or as plain text where the client asks for the simple format.
@@ -267,13 +294,7 @@ pub(crate) const ENUMS: &[&str] = &[
     "source",
 ];
 
-/// Enumerations whose values are fixed.
-pub(crate) fn allowed(name: &str) -> Option<&'static [&'static str]> {
-    Some(match name {
-        "orderStatus" => &["A", "B"],
-        "jobBillingType" | "scheduleType" => &["1", "2", "3", "4", "5"],
-        "eventPurpose" => &["ACTUAL", "FORECAST"],
-        "approvalStatus" => &["1", "2", "3", "11"],
-        _ => return None,
-    })
+/// The ids of an enumeration, where they are fixed.
+pub(crate) fn allowed(name: &str) -> Vec<&'static str> {
+    TABLES.words("ids", name)
 }

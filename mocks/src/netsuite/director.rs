@@ -40,7 +40,10 @@ impl NetSuite {
         obj! {
             "concurrency" => rules.concurrency, "service_ms" => service_ms, "per_minute" => rules.per_minute,
             "processing_ms" => rules.processing_ms, "advanced_revenue" => rules.advanced_revenue,
-            "overload_as_login" => rules.overload_as_login, "time_zone" => state.zone.iana_name(),
+            "overload_as_login" => rules.overload_as_login, "mandatory" => rules.mandatory.join(" "),
+            "custom_fields" => rules.custom_fields.as_ref().map(|fields| fields.join(" ")),
+            "numbers_itself" => rules.numbers_itself, "approval_routing" => rules.approval_routing,
+            "legacy_tax" => rules.legacy_tax, "time_zone" => state.zone.iana_name(),
         }
     }
 
@@ -58,6 +61,11 @@ impl NetSuite {
             }
             "advanced_revenue" => self.set_advanced_revenue(value.is_true()),
             "overload_as_login" => self.set_overload_as_login(value.is_true()),
+            "mandatory" => self.set_mandatory(&value.text_of().split_whitespace().collect::<Vec<_>>()),
+            "custom_fields" => self.set_custom_fields(&value.text_of().split_whitespace().collect::<Vec<_>>()),
+            "numbers_itself" => self.set_numbers_itself(value.is_true()),
+            "approval_routing" => self.set_approval_routing(value.is_true()),
+            "legacy_tax" => self.set_legacy_tax(value.is_true()),
             "time_zone" => {
                 if !self.set_time_zone(&value.text_of()) {
                     return Err(Refused(format!("no time zone is called {}", value.text_of())));

@@ -148,21 +148,39 @@ impl State {
                 if kind == "billingRevenueEvent" && !self.rules.advanced_revenue {
                     return Err(no_type(kind));
                 }
-                let shape = |name: &str| match chart::shape(name) {
-                    chart::Shape::Number => obj! {"type" => "number", "format" => "double"},
-                    chart::Shape::Flag => obj! {"type" => "boolean"},
-                    chart::Shape::Date => obj! {"type" => "string", "format" => "date"},
-                    chart::Shape::Any => obj! {"type" => "string"},
-                };
-                let properties = chart::properties(kind).into_iter().map(|name| (name.to_string(), shape(name)));
                 let schema = obj! {
                     "$schema" => "http://json-schema.org/draft-06/hyper-schema#", "type" => "object",
-                    "properties" => Json::Object(properties.collect()),
+                    "properties" => self.described(kind),
                 };
                 Ok(Reply::json(200, &schema).header("content-type", "application/schema+json"))
             }
             _ => Err(missing()),
         }
+    }
+
+    /// The properties of a record type or of a part of one, those of its sublists within, and the account's own fields.
+    fn described(&self, part: &str) -> Json {
+        let shape = |name: &str| match chart::shape(part, name) {
+            chart::Shape::Number => obj! {"type" => "number", "format" => "double"},
+            chart::Shape::Flag => obj! {"type" => "boolean"},
+            chart::Shape::Date => obj! {"type" => "string", "format" => "date"},
+            chart::Shape::Reference | chart::Shape::Enumeration => obj! {"type" => "object"},
+            chart::Shape::Text | chart::Shape::Any => {
+                let inner = format!("{part}.{name}");
+                if !chart::is_part(&inner) {
+                    return obj! {"type" => "string"};
+                }
+                let line = obj! {"type" => "object", "properties" => self.described(&inner)};
+                obj! {"type" => "object", "properties" => obj! {"items" => obj! {"type" => "array", "items" => line}}}
+            }
+        };
+        let shown = chart::properties(part).into_iter().filter(|name| !self.hides(name));
+        let own = self.rules.custom_fields.iter().flatten().filter(|name| {
+            let prefix = if part.contains('.') { "custcol" } else { "cust" };
+            name.starts_with(prefix) && (part.contains('.') || !name.starts_with("custcol"))
+        });
+        let own = own.map(|name| (name.clone(), obj! {"type" => "string", "x-ns-custom-field" => true}));
+        Json::Object(shown.map(|name| (name.to_string(), shape(name))).chain(own).collect())
     }
 
     pub(crate) fn made(&self, kind: &str, id: &str) -> Reply {

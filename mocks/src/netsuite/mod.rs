@@ -64,6 +64,11 @@ impl NetSuite {
             concurrency: 15,
             per_minute: None,
             advanced_revenue: true,
+            mandatory: Vec::new(),
+            custom_fields: None,
+            numbers_itself: false,
+            approval_routing: false,
+            legacy_tax: false,
             overload_as_login: false,
         };
         let mut state = State {
@@ -318,6 +323,31 @@ impl NetSuite {
     /// Whether Advanced Revenue Management is switched on (true).
     pub fn set_advanced_revenue(&self, on: bool) {
         held(&self.state).rules.advanced_revenue = on;
+    }
+
+    /// Properties without which nothing is saved (none): `invoice.location`, `invoice.item.class`, `journalEntry.line.department`.
+    pub fn set_mandatory(&self, properties: &[&str]) {
+        held(&self.state).rules.mandatory = properties.iter().map(ToString::to_string).collect();
+    }
+
+    /// Fields that the account made for itself: others are then unknown (any is known).
+    pub fn set_custom_fields(&self, fields: &[&str]) {
+        held(&self.state).rules.custom_fields = Some(fields.iter().map(ToString::to_string).collect());
+    }
+
+    /// Whether the account numbers its transactions itself and lets nobody set `tranId` (false).
+    pub fn set_numbers_itself(&self, on: bool) {
+        held(&self.state).rules.numbers_itself = on;
+    }
+
+    /// Whether invoices and entries wait for an approval where nobody sets their status (false).
+    pub fn set_approval_routing(&self, on: bool) {
+        held(&self.state).rules.approval_routing = on;
+    }
+
+    /// Whether taxes are those of before SuiteTax, of which REST knows nothing (false).
+    pub fn set_legacy_tax(&self, on: bool) {
+        held(&self.state).rules.legacy_tax = on;
     }
 
     /// Whether token-based authentication hears of an overload as of a wrong login, as was seen in the field (false).

@@ -59,12 +59,24 @@ impl State {
                 if total < Decimal::ZERO {
                     return Err(Refusal::user("The total can not be less than zero."));
                 }
-                record.set("total", Json::amount(total));
+                let tax = self.taxes(record);
+                record.set("total", Json::amount(total + tax));
                 record.set("subtotal", Json::amount(total));
-                self.sale_status(kind, record, total);
+                record.set("taxTotal", Json::amount(tax));
+                self.sale_status(kind, record, total + tax);
             }
         }
         Ok(())
+    }
+
+    /// Taxes of the lines with a code, line by line.
+    fn taxes(&self, record: &Json) -> Decimal {
+        let digits = self.digits(record);
+        let of = |line: &Json| {
+            let percent = chart::tax_percent(&line.text("taxCode.id")).unwrap_or_default();
+            round(line.decimal("amount") * Decimal::from(percent) / Decimal::ONE_HUNDRED, digits)
+        };
+        record.list("item").iter().map(of).sum()
     }
 
     fn sale_status(&self, kind: &str, record: &mut Json, total: Decimal) {
@@ -243,6 +255,10 @@ impl State {
                 let account = if kind == "cashSale" { chart::UNDEPOSITED } else { chart::RECEIVABLE };
                 out.push((account.to_string(), ours, total));
                 out.extend(record.list("item").iter().map(|line| (income(line), theirs, text(line.decimal("amount")))));
+                let tax = record.decimal("taxTotal");
+                if !tax.is_zero() {
+                    out.push((chart::TAX_PAYABLE.to_string(), theirs, text(tax)));
+                }
             }
             "customerPayment" => {
                 out.push((chart::UNDEPOSITED.to_string(), Side::Debit, total.clone()));

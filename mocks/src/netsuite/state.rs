@@ -99,6 +99,16 @@ pub(crate) struct Rules {
     pub(crate) per_minute: Option<usize>,
     /// Advanced Revenue Management: lines make revenue elements, events make plans.
     pub(crate) advanced_revenue: bool,
+    /// Properties without which nothing is saved: `invoice.location`, `invoice.item.class`, `journalEntry.line.department`.
+    pub(crate) mandatory: Vec<String>,
+    /// Fields that the account made for itself (`custbody…`, `custcol…`), where any others are unknown.
+    pub(crate) custom_fields: Option<Vec<String>>,
+    /// The account numbers its transactions itself and allows nobody to set `tranId`.
+    pub(crate) numbers_itself: bool,
+    /// Invoices and entries wait for an approval where nobody sets their status.
+    pub(crate) approval_routing: bool,
+    /// Taxes of before SuiteTax, of which REST knows nothing.
+    pub(crate) legacy_tax: bool,
     /// An overloaded account answers token-based authentication as if the login were wrong.
     pub(crate) overload_as_login: bool,
 }
@@ -300,44 +310,28 @@ impl State {
     }
 
     /// A value as it is kept; nothing, where it is wrong and the client asked not to be told.
-    fn value(&self, name: &str, value: &Json, checks: Checks) -> Result<Option<Json>, Refusal> {
+    fn value(&self, part: &str, name: &str, value: &Json, checks: Checks) -> Result<Option<Json>, Refusal> {
         let wrong = || {
             let detail =
                 format!("Invalid value for the resource or sub-resource field '{name}'. Provide a valid value.");
             if checks.values { Err(Refusal::content(name, &detail)) } else { Ok(None) }
         };
-        const REFERENCES: &[&str] = &[
-            "entity",
-            "customer",
-            "parent",
-            "currency",
-            "terms",
-            "account",
-            "createdFrom",
-            "item",
-            "doc",
-            "subsidiary",
-            "project",
-            "job",
-            "billingSchedule",
-            "projectTask",
-            "incomeAccount",
-            "defRevAccount",
-            "arAcct",
-            "billTo",
-            "sourceTran",
-            "transaction",
-            "deferredRevenueAccount",
-        ];
-        if REFERENCES.contains(&name) {
-            return self.refer(name, value).map(Some);
+        let (shape, inner) = (chart::shape(part, name), format!("{part}.{name}"));
+        if chart::is_part(&inner) && !chart::SUBLISTS.contains(&name) {
+            return self.line(&inner, value, 2, checks).map(Some);
         }
-        if chart::ENUMS.contains(&name) {
+        if shape == Shape::Enumeration || chart::ENUMS.contains(&name) {
             let id = value.scalar().unwrap_or_else(|| value.text("id"));
-            let known = chart::allowed(name).is_none_or(|all| all.contains(&id.as_str()));
-            return if known { Ok(Some(reference(&id, &label(name, &id)))) } else { wrong() };
+            let known = chart::allowed(name);
+            return if known.is_empty() || known.contains(&id.as_str()) {
+                Ok(Some(reference(&id, &label(name, &id))))
+            } else {
+                wrong()
+            };
         }
-        match chart::shape(name) {
+        match shape {
+            Shape::Reference => self.refer(name, value).map(Some),
+            Shape::Text if value.scalar().is_none() => wrong(),
             Shape::Number => match value.number() {
                 Some(number) if name == "quantity" && number.normalize().scale() > 15 => wrong(),
                 Some(_) => Ok(Some(Json::Number(value.text_of()))),
@@ -349,6 +343,15 @@ impl State {
         }
     }
 
+    /// Whether the account shows a property: those of taxes only where they are SuiteTax's.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        let own = name.starts_with("cust") && name.chars().any(|c| c == '_');
+        if own && self.rules.custom_fields.as_ref().is_some_and(|known| !known.iter().any(|field| field == name)) {
+            return true;
+        }
+        self.rules.legacy_tax && matches!(name, "taxCode" | "taxDetails" | "taxDetailsOverride" | "taxRegistration")
+    }
+
     fn unknown(name: &str, checks: Checks) -> Result<(), Refusal> {
         // the default: dropped without a word
         if checks.names { Err(Refusal::content(name, &format!("Unknown property name: {name}."))) } else { Ok(()) }
@@ -357,7 +360,7 @@ impl State {
     /// Takes the header properties of a body over into a record.
     fn header(&self, kind: &str, record: &mut Json, body: &Json, checks: Checks) -> Result<(), Refusal> {
         for (name, value) in body.members() {
-            let Some(property) = chart::property(kind, name) else {
+            let Some(property) = chart::property(kind, name).filter(|name| !self.hides(name)) else {
                 let sublist = chart::SUBLISTS.iter().any(|known| known.eq_ignore_ascii_case(name));
                 if !sublist || (kind == "journalEntry" && name.eq_ignore_ascii_case("item")) {
                     State::unknown(name, checks)?;
@@ -371,7 +374,7 @@ impl State {
             }
             if value.is_null() {
                 record.remove(&property);
-            } else if let Some(value) = self.value(&property, value, checks)? {
+            } else if let Some(value) = self.value(kind, &property, value, checks)? {
                 record.set(&property, value);
             }
         }
@@ -379,17 +382,17 @@ impl State {
     }
 
     /// A line as it is kept: references resolved, amount from quantity and rate where it is not given.
-    fn line(&self, given: &Json, digits: u32, checks: Checks) -> Result<Json, Refusal> {
+    fn line(&self, part: &str, given: &Json, digits: u32, checks: Checks) -> Result<Json, Refusal> {
         let mut line = Json::object();
         for (name, value) in given.members() {
-            let Some(property) = chart::line_property(name) else {
+            let Some(property) = chart::line_property(part, name).filter(|name| !self.hides(name)) else {
                 State::unknown(name, checks)?;
                 continue;
             };
             if value.is_null() {
                 continue;
             }
-            if let Some(value) = self.value(&property, value, checks)? {
+            if let Some(value) = self.value(part, &property, value, checks)? {
                 line.set(&property, value);
             }
         }
@@ -408,14 +411,16 @@ impl State {
         merge: bool,
         checks: Checks,
     ) -> Result<Vec<Json>, Refusal> {
-        let digits = self.digits(record);
+        let (digits, part) = (self.digits(record), format!("{kind}.{sublist}"));
         let before = record.list(sublist).to_vec();
         let mut kept: Vec<Json> = if merge { before.clone() } else { Vec::new() };
+        // a line is named by its number; a milestone of a schedule by its own
+        let named = if sublist == "milestone" { "milestoneId" } else { "line" };
         // line numbers of a journal start at 0
         let first = if sublist == "line" { 0 } else { 1 };
         for new in rows(given) {
-            let number = new.text("line");
-            let same = |line: &&Json| !number.is_empty() && line.text("line") == number;
+            let number = new.text(named);
+            let same = |line: &&Json| !number.is_empty() && line.text(named) == number;
             // a replaced list still knows the lines it names
             if let Some(old) = before.iter().find(same) {
                 let mut both = old.clone();
@@ -423,11 +428,11 @@ impl State {
                     both.remove("amount");
                 }
                 for (name, value) in new.members() {
-                    let name = chart::line_property(name).unwrap_or_else(|| name.clone());
+                    let name = chart::line_property(&part, name).unwrap_or_else(|| name.clone());
                     both.set(&name, value);
                 }
-                let line = self.line(&both, digits, checks)?;
-                match kept.iter_mut().find(|line| line.text("line") == number) {
+                let line = self.line(&part, &both, digits, checks)?;
+                match kept.iter_mut().find(|line| line.text(named) == number) {
                     Some(old) => *old = line,
                     None => kept.push(line),
                 }
@@ -437,7 +442,10 @@ impl State {
                 return Err(Refusal::user("Please enter value(s) for: Item"));
             }
             let next = kept.iter().map(|line| line.int("line") + 1).max().unwrap_or(first);
-            let mut line = self.line(new, digits, checks)?.with("line", next);
+            let mut line = self.line(&part, new, digits, checks)?.with("line", next);
+            if sublist == "milestone" && !line.has(named) {
+                line.set(named, next);
+            }
             if chart::transaction(kind).is_some() && matches!(sublist, "item" | "line") {
                 line.set("lineUniqueKey", self.store.next("linekey", 1));
             }
@@ -463,8 +471,13 @@ impl State {
         if chart::transaction(kind).is_some() {
             record.set("tranDate", self.today().to_string());
         }
+        self.numbers_allowed(kind, body)?;
         self.header(kind, &mut record, body, checks)?;
+        if self.rules.approval_routing && matches!(kind, "invoice" | "journalEntry") && !record.has("approvalStatus") {
+            record.set("approvalStatus", reference("1", "Pending Approval"));
+        }
         self.complete(kind, &mut record, body, &|_| false, checks)?;
+        self.mandatory(kind, &record)?;
         if !external.is_empty() {
             self.store.put(&format!("ext:{kind}"), &external, id.as_str());
         }
@@ -472,6 +485,32 @@ impl State {
         self.apply(kind, &id, body)?;
         self.count("records_written");
         Ok(id)
+    }
+
+    /// Refuses a number where the account gives them out itself.
+    fn numbers_allowed(&self, kind: &str, body: &Json) -> Result<(), Refusal> {
+        if !self.rules.numbers_itself || chart::transaction(kind).is_none() || !body.has("tranId") {
+            return Ok(());
+        }
+        let detail = "You do not have permissions to set a value for element tranId: the field is read-only.";
+        Err(Refusal::user(detail).at("o:errorPath", "tranId"))
+    }
+
+    /// Refuses what lacks a property that the account made mandatory.
+    fn mandatory(&self, kind: &str, record: &Json) -> Result<(), Refusal> {
+        for place in &self.rules.mandatory {
+            let (lacks, name) = match place.split('.').collect::<Vec<_>>().as_slice() {
+                [of, name] if *of == kind => (!record.has(name), *name),
+                [of, sublist, name] if *of == kind => (record.list(sublist).iter().any(|line| !line.has(name)), *name),
+                _ => continue,
+            };
+            if lacks {
+                let mut label = name.to_string();
+                label.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+                return Err(Refusal::user(&format!("Please enter value(s) for: {label}")).at("o:errorPath", name));
+            }
+        }
+        Ok(())
     }
 
     /// Changes a record; `merge` says which sublists keep the lines that are not named.

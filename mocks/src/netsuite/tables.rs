@@ -503,6 +503,12 @@ impl State {
             }
             self.insert("transactionline", LINE, &row)?;
         }
+        let tax = record.decimal("taxTotal");
+        if !tax.is_zero() {
+            let at = record.list(sublist).len() + 1;
+            let row = row(&Json::object(), tax * sign).with("at", at).with("sequence", at).with("mainline", false);
+            self.insert("transactionline", LINE, &row.with("taxline", true).with("text", "Tax"))?;
+        }
         let mut post =
             self.sql.prepare_cached("INSERT INTO transactionaccountingline VALUES (?1,?2,1,?3,?4,?5,?6,?7,'T')")?;
         let rate = record.decimal("exchangeRate").normalize().to_string();

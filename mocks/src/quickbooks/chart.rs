@@ -103,52 +103,6 @@ pub(crate) fn voidable(entity: &str) -> bool {
     matches!(entity, "Invoice" | "Payment" | "SalesReceipt")
 }
 
-const COMMON: &str = " Id SyncToken MetaData domain sparse status CustomField ";
-
-const SALE: &str = " DocNumber TxnDate PrivateNote Line CustomerRef CustomerMemo BillAddr ShipAddr ShipFromAddr BillEmail BillEmailCc \
-    BillEmailBcc DeliveryInfo EmailStatus PrintStatus SalesTermRef DueDate ShipDate ShipMethodRef TrackingNum ClassRef \
-    DepartmentRef CurrencyRef ExchangeRate HomeTotalAmt HomeBalance GlobalTaxCalculation TotalAmt Balance TxnTaxDetail LinkedTxn \
-    Deposit DepositToAccountRef ApplyTaxAfterDiscount AllowIPNPayment AllowOnlinePayment AllowOnlineCreditCardPayment \
-    AllowOnlineACHPayment AllowOnlinePayPalPayment EInvoiceStatus InvoiceLink TxnStatus AcceptedBy AcceptedDate ExpirationDate \
-    RemainingCredit PaymentMethodRef PaymentRefNum PaymentType CheckPayment CreditCardPayment TxnSource TransactionLocationType \
-    RecurDataRef TaxExemptionRef ProjectRef FreeFormAddress AutoDocNumber PONumber SalesRepRef ShippingTaxIncluded InvoiceRef \
-    DiscountRate DiscountAmt ARAccountRef ";
-
-const PAYMENT: &str = " CustomerRef TotalAmt UnappliedAmt DepositToAccountRef PaymentMethodRef PaymentRefNum Line TxnDate PrivateNote \
-    CurrencyRef ExchangeRate ARAccountRef ProcessPayment CreditCardPayment TransactionLocationType TaxExemptionRef LinkedTxn \
-    ProjectRef HomeTotalAmt TxnSource TxnStatus DocNumber ";
-
-const JOURNAL: &str = " DocNumber TxnDate PrivateNote Line CurrencyRef ExchangeRate Adjustment TotalAmt HomeTotalAmt TxnTaxDetail \
-    GlobalTaxCalculation TransactionLocationType RecurDataRef TaxRateRef JournalCodeRef TxnSource ";
-
-const NAME: &str = " Title GivenName MiddleName FamilyName Suffix DisplayName CompanyName FullyQualifiedName PrintOnCheckName Active \
-    PrimaryPhone AlternatePhone Mobile Fax PrimaryEmailAddr EmailAddress WebAddr BillAddr ShipAddr PrimaryAddr Notes Taxable Job \
-    BillWithParent ParentRef Level IsProject SalesTermRef TermRef PaymentMethodRef ARAccountRef APAccountRef CurrencyRef Balance \
-    OpenBalanceDate BalanceWithJobs PreferredDeliveryMethod ResaleNum DefaultTaxCodeRef TaxExemptionReasonId \
-    PrimaryTaxIdentifier SecondaryTaxIdentifier BusinessNumber GSTIN GSTRegistrationType CustomerTypeRef Source V4IDPseudonym \
-    ClientEntityId AcctNum Vendor1099 TaxIdentifier TaxReportingBasis BillRate CostRate BillableTime BirthDate EmployeeNumber \
-    Gender HiredDate Organization ReleasedDate SSN OtherContactInfo T4AEligible T5018Eligible UserId OverDueBalance TotalExpense \
-    TotalRevenue ContactName AltContactName TDSEnabled ";
-
-fn own(entity: &str) -> &'static str {
-    match entity {
-        "Invoice" | "CreditMemo" | "Estimate" | "SalesReceipt" | "RefundReceipt" => SALE,
-        "Payment" => PAYMENT,
-        "JournalEntry" => JOURNAL,
-        _ if NAMES.contains(&entity) => NAME,
-        _ => "",
-    }
-}
-
-/// True for a property that the vendor knows; lists are not looked at so closely.
-pub(crate) fn knows(entity: &str, name: &str) -> bool {
-    let listed = own(entity);
-    if listed.is_empty() {
-        return name.starts_with(|c: char| c.is_ascii_uppercase()) || matches!(name, "domain" | "sparse" | "status");
-    }
-    !name.is_empty() && [COMMON, listed].iter().any(|words| words.split(' ').any(|word| word == name))
-}
-
 /// The longest text that a property takes.
 pub(crate) fn longest(name: &str) -> Option<usize> {
     Some(match name {

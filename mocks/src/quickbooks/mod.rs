@@ -11,6 +11,7 @@ mod limits;
 mod links;
 mod query;
 mod sale;
+mod schema;
 mod state;
 mod webhooks;
 mod xml;

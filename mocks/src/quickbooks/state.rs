@@ -213,6 +213,10 @@ impl State {
             let name = name.join(" ");
             record.set("DisplayName", name);
         }
+        if record.text("DisplayName").contains([':', '\t', '\n']) {
+            let detail = "Invalid String. The value contains a tab, a new line or a colon: DisplayName";
+            return Err(fault("2040", "Invalid String", detail));
+        }
         let name = record.text("DisplayName").to_lowercase();
         let holder = self.store.get("names", &name).map(Json::text_of);
         let own = format!("{entity}:{id}");
@@ -347,11 +351,9 @@ impl State {
 
     /// Checks an entity and fills in what the vendor computes.
     fn complete(&mut self, entity: &'static str, record: &mut Json, duplicates: bool) -> Result<(), Fault> {
-        let own = |name: &str| matches!(name, "paid" | "before");
-        if let Some((name, _)) = record.members().iter().find(|(name, _)| !own(name) && !chart::knows(entity, name)) {
-            let detail = format!("Request has invalid or unsupported property : Property Name:{name} is invalid");
-            return Err(fault("2010", "Request has invalid or unsupported property", detail));
-        }
+        let mut told = record.clone();
+        ["paid", "before"].iter().for_each(|kept| drop(told.remove(kept)));
+        super::schema::checked(entity, &told)?;
         for (name, value) in record.members() {
             if let Some(most) = chart::longest(name).filter(|most| value.text_of().chars().count() > *most) {
                 let detail = format!(
