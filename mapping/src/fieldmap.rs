@@ -195,6 +195,11 @@ impl FieldMap {
         self.fields.values().map(|extract| extract.path.as_str().to_owned()).collect()
     }
 
+    /// Statuses of which the map says what they mean.
+    pub fn statuses(&self) -> impl Iterator<Item = &str> {
+        self.transitions.keys().map(String::as_str)
+    }
+
     /// Where a canonical field stands.
     pub fn path(&self, field: &str) -> Option<&str> {
         self.fields.get(field).map(|extract| extract.path.as_str())

@@ -172,4 +172,7 @@ pub struct PaymentSeen {
     pub date: Date,
     /// Amount applied to this invoice.
     pub amount: DecimalText,
+    /// Contract that the invoice names, where somebody else wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
 }

@@ -7,5 +7,6 @@ mod conformance;
 mod house;
 mod journeys;
 mod lessons;
+mod setups;
 mod simulation;
 mod store;

@@ -30,6 +30,8 @@ const REQUEST_ID: &str = "atl-traceid";
 /// What Atlassian publishes: API tokens are exempt from the hourly points; ten requests a second stay clear of its burst
 /// limits.
 const PUBLISHED: Published = Published { windows: &[(10, SignedDuration::from_secs(1), None)], in_flight: 10 };
+/// Where an issue's status stands by its name.
+const STATUS_NAME: &str = "fields.status.name";
 /// Search may lag by this much.
 const LEAST_OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
@@ -39,6 +41,8 @@ pub struct Jira {
     settings: Settings,
     /// Fields of the field map.
     fields: Vec<String>,
+    /// Statuses of which the field map says what they mean, where it goes by their names.
+    statuses: Vec<String>,
     /// Fields to read: those, and what every issue is read with.
     wanted: Vec<String>,
     site: OnceCell<auth::Site>,
@@ -59,8 +63,11 @@ impl Connector for Jira {
     const FIELD_MAP: &'static str = include_str!("../../../config/fieldmaps/jira.toml");
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
-        let fields = needs.map()?.source_fields();
-        Self::build(name, settings, fields, needs.platform, needs.tokens)
+        let map = needs.map()?;
+        let fields = map.source_fields();
+        let by_name = map.path("status") == Some(STATUS_NAME);
+        let statuses = map.statuses().filter(|_| by_name).map(Into::into).collect();
+        Ok(Self { statuses, ..Self::build(name, settings, fields, needs.platform, needs.tokens)? })
     }
 }
 
@@ -97,6 +104,7 @@ impl Jira {
             client,
             settings,
             fields,
+            statuses: Vec::new(),
             wanted,
             site: OnceCell::new(),
             token: TokenCache::default(),

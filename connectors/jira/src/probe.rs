@@ -1,6 +1,9 @@
 //! Whether a connection can do its work; every problem at once.
 
-use milestoned_connector_kit::Probe;
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use milestoned_connector_kit::{Expiry, Probe};
 use milestoned_mapping::problem::Problem;
 use reqwest::Method;
 use serde_json::json;
@@ -56,14 +59,67 @@ impl Probe for Jira {
         if let Some(reason) = self.query_problem().await {
             problem("jql", reason, "correct the query: a wrong one may look like a world without issues");
         }
+        problems.extend(self.status_problems().await);
         if self.settings.dynamic_webhooks {
             problems.extend(self.webhook_problem().await);
         }
         problems
     }
+
+    async fn expiries(&self) -> Vec<Expiry> {
+        let end = self.settings.token_ends.and_then(|end| end.to_zoned(TimeZone::UTC).ok());
+        let remedy =
+            "make a new token in the account that reads (tokens end after a year at most), and set it and token_ends";
+        end.map(|end| Expiry { what: "the API token", at: end.timestamp(), remedy }).into_iter().collect()
+    }
 }
 
 impl Jira {
+    /// Statuses of the projects beside those of the field map: an issue in one that it does not name waits for a person.
+    async fn status_problems(&self) -> Vec<Problem> {
+        if self.statuses.is_empty() {
+            return Vec::new();
+        }
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        for project in &self.settings.projects {
+            // A project that cannot be seen was told already.
+            let Ok(answer) = self.ask(Method::GET, &format!("project/{project}/statuses"), None).await else {
+                continue;
+            };
+            let types: Vec<wire::TypeStatuses> = serde_json::from_str(&answer.body).unwrap_or_default();
+            known.extend(types.into_iter().flat_map(|one| one.statuses).map(|status| status.name));
+        }
+        if known.is_empty() {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        let unknown: Vec<&str> =
+            self.statuses.iter().filter(|name| !known.contains(*name)).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            let said = format!("no issue of the projects can have the status {}", unknown.join(", "));
+            let remedy = "write the names as the account that reads sees them: they follow its language";
+            problems.push(Problem::new("transitions", said, remedy));
+        }
+        let unsaid: Vec<&str> = known.iter().filter(|name| !self.statuses.contains(name)).map(String::as_str).collect();
+        if !unsaid.is_empty() {
+            let said = format!(
+                "the projects have the status {}, and the field map does not say what it means",
+                unsaid.join(", ")
+            );
+            problems.push(Problem::new(
+                "transitions",
+                said,
+                "say under [transitions] what each means, such as \"open\"",
+            ));
+        }
+        let wanted = self.settings.transitions.values().filter(|name| !known.contains(*name));
+        problems.extend(wanted.map(|name| {
+            let said = format!("no issue of the projects can have the status {name:?}");
+            Problem::new("connection.transitions", said, "write the workflow's status as the site shows it")
+        }));
+        problems
+    }
+
     /// What is wrong with the query. Running it would not tell: an unknown field may find nothing, and be no error.
     async fn query_problem(&self) -> Option<String> {
         if !self.site().await.is_ok_and(|site| site.cloud) {

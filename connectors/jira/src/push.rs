@@ -83,7 +83,7 @@ impl Jira {
             return Ok(());
         }
         let path = format!("issue/{issue}/transitions");
-        let answer = self.ask(Method::GET, &path, None).await?;
+        let answer = self.ask(Method::GET, &format!("{path}?expand=transitions.fields"), None).await?;
         let ways: wire::Transitions =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let Some(way) = ways.transitions.iter().find(|way| way.to.name == wanted) else {
@@ -91,7 +91,20 @@ impl Jira {
                 format!("no transition leads from {here:?} to {wanted:?}: add one, or take it out of transitions");
             return Err(self.client.fault(Class::Refused, said, answer.header(REQUEST_ID)));
         };
-        let answer = self.tell(Method::POST, &path, &json!({ "transition": { "id": way.id } })).await?;
+        let fields = self.settings.transition_fields.get(wanted);
+        let lacks = way.lacks(fields);
+        if !lacks.is_empty() {
+            let said = format!(
+                "the transition to {wanted:?} demands {}: set them under transition_fields.{wanted:?}, or take it out of transitions",
+                lacks.join(", ")
+            );
+            return Err(self.client.fault(Class::Refused, said, answer.header(REQUEST_ID)));
+        }
+        let mut body = json!({ "transition": { "id": way.id } });
+        if let (Some(fields), Some(body)) = (fields, body.as_object_mut()) {
+            body.insert("fields".into(), Value::Object(fields.clone()));
+        }
+        let answer = self.tell(Method::POST, &path, &body).await?;
         if answer.status.is_success() { Ok(()) } else { Err(self.refused(&answer)) }
     }
 

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use milestoned_connector_kit::http::Limits;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// `kind = "jira"`
 #[derive(Debug, Clone, Deserialize)]
@@ -44,6 +45,13 @@ pub struct Settings {
     /// Billing status to the workflow status that its issue is moved to; what is not named moves nothing.
     #[serde(default)]
     pub transitions: BTreeMap<String, String>,
+    /// Fields that a transition's screen demands, by the workflow status that it leads to, as Jira writes them:
+    /// `Billed = { resolution = { name = "Done" } }`.
+    #[serde(default)]
+    pub transition_fields: BTreeMap<String, Map<String, Value>>,
+    /// Last day of the token, as its owner's account shows it (a year at most): people are told before.
+    #[serde(default)]
+    pub token_ends: Option<jiff::civil::Date>,
     /// How the remote may be called.
     #[serde(default)]
     pub limits: Limits,

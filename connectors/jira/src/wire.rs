@@ -1,6 +1,7 @@
 //! Jira's JSON as Jira writes it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::de::{Deserializer, Error, Visitor};
@@ -249,6 +250,38 @@ pub(crate) struct Transitions {
 pub(crate) struct Transition {
     pub(crate) id: String,
     pub(crate) to: Named,
+    /// Fields of its screen.
+    #[serde(default)]
+    pub(crate) fields: BTreeMap<String, ScreenField>,
+}
+
+impl Transition {
+    /// Fields that it demands and nobody gives.
+    pub(crate) fn lacks(&self, given: Option<&serde_json::Map<String, serde_json::Value>>) -> Vec<String> {
+        let missing = |(id, field): &(&String, &ScreenField)| {
+            field.required && !field.has_default_value && !given.is_some_and(|given| given.contains_key(*id))
+        };
+        self.fields.iter().filter(missing).map(|(id, field)| format!("{id} ({})", field.name)).collect()
+    }
+}
+
+/// A field of a transition's screen.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ScreenField {
+    #[serde(default)]
+    pub(crate) required: bool,
+    #[serde(default)]
+    pub(crate) has_default_value: bool,
+    #[serde(default)]
+    pub(crate) name: String,
+}
+
+/// Statuses of an issue type of a project.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TypeStatuses {
+    #[serde(default)]
+    pub(crate) statuses: Vec<Named>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -70,6 +70,12 @@ impl Body {
         self.field(name, flag)
     }
 
+    /// Fields that are JSON already.
+    #[must_use]
+    pub fn with(self, fields: &serde_json::Map<String, serde_json::Value>) -> Self {
+        fields.iter().fold(self, |body, (name, value)| body.field(name, value))
+    }
+
     /// An object within this one.
     #[must_use]
     pub fn object(self, name: &str, object: &Self) -> Self {

@@ -4,7 +4,9 @@
 pub mod body;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod extra;
 pub mod http;
+pub mod names;
 pub mod note;
 pub mod pace;
 pub mod scrub;
@@ -99,6 +101,8 @@ pub trait Connector: Source + Sink + Hook + Probe + Sized {
     const MAPPED: &'static [RecordKind] = &[];
     /// How its records are written, where a field map explains them.
     const SHAPE: Shape = Shape::PLAIN;
+    /// Most characters of a document's number, however a connection of the kind is set up; `None`: nobody will reach the limit.
+    const NUMBER_LENGTH: Option<usize> = None;
     /// The field map that holds where the configuration names no other.
     const FIELD_MAP: &'static str = "";
 
@@ -186,8 +190,14 @@ pub trait Sink: Send + Sync {
         false
     }
 
-    /// Most characters of a document's number; `None`: nobody will reach the limit.
+    /// Most characters of a document's number, as this connection is set up; `None`: nobody will reach the limit.
     fn number_length(&self) -> Option<usize> {
+        None
+    }
+
+    /// What it takes exception to in a customer's name.
+    fn customer_problem(&self, name: &str) -> Option<String> {
+        let _ = name;
         None
     }
 

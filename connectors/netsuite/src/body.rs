@@ -1,6 +1,7 @@
 //! What is written: the bodies of records, amounts with their digits.
 
 use milestoned_connector_kit::body::Body;
+use milestoned_connector_kit::extra::{Added, added};
 use milestoned_connector_kit::{Class, Fault, Write};
 use milestoned_mapping::command::{
     Account, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, SalesOrder, Side,
@@ -9,6 +10,41 @@ use milestoned_mapping::fact::DecimalText;
 
 use super::settings::Revenue;
 use super::{NetSuite, OURS};
+
+/// What records say that no operator sets.
+pub(crate) const OWN_FIELDS: &[&str] = &[
+    "apply",
+    "companyName",
+    "currency",
+    "dueDate",
+    "entity",
+    "externalId",
+    "item",
+    "line",
+    "memo",
+    "orderStatus",
+    "otherRefNum",
+    "terms",
+    "tranDate",
+    "tranId",
+];
+/// What their lines say that no operator sets; the item is one that he may.
+pub(crate) const OWN_LINE_FIELDS: &[&str] = &[
+    "account",
+    "amount",
+    "credit",
+    "debit",
+    "description",
+    "entity",
+    "isClosed",
+    "line",
+    "memo",
+    "orderLine",
+    "quantity",
+    "rate",
+];
+/// The field of a line that an operator may set otherwise than `item` of the connection.
+const ITEM: &str = "item";
 
 /// A record about to be written.
 pub(crate) struct Record {
@@ -49,29 +85,36 @@ impl NetSuite {
     /// revenue is about.
     pub(crate) fn record_of(&self, write: &Write<'_>, currency: &str, line: Option<&str>) -> Result<Record, Fault> {
         let Write { key, command, after } = write;
+        let added = &added(&self.settings.extra, command);
         let customer = || after.customer_id(self.client.system());
-        let head = self.head(&external_id(key)).reference("currency", currency);
+        let head = self.head(&external_id(key), added).reference("currency", currency);
         let plain = |kind, body| Record { kind, body, order: None };
         Ok(match command {
-            Command::Customer { name, .. } => plain("customer", head.text("companyName", name).to_string()),
+            Command::Customer { name, .. } => {
+                plain("customer", head.text("companyName", name).with(&added.fields).to_string())
+            }
             Command::Invoice(document) => match &document.order {
                 Some(line) => {
-                    let body = self.billed_from(self.head(&external_id(key)), document, line).to_string();
+                    let body = self.billed_from(self.head(&external_id(key), added), document, line, added).to_string();
                     Record { kind: "invoice", body, order: Some(external_id(&line.order)) }
                 }
                 None => {
-                    plain("invoice", self.invoice(self.document(head, document, customer()?), document).to_string())
+                    let body = self.document(head, document, customer()?, added);
+                    plain("invoice", self.invoice(body, document).to_string())
                 }
             },
             Command::CreditMemo(document) => {
                 let original = after.original.as_ref().map(|receipt| receipt.remote_id.as_str());
-                let body = self.document(head, document, customer()?);
+                let body = self.document(head, document, customer()?, added);
                 plain("creditMemo", applied(body, document, original).to_string())
             }
-            Command::JournalEntry(entry) => self.revenue(key, head, entry, line)?,
+            Command::JournalEntry(entry) => {
+                let entity = after.customer.as_ref().map(|receipt| receipt.remote_id.as_str());
+                self.revenue(key, head, entry, (line, entity), added)?
+            }
             Command::SalesOrder(order) => {
-                let head = self.head(&external_id(&order.order)).reference("currency", currency);
-                plain("salesOrder", self.order(head, order, customer()?).to_string())
+                let head = self.head(&external_id(&order.order), added).reference("currency", currency);
+                plain("salesOrder", self.order(head, order, customer()?, added).to_string())
             }
             Command::BillingStatus(_) => {
                 return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
@@ -79,33 +122,47 @@ impl NetSuite {
         })
     }
 
-    fn head(&self, external_id: &str) -> Body {
+    /// An operator may name another subsidiary for some records: an account with several is one connection.
+    fn head(&self, external_id: &str, added: &Added) -> Body {
         let body = Body::new().text("externalId", external_id);
         match &self.settings.subsidiary {
-            Some(id) => body.reference("subsidiary", id),
-            None => body,
+            Some(id) if !added.fields.contains_key("subsidiary") => body.reference("subsidiary", id),
+            _ => body,
         }
     }
 
-    fn document(&self, head: Body, document: &Document, customer: &str) -> Body {
+    /// A line with its item: that of the connection, or the one that an operator named for it.
+    fn of_item(&self, added: &Added) -> Body {
+        let body =
+            if added.line.contains_key(ITEM) { Body::new() } else { Body::new().reference(ITEM, &self.settings.item) };
+        body.with(&added.line)
+    }
+
+    fn document(&self, head: Body, document: &Document, customer: &str, added: &Added) -> Body {
         // The rate alone would be rounded to eight digits.
-        let line = Body::new()
-            .reference("item", &self.settings.item)
+        let line = self
+            .of_item(added)
             .number("quantity", 1_u32)
             .number("rate", document.amount)
             .number("amount", document.amount)
             .text("description", &document.description);
-        self.named(head.reference("entity", customer), document).sublist("item", &[line])
+        self.named(head.reference("entity", customer), document, added).sublist("item", &[line])
     }
 
     /// What a document says beside customer, currency and lines.
-    fn named(&self, body: Body, document: &Document) -> Body {
-        body.text("tranId", &document.number)
+    fn named(&self, body: Body, document: &Document, added: &Added) -> Body {
+        self.numbered(body, &document.number)
             .text("tranDate", &document.date.to_string())
             .text("memo", document.acceptance.as_deref().unwrap_or_default())
             .text(&self.settings.contract_field, &document.contract)
             .text(&self.settings.milestone_field, &document.milestone)
-            .optional("otherRefNum", document.po_number.as_deref())
+            .optional(&self.settings.po_field, document.po_number.as_deref())
+            .with(&added.fields)
+    }
+
+    /// Our number, in the field where it stands.
+    fn numbered(&self, body: Body, number: &str) -> Body {
+        body.text(self.settings.number_field.as_deref().unwrap_or("tranId"), number)
     }
 
     fn invoice(&self, body: Body, document: &Document) -> Body {
@@ -117,7 +174,7 @@ impl NetSuite {
     }
 
     /// What differs from the order: one line is billed, the others are named to be left out.
-    fn billed_from(&self, head: Body, document: &Document, ordered: &OrderedLine) -> Body {
+    fn billed_from(&self, head: Body, document: &Document, ordered: &OrderedLine, added: &Added) -> Body {
         let lines: Vec<Body> = (1..=ordered.lines)
             .map(|line| {
                 let body = Body::new().number("orderLine", line);
@@ -128,16 +185,17 @@ impl NetSuite {
                     .number("rate", 1_u32)
                     .number("amount", document.amount)
                     .text("description", &document.description)
+                    .with(&added.line)
             })
             .collect();
-        self.invoice(self.named(head, document), document).sublist("item", &lines)
+        self.invoice(self.named(head, document, added), document).sublist("item", &lines)
     }
 
     /// A line's quantity is its amount, at a rate of one: any part of it can be billed exactly.
-    fn order(&self, head: Body, order: &SalesOrder, customer: &str) -> Body {
+    fn order(&self, head: Body, order: &SalesOrder, customer: &str, added: &Added) -> Body {
         let prefix = &self.settings.line_prefix;
         let line = |(number, line): (u32, &OrderLine)| {
-            let body = Body::new().number("line", number).reference("item", &self.settings.item);
+            let body = self.of_item(added).number("line", number);
             let body = body.number("quantity", line.amount).number("rate", 1_u32).number("amount", line.amount);
             let body = body
                 .text("description", &line.description)
@@ -148,14 +206,14 @@ impl NetSuite {
             if line.milestone.is_some() { body } else { body.flag("isClosed", true) }
         };
         let lines: Vec<Body> = (1_u32..).zip(&order.lines).map(line).collect();
-        let body = head
-            .reference("entity", customer)
-            .text("tranId", &order.contract)
+        let body = self
+            .numbered(head.reference("entity", customer), &order.contract)
             .text("tranDate", &order.date.to_string())
             .text(&self.settings.contract_field, &order.contract)
             .text(&self.settings.version_field, &order.version.to_string())
-            .optional("otherRefNum", order.po_number.as_deref())
-            .reference("orderStatus", "B");
+            .optional(&self.settings.po_field, order.po_number.as_deref())
+            .reference("orderStatus", "B")
+            .with(&added.fields);
         let body = match self.settings.terms.get(&order.payment_terms) {
             Some(terms) => body.reference("terms", terms),
             None => body,
@@ -169,11 +227,12 @@ impl NetSuite {
         key: &DeliveryKey,
         head: Body,
         entry: &JournalEntry,
-        line: Option<&str>,
+        (line, customer): (Option<&str>, Option<&str>),
+        added: &Added,
     ) -> Result<Record, Fault> {
         let plain = |kind, body: Body| Record { kind, body: body.to_string(), order: None };
         match self.settings.revenue {
-            Revenue::Journal => Ok(plain("journalEntry", self.journal(head, entry)?)),
+            Revenue::Journal => Ok(plain("journalEntry", self.journal(head, entry, customer, added)?)),
             Revenue::BillingEvents => {
                 let kind = self.settings.revenue_event_type.as_deref().unwrap_or_default();
                 let body = Body::new()
@@ -221,18 +280,22 @@ impl NetSuite {
         }
     }
 
-    fn journal(&self, head: Body, entry: &JournalEntry) -> Result<Body, Fault> {
+    /// Every line tells whose it is: deferred revenue is reported by customer.
+    fn journal(&self, head: Body, entry: &JournalEntry, customer: Option<&str>, added: &Added) -> Result<Body, Fault> {
         let mut lines = Vec::new();
         for line in &entry.lines {
             let side = if line.side == Side::Debit { "debit" } else { "credit" };
             let account = self.account(line.account)?;
-            lines.push(Body::new().reference("account", account).number(side, line.amount).text("memo", &entry.memo));
+            let body = Body::new().reference("account", account).number(side, line.amount).text("memo", &entry.memo);
+            let body = customer.into_iter().fold(body, |body, customer| body.reference("entity", customer));
+            lines.push(body.with(&added.line));
         }
-        Ok(head
-            .text("tranId", &entry.number)
+        Ok(self
+            .numbered(head, &entry.number)
             .text("tranDate", &entry.date.to_string())
             .text("memo", &entry.memo)
             .text(&self.settings.contract_field, &entry.contract)
+            .with(&added.fields)
             .sublist("line", &lines))
     }
 

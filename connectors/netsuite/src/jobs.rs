@@ -21,6 +21,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 type Batch<'a> = &'a [(usize, String, Record)];
 
+/// What the account calls a record of ours.
+struct Written {
+    id: String,
+    number: Option<String>,
+}
+
+impl Written {
+    fn receipt(&self, request_id: Option<String>) -> Receipt {
+        Receipt { remote_id: self.id.clone(), remote_number: self.number.clone(), request_id }
+    }
+}
+
 /// How a job went.
 struct Done {
     /// Its address.
@@ -129,17 +141,21 @@ impl NetSuite {
         self.client.fault(Class::Unanswered, said, request_id)
     }
 
-    /// Ids of what was written, by external id.
-    async fn ids(&self, records: Batch<'_>, keys: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+    /// Ids of what was written, and numbers where the account gives them, by external id.
+    async fn ids(&self, records: Batch<'_>, keys: &[String]) -> Result<BTreeMap<String, Written>, Fault> {
         let customers = records.first().is_some_and(|(_, _, record)| record.kind == "customer");
         let table = if customers { "customer" } else { "transaction" };
         let rows = self
             .query(&format!(
-                "SELECT t.id AS id, t.externalid AS external FROM {table} t WHERE t.externalid IN ({})",
+                "SELECT t.id AS id, t.externalid AS external{} FROM {table} t WHERE t.externalid IN ({})",
+                if self.settings.number_field.is_some() && !customers { ", t.tranid AS number" } else { "" },
                 super::sql::listed(keys.iter().map(String::as_str))
             ))
             .await?;
-        let pair = |row: &super::wire::Row| Some((row.get("external")?.to_owned(), row.get("id")?.to_owned()));
+        let pair = |row: &super::wire::Row| {
+            let written = Written { id: row.get("id")?.to_owned(), number: row.get("number").map(Into::into) };
+            Some((row.get("external")?.to_owned(), written))
+        };
         Ok(rows.iter().filter_map(pair).collect())
     }
 
@@ -149,15 +165,11 @@ impl NetSuite {
         &self,
         chunk: Batch<'_>,
         done: &Done,
-        ids: &BTreeMap<String, String>,
+        ids: &BTreeMap<String, Written>,
     ) -> Vec<Result<Receipt, Fault>> {
         let id_of = |(_, key, _): &(usize, String, Record)| ids.get(key);
         if done.whole && chunk.iter().all(|record| id_of(record).is_some()) {
-            let receipt = |id: &String| Receipt {
-                remote_id: id.clone(),
-                remote_number: None,
-                request_id: done.request_id.clone(),
-            };
+            let receipt = |written: &Written| written.receipt(done.request_id.clone());
             return chunk.iter().filter_map(|record| id_of(record).map(receipt).map(Ok)).collect();
         }
         let tasks = match self.tasks(&done.address, chunk.len()).await {
@@ -186,15 +198,13 @@ impl NetSuite {
     }
 
     /// The outcome of one record, as a request of its own would have answered.
-    async fn result(&self, address: &str, task: &str, id: Option<&String>) -> Result<Receipt, Fault> {
+    async fn result(&self, address: &str, task: &str, id: Option<&Written>) -> Result<Receipt, Fault> {
         let answer = self.ask(&format!("{address}/task/{task}/result")).await?;
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
         match id {
-            Some(id) => {
-                Ok(Receipt { remote_id: id.clone(), remote_number: None, request_id: answer.header(REQUEST_ID) })
-            }
+            Some(written) => Ok(written.receipt(answer.header(REQUEST_ID))),
             None => Err(self.in_doubt("the job has written it, and it is not to be seen", answer.header(REQUEST_ID))),
         }
     }

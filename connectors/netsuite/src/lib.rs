@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod customers;
 mod jobs;
 mod probe;
 mod pull;
@@ -14,6 +15,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use milestoned_connector_kit::extra;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
 use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform};
@@ -52,6 +54,7 @@ pub struct NetSuite {
 impl Connector for NetSuite {
     type Settings = Settings;
     const KIND: &'static str = "netsuite";
+    const NUMBER_LENGTH: Option<usize> = Some(push::NUMBER_LENGTH);
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
         Self::build(name, settings, needs.platform)
@@ -74,6 +77,8 @@ impl NetSuite {
                 return Err(format!("accounts.{account}: is missing: give the account's internal id"));
             }
         }
+        extra::check(&settings.extra, body::OWN_FIELDS, body::OWN_LINE_FIELDS)?;
+        customers::check(&settings.customers)?;
         let client = Client::build(name, &base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
         Ok(Self { client, settings, base_url, zone, token: TokenCache::default(), currencies: Mutex::default() })
     }
@@ -148,6 +153,22 @@ impl NetSuite {
         // An earlier attempt has written it, or is about to: it is looked up and verified.
         if errors.says("This entity already exists") || errors.has("RCRD_HAS_BEEN_CHANGED") {
             return self.client.fault(Class::Unanswered, said, request_id);
+        }
+        if errors.says("Please enter value(s) for") {
+            let said =
+                format!("{said}; the account demands it: set it under [[connections.{}.extra]]", self.client.system());
+            return self.client.fault(Class::Refused, said, request_id);
+        }
+        if errors.says("tranId") {
+            let said = format!("{said}; the account numbers its transactions itself: set number_field");
+            return self.client.fault(Class::Refused, said, request_id);
+        }
+        if errors.says("taxCode") {
+            let said = format!(
+                "{said}; REST knows the codes of SuiteTax alone: in an account with legacy tax leave taxCode out, and give the customer or \
+                 the item its tax code there"
+            );
+            return self.client.fault(Class::Refused, said, request_id);
         }
         if errors.says("accounting period") {
             let said = format!("{said}; the period is closed: reopen it, or agree on another date with the controller");

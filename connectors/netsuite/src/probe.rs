@@ -1,8 +1,12 @@
 //! Checks a connection: rights, accounts, item, terms, fields, and the way in which revenue is to be recognised.
 
+use std::collections::BTreeMap;
+
+use milestoned_connector_kit::extra::{self, Kind};
 use milestoned_connector_kit::{Expiry, Fault, Probe, Source};
 use milestoned_mapping::problem::Problem;
 use reqwest::Method;
+use serde_json::Value;
 
 use super::settings::{Auth, Orders, Revenue};
 use super::sql::{self, From, listed, quoted};
@@ -31,6 +35,8 @@ impl Probe for NetSuite {
         problems.extend(self.probe_terms().await);
         problems.extend(self.probe_fields().await);
         problems.extend(self.probe_writing().await);
+        problems.extend(self.probe_extra().await);
+        problems.extend(self.probe_customers().await);
         problems.extend(self.probe_limits().await);
         problems
     }
@@ -41,6 +47,17 @@ impl Probe for NetSuite {
         let remedy =
             "map a new certificate for the same role, and set certificate_id, private_key and certificate_ends";
         at.map(|at| vec![Expiry { what: "the certificate that signs in", at, remedy }]).unwrap_or_default()
+    }
+}
+
+/// The record type of a kind, and the sublist with its lines.
+fn record_type(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::CreditMemo => ("creditMemo", "item"),
+        Kind::Customer => ("customer", "addressBook"),
+        Kind::Invoice => ("invoice", "item"),
+        Kind::JournalEntry => ("journalEntry", "line"),
+        Kind::Order => ("salesOrder", "item"),
     }
 }
 
@@ -93,7 +110,7 @@ impl NetSuite {
             let lines = match *stream {
                 "orders" => Some(sql::order_lines(&self.settings, "'0'", (0, 0), 1)),
                 "journals" => Some(sql::revenue_lines(&self.settings, "'0'", (0, 0), 1)),
-                "payments" => Some(sql::applications("'0'", (0, 0), 1)),
+                "payments" => Some(sql::applications(&self.settings, "'0'", (0, 0), 1)),
                 _ => None,
             };
             for query in std::iter::once(page).chain(lines) {
@@ -141,6 +158,58 @@ impl NetSuite {
         let answer = self.send(false, Method::GET, path, None, &[]).await.ok()?;
         let remedy = "enable Product Management and Subscription Billing, or set revenue = \"journal\"";
         (answer.status == 404).then(|| Problem::new("revenue", "the account has no billing revenue events", remedy))
+    }
+
+    /// Fields that the operator adds, beside those of the record types as the account describes them.
+    async fn probe_extra(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut described: BTreeMap<&str, Option<Value>> = BTreeMap::new();
+        for (index, extra) in self.settings.extra.iter().enumerate() {
+            for kind in extra::kinds(extra) {
+                let (kind, sublist) = record_type(kind);
+                if !described.contains_key(kind) {
+                    described.insert(kind, self.describe(kind).await);
+                }
+                let Some(Some(schema)) = described.get(kind) else { continue };
+                let line = format!("/properties/{sublist}/properties/items/items/properties");
+                for (place, fields, at) in
+                    [("fields", &extra.fields, "/properties"), ("line", &extra.line, line.as_str())]
+                {
+                    let Some(known) = schema.pointer(at).and_then(Value::as_object) else { continue };
+                    let unknown = fields.keys().filter(|name| !known.contains_key(*name));
+                    problems.extend(unknown.map(|name| {
+                        let remedy = "write the field's id as the account describes it, and see that the role and the form show it";
+                        let place = format!("extra.{index}.{place}.{name}");
+                        Problem::new(place, format!("the account's {kind} has no such field"), remedy)
+                    }));
+                }
+            }
+        }
+        problems
+    }
+
+    /// The schema of a record type; nothing where the role may not read it.
+    async fn describe(&self, kind: &str) -> Option<Value> {
+        let path = format!("/services/rest/record/v1/metadata-catalog/{kind}");
+        let answer = self.send(false, Method::GET, &path, None, &[("Accept", "application/schema+json")]).await.ok()?;
+        if answer.status.is_success() { serde_json::from_str(&answer.body).ok() } else { None }
+    }
+
+    async fn probe_customers(&self) -> Vec<Problem> {
+        let unknown = match self.unknown_customers().await {
+            Ok(unknown) => unknown,
+            Err(fault) => {
+                return vec![Problem::new("customers", fault.to_string(), "see that the role may read customers")];
+            }
+        };
+        let named = |id: &String| self.settings.customers.iter().find(|(_, known)| *known == id).map(|(name, _)| name);
+        unknown
+            .iter()
+            .map(|id| {
+                let place = format!("customers.{:?}", named(id).map(String::as_str).unwrap_or_default());
+                Problem::new(place, format!("there is no customer {id}"), "give the customer's internal id")
+            })
+            .collect()
     }
 
     async fn may_list(&self, kind: &str) -> Result<(), Fault> {

@@ -223,7 +223,7 @@ impl NetSuite {
             let rows = self
                 .query(&match stream {
                     "orders" => sql::order_lines(&self.settings, parents, after, MOST),
-                    "payments" => sql::applications(parents, after, MOST),
+                    "payments" => sql::applications(&self.settings, parents, after, MOST),
                     _ => sql::revenue_lines(&self.settings, parents, after, MOST),
                 })
                 .await?;
@@ -381,6 +381,7 @@ fn payment(row: &Row, line: &Row) -> Result<PaymentSeen, String> {
         currency: row.need("currency")?.into(),
         date: day(row)?,
         amount: amount(line)?,
+        contract: line.get("contract").map(Into::into),
     })
 }
 

@@ -20,6 +20,10 @@ use super::{NetSuite, REQUEST_ID};
 
 /// Writes of one call to us: ten jobs, and one look-up for their ids.
 const MOST: usize = 1_000;
+/// Longest transaction number.
+pub(crate) const NUMBER_LENGTH: usize = 45;
+/// Longest name of a company.
+const NAME_LENGTH: usize = 83;
 /// Transactions whose lines are read at once.
 const PARENTS: usize = 200;
 /// Fewer are written one by one: a job costs a poll and a look-up on top.
@@ -32,6 +36,15 @@ impl Sink for NetSuite {
 
     fn writes_orders(&self) -> bool {
         self.settings.orders == Orders::Write
+    }
+
+    fn number_length(&self) -> Option<usize> {
+        Some(NUMBER_LENGTH).filter(|_| self.settings.number_field.is_none())
+    }
+
+    fn customer_problem(&self, name: &str) -> Option<String> {
+        let length = name.chars().count();
+        (length > NAME_LENGTH).then(|| format!("has {length} characters, and NetSuite takes {NAME_LENGTH}"))
     }
 
     fn shows_entries(&self) -> bool {
@@ -79,6 +92,10 @@ impl Sink for NetSuite {
                     continue;
                 }
                 names.push(name);
+                if let Err(fault) = self.unlike_others(name).await {
+                    outcomes.insert(index, Err(fault));
+                    continue;
+                }
             }
             let record = match (self.billed_line(write.command).await, self.currency_of(write.command, &currencies)) {
                 (Ok(line), Ok(currency)) => self.record_of(write, currency, line.as_deref()),
@@ -167,44 +184,16 @@ impl NetSuite {
         Ok(all)
     }
 
-    /// By external id, else by exact name.
-    async fn customers(&self, writes: &[Write<'_>], keys: &[String]) -> Result<Vec<Option<Found>>, Fault> {
-        let names: Vec<&str> = writes
-            .iter()
-            .filter_map(|write| match write.command {
-                Command::Customer { name, .. } => Some(name.as_str()),
-                _ => None,
-            })
-            .collect();
-        let rows = self
-            .query(&format!(
-                "SELECT c.id AS id, c.companyname AS customer, c.externalid AS external FROM customer c \
-                 WHERE c.externalid IN ({}) OR c.companyname IN ({}) ORDER BY c.id",
-                sql::listed(keys.iter().map(String::as_str)),
-                sql::listed(names.iter().copied())
-            ))
-            .await?;
-        let by = |column: &str, text: &str| rows.iter().find(|row| row.get(column) == Some(text));
-        // A customer may be billed in several currencies; an invoice in one that it lacks is refused.
-        let says = |row: &Row| Statement {
-            customer: row.get("customer").map(Into::into),
-            silent: &[Essential::Currency],
-            ..Statement::default()
-        };
-        let pick = |(key, name): (&String, &&str)| {
-            by("external", key).or_else(|| by("customer", name)).map(|row| found(row, says(row)))
-        };
-        Ok(keys.iter().zip(&names).map(pick).collect())
-    }
-
     /// Transactions with these external ids, and what they say, by external id.
     async fn statements(&self, keys: &[String]) -> Result<BTreeMap<String, Found>, Fault> {
         let rows = self
             .query(&format!(
-                "SELECT t.id AS id, t.externalid AS external, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
-                 cur.symbol AS currency, c.companyname AS customer, t.type AS type, {DEBITS} AS debits \
+                "SELECT t.id AS id, t.externalid AS external, {} AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
+                 cur.symbol AS currency, {} AS customer, t.type AS type, {DEBITS} AS debits \
                  FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency LEFT JOIN customer c ON c.id = t.entity \
                  WHERE t.externalid IN ({})",
+                sql::number(&self.settings, "t"),
+                super::customers::name_column(&self.settings.customers),
                 sql::listed(keys.iter().map(String::as_str))
             ))
             .await?;
@@ -336,7 +325,16 @@ impl NetSuite {
             None if record.kind == "salesOrder" => format!("eid:{order}"),
             None => return Err(self.client.garbage(&answer, "a created record came without its address")),
         };
-        Ok(Receipt { remote_id, remote_number: None, request_id })
+        let remote_number = self.given_number(record.kind, &remote_id).await;
+        Ok(Receipt { remote_id, remote_number, request_id })
+    }
+
+    /// The number that the account gave, where it numbers its transactions itself; one that cannot be read is not waited for.
+    async fn given_number(&self, kind: &str, id: &str) -> Option<String> {
+        self.settings.number_field.as_ref().filter(|_| kind != "customer")?;
+        let id: u64 = id.parse().ok()?;
+        let rows = self.query(&format!("SELECT t.tranid AS number FROM transaction t WHERE t.id = {id}")).await.ok()?;
+        rows.first()?.get("number").map(Into::into)
     }
 }
 
@@ -357,7 +355,7 @@ fn currency(command: &Command) -> Option<String> {
 }
 
 /// A row as if its write had answered, and what it says.
-fn found(row: &Row, says: Statement) -> Found {
+pub(crate) fn found(row: &Row, says: Statement) -> Found {
     let receipt =
         Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
     Found { receipt, says }

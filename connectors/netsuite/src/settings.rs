@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use milestoned_connector_kit::extra::Extra;
 use milestoned_connector_kit::http::Limits;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -22,6 +23,18 @@ pub struct Settings {
     pub timezone: String,
     /// Internal id of the service item that every invoice line bears; its income account is deferred revenue.
     pub item: String,
+    /// Fields that are added to what is written: dimensions, forms, tax codes, other items, approval.
+    #[serde(default)]
+    pub extra: Vec<Extra>,
+    /// Internal ids of customers, by their names in the agreements; `"new"`: one is created though others are called alike.
+    #[serde(default)]
+    pub customers: BTreeMap<String, String>,
+    /// Body field with our number, where the account numbers its transactions itself: `tranId` is then not set.
+    #[serde(default)]
+    pub number_field: Option<String>,
+    /// Body field with the customer's purchase order.
+    #[serde(default = "po_field")]
+    pub po_field: String,
     /// Subsidiary of every document, where the account has several.
     #[serde(default)]
     pub subsidiary: Option<String>,
@@ -160,6 +173,9 @@ impl Schedules {
     }
 }
 
+fn po_field() -> String {
+    "otherRefNum".into()
+}
 fn contract_field() -> String {
     "custbody_milestoned_contract".into()
 }

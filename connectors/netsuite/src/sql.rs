@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::customers::name_column;
 use super::settings::Settings;
 
 /// Format of times in a query.
@@ -72,12 +73,21 @@ fn first(most: usize) -> String {
     format!("FETCH FIRST {most} ROWS ONLY")
 }
 
+/// Our number of a transaction: that of a field of its own, where the account numbers its transactions itself.
+pub(crate) fn number(settings: &Settings, table: &str) -> String {
+    match &settings.number_field {
+        Some(field) => format!("COALESCE({table}.{field}, {table}.tranid)"),
+        None => format!("{table}.tranid"),
+    }
+}
+
 /// What every transaction shows.
 fn common(settings: &Settings) -> String {
     format!(
-        "t.id AS id, t.tranid AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
+        "t.id AS id, {} AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
          TO_CHAR(t.lastmodifieddate,'{FORMAT}') AS modified, cur.symbol AS currency, t.externalid AS external, \
          t.voided AS voided, t.{} AS contract",
+        number(settings, "t"),
         settings.contract_field
     )
 }
@@ -105,8 +115,7 @@ const CUSTOMER: &str = "LEFT JOIN customer c ON c.id = t.entity";
 pub(crate) const DEBITS: &str =
     "(SELECT SUM(d.foreignamount) FROM transactionline d WHERE d.transaction = t.id AND d.foreignamount > 0)";
 
-/// What our own sales say beside their total, which is with tax: how many lines, the wording, the amount. Of others it is
-/// not asked.
+/// What sales say beside their total, which is with tax: the amount without; of our own, too, how many lines, and the wording.
 fn sold() -> String {
     let ours = format!("t.externalid LIKE '{}%'", super::OURS);
     let of_lines = |what: &str, name: &str| {
@@ -115,8 +124,9 @@ fn sold() -> String {
              AND l.mainline = 'F' AND l.taxline = 'F') END AS {name}"
         )
     };
-    [of_lines("COUNT(*)", "lines"), of_lines("MIN(l.memo)", "words"), of_lines("SUM(l.foreignamount)", "net")]
-        .join(", ")
+    let net = "(SELECT SUM(l.foreignamount) FROM transactionline l WHERE l.transaction = t.id \
+               AND l.mainline = 'F' AND l.taxline = 'F') AS net";
+    [&of_lines("COUNT(*)", "lines"), &of_lines("MIN(l.memo)", "words"), net].join(", ")
 }
 
 /// Lines of sales and entries, with their accounts; sorted by both.
@@ -137,15 +147,16 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
     let since = from.condition("t.lastmodifieddate", "t.id");
     let deferred = posted(settings, "deferred_revenue", "deferred");
     let revenue = posted(settings, "revenue", "revenue");
+    let customer = name_column(&settings.customers);
     match stream {
         "orders" => format!(
-            "SELECT {common}, c.companyname AS customer, t.foreigntotal AS amount, term.name AS terms, t.{} AS version{} \
+            "SELECT {common}, {customer} AS customer, t.foreigntotal AS amount, term.name AS terms, t.{} AS version{} \
              {JOINS} {CUSTOMER} LEFT JOIN term ON term.id = t.terms WHERE t.type = 'SalesOrd'{since} {order}",
             settings.version_field,
             if settings.schedules.of_orders() { ", t.billingschedule AS schedule" } else { "" }
         ),
         "invoices" => format!(
-            "SELECT {common}, c.companyname AS customer, t.type AS type, t.status AS status, t.foreigntotal AS amount, \
+            "SELECT {common}, {customer} AS customer, t.type AS type, t.status AS status, t.foreigntotal AS amount, \
              t.{} AS milestone, {deferred}, {revenue}, {} {JOINS} {CUSTOMER} \
              WHERE t.type IN ('CustInvc','CustCred'){since} {order}",
             settings.milestone_field,
@@ -160,7 +171,7 @@ pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -
             first(most)
         ),
         "projects" => format!(
-            "SELECT j.id AS id, TO_CHAR(j.lastmodifieddate,'{FORMAT}') AS modified, c.companyname AS customer, \
+            "SELECT j.id AS id, TO_CHAR(j.lastmodifieddate,'{FORMAT}') AS modified, {customer} AS customer, \
              cur.symbol AS currency, j.billingschedule AS schedule \
              FROM job j LEFT JOIN customer c ON c.id = j.parent LEFT JOIN currency cur ON cur.id = j.currency \
              WHERE j.billingschedule IS NOT NULL{} ORDER BY j.lastmodifieddate, j.id {}",
@@ -236,12 +247,14 @@ fn lines_after((parent, line): (i64, i64)) -> String {
 }
 
 /// Invoices that payments are applied to, after the pair `after`.
-pub(crate) fn applications(payments: &str, (parent, line): (i64, i64), most: usize) -> String {
+pub(crate) fn applications(settings: &Settings, payments: &str, (parent, line): (i64, i64), most: usize) -> String {
     format!(
-        "SELECT l.nextdoc AS parent, i.id AS line, i.tranid AS invoice, l.foreignamount AS amount \
+        "SELECT l.nextdoc AS parent, i.id AS line, {} AS invoice, i.{} AS contract, l.foreignamount AS amount \
          FROM nexttransactionlink l JOIN transaction i ON i.id = l.previousdoc \
          WHERE l.linktype = 'Payment' AND l.nextdoc IN ({payments}) \
          AND (l.nextdoc > {parent} OR (l.nextdoc = {parent} AND i.id > {line})) ORDER BY l.nextdoc, i.id {}",
+        number(settings, "i"),
+        settings.contract_field,
         first(most)
     )
 }

@@ -70,7 +70,7 @@ impl<T> Default for Sublist<T> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScheduledMilestone<'a> {
-    /// A text or a number.
+    /// A number of the schedule's own.
     #[serde(borrow)]
     pub(crate) milestone_id: &'a RawValue,
     /// Percent of the whole.
@@ -78,6 +78,7 @@ pub(crate) struct ScheduledMilestone<'a> {
     pub(crate) milestone_amount: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) milestone_completed: bool,
+    /// The only text of a milestone: its id in the agreement, and behind a colon its words.
     #[serde(default)]
     pub(crate) comments: Option<String>,
 }
@@ -91,12 +92,14 @@ impl BillingSchedule<'_> {
             let part = total?.0.checked_mul(share.0)?.checked_div(Decimal::ONE_HUNDRED)?;
             Some(DecimalText(part.normalize()))
         };
-        let milestone = |one: &ScheduledMilestone<'_>| LegMilestone {
-            id: plain(one.milestone_id),
-            status: Some(if one.milestone_completed { "done" } else { "open" }.into()),
-            amount: amount(one),
-            description: one.comments.clone(),
-            ..LegMilestone::default()
+        let milestone = |one: &ScheduledMilestone<'_>| {
+            let words = one.comments.as_deref().map(str::trim).filter(|words| !words.is_empty());
+            let (id, description) = match words.map(|words| words.split_once(": ").unwrap_or((words, ""))) {
+                Some((id, words)) => (id.to_owned(), Some(words.to_owned()).filter(|words| !words.is_empty())),
+                None => (plain(one.milestone_id), None),
+            };
+            let status = Some(if one.milestone_completed { "done" } else { "open" }.into());
+            LegMilestone { id, status, amount: amount(one), description, ..LegMilestone::default() }
         };
         self.milestone.items.iter().map(milestone).collect()
     }

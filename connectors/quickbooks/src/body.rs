@@ -1,17 +1,46 @@
 //! What is written: the bodies of entities, amounts with their digits.
 
+use jiff::civil::Date;
 use milestoned_connector_kit::body::Body;
+use milestoned_connector_kit::extra::Added;
 use milestoned_connector_kit::{Class, Fault};
 use milestoned_mapping::command::{Document, JournalEntry, SalesOrder, Side};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::money::Money;
+use serde_json::Value;
 
 use super::QuickBooks;
+use super::settings::Numbers;
 
 /// Longest document number.
 pub(crate) const NUMBER_LENGTH: usize = 21;
+/// Longest name of a customer.
+const NAME_LENGTH: usize = 500;
 /// Longest private note.
 const NOTE_LENGTH: usize = 4_000;
+/// What entities say that no operator sets.
+pub(crate) const OWN_FIELDS: &[&str] = &[
+    "CurrencyRef",
+    "CustomerRef",
+    "DisplayName",
+    "DocNumber",
+    "DueDate",
+    "ExchangeRate",
+    "Id",
+    "Line",
+    "LinkedTxn",
+    "PrivateNote",
+    "SalesTermRef",
+    "SyncToken",
+    "TxnDate",
+    "sparse",
+];
+/// What the details of their lines say that no operator sets.
+pub(crate) const OWN_LINE_FIELDS: &[&str] = &["AccountRef", "Entity", "PostingType", "Qty", "UnitPrice"];
+/// The field whose entries are added to ours.
+const CUSTOM_FIELD: &str = "CustomField";
+/// By these words the note of a sale tells our number, where QuickBooks gives numbers itself.
+const OUR_NUMBER: &str = " Our number: ";
 /// By these words in its note an entry of ours is known.
 pub(crate) const OWN_ENTRY: &str = ". Revenue of contract ";
 
@@ -20,8 +49,24 @@ fn note(note: &str) -> String {
 }
 
 /// A name for reading (`CompanyName`) is not sent: it may have a hundred characters, and a customer's name five hundred.
-pub(crate) fn customer(name: &str, currency: &str) -> Body {
-    Body::new().text("DisplayName", name).reference("CurrencyRef", currency)
+pub(crate) fn customer(name: &str, currency: &str, added: &Added) -> Body {
+    Body::new().text("DisplayName", name).reference("CurrencyRef", currency).with(&added.fields)
+}
+
+/// What QuickBooks takes exception to in a name. It keeps the colon for sub-customers.
+pub(crate) fn name_problem(name: &str) -> Option<String> {
+    let length = name.chars().count();
+    if length > NAME_LENGTH {
+        return Some(format!("has {length} characters, and QuickBooks takes {NAME_LENGTH}"));
+    }
+    name.contains([':', '\t', '\n'])
+        .then(|| "has a colon, a tab or a new line, which QuickBooks refuses in names".into())
+}
+
+/// Our number of a sale that QuickBooks has numbered itself.
+pub(crate) fn our_number(note: Option<&str>) -> Option<String> {
+    let (_, rest) = note?.split_once(OUR_NUMBER)?;
+    rest.split_whitespace().next().map(Into::into)
 }
 
 fn custom(definition: &str, value: &str) -> Body {
@@ -50,24 +95,33 @@ impl Referring for Body {
 /// What every sale says.
 struct Sale<'a> {
     number: &'a str,
-    date: jiff::civil::Date,
+    date: Date,
     customer: &'a str,
     currency: &'a str,
     note: String,
     lines: Vec<Body>,
+    custom: Vec<Body>,
+    added: &'a Added,
+}
+
+/// Text of a field that an operator added, as an object's own JSON.
+fn as_body(value: &Value) -> Body {
+    value.as_object().map_or_else(Body::new, |fields| Body::new().with(fields))
 }
 
 impl QuickBooks {
     /// Currency fields; without a rate a foreign document would be booked 1:1.
-    fn currency_fields(&self, body: Body, code: &str) -> Result<Body, Fault> {
+    fn currency_fields(&self, body: Body, code: &str, date: Date) -> Result<Body, Fault> {
         let body = body.reference("CurrencyRef", code);
         if code == self.settings.home_currency {
             return Ok(body);
         }
-        match self.settings.exchange_rates.get(code).and_then(|rate| rate.parse::<DecimalText>().ok()) {
+        match self.known_rate(code, date) {
             Some(rate) => Ok(body.number("ExchangeRate", rate)),
             None => {
-                let said = format!("exchange_rates.{code}: no rate is set: QuickBooks would book the document 1:1");
+                let said = format!(
+                    "exchange_rates.{code}: no rate is set, and QuickBooks has none for {date}: it would book the document 1:1"
+                );
                 Err(self.client.fault(Class::Refused, said, None))
             }
         }
@@ -84,13 +138,17 @@ impl QuickBooks {
     }
 
     /// One sold line; quantity times price is the amount, to the cent.
-    fn line(&self, amount: Money, description: &str) -> Body {
-        let detail =
-            Body::new().reference("ItemRef", &self.settings.item).number("Qty", 1_u32).number("UnitPrice", amount);
-        let detail = match &self.settings.tax_code {
-            Some(code) => detail.reference("TaxCodeRef", code),
+    fn line(&self, amount: Money, description: &str, added: &Added) -> Body {
+        let unless_added = |name: &str, id: Option<&String>| id.filter(|_| !added.line.contains_key(name)).cloned();
+        let detail = Body::new().number("Qty", 1_u32).number("UnitPrice", amount).with(&added.line);
+        let own = [
+            ("ItemRef", unless_added("ItemRef", Some(&self.settings.item))),
+            ("TaxCodeRef", unless_added("TaxCodeRef", self.settings.tax_code.as_ref())),
+        ];
+        let detail = own.iter().fold(detail, |detail, (name, id)| match id {
+            Some(id) => detail.reference(name, id),
             None => detail,
-        };
+        });
         Body::new()
             .text("DetailType", "SalesItemLineDetail")
             .number("Amount", amount)
@@ -99,14 +157,28 @@ impl QuickBooks {
     }
 
     fn sale(&self, sale: &Sale<'_>) -> Result<Body, Fault> {
+        let own = match self.settings.numbers {
+            Numbers::Ours => Some(self.number(sale.number)?),
+            Numbers::Sequence => None,
+        };
+        let said = match own {
+            Some(_) => sale.note.clone(),
+            None => format!("{}{OUR_NUMBER}{}", sale.note, sale.number),
+        };
         let body = Body::new()
-            .text("DocNumber", self.number(sale.number)?)
+            .optional("DocNumber", own)
             .text("TxnDate", &sale.date.to_string())
             .reference("CustomerRef", sale.customer);
-        let body =
-            self.currency_fields(body, sale.currency)?.text("PrivateNote", &note(&sale.note)).list("Line", &sale.lines);
-        let tax = self.settings.tax_code.as_ref().map(|_| "TaxExcluded");
-        Ok(body.optional("GlobalTaxCalculation", tax))
+        let body = self
+            .currency_fields(body, sale.currency, sale.date)?
+            .text("PrivateNote", &note(&said))
+            .list("Line", &sale.lines);
+        let mut fields = sale.added.fields.clone();
+        let others = fields.remove(CUSTOM_FIELD).and_then(|others| others.as_array().cloned()).unwrap_or_default();
+        let custom: Vec<Body> = sale.custom.iter().cloned().chain(others.iter().map(as_body)).collect();
+        let taxed = self.settings.tax_code.is_some() || sale.added.line.contains_key("TaxCodeRef");
+        let tax = Some("TaxExcluded").filter(|_| taxed && !fields.contains_key("GlobalTaxCalculation"));
+        Ok(body.list(CUSTOM_FIELD, &custom).optional("GlobalTaxCalculation", tax).with(&fields))
     }
 
     fn terms(&self, body: Body, terms: &str) -> Body {
@@ -117,26 +189,29 @@ impl QuickBooks {
     }
 
     /// A credit memo, and what an invoice has in common with it.
-    pub(crate) fn document(&self, document: &Document, customer: &str) -> Result<Body, Fault> {
+    pub(crate) fn document(&self, document: &Document, customer: &str, added: &Added) -> Result<Body, Fault> {
+        let po = self.settings.po_field.as_ref().zip(document.po_number.as_ref());
+        let mut fields = vec![
+            custom(&self.settings.contract_field, &document.contract),
+            custom(&self.settings.milestone_field, &document.milestone),
+        ];
+        fields.extend(po.map(|(field, po)| custom(field, po)));
         let note = format!(
             "Contract {}, milestone {}. Acceptance: {}",
             document.contract,
             document.milestone,
             document.acceptance.as_deref().unwrap_or("none")
         );
-        let body = self.sale(&Sale {
+        self.sale(&Sale {
             number: &document.number,
             date: document.date,
             customer,
             currency: document.amount.currency().code(),
             note,
-            lines: vec![self.line(document.amount, &document.description)],
-        })?;
-        let fields = [
-            custom(&self.settings.contract_field, &document.contract),
-            custom(&self.settings.milestone_field, &document.milestone),
-        ];
-        Ok(body.list("CustomField", &fields))
+            lines: vec![self.line(document.amount, &document.description, added)],
+            custom: fields,
+            added,
+        })
     }
 
     /// An invoice; where it bills an estimate, linked to it.
@@ -145,10 +220,12 @@ impl QuickBooks {
         document: &Document,
         customer: &str,
         estimate: Option<&str>,
+        added: &Added,
     ) -> Result<Body, Fault> {
-        let body = self.document(document, customer)?.text("DueDate", &document.due_on.to_string());
+        let body = self.document(document, customer, added)?.text("DueDate", &document.due_on.to_string());
         let body = self.terms(body, &document.payment_terms);
-        let body = match &document.po_number {
+        let memo = self.settings.po_field.is_none() && !added.fields.contains_key("CustomerMemo");
+        let body = match document.po_number.as_ref().filter(|_| memo) {
             Some(po) => body.reference("CustomerMemo", &format!("PO {po}")),
             None => body,
         };
@@ -164,10 +241,11 @@ impl QuickBooks {
         order: &SalesOrder,
         customer: &str,
         known: Option<(&str, &str)>,
+        added: &Added,
     ) -> Result<Body, Fault> {
         let lines = order.lines.iter().filter_map(|line| {
             let milestone = line.milestone.as_ref()?;
-            Some(self.line(line.amount, &format!("{milestone}: {}", line.description)))
+            Some(self.line(line.amount, &format!("{milestone}: {}", line.description), added))
         });
         let body = self.sale(&Sale {
             number: &order.contract,
@@ -176,8 +254,9 @@ impl QuickBooks {
             currency: order.amount.currency().code(),
             note: format!("Contract {}, version {}.", order.contract, order.version),
             lines: lines.collect(),
+            custom: vec![custom(&self.settings.contract_field, &order.contract)],
+            added,
         })?;
-        let body = body.list("CustomField", [&custom(&self.settings.contract_field, &order.contract)]);
         let body = self.terms(body, &order.payment_terms);
         Ok(match known {
             Some((id, token)) => body.text("Id", id).text("SyncToken", token).flag("sparse", true),
@@ -185,7 +264,7 @@ impl QuickBooks {
         })
     }
 
-    pub(crate) fn journal(&self, entry: &JournalEntry, customer: &str) -> Result<Body, Fault> {
+    pub(crate) fn journal(&self, entry: &JournalEntry, customer: &str, added: &Added) -> Result<Body, Fault> {
         let code = entry.lines.first().map(|line| line.amount.currency().to_string()).unwrap_or_default();
         // A line of a receivable account needs the customer; on the others it tells whose it is.
         let entity = Body::new().text("Type", "Customer").reference("EntityRef", customer);
@@ -200,7 +279,8 @@ impl QuickBooks {
             let detail = Body::new()
                 .text("PostingType", if line.side == Side::Debit { "Debit" } else { "Credit" })
                 .reference("AccountRef", account)
-                .object("Entity", &entity);
+                .object("Entity", &entity)
+                .with(&added.line);
             lines.push(
                 Body::new()
                     .text("DetailType", "JournalEntryLineDetail")
@@ -211,7 +291,8 @@ impl QuickBooks {
         }
         let body = Body::new().text("DocNumber", self.number(&entry.number)?).text("TxnDate", &entry.date.to_string());
         let said = format!("Contract {}{OWN_ENTRY}{} on {}", entry.contract, entry.contract, entry.date);
-        Ok(self.currency_fields(body, &code)?.text("PrivateNote", &note(&said)).list("Line", &lines))
+        let body = self.currency_fields(body, &code, entry.date)?;
+        Ok(body.text("PrivateNote", &note(&said)).with(&added.fields).list("Line", &lines))
     }
 
     /// A payment of nothing, which applies a credit memo to its invoice.
@@ -227,7 +308,7 @@ impl QuickBooks {
             .reference("CustomerRef", customer)
             .number("TotalAmt", 0_u32)
             .text("TxnDate", &document.date.to_string());
-        let body = self.currency_fields(body, document.amount.currency().code())?;
+        let body = self.currency_fields(body, document.amount.currency().code(), document.date)?;
         Ok(body.list("Line", &[line(invoice, "Invoice"), line(memo, "CreditMemo")]))
     }
 }

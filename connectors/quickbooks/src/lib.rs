@@ -4,10 +4,12 @@
 mod auth;
 mod body;
 mod budget;
+mod customers;
 mod hook;
 mod probe;
 mod pull;
 mod push;
+mod rates;
 pub mod settings;
 mod wire;
 
@@ -15,9 +17,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::extra;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
 use milestoned_connector_kit::{Class, Connector, Fault, Needs, Platform};
+use milestoned_mapping::fact::DecimalText;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -53,11 +57,14 @@ pub struct QuickBooks {
     preferences: Mutex<Option<(Timestamp, wire::Preferences)>>,
     /// Income accounts of items, by item.
     income: Mutex<BTreeMap<String, String>>,
+    /// Exchange rates, by currency and date.
+    rates: std::sync::Mutex<BTreeMap<(String, jiff::civil::Date), DecimalText>>,
 }
 
 impl Connector for QuickBooks {
     type Settings = Settings;
     const KIND: &'static str = "quickbooks";
+    const NUMBER_LENGTH: Option<usize> = Some(body::NUMBER_LENGTH);
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
         Self::build(name, settings, needs.platform, needs.tokens)
@@ -80,6 +87,12 @@ impl QuickBooks {
                 return Err(format!("accounts.{account}: is missing: give the account's id"));
             }
         }
+        extra::check(&settings.extra, body::OWN_FIELDS, body::OWN_LINE_FIELDS)?;
+        if settings.numbers == settings::Numbers::Sequence && settings.orders == settings::Orders::Write {
+            return Err(
+                "orders: an estimate is known by its number: with numbers = \"sequence\" none is written".into()
+            );
+        }
         let client =
             Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?
                 .and("token_url", &settings.token_url)?;
@@ -91,6 +104,7 @@ impl QuickBooks {
             budget: Budget::default(),
             preferences: Mutex::default(),
             income: Mutex::default(),
+            rates: std::sync::Mutex::default(),
         })
     }
 

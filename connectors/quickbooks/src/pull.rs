@@ -14,7 +14,7 @@ use milestoned_mapping::record::{
 use milestoned_mapping::statement::Line;
 use serde_json::value::RawValue;
 
-use super::body::OWN_ENTRY;
+use super::body::{OWN_ENTRY, our_number};
 use super::{QuickBooks, listed, quoted, wire};
 use wire::Transaction;
 
@@ -33,6 +33,18 @@ const MOST: usize = 1_000;
 pub(crate) const ENTITIES: [&str; 5] = ["Invoice", "CreditMemo", "JournalEntry", "Estimate", "Payment"];
 /// Object of a hint that means: what changed since.
 pub(crate) const CHANGES: &str = "changes";
+
+/// Our number of a sale: that in its note, where QuickBooks gives numbers itself.
+pub(crate) fn number(one: &Transaction<'_>) -> Option<String> {
+    our_number(one.private_note.as_deref()).or_else(|| one.doc_number.clone())
+}
+
+/// An invoice that a payment pays.
+#[derive(Clone)]
+struct Paid {
+    number: String,
+    contract: Option<String>,
+}
 
 /// Objects of one answer: entity and verbatim JSON.
 pub(crate) type Objects = Vec<(String, String)>;
@@ -210,7 +222,7 @@ impl QuickBooks {
     }
 
     async fn records(&self, objects: &Objects) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
-        let numbers = self.invoice_numbers(objects).await?;
+        let numbers = self.paid_invoices(objects).await?;
         self.learn_items(objects).await?;
         let income = self.income.lock().await.clone();
         let beside = Beside { numbers, income };
@@ -228,14 +240,14 @@ impl QuickBooks {
         Ok((records, unreadable))
     }
 
-    /// Numbers of the invoices that payments name by id.
-    async fn invoice_numbers(&self, objects: &Objects) -> Result<BTreeMap<String, String>, Fault> {
+    /// The invoices that payments name by id.
+    async fn paid_invoices(&self, objects: &Objects) -> Result<BTreeMap<String, Paid>, Fault> {
         let mut numbers = BTreeMap::new();
         let mut asked = Vec::new();
         for (entity, raw) in objects {
             let Ok(one) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
             if entity == "Invoice" {
-                numbers.extend(one.doc_number.map(|number| (one.id, number)));
+                numbers.extend(self.paid(&one).map(|paid| (one.id.clone(), paid)));
             } else if entity == "Payment" {
                 let links = one.line.iter().flat_map(|line| &line.linked_txn);
                 asked.extend(links.filter(|link| link.txn_type == "Invoice").map(|link| link.txn_id.clone()));
@@ -248,9 +260,8 @@ impl QuickBooks {
             let query = format!("SELECT * FROM Invoice WHERE Id IN ({}) MAXRESULTS {MOST}", listed(ids));
             let answer = self.query(&query).await?;
             for (_, raw) in self.objects(&answer.body)? {
-                if let Ok(Transaction { id, doc_number: Some(number), .. }) = serde_json::from_str(&raw) {
-                    numbers.insert(id, number);
-                }
+                let Ok(one) = serde_json::from_str::<Transaction<'_>>(&raw) else { continue };
+                numbers.extend(self.paid(&one).map(|paid| (one.id.clone(), paid)));
             }
         }
         Ok(numbers)
@@ -335,6 +346,11 @@ impl QuickBooks {
         one.currency_ref.as_ref().map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value.clone())
     }
 
+    /// What a payment has to know of the invoice that it pays.
+    fn paid(&self, one: &Transaction<'_>) -> Option<Paid> {
+        Some(Paid { number: number(one)?, contract: self.custom(one, &self.settings.contract_field) })
+    }
+
     fn account(&self, name: &str) -> &str {
         self.settings.accounts.get(name).map(String::as_str).unwrap_or_default()
     }
@@ -361,10 +377,10 @@ impl QuickBooks {
         }
         Ok(InvoiceSeen {
             credit_memo,
-            number: one.doc_number.clone().unwrap_or_default(),
+            number: number(one).unwrap_or_default(),
             contract: self.custom(one, &self.settings.contract_field),
             milestone: self.custom(one, &self.settings.milestone_field),
-            customer: one.customer_ref.name.clone().unwrap_or_default(),
+            customer: self.customer_name(&one.customer_ref).unwrap_or_default(),
             currency: self.currency(one),
             date: date(one)?,
             amount: net(one)?,
@@ -431,7 +447,7 @@ impl QuickBooks {
         });
         Ok(OrderSeen {
             contract: self.custom(one, &self.settings.contract_field),
-            customer: one.customer_ref.name.clone(),
+            customer: self.customer_name(&one.customer_ref),
             currency: Some(self.currency(one)),
             amount: Some(net(one)?),
             payment_terms: term,
@@ -444,7 +460,7 @@ impl QuickBooks {
     fn payments(
         &self,
         one: &Transaction<'_>,
-        numbers: &BTreeMap<String, String>,
+        numbers: &BTreeMap<String, Paid>,
     ) -> Result<Vec<(String, PaymentSeen)>, String> {
         let linked = |kind: &'static str| {
             one.line.iter().flat_map(move |line| {
@@ -457,14 +473,16 @@ impl QuickBooks {
         }
         let mut payments = Vec::new();
         for (link, raw) in linked("Invoice") {
-            let (Some(number), Some(raw)) = (numbers.get(&link.txn_id), raw) else { continue };
+            let (Some(paid_one), Some(raw)) = (numbers.get(&link.txn_id), raw) else { continue };
             let mut paid = amount(raw)?;
             let by_credit = credit.0.min(paid.0);
             credit = plus(credit, DecimalText(-by_credit))?;
             paid = plus(paid, DecimalText(-by_credit))?;
             if !paid.0.is_zero() {
-                let (invoice, currency, date) = (number.clone(), self.currency(one), date(one)?);
-                payments.push((link.txn_id.clone(), PaymentSeen { invoice, currency, date, amount: paid }));
+                let (currency, date) = (self.currency(one), date(one)?);
+                let Paid { number: invoice, contract } = paid_one.clone();
+                let seen = PaymentSeen { invoice, currency, date, amount: paid, contract };
+                payments.push((link.txn_id.clone(), seen));
             }
         }
         Ok(payments)
@@ -474,7 +492,7 @@ impl QuickBooks {
 /// What stands beside the objects of an answer.
 struct Beside {
     /// Numbers of invoices, by id.
-    numbers: BTreeMap<String, String>,
+    numbers: BTreeMap<String, Paid>,
     /// Income accounts of items, by id.
     income: BTreeMap<String, String>,
 }

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::body::Body;
+use milestoned_connector_kit::extra::added;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, DeliveryKey, Document, Side};
 use milestoned_mapping::fact::DecimalText;
-use milestoned_mapping::statement::{Line, Statement, belongs, posting};
+use milestoned_mapping::statement::{Essential, Line, Statement, belongs, posting};
 use serde_json::value::RawValue;
 
 use super::body::{self, NUMBER_LENGTH};
-use super::settings::Orders;
+use super::settings::{Numbers, Orders};
 use super::wire::{self, Saved, Sent, Transaction};
-use super::{BATCH, QuickBooks, REQUEST_ID, listed, pull};
+use super::{BATCH, QuickBooks, REQUEST_ID, listed, pull, quoted};
 
 /// Items of a batch.
 const MOST: usize = 30;
@@ -44,7 +45,11 @@ impl Sink for QuickBooks {
     }
 
     fn number_length(&self) -> Option<usize> {
-        Some(NUMBER_LENGTH)
+        Some(NUMBER_LENGTH).filter(|_| self.settings.numbers == Numbers::Ours)
+    }
+
+    fn customer_problem(&self, name: &str) -> Option<String> {
+        body::name_problem(name)
     }
 
     fn lane(&self, command: &Command) -> Lane {
@@ -70,7 +75,14 @@ impl Sink for QuickBooks {
             return Ok(writes.iter().map(|_| None).collect());
         };
         let names: Vec<String> = writes.iter().map(|write| name(write.command)).collect();
-        let query = format!("SELECT * FROM {entity} WHERE {field} IN ({}) MAXRESULTS 1000", listed(&names));
+        if entity == "Customer" && names.iter().all(|name| self.mapped(name).is_some()) {
+            return Ok(names.iter().map(|name| self.named_by_operator(name)).collect());
+        }
+        let condition = match self.settings.numbers {
+            Numbers::Sequence if matches!(entity, "Invoice" | "CreditMemo") => sold_about(writes),
+            _ => format!("{field} IN ({})", listed(&names)),
+        };
+        let query = format!("SELECT * FROM {entity} WHERE {condition} MAXRESULTS 1000");
         let answer = self.query(&query).await?;
         let mut known: BTreeMap<String, Found> = BTreeMap::new();
         for (_, raw) in self.objects(&answer.body)? {
@@ -79,6 +91,11 @@ impl Sink for QuickBooks {
             known.entry(name).or_insert(found);
         }
         let find = |name: &String| {
+            if entity == "Customer"
+                && let Some(found) = self.named_by_operator(name)
+            {
+                return Some(found);
+            }
             let alike = || known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, found)| found);
             known.get(name).or_else(alike).cloned()
         };
@@ -112,6 +129,27 @@ impl Sink for QuickBooks {
         self.apply_written(writes, &mut outcomes).await;
         outcomes
     }
+}
+
+/// Sales that QuickBooks has numbered itself are looked for by customer and date; their notes tell which is which.
+fn sold_about(writes: &[Write<'_>]) -> String {
+    let mut dates: Vec<jiff::civil::Date> = Vec::new();
+    let mut customers: Vec<String> = Vec::new();
+    for write in writes {
+        if let Command::Invoice(document) | Command::CreditMemo(document) = write.command {
+            dates.push(document.date);
+        }
+        customers.extend(write.after.customer.as_ref().map(|receipt| receipt.remote_id.clone()));
+    }
+    customers.sort();
+    customers.dedup();
+    let day = |day: Option<&jiff::civil::Date>| quoted(&day.map(ToString::to_string).unwrap_or_default());
+    format!(
+        "TxnDate >= {} AND TxnDate <= {} AND CustomerRef IN ({})",
+        day(dates.iter().min()),
+        day(dates.iter().max()),
+        listed(&customers)
+    )
 }
 
 /// Entity of a command, and the field by which it is looked up.
@@ -153,13 +191,16 @@ impl QuickBooks {
         }
         let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
         let says = if entity == "JournalEntry" { self.entry_says(&one)? } else { self.sale_says(&one)? };
-        Ok((one.doc_number.clone().unwrap_or_default(), Found { receipt: receipt(one.id), says }))
+        let number = if entity == "JournalEntry" { one.doc_number.clone() } else { pull::number(&one) };
+        let given = one.doc_number.clone().filter(|given| number.as_ref() != Some(given));
+        let receipt = Receipt { remote_number: given, ..receipt(one.id) };
+        Ok((number.unwrap_or_default(), Found { receipt, says }))
     }
 
     fn sale_says(&self, one: &Transaction<'_>) -> Result<Statement, String> {
         Ok(Statement {
-            number: one.doc_number.clone(),
-            customer: one.customer_ref.name.clone(),
+            number: pull::number(one),
+            customer: self.customer_name(&one.customer_ref),
             currency: Some(self.currency(one)),
             date: pull::date(one).ok(),
             amount: Some(pull::net(one)?),
@@ -170,6 +211,14 @@ impl QuickBooks {
             )),
             ..Statement::default()
         })
+    }
+
+    /// The customer that an operator named.
+    fn named_by_operator(&self, name: &str) -> Option<Found> {
+        let id = self.mapped(name)?;
+        let receipt = Receipt { remote_id: id.clone(), remote_number: None, request_id: None };
+        let silent = &[Essential::Currency];
+        Some(Found { receipt, says: Statement { customer: Some(name.into()), silent, ..Statement::default() } })
     }
 
     fn entry_says(&self, one: &Transaction<'_>) -> Result<Statement, String> {
@@ -209,21 +258,26 @@ impl QuickBooks {
     async fn item(&self, write: &Write<'_>, known: &BTreeMap<String, Saved>) -> Result<Item, Fault> {
         let Write { key, command, after } = write;
         self.may_write(command).await?;
+        self.learn_rate(command).await?;
+        let added = &added(&self.settings.extra, command);
         let customer = || after.customer_id(self.client.system());
         let create =
             |entity, body: Body| Item { entity, operation: "create", body: body.to_string(), key: (*key).clone() };
         Ok(match command {
-            Command::Customer { name, currency } => create("Customer", body::customer(name, currency)),
+            Command::Customer { name, currency } => {
+                self.unlike_others(name).await?;
+                create("Customer", body::customer(name, currency, added))
+            }
             Command::Invoice(document) => {
                 let estimate = document.order.as_ref().map(|_| after.order_id(self.client.system())).transpose()?;
-                create("Invoice", self.invoice_body(document, customer()?, estimate)?)
+                create("Invoice", self.invoice_body(document, customer()?, estimate, added)?)
             }
-            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer()?)?),
-            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer()?)?),
+            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer()?, added)?),
+            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer()?, added)?),
             Command::SalesOrder(order) => match known.get(&order.contract) {
-                None => create("Estimate", self.estimate(order, customer()?, None)?),
+                None => create("Estimate", self.estimate(order, customer()?, None, added)?),
                 Some(saved) => {
-                    let body = self.estimate(order, customer()?, Some((&saved.id, &saved.sync_token)))?;
+                    let body = self.estimate(order, customer()?, Some((&saved.id, &saved.sync_token)), added)?;
                     // Another token is another request.
                     let key = DeliveryKey::of(&[key.as_str(), &saved.sync_token]);
                     Item { entity: "Estimate", operation: "update", body: body.to_string(), key }
@@ -401,6 +455,11 @@ impl QuickBooks {
         };
         let mut outcomes: BTreeMap<usize, Result<(), Fault>> = BTreeMap::new();
         let (mut places, mut items) = (Vec::new(), Vec::new());
+        for (_, credit, _) in credits {
+            if let Err(fault) = self.learn_rate(credit.command).await {
+                return credits.iter().map(|_| Err(fault.clone())).collect();
+            }
+        }
         for (place, (_, credit, memo)) in credits.iter().enumerate() {
             let left =
                 |entity: &str, id: &str| open.get(&(entity.to_owned(), id.to_owned())).copied().unwrap_or_default();
@@ -453,6 +512,7 @@ impl QuickBooks {
 /// A credit memo and the invoice that it takes back from.
 struct Credit<'a> {
     key: &'a DeliveryKey,
+    command: &'a Command,
     document: &'a Document,
     customer: &'a str,
     invoice: &'a str,
@@ -462,6 +522,12 @@ impl<'a> Credit<'a> {
     fn of(write: &Write<'a>) -> Option<Self> {
         let Command::CreditMemo(document) = write.command else { return None };
         let (customer, invoice) = (write.after.customer.as_ref()?, write.after.original.as_ref()?);
-        Some(Self { key: write.key, document, customer: &customer.remote_id, invoice: &invoice.remote_id })
+        Some(Self {
+            key: write.key,
+            command: write.command,
+            document,
+            customer: &customer.remote_id,
+            invoice: &invoice.remote_id,
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use milestoned_connector_kit::extra::Extra;
 use milestoned_connector_kit::http::Limits;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -35,6 +36,18 @@ pub struct Settings {
     /// Ids of payment terms, such as `"net 30" = "3"`.
     #[serde(default)]
     pub terms: BTreeMap<String, String>,
+    /// Fields that are added to what is written: classes, locations, projects, tax codes, other items, delivery by mail.
+    #[serde(default)]
+    pub extra: Vec<Extra>,
+    /// Ids of customers, by their names in the agreements; `"new"`: one is created though others are called alike.
+    #[serde(default)]
+    pub customers: BTreeMap<String, String>,
+    /// Who numbers sales: milestoned, or QuickBooks, where its custom transaction numbers are off.
+    #[serde(default)]
+    pub numbers: Numbers,
+    /// Definition id of the custom field with the customer's purchase order; absent: the customer memo tells it.
+    #[serde(default)]
+    pub po_field: Option<String>,
     /// Definition id of the custom field with the contract's id.
     #[serde(default = "contract_field")]
     pub contract_field: String,
@@ -44,7 +57,8 @@ pub struct Settings {
     /// Home currency of the company.
     #[serde(default = "home_currency")]
     pub home_currency: String,
-    /// Exchange rates to the home currency, as text. Without one a foreign invoice would be booked 1:1: it is refused.
+    /// Exchange rates to the home currency, as text, that hold whatever the date. For other currencies QuickBooks is asked for
+    /// the rate of the document's date; where it has none the document is refused, for it would be booked 1:1.
     #[serde(default)]
     pub exchange_rates: BTreeMap<String, String>,
     /// Tax code of every line, where the company's country wants one on each (outside the United States).
@@ -69,6 +83,17 @@ pub struct Settings {
     /// How the remote may be called.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Who numbers invoices and credit memos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Numbers {
+    /// milestoned does: contract and milestone stand in the number.
+    #[default]
+    Ours,
+    /// QuickBooks does; our number travels in the private note.
+    Sequence,
 }
 
 /// What is done with estimates.

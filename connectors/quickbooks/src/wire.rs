@@ -202,6 +202,20 @@ pub(crate) struct Item {
     pub(crate) income_account_ref: Ref,
 }
 
+/// Answer with an exchange rate.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RateAnswer<'a> {
+    #[serde(borrow, rename = "ExchangeRate")]
+    pub(crate) rate: Rate<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Rate<'a> {
+    #[serde(borrow, default)]
+    pub(crate) rate: Option<&'a RawValue>,
+}
+
 /// Answer to a batch.
 #[derive(Debug, Deserialize)]
 pub(crate) struct BatchAnswer<'a> {
@@ -228,6 +242,15 @@ pub(crate) struct Preferences {
 pub(crate) struct AccountingPrefs {
     #[serde(default)]
     pub(crate) book_close_date: Option<String>,
+    /// Classes of whole transactions.
+    #[serde(default)]
+    pub(crate) class_tracking_per_txn: Option<bool>,
+    /// Classes of lines.
+    #[serde(default)]
+    pub(crate) class_tracking_per_txn_line: Option<bool>,
+    /// Locations.
+    #[serde(default)]
+    pub(crate) track_departments: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -280,7 +280,7 @@ fn payments(one: &wire::Invoice, number: &str) -> Vec<(i64, PaymentSeen)> {
         if money && !known && paid > Decimal::ZERO {
             let amount = DecimalText(paid.normalize());
             let (invoice, currency, date) = (number.to_owned(), one.currency.code.clone(), line.date.0);
-            payments.push((line.id, PaymentSeen { invoice, currency, date, amount }));
+            payments.push((line.id, PaymentSeen { invoice, currency, date, amount, contract: None }));
         }
     }
     payments

@@ -1,9 +1,9 @@
 //! What broke for others, one test for each: `docs/lessons.md` names the failure, where it was seen, and the test.
 
-mod erp;
+pub(crate) mod erp;
 mod jira;
-mod netsuite;
-mod quickbooks;
+pub(crate) mod netsuite;
+pub(crate) mod quickbooks;
 mod salesforce;
 
 use milestoned_connector_kit::{After, Cursor, Fault, Receipt, Sink, Source, Write};

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::erp::{credit_memo, customer, find, invoice, order, ordered, pull, put, put_one, release};
 use crate::conformance::{Desk, accounts, fields};
 
-struct Account {
-    desk: Desk,
-    netsuite: NetSuite,
-    customer: String,
+pub(crate) struct Account {
+    pub(crate) desk: Desk,
+    pub(crate) netsuite: NetSuite,
+    pub(crate) customer: String,
 }
 
 impl Account {
@@ -23,7 +23,7 @@ impl Account {
     }
 
     /// A connection with these settings beside the usual ones.
-    async fn with(changes: Value) -> Self {
+    pub(crate) async fn with(changes: Value) -> Self {
         let desk = Desk::open("netsuite").await;
         let netsuite = connect(&desk, changes);
         let body = fields(json!({ "companyName": "Northwind Ltd", "currency": { "id": "1" } }));
@@ -36,7 +36,7 @@ impl Account {
     }
 
     /// An invoice that somebody else wrote.
-    fn by_hand(&self, number: &str, changes: Value) -> String {
+    pub(crate) fn by_hand(&self, number: &str, changes: Value) -> String {
         let mut body = fields(json!({ "entity": { "id": self.customer }, "tranId": number, "tranDate": "2026-03-02",
             "custbody_milestoned_contract": "SOW-1", "custbody_milestoned_milestone": "M1",
             "item": { "items": [{ "item": { "id": "5" }, "amount": "10.25" }] } }));
@@ -44,7 +44,7 @@ impl Account {
         self.desk.simulators.netsuite.put_record(number, "invoice", "", body).unwrap()
     }
 
-    fn records(&self, kind: &str) -> Vec<Json> {
+    pub(crate) fn records(&self, kind: &str) -> Vec<Json> {
         self.desk.simulators.netsuite.records(kind)
     }
 
@@ -513,7 +513,7 @@ async fn a_billing_schedule_says_what_is_billed_by_milestone() {
     for (whose, kind, stream) in [("orders", "salesOrder", "orders"), ("projects", "job", "projects")] {
         let account = Account::with(json!({ "billing_schedules": whose })).await;
         let simulator = &account.desk.simulators.netsuite;
-        let milestone = |id: &str, share: u32| json!({ "milestoneId": id, "milestoneAmount": share });
+        let milestone = |id: &str, share: u32| json!({ "comments": id, "milestoneAmount": share });
         let schedule = json!({ "name": "SOW-1", "scheduleType": { "id": "4" },
             "milestone": { "items": [milestone("M1", 40), milestone("M2", 60)] } });
         let schedule = simulator.put_record("schedule", "billingSchedule", "", fields(schedule)).unwrap();

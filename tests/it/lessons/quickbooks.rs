@@ -17,11 +17,11 @@ use sha2::Sha256;
 use super::erp::{credit_memo, customer, find, invoice, order, ordered, pull, put, put_one, receipt, release};
 use crate::conformance::{Desk, Kept, accounts, fields};
 
-struct Company {
-    desk: Desk,
-    quickbooks: QuickBooks,
+pub(crate) struct Company {
+    pub(crate) desk: Desk,
+    pub(crate) quickbooks: QuickBooks,
     store: Arc<Kept>,
-    customer: String,
+    pub(crate) customer: String,
 }
 
 impl Company {
@@ -30,7 +30,7 @@ impl Company {
     }
 
     /// A connection with these settings beside the usual ones.
-    async fn with(changes: Value) -> Self {
+    pub(crate) async fn with(changes: Value) -> Self {
         let desk = Desk::open("quickbooks").await;
         let simulator = &desk.simulators.quickbooks;
         simulator.set_limits(usize::MAX, usize::MAX);
@@ -45,7 +45,7 @@ impl Company {
         self.desk.simulators.faults.inject("quickbooks", FaultSpec::new(name).on("POST", path)).unwrap();
     }
 
-    fn put(&self, act: &str, entity: &str, body: Value) -> String {
+    pub(crate) fn put(&self, act: &str, entity: &str, body: Value) -> String {
         self.desk.simulators.quickbooks.put_record(act, entity, fields(body)).unwrap()
     }
 
@@ -59,11 +59,11 @@ impl Company {
         self.put(number, "Invoice", body)
     }
 
-    fn records(&self, entity: &str) -> Vec<Json> {
+    pub(crate) fn records(&self, entity: &str) -> Vec<Json> {
         self.desk.simulators.quickbooks.records(entity)
     }
 
-    fn reads(&self) -> u64 {
+    pub(crate) fn reads(&self) -> u64 {
         let requests = self.desk.simulators.faults.requests("quickbooks");
         requests.iter().filter(|(name, _)| name.starts_with("GET")).map(|(_, count)| count).sum()
     }
@@ -76,7 +76,7 @@ impl Company {
         self.desk.advance(SignedDuration::from_mins(minutes));
     }
 
-    async fn read(&self, from: &Cursor) -> (Vec<SourceRecord>, Cursor) {
+    pub(crate) async fn read(&self, from: &Cursor) -> (Vec<SourceRecord>, Cursor) {
         pull(&self.quickbooks, "documents", from).await
     }
 }
@@ -298,17 +298,17 @@ async fn a_line_has_its_tax_code_where_the_country_wants_one() {
 #[tokio::test]
 async fn a_foreign_document_without_a_rate_is_refused_and_with_one_carries_it() {
     let company = Company::start().await;
-    let euros =
-        company.put("eur", "Customer", json!({ "DisplayName": "Euro GmbH", "CurrencyRef": { "value": "EUR" } }));
-    let mut said = invoice("M1", "1.00", &euros);
+    let kronor =
+        company.put("sek", "Customer", json!({ "DisplayName": "Krona AB", "CurrencyRef": { "value": "SEK" } }));
+    let mut said = invoice("M1", "1.00", &kronor);
     let milestoned_mapping::command::Command::Invoice(document) = &mut said.1 else { panic!() };
-    document.amount = "EUR".parse::<milestoned_mapping::money::Currency>().unwrap().parse("100.00").unwrap();
+    document.amount = "SEK".parse::<milestoned_mapping::money::Currency>().unwrap().parse("100.00").unwrap();
     let fault = put_one(&company.quickbooks, &said).await.unwrap_err();
-    assert!(fault.class == Class::Refused && fault.detail.contains("exchange_rates.EUR"), "{fault}");
-    let rated = connect(&company.desk, &company.store, json!({ "exchange_rates": { "EUR": "1.0825" } }));
+    assert!(fault.class == Class::Refused && fault.detail.contains("exchange_rates.SEK"), "{fault}");
+    let rated = connect(&company.desk, &company.store, json!({ "exchange_rates": { "SEK": "0.0925" } }));
     put_one(&rated, &said).await.unwrap();
     let written = &company.records("Invoice")[0];
-    assert_eq!((written.text("ExchangeRate"), written.text("CurrencyRef.value")), ("1.0825".into(), "EUR".into()));
+    assert_eq!((written.text("ExchangeRate"), written.text("CurrencyRef.value")), ("0.0925".into(), "SEK".into()));
 }
 
 #[tokio::test]

@@ -1,0 +1,6 @@
+//! Accounts that are set up otherwise than the plain ones: what they demand, forbid and call otherwise, and the settings that
+//! meet it.
+
+mod jira;
+mod netsuite;
+mod quickbooks;
