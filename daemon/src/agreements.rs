@@ -21,12 +21,15 @@ use serde_json::Value;
 
 use crate::contract_folder;
 use crate::environment::Environment;
+use crate::registry::Connection;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
 
 /// So many files may be gone at once before the folder itself is doubted, whatever their share.
 const FEW: usize = 5;
+/// What the number of the first correction of an invoice ends in.
+const CORRECTION: &str = "-C1";
 /// In place of a digest: the folder lacks what it had.
 const GONE: &str = "gone";
 
@@ -301,7 +304,8 @@ pub async fn file(
         };
         return amend(env, contract, value, actor, now).await;
     }
-    let problems = identifiers::problems(&value);
+    let mut problems = identifiers::problems(&value);
+    let filed = value.clone();
     let agreement = read(env, value)?;
     let id = agreement.terms.id().to_owned();
     let text = serde_json::to_string(&agreement).map_err(|error| Refusal::Invalid(error.to_string()))?;
@@ -309,6 +313,7 @@ pub async fn file(
     if let Some(known) = env.store.contract(id.clone()).await? {
         return if known.digest == digest { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
     }
+    problems.extend(refused_by(env, &agreement.erp, &id, &filed));
     well_named(problems)?;
     let today = agreement.terms.local_date(now);
     let contract = open(&agreement, &env.calendars, today).map_err(Refusal::Invalid)?;
@@ -397,7 +402,9 @@ async fn amend(
         Some(at) => Some(serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?),
     };
     let identity = amendment_identity(&value, at);
-    let problems = identifiers::problems(&value);
+    let mut problems = identifiers::problems(&value);
+    let agreement: Agreement = parse("contract", "agreement", &known.id, &known.agreement)?;
+    problems.extend(refused_by(env, &agreement.erp, &contract, &value));
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
     if env.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
@@ -415,6 +422,43 @@ async fn amend(
 /// Ids and texts of what is filed for the first time; what was filed before goes on.
 fn well_named(problems: Vec<TermsProblem>) -> Result<(), Refusal> {
     if problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(TermsErrors(problems).to_string())) }
+}
+
+fn refused_by(env: &Environment, erp: &str, contract: &str, filed: &Value) -> Vec<TermsProblem> {
+    let entry = env.registry.get(erp);
+    entry.map(|entry| erp_problems((erp, &entry.connection), contract, filed)).unwrap_or_default()
+}
+
+/// What an ERP would refuse of a contract or change order at delivery, when ids can be changed no more.
+pub fn erp_problems((erp, connection): (&str, &Connection), contract: &str, filed: &Value) -> Vec<TermsProblem> {
+    let name = filed.get("customer").and_then(Value::as_str);
+    let reason = name.and_then(|name| connection.customer_problem(name));
+    let mut found: Vec<TermsProblem> =
+        reason.map(|reason| TermsProblem { field: "customer".into(), reason }).into_iter().collect();
+    let most = connection.number_length();
+    found.extend(most.map(|most| long_numbers(erp, most, contract, filed)).unwrap_or_default());
+    found
+}
+
+/// Milestones that come in, and whose documents would bear a longer number than an ERP takes.
+pub fn long_numbers(erp: &str, most: usize, contract: &str, filed: &Value) -> Vec<TermsProblem> {
+    let mut found = Vec::new();
+    for list in ["milestones", "add"] {
+        for (index, one) in filed.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let Some(id) = one.get("id").and_then(Value::as_str) else { continue };
+            let billed = one.get("billable").and_then(Value::as_bool).unwrap_or(true);
+            let number = format!("{contract}-{id}{CORRECTION}");
+            let length = number.chars().count();
+            if billed && length > most {
+                let reason = format!(
+                    "a correction of its invoice would be called {number}, which has {length} characters, and {erp} takes {most}: \
+                     give the contract or the milestone a shorter id"
+                );
+                found.push(TermsProblem { field: format!("{list}[{index}].id"), reason });
+            }
+        }
+    }
+    found
 }
 
 /// Whether a fact can be understood with the terms that its contract has now.

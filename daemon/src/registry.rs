@@ -46,6 +46,9 @@ macro_rules! connectors {
         /// Kinds of connections, as the configuration names them.
         const KINDS: &[&str] = &[$($connector::KIND),+];
 
+        /// Kinds of connections with most characters of a document's number.
+        pub const NUMBER_LENGTHS: &[(&str, Option<usize>)] = &[$(($connector::KIND, $connector::NUMBER_LENGTH)),+];
+
         /// Calls a method on whichever connection it is.
         macro_rules! each {
             ($self:ident, $connection:ident => $call:expr) => {
@@ -112,6 +115,16 @@ impl Connection {
     /// The vendor's own page of a record, for people.
     pub fn page_of(&self, object: &str, id: &str) -> Option<String> {
         each!(self, connection => connection.page_of(object, id)).filter(|page| page.starts_with("http"))
+    }
+
+    /// Most characters of a document's number.
+    pub fn number_length(&self) -> Option<usize> {
+        each!(self, connection => connection.number_length())
+    }
+
+    /// What it takes exception to in a customer's name.
+    pub fn customer_problem(&self, name: &str) -> Option<String> {
+        each!(self, connection => connection.customer_problem(name))
     }
 
     /// Whether billing status is shown there.
@@ -207,6 +220,12 @@ impl Registry {
     pub fn problems(name: &str, settings: &Value) -> Vec<Problem> {
         let platform = Platform::from(Arc::new(crate::clock::SystemClock));
         build(name, settings.clone(), None, platform).err().unwrap_or_default()
+    }
+
+    /// A connection of the configuration by itself, to ask what it takes: it is called by nobody.
+    pub fn by_itself(name: &str, settings: &Value) -> Option<Connection> {
+        let platform = Platform::from(Arc::new(crate::clock::SystemClock));
+        build(name, settings.clone(), None, platform).ok().map(|entry| entry.connection)
     }
 
     /// The connection with this name.

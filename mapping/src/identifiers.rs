@@ -91,6 +91,8 @@ mod tests {
             ("SOW 1", "' ' may not stand in an id"),
             ("a?b", "'?' may not"),
             ("../etc", "\"..\" beside a slash"),
+            (".", "\"..\" beside a slash"),
+            ("..", "\"..\" beside a slash"),
             ("a//b", "an empty part"),
             ("U\u{308}bergabe", "may not stand in an id"),
             ("\u{212b}-1", "composed form (NFC)"),

@@ -452,7 +452,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = global.json;
     match command {
         Command::Contract(ContractCommand::Check { file }) => {
-            return terms::check(&file, &calendars(global.config.as_deref())?, json);
+            return terms::check(&file, &terms::Beside::of(global.config.as_deref())?, json);
         }
         Command::Contract(ContractCommand::Lint(options)) => return documents::lint(&options, json),
         Command::Contract(ContractCommand::New(options)) => return Ok(terms::new(&options)),

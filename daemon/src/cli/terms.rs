@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 
 use super::BAD_INPUT;
 use super::table::{amount, complain, say, titled};
-use crate::agreements::Options;
+use crate::agreements::{Options, erp_problems, long_numbers};
+use crate::registry::{NUMBER_LENGTHS, Registry};
+use crate::settings::Settings;
 
 /// Shapes of contracts that occur in practice.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -106,8 +108,55 @@ pub(super) fn schema() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a contract file is checked beside: calendars and ERPs of a configuration, or what is built in where none is named.
+pub(super) struct Beside {
+    calendars: Calendars,
+    settings: Option<Settings>,
+}
+
+impl Beside {
+    /// What a configuration says.
+    ///
+    /// # Errors
+    /// Every problem of the configuration.
+    pub(super) fn of(config: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(match config {
+            Some(path) => {
+                let settings = Settings::load_for_database(Some(path))?;
+                Self { calendars: crate::calendars::from_settings(&settings)?, settings: Some(settings) }
+            }
+            None => Self { calendars: Calendars::built_in(), settings: None },
+        })
+    }
+
+    /// What the ERP would refuse of a file.
+    fn refused(&self, tree: &Value, contract: &str) -> Vec<TermsProblem> {
+        let Some(settings) = &self.settings else { return Vec::new() };
+        let named = tree.pointer("/milestoned/erp").and_then(Value::as_str).or(settings.agreements.erp.as_deref());
+        let Some((erp, connection)) = named.and_then(|name| Some((name, settings.connections.get(name)?))) else {
+            return Vec::new();
+        };
+        let connection = Registry::by_itself(erp, connection);
+        connection.map(|connection| erp_problems((erp, &connection), contract, tree)).unwrap_or_default()
+    }
+
+    /// Where no configuration says which ERP it is: what any of them would refuse.
+    fn may_be_refused(&self, tree: &Value, contract: &str) -> Vec<String> {
+        if self.settings.is_some() {
+            return Vec::new();
+        }
+        let limits = NUMBER_LENGTHS.iter().filter_map(|(kind, most)| Some((*kind, (*most)?)));
+        let found = limits.flat_map(|(kind, most)| long_numbers(kind, most, contract, tree));
+        found.map(|one| format!("{}: {}", one.field, one.reason)).collect()
+    }
+}
+
+fn named<'a>(tree: &'a Value, name: &str) -> &'a str {
+    tree.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
 /// `milestoned contract check FILE`: every problem at once, with its line and what to write.
-pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<ExitCode> {
     let name = file.display();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -123,10 +172,13 @@ pub(super) fn check(file: &Path, calendars: &Calendars, json: bool) -> anyhow::R
         Err(reason) => return Ok(unreadable(file, &reason, json)),
     };
     if ChangeOrder::is_one(&tree) {
-        return Ok(check_change_order(file, tree, &lines, json));
+        return Ok(check_change_order(file, tree, &lines, beside, json));
     }
-    let (problems, contract) = problems(tree, calendars);
-    let notes = contract.as_ref().map_or_else(Vec::new, notes);
+    let refused = beside.refused(&tree, named(&tree, "id"));
+    let may_be_refused = beside.may_be_refused(&tree, named(&tree, "id"));
+    let (problems, contract) = problems(tree, &beside.calendars, refused);
+    let mut notes = contract.as_ref().map_or_else(Vec::new, notes);
+    notes.extend(may_be_refused);
     if json {
         let problems = as_json(&problems, &lines, schema::remedy);
         say(&serde_json::to_string_pretty(&json!({ "file": name.to_string(), "problems": problems, "notes": notes }))?);
@@ -158,14 +210,17 @@ fn complain_of(file: &Path, problems: &[TermsProblem], lines: &Lines, remedy: fn
 }
 
 /// A change order is checked as one, by itself: the contract that it changes is not here.
-fn check_change_order(file: &Path, tree: Value, lines: &Lines, json: bool) -> ExitCode {
+fn check_change_order(file: &Path, tree: Value, lines: &Lines, beside: &Beside, json: bool) -> ExitCode {
     let mut problems = identifiers::problems(&tree);
+    problems.extend(beside.refused(&tree, named(&tree, "amends")));
+    let notes = beside.may_be_refused(&tree, named(&tree, "amends"));
     let read = ChangeOrder::read(tree).map_err(|errors| problems.extend(errors)).ok();
     if json {
         let problems = as_json(&problems, lines, schema::remedy_in_change_order);
-        say(&json!({ "file": file.display().to_string(), "problems": problems, "notes": [] }).to_string());
+        say(&json!({ "file": file.display().to_string(), "problems": problems, "notes": notes }).to_string());
     } else {
         complain_of(file, &problems, lines, schema::remedy_in_change_order);
+        notes.iter().for_each(|note| say(&format!("note: {note}")));
         match read.filter(|_| problems.is_empty()) {
             Some(order) => {
                 let [added, changed, removed] = order.milestones.map(|ids| ids.join(", "));
@@ -196,8 +251,13 @@ fn unreadable(file: &Path, reason: &str, json: bool) -> ExitCode {
 }
 
 /// What is wrong with a contract; the contract on its first day, where nothing is.
-fn problems(mut tree: Value, calendars: &Calendars) -> (Vec<TermsProblem>, Option<Contract>) {
+fn problems(
+    mut tree: Value,
+    calendars: &Calendars,
+    refused: Vec<TermsProblem>,
+) -> (Vec<TermsProblem>, Option<Contract>) {
     let mut problems = identifiers::problems(&tree);
+    problems.extend(refused);
     let options = tree.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or(Value::Null);
     if !options.is_null()
         && let Err(error) = serde_path_to_error::deserialize::<_, Options>(options)
