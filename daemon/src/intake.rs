@@ -338,9 +338,7 @@ async fn payment(
     payment: &PaymentSeen,
     now: Timestamp,
 ) -> Result<Reading, StoreError> {
-    let Some(contract) = store.contract_of_document(payment.invoice.clone()).await? else {
-        return Ok(Reading::default());
-    };
+    let Some(contract) = contract_of_payment(store, payment).await? else { return Ok(Reading::default()) };
     let identity = payment_identity(record);
     let known = store.fact_by_identity(contract.clone(), identity.clone()).await?;
     let same = |known: &Fact| {
@@ -375,6 +373,16 @@ async fn paid_on(
     let agreement: Agreement = parse("contract", "agreement", contract, &row.agreement)?;
     let (known, learned) = (agreement.terms.local_date(at), agreement.terms.local_date(now));
     Ok(Some(date).filter(|date| *date <= known && *date < learned))
+}
+
+/// The contract of the invoice that is paid: ours, or one that somebody else wrote and that names a filed contract. What is
+/// paid on such a one counts when it is adopted, and is told until then.
+async fn contract_of_payment(store: &Store, payment: &PaymentSeen) -> Result<Option<String>, StoreError> {
+    if let Some(contract) = store.contract_of_document(payment.invoice.clone()).await? {
+        return Ok(Some(contract));
+    }
+    let Some(named) = &payment.contract else { return Ok(None) };
+    Ok(store.contract(named.clone()).await?.map(|row| row.id))
 }
 
 /// What tells a payment from all others of a contract.

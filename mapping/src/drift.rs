@@ -64,8 +64,9 @@ kinds! {
         "Ask who deleted it. Write it again there under the same number; if it should be gone, file a change order that \
          takes it back, and close this with the reason. It is not written again by itself.";
     DocumentVoided, "DOCUMENT_VOIDED", Erp, "One of our documents was voided in the ERP",
-        "Ask who voided it, and why. Write it again there under the same number; if the milestone should not be billed, file \
-         a change order that removes it, and close this with the reason.";
+        "Ask who voided it, and why. To bill it again, give the void another number there, for it holds ours, and write it \
+         again under ours; or, where it was written under another number, adopt that one: tell the event `adopted` with its \
+         number. If the milestone should not be billed, file a change order that removes it, and close this with the reason.";
     EntryChanged, "ENTRY_CHANGED", Erp, "The ERP has one of our journal entries otherwise than it was delivered",
         "Put it back there; what is to be corrected goes into an entry of its own.";
     EntryGone, "ENTRY_GONE", Erp, "The ERP has one of our journal entries no longer",
@@ -140,6 +141,8 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
             // What was never shown is on its way.
             ([], _) if !shown.confirmed.contains(&issued.number) => {}
             ([], _) => note(Kind::DocumentGone, format!("{} was there, and is not there any more", issued.number)),
+            // Another invoice was adopted in its place.
+            (_, 0) if issued.withdrawn => {}
             (_, 0) => note(Kind::DocumentVoided, format!("{} is void", issued.number)),
             (_, 1) => {
                 let wanted = Statement::of_document(contract, issued);

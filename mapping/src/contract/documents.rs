@@ -3,7 +3,10 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::exceptions::Key;
+use super::findings::VOID;
 use super::state::{Contract, Milestone, TakenBack};
+use crate::fact::Leg;
 use crate::money::{Minor, Money};
 use crate::rules::Code;
 
@@ -233,6 +236,9 @@ impl Contract {
         let (bears, full) = (self.invoice_bears(milestone), milestone.terms.amount);
         let fired = self.fired_on(milestone).filter(|_| !milestone.terms.trigger.conditions().is_empty());
         let description = milestone.description().to_owned();
+        if let Some(void) = self.voided(index) {
+            self.strike(void);
+        }
         let due_on = due_on.unwrap_or_else(|| self.due_date(index, on, true));
         let Some(milestone) = self.milestones.get_mut(index) else { return };
         milestone.billing.retains = bears < full;
@@ -240,13 +246,30 @@ impl Contract {
         milestone.billing.taken_back = None;
         let (number, kind) = (number.to_owned(), DocumentKind::Invoice);
         let draft = Draft { number, kind, date: on, due_on, amount: bears, description, original: None, adopted: true };
+        let number = draft.number.clone();
         self.write(index, draft);
         self.clear_code(Code::InvoiceLate, &meant);
+        self.match_payments(&number);
+    }
+
+    /// Place of the milestone's only invoice, where the ERP shows it void and nobody has paid it: another one may stand in for
+    /// it.
+    fn voided(&self, index: usize) -> Option<usize> {
+        let milestone = self.milestones.get(index)?;
+        let mut out =
+            self.documents.iter().enumerate().filter(|(_, one)| !one.withdrawn && one.milestone == milestone.id());
+        let (place, only) = out.next().filter(|_| out.next().is_none())?;
+        let shown = self.legs.get(&Leg::Erp)?.invoices.as_ref()?;
+        let mut copies = shown.iter().filter(|one| one.number == only.number).peekable();
+        let void = copies.peek().is_some() && copies.all(|one| one.status == VOID);
+        (void && only.kind == DocumentKind::Invoice && applied(&self.payments, &only.number) == Minor::ZERO)
+            .then_some(place)
     }
 
     fn may_adopt(&self, index: usize, number: &str, amount: Option<Minor>) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
         let nothing_out = milestone.billing.documents.is_empty() && !milestone.billing.undone;
+        let nothing_out = nothing_out || self.voided(index).is_some();
         let bears = self.invoice_bears(milestone);
         milestone.counts()
             && nothing_out
@@ -258,27 +281,37 @@ impl Contract {
     /// A document of ours that never reached the ERP is taken back; its milestone waits for a person.
     pub(super) fn withdraw(&mut self, number: &str) {
         let place = self.documents.iter().position(|one| one.number == number && !one.withdrawn && !one.adopted);
-        let Some(document) = place.and_then(|place| self.documents.get_mut(place)) else { return };
-        let paid: Minor = applied(&self.payments, number);
-        if paid > Minor::ZERO {
+        if applied(&self.payments, number) > Minor::ZERO {
             return;
         }
+        let Some((index, kind)) = place.and_then(|place| self.strike(place)) else { return };
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let billing = &mut milestone.billing;
+        billing.withdrawn = true;
+        billing.retainage_out &= kind != DocumentKind::RetainageInvoice;
+        let id = milestone.id().to_owned();
+        self.recount(index);
+        self.open_event(Code::InvoiceWithdrawn, Some(&id), None);
+    }
+
+    /// Takes a document out of what is billed. Gives its milestone and its kind.
+    fn strike(&mut self, place: usize) -> Option<(usize, DocumentKind)> {
+        let document = self.documents.get_mut(place)?;
         document.withdrawn = true;
         let (id, kind, date) = (document.milestone.clone(), document.kind, document.date);
         let amount = document.amount.units();
         let signed = if kind == DocumentKind::CreditMemo { -amount } else { amount };
         self.relearn(date);
-        let Some(index) = self.milestones.iter().position(|one| one.id() == id) else { return };
-        if let Some(milestone) = self.milestones.get_mut(index) {
-            let billing = &mut milestone.billing;
-            if let Some(place) = billing.documents.iter().position(|out| *out == (date, signed)) {
-                billing.documents.remove(place);
-            }
-            billing.withdrawn = true;
-            billing.retainage_out &= kind != DocumentKind::RetainageInvoice;
+        let index = self.milestones.iter().position(|one| one.id() == id)?;
+        let billing = &mut self.milestones.get_mut(index)?.billing;
+        if let Some(place) = billing.documents.iter().position(|out| *out == (date, signed)) {
+            billing.documents.remove(place);
         }
-        self.recount(index);
-        self.open_event(Code::InvoiceWithdrawn, Some(&id), None);
+        if billing.documents.is_empty() {
+            billing.invoiced_on = None;
+            billing.due_on = None;
+        }
+        Some((index, kind))
     }
 
     /// The first invoice that is out, after one was taken back.
@@ -304,26 +337,63 @@ impl Contract {
 
     /// A payment of an invoice: taken as far as the invoice is open. One that is known already changes nothing.
     pub(super) fn pay(&mut self, number: &str, amount: Minor, id: Option<&str>, on: Date) {
-        if id.is_some() && self.payments.iter().any(|one| one.id.as_deref() == id) {
+        if id.is_some() && self.payments.iter().chain(&self.unmatched).any(|one| one.id.as_deref() == id) {
             return;
         }
         let open = self.open_on(number);
         let taken = open.map_or(Minor::ZERO, |open| amount.min(open)).max(Minor::ZERO);
+        let payment =
+            |amount| Payment { on, invoice: number.to_owned(), amount, id: id.map(Into::into), reversed_on: None };
         if taken > Minor::ZERO {
-            let (invoice, id) = (number.to_owned(), id.map(Into::into));
-            self.payments.push(Payment { on, invoice, amount: taken, id, reversed_on: None });
+            self.payments.push(payment(taken));
         }
         if open.is_none_or(|open| amount > open) {
+            self.unmatched.push(payment(amount - taken));
             self.open_event(Code::UnmatchedPayment, None, None);
+        }
+    }
+
+    /// Payments of an invoice that came before it was adopted.
+    fn match_payments(&mut self, number: &str) {
+        let waiting = std::mem::take(&mut self.unmatched);
+        let (known, others): (Vec<Payment>, Vec<Payment>) = waiting.into_iter().partition(|one| one.invoice == number);
+        self.unmatched = others;
+        if known.is_empty() {
+            return;
+        }
+        for payment in known {
+            let taken = self.open_on(number).map_or(Minor::ZERO, |open| payment.amount.min(open)).max(Minor::ZERO);
+            let left = payment.amount - taken;
+            if taken > Minor::ZERO {
+                self.payments.push(Payment { amount: taken, ..payment.clone() });
+            }
+            if left > Minor::ZERO {
+                self.unmatched.push(Payment { amount: left, ..payment });
+            }
+        }
+        self.matched();
+    }
+
+    /// Closes the exception where nothing that came in lacks its invoice any more.
+    fn matched(&mut self) {
+        if self.unmatched.is_empty() {
+            self.clear(&Key::new(Code::UnmatchedPayment, None, None));
         }
     }
 
     /// A payment is taken back, for what was applied of it, not before its own date.
     pub(super) fn reverse(&mut self, id: &str, on: Date) {
+        let waiting = self.unmatched.len();
+        self.unmatched.retain(|one| one.id.as_deref() != Some(id));
+        let forgotten = self.unmatched.len() < waiting;
         let known = self.payments.iter_mut().find(|one| one.id.as_deref() == Some(id) && one.reversed_on.is_none());
         match known {
             Some(payment) => payment.reversed_on = Some(on.max(payment.on)),
-            None => self.open_event(Code::UnmatchedPayment, None, None),
+            None if forgotten => {}
+            None => return self.open_event(Code::UnmatchedPayment, None, None),
+        }
+        if forgotten {
+            self.matched();
         }
     }
 

@@ -133,6 +133,9 @@ pub struct Contract {
     pub(crate) allocations: Vec<Allocation>,
     pub(crate) documents: Vec<IssuedDocument>,
     pub(crate) payments: Vec<Payment>,
+    /// What was paid and belongs to no document of ours, or exceeds one: it counts when its invoice is adopted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unmatched: Vec<Payment>,
     pub(crate) exceptions: Vec<ExceptionRecord>,
     /// Places of open exceptions.
     pub(crate) open: Vec<usize>,
@@ -432,6 +435,7 @@ impl Contract {
             allocations: Vec::new(),
             documents: Vec::new(),
             payments: Vec::new(),
+            unmatched: Vec::new(),
             exceptions: Vec::new(),
             open: Vec::new(),
             overruled: Vec::new(),

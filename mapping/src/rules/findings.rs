@@ -200,7 +200,7 @@ pub(super) const FOREIGN_INVOICE: Rule = Rule {
     title: "The ERP holds an invoice for the milestone that is not ours",
     section: 8,
     why: "Somebody invoiced the milestone by hand; ours would be the second.",
-    remedy: "Void it in the ERP, or overrule and let ours be issued too.",
+    remedy: "Void it in the ERP; or adopt it, where it stands in for ours (event `adopted`); or overrule and let ours be issued too.",
     severity: Severity::Blocking,
     group: Group::Observation,
     closes: Closes::Observation,
