@@ -9,12 +9,14 @@ use std::path::Path;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use milestoned_identity::duties;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Contract, Policy};
-use milestoned_mapping::fact::{Amendment, Event, Fact};
+use milestoned_mapping::fact::{Amendment, DecimalText, Event, Fact};
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::identifiers;
+use milestoned_mapping::money::Currency;
 use milestoned_mapping::terms::{Terms, TermsErrors, TermsProblem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +24,7 @@ use serde_json::Value;
 use crate::contract_folder;
 use crate::environment::Environment;
 use crate::registry::Connection;
+use crate::settings::Approvals;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
@@ -32,6 +35,8 @@ const FEW: usize = 5;
 const CORRECTION: &str = "-C1";
 /// In place of a digest: the folder lacks what it had.
 const GONE: &str = "gone";
+/// In place of a person, where nobody is named who files what stands in the folder.
+const NOBODY: &str = "contract folder";
 
 /// What the daemon needs to know of a contract beside its terms.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,12 +48,39 @@ pub struct Options {
     /// Mail address of the person who looks after its exceptions.
     #[serde(default)]
     pub owner: Option<String>,
-    /// Review policy; absent: that of the configuration.
+    /// Review policy; what it does not say is as in the configuration, and it cannot ask for less.
     #[serde(default)]
     pub policy: Option<Value>,
+    /// Who may approve, beyond what the configuration asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<OwnApprovals>,
     /// Values that were read from a document and that nobody has confirmed: a file in which one is named is refused.
     #[serde(default, skip_serializing)]
     pub unconfirmed: NoneLeft,
+}
+
+/// What a contract asks of approvals for itself. It only adds to what the company asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnApprovals {
+    /// Whether whoever had a hand in what would be billed may not let it go.
+    #[serde(default)]
+    pub segregated: bool,
+    /// Above this, in the contract's currency, two people are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_over: Option<DecimalText>,
+}
+
+impl OwnApprovals {
+    /// What holds for a contract: what the company asks for, and what the contract adds.
+    pub fn under(own: Option<Self>, company: &Approvals) -> duties::Policy {
+        let policy = |segregated, second_over: Option<DecimalText>| duties::Policy {
+            segregated,
+            second_over: second_over.map(|limit| limit.0),
+        };
+        let own = own.unwrap_or_default();
+        duties::tightened(policy(company.segregated, company.second_over), policy(own.segregated, own.second_over))
+    }
 }
 
 /// An empty list: a name in it is an error.
@@ -245,7 +277,10 @@ async fn file_once(
     let filing = async {
         match if was_taken { edited(env, &value).await? } else { None } {
             Some(refusal) => Err(refusal),
-            None => file(env, value, name, "contract folder", now).await,
+            None => {
+                let owner = env.settings.agreements.folder_owner.as_deref();
+                file(env, value, name, owner.unwrap_or(NOBODY), now).await
+            }
         }
     };
     AssertUnwindSafe(filing).catch_unwind().await.unwrap_or_else(|_| {
@@ -306,12 +341,17 @@ pub async fn file(
     }
     let mut problems = identifiers::problems(&value);
     let filed = value.clone();
-    let agreement = read(env, value)?;
+    let mut agreement = read(env, value)?;
+    if actor == NOBODY {
+        // Whom a segregation of duties would exclude is not known: somebody else is to look at it.
+        agreement.policy = agreement.policy.approving_all();
+    }
     let id = agreement.terms.id().to_owned();
     let text = serde_json::to_string(&agreement).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let digest = DeliveryKey::of(&[&text]).to_string();
     if let Some(known) = env.store.contract(id.clone()).await? {
-        return if known.digest == digest { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
+        let same = known.digest == digest || says_the_same(&known, &text)?;
+        return if same { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
     }
     problems.extend(refused_by(env, &agreement.erp, &id, &filed));
     well_named(problems)?;
@@ -339,6 +379,16 @@ pub async fn file(
     env.store.open_contract(new, now).await?;
     tracing::info!(contract = id, source, actor, "contract filed");
     Ok(Filed::Opened(id))
+}
+
+/// Whether an agreement is filed again under a company's policy that has changed since: what was filed is the same.
+fn says_the_same(known: &ContractRow, text: &str) -> Result<bool, StoreError> {
+    let filed = |text: &str| -> Result<Value, StoreError> {
+        let mut filed: Value = parse("contract", "agreement", &known.id, text)?;
+        filed.as_object_mut().map(|table| table.remove("policy"));
+        Ok(filed)
+    };
+    Ok(filed(&known.agreement)? == filed(text)?)
 }
 
 /// Opens the core's state of an agreement on a day.
@@ -370,8 +420,10 @@ pub fn read(env: &Environment, mut value: Value) -> Result<Agreement, Refusal> {
         return Err(Refusal::Invalid(format!("milestoned.owner: {owner:?}: {reason}; write name@example.com")));
     }
     let terms = Terms::from_value(value, &env.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
-    let policy = options.policy.clone().unwrap_or_else(|| env.settings.policy.clone());
-    let policy = Policy::from_value(policy, terms.currency()).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
+    if options.approvals.and_then(|own| own.second_over).is_some_and(|limit| limit.0.is_sign_negative()) {
+        return Err(Refusal::Invalid("milestoned.approvals.second_over: is negative".into()));
+    }
+    let policy = policy(env, &options, terms.currency()).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
     let erp = options.erp.clone().or_else(|| env.settings.agreements.erp.clone()).ok_or_else(|| {
         Refusal::Invalid("milestoned.erp: name the connection that gets the invoices, or set agreements.erp".into())
     })?;
@@ -379,6 +431,25 @@ pub fn read(env: &Environment, mut value: Value) -> Result<Agreement, Refusal> {
         return Err(Refusal::Invalid(format!("milestoned.erp: {erp:?} is no ERP connection of the configuration")));
     }
     Ok(Agreement { terms, options, policy, erp })
+}
+
+/// The review policy of a contract: its own, over what the company's says beside; never less than the company's.
+fn policy(env: &Environment, options: &Options, currency: Currency) -> Result<Policy, TermsErrors> {
+    let company = env.settings.policy.clone();
+    let floor = Policy::from_value(company.clone(), currency)?;
+    let Some(own) = options.policy.clone() else { return Ok(floor) };
+    let merged = match (company, own) {
+        (Value::Object(mut company), Value::Object(own)) => {
+            company.extend(own);
+            Value::Object(company)
+        }
+        (_, own) => own,
+    };
+    let policy = Policy::from_value(merged, currency)?;
+    let below = policy.below(&floor);
+    let below = below.into_iter().map(|one| TermsProblem { field: format!("milestoned.{}", one.field), ..one });
+    let below: Vec<TermsProblem> = below.collect();
+    if below.is_empty() { Ok(policy) } else { Err(TermsErrors(below)) }
 }
 
 /// An owner gets mail.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use milestoned_connector_kit::Platform;
+use milestoned_identity::people::People;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_seal::Key;
 
@@ -20,6 +21,8 @@ pub struct Environment {
     pub settings: Settings,
     /// The house's key.
     pub key: Key,
+    /// Who counts as one person.
+    pub people: Arc<People>,
     /// The store.
     pub store: Store,
     /// Connections.
@@ -52,8 +55,9 @@ impl Environment {
         let platform = platform.into();
         let calendars = crate::calendars::from_settings(&settings)?;
         let registry = Arc::new(Registry::build(&settings, &store, &platform)?);
+        let people = Arc::new(People::new(settings.identity.people.clone())?);
         let wake_ups = WakeUps::new(&registry.names());
         let (clock, loops, key) = (platform.clock, Loops::default(), store.key().clone());
-        Ok(Arc::new(Self { settings, key, store, registry, clock, calendars, wake_ups, loops }))
+        Ok(Arc::new(Self { settings, key, people, store, registry, clock, calendars, wake_ups, loops }))
     }
 }

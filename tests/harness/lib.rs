@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Bearer token of the admin.
 pub const ADMIN: &str = "admin-token-of-the-tests";
+/// Bearer token of a reviewer who files nothing and tells nothing.
+pub const REVIEWER: &str = "reviewer-token-of-the-tests";
 /// Bearer token of the viewer.
 pub const VIEWER: &str = "viewer-token-of-the-tests";
 /// Secret of the Jira webhook.
@@ -347,8 +349,9 @@ pub fn configuration(folder: &Path, simulators: &Simulators) -> String {
         r#"
 store.path = '{path}/milestoned.db'
 agreements.folder = '{path}/contracts'
+agreements.folder_owner = "dora@vendor.example"
 http.public_url = "https://milestoned.example"
-http.tokens = [{{ name = "ada", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{ADMIN}" }}, {{ name = "vic", rights = ["view"], token = "{VIEWER}" }}]
+http.tokens = [{{ name = "ada", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{ADMIN}" }}, {{ name = "rob", rights = ["view", "approve", "overrule", "release"], token = "{REVIEWER}" }}, {{ name = "vic", rights = ["view"], token = "{VIEWER}" }}]
 [mail]
 relay = "smtp://{smtp}"
 from = "milestoned@vendor.example"

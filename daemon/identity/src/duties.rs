@@ -87,7 +87,8 @@ pub enum Verdict {
     },
 }
 
-/// Judges an approval by `approver`; `before` are those who have approved exactly the same content already.
+/// Judges an approval by `approver`; `before` are those who have approved exactly the same content already. Who has had a
+/// hand in it since does not count among them.
 pub fn judge(
     policy: Policy,
     involved: &Involved,
@@ -103,7 +104,8 @@ pub fn judge(
         return Verdict::Refused { duties: Vec::new() };
     }
     let large = policy.second_over.is_some_and(|limit| exposure.counted().is_none_or(|counted| counted > limit));
-    if large && before.is_empty() { Verdict::SecondNeeded } else { Verdict::Approved }
+    let stands = |other: &String| !policy.segregated || involved.duties(other).is_empty();
+    if large && !before.iter().any(stands) { Verdict::SecondNeeded } else { Verdict::Approved }
 }
 
 /// A policy that a contract states for itself, under the company's: it can only be stricter.
@@ -151,6 +153,12 @@ mod tests {
         assert_eq!(judged(&[], "cfo"), Verdict::SecondNeeded);
         assert_eq!(judged(&["cfo"], "cfo"), Verdict::Refused { duties: Vec::new() });
         assert_eq!(judged(&["cfo"], "ceo"), Verdict::Approved);
+    }
+
+    #[test]
+    fn the_first_of_two_does_not_count_once_they_have_had_a_hand_in_it() {
+        let involved = Involved { told: set(&["cfo"]), ..Involved::default() };
+        assert_eq!(judge(POLICY, &involved, exposure(50_001, 0, 0), &set(&["cfo"]), "ceo"), Verdict::SecondNeeded);
     }
 
     #[test]

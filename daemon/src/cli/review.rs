@@ -143,7 +143,7 @@ fn told(done: &[Done], json: bool) -> ExitCode {
 fn refuse(refused: Refused) -> anyhow::Result<ExitCode> {
     let code = match refused {
         Refused::Store(error) => return Err(error.into()),
-        Refused::Contradicted(_) | Refused::Missing(_) => FOUND,
+        Refused::Contradicted(_) | Refused::Excluded(_) | Refused::Missing(_) => FOUND,
         Refused::Invalid(_) => BAD_INPUT,
     };
     complain(&format!("milestoned: not taken: {refused}"));

@@ -10,8 +10,9 @@ use milestoned_mocks::{Fields, Person};
 use serde_json::{Value, json};
 
 use super::portfolio::Sample;
-use super::world::{TOKEN, World};
+use super::world::{DECIDES, TOKEN, World};
 use crate::review::portfolio;
+use crate::store::intake::NewFact;
 
 const CONTRACT: &str = "customfield_10101";
 const MILESTONE: &str = "customfield_10102";
@@ -163,10 +164,9 @@ impl Scene<'_> {
             | Event::Approved { .. }
             | Event::Cost { .. }
             | Event::ExternalEvent { .. }
-            | Event::PaymentReversed { .. }
             | Event::PeriodClosed { .. }
-            | Event::Usage { .. }
-            | Event::Withdrawn { .. } => self.tell(fact).await,
+            | Event::Usage { .. } => self.tell(fact).await,
+            Event::PaymentReversed { .. } | Event::Withdrawn { .. } => self.bank(fact).await,
         }
     }
 
@@ -322,7 +322,7 @@ impl Scene<'_> {
 
     // ---- ERP
 
-    /// The customer pays. Money for an invoice that the ERP does not know is told by whoever reads the bank statement.
+    /// The customer pays. Money for an invoice that the ERP does not know stands on the bank statement alone.
     async fn pay(&self, fact: &Fact, invoice: &str, amount: &str) -> anyhow::Result<()> {
         let (act, date) = (format!("{}-pay", self.name), self.sample.case.terms().local_date(fact.at).to_string());
         let simulators = &self.world.simulators;
@@ -332,8 +332,18 @@ impl Scene<'_> {
         };
         match paid {
             Ok(_) => Ok(()),
-            Err(_) => self.tell(fact).await,
+            Err(_) => self.bank(fact).await,
         }
+    }
+
+    /// What a connection to a bank would read.
+    async fn bank(&self, fact: &Fact) -> anyhow::Result<()> {
+        let env = &self.world.app.env;
+        let (contract, identity) = (self.sample.id().to_owned(), format!("bank:{}", self.name));
+        let fact = NewFact { contract, identity, fact: fact.clone(), actor: "bank".into() };
+        env.store.add_facts(vec![fact], env.clock.now()).await?;
+        env.wake_ups.send_all();
+        Ok(())
     }
 
     /// What accountants configured and wrote by hand.
@@ -428,32 +438,28 @@ impl Scene<'_> {
 
     // ---- API
 
-    /// What no connected system tells, told over the API.
     /// A reviewer decides.
     async fn decide(&self, path: &str, body: Value) -> anyhow::Result<()> {
         let url = format!("{}/v1/contracts/{}/{path}", self.world.url, self.sample.id());
-        let answer = post(&url, &self.name, body).await?;
+        let answer = post(&url, (DECIDES, &self.name), body).await?;
         // What is done again after a kill is closed already.
         anyhow::ensure!(answer.0 < 300 || answer.0 == 404, "the API answered {}: {}", answer.0, answer.1);
         Ok(())
     }
 
+    /// What no connected system tells, told over the API.
     async fn tell(&self, fact: &Fact) -> anyhow::Result<()> {
-        let answer = post(
-            &format!("{}/v1/contracts/{}/facts", self.world.url, self.sample.id()),
-            &self.name,
-            serde_json::to_value(fact)?,
-        )
-        .await?;
+        let url = format!("{}/v1/contracts/{}/facts", self.world.url, self.sample.id());
+        let answer = post(&url, (TOKEN, &self.name), serde_json::to_value(fact)?).await?;
         anyhow::ensure!(answer.0 < 300, "the API answered {}: {}", answer.0, answer.1);
         Ok(())
     }
 }
 
-async fn post(url: &str, key: &str, body: Value) -> anyhow::Result<(u16, String)> {
+async fn post(url: &str, (token, key): (&str, &str), body: Value) -> anyhow::Result<(u16, String)> {
     let client = reqwest::Client::builder().build()?;
     let answer =
-        client.post(url).bearer_auth(TOKEN).header("Idempotency-Key", format!("demo-{key}")).json(&body).send().await?;
+        client.post(url).bearer_auth(token).header("Idempotency-Key", format!("demo-{key}")).json(&body).send().await?;
     Ok((answer.status().as_u16(), answer.text().await?))
 }
 

@@ -16,8 +16,10 @@ use crate::clock::SetClock;
 use crate::settings::Settings;
 use crate::web;
 
-/// Bearer token of the demo's reviewer and admin; it opens nothing but simulators on this machine.
+/// Bearer token of who tells facts in the demo; it opens nothing but simulators on this machine.
 pub(super) const TOKEN: &str = "demo-token-opens-nothing-else";
+/// Bearer token of who decides in the demo.
+pub(super) const DECIDES: &str = "demo-token-of-the-controller";
 const JIRA_SECRET: &str = "demo-webhook-secret";
 
 /// How far the demo has come. It is written before each step, so that a killed demo goes on where it was.
@@ -142,8 +144,13 @@ public_url = "{url}"
 name = "demo"
 rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"]
 token = "{TOKEN}"
+[[http.tokens]]
+name = "controller"
+rights = ["view", "approve", "overrule", "release"]
+token = "{DECIDES}"
 [agreements]
 folder = '{contracts}'
+folder_owner = "deal-desk@vendor.example"
 [mail]
 relay = "smtp://{smtp}"
 from = "milestoned <milestoned@vendor.example>"

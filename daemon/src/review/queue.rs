@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Code, Contract, Severity, Waiting};
 use milestoned_mapping::drift::Kind;
-use milestoned_mapping::fact::Shown;
+use milestoned_mapping::fact::{Event, Shown};
 use milestoned_mapping::money::grouped;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::rules;
@@ -18,6 +19,7 @@ use super::subject::Subject;
 use super::verb::Verb;
 use crate::agreements::Options;
 use crate::environment::Environment;
+use crate::store::hands::WaitingWord;
 use crate::store::outbox::Delivery;
 use crate::store::pauses::Scope;
 use crate::store::rebuild::SetAside;
@@ -98,8 +100,9 @@ pub(super) fn order(a: &Item, b: &Item) -> std::cmp::Ordering {
 pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("approval") {
+        let words = env.store.waiting_words(filter.contract.clone()).await?;
         let rows = env.store.approvals(filter.contract_or_subjects()).await?;
-        items.extend(rows.into_iter().map(|(contract, row)| approval(contract, row)));
+        items.extend(rows.into_iter().map(|(contract, row)| approval(contract, row, &words)));
     }
     if filter.wants("exception") || filter.wants("drift") {
         items.extend(exceptions(env, filter).await?);
@@ -136,14 +139,38 @@ pub(super) async fn searched_for(env: &Environment, filter: &Filter) -> Result<V
     Ok(items)
 }
 
-fn approval(contract: String, row: Waiting) -> Item {
+/// What an approval is of, as a name: two people who approve the same give one.
+pub fn content_of(milestone: &str, shown: &Shown) -> String {
+    let shown = serde_json::to_string(shown).unwrap_or_default();
+    DeliveryKey::of(&["approval", milestone, &shown]).to_string()
+}
+
+/// What the first of two people has said about a milestone already.
+fn first_of_two(contract: &str, milestone: &str, shown: &Shown, words: &[WaitingWord]) -> String {
+    let content = content_of(milestone, shown);
+    let of_it = |word: &&WaitingWord| {
+        let reviewed = matches!(&word.fact.event, Event::Review { milestone: id, .. } if id == milestone);
+        word.contract == contract && reviewed
+    };
+    let said = words.iter().filter(of_it).map(|word| {
+        if word.content == content {
+            format!("; {} has approved it, and another person has to", word.actor)
+        } else {
+            format!("; {} approved it as it was before, which counts no more", word.actor)
+        }
+    });
+    said.collect()
+}
+
+fn approval(contract: String, row: Waiting, words: &[WaitingWord]) -> Item {
     let Waiting { milestone, since, amount, shown, void } = row;
     let place = format!("{contract} {milestone}");
     let what = format!("an invoice of {} {}", grouped(&amount.to_string()), amount.currency());
+    let first = first_of_two(&contract, &milestone, &shown, words);
     let (reason, remedy) = match &void {
-        None => (format!("{what} waits for an approval"), "approve it; or hold it, and say what has to change"),
+        None => (format!("{what} waits for an approval{first}"), "approve it; or hold it, and say what has to change"),
         Some(void) => (
-            format!("{what} waits for an approval again: {}", what_changed(void, &shown)),
+            format!("{what} waits for an approval again: {}{first}", what_changed(void, &shown)),
             "look at what has changed, then approve it as it is now; or hold it",
         ),
     };

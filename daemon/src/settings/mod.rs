@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use milestoned_identity::machine::Machine;
+use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::problem::Problem;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -30,6 +31,8 @@ pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 pub struct Settings {
     /// Where contract terms come from.
     pub agreements: Agreements,
+    /// Who may approve what.
+    pub approvals: Approvals,
     /// Custom holiday calendars by name.
     #[serde(default)]
     pub calendars: BTreeMap<String, CustomCalendar>,
@@ -62,11 +65,25 @@ pub struct Agreements {
     /// Watched folder of TOML and JSON files; absent: contracts come over the API only.
     #[serde(default)]
     pub folder: Option<PathBuf>,
+    /// Who files what stands in the folder; absent: nobody is named, and all of it waits for an approval.
+    #[serde(default)]
+    pub folder_owner: Option<String>,
     /// How often the folder is read.
     pub scan_every: SignedDuration,
     /// ERP connection of contracts that name none.
     #[serde(default)]
     pub erp: Option<String>,
+}
+
+/// `[approvals]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    /// Whether whoever had a hand in what would be billed may not let it go.
+    pub segregated: bool,
+    /// Above this, in the contract's currency, two people are needed; absent: one is enough for all.
+    #[serde(default)]
+    pub second_over: Option<DecimalText>,
 }
 
 /// `[calendars.NAME]`

@@ -21,6 +21,14 @@ pub(super) fn refused(settings: &Settings, secrets: Secrets) -> Vec<Problem> {
         let reason = format!("{:?} is no address: {error}", settings.http.public_url);
         problems.push(Problem::new("http.public_url", reason, "write such as https://milestoned.example.com"));
     }
+    if settings.approvals.second_over.is_some_and(|limit| limit.0.is_sign_negative()) {
+        let remedy = "write the amount above which two people approve, or leave it out";
+        problems.push(Problem::new("approvals.second_over", "is negative", remedy));
+    }
+    if settings.agreements.folder_owner.as_ref().is_some_and(|owner| owner.trim().is_empty()) {
+        let remedy = "name who files what stands in the folder, or leave it out";
+        problems.push(Problem::new("agreements.folder_owner", "is empty", remedy));
+    }
     problems.extend(machines(settings, secrets));
     if let Err(shared) = People::new(settings.identity.people.clone()) {
         problems.push(Problem::new("identity.people", shared.to_string(), "give each name to one person"));

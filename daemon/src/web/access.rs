@@ -38,7 +38,7 @@ impl Modify for BearerScheme {
 pub struct Access {
     machines: Machines,
     /// Who counts as one person.
-    pub people: People,
+    pub people: Arc<People>,
     /// The identity provider, where there is one.
     pub provider: Option<Provider>,
     /// How long sessions last.
@@ -53,14 +53,14 @@ impl Access {
     /// As the configuration has it.
     ///
     /// # Errors
-    /// A name stands for two people, or the provider cannot be used.
-    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+    /// The provider cannot be used.
+    pub fn new(settings: &Settings, people: Arc<People>) -> anyhow::Result<Self> {
         let identity = &settings.identity;
         let public = Url::parse(&settings.http.public_url)?;
         let provider = identity.oidc.clone().map(|oidc| Provider::new(oidc, &settings.http.public_url)).transpose()?;
         Ok(Self {
             machines: Machines::new(&settings.http.tokens),
-            people: People::new(identity.people.clone())?,
+            people,
             provider,
             limits: identity.session,
             origin: public.origin().ascii_serialization(),

@@ -58,7 +58,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// Nobody could be known: see [`Access::new`].
 pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
-    let access = Arc::new(Access::new(&env.settings)?);
+    let access = Arc::new(Access::new(&env.settings, Arc::clone(&env.people))?);
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(api::routes())
         .merge(facade::routes())

@@ -116,6 +116,7 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         let (status, code, problem) = match refused {
             Refused::Contradicted(problem) => (StatusCode::CONFLICT, "CONTRADICTED", problem),
+            Refused::Excluded(problem) => (StatusCode::FORBIDDEN, "SEGREGATION_OF_DUTIES", problem),
             Refused::Invalid(problem) => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID", problem),
             Refused::Missing(problem) => (StatusCode::NOT_FOUND, "NOT_FOUND", problem),
             Refused::Store(error) => return error.into(),

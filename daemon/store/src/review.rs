@@ -35,6 +35,18 @@ pub enum Change {
     Note(String),
 }
 
+/// What a person's word about a contract weighs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Weight {
+    /// It counts, and so does what others had said that waited for it.
+    Counts {
+        /// Rows of their facts.
+        with: Vec<i64>,
+    },
+    /// It waits for another person; why.
+    Waits(String),
+}
+
 /// A record of a connection that shows what an exception is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownBy {
@@ -214,13 +226,26 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn tell(&self, fact: NewFact, line: Entry, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn tell(&self, fact: NewFact, weight: Weight, line: Entry, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let new = insert_fact(tx, &fact, None, now)?;
-            if new {
-                audit::append(tx, now, &[line])?;
+            if !new {
+                return Ok(false);
             }
-            Ok(new)
+            match &weight {
+                Weight::Counts { with } => {
+                    let rows: Vec<_> = with.iter().map(|row| values![*row].to_vec()).collect();
+                    tx.run_each("UPDATE fact SET problem = NULL WHERE id = $1 AND position IS NULL", &rows)?;
+                }
+                Weight::Waits(why) => {
+                    let sql = "UPDATE fact SET problem = $3 WHERE contract = $1 AND identity = $2";
+                    tx.run(sql, values![fact.contract, fact.identity, why])?;
+                    // Who looks at the queue looks again: somebody is awaited now.
+                    tx.run("UPDATE contract SET revision = revision + 1 WHERE id = $1", values![fact.contract])?;
+                }
+            }
+            audit::append(tx, now, &[line])?;
+            Ok(true)
         })
         .await
     }

@@ -294,7 +294,7 @@ impl Store {
         self.read(|tx| {
             tx.all(
                 "SELECT id, contract, problem, fact, learned_at FROM fact WHERE problem IS NOT NULL AND closed_at IS NULL
-                 ORDER BY id",
+                 AND NOT (identity >= 'first:' AND identity < 'first;') ORDER BY id",
                 values![],
                 |row| {
                     Ok(ParkedFact {

@@ -19,7 +19,7 @@ use crate::fact::{Amendment, Leg, LegRecord, Shown};
 use crate::money::{Currency, Minor};
 use crate::progress::CostReport;
 use crate::reader::Reader;
-use crate::terms::{MilestoneTerms, Terms, TermsErrors};
+use crate::terms::{MilestoneTerms, Terms, TermsErrors, TermsProblem};
 
 /// What is wrong with a policy.
 pub type PolicyErrors = TermsErrors;
@@ -86,6 +86,32 @@ impl Policy {
         };
         reader.finish();
         if problems.is_empty() { Ok(Self { review, require_legs }) } else { Err(TermsErrors(problems)) }
+    }
+
+    /// Where it asks for less than `floor` in the same currency; nothing, where it asks for as much or more.
+    pub fn below(&self, floor: &Self) -> Vec<TermsProblem> {
+        let mut problems = Vec::new();
+        let mut wrong = |field: &str, reason: String| problems.push(TermsProblem { field: field.into(), reason });
+        match (floor.review, self.review) {
+            (Review::None, _) | (_, Review::All) => {}
+            (Review::Over(least), Review::Over(own)) if own <= least => {}
+            (Review::Over(_), Review::Over(_)) => {
+                wrong("policy.review_over", "is above the amount of the company's policy".into());
+            }
+            (Review::All | Review::Over(_), Review::None | Review::Over(_)) => {
+                wrong("policy.review", "lets more go without an approval than the company's policy".into());
+            }
+        }
+        for leg in floor.require_legs.difference(&self.require_legs) {
+            wrong("policy.require_legs", format!("lacks {leg}, which the company's policy requires"));
+        }
+        problems
+    }
+
+    /// The same, with an approval of every milestone.
+    #[must_use]
+    pub fn approving_all(self) -> Self {
+        Self { review: Review::All, ..self }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Journeys: something happens in a simulated system, and something follows in another.
 
 mod access;
+mod authority;
 mod billing;
 mod dates;
 mod drift;

@@ -5,20 +5,23 @@ use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Code, Contract};
 use milestoned_mapping::drift::Kind;
 use milestoned_mapping::fact::{Event, Fact, Leg, ReviewDecision, Shown};
-use milestoned_mapping::money::grouped;
+use milestoned_mapping::money::{Money, grouped};
 use milestoned_mapping::problem::Problem;
 
+use super::duties::{self, Matter, Ruling};
 use super::{Refused, Word};
 use crate::agreements::Agreement;
 use crate::engine;
 use crate::environment::Environment;
 use crate::review::portfolio;
-use crate::review::queue::what_changed;
+use crate::review::queue::{content_of, what_changed};
 use crate::review::subject::{self, Subject};
 use crate::store::audit::Entry;
 use crate::store::contracts::ContractRow;
+use crate::store::hands::first_identity;
 use crate::store::intake::NewFact;
 use crate::store::parse;
+use crate::store::review::Weight;
 
 /// The contract, once what waits to be decided about it has been decided: an act is about what holds now.
 async fn known(env: &Environment, id: &str) -> Result<(ContractRow, Contract), Refused> {
@@ -74,11 +77,23 @@ pub(super) async fn approve(
             )));
         }
     }
+    let matter = Matter {
+        contract: &contract,
+        row: &row,
+        milestone: Some(milestone),
+        what: format!("{milestone} of {id} at {amount}"),
+        content: content_of(milestone, &now),
+        amount: now.amount.0,
+    };
+    let ruling = duties::judged(env, &matter, word).await?;
     let says = word.says(format!("{milestone} of {id}, {amount} for {}, version {}", now.customer, now.version));
-    let line = Entry::by(&word.by, "milestone approved", Some(id), milestone, says);
+    let line = Entry::by(&word.by, ruling.action("milestone approved"), Some(id), milestone, says);
     let decision = ReviewDecision::Approve;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: was };
-    decide(env, &row, event, line, word).await?;
+    decide(env, &row, event, &ruling, line, word).await?;
+    if let Some(why) = ruling.waits() {
+        return Ok(format!("{milestone} is approved at {amount} by you; {why}"));
+    }
     let after = known(env, id).await?.1;
     let numbers: Vec<String> =
         after.documents().iter().skip(contract.documents().len()).map(|one| one.number.clone()).collect();
@@ -94,7 +109,7 @@ pub(super) async fn hold(env: &Environment, id: &str, milestone: &str, word: &Wo
     let line = Entry::by(&word.by, "milestone held", Some(id), milestone, word.says(format!("{milestone} of {id}")));
     let decision = ReviewDecision::Hold;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: None };
-    decide(env, &row, event, line, word).await?;
+    decide(env, &row, event, &alone(), line, word).await?;
     Ok(format!("{milestone} is held: it is not invoiced until somebody approves it"))
 }
 
@@ -108,7 +123,7 @@ pub(super) async fn undo(env: &Environment, id: &str, milestone: &str, word: &Wo
         .ok_or_else(|| not_open(id, code.name(), milestone))?;
     let says = word.says(format!("{milestone} of {id}"));
     let line = Entry::by(&word.by, "acceptance taken back", Some(id), milestone, says);
-    decide(env, &row, event, line, word).await?;
+    decide(env, &row, event, &alone(), line, word).await?;
     Ok(format!("the acceptance of {milestone} is taken back; what was billed on it alone is credited"))
 }
 
@@ -137,32 +152,60 @@ pub(super) async fn overrule(
     };
     let place = [milestone.map(Into::into), leg.map(|leg| leg.to_string())];
     let place: String = place.into_iter().flatten().map(|one| format!(" {one}")).collect();
-    let values = closes(&contract, code, &Fact::of(env.clock.now(), event(None))).ok_or_else(|| {
+    let closed = closes(&contract, code, &Fact::of(env.clock.now(), event(None))).ok_or_else(|| {
         Refused::Missing(Problem::new(
             "code",
             format!("contract {id} has no open {code}{place}"),
             "`milestoned exceptions` and GET /v1/queue show what is open",
         ))
     })?;
-    let of = if values.is_empty() { String::new() } else { format!(" ({})", values.join("; ")) };
+    let of = closed.values.join("; ");
     let ends = until.map_or_else(String::new, |until| format!(", until {until}"));
+    let ruling = match closed.held {
+        None => alone(),
+        Some(held) => {
+            let what = format!("{code}{place} of {id}, which holds {} {}", grouped(&held.to_string()), held.currency());
+            let content = DeliveryKey::of(&["overruling", code.name(), &place, &of, &ends]).to_string();
+            let amount = held.decimal();
+            duties::judged(env, &Matter { contract: &contract, row: &row, milestone, what, content, amount }, word)
+                .await?
+        }
+    };
+    let of = if of.is_empty() { of } else { format!(" ({of})") };
     let says = word.says(format!("{code}{place}{of}{ends}"));
-    let line = Entry::by(&word.by, "exception overruled", Some(id), code.name(), says);
+    let line = Entry::by(&word.by, ruling.action("exception overruled"), Some(id), code.name(), says);
     // What stands behind our own exceptions moves with the work (what it still waits for, what is billed so far): that is no
     // other value than was shown.
-    decide(env, &row, event(leg.map(|_| values)), line, word).await?;
+    decide(env, &row, event(leg.map(|_| closed.values)), &ruling, line, word).await?;
+    if let Some(why) = ruling.waits() {
+        return Ok(format!("{code}{place} stays open; {why}"));
+    }
     let ends = until.map_or_else(String::new, |until| format!(", on {until} at the latest"));
     let changes = if leg.is_some() { "when a value changes, or " } else { "" };
     Ok(format!("{code}{place} is closed; it opens again {changes}if it ends and comes back{ends}"))
 }
 
-/// The values behind the exception that a fact would close; `None`: it would close none.
-fn closes(contract: &Contract, code: Code, fact: &Fact) -> Option<Vec<String>> {
+/// What needs no other person.
+fn alone() -> Ruling {
+    Ruling { weight: Weight::Counts { with: Vec::new() }, content: String::new() }
+}
+
+/// An exception that a fact would close.
+struct Closed {
+    /// The values behind it.
+    values: Vec<String>,
+    /// What it holds back; `None`: nothing, it only tells.
+    held: Option<Money>,
+}
+
+/// The exception that a fact would close; `None`: it would close none.
+fn closes(contract: &Contract, code: Code, fact: &Fact) -> Option<Closed> {
     let mut after = contract.clone();
     after.apply(fact).ok()?;
     let mut pairs = contract.exceptions().iter().zip(after.exceptions());
     let (open, _) = pairs.find(|(was, is)| was.code == code && was.closed_on.is_none() && is.closed_on.is_some())?;
-    Some(contract.values_behind(open).iter().map(ToString::to_string).collect())
+    let values = contract.values_behind(open).iter().map(ToString::to_string).collect();
+    Some(Closed { values, held: contract.amount_held(open) })
 }
 
 /// A person takes note of a drift: it is closed, and opens again if it changes, or comes back after it was undone.
@@ -233,16 +276,27 @@ pub async fn named(
 }
 
 /// Stores what a person decided, with the line that says it, and lets the engine decide what follows.
-async fn decide(env: &Environment, row: &ContractRow, event: Event, line: Entry, word: &Word) -> Result<(), Refused> {
+async fn decide(
+    env: &Environment,
+    row: &ContractRow,
+    event: Event,
+    ruling: &Ruling,
+    line: Entry,
+    word: &Word,
+) -> Result<(), Refused> {
     let now = env.clock.now();
     let fact = Fact::of(now, event);
     portfolio::state(row)?
         .check(&fact)
         .map_err(|error| Refused::Invalid(Problem::new(error.field, error.reason, "correct it and try again")))?;
     let content = serde_json::to_string(&fact).unwrap_or_default();
-    let identity = format!("review:{}", DeliveryKey::of(&[&content]));
+    let key = DeliveryKey::of(&[&content]).to_string();
+    let identity = match ruling.content() {
+        Some(content) => first_identity(content, &key),
+        None => format!("review:{key}"),
+    };
     let fact = NewFact { contract: row.id.clone(), identity, fact, actor: word.by.clone() };
-    env.store.tell(fact, line, now).await?;
+    env.store.tell(fact, ruling.weight.clone(), line, now).await?;
     engine::turn(env, |due| due == row.id).await?;
     Ok(())
 }

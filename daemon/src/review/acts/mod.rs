@@ -3,6 +3,7 @@
 
 mod contract;
 mod delivery;
+mod duties;
 
 use std::fmt;
 
@@ -166,6 +167,8 @@ pub struct Done {
 pub enum Refused {
     /// What was shown is not what stands there now, or the remote says otherwise.
     Contradicted(Problem),
+    /// This person may not decide it, whatever their rights: somebody else has to.
+    Excluded(Problem),
     /// The act does not make sense as it was given.
     Invalid(Problem),
     /// Nothing of this name waits, or is known.
@@ -183,7 +186,9 @@ impl From<StoreError> for Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Contradicted(problem) | Self::Invalid(problem) | Self::Missing(problem) => write!(out, "{problem}"),
+            Self::Contradicted(problem) | Self::Excluded(problem) | Self::Invalid(problem) | Self::Missing(problem) => {
+                write!(out, "{problem}")
+            }
             Self::Store(error) => write!(out, "{error}"),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
+use milestoned_identity::rights::Right;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fact::{Event, Fact};
 use serde::{Deserialize, Serialize};
@@ -161,7 +162,7 @@ async fn amend(
         (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn add_fact(
     State(env): Shared,
-    Telling(Caller { name: actor, .. }): Telling,
+    Telling(caller): Telling,
     Segments(id): Segments<String>,
     headers: HeaderMap,
     Json(mut body): Json<Value>,
@@ -170,9 +171,14 @@ async fn add_fact(
     if let Some(table) = body.as_object_mut() {
         table.entry("at").or_insert_with(|| Value::String(now.to_string()));
     }
-    let fact: Fact = serde_path_to_error::deserialize(body)
+    let mut fact: Fact = serde_path_to_error::deserialize(body)
         .map_err(|error| ApiError::invalid(format!("{}: {}", error.path(), error.inner())))?;
-    refuse_decision(&fact)?;
+    refuse_untold(&caller, &fact)?;
+    if let Event::Adopted { by, .. } = &mut fact.event {
+        // Who says that an invoice of somebody else is the milestone's is who has the token.
+        by.clone_from(&caller.name);
+    }
+    let actor = caller.name;
     let row = known(&env, &id).await?;
     let given = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let content = serde_json::to_string(&fact).unwrap_or_default();
@@ -199,17 +205,38 @@ async fn add_fact(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// What a reviewer decides comes in where it is checked against what he was shown, and under his own name.
-fn refuse_decision(fact: &Fact) -> Result<(), ApiError> {
-    match &fact.event {
-        Event::Overrule { .. } | Event::Review { .. } => Err(ApiError::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "INVALID",
-            format!("type: {:?} is a reviewer's decision, and no fact that is told", fact.event.kind()),
-            "POST it to /v1/acts",
-        )),
-        _ => Ok(()),
-    }
+/// What is no fact that a program may tell: decisions are taken where they are checked against what was shown, change orders
+/// are filed, and what the systems say comes from the systems.
+fn refuse_untold(caller: &Caller, fact: &Fact) -> Result<(), ApiError> {
+    let (why, remedy) = match &fact.event {
+        Event::Overrule { .. } | Event::Review { .. } => {
+            ("is a reviewer's decision, and no fact that is told", "POST it to /v1/acts")
+        }
+        Event::Withdrawn { .. } => {
+            ("is a decision, and no fact that is told", "give its delivery up by POST to /v1/acts")
+        }
+        Event::Amended(_) => {
+            ("is a change order, and no fact that is told", "POST it to /v1/contracts/{id}/amendments")
+        }
+        Event::Observed(_) => {
+            ("is what a system says, and is read there", "correct it in the system; it is read by itself")
+        }
+        Event::Payment { .. } | Event::PaymentReversed { .. } => {
+            ("is what the ERP says, and is read there", "book the payment in the ERP; it is read by itself")
+        }
+        Event::PeriodClosed { .. } => return caller.may(Right::Operate),
+        Event::Accepted { .. }
+        | Event::Adopted { .. }
+        | Event::Approved { .. }
+        | Event::Cost { .. }
+        | Event::Evidence { .. }
+        | Event::ExternalEvent { .. }
+        | Event::Rejected { .. }
+        | Event::Submitted { .. }
+        | Event::Usage { .. } => return Ok(()),
+    };
+    let detail = format!("type: {:?} {why}", fact.event.kind());
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", detail, remedy))
 }
 
 /// An acceptance that needs a document and brings none is refused here, where the sender can still mend it.

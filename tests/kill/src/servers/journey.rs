@@ -50,7 +50,7 @@ impl<'a> Office<'a> {
         let text = format!(
             "store.path = '{folder}/milestoned.db'\nhttp.listen = \"127.0.0.1:{port}\"\n\
              http.tokens = [{{ name = \"ada\", rights = [\"view\"], token = \"{ADMIN}\" }}]\n\
-             agreements = {{ folder = '{folder}/contracts', scan_every = \"200ms\" }}\n\
+             agreements = {{ folder = '{folder}/contracts', folder_owner = \"dora\", scan_every = \"200ms\" }}\n\
              delivery = {{ first_delay = \"200ms\", look_after = \"1s\" }}\n{}{}",
             redmine.settings()?,
             tryton.settings(erp.unwrap_or(&tryton.server.url))?,

@@ -1,0 +1,201 @@
+//! Segregation of duties where decisions are taken: the history of a contract is held against what the company, and the
+//! contract itself, ask of approvals. The rules themselves stand in `milestoned_identity::duties`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use milestoned_identity::duties::{Exposure, Involved, Policy, Verdict, judge};
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::fact::Event;
+use milestoned_mapping::money::grouped;
+use milestoned_mapping::problem::Problem;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+use super::{Refused, Word};
+use crate::agreements::{Options, OwnApprovals};
+use crate::environment::Environment;
+use crate::store::contracts::ContractRow;
+use crate::store::hands::Hands;
+use crate::store::review::Weight;
+use crate::store::{StoreError, parse};
+
+/// What somebody is about to let go.
+pub(super) struct Matter<'a> {
+    /// The contract, as it stands now.
+    pub(super) contract: &'a Contract,
+    /// Its row.
+    pub(super) row: &'a ContractRow,
+    /// The milestone; none: the whole contract.
+    pub(super) milestone: Option<&'a str>,
+    /// In words, for who is refused.
+    pub(super) what: String,
+    /// The same for everybody who is shown the same.
+    pub(super) content: String,
+    /// The amount, in the contract's currency.
+    pub(super) amount: Decimal,
+}
+
+/// What a person's word comes to.
+pub(super) struct Ruling {
+    pub(super) weight: Weight,
+    /// What it is about, as [`Matter::content`] has it.
+    pub(super) content: String,
+}
+
+impl Ruling {
+    /// Why it waits; `None`: it counts.
+    pub(super) fn waits(&self) -> Option<&str> {
+        match &self.weight {
+            Weight::Counts { .. } => None,
+            Weight::Waits(why) => Some(why),
+        }
+    }
+
+    /// What it is about, where it waits for somebody who says the same.
+    pub(super) fn content(&self) -> Option<&str> {
+        self.waits().map(|_| self.content.as_str())
+    }
+
+    /// How the audit trail calls it.
+    pub(super) fn action(&self, counts: &'static str) -> &'static str {
+        if self.waits().is_some() { "first of two approvals" } else { counts }
+    }
+}
+
+/// What the rules about duties need of a filed contract.
+#[derive(Deserialize)]
+struct Filed {
+    terms: Head,
+    #[serde(default)]
+    options: Options,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    customer: String,
+}
+
+/// What approvals of a contract need.
+///
+/// # Errors
+/// The row cannot be read.
+fn policy_of(env: &Environment, row: &ContractRow) -> Result<Policy, StoreError> {
+    let filed: Filed = parse("contract", "agreement", &row.id, &row.agreement)?;
+    Ok(OwnApprovals::under(filed.options.approvals, &env.settings.approvals))
+}
+
+/// Whether a person may let something go, alone or with another one.
+///
+/// # Errors
+/// They had a hand in it, or have said the same already.
+pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) -> Result<Ruling, Refused> {
+    let policy = policy_of(env, matter.row)?;
+    let hands = env.store.hands(matter.row.id.clone()).await?;
+    let named = named(matter, &hands);
+    let people = |names: &BTreeSet<&str>| names.iter().map(|name| env.people.person_of(name)).collect();
+    let involved =
+        Involved { filed: people(&named.filed), told: people(&named.told), evidence: people(&named.evidence) };
+    let mut words = env.store.waiting_words(Some(matter.row.id.clone())).await?;
+    words.retain(|word| word.content == matter.content);
+    let before = words.iter().map(|word| env.people.person_of(&word.actor)).collect();
+    let person = env.people.person_of(&word.by);
+    match judge(policy, &involved, exposure(env, matter).await?, &before, &person) {
+        Verdict::Approved => {
+            let with = words.into_iter().map(|word| word.row).collect();
+            Ok(Ruling { weight: Weight::Counts { with }, content: matter.content.clone() })
+        }
+        Verdict::SecondNeeded => {
+            let limit = policy.second_over.unwrap_or_default();
+            let limit = format!("{} {}", grouped(&limit.to_string()), matter.contract.terms().currency());
+            let why = format!("above {limit} in a day two people are needed: another one has to say the same");
+            Ok(Ruling { weight: Weight::Waits(why), content: matter.content.clone() })
+        }
+        Verdict::Refused { duties } if duties.is_empty() => Err(Refused::Excluded(Problem::new(
+            "by",
+            format!("{} has approved {} already, and two people are needed", word.by, matter.what),
+            "have another person approve it",
+        ))),
+        Verdict::Refused { duties } => {
+            let all = named.filed.iter().chain(&named.told).chain(&named.evidence);
+            let others = all.filter(|name| **name != word.by && env.people.person_of(name) == person);
+            let others: BTreeSet<&str> = others.copied().collect();
+            let known = others.into_iter().map(|name| format!(" (there as {name})")).collect::<String>();
+            let duties: Vec<String> = duties.iter().map(ToString::to_string).collect();
+            Err(Refused::Excluded(Problem::new(
+                "by",
+                format!("{}{known} {}: {} is for somebody else to decide", word.by, duties.join(" and "), matter.what),
+                "have somebody decide it who had no hand in it",
+            )))
+        }
+    }
+}
+
+/// The names of those who had a hand in something.
+#[derive(Default)]
+struct Named<'a> {
+    filed: BTreeSet<&'a str>,
+    told: BTreeSet<&'a str>,
+    evidence: BTreeSet<&'a str>,
+}
+
+fn named<'a>(matter: &Matter<'_>, hands: &'a Hands) -> Named<'a> {
+    let lineage = matter.milestone.map(|id| matter.contract.lineage(id));
+    let concerns = |event: &Event| match (&lineage, event.milestone()) {
+        (Some(lineage), Some(named)) => lineage.iter().any(|id| id == named),
+        _ => true,
+    };
+    let mut named = Named::default();
+    named.filed.extend(hands.filed.iter().map(String::as_str));
+    for (actor, fact) in hands.told.iter().filter(|(_, fact)| concerns(&fact.event)) {
+        let (to, by) = match &fact.event {
+            Event::Amended(_) => (&mut named.filed, None),
+            Event::Accepted { by, .. } | Event::Approved { by, .. } | Event::Adopted { by, .. } => {
+                (&mut named.told, Some(by))
+            }
+            Event::ExternalEvent { .. } | Event::Usage { .. } => (&mut named.told, None),
+            Event::Submitted { by, evidence, .. } => {
+                if !evidence.is_empty() {
+                    named.evidence.extend([actor.as_str(), by]);
+                }
+                (&mut named.told, Some(by))
+            }
+            Event::Evidence { .. } => (&mut named.evidence, None),
+            Event::Cost { .. }
+            | Event::Observed(_)
+            | Event::Overrule { .. }
+            | Event::Payment { .. }
+            | Event::PaymentReversed { .. }
+            | Event::PeriodClosed { .. }
+            | Event::Rejected { .. }
+            | Event::Review { .. }
+            | Event::Withdrawn { .. } => continue,
+        };
+        to.extend(std::iter::once(actor.as_str()).chain(by.map(String::as_str)));
+    }
+    for names in [&mut named.filed, &mut named.told, &mut named.evidence] {
+        names.remove("");
+    }
+    named
+}
+
+/// The amount with what was approved on this day beside it. Approved twice, a milestone counts once, with its largest amount.
+async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Refused> {
+    let filed: Filed = parse("contract", "agreement", &matter.row.id, &matter.row.agreement)?;
+    let terms = matter.contract.terms();
+    let midnight = terms.start_of(terms.local_date(env.clock.now()));
+    let mut today = BTreeMap::<(String, String), Decimal>::new();
+    for one in env.store.approved_since(filed.terms.customer, midnight).await? {
+        let itself = one.contract == matter.row.id && matter.milestone == Some(one.milestone.as_str());
+        if itself || one.amount.currency() != terms.currency() {
+            continue;
+        }
+        let largest = today.entry((one.contract, one.milestone)).or_default();
+        *largest = one.amount.decimal().max(*largest);
+    }
+    let sum = |counts: &dyn Fn(&str) -> bool| {
+        let mut counted = today.iter().filter(|((contract, _), _)| counts(contract)).map(|(_, amount)| *amount);
+        counted.try_fold(Decimal::ZERO, Decimal::checked_add).unwrap_or(Decimal::MAX)
+    };
+    let contract_today = sum(&|contract| contract == matter.row.id);
+    Ok(Exposure { amount: matter.amount, contract_today, customer_today: sum(&|_| true) })
+}

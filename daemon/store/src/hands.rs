@@ -1,0 +1,139 @@
+//! Who had a hand in what: who filed a contract, who told its facts, what was approved since an instant, and what people said
+//! that waits for another person.
+
+use jiff::Timestamp;
+use milestoned_mapping::fact::{Event, Fact, ReviewDecision};
+use milestoned_mapping::money::{Currency, Money};
+use serde_json::Value;
+
+use super::session::{Row, values};
+use super::{Store, StoreError, instant, parse};
+
+/// How the identity of a fact begins that one person has said and that waits for another one.
+const FIRST: &str = "first:";
+
+/// The people behind a contract, as they were named when they acted.
+#[derive(Debug, Clone, Default)]
+pub struct Hands {
+    /// Who filed its terms.
+    pub filed: Vec<String>,
+    /// Facts that count or are about to, each with who told it.
+    pub told: Vec<(String, Fact)>,
+}
+
+/// An amount that was approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    /// Contract.
+    pub contract: String,
+    /// Milestone.
+    pub milestone: String,
+    /// What was approved.
+    pub amount: Money,
+}
+
+/// What a person said that waits for another person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingWord {
+    /// Row of the fact.
+    pub row: i64,
+    /// Contract.
+    pub contract: String,
+    /// What it is about: the same for everybody who says the same.
+    pub content: String,
+    /// Who said it.
+    pub actor: String,
+    /// The fact that counts once another person has said the same.
+    pub fact: Fact,
+}
+
+/// The identity of a fact that one person has said about a content, and that waits for another one.
+pub fn first_identity(content: &str, key: &str) -> String {
+    format!("{FIRST}{content}:{key}")
+}
+
+impl Store {
+    /// The people behind a contract.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn hands(&self, contract: String) -> Result<Hands, StoreError> {
+        self.read(move |tx| {
+            let filed = tx.all(
+                "SELECT actor FROM audit WHERE contract = $1 AND action = 'contract opened' ORDER BY seq",
+                values![contract],
+                |row| row.get(0),
+            )?;
+            let told = tx.all(
+                "SELECT actor, fact FROM fact WHERE contract = $1 AND problem IS NULL ORDER BY id",
+                values![contract],
+                |row| Ok((row.get(0)?, parse("fact", "fact", &contract, &row.get::<String>(1)?)?)),
+            )?;
+            Ok(Hands { filed, told })
+        })
+        .await
+    }
+
+    /// Amounts that were approved for a customer since an instant, in the order in which they were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn approved_since(&self, customer: String, since: Timestamp) -> Result<Vec<Approved>, StoreError> {
+        self.read(move |tx| {
+            // `;` is the character after `:`.
+            let rows = tx.all(
+                "SELECT f.contract, f.fact, c.agreement FROM contract AS c JOIN fact AS f ON f.contract = c.id
+                 WHERE c.customer = $1 AND f.identity >= 'review:' AND f.identity < 'review;' AND f.learned_at >= $2
+                 AND f.problem IS NULL ORDER BY f.id",
+                values![customer, instant(since)],
+                read_approved,
+            )?;
+            Ok(rows.into_iter().flatten().collect())
+        })
+        .await
+    }
+
+    /// What people said that waits for another person, of one contract or of all.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn waiting_words(&self, contract: Option<String>) -> Result<Vec<WaitingWord>, StoreError> {
+        self.read(move |tx| {
+            let rows = tx.all(
+                "SELECT id, contract, identity, actor, fact FROM fact WHERE problem IS NOT NULL
+                 AND closed_at IS NULL AND identity >= 'first:' AND identity < 'first;' ORDER BY id",
+                values![],
+                read_word,
+            )?;
+            let wanted = |word: &WaitingWord| contract.as_ref().is_none_or(|id| word.contract == *id);
+            Ok(rows.into_iter().filter(wanted).collect())
+        })
+        .await
+    }
+}
+
+/// An approval with its amount; nothing, where the fact is another decision or names no amount.
+fn read_approved(row: &Row<'_>) -> Result<Option<Approved>, StoreError> {
+    let contract: String = row.get(0)?;
+    let fact: Fact = parse("fact", "fact", &contract, &row.get::<String>(1)?)?;
+    let Event::Review { milestone, decision: ReviewDecision::Approve, shown: Some(shown), .. } = fact.event else {
+        return Ok(None);
+    };
+    let agreement: Value = parse("contract", "agreement", &contract, &row.get::<String>(2)?)?;
+    let currency = agreement.pointer("/terms/currency").cloned().unwrap_or_default();
+    let currency: Option<Currency> = serde_json::from_value(currency).ok();
+    let amount = currency.and_then(|currency| currency.from_decimal(shown.amount.0));
+    Ok(amount.map(|amount| Approved { contract, milestone, amount }))
+}
+
+fn read_word(row: &Row<'_>) -> Result<WaitingWord, StoreError> {
+    let (row_id, identity): (i64, String) = (row.get(0)?, row.get(2)?);
+    let content = identity.trim_start_matches(FIRST).split(':').next().unwrap_or_default();
+    Ok(WaitingWord {
+        row: row_id,
+        contract: row.get(1)?,
+        content: content.to_owned(),
+        actor: row.get(3)?,
+        fact: parse("fact", "fact", &row_id.to_string(), &row.get::<String>(4)?)?,
+    })
+}

@@ -1,0 +1,204 @@
+//! Who may let money go: each way around an approval that a reviewer of the security has tried is tried here.
+
+use milestoned_tests::World;
+use serde_json::{Value, json};
+
+/// Token of somebody of these journeys.
+fn token(name: &str) -> String {
+    format!("token-of-{name}-0123456789abcdef")
+}
+
+/// Fay files, tom tells, eve brings evidence, rob and sue decide; each may do everything. `fay-script` is fay's, too.
+async fn company(rules: &str) -> World {
+    World::configured("2026-03-02T09:00:00Z", vec![staff(rules)]).await.unwrap()
+}
+
+/// The line of the configuration that says who there is, and rules beside it.
+fn staff(rules: &str) -> (String, String) {
+    let rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"];
+    let machine = |name| format!("{{ name = {name:?}, rights = {rights:?}, token = {:?} }}", token(name));
+    let machines = ["fay", "fay-script", "tom", "eve", "rob", "sue"].map(machine).join(", ");
+    let people = "identity.people = [{ person = \"fay@vendor.example\", known_as = [\"fay\", \"fay-script\"] }]";
+    ("http.tokens".to_owned(), format!("http.tokens = [{machines}]\n{people}\n{rules}"))
+}
+
+async fn post(world: &World, who: &str, path: &str, body: Value) -> (u16, String) {
+    let (status, said) = world.call("POST", path, &token(who), Some(body)).await.unwrap();
+    (status, said.to_string())
+}
+
+/// Terms of one milestone, accepted by a system event, whose invoice waits for an approval.
+fn terms(amount: &str, options: Value) -> Value {
+    let mut table = json!({ "erp": "quickbooks", "policy": { "review": "all" } });
+    table.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    json!({ "customer": "Northwind Ltd", "currency": "USD", "total": amount, "signed_on": "2026-03-02",
+        "obligations": [{ "id": "services", "ssp": amount, "method": "output" }],
+        "milestones": [{ "id": "M1", "name": "Design", "amount": amount, "completion": "external_event",
+            "evidence": ["Report"] }],
+        "milestoned": table })
+}
+
+/// A contract that fay has filed, tom has told the delivery of, and eve the report.
+async fn due(world: &World, id: &str, amount: &str) {
+    let path = format!("/v1/contracts/{id}");
+    let (status, said) = world.call("PUT", &path, &token("fay"), Some(terms(amount, json!({})))).await.unwrap();
+    assert_eq!(status, 201, "{said}");
+    let delivered = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    let report = json!({ "type": "evidence", "milestone": "M1", "evidence": ["Report"] });
+    for (who, fact) in [("tom", delivered), ("eve", report)] {
+        assert_eq!(post(world, who, &format!("{path}/facts"), fact).await.0, 202);
+    }
+    world.settle().await.unwrap();
+}
+
+/// Somebody approves the milestone as it stands there now.
+async fn approve(world: &World, who: &str, id: &str) -> (u16, String) {
+    let (_, contract) = world.call("GET", &format!("/v1/contracts/{id}"), &token(who), None).await.unwrap();
+    let body = json!({ "decision": "approve", "shown": contract["milestones"][0]["shown"] });
+    let said = post(world, who, &format!("/v1/contracts/{id}/milestones/M1/review"), body).await;
+    world.settle().await.unwrap();
+    said
+}
+
+/// Why the milestone's approval waits.
+async fn waits(world: &World) -> String {
+    let (_, queue) = world.call("GET", "/v1/queue?kind=approval", &token("rob"), None).await.unwrap();
+    queue[0]["problem"]["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn nobody_approves_what_they_filed_told_or_brought_by_whatever_name() {
+    let world = company("").await;
+    due(&world, "S1", "10.00").await;
+    for (who, why) in [
+        ("fay", "fay filed or changed its terms"),
+        ("fay-script", "fay-script (there as fay) filed or changed its terms"),
+        ("tom", "told its acceptance"),
+        ("eve", "brought its evidence"),
+    ] {
+        let (status, said) = approve(&world, who, "S1").await;
+        assert!(status == 403 && said.contains("SEGREGATION_OF_DUTIES") && said.contains(why), "{who}: {said}");
+    }
+    assert_eq!(world.held("quickbooks"), []);
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0], ("S1-M1".into(), "10.00".into()));
+}
+
+#[tokio::test]
+async fn a_large_amount_needs_two_people_and_splitting_does_not_go_around_it() {
+    let world = company("approvals.second_over = \"50000.00\"").await;
+    due(&world, "S1", "45000.00").await;
+    let (status, said) = approve(&world, "rob", "S1").await;
+    assert!(status == 202 && said.contains("S1-M1 is decided"), "{said}");
+    due(&world, "S2", "45000.00").await;
+    let (status, said) = approve(&world, "rob", "S2").await;
+    assert!(status == 202 && said.contains("above 50,000.00 USD in a day two people are needed"), "{said}");
+    assert_eq!(world.held("quickbooks").len(), 1, "90,000 in two halves for one customer on one day");
+    assert!(waits(&world).await.contains("rob has approved it, and another person has to"));
+    let (status, said) = approve(&world, "rob", "S2").await;
+    assert!(status == 403 && said.contains("rob has approved M1 of S2"), "{said}");
+    let (status, said) = approve(&world, "sue", "S2").await;
+    assert!(status == 202 && said.contains("S2-M1 is decided"), "{said}");
+    let lines = world.app.env.store.audit(Some("S2".into()), 100).await.unwrap();
+    let acts = lines.iter().filter(|line| line.action.contains("approve") || line.action.contains("approvals"));
+    let acts: Vec<(&str, &str)> = acts.map(|line| (line.action.as_str(), line.actor.as_str())).collect();
+    assert_eq!(acts, [("first of two approvals", "rob"), ("milestone approved", "sue")]);
+    assert_eq!(world.held("quickbooks").len(), 2);
+}
+
+#[tokio::test]
+async fn the_first_of_two_approvals_is_void_when_what_was_shown_changes() {
+    let world = company("approvals.second_over = \"50.00\"").await;
+    due(&world, "S1", "100.00").await;
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    let order =
+        json!({ "version": 2, "signed": true, "total": "900.00", "change": [{ "id": "M1", "amount": "900.00" }] });
+    assert_eq!(post(&world, "fay", "/v1/contracts/S1/amendments", order).await.0, 202);
+    world.settle().await.unwrap();
+    assert!(waits(&world).await.contains("rob approved it as it was before, which counts no more"));
+    assert_eq!(approve(&world, "sue", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks"), [], "sue is the first of two now");
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0].1, "900.00");
+}
+
+#[tokio::test]
+async fn an_exception_that_holds_money_is_not_overruled_by_who_had_a_hand_in_it() {
+    let world = company("approvals.second_over = \"50000.00\"").await;
+    let mut held = terms("90000.00", json!({ "policy": { "review": "none", "require_legs": ["erp"] } }));
+    held["milestones"][0]["evidence"] = json!([]);
+    assert_eq!(world.call("PUT", "/v1/contracts/S1", &token("fay"), Some(held)).await.unwrap().0, 201);
+    let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    assert_eq!(post(&world, "tom", "/v1/contracts/S1/facts", fact).await.0, 202);
+    world.settle().await.unwrap();
+    let overrule = async |who: &str| {
+        let body = json!({ "code": "LEG_MISSING", "leg": "erp", "reason": "agreed" });
+        let said = post(&world, who, "/v1/contracts/S1/exceptions/overrule", body).await;
+        world.settle().await.unwrap();
+        said
+    };
+    for (who, why) in [("fay-script", "filed or changed its terms"), ("tom", "told its acceptance")] {
+        let (status, said) = overrule(who).await;
+        assert!(status == 403 && said.contains(why), "{who}: {said}");
+    }
+    assert!(overrule("rob").await.1.contains("stays open"));
+    assert_eq!((overrule("rob").await.0, world.held("quickbooks")), (403, vec![]));
+    assert_eq!(overrule("sue").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0].1, "90000.00");
+}
+
+#[tokio::test]
+async fn decisions_orders_and_what_systems_say_are_no_facts_that_a_program_tells() {
+    let world = company("").await;
+    due(&world, "S1", "10.00").await;
+    for (fact, words) in [
+        (json!({ "type": "review", "milestone": "M1", "decision": "approve", "by": "rob" }), "/v1/acts"),
+        (json!({ "type": "overrule", "code": "LEG_MISSING", "by": "rob", "reason": "x" }), "/v1/acts"),
+        (json!({ "type": "withdrawn", "number": "S1-M1" }), "/v1/acts"),
+        (json!({ "type": "amended", "version": 2, "signed": true }), "/amendments"),
+        (json!({ "type": "observed", "leg": "crm", "record": { "stage": "closed_won" } }), "read by itself"),
+        (json!({ "type": "payment", "invoice": "S1-M1", "amount": "10.00" }), "read by itself"),
+        (json!({ "type": "payment_reversed", "id": "x" }), "read by itself"),
+    ] {
+        let (status, said) = post(&world, "tom", "/v1/contracts/S1/facts", fact.clone()).await;
+        assert!(status == 422 && said.contains(words), "{fact}: {said}");
+    }
+    assert_eq!(world.app.env.store.hands("S1".into()).await.unwrap().told.len(), 2, "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn a_contract_asks_for_as_much_as_the_company_or_for_more() {
+    let world = company("policy = { review = \"over\", review_over = \"50000.00\", require_legs = [\"crm\"] }").await;
+    for (policy, words) in [
+        (json!({ "review": "none" }), "milestoned.policy.review: lets more go"),
+        (json!({ "review_over": "60000.00" }), "milestoned.policy.review_over: is above"),
+        (json!({ "require_legs": ["psa"] }), "milestoned.policy.require_legs: lacks crm"),
+    ] {
+        let body = terms("10.00", json!({ "policy": policy }));
+        let (status, said) = world.call("PUT", "/v1/contracts/S1", &token("fay"), Some(body)).await.unwrap();
+        assert!(status == 422 && said.to_string().contains(words), "{policy}: {said}");
+    }
+    let more = json!({ "policy": { "review_over": "100.00" }, "approvals": { "second_over": "5.00" } });
+    let (status, said) =
+        world.call("PUT", "/v1/contracts/S1", &token("fay"), Some(terms("10.00", more))).await.unwrap();
+    assert_eq!(status, 201, "{said}");
+    let (status, said) = approve(&world, "rob", "S1").await;
+    assert!(status == 202 && said.contains("above 5.00 USD"), "{said}");
+}
+
+#[tokio::test]
+async fn what_comes_out_of_the_folder_has_a_named_owner_or_waits_for_an_approval() {
+    for (owner, held) in [("agreements.folder_owner = \"fay-script\"", 1), ("", 0)] {
+        let changes = vec![staff(""), ("agreements.folder_owner".to_owned(), owner.to_owned())];
+        let world = World::configured("2026-03-02T09:00:00Z", changes).await.unwrap();
+        let issue = world.contract("S1", "quickbooks").unwrap();
+        world.settle().await.unwrap();
+        if !owner.is_empty() {
+            let (status, said) = approve(&world, "fay", "S1").await;
+            assert!(status == 403 && said.contains("fay (there as fay-script) filed"), "{said}");
+        }
+        world.accept(&issue).unwrap();
+        world.settle().await.unwrap();
+        assert_eq!(world.held("quickbooks").len(), held, "{owner:?}");
+    }
+}
