@@ -119,6 +119,9 @@ pub struct Agreement {
 pub struct Addressee {
     /// ERP connection.
     pub erp: String,
+    /// Options of the daemon.
+    #[serde(default)]
+    pub options: Options,
 }
 
 /// What became of a filing.

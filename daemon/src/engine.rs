@@ -4,24 +4,27 @@
 //! was decided already. Time passes a midnight only when the project tools have been read past it: silence counts as
 //! acceptance only where somebody listened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use milestoned_mapping::contract::{Contract, event_in_words};
-use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation};
+use milestoned_identity::people::People;
+use milestoned_mapping::contract::{Approval, Contract, event_in_words};
+use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation, ReviewDecision};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::{self, Addresses, Planned};
 
-use crate::agreements::Addressee;
+use crate::agreements::{Addressee, OwnApprovals};
 use crate::drift;
 use crate::environment::Environment;
 use crate::failpoint;
 use crate::registry::Registry;
+use crate::settings::Approvals;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
 use crate::store::fast_path::{Batch, Decide};
+use crate::store::hands::hands_in;
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 use crate::wake::WakeUp;
@@ -38,7 +41,7 @@ const TOGETHER: usize = 128;
 pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
     let now = env.clock.now();
     let read_through = read_through(env, now).await?;
-    let context = Context { now, read_through, links: &env.settings.http.public_url, registry: &env.registry };
+    let context = Context::of(env, now, read_through);
     let due: Vec<String> = env.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)).collect();
     let mut moved = false;
     for ids in due.chunks(TOGETHER) {
@@ -100,7 +103,7 @@ fn alone(contract: &str, error: StoreError) -> Result<(), StoreError> {
 pub async fn preview(env: &Environment) -> Result<Vec<Landing>, StoreError> {
     let now = env.clock.now();
     let read_through = read_through(env, now).await?;
-    let context = Context { now, read_through, links: &env.settings.http.public_url, registry: &env.registry };
+    let context = Context::of(env, now, read_through);
     let mut landings = Vec::new();
     for ids in env.store.contracts_due(now).await?.chunks(TOGETHER) {
         for work in works(env, ids.to_vec()).await? {
@@ -144,12 +147,14 @@ pub(crate) async fn decider(
 ) -> Result<Arc<Decide>, StoreError> {
     let read_through = read_through(env, now).await?;
     let (links, registry) = (env.settings.http.public_url.clone(), Arc::clone(&env.registry));
+    let (people, approvals) = (Arc::clone(&env.people), env.settings.approvals);
     Ok(Arc::new(move |mut work: Work| {
         if !mine(&work.row.id) {
             return Ok(None);
         }
         keep_shown(&registry, &mut work);
-        let context = Context { now, read_through, links: &links, registry: &registry };
+        let (people, approvals) = (&*people, &approvals);
+        let context = Context { now, read_through, links: &links, registry: &registry, people, approvals };
         Ok(Some(decide(&work, &context)?.landing))
     }))
 }
@@ -179,6 +184,17 @@ struct Context<'a> {
     links: &'a str,
     /// Connections.
     registry: &'a Registry,
+    /// Who counts as one person.
+    people: &'a People,
+    /// What the company asks of approvals.
+    approvals: &'a Approvals,
+}
+
+impl<'a> Context<'a> {
+    fn of(env: &'a Environment, now: Timestamp, read_through: Option<Timestamp>) -> Self {
+        let (links, registry) = (&env.settings.http.public_url, &env.registry);
+        Self { now, read_through, links, registry, people: &env.people, approvals: &env.settings.approvals }
+    }
 }
 
 /// A decision and whether it changes anything.
@@ -200,7 +216,9 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     // that day might not be known yet.
     let limit =
         context.read_through.map_or(contract.as_of(), |through| contract.terms().local_date(through).min(today));
-    let mut timeline = Timeline::after(work.last_effective, &mut contract, limit, context.now);
+    let segregated = OwnApprovals::under(agreement.options.approvals, context.approvals).segregated;
+    let approvers = Approvers { people: context.people, of: segregated.then_some(&work.approvers) };
+    let mut timeline = Timeline::after(work.last_effective, &mut contract, (limit, context.now), approvers);
 
     let (mut past, present): (Vec<_>, Vec<_>) =
         work.pending.iter().cloned().partition(|pending| before.terms().local_date(pending.fact.at) < today);
@@ -249,15 +267,54 @@ struct Timeline<'a> {
     /// No fact takes effect before it: what was decided, or what this decision has taken so far.
     floor: Timestamp,
     facts: Vec<DecidedFact>,
+    approvers: Approvers<'a>,
+}
+
+/// Who has approved, where who approves may not have had a hand in what would be billed.
+struct Approvers<'a> {
+    people: &'a People,
+    /// By milestone; `None`: whoever had a hand in it may approve it.
+    of: Option<&'a BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl Approvers<'_> {
+    /// Approvals that count no more once a fact is known: who gave them tells it.
+    fn void(&self, contract: &Contract, pending: &PendingFact) -> Vec<PendingFact> {
+        let hands = hands_in(&pending.fact.event, &pending.actor);
+        let Some(approvers) = self.of.filter(|approvers| !approvers.is_empty() && !hands.is_empty()) else {
+            return Vec::new();
+        };
+        let tells = |approver: &&String| {
+            hands.iter().any(|(_, person)| self.people.person_of(person) == self.people.person_of(approver))
+        };
+        let mut void = Vec::new();
+        for one in contract.milestones().iter().filter(|one| matches!(one.approval, Approval::Given { .. })) {
+            let lineage = contract.lineage(&one.id);
+            let concerned = pending.fact.event.milestone().is_none_or(|id| lineage.iter().any(|of| of == id));
+            let mut approved = lineage.iter().filter_map(|id| approvers.get(id)).flatten();
+            let Some(by) = approved.find(tells).filter(|_| concerned) else { continue };
+            let (milestone, decision) = (one.id.clone(), ReviewDecision::Void);
+            let identity = format!("void:{milestone}:{}", pending.identity);
+            let event = Event::Review { milestone, decision, by: by.clone(), shown: None };
+            let (fact, actor) = (Fact::of(pending.fact.at, event), "milestoned".to_owned());
+            void.push(PendingFact { id: None, origin: None, fact, actor, identity });
+        }
+        void
+    }
 }
 
 impl<'a> Timeline<'a> {
     /// What is decided now comes after what was decided before, if only by the smallest step of the store's instants: a replay
     /// tells by it which facts were decided together.
-    fn after(last: Option<Timestamp>, contract: &'a mut Contract, limit: Date, now: Timestamp) -> Self {
+    fn after(
+        last: Option<Timestamp>,
+        contract: &'a mut Contract,
+        (limit, now): (Date, Timestamp),
+        approvers: Approvers<'a>,
+    ) -> Self {
         let before = last.max(contract.filed_until());
         let floor = before.and_then(|before| before.checked_add(STEP).ok()).unwrap_or(Timestamp::MIN);
-        Self { contract, limit, now, floor, facts: Vec::new() }
+        Self { contract, limit, now, floor, facts: Vec::new(), approvers }
     }
 
     /// Applies facts in order; the first that must wait stops the rest.
@@ -267,13 +324,23 @@ impl<'a> Timeline<'a> {
             if pending.fact.at > self.now || self.contract.terms().local_date(effective) > self.limit {
                 return;
             }
-            let fact = Fact { at: effective, ..pending.fact.clone() };
-            let problem = self.contract.apply(&fact).err().map(|error| error.to_string());
-            if problem.is_none() {
-                self.floor = effective;
+            // Before the fact itself: with it the invoice might be issued.
+            for void in self.approvers.void(self.contract, &pending) {
+                self.decide(void);
             }
-            self.facts.push(DecidedFact { pending, effective_at: effective, problem });
+            self.decide(pending);
         }
+    }
+
+    /// Applies a fact that need not wait.
+    fn decide(&mut self, pending: PendingFact) {
+        let effective = self.effective(pending.fact.at);
+        let fact = Fact { at: effective, ..pending.fact.clone() };
+        let problem = self.contract.apply(&fact).err().map(|error| error.to_string());
+        if problem.is_none() {
+            self.floor = effective;
+        }
+        self.facts.push(DecidedFact { pending, effective_at: effective, problem });
     }
 
     /// When a fact takes effect: when it happened, but never before what was decided already.

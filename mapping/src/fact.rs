@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -391,6 +392,8 @@ pub enum ReviewDecision {
     Hold,
     /// Takes back an acceptance by silence that was rejected in time.
     Undo,
+    /// An approval counts no more: who gave it has had a hand since in what would be billed.
+    Void,
 }
 
 /// What a reviewer was shown: an approval is of exactly this, and ends when any of it changes.
@@ -405,6 +408,18 @@ pub struct Shown {
     pub customer: String,
     /// Digest of the milestone's terms and of what its invoice takes from the contract's.
     pub terms: String,
+    /// What the legs said of the contract and the milestone, by leg and field, such as `crm amount`. Absent in approvals of
+    /// before it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legs: Option<BTreeMap<String, String>>,
+}
+
+impl Shown {
+    /// Whether an approval of this is one of what stands there `now`: what was not shown then is not compared.
+    pub fn is_of(&self, now: &Self) -> bool {
+        let legs = self.legs.is_none() || self.legs == now.legs;
+        legs && *self == Self { legs: self.legs.clone(), ..now.clone() }
+    }
 }
 
 /// One of the four sources of truth.

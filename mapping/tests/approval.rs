@@ -75,6 +75,38 @@ fn an_approval_ends_when_what_was_approved_changes_and_waits_again() {
 }
 
 #[test]
+fn an_approval_is_of_what_the_legs_said_but_for_a_status_and_the_digits_of_an_amount() {
+    let seen = |leg: &str, record: Value| json!({ "type": "observed", "leg": leg, "record": record });
+    let deal = |amount: &str| seen("crm", json!({ "amount": amount }));
+    let work = |id: &str, status: &str| {
+        seen("psa", json!({ "milestones": [{ "id": id, "status": status, "window_days": 10 }] }))
+    };
+    let invoiced = |id: &str| {
+        let invoice =
+            json!({ "number": "X-1", "milestone": id, "date": "2026-03-30", "amount": "10.00", "status": "open" });
+        seen("erp", json!({ "invoices": [invoice] }))
+    };
+    for (later, stands) in [
+        (deal("10"), true),
+        (deal("10.01"), false),
+        (work("M1", "done"), true),
+        (work("M2", "done"), false),
+        (invoiced("M2"), true),
+        (invoiced("M1"), false),
+    ] {
+        let mut contract = contract(&json!({ "review": "all" }), &[], &[]);
+        apply(&mut contract, "2026-04-01T08:00:00Z", deal("10.00"));
+        apply(&mut contract, "2026-04-01T09:00:00Z", work("M1", "open"));
+        let shown = contract.shown("M1").unwrap();
+        apply(&mut contract, "2026-04-01T10:00:00Z", approve(&shown));
+        apply(&mut contract, "2026-04-01T11:00:00Z", later.clone());
+        let view = contract.milestones().remove(0);
+        assert_eq!(view.approval == Approval::Given { on: "2026-04-01".parse().unwrap() }, stands, "{later}");
+        assert_eq!(view.void_approval, Some(shown).filter(|_| !stands), "{later}");
+    }
+}
+
+#[test]
 fn an_approval_without_what_was_shown_holds_as_it_did_before() {
     let mut contract = contract(&json!({ "review": "all" }), &[], &[]);
     assert_eq!(contract.milestones().remove(0).approval, Approval::Later);

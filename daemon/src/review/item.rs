@@ -1,9 +1,11 @@
 //! One thing that waits for a person: what, why, what to do, whose it is, and which acts there are.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use milestoned_mapping::command::{Command, Side};
 use milestoned_mapping::contract::{Difference, Severity};
-use milestoned_mapping::fact::{Leg, Shown};
+use milestoned_mapping::fact::{DecimalText, Leg, Shown};
 use milestoned_mapping::money::{Money, grouped};
 use milestoned_mapping::problem::Problem;
 use serde::Serialize;
@@ -150,6 +152,12 @@ impl Item {
         self.shown.as_ref().and_then(|shown| serde_json::to_string(shown).ok()).unwrap_or_default()
     }
 
+    /// What the legs say of what an approval would be of, in one line.
+    pub fn legs_say(&self) -> String {
+        let legs = self.shown.iter().filter_map(|shown| shown.legs.as_ref()).flatten();
+        legs.map(|(name, value)| format!("{name} {}", as_said(value))).collect::<Vec<_>>().join(" · ")
+    }
+
     /// Days since it began to wait.
     pub fn age(&self, today: &Date) -> i64 {
         let days = self.since.map(|since| since.min(*today)).and_then(|since| since.until(*today).ok());
@@ -190,6 +198,13 @@ pub struct ShownBody {
     pub customer: String,
     /// Digest of the terms that the invoice follows.
     pub terms: String,
+    /// What the legs said, by leg and field.
+    pub legs: Option<BTreeMap<String, String>>,
+}
+
+/// What a leg said, for people: an amount with its thousands apart.
+pub(super) fn as_said(value: &str) -> String {
+    if value.parse::<DecimalText>().is_ok() { grouped(value) } else { value.to_owned() }
 }
 
 /// The amount that a command writes: of a document its own, of a journal entry its debits.

@@ -14,7 +14,7 @@ use milestoned_mapping::problem::Problem;
 use milestoned_mapping::rules;
 use serde::Deserialize;
 
-use super::item::{Amount, Item, RecordName};
+use super::item::{Amount, Item, RecordName, as_said};
 use super::subject::Subject;
 use super::verb::Verb;
 use crate::agreements::Options;
@@ -198,10 +198,23 @@ pub fn what_changed(void: &Shown, now: &Shown) -> String {
     if void.customer != now.customer {
         changed.push(format!("it was approved for {}, the customer is {} now", void.customer, now.customer));
     }
-    if changed.is_empty() {
+    if void.terms != now.terms && changed.is_empty() {
         changed.push("the terms of the milestone have changed since it was approved".into());
     }
+    changed.extend(said_otherwise(void, now));
+    if changed.is_empty() {
+        changed.push("who approved it has had a hand since in what would be billed".into());
+    }
     changed.join("; ")
+}
+
+/// What a leg said when something was approved and says otherwise now.
+fn said_otherwise(void: &Shown, now: &Shown) -> Vec<String> {
+    let (Some(then), Some(now)) = (&void.legs, &now.legs) else { return Vec::new() };
+    let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let text = |value: Option<&String>| value.map_or_else(|| "nothing".to_owned(), |value| as_said(value));
+    let differs = names.into_iter().filter(|name| then.get(*name) != now.get(*name));
+    differs.map(|name| format!("{name} was {}, it is {} now", text(then.get(name)), text(now.get(name)))).collect()
 }
 
 /// What a code of the rules, or of a drift, means, and what to do.

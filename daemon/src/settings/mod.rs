@@ -76,7 +76,7 @@ pub struct Agreements {
 }
 
 /// `[approvals]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approvals {
     /// Whether whoever had a hand in what would be billed may not let it go.

@@ -13,6 +13,7 @@ use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, S
 
 use super::audit::{self, Entry};
 use super::drift::{self, DriftRow};
+use super::hands;
 use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
 use super::rebuild;
@@ -63,6 +64,8 @@ pub struct Work {
     pub entries: Vec<JournalEntry>,
     /// Drifts that last.
     pub drift: Vec<DriftRow>,
+    /// Who gave the latest approval of each milestone.
+    pub approvers: BTreeMap<String, BTreeSet<String>>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
     pub records: BTreeMap<String, Vec<(String, String)>>,
 }
@@ -650,6 +653,7 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
         confirmed: confirmed(tx, id)?,
         entries: entries(tx, id)?,
         drift: drift::lasting(tx, id)?,
+        approvers: hands::approvers(tx, id)?,
         records,
         row,
     }))

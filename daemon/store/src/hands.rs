@@ -1,12 +1,15 @@
 //! Who had a hand in what: who filed a contract, who told its facts, what was approved since an instant, and what people said
 //! that waits for another person.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
-use milestoned_mapping::fact::{Event, Fact, ReviewDecision};
+use milestoned_identity::duties::Duty;
+use milestoned_mapping::fact::{Event, Fact, ReviewDecision, Shown};
 use milestoned_mapping::money::{Currency, Money};
 use serde_json::Value;
 
-use super::session::{Row, values};
+use super::session::{Row, Session, values};
 use super::{Store, StoreError, instant, parse};
 
 /// How the identity of a fact begins that one person has said and that waits for another one.
@@ -50,6 +53,56 @@ pub struct WaitingWord {
 /// The identity of a fact that one person has said about a content, and that waits for another one.
 pub fn first_identity(content: &str, key: &str) -> String {
     format!("{FIRST}{content}:{key}")
+}
+
+/// Who has had which hand in what would be billed, by a fact that `actor` told.
+pub fn hands_in<'a>(event: &'a Event, actor: &'a str) -> Vec<(Duty, &'a str)> {
+    let (duty, by) = match event {
+        Event::Amended(_) => (Duty::Filed, None),
+        Event::Accepted { by, .. } | Event::Approved { by, .. } | Event::Adopted { by, .. } => (Duty::Told, Some(by)),
+        Event::Submitted { by, .. } => (Duty::Told, Some(by)),
+        Event::ExternalEvent { .. } | Event::Usage { .. } => (Duty::Told, None),
+        Event::Evidence { .. } => (Duty::Evidence, None),
+        Event::Cost { .. }
+        | Event::Observed(_)
+        | Event::Overrule { .. }
+        | Event::Payment { .. }
+        | Event::PaymentReversed { .. }
+        | Event::PeriodClosed { .. }
+        | Event::Rejected { .. }
+        | Event::Review { .. }
+        | Event::Withdrawn { .. } => return Vec::new(),
+    };
+    let mut people = vec![actor];
+    people.extend(by.map(String::as_str).filter(|by| !by.is_empty() && *by != actor));
+    let brings = matches!(event, Event::Submitted { evidence, .. } if !evidence.is_empty());
+    let evidence = people.iter().filter(|_| brings).map(|person| (Duty::Evidence, *person));
+    people.iter().map(|person| (duty, *person)).chain(evidence).collect()
+}
+
+/// Who gave the latest approval of each milestone of a contract, one person or two; nobody, where it was taken back.
+pub(super) fn approvers(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<String, BTreeSet<String>>, StoreError> {
+    let mut latest = BTreeMap::<String, (Option<Shown>, BTreeSet<String>)>::new();
+    tx.each(
+        "SELECT actor, fact FROM fact WHERE contract = $1 AND problem IS NULL AND ((identity >= 'first:' AND
+         identity < 'first;') OR (identity >= 'review:' AND identity < 'review;') OR (identity >= 'void:' AND
+         identity < 'void;')) ORDER BY id",
+        values![contract],
+        |row| {
+            let fact: Fact = parse("fact", "fact", contract, &row.get::<String>(1)?)?;
+            let Event::Review { milestone, decision, shown, .. } = fact.event else { return Ok(()) };
+            let (of, people) = latest.entry(milestone).or_default();
+            if decision != ReviewDecision::Approve || *of != shown {
+                people.clear();
+            }
+            if decision == ReviewDecision::Approve {
+                *of = shown;
+                people.insert(row.get(0)?);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(latest.into_iter().map(|(milestone, (_, people))| (milestone, people)).collect())
 }
 
 impl Store {

@@ -108,7 +108,38 @@ impl Contract {
             amount: DecimalText(terms.money(one.terms.amount).decimal()),
             customer: terms.customer().into(),
             terms: DeliveryKey::of(&texts).to_string(),
+            legs: Some(self.said_by_legs(one)),
         }
+    }
+
+    /// What the legs say of the contract's head and of a milestone. A status is left out: it tells what has happened, which
+    /// facts tell, too, and an approval may be given before.
+    fn said_by_legs(&self, one: &Milestone) -> BTreeMap<String, String> {
+        let mut said = BTreeMap::new();
+        // However many digits a system writes: the same amount is the same.
+        let money = |text: &str| {
+            let amount = text.parse().ok().and_then(|amount: DecimalText| self.terms.currency.from_decimal(amount.0));
+            amount.map_or_else(|| text.to_owned(), |money| money.to_string())
+        };
+        for (leg, record) in &self.legs {
+            let mut say = |of: &str, value: &Value| {
+                for (field, value) in value.as_object().into_iter().flatten().filter(|(field, _)| is_shown(field)) {
+                    let text = value.as_str().map_or_else(|| value.to_string(), Into::into);
+                    let text = if field == "amount" { money(&text) } else { text };
+                    said.insert(format!("{leg} {of}{}", field.replace('_', " ")), text);
+                }
+            };
+            say("", &serde_json::to_value(record).unwrap_or_default());
+            for row in record.milestones.iter().flatten().filter(|row| one.is_of(&row.id)) {
+                say("milestone ", &serde_json::to_value(row).unwrap_or_default());
+            }
+            for invoice in record.invoices.iter().flatten().filter(|invoice| one.is_of(&invoice.milestone)) {
+                let amount = money(&invoice.amount.to_string());
+                let text = format!("{amount} of {}, {}", invoice.date, invoice.status);
+                said.insert(format!("{leg} invoice {}", invoice.number), text);
+            }
+        }
+        said
     }
 
     /// A reviewer's decision on a milestone; the latest counts.
@@ -117,6 +148,7 @@ impl Contract {
             ReviewDecision::Approve => self.approve(index, shown),
             ReviewDecision::Hold => self.hold(index),
             ReviewDecision::Undo => self.undo(index),
+            ReviewDecision::Void => self.void_approval(index),
         }
     }
 
@@ -125,7 +157,7 @@ impl Contract {
         let now = self.milestones.get(index).map(|one| self.shown_of(one));
         let today = self.as_of;
         let Some(one) = self.milestones.get_mut(index) else { return };
-        let stale = shown.filter(|shown| Some(*shown) != now.as_ref());
+        let stale = shown.filter(|shown| now.as_ref().is_none_or(|now| !shown.is_of(now)));
         one.void_approval = stale.cloned();
         if stale.is_some() {
             return;
@@ -158,13 +190,24 @@ impl Contract {
     pub(super) fn void_stale_approvals(&mut self) {
         for index in 0..self.milestones.len() {
             let Some(one) = self.milestones.get(index) else { continue };
-            let stale = !one.is_invoiced() && one.approved.as_ref().is_some_and(|was| *was != self.shown_of(one));
-            if let Some(one) = self.milestones.get_mut(index).filter(|_| stale) {
-                one.approved_on = None;
-                one.void_approval = one.approved.take();
+            if one.approved.as_ref().is_some_and(|was| !was.is_of(&self.shown_of(one))) {
+                self.void_approval(index);
             }
         }
     }
+
+    /// The approval of a milestone that is not invoiced counts no more.
+    fn void_approval(&mut self, index: usize) {
+        if let Some(one) = self.milestones.get_mut(index).filter(|one| !one.is_invoiced()) {
+            one.approved_on = None;
+            one.void_approval = one.approved.take();
+        }
+    }
+}
+
+/// Fields of a leg's record, or of a milestone in it, that an approval is of.
+fn is_shown(field: &str) -> bool {
+    !["deferred_balance", "duplicates", "id", "invoices", "milestones", "recognised", "status"].contains(&field)
 }
 
 fn says_something(value: &Value) -> bool {

@@ -9,7 +9,7 @@ use super::documents::{DocumentKind, IssuedDocument};
 use super::state::{Contract, Milestone, Review, Stage};
 use crate::case::Case;
 use crate::command::Side;
-use crate::fact::{Event, Fact};
+use crate::fact::{Event, Fact, ReviewDecision};
 use crate::money::Minor;
 use crate::proration::days_between;
 use crate::rules;
@@ -127,8 +127,11 @@ pub fn event_in_words(event: &Event) -> String {
         Event::Rejected { milestone, by, criteria, .. } => {
             format!("{milestone} rejected by {by}: {}", criteria.join("; "))
         }
+        Event::Review { milestone, decision: ReviewDecision::Void, by, .. } => {
+            format!("the approval of {milestone} is void: {by}, who approved, has had a hand in it since")
+        }
         Event::Review { milestone, decision, by, .. } => {
-            format!("review of {milestone} by {by}: {decision:?}").to_lowercase()
+            format!("review of {milestone} by {by}: {}", format!("{decision:?}").to_lowercase())
         }
         Event::Submitted { milestone, by, .. } => format!("completion notice for {milestone} by {by}"),
         Event::Usage { metric, value } => format!("reading of {metric}: {value}"),

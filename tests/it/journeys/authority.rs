@@ -123,6 +123,60 @@ async fn the_first_of_two_approvals_is_void_when_what_was_shown_changes() {
 }
 
 #[tokio::test]
+async fn who_has_approved_and_then_tells_the_acceptance_has_approved_nothing() {
+    let world = company("").await;
+    let path = "/v1/contracts/S1";
+    assert_eq!(world.call("PUT", path, &token("fay"), Some(terms("10.00", json!({})))).await.unwrap().0, 201);
+    world.settle().await.unwrap();
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202, "before anything is delivered");
+    let report = json!({ "type": "evidence", "milestone": "M1", "evidence": ["Report"] });
+    let delivered = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    for (who, fact) in [("eve", report), ("rob", delivered)] {
+        assert_eq!(post(&world, who, &format!("{path}/facts"), fact).await.0, 202);
+    }
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks"), []);
+    assert!(waits(&world).await.contains("who approved it has had a hand since in what would be billed"));
+    let lines = world.app.env.store.audit(Some("S1".into()), 100).await.unwrap();
+    assert!(lines.iter().any(|line| line.detail.starts_with("the approval of M1 is void: rob")), "{lines:#?}");
+    assert_eq!(approve(&world, "rob", "S1").await.0, 403);
+    assert_eq!(approve(&world, "sue", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0].0, "S1-M1");
+    let row = world.app.env.store.contract("S1".into()).await.unwrap().unwrap();
+    let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
+    assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state, "a replay says the same");
+}
+
+#[tokio::test]
+async fn an_approval_is_of_what_the_legs_said_and_void_when_one_says_otherwise() {
+    let world = company("policy.review = \"all\"").await;
+    let issue = world.contract("S1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    let (_, contract) = world.call("GET", "/v1/contracts/S1", &token("rob"), None).await.unwrap();
+    let shown = contract["milestones"][0]["shown"].clone();
+    assert_eq!(shown["legs"]["crm amount"], "40000.00", "{shown}");
+    let review = "/v1/contracts/S1/milestones/M1/review";
+    let mut unseen = shown.clone();
+    unseen.as_object_mut().unwrap().remove("legs");
+    let (status, said) = post(&world, "rob", review, json!({ "decision": "approve", "shown": unseen })).await;
+    assert_eq!(status, 409, "what was shown travels whole: {said}");
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    world.deal("S1", "12.35").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks"), []);
+    let why = waits(&world).await;
+    assert!(why.contains("crm amount was 40,000.00, it is 12.35 now"), "{why}");
+    let (status, said) = post(&world, "rob", review, json!({ "decision": "approve", "shown": shown })).await;
+    assert!(status == 409 && said.contains("crm amount was 40,000.00"), "{said}");
+    world.deal("S1", "40000.00").unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks"), [], "it does not come back by itself");
+    assert_eq!(approve(&world, "sue", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0].0, "S1-M1");
+}
+
+#[tokio::test]
 async fn an_exception_that_holds_money_is_not_overruled_by_who_had_a_hand_in_it() {
     let world = company("approvals.second_over = \"50000.00\"").await;
     let mut held = terms("90000.00", json!({ "policy": { "review": "none", "require_legs": ["erp"] } }));

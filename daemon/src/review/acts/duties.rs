@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use milestoned_identity::duties::{Exposure, Involved, Policy, Verdict, judge};
+use milestoned_identity::duties::{Duty, Exposure, Involved, Policy, Verdict, judge};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::fact::Event;
 use milestoned_mapping::money::grouped;
@@ -15,7 +15,7 @@ use super::{Refused, Word};
 use crate::agreements::{Options, OwnApprovals};
 use crate::environment::Environment;
 use crate::store::contracts::ContractRow;
-use crate::store::hands::Hands;
+use crate::store::hands::{Hands, hands_in};
 use crate::store::review::Weight;
 use crate::store::{StoreError, parse};
 
@@ -147,33 +147,14 @@ fn named<'a>(matter: &Matter<'_>, hands: &'a Hands) -> Named<'a> {
     let mut named = Named::default();
     named.filed.extend(hands.filed.iter().map(String::as_str));
     for (actor, fact) in hands.told.iter().filter(|(_, fact)| concerns(&fact.event)) {
-        let (to, by) = match &fact.event {
-            Event::Amended(_) => (&mut named.filed, None),
-            Event::Accepted { by, .. } | Event::Approved { by, .. } | Event::Adopted { by, .. } => {
-                (&mut named.told, Some(by))
-            }
-            Event::ExternalEvent { .. } | Event::Usage { .. } => (&mut named.told, None),
-            Event::Submitted { by, evidence, .. } => {
-                if !evidence.is_empty() {
-                    named.evidence.extend([actor.as_str(), by]);
-                }
-                (&mut named.told, Some(by))
-            }
-            Event::Evidence { .. } => (&mut named.evidence, None),
-            Event::Cost { .. }
-            | Event::Observed(_)
-            | Event::Overrule { .. }
-            | Event::Payment { .. }
-            | Event::PaymentReversed { .. }
-            | Event::PeriodClosed { .. }
-            | Event::Rejected { .. }
-            | Event::Review { .. }
-            | Event::Withdrawn { .. } => continue,
-        };
-        to.extend(std::iter::once(actor.as_str()).chain(by.map(String::as_str)));
-    }
-    for names in [&mut named.filed, &mut named.told, &mut named.evidence] {
-        names.remove("");
+        for (duty, person) in hands_in(&fact.event, actor) {
+            let names = match duty {
+                Duty::Filed => &mut named.filed,
+                Duty::Told => &mut named.told,
+                Duty::Evidence => &mut named.evidence,
+            };
+            names.insert(person);
+        }
     }
     named
 }
