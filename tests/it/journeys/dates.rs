@@ -41,7 +41,7 @@ async fn what_is_learned_of_a_date_that_is_over_reaches_the_erp_as_a_further_ent
     world.at("2026-04-02T09:00:00Z").unwrap();
     accepted(&world, "M1", "2026-03-28").await;
     let first = ("SOW-1-20260328J".to_owned(), "40.00".to_owned());
-    assert_eq!(entries(&world), [first.clone()]);
+    assert_eq!(entries(&world), std::slice::from_ref(&first));
     world.at("2026-04-03T09:00:00Z").unwrap();
     accepted(&world, "M2", "2026-03-28").await;
     let held = entries(&world);
