@@ -152,12 +152,6 @@ impl Item {
         self.shown.as_ref().and_then(|shown| serde_json::to_string(shown).ok()).unwrap_or_default()
     }
 
-    /// What the legs say of what an approval would be of, in one line.
-    pub fn legs_say(&self) -> String {
-        let legs = self.shown.iter().filter_map(|shown| shown.legs.as_ref()).flatten();
-        legs.map(|(name, value)| format!("{name} {}", as_said(value))).collect::<Vec<_>>().join(" · ")
-    }
-
     /// Days since it began to wait.
     pub fn age(&self, today: &Date) -> i64 {
         let days = self.since.map(|since| since.min(*today)).and_then(|since| since.until(*today).ok());

@@ -100,7 +100,7 @@ pub(super) fn order(a: &Item, b: &Item) -> std::cmp::Ordering {
 pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("approval") {
-        let words = env.store.waiting_words(filter.contract.clone()).await?;
+        let words = env.store.waiting_words(filter.contract_or_subjects()).await?;
         let rows = env.store.approvals(filter.contract_or_subjects()).await?;
         items.extend(rows.into_iter().map(|(contract, row)| approval(contract, row, &words)));
     }

@@ -141,7 +141,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         }
         let open = world.ask(|app| async move { app.env.store.deliveries(None, DeliveryState::UNSETTLED).await })??;
         // What a system says otherwise since makes an approval void: the reviewer looks at it again.
-        let waiting = world.ask(|app| async move { app.env.store.approvals().await })??;
+        let waiting = world.ask(|app| async move { app.env.store.approvals(None).await })??;
         let mut rests = open.is_empty() && waiting.is_empty();
         if round < 3 {
             rests &= !reconnect(world)?;
