@@ -220,7 +220,7 @@ mod tests {
         let range = calamine::Reader::worksheet_range(&mut book, "queue").unwrap();
         for ((row, text), amount) in range.rows().skip(1).zip(texts).zip(amounts) {
             // A workbook keeps a line break of a cell as its own escape.
-            assert!(row[0].to_string() == text || text.starts_with('\r'), "{row:?}");
+            assert!(row[0] == text || text.starts_with('\r'), "{row:?}");
             let (read, written): (Decimal, Decimal) = (row[1].to_string().parse().unwrap(), amount.parse().unwrap());
             assert_eq!(read, written);
         }

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use calamine::{Reader, Xlsx};
-use milestoned_tests::{ADMIN, VIEWER, World};
+use milestoned_tests::{ADMIN, REVIEWER, VIEWER, World};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION};
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ async fn page(world: &World, path: &str) -> String {
 }
 
 async fn send(world: &World, path: &str, form: &[(&str, &str)]) -> (u16, String, String) {
-    let (status, body, location) = browse(world, ADMIN, path, Some(form)).await;
+    let (status, body, location) = browse(world, REVIEWER, path, Some(form)).await;
     (status, String::from_utf8(body).unwrap(), location)
 }
 
