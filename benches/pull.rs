@@ -74,7 +74,8 @@ async fn pull(name: &str, source: &impl Source, stream: &str) {
 
 /// The simulators, in this process: their addresses on one line, and then they serve until their input ends.
 async fn simulate() {
-    let simulators = Simulators::start(Options { dir: None, ports: None, now: NOW.parse().unwrap() }).await.unwrap();
+    let simulators =
+        Simulators::start(Options { dir: None, first_port: None, now: NOW.parse().unwrap() }).await.unwrap();
     let deal = json!({ "Name": "Deal {n}", "StageName": "Closed Won", "CloseDate": "2026-01-01", "Amount": "{n}.5" });
     simulators.salesforce.generate("lot", "Opportunity", &lot(deal)).unwrap();
     let issue = json!({ "summary": "Issue {n}", "status": "Accepted" });
@@ -92,8 +93,13 @@ async fn simulate() {
         "SalesItemLineDetail": { "ItemRef": { "value": "1" } } });
     let invoice = json!({ "CustomerRef": { "value": customer }, "DocNumber": "INV-{n}", "TxnDate": "2026-03-01", "Line": [line] });
     quickbooks.generate("lot", "Invoice", &lot(invoice)).unwrap();
-    let urls = [&simulators.salesforce_url, &simulators.jira_url, &simulators.netsuite_url, &simulators.quickbooks_url];
-    println!("{} {}", urls.map(String::as_str).join(" "), simulators.quickbooks.realm());
+    let urls = [
+        simulators.url("salesforce"),
+        simulators.url("jira"),
+        simulators.url("netsuite"),
+        simulators.url("quickbooks"),
+    ];
+    println!("{} {}", urls.join(" "), simulators.quickbooks.realm());
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
 }
 

@@ -17,6 +17,7 @@ use crate::hooks::Deliveries;
 use crate::jira::Person;
 use crate::json::{Json, list, obj};
 use crate::serve::{read, respond};
+use crate::systems::NAMES;
 use crate::{Fields, Refused, Simulators};
 
 /// Serves the verbs until the listener fails.
@@ -117,8 +118,7 @@ async fn answer(world: &Simulators, call: &Call) -> Answer {
         (_, ["clock"]) => clock(world, &call.method, &body),
         (method, ["faults"]) => faults(world, method, &body),
         ("GET", ["requests"]) => {
-            let systems = ["salesforce", "jira", "netsuite", "quickbooks"];
-            let rows = systems.map(|system| (system.to_string(), counted(world, system)));
+            let rows = NAMES.map(|system| (system.to_string(), counted(world, system)));
             Ok(Reply::json(200, &Json::Object(rows.to_vec())))
         }
         ("GET", ["requests", system]) => Ok(Reply::json(200, &counted(world, system))),
@@ -194,10 +194,8 @@ fn counted(world: &Simulators, system: &str) -> Json {
 }
 
 fn addresses(world: &Simulators) -> Json {
-    obj! {
-        "salesforce" => &world.salesforce_url, "jira" => &world.jira_url, "netsuite" => &world.netsuite_url,
-        "quickbooks" => &world.quickbooks_url, "smtp" => &world.smtp_address,
-    }
+    let systems = world.list().iter().map(|one| (one.name.to_string(), Json::from(&one.url)));
+    Json::Object(systems.chain([("smtp".to_string(), Json::from(&world.smtp_address))]).collect())
 }
 
 fn netsuite(world: &Simulators, rest: &[&str], act: &str, body: &Body) -> Answer {

@@ -30,6 +30,7 @@ mod serve;
 mod simulators;
 mod spare;
 mod store;
+mod systems;
 mod unplugged;
 
 pub use admin::serve_admin;
@@ -44,7 +45,8 @@ pub use mail::{MailMessage, MailSink};
 pub use netsuite::{NetSuite, OAuthClient};
 pub use quickbooks::QuickBooks;
 pub use salesforce::{OrgSettings, Salesforce};
-pub use simulators::{Options, Ports, Simulators};
+pub use simulators::{Options, Simulators};
+pub use systems::{NAMES, Systems};
 pub use unplugged::{Answered, Unplugged};
 
 /// Fields of a record as a director writes them. Amounts may be numbers or decimal text.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use milestoned_mocks::{Fields, LotSpec, Options, Ports, Refused, Simulators, serve_admin};
+use milestoned_mocks::{Fields, LotSpec, NAMES, Options, Refused, Simulators, serve_admin};
 use tokio::net::TcpListener;
 
 const HELP: &str = "milestoned-mocks: simulators of Salesforce, Jira, NetSuite, QuickBooks and an SMTP relay
@@ -86,10 +86,8 @@ fn furnish(world: &Simulators, now: Timestamp) -> Result<(), Refused> {
 
 async fn run(arguments: Arguments) -> std::io::Result<()> {
     let base = arguments.base;
-    let ports =
-        Ports { salesforce: base + 1, jira: base + 2, netsuite: base + 3, quickbooks: base + 4, mail: base + 5 };
     let now = arguments.now.unwrap_or_else(real_time);
-    let world = Arc::new(Simulators::start(Options { dir: arguments.dir, ports: Some(ports), now }).await?);
+    let world = Arc::new(Simulators::start(Options { dir: arguments.dir, first_port: Some(base + 1), now }).await?);
     if arguments.now.is_none() {
         world.clock.follow(real_time);
         // buckets are refilled by the clock, so the limits need one that moves
@@ -97,16 +95,12 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
     }
     furnish(&world, now).map_err(std::io::Error::other)?;
     let admin = TcpListener::bind(("127.0.0.1", base)).await?;
-    writeln!(
-        std::io::stdout(),
-        "admin       http://{}\nsalesforce  {}\njira        {}\nnetsuite    {}\nquickbooks  {}\nsmtp        {}",
-        admin.local_addr()?,
-        world.salesforce_url,
-        world.jira_url,
-        world.netsuite_url,
-        world.quickbooks_url,
-        world.smtp_address
-    )?;
+    let mut out = std::io::stdout();
+    writeln!(out, "admin       http://{}", admin.local_addr()?)?;
+    for name in NAMES {
+        writeln!(out, "{name:<11} {}", world.url(name))?;
+    }
+    writeln!(out, "smtp        {}", world.smtp_address)?;
     let ticking = Arc::clone(&world);
     tokio::spawn(async move {
         let mut beat = tokio::time::interval(Duration::from_secs(1));

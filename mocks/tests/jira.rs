@@ -13,7 +13,7 @@ use world::{answer, fields, hook, start};
 
 fn call(world: &Simulators, method: Method, path: &str) -> RequestBuilder {
     Client::new()
-        .request(method, format!("{}/rest/api/3{path}", world.jira_url))
+        .request(method, format!("{}/rest/api/3{path}", world.url("jira")))
         .basic_auth("mia@example.test", Some("api-token"))
 }
 
@@ -42,7 +42,7 @@ async fn search_is_by_pages_and_ids_only() {
     let (status, body) = answer(call(&world, Method::POST, "/search/jql").json(&json!({"jql": "order by key"}))).await;
     assert!(status == 400 && body["errorMessages"][0].as_str().unwrap().starts_with("Unbounded"));
     assert_eq!(answer(call(&world, Method::GET, "/search?jql=project%20%3D%20MS")).await.0, 410);
-    let anonymous = Client::new().get(format!("{}/rest/api/3/search/jql?jql=project%3DMS", world.jira_url));
+    let anonymous = Client::new().get(format!("{}/rest/api/3/search/jql?jql=project%3DMS", world.url("jira")));
     assert_eq!(answer(anonymous).await, (200, json!({"issues": [], "isLast": true})));
     world.stop().await;
 }

@@ -31,7 +31,7 @@ async fn found(api: &Api, jql: &str) -> (u16, String) {
 
 async fn token(world: &Simulators, refresh: &str) -> (u16, Value) {
     let body = json!({"grant_type": "refresh_token", "client_id": Jira::CLIENT_ID, "client_secret": Jira::CLIENT_SECRET, "refresh_token": refresh});
-    answer(Client::new().post(format!("{}/oauth/token", world.jira_url)).json(&body)).await
+    answer(Client::new().post(format!("{}/oauth/token", world.url("jira"))).json(&body)).await
 }
 
 fn at(world: &Simulators, time: &str) {
@@ -64,14 +64,14 @@ async fn callers() {
     let (_, first) = token(&world, Jira::REFRESH_TOKEN).await;
     assert_eq!((&first["expires_in"], &first["token_type"]), (&json!(3600), &json!("Bearer")));
     let bearer = format!("Bearer {}", first["access_token"].as_str().unwrap());
-    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.jira_url, Jira::CLOUD_ID);
+    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.url("jira"), Jira::CLOUD_ID);
     assert_eq!(api.signed(&bearer).get("/myself").await.0, 401, "such tokens are for the gateway");
     let app = api.at(&gateway).signed(&bearer);
     let (_, seen) = app.get("/issue/MS-1?fields=status").await;
     assert!(seen["self"].as_str().unwrap().starts_with(&gateway));
-    let (status, body) = api.at(&world.jira_url).get("/ex/jira/nowhere/rest/api/3/myself").await;
+    let (status, body) = api.at(&world.url("jira")).get("/ex/jira/nowhere/rest/api/3/myself").await;
     assert_eq!((status, &body["error"], body.get("errorMessages")), (404, &json!("Not Found"), None));
-    let sites = api.at(&world.jira_url).signed(&bearer).get("/oauth/token/accessible-resources").await.1;
+    let sites = api.at(&world.url("jira")).signed(&bearer).get("/oauth/token/accessible-resources").await.1;
     assert_eq!(sites[0]["id"], Jira::CLOUD_ID);
     // the old token may be exchanged once more within ten minutes; later it is theft, and the family ends
     at(&world, "12:09:00");
@@ -286,7 +286,7 @@ async fn webhooks_of_apps_and_bodies_of_events() {
     let api = Api::jira(&world);
     let (url, mut got) = hook(200).await;
     let (_, first) = token(&world, Jira::REFRESH_TOKEN).await;
-    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.jira_url, Jira::CLOUD_ID);
+    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.url("jira"), Jira::CLOUD_ID);
     let app = api.at(&gateway).signed(&format!("Bearer {}", first["access_token"].as_str().unwrap()));
     assert_eq!(api.call("POST", "/webhook", json!({})).await.0, 403);
     let wanted = |event: &str, jql: &str| json!({"events": [event], "jqlFilter": jql});
@@ -356,7 +356,7 @@ async fn registrations_of_apps_end() {
     let world = start(None).await;
     let api = Api::jira(&world);
     let (_, first) = token(&world, Jira::REFRESH_TOKEN).await;
-    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.jira_url, Jira::CLOUD_ID);
+    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.url("jira"), Jira::CLOUD_ID);
     let app = api.at(&gateway).signed(&format!("Bearer {}", first["access_token"].as_str().unwrap()));
     let wanted = json!({"events": ["jira:issue_updated"], "jqlFilter": "project = MS"});
     let hooks = json!({"url": "http://127.0.0.1:9/", "webhooks": [wanted, wanted]});
@@ -431,7 +431,7 @@ async fn limits() {
     at(&world, "12:00:01");
     assert_eq!(api.get("/myself").await.0, 200);
     let (_, first) = token(&world, Jira::REFRESH_TOKEN).await;
-    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.jira_url, Jira::CLOUD_ID);
+    let gateway = format!("{}/ex/jira/{}/rest/api/3", world.url("jira"), Jira::CLOUD_ID);
     let app = api.at(&gateway).signed(&format!("Bearer {}", first["access_token"].as_str().unwrap()));
     let get = || app.request("GET", "/issue/MS-1", &Value::Null).send();
     let answered = get().await.unwrap();
@@ -510,7 +510,7 @@ async fn files_versions_and_approvals() {
     assert_eq!(api.call("PUT", &format!("{place}/mergeto/{other}"), Value::Null).await.0, 204);
     assert_eq!((api.get(&place).await.0, found(&api, "fixVersion = Later").await.1), (404, key.clone()));
 
-    let desk = api.at(&format!("{}/rest/servicedeskapi/request/{key}/approval", world.jira_url));
+    let desk = api.at(&format!("{}/rest/servicedeskapi/request/{key}/approval", world.url("jira")));
     let closed = desk.request("GET", "", &Value::Null).send().await.unwrap();
     assert_eq!((closed.status().as_u16(), closed.text().await.unwrap()), (403, String::new()));
     world.jira.configure(|settings| settings.service_management = true);
@@ -531,7 +531,7 @@ async fn a_data_center() {
     world.jira.configure(|settings| settings.deployment = Deployment::Server);
     world.jira.register_webhook(&url, "s", &["jira:issue_updated", "comment_created"]).unwrap();
     let key = issue(&world, "one");
-    let api = Api::jira(&world).at(&format!("{}/jira/rest/api/2", world.jira_url)).signed("Bearer api-token");
+    let api = Api::jira(&world).at(&format!("{}/jira/rest/api/2", world.url("jira"))).signed("Bearer api-token");
     assert_eq!(api.get("/serverInfo").await.1["deploymentType"], "Server");
     assert_eq!(Api::jira(&world).get("/myself").await.0, 404, "there is no version 3");
     assert_eq!(api.get("/search/jql?jql=project%3DMS").await.0, 404);

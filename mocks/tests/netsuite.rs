@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use world::{answer, fields, header, netsuite_token, start};
 
 fn call(world: &Simulators, token: &str, method: Method, path: &str) -> RequestBuilder {
-    Client::new().request(method, format!("{}/services/rest{path}", world.netsuite_url)).bearer_auth(token)
+    Client::new().request(method, format!("{}/services/rest{path}", world.url("netsuite"))).bearer_auth(token)
 }
 
 async fn sql(world: &Simulators, token: &str, query: &str) -> (u16, Value) {

@@ -43,7 +43,7 @@ fn jwt(header: &Value, claims: &Value, signer: Signer<'_>) -> String {
 }
 
 async fn ask(world: &Simulators, assertion: &str) -> u16 {
-    let url = format!("{}/services/rest/auth/oauth2/v1/token", world.netsuite_url);
+    let url = format!("{}/services/rest/auth/oauth2/v1/token", world.url("netsuite"));
     let form = [
         ("grant_type", "client_credentials"),
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
@@ -54,7 +54,7 @@ async fn ask(world: &Simulators, assertion: &str) -> u16 {
 
 fn claims(world: &Simulators) -> Value {
     let (now, url) =
-        (world.clock.now().as_second(), format!("{}/services/rest/auth/oauth2/v1/token", world.netsuite_url));
+        (world.clock.now().as_second(), format!("{}/services/rest/auth/oauth2/v1/token", world.url("netsuite")));
     json!({"iss": "mine", "scope": ["rest_webservices"], "aud": url, "iat": now, "exp": now + 3600})
 }
 
@@ -168,7 +168,7 @@ fn signed(base: &str, method: &str, target: &str, body: &[u8], change: (&str, St
 async fn signatures_cover_method_address_query_and_body() {
     let account = account().await;
     account.order("so-1", json!([{"item": {"id": "5"}, "rate": 10}])).await;
-    let base = account.world.netsuite_url.clone();
+    let base = account.world.url("netsuite");
     let now: jiff::Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     assert_eq!(now.as_second(), 1_795_521_600);
     let send = async |method: &str, target: &str, body: &'static str, header: String| {

@@ -140,7 +140,7 @@ async fn too_many_at_once_are_refused_without_a_time_to_wait() {
     erp.set_concurrency(0);
     let signed = || {
         Client::new()
-            .get(format!("{}/services/rest/record/v1/customer/101", account.world.netsuite_url))
+            .get(format!("{}/services/rest/record/v1/customer/101", account.world.url("netsuite")))
             .header("authorization", "OAuth realm=\"x\"")
     };
     assert_eq!(answer(signed()).await.0, 429);

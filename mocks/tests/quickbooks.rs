@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use world::{answer, fields, hook, start};
 
 fn call(world: &Simulators, method: Method, path: &str) -> RequestBuilder {
-    let url = format!("{}/v3/company/9341452000000001{path}", world.quickbooks_url);
+    let url = format!("{}/v3/company/9341452000000001{path}", world.url("quickbooks"));
     Client::new().request(method, url).bearer_auth("at-smoke").header("accept", "application/json")
 }
 
@@ -67,7 +67,7 @@ async fn request_ids_numbers_and_tokens() {
     let (status, body) = answer(call(&world, Method::GET, "/invoice/101")).await;
     assert_eq!((status, &body["fault"]["error"][0]["code"]), (401, &json!("3200")));
     let refresh = |token: &'static str| {
-        let url = format!("{}/oauth2/v1/tokens/bearer", world.quickbooks_url);
+        let url = format!("{}/oauth2/v1/tokens/bearer", world.url("quickbooks"));
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         Client::new().post(url).basic_auth("cid", Some("csecret")).form(&form)
     };

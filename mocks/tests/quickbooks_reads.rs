@@ -204,11 +204,11 @@ async fn reads_are_metered_by_the_month_and_writes_are_not() {
     assert_eq!(fault(&body["BatchItemResponse"][0]), "3001");
     company.invoice("B", "5").await;
     company.0.clock.set("2026-12-01T00:00:00Z".parse().unwrap());
-    let url = format!("{}/oauth2/v1/tokens/bearer", company.0.quickbooks_url);
+    let url = format!("{}/oauth2/v1/tokens/bearer", company.0.url("quickbooks"));
     let form = [("grant_type", "refresh_token"), ("refresh_token", "rt-smoke-1")];
     let token =
         answer(Client::new().post(url).basic_auth("cid", Some("csecret")).form(&form)).await.1["access_token"].clone();
-    let get = Client::new().get(format!("{}/v3/company/9341452000000001/invoice/101", company.0.quickbooks_url));
+    let get = Client::new().get(format!("{}/v3/company/9341452000000001/invoice/101", company.0.url("quickbooks")));
     assert_eq!(answer(get.bearer_auth(token.as_str().unwrap()).header("accept", "application/json")).await.0, 200);
     let usage = erp.usage();
     assert_eq!(
@@ -221,7 +221,7 @@ async fn reads_are_metered_by_the_month_and_writes_are_not() {
 #[tokio::test]
 async fn refresh_tokens_change_by_the_day_and_the_old_one_is_dead() {
     let company = company().await;
-    let url = |path: &str| format!("{}{path}", company.0.quickbooks_url);
+    let url = |path: &str| format!("{}{path}", company.0.url("quickbooks"));
     let refresh = async |token: &str| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
         answer(Client::new().post(url("/oauth2/v1/tokens/bearer")).basic_auth("cid", Some("csecret")).form(&form)).await
@@ -274,7 +274,7 @@ async fn refresh_tokens_change_by_the_day_and_the_old_one_is_dead() {
 #[tokio::test]
 async fn another_company_is_forbidden() {
     let company = company().await;
-    let call = Client::new().get(format!("{}/v3/company/77/invoice/1", company.0.quickbooks_url));
+    let call = Client::new().get(format!("{}/v3/company/77/invoice/1", company.0.url("quickbooks")));
     let (status, body) = answer(call.bearer_auth("at-smoke").header("accept", "application/json")).await;
     assert_eq!((status, fault(&body)), (403, "3100"));
     company.0.stop().await;

@@ -295,7 +295,7 @@ async fn sending_printing_and_the_other_flavour() {
         (header(&pdf, "content-type"), header(&pdf, "intuit_tid").is_empty()),
         ("application/pdf".to_string(), false)
     );
-    let xml = reqwest::Client::new().get(format!("{}/v3/company/9341452000000001{path}", company.0.quickbooks_url));
+    let xml = reqwest::Client::new().get(format!("{}/v3/company/9341452000000001{path}", company.0.url("quickbooks")));
     let xml = xml.bearer_auth("at-smoke").send().await.unwrap().text().await.unwrap();
     assert!(
         xml.contains("<Invoice domain=\"QBO\" sparse=\"false\">")

@@ -21,7 +21,7 @@ async fn pages_numbers_and_query_errors() {
     let token = salesforce_token(&world).await;
     let soql = "SELECT Id, Amount, Account.Name FROM Opportunity WHERE IsWon = true AND (SystemModstamp >= 2026-11-24T12:00:00Z \
                 OR Name LIKE 'x%') ORDER BY SystemModstamp, Id";
-    let get = |path: String| Client::new().get(format!("{}{path}", world.salesforce_url)).bearer_auth(&token);
+    let get = |path: String| Client::new().get(format!("{}{path}", world.url("salesforce"))).bearer_auth(&token);
     let response = get("/services/data/v62.0/query".into()).query(&[("q", soql)]).send().await.unwrap();
     assert!(header(&response, "sforce-limit-info").starts_with("api-usage="));
     let text = response.text().await.unwrap();
@@ -50,7 +50,7 @@ async fn upserts() {
     let token = salesforce_token(&world).await;
     let patch = |version: &str, key: &str, body: serde_json::Value| {
         let url =
-            format!("{}/services/data/v{version}/sobjects/Milestone__c/External_Id__c/{key}", world.salesforce_url);
+            format!("{}/services/data/v{version}/sobjects/Milestone__c/External_Id__c/{key}", world.url("salesforce"));
         Client::new().patch(url).bearer_auth(&token).json(&body)
     };
     let (status, body) = answer(patch("62.0", "m%2F1", json!({"Amount__c": 100.10}))).await;
@@ -64,7 +64,7 @@ async fn upserts() {
     // `attributes` has to come first, so the text is written by hand
     let records = r#"[{"attributes":{"type":"Milestone__c"},"External_Id__c":"m-2","Name":"two"},
         {"attributes":{"type":"Milestone__c"},"External_Id__c":"m-3","Nope__c":1}]"#;
-    let url = format!("{}/services/data/v62.0/composite/sobjects/Milestone__c/External_Id__c", world.salesforce_url);
+    let url = format!("{}/services/data/v62.0/composite/sobjects/Milestone__c/External_Id__c", world.url("salesforce"));
     let request = |all: bool| {
         let body = format!("{{\"allOrNone\":{all},\"records\":{records}}}");
         Client::new().patch(&url).bearer_auth(&token).header("content-type", "application/json").body(body)
@@ -81,7 +81,7 @@ async fn troubles_by_name() {
     let world = start(None).await;
     let token = salesforce_token(&world).await;
     let post = || {
-        let url = format!("{}/services/data/v62.0/sobjects/Account", world.salesforce_url);
+        let url = format!("{}/services/data/v62.0/sobjects/Account", world.url("salesforce"));
         Client::new().post(url).bearer_auth(&token).json(&json!({"Name": "Acme"}))
     };
     let inject = |name: &str| world.faults.inject("salesforce", FaultSpec::new(name)).unwrap();
@@ -108,14 +108,14 @@ async fn a_lost_answer_and_a_restart() {
     let world = start(Some(dir.path())).await;
     let token = salesforce_token(&world).await;
     world.faults.inject("salesforce", FaultSpec::new("drop_after_write").on("POST", "/sobjects/")).unwrap();
-    let url = format!("{}/services/data/v62.0/sobjects/Account", world.salesforce_url);
+    let url = format!("{}/services/data/v62.0/sobjects/Account", world.url("salesforce"));
     let post = |url: &str| Client::new().post(url).bearer_auth(&token).json(&json!({"Name": "Acme"}));
     assert!(post(&url).send().await.is_err());
     assert_eq!(world.salesforce.records("Account").len(), 1);
     world.stop().await;
     let world = start(Some(dir.path())).await;
     assert_eq!(world.salesforce.records("Account")[0].text("Name"), "Acme");
-    let url = format!("{}/services/data/v62.0/sobjects/Account", world.salesforce_url);
+    let url = format!("{}/services/data/v62.0/sobjects/Account", world.url("salesforce"));
     assert_eq!(answer(post(&url)).await.1["id"], "001000000000002AAA");
     world.stop().await;
 }

@@ -12,6 +12,8 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use milestoned::app::App;
 use milestoned::clock::SetClock;
+use milestoned::demo::connections;
+pub use milestoned::demo::connections::WEBHOOK_SECRET;
 use milestoned::review::item::Item;
 use milestoned::review::queue::{Filter, queue};
 use milestoned::settings::Settings;
@@ -31,9 +33,6 @@ pub const ADMIN: &str = "admin-token-of-the-tests";
 pub const REVIEWER: &str = "reviewer-token-of-the-tests";
 /// Bearer token of the viewer.
 pub const VIEWER: &str = "viewer-token-of-the-tests";
-/// Secret of the Jira webhook.
-pub const WEBHOOK_SECRET: &str = "webhook-secret";
-
 /// Simulators, daemon, clock.
 pub struct World {
     /// The simulators.
@@ -69,7 +68,7 @@ impl World {
     pub async fn configured(now: &str, changes: Vec<(String, String)>) -> anyhow::Result<Self> {
         let now: Timestamp = now.parse()?;
         let folder = tempfile::tempdir()?;
-        let simulators = Simulators::start(Options { dir: None, ports: None, now }).await?;
+        let simulators = Simulators::start(Options { dir: None, first_port: None, now }).await?;
         let contracts = folder.path().join("contracts");
         std::fs::create_dir_all(&contracts)?;
         let clock = Arc::new(SetClock::at(now));
@@ -332,7 +331,7 @@ async fn daemon(
             .find(|one| one.starts_with(line.as_str()))
             .map(str::to_owned)
             .ok_or_else(|| anyhow::anyhow!("{line}"))?;
-        text = text.replace(&place, &instead.replace("{salesforce}", &simulators.salesforce_url));
+        text = text.replace(&place, &instead.replace("{salesforce}", simulators.url("salesforce")));
     }
     let settings = Settings::from_toml(&text)?;
     let app = App::build(settings, clock.clone()).await?;
@@ -343,8 +342,7 @@ async fn daemon(
 
 /// The daemon's configuration against these simulators, with its files in this folder.
 pub fn configuration(folder: &Path, simulators: &Simulators) -> String {
-    let client = simulators.netsuite.client();
-    let (path, limits) = (folder.display(), "limits = { windows = [], in_flight = 8 }");
+    let path = folder.display();
     format!(
         r#"
 store.path = '{path}/milestoned.db'
@@ -359,57 +357,8 @@ finance = ["finance@vendor.example"]
 schedule = "0 7 * * *"
 timezone = "UTC"
 owners = {{ AMOUNT_MISMATCH = "sales-ops@vendor.example" }}
-[connections.salesforce]
-kind = "salesforce"
-base_url = "{salesforce}"
-auth = {{ flow = "client_credentials", client_id = "CONSUMER_KEY", client_secret = "CONSUMER_SECRET" }}
-lag = "0s"
-{limits}
-[connections.salesforce.status]
-object = "Milestone__c"
-external_id = "External_Id__c"
-fields = {{ name = "Name", status = "Status__c", amount = "Amount__c", invoice = "Invoice_Number__c" }}
-[connections.jira]
-kind = "jira"
-base_url = "{jira}"
-auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
-projects = ["MS"]
-lag = "0s"
-webhook_secret = "{WEBHOOK_SECRET}"
-{limits}
-[connections.netsuite]
-kind = "netsuite"
-account = "{account}"
-base_url = "{netsuite}"
-auth = {{ flow = "oauth2", client_id = "{client_id}", certificate_id = "{certificate}", private_key = "{key}", algorithm = "ES256" }}
-timezone = "America/Los_Angeles"
-item = "5"
-accounts = {{ unbilled_receivable = "120", contract_asset = "121", deferred_revenue = "122", revenue = "123" }}
-terms = {{ "net 30" = "2" }}
-{limits}
-[connections.quickbooks]
-kind = "quickbooks"
-base_url = "{quickbooks}"
-token_url = "{quickbooks}/oauth2/v1/tokens/bearer"
-realm = "{realm}"
-client_id = "cid"
-client_secret = "csecret"
-refresh_token = "rt-smoke-1"
-verifier_token = "vtok"
-item = "1"
-accounts = {{ unbilled_receivable = "85", contract_asset = "86", deferred_revenue = "23", revenue = "79" }}
-terms = {{ "net 30" = "3" }}
-{limits}
-"#,
+{connections}"#,
         smtp = simulators.smtp_address,
-        salesforce = simulators.salesforce_url,
-        jira = simulators.jira_url,
-        netsuite = simulators.netsuite_url,
-        quickbooks = simulators.quickbooks_url,
-        account = simulators.netsuite.account(),
-        client_id = client.client_id,
-        certificate = client.certificate_id,
-        key = client.private_key.replace('\n', "\\n"),
-        realm = simulators.quickbooks.realm(),
+        connections = connections::all(simulators),
     )
 }

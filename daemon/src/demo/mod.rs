@@ -1,6 +1,7 @@
 //! `milestoned demo`: a year of milestone billing over real HTTP and a real database, against simulators on this machine,
 //! with a simulated clock; and at the end a check that the simulated ERPs hold exactly what the rules say.
 
+pub mod connections;
 mod director;
 mod portfolio;
 mod proof;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections;
 use crate::app::App;
 use crate::clock::SetClock;
 use crate::settings::Settings;
@@ -20,7 +21,6 @@ use crate::web;
 pub(super) const TOKEN: &str = "demo-token-opens-nothing-else";
 /// Bearer token of who decides in the demo.
 pub(super) const DECIDES: &str = "demo-token-of-the-controller";
-const JIRA_SECRET: &str = "demo-webhook-secret";
 
 /// How far the demo has come. It is written before each step, so that a killed demo goes on where it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl World {
     /// Starts simulators and daemon in `dir`, where they stopped.
     pub(super) async fn start(dir: PathBuf, progress: &mut Progress) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir.join("contracts"))?;
-        let options = Options { dir: Some(dir.join("simulators")), ports: None, now: progress.now };
+        let options = Options { dir: Some(dir.join("simulators")), first_port: None, now: progress.now };
         let simulators = Simulators::start(options).await.context("the simulators cannot be started")?;
         let listener = TcpListener::bind(("127.0.0.1", progress.port)).await.with_context(|| {
             format!("port {} of the demo is taken: is another demo running on this folder?", progress.port)
@@ -102,7 +102,7 @@ impl World {
         let jira = format!("{}/hooks/jira", self.url);
         self.simulators.jira.register_webhook(
             &jira,
-            JIRA_SECRET,
+            connections::WEBHOOK_SECRET,
             &["jira:issue_created", "jira:issue_updated", "jira:issue_deleted"],
         )?;
         Ok(self.simulators.quickbooks.register_webhook(&format!("{}/hooks/quickbooks", self.url), "vtok")?)
@@ -159,78 +159,10 @@ schedule = "0 7 1 * *"
 timezone = "America/New_York"
 [mail.owners]
 NOT_CLOSED_WON = "sales-ops@vendor.example"
-{crm_and_psa}{erps}"#,
+{connections}"#,
         database = dir.join("milestoned.db").display(),
         contracts = dir.join("contracts").display(),
         smtp = simulators.smtp_address,
-        crm_and_psa = crm_and_psa(simulators),
-        erps = erps(simulators),
-    )
-}
-
-/// Simulators of this machine are not spared.
-const LIMITS: &str = "limits = { windows = [], in_flight = 8 }";
-
-fn crm_and_psa(simulators: &Simulators) -> String {
-    format!(
-        r#"[connections.salesforce]
-kind = "salesforce"
-base_url = "{salesforce}"
-auth = {{ flow = "client_credentials", client_id = "CONSUMER_KEY", client_secret = "CONSUMER_SECRET" }}
-lag = "0s"
-{LIMITS}
-[connections.salesforce.status]
-object = "Milestone__c"
-external_id = "External_Id__c"
-fields = {{ name = "Name", deal = "Opportunity__c", contract = "Contract__c", milestone = "Milestone_Id__c", amount = "Amount__c", status = "Status__c", accepted_on = "Accepted_On__c", invoice = "Invoice_Number__c", invoiced_on = "Invoiced_On__c", due_on = "Due_On__c", blocked_by = "Blocked_By__c", link = "Link__c" }}
-[connections.jira]
-kind = "jira"
-base_url = "{jira}"
-auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
-lag = "0s"
-projects = ["MS"]
-webhook_secret = "{JIRA_SECRET}"
-{LIMITS}
-"#,
-        salesforce = simulators.salesforce_url,
-        jira = simulators.jira_url,
-    )
-}
-
-fn erps(simulators: &Simulators) -> String {
-    let client = simulators.netsuite.client();
-    format!(
-        r#"[connections.netsuite]
-kind = "netsuite"
-account = "{account}"
-base_url = "{netsuite}"
-auth = {{ flow = "oauth2", client_id = "{client_id}", certificate_id = "{certificate}", private_key = '''{key}''', algorithm = "ES256" }}
-timezone = "America/Los_Angeles"
-item = "5"
-accounts = {{ unbilled_receivable = "120", contract_asset = "121", deferred_revenue = "122", revenue = "123" }}
-terms = {{ "net 15" = "1", "net 30" = "2", "net 60" = "3", "due on receipt" = "4", "net 45" = "5" }}
-{LIMITS}
-[connections.quickbooks]
-kind = "quickbooks"
-base_url = "{quickbooks}"
-token_url = "{quickbooks}/oauth2/v1/tokens/bearer"
-realm = "{realm}"
-client_id = "cid"
-client_secret = "csecret"
-refresh_token = "rt-smoke-1"
-verifier_token = "vtok"
-item = "1"
-accounts = {{ unbilled_receivable = "85", contract_asset = "86", deferred_revenue = "23", revenue = "79" }}
-terms = {{ "due on receipt" = "1", "net 15" = "2", "net 30" = "3", "net 60" = "4", "net 45" = "5" }}
-exchange_rates = {{ GBP = "1.25" }}
-{LIMITS}
-"#,
-        account = simulators.netsuite.account(),
-        netsuite = simulators.netsuite_url,
-        quickbooks = simulators.quickbooks_url,
-        client_id = client.client_id,
-        certificate = client.certificate_id,
-        key = client.private_key,
-        realm = simulators.quickbooks.realm(),
+        connections = connections::all(simulators),
     )
 }

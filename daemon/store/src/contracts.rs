@@ -16,9 +16,9 @@ use super::drift::{self, DriftRow};
 use super::hands;
 use super::intake::{NewFact, insert_fact};
 use super::outbox::enqueue;
-use super::rebuild;
 use super::review::keep_approvals;
 use super::session::{Row, Session, Sql, values};
+use super::set_aside;
 use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
 
@@ -675,7 +675,7 @@ const AMONG: Sql = Sql {
 };
 
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
-    rebuild::check_not_set_aside(tx, id)?;
+    set_aside::check_not_set_aside(tx, id)?;
     load_any_row(tx, id)
 }
 

@@ -27,6 +27,7 @@ pub mod rebuild;
 pub mod redact;
 pub mod review;
 mod session;
+pub mod set_aside;
 pub mod sign_ins;
 mod sqlite;
 pub mod trace;
@@ -148,7 +149,7 @@ pub enum StoreError {
         "contract {} is set aside: {}; nothing is decided about it before a version that reads it is installed",
         .0.contract, .0.problem
     )]
-    SetAside(rebuild::SetAside),
+    SetAside(set_aside::SetAside),
     /// The store's thread has ended.
     #[error("the store has stopped")]
     Stopped,

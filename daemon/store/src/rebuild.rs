@@ -4,27 +4,16 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Waiting;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::audit::{self, Entry};
 use super::contracts::{ContractRow, ExceptionRow, keep_exceptions, load_any_row};
 use super::pauses::{self, Scope};
 use super::review::keep_approvals;
-use super::session::{Session, values};
+use super::session::values;
 use super::{Store, StoreError, instant};
 
 /// Contracts rebuilt between two questions of which are left.
 const AT_ONCE: i64 = 200;
-
-/// A contract that this version cannot read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SetAside {
-    /// Contract id.
-    pub contract: String,
-    /// Why its state cannot be rebuilt.
-    pub problem: String,
-}
 
 /// A state that was rebuilt, and what is derived from it.
 #[derive(Debug, Clone)]
@@ -45,15 +34,6 @@ pub struct Rebuilt {
     pub halted: Option<String>,
 }
 
-/// An error where a contract is set aside.
-pub(super) fn check_not_set_aside(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
-    let sql = "SELECT problem FROM rebuild WHERE contract = $1 AND problem IS NOT NULL";
-    match tx.one(sql, values![contract], |row| row.get(0))? {
-        Some(problem) => Err(StoreError::SetAside(SetAside { contract: contract.into(), problem })),
-        None => Ok(()),
-    }
-}
-
 impl Store {
     /// Some of the contracts whose states are to be rebuilt; none: all are.
     ///
@@ -65,18 +45,6 @@ impl Store {
             let ids: Vec<String> = tx.all(sql, values![AT_ONCE], |row| row.get(0))?;
             let rows = ids.iter().map(|id| load_any_row(tx, id)).collect::<Result<Vec<_>, _>>()?;
             Ok(rows.into_iter().flatten().collect())
-        })
-        .await
-    }
-
-    /// Contracts that this version cannot read.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn set_aside(&self) -> Result<Vec<SetAside>, StoreError> {
-        self.read(|tx| {
-            let sql = "SELECT contract, problem FROM rebuild WHERE problem IS NOT NULL ORDER BY contract";
-            tx.all(sql, values![], |row| Ok(SetAside { contract: row.get(0)?, problem: row.get(1)? }))
         })
         .await
     }

@@ -20,7 +20,6 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
@@ -41,6 +40,7 @@ use crate::json::{Json, obj};
 use crate::lot::LotSpec;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
+use crate::systems::Opening;
 use crate::{Fields, Refused};
 
 /// A simulated Jira site.
@@ -74,7 +74,7 @@ impl Jira {
     /// The refresh token that is there from the start.
     pub const REFRESH_TOKEN: &str = oauth::REFRESH;
 
-    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String, faults: Faults) -> io::Result<Jira> {
+    pub(crate) fn open(Opening { dir, clock, base, faults }: Opening<'_>) -> io::Result<Jira> {
         let mut store = Store::open(dir, "jira")?;
         store.keep_order("issues", changed);
         let fresh = store.is_empty();

@@ -17,7 +17,6 @@ mod transform;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,13 +28,14 @@ use jiff::tz::TimeZone;
 pub use self::auth::OAuthClient;
 use self::state::{Checks, Refusal, Rules, State, missing, place, reference};
 use crate::call::{Call, Reply};
-use crate::clock::{SimClock, held};
+use crate::clock::held;
 use crate::document::ErpDocument;
 use crate::json::{Json, list, obj};
 use crate::lot::LotSpec;
 use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
+use crate::systems::Opening;
 use crate::{Fields, Refused};
 
 /// A simulated NetSuite account.
@@ -56,7 +56,7 @@ fn whole(_: &str) -> bool {
 }
 
 impl NetSuite {
-    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String) -> io::Result<NetSuite> {
+    pub(crate) fn open(Opening { dir, clock, base, .. }: Opening<'_>) -> io::Result<NetSuite> {
         let store = Store::open(dir, "netsuite")?;
         let series = store.all("series").map(|(_, kept)| Series::restored(kept)).collect();
         let rules = Rules {

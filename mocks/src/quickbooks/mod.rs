@@ -18,7 +18,6 @@ mod xml;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::tz::TimeZone;
@@ -36,6 +35,7 @@ use crate::lot::LotSpec;
 use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
+use crate::systems::Opening;
 use crate::{Fields, Refused};
 
 /// A simulated QuickBooks Online company.
@@ -50,7 +50,7 @@ fn refused(fault: Fault) -> Refused {
 }
 
 impl QuickBooks {
-    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String, faults: Faults) -> io::Result<QuickBooks> {
+    pub(crate) fn open(Opening { dir, clock, base, faults }: Opening<'_>) -> io::Result<QuickBooks> {
         let store = Store::open(dir, "quickbooks")?;
         let series = store.all("series").map(|(_, kept)| Series::restored(kept)).collect();
         let mut state = State {

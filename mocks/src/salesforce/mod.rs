@@ -19,7 +19,6 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
@@ -35,6 +34,7 @@ use crate::json::{Json, list, obj};
 use crate::lot::LotSpec;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
+use crate::systems::Opening;
 use crate::{Fields, Refused};
 
 /// A simulated Salesforce org.
@@ -49,7 +49,7 @@ fn refused(refusal: Refusal) -> Refused {
 }
 
 impl Salesforce {
-    pub(crate) fn open(dir: Option<&Path>, clock: SimClock, base: String, faults: Faults) -> io::Result<Salesforce> {
+    pub(crate) fn open(Opening { dir, clock, base, faults }: Opening<'_>) -> io::Result<Salesforce> {
         let store = Store::open(dir, "salesforce")?;
         let fresh = store.is_empty();
         let lots = store.all("lots").map(|(_, kept)| Lot::new(kept)).collect();

@@ -22,7 +22,7 @@ pub(crate) async fn account() -> Account {
 impl Account {
     pub(crate) fn call(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let url = format!("{}/services/rest{path}", self.world.netsuite_url);
+        let url = format!("{}/services/rest{path}", self.world.url("netsuite"));
         Client::new().request(method, url).bearer_auth(&self.token)
     }
 
@@ -78,7 +78,7 @@ pub(crate) async fn company() -> Company {
 impl Company {
     pub(crate) fn call(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let url = format!("{}/v3/company/9341452000000001{path}", self.0.quickbooks_url);
+        let url = format!("{}/v3/company/9341452000000001{path}", self.0.url("quickbooks"));
         Client::new().request(method, url).bearer_auth("at-smoke").header("accept", "application/json")
     }
 

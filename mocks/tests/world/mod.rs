@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(crate) const NOW: &str = "2026-11-24T12:00:00Z";
 
 pub(crate) async fn start(dir: Option<&std::path::Path>) -> Simulators {
-    let options = Options { dir: dir.map(Into::into), ports: None, now: NOW.parse().unwrap() };
+    let options = Options { dir: dir.map(Into::into), first_port: None, now: NOW.parse().unwrap() };
     Simulators::start(options).await.unwrap()
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn header(response: &Response, name: &str) -> String {
 
 pub(crate) async fn salesforce_token(world: &Simulators) -> String {
     let form = [("grant_type", "client_credentials")];
-    let url = format!("{}/services/oauth2/token", world.salesforce_url);
+    let url = format!("{}/services/oauth2/token", world.url("salesforce"));
     let request = Client::new().post(url).basic_auth("CONSUMER_KEY", Some("CONSUMER_SECRET")).form(&form);
     answer(request).await.1["access_token"].as_str().unwrap().to_string()
 }
@@ -38,7 +38,7 @@ pub(crate) async fn salesforce_token(world: &Simulators) -> String {
 pub(crate) async fn netsuite_token(world: &Simulators) -> String {
     use jsonwebtoken::{Algorithm, EncodingKey, Header};
     let client = world.netsuite.client();
-    let url = format!("{}/services/rest/auth/oauth2/v1/token", world.netsuite_url);
+    let url = format!("{}/services/rest/auth/oauth2/v1/token", world.url("netsuite"));
     let now = world.clock.now().as_second();
     let claims =
         json!({"iss": client.client_id, "scope": "rest_webservices", "aud": url, "iat": now, "exp": now + 3000});
@@ -83,13 +83,13 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) async fn salesforce(world: &Simulators) -> Api {
         let token = salesforce_token(world).await;
-        Api { base: format!("{}/services/data/v62.0", world.salesforce_url), header: format!("Bearer {token}") }
+        Api { base: format!("{}/services/data/v62.0", world.url("salesforce")), header: format!("Bearer {token}") }
     }
 
     pub(crate) fn jira(world: &Simulators) -> Api {
         // mia@example.test:api-token
         let header = "Basic bWlhQGV4YW1wbGUudGVzdDphcGktdG9rZW4=".to_string();
-        Api { base: format!("{}/rest/api/3", world.jira_url), header }
+        Api { base: format!("{}/rest/api/3", world.url("jira")), header }
     }
 
     /// The same with other credentials; an empty header sends none.

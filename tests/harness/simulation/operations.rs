@@ -177,7 +177,7 @@ fn reconnect(world: &mut World) -> anyhow::Result<bool> {
         return Ok(false);
     }
     world.act("connect again", world.erp);
-    let (simulators, base) = (&world.simulators, world.simulators.quickbooks_url.clone());
+    let (simulators, base) = (&world.simulators, world.simulators.url("quickbooks").to_owned());
     let back = "https://milestoned.example/connected";
     let page = format!("{base}/connect/oauth2?client_id=cid&response_type=code&redirect_uri={back}&state=s");
     let agreed = simulators.carry(&page, "GET", Vec::new(), Vec::new());

@@ -288,8 +288,8 @@ projects = ["MS"]
 webhook_secret = "webhook-secret"
 limits.windows = []
 "#,
-        salesforce = simulators.salesforce_url,
-        jira = simulators.jira_url,
+        salesforce = simulators.url("salesforce"),
+        jira = simulators.url("jira"),
     );
     text.push_str(&match erp {
         "netsuite" => format!(
@@ -306,7 +306,7 @@ terms = {{ "net 30" = "2" }}
 limits.windows = []
 "#,
             account = simulators.netsuite.account(),
-            url = simulators.netsuite_url,
+            url = simulators.url("netsuite"),
         ),
         _ => format!(
             r#"
@@ -325,7 +325,7 @@ terms = {{ "net 30" = "3" }}
 exchange_rates = {{ EUR = "1.08" }}
 limits.windows = []
 "#,
-            url = simulators.quickbooks_url,
+            url = simulators.url("quickbooks"),
             realm = simulators.quickbooks.realm(),
         ),
     });

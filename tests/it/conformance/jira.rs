@@ -23,7 +23,7 @@ impl Site {
     pub(super) async fn start() -> Self {
         let desk = Desk::open("jira").await;
         let settings = json!({
-            "base_url": desk.simulators.jira_url, "projects": ["MS"],
+            "base_url": desk.simulators.url("jira"), "projects": ["MS"],
             "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" }, "limits": { "windows": [] },
         });
         let settings = serde_json::from_value(settings).unwrap();

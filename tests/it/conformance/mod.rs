@@ -44,7 +44,7 @@ impl Clock for WrongClock {
 impl Desk {
     pub(crate) async fn open(system: &'static str) -> Self {
         let now = "2026-03-02T09:00:00Z".parse().unwrap();
-        let simulators = Simulators::start(Options { dir: None, ports: None, now }).await.unwrap();
+        let simulators = Simulators::start(Options { dir: None, first_port: None, now }).await.unwrap();
         let clock = Arc::new(WrongClock { time: simulators.clock.clone(), by: Mutex::default() });
         Self { simulators, clock, system, acts: AtomicUsize::new(0) }
     }

@@ -23,7 +23,7 @@ impl Company {
         let simulator = &desk.simulators.quickbooks;
         // The simulated clock stands still while a check runs: no request would ever be a minute old.
         simulator.set_limits(usize::MAX, usize::MAX);
-        let url = &desk.simulators.quickbooks_url;
+        let url = desk.simulators.url("quickbooks");
         let settings = json!({
             "base_url": url, "token_url": format!("{url}/oauth2/v1/tokens/bearer"), "realm": simulator.realm(),
             "client_id": "cid", "client_secret": "csecret", "refresh_token": "rt-smoke-1", "item": "1",

@@ -22,7 +22,7 @@ impl Org {
         let desk = Desk::open("salesforce").await;
         desk.simulators.salesforce.set_page_size(2000);
         let settings = json!({
-            "base_url": desk.simulators.salesforce_url, "lag": "5s",
+            "base_url": desk.simulators.url("salesforce"), "lag": "5s",
             "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
             "status": { "object": "Milestone__c", "external_id": "External_Id__c", "fields": { "status": "Status__c" } },
             "limits": { "windows": [] },

@@ -92,7 +92,7 @@ impl Site {
 }
 
 fn app(desk: &Desk, changes: Value) -> Value {
-    let url = &desk.simulators.jira_url;
+    let url = desk.simulators.url("jira");
     let mut settings = fields(json!({ "auth": { "flow": "oauth", "client_id": milestoned_mocks::Jira::CLIENT_ID,
         "client_secret": milestoned_mocks::Jira::CLIENT_SECRET, "refresh_token": milestoned_mocks::Jira::REFRESH_TOKEN,
         "token_url": format!("{url}/oauth/token"), "api_url": url } }));
@@ -102,7 +102,7 @@ fn app(desk: &Desk, changes: Value) -> Value {
 
 fn connect(desk: &Desk, changes: Value, tokens: &Arc<Kept>) -> Jira {
     let mut settings = fields(json!({
-        "base_url": desk.simulators.jira_url, "projects": ["MS"], "lag": "5s", "limits": { "windows": [] },
+        "base_url": desk.simulators.url("jira"), "projects": ["MS"], "lag": "5s", "limits": { "windows": [] },
         "webhook_secret": "secret",
         "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
     }));
@@ -422,7 +422,7 @@ async fn webhooks_of_an_app_are_prolonged_before_they_lapse() {
 
 /// The operator registers a webhook with the app.
 async fn register(site: &Site) {
-    let (client, url) = (reqwest::Client::new(), &site.desk.simulators.jira_url);
+    let (client, url) = (reqwest::Client::new(), site.desk.simulators.url("jira"));
     let grant = json!({ "grant_type": "authorization_code", "code": "jira-code",
         "client_id": milestoned_mocks::Jira::CLIENT_ID, "client_secret": milestoned_mocks::Jira::CLIENT_SECRET });
     let grant = client.post(format!("{url}/oauth/token")).json(&grant).send().await.unwrap();

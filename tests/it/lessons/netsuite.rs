@@ -57,7 +57,7 @@ fn connect(desk: &Desk, changes: Value) -> NetSuite {
     let simulator = &desk.simulators.netsuite;
     let client = simulator.client();
     let mut settings = fields(json!({
-        "account": simulator.account(), "base_url": desk.simulators.netsuite_url, "timezone": "America/Los_Angeles",
+        "account": simulator.account(), "base_url": desk.simulators.url("netsuite"), "timezone": "America/Los_Angeles",
         "auth": { "flow": "oauth2", "client_id": client.client_id, "certificate_id": client.certificate_id,
             "private_key": client.private_key, "algorithm": "ES256" },
         "item": "5", "accounts": accounts(["120", "121", "122", "123"]), "terms": { "net 30": "2" },

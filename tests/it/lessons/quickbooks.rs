@@ -86,7 +86,7 @@ fn line(amount: &str, item: &str) -> Value {
 }
 
 fn connect(desk: &Desk, store: &Arc<Kept>, changes: Value) -> QuickBooks {
-    let url = &desk.simulators.quickbooks_url;
+    let url = desk.simulators.url("quickbooks");
     let mut settings = fields(json!({
         "base_url": url, "token_url": format!("{url}/oauth2/v1/tokens/bearer"),
         "realm": desk.simulators.quickbooks.realm(), "client_id": "cid", "client_secret": "csecret",

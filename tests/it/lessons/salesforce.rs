@@ -82,7 +82,7 @@ impl Org {
 
 fn connect(desk: &Desk, map: &str, changes: Value, tokens: Arc<Kept>) -> Salesforce {
     let mut settings = fields(json!({
-        "base_url": desk.simulators.salesforce_url, "lag": "5s", "limits": { "windows": [] },
+        "base_url": desk.simulators.url("salesforce"), "lag": "5s", "limits": { "windows": [] },
         "auth": { "flow": "client_credentials", "client_id": "CONSUMER_KEY", "client_secret": "CONSUMER_SECRET" },
         "status": { "object": "Milestone__c", "external_id": "External_Id__c",
             "fields": { "status": "Status__c", "name": "Name", "amount": "Amount__c" } },

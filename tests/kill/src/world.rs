@@ -80,7 +80,7 @@ impl World {
     async fn make(cluster: Option<&Cluster>, limited: bool) -> anyhow::Result<Self> {
         let begin: Timestamp = BEGIN.parse()?;
         let offset = Arc::new(AtomicI64::new(begin.as_millisecond() - machine_time().as_millisecond()));
-        let simulators = Simulators::start(Options { dir: None, ports: None, now: begin }).await?;
+        let simulators = Simulators::start(Options { dir: None, first_port: None, now: begin }).await?;
         let by = Arc::clone(&offset);
         simulators.clock.follow(move || later(machine_time(), by.load(Ordering::SeqCst)));
         let folder = tempfile::Builder::new().prefix("milestoned-kill.").tempdir()?;
