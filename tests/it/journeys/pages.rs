@@ -129,7 +129,10 @@ async fn a_case_shows_the_legs_with_their_records_the_clause_and_what_would_be_w
     world.settle().await.unwrap();
     let case = page(&world, "/case/exception:SOW-1:AMOUNT_MISMATCH::crm").await;
     assert!(case.contains("<td class=\"differs\">41,000.00 <b class=\"mark\">differs</b></td>"), "{case}");
-    assert!(case.contains(&format!("<a href=\"{}/", world.simulators.salesforce_url)), "the vendor's own page: {case}");
+    assert!(
+        case.contains(&format!("<a href=\"{}/", world.simulators.url("salesforce"))),
+        "the vendor's own page: {case}"
+    );
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
     waiting(&world, &[("A", "100.00")]).await;
