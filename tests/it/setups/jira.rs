@@ -15,7 +15,7 @@ const MAP: &str = include_str!("../../../config/fieldmaps/jira.toml");
 
 fn connect(desk: &Desk, changes: Value, map: &str) -> Jira {
     let mut settings = fields(json!({
-        "base_url": desk.simulators.jira_url, "projects": ["MS"], "webhook_secret": "secret", "limits": { "windows": [] },
+        "base_url": desk.simulators.url("jira"), "projects": ["MS"], "webhook_secret": "secret", "limits": { "windows": [] },
         "auth": { "flow": "basic", "email": "mia@example.test", "api_token": "api-token" },
     }));
     settings.extend(fields(changes));
