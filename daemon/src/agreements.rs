@@ -345,6 +345,7 @@ pub async fn file(
     let mut problems = identifiers::problems(&value);
     let filed = value.clone();
     let mut agreement = read(env, value)?;
+    agreement.policy = agreement.policy.approving_orders();
     if actor == NOBODY {
         // Whom a segregation of duties would exclude is not known: somebody else is to look at it.
         agreement.policy = agreement.policy.approving_all();

@@ -23,9 +23,11 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use milestoned_mapping::calendar::Calendars;
+use secrecy::SecretString;
 
 use crate::clock::SystemClock;
 use crate::environment::Environment;
+use crate::review::acts::Verb;
 use crate::settings::Settings;
 
 /// Turns accepted work into correct invoices and revenue, between CRM, project tools and ERP.
@@ -157,7 +159,6 @@ impl Command {
         match self {
             Self::Digest { send } => *send,
             Self::Doctor(options) => !options.offline,
-            Self::Review(command) => matches!(command, ReviewCommand::Done { .. } | ReviewCommand::GiveUp { .. }),
             #[cfg(feature = "demo")]
             Self::Demo(_) => true,
             Self::Check | Self::Run => true,
@@ -176,6 +177,7 @@ impl Command {
             | Self::Replay { .. }
             | Self::Restore(_)
             | Self::Resume(_)
+            | Self::Review(_)
             | Self::Rules { .. }
             | Self::Simulate { .. }
             | Self::Status
@@ -267,6 +269,17 @@ pub struct Reviewer {
     by: String,
 }
 
+/// The running daemon, and as whom it is asked.
+#[derive(Debug, Clone, Args)]
+pub struct Caller {
+    /// Address of the daemon; without it http.public_url of the configuration.
+    #[arg(long, env = "MILESTONED_URL")]
+    url: Option<String>,
+    /// Token of [[http.tokens]]: whose it is decides, and stands in the audit trail.
+    #[arg(long, env = "MILESTONED_TOKEN", hide_env_values = true)]
+    token: SecretString,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ReviewCommand {
     /// Let a milestone that waits for a person be invoiced, as it stands there now.
@@ -282,7 +295,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long, default_value = "")]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Give something to somebody to look after.
     Assign {
@@ -292,7 +305,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         to: Option<String>,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Close what waits for a person and is settled otherwise: a file, a record, a refused fact, a write that was not seen.
     Close {
@@ -302,7 +315,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Hold a milestone: nothing of it is invoiced until somebody approves it.
     Hold {
@@ -314,7 +327,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Write something down about something that waits.
     Note {
@@ -324,7 +337,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Close an open exception, or a drift.
     Overrule {
@@ -345,14 +358,14 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         until: Option<jiff::civil::Date>,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Read parked records again.
     Replay {
         /// One record, by the id that `status` shows; all without it.
         id: Option<i64>,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Let a parked delivery go on; the remote is asked first.
     Release {
@@ -362,7 +375,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// A parked delivery was done by hand, outside; the remote is asked where it can be.
     Done {
@@ -375,7 +388,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Give a refused delivery up: it is not sent any more.
     GiveUp {
@@ -385,7 +398,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Nobody is reminded of something before a date.
     Snooze {
@@ -395,7 +408,7 @@ pub(crate) enum ReviewCommand {
         #[arg(long)]
         until: Option<String>,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
 }
 
@@ -447,7 +460,11 @@ fn calendars(config: Option<&Path>) -> anyhow::Result<Calendars> {
     }
 }
 
-async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+/// Answers one command line.
+///
+/// # Errors
+/// It cannot be answered: one sentence with the remedy.
+pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     let json = global.json;
     match command {
@@ -470,6 +487,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => return crate::demo::run(options, json).await,
         Command::Run => return run::run(global.config.as_deref()).await,
         Command::Check => return check::check(global.config.as_deref(), json).await,
+        Command::Pause(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Pause, json).await,
+        Command::Resume(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Resume, json).await,
+        Command::Review(command) => return review::review(global.config.as_deref(), command, json).await,
         Command::Restore(options) => return recovery::restore(&global, options).await,
         _ => {}
     }
@@ -488,14 +508,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(options) => doctor::doctor(&env, options, json).await,
         Command::Exceptions { contract, all } => status::exceptions(&env, contract, all, json).await,
         Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&env, format, contract).await,
-        Command::Pause(halt) => recovery::pause(&env, halt, json).await,
         Command::People(command) => people::people(&env, command, json).await,
         Command::Plan => status::plan(&env, json).await,
         Command::Queue { contract, kind, owner } => status::waiting(&env, contract, kind, owner, json).await,
         Command::Reconcile => reconcile::reconcile(&env, json).await,
         Command::Replay { check } => status::replay(&env, check, json).await,
-        Command::Resume(halt) => recovery::resume(&env, halt, json).await,
-        Command::Review(command) => review::review(&env, command, json).await,
         Command::Status => status::status(&env, json).await,
         #[cfg(feature = "demo")]
         Command::Demo(_) => Ok(ExitCode::SUCCESS),
@@ -507,9 +524,12 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             | ContractCommand::New(_)
             | ContractCommand::Schema,
         )
+        | Command::Pause(_)
         | Command::Prorate(_)
         | Command::ReadDocument { .. }
         | Command::Restore(_)
+        | Command::Resume(_)
+        | Command::Review(_)
         | Command::Rules { .. }
         | Command::Run
         | Command::Simulate { .. }

@@ -1,16 +1,16 @@
 //! `backup`, `restore`, `pause`, `resume`: what people do when something went wrong, or might.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 
 use super::table::say;
-use super::{Global, Reviewer, review};
+use super::{Caller, Global, Reviewer, review};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
-use crate::review::acts::Act;
+use crate::review::acts::Verb;
 use crate::review::subject::Subject;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -30,7 +30,7 @@ pub struct Halt {
     #[arg(long)]
     reason: String,
     #[command(flatten)]
-    reviewer: Reviewer,
+    caller: Caller,
 }
 
 /// What is put back.
@@ -88,14 +88,8 @@ fn scope(text: &str) -> Result<Scope, String> {
     Scope::named(text).ok_or_else(|| format!("name one of {}", words.join(", ")))
 }
 
-/// `milestoned pause …`
-pub(super) async fn pause(env: &Environment, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
-    let Halt { scope, name, reason, reviewer } = halt;
-    review::act(env, Subject::Pause { scope, name }, Act::Pause, &reason, &reviewer, json).await
-}
-
-/// `milestoned resume …`
-pub(super) async fn resume(env: &Environment, halt: Halt, json: bool) -> anyhow::Result<ExitCode> {
-    let Halt { scope, name, reason, reviewer } = halt;
-    review::act(env, Subject::Pause { scope, name }, Act::Resume, &reason, &reviewer, json).await
+/// `milestoned pause …`, `milestoned resume …`
+pub(super) async fn halt(config: Option<&Path>, halt: Halt, verb: Verb, json: bool) -> anyhow::Result<ExitCode> {
+    let Halt { scope, name, reason, caller } = halt;
+    review::act(config, (Subject::Pause { scope, name }, verb), &reason, &caller, json).await
 }

@@ -217,7 +217,7 @@ fn write_path(system: &str) -> &'static str {
 
 /// Leaves everything running until Ctrl-C; what people decide on the pages is carried out.
 async fn serve(world: &World) -> anyhow::Result<()> {
-    let link = OneTime::Link { person: "demo".into(), rights: Right::ALL.into_iter().collect() };
+    let link = OneTime::Link { person: "controller".into(), rights: Right::ALL.into_iter().collect() };
     let address = people::address(&world.app.env, "link", link, people::LINK_FOR).await?;
     say(&format!(
         "Portfolio, exceptions and contracts (the link signs in once, from this machine, within ten minutes):\n{address}"

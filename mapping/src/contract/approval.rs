@@ -54,7 +54,10 @@ impl Contract {
         match self.policy.review {
             Review::All => true,
             Review::None => false,
-            Review::Over(limit) => one.terms.amount >= limit,
+            Review::Over(limit) => {
+                let ordered = self.policy.orders && self.amended_on.is_some() && self.total >= limit;
+                one.terms.amount >= limit || ordered
+            }
         }
     }
 

@@ -29,6 +29,10 @@ pub type PolicyErrors = TermsErrors;
 pub struct Policy {
     pub(crate) review: Review,
     pub(crate) require_legs: BTreeSet<Leg>,
+    /// After a change order of a contract of at least the amount of [`Review::Over`] every milestone waits for an approval,
+    /// so that splitting one does not go around it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) orders: bool,
 }
 
 /// Which milestones wait for an approval.
@@ -44,7 +48,7 @@ pub enum Review {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { review: Review::None, require_legs: BTreeSet::new() }
+        Self { review: Review::None, require_legs: BTreeSet::new(), orders: false }
     }
 }
 
@@ -85,7 +89,7 @@ impl Policy {
             _ => Review::None,
         };
         reader.finish();
-        if problems.is_empty() { Ok(Self { review, require_legs }) } else { Err(TermsErrors(problems)) }
+        if problems.is_empty() { Ok(Self { review, require_legs, orders: false }) } else { Err(TermsErrors(problems)) }
     }
 
     /// Where it asks for less than `floor` in the same currency; nothing, where it asks for as much or more.
@@ -106,6 +110,13 @@ impl Policy {
             wrong("policy.require_legs", format!("lacks {leg}, which the company's policy requires"));
         }
         problems
+    }
+
+    /// The same; what a change order leaves to be billed of a contract of at least the amount from which approvals are needed
+    /// waits for one, however small its parts.
+    #[must_use]
+    pub fn approving_orders(self) -> Self {
+        Self { orders: matches!(self.review, Review::Over(_)), ..self }
     }
 
     /// The same, with an approval of every milestone.

@@ -1,5 +1,9 @@
 //! Who may let money go: each way around an approval that a reviewer of the security has tried is tried here.
 
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use milestoned::cli::{BAD_INPUT, Cli, FOUND};
 use milestoned_tests::World;
 use serde_json::{Value, json};
 
@@ -238,6 +242,47 @@ async fn a_contract_asks_for_as_much_as_the_company_or_for_more() {
     assert_eq!(status, 201, "{said}");
     let (status, said) = approve(&world, "rob", "S1").await;
     assert!(status == 202 && said.contains("above 5.00 USD"), "{said}");
+}
+
+#[tokio::test]
+async fn the_command_line_decides_as_whose_token_it_has() {
+    let world = company("").await;
+    due(&world, "S1", "10.00").await;
+    let run = async |who: &str, amount: &str| {
+        let words = ["milestoned", "review", "approve", "S1", "M1", "--amount", amount, "--url", &world.url];
+        let token = token(who);
+        let cli = Cli::try_parse_from(words.into_iter().chain(["--token", token.as_str()])).unwrap();
+        milestoned::cli::dispatch(cli).await.unwrap()
+    };
+    assert_eq!(run("fay-script", "10.00").await, ExitCode::from(FOUND));
+    assert_eq!(run("nobody", "10.00").await, ExitCode::from(BAD_INPUT));
+    assert_eq!(run("rob", "11.00").await, ExitCode::from(BAD_INPUT), "not the amount that stands there");
+    assert_eq!(run("rob", "10.00").await, ExitCode::SUCCESS);
+    let lines = world.app.env.store.audit(Some("S1".into()), 100).await.unwrap();
+    let approved = lines.iter().find(|line| line.action == "milestone approved").unwrap();
+    assert_eq!((approved.actor.as_str(), lines.iter().any(|line| line.actor == "nobody")), ("rob", false));
+}
+
+#[tokio::test]
+async fn a_change_order_that_splits_a_milestone_does_not_go_around_the_approval() {
+    let world = company("").await;
+    let mut large = terms("90000.00", json!({ "policy": { "review": "over", "review_over": "50000.00" } }));
+    large["milestones"][0]["evidence"] = json!([]);
+    let path = "/v1/contracts/S1";
+    assert_eq!(world.call("PUT", path, &token("fay"), Some(large)).await.unwrap().0, 201);
+    world.settle().await.unwrap();
+    let half = json!({ "id": "M2", "name": "Rest", "amount": "45000.00", "completion": "external_event" });
+    let order =
+        json!({ "version": 2, "signed": true, "change": [{ "id": "M1", "amount": "45000.00" }], "add": [half] });
+    let (status, said) = post(&world, "fay", &format!("{path}/amendments"), order).await;
+    assert_eq!(status, 202, "{said}");
+    let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    assert_eq!(post(&world, "tom", &format!("{path}/facts"), fact).await.0, 202);
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks"), []);
+    assert_eq!(approve(&world, "fay", "S1").await.0, 403, "nor does who filed the order approve it");
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0], ("S1-M1".into(), "45000.00".into()));
 }
 
 #[tokio::test]

@@ -102,8 +102,6 @@ impl Act {
 pub enum Channel {
     /// The API.
     Api,
-    /// The command line.
-    CommandLine,
     /// A page.
     Page,
 }
@@ -112,7 +110,6 @@ impl fmt::Display for Channel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Api => "API",
-            Self::CommandLine => "command line",
             Self::Page => "page",
         })
     }
