@@ -195,6 +195,12 @@ impl FieldMap {
         self.fields.values().map(|extract| extract.path.as_str().to_owned()).collect()
     }
 
+    /// Statuses that say that something happened on a day: the customer accepted or rejected, or the work was handed over.
+    pub fn dated_statuses(&self) -> impl Iterator<Item = &str> {
+        let dated = |meaning: &Meaning| matches!(meaning, Meaning::Accepted | Meaning::Rejected | Meaning::Submitted);
+        self.transitions.iter().filter(move |(_, meaning)| dated(meaning)).map(|(status, _)| status.as_str())
+    }
+
     /// Statuses of which the map says what they mean.
     pub fn statuses(&self) -> impl Iterator<Item = &str> {
         self.transitions.keys().map(String::as_str)

@@ -2,6 +2,7 @@
 
 mod auth;
 mod files;
+mod history;
 mod hook;
 mod limit;
 mod probe;
@@ -57,6 +58,10 @@ struct Reads {
     contract: String,
     /// Of a milestone: where its status stands.
     status: Option<Path>,
+    /// Of a milestone: statuses that say that something happened on a day.
+    dated: BTreeSet<String>,
+    /// Of a milestone: whether a field of its own says on which day the customer accepted.
+    accepted_on: bool,
     /// Whether files are looked for.
     files: bool,
 }
@@ -77,11 +82,10 @@ impl Reads {
             RecordKind::Milestone => map.path("status").map(Path::parse).transpose()?,
             RecordKind::Deal => None,
         };
-        if status.is_some() {
-            fields.insert("LastModifiedBy.Email".to_owned());
-        }
         let contract = map.path("contract").unwrap_or_default().to_owned();
-        Ok(Self { fields: fields.into_iter().collect(), contract, status, files })
+        let dated = map.dated_statuses().map(Into::into).collect();
+        let accepted_on = map.path("accepted_on").is_some();
+        Ok(Self { fields: fields.into_iter().collect(), contract, status, dated, accepted_on, files })
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
 use milestoned_mapping::command::DeliveryKey;
-use milestoned_mapping::json::Tree;
-use milestoned_mapping::record::{Change, Content, SourceRecord};
+use milestoned_mapping::record::{Content, SourceRecord};
 use serde_json::Value;
 
+use super::history::Histories;
 use super::query::{is_id, listed};
 use super::sweep::{Question, Swept, begun, is_under_way};
 use super::{CURRENCY, FILES, OPTIONAL, Salesforce, wire};
@@ -223,17 +223,26 @@ impl Salesforce {
 
     async fn paged(&self, swept: Swept) -> Result<Page, Fault> {
         let ids = swept.rows.iter().filter(|(head, ..)| !head.deleted).map(|(head, ..)| head.id.as_str());
-        let files = self.files(ids).await?;
-        let records = swept.rows.iter().map(|(head, at, raw)| self.record(head, *at, raw, &files)).collect();
-        let unreadable =
-            |(raw, reason)| Unreadable { object: self.settings.object.clone(), id: String::new(), raw, reason };
-        Ok(Page {
-            records,
-            unreadable: swept.unreadable.into_iter().map(unreadable).collect(),
-            next: swept.next,
-            more: swept.more,
-            fresh_through: swept.until,
-        })
+        let ids: Vec<&str> = ids.collect();
+        let beside = self.beside_of(&ids).await?;
+        let object = &self.settings.object;
+        let no_row = |(raw, reason)| Unreadable { object: object.clone(), id: String::new(), raw, reason };
+        let mut unreadable: Vec<Unreadable> = swept.unreadable.into_iter().map(no_row).collect();
+        let mut records = Vec::new();
+        for (head, at, raw) in &swept.rows {
+            match self.record(head, *at, raw, &beside) {
+                Ok(record) => records.push(record),
+                Err(reason) => {
+                    unreadable.push(Unreadable {
+                        object: object.clone(),
+                        id: head.id.clone(),
+                        raw: raw.clone(),
+                        reason,
+                    });
+                }
+            }
+        }
+        Ok(Page { records, unreadable, next: swept.next, more: swept.more, fresh_through: swept.until })
     }
 
     async fn records_of(&self, ids: &BTreeSet<String>) -> Result<Vec<SourceRecord>, Fault> {
@@ -261,13 +270,29 @@ impl Salesforce {
             let at = head.stamp.parse().map_err(|error| unreadable(format!("SystemModstamp: {error}")))?;
             heads.push((head, at, raw));
         }
-        let files = self.files(heads.iter().map(|(head, ..)| head.id.as_str())).await?;
-        Ok(heads.iter().map(|(head, at, raw)| self.record(head, *at, raw, &files)).collect())
+        let ids: Vec<&str> = heads.iter().map(|(head, ..)| head.id.as_str()).collect();
+        let beside = self.beside_of(&ids).await?;
+        let record = |(head, at, raw): &(wire::Head, Timestamp, &String)| {
+            let read = self.record(head, *at, raw, &beside);
+            read.map_err(|reason| self.client.fault(Class::Misunderstood, format!("{}: {reason}", head.id), None))
+        };
+        heads.iter().map(record).collect()
     }
 
-    fn record(&self, head: &wire::Head, at: Timestamp, raw: &str, files: &BTreeMap<String, String>) -> SourceRecord {
+    /// What stands beside records: their files, and the history of their statuses.
+    async fn beside_of(&self, ids: &[&str]) -> Result<(BTreeMap<String, String>, Histories), Fault> {
+        Ok((self.files(ids.iter().copied()).await?, self.histories(ids.iter().copied()).await?))
+    }
+
+    fn record(
+        &self,
+        head: &wire::Head,
+        at: Timestamp,
+        raw: &str,
+        (files, histories): &(BTreeMap<String, String>, Histories),
+    ) -> Result<SourceRecord, String> {
         if head.deleted {
-            return self.gone(&head.id, at, format!("{} deleted", head.stamp));
+            return Ok(self.gone(&head.id, at, format!("{} deleted", head.stamp)));
         }
         let mut raw = raw.to_owned();
         if let Some(currency) = &self.settings.currency {
@@ -279,8 +304,8 @@ impl Salesforce {
         // Formulas, related records and files leave the stamp as it is: what the record says belongs to its version.
         let digest: String = DeliveryKey::of(&[&raw]).as_str().chars().take(12).collect();
         let version = format!("{} {digest}", head.stamp);
-        let history = self.standing(&raw, &version, at).into_iter().collect();
-        SourceRecord {
+        let history = self.led_to(&raw, &version, at, histories.get(&head.id))?;
+        Ok(SourceRecord {
             system: self.client.system().into(),
             object: self.settings.object.clone(),
             id: head.id.clone(),
@@ -288,22 +313,7 @@ impl Salesforce {
             at,
             raw,
             content: Content::Fields { history },
-        }
-    }
-
-    /// A milestone's status as the change that led to it. Salesforce keeps no history of a custom object unless it is
-    /// told to, so every version says again where the milestone stands; what is known already changes nothing.
-    fn standing(&self, raw: &str, version: &str, at: Timestamp) -> Option<Change> {
-        let path = self.reads.status.as_ref()?;
-        let tree = Tree::parse(raw).ok()?;
-        let to = match tree.select(path).first()? {
-            Tree::Bool(flag) => flag.to_string(),
-            Tree::Text(text) | Tree::Number(text) => text.clone(),
-            Tree::Null | Tree::List(_) | Tree::Object(_) => return None,
-        };
-        let by = tree.get("LastModifiedBy").and_then(|user| user.get("Email")).and_then(Tree::as_text);
-        let by = by.unwrap_or_default().to_owned();
-        Some(Change { id: version.into(), at, by, field: path.field(None).into(), from: None, to: Some(to) })
+        })
     }
 
     fn gone(&self, id: &str, at: Timestamp, version: String) -> SourceRecord {

@@ -70,7 +70,7 @@ impl Salesforce {
         Ok(Rows { rows: page.records.iter().map(|raw| raw.get().to_owned()).collect(), next })
     }
 
-    fn garbled(&self, said: &str) -> Fault {
+    pub(crate) fn garbled(&self, said: &str) -> Fault {
         self.client.fault(Class::Misunderstood, said, None)
     }
 

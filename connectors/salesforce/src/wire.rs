@@ -26,6 +26,26 @@ pub(crate) struct QueryPage<'a> {
     pub(crate) records: Vec<&'a RawValue>,
 }
 
+/// A row of a history; its values are read beside it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HistoryRow {
+    #[serde(rename = "Id")]
+    pub(crate) id: String,
+    #[serde(rename = "ParentId")]
+    pub(crate) parent: String,
+    #[serde(rename = "CreatedDate")]
+    pub(crate) at: String,
+    #[serde(rename = "CreatedBy", default)]
+    pub(crate) by: Option<Author>,
+}
+
+/// Who made a change.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Author {
+    #[serde(rename = "Email", default)]
+    pub(crate) email: Option<String>,
+}
+
 /// What every record carries.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Head {

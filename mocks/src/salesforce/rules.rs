@@ -146,8 +146,17 @@ impl State {
         }
     }
 
-    /// The history of a deal's stage, amount and date: when it was won, for those who ask afterwards.
+    /// The history of a deal's stage, amount and date, and of a milestone's approval and status: when it was won or approved, for
+    /// those who ask afterwards.
     pub(crate) fn track(&mut self, object: &str, id: &str, old: &Json, new: &Json) -> Result<(), Refusal> {
+        let milestone = object == "pse__Milestone__c" && self.settings.milestone_history;
+        for field in ["pse__Approved__c", "pse__Status__c"].iter().filter(|_| milestone) {
+            let (before, after) = (old.text(field), new.text(field));
+            if before != after {
+                let row = obj! {"ParentId" => id, "Field" => *field, "OldValue" => before, "NewValue" => after};
+                self.create("pse__Milestone__History", &row, true)?;
+            }
+        }
         if object != "Opportunity" {
             return Ok(());
         }

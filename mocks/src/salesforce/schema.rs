@@ -106,6 +106,11 @@ const OBJECTS: &[(&str, &str, &str)] = &[
         "OpportunityId:reference:r:Opportunity>Opportunity>Histories Field:string:r OldValue:string:r NewValue:string:r",
     ),
     (
+        "pse__Milestone__History",
+        "a9h",
+        "ParentId:reference:r:Parent>pse__Milestone__c>Histories Field:string:r OldValue:string:r NewValue:string:r",
+    ),
+    (
         "Milestone__c",
         "a00",
         "Name:string External_Id__c:string:xu Legacy_Id__c:string:x Opportunity__c:reference::Opportunity__r>Opportunity>Milestones__r \

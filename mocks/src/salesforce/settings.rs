@@ -37,6 +37,8 @@ pub struct OrgSettings {
     pub duplicate_rules: Vec<String>,
     /// A workflow ticks Approved and Included in Financials when the status of a milestone becomes Approved.
     pub milestone_workflow: bool,
+    /// The org tracks the history of a milestone's approval and status.
+    pub milestone_history: bool,
     /// First moment of replication: `getUpdated` of earlier times is refused.
     pub replication_start: String,
 }
@@ -58,6 +60,7 @@ impl Default for OrgSettings {
             multi_currency: true,
             time_zone: "America/Los_Angeles".to_string(),
             duplicate_rules: Vec::new(),
+            milestone_history: true,
             milestone_workflow: false,
             replication_start: "2020-01-01T00:00:00Z".to_string(),
         }

@@ -461,9 +461,42 @@ fn milestone(org: &Org, approved: bool) -> String {
     let project = json!({ "Name": "Roll-out", "pse__Opportunity__c": deal, "pse__Account__c": account });
     let project = org.put("pse__Proj__c", "project", fields(project));
     let milestone = json!({ "Name": "Design", "Milestone_Id__c": "M1", "pse__Project__c": project,
-        "pse__Milestone_Amount__c": "10.25", "pse__Target_Date__c": "2026-03-01", "pse__Approved__c": approved,
-        "pse__Include_In_Financials__c": approved });
-    org.put("pse__Milestone__c", "milestone", fields(milestone))
+        "pse__Milestone_Amount__c": "10.25", "pse__Target_Date__c": "2026-03-01" });
+    let milestone = org.put("pse__Milestone__c", "milestone", fields(milestone));
+    if approved {
+        let approval = json!({ "pse__Approved__c": true, "pse__Include_In_Financials__c": true });
+        org.change("pse__Milestone__c", &milestone, approval);
+    }
+    milestone
+}
+
+#[tokio::test]
+async fn an_acceptance_has_the_day_of_its_approval_and_not_that_of_the_last_edit() {
+    let org = certinia().await;
+    let milestone = milestone(&org, true);
+    let approved = org.desk.simulators.clock.now();
+    org.desk.advance(SignedDuration::from_hours(90 * 24));
+    org.change("pse__Milestone__c", &milestone, json!({ "pse__Description__c": "tidied up before go-live" }));
+    let records = org.read(&mut Cursor::default()).await;
+    let Content::Fields { history } = &records[0].content else { panic!("{records:?}") };
+    assert_eq!(
+        history.iter().map(|one| (one.at.as_second(), one.to.as_deref())).collect::<Vec<_>>(),
+        [(approved.as_second(), Some("true"))]
+    );
+    let silent = certinia().await;
+    silent.desk.simulators.salesforce.configure(|org| org.milestone_history = false);
+    self::milestone(&silent, true);
+    silent.desk.advance(SignedDuration::from_mins(10));
+    let page = silent.salesforce.pull("records", &Cursor::default()).await.unwrap();
+    assert!(page.records.is_empty() && page.unreadable[0].reason.contains("accepted_on"), "{page:?}");
+    let map = CERTINIA.replace("[transitions]", "accepted_on = \"pse__Actual_Date__c\"\n[transitions]");
+    let dated = Org::with(&map, json!({ "object": "pse__Milestone__c" })).await;
+    dated.desk.simulators.salesforce.configure(|org| org.milestone_history = false);
+    let milestone = self::milestone(&dated, true);
+    dated.change("pse__Milestone__c", &milestone, json!({ "pse__Actual_Date__c": "2026-02-27" }));
+    let map = FieldMap::from_toml(&map, Shape::PLAIN).unwrap();
+    let read = milestoned_mapping::normalise::normalise(&dated.read(&mut Cursor::default()).await[0], &map);
+    assert_eq!(read.facts[0].fact.on.map(|day| day.to_string()).as_deref(), Some("2026-02-27"));
 }
 
 async fn certinia() -> Org {
