@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use milestoned_mapping::contract::{Approval, Code, Contract, DocumentKind, MilestoneStatus, MilestoneView, Severity};
+use milestoned_mapping::contract::{
+    Approval, Code, Contract, DocumentKind, IssuedDocument, MilestoneStatus, MilestoneView, Severity,
+};
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::money::grouped;
 use serde::{Serialize, Serializer};
@@ -234,8 +236,14 @@ pub(super) fn summary(
 pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView>, StoreError> {
     let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
     let contract = state(&row)?;
-    let documents: Vec<DocumentLine> =
+    let mut documents: Vec<DocumentLine> =
         env.store.documents(Some(id.to_owned())).await?.into_iter().map(DocumentLine::from).collect();
+    for line in documents.iter_mut().filter(|line| line.standing.is_there()) {
+        let replaced = |one: &IssuedDocument| one.number == line.document.number && one.withdrawn;
+        if contract.documents().iter().any(replaced) {
+            line.standing = Standing::Replaced;
+        }
+    }
     let drifts = env.store.drifts().await?.get(id).copied().unwrap_or_default();
     Ok(Some(ContractView {
         summary: summary(&row, &contract, drifts, &env.store.undelivered().await?)?,

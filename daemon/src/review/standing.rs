@@ -30,6 +30,8 @@ pub enum Standing {
     Adopted,
     /// A poll has shown it in the remote.
     Confirmed,
+    /// It was voided in the remote, and another one was adopted in its place.
+    Replaced,
 }
 
 impl Standing {
@@ -64,6 +66,7 @@ impl Standing {
             Self::ByHand => "by_hand",
             Self::Adopted => "adopted",
             Self::Confirmed => "confirmed",
+            Self::Replaced => "replaced",
         }
     }
 }
@@ -80,6 +83,7 @@ impl fmt::Display for Standing {
             Self::ByHand => "done by hand",
             Self::Adopted => "adopted, written by others",
             Self::Confirmed => "in the ERP",
+            Self::Replaced => "void, replaced by another",
         })
     }
 }

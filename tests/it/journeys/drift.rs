@@ -414,3 +414,40 @@ async fn what_a_remote_took_and_never_shows_is_told_to_a_person() {
         assert!(waiting().await.is_empty(), "{erp}: a person saw to it");
     }
 }
+
+#[tokio::test]
+async fn an_invoice_that_was_voided_and_written_under_another_number_is_adopted_and_its_payment_counts() {
+    for erp in ["netsuite", "quickbooks"] {
+        let world = billed(erp).await;
+        void(&world, erp);
+        let mut again = sold(erp, "40000.00", "Design");
+        if erp == "netsuite" {
+            again["custbody_milestoned_contract"] = "SOW-1".into();
+            again["custbody_milestoned_milestone"] = "M1".into();
+        } else {
+            let field =
+                |id: &str, value: &str| json!({ "DefinitionId": id, "Type": "StringType", "StringValue": value });
+            again["CustomField"] = json!([field("1", "SOW-1"), field("2", "M1")]);
+        }
+        let [invoice, ..] = kinds(erp);
+        write_again(&world, erp, invoice, "SOW-1-M1R", "2026-03-11", again);
+        opens(&world, "FOREIGN_INVOICE", "SOW-1-M1R", erp).await;
+        match erp {
+            "netsuite" => {
+                world.simulators.netsuite.pay("pay", "SOW-1-M1R", "40000.00", "2026-03-11").map(drop).unwrap()
+            }
+            _ => world.simulators.quickbooks.pay("pay", "SOW-1-M1R", "40000.00", "2026-03-11").map(drop).unwrap(),
+        }
+        opens(&world, "UNMATCHED_PAYMENT", "matches no open invoice", erp).await;
+        let adopted = json!({ "type": "adopted", "milestone": "M1", "number": "SOW-1-M1R", "on": "2026-03-11",
+            "by": "ar@vendor.example", "reason": "voided and written again" });
+        assert_eq!(world.call("POST", "/v1/contracts/SOW-1/facts", ADMIN, Some(adopted)).await.unwrap().0, 202);
+        for code in ["FOREIGN_INVOICE", "UNMATCHED_PAYMENT", "DOCUMENT_VOIDED"] {
+            closes(&world, code, "the adoption").await;
+        }
+        let (_, shown) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+        let standing = |place: usize| shown["documents"][place]["standing"].clone();
+        assert_eq!([standing(0), standing(1)], ["replaced", "adopted"], "{shown:#}");
+        assert_eq!(shown["milestones"][0]["status"], "paid", "{shown:#}");
+    }
+}
