@@ -110,6 +110,11 @@ pub async fn case(env: &Environment, item: Arc<Item>, by: &str) -> Result<Case, 
         Some(milestone) => [contract.milestone_beside(milestone), contract.frame_beside()].concat(),
         None => contract.frame_beside(),
     };
+    // What no leg carries stands in the clause; the amounts stand here all the same.
+    case.beside.retain(|row| {
+        let carried = [Leg::Crm, Leg::Psa, Leg::Erp].into_iter().any(|leg| row.of(leg).is_some());
+        carried || row.what.ends_with("amount")
+    });
     let Some(milestone) = item.milestone.clone() else {
         case.sources = with_pages(env, sources);
         return Ok(case);

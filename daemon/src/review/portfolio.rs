@@ -1,6 +1,6 @@
 //! What people and programs see of contracts: one set of views for command line, API, pages and demo.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use milestoned_mapping::contract::{
     Approval, Code, Contract, DocumentKind, IssuedDocument, MilestoneStatus, MilestoneView, Severity,
@@ -359,17 +359,14 @@ fn in_one_text<S: Serializer>(amount: &Option<Amount>, serializer: S) -> Result<
 /// What items hold back, by currency: `2,000,000.00 USD, 15,000 JPY`. An invoice that several of them hold back counts once,
 /// and what is held with its whole contract counts there.
 pub fn held(items: &[&Item]) -> String {
-    let mut by_place: BTreeMap<(&Option<String>, &Option<String>), &Amount> = BTreeMap::new();
-    for item in items {
-        if let Some(held) = &item.held {
-            by_place.insert((&item.contract, &item.milestone), held);
-        }
-    }
-    let whole: BTreeSet<&Option<String>> =
-        by_place.keys().filter(|(_, milestone)| milestone.is_none()).map(|(contract, _)| *contract).collect();
+    let mut seen: HashSet<(&Option<String>, &Option<String>)> = HashSet::with_capacity(items.len());
+    let places = items.iter().filter(|item| item.held.is_some() && item.milestone.is_none());
+    let whole: HashSet<&Option<String>> = places.map(|item| &item.contract).collect();
     let mut sums: BTreeMap<&str, rust_decimal::Decimal> = BTreeMap::new();
-    for ((contract, milestone), held) in &by_place {
-        if milestone.is_none() || !whole.contains(contract) {
+    for item in items {
+        let Some(held) = &item.held else { continue };
+        let counts = item.milestone.is_none() || !whole.contains(&item.contract);
+        if counts && seen.insert((&item.contract, &item.milestone)) {
             let sum = sums.entry(&held.currency).or_default();
             *sum = sum.saturating_add(held.amount.parse().unwrap_or_default());
         }

@@ -218,7 +218,9 @@ impl Selection {
 
     /// Whether more than a tab and an order is asked for.
     pub fn is_filtered(&self) -> bool {
-        Self { tab: Tab::default(), order: Order::default(), ..self.clone() } != Self::default()
+        let texts = [&self.contract, &self.customer, &self.code, &self.kind, &self.owner, &self.erp, &self.text];
+        let asked = texts.into_iter().any(|text| !text.is_empty()) || self.leg.is_some();
+        asked || self.age.is_some() || self.amount.is_some() || self.awake
     }
 
     /// What stands behind the question mark of an address.
@@ -269,6 +271,9 @@ impl Selection {
 
     /// Whether an item is asked for, whatever the tab.
     fn keeps(&self, item: &Item, today: &Date) -> bool {
+        if !self.is_filtered() {
+            return true;
+        }
         let is = |asked: &str, value: Option<&String>| asked.is_empty() || value.is_some_and(|value| value == asked);
         let of_owner = match self.owner.as_str() {
             "-" => item.owner.is_none(),
@@ -296,6 +301,11 @@ impl Selection {
         let optional = [&item.contract, &item.customer, &item.milestone, &item.owner, &item.note];
         let all = optional.into_iter().flatten().chain([&item.title, &item.problem.reason]);
         all.into_iter().any(|one| one.to_lowercase().contains(&text))
+    }
+
+    /// How many items are asked for.
+    pub fn count(&self, items: &[Arc<Item>], today: &Date) -> usize {
+        items.iter().filter(|item| self.tab.has(item) && self.keeps(item, today)).count()
     }
 
     /// Of all items those that are asked for, in the order that is asked for, and how many of each tab there are.

@@ -76,8 +76,10 @@ pub struct Snapshot {
     pub streams: Vec<StreamHealth>,
     /// The newest line of the audit trail that it knows.
     pub audit: i64,
-    decided: BTreeMap<String, Vec<Arc<Item>>>,
-    revisions: BTreeMap<String, i64>,
+    /// What was decided and waits, in the order of the queue.
+    decided: Vec<Arc<Item>>,
+    /// How often each contract was decided about, by id.
+    revisions: Vec<(String, i64)>,
     searched: Vec<Item>,
     searched_at: Option<Timestamp>,
     /// The month for which it was said what will be billed.
@@ -111,11 +113,11 @@ impl Snapshots {
     /// The store failed.
     pub async fn now(&self, env: &Environment) -> Result<Arc<Snapshot>, StoreError> {
         let mut latest = self.0.lock().await;
-        let mut next = Arc::clone(&latest);
-        // Who still looks at the old one keeps it.
-        Arc::make_mut(&mut next).follow(env).await?;
+        // Taken out, it is nobody else's but of those who still look at it: they keep theirs.
+        let mut next = std::mem::take(&mut *latest);
+        let followed = Arc::make_mut(&mut next).follow(env).await;
         latest.clone_from(&next);
-        Ok(next)
+        followed.map(|()| next)
     }
 
     /// Has what is searched for searched for again: somebody has just done something about it.
@@ -137,11 +139,12 @@ impl Snapshot {
         let (named, audit) = env.store.named_after(self.audit).await?;
         let revisions = env.store.revisions().await?;
         let all = self.month != Some(month);
-        let mut changed: BTreeSet<String> =
-            if all { revisions.keys().cloned().collect() } else { named.into_iter().collect() };
-        changed
-            .extend(revisions.iter().filter(|(id, at)| self.revisions.get(*id) != Some(at)).map(|(id, _)| id.clone()));
-        changed.retain(|id| revisions.contains_key(id));
+        let mut changed = if all { BTreeSet::new() } else { self.decided_about_since(&revisions) };
+        if all {
+            changed.extend(revisions.iter().map(|(id, _)| id.clone()));
+        }
+        let known = |id: &String| revisions.binary_search_by(|(known, _)| known.cmp(id)).is_ok();
+        changed.extend(named.into_iter().filter(known));
         let filed = revisions.len() != self.revisions.len();
         if !changed.is_empty() {
             self.read_contracts(env, &changed, month).await?;
@@ -155,9 +158,8 @@ impl Snapshot {
         let mut others = queue::outside(env, &Filter::default()).await?;
         others.extend(self.searched.iter().cloned());
         queue::name(env, &mut others).await?;
-        let decided = self.decided.values().flatten().cloned();
-        self.items = decided.chain(others.into_iter().map(Arc::new)).collect();
-        self.items.sort_by(|a, b| queue::order(a, b));
+        others.sort_by(queue::order);
+        self.items = merged(&self.decided, others.into_iter().map(Arc::new).collect());
         self.streams = env.store.streams().await?;
         (self.audit, self.revisions, self.month) = (audit, revisions, Some(month));
         Ok(())
@@ -175,14 +177,20 @@ impl Snapshot {
         }
         items.retain(|item| item.contract.as_ref().is_some_and(|id| changed.contains(id)));
         queue::name(env, &mut items).await?;
-        for id in changed {
-            self.decided.remove(id);
-        }
-        for item in items {
-            let id = item.contract.clone().unwrap_or_default();
-            self.decided.entry(id).or_default().push(Arc::new(item));
-        }
+        items.sort_by(queue::order);
+        self.decided.retain(|item| item.contract.as_ref().is_none_or(|id| !changed.contains(id)));
+        self.decided = merged(&self.decided, items.into_iter().map(Arc::new).collect());
         Ok(())
+    }
+
+    /// Contracts whose revision is another than was known. Both lists are in the order of ids.
+    fn decided_about_since(&self, revisions: &[(String, i64)]) -> BTreeSet<String> {
+        let mut known = self.revisions.iter().peekable();
+        let is_new = |(id, at): &&(String, i64)| {
+            while known.next_if(|(other, _)| other < id).is_some() {}
+            known.peek().is_none_or(|(other, then)| other != id || then != at)
+        };
+        revisions.iter().filter(is_new).map(|(id, _)| id.clone()).collect()
     }
 
     /// Reads contracts in a line.
@@ -212,6 +220,20 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// Two lists in the order of the queue as one.
+fn merged(a: &[Arc<Item>], b: Vec<Arc<Item>>) -> Vec<Arc<Item>> {
+    let mut all = Vec::with_capacity(a.len().saturating_add(b.len()));
+    let mut a = a.iter().peekable();
+    for item in b {
+        while let Some(before) = a.next_if(|one| queue::order(one, &item).is_le()) {
+            all.push(Arc::clone(before));
+        }
+        all.push(item);
+    }
+    all.extend(a.cloned());
+    all
 }
 
 fn by_contract(missing: Vec<Undelivered>) -> BTreeMap<String, Vec<Undelivered>> {

@@ -1,8 +1,6 @@
 //! What pages need beside the views: which contracts changed since they were looked at, the records that stand behind a leg,
 //! and the parts of the queue that people gave a name.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use milestoned_mapping::fact::Leg;
 use serde::Serialize;
@@ -70,14 +68,13 @@ fn read_leg_source(row: &Row<'_>) -> Result<LegSource, StoreError> {
 }
 
 impl Store {
-    /// Every contract with how often it was decided about.
+    /// Every contract with how often it was decided about, by id.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn revisions(&self) -> Result<BTreeMap<String, i64>, StoreError> {
+    pub async fn revisions(&self) -> Result<Vec<(String, i64)>, StoreError> {
         self.read(|tx| {
-            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            Ok(tx.all("SELECT id, revision FROM contract ORDER BY id", values![], read)?.into_iter().collect())
+            tx.all("SELECT id, revision FROM contract ORDER BY id", values![], |row| Ok((row.get(0)?, row.get(1)?)))
         })
         .await
     }

@@ -11,7 +11,7 @@ use super::exceptions::ExceptionRecord;
 use super::state::{Contract, Milestone, MilestoneStatus, Stage};
 use crate::command::Side;
 use crate::fact::Shown;
-use crate::money::{Minor, Money};
+use crate::money::{Minor, Money, grouped};
 use crate::rules::Severity;
 use crate::terms::{Completion, Method, Terms};
 
@@ -274,7 +274,11 @@ impl Contract {
             }
             other => other.to_string(),
         };
-        fields.map(|(name, value)| (name, text(value))).filter(|(_, text)| !text.is_empty()).collect()
+        let told = fields.map(|(name, value)| match name.as_str() {
+            "amount" => (name, grouped(&text(value))),
+            _ => (name, text(value)),
+        });
+        told.filter(|(_, text)| !text.is_empty()).collect()
     }
 
     /// Whether an acceptance of this milestone needs a document.

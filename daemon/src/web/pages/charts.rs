@@ -8,6 +8,8 @@ use milestoned_mapping::money::{Money, grouped};
 /// Width and height of a drawing, and the room below and above it.
 const WIDTH: i128 = 600;
 const HEIGHT: i128 = 150;
+/// The widest that the place of one value is: a few values do not fill a drawing.
+const WIDEST: i128 = 110;
 const BELOW: i128 = 22;
 const ABOVE: i128 = 8;
 
@@ -67,7 +69,7 @@ impl Scale {
 /// Left edge of the place of a value, and its width.
 fn place(index: usize, count: usize) -> (i128, i128) {
     let (index, count) = (i128::try_from(index).unwrap_or(0), i128::try_from(count.max(1)).unwrap_or(1));
-    let width = WIDTH / count;
+    let width = (WIDTH / count).min(WIDEST);
     (index.saturating_mul(width), width)
 }
 

@@ -25,8 +25,10 @@ use crate::store::outbox::Delivery;
 use crate::web::extract::Segments;
 use crate::web::problem::ApiError;
 
-/// Months for which it is said when a milestone will be billed.
+/// Days for which it is said when a milestone will be billed.
 const AHEAD: i32 = 400;
+/// Months of a chart, the newest.
+const MONTHS: usize = 24;
 
 #[derive(Template)]
 #[template(path = "contract.html")]
@@ -118,6 +120,7 @@ fn milestone(contract: &Contract, receivables: &[Receivable], outlook: &Outlook,
 }
 
 fn charts(months: &[RollForward], currency: &str) -> Vec<Chart> {
+    let months = months.get(months.len().saturating_sub(MONTHS)..).unwrap_or_default();
     if months.is_empty() {
         return Vec::new();
     }

@@ -72,8 +72,7 @@ pub(super) async fn page(
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
-    let mut halted = Selection::default().in_tab(&Tab::Parked).pick(&snapshot.items, &today).items;
-    halted.truncate(FEW);
+    let halted = snapshot.items.iter().filter(|item| Tab::Parked.has(item)).take(FEW).cloned().collect();
     let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
     let figures = figures(&snapshot, today);
     let shown = figures.iter().find(|one| one.currency == asked.currency).or(figures.first());

@@ -11,7 +11,8 @@ use jiff::civil::Date;
 use super::person::{Person, today};
 use super::{filters, render};
 use crate::environment::Environment;
-use crate::review::bulk::{AT_MOST, Row};
+use crate::review::acts::Verb;
+use crate::review::bulk::{AT_MOST, Row, Shared};
 use crate::review::item::Item;
 use crate::review::selection::{Order, Selection, TabCount};
 use crate::review::snapshot::Snapshot;
@@ -28,6 +29,8 @@ struct QueuePage {
     tabs: [TabCount; 6],
     views: Vec<View>,
     choices: Choices,
+    /// Acts that can be about many things and that something of this list offers.
+    offers: Vec<Verb>,
     items: Vec<Arc<Item>>,
     /// How many there are under this tab and these filters.
     count: usize,
@@ -51,6 +54,9 @@ pub(super) struct View {
     saved: bool,
 }
 
+/// Customers up to which the filter lists them; above, one is written.
+const LISTED: usize = 200;
+
 /// What the filters can be set to: what there is.
 #[derive(Default)]
 struct Choices {
@@ -63,13 +69,16 @@ struct Choices {
 impl Choices {
     fn of(snapshot: &Snapshot) -> Self {
         let mut choices = Self::default();
-        for item in &snapshot.items {
-            choices.customers.extend(item.customer.clone());
-            choices.owners.extend(item.owner.clone());
-            choices.erps.extend(item.erp.clone());
-            if matches!(item.kind, "drift" | "exception") {
-                choices.codes.insert(item.title.clone());
+        let add = |set: &mut BTreeSet<String>, text: Option<&String>| {
+            if let Some(text) = text.filter(|text| !set.contains(*text)) {
+                set.insert(text.clone());
             }
+        };
+        for item in &snapshot.items {
+            add(&mut choices.customers, item.customer.as_ref());
+            add(&mut choices.owners, item.owner.as_ref());
+            add(&mut choices.erps, item.erp.as_ref());
+            add(&mut choices.codes, Some(&item.title).filter(|_| matches!(item.kind, "drift" | "exception")));
         }
         choices
     }
@@ -111,6 +120,12 @@ pub(super) fn case_address(item: &Item, query: &str) -> String {
     }
 }
 
+/// Acts that can be about many things at once and that something of the list offers, in their order.
+fn offers(items: &[Arc<Item>]) -> Vec<Verb> {
+    let offered: BTreeSet<Verb> = items.iter().flat_map(|item| item.acts.iter().copied()).collect();
+    offered.into_iter().filter(|verb| Shared::is_possible(*verb)).collect()
+}
+
 /// Views that everybody has; `{me}` is who looks.
 const VIEWS: [(&str, &str); 4] = [
     ("Mine", "owner={me}&awake=yes"),
@@ -131,7 +146,7 @@ fn views(
     let all = of_all.chain(saved.into_iter().map(|(name, query)| (name, query, true)));
     let counted = all.filter_map(|(name, query, saved)| {
         let selection = Selection::read(&query).ok()?;
-        let count = selection.pick(&snapshot.items, today).items.len();
+        let count = selection.count(&snapshot.items, today);
         Some(View { shown: selection == *shown, name, query: selection.query(), count, saved })
     });
     counted.collect()
@@ -157,6 +172,7 @@ pub(super) async fn page(
     Ok(render(&QueuePage {
         views: views(&snapshot, saved, &person, &asked, &today),
         choices: Choices::of(&snapshot),
+        offers: offers(&picked.items),
         items: picked.items.into_iter().skip(from).take(OF_A_PAGE).collect(),
         nothing: snapshot.items.is_empty(),
         tabs: picked.tabs,
