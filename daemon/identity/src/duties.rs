@@ -6,6 +6,18 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
+use crate::rights::{Right, Rights};
+
+/// Rights of which one person should hold one half: to shape what is billed, and to let it go.
+const SHAPES: [Right; 2] = [Right::FileTerms, Right::TellFacts];
+const LETS_GO: [Right; 2] = [Right::Approve, Right::Overrule];
+
+/// Pairs of rights, one of each half, that somebody holds.
+pub fn both_halves(rights: Rights) -> impl Iterator<Item = (Right, Right)> {
+    let pairs = SHAPES.into_iter().flat_map(|one| LETS_GO.into_iter().map(move |other| (one, other)));
+    pairs.filter(move |(one, other)| rights.has(*one) && rights.has(*other))
+}
+
 /// Who had a hand in what an approval would release. Names are those of [`crate::people::People::person_of`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Involved {

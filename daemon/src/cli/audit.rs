@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::table::{complain, say, titled};
 use super::{AuditCommand, FOUND};
 use crate::environment::Environment;
+use crate::review::trail::{self, Trail};
 use crate::store::audit::Head;
 use crate::store::redact::Forget;
-use crate::store::trace::{Start, Trace};
 
 /// `milestoned audit …`
 pub(super) async fn audit(env: &Environment, command: AuditCommand, json: bool) -> anyhow::Result<ExitCode> {
@@ -88,85 +88,24 @@ pub(super) fn read_heads(file: &Path) -> anyhow::Result<Vec<Head>> {
         .collect()
 }
 
-/// `milestoned audit trace WHAT`: an invoice number, `fact:ROW`, or `record:ROW`.
+/// `milestoned audit trace WHAT`
 async fn trace(env: &Environment, what: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let row = |text: &str| text.parse().map_err(|_| anyhow::anyhow!("{what:?}: a row is a number, as in fact:12"));
-    let start = match what.split_once(':') {
-        Some(("fact", id)) => Start::Fact(row(id)?),
-        Some(("record", id)) => Start::Record(row(id)?),
-        _ => Start::Document(what.to_owned()),
-    };
-    let Some(trace) = env.store.trace(start).await? else {
-        complain(&format!(
-            "milestoned: there is no {what}: name a document by its number, a fact as fact:ROW, a record as record:ROW"
-        ));
+    let Some((told, made_of)) = trail::trail(env, what).await? else {
+        complain(&format!("milestoned: there is no {what}: name {}", trail::NAMES));
         return Ok(ExitCode::from(FOUND));
     };
-    say(&if json { serde_json::to_string_pretty(&trace)? } else { told(&trace) });
+    say(&if json { serde_json::to_string_pretty(&json!({ "trail": told, "trace": made_of }))? } else { table(&told) });
     Ok(ExitCode::SUCCESS)
 }
 
-/// A trace as a table, from the clause down to the remote.
-fn told(trace: &Trace) -> String {
-    let mut table = titled(&["When", "What", "Who", "Detail"]);
-    let contract = trace.contract.as_deref().unwrap_or("");
-    for clause in &trace.clauses {
-        table.add_row(vec!["", "clause", contract, &in_words(clause)]);
-    }
-    for one in &trace.records {
-        let what = format!("record:{} {} {} {}", one.id, one.system, one.object, one.remote_id);
-        let version = format!("version {}", one.version);
-        table.add_row(vec![one.seen_at.to_string().as_str(), &what, &one.system, &version]);
-    }
-    for one in &trace.facts {
-        let what = format!("fact:{} {}", one.id, one.subject());
-        table.add_row(vec![one.at.to_string().as_str(), &what, &one.actor, &in_words(&one.fact)]);
-    }
-    for one in &trace.documents {
-        let what = format!("{} {}", one.kind.name(), one.number);
-        let detail = format!("{} {}, due {}, to {}", one.amount, one.currency, one.due_on, one.target);
-        table.add_row(vec![one.date.to_string().as_str(), &what, contract, &detail]);
-    }
-    for one in &trace.lines {
-        // Of an exception the subject is its code.
-        let code = Some(&one.subject).filter(|_| one.action.starts_with("exception")).map(|code| format!(" {code}"));
-        let what = format!("{}{} ({})", one.action, code.unwrap_or_default(), one.seq);
-        table.add_row(vec![one.at.as_str(), &what, &one.actor, &one.detail]);
-    }
-    for one in &trace.deliveries {
-        let what = format!("{} {}", one.kind, one.state);
-        let detail = format!(
-            "remote id {}, request id {}, confirmed {}",
-            one.remote_id.as_deref().unwrap_or("none"),
-            one.request_id.as_deref().unwrap_or("none"),
-            one.confirmed_at.map_or_else(|| "not yet".into(), |at| at.to_string()),
-        );
-        table.add_row(vec![
-            one.settled_at.map_or_else(String::new, |at| at.to_string()).as_str(),
-            &what,
-            &one.target,
-            &detail,
-        ]);
+/// A trail as a table, from the clause to the payment.
+fn table(told: &Trail) -> String {
+    let mut table = titled(&["What it tells", "When", "Who", "What"]);
+    for part in &told.parts {
+        for (index, line) in part.lines.iter().enumerate() {
+            let title = if index == 0 { part.title } else { "" };
+            table.add_row(vec![title, &line.at, &line.who, &line.text]);
+        }
     }
     table.to_string()
-}
-
-/// The fields of a clause or a fact that say something: `name: Terminal survey, amount: 30000.00`.
-fn in_words(value: &Value) -> String {
-    let word = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        Value::Array(items) if items.is_empty() => None,
-        Value::Array(items) => Some(
-            items
-                .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), Into::into))
-                .collect::<Vec<String>>()
-                .join(" + "),
-        ),
-        Value::Null => None,
-        other => Some(other.to_string()),
-    };
-    let said = |(name, value): (&String, &Value)| word(value).map(|word| format!("{}: {word}", name.replace('_', " ")));
-    let fields: Vec<String> = value.as_object().into_iter().flatten().filter_map(said).collect();
-    fields.join(", ")
 }

@@ -208,7 +208,8 @@ pub(crate) enum AuditCommand {
     /// From an invoice back to the clause, the acceptance, the raw record and the remote's request ids; from a fact or a
     /// record on to what it led to.
     Trace {
-        /// Number of a document, fact:ROW, or record:ROW.
+        /// Number of a document or journal entry, KIND:ID by the ERP's id (invoice:812), payment:CONNECTION:ID,
+        /// approval:CONTRACT:MILESTONE, fact:ROW, or record:ROW.
         what: String,
     },
     /// Walk the hash chain: any edit, removal or insertion ends in exit code 1.
@@ -465,8 +466,7 @@ fn calendars(config: Option<&Path>) -> anyhow::Result<Calendars> {
 /// # Errors
 /// It cannot be answered: one sentence with the remedy.
 pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let Cli { global, command } = cli;
-    let json = global.json;
+    let Cli { global: global @ Global { json, .. }, command } = cli;
     match command {
         Command::Contract(ContractCommand::Check { file }) => {
             return terms::check(&file, &terms::Beside::of(global.config.as_deref())?, json);

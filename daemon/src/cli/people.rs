@@ -11,6 +11,7 @@ use serde_json::json;
 use super::table::{complain, say, titled};
 use super::{FOUND, Reviewer};
 use crate::environment::Environment;
+use crate::review::halves::{self, Halves};
 use crate::store::sign_ins::OneTime;
 
 /// How long an invitation lasts.
@@ -27,6 +28,12 @@ pub(crate) enum PeopleCommand {
         person: String,
         #[command(flatten)]
         reviewer: Reviewer,
+    },
+    /// Who holds rights to shape what is billed and to let it go; who did one half of a contract, and did the other or could have.
+    Duties {
+        /// Of one contract.
+        #[arg(long)]
+        contract: Option<String>,
     },
     /// Invite somebody to a local account: prints an address where they choose a password, within 48 hours.
     Invite {
@@ -94,6 +101,11 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
             let closed = env.store.close_account(person.to_lowercase(), reviewer.by, now).await?;
             told(closed, json, &format!("the account of {person} is closed"), &format!("{person} has no open account"))
         }
+        PeopleCommand::Duties { contract } => {
+            let report = halves::halves(env, contract.as_deref()).await?;
+            say(&if json { serde_json::to_string(&report)? } else { duties(&report) });
+            Ok(ExitCode::SUCCESS)
+        }
         PeopleCommand::Invite { person, rights } => {
             let (person, rights) = (person.trim().to_lowercase(), Rights::from_iter(rights));
             let factor = account::fresh_factor(&mut rand::rng());
@@ -138,6 +150,19 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
             )
         }
     }
+}
+
+fn duties(report: &Halves) -> String {
+    let mut rows = titled(&["person", "also known as", "of", "both halves"]);
+    for holder in &report.holders {
+        let names: Vec<&str> = holder.names.iter().map(String::as_str).collect();
+        rows.add_row([holder.person.as_str(), &names.join(", "), "rights", &holder.halves.join("; ")]);
+    }
+    for hand in &report.hands {
+        let halves = format!("{}; {}", hand.did, hand.and);
+        rows.add_row([hand.person.as_str(), "", hand.contract.as_str(), halves.as_str()]);
+    }
+    rows.to_string()
 }
 
 fn shown(json: bool, address: &str) -> String {

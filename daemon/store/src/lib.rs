@@ -12,6 +12,7 @@ pub mod copies;
 pub mod drift;
 pub mod failpoint;
 pub mod fast_path;
+mod find;
 pub mod hands;
 mod inline;
 pub mod intake;

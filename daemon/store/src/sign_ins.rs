@@ -319,6 +319,21 @@ impl Store {
         .await
     }
 
+    /// Everybody with an open account, with their rights.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_accounts(&self) -> Result<Vec<(String, Rights)>, StoreError> {
+        self.read(|tx| {
+            tx.all("SELECT person, rights FROM account WHERE closed_at IS NULL ORDER BY person", values![], |row| {
+                let person: String = row.get(0)?;
+                let rights = parse("account", "rights", &person, &row.get::<String>(1)?)?;
+                Ok((person, rights))
+            })
+        })
+        .await
+    }
+
     /// Uses a step of the second factor's clock. `false`: that one, or a later one, was used already.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! From a document back to what it stands on, and from a fact or a record on to what it led to.
 
 use jiff::Timestamp;
+use milestoned_mapping::command::Command;
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::money::Currency;
 use serde::Serialize;
@@ -15,6 +16,8 @@ use super::{Store, StoreError, parse};
 /// Where a trace begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
+    /// What was sent to a remote, by its idempotency key.
+    Delivery(String),
     /// A document, by its number.
     Document(String),
     /// A fact, by its row.
@@ -34,6 +37,8 @@ pub struct Trace {
     pub documents: Vec<DocumentView>,
     /// Facts: acceptances, approvals, amendments, decisions of reviewers.
     pub facts: Vec<TracedFact>,
+    /// Payments of the documents, and what was taken back of them.
+    pub payments: Vec<TracedFact>,
     /// The records that the facts were read from, as their systems sent them.
     pub records: Vec<TracedRecord>,
     /// Deliveries, with the remote's id and request id.
@@ -120,6 +125,7 @@ impl Store {
     /// The database failed.
     pub async fn trace(&self, start: Start) -> Result<Option<Trace>, StoreError> {
         self.read(move |tx| match start {
+            Start::Delivery(key) => from_delivery(tx, &key),
             Start::Document(number) => from_document(tx, &number),
             Start::Fact(id) => {
                 let facts = tx.all(concat!(facts!(), "id = $1"), values![id], read_fact)?;
@@ -154,11 +160,13 @@ fn from_document(tx: &Session<'_>, number: &str) -> Result<Option<Trace>, StoreE
         let amends = fact.fact.get("type").and_then(Value::as_str) == Some("amended");
         fact.position == cause || amends || milestone.is_some_and(|id| lineage.iter().any(|of| of == id))
     };
+    let payments = payments(&decided, number);
     let before = |fact: &TracedFact| cause.is_none_or(|cause| fact.position.is_some_and(|place| place <= cause));
     let facts: Vec<_> = decided.into_iter().filter(|fact| before(fact) && concerns(fact)).collect();
     let mut trace = Trace {
         clauses: clauses(tx, &contract, &lineage)?,
         records: records(tx, &facts)?,
+        payments,
         deliveries: outbox::one(tx, &document.posting)?.into_iter().collect(),
         contract: Some(contract),
         facts,
@@ -166,6 +174,53 @@ fn from_document(tx: &Session<'_>, number: &str) -> Result<Option<Trace>, StoreE
     };
     trace.lines = lines(tx, &trace, std::slice::from_ref(&document))?;
     trace.documents.push(document);
+    Ok(Some(trace))
+}
+
+/// Payments of a document, and what was taken back of them.
+fn payments(decided: &[TracedFact], number: &str) -> Vec<TracedFact> {
+    let text = |fact: &TracedFact, name: &str| fact.fact.get(name).and_then(Value::as_str).map(str::to_owned);
+    let pays = |fact: &&TracedFact| text(fact, "type").as_deref() == Some("payment");
+    let of_it: Vec<&TracedFact> =
+        decided.iter().filter(pays).filter(|fact| text(fact, "invoice").as_deref() == Some(number)).collect();
+    let taken_back = |fact: &&TracedFact| {
+        let id = text(fact, "id");
+        let reverses = text(fact, "type").as_deref() == Some("payment_reversed");
+        reverses && id.is_some() && of_it.iter().any(|payment| text(payment, "id") == id)
+    };
+    of_it.iter().copied().chain(decided.iter().filter(taken_back)).cloned().collect()
+}
+
+/// Back from an entry: the facts of its milestone, and what took effect on its date.
+fn from_delivery(tx: &Session<'_>, key: &str) -> Result<Option<Trace>, StoreError> {
+    let Some(delivery) = outbox::one(tx, key)? else { return Ok(None) };
+    let contract = delivery.contract.clone();
+    let Some(Command::JournalEntry(entry)) = &delivery.command else { return Ok(None) };
+    let milestones = entry.milestone.as_ref().map_or_else(|| Ok(Vec::new()), |id| lineage(tx, &contract, id))?;
+    let date = entry.date;
+    let decided = tx.all(
+        concat!(facts!(), "contract = $1 AND position IS NOT NULL ORDER BY position"),
+        values![contract],
+        read_fact,
+    )?;
+    let terms = state(tx, &contract)?;
+    let that_day = |fact: &TracedFact| {
+        let local = fact.effective_at.zip(terms.as_ref()).map(|(at, state)| state.terms().local_date(at));
+        local == Some(date) && fact.fact.get("type").and_then(Value::as_str) != Some("observed")
+    };
+    let named = |fact: &TracedFact| fact.fact.get("milestone").and_then(Value::as_str).map(str::to_owned);
+    let concerns = |fact: &TracedFact| that_day(fact) || named(fact).is_some_and(|id| milestones.contains(&id));
+    let facts: Vec<_> = decided.into_iter().filter(concerns).collect();
+    let mut trace = Trace {
+        clauses: clauses(tx, &contract, &milestones)?,
+        records: records(tx, &facts)?,
+        facts,
+        contract: Some(contract.clone()),
+        ..Trace::default()
+    };
+    trace.lines = lines(tx, &trace, &[])?;
+    trace.lines.extend(audit::about(tx, &contract, &delivery.subject)?);
+    trace.deliveries.push(delivery);
     Ok(Some(trace))
 }
 
@@ -204,6 +259,11 @@ fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<
     for document in documents {
         lines.extend(audit::about(tx, &document.contract, &document.number)?);
         lines.extend(audit::exceptions_of(tx, &document.contract, &document.milestone)?);
+        // What people decided about the milestone, approvals that waited for a second person among it.
+        lines.extend(audit::about(tx, &document.contract, &document.milestone)?);
+    }
+    if let Some(contract) = &trace.contract {
+        lines.extend(audit::about(tx, contract, contract)?.into_iter().filter(|line| line.action == "contract opened"));
     }
     lines.sort_by_key(|line| line.seq);
     lines.dedup_by_key(|line| line.seq);
@@ -212,11 +272,14 @@ fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<
 
 /// A milestone's id, and those of the milestones that it is a part of, as the contract's state knows them.
 fn lineage(tx: &Session<'_>, contract: &str, milestone: &str) -> Result<Vec<String>, StoreError> {
+    let known = state(tx, contract)?;
+    Ok(known.map_or_else(|| vec![milestone.to_owned()], |state| state.lineage(milestone)))
+}
+
+fn state(tx: &Session<'_>, contract: &str) -> Result<Option<Contract>, StoreError> {
     let sql = "SELECT state FROM contract WHERE id = $1";
-    let Some(state) = tx.one(sql, values![contract], |row| row.get::<String>(0))? else {
-        return Ok(vec![milestone.to_owned()]);
-    };
-    Ok(parse::<Contract>("contract", "state", contract, &state)?.lineage(milestone))
+    let state = tx.one(sql, values![contract], |row| row.get::<String>(0))?;
+    state.map(|state| parse("contract", "state", contract, &state)).transpose()
 }
 
 fn clauses(tx: &Session<'_>, contract: &str, milestones: &[String]) -> Result<Vec<Value>, StoreError> {

@@ -301,3 +301,61 @@ async fn what_comes_out_of_the_folder_has_a_named_owner_or_waits_for_an_approval
         assert_eq!(world.held("quickbooks").len(), held, "{owner:?}");
     }
 }
+
+#[tokio::test]
+async fn the_trail_of_an_invoice_tells_who_approved_what_and_what_the_systems_said_then() {
+    let world = company("policy.review = \"all\"\napprovals.second_over = \"1000.00\"").await;
+    let issue = world.contract("S1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    for who in ["rob", "sue"] {
+        assert_eq!(approve(&world, who, "S1").await.0, 202);
+    }
+    world.simulators.quickbooks.pay("pay", "S1-M1", "40000.00", "2026-03-02").unwrap();
+    world.settle().await.unwrap();
+    let deliveries = world.app.env.store.deliveries(Some("S1".into()), &[]).await.unwrap();
+    let invoice = deliveries.into_iter().find(|one| one.subject == "S1-M1").unwrap().remote_id.unwrap();
+    for of in ["S1-M1", &format!("INVOICE:{invoice}"), "approval:S1:M1"] {
+        let path = format!("/v1/trail/{}", of.replace(':', "%3A"));
+        let (status, trail) = world.call("GET", &path, &token("rob"), None).await.unwrap();
+        assert_eq!(status, 200, "{of}: {trail}");
+        let lines = |title: &str| -> Vec<String> {
+            let part = trail["parts"].as_array().unwrap().iter().find(|part| part["title"] == title);
+            let lines = part.unwrap_or_else(|| panic!("{title}: {trail:#}"))["lines"].as_array().unwrap().clone();
+            let said = |line: &Value| format!("{} {}", line["who"].as_str().unwrap(), line["text"].as_str().unwrap());
+            lines.iter().map(said).collect()
+        };
+        let approved =
+            "approved 40,000.00 USD of M1 in version 1 for Northwind Ltd; the systems said then: crm amount 40,000.00";
+        let approvals = lines("Approvals");
+        assert!(approvals[0].starts_with(&format!("rob {approved}")), "{approvals:#?}");
+        assert!(approvals[1].starts_with(&format!("sue {approved}")), "{approvals:#?}");
+        assert!(lines("What was delivered and accepted").iter().any(|line| line.contains("signed.pdf")), "{trail:#}");
+        assert!(lines("Who filed it")[0].starts_with("dora@vendor.example contract opened: from "), "{trail:#}");
+        assert!(lines("Deliveries")[0].contains(&format!("record {invoice} there")), "{trail:#}");
+        assert!(lines("Payments")[0].contains("payment of 40,000.00 USD for S1-M1"), "{trail:#}");
+    }
+    let (_, page) = world.call("GET", "/trail?of=S1-M1", &token("rob"), None).await.unwrap();
+    assert!(page.as_str().unwrap().contains("the systems said then: crm amount 40,000.00"), "{page}");
+    assert_eq!(world.call("GET", "/v1/trail/S1-M9", &token("rob"), None).await.unwrap().0, 404);
+}
+
+#[tokio::test]
+async fn a_report_lists_who_could_have_done_both_halves_of_what() {
+    let world = company("").await;
+    due(&world, "S1", "10.00").await;
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    let (status, report) = world.call("GET", "/v1/duties?contract=S1", &token("rob"), None).await.unwrap();
+    assert_eq!(status, 200, "{report}");
+    let fay = report["holders"].as_array().unwrap().iter().find(|one| one["person"] == "fay@vendor.example").unwrap();
+    assert_eq!(fay["names"], json!(["fay", "fay-script", "fay@vendor.example"]));
+    assert_eq!(fay["halves"][0], "file_terms and approve");
+    let hand = |person: &str, did: &str| json!({ "contract": "S1", "person": person, "did": did, "and": "may approve or overrule" });
+    let expected = [
+        hand("eve", "brought its evidence"),
+        hand("fay@vendor.example", "filed or changed its terms"),
+        hand("tom", "told its acceptance"),
+    ];
+    assert_eq!(report["hands"], json!(expected), "rob approved, and had no hand in it");
+}

@@ -22,7 +22,9 @@ use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
 use crate::agreements::{self, Filed};
 use crate::environment::Environment;
+use crate::review::halves::{self, Halves};
 use crate::review::portfolio::{self, ContractView, DocumentLine, PlannedWrite, Summary};
+use crate::review::trail::{self, Trail};
 use crate::store::audit::AuditLine;
 use crate::store::contracts::ContractRow;
 use crate::store::intake::NewFact;
@@ -42,6 +44,8 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(events))
         .routes(routes!(plan))
         .routes(routes!(audit))
+        .routes(routes!(trail))
+        .routes(routes!(duties))
         .merge(review::routes())
 }
 
@@ -374,4 +378,27 @@ async fn audit(
     Parameters(query): Parameters<TrailQuery>,
 ) -> Result<Json<Vec<AuditLine>>, ApiError> {
     Ok(Json(env.store.audit_before(query.contract, query.before, LINES).await?))
+}
+
+/// The trail of a document or journal entry by its number, of `invoice:ID` by the ERP's id, of `payment:CONNECTION:ID`,
+/// `approval:CONTRACT:MILESTONE`, `fact:ROW` or `record:ROW`: back to clause, acceptance and approvals with what the systems
+/// said then, on to deliveries and payments, in words.
+#[utoipa::path(get, path = "/v1/trail/{of}", tag = "audit", security(("bearer" = [])),
+    params(("of" = String, Path, description = "Number or name, encoded as one segment")),
+    responses((status = 200, description = "The trail", body = Trail), (status = 404, body = ErrorBody)))]
+async fn trail(State(env): Shared, _: Auditing, Segments(of): Segments<String>) -> Result<Json<Trail>, ApiError> {
+    let found = trail::trail(&env, &of).await?;
+    found.map(|(told, _)| Json(told)).ok_or_else(|| ApiError::not_found("trail", &of))
+}
+
+/// Who holds rights of both halves, to shape what is billed and to let it go; who had a hand in which contract and has let
+/// something of it go, or could have.
+#[utoipa::path(get, path = "/v1/duties", tag = "audit", security(("bearer" = [])), params(ContractQuery),
+    responses((status = 200, description = "The report", body = Halves)))]
+async fn duties(
+    State(env): Shared,
+    _: Auditing,
+    Parameters(query): Parameters<ContractQuery>,
+) -> Result<Json<Halves>, ApiError> {
+    Ok(Json(halves::halves(&env, query.contract.as_deref()).await?))
 }

@@ -14,6 +14,7 @@ mod home;
 mod lists;
 mod person;
 mod queue;
+mod trail;
 mod views;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/bulk", post(acting::look))
         .route("/bulk/act", post(acting::act_on_all))
         .route("/export/{file}", get(exports::file))
+        .route("/trail", get(trail::page))
         .route("/views", post(views::save))
         .route("/keys", get(person::keys_page).post(person::keep_keys))
         .route("/style.css", text("text/css", include_str!("../../../templates/style.css")))

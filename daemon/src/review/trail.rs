@@ -1,0 +1,195 @@
+//! The trail of a document, in words: from the invoice back to clause, acceptance and approvals with what the systems said
+//! then, and on to deliveries and payments. Command line, API and page show this.
+
+use milestoned_mapping::contract::event_in_words;
+use milestoned_mapping::fact::{Event, Fact, ReviewDecision, Shown};
+use milestoned_mapping::money::grouped;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::item::{Amount, as_said};
+use crate::environment::Environment;
+use crate::store::StoreError;
+use crate::store::audit::AuditLine;
+use crate::store::trace::{Trace, TracedFact};
+
+/// What a document, an entry, a fact or a record hangs together with, in words.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Trail {
+    /// What was asked for.
+    pub about: String,
+    /// Contract, where one is known.
+    pub contract: Option<String>,
+    /// From the clause to the payment.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a trail.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Part {
+    /// What it tells.
+    pub title: &'static str,
+    /// In their order.
+    pub lines: Vec<Line>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Line {
+    /// When, an instant or a date.
+    pub at: String,
+    /// Who.
+    pub who: String,
+    /// What, in words.
+    pub text: String,
+}
+
+impl Line {
+    fn new(at: impl ToString, who: &str, text: String) -> Self {
+        Self { at: at.to_string(), who: who.to_owned(), text }
+    }
+}
+
+/// How people name where a trail begins.
+pub const NAMES: &str = "a document or journal entry by its number, KIND:ID by the ERP's id (invoice:812, credit_memo:813, \
+     journal_entry:814), payment:CONNECTION:ID, approval:CONTRACT:MILESTONE, fact:ROW, record:ROW";
+
+/// The trail of what is named, and what it was made of. `None`: there is no such thing.
+///
+/// # Errors
+/// The store failed.
+pub async fn trail(env: &Environment, what: &str) -> Result<Option<(Trail, Trace)>, StoreError> {
+    let Some(start) = env.store.start_of_trail(what.trim().to_owned()).await? else { return Ok(None) };
+    let Some(trace) = env.store.trace(start).await? else { return Ok(None) };
+    Ok(Some((told(what, &trace), trace)))
+}
+
+fn told(what: &str, trace: &Trace) -> Trail {
+    let facts: Vec<(&TracedFact, Fact)> = trace.facts.iter().filter_map(|one| Some((one, parsed(one)?))).collect();
+    let of = |wanted: fn(&Event) -> bool| -> Vec<Line> {
+        facts
+            .iter()
+            .filter(|(_, fact)| wanted(&fact.event))
+            .map(|(traced, fact)| fact_line(traced, fact, trace))
+            .collect()
+    };
+    let acts = |wanted: fn(&AuditLine) -> bool| -> Vec<Line> {
+        let lines = trace.lines.iter().filter(|line| wanted(line));
+        lines.map(|line| Line::new(&line.at, &line.actor, format!("{}: {}", line.action, line.detail))).collect()
+    };
+    let clauses = trace.clauses.iter().map(|clause| Line::new("", "", in_words(clause))).collect();
+    let records = trace.records.iter().map(|one| {
+        let text =
+            format!("record:{} {} {} {}, version {}", one.id, one.system, one.object, one.remote_id, one.version);
+        Line::new(one.seen_at, &one.system, text)
+    });
+    let payments = trace.payments.iter().filter_map(|one| Some((one, parsed(one)?)));
+    let rest = |line: &AuditLine| {
+        let told = ["contract opened", "fact decided", "milestone approved", "first of two approvals"];
+        !told.contains(&line.action.as_str())
+    };
+    let parts = [
+        ("What was agreed", clauses),
+        ("Who filed it", acts(|line| line.action == "contract opened")),
+        ("Change orders", of(|event| matches!(event, Event::Amended(_)))),
+        ("What was delivered and accepted", of(is_of_the_work)),
+        ("The records that say so", records.collect()),
+        ("Approvals", facts.iter().filter_map(|(traced, fact)| approval(traced, fact, trace)).collect()),
+        ("Other decisions of people", of(is_decision)),
+        ("Documents", documents(trace)),
+        ("Deliveries", deliveries(trace)),
+        ("Payments", payments.map(|(traced, fact)| fact_line(traced, &fact, trace)).collect()),
+        ("The rest of the audit trail", acts(rest)),
+    ];
+    let parts = parts.into_iter().filter(|(_, lines)| !lines.is_empty());
+    let parts = parts.map(|(title, lines): (&'static str, Vec<Line>)| Part { title, lines }).collect();
+    Trail { about: what.to_owned(), contract: trace.contract.clone(), parts }
+}
+
+fn parsed(one: &TracedFact) -> Option<Fact> {
+    serde_json::from_value(one.fact.clone()).ok()
+}
+
+fn is_of_the_work(event: &Event) -> bool {
+    !is_decision(event) && !matches!(event, Event::Amended(_) | Event::Review { .. } | Event::Observed(_))
+}
+
+fn is_decision(event: &Event) -> bool {
+    let review = matches!(event, Event::Review { decision, .. } if *decision != ReviewDecision::Approve);
+    review || matches!(event, Event::Overrule { .. } | Event::Withdrawn { .. })
+}
+
+fn fact_line(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Line {
+    let mut text = event_in_words(&fact.event);
+    if let Event::Payment { invoice, amount, .. } = &fact.event {
+        let currency = trace.documents.first().map(|one| one.currency);
+        let money = currency.and_then(|currency| currency.from_decimal(amount.0));
+        let money = money.map_or_else(|| amount.to_string(), |money| Amount::from(money).to_string());
+        text = format!("payment of {money} for {invoice}");
+    }
+    if let Event::Accepted { role, document, .. } = &fact.event {
+        text.extend(role.iter().map(|role| format!(", as {role}")));
+        text.extend(document.iter().map(|document| format!(", by {document}")));
+    }
+    text.extend(fact.on.map(|on| format!(", dated {on}")));
+    Line::new(traced.at, &traced.actor, text)
+}
+
+/// Who approved what amount of what version, and what the systems said then.
+fn approval(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Option<Line> {
+    let Event::Review { milestone, decision: ReviewDecision::Approve, shown, .. } = &fact.event else { return None };
+    let currency = trace.documents.first().map(|one| format!(" {}", one.currency)).unwrap_or_default();
+    let text = match shown {
+        None => format!("approved {milestone}; what was shown is not on file"),
+        Some(Shown { version, amount, customer, legs, .. }) => {
+            let amount = grouped(&amount.to_string());
+            let said = legs.iter().flatten().map(|(name, value)| format!("{name} {}", as_said(value)));
+            let said: Vec<String> = said.collect();
+            let said = match (legs, said.as_slice()) {
+                (None, _) => "what the systems said is not on file".to_owned(),
+                (Some(_), []) => "no system said anything of it then".to_owned(),
+                (Some(_), said) => format!("the systems said then: {}", said.join(", ")),
+            };
+            format!("approved {amount}{currency} of {milestone} in version {version} for {customer}; {said}")
+        }
+    };
+    Some(Line::new(traced.at, &traced.actor, text))
+}
+
+fn documents(trace: &Trace) -> Vec<Line> {
+    let line = |one: &crate::store::views::DocumentView| {
+        let (kind, amount) = (one.kind.name().replace('_', " "), grouped(&one.amount.to_string()));
+        let text = format!("{kind} {}: {amount} {}, due {}, for {}", one.number, one.currency, one.due_on, one.target);
+        Line::new(one.date, "milestoned", text)
+    };
+    trace.documents.iter().map(line).collect()
+}
+
+fn deliveries(trace: &Trace) -> Vec<Line> {
+    let line = |one: &crate::store::outbox::Delivery| {
+        let id = one.remote_id.as_deref().map_or_else(|| "no record there".into(), |id| format!("record {id} there"));
+        let request = one.request_id.as_deref().map(|id| format!(", request {id}")).unwrap_or_default();
+        let seen = one.confirmed_at.map_or_else(|| "not seen there yet".into(), |at| format!("seen there {at}"));
+        let (kind, state) = (one.kind.to_string().replace('_', " "), one.state);
+        let text = format!("{kind} {} to {}: {state}, {id}{request}, {seen}", one.subject, one.target);
+        Line::new(one.settled_at.map_or_else(String::new, |at| at.to_string()), &one.target, text)
+    };
+    trace.deliveries.iter().map(line).collect()
+}
+
+/// The fields of a clause that say something: `name: Terminal survey, amount: 30000.00`.
+fn in_words(value: &Value) -> String {
+    let word = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Array(items) if items.is_empty() => None,
+        Value::Array(items) => {
+            let text = |item: &Value| item.as_str().map_or_else(|| item.to_string(), Into::into);
+            Some(items.iter().map(text).collect::<Vec<String>>().join(" + "))
+        }
+        Value::Null => None,
+        other => Some(other.to_string()),
+    };
+    let said = |(name, value): (&String, &Value)| word(value).map(|word| format!("{}: {word}", name.replace('_', " ")));
+    value.as_object().into_iter().flatten().filter_map(said).collect::<Vec<String>>().join(", ")
+}
