@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{Caller, Telling, Viewing};
+use super::access::{Caller, Filing, Telling, Viewing};
 use super::api::{document_required, known};
 use super::extract::Segments;
 use super::json::Json;
@@ -113,7 +113,7 @@ struct Milestone {
         (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn create(
     State(env): Shared,
-    Telling(Caller { name: actor, .. }): Telling,
+    Filing(Caller { name: actor, .. }): Filing,
     Json(body): Json<Create>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {

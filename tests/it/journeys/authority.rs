@@ -21,7 +21,8 @@ async fn company(rules: &str) -> World {
 fn staff(rules: &str) -> (String, String) {
     let rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"];
     let machine = |name| format!("{{ name = {name:?}, rights = {rights:?}, token = {:?} }}", token(name));
-    let machines = ["fay", "fay-script", "tom", "eve", "rob", "sue"].map(machine).join(", ");
+    let meter = format!("{{ name = \"meter\", rights = [\"view\", \"tell_facts\"], token = {:?} }}", token("meter"));
+    let machines = ["fay", "fay-script", "tom", "eve", "rob", "sue"].map(machine).join(", ") + ", " + &meter;
     let people = "identity.people = [{ person = \"fay@vendor.example\", known_as = [\"fay\", \"fay-script\"] }]";
     ("http.tokens".to_owned(), format!("http.tokens = [{machines}]\n{people}\n{rules}"))
 }
@@ -222,6 +223,15 @@ async fn decisions_orders_and_what_systems_say_are_no_facts_that_a_program_tells
         assert!(status == 422 && said.contains(words), "{fact}: {said}");
     }
     assert_eq!(world.app.env.store.hands("S1".into()).await.unwrap().told.len(), 2, "nothing of it is kept");
+    let milestone = json!({ "external_id": "M2", "project_id": "S1", "name": "More", "currency_code": "USD",
+        "billing_amount_minor": 900_000, "billing_timing": "ARREARS", "recognition_trigger": "DELIVERY" });
+    for (path, body) in [
+        ("/v1/project-milestones", milestone),
+        ("/v1/contracts/S1/facts", json!({ "type": "period_closed", "through": "2026-02-28" })),
+    ] {
+        let (status, said) = post(&world, "meter", path, body).await;
+        assert!(status == 403 && said.contains("lacks the right"), "who tells facts files and closes nothing: {said}");
+    }
 }
 
 #[tokio::test]
