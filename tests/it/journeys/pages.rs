@@ -164,6 +164,8 @@ async fn a_list_is_taken_away_with_what_it_is_and_the_trail_says_who_took_it() {
     let lines = world.app.env.store.audit(None, 10).await.unwrap();
     let line = lines.iter().rev().find(|line| line.action == "list exported").unwrap();
     assert!(line.actor == "vic" && line.detail.contains(&said("SHA-256 of the rows as CSV")), "{}", line.detail);
+    let (status, body, _) = browse(&world, VIEWER, "/export/documents.csv?q=A", None).await;
+    assert!(status == 200 && String::from_utf8_lossy(&body).contains("Stands there as"), "a contract's documents");
     let (status, body, _) = browse(&world, ADMIN, "/export/secrets.csv", None).await;
     assert_eq!(status, 404, "{}", String::from_utf8_lossy(&body));
 }

@@ -14,6 +14,7 @@ use super::person::{Person, today};
 use crate::environment::Environment;
 use crate::report::export::{Cell, List};
 use crate::review::listing;
+use crate::review::portfolio;
 use crate::review::selection::Selection;
 use crate::review::snapshot::Snapshot;
 use crate::web::extract::Segments;
@@ -33,6 +34,7 @@ pub(super) async fn file(
     let Some((name, kind)) = file.split_once('.') else { return Err(ApiError::not_found("export", &file)) };
     let mut list = match name {
         "queue" => queue(&snapshot, &query, today)?,
+        "documents" => documents(&env, &asked(&query)?.q).await?,
         "contracts" => contracts(&snapshot, &asked(&query)?),
         "receivables" => receivables(&snapshot, &asked(&query)?, today),
         "outlook" => outlook(&snapshot, &asked(&query)?, today)?,
@@ -147,6 +149,31 @@ fn named(asked: &Asked, what: &str) -> String {
     } else {
         format!("{what} with {:?} in contract, customer or number", asked.q)
     }
+}
+
+/// Documents of one contract, each with where it stands in the ERP.
+async fn documents(env: &Environment, contract: &str) -> Result<List, ApiError> {
+    let columns =
+        &["Number", "Kind", "Contract", "Milestone", "Date", "Due", "Currency", "Amount", "ERP", "Stands there as"];
+    let view = portfolio::contract(env, contract).await?.ok_or_else(|| ApiError::not_found("contract", contract))?;
+    let mut list = empty("documents", columns, format!("documents of contract {contract}"));
+    for line in view.documents {
+        let (document, currency) = (&line.document, line.document.currency.to_string());
+        list.add(&document.kind.name().replace('_', " "), &currency, &document.amount.to_string());
+        list.rows.push(vec![
+            Cell::text(&document.number),
+            Cell::text(document.kind.name().replace('_', " ")),
+            Cell::text(&document.contract),
+            Cell::text(&document.milestone),
+            Cell::text(document.date),
+            Cell::text(document.due_on),
+            Cell::text(&currency),
+            Cell::Amount(document.amount.to_string()),
+            Cell::text(&document.target),
+            Cell::text(line.standing),
+        ]);
+    }
+    Ok(list)
 }
 
 fn contracts(snapshot: &Snapshot, asked: &Asked) -> List {
