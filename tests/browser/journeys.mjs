@@ -199,6 +199,7 @@ async function everyPage() {
   const cases = Array.from(kinds.values(), (item) => [`case-${item.kind}`, `/case/${encodeURIComponent(item.subject)}`]);
   const contracts = (await api("GET", "/v1/contracts")).slice(0, 400);
   const billed = contracts.filter((one) => one.billed !== "0.00").slice(0, 3);
+  const [invoice] = (await api("GET", `/v1/contracts/${encodeURIComponent(billed[0].contract)}`)).documents;
   const pages = [
     ["home", "/"], ["queue", "/queue"], ["queue-approvals", "/queue?part=approvals"], ["queue-blocked", "/queue?part=blocked"],
     ["queue-warnings", "/queue?part=warnings"], ["queue-parked", "/queue?part=parked"], ["queue-drift", "/queue?part=drift"],
@@ -207,7 +208,7 @@ async function everyPage() {
     ...billed.map((one) => [`contract-${one.contract}`, `/contracts/${encodeURIComponent(one.contract)}`]),
     ["customer", `/customers/${encodeURIComponent(billed[0].customer)}`], ["receivables", "/receivables"],
     ["receivables-overdue", "/receivables?part=overdue"], ["outlook", "/outlook"], ["outlook-next", "/outlook?month=next"],
-    ["keys", "/keys"], ["sessions", "/sessions"], ["not-found", "/contracts/nothing"], ["sign-in", "/sign-in"],
+    ["trail", "/trail"], ["trail-of", `/trail?of=${encodeURIComponent(invoice.number)}`], ["keys", "/keys"], ["sessions", "/sessions"], ["not-found", "/contracts/nothing"], ["sign-in", "/sign-in"],
   ];
   for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {
     for (const colorScheme of ["light", "dark"]) {

@@ -38,6 +38,10 @@ impl Person {
         self.caller.rights.has(Right::Approve)
     }
 
+    pub(super) fn may_audit(&self) -> bool {
+        self.caller.rights.has(Right::Audit)
+    }
+
     /// Whether a page stands under an address that begins so, for the navigation.
     pub(super) fn is_at(&self, path: &str) -> bool {
         let here = self.here.split('?').next().unwrap_or_default();
