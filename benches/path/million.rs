@@ -116,7 +116,8 @@ fn multiply(database: &PathBuf, lots: std::ops::Range<usize>) {
     std::fs::File::open(database).unwrap().sync_all().unwrap();
 }
 
-/// `LOT-` begins the ids of the first lot's contracts; keys end in the lot's number.
+/// `LOT-` begins the ids of the first lot's contracts; keys end in the lot's number. Copies are attested at the next start, as
+/// rows of an older version are.
 const COPY: &str = "
 INSERT INTO contract (id, agreement, digest, source, opened_on, opened_at, state, history, as_of, wake_at, planned_documents, journal_through, legs_changed, revision, customer)
   SELECT 'L' || n || substr(id, 4), replace(agreement, 'LOT-', 'L' || n || '-'), digest, source, opened_on, opened_at, replace(state, 'LOT-', 'L' || n || '-'),
@@ -127,13 +128,15 @@ INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_
 INSERT INTO fact (contract, identity, at, effective_at, learned_at, fact, actor, position, problem)
   SELECT 'L' || n || substr(contract, 4), identity, at, effective_at, learned_at, replace(fact, 'LOT-', 'L' || n || '-'), actor, position, problem
   FROM lot, fact WHERE contract LIKE 'LOT-%' ORDER BY n, id;
-INSERT INTO leg_part SELECT system, object, 'L' || n || remote_id, 'L' || n || substr(contract, 4), leg, milestone, replace(part, 'LOT-', 'L' || n || '-')
+INSERT INTO leg_part (system, object, remote_id, contract, leg, milestone, part)
+  SELECT system, object, 'L' || n || remote_id, 'L' || n || substr(contract, 4), leg, milestone, replace(part, 'LOT-', 'L' || n || '-')
   FROM lot, leg_part WHERE contract LIKE 'LOT-%' ORDER BY n;
-INSERT INTO leg SELECT 'L' || n || substr(contract, 4), leg, replace(record, 'LOT-', 'L' || n || '-') FROM lot, leg WHERE contract LIKE 'LOT-%' ORDER BY n;
+INSERT INTO leg (contract, leg, record) SELECT 'L' || n || substr(contract, 4), leg, replace(record, 'LOT-', 'L' || n || '-') FROM lot, leg WHERE contract LIKE 'LOT-%' ORDER BY n;
 INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
   SELECT 'L' || n || substr(number, 4), 'L' || n || substr(contract, 4), ordinal, kind, milestone, date, due_on, currency, amount, target,
   substr(posting, 1, 54) || printf('%010d', n), cause FROM lot, document WHERE contract LIKE 'LOT-%' ORDER BY n;
-INSERT INTO exception SELECT 'L' || n || substr(contract, 4), ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency
+INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency, differences)
+  SELECT 'L' || n || substr(contract, 4), ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency, differences
   FROM lot, exception WHERE contract LIKE 'LOT-%' ORDER BY n;
 INSERT INTO event (identity, at, type, contract, milestone, body)
   SELECT replace(identity, 'LOT-', 'L' || n || '-'), at, type, 'L' || n || substr(contract, 4), milestone, replace(body, 'LOT-', 'L' || n || '-')
@@ -145,5 +148,5 @@ INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, dige
 INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, hash)
   SELECT (SELECT max(seq) FROM audit) + row_number() OVER (ORDER BY n, seq), at, actor, action, 'L' || n || substr(contract, 4), replace(subject, 'LOT-', 'L' || n || '-'),
   replace(detail, 'LOT-', 'L' || n || '-'), salt, personal, hash FROM lot, audit WHERE contract LIKE 'LOT-%';
-UPDATE audit_head SET seq = (SELECT max(seq) FROM audit), hash = (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1);
+UPDATE audit_head SET seq = (SELECT max(seq) FROM audit), hash = (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), sealed = '';
 ";

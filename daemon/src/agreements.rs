@@ -372,6 +372,7 @@ pub async fn file(
         planned_documents: 0,
         journal_through: None,
         revision: 0,
+        attested: Default::default(),
     };
     let new = NewContract {
         row,

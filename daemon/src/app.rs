@@ -197,7 +197,8 @@ impl App {
             self.env.store.release_mails(self.env.clock.now()).await?;
         }
         self.empty_records().await?;
-        report::turn(&self.env).await
+        let wrote = report::checkpoints::turn(&self.env).await?;
+        Ok(report::turn(&self.env).await? || wrote)
     }
 
     /// Once a day: source records that are older than they are kept.

@@ -25,6 +25,7 @@ use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
 use crate::store::fast_path::{Batch, Decide};
 use crate::store::hands::hands_in;
+use crate::store::pauses::Scope;
 use crate::store::trace::subject_of;
 use crate::store::{StoreError, parse};
 use crate::wake::WakeUp;
@@ -46,7 +47,8 @@ pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool
     let mut moved = false;
     for ids in due.chunks(TOGETHER) {
         let mut landings = Vec::with_capacity(ids.len());
-        for work in works(env, ids.to_vec()).await? {
+        for mut work in works(env, ids.to_vec()).await? {
+            refuse_unattested(env, &mut work, now).await?;
             match decide(&work, &context) {
                 Ok(decided) => {
                     moved |= decided.moves;
@@ -87,6 +89,30 @@ async fn land(env: &Environment, landings: Vec<Landing>, now: Timestamp) -> Resu
     Ok(())
 }
 
+/// Facts that nobody attests are parked: whoever put them in can write the database, and nothing is decided from them.
+async fn refuse_unattested(env: &Environment, work: &mut Work, now: Timestamp) -> Result<(), StoreError> {
+    let refused = std::mem::take(&mut work.unattested);
+    if refused.is_empty() {
+        return Ok(());
+    }
+    for fact in &refused {
+        tracing::error!(
+            contract = work.row.id,
+            row = fact.id,
+            actor = fact.actor,
+            "a fact is not attested, and is refused"
+        );
+    }
+    env.store.refuse_facts(work.row.id.clone(), refused, now).await
+}
+
+/// A contract of which a row is not attested is halted: nothing is decided from it before a person has looked at it.
+async fn halt(env: &Environment, contract: String, error: &StoreError) -> Result<(), StoreError> {
+    tracing::error!(contract, %error, "a contract is halted");
+    let (by, reason) = ("milestoned".to_owned(), error.to_string());
+    env.store.pause(Scope::Contract, contract, by, reason, env.clock.now()).await.map(drop)
+}
+
 /// What is wrong with one contract's rows is told, and the others go on.
 fn alone(contract: &str, error: StoreError) -> Result<(), StoreError> {
     if !error.is_of_one_row() {
@@ -122,6 +148,7 @@ async fn works(env: &Environment, ids: Vec<String>) -> Result<Vec<Work>, StoreEr
                 keep_shown(&env.registry, &mut work);
                 works.push(work);
             }
+            Err(error @ StoreError::Unattested { .. }) => halt(env, id, &error).await?,
             Err(error) => alone(&id, error)?,
         }
     }
@@ -297,7 +324,7 @@ impl Approvers<'_> {
             let identity = format!("void:{milestone}:{}", pending.identity);
             let event = Event::Review { milestone, decision, by: by.clone(), shown: None };
             let (fact, actor) = (Fact::of(pending.fact.at, event), "milestoned".to_owned());
-            void.push(PendingFact { id: None, origin: None, fact, actor, identity });
+            void.push(PendingFact { stored: None, origin: None, fact, actor, identity });
         }
         void
     }
@@ -400,7 +427,7 @@ fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> Pe
     // The place in the history makes it another observation than an equal one before.
     let identity = format!("observed:{leg}:{}", work.row.history);
     let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
-    PendingFact { id: None, origin: None, fact: Fact::of(now, event), actor: leg.to_string(), identity }
+    PendingFact { stored: None, origin: None, fact: Fact::of(now, event), actor: leg.to_string(), identity }
 }
 
 fn landing(
@@ -426,6 +453,7 @@ fn landing(
         contract: row.id.clone(),
         history_before: row.history,
         revision_before: row.revision,
+        attested_before: row.attested.clone(),
         state: crate::store::json(contract)?,
         as_of: contract.as_of(),
         wake_at: wake_at(contract, &plan, context),

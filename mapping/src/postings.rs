@@ -95,6 +95,40 @@ pub fn plan(before: &Contract, after: &Contract, planned: Planned<'_>, addresses
     Plan { postings, journal_through: last_over.max(journal_through), open_day: !open.is_empty() }
 }
 
+/// In what a document that is about to be sent does not follow from what its contract has decided; `None`: it follows. What a
+/// change order may have made otherwise since it was decided (names, paper, lines of the order) is not compared.
+pub fn unwarranted(contract: &Contract, command: &Command) -> Option<String> {
+    let (document, credits) = match command {
+        Command::CreditMemo(document) => (document, true),
+        Command::Invoice(document) => (document, false),
+        Command::BillingStatus(_) | Command::Customer { .. } | Command::JournalEntry(_) | Command::SalesOrder(_) => {
+            return None;
+        }
+    };
+    let id = contract.terms().id();
+    let ours = |one: &&IssuedDocument| one.number == document.number && !one.adopted;
+    let Some(issued) = contract.documents().iter().find(ours) else {
+        return Some(format!("contract {id} has issued no document {}", document.number));
+    };
+    let money = |amount: Money| format!("{amount} {}", amount.currency());
+    let kind = |credits: bool| if credits { "a credit memo" } else { "an invoice" }.to_owned();
+    let none = || "none".to_owned();
+    let compared = [
+        ("kind", kind(issued.kind == DocumentKind::CreditMemo), kind(credits)),
+        ("contract", id.to_owned(), document.contract.clone()),
+        ("milestone", issued.milestone.clone(), document.milestone.clone()),
+        ("amount", money(issued.amount), money(document.amount)),
+        ("date", issued.date.to_string(), document.date.to_string()),
+        ("due date", issued.due_on.to_string(), document.due_on.to_string()),
+        ("description", issued.description.clone(), document.description.clone()),
+        ("original", issued.original.clone().unwrap_or_else(none), document.original.clone().unwrap_or_else(none)),
+    ];
+    let differing = compared.into_iter().filter(|(_, decided, sent)| decided != sent);
+    let told: Vec<String> =
+        differing.map(|(name, decided, sent)| format!("{name}: {decided} was decided, and this says {sent}")).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 /// Key of an issued document's posting.
 pub fn document_key(contract: &str, erp: &str, document: &IssuedDocument) -> DeliveryKey {
     DeliveryKey::of(&[erp, contract, &document.milestone, document.kind.name(), &document.number])

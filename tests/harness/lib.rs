@@ -118,7 +118,8 @@ impl World {
         self.stop.cancel();
         let path = self.folder.path().join("restored.db");
         let (by, now) = ("ada".to_owned(), self.simulators.clock.now());
-        milestoned::store::copies::put_back(backup, &path, by, "the disk broke", now)?;
+        let key = milestoned::store::Key::of([7; 32]);
+        milestoned::store::copies::put_back((backup, &path), key, by, "the disk broke", now)?;
         self.changes.push(("store.path".into(), format!("store.path = '{}'", path.display())));
         (self.app, self.url, self.stop) = daemon(&self.folder, &self.simulators, &self.clock, &self.changes).await?;
         Ok(())
@@ -346,6 +347,7 @@ pub fn configuration(folder: &Path, simulators: &Simulators) -> String {
     format!(
         r#"
 store.path = '{path}/milestoned.db'
+store.key = '0707070707070707070707070707070707070707070707070707070707070707'
 agreements.folder = '{path}/contracts'
 agreements.folder_owner = "dora@vendor.example"
 http.public_url = "https://milestoned.example"

@@ -6,6 +6,7 @@
 //! with the first, old ones are still known.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -22,12 +23,16 @@ pub enum Purpose {
     Audit,
     /// A row of a table that is acted on.
     Row,
+    /// A row's part in the sum over all rows of its table.
+    Sum,
     /// A secret that a browser or a program presents.
     Presented,
     /// A secret that is stored, such as a refresh token.
     Stored,
     /// A password's pepper.
     Password,
+    /// The head of the audit trail, as it is kept outside.
+    Checkpoint,
 }
 
 impl Purpose {
@@ -35,9 +40,11 @@ impl Purpose {
         match self {
             Self::Audit => "milestoned/1/audit",
             Self::Row => "milestoned/1/row",
+            Self::Sum => "milestoned/1/sum",
             Self::Presented => "milestoned/1/presented",
             Self::Stored => "milestoned/1/stored",
             Self::Password => "milestoned/1/password",
+            Self::Checkpoint => "milestoned/1/checkpoint",
         }
     }
 }
@@ -97,6 +104,42 @@ impl Single {
     }
 }
 
+/// Bytes of a code.
+pub const CODE: usize = 16;
+
+/// Makes codes for one purpose: what is derived from the keys is computed once, for those who code every row they write.
+#[derive(Clone)]
+pub struct Coder {
+    current: Hmac<Sha256>,
+    former: Vec<Hmac<Sha256>>,
+}
+
+impl Coder {
+    fn fed(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mut mac = mac.clone();
+        for part in parts {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+
+    /// The code of these parts under the key in use: the first half of an HMAC-SHA256, as RFC 2104 allows it.
+    pub fn code(&self, parts: &[&[u8]]) -> [u8; CODE] {
+        let whole: [u8; LENGTH] = Self::fed(&self.current, parts).finalize().into_bytes().into();
+        let (code, _) = whole.split_at(CODE);
+        code.try_into().unwrap_or([0; CODE])
+    }
+
+    /// Whether one of the keys made this code of these parts. Takes the same time wherever it differs.
+    pub fn knows(&self, parts: &[&[u8]], code: &[u8]) -> bool {
+        code.len() == CODE
+            && std::iter::once(&self.current)
+                .chain(&self.former)
+                .any(|mac| Self::fed(mac, parts).verify_truncated_left(code).is_ok())
+    }
+}
+
 /// HMAC-SHA256 over parts, each with its length before it: where one ends and the next begins is part of it.
 fn compute(key: &[u8], parts: &[&str]) -> [u8; LENGTH] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; LENGTH] };
@@ -125,6 +168,31 @@ impl Key {
     /// Names the key in use without telling it.
     pub fn id(&self) -> &str {
         &self.current.id
+    }
+
+    /// Whether a seal or attestation was made by one of these keys, as far as it says so itself.
+    pub fn is_named_in(&self, made: &str) -> bool {
+        let id = made.split(':').next().unwrap_or_default();
+        std::iter::once(&self.current).chain(&self.former).any(|single| single.id == id)
+    }
+
+    /// A former key that made this seal or attestation, as it says itself; `None`: the one in use, or none of ours.
+    pub fn former_named_in(&self, made: &str) -> Option<Self> {
+        let id = made.split(':').next().unwrap_or_default();
+        let former = self.former.iter().find(|single| single.id == id && self.current.id != id)?;
+        Some(Self { current: former.clone(), former: Vec::new() })
+    }
+
+    /// What codes many texts for one purpose.
+    ///
+    /// # Errors
+    /// Never with a key of this length.
+    pub fn coder(&self, purpose: Purpose) -> Result<Coder, SealError> {
+        let of = |single: &Single| {
+            Hmac::<Sha256>::new_from_slice(&single.derived(purpose)).map_err(|_| SealError::Key(LENGTH))
+        };
+        let former = self.former.iter().map(of).collect::<Result<_, _>>()?;
+        Ok(Coder { current: of(&self.current)?, former })
     }
 
     /// What attests `parts`: the key's id and a code that only the key makes. Says which key it was, for when keys are
@@ -156,6 +224,20 @@ impl Key {
     /// Bytes that take part in every password's hash and stand in no database.
     pub fn pepper(&self) -> [u8; LENGTH] {
         self.current.derived(Purpose::Password)
+    }
+
+    /// The house's public key and its Ed25519 signature of a text, hex: whoever has that key can check it, and cannot make one.
+    /// `None`: the machine cannot sign.
+    pub fn sign(&self, text: &str) -> Option<(String, String)> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&self.current.derived(Purpose::Checkpoint)).ok()?;
+        Some((hex::encode(pair.public_key().as_ref()), hex::encode(pair.sign(text.as_bytes()).as_ref())))
+    }
+
+    /// The public keys under which what these keys sign is known: of the one in use first.
+    pub fn public_keys(&self) -> Vec<String> {
+        let pair = |single: &Single| Ed25519KeyPair::from_seed_unchecked(&single.derived(Purpose::Checkpoint)).ok();
+        let all = std::iter::once(&self.current).chain(&self.former);
+        all.filter_map(pair).map(|pair| hex::encode(pair.public_key().as_ref())).collect()
     }
 
     /// Hides a text. `place` says where it belongs (table, row, column): put elsewhere it cannot be opened.
@@ -195,6 +277,12 @@ impl Key {
     }
 }
 
+/// Whether a text was signed by the house with this public key; both hex.
+pub fn is_signed(public_key: &str, text: &str, signature: &str) -> bool {
+    let (Ok(public_key), Ok(signature)) = (hex::decode(public_key), hex::decode(signature)) else { return false };
+    UnparsedPublicKey::new(&ED25519, public_key).verify(text.as_bytes(), &signature).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -230,6 +318,26 @@ mod tests {
         assert_eq!(key().open("token:quickbooks", &sealed).unwrap(), "rt-1");
         assert_eq!(key().open("token:netsuite", &sealed), Err(SealError::Opened));
         assert_eq!(Key::of([8; LENGTH]).open("token:quickbooks", &sealed), Err(SealError::Opened));
+    }
+
+    #[test]
+    fn a_signature_is_checked_with_the_public_key_alone() {
+        let (public_key, signature) = key().sign("text").unwrap();
+        assert!(is_signed(&public_key, "text", &signature) && !is_signed(&public_key, "other", &signature));
+        assert!(!is_signed(&Key::of([8; LENGTH]).sign("text").unwrap().0, "text", &signature));
+        assert!(!is_signed("x", "text", &signature) && !is_signed(&public_key, "text", ""));
+    }
+
+    #[test]
+    fn codes_are_of_their_parts_purpose_and_key() {
+        let coder = key().coder(Purpose::Row).unwrap();
+        let code = coder.code(&[b"a", b"b"]);
+        assert!(coder.knows(&[b"a", b"b"], &code) && !coder.knows(&[b"ab", b""], &code));
+        assert!(!coder.knows(&[b"a", b"b"], &code[..8]), "a part of a code is none");
+        assert_ne!(key().coder(Purpose::Sum).unwrap().code(&[b"a", b"b"]), code);
+        let (old, new) = ("07".repeat(32), "08".repeat(32));
+        let after = Key::read(&new, &[old]).unwrap().coder(Purpose::Row).unwrap();
+        assert!(after.knows(&[b"a", b"b"], &code) && after.code(&[b"a", b"b"]) != code);
     }
 
     proptest! {

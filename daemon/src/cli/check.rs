@@ -41,6 +41,7 @@ async fn problems(config: Option<&Path>) -> Vec<Problem> {
     problems.extend(warnings);
     let Some(mut settings) = settings else { return problems };
     problems.extend(settings_problems(&settings));
+    problems.extend(report::checkpoints::problems(&settings));
     if let Some(mail) = &settings.mail {
         problems.extend(report::problems(mail));
         if let Err(reason) = report::reach(mail).await {

@@ -38,7 +38,7 @@ pub struct Options {
 
 /// `milestoned doctor`
 pub(super) async fn doctor(env: &Environment, options: Options, json: bool) -> anyhow::Result<ExitCode> {
-    let kept = options.heads.as_deref().map_or(Ok(Vec::new()), super::audit::read_heads)?;
+    let kept = super::audit::kept_heads(env, options.heads.as_deref())?;
     let mut findings = books(env, kept).await?;
     findings.extend(waiting(env).await?);
     if !options.offline {
@@ -73,11 +73,11 @@ pub async fn books(env: &Environment, kept: Vec<Head>) -> anyhow::Result<Vec<Pro
             "stop the daemon and restore a backup: `milestoned restore FILE`",
         ));
     }
-    if let Some(broken) = env.store.verify_audit(kept).await?.broken {
-        let place = format!("audit line {}", broken.seq);
-        let remedy = "compare with a backup: somebody changed the database past milestoned";
-        findings.push(Problem::new(place, broken.what, remedy));
-    }
+    let verdict = env.store.verify_audit(kept).await?;
+    let remedy = "compare with a backup: somebody changed the database past milestoned";
+    findings
+        .extend(verdict.broken.map(|broken| Problem::new(format!("audit line {}", broken.seq), broken.what, remedy)));
+    findings.extend(verdict.findings.into_iter().map(|finding| Problem::new(finding.place(), finding.what, remedy)));
     for row in env.store.contracts().await? {
         let place = format!("contract {}", row.id);
         let rebuilt = match replay::contract(env, &row).await {

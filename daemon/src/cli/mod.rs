@@ -188,7 +188,13 @@ impl Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Place and hash of the newest line: kept elsewhere, it shows later whether lines were taken off or put on.
+    /// The trail with the rows that its lines are about and its signed head, one JSON value a line: `milestoned-verify` checks
+    /// it without the database.
+    Export {
+        /// Where to; on standard output without it.
+        file: Option<PathBuf>,
+    },
+    /// Place and hash of the newest line, signed: kept elsewhere, it shows later whether lines were taken off or put on.
     Head,
     /// Remove who acted and what they wrote from audit lines, facts and source records; the chain still holds, and replay
     /// gives the same.
@@ -212,9 +218,9 @@ pub(crate) enum AuditCommand {
         /// approval:CONTRACT:MILESTONE, fact:ROW, or record:ROW.
         what: String,
     },
-    /// Walk the hash chain: any edit, removal or insertion ends in exit code 1.
+    /// Compare the trail, its sealed head, every row and what was kept outside: any difference ends in exit code 1.
     Verify {
-        /// File of lines that `audit head` printed.
+        /// File of checkpoints: lines that `audit head` printed or the daemon sent. Without it `audit.checkpoint_file`.
         #[arg(long)]
         heads: Option<PathBuf>,
     },

@@ -69,7 +69,8 @@ pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result
         (Some(_), None) => Store::connect(&settings).await?.restored(by, options.reason, now).await?,
         (None, None) => anyhow::bail!("name the file that `milestoned backup` wrote"),
         (None, Some(file)) => {
-            let put = put_back(file, &settings.path, by, &options.reason, now)?;
+            let key = crate::store::key::load(&settings)?;
+            let put = put_back((file, &settings.path), key, by, &options.reason, now)?;
             if let Some(aside) = put.aside {
                 say(&format!("what was there is kept as {}", aside.display()));
             }

@@ -9,6 +9,8 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Write};
 use milestoned_mapping::command::Command;
+use milestoned_mapping::contract::Contract;
+use milestoned_mapping::postings;
 use milestoned_mapping::statement::Statement;
 
 use crate::deliver::policy::Next;
@@ -16,7 +18,7 @@ use crate::failpoint;
 use crate::registry::Connection;
 use crate::settings::Delivery;
 use crate::store::outbox::{Claimed, Outcome};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, parse};
 
 /// Delivers to one connection what is due, oldest first, what shares a lane in one call. Returns how many attempts were
 /// made.
@@ -31,7 +33,56 @@ pub async fn turn(
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let claimed = store.claim(target.to_owned(), settings.claim, settings.lease, now).await?;
-    send(store, target, connection, settings, claimed, now).await
+    let taken = claimed.len();
+    let warranted = warranted(store, claimed, now).await?;
+    send(store, target, connection, settings, warranted, now).await?;
+    Ok(taken)
+}
+
+/// Derives each document again from what its contract has decided, and parks what does not follow from it: what waited in the
+/// database since may be somebody else's.
+async fn warranted(store: &Store, claimed: Vec<Claimed>, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+    let mut contracts: BTreeMap<String, Result<Option<Contract>, String>> = BTreeMap::new();
+    let (mut follow, mut parked) = (Vec::with_capacity(claimed.len()), Vec::new());
+    for claimed in claimed {
+        let is_document = matches!(claimed.command, Command::CreditMemo(_) | Command::Invoice(_));
+        if is_document && !contracts.contains_key(&claimed.contract) {
+            contracts.insert(claimed.contract.clone(), decided(store, &claimed.contract).await?);
+        }
+        let reason = match contracts.get(&claimed.contract).filter(|_| is_document) {
+            Some(Ok(Some(contract))) => postings::unwarranted(contract, &claimed.command),
+            Some(Err(reason)) => Some(reason.clone()),
+            Some(Ok(None)) | None => None,
+        };
+        match reason {
+            None => follow.push(claimed),
+            Some(reason) => {
+                tracing::error!(key = %claimed.key, reason, "a delivery does not follow from its contract, and is not sent");
+                let fault = format!("forged, or decided by mistake: it does not follow from its contract: {reason}");
+                let remedy = "See `milestoned audit verify`, and who can write the database; then dismiss it.".into();
+                parked.push((claimed, Outcome::Parked { fault, remedy }));
+            }
+        }
+    }
+    if !parked.is_empty() {
+        store.settle(parked, now).await?;
+    }
+    Ok(follow)
+}
+
+/// What a contract has decided. `None`: it is set aside, and only the row itself says what was decided; an error: why nothing
+/// follows from it.
+async fn decided(store: &Store, id: &str) -> Result<Result<Option<Contract>, String>, StoreError> {
+    let read = match store.contract(id.to_owned()).await {
+        Ok(Some(row)) => parse("contract", "state", &row.id, &row.state).map(Some),
+        Ok(None) => return Ok(Err(format!("contract {id} is not known"))),
+        Err(StoreError::SetAside(_)) => return Ok(Ok(None)),
+        Err(error) => Err(error),
+    };
+    match read {
+        Err(error) if error.is_of_one_row() => Ok(Err(error.to_string())),
+        read => read.map(Ok),
+    }
 }
 
 /// Sends what is claimed, what shares a lane in one call. Returns how many attempts were made.

@@ -100,9 +100,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
             differences.push(format!("contract {}: a replay of its facts gives another state", row.id));
         }
     }
-    if let Some(broken) = world.app.env.store.verify_audit(Vec::new()).await?.broken {
-        differences.push(format!("the audit trail is broken at line {}: {}", broken.seq, broken.what));
-    }
+    differences.extend(world.app.env.store.verify_audit(Vec::new()).await?.flaw());
     Ok(Proof { erps, differences })
 }
 

@@ -3,6 +3,7 @@
 //! SMTP cannot be asked whether a message arrived. So a message is written down before it is sent, and one whose
 //! sending was interrupted is never sent again by itself: finance gets a digest at most once.
 
+pub mod checkpoints;
 pub mod digest;
 pub mod export;
 

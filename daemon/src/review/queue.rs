@@ -236,7 +236,7 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
                 let contract: Contract = parse("contract", "state", &row.id, &row.state)?;
                 item.shown = contract.shown(milestone);
             }
-            Ok(None) | Err(StoreError::SetAside(_)) => {}
+            Ok(None) | Err(StoreError::SetAside(_) | StoreError::Unattested { .. }) => {}
             Err(error) => return Err(error),
         }
     }

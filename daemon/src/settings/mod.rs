@@ -33,6 +33,8 @@ pub struct Settings {
     pub agreements: Agreements,
     /// Who may approve what.
     pub approvals: Approvals,
+    /// Where the head of the audit trail is kept beside the database.
+    pub audit: Audit,
     /// Custom holiday calendars by name.
     #[serde(default)]
     pub calendars: BTreeMap<String, CustomCalendar>,
@@ -84,6 +86,23 @@ pub struct Approvals {
     /// Above this, in the contract's currency, two people are needed; absent: one is enough for all.
     #[serde(default)]
     pub second_over: Option<DecimalText>,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// How often the signed head goes to each place.
+    pub checkpoint_every: SignedDuration,
+    /// File to which it is appended, best on a medium that takes no changes.
+    #[serde(default)]
+    pub checkpoint_file: Option<PathBuf>,
+    /// Who gets it by mail.
+    #[serde(default)]
+    pub checkpoint_mail: Vec<String>,
+    /// Address to which it is posted as JSON.
+    #[serde(default)]
+    pub checkpoint_webhook: Option<url::Url>,
 }
 
 /// `[calendars.NAME]`

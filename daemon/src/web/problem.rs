@@ -134,6 +134,10 @@ impl From<Problem> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+        if let (StoreError::Unattested { .. }, false) = (&error, error.is_outage()) {
+            let remedy = "see `milestoned audit verify` and who can write the database, and put a backup back";
+            return Self::new(StatusCode::CONFLICT, "NOT_ATTESTED", error.to_string(), remedy);
+        }
         let status =
             if error.is_outage() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
         Self::new(status, "STORE_FAILED", error.to_string(), "see the daemon's log; nothing was written")

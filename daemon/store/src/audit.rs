@@ -1,20 +1,19 @@
 //! The audit trail: append-only, each line hashed over the one before it. What people wrote, and who they are, stands in
 //! the chain as a salted digest: it can be removed later, and the chain still holds.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+pub use milestoned_trail::chain::{Break, Head, REDACTED};
+use milestoned_trail::chain::{Line, Walk, Walked};
+pub(super) use milestoned_trail::chain::{REDACTION, runs};
+pub use milestoned_trail::rows::Finding;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::session::{Row, Session, Sql, values};
+pub(super) use super::attest::{Session, hold};
+use super::session::{Link, Row, values};
 use super::{Store, StoreError, instant};
-
-/// What stands in place of actor and detail after they were removed.
-pub const REDACTED: &str = "(removed)";
-
-/// What a line about a redaction is called, and how it names the lines.
-pub(super) const REDACTION: &str = "audit lines redacted";
-const LINES: &str = "lines ";
 
 /// One line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -39,20 +38,13 @@ pub struct AuditLine {
     /// SHA-256 over salt, actor and detail, hex; absent in lines of before version 3 of the tables.
     #[serde(skip)]
     pub personal: Option<String>,
+    /// What the line is about: table and SHA-256 of the row, as `table:digest`, one after the other.
+    pub attests: Option<String>,
     /// SHA-256 over the previous line's hash and this line's fields, hex.
     pub hash: String,
 }
 
-/// The newest line of the chain. Kept outside of the database it tells whether lines were taken off or put on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Head {
-    /// Its place.
-    pub seq: i64,
-    /// Its hash.
-    pub hash: String,
-}
-
-/// What walking the chain found.
+/// What comparing everything with what is attested found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// Lines that follow from the one before.
@@ -61,17 +53,22 @@ pub struct Verdict {
     pub head: Head,
     /// Lines whose actor and detail were removed.
     pub redacted: i64,
-    /// What is wrong; `None`: nothing.
+    /// What is wrong with the lines; `None`: nothing.
     pub broken: Option<Break>,
+    /// The line from which on the head is sealed; `None`: from the first on.
+    pub attested_from: Option<i64>,
+    /// Rows that were compared, by table.
+    pub rows: BTreeMap<String, i64>,
+    /// What is wrong with the head and with rows.
+    pub findings: Vec<Finding>,
 }
 
-/// Where a chain is broken, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Break {
-    /// First line that cannot be trusted.
-    pub seq: i64,
-    /// What is wrong with it.
-    pub what: String,
+impl Verdict {
+    /// The first thing that is wrong; `None`: nothing is.
+    pub fn flaw(&self) -> Option<String> {
+        let broken = self.broken.as_ref().map(ToString::to_string);
+        broken.or_else(|| self.findings.first().map(ToString::to_string))
+    }
 }
 
 /// A line that is about to be written.
@@ -87,6 +84,8 @@ pub struct Entry {
     pub subject: String,
     /// Details for the auditor.
     pub detail: String,
+    /// Rows that the line is about, each as `table:digest`.
+    pub attests: Option<String>,
 }
 
 impl Entry {
@@ -114,20 +113,9 @@ impl Entry {
             contract: contract.map(Into::into),
             subject: subject.into(),
             detail: detail.into(),
+            attests: None,
         }
     }
-}
-
-/// In PostgreSQL whoever appends holds the head until it commits: two lines never follow from the same one. SQLite has
-/// one writer.
-const HEAD: Sql = Sql {
-    postgres: "SELECT seq, hash FROM audit_head WHERE id = 1 FOR UPDATE",
-    sqlite: "SELECT seq, hash FROM audit_head WHERE id = 1",
-};
-
-/// Waits until no other transaction appends, so that what is numbered from here on is numbered in the order of commits.
-pub(super) fn hold(tx: &Session<'_>) -> Result<Head, StoreError> {
-    Ok(tx.one(HEAD, values![], read_head)?.unwrap_or(Head { seq: 0, hash: String::new() }))
 }
 
 /// Appends lines to the chain, inside the caller's transaction and late in it: others wait for its end.
@@ -144,7 +132,8 @@ pub(super) fn append<'a>(
     let at = instant(at);
     let mut lines = Vec::new();
     for entry in entries {
-        let line = next(&head, &at, entry);
+        let attests = entry.attests.clone().or_else(|| tx.about(entry.contract.as_deref(), &entry.subject));
+        let line = next(&head, &at, entry, attests);
         head = Head { seq: line.seq, hash: line.hash.clone() };
         lines.push(line);
     }
@@ -161,23 +150,29 @@ pub(super) fn append<'a>(
                 line.detail,
                 line.salt,
                 line.personal,
+                line.attests,
                 line.hash
             ]
             .to_vec()
         })
         .collect();
     tx.run_each(
-        "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, attests, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         &sets,
     )?;
-    tx.run("UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1", values![head.seq, head.hash]).map(drop)
+    let mut ledger = tx.ledger.borrow_mut();
+    ledger.appended = true;
+    if let Some(sheet) = ledger.sheet.as_mut() {
+        sheet.head = head;
+    }
+    Ok(())
 }
 
 /// The line after the one that is the head.
-fn next(head: &Head, at: &str, entry: &Entry) -> AuditLine {
+fn next(head: &Head, at: &str, entry: &Entry, attests: Option<String>) -> Line {
     let salt = hex::encode(rand::random::<[u8; 16]>());
-    let mut line = AuditLine {
+    let mut line = Line {
         seq: head.seq.saturating_add(1),
         at: at.into(),
         actor: entry.actor.clone(),
@@ -185,156 +180,42 @@ fn next(head: &Head, at: &str, entry: &Entry) -> AuditLine {
         contract: entry.contract.clone(),
         subject: entry.subject.clone(),
         detail: entry.detail.clone(),
-        personal: Some(digest(&[&salt, &entry.actor, &entry.detail])),
+        personal: Some(Line::personal_digest(&salt, &entry.actor, &entry.detail)),
         salt: Some(salt),
+        attests,
         hash: String::new(),
     };
-    line.hash = chain(&head.hash, &line);
+    line.hash = line.hash_after(&head.hash);
     line
-}
-
-/// SHA-256 over length-prefixed fields, hex.
-fn digest(fields: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for field in fields {
-        hash.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(field.as_bytes());
-    }
-    hex::encode(hash.finalize())
-}
-
-/// The hash of a line after the line with hash `previous`.
-fn chain(previous: &str, line: &AuditLine) -> String {
-    let seq = line.seq.to_string();
-    // No contract and an empty one are two things.
-    let contract = line.contract.as_ref().map(|contract| format!("={contract}"));
-    let contract = contract.as_deref().unwrap_or("");
-    match &line.personal {
-        Some(personal) => digest(&["2", previous, &seq, &line.at, &line.action, contract, &line.subject, personal]),
-        None => {
-            let contract = line.contract.as_deref().unwrap_or("");
-            digest(&[previous, &seq, &line.at, &line.actor, &line.action, contract, &line.subject, &line.detail])
-        }
-    }
-}
-
-/// What is wrong with a line that should follow `before`; `None`: nothing.
-fn flaw(before: &Head, line: &AuditLine) -> Option<&'static str> {
-    if line.seq != before.seq.saturating_add(1) {
-        return Some("a line before it is missing, or it was put in");
-    }
-    if chain(&before.hash, line) != line.hash {
-        return Some("it, or the line before it, was edited");
-    }
-    match (&line.salt, &line.personal) {
-        (Some(salt), Some(personal)) if digest(&[salt, &line.actor, &line.detail]) != *personal => {
-            Some("who did it, or the detail, was edited")
-        }
-        (None, Some(_)) if line.actor != REDACTED || line.detail != REDACTED => {
-            Some("its detail was removed, and something else stands in its place")
-        }
-        (Some(_), None) => Some("the digest of its detail was removed"),
-        _ => None,
-    }
 }
 
 macro_rules! columns {
     () => {
-        "SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash FROM audit"
+        "SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash, attests FROM audit"
     };
 }
 
 /// Walks the whole chain, and compares it with its head and with heads that were kept outside.
-pub(super) fn walk(tx: &Session<'_>, kept: &[Head]) -> Result<Verdict, StoreError> {
-    let mut head = Head { seq: 0, hash: String::new() };
-    let (mut redacted, mut told, mut broken) = (Vec::new(), Told::default(), None);
-    let broke = |seq, what: &str| Some(Break { seq, what: what.into() });
-    tx.each(concat!(columns!(), " ORDER BY seq"), values![], |row| {
-        if broken.is_some() {
-            return Ok(());
-        }
-        let line = read_line(row)?;
-        let outside = kept.iter().find(|kept| kept.seq == line.seq && kept.hash != line.hash);
-        broken = match (flaw(&head, &line), outside) {
-            (Some(what), _) => broke(line.seq, what),
-            (None, Some(kept)) => broke(kept.seq, "it is not the line whose hash was kept outside"),
-            (None, None) => {
-                if line.salt.is_none() && line.personal.is_some() {
-                    redacted.push(line.seq);
-                }
-                if line.action == REDACTION {
-                    told.hear(&line.subject);
-                }
-                head = Head { seq: line.seq, hash: line.hash };
-                None
-            }
-        };
+pub(super) fn walk(tx: &Link<'_>, kept: &[Head], mut hear: impl FnMut(&Line)) -> Result<Walked, StoreError> {
+    let mut walk = Walk::begin(kept);
+    each_line(tx, |line| {
+        hear(&line);
+        walk.step(&line);
         Ok(())
     })?;
     let stored = tx.one("SELECT seq, hash FROM audit_head WHERE id = 1", values![], read_head)?;
-    if broken.is_none() && stored.as_ref() != Some(&head) {
-        let seq = stored.map_or(head.seq, |stored| stored.seq.max(head.seq));
-        broken = broke(seq, "the newest line is not the one that was appended last: lines were taken off or put on");
-    }
-    if let Some(beyond) = kept.iter().map(|kept| kept.seq).filter(|seq| *seq > head.seq).max()
-        && broken.is_none()
-    {
-        broken = broke(beyond, "it was kept outside, and the chain ends before it");
-    }
-    if let (Some(seq), None) = (told.untold(&redacted), &broken) {
-        broken = broke(seq, "who did it and what they wrote was removed, and no line says that it was");
-    }
-    let redacted = i64::try_from(redacted.len()).unwrap_or(i64::MAX);
-    Ok(Verdict { lines: head.seq, head, redacted, broken })
+    Ok(walk.end(stored.as_ref()))
 }
 
-/// What lines about redactions say was removed.
-#[derive(Default)]
-struct Told {
-    /// First and last line of each run.
-    runs: Vec<(i64, i64)>,
-    /// Lines that are told by their number alone, as in versions before 6 of the tables.
-    count: usize,
-}
-
-impl Told {
-    fn hear(&mut self, subject: &str) {
-        match subject.strip_prefix(LINES) {
-            Some(runs) => self.runs.extend(runs.split(", ").filter_map(|run| {
-                let (first, last) = run.split_once('-').unwrap_or((run, run));
-                Some((first.parse().ok()?, last.parse().ok()?))
-            })),
-            None => self.count = self.count.saturating_add(subject.parse().unwrap_or(0)),
-        }
-    }
-
-    /// The first redacted line of which nobody told.
-    fn untold(&self, redacted: &[i64]) -> Option<i64> {
-        let told = |seq: i64| self.runs.iter().any(|(first, last)| (*first..=*last).contains(&seq));
-        redacted.iter().copied().filter(|seq| !told(*seq)).nth(self.count)
-    }
-}
-
-/// Runs of lines, as the line about their redaction names them.
-pub(super) fn runs(mut lines: Vec<i64>) -> String {
-    lines.sort_unstable();
-    let mut runs: Vec<(i64, i64)> = Vec::new();
-    for line in lines {
-        match runs.last_mut() {
-            Some((_, last)) if last.saturating_add(1) == line => *last = line,
-            _ => runs.push((line, line)),
-        }
-    }
-    let run = |(first, last): &(i64, i64)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    format!("{LINES}{}", runs.iter().map(run).collect::<Vec<_>>().join(", "))
+/// Hands each line to `take`, in their order.
+pub(super) fn each_line(tx: &Link<'_>, mut take: impl FnMut(Line) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    tx.each(concat!(columns!(), " ORDER BY seq"), values![], |row| take(read_chained(row)?))
 }
 
 macro_rules! newest {
     ($which:literal) => {
         concat!(
-            "SELECT * FROM (SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash FROM audit ",
+            "SELECT * FROM (SELECT seq, at, actor, action, contract, subject, detail, salt, personal, hash, attests FROM audit ",
             $which,
             " ORDER BY seq DESC LIMIT $1) AS newest ORDER BY seq"
         )
@@ -395,14 +276,6 @@ impl Store {
         })
         .await
     }
-
-    /// Walks the whole chain, and compares it with its head and with heads that were kept outside.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn verify_audit(&self, kept: Vec<Head>) -> Result<Verdict, StoreError> {
-        self.read(move |tx| walk(tx, &kept)).await
-    }
 }
 
 /// Lines about a subject of a contract, such as a document by its number.
@@ -444,8 +317,8 @@ fn read_head(row: &Row<'_>) -> Result<Head, StoreError> {
     Ok(Head { seq: row.get(0)?, hash: row.get(1)? })
 }
 
-fn read_line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
-    Ok(AuditLine {
+fn read_chained(row: &Row<'_>) -> Result<Line, StoreError> {
+    Ok(Line {
         seq: row.get(0)?,
         at: row.get(1)?,
         actor: row.get(2)?,
@@ -456,5 +329,11 @@ fn read_line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
         salt: row.get(7)?,
         personal: row.get(8)?,
         hash: row.get(9)?,
+        attests: row.get(10)?,
     })
+}
+
+fn read_line(row: &Row<'_>) -> Result<AuditLine, StoreError> {
+    let Line { seq, at, actor, action, contract, subject, detail, salt, personal, attests, hash } = read_chained(row)?;
+    Ok(AuditLine { seq, at, actor, action, contract, subject, detail, salt, personal, attests, hash })
 }

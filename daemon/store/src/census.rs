@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use milestoned_connector_kit::Census;
 
+use super::attest::Session;
+use super::attested::WATERMARK;
 use super::audit::{self, Entry};
-use super::session::{Session, Sql, values};
+use super::intake::keep_genuine_place;
+use super::session::{Sql, values};
 use super::{Store, StoreError, instant, json};
 
 /// How a census ended.
@@ -103,10 +106,14 @@ impl Store {
                     "{count} of {known} known records are not there: that is more than intake.brake ({brake} %), so nothing \
                      is taken as deleted; see that the user may still see them, or raise the brake"
                 );
-                tx.run(
-                    "UPDATE watermark SET fault = $3, fault_since = coalesce(fault_since, $4) WHERE system = $1 AND stream = $2",
-                    values![system, stream_of(&stream), fault, instant(now)],
-                )?;
+                let place = stream_of(&stream);
+                tx.change(&WATERMARK, values![system, place], || {
+                    tx.run(
+                        "UPDATE watermark SET fault = $3, fault_since = coalesce(fault_since, $4)
+                         WHERE system = $1 AND stream = $2",
+                        values![system, place, fault, instant(now)],
+                    )
+                })?;
                 audit::append(tx, now, &[Entry::own("census braked", None, format!("{system} {stream}"), fault)])?;
             }
             Ok(Counted { known, missing: count, braked })
@@ -128,12 +135,17 @@ fn mark(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let fresh = due_at.is_some().then(|| instant(now));
-    tx.run(
-        "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (system, stream) DO UPDATE SET cursor = $3, fresh_through = coalesce($4, watermark.fresh_through),
-         polled_at = $5, due_at = $6, fault = NULL, fault_since = NULL, attempts = 0",
-        values![system, stream_of(stream), cursor, fresh, instant(now), due_at.map(instant)],
-    )
+    let stream = stream_of(stream);
+    keep_genuine_place(tx, system, &stream)?;
+    tx.change(&WATERMARK, values![system, stream], || {
+        tx.run(
+            "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (system, stream) DO UPDATE SET cursor = $3,
+             fresh_through = coalesce($4, watermark.fresh_through), polled_at = $5, due_at = $6, fault = NULL,
+             fault_since = NULL, attempts = 0",
+            values![system, stream, cursor, fresh, instant(now), due_at.map(instant)],
+        )
+    })
     .map(drop)
 }
 

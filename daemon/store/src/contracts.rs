@@ -10,17 +10,17 @@ use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
 use milestoned_mapping::fact::{Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
+use milestoned_trail::rows::named;
 
+use super::attest::{Attested, Session};
+use super::attested::{CONTRACT, FACT, LEG, LEG_PART};
 use super::audit::{self, Entry};
 use super::drift::{self, DriftRow};
 use super::hands;
-use super::intake::{NewFact, insert_fact};
-use super::outbox::enqueue;
-use super::review::keep_approvals;
-use super::session::{Row, Session, Sql, values};
+use super::intake::{NewFact, UNATTESTED, UNATTESTED_REMEDY, insert_fact};
+use super::session::{Cell, Row, Sql, cells, values};
 use super::set_aside;
 use super::{Store, StoreError, instant, json, parse};
-use crate::failpoint;
 
 /// A contract as the store keeps it.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct ContractRow {
     pub journal_through: Option<Date>,
     /// Counts up with every decision, and when a leg changed.
     pub revision: i64,
+    /// What attests it; empty for one that is about to be opened, and for one that is not attested.
+    pub attested: Attested,
 }
 
 /// Everything a decision about one contract needs.
@@ -58,6 +60,8 @@ pub struct Work {
     pub parts: Parts,
     /// What each leg said last.
     pub legs: BTreeMap<Leg, LegRecord>,
+    /// Facts that wait and are not attested: nothing is decided from them.
+    pub unattested: Vec<UnattestedFact>,
     /// Numbers of documents and journal entries of ours that a poll has seen in the ERP.
     pub confirmed: BTreeSet<String>,
     /// Journal entries in the outbox, delivered or not, in order.
@@ -88,8 +92,8 @@ pub struct Parts {
 /// A fact that waits for its decision.
 #[derive(Debug, Clone)]
 pub struct PendingFact {
-    /// Row; `None` for one that this decision brings along.
-    pub id: Option<i64>,
+    /// Its row and what attests it; `None` for one that this decision brings along.
+    pub stored: Option<Attested>,
     /// Source record that told it, for one that this decision brings along.
     pub origin: Option<i64>,
     /// The fact.
@@ -98,6 +102,17 @@ pub struct PendingFact {
     pub actor: String,
     /// Its identity, for one that this decision brings along.
     pub identity: String,
+}
+
+/// A fact that was not written by us, or was changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnattestedFact {
+    /// Its row.
+    pub id: i64,
+    /// Its identity, as the row says.
+    pub identity: String,
+    /// Who is behind it, as the row says.
+    pub actor: String,
 }
 
 /// A decided fact.
@@ -182,6 +197,8 @@ pub struct Landing {
     /// The contract's revision before; another one in the store means that somebody else decided meanwhile, or that a
     /// leg changed.
     pub revision_before: i64,
+    /// What attested the contract before.
+    pub attested_before: Attested,
     /// New snapshot, JSON.
     pub state: String,
     /// Local date that the state has reached.
@@ -231,7 +248,9 @@ pub struct NewContract {
 
 macro_rules! columns {
     () => {
-        "SELECT id, agreement, digest, opened_on, state, history, planned_documents, journal_through, revision FROM contract"
+        "SELECT id, agreement, digest, opened_on, state, history, planned_documents, journal_through, revision,
+         CAST(0 AS BIGINT), id, agreement, digest, source, opened_on, opened_at, customer, state, history, as_of, wake_at,
+         planned_documents, journal_through, mac FROM contract"
     };
 }
 
@@ -271,22 +290,32 @@ impl Store {
     pub async fn open_contract(&self, new: NewContract, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let row = &new.row;
+            let (opened_on, opened_at, as_of) = (row.opened_on.to_string(), instant(now), new.as_of.to_string());
+            let told =
+                cells![&row.id, &row.agreement, &row.digest, &new.source, &opened_on, &opened_at, &new.customer];
+            let standing = cells![&row.state, 0, &as_of, &opened_at, 0, Cell::Null];
+            let (code, digest) = tx.code_and_digest(&CONTRACT, &told, &standing)?;
             let inserted = tx.run(
                 "INSERT INTO contract (id, agreement, digest, source, opened_on, opened_at, state, history, as_of, wake_at,
-                 planned_documents, journal_through, legs_changed, customer)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $6, 0, NULL, TRUE, $9) ON CONFLICT DO NOTHING",
+                 planned_documents, journal_through, legs_changed, customer, mac)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $6, 0, NULL, TRUE, $9, $10) ON CONFLICT DO NOTHING",
                 values![
                     row.id,
                     row.agreement,
                     row.digest,
                     new.source,
-                    row.opened_on.to_string(),
-                    instant(now),
+                    opened_on,
+                    opened_at,
                     row.state,
-                    new.as_of.to_string(),
-                    new.customer
+                    as_of,
+                    new.customer,
+                    code
                 ],
             )?;
+            if inserted > 0 {
+                tx.inserted(&CONTRACT, 0, &code);
+                tx.is_about(&row.id, &row.id, named(CONTRACT.name, &digest));
+            }
             if inserted > 0 {
                 let detail = format!("from {}, digest {}", new.source, row.digest);
                 let line = Entry::by(&new.actor, "contract opened", Some(&row.id), row.id.clone(), detail);
@@ -310,8 +339,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contracts(&self) -> Result<Vec<ContractRow>, StoreError> {
-        self.read(|tx| tx.all(concat!(columns!(), " WHERE ", not_set_aside!(), " ORDER BY id"), values![], read_row))
-            .await
+        self.read(|tx| {
+            let sql = concat!(columns!(), " WHERE ", not_set_aside!(), " ORDER BY id");
+            tx.all(sql, values![], |row| read_row(tx, row))
+        })
+        .await
     }
 
     /// Contracts after this id, by id, at most so many; but those that are set aside.
@@ -322,7 +354,7 @@ impl Store {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |tx| {
             let sql = concat!(columns!(), " WHERE id > $1 AND ", not_set_aside!(), " ORDER BY id LIMIT $2");
-            tx.all(sql, values![after, limit], read_row)
+            tx.all(sql, values![after, limit], |row| read_row(tx, row))
         })
         .await
     }
@@ -332,7 +364,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn contracts_of(&self, ids: Vec<String>) -> Result<Vec<ContractRow>, StoreError> {
-        self.read(move |tx| tx.all(AMONG, values![json(&ids)?], read_row)).await
+        self.read(move |tx| tx.all(AMONG, values![json(&ids)?], |row| read_row(tx, row))).await
     }
 
     /// Contracts about which something is to be decided now.
@@ -476,6 +508,32 @@ impl Store {
         .await
     }
 
+    /// Parks facts that are not attested: each is told with what its row claims, and nothing is decided from it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn refuse_facts(
+        &self,
+        contract: String,
+        facts: Vec<UnattestedFact>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let mut lines = Vec::with_capacity(facts.len());
+            for fact in &facts {
+                // Its code stays as it is: nobody attests it by this.
+                tx.run(
+                    "UPDATE fact SET problem = $2 WHERE id = $1 AND position IS NULL",
+                    values![fact.id, format!("{UNATTESTED}. {UNATTESTED_REMEDY}")],
+                )?;
+                let detail = format!("fact:{}, by {} as the row says: {UNATTESTED}", fact.id, fact.actor);
+                lines.push(Entry::own("fact refused", Some(&contract), fact.identity.clone(), detail));
+            }
+            audit::append(tx, now, &lines)
+        })
+        .await
+    }
+
     /// Stores facts that came from people or programs rather than from a source record. Returns how many were new.
     ///
     /// # Errors
@@ -492,151 +550,6 @@ impl Store {
     }
 }
 
-/// Writes one decision, but for its audit lines. `doubts`: the remote may know what is new to us. `false`: somebody else
-/// decided meanwhile, and nothing was written.
-pub(super) fn land(tx: &Session<'_>, landing: &Landing, doubts: bool, now: Timestamp) -> Result<bool, StoreError> {
-    let changed = tx.run(
-        "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
-             journal_through = $7, legs_changed = $9, revision = revision + 1 WHERE id = $1 AND revision = $8",
-        values![
-            landing.contract,
-            landing.state,
-            landing.history_before.saturating_add(decided_count(landing)),
-            landing.as_of.to_string(),
-            landing.wake_at.map(instant),
-            landing.planned_documents,
-            landing.journal_through.map(|date| date.to_string()),
-            landing.revision_before,
-            landing.legs_wait
-        ],
-    )?;
-    if changed != 1 {
-        return Ok(false);
-    }
-    land_facts(tx, landing, now)?;
-    for posting in &landing.postings {
-        enqueue(tx, &landing.contract, posting, doubts, now)?;
-    }
-    land_results(tx, landing, now)?;
-    failpoint::pass("landing");
-    Ok(true)
-}
-
-fn decided_count(landing: &Landing) -> i64 {
-    i64::try_from(landing.facts.iter().filter(|fact| fact.problem.is_none()).count()).unwrap_or(i64::MAX)
-}
-
-/// What became of facts: of those that waited in the store, and of those that the decision brings along.
-fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
-    let mut position = landing.history_before;
-    let now = instant(now);
-    for decided in &landing.facts {
-        let pending = &decided.pending;
-        tx.run(
-            "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem, origin)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (contract, identity)
-             DO UPDATE SET position = $7, effective_at = $8, problem = $9",
-            values![
-                landing.contract,
-                pending.identity,
-                instant(pending.fact.at),
-                now,
-                json(&pending.fact)?,
-                pending.actor,
-                decided.problem.is_none().then_some(position),
-                instant(decided.effective_at),
-                decided.problem,
-                pending.origin
-            ],
-        )?;
-        position = position.saturating_add(i64::from(decided.problem.is_none()));
-    }
-    Ok(())
-}
-
-fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(), StoreError> {
-    for (leg, record) in &landing.legs {
-        tx.run("INSERT INTO leg (contract, leg, record) VALUES ($1, $2, $3) ON CONFLICT (contract, leg) DO UPDATE SET record = $3", values![landing.contract, leg.to_string(), json(record)?])?;
-    }
-    for document in &landing.documents {
-        tx.run("INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", values![
-                document.number,
-                landing.contract,
-                document.ordinal,
-                document.kind.name(),
-                document.milestone,
-                document.date.to_string(),
-                document.due_on.to_string(),
-                document.amount.currency().code(),
-                document.amount.to_string(),
-                document.target,
-                document.posting.as_str(),
-                document.cause
-            ])?;
-    }
-    if !landing.events.is_empty() {
-        // Who follows the feed must never see a later place before an earlier one.
-        audit::hold(tx)?;
-    }
-    for event in &landing.events {
-        tx.run("INSERT INTO event (identity, at, type, contract, milestone, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING", values![event.identity, instant(now), event.kind, landing.contract, event.milestone, event.body])?;
-    }
-    drift::keep(tx, &landing.contract, &landing.drift)?;
-    if let Some(approvals) = &landing.approvals {
-        keep_approvals(tx, &landing.contract, approvals)?;
-    }
-    landing.exceptions.iter().try_for_each(|exceptions| keep_exceptions(tx, &landing.contract, exceptions))
-}
-
-/// Replaces the exceptions of a contract.
-pub(super) fn keep_exceptions(tx: &Session<'_>, contract: &str, exceptions: &[ExceptionRow]) -> Result<(), StoreError> {
-    tx.run("DELETE FROM exception WHERE contract = $1", values![contract])?;
-    let texts: Vec<_> = (0_i64..).zip(exceptions).map(exception_texts).collect();
-    let values: Vec<String> = exceptions.iter().map(|one| json(&one.differences)).collect::<Result<_, _>>()?;
-    let sets: Vec<_> = exceptions
-        .iter()
-        .zip(texts.iter().zip(&values))
-        .map(|(exception, ((ordinal, leg, severity, opened_on, closed_on, held, currency), differences))| {
-            values![
-                contract,
-                *ordinal,
-                exception.code,
-                exception.milestone,
-                *leg,
-                *severity,
-                *opened_on,
-                *closed_on,
-                *held,
-                *currency,
-                *differences
-            ]
-            .to_vec()
-        })
-        .collect();
-    tx.run_each(
-        "INSERT INTO exception (contract, ordinal, code, milestone, leg, severity, opened_on, closed_on, held, currency,
-         differences) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        &sets,
-    )
-    .map(drop)
-}
-
-/// What an exception is written as beside its own texts.
-type ExceptionTexts = (i64, Option<String>, String, String, Option<String>, Option<String>, String);
-
-fn exception_texts((ordinal, row): (i64, &ExceptionRow)) -> ExceptionTexts {
-    (
-        ordinal,
-        row.leg.map(|leg| leg.to_string()),
-        row.severity.to_string(),
-        row.opened_on.to_string(),
-        row.closed_on.map(|date| date.to_string()),
-        row.held.map(|held| held.to_string()),
-        row.currency.to_string(),
-    )
-}
-
 /// What a decision about a contract needs.
 pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
     let Some(row) = load_row(tx, id)? else { return Ok(None) };
@@ -645,8 +558,10 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
         "SELECT effective_at FROM fact WHERE contract = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1";
     let last_effective = tx.one(sql, values![id], |row| row.parsed_option(0, "fact.effective_at"))?.flatten();
     let (parts, records) = parts(tx, id)?;
+    let (pending, unattested) = pending_facts(tx, id)?;
     Ok(Some(Work {
-        pending: pending_facts(tx, id)?,
+        pending,
+        unattested,
         last_effective,
         parts,
         legs: legs(tx, id)?,
@@ -680,11 +595,20 @@ fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreErro
 }
 
 pub(super) fn load_any_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {
-    tx.one(concat!(columns!(), " WHERE id = $1"), values![id], read_row)
+    let row = tx.one(concat!(columns!(), " WHERE id = $1"), values![id], |row| read_row(tx, row))?;
+    match row {
+        // It is shown among the others, and nothing is done with it.
+        Some(row) if row.attested == Attested::default() => {
+            Err(StoreError::Unattested { table: "contract", row: row.id })
+        }
+        row => Ok(row),
+    }
 }
 
-fn read_row(row: &Row<'_>) -> Result<ContractRow, StoreError> {
+fn read_row(tx: &Session<'_>, row: &Row<'_>) -> Result<ContractRow, StoreError> {
+    let examined = tx.examine(&CONTRACT, row, 9)?;
     Ok(ContractRow {
+        attested: if examined.genuine { examined.attested } else { Attested::default() },
         id: row.get(0)?,
         agreement: row.get(1)?,
         digest: row.get(2)?,
@@ -697,16 +621,26 @@ fn read_row(row: &Row<'_>) -> Result<ContractRow, StoreError> {
     })
 }
 
-fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<Vec<PendingFact>, StoreError> {
-    tx.all(
-        "SELECT id, fact, actor, identity FROM fact WHERE contract = $1 AND position IS NULL AND problem IS NULL
-         ORDER BY at, id",
+/// Facts that wait, and those among them that are not attested.
+fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<(Vec<PendingFact>, Vec<UnattestedFact>), StoreError> {
+    let (mut pending, mut unattested) = (Vec::new(), Vec::new());
+    tx.each(
+        "SELECT id, contract, identity, at, learned_at, fact, actor, origin, position, effective_at, problem, closed_at, mac
+         FROM fact WHERE contract = $1 AND position IS NULL AND problem IS NULL ORDER BY at, id",
         values![contract],
         |row| {
-            let fact = parse("fact", "fact", contract, &row.get::<String>(1)?)?;
-            Ok(PendingFact { id: row.get(0)?, origin: None, fact, actor: row.get(2)?, identity: row.get(3)? })
+            let (identity, actor): (String, String) = (row.get(2)?, row.get(6)?);
+            let examined = tx.examine(&FACT, row, 0)?;
+            if !examined.genuine {
+                unattested.push(UnattestedFact { id: row.get(0)?, identity, actor });
+                return Ok(());
+            }
+            let fact = parse("fact", "fact", contract, &row.get::<String>(5)?)?;
+            pending.push(PendingFact { stored: Some(examined.attested), origin: None, fact, actor, identity });
+            Ok(())
         },
-    )
+    )?;
+    Ok((pending, unattested))
 }
 
 /// Records that show a milestone, (system, remote id) by milestone.
@@ -715,10 +649,14 @@ type Showing = BTreeMap<String, Vec<(String, String)>>;
 fn parts(tx: &Session<'_>, contract: &str) -> Result<(Parts, Showing), StoreError> {
     let (mut parts, mut records) = (Parts::default(), Showing::new());
     tx.each(
-        "SELECT leg, part, coalesce(milestone, ''), system, remote_id FROM leg_part WHERE contract = $1
-         ORDER BY leg, object, remote_id",
+        "SELECT leg, part, coalesce(milestone, ''), system, remote_id, CAST(0 AS BIGINT), system, object, remote_id,
+         contract, leg, milestone, part, mac FROM leg_part WHERE contract = $1 ORDER BY leg, object, remote_id",
         values![contract],
         |row| {
+            if !tx.examine(&LEG_PART, row, 5)?.genuine {
+                let row = format!("{} {}", row.get::<String>(3)?, row.get::<String>(4)?);
+                return Err(StoreError::Unattested { table: "leg_part", row });
+            }
             let (leg, part): (Leg, String) = (row.parsed(0, "leg_part.leg")?, row.get(1)?);
             if matches!(leg, Leg::Crm | Leg::Psa) {
                 records.entry(row.get(2)?).or_default().push((row.get(3)?, row.get(4)?));
@@ -759,7 +697,12 @@ impl Parts {
 
 fn legs(tx: &Session<'_>, contract: &str) -> Result<BTreeMap<Leg, LegRecord>, StoreError> {
     let mut legs = BTreeMap::new();
-    tx.each("SELECT leg, record FROM leg WHERE contract = $1", values![contract], |row| {
+    let sql = "SELECT leg, record, CAST(0 AS BIGINT), contract, leg, record, mac FROM leg WHERE contract = $1";
+    tx.each(sql, values![contract], |row| {
+        if !tx.examine(&LEG, row, 2)?.genuine {
+            let row = format!("{contract} {}", row.get::<String>(0)?);
+            return Err(StoreError::Unattested { table: "leg", row });
+        }
         legs.insert(row.parsed(0, "leg.leg")?, parse("leg", "record", contract, &row.get::<String>(1)?)?);
         Ok(())
     })?;

@@ -2,13 +2,18 @@
 //! that nothing is written twice.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
+use super::attest::{House, Session};
+use super::attested::MARK;
 use super::audit::{self, Entry, Head};
-use super::session::{Session, values};
-use super::{Backend, Store, StoreError, instant};
+use super::mails::doubt_mails;
+use super::outbox::change_genuine;
+use super::session::{Link, values};
+use super::{Backend, Key, Store, StoreError, instant};
 use crate::failpoint;
 
 /// For so long after a restore every document is looked up before it is written: the time from which the backup is
@@ -79,7 +84,7 @@ fn check(path: &Path) -> Result<Head, CopyError> {
     if let Some(reason) = flaws(&connection).map_err(|error| damaged(error.to_string()))?.into_iter().next() {
         return Err(damaged(reason));
     }
-    let verdict = audit::walk(&Session::Sqlite(&connection), &[]).map_err(|error| damaged(error.to_string()))?;
+    let verdict = audit::walk(&Link::Sqlite(&connection), &[], |_| {}).map_err(|error| damaged(error.to_string()))?;
     match verdict.broken {
         None => Ok(verdict.head),
         Some(broken) => Err(damaged(format!("its audit trail is broken at line {}: {}", broken.seq, broken.what))),
@@ -151,7 +156,14 @@ pub struct PutBack {
 ///
 /// # Errors
 /// The backup is damaged, the database is in use, a file cannot be written: nothing was changed.
-pub fn put_back(backup: &Path, to: &Path, actor: String, reason: &str, now: Timestamp) -> Result<PutBack, CopyError> {
+pub fn put_back(
+    (backup, to): (&Path, &Path),
+    key: Key,
+    actor: String,
+    reason: &str,
+    now: Timestamp,
+) -> Result<PutBack, CopyError> {
+    let house = Arc::new(House::of(key)?);
     check(backup)?;
     let aside = to.with_extension(format!("before-{}", now.strftime("%Y%m%dT%H%M%SZ")));
     let had_one = to.exists();
@@ -167,11 +179,11 @@ pub fn put_back(backup: &Path, to: &Path, actor: String, reason: &str, now: Time
     failpoint::pass("restore_copied");
     let waiting = {
         let mut connection = Connection::open(&fresh)?;
-        super::migrations::sqlite::whole()
-            .run(&mut connection)
-            .map_err(|error| StoreError::Migration(Box::new(error)))?;
+        super::brought_here(&mut connection, &house)?;
         let transaction = connection.transaction()?;
-        let waiting = doubt(&Session::Sqlite(&transaction), &actor, reason, now)?;
+        let tx = Session::under(Link::Sqlite(&transaction), &house);
+        let waiting = doubt(&tx, &actor, reason, now)?;
+        tx.close()?;
         transaction.commit()?;
         waiting
     };
@@ -192,22 +204,25 @@ pub fn put_back(backup: &Path, to: &Path, actor: String, reason: &str, now: Time
 /// What waits, and every document that is decided on in the next month, is looked up before it is written; no mail is
 /// sent again. Returns how many deliveries wait.
 fn doubt(tx: &Session<'_>, actor: &str, reason: &str, now: Timestamp) -> Result<u64, StoreError> {
-    let count = tx.run(
-        "UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE state IN ('pending', 'sending')
-         AND kind <> 'billing_status'",
+    let waiting = tx.all(
+        "SELECT key FROM outbox WHERE state IN ('pending', 'sending') AND kind <> 'billing_status' ORDER BY ordinal",
         values![],
+        |row| row.get::<String>(0),
     )?;
-    tx.run(
-        "INSERT INTO mark (name, at) VALUES ('look first until', $1) ON CONFLICT (name) DO UPDATE SET at = $1",
-        values![instant(now.saturating_add(DOUBT).unwrap_or(now))],
-    )?;
-    tx.run(
-        "UPDATE mail SET state = 'unknown', fault = 'restored from a backup: it may have been sent' WHERE state IN ('pending', 'sending')",
-        values![],
-    )?;
+    let count = waiting.len();
+    for key in waiting {
+        let sql = "UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE key = $1";
+        change_genuine(tx, &key, sql, values![key])?;
+    }
+    let until = instant(now.saturating_add(DOUBT).unwrap_or(now));
+    tx.overwrite(&MARK, values!["look first until"], || {
+        let sql = "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2";
+        tx.run(sql, values!["look first until", until])
+    })?;
+    doubt_mails(tx, &["pending", "sending"], "restored from a backup: it may have been sent", now)?;
     let detail = format!("{count} deliveries are in doubt: {reason}");
     audit::append(tx, now, &[Entry::by(actor, "restored from a backup", None, "database", detail)])?;
-    Ok(count)
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 /// Leaves the write-ahead log, which SQLite allows to the only user of a file.
@@ -252,9 +267,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn flaws(&self) -> Result<Vec<String>, StoreError> {
-        self.read(|tx| match tx {
-            Session::Sqlite(connection) => Ok(flaws(connection)?),
-            Session::Postgres(_) => Ok(Vec::new()),
+        self.read(|tx| match **tx {
+            Link::Sqlite(connection) => Ok(flaws(connection)?),
+            Link::Postgres(_) => Ok(Vec::new()),
         })
         .await
     }

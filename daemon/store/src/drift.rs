@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::drift::Kind;
 
+use super::attest::Session;
+use super::attested::DRIFT;
 use super::audit::{self, Entry};
-use super::session::{Row, Session, values};
+use super::session::{Row, values};
 use super::{Store, StoreError};
 
 /// A drift as the store keeps it.
@@ -56,22 +58,24 @@ pub(super) fn lasting(tx: &Session<'_>, contract: &str) -> Result<Vec<DriftRow>,
 /// Writes down how some drifts stand now.
 pub(super) fn keep(tx: &Session<'_>, contract: &str, rows: &[DriftRow]) -> Result<(), StoreError> {
     for row in rows {
-        tx.run(
-            "INSERT INTO drift (contract, kind, subject, milestone, leg, detail, opened_on, closed_on, lasts)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (contract, kind, subject) DO UPDATE
-             SET milestone = $4, detail = $6, opened_on = $7, closed_on = $8, lasts = $9",
-            values![
-                contract,
-                row.kind.name(),
-                row.subject,
-                row.milestone,
-                row.kind.leg().to_string(),
-                row.detail,
-                row.opened_on.to_string(),
-                row.closed_on.map(|date| date.to_string()),
-                row.lasts
-            ],
-        )?;
+        tx.overwrite(&DRIFT, values![contract, row.kind.name(), row.subject], || {
+            tx.run(
+                "INSERT INTO drift (contract, kind, subject, milestone, leg, detail, opened_on, closed_on, lasts)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (contract, kind, subject) DO UPDATE
+                 SET milestone = $4, leg = $5, detail = $6, opened_on = $7, closed_on = $8, lasts = $9",
+                values![
+                    contract,
+                    row.kind.name(),
+                    row.subject,
+                    row.milestone,
+                    row.kind.leg().to_string(),
+                    row.detail,
+                    row.opened_on.to_string(),
+                    row.closed_on.map(|date| date.to_string()),
+                    row.lasts
+                ],
+            )
+        })?;
     }
     Ok(())
 }
@@ -104,12 +108,14 @@ impl Store {
         (today, now): (Date, Timestamp),
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let closed = tx.one(
-                "UPDATE drift SET closed_on = $4 WHERE contract = $1 AND kind = $2 AND subject = $3
-                 AND closed_on IS NULL RETURNING detail",
-                values![contract, kind.name(), subject, today.to_string()],
-                |row| row.get::<String>(0),
-            )?;
+            let closed = tx.change(&DRIFT, values![contract, kind.name(), subject], || {
+                tx.one(
+                    "UPDATE drift SET closed_on = $4 WHERE contract = $1 AND kind = $2 AND subject = $3
+                     AND closed_on IS NULL RETURNING detail",
+                    values![contract, kind.name(), subject, today.to_string()],
+                    |row| row.get::<String>(0),
+                )
+            })?;
             let Some(detail) = closed else { return Ok(false) };
             let said = format!("{}, {detail}: {reason}", kind.name());
             audit::append(tx, now, &[Entry::by(&actor, "drift overruled", Some(&contract), subject, said)])?;

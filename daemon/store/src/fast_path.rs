@@ -10,15 +10,18 @@ use jiff::Timestamp;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::record::SourceRecord;
 
+use super::attest::Session;
 use super::audit;
-use super::contracts::{Landing, PendingFact, Work, is_paused, land, work};
+use super::claims::lease;
+use super::contracts::{Landing, PendingFact, Work, is_paused, work};
 use super::intake::{
     Followed, NewFact, Reading, UNREAD, any_parked, apply_reading, insert_fact, insert_records, mark_followed,
-    mark_legs, rivals, row_of,
+    mark_legs, rivals,
 };
-use super::outbox::{Claimed, lease, looks_first};
+use super::landing::land;
+use super::outbox::{Claimed, looks_first};
 use super::pauses::ANY_PAUSE;
-use super::session::{Session, values};
+use super::session::values;
 use super::{Store, StoreError, instant, json};
 
 /// What lands together.
@@ -165,9 +168,8 @@ fn store_records(tx: &Session<'_>, batch: &Batch, texts: &[String], now: Timesta
     }
     let parked = any_parked(tx)?;
     let new = insert_records(tx, &records, texts, Some(readings), now)?;
-    let new = records.into_iter().zip(readings).zip(new).filter(|(_, new)| *new);
-    for ((record, reading), _) in new {
-        let Some(id) = row_of(tx, record)? else { continue };
+    for ((record, reading), id) in records.into_iter().zip(readings).zip(new) {
+        let Some(id) = id else { continue };
         let replaced = apply_reading(tx, record, id, reading, parked)?;
         if replaced.freed.is_some() || !rivals(tx, record, reading.part.as_ref())?.is_empty() {
             // Others have to be read again, or nothing of this one may be taken.
@@ -182,7 +184,7 @@ fn store_records(tx: &Session<'_>, batch: &Batch, texts: &[String], now: Timesta
                 continue;
             }
             news.entry(fact.contract.clone()).or_default().pending.push(PendingFact {
-                id: None,
+                stored: None,
                 origin: Some(id),
                 fact: fact.fact.clone(),
                 actor: fact.actor.clone(),
@@ -231,7 +233,7 @@ fn decided(
     work.pending.sort_by_cached_key(|pending| instant(pending.fact.at));
     let Some(landing) = decide(work)? else { return Ok(None) };
     facts.retain(|fact| {
-        let is_it = |pending: &PendingFact| pending.id.is_none() && pending.identity == fact.identity;
+        let is_it = |pending: &PendingFact| pending.stored.is_none() && pending.identity == fact.identity;
         !landing.facts.iter().any(|decided| is_it(&decided.pending))
     });
     Ok(Some(landing))

@@ -1,6 +1,7 @@
 //! Where a trail begins: what people and systems call a document, an entry, a payment or an approval.
 
-use super::session::{Session, values};
+use super::attest::Session;
+use super::session::values;
 use super::trace::Start;
 use super::vocabulary::CommandKind;
 use super::{Store, StoreError};

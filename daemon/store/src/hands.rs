@@ -9,7 +9,8 @@ use milestoned_mapping::fact::{Event, Fact, ReviewDecision, Shown};
 use milestoned_mapping::money::{Currency, Money};
 use serde_json::Value;
 
-use super::session::{Row, Session, values};
+use super::attest::Session;
+use super::session::{Row, values};
 use super::{Store, StoreError, instant, parse};
 
 /// How the identity of a fact begins that one person has said and that waits for another one.

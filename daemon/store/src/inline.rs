@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 use super::StoreError;
-use super::session::Session;
+use super::session::Link;
 use super::sqlite::compile_once;
 
 /// Awaited before every verb that writes, with the path of its code, and after it, with an empty one: there a simulated
@@ -56,7 +56,7 @@ impl Inline {
     pub(super) async fn write<T>(
         &self,
         verb: &'static str,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         (self.step)(verb).await;
         let value = self.transaction("BEGIN IMMEDIATE", work);
@@ -65,17 +65,14 @@ impl Inline {
     }
 
     /// Runs `work`, which only reads.
-    pub(super) async fn read<T>(
-        &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn read<T>(&self, work: impl FnOnce(Link<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.transaction("BEGIN", work)
     }
 
     fn transaction<T>(
         &self,
         begin: &str,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         // A thread that died while it held the lock has left a transaction, which is undone before the next.
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +84,7 @@ impl Inline {
             connection.prepare_cached("ROLLBACK")?.execute([])?;
         }
         connection.prepare_cached(begin)?.execute([])?;
-        let value = work(&Session::Sqlite(&connection));
+        let value = work(Link::Sqlite(&connection));
         if value.is_err() {
             connection.prepare_cached(undo)?.execute([])?;
         }

@@ -10,8 +10,10 @@ use milestoned_mapping::record::SourceRecord;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::attest::{Attested, Session};
+use super::attested::{FACT, LEG_PART, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
-use super::session::{Session, Sql, values};
+use super::session::{Cell, Sql, cells, values};
 use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
 
@@ -77,6 +79,8 @@ pub struct StoredRecord {
     pub id: i64,
     /// The record.
     pub record: SourceRecord,
+    /// What attests it; `None`: it was not written by us, or was changed since, and is not read.
+    pub attested: Option<Attested>,
 }
 
 /// What reading a record gave.
@@ -139,29 +143,10 @@ pub struct ParkedRecord {
     pub problems: Vec<Problem>,
 }
 
-/// A contract file that was read before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownFile {
-    /// Digest of what it said; empty: it was gone.
-    pub digest: String,
-    /// Contract that it brought.
-    pub contract: Option<String>,
-}
-
-/// A contract file that could not be taken.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct FileProblem {
-    /// File.
-    pub path: String,
-    /// What is wrong.
-    pub problem: String,
-    /// Since when, UTC.
-    #[schema(value_type = String, format = DateTime)]
-    pub seen_at: Timestamp,
-}
-
 /// Records that nobody has read yet.
-pub(super) const UNREAD: &str = "SELECT id, record FROM source_record WHERE state = 'new' ORDER BY id LIMIT $1";
+pub(super) const UNREAD: &str =
+    "SELECT id, system, object, remote_id, version, changed_at, seen_at, record, state, contract,
+    issues, mac FROM source_record WHERE state = 'new' ORDER BY id LIMIT $1";
 
 /// Hints whose record is to be read again.
 pub(super) const HINTS_DUE: &str = "SELECT id, object, remote_id, attempts FROM hint
@@ -172,11 +157,10 @@ pub(super) const ANY_PARKED: &str = "SELECT 1 FROM source_record WHERE state = '
 
 /// What was understood once may be read again; what was never readable (text in place of a record) stays parked.
 const REPLAY: Sql = Sql {
-    postgres:
-        "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND (CAST($1 AS BIGINT) IS NULL OR id = $1)
-               AND CAST(record AS json) ->> 'content' IS NOT NULL",
-    sqlite: "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND ($1 IS NULL OR id = $1)
-             AND json_valid(record) AND json_extract(record, '$.content') IS NOT NULL",
+    postgres: "SELECT id FROM source_record WHERE state = 'parked' AND (CAST($1 AS BIGINT) IS NULL OR id = $1)
+               AND CAST(record AS json) ->> 'content' IS NOT NULL ORDER BY id",
+    sqlite: "SELECT id FROM source_record WHERE state = 'parked' AND ($1 IS NULL OR id = $1)
+             AND json_valid(record) AND json_extract(record, '$.content') IS NOT NULL ORDER BY id",
 };
 
 impl Store {
@@ -207,10 +191,17 @@ impl Store {
                 park_unreadable(tx, &system, unreadable, &problem, now)?;
             }
             let fresh = (!page.more).then(|| instant(page.fresh_through));
-            tx.run("INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (system, stream) DO UPDATE SET cursor = $3, fresh_through = coalesce($4, watermark.fresh_through),
-                 polled_at = $5, due_at = $6, fault = NULL, fault_since = NULL, attempts = 0", values![system, stream, json(&page.next)?, fresh, instant(now), due_at.map(instant)])?;
-            Ok(new.into_iter().filter(|new| *new).count())
+            keep_genuine_place(tx, &system, &stream)?;
+            tx.change(&WATERMARK, values![system, stream], || {
+                tx.run(
+                    "INSERT INTO watermark (system, stream, cursor, fresh_through, polled_at, due_at)
+                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (system, stream) DO UPDATE SET cursor = $3,
+                     fresh_through = coalesce($4, watermark.fresh_through), polled_at = $5, due_at = $6, fault = NULL,
+                     fault_since = NULL, attempts = 0",
+                    values![system, stream, json(&page.next)?, fresh, instant(now), due_at.map(instant)],
+                )
+            })?;
+            Ok(new.into_iter().flatten().count())
         })
         .await
     }
@@ -228,14 +219,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.run(
-                "INSERT INTO watermark (system, stream, cursor, polled_at, due_at, fault, fault_since, attempts)
-                 VALUES ($1, $2, '{}', $3, $4, $5, $3, 1)
-                 ON CONFLICT (system, stream) DO UPDATE SET polled_at = $3, due_at = $4, fault = $5,
-                 fault_since = coalesce(watermark.fault_since, $3), attempts = watermark.attempts + 1",
-                values![system, stream, instant(now), instant(due_at), fault],
-            )?;
-            Ok(())
+            keep_genuine_place(tx, &system, &stream)?;
+            tx.change(&WATERMARK, values![system, stream], || {
+                tx.run(
+                    "INSERT INTO watermark (system, stream, cursor, polled_at, due_at, fault, fault_since, attempts)
+                     VALUES ($1, $2, '{}', $3, $4, $5, $3, 1)
+                     ON CONFLICT (system, stream) DO UPDATE SET polled_at = $3, due_at = $4, fault = $5,
+                     fault_since = coalesce(watermark.fault_since, $3), attempts = watermark.attempts + 1",
+                    values![system, stream, instant(now), instant(due_at), fault],
+                )
+            })
+            .map(drop)
         })
         .await
     }
@@ -248,10 +242,15 @@ impl Store {
         self.read(move |tx| {
             let mut marks = BTreeMap::new();
             tx.each(
-                "SELECT stream, cursor, fresh_through, due_at, fault, attempts FROM watermark WHERE system = $1",
+                "SELECT stream, cursor, fresh_through, due_at, fault, attempts, CAST(0 AS BIGINT), system, stream, cursor,
+                 fresh_through, polled_at, fault, fault_since, attempts, mac FROM watermark WHERE system = $1",
                 values![system],
                 |row| {
                     let (stream, cursor): (String, String) = (row.get(0)?, row.get(1)?);
+                    if !tx.examine(&WATERMARK, row, 6)?.genuine {
+                        tracing::error!(stream, "where a stream stands is not attested: it is read from its beginning");
+                        return Ok(());
+                    }
                     let mark = Watermark {
                         cursor: parse("watermark", "cursor", &stream, &cursor)?,
                         fresh_through: row.parsed_option(2, "watermark.fresh_through")?,
@@ -350,8 +349,10 @@ impl Store {
     pub async fn unread_records(&self, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
         self.read(move |tx| {
             tx.all(UNREAD, values![i64::from(limit)], |row| {
-                let (id, text): (i64, String) = (row.get(0)?, row.get(1)?);
-                Ok(StoredRecord { id, record: parse("source_record", "record", &id.to_string(), &text)? })
+                let (id, text): (i64, String) = (row.get(0)?, row.get(7)?);
+                let examined = tx.examine(&SOURCE_RECORD, row, 0)?;
+                let record = parse("source_record", "record", &id.to_string(), &text)?;
+                Ok(StoredRecord { id, record, attested: examined.genuine.then_some(examined.attested) })
             })
         })
         .await
@@ -404,90 +405,17 @@ impl Store {
     /// The database failed.
     pub async fn replay_parked(&self, id: Option<i64>, actor: String, now: Timestamp) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let count = tx.run(REPLAY, values![id])?;
-            audit::append(tx, now, &[Entry::by(&actor, "parked records replayed", None, count.to_string(), "")])?;
-            Ok(usize::try_from(count).unwrap_or(usize::MAX))
-        })
-        .await
-    }
-
-    /// What is known of a contract file.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn agreement_file(&self, path: String) -> Result<Option<KnownFile>, StoreError> {
-        self.read(move |tx| {
-            tx.one("SELECT digest, contract FROM agreement_file WHERE path = $1", values![path], |row| {
-                Ok(KnownFile { digest: row.get(0)?, contract: row.get(1)? })
-            })
-        })
-        .await
-    }
-
-    /// Files of a folder that were taken and were there when it was read last: path and contract.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn files_taken(&self, folder: String) -> Result<Vec<(String, String)>, StoreError> {
-        self.read(move |tx| {
-            // `0` is the character after `/`.
-            tx.all(
-                "SELECT path, contract FROM agreement_file WHERE path > $1 AND path < $2 AND contract IS NOT NULL
-                 AND digest <> '' ORDER BY path",
-                values![format!("{folder}/"), format!("{folder}0")],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-        })
-        .await
-    }
-
-    /// Notes what became of a contract file.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn agreement_file_seen(
-        &self,
-        path: String,
-        digest: String,
-        contract: Option<String>,
-        problem: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            let known: Option<Option<String>> =
-                tx.one("SELECT problem FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))?;
-            // What was noted already is not noted again with every look at the folder.
-            if let Some(problem) = problem.as_ref().filter(|problem| known.flatten().as_ref() != Some(problem)) {
-                audit::append(
-                    tx,
-                    now,
-                    &[Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone())],
-                )?;
+            let mut count = 0_usize;
+            for id in tx.all(REPLAY, values![id], |row| row.get::<i64>(0))? {
+                match state_record(tx, id, "new") {
+                    Ok(()) => count = count.saturating_add(1),
+                    // It stays where it is.
+                    Err(StoreError::Unattested { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
-            tx.run(
-                "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (path) DO UPDATE SET digest = $2, contract = $3, problem = $4, seen_at = $5",
-                values![path, digest, contract, problem, instant(now)],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Contract files that could not be taken.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn file_problems(&self) -> Result<Vec<FileProblem>, StoreError> {
-        self.read(|tx| {
-            tx.all(
-                "SELECT path, problem, seen_at FROM agreement_file WHERE problem IS NOT NULL ORDER BY path",
-                values![],
-                |row| {
-                    let seen_at = row.parsed(2, "agreement_file.seen_at")?;
-                    Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at })
-                },
-            )
+            audit::append(tx, now, &[Entry::by(&actor, "parked records replayed", None, count.to_string(), "")])?;
+            Ok(count)
         })
         .await
     }
@@ -517,6 +445,7 @@ fn settle_record(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let record = &stored.record;
+    let Some(attested) = &stored.attested else { return refuse_record(tx, stored, now).map(|()| true) };
     let mut problems = reading.problems.clone();
     if problems.is_empty() {
         let replaced = apply_reading(tx, record, stored.id, reading, parked)?;
@@ -524,18 +453,27 @@ fn settle_record(
             mark_legs(tx, contract)?;
         }
         if let Some(contract) = replaced.freed.filter(|_| parked) {
-            let again = "UPDATE source_record SET state = 'new' WHERE state = 'parked' AND contract = $1 AND id <> $2";
-            tx.run(again, values![contract, stored.id])?;
+            let parked = tx.all(
+                "SELECT id FROM source_record WHERE state = 'parked' AND contract = $1 AND id <> $2 ORDER BY id",
+                values![contract, stored.id],
+                |row| row.get::<i64>(0),
+            )?;
+            for id in parked {
+                state_record(tx, id, "new")?;
+            }
         }
         let rivals = rivals(tx, record, reading.part.as_ref())?;
         problems
             .extend(reading.part.as_ref().filter(|_| !rivals.is_empty()).map(|part| ambiguity(record, part, &rivals)));
     }
     let state = if problems.is_empty() { "read" } else { "parked" };
+    let issues = json(&problems)?;
+    let code = tx.code_after(&SOURCE_RECORD, attested, &cells![state, &reading.contract, &issues])?;
     tx.run(
-        "UPDATE source_record SET state = $2, contract = $3, issues = $4 WHERE id = $1",
-        values![stored.id, state, reading.contract, json(&problems)?],
+        "UPDATE source_record SET state = $2, contract = $3, issues = $4, mac = $5 WHERE id = $1",
+        values![stored.id, state, reading.contract, issues, code],
     )?;
+    tx.updated(&SOURCE_RECORD, attested, &code);
     let ambiguous = problems.len() > reading.problems.len();
     if !problems.is_empty() {
         audit::append(
@@ -553,6 +491,29 @@ fn settle_record(
         insert_fact(tx, fact, Some(stored.id), now)?;
     }
     Ok(!problems.is_empty())
+}
+
+/// A record that is not attested says nothing: it waits for a person, and stays unattested.
+fn refuse_record(tx: &Session<'_>, stored: &StoredRecord, now: Timestamp) -> Result<(), StoreError> {
+    let StoredRecord { id, record, .. } = stored;
+    let place = format!("{} {} {}", record.system, record.object, record.id);
+    let problem = Problem::new(place.clone(), UNATTESTED, UNATTESTED_REMEDY);
+    tx.run("UPDATE source_record SET state = 'parked', issues = $2 WHERE id = $1", values![*id, json(&[&problem])?])?;
+    audit::append(tx, now, &[Entry::own("record refused", None, place, format!("record:{id}: {UNATTESTED}"))])
+}
+
+/// What is said of a row that is not acted on.
+pub(super) const UNATTESTED: &str = "not attested: the row was not written by milestoned, or was changed since";
+/// What a person does about it.
+pub(super) const UNATTESTED_REMEDY: &str = "See `milestoned audit verify`, and who can write the database. A row that was put in is deleted there; for one that was \
+     changed put a backup back.";
+
+/// A record that was read before has another state now.
+fn state_record(tx: &Session<'_>, id: i64, state: &'static str) -> Result<(), StoreError> {
+    tx.change(&SOURCE_RECORD, values![id], || {
+        tx.run("UPDATE source_record SET state = $2 WHERE id = $1", values![id, state])
+    })
+    .map(drop)
 }
 
 /// Whether any record waits for a person.
@@ -576,52 +537,69 @@ pub(super) fn apply_reading(
 
 /// A newer version supersedes what was parked of this record before.
 fn supersede_parked(tx: &Session<'_>, record: &SourceRecord, id: i64) -> Result<(), StoreError> {
-    tx.run(
-        "UPDATE source_record SET state = 'dismissed' WHERE system = $1 AND object = $2 AND remote_id = $3
-         AND state = 'parked' AND id < $4",
+    let before = tx.all(
+        "SELECT id FROM source_record WHERE system = $1 AND object = $2 AND remote_id = $3
+         AND state = 'parked' AND id < $4 ORDER BY id",
         values![record.system, record.object, record.id, id],
-    )
-    .map(drop)
+        |row| row.get::<i64>(0),
+    )?;
+    before.into_iter().try_for_each(|id| state_record(tx, id, "dismissed"))
 }
 
 /// Inserts versions of records, written out as `texts`; those that are known are skipped. With `readings` they count as
-/// read, else they wait to be. Returns of each whether it was new.
+/// read, else they wait to be. Returns of each that was new its row.
 pub(super) fn insert_records(
     tx: &Session<'_>,
     records: &[&SourceRecord],
     texts: &[String],
     readings: Option<&[Reading]>,
     now: Timestamp,
-) -> Result<Vec<bool>, StoreError> {
+) -> Result<Vec<Option<i64>>, StoreError> {
     let (state, now) = (if readings.is_some() { "read" } else { "new" }, instant(now));
     let changed: Vec<String> = records.iter().map(|record| instant(record.at)).collect();
     let contract =
         |index: usize| readings.and_then(|readings| readings.get(index)).and_then(|read| read.contract.clone());
     let contracts: Vec<Option<String>> = (0..records.len()).map(contract).collect();
-    let sets: Vec<_> = records
+    let codes: Vec<Vec<u8>> = records
         .iter()
         .zip(texts)
         .zip(changed.iter().zip(&contracts))
         .map(|((record, text), (changed, contract))| {
-            values![record.system, record.object, record.id, record.version, *changed, now, *text, state, *contract]
-                .to_vec()
+            let told = cells![&record.system, &record.object, &record.id, &record.version, changed, &now, text];
+            tx.code(&SOURCE_RECORD, &told, &cells![state, contract, "[]"])
+        })
+        .collect::<Result<_, _>>()?;
+    let sets: Vec<_> = records
+        .iter()
+        .zip(texts)
+        .zip(changed.iter().zip(contracts.iter().zip(&codes)))
+        .map(|((record, text), (changed, (contract, code)))| {
+            values![
+                record.system,
+                record.object,
+                record.id,
+                record.version,
+                *changed,
+                now,
+                *text,
+                state,
+                *contract,
+                *code
+            ]
+            .to_vec()
         })
         .collect();
-    let new = tx.run_each(
-        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, contract)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+    let new = tx.number_each(
+        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, contract, mac)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id",
         &sets,
     )?;
-    Ok(new.into_iter().map(|count| count > 0).collect())
-}
-
-/// The row of a version that is stored.
-pub(super) fn row_of(tx: &Session<'_>, record: &SourceRecord) -> Result<Option<i64>, StoreError> {
-    tx.one(
-        "SELECT id FROM source_record WHERE system = $1 AND object = $2 AND remote_id = $3 AND version = $4",
-        values![record.system, record.object, record.id, record.version],
-        |row| row.get(0),
-    )
+    for (id, code) in new.iter().zip(&codes) {
+        if let Some(id) = id {
+            tx.inserted(&SOURCE_RECORD, *id, code);
+        }
+    }
+    Ok(new)
 }
 
 fn park_unreadable(
@@ -633,20 +611,17 @@ fn park_unreadable(
 ) -> Result<(), StoreError> {
     // The same unreadable bytes are one version.
     let version = milestoned_mapping::command::DeliveryKey::of(&[&unreadable.raw]);
-    let new = tx.run(
-        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues)
-         VALUES ($1, $2, $3, $4, $5, $5, $6, 'parked', $7) ON CONFLICT DO NOTHING",
-        values![
-            system,
-            unreadable.object,
-            unreadable.id,
-            version.as_str(),
-            instant(now),
-            json(&unreadable.raw)?,
-            json(&[problem])?
-        ],
+    let (at, raw, issues) = (instant(now), json(&unreadable.raw)?, json(&[problem])?);
+    let told = cells![system, &unreadable.object, &unreadable.id, version.as_str(), &at, &at, &raw];
+    let code = tx.code(&SOURCE_RECORD, &told, &cells!["parked", Cell::Null, &issues])?;
+    let new = tx.one(
+        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues, mac)
+         VALUES ($1, $2, $3, $4, $5, $5, $6, 'parked', $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+        values![system, unreadable.object, unreadable.id, version.as_str(), at, raw, issues, code],
+        |row| row.get::<i64>(0),
     )?;
-    if new > 0 {
+    if let Some(id) = new {
+        tx.inserted(&SOURCE_RECORD, id, &code);
         audit::append(tx, now, &[Entry::own("record parked", None, problem.place.clone(), problem.reason.clone())])?;
     }
     Ok(())
@@ -656,6 +631,17 @@ fn park_unreadable(
 pub(super) fn mark_legs(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
     tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1 WHERE id = $1", values![contract])
         .map(drop)
+}
+
+/// Where a stream stands, if that is what we wrote; else it is read from its beginning.
+pub(super) fn keep_genuine_place(tx: &Session<'_>, system: &str, stream: &str) -> Result<(), StoreError> {
+    match tx.examine_one(&WATERMARK, values![system, stream])? {
+        Some(place) if !place.genuine => {
+            tx.deleted(&WATERMARK, &place.attested);
+            tx.run("DELETE FROM watermark WHERE system = $1 AND stream = $2", values![system, stream]).map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a new version of a record changes in legs.
@@ -673,14 +659,15 @@ fn replace_part(
     record: &SourceRecord,
     part: Option<&LegContribution>,
 ) -> Result<Replaced, StoreError> {
-    let former: Option<(String, String, Option<String>)> = tx.one(
-        "SELECT contract, part, milestone FROM leg_part WHERE system = $1 AND object = $2 AND remote_id = $3",
-        values![record.system, record.object, record.id],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
+    let former = tx.one(LEG_PART.one, values![record.system, record.object, record.id], |row| {
+        let examined = tx.examine(&LEG_PART, row, 0)?;
+        Ok((row.get::<String>(4)?, row.get::<String>(7)?, row.get::<Option<String>>(6)?, examined))
+    })?;
     let (mut changed, mut freed) = (Vec::new(), None);
-    if let Some((contract, text, milestone)) = former {
-        if part.is_some_and(|part| part.contract == contract && part.part == text) {
+    let mut before = None;
+    if let Some((contract, text, milestone, examined)) = former {
+        // What is not attested is written over by what the record says.
+        if examined.genuine && part.is_some_and(|part| part.contract == contract && part.part == text) {
             return Ok(Replaced::default());
         }
         if part.is_none_or(|part| part.contract != contract) {
@@ -688,23 +675,24 @@ fn replace_part(
         }
         let moved = part.is_none_or(|part| part.contract != contract || part.milestone != milestone);
         freed = milestone.filter(|_| moved).map(|_| contract);
+        before = Some(examined.attested);
+    }
+    if let Some(before) = &before {
+        tx.deleted(&LEG_PART, before);
     }
     match part {
         Some(part) => {
+            let leg = part.leg.to_string();
+            let told =
+                cells![&record.system, &record.object, &record.id, &part.contract, &leg, &part.milestone, &part.part];
+            let code = tx.code(&LEG_PART, &told, &[])?;
             tx.run(
-                "INSERT INTO leg_part (system, object, remote_id, contract, leg, milestone, part)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (system, object, remote_id) DO UPDATE
-                     SET contract = $4, leg = $5, milestone = $6, part = $7",
-                values![
-                    record.system,
-                    record.object,
-                    record.id,
-                    part.contract,
-                    part.leg.to_string(),
-                    part.milestone,
-                    part.part
-                ],
+                "INSERT INTO leg_part (system, object, remote_id, contract, leg, milestone, part, mac)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (system, object, remote_id) DO UPDATE
+                     SET contract = $4, leg = $5, milestone = $6, part = $7, mac = $8",
+                values![record.system, record.object, record.id, part.contract, leg, part.milestone, part.part, code],
             )?;
+            tx.inserted(&LEG_PART, 0, &code);
             changed.push(part.contract.clone());
         }
         None => {
@@ -755,18 +743,17 @@ pub(super) fn insert_fact(
     origin: Option<i64>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let new = tx.run(
-        "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, origin) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT DO NOTHING",
-        values![
-            fact.contract,
-            fact.identity,
-            instant(fact.fact.at),
-            instant(now),
-            json(&fact.fact)?,
-            fact.actor,
-            origin
-        ],
+    let (at, learned_at, text) = (instant(fact.fact.at), instant(now), json(&fact.fact)?);
+    let told = cells![&fact.contract, &fact.identity, &at, &learned_at, &text, &fact.actor, origin];
+    let code = tx.code(&FACT, &told, &[Cell::Null; 4])?;
+    let new = tx.one(
+        "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, origin, mac)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+        values![fact.contract, fact.identity, at, learned_at, text, fact.actor, origin, code],
+        |row| row.get::<i64>(0),
     )?;
-    Ok(new > 0)
+    if let Some(id) = new {
+        tx.inserted(&FACT, id, &code);
+    }
+    Ok(new.is_some())
 }

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::session::{Session, Sql, values};
+use super::attest::Session;
+use super::session::{Sql, values};
 use super::{Store, StoreError, instant};
 
 /// A lease as it was taken.

@@ -5,8 +5,12 @@
 //! (deliveries), [`audit`] (the hash chain), [`views`] and [`pages`] (what people look at). Below them `session` is the seam, `sqlite` and
 //! `postgres` what stands behind it.
 
+pub mod agreement_files;
+mod attest;
+pub mod attested;
 pub mod audit;
 pub mod census;
+mod claims;
 pub mod contracts;
 pub mod copies;
 pub mod drift;
@@ -14,9 +18,11 @@ pub mod failpoint;
 pub mod fast_path;
 mod find;
 pub mod hands;
+mod head;
 mod inline;
 pub mod intake;
 pub mod key;
+mod landing;
 pub mod leases;
 pub mod mails;
 pub mod outbox;
@@ -32,6 +38,7 @@ pub mod set_aside;
 pub mod sign_ins;
 mod sqlite;
 pub mod trace;
+mod verify;
 pub mod views;
 pub mod vocabulary;
 
@@ -44,8 +51,9 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use attest::{House, Session};
 pub use inline::Step;
-use session::Session;
+use session::Link;
 
 /// A migration and the note that it was made are one transaction, as `refinery` makes them only for a group: a process
 /// that dies between the two would leave a database that nobody can open any more.
@@ -151,6 +159,17 @@ pub enum StoreError {
         .0.contract, .0.problem
     )]
     SetAside(set_aside::SetAside),
+    /// A row was not written by us, or was changed since.
+    #[error(
+        "{table} row {row} is not attested: it was not written by milestoned, or was changed since, and is not acted on; \
+         see `milestoned audit verify`"
+    )]
+    Unattested {
+        /// Its table.
+        table: &'static str,
+        /// Its key.
+        row: String,
+    },
     /// The store's thread has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -169,7 +188,14 @@ pub enum StoreError {
 impl StoreError {
     /// Whether one row is at fault: whatever does not need it goes on.
     pub fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::KeyReused { .. } | Self::SetAside(_) | Self::Unreadable { .. })
+        match self {
+            // The head of the trail is everybody's.
+            Self::Unattested { table, .. } => *table != "audit_head",
+            _ => matches!(
+                self,
+                Self::Corrupt { .. } | Self::KeyReused { .. } | Self::SetAside(_) | Self::Unreadable { .. }
+            ),
+        }
     }
 
     /// Whether the database is out of reach, out of room or out of order: the same may go well later.
@@ -204,6 +230,7 @@ impl StoreError {
                 ["08", "53", "57", "58"].iter().any(|class| code.code().starts_with(class)) || code.code() == "25006"
             }),
             Self::Stopped | Self::Unopened { .. } => true,
+            Self::Unattested { table, .. } => *table == "audit_head",
             Self::Corrupt { .. }
             | Self::Fenced(_)
             | Self::Key(_)
@@ -232,7 +259,7 @@ impl StoreError {
 pub struct Store {
     backend: Backend,
     /// What attests rows.
-    key: Arc<Key>,
+    house: Arc<House>,
     /// Why the latest write failed, while none has gone well since.
     outage: Arc<Mutex<Option<String>>>,
     /// What has to hold for a write.
@@ -255,9 +282,14 @@ impl Store {
         let key = key::load(settings)?;
         match &settings.url {
             Some(url) => {
+                let house = Arc::new(House::of(key)?);
                 let postgres =
                     postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
-                Ok(Self::over(Backend::Postgres(postgres), key))
+                let known = Arc::clone(&house);
+                if !postgres.read(move |link| head::is_taken_over(&Session::under(link, &known))).await? {
+                    postgres.write(taking_over(&house)).await?;
+                }
+                Ok(Self::over(Backend::Postgres(postgres), house))
             }
             None => Self::open(&settings.path, key),
         }
@@ -269,6 +301,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] with the path and what to do.
     pub fn open(path: &Path, key: Key) -> Result<Self, StoreError> {
+        let house = Arc::new(House::of(key)?);
         let sqlite = sqlite::Sqlite::open(path, |connection| {
             #[cfg(feature = "failpoints")]
             for next in migrations::sqlite::whole().get_migrations() {
@@ -276,19 +309,18 @@ impl Store {
                 let runner = migrations::sqlite::whole().set_target(through);
                 migrated(&runner.run(connection).map_err(Box::new)?);
             }
-            migrations::sqlite::whole().run(connection).map_err(Box::new)?;
-            Ok(())
+            brought_here(connection, &house)
         })?;
-        Ok(Self::over(Backend::Sqlite(sqlite), key))
+        Ok(Self::over(Backend::Sqlite(sqlite), house))
     }
 
-    fn over(backend: Backend, key: impl Into<Arc<Key>>) -> Self {
-        Self { backend, key: key.into(), outage: Arc::default(), fence: Vec::new() }
+    fn over(backend: Backend, house: Arc<House>) -> Self {
+        Self { backend, house, outage: Arc::default(), fence: Vec::new() }
     }
 
     /// What attests rows, and hides what is not to be read in the database.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.house.key
     }
 
     /// A SQLite database in the caller's thread (`:memory:`, a path, or a `file:` address with its VFS), for simulations:
@@ -297,11 +329,9 @@ impl Store {
     /// # Errors
     /// The database cannot be opened or brought to this version.
     pub fn in_this_thread(path: &str, key: Key, step: Step) -> Result<Self, StoreError> {
-        let inline = inline::Inline::open(path, step, |connection| {
-            migrations::sqlite::whole().run(connection).map_err(Box::new)?;
-            Ok(())
-        })?;
-        Ok(Self::over(Backend::Inline(inline), key))
+        let house = Arc::new(House::of(key)?);
+        let inline = inline::Inline::open(path, step, |connection| brought_here(connection, &house))?;
+        Ok(Self::over(Backend::Inline(inline), house))
     }
 
     /// This store without what was written into it through an earlier one of these, which is used no more: a simulation
@@ -311,7 +341,7 @@ impl Store {
     /// The database failed, or stands for more than one simulation.
     pub fn anew(&self) -> Result<Self, StoreError> {
         match &self.backend {
-            Backend::Inline(inline) => Ok(Self::over(Backend::Inline(inline.anew()?), Arc::clone(&self.key))),
+            Backend::Inline(inline) => Ok(Self::over(Backend::Inline(inline.anew()?), Arc::clone(&self.house))),
             Backend::Postgres(_) | Backend::Sqlite(_) => Err(StoreError::Stopped),
         }
     }
@@ -353,11 +383,14 @@ impl Store {
     fn behind_the_fence<T>(
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static {
-        let fence = self.fence.clone();
-        move |tx| {
-            fence.iter().try_for_each(|lease| lease.holds(tx))?;
-            job(tx)
+    ) -> impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static {
+        let (fence, house) = (self.fence.clone(), Arc::clone(&self.house));
+        move |link: Link<'_>| {
+            let tx = Session::under(link, &house);
+            fence.iter().try_for_each(|lease| lease.holds(&tx))?;
+            let value = job(&tx)?;
+            tx.close()?;
+            Ok(value)
         }
     }
 
@@ -382,11 +415,34 @@ impl Store {
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let house = Arc::clone(&self.house);
+        let job = move |link: Link<'_>| job(&Session::under(link, &house));
         match &self.backend {
             Backend::Inline(inline) => inline.read(job).await,
             Backend::Postgres(postgres) => postgres.read(job).await,
             Backend::Sqlite(sqlite) => sqlite.read(job).await,
         }
+    }
+}
+
+/// Brings a SQLite database to this version, and makes it the house's.
+fn brought_here(connection: &mut rusqlite::Connection, house: &Arc<House>) -> Result<(), StoreError> {
+    migrations::sqlite::whole().run(connection).map_err(Box::new)?;
+    if head::is_taken_over(&Session::under(Link::Sqlite(connection), house))? {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    taking_over(house)(Link::Sqlite(&transaction))?;
+    Ok(transaction.commit()?)
+}
+
+/// What makes a database the house's. Without effect where it is.
+fn taking_over(house: &Arc<House>) -> impl FnOnce(Link<'_>) -> Result<(), StoreError> + Send + use<> {
+    let house = Arc::clone(house);
+    move |link: Link<'_>| {
+        let tx = Session::under(link, &house);
+        head::take_over(&tx)?;
+        tx.close()
     }
 }
 
@@ -439,7 +495,7 @@ mod tests {
             intake::HINTS_DUE,
             intake::ANY_PARKED,
             contracts::DUE,
-            outbox::CLAIMABLE.sqlite,
+            claims::CLAIMABLE.sqlite,
             outbox::NEXT_DUE.sqlite,
             outbox::UNSETTLED.sqlite,
             outbox::WAITING,

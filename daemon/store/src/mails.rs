@@ -2,10 +2,14 @@
 //! interrupted is never sent again by itself.
 
 use jiff::Timestamp;
+use milestoned_trail::rows::named;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::attest::Session;
+use super::attested::{MAIL, MARK};
 use super::audit::{self, Entry};
+use super::intake::UNATTESTED;
 use super::session::{Sql, values};
 use super::vocabulary::words;
 use super::{Store, StoreError, instant};
@@ -70,13 +74,17 @@ pub enum MailOutcome {
     Refused(String),
 }
 
+macro_rules! oldest_due {
+    () => {
+        "SELECT CAST(0 AS BIGINT), key, recipients, subject, message, created_at, state, attempts, due_at, settled_at, fault,
+         mac FROM mail WHERE state = 'pending' AND due_at <= $1 ORDER BY created_at, key LIMIT 1"
+    };
+}
+
 /// In PostgreSQL several may claim at once: each locks what it takes, and skips what another has locked.
-const OLDEST_DUE: Sql = Sql {
-    postgres: "SELECT key, recipients, message, attempts FROM mail WHERE state = 'pending' AND due_at <= $1
-               ORDER BY created_at, key LIMIT 1 FOR UPDATE SKIP LOCKED",
-    sqlite: "SELECT key, recipients, message, attempts FROM mail WHERE state = 'pending' AND due_at <= $1
-             ORDER BY created_at, key LIMIT 1",
-};
+const OLDEST_DUE: Sql = Sql { postgres: concat!(oldest_due!(), " FOR UPDATE SKIP LOCKED"), sqlite: oldest_due!() };
+
+const REFUSE: &str = "UPDATE mail SET state = 'refused', settled_at = $2, fault = $3 WHERE key = $1";
 
 impl Store {
     /// Writes a message down; one with this key is known already. Returns whether it was new.
@@ -92,11 +100,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let new = tx.run(
-                "INSERT INTO mail (key, recipients, subject, message, state, due_at, created_at)
-                 VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
-                values![key, recipients.join(","), subject, message, instant(now)],
-            )?;
+            // A message that somebody else put in under this key is for `audit verify`.
+            if tx.examine_one(&MAIL, values![key])?.is_some() {
+                return Ok(false);
+            }
+            let new = tx.change(&MAIL, values![key], || {
+                tx.run(
+                    "INSERT INTO mail (key, recipients, subject, message, state, due_at, created_at)
+                     VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
+                    values![key, recipients.join(","), subject, message, instant(now)],
+                )
+            })?;
             Ok(new > 0)
         })
         .await
@@ -108,7 +122,14 @@ impl Store {
     /// The database failed.
     pub async fn mark(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.write(move |tx| {
-            tx.run("INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT DO NOTHING", values![name, instant(now)])?;
+            if tx.examine_one(&MARK, values![name])?.is_none() {
+                tx.change(&MARK, values![name], || {
+                    tx.run(
+                        "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                        values![name, instant(now)],
+                    )
+                })?;
+            }
             let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
             Ok(at.unwrap_or(now))
         })
@@ -121,36 +142,43 @@ impl Store {
     /// The database failed.
     pub async fn move_mark(&self, name: &'static str, at: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.run(
-                "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2",
-                values![name, instant(at)],
-            )?;
-            Ok(())
+            tx.overwrite(&MARK, values![name], || {
+                tx.run(
+                    "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2",
+                    values![name, instant(at)],
+                )
+            })
+            .map(drop)
         })
         .await
     }
 
-    /// Takes the oldest due message and stores that it is being sent.
+    /// Takes the oldest due message and stores that it is being sent. One that is not attested is refused, and told.
     ///
     /// # Errors
     /// The database failed.
     pub async fn claim_mail(&self, now: Timestamp) -> Result<Option<DueMail>, StoreError> {
         self.write(move |tx| {
-            let row = tx.one(OLDEST_DUE, values![instant(now)], |row| {
-                Ok(DueMail {
-                    key: row.get(0)?,
-                    recipients: row.get::<String>(1)?.split(',').map(Into::into).collect(),
-                    message: row.get(2)?,
-                    attempts: row.count(3)?,
-                })
-            })?;
-            if let Some(mail) = &row {
-                tx.run(
-                    "UPDATE mail SET state = 'sending', attempts = attempts + 1 WHERE key = $1",
-                    values![&mail.key],
-                )?;
+            loop {
+                let row = tx.one(OLDEST_DUE, values![instant(now)], |row| {
+                    let mail = DueMail {
+                        key: row.get(1)?,
+                        recipients: row.get::<String>(2)?.split(',').map(Into::into).collect(),
+                        message: row.get(4)?,
+                        attempts: row.count(7)?,
+                    };
+                    Ok((mail, tx.examine(&MAIL, row, 0)?.genuine))
+                })?;
+                let Some((mail, genuine)) = row else { return Ok(None) };
+                if genuine {
+                    let sql = "UPDATE mail SET state = 'sending', attempts = attempts + 1 WHERE key = $1";
+                    tx.change(&MAIL, values![mail.key], || tx.run(sql, values![mail.key]))?;
+                    return Ok(Some(mail));
+                }
+                tx.run(REFUSE, values![mail.key, instant(now), UNATTESTED])?;
+                let detail = format!("to {}: {UNATTESTED}", mail.recipients.join(", "));
+                audit::append(tx, now, &[Entry::own("mail refused", None, mail.key, detail)])?;
             }
-            Ok(row)
         })
         .await
     }
@@ -168,10 +196,15 @@ impl Store {
                 MailOutcome::Refused(fault) => (MailState::Refused, now, Some(fault)),
             };
             let settled = (state != MailState::Pending).then(|| instant(now));
-            tx.run(
-                "UPDATE mail SET state = $2, due_at = $3, fault = $4, settled_at = $5 WHERE key = $1",
-                values![key, state.name(), instant(due), fault, settled],
-            )?;
+            tx.change(&MAIL, values![key], || {
+                tx.run(
+                    "UPDATE mail SET state = $2, due_at = $3, fault = $4, settled_at = $5 WHERE key = $1",
+                    values![key, state.name(), instant(due), fault, settled],
+                )
+            })?;
+            if let Some(mail) = tx.examine_one(&MAIL, values![key])? {
+                tx.is_about("", &key, named(MAIL.name, &mail.attested.digest));
+            }
             let detail = fault.cloned().unwrap_or_default();
             audit::append(tx, now, &[Entry::own("mail", None, key, format!("{state} {detail}"))])
         })
@@ -183,15 +216,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn release_mails(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.write(move |tx| {
-            let count = tx.run(
-                "UPDATE mail SET state = 'unknown', settled_at = $1, fault = 'interrupted while sending: it may have arrived'
-                 WHERE state = 'sending'",
-                values![instant(now)],
-            )?;
-            Ok(usize::try_from(count).unwrap_or(usize::MAX))
-        })
-        .await
+        self.write(move |tx| doubt_mails(tx, &["sending"], "interrupted while sending: it may have arrived", now)).await
     }
 
     /// The earliest instant at which a message is due.
@@ -225,4 +250,22 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether messages in these states arrived is unknown, and stays so. Returns how many there are.
+pub(super) fn doubt_mails(tx: &Session<'_>, states: &[&str], fault: &str, now: Timestamp) -> Result<usize, StoreError> {
+    let all = tx.all("SELECT key, state FROM mail ORDER BY key", values![], |row| {
+        Ok((row.get::<String>(0)?, row.get::<String>(1)?))
+    })?;
+    let keys: Vec<String> =
+        all.into_iter().filter(|(_, state)| states.contains(&state.as_str())).map(|(key, _)| key).collect();
+    let sql = "UPDATE mail SET state = 'unknown', settled_at = $2, fault = $3 WHERE key = $1";
+    for key in &keys {
+        match tx.change(&MAIL, values![key], || tx.run(sql, values![key, instant(now), fault])) {
+            // It is not sent either, and told where it is due.
+            Ok(_) | Err(StoreError::Unattested { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(keys.len())
 }

@@ -3,34 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{After, Receipt};
+use milestoned_connector_kit::Receipt;
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
+use milestoned_trail::rows::{named, named_receipt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::attest::Session;
+use super::attested::OUTBOX;
 use super::audit::{self, Entry};
-use super::session::{Row, Session, Sql, values};
+pub use super::claims::Claimed;
+use super::claims::{self, not_paused, settled_before};
+use super::session::{Cell, Row, Sql, Value, cells, values};
 use super::vocabulary::{CommandKind, DeliveryState};
-use super::{Store, StoreError, instant, json, parse};
-
-/// A delivery taken for an attempt. Its lease is stored before the remote is called.
-#[derive(Debug, Clone)]
-pub struct Claimed {
-    /// Idempotency key.
-    pub key: DeliveryKey,
-    /// Contract.
-    pub contract: String,
-    /// Connection.
-    pub target: String,
-    /// What is to be written.
-    pub command: Command,
-    /// Attempts before this one.
-    pub attempts: u32,
-    /// An earlier attempt may have been carried out: look first.
-    pub look_first: bool,
-    /// Receipts of what had to be delivered before.
-    pub after: After,
-}
+use super::{Store, StoreError, instant, json};
 
 /// What became of an attempt.
 #[derive(Debug, Clone)]
@@ -121,66 +107,6 @@ pub fn describe(command: &Command) -> (CommandKind, String) {
     }
 }
 
-/// What has to be settled before a delivery goes out is settled. PostgreSQL takes JSON apart by another function. A list
-/// that cannot be read waits for nothing: the claim parks its row.
-macro_rules! settled_before {
-    (postgres) => {
-        settled_before!(
-            "o.after !~ '^\\[(\"[^\"]*\"(,\"[^\"]*\")*)?\\]$'",
-            "json_array_elements_text(CAST(o.after AS json)) AS a (value)"
-        )
-    };
-    (sqlite) => {
-        settled_before!("NOT json_valid(o.after)", "json_each(o.after) AS a")
-    };
-    ($unreadable:literal, $elements:literal) => {
-        concat!(
-            "CASE WHEN o.after = '[]' OR ",
-            $unreadable,
-            " THEN TRUE ELSE NOT EXISTS (SELECT 1 FROM ",
-            $elements,
-            " LEFT JOIN outbox AS p ON p.key = a.value WHERE p.state IS NULL OR p.state <> 'done') END"
-        )
-    };
-}
-
-/// Nobody has halted its target, its contract or its customer.
-macro_rules! not_paused {
-    () => {
-        "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'target' AND s.name = o.target)
-         OR (s.scope = 'contract' AND s.name = o.contract)
-         OR (s.scope = 'customer' AND s.name = (SELECT c.customer FROM contract AS c WHERE c.id = o.contract)))"
-    };
-}
-
-macro_rules! claimable {
-    ($database:ident, $lock:literal) => {
-        concat!(
-            "SELECT key, contract, command, after, attempts, state FROM outbox AS o
-             WHERE target = $1 AND state IN ('pending', 'unknown') AND due_at <= $2 AND ",
-            settled_before!($database),
-            " AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
-              AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown')) AND ",
-            not_paused!(),
-            " ORDER BY ordinal LIMIT $3",
-            $lock
-        )
-    };
-}
-
-/// In PostgreSQL several may claim at once: each locks what it takes, and skips what another has locked. SQLite has one
-/// writer.
-pub(super) const CLAIMABLE: Sql =
-    Sql { postgres: claimable!(postgres, " FOR UPDATE OF o SKIP LOCKED"), sqlite: claimable!(sqlite, "") };
-
-/// Leases a batch at once.
-const LEASE: Sql = Sql {
-    postgres: "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = $2
-               WHERE key = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))))",
-    sqlite: "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = $2
-             WHERE key IN (SELECT value FROM json_each($1))",
-};
-
 /// Whether the state is among those named (`$1`, a JSON list; an empty one names all).
 macro_rules! in_states {
     ($states:literal) => {
@@ -254,11 +180,11 @@ const OF_CONTRACT: Sql = Sql {
 
 /// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
 const ENQUEUE: Sql = Sql {
-    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9) ON CONFLICT (key) DO NOTHING",
-    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
-             VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9)
-             ON CONFLICT (key) DO NOTHING",
+    postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at, mac)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11) ON CONFLICT (key) DO NOTHING RETURNING ordinal",
+    sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at,
+             mac) VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11)
+             ON CONFLICT (key) DO NOTHING RETURNING ordinal",
 };
 
 /// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already. `doubts`:
@@ -277,11 +203,17 @@ pub(super) fn enqueue(
     let (after, at) = (json(&posting.after)?, instant(now));
     let doubtful = kind != CommandKind::BillingStatus && doubts;
     let state = if doubtful { DeliveryState::Unknown } else { DeliveryState::Pending };
-    let new = tx.run(
+    let told = cells![key, contract, &posting.target, kind.name(), &subject, &command, digest, &after, &at];
+    let (code, told) = tx.code_and_digest(&OUTBOX, &told, &Standing::fresh(state, &at).cells())?;
+    let new = tx.one(
         ENQUEUE,
-        values![key, contract, posting.target, kind.name(), subject, command, digest, after, at, state.name()],
+        values![key, contract, posting.target, kind.name(), subject, command, digest, after, at, state.name(), code],
+        |row| row.get::<i64>(0),
     )?;
-    if new == 0 {
+    if let Some(ordinal) = new {
+        tx.inserted(&OUTBOX, ordinal, &code);
+        tx.is_about(contract, &subject, named(OUTBOX.name, &told));
+    } else {
         let was = tx.one("SELECT digest FROM outbox WHERE key = $1", values![key], |row| row.get::<String>(0))?;
         return match was {
             Some(was) if was != digest => {
@@ -292,19 +224,92 @@ pub(super) fn enqueue(
     }
     if matches!(posting.command, Command::BillingStatus(_)) {
         // A status is a state: what was not shown yet need not be shown any more.
-        tx.run(
-            "UPDATE outbox SET state = 'superseded', settled_at = $3 WHERE target = $1 AND subject = $2
-             AND kind = 'billing_status' AND state IN ('pending', 'parked') AND key <> $4",
-            values![posting.target, subject, at, key],
+        let older = tx.all(
+            "SELECT key FROM outbox WHERE target = $1 AND subject = $2 AND kind = 'billing_status'
+             AND state IN ('pending', 'parked') AND key <> $3",
+            values![posting.target, subject, key],
+            |row| row.get::<String>(0),
         )?;
+        for older in older {
+            change_genuine(
+                tx,
+                &older,
+                "UPDATE outbox SET state = 'superseded', settled_at = $2 WHERE key = $1",
+                values![older, at],
+            )?;
+        }
     }
     Ok(())
+}
+
+/// What became of a delivery, as its row's code covers it.
+pub(super) struct Standing<'a> {
+    pub(super) state: DeliveryState,
+    pub(super) attempts: i64,
+    pub(super) due_at: &'a str,
+    pub(super) lease_until: Option<&'a str>,
+    pub(super) settled_at: Option<&'a str>,
+    pub(super) receipt: Option<&'a str>,
+    pub(super) fault: Option<&'a str>,
+    pub(super) remedy: Option<&'a str>,
+}
+
+impl<'a> Standing<'a> {
+    /// Of one that nobody has tried yet.
+    fn fresh(state: DeliveryState, due_at: &'a str) -> Self {
+        Self {
+            state,
+            attempts: 0,
+            due_at,
+            lease_until: None,
+            settled_at: None,
+            receipt: None,
+            fault: None,
+            remedy: None,
+        }
+    }
+
+    /// Of one that no poll has shown yet and nobody did by hand.
+    pub(super) fn cells(&self) -> [Cell<'_>; 10] {
+        cells![
+            self.state.name(),
+            self.attempts,
+            self.due_at,
+            self.lease_until,
+            self.settled_at,
+            Cell::Null,
+            self.receipt,
+            self.fault,
+            self.remedy,
+            false
+        ]
+    }
+}
+
+/// Changes a delivery that is attested by a statement; one that is not stays as it is, for the claim to park. `true`: it was
+/// changed.
+pub(super) fn change_genuine(
+    tx: &Session<'_>,
+    key: &str,
+    sql: &'static str,
+    values: &[&dyn Value],
+) -> Result<bool, StoreError> {
+    match tx.change(&OUTBOX, values![key], || tx.run(sql, values)) {
+        Ok(changed) => Ok(changed > 0),
+        Err(StoreError::Unattested { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A status that is parked while a newer one of its record waits: nobody is to release it any more.
 const SUPERSEDE_STATUS: &str = "UPDATE outbox SET state = 'superseded' WHERE key = $1 AND state = 'parked' AND EXISTS (
     SELECT 1 FROM outbox AS newer WHERE newer.target = outbox.target AND newer.subject = outbox.subject
     AND newer.kind = 'billing_status' AND newer.ordinal > outbox.ordinal)";
+
+/// Settles what a poll has shown already.
+const SETTLE_SHOWN: &str =
+    "UPDATE outbox SET state = $2, due_at = $3, receipt = $4, fault = $5, remedy = $6, settled_at = $7,
+    lease_until = NULL WHERE key = $1 AND lease_until IS NOT NULL AND attempts = $8";
 
 impl Store {
     /// Takes what is due for `target`, oldest first, and leases it. What must come first is settled already; of one
@@ -322,13 +327,13 @@ impl Store {
     ) -> Result<Vec<Claimed>, StoreError> {
         self.write(move |tx| {
             let expired = tx.all(
-                "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted'
-                 WHERE target = $1 AND state = 'sending' AND lease_until <= $2 RETURNING contract, subject, key, attempts",
+                "SELECT contract, subject, key, attempts FROM outbox WHERE target = $1 AND state = 'sending'
+                 AND lease_until <= $2 ORDER BY ordinal",
                 values![target, instant(now)],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?)),
+                read_died,
             )?;
             interrupted(tx, &target, &expired, now)?;
-            self::lease(tx, &target, limit, now.saturating_add(lease).unwrap_or(now), now)
+            claims::lease(tx, &target, limit, now.saturating_add(lease).unwrap_or(now), now)
         })
         .await
     }
@@ -345,17 +350,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            for (target, wait) in waits.iter().filter(|(_, wait)| wait.is_positive()) {
-                let due = instant(now.saturating_add(*wait).unwrap_or(now));
-                tx.run("UPDATE outbox SET due_at = $2 WHERE target = $1 AND state = 'sending'", values![target, due])?;
-            }
             let died = tx.all(
-                "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted'
-                 WHERE state = 'sending' RETURNING contract, subject, key, attempts, target",
+                "SELECT contract, subject, key, attempts, target FROM outbox WHERE state = 'sending' ORDER BY ordinal",
                 values![],
-                |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?), row.get::<String>(4)?)),
+                |row| Ok((read_died(row)?, row.get::<String>(4)?)),
             )?;
             for (attempt, target) in &died {
+                if let Some(wait) = waits.get(target).filter(|wait| wait.is_positive()) {
+                    let due = instant(now.saturating_add(*wait).unwrap_or(now));
+                    let sql = "UPDATE outbox SET due_at = $2 WHERE key = $1";
+                    change_genuine(tx, &attempt.2, sql, values![attempt.2, due])?;
+                }
                 interrupted(tx, target, std::slice::from_ref(attempt), now)?;
             }
             Ok(died.len())
@@ -375,10 +380,15 @@ impl Store {
                 .map(|(claimed, outcome)| settlement(claimed, outcome, now))
                 .collect::<Result<_, _>>()?;
             let states: Vec<&'static str> = settlements.iter().map(|one| one.state.name()).collect();
+            let codes: Vec<Vec<u8>> = attempts
+                .iter()
+                .zip(&settlements)
+                .map(|((claimed, _), one)| tx.code_after(&OUTBOX, &claimed.attested, &one.standing().cells()))
+                .collect::<Result<_, _>>()?;
             let sets: Vec<_> = settlements
                 .iter()
-                .zip(&states)
-                .map(|(one, state)| {
+                .zip(states.iter().zip(&codes))
+                .map(|(one, (state, code))| {
                     values![
                         one.key,
                         *state,
@@ -387,26 +397,39 @@ impl Store {
                         one.fault,
                         one.remedy,
                         one.settled_at,
-                        one.attempt
+                        one.attempt,
+                        *code
                     ]
                     .to_vec()
                 })
                 .collect();
             // What is being sent is what has a lease. Asked for by its state, PostgreSQL would read the index of leases
             // instead of the key: its statistics may be of a time when nothing was being sent.
-            let changed = tx.run_each(
+            let mut changed = tx.run_each(
                 "UPDATE outbox SET state = $2, due_at = $3, receipt = $4, fault = $5, remedy = $6, settled_at = $7,
-                 lease_until = NULL WHERE key = $1 AND lease_until IS NOT NULL AND attempts = $8",
+                 lease_until = NULL, mac = $9 WHERE key = $1 AND lease_until IS NOT NULL AND attempts = $8
+                 AND confirmed_at IS NULL",
                 &sets,
             )?;
+            for (changed, ((claimed, _), (set, code))) in
+                changed.iter_mut().zip(attempts.iter().zip(sets.iter().zip(&codes)))
+            {
+                if *changed == 1 {
+                    tx.updated(&OUTBOX, &claimed.attested, code);
+                } else if let [values @ .., _] = set.as_slice() {
+                    *changed = u64::from(change_genuine(tx, claimed.key.as_str(), SETTLE_SHOWN, values)?);
+                }
+            }
             for (claimed, outcome) in &attempts {
                 let is_status = matches!(claimed.command, Command::BillingStatus(_));
                 if is_status && matches!(outcome, Outcome::Parked { .. }) {
-                    tx.run(SUPERSEDE_STATUS, values![claimed.key.as_str()])?;
+                    let key = claimed.key.as_str();
+                    change_genuine(tx, key, SUPERSEDE_STATUS, values![key])?;
                 }
             }
             let settled = attempts.iter().zip(changed).filter(|(_, changed)| *changed == 1);
-            let lines: Vec<Entry> = settled.map(|((claimed, outcome), _)| audit_line(claimed, outcome)).collect();
+            let lines: Vec<Entry> =
+                settled.map(|((claimed, outcome), _)| audit_line(claimed, outcome)).collect::<Result<_, _>>()?;
             audit::append(tx, now, &lines)
         })
         .await
@@ -487,12 +510,14 @@ impl Store {
         self.write(move |tx| {
             let state = if again { DeliveryState::Unknown } else { DeliveryState::Dismissed };
             let settled = (!again).then(|| instant(now));
-            let parked = tx.one(
-                "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4 WHERE key = $1
-                 AND (state = 'parked' OR (state = 'dismissed' AND $2 <> 'dismissed')) RETURNING contract, subject",
-                values![key, state.name(), instant(now), settled],
-                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
-            )?;
+            let parked = tx.change(&OUTBOX, values![key], || {
+                tx.one(
+                    "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4 WHERE key = $1
+                     AND (state = 'parked' OR (state = 'dismissed' AND $2 <> 'dismissed')) RETURNING contract, subject",
+                    values![key, state.name(), instant(now), settled],
+                    |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+                )
+            })?;
             let Some((contract, subject)) = parked else { return Ok(false) };
             let action = if again { "delivery released" } else { "delivery dismissed" };
             let detail = format!("key {key}: {reason}");
@@ -516,14 +541,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let parked = tx.one(
-                "UPDATE outbox SET state = 'done', by_hand = TRUE, receipt = $2, settled_at = $3, fault = NULL,
-                 remedy = NULL WHERE key = $1 AND state = 'parked' RETURNING contract, subject",
-                values![key, json(&receipt)?, instant(now)],
-                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
-            )?;
+            let parked = tx.change(&OUTBOX, values![key], || {
+                tx.one(
+                    "UPDATE outbox SET state = 'done', by_hand = TRUE, receipt = $2, settled_at = $3, fault = NULL,
+                     remedy = NULL WHERE key = $1 AND state = 'parked' RETURNING contract, subject",
+                    values![key, json(&receipt)?, instant(now)],
+                    |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+                )
+            })?;
             let Some((contract, subject)) = parked else { return Ok(false) };
             let detail = format!("key {key}, remote id {}: {how}", receipt.remote_id);
+            tx.is_about(&contract, &subject, named_receipt(&key, &json(&receipt)?));
             let line = Entry::by(&actor, "delivery done outside", Some(&contract), subject, detail);
             audit::append(tx, now, &[line])?;
             Ok(true)
@@ -538,41 +566,20 @@ impl Store {
     /// The database failed.
     pub async fn confirm(&self, target: String, number: String, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.run(
-                "UPDATE outbox SET confirmed_at = $3 WHERE target = $1 AND subject = $2 AND confirmed_at IS NULL
-                 AND kind IN ('invoice', 'credit_memo', 'journal_entry')",
-                values![target, number, instant(now)],
-            )
-            .map(drop)
+            let keys = tx.all(
+                "SELECT key FROM outbox WHERE target = $1 AND subject = $2 AND confirmed_at IS NULL
+                 AND kind IN ('invoice', 'credit_memo', 'journal_entry') ORDER BY ordinal",
+                values![target, number],
+                |row| row.get::<String>(0),
+            )?;
+            for key in keys {
+                let sql = "UPDATE outbox SET confirmed_at = $2 WHERE key = $1";
+                change_genuine(tx, &key, sql, values![key, instant(now)])?;
+            }
+            Ok(())
         })
         .await
     }
-}
-
-/// Takes what is due for a target, oldest first and at most so many, and leases it until an instant.
-pub(super) fn lease(
-    tx: &Session<'_>,
-    target: &str,
-    limit: u32,
-    until: Timestamp,
-    now: Timestamp,
-) -> Result<Vec<Claimed>, StoreError> {
-    let mut receipts = Receipts::default();
-    let (mut all, mut unreadable) = (Vec::new(), Vec::new());
-    for row in claimable(tx, target, limit, now)? {
-        match claimed(tx, target, &row, &mut receipts) {
-            Ok(claimed) => all.push(claimed),
-            Err(error) if error.is_of_one_row() => unreadable.push((row, error)),
-            Err(error) => return Err(error),
-        }
-    }
-    park_unreadable(tx, &unreadable, now)?;
-    if all.is_empty() {
-        return Ok(all);
-    }
-    let keys: Vec<&str> = all.iter().map(|claimed| claimed.key.as_str()).collect();
-    tx.run(LEASE, values![json(&keys)?, instant(until)])?;
-    Ok(all)
 }
 
 /// After a restore what is new to us may be known to the remote.
@@ -589,8 +596,20 @@ pub(super) fn one(tx: &Session<'_>, key: &str) -> Result<Option<Delivery>, Store
 /// An attempt that died: contract, subject, key, how many there have been.
 type Died = (String, String, String, u32);
 
-/// Nobody will tell what became of these attempts.
+fn read_died(row: &Row<'_>) -> Result<Died, StoreError> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.count(3)?))
+}
+
+/// Nobody will tell what became of these attempts: they are in doubt.
 fn interrupted(tx: &Session<'_>, target: &str, died: &[Died], now: Timestamp) -> Result<(), StoreError> {
+    for (_, _, key, _) in died {
+        let sql = "UPDATE outbox SET state = 'unknown', lease_until = NULL, fault = 'the attempt was interrupted'
+                   WHERE key = $1";
+        if !change_genuine(tx, key, sql, values![key])? {
+            // It is told by the claim, and written by nobody.
+            tx.run("UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE key = $1", values![key])?;
+        }
+    }
     let lines: Vec<Entry> = died
         .iter()
         .map(|(contract, subject, key, attempts)| {
@@ -600,6 +619,22 @@ fn interrupted(tx: &Session<'_>, target: &str, died: &[Died], now: Timestamp) ->
         })
         .collect();
     audit::append(tx, now, &lines)
+}
+
+impl Settlement {
+    /// How its row stands then.
+    fn standing(&self) -> Standing<'_> {
+        Standing {
+            state: self.state,
+            attempts: self.attempt,
+            due_at: &self.due_at,
+            lease_until: None,
+            settled_at: self.settled_at.as_deref(),
+            receipt: self.receipt.as_deref(),
+            fault: self.fault.as_deref(),
+            remedy: self.remedy.as_deref(),
+        }
+    }
 }
 
 /// What is written down about an attempt, if its lease has not passed to another.
@@ -636,93 +671,7 @@ fn settlement(claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<Se
     })
 }
 
-/// A delivery that may be taken.
-struct Claimable {
-    key: String,
-    contract: String,
-    command: String,
-    after: String,
-    attempts: u32,
-    state: DeliveryState,
-}
-
-fn claimable(tx: &Session<'_>, target: &str, limit: u32, now: Timestamp) -> Result<Vec<Claimable>, StoreError> {
-    tx.all(CLAIMABLE, values![target, instant(now), i64::from(limit)], |row| {
-        Ok(Claimable {
-            key: row.get(0)?,
-            contract: row.get(1)?,
-            command: row.get(2)?,
-            after: row.get(3)?,
-            attempts: row.count(4)?,
-            state: row.parsed(5, "outbox.state")?,
-        })
-    })
-}
-
-/// Kinds and receipts of what was delivered before, by key: many documents stand on one customer.
-type Receipts = BTreeMap<DeliveryKey, (CommandKind, Receipt)>;
-
-/// Puts a receipt into the place that its kind of command has for what comes after it.
-fn note_receipt(after: &mut After, (kind, receipt): (CommandKind, Receipt)) {
-    match kind {
-        CommandKind::Customer => after.customer = Some(receipt),
-        CommandKind::SalesOrder => after.order = Some(receipt),
-        CommandKind::Invoice | CommandKind::CreditMemo => after.original = Some(receipt),
-        CommandKind::BillingStatus | CommandKind::JournalEntry => {}
-    }
-}
-
-fn claimed(tx: &Session<'_>, target: &str, row: &Claimable, known: &mut Receipts) -> Result<Claimed, StoreError> {
-    let keys: Vec<DeliveryKey> = parse("outbox", "after", &row.key, &row.after)?;
-    let mut after = After::default();
-    for earlier in keys {
-        note_receipt(&mut after, receipt(tx, earlier, known)?);
-    }
-    Ok(Claimed {
-        command: parse("outbox", "command", &row.key, &row.command)?,
-        after,
-        key: DeliveryKey::stored(row.key.clone()),
-        contract: row.contract.clone(),
-        target: target.into(),
-        attempts: row.attempts,
-        look_first: row.state == DeliveryState::Unknown,
-    })
-}
-
-fn receipt(tx: &Session<'_>, key: DeliveryKey, known: &mut Receipts) -> Result<(CommandKind, Receipt), StoreError> {
-    if let Some(receipt) = known.get(&key) {
-        return Ok(receipt.clone());
-    }
-    let sql = "SELECT kind, receipt FROM outbox WHERE key = $1";
-    let row = tx.one(sql, values![key.as_str()], |row| {
-        let text = row.get::<Option<String>>(1)?.unwrap_or_default();
-        Ok((row.parsed(0, "outbox.kind")?, parse("outbox", "receipt", key.as_str(), &text)?))
-    })?;
-    let receipt: (CommandKind, Receipt) =
-        row.ok_or_else(|| StoreError::Unreadable { column: "outbox.after", text: key.to_string() })?;
-    known.insert(key, receipt.clone());
-    Ok(receipt)
-}
-
-/// A row that cannot be read is for a person, who is told which; the others go on. What it was to write is not known, so
-/// that nothing is written for it.
-fn park_unreadable(tx: &Session<'_>, rows: &[(Claimable, StoreError)], now: Timestamp) -> Result<(), StoreError> {
-    for (row, error) in rows {
-        let fault = error.whole();
-        let remedy = "Restore the row from a backup, or see in the remote whether it was written, and dismiss it.";
-        let subject = tx.one(
-            "UPDATE outbox SET state = 'parked', fault = $2, remedy = $3, settled_at = $4 WHERE key = $1
-             RETURNING subject",
-            values![row.key, fault, remedy, instant(now)],
-            |row| row.get::<String>(0),
-        )?;
-        let line = Entry::own("delivery parked", Some(&row.contract), subject.unwrap_or_default(), fault);
-        audit::append(tx, now, &[line])?;
-    }
-    Ok(())
-}
-
-fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
+fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Result<Entry, StoreError> {
     let (_, subject) = describe(&claimed.command);
     let attempt = claimed.attempts.saturating_add(1);
     let (action, detail) = match outcome {
@@ -736,7 +685,12 @@ fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Entry {
         Outcome::Parked { fault, remedy } => ("delivery parked", format!("{fault}; {remedy}")),
     };
     let detail = format!("{}, attempt {attempt}, key {}: {detail}", claimed.target, claimed.key);
-    Entry::own(action, Some(&claimed.contract), subject, detail)
+    let mut attests = named(OUTBOX.name, &claimed.attested.digest);
+    if let Outcome::Done { receipt, .. } = outcome {
+        attests.push(' ');
+        attests.push_str(&named_receipt(claimed.key.as_str(), &json(receipt)?));
+    }
+    Ok(Entry { attests: Some(attests), ..Entry::own(action, Some(&claimed.contract), subject, detail) })
 }
 
 /// A remote's answer, for people: they are shown a row whose answer cannot be read, too.

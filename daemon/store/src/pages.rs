@@ -6,6 +6,7 @@ use milestoned_mapping::fact::Leg;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::attested::SAVED_VIEW;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::{Store, StoreError, instant};
@@ -139,11 +140,14 @@ impl Store {
         self.write(move |tx| {
             let (action, detail) = match &filter {
                 Some(filter) => {
-                    tx.run(SAVE, values![name, filter, actor, instant(now)])?;
+                    tx.overwrite(&SAVED_VIEW, values![name], || {
+                        tx.run(SAVE, values![name, filter, actor, instant(now)])
+                    })?;
                     ("view saved", filter.clone())
                 }
                 None => {
-                    tx.run("DELETE FROM saved_view WHERE name = $1", values![name])?;
+                    let sql = "DELETE FROM saved_view WHERE name = $1 RETURNING mac";
+                    tx.delete(&SAVED_VIEW, sql, values![name])?;
                     ("view removed", String::new())
                 }
             };

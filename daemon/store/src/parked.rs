@@ -6,9 +6,11 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use milestoned_connector_kit::Receipt;
 
+use super::attest::Session;
+use super::attested::{AGREEMENT_FILE, FACT, OUTBOX, SOURCE_RECORD, Table};
 use super::audit::{self, Entry};
 use super::outbox::read_receipt;
-use super::session::{Session, Sql, values};
+use super::session::{Sql, Value, values};
 use super::vocabulary::CommandKind;
 use super::{Store, StoreError, instant};
 
@@ -116,25 +118,25 @@ impl Store {
             let at = instant(now);
             let closed = match &handle {
                 Handle::Fact(id) => close(
-                    tx,
+                    (tx, &FACT, values![*id]),
                     "UPDATE fact SET closed_at = $2 WHERE id = $1 AND problem IS NOT NULL AND closed_at IS NULL
                      RETURNING contract, CAST(id AS TEXT)",
                     values![*id, at],
                 ),
                 Handle::File(path) => close(
-                    tx,
+                    (tx, &AGREEMENT_FILE, values![path]),
                     "UPDATE agreement_file SET problem = NULL WHERE path = $1 AND problem IS NOT NULL
                      RETURNING contract, path",
                     values![path],
                 ),
                 Handle::Record(id) => close(
-                    tx,
+                    (tx, &SOURCE_RECORD, values![*id]),
                     "UPDATE source_record SET state = 'dismissed' WHERE id = $1 AND state = 'parked'
                      RETURNING contract, system || ' ' || object || ' ' || remote_id",
                     values![*id],
                 ),
                 Handle::Unseen(key) => close(
-                    tx,
+                    (tx, &OUTBOX, values![key]),
                     "UPDATE outbox SET confirmed_at = $2 WHERE key = $1 AND state = 'done' AND confirmed_at IS NULL
                      RETURNING contract, subject",
                     values![key, at],
@@ -151,9 +153,9 @@ impl Store {
 
 /// Contract and subject of what a statement closed.
 fn close(
-    tx: &Session<'_>,
+    (tx, table, key): (&Session<'_>, &Table, &[&dyn Value]),
     sql: impl Into<Sql>,
-    values: &[&dyn super::session::Value],
+    values: &[&dyn Value],
 ) -> Result<Option<(Option<String>, String)>, StoreError> {
-    tx.one(sql, values, |row| Ok((row.get(0)?, row.get(1)?)))
+    tx.change(table, key, || tx.one(sql, values, |row| Ok((row.get(0)?, row.get(1)?))))
 }

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::attest::Session;
+use super::attested::PAUSE;
 use super::audit::{self, Entry};
-use super::session::{Session, values};
+use super::session::values;
 use super::vocabulary::words;
 use super::{Store, StoreError, instant};
 
@@ -49,10 +51,12 @@ pub(super) fn halt(
     reason: &str,
     now: Timestamp,
 ) -> Result<Option<Entry>, StoreError> {
-    let new = tx.run(
-        "INSERT INTO pause (scope, name, since, actor, reason) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        values![scope.name(), name, instant(now), actor, reason],
-    )?;
+    let new = tx.change(&PAUSE, values![scope.name(), name], || {
+        tx.run(
+            "INSERT INTO pause (scope, name, since, actor, reason) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            values![scope.name(), name, instant(now), actor, reason],
+        )
+    })?;
     let contract = (scope == Scope::Contract).then_some(name);
     Ok((new > 0).then(|| Entry::by(actor, "paused", contract, format!("{} {name}", scope.name()), reason)))
 }
@@ -91,7 +95,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let gone = tx.run("DELETE FROM pause WHERE scope = $1 AND name = $2", values![scope.name(), name])?;
+            let sql = "DELETE FROM pause WHERE scope = $1 AND name = $2 RETURNING mac";
+            let gone = tx.delete(&PAUSE, sql, values![scope.name(), name])?;
             if gone > 0 {
                 let contract = (scope == Scope::Contract).then_some(name.as_str());
                 let subject = format!("{} {name}", scope.name());

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::StoreError;
-use super::session::{Row, Session, Value};
+use super::session::{Link, Row, Value};
 
 /// Longest wait for a connection of the pool, or for a new one.
 const WAIT: Duration = Duration::from_secs(10);
@@ -107,7 +107,7 @@ impl Postgres {
     /// server is set to by default: under a stricter one those that wait for each other would fail.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.transact("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", work).await
     }
@@ -115,7 +115,7 @@ impl Postgres {
     /// Runs `work` in a transaction that only reads, all of it at one instant.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.transact("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work).await
     }
@@ -123,14 +123,14 @@ impl Postgres {
     async fn transact<T: Send + 'static>(
         &self,
         begin: &'static str,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let client = self.client().await?;
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || {
             let conversation = Conversation { client: Some(client), runtime, failed: Cell::new(false) };
             conversation.say(begin)?;
-            let value = work(&Session::Postgres(&conversation));
+            let value = work(Link::Postgres(&conversation));
             conversation.end(value)
         });
         task.await.map_err(|_| StoreError::Stopped)?
@@ -220,6 +220,19 @@ impl Conversation {
                 let values: Vec<_> = values.iter().map(|value| value.postgres()).collect();
                 let statement = &statement;
                 async move { client.execute(statement, &values).await }
+            });
+            futures_util::future::try_join_all(runs).await
+        }))
+    }
+
+    pub(super) fn number_each(&self, sql: &str, sets: &[Vec<&dyn Value>]) -> Result<Vec<Option<i64>>, StoreError> {
+        let client = self.client()?;
+        self.noted(self.runtime.block_on(async {
+            let statement = client.prepare_cached(sql).await?;
+            let runs = sets.iter().map(|values| {
+                let values: Vec<_> = values.iter().map(|value| value.postgres()).collect();
+                let statement = &statement;
+                async move { client.query_opt(statement, &values).await?.map(|row| row.try_get(0)).transpose() }
             });
             futures_util::future::try_join_all(runs).await
         }))

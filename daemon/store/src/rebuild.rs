@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Waiting;
 
+use super::attested::CONTRACT;
 use super::audit::{self, Entry};
-use super::contracts::{ContractRow, ExceptionRow, keep_exceptions, load_any_row};
+use super::contracts::{ContractRow, ExceptionRow, load_any_row};
+use super::landing::keep_exceptions;
 use super::pauses::{self, Scope};
 use super::review::keep_approvals;
 use super::session::values;
@@ -59,11 +61,13 @@ impl Store {
             if tx.run("DELETE FROM rebuild WHERE contract = $1 AND problem IS NULL", values![id])? == 0 {
                 return Ok(false);
             }
-            let changed = tx.run(
-                "UPDATE contract SET state = $2, as_of = $3, wake_at = $4, revision = revision + 1
-                 WHERE id = $1 AND revision = $5",
-                values![id, rebuilt.state, rebuilt.as_of.to_string(), instant(now), rebuilt.revision_before],
-            )?;
+            let changed = tx.change(&CONTRACT, values![id], || {
+                tx.run(
+                    "UPDATE contract SET state = $2, as_of = $3, wake_at = $4, revision = revision + 1
+                     WHERE id = $1 AND revision = $5",
+                    values![id, rebuilt.state, rebuilt.as_of.to_string(), instant(now), rebuilt.revision_before],
+                )
+            })?;
             if changed == 0 {
                 return Err(StoreError::Overtaken);
             }

@@ -4,9 +4,12 @@
 use jiff::Timestamp;
 use milestoned_mapping::fact::Fact;
 use milestoned_mapping::record::{Content, SourceRecord};
+use milestoned_trail::rows::named;
 
+use super::attest::Session;
+use super::attested::{FACT, SOURCE_RECORD};
 use super::audit::{self, Entry, REDACTED};
-use super::session::{Session, Sql, values};
+use super::session::{Sql, values};
 use super::{Store, StoreError, instant, json, parse};
 
 /// What is forgotten.
@@ -66,16 +69,19 @@ impl Store {
         self.write(move |tx| {
             let before = instant(what.before);
             let lines = lines(tx, &what, &before)?;
+            let facts = facts(tx, &what, &before)?;
             let forgotten = Forgotten {
                 lines: lines.len(),
-                facts: facts(tx, &what, &before)?,
+                facts: facts.len() / 2,
                 records: records(tx, what.actor.as_deref(), ("", &before))?,
             };
             let detail = format!(
                 "{} lines, {} facts and {} records from before {}: {reason}",
                 forgotten.lines, forgotten.facts, forgotten.records, what.before
             );
-            audit::append(tx, now, &[Entry::by(&by, audit::REDACTION, None, audit::runs(lines), detail)])?;
+            let attests = (!facts.is_empty()).then(|| facts.join(" "));
+            let line = Entry { attests, ..Entry::by(&by, audit::REDACTION, None, audit::runs(lines), detail) };
+            audit::append(tx, now, &[line])?;
             Ok(forgotten)
         })
         .await
@@ -118,18 +124,19 @@ fn lines(tx: &Session<'_>, what: &Forget, before: &str) -> Result<Vec<i64>, Stor
     Ok(lines)
 }
 
-fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<usize, StoreError> {
+/// Gives what a line says of the facts: what each was, with a minus, and what it is.
+fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<Vec<String>, StoreError> {
     let known = tx.all(
         "SELECT id, fact, actor FROM fact WHERE at < $1 AND actor <> $2 AND position IS NOT NULL ORDER BY id",
         values![before, REDACTED],
         |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<String>(2)?)),
     )?;
-    let mut count = 0_usize;
+    let mut changed = Vec::new();
     for (id, text, actor) in known {
         let mut fact: Fact = parse("fact", "fact", &id.to_string(), &text)?;
         let Some((by, wrote)) = fact.event.person() else { continue };
-        let named = what.actor.as_ref().is_none_or(|name| *name == actor || *name == *by);
-        if !named {
+        let meant = what.actor.as_ref().is_none_or(|name| *name == actor || *name == *by);
+        if !meant {
             continue;
         }
         REDACTED.clone_into(by);
@@ -137,10 +144,15 @@ fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<usize, StoreEr
             REDACTED.clone_into(wrote);
         }
         let text = json(&fact)?;
-        tx.run("UPDATE fact SET fact = $2, actor = $3 WHERE id = $1", values![id, text, REDACTED])?;
-        count = count.saturating_add(1);
+        let digest =
+            || tx.examine_one(&FACT, values![id]).map(|row| row.map(|row| named(FACT.name, &row.attested.digest)));
+        changed.extend(digest()?.map(|was| format!("-{was}")));
+        tx.change(&FACT, values![id], || {
+            tx.run("UPDATE fact SET fact = $2, actor = $3 WHERE id = $1", values![id, text, REDACTED])
+        })?;
+        changed.extend(digest()?);
     }
-    Ok(count)
+    Ok(changed)
 }
 
 /// Removes what vendors sent; what was understood of figures stays.
@@ -154,7 +166,9 @@ fn records(tx: &Session<'_>, actor: Option<&str>, (from, before): (&str, &str)) 
         last = *newest;
         for (id, text) in &some {
             let Some(emptied) = emptied(text)? else { continue };
-            tx.run("UPDATE source_record SET record = $2 WHERE id = $1", values![*id, emptied])?;
+            tx.change(&SOURCE_RECORD, values![*id], || {
+                tx.run("UPDATE source_record SET record = $2 WHERE id = $1", values![*id, emptied])
+            })?;
             count = count.saturating_add(1);
         }
     }

@@ -7,10 +7,13 @@ use jiff::civil::Date;
 use milestoned_mapping::contract::{DocumentKind, Waiting};
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::money::{Currency, Money};
+use milestoned_trail::rows::named;
 
+use super::attest::Session;
+use super::attested::{APPROVAL, FACT, OUTBOX, REVIEW};
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact};
-use super::session::{Row, Session, Sql, values};
+use super::session::{Row, Sql, cells, values};
 use super::{Store, StoreError, instant, json, parse};
 
 /// What somebody said last about one thing that waits.
@@ -126,21 +129,18 @@ const AGREEMENTS: Sql = Sql {
 
 /// All that is written down about what waits for approval of a contract, anew.
 pub(super) fn keep_approvals(tx: &Session<'_>, contract: &str, rows: &[Waiting]) -> Result<(), StoreError> {
-    tx.run("DELETE FROM approval WHERE contract = $1", values![contract])?;
+    tx.delete(&APPROVAL, "DELETE FROM approval WHERE contract = $1 RETURNING mac", values![contract])?;
     for row in rows {
+        let (since, amount, shown) = (row.since.to_string(), row.amount.to_string(), json(&row.shown)?);
+        let (currency, void) = (row.amount.currency(), row.void.as_ref().map(json).transpose()?);
+        let told = cells![contract, &row.milestone, &since, &amount, currency.code(), &shown, &void];
+        let code = tx.code(&APPROVAL, &told, &[])?;
         tx.run(
-            "INSERT INTO approval (contract, milestone, since, amount, currency, shown, void)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            values![
-                contract,
-                row.milestone,
-                row.since.to_string(),
-                row.amount.to_string(),
-                row.amount.currency().code(),
-                json(&row.shown)?,
-                row.void.as_ref().map(json).transpose()?
-            ],
+            "INSERT INTO approval (contract, milestone, since, amount, currency, shown, void, mac)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            values![contract, row.milestone, since, amount, currency.code(), shown, void, code],
         )?;
+        tx.inserted(&APPROVAL, 0, &code);
     }
     Ok(())
 }
@@ -216,7 +216,7 @@ impl Store {
                 Change::Snooze(until) => (SNOOZE, until.map(|date| date.to_string())),
                 Change::Note(text) => (NOTE, Some(text.clone())),
             };
-            tx.run(column, values![subject, value])?;
+            tx.overwrite(&REVIEW, values![subject], || tx.run(column, values![subject, value]))?;
             audit::append(tx, now, &[line])
         })
         .await
@@ -232,19 +232,25 @@ impl Store {
             if !new {
                 return Ok(false);
             }
+            let known = "SELECT id FROM fact WHERE contract = $1 AND identity = $2";
+            let known = tx.one(known, values![fact.contract, fact.identity], |row| row.get::<i64>(0))?;
             match &weight {
                 Weight::Counts { with } => {
-                    let rows: Vec<_> = with.iter().map(|row| values![*row].to_vec()).collect();
-                    tx.run_each("UPDATE fact SET problem = NULL WHERE id = $1 AND position IS NULL", &rows)?;
+                    let sql = "UPDATE fact SET problem = NULL WHERE id = $1 AND position IS NULL";
+                    for row in with {
+                        tx.change(&FACT, values![*row], || tx.run(sql, values![*row]))?;
+                    }
                 }
                 Weight::Waits(why) => {
-                    let sql = "UPDATE fact SET problem = $3 WHERE contract = $1 AND identity = $2";
-                    tx.run(sql, values![fact.contract, fact.identity, why])?;
+                    let sql = "UPDATE fact SET problem = $2 WHERE id = $1";
+                    tx.change(&FACT, values![known], || tx.run(sql, values![known, why]))?;
                     // Who looks at the queue looks again: somebody is awaited now.
                     tx.run("UPDATE contract SET revision = revision + 1 WHERE id = $1", values![fact.contract])?;
                 }
             }
-            audit::append(tx, now, &[line])?;
+            let told = tx.examine_one(&FACT, values![known])?;
+            let attests = told.map(|told| named(FACT.name, &told.attested.digest));
+            audit::append(tx, now, &[Entry { attests, ..line }])?;
             Ok(true)
         })
         .await
@@ -263,12 +269,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let given_up = tx.one(
-                "UPDATE outbox SET state = 'dismissed', settled_at = $2 WHERE key = $1 AND state = 'parked'
-                 RETURNING contract, subject",
-                values![key, instant(now)],
-                |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
-            )?;
+            let given_up = tx.change(&OUTBOX, values![key], || {
+                tx.one(
+                    "UPDATE outbox SET state = 'dismissed', settled_at = $2 WHERE key = $1 AND state = 'parked'
+                     RETURNING contract, subject",
+                    values![key, instant(now)],
+                    |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+                )
+            })?;
             let Some((contract, subject)) = given_up else { return Ok(false) };
             if let Some(fact) = &follows {
                 insert_fact(tx, fact, None, now)?;

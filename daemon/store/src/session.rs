@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use milestoned_mapping::money::{Currency, Money};
-use rusqlite::types::FromSql as FromSqlite;
+use rusqlite::types::{FromSql as FromSqlite, ValueRef};
 use serde::de::{DeserializeOwned, IntoDeserializer};
-use tokio_postgres::types::{FromSqlOwned as FromPostgres, ToSql as ToPostgres};
+use tokio_postgres::types::{FromSqlOwned as FromPostgres, ToSql as ToPostgres, Type};
 
 use super::StoreError;
 use super::postgres::Conversation;
 
 /// A transaction of one of the databases.
-pub(super) enum Session<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum Link<'a> {
     /// PostgreSQL.
     Postgres(&'a Conversation),
     /// SQLite.
@@ -62,6 +63,61 @@ macro_rules! values {
 }
 pub(super) use values;
 
+/// What a column holds, the same for both databases: a truth value is 1 or 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cell<'a> {
+    /// Nothing.
+    Null,
+    /// A number.
+    Number(i64),
+    /// Text or bytes.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Bytes(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Bytes(text.as_bytes())
+    }
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<bool> for Cell<'_> {
+    fn from(truth: bool) -> Self {
+        Self::Number(i64::from(truth))
+    }
+}
+
+impl<'a, T: Into<Self>> From<Option<T>> for Cell<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<'a> From<&'a Option<String>> for Cell<'a> {
+    fn from(text: &'a Option<String>) -> Self {
+        text.as_deref().into()
+    }
+}
+
+/// Cells of columns, in their order.
+macro_rules! cells {
+    ($($value:expr),* $(,)?) => {
+        [$($crate::session::Cell::from($value)),*]
+    };
+}
+pub(super) use cells;
+
 /// A row of an answer.
 pub(super) enum Row<'a> {
     /// PostgreSQL's.
@@ -76,6 +132,28 @@ impl Row<'_> {
         match self {
             Self::Postgres(row) => Ok(row.try_get(index)?),
             Self::Sqlite(row) => Ok(row.get(index)?),
+        }
+    }
+
+    /// The column at an index, whatever it holds.
+    pub(super) fn cell(&self, index: usize) -> Result<Cell<'_>, StoreError> {
+        match self {
+            Self::Postgres(row) => {
+                let kind = row.columns().get(index).map(|column| column.type_().clone());
+                Ok(match kind {
+                    Some(Type::INT8) => row.try_get::<_, Option<i64>>(index)?.into(),
+                    Some(Type::BOOL) => row.try_get::<_, Option<bool>>(index)?.map(i64::from).into(),
+                    Some(Type::BYTEA) => row.try_get::<_, Option<&[u8]>>(index)?.map_or(Cell::Null, Cell::Bytes),
+                    _ => row.try_get::<_, Option<&str>>(index)?.into(),
+                })
+            }
+            Self::Sqlite(row) => Ok(match row.get_ref(index)? {
+                ValueRef::Null => Cell::Null,
+                ValueRef::Integer(number) => Cell::Number(number),
+                // No column of ours holds one; a file that somebody else wrote may.
+                ValueRef::Real(_) => Cell::Bytes(b"a number with a point"),
+                ValueRef::Text(text) | ValueRef::Blob(text) => Cell::Bytes(text),
+            }),
         }
     }
 
@@ -115,7 +193,7 @@ fn value_of<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, 
     read.map_err(|_| StoreError::Unreadable { column, text: text.into() })
 }
 
-impl Session<'_> {
+impl Link<'_> {
     /// Runs a statement. Returns how many rows it changed.
     pub(super) fn run(&self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<u64, StoreError> {
         let sql = sql.into();
@@ -145,6 +223,20 @@ impl Session<'_> {
                     })
                     .collect()
             }
+        }
+    }
+
+    /// Runs a statement that inserts a row and returns its number, once for each set of values, in their order; `None`: there
+    /// was one already. PostgreSQL is told all of them before it has answered the first.
+    pub(super) fn number_each(
+        &self,
+        sql: impl Into<Sql>,
+        sets: &[Vec<&dyn Value>],
+    ) -> Result<Vec<Option<i64>>, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Postgres(conversation) => conversation.number_each(sql.postgres, sets),
+            Self::Sqlite(_) => sets.iter().map(|values| self.one(sql, values, |row| row.get(0))).collect(),
         }
     }
 

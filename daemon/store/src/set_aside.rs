@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::session::{Session, values};
+use super::attest::Session;
+use super::session::values;
 use super::{Store, StoreError};
 
 /// A contract that this version cannot read.

@@ -5,6 +5,7 @@ use milestoned_identity::begun::Begun;
 use milestoned_identity::rights::Rights;
 use serde::{Deserialize, Serialize};
 
+use super::attested::{ACCOUNT, ONE_TIME, SESSION};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::vocabulary::words;
@@ -107,6 +108,8 @@ pub struct Account {
     pub closed_at: Option<Timestamp>,
 }
 
+const OF_PERSON: &str = "DELETE FROM session WHERE person = $1 RETURNING mac";
+
 fn signed_in(row: &Row<'_>) -> Result<SignedIn, StoreError> {
     let digest: String = row.get(0)?;
     let rights = parse("session", "rights", &digest, &row.get::<String>(3)?)?;
@@ -133,21 +136,23 @@ impl Store {
             let rights = json(&session.rights)?;
             let [authenticated, opened, used] =
                 [session.authenticated_at, session.opened_at, session.used_at].map(instant);
-            tx.run(
-                "INSERT INTO session (digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                values![
-                    session.digest,
-                    session.person,
-                    session.way.name(),
-                    rights,
-                    session.address,
-                    session.agent,
-                    authenticated,
-                    opened,
-                    used
-                ],
-            )?;
+            tx.change(&SESSION, values![session.digest], || {
+                tx.run(
+                    "INSERT INTO session (digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                    values![
+                        session.digest,
+                        session.person,
+                        session.way.name(),
+                        rights,
+                        session.address,
+                        session.agent,
+                        authenticated,
+                        opened,
+                        used
+                    ],
+                )
+            })?;
             let detail = format!("by {} from {}", session.way.name(), session.address);
             let line = Entry::by(&session.person, "signed in", None, format!("session {}", session.id()), detail);
             audit::append(tx, session.opened_at, &[line])
@@ -163,7 +168,9 @@ impl Store {
         self.read(move |tx| {
             let sql = "SELECT digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at
                        FROM session WHERE digest = $1";
-            tx.one(sql, values![digest], signed_in)
+            // One that is not attested signs nobody in.
+            let genuine = tx.examine_one(&SESSION, values![digest])?.is_some_and(|examined| examined.genuine);
+            if genuine { tx.one(sql, values![digest], signed_in) } else { Ok(None) }
         })
         .await
     }
@@ -209,8 +216,8 @@ impl Store {
     ) -> Result<u64, StoreError> {
         self.write(move |tx| {
             let length = i64::try_from(id.len()).unwrap_or(i64::MAX);
-            let sql = "DELETE FROM session WHERE substr(digest, 1, $2) = $1";
-            let ended = tx.run(sql, values![id, length])?;
+            let sql = "DELETE FROM session WHERE substr(digest, 1, $2) = $1 RETURNING mac";
+            let ended = tx.delete(&SESSION, sql, values![id, length])?;
             if ended > 0 {
                 let id: String = id.chars().take(12).collect();
                 audit::append(tx, now, &[Entry::by(&actor, "session ended", None, format!("session {id}"), why)])?;
@@ -226,8 +233,10 @@ impl Store {
     /// The database failed.
     pub async fn forget_sign_ins(&self, opened: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.run("DELETE FROM session WHERE opened_at < $1", values![instant(opened)])?;
-            tx.run("DELETE FROM one_time WHERE expires_at < $1", values![instant(now)]).map(drop)
+            let sql = "DELETE FROM session WHERE opened_at < $1 RETURNING mac";
+            tx.delete(&SESSION, sql, values![instant(opened)])?;
+            let sql = "DELETE FROM one_time WHERE expires_at < $1 RETURNING mac";
+            tx.delete(&ONE_TIME, sql, values![instant(now)]).map(drop)
         })
         .await
     }
@@ -239,10 +248,12 @@ impl Store {
     pub async fn keep_one_time(&self, digest: String, what: OneTime, until: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             let content = json(&what)?;
-            tx.run(
-                "INSERT INTO one_time (digest, purpose, content, expires_at) VALUES ($1, $2, $3, $4)",
-                values![digest, what.purpose(), content, instant(until)],
-            )
+            tx.change(&ONE_TIME, values![digest], || {
+                tx.run(
+                    "INSERT INTO one_time (digest, purpose, content, expires_at) VALUES ($1, $2, $3, $4)",
+                    values![digest, what.purpose(), content, instant(until)],
+                )
+            })
             .map(drop)
         })
         .await
@@ -254,6 +265,9 @@ impl Store {
     /// The database failed.
     pub async fn one_time(&self, digest: String, now: Timestamp) -> Result<Option<OneTime>, StoreError> {
         self.read(move |tx| {
+            if !tx.examine_one(&ONE_TIME, values![digest])?.is_some_and(|examined| examined.genuine) {
+                return Ok(None);
+            }
             let sql = "SELECT content FROM one_time WHERE digest = $1 AND expires_at > $2";
             let read = |row: &Row<'_>| parse("one_time", "content", &digest, &row.get::<String>(0)?);
             tx.one(sql, values![digest, instant(now)], read)
@@ -267,12 +281,19 @@ impl Store {
     /// The database failed.
     pub async fn take_one_time(&self, digest: String, now: Timestamp) -> Result<Option<OneTime>, StoreError> {
         self.write(move |tx| {
+            let Some(examined) = tx.examine_one(&ONE_TIME, values![digest])? else { return Ok(None) };
+            if !examined.genuine {
+                return Ok(None);
+            }
             let sql = "DELETE FROM one_time WHERE digest = $1 RETURNING content, expires_at";
             let read = |row: &Row<'_>| {
                 let what = parse("one_time", "content", &digest, &row.get::<String>(0)?)?;
                 Ok((what, row.parsed(1, "one_time.expires_at")?))
             };
             let taken: Option<(OneTime, Timestamp)> = tx.one(sql, values![digest], read)?;
+            if taken.is_some() {
+                tx.deleted(&ONE_TIME, &examined.attested);
+            }
             Ok(taken.filter(|(_, until)| *until > now).map(|(what, _)| what))
         })
         .await
@@ -285,13 +306,15 @@ impl Store {
     pub async fn keep_account(&self, account: Account, actor: String, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             let rights = json(&account.rights)?;
-            tx.run(
-                "INSERT INTO account (person, password, factor, rights, made_at) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (person) DO UPDATE SET password = excluded.password, factor = excluded.factor,
-                    factor_step = 0, rights = excluded.rights, made_at = excluded.made_at, closed_at = NULL",
-                values![account.person, account.password, account.factor, rights, instant(now)],
-            )?;
-            tx.run("DELETE FROM session WHERE person = $1", values![account.person])?;
+            tx.overwrite(&ACCOUNT, values![account.person], || {
+                tx.run(
+                    "INSERT INTO account (person, password, factor, rights, made_at) VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT (person) DO UPDATE SET password = excluded.password, factor = excluded.factor,
+                        factor_step = 0, rights = excluded.rights, made_at = excluded.made_at, closed_at = NULL",
+                    values![account.person, account.password, account.factor, rights, instant(now)],
+                )
+            })?;
+            tx.delete(&SESSION, OF_PERSON, values![account.person])?;
             let detail = format!("rights: {}", account.rights);
             audit::append(tx, now, &[Entry::by(&actor, "account made", None, account.person, detail)])
         })
@@ -304,6 +327,9 @@ impl Store {
     /// The database failed.
     pub async fn account(&self, person: String) -> Result<Option<Account>, StoreError> {
         self.read(move |tx| {
+            if !tx.examine_one(&ACCOUNT, values![person])?.is_some_and(|examined| examined.genuine) {
+                return Ok(None);
+            }
             let sql = "SELECT password, factor, factor_step, rights, closed_at FROM account WHERE person = $1";
             tx.one(sql, values![person], |row| {
                 Ok(Account {
@@ -342,7 +368,7 @@ impl Store {
         self.write(move |tx| {
             let step = i64::try_from(step).unwrap_or(i64::MAX);
             let sql = "UPDATE account SET factor_step = $2 WHERE person = $1 AND factor_step < $2";
-            Ok(tx.run(sql, values![person, step])? > 0)
+            Ok(tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, step]))? > 0)
         })
         .await
     }
@@ -354,9 +380,9 @@ impl Store {
     pub async fn close_account(&self, person: String, actor: String, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE account SET closed_at = $2 WHERE person = $1 AND closed_at IS NULL";
-            let closed = tx.run(sql, values![person, instant(now)])? > 0;
+            let closed = tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, instant(now)]))? > 0;
             if closed {
-                tx.run("DELETE FROM session WHERE person = $1", values![person])?;
+                tx.delete(&SESSION, OF_PERSON, values![person])?;
                 audit::append(tx, now, &[Entry::by(&actor, "account closed", None, person, "")])?;
             }
             Ok(closed)

@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::session::Session;
+use super::session::Link;
 
 /// Jobs of one commit at most: more only make the slowest wait longer.
 const GROUP: usize = 256;
@@ -50,7 +50,7 @@ struct Asked<F, T> {
 
 impl<F, T> Job for Asked<F, T>
 where
-    F: FnOnce(&Session<'_>) -> Result<T, StoreError> + Send,
+    F: FnOnce(Link<'_>) -> Result<T, StoreError> + Send,
     T: Send,
 {
     fn is_one_statement(&self) -> bool {
@@ -58,7 +58,7 @@ where
     }
 
     fn run(&mut self, connection: &Connection) -> bool {
-        self.value = self.work.take().map(|work| work(&Session::Sqlite(connection)));
+        self.value = self.work.take().map(|work| work(Link::Sqlite(connection)));
         matches!(self.value, Some(Ok(_)))
     }
 
@@ -135,7 +135,7 @@ impl Sqlite {
     /// after the transaction is on the disk.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.queue(work, false).await
     }
@@ -143,14 +143,14 @@ impl Sqlite {
     /// The same for work that is one statement at most.
     pub(super) async fn write_one<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.queue(work, true).await
     }
 
     async fn queue<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
         one_statement: bool,
     ) -> Result<T, StoreError> {
         let (asker, outcome) = oneshot::channel();
@@ -162,7 +162,7 @@ impl Sqlite {
     /// Runs `work` on the connection that only reads.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (asker, outcome) = oneshot::channel();
         let reading: Reading = Box::new(move |connection| {
@@ -207,10 +207,10 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
 /// A reading sees one state of the database, whatever is committed meanwhile.
 fn at_one_instant<T>(
     connection: &Connection,
-    work: impl FnOnce(&Session<'_>) -> Result<T, StoreError>,
+    work: impl FnOnce(Link<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     connection.prepare_cached("BEGIN")?.execute([])?;
-    let value = work(&Session::Sqlite(connection));
+    let value = work(Link::Sqlite(connection));
     connection.prepare_cached("COMMIT")?.execute([])?;
     value
 }

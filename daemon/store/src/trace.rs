@@ -7,9 +7,10 @@ use milestoned_mapping::money::Currency;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::attest::Session;
 use super::audit::{self, AuditLine};
 use super::outbox::{self, Delivery};
-use super::session::{Row, Session, values};
+use super::session::{Row, values};
 use super::views::{self, DocumentView};
 use super::{Store, StoreError, parse};
 
@@ -77,10 +78,7 @@ impl TracedFact {
     }
 }
 
-/// What the audit trail calls a fact: its type and its identity.
-pub fn subject_of(kind: &str, identity: &str) -> String {
-    format!("{kind} {identity}")
-}
+pub use milestoned_trail::rows::subject_of;
 
 /// A source record.
 #[derive(Debug, Clone, Serialize)]

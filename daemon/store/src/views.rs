@@ -8,7 +8,9 @@ use milestoned_mapping::money::{Currency, Money};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::session::{Row, Session, Sql, values};
+use super::attest::Session;
+use super::attested::TOKEN;
+use super::session::{Row, Sql, values};
 use super::vocabulary::DeliveryState;
 use super::{Store, StoreError, instant, parse};
 
@@ -380,12 +382,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.run(
-                "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (connection, name) DO UPDATE SET value = $3, stored_at = $4",
-                values![connection_name, name, value, instant(now)],
-            )?;
-            Ok(())
+            tx.overwrite(&TOKEN, values![connection_name, name], || {
+                tx.run(
+                    "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (connection, name) DO UPDATE SET value = $3, stored_at = $4",
+                    values![connection_name, name, value, instant(now)],
+                )
+            })
+            .map(drop)
         })
         .await
     }
@@ -404,16 +408,16 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let at = instant(now);
-            let changed = match was {
+            let changed = tx.overwrite(&TOKEN, values![connection_name, name], || match &was {
                 Some(was) => tx.run(
                     "UPDATE token SET value = $3, stored_at = $4 WHERE connection = $1 AND name = $2 AND value = $5",
-                    values![connection_name, name, value, at, was],
-                )?,
+                    values![connection_name, name, value, at, *was],
+                ),
                 None => tx.run(
                     "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                     values![connection_name, name, value, at],
-                )?,
-            };
+                ),
+            })?;
             Ok(changed == 1)
         })
         .await

@@ -76,7 +76,7 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
         drifts(world, &agreement, &work)?;
     }
     let chain = world.ask(|app| async move { app.env.store.verify_audit(Vec::new()).await })??;
-    anyhow::ensure!(chain.broken.is_none(), "6: the audit chain is broken: {chain:?}");
+    anyhow::ensure!(chain.flaw().is_none(), "6: the audit chain is broken: {chain:?}");
     let parked = world.ask(|app| async move { app.env.store.parked_facts().await })??;
     anyhow::ensure!(parked.is_empty(), "7: {} facts are parked", parked.len());
     followed(world)

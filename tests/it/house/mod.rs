@@ -160,10 +160,17 @@ fn may_know(name: &str, on: &str) -> bool {
             let faces = ["axum", "reqwest", "lettre", "askama", "clap"].contains(&on);
             !faces
                 && (!ours
-                    || ["milestoned-mapping", "milestoned-connector-kit", "milestoned-identity", "milestoned-seal"]
-                        .contains(&on))
+                    || [
+                        "milestoned-mapping",
+                        "milestoned-connector-kit",
+                        "milestoned-identity",
+                        "milestoned-seal",
+                        "milestoned-trail",
+                    ]
+                    .contains(&on))
         }
         "milestoned-identity" | "milestoned-seal" => !ours && !["tokio", "reqwest", "axum", "rusqlite"].contains(&on),
+        "milestoned-trail" => (!ours && !io) || on == "milestoned-seal",
         "milestoned-oidc" => !ours || on == "milestoned-identity",
         "milestoned" | "milestoned-benches" | "milestoned-kill" | "milestoned-power" | "milestoned-tests" => true,
         _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),

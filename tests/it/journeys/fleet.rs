@@ -14,7 +14,7 @@ use milestoned_tests::postgres::cluster;
 /// Three daemons; `None`: PostgreSQL is not installed, which has been said.
 async fn fleet() -> Option<(World, Vec<Arc<App>>)> {
     let url = cluster()?.database().await.unwrap();
-    let changes = vec![("store.path".to_owned(), format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32)))];
+    let changes = vec![("store.path".to_owned(), format!("store.url = '{url}'"))];
     let world = World::configured("2026-03-02T09:00:00Z", changes).await.unwrap();
     let apps = vec![Arc::clone(&world.app), world.another().await.unwrap(), world.another().await.unwrap()];
     for (name, app) in ["a", "b", "c"].iter().zip(&apps) {
@@ -104,7 +104,7 @@ async fn daemons_die_with_work_in_their_hands_and_every_milestone_is_invoiced_on
     assert_eq!(held, expected, "{:#?}", store.deliveries(None, DeliveryState::UNSETTLED).await);
     let once: BTreeSet<_> = held.iter().collect();
     assert_eq!(once.len(), held.len());
-    assert_eq!(store.verify_audit(Vec::new()).await.unwrap().broken, None);
+    assert_eq!(store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
     for row in store.contracts().await.unwrap() {
         let rebuilt = milestoned::replay::contract(&apps[0].env, &row).await.unwrap();
         assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state, "{}", row.id);

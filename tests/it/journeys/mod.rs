@@ -11,6 +11,7 @@ mod facade;
 mod faults;
 mod fleet;
 mod folder;
+mod forged;
 mod input;
 mod mail;
 mod pages;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use milestoned::cli::doctor;
+use milestoned::store::Key;
 use milestoned::store::copies::{CopyError, put_back};
 use milestoned::store::intake::NewFact;
 use milestoned::store::pauses::Scope;
@@ -48,7 +49,7 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
         world.accept(&issue).unwrap();
         world.settle().await.unwrap();
         assert_eq!(world.held(erp).len(), 1);
-        let put = put_back(&backup, &from, "ada".into(), "why", world.app.env.clock.now());
+        let put = put_back((&backup, &from), Key::of([7; 32]), "ada".into(), "why", world.app.env.clock.now());
         assert!(matches!(put, Err(CopyError::InUse { .. })));
         world.restore(&backup).await.unwrap();
         world.at(now).unwrap();
@@ -85,7 +86,7 @@ async fn a_damaged_backup_is_not_put_back() {
     let copies = tempfile::tempdir().unwrap();
     let (good, bad, to) = (copies.path().join("good.db"), copies.path().join("bad.db"), copies.path().join("m.db"));
     world.app.env.store.backup(world.app.env.settings.store.path.clone(), good.clone()).await.unwrap();
-    let put = |backup: &Path| put_back(backup, &to, "ada".into(), "why", world.app.env.clock.now());
+    let put = |backup: &Path| put_back((backup, &to), Key::of([7; 32]), "ada".into(), "why", world.app.env.clock.now());
     let whole = std::fs::read(&good).unwrap();
     std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(put(&bad), Err(CopyError::Damaged { .. } | CopyError::Store(_))));
@@ -127,7 +128,7 @@ async fn the_doctor_finds_what_was_changed_in_the_remote_and_in_our_books() {
                 "document SOW-1-M1",
             ),
             (
-                "INSERT INTO exception SELECT id, 0, 'OVER_CAP', NULL, NULL, 'warning', '2026-03-02', NULL, NULL, 'USD', '[]' FROM contract",
+                "INSERT INTO exception SELECT id, 0, 'OVER_CAP', NULL, NULL, 'warning', '2026-03-02', NULL, NULL, 'USD', '[]', NULL FROM contract",
                 "DELETE FROM exception",
                 "exceptions of contract SOW-1",
             ),

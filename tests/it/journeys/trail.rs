@@ -7,6 +7,8 @@ use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mocks::FaultSpec;
 use milestoned_tests::postgres::cluster;
 use milestoned_tests::{ADMIN, World};
+use milestoned_trail::checkpoint::{self, Checkpoint};
+use milestoned_trail::export::check;
 use serde_json::json;
 
 /// A year in an hour: accepted, answer lost, killed, looked up, recognised.
@@ -37,7 +39,7 @@ async fn holds(world: World) {
     let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
     let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
-    assert_eq!(store.verify_audit(vec![store.audit_head().await.unwrap()]).await.unwrap().broken, None);
+    assert_eq!(store.verify_audit(vec![store.audit_head().await.unwrap()]).await.unwrap().flaw(), None);
 
     let trace = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
     assert_eq!(trace.clauses[0]["amount"], "40000.00");
@@ -68,13 +70,79 @@ async fn holds(world: World) {
     assert!(!named(&trace), "{trace:#?}");
     let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
     assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state);
-    assert_eq!(store.verify_audit(vec![head]).await.unwrap().broken, None);
+    assert_eq!(store.verify_audit(vec![head]).await.unwrap().flaw(), None);
     let all = store.forget_records(jiff::Timestamp::MIN, now, now).await.unwrap();
     assert!(all > 0 && store.forget_records(jiff::Timestamp::MIN, now, now).await.unwrap() == 0, "emptied once");
     // A poll that shows the same records again brings nothing back.
     world.settle().await.unwrap();
     let after = store.trace(Start::Document("SOW-1-M1".into())).await.unwrap().unwrap();
     assert!(!named(&after));
+}
+
+/// The export of a world's trail.
+async fn exported(world: &World) -> String {
+    let (told, tell) = std::sync::mpsc::channel();
+    let take = move |line: &str| told.send(format!("{line}\n")).map_err(std::io::Error::other);
+    world.app.env.store.export_audit(world.app.env.clock.now(), take).await.unwrap();
+    tell.iter().collect()
+}
+
+#[tokio::test]
+async fn an_export_is_checked_with_nothing_else_and_whatever_is_changed_in_it_is_noticed() {
+    let world = whole_way("").await;
+    let export = exported(&world).await;
+    let findings = |text: &str, kept: &[Checkpoint]| check(text.as_bytes(), kept, &[]).map(|report| report.findings);
+    let kept = world.app.env.store.checkpoint(world.app.env.clock.now()).await.unwrap();
+    assert_eq!(findings(&export, std::slice::from_ref(&kept)), Ok(Vec::new()));
+    let lines: Vec<&str> = export.lines().collect();
+    assert!(["\"document\"", "\"outbox\"", "\"fact\""].iter().all(|table| export.contains(table)));
+    for (place, line) in lines.iter().enumerate() {
+        let without = [&lines[..place], &lines[place + 1..]].concat().join("\n");
+        let may_go = line.contains(r#""state","parked"#) || line.starts_with(r#"{"format""#);
+        let row_of_no_line = line.contains(r#""table":"mail""#) || line.contains(r#"["state","pending"]"#);
+        assert!(
+            may_go || row_of_no_line || findings(&without, &[]) != Ok(Vec::new()),
+            "taken out, and not noticed: {line}"
+        );
+        for (was, is) in
+            [("SOW-1", "SOW-2"), ("40000.00", "40000.01"), ("dana@", "vera@"), ("milestoned\"", "somebody\"")]
+        {
+            if line.contains(was) && !line.starts_with(r#"{"checkpoint""#) {
+                let other =
+                    [&lines[..place], &[line.replace(was, is).as_str()], &lines[place + 1..]].concat().join("\n");
+                assert!(
+                    row_of_no_line || findings(&other, &[]) != Ok(Vec::new()),
+                    "{was} changed, and not noticed: {line}"
+                );
+            }
+        }
+    }
+    // A whole trail of an earlier time is whole, and does not fit what was kept since.
+    world.app.env.store.note("something noticed", "x".into(), String::new(), world.app.env.clock.now()).await.unwrap();
+    let later = world.app.env.store.checkpoint(world.app.env.clock.now()).await.unwrap();
+    assert!(findings(&export, &[later]).unwrap()[0].contains("kept outside"));
+    assert!(findings(&export.replace("{\"format\":1}", "{\"format\":9}"), &[]).is_err());
+}
+
+#[tokio::test]
+async fn the_head_of_the_trail_goes_where_it_is_configured_to_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heads");
+    let place =
+        format!("[audit]\ncheckpoint_file = '{}'\ncheckpoint_mail = ['auditor@example.com']\n[mail]", file.display());
+    let world = World::configured("2026-03-02T09:00:00Z", vec![("[mail]".to_owned(), place)]).await.unwrap();
+    for (now, count) in [("2026-03-02T10:00:00Z", 1), ("2026-03-02T20:00:00Z", 1), ("2026-03-03T11:00:00Z", 2)] {
+        world.at(now).unwrap();
+        world.settle().await.unwrap();
+        let kept = checkpoint::read(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(kept.len(), count, "{now}");
+        assert!(kept.iter().all(|one| one.flaw(&world.app.env.store.key().public_keys()).is_none()));
+        let heads = kept.iter().map(|one| one.head.clone()).collect();
+        assert_eq!(world.app.env.store.verify_audit(heads).await.unwrap().flaw(), None);
+        let mails = world.simulators.mail.messages();
+        let to_the_auditor = mails.iter().filter(|mail| mail.to.contains(&"auditor@example.com".to_owned()));
+        assert!(to_the_auditor.count() >= count, "{now}");
+    }
 }
 
 #[tokio::test]
@@ -109,7 +177,7 @@ async fn the_whole_way_on_sqlite_is_told_by_its_trail() {
 async fn the_whole_way_on_postgres_is_told_by_its_trail() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.database().await.unwrap();
-    holds(whole_way(&format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32))).await).await;
+    holds(whole_way(&format!("store.url = '{url}'")).await).await;
 }
 
 /// A milestone that is accepted in part, beside one whose id only looks like a part of it.

@@ -61,7 +61,7 @@ async fn every_decision_of_the_former_version_is_kept() {
     }
     let told = rows(&former, "SELECT count(*) FROM audit WHERE action = 'contract rebuilt'");
     assert_eq!(told, rows(&former, "SELECT count(*) FROM contract"));
-    assert_eq!(app.env.store.verify_audit(Vec::new()).await.unwrap().broken, None);
+    assert_eq!(app.env.store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Whatever is done to the audit tables is found.
 
+use milestoned::store::StoreError;
 use milestoned::store::audit::Head;
 use milestoned::store::pauses::Scope;
 use milestoned::store::redact::Forget;
@@ -10,7 +11,7 @@ use super::{Place, later, now, on_both};
 
 on_both!(
     every_edit_removal_and_insertion_of_a_line_is_found,
-    a_chain_that_was_cut_off_or_written_anew_does_not_fit_a_head_kept_outside,
+    a_chain_that_was_cut_off_fits_neither_its_seal_nor_a_head_kept_outside_and_nothing_is_written_on_it,
     what_was_redacted_is_gone_and_the_chain_holds,
     lines_of_several_at_once_are_one_chain,
     the_tables_refuse_to_forget,
@@ -130,7 +131,9 @@ async fn every_edit_removal_and_insertion_of_a_line_is_found(place: Place) {
     assert_eq!(place.broken_at(vec![head]).await, None, "restored");
 }
 
-async fn a_chain_that_was_cut_off_or_written_anew_does_not_fit_a_head_kept_outside(place: Place) {
+async fn a_chain_that_was_cut_off_fits_neither_its_seal_nor_a_head_kept_outside_and_nothing_is_written_on_it(
+    place: Place,
+) {
     let head = trail(&place).await;
     for last in 0..LINES {
         // Whoever knows the tables moves the head along.
@@ -141,17 +144,17 @@ async fn a_chain_that_was_cut_off_or_written_anew_does_not_fit_a_head_kept_outsi
             ))
             .await;
         assert_eq!(place.broken_at(Vec::new()).await, None, "a shorter chain is a chain");
+        let findings = place.store.verify_audit(Vec::new()).await.unwrap().findings;
+        assert_eq!(findings[0].table, "audit_head", "cut off after {last}: {findings:?}");
         assert_eq!(place.broken_at(vec![head.clone()]).await, Some(LINES), "cut off after {last}");
-        // And writes other lines in place of those.
-        for number in last..LINES + 1 {
-            let name = format!("forged {number}");
-            place.store.pause(Scope::Contract, name, "eve".into(), "because".into(), now()).await.unwrap();
-        }
-        assert_eq!(place.broken_at(Vec::new()).await, None, "another chain is a chain");
-        assert_eq!(place.broken_at(vec![head.clone()]).await, Some(LINES), "written anew after {last}");
+        let name = format!("forged {last}");
+        let more = place.store.pause(Scope::Contract, name, "eve".into(), "because".into(), now()).await;
+        assert!(matches!(more, Err(StoreError::Unattested { table: "audit_head", .. })), "{more:?}");
+        assert!(place.store.outage().is_some(), "nothing is decided on it");
         place.restore().await;
-        place.tamper("DELETE FROM pause").await;
     }
+    place.store.pause(Scope::Contract, "SOW-1".into(), "ada".into(), "why".into(), now()).await.unwrap();
+    assert_eq!((place.store.outage(), place.store.verify_audit(vec![head]).await.unwrap().flaw()), (None, None));
 }
 
 async fn what_was_redacted_is_gone_and_the_chain_holds(place: Place) {

@@ -30,6 +30,7 @@ pub(crate) async fn open(store: &Store, id: &str, customer: &str) -> ContractRow
         planned_documents: 0,
         journal_through: None,
         revision: 0,
+        attested: Default::default(),
     };
     let new = NewContract {
         row,
@@ -48,6 +49,7 @@ pub(crate) fn landing(row: &ContractRow, postings: Vec<Posting>) -> Landing {
         contract: row.id.clone(),
         history_before: row.history,
         revision_before: row.revision,
+        attested_before: row.attested.clone(),
         state: r#"{"decided":true}"#.into(),
         as_of: date(2026, 3, 2),
         wake_at: None,
@@ -99,7 +101,8 @@ async fn a_decision_lands_whole(place: Place) {
         effective_at: later(5),
         problem: problem.map(Into::into),
     };
-    let new = PendingFact { id: None, origin: None, fact: accepted("M2"), actor: "crm".into(), identity: "c".into() };
+    let new =
+        PendingFact { stored: None, origin: None, fact: accepted("M2"), actor: "crm".into(), identity: "c".into() };
     let mut landing = landing(&row, vec![invoice("SOW-1-M1", "SOW-1", "40000.00", &[])]);
     landing.facts = vec![
         decided(&work.pending[0], None),

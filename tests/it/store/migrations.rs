@@ -46,7 +46,10 @@ fn chained(previous: &str, fields: &[&str]) -> String {
 
 async fn goes_on(store: Store) {
     let verdict = store.verify_audit(Vec::new()).await.unwrap();
-    assert_eq!((verdict.lines, verdict.broken), (2, None));
+    assert_eq!((verdict.lines, verdict.flaw(), verdict.attested_from), (3, None, Some(3)));
+    let said = store.audit(None, 1).await.unwrap().remove(0);
+    assert_eq!((said.action.as_str(), said.actor.as_str()), ("rows attested", "milestoned"));
+    assert!(said.detail.contains("1 of contract, 1 of outbox; lines up to 2"), "{}", said.detail);
     let name = "Northwind Ltd".to_owned();
     store.pause(Scope::Customer, name.clone(), "ada".into(), "dispute".into(), now()).await.unwrap();
     let lease = jiff::SignedDuration::from_mins(2);
@@ -55,7 +58,7 @@ async fn goes_on(store: Store) {
     store.resume(Scope::Customer, name, "ada".into(), "settled".into(), later(1)).await.unwrap();
     assert_eq!(claim().await.unwrap()[0].key, DeliveryKey::of(&["A"]));
     let verdict = store.verify_audit(Vec::new()).await.unwrap();
-    assert_eq!((verdict.lines, verdict.broken), (4, None));
+    assert_eq!((verdict.lines, verdict.flaw()), (5, None));
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 //! database.
 
 mod audit;
-mod contracts;
+pub(crate) mod contracts;
 mod fast_path;
+mod forged;
 mod input;
+mod integrity;
 mod leases;
 mod migrations;
 mod outbox;

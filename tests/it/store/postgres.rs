@@ -31,5 +31,5 @@ async fn writers_wait_for_each_other_whatever_isolation_the_server_has_by_defaul
     };
     let halted = futures_util::future::try_join_all((0..40).map(halt)).await.unwrap();
     assert!(halted.into_iter().all(|new| new));
-    assert_eq!(store.verify_audit(Vec::new()).await.unwrap().broken, None);
+    assert_eq!(store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }

@@ -168,7 +168,7 @@ fn inspect(acknowledged: Book) -> anyhow::Result<Book> {
     let broken = now_or_never(store.flaws())??;
     anyhow::ensure!(broken.is_empty(), "SQLite finds the database broken: {broken:?}");
     let chain = now_or_never(store.verify_audit(Vec::new()))??;
-    anyhow::ensure!(chain.broken.is_none(), "the audit chain is broken: {chain:?}");
+    anyhow::ensure!(chain.flaw().is_none(), "the audit chain is broken: {chain:?}");
 
     let hints = now_or_never(store.hints_due("jira".into(), Timestamp::MAX, u32::MAX))??;
     let hints = u32::try_from(hints.len())?;

@@ -1,0 +1,116 @@
+//! Contract files: what was read of each, and what could not be taken.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::attested::AGREEMENT_FILE;
+use super::audit::{self, Entry};
+use super::session::values;
+use super::{Store, StoreError, instant};
+
+/// A contract file that was read before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Digest of what it said; empty: it was gone.
+    pub digest: String,
+    /// Contract that it brought.
+    pub contract: Option<String>,
+}
+
+/// A contract file that could not be taken.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FileProblem {
+    /// File.
+    pub path: String,
+    /// What is wrong.
+    pub problem: String,
+    /// Since when, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub seen_at: Timestamp,
+}
+
+impl Store {
+    /// What is known of a contract file.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn agreement_file(&self, path: String) -> Result<Option<KnownFile>, StoreError> {
+        self.read(move |tx| {
+            tx.one("SELECT digest, contract FROM agreement_file WHERE path = $1", values![path], |row| {
+                Ok(KnownFile { digest: row.get(0)?, contract: row.get(1)? })
+            })
+        })
+        .await
+    }
+
+    /// Files of a folder that were taken and were there when it was read last: path and contract.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn files_taken(&self, folder: String) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(move |tx| {
+            // `0` is the character after `/`.
+            tx.all(
+                "SELECT path, contract FROM agreement_file WHERE path > $1 AND path < $2 AND contract IS NOT NULL
+                 AND digest <> '' ORDER BY path",
+                values![format!("{folder}/"), format!("{folder}0")],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+        })
+        .await
+    }
+
+    /// Notes what became of a contract file.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn agreement_file_seen(
+        &self,
+        path: String,
+        digest: String,
+        contract: Option<String>,
+        problem: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let known: Option<Option<String>> =
+                tx.one("SELECT problem FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))?;
+            // What was noted already is not noted again with every look at the folder.
+            if let Some(problem) = problem.as_ref().filter(|problem| known.flatten().as_ref() != Some(problem)) {
+                audit::append(
+                    tx,
+                    now,
+                    &[Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone())],
+                )?;
+            }
+            tx.overwrite(&AGREEMENT_FILE, values![path], || {
+                tx.run(
+                    "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT (path) DO UPDATE SET digest = $2, contract = $3, problem = $4, seen_at = $5",
+                    values![path, digest, contract, problem, instant(now)],
+                )
+            })
+            .map(drop)
+        })
+        .await
+    }
+
+    /// Contract files that could not be taken.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn file_problems(&self) -> Result<Vec<FileProblem>, StoreError> {
+        self.read(|tx| {
+            tx.all(
+                "SELECT path, problem, seen_at FROM agreement_file WHERE problem IS NOT NULL ORDER BY path",
+                values![],
+                |row| {
+                    let seen_at = row.parsed(2, "agreement_file.seen_at")?;
+                    Ok(FileProblem { path: row.get(0)?, problem: row.get(1)?, seen_at })
+                },
+            )
+        })
+        .await
+    }
+}

@@ -1,0 +1,101 @@
+//! Somebody who can write the database puts rows in while the daemon runs: nothing is sent from them, and everybody is told.
+
+use milestoned::store::vocabulary::DeliveryState;
+use milestoned_mapping::fact::{Event, Fact, ReviewDecision};
+use milestoned_tests::{ADMIN, World};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::store::contracts::landing;
+use crate::store::invoice;
+
+fn database(world: &World) -> Connection {
+    Connection::open(&world.app.env.settings.store.path).unwrap()
+}
+
+async fn flaws(world: &World) -> String {
+    let findings = world.app.env.store.verify_audit(Vec::new()).await.unwrap().findings;
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What waits for a person, as kind and reason.
+async fn told(world: &World) -> Vec<(&'static str, String)> {
+    world.waiting().await.unwrap().into_iter().map(|item| (item.kind, item.problem.reason)).collect()
+}
+
+#[tokio::test]
+async fn an_approval_that_is_put_into_the_database_bills_nothing_and_is_named() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    let file = world.contracts.join("SOW-1.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let held = text.replace(r#""erp":"netsuite""#, r#""erp":"netsuite","policy":{"review":"all"}"#);
+    assert_ne!(text, held);
+    std::fs::write(&file, held).unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    let approvals = world.app.env.store.approvals(None).await.unwrap();
+    let (decision, shown) = (ReviewDecision::Approve, Some(approvals[0].1.shown.clone()));
+    let event = Event::Review { milestone: "M1".into(), decision, by: "cfo".into(), shown };
+    let fact = serde_json::to_string(&Fact::of(world.app.env.clock.now(), event)).unwrap();
+    let sql = "INSERT INTO fact (contract, identity, at, learned_at, fact, actor)
+               VALUES ('SOW-1', 'review:cfo', ?1, ?1, ?2, 'cfo')";
+    let at = format!("{:.6}", world.app.env.clock.now());
+    database(&world).execute(sql, [&at, &fact]).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-05T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(world.held("netsuite").iter().all(|(number, _)| number != "SOW-1-M1"), "nothing is billed");
+    assert_eq!(world.app.env.store.approvals(None).await.unwrap().len(), 1, "it waits for an approval still");
+    assert!(told(&world).await.iter().any(|(kind, reason)| *kind == "fact" && reason.contains("not attested")));
+    let lines = world.app.env.store.audit(Some("SOW-1".into()), 100).await.unwrap();
+    let refused = lines.iter().find(|line| line.action == "fact refused").unwrap();
+    assert!(refused.detail.contains("cfo") && refused.actor == "milestoned", "{refused:?}");
+    assert!(flaws(&world).await.contains("fact "), "{}", flaws(&world).await);
+}
+
+#[tokio::test]
+async fn an_invoice_that_is_put_into_the_database_is_never_sent() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let posting = invoice("ZZ-77", "ZZ-NOCONTRACT", "77777.00", &[]);
+    let (key, command) = (posting.key.to_string(), serde_json::to_string(&posting.command).unwrap());
+    let at = format!("{:.6}", world.app.env.clock.now());
+    database(&world)
+        .execute(
+            "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at)
+             VALUES (?1, 9999, 'ZZ-NOCONTRACT', 'netsuite', 'invoice', 'ZZ-77', ?2, 'd', '[]', 'pending', ?3, ?3)",
+            [&key, &command, &at],
+        )
+        .unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), []);
+    assert!(told(&world).await.iter().any(|(kind, reason)| *kind == "delivery" && reason.contains("not attested")));
+    assert!(flaws(&world).await.contains(&format!("outbox {key}")), "{}", flaws(&world).await);
+    let (_, said) = world.call("POST", &format!("/v1/deliveries/{key}/release"), ADMIN, Some(json!({}))).await.unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), [], "whoever releases it: {said}");
+}
+
+#[tokio::test]
+async fn an_attested_invoice_that_no_contract_has_decided_is_parked_before_it_is_sent() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let store = &world.app.env.store;
+    let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
+    let mut decided = landing(&row, vec![invoice("SOW-1-M9", "SOW-1", "900.00", &[])]);
+    decided.state.clone_from(&row.state);
+    decided.journal_through = row.journal_through;
+    assert!(store.land(decided, world.app.env.clock.now()).await.unwrap());
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite"), []);
+    let parked = store.deliveries(None, &[DeliveryState::Parked]).await.unwrap();
+    assert!(parked[0].fault.as_ref().unwrap().contains("has issued no document SOW-1-M9"), "{parked:?}");
+    // What follows from the contract goes out.
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite")[0].0, "SOW-1-M1");
+}
