@@ -89,7 +89,7 @@ fn tables(raw: &Connection) -> Vec<Table> {
         raw.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     let columns = |name: &String| {
         let statement = raw.prepare(&format!("SELECT * FROM {name}")).unwrap();
-        statement.column_names().into_iter().map(str::to_owned).collect()
+        statement.column_names().map(str::to_owned).collect()
     };
     names.into_iter().map(|name| Table { columns: columns(&name), name }).collect()
 }

@@ -108,13 +108,15 @@ async fn a_row_that_cannot_be_read_is_parked_and_the_rest_goes_on(place: Place) 
         let after: &[&str] = if number == "D" { &["C"] } else { &[] };
         invoice(number, "SOW-1", "1.00", after)
     });
-    let place = Place::with(postings.to_vec(), place).await;
+    let mut place = Place::with(postings.to_vec(), place).await;
     place.tamper("UPDATE outbox SET command = '{\"invoice' WHERE subject = 'A'").await;
     place.tamper("UPDATE outbox SET after = '[\"' WHERE subject = 'B'").await;
+    place.attest_as_it_stands().await;
     let mut claimed = place.claim(0).await;
     assert_eq!(numbers(&claimed), ["C"]);
     place.settle(claimed.remove(0), done("7")).await;
     place.tamper("UPDATE outbox SET receipt = '{' WHERE subject = 'C'").await;
+    place.attest_as_it_stands().await;
     assert!(place.claim(2).await.is_empty());
     let parked = place.store.deliveries(None, &[DeliveryState::Parked]).await.unwrap();
     let told: Vec<_> = parked.iter().map(|one| (one.subject.as_str(), one.fault.clone().unwrap())).collect();
