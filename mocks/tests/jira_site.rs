@@ -69,9 +69,9 @@ async fn callers() {
     let app = api.at(&gateway).signed(&bearer);
     let (_, seen) = app.get("/issue/MS-1?fields=status").await;
     assert!(seen["self"].as_str().unwrap().starts_with(&gateway));
-    let (status, body) = api.at(&world.url("jira")).get("/ex/jira/nowhere/rest/api/3/myself").await;
+    let (status, body) = api.at(world.url("jira")).get("/ex/jira/nowhere/rest/api/3/myself").await;
     assert_eq!((status, &body["error"], body.get("errorMessages")), (404, &json!("Not Found"), None));
-    let sites = api.at(&world.url("jira")).signed(&bearer).get("/oauth/token/accessible-resources").await.1;
+    let sites = api.at(world.url("jira")).signed(&bearer).get("/oauth/token/accessible-resources").await.1;
     assert_eq!(sites[0]["id"], Jira::CLOUD_ID);
     // the old token may be exchanged once more within ten minutes; later it is theft, and the family ends
     at(&world, "12:09:00");
