@@ -1,6 +1,7 @@
 //! Whether a connection can do its work; every problem at once.
 
-use milestoned_connector_kit::Probe;
+use jiff::tz::TimeZone;
+use milestoned_connector_kit::{Expiry, Probe};
 use milestoned_mapping::problem::Problem;
 
 use super::settings::StatusObject;
@@ -58,6 +59,12 @@ impl Probe for Salesforce {
         }
         problems
     }
+
+    async fn expiries(&self) -> Vec<Expiry> {
+        let end = self.settings.credential_ends.and_then(|end| end.to_zoned(TimeZone::UTC).ok());
+        let remedy = "make a new secret or certificate of the app in the org, and set it and credential_ends";
+        end.map(|end| Expiry { what: "the app's secret", at: end.timestamp(), remedy }).into_iter().collect()
+    }
 }
 
 impl Salesforce {
@@ -91,7 +98,16 @@ impl Salesforce {
 
 fn status_fields(status: &StatusObject, described: &wire::Describe) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for name in status.fields.values().filter(|name| field(described, name).is_none()) {
+    let written = || status.fields.values().chain(status.constants.keys()).chain(&status.external_id);
+    // A record that is there already has what it needs.
+    let demanded = described.fields.iter().filter(|one| one.createable && !one.nillable && !one.defaulted);
+    let missing = demanded.filter(|one| status.external_id.is_some() && !written().any(|name| *name == one.name));
+    problems.extend(missing.map(|one| {
+        let remedy = "write it: under [status.fields], or with a value that never changes under [status.constants]";
+        let place = format!("{}.{}", status.object, one.name);
+        Problem::new(place, "the org demands the field of a new record, and nothing fills it", remedy)
+    }));
+    for name in status.fields.values().chain(status.constants.keys()).filter(|name| field(described, name).is_none()) {
         problems.push(Problem::new(format!("{}.{name}", status.object), "the field is missing or hidden", HIDDEN));
     }
     if let Some(key) = &status.external_id

@@ -203,7 +203,8 @@ impl Salesforce {
 
     fn fields(&self, target: &StatusObject, status: &BillingStatus) -> Result<String, Fault> {
         let date = |date: Option<jiff::civil::Date>| date.map_or(Value::Null, |date| Value::String(date.to_string()));
-        let mut fields: Map<String, Value> = Map::new();
+        let constant = |(field, value): (&String, &String)| (field.clone(), Value::String(value.clone()));
+        let mut fields: Map<String, Value> = target.constants.iter().map(constant).collect();
         let mut amount = None;
         for (name, field) in &target.fields {
             let value = match name.as_str() {

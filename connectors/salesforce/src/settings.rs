@@ -45,6 +45,9 @@ pub struct Settings {
     /// Outbound messages; absent: they are refused, changes are seen by polling only.
     #[serde(default)]
     pub outbound: Option<Outbound>,
+    /// Last day of the secret or certificate that signs in, where it has one: people are told before.
+    #[serde(default)]
+    pub credential_ends: Option<jiff::civil::Date>,
     /// Where billing status is shown; absent: nowhere.
     #[serde(default)]
     pub status: Option<StatusObject>,
@@ -108,6 +111,9 @@ pub struct StatusObject {
     /// was read is updated by its own id, once its milestone is invoiced.
     #[serde(default)]
     pub external_id: Option<String>,
+    /// Fields with a value that never changes, such as `RecordTypeId`.
+    #[serde(default)]
+    pub constants: BTreeMap<String, String>,
     /// Canonical name to field: `name contract milestone deal amount status accepted_on billed invoiced invoice
     /// invoiced_on due_on blocked_by link`; what is not named is not written.
     pub fields: BTreeMap<String, String>,

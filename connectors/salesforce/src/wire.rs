@@ -183,6 +183,19 @@ pub(crate) struct DescribedField {
     /// Name of the relationship, such as `Account`.
     #[serde(rename = "relationshipName", default)]
     pub(crate) relationship: Option<String>,
+    /// May be empty.
+    #[serde(default = "yes")]
+    pub(crate) nillable: bool,
+    /// Is filled by the org where nobody does.
+    #[serde(rename = "defaultedOnCreate", default)]
+    pub(crate) defaulted: bool,
+    /// May be written when a record is created.
+    #[serde(rename = "createable", default)]
+    pub(crate) createable: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]

@@ -4,3 +4,4 @@
 mod jira;
 mod netsuite;
 mod quickbooks;
+mod salesforce;
