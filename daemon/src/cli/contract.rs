@@ -135,8 +135,9 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
     let mut documents = titled(&["Document", "Kind", "Date", "Due", "Amount", "In the ERP"]);
     for line in &view.documents {
         let one = &line.document;
+        let theirs = one.remote_number.as_ref().map(|theirs| format!(" (there {theirs})")).unwrap_or_default();
         documents.add_row(vec![
-            one.number.as_str().into(),
+            format!("{}{theirs}", one.number).into(),
             one.kind.name().into(),
             one.date.into(),
             one.due_on.into(),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use milestoned_connector_kit::Receipt;
 use milestoned_mapping::contract::{Difference, DocumentKind, Severity};
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::money::{Currency, Money};
@@ -49,6 +50,8 @@ pub struct DocumentView {
     pub confirmed: bool,
     /// A person has written it in the ERP, by hand.
     pub by_hand: bool,
+    /// The number that the ERP gave it, where that is another.
+    pub remote_number: Option<String>,
 }
 
 /// An exception, for people.
@@ -172,7 +175,7 @@ fn exceptions(contract: bool, open: bool) -> &'static str {
 macro_rules! documents {
     () => {
         "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting,
-         o.state, d.cause, o.confirmed_at, coalesce(o.by_hand, FALSE) FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
+         o.state, d.cause, o.confirmed_at, coalesce(o.by_hand, FALSE), o.receipt FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
     };
 }
 
@@ -197,8 +200,12 @@ fn decimal_text_or_none<S: Serializer>(money: &Option<Money>, serializer: S) -> 
 fn read_document(row: &Row<'_>) -> Result<DocumentView, StoreError> {
     let currency: Currency = row.parsed(6, "document.currency")?;
     let amount = row.money(7, currency, "document.amount")?.unwrap_or_else(|| currency.minor(0));
+    let number: String = row.get(0)?;
+    let receipt: Option<Receipt> =
+        row.get::<Option<String>>(14)?.map(|text| parse("outbox", "receipt", &number, &text)).transpose()?;
     Ok(DocumentView {
-        number: row.get(0)?,
+        remote_number: receipt.and_then(|receipt| receipt.remote_number).filter(|theirs| *theirs != number),
+        number,
         contract: row.get(1)?,
         kind: row.parsed(2, "document.kind")?,
         milestone: row.get(3)?,

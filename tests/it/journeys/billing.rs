@@ -195,3 +195,23 @@ async fn a_milestone_of_certinia_is_accepted_with_its_file_invoiced_and_shows_it
     let said = ["pse__Billed__c", "pse__Invoiced__c", "pse__Invoice_Number__c", "pse__Invoice_Date__c"];
     assert_eq!(said.map(|field| shown.text(field)), ["true", "true", "SOW-1-M1", "2026-03-10"]);
 }
+
+#[tokio::test]
+async fn a_company_that_numbers_itself_shows_its_number_beside_ours() {
+    let own = ("kind = \"quickbooks\"".to_owned(), "kind = \"quickbooks\"\nnumbers = \"sequence\"".to_owned());
+    let world = World::configured("2026-03-02T09:00:00Z", vec![own]).await.unwrap();
+    world.simulators.quickbooks.set_preference("own", "CustomTxnNumbers", false).unwrap();
+    let issue = world.contract("SOW-1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-02T10:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let theirs = world.simulators.quickbooks.records("Invoice")[0].text("DocNumber");
+    assert_ne!(theirs, "SOW-1-M1");
+    let (_, shown) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+    let document = &shown["documents"][0];
+    assert_eq!([&document["number"], &document["remote_number"]], ["SOW-1-M1", theirs.as_str()]);
+    assert_eq!(document["standing"], "confirmed", "it is known when it is read back: {shown:#}");
+    assert!(shown["exceptions"].as_array().unwrap().iter().all(|one| one["code"] != "DOCUMENT_CHANGED"), "{shown:#}");
+}
