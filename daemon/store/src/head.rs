@@ -2,6 +2,7 @@
 //! carried over.
 
 use jiff::Timestamp;
+use milestoned_trail::rows::FIRST;
 
 use super::StoreError;
 use super::attest::{HEAD, House, Session, Sheet, read_head};
@@ -24,7 +25,15 @@ pub(super) fn is_taken_over(tx: &Session<'_>) -> Result<bool, StoreError> {
 pub(super) fn take_over(tx: &Session<'_>) -> Result<(), StoreError> {
     let Some((head, sealed, sheet)) = read_head(tx, HEAD)? else { return Ok(()) };
     if sealed.is_empty() {
-        return attest_once(tx, head);
+        let attested = "SELECT 1 FROM audit WHERE attests IS NOT NULL OR action = $1 LIMIT 1";
+        return match tx.one(attested, values![FIRST], |_| Ok(()))? {
+            None => attest_once(tx, head),
+            Some(()) => Err(StoreError::Key(
+                "the seal of the audit trail's head is gone, though its lines say that rows are attested: somebody changed the \
+                 database past milestoned; put a backup back"
+                    .into(),
+            )),
+        };
     }
     if !tx.house.key.is_named_in(&sealed) {
         let id = sealed.split(':').next().unwrap_or_default();
@@ -68,7 +77,7 @@ fn attest_once(tx: &Session<'_>, head: Head) -> Result<(), StoreError> {
         tx.house.key.id()
     );
     tracing::warn!(detail, "the rows of an older version were attested as they stood");
-    audit::append(tx, its_time(tx)?, &[Entry::own(milestoned_trail::rows::FIRST, None, "database", detail)])
+    audit::append(tx, its_time(tx)?, &[Entry::own(FIRST, None, "database", detail)])
 }
 
 /// The database's own time: a store is opened before anybody asks it for something at a time.

@@ -18,6 +18,7 @@ on_both!(
     more_rights_than_a_session_was_given_are_none,
     a_stream_whose_place_was_moved_is_read_from_its_beginning,
     an_attested_row_of_another_name_or_time_is_no_attested_row,
+    who_takes_the_seal_off_gets_nothing_attested,
 );
 
 const LEASE: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
@@ -162,6 +163,13 @@ async fn a_stream_whose_place_was_moved_is_read_from_its_beginning(place: Place)
     let marks = place.store.watermarks("jira".into()).await.unwrap();
     assert_eq!(marks["issues"].fresh_through, Some(now()));
     assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().flaw(), None, "and is attested again");
+}
+
+async fn who_takes_the_seal_off_gets_nothing_attested(place: Place) {
+    waiting(&place).await;
+    place.tamper("UPDATE outbox SET subject = 'ZZ-77'; UPDATE audit_head SET sealed = ''").await;
+    let refused = place.opened().await.err().unwrap().to_string();
+    assert!(refused.contains("seal") && refused.contains("backup"), "{refused}");
 }
 
 async fn an_attested_row_of_another_name_or_time_is_no_attested_row(place: Place) {

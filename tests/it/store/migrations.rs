@@ -12,7 +12,7 @@ use super::{Place, connect, invoice, later, now};
 mod postgres {
     refinery::embed_migrations!("../daemon/store/migrations/postgres");
 }
-mod sqlite {
+pub(super) mod sqlite {
     refinery::embed_migrations!("../daemon/store/migrations/sqlite");
 }
 
