@@ -359,6 +359,16 @@ pub async fn file(
     }
     problems.extend(refused_by(env, &agreement.erp, &id, &filed));
     well_named(problems)?;
+    let closed = env.store.closed_dates().await?.remove(&agreement.erp);
+    if let (Some(first), Some(closed)) = (agreement.terms.books_from(), closed)
+        && first <= closed.through
+    {
+        let next = closed.through.tomorrow().unwrap_or(closed.through);
+        let reason = format!("the dates of {} are closed through {}", closed.erp, closed.through);
+        return Err(Refusal::Invalid(format!(
+            "books_from: {reason}; write {next} or a later date, and what was before as history"
+        )));
+    }
     let today = agreement.terms.local_date(now);
     let contract = open(&agreement, &env.calendars, today).map_err(Refusal::Invalid)?;
     let state = serde_json::to_string(&contract).map_err(|error| Refusal::Invalid(error.to_string()))?;

@@ -13,7 +13,7 @@ use crate::registry::Entry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::wake::WakeUp;
-use crate::{agreements, deliver, engine, intake, replay, report};
+use crate::{agreements, deliver, engine, intake, periods, replay, report};
 
 /// Name of the retention's mark in the store.
 const RETENTION: &str = "retention";
@@ -98,7 +98,9 @@ impl App {
     /// The store failed.
     pub async fn poll(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
-        let came = intake::poll(&mine.store, system, entry, &self.env.settings, self.env.clock.now()).await?;
+        let (settings, now) = (&self.env.settings, self.env.clock.now());
+        let mut came = intake::poll(&mine.store, system, entry, settings, now).await?;
+        came |= periods::learn(&mine.store, system, entry, settings, now).await?;
         if came {
             self.env.wake_ups.decisions().send();
         }

@@ -247,8 +247,9 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let approvers = Approvers { people: context.people, of: segregated.then_some(&work.approvers) };
     let mut timeline = Timeline::after(work.last_effective, &mut contract, (limit, context.now), approvers);
 
-    let (mut past, present): (Vec<_>, Vec<_>) =
-        work.pending.iter().cloned().partition(|pending| before.terms().local_date(pending.fact.at) < today);
+    let (mut past, present): (Vec<_>, Vec<_>) = pending(work, &before, &agreement.erp)
+        .into_iter()
+        .partition(|pending| before.terms().local_date(pending.fact.at) < today);
     // What the legs show when a contract is filed is known before its first day begins, whatever happened before.
     if before.has_begun() {
         timeline.take(std::mem::take(&mut past));
@@ -283,6 +284,18 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let moves =
         !landing.facts.is_empty() || before != contract || !landing.postings.is_empty() || !landing.drift.is_empty();
     Ok(Decided { moves, clears: !legs_wait, landing })
+}
+
+/// Facts that wait, in order of their time, and among them that dates were closed.
+fn pending(work: &Work, contract: &Contract, erp: &str) -> Vec<PendingFact> {
+    let mut pending = work.pending.clone();
+    if let Some(closed) = work.closed.get(erp).filter(|closed| contract.has_open_dates_through(closed.through)) {
+        let fact = Fact::of(closed.closed_at, Event::PeriodClosed { through: closed.through });
+        let identity = format!("closed:{}", closed.through);
+        let place = pending.partition_point(|one| one.fact.at <= fact.at);
+        pending.insert(place, PendingFact { stored: None, origin: None, fact, actor: closed.actor.clone(), identity });
+    }
+    pending
 }
 
 /// A contract under decision, and how far its time may go.

@@ -386,7 +386,7 @@ async fn contract_of_payment(store: &Store, payment: &PaymentSeen) -> Result<Opt
 }
 
 /// What tells a payment from all others of a contract.
-fn payment_id(system: &str, record: &str) -> String {
+pub(crate) fn payment_id(system: &str, record: &str) -> String {
     format!("{system}:{record}")
 }
 

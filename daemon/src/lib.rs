@@ -19,6 +19,7 @@ pub mod environment;
 pub mod fast_path;
 pub mod fleet;
 pub mod intake;
+pub mod periods;
 pub mod printable;
 pub mod registry;
 pub mod replay;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
     Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Needs, Page,
@@ -186,6 +187,14 @@ impl Connection {
     /// An ERP: it takes invoices.
     pub fn takes_documents(&self) -> bool {
         each!(self, connection => connection.takes_documents())
+    }
+
+    /// The last date of the accounting periods that are closed there.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn closed_through(&self) -> Result<Option<Date>, Fault> {
+        each!(self, connection => connection.closed_through().await)
     }
 
     /// An ERP that gets the order of a contract, too.

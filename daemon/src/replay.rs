@@ -7,6 +7,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::contract::Contract;
+use milestoned_mapping::fact::Fact;
 
 use crate::agreements::{self, Agreement};
 use crate::engine;
@@ -112,15 +113,23 @@ async fn of_former_version(env: &Environment, row: &ContractRow) -> Result<Contr
     replayed(env, row, |first| first.and_then(before), reached.filter(|_| row.history > 0)).await
 }
 
+/// A contract as it was filed, and the facts that were decided about since, in order.
+///
+/// # Errors
+/// [`Failure`]
+pub async fn filed(env: &Environment, row: &ContractRow) -> Result<(Contract, Vec<Fact>), Failure> {
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let contract = agreements::open(&agreement, &env.calendars, row.opened_on).map_err(Failure::Terms)?;
+    Ok((contract, env.store.history(row.id.clone()).await?))
+}
+
 async fn replayed(
     env: &Environment,
     row: &ContractRow,
     filed_until: impl FnOnce(Option<Timestamp>) -> Option<Timestamp>,
     reached: Option<Date>,
 ) -> Result<Contract, Failure> {
-    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let mut contract = agreements::open(&agreement, &env.calendars, row.opened_on).map_err(Failure::Terms)?;
-    let facts = env.store.history(row.id.clone()).await?;
+    let (mut contract, facts) = filed(env, row).await?;
     filed_until(facts.first().map(|fact| fact.at)).into_iter().for_each(|until| contract.file_until(until));
     for (place, fact) in facts.iter().enumerate() {
         contract.apply(fact).map_err(|error| Failure::Fact { place, why: error.to_string() })?;

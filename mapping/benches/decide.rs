@@ -110,6 +110,44 @@ fn history(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A contract of 250 milestones, each after the one before, that has lived through 1,000 facts in two years.
+fn of_two_years() -> Contract {
+    let after = |n: usize| if n > 0 { vec![format!("M{}", n - 1)] } else { Vec::new() };
+    let milestone = |n: usize| json!({ "id": format!("M{n}"), "name": "m", "amount": "10.00", "depends_on": after(n) });
+    let milestones: Vec<Value> = (0..250).map(milestone).collect();
+    let day = |n: i64| jiff::civil::date(2024, 1, 10).checked_add(jiff::Span::new().days(n)).unwrap();
+    let events: Vec<Value> = (0..250_i64)
+        .flat_map(|n| {
+            let (id, first, second) = (format!("M{n}"), day(n * 3), day(n * 3 + 1));
+            [
+                json!({ "at": format!("{first}T10:00:00Z"), "type": "submitted", "milestone": id, "by": "x" }),
+                json!({ "at": format!("{first}T11:00:00Z"), "type": "accepted", "milestone": id, "by": "x", "document": "d" }),
+                json!({ "at": format!("{second}T10:00:00Z"), "type": "payment", "invoice": format!("C-M{n}"), "amount": "10.00" }),
+                json!({ "at": format!("{second}T11:00:00Z"), "type": "usage", "metric": "m", "value": n.to_string() }),
+            ]
+        })
+        .collect();
+    let contract = json!({ "id": "C", "customer": "c", "currency": "USD", "total": "2500.00", "signed_on": "2024-01-05",
+        "obligations": [{ "id": "o", "ssp": "2500.00", "method": "output" }], "milestones": milestones });
+    let case = json!({ "until": "2026-06-30", "contract": contract, "events": events });
+    Case::from_value(case, &Calendars::built_in()).unwrap().play()
+}
+
+/// What is learned of the first day lets the books of two years be reckoned anew.
+fn late(criterion: &mut Criterion) {
+    let contract = of_two_years();
+    let fact =
+        json!({ "at": "2026-07-01T10:00:00Z", "on": "2024-01-10", "type": "usage", "metric": "m", "value": "0.5" });
+    let fact: Fact = serde_json::from_value(fact).unwrap();
+    criterion.bench_function("late/1000", |bench| {
+        bench.iter_batched_ref(
+            || contract.clone(),
+            |contract| drop(contract.apply(black_box(&fact))),
+            BatchSize::LargeInput,
+        );
+    });
+}
+
 fn simulate_six(criterion: &mut Criterion) {
     let text = std::fs::read_to_string(folder().join("six-milestone-implementation.json")).unwrap();
     let calendars = Calendars::built_in();
@@ -134,6 +172,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(30);
     decide(&mut criterion);
     history(&mut criterion);
+    late(&mut criterion);
     simulate_six(&mut criterion);
     if std::env::args().any(|argument| argument == "--test") {
         return;
@@ -148,6 +187,7 @@ fn main() {
     for facts in [10, 100, 1_000, 10_000] {
         println!("a fact after {facts:>6} facts: {:.2} µs", median(&format!("history/{facts}")) / 5_000.0);
     }
+    println!("a late fact after 1,000 facts: {:.2} ms", median("late/1000") / 1e6);
     println!(
         "simulate, six milestones: {:.0} µs, {:.1} times the floor (reading it as JSON)",
         median("simulate/six_milestones") / 1_000.0,

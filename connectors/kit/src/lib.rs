@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::{Command, DeliveryKey};
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind, Shape};
@@ -199,6 +200,11 @@ pub trait Sink: Send + Sync {
     fn customer_problem(&self, name: &str) -> Option<String> {
         let _ = name;
         None
+    }
+
+    /// The last date of the accounting periods that are closed there; `None`: none is, or the remote does not tell.
+    fn closed_through(&self) -> impl Future<Output = Result<Option<Date>, Fault>> + Send {
+        async { Ok(None) }
     }
 
     /// Whether billing status is shown here.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use jiff::civil::Date;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, Side};
 use milestoned_mapping::fact::DecimalText;
@@ -45,6 +46,14 @@ impl Sink for NetSuite {
     fn customer_problem(&self, name: &str) -> Option<String> {
         let length = name.chars().count();
         (length > NAME_LENGTH).then(|| format!("has {length} characters, and NetSuite takes {NAME_LENGTH}"))
+    }
+
+    /// Periods are closed one after another: those count that end before the first one that is open.
+    async fn closed_through(&self) -> Result<Option<Date>, Fault> {
+        let rows = self.query(sql::CLOSED_PERIODS).await?;
+        let through = rows.first().and_then(|row| row.get("through"));
+        let read = |text: &str| text.parse().map_err(|_| self.client.fault(Class::Misunderstood, text, None));
+        through.map(read).transpose()
     }
 
     fn shows_entries(&self) -> bool {

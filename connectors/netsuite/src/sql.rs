@@ -13,6 +13,12 @@ const FORMAT: &str = "YYYY-MM-DD HH24:MI:SS";
 /// The same format for our clock.
 pub(crate) const WRITTEN: &str = "%Y-%m-%d %H:%M:%S";
 
+/// The end of the last accounting period that is closed, and before which none is open. Quarters and years are sums of
+/// periods.
+pub(crate) const CLOSED_PERIODS: &str = "SELECT TO_CHAR(MAX(p.enddate),'YYYY-MM-DD') AS through FROM accountingperiod p \
+    WHERE p.closed = 'T' AND p.isquarter = 'F' AND p.isyear = 'F' AND p.enddate < (SELECT MIN(o.startdate) \
+    FROM accountingperiod o WHERE o.closed = 'F' AND o.isquarter = 'F' AND o.isyear = 'F')";
+
 /// Where the reading of a stream goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {

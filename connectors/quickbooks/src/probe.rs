@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use milestoned_connector_kit::{Class, Expiry, Fault, Probe};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::problem::Problem;
@@ -44,6 +45,10 @@ fn references(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &'s
     })
 }
 
+fn closed_books(switches: &wire::Preferences) -> Option<Date> {
+    switches.accounting_info_prefs.book_close_date.as_ref().and_then(|date| date.parse().ok())
+}
+
 impl QuickBooks {
     async fn switches(&self, afresh: bool) -> Result<wire::Preferences, Fault> {
         let now = self.client.now();
@@ -57,6 +62,11 @@ impl QuickBooks {
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         *held = Some((now, read.preferences.clone()));
         Ok(read.preferences)
+    }
+
+    /// The date through which the company has closed its books.
+    pub(crate) async fn books_closed_through(&self) -> Result<Option<Date>, Fault> {
+        Ok(closed_books(&self.switches(true).await?))
     }
 
     /// Whether the company's switches let a command through. Before one is refused they are read afresh.
@@ -79,8 +89,7 @@ impl QuickBooks {
             Command::JournalEntry(entry) => (Some(entry.date), true),
             Command::SalesOrder(_) | Command::BillingStatus(_) | Command::Customer { .. } => (None, false),
         };
-        let closed = switches.accounting_info_prefs.book_close_date.as_ref().and_then(|date| date.parse().ok());
-        if let (Some(date), Some(closed)) = (date, closed)
+        if let (Some(date), Some(closed)) = (date, closed_books(switches))
             && date <= closed
         {
             return Some(format!("the document is of {date}, the books are closed through {closed}{CLOSED}"));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use milestoned_connector_kit::body::Body;
 use milestoned_connector_kit::extra::added;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
@@ -50,6 +51,10 @@ impl Sink for QuickBooks {
 
     fn customer_problem(&self, name: &str) -> Option<String> {
         body::name_problem(name)
+    }
+
+    async fn closed_through(&self) -> Result<Option<Date>, Fault> {
+        self.books_closed_through().await
     }
 
     fn lane(&self, command: &Command) -> Lane {

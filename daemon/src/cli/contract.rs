@@ -28,23 +28,13 @@ pub fn simulate(file: &Path, calendars: &Calendars, explain: bool, json: bool) -
         _ => return bad(file, "the name must end in .toml or .json"),
     };
     match case {
-        Ok(case) if explain => {
-            let steps = contract::explain(&case);
-            if json {
-                return match serde_json::to_string_pretty(&steps) {
-                    Ok(steps) => {
-                        say(&steps);
-                        ExitCode::SUCCESS
-                    }
-                    Err(error) => bad(file, &error.to_string()),
-                };
+        Ok(case) if explain => match super::dates::told(&contract::explain(&case), json) {
+            Ok(told) => {
+                say(&told);
+                ExitCode::SUCCESS
             }
-            for step in steps {
-                say(&format!("{}  {}", step.date, step.cause));
-                step.effects.iter().for_each(|effect| say(&format!("            {effect}")));
-            }
-            ExitCode::SUCCESS
-        }
+            Err(error) => bad(file, &error.to_string()),
+        },
         Ok(case) => match serde_json::to_string_pretty(&play(&case)) {
             Ok(report) => {
                 say(&report);

@@ -1,8 +1,10 @@
 //! The command line: what it takes, and which function answers.
 
+pub mod adopt;
 pub mod audit;
 pub mod check;
 pub mod contract;
+pub mod dates;
 pub mod doctor;
 pub mod documents;
 pub mod people;
@@ -53,6 +55,8 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Propose the history of a contract that is under way, from what ERP, CRM and project tool hold.
+    Adopt(adopt::Adopt),
     /// The audit trail.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -63,6 +67,8 @@ enum Command {
     },
     /// Check configuration, credentials, reachability and field maps; every problem at once.
     Check,
+    /// Close a period, for good: entries of its dates stay, and what is learned of them later is booked on the first open date.
+    Close(dates::Close),
     /// Contracts.
     #[command(subcommand)]
     Contract(ContractCommand),
@@ -162,8 +168,10 @@ impl Command {
             #[cfg(feature = "demo")]
             Self::Demo(_) => true,
             Self::Check | Self::Run => true,
-            Self::Audit(_)
+            Self::Adopt(_)
+            | Self::Audit(_)
             | Self::Backup { .. }
+            | Self::Close(_)
             | Self::Contract(_)
             | Self::Exceptions { .. }
             | Self::Export(_)
@@ -233,6 +241,11 @@ enum ContractCommand {
         /// TOML or JSON, by extension.
         file: PathBuf,
     },
+    /// How each date and amount of one contract came about, from its facts.
+    Explain {
+        /// Contract id.
+        id: String,
+    },
     /// Read signed documents for what is wrong in them before anybody signs: sums, words beside digits, what is missing.
     Lint(documents::Read),
     /// All contracts.
@@ -252,6 +265,8 @@ enum ContractCommand {
     Show {
         /// Contract id.
         id: String,
+        #[command(flatten)]
+        asked: dates::AsOf,
     },
 }
 
@@ -493,6 +508,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => return crate::demo::run(options, json).await,
         Command::Run => return run::run(global.config.as_deref()).await,
         Command::Check => return check::check(global.config.as_deref(), json).await,
+        Command::Close(closing) => return dates::close(global.config.as_deref(), closing, json).await,
         Command::Pause(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Pause, json).await,
         Command::Resume(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Resume, json).await,
         Command::Review(command) => return review::review(global.config.as_deref(), command, json).await,
@@ -504,12 +520,17 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let env = Environment::build(settings?, Arc::new(SystemClock)).await?;
     crate::replay::upgrade(&env).await?;
     match command {
+        Command::Adopt(options) => adopt::adopt(&env, options, json).await,
         Command::Audit(command) => audit::audit(&env, command, json).await,
         Command::Backup { file } => recovery::backup(&env, file, json).await,
+        Command::Contract(ContractCommand::Explain { id }) => dates::explain(&env, &id, json).await,
         Command::Contract(ContractCommand::List) => contract::list(&env, json).await,
         Command::Contract(ContractCommand::Read(options)) => documents::read(&options, Some(&env), json).await,
         Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&env, &id, json).await,
-        Command::Contract(ContractCommand::Show { id }) => contract::show(&env, &id, json).await,
+        Command::Contract(ContractCommand::Show { id, asked }) => match dates::show(&env, &id, asked, json).await? {
+            Some(code) => Ok(code),
+            None => contract::show(&env, &id, json).await,
+        },
         Command::Digest { send } => status::digest(&env, send, json).await,
         Command::Doctor(options) => doctor::doctor(&env, options, json).await,
         Command::Exceptions { contract, all } => status::exceptions(&env, contract, all, json).await,
@@ -530,6 +551,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             | ContractCommand::New(_)
             | ContractCommand::Schema,
         )
+        | Command::Close(_)
         | Command::Pause(_)
         | Command::Prorate(_)
         | Command::ReadDocument { .. }

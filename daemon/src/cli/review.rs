@@ -36,6 +36,16 @@ pub(super) async fn act(
     told(daemon.act(&subject.to_string(), verb, json!({ "reason": reason })).await?, json)
 }
 
+/// Closes dates, as `close` asks for it.
+pub(super) async fn close(
+    config: Option<&Path>,
+    body: &Value,
+    caller: &Caller,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    told(Daemon::of(config, caller)?.post("/v1/closed-dates", body).await?, json)
+}
+
 /// Why something was not taken.
 enum NotTaken {
     /// The arguments cannot be understood.

@@ -54,6 +54,9 @@ pub struct Settings {
     /// The exception digest.
     #[serde(default)]
     pub mail: Option<Mail>,
+    /// Closed accounting periods.
+    #[serde(default)]
+    pub periods: Periods,
     /// Review policy where a contract has none of its own, in the words of section 9 of the rules.
     pub policy: Value,
     /// The database.
@@ -103,6 +106,15 @@ pub struct Audit {
     /// Address to which it is posted as JSON.
     #[serde(default)]
     pub checkpoint_webhook: Option<url::Url>,
+}
+
+/// `[periods]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Periods {
+    /// By ERP connection: all dates through this one are closed, for good.
+    #[serde(default)]
+    pub closed_through: BTreeMap<String, jiff::civil::Date>,
 }
 
 /// `[calendars.NAME]`

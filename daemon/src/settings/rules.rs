@@ -29,6 +29,11 @@ pub(super) fn refused(settings: &Settings, secrets: Secrets) -> Vec<Problem> {
         let remedy = "name who files what stands in the folder, or leave it out";
         problems.push(Problem::new("agreements.folder_owner", "is empty", remedy));
     }
+    let unknown = settings.periods.closed_through.keys().filter(|name| !settings.connections.contains_key(*name));
+    problems.extend(unknown.map(|name| {
+        let place = format!("periods.closed_through.{name}");
+        Problem::new(place, "no connection has this name", "name the connection of an ERP")
+    }));
     problems.extend(machines(settings, secrets));
     if let Err(shared) = People::new(settings.identity.people.clone()) {
         problems.push(Problem::new("identity.people", shared.to_string(), "give each name to one person"));

@@ -101,6 +101,8 @@ table!(APPROVAL = "approval", number [], key ["contract", "milestone"],
 table!(CONTRACT = "contract", number [], key ["id"],
     told ["id", "agreement", "digest", "source", "opened_on", "opened_at", "customer"],
     standing ["state", "history", "as_of", "wake_at", "planned_documents", "journal_through"], never);
+table!(CLOSED_DATES = "closed_dates", number [], key ["erp", "through"],
+    told ["erp", "through", "closed_at", "actor"], standing [], never);
 table!(DOCUMENT = "document", number [], key ["number"],
     told ["number", "contract", "ordinal", "kind", "milestone", "date", "due_on", "currency", "amount", "target", "posting",
           "cause"], standing [], never);
@@ -145,10 +147,11 @@ table!(WATERMARK = "watermark", number [], key ["system", "stream"],
     standing [], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 22] = [
+pub(super) static ALL: [&Table; 23] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
+    &CLOSED_DATES,
     &CONTRACT,
     &DOCUMENT,
     &DRIFT,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use milestoned_mapping::command::{Command, DeliveryKey, JournalEntry, Posting};
+use milestoned_mapping::command::{DeliveryKey, JournalEntry, Posting};
 use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
 use milestoned_mapping::fact::{Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
@@ -18,6 +18,8 @@ use super::audit::{self, Entry};
 use super::drift::{self, DriftRow};
 use super::hands;
 use super::intake::{NewFact, UNATTESTED, UNATTESTED_REMEDY, insert_fact};
+use super::journal;
+use super::periods::{self, ClosedDates};
 use super::session::{Cell, Row, Sql, cells, values};
 use super::set_aside;
 use super::{Store, StoreError, instant, json, parse};
@@ -66,6 +68,8 @@ pub struct Work {
     pub confirmed: BTreeSet<String>,
     /// Journal entries in the outbox, delivered or not, in order.
     pub entries: Vec<JournalEntry>,
+    /// How far dates are closed, by ERP.
+    pub closed: BTreeMap<String, ClosedDates>,
     /// Drifts that last.
     pub drift: Vec<DriftRow>,
     /// Who gave the latest approval of each milestone.
@@ -426,14 +430,6 @@ impl Store {
         .await
     }
 
-    /// The journal entries of a contract in the outbox, delivered or not, in order.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn journal_entries(&self, id: String) -> Result<Vec<JournalEntry>, StoreError> {
-        self.read(move |tx| entries(tx, &id)).await
-    }
-
     /// A fact by its identity, decided or not.
     ///
     /// # Errors
@@ -566,7 +562,8 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
         parts,
         legs: legs(tx, id)?,
         confirmed: confirmed(tx, id)?,
-        entries: entries(tx, id)?,
+        entries: journal::entries(tx, id)?,
+        closed: periods::closed(tx)?,
         drift: drift::lasting(tx, id)?,
         approvers: hands::approvers(tx, id)?,
         records,
@@ -717,18 +714,4 @@ fn confirmed(tx: &Session<'_>, contract: &str) -> Result<BTreeSet<String>, Store
         Ok(())
     })?;
     Ok(confirmed)
-}
-
-/// Journal entries that the ERP was told, or is to be told.
-fn entries(tx: &Session<'_>, contract: &str) -> Result<Vec<JournalEntry>, StoreError> {
-    let mut entries = Vec::new();
-    let sql = "SELECT key, command FROM outbox WHERE contract = $1 AND kind = 'journal_entry' ORDER BY ordinal";
-    tx.each(sql, values![contract], |row| {
-        let key: String = row.get(0)?;
-        if let Command::JournalEntry(entry) = parse("outbox", "command", &key, &row.get::<String>(1)?)? {
-            entries.push(entry);
-        }
-        Ok(())
-    })?;
-    Ok(entries)
 }

@@ -5,6 +5,7 @@
 //! (deliveries), [`audit`] (the hash chain), [`views`] and [`pages`] (what people look at). Below them `session` is the seam, `sqlite` and
 //! `postgres` what stands behind it.
 
+pub mod adoption;
 pub mod agreement_files;
 mod attest;
 pub mod attested;
@@ -21,6 +22,7 @@ pub mod hands;
 mod head;
 mod inline;
 pub mod intake;
+pub mod journal;
 pub mod key;
 mod landing;
 pub mod leases;
@@ -29,6 +31,7 @@ pub mod outbox;
 pub mod pages;
 pub mod parked;
 pub mod pauses;
+pub mod periods;
 mod postgres;
 pub mod rebuild;
 pub mod redact;

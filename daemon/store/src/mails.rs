@@ -1,7 +1,7 @@
 //! Mail that is to be sent once. SMTP cannot be asked whether a message arrived: a message whose sending was
 //! interrupted is never sent again by itself.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use milestoned_trail::rows::named;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -132,6 +132,27 @@ impl Store {
             }
             let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
             Ok(at.unwrap_or(now))
+        })
+        .await
+    }
+
+    /// Whether something that is done every so often is to be done now; it counts as done then.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_due(&self, name: String, every: SignedDuration, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let done = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
+            if done.is_some_and(|done: Timestamp| now.duration_since(done).abs() < every) {
+                return Ok(false);
+            }
+            tx.overwrite(&MARK, values![name], || {
+                tx.run(
+                    "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2",
+                    values![name, instant(now)],
+                )
+            })?;
+            Ok(true)
         })
         .await
     }

@@ -10,6 +10,51 @@ use crate::rules::Code;
 use crate::split::percent_half_up;
 use crate::terms::{Condition, InvoiceRule, MilestoneTerms, Trigger, plus_days};
 
+/// What is due of a milestone under terms that it has or had.
+struct Due<'a> {
+    milestone: &'a Milestone,
+    fires_on: Date,
+    /// When the last of what it depends on was out of the way.
+    after: Option<Date>,
+    amount: Minor,
+    /// The part that is kept back until the release.
+    retained: Minor,
+}
+
+impl Due<'_> {
+    /// What is due at the end of a date, and not billed by then.
+    fn on(&self, day: Date, released: bool) -> Minor {
+        if self.fires_on > day || self.after.is_some_and(|last| last > day) {
+            return Minor::ZERO;
+        }
+        let retained = if released { Minor::ZERO } else { self.retained };
+        let billing = &self.milestone.billing;
+        let billed = billing.billed_by(day);
+        // Of one whose invoice is out, what is due beside it: what was kept back, and what was withdrawn.
+        let beside = billing.withdrawn || (released && billing.retains);
+        if billed > Minor::ZERO && !beside {
+            return Minor::ZERO;
+        }
+        (self.amount - retained - billed).max(Minor::ZERO)
+    }
+}
+
+/// What is due of all milestones, each with the dates of its terms: from the first on, before the second.
+pub(super) struct Dues<'a> {
+    dues: Vec<(Date, Option<Date>, Due<'a>)>,
+    released_on: Option<Date>,
+}
+
+impl Dues<'_> {
+    /// What is due at the end of a date, and not billed by then.
+    pub(super) fn on(&self, day: Date) -> Minor {
+        let released = self.released_on.is_some_and(|on| on <= day);
+        let in_force =
+            self.dues.iter().filter(|(since, until, _)| *since <= day && until.is_none_or(|until| day < until));
+        in_force.map(|(.., due)| due.on(day, released)).sum()
+    }
+}
+
 impl Contract {
     /// Date on which a dependency is out of the way: accepted or removed, whichever came first.
     pub(super) fn dependency_met(&self, id: &str) -> Option<Date> {
@@ -128,17 +173,36 @@ impl Contract {
     /// but for paperwork.
     pub(super) fn unconditional_at(&self, day: Date) -> Minor {
         let released = self.released_retainage_on().is_some_and(|on| on <= day);
-        let due = |milestone: &Milestone| -> Option<Minor> {
-            let terms = milestone.terms_at(day).filter(|terms| terms.billable)?;
-            let fired = milestone.billing.fired_on.or_else(|| self.fires_on(milestone, terms))? <= day;
-            let in_sequence = self.dependencies_met(terms)?.is_none_or(|last| last <= day);
-            let retained = if released { Minor::ZERO } else { self.retained(milestone, terms) };
-            let billed = milestone.billing.billed_by(day);
-            // Of one whose invoice is out, what is due beside it: what was kept back, and what was withdrawn.
-            let beside = milestone.billing.withdrawn || (released && milestone.billing.retains);
-            (fired && in_sequence && (billed <= Minor::ZERO || beside)).then(|| terms.amount - retained - billed)
-        };
-        self.milestones.iter().filter_map(due).map(|due| due.max(Minor::ZERO)).sum()
+        let due = |one| self.due_of(one, one.terms_at(day)?);
+        self.milestones.iter().filter_map(due).map(|due| due.on(day, released)).sum()
+    }
+
+    /// What is due of each milestone under each of the terms that it had, for whoever asks for many dates.
+    pub(super) fn dues(&self) -> Dues<'_> {
+        let mut dues = Vec::new();
+        for one in &self.milestones {
+            let mut since = one.brought_in.unwrap_or(Date::MIN);
+            for (until, terms) in &one.former {
+                let until = one.cancelled_on.map_or(*until, |gone| gone.min(*until));
+                dues.extend(self.due_of(one, terms).map(|due| (since, Some(until), due)));
+                since = since.max(until);
+            }
+            dues.extend(self.due_of(one, &one.terms).map(|due| (since, one.cancelled_on, due)));
+        }
+        Dues { dues, released_on: self.released_retainage_on() }
+    }
+
+    fn due_of<'a>(&self, milestone: &'a Milestone, terms: &MilestoneTerms) -> Option<Due<'a>> {
+        if !terms.billable {
+            return None;
+        }
+        Some(Due {
+            milestone,
+            fires_on: milestone.billing.fired_on.or_else(|| self.fires_on(milestone, terms))?,
+            after: self.dependencies_met(terms)?,
+            amount: terms.amount,
+            retained: self.retained(milestone, terms),
+        })
     }
 
     /// Conditions of billing that open and close exceptions.

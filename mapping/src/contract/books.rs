@@ -119,6 +119,29 @@ pub struct PositionView {
     pub cash: Money,
 }
 
+/// A sum that changes by date: what it is from each of its dates on. Whoever asks for many dates adds up once.
+#[derive(Debug)]
+pub(super) struct Growth(Vec<(Date, Minor)>);
+
+impl Growth {
+    pub(super) fn of(steps: impl Iterator<Item = (Date, Minor)>) -> Self {
+        let mut steps: Vec<(Date, Minor)> = steps.collect();
+        steps.sort_by_key(|(date, _)| *date);
+        let mut sum = Minor::ZERO;
+        for (_, amount) in &mut steps {
+            sum += *amount;
+            *amount = sum;
+        }
+        Self(steps)
+    }
+
+    /// The sum at the end of a date.
+    pub(super) fn by(&self, day: Date) -> Minor {
+        let place = self.0.partition_point(|(date, _)| *date <= day);
+        place.checked_sub(1).and_then(|place| self.0.get(place)).map_or(Minor::ZERO, |(_, sum)| *sum)
+    }
+}
+
 /// The accounts, in the order of the lines of an entry.
 const ACCOUNTS: [Account; 6] = [
     Account::AccountsReceivable,
@@ -234,10 +257,27 @@ impl Contract {
     /// The position at the end of a date; `whole`: what is booked at the end of a month is booked.
     pub(super) fn position_at(&self, day: Date, whole: bool) -> Position {
         let billed = self.milestones.iter().map(|one| one.billing.billed_by(day)).sum();
-        let paid = self.payments.iter().filter(|one| one.on <= day).map(|one| one.amount).sum::<Minor>();
-        let reversed = self.payments.iter().filter(|one| one.reversed_on.is_some_and(|on| on <= day));
-        let paid = paid - reversed.map(|one| one.amount).sum();
+        let paid = self.paid_steps().filter(|(date, _)| *date <= day).map(|(_, amount)| amount).sum();
         Position::of(billed, self.recognised_at(day, whole), self.unconditional_at(day), paid)
+    }
+
+    /// Positions at the ends of past dates, in their order.
+    fn positions_at(&self, dates: impl Iterator<Item = Date>) -> Vec<(Date, Position)> {
+        let billed = Growth::of(self.milestones.iter().flat_map(|one| one.billing.documents.iter().copied()));
+        let paid = Growth::of(self.paid_steps());
+        let (earnings, dues) = (self.earnings(), self.dues());
+        let at = |day: Date| {
+            let recognised = self.recognised_with(&earnings, day, true);
+            Position::of(billed.by(day), recognised, dues.on(day), paid.by(day))
+        };
+        dates.map(|day| (day, at(day))).collect()
+    }
+
+    /// Payments, and what was taken back of them, by date.
+    fn paid_steps(&self) -> impl Iterator<Item = (Date, Minor)> {
+        let steps =
+            self.payments.iter().map(|one| [Some((one.on, one.amount)), one.reversed_on.map(|on| (on, -one.amount))]);
+        steps.flatten().flatten()
     }
 
     /// The position as it is now.
@@ -273,9 +313,12 @@ impl Contract {
         let from = self.books.relearned.take().map_or(today, |day| day.min(today));
         let kept = self.books.positions.partition_point(|(date, _)| *date < from);
         self.books.positions.truncate(kept);
-        let dates = if from == today { BTreeSet::from([today]) } else { self.dates_of_change(from) };
-        for date in dates {
-            let position = if date == today { self.position_now() } else { self.position_at(date, true) };
+        let mut changed = Vec::new();
+        if from < today {
+            changed = self.positions_at(self.dates_of_change(from).into_iter().filter(|date| *date < today));
+        }
+        changed.push((today, self.position_now()));
+        for (date, position) in changed {
             if self.books.positions.last().map_or_else(Position::default, |(_, last)| *last) != position {
                 self.books.positions.push((date, position));
             }
@@ -413,8 +456,14 @@ impl Contract {
         booked.map(|(date, change)| DatedEntry { date, lines: change.lines(&self.terms) }).collect()
     }
 
+    /// Whether it has open dates among those through one.
+    pub fn has_open_dates_through(&self, through: Date) -> bool {
+        let first = self.terms.signed_on.min(self.begins_on);
+        first <= through && self.books.closed_through.is_none_or(|known| known < through)
+    }
+
     /// The last closed date.
-    pub(super) fn closed_through(&self) -> Option<Date> {
+    pub fn closed_through(&self) -> Option<Date> {
         self.books.closed_through
     }
 

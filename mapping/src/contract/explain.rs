@@ -28,24 +28,20 @@ pub struct Step {
 
 /// Plays a case and tells what followed from what.
 pub fn explain(case: &Case) -> Vec<Step> {
-    let contract = case.open();
-    let cause = format!("contract {} is loaded", contract.terms.id);
-    let loaded = Step { date: contract.as_of, cause, effects: contract.at_load() };
-    let mut telling = Telling { contract, steps: vec![loaded] };
-    for fact in case.events().iter().filter(|fact| case.terms().local_date(fact.at) <= case.until()) {
-        let date = case.terms().local_date(fact.at);
-        if !telling.contract.takes_as_filed(fact) {
-            telling.pass_to(date, Some(fact.at));
-        }
-        let date = date.max(telling.contract.as_of);
-        telling.tell(date, &event_text(fact), true, |contract| drop(contract.apply(fact)));
-    }
+    let mut telling = Telling::of(case.open());
+    telling.take(case.events().iter().filter(|fact| case.terms().local_date(fact.at) <= case.until()));
     telling.pass_to(case.until(), None);
     telling.tell_date(Contract::close_day);
-    let contract = telling.contract;
-    let mut steps = telling.steps;
-    steps.push(Step { date: contract.as_of, cause: "at the end".into(), effects: contract.still_open() });
-    steps
+    telling.end()
+}
+
+/// Tells what followed from what in a contract that goes on: from how it was filed, by the facts that were decided about, to the
+/// day that it has reached.
+pub fn explain_facts(filed: Contract, facts: &[Fact], reached: Date) -> Vec<Step> {
+    let mut telling = Telling::of(filed);
+    telling.take(facts.iter());
+    telling.pass_to(reached, None);
+    telling.end()
 }
 
 /// A contract that is played, and what was told of it.
@@ -55,6 +51,30 @@ struct Telling {
 }
 
 impl Telling {
+    fn of(contract: Contract) -> Self {
+        let cause = format!("contract {} is loaded", contract.terms.id);
+        let loaded = Step { date: contract.as_of, cause, effects: contract.at_load() };
+        Self { contract, steps: vec![loaded] }
+    }
+
+    fn take<'a>(&mut self, facts: impl Iterator<Item = &'a Fact>) {
+        for fact in facts {
+            let date = self.contract.terms.local_date(fact.at);
+            if !self.contract.takes_as_filed(fact) {
+                self.pass_to(date, Some(fact.at));
+            }
+            let date = date.max(self.contract.as_of);
+            self.tell(date, &event_text(fact), true, |contract| drop(contract.apply(fact)));
+        }
+    }
+
+    /// What is open when nothing more is known.
+    fn end(mut self) -> Vec<Step> {
+        let effects = self.contract.still_open();
+        self.steps.push(Step { date: self.contract.as_of, cause: "at the end".into(), effects });
+        self.steps
+    }
+
     /// Does something to the contract and tells what followed; `always`: also where nothing did.
     fn tell(&mut self, date: Date, cause: &str, always: bool, act: impl FnOnce(&mut Contract)) {
         let before = self.contract.clone();

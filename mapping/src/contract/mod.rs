@@ -1,13 +1,15 @@
 //! The state machine of one contract: facts and the passing of time in; documents, journal, exceptions out.
 //!
-//! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `history` (what happened before),
+//! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `history` (what happened before), `adoption` (what a history is proposed from),
 //! `acceptance`, `parts`, `amendments`, `findings` (the four legs compared), `billing` (when a document is due), `documents`,
 //! `revenue`, `books` (positions, entries, closed dates), `exceptions`; what others see: `view`, `side_by_side`, `receivables`,
-//! `change_orders`, `outlook`.
+//! `change_orders`, `outlook`; what they would have seen: `as_of`.
 
 mod acceptance;
+mod adoption;
 mod amendments;
 mod approval;
+mod as_of;
 mod billing;
 mod books;
 mod change_orders;
@@ -28,6 +30,7 @@ mod time;
 mod view;
 
 pub use crate::rules::{Code, Severity};
+pub use adoption::{Held, Proposal, Proposed};
 pub use approval::{Approval, Waiting};
 pub use books::{DatedEntry, Position, PositionView};
 pub use change_orders::ChangeOrderView;
@@ -35,7 +38,7 @@ pub use differences::Difference;
 pub use disclosures::{Disclosures, ObligationView, Remaining, RollForward};
 pub use documents::{DocumentKind, IssuedDocument};
 pub use exceptions::ExceptionRecord;
-pub use explain::{Step, event_in_words, explain};
+pub use explain::{Step, event_in_words, explain, explain_facts};
 pub(crate) use findings::{WHOLE, doubled, frame_said, milestone_said};
 pub use outlook::{Deadline, Outlook};
 pub use receivables::{PaymentView, Receivable};

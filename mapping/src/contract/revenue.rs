@@ -2,16 +2,17 @@
 //! date follows from the allocation in force then, and from what happened by then. An allocation is a decision: what is
 //! learned later does not make it anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::books::Growth;
 use super::exceptions::Key;
 use super::state::{Contract, Milestone};
 use crate::money::Minor;
 use crate::progress::CostToCost;
-use crate::proration::earned;
+use crate::proration::earned as elapsed;
 use crate::rules::Code;
 use crate::split::split;
 use crate::terms::{Method, Obligation};
@@ -57,14 +58,37 @@ impl Allocation {
         self.prices.get(obligation).copied().unwrap_or_default()
     }
 
-    /// What stays recognised of an obligation, unless the acceptance itself was taken back.
-    fn kept(&self, obligation: usize, accepted: &BTreeSet<&str>) -> Minor {
-        let kept = |(id, share): &(&String, &Share)| {
-            share.kept && share.obligation == obligation && accepted.contains(id.as_str())
-        };
-        self.shares.iter().filter(kept).map(|(_, share)| share.amount).sum()
+    /// The date on which the last of the obligation's billable milestones was accepted.
+    fn satisfied_on(&self, obligation: usize, accepted: &Acceptances<'_>) -> Option<Date> {
+        let members = self.shares.iter().filter(|(_, share)| share.counts && share.obligation == obligation);
+        let dates: Option<Vec<Date>> = members.map(|(id, _)| accepted.get(id.as_str()).copied()).collect();
+        dates?.into_iter().max()
+    }
+
+    /// What the acceptances earn of the shares of an obligation that are of a kind.
+    fn growth(&self, obligation: usize, accepted: &Acceptances<'_>, of_kind: impl Fn(&Share) -> bool) -> Growth {
+        let shares = self.shares.iter().filter(|(_, share)| share.obligation == obligation && of_kind(share));
+        Growth::of(shares.filter_map(|(id, share)| Some((*accepted.get(id.as_str())?, share.amount))))
     }
 }
+
+/// Dates of acceptances by milestone, none before the signature.
+type Acceptances<'a> = BTreeMap<&'a str, Date>;
+
+/// What acceptances earn of an obligation, under one allocation.
+#[derive(Debug)]
+enum Earned {
+    /// Each its share.
+    Shares(Growth),
+    /// The last one the whole price; before it what a prospective amendment found recognised.
+    Whole { satisfied_on: Option<Date>, kept: Growth },
+    /// Nothing: cost or time does.
+    Otherwise,
+}
+
+/// What acceptances earn under one allocation, by obligation.
+#[derive(Debug)]
+pub(super) struct Earnings(Vec<Earned>);
 
 /// Splits a price over milestones by their amounts. Where all of them are free, what they are worth is theirs all the same,
 /// in equal parts.
@@ -94,7 +118,7 @@ impl Contract {
     }
 
     /// The allocation in force at the end of a date.
-    fn allocation_at(&self, day: Date) -> Option<&Allocation> {
+    pub(super) fn allocation_at(&self, day: Date) -> Option<&Allocation> {
         let place = self.allocations.partition_point(|one| one.from <= day);
         place.checked_sub(1).and_then(|place| self.allocations.get(place))
     }
@@ -137,16 +161,18 @@ impl Contract {
     /// What was recognised by the end of a date, by milestone (obligations satisfied by milestones only).
     pub(super) fn recognised_by_milestone(&self, day: Date) -> BTreeMap<String, Minor> {
         let Some(allocation) = self.allocation() else { return BTreeMap::new() };
-        let accepted = self.accepted_by(day);
-        let satisfied: Vec<bool> =
-            (0..allocation.obligations.len()).map(|index| is_satisfied(allocation, index, &accepted)).collect();
+        let accepted = self.acceptances();
+        let by_then = |on: Date| on <= day;
+        let satisfied: Vec<bool> = (0..allocation.obligations.len())
+            .map(|index| allocation.satisfied_on(index, &accepted).is_some_and(by_then))
+            .collect();
         let recognised = |(id, share): &(&String, &Share)| {
             let method = allocation.obligations.get(share.obligation).map(|one| one.method);
             let satisfied = match method {
                 Some(Method::PointInTime) => share.kept || satisfied.get(share.obligation) == Some(&true),
                 _ => true,
             };
-            satisfied && accepted.contains(id.as_str())
+            satisfied && accepted.get(id.as_str()).copied().is_some_and(by_then)
         };
         allocation.shares.iter().filter(recognised).map(|(id, share)| (id.clone(), share.amount)).collect()
     }
@@ -179,58 +205,85 @@ impl Contract {
         self.put_allocation(from, prices, allocated);
     }
 
-    /// Ids of the milestones whose acceptance counts by the end of a date: none before the signature.
-    fn accepted_by(&self, day: Date) -> BTreeSet<&str> {
+    fn acceptances(&self) -> Acceptances<'_> {
         let signed = self.terms.signed_on;
-        let accepted = |one: &&Milestone| one.accepted_on.is_some_and(|on| on.max(signed) <= day);
-        self.milestones.iter().filter(accepted).map(Milestone::id).collect()
+        self.milestones.iter().filter_map(|one| Some((one.id(), one.accepted_on?.max(signed)))).collect()
+    }
+
+    fn earnings_under(&self, allocation: &Allocation) -> Earnings {
+        let accepted = self.acceptances();
+        let earned = |(index, obligation): (usize, &Obligation)| match obligation.method {
+            Method::Output => Earned::Shares(allocation.growth(index, &accepted, |_| true)),
+            Method::PointInTime => Earned::Whole {
+                satisfied_on: allocation.satisfied_on(index, &accepted),
+                kept: allocation.growth(index, &accepted, |share| share.kept),
+            },
+            Method::CostToCost { .. } | Method::TimeElapsed { .. } => Earned::Otherwise,
+        };
+        Earnings(allocation.obligations.iter().enumerate().map(earned).collect())
+    }
+
+    /// What acceptances earn under each allocation: whoever asks for many dates asks for this once.
+    pub(super) fn earnings(&self) -> Vec<Earnings> {
+        self.allocations.iter().map(|allocation| self.earnings_under(allocation)).collect()
     }
 
     /// Revenue recognised by the end of a date; `whole`: what is booked at the end of a month is booked.
     pub(super) fn recognised_at(&self, day: Date, whole: bool) -> Minor {
-        let Some(allocation) = self.allocation_at(day).filter(|_| day >= self.terms.signed_on) else {
-            return Minor::ZERO;
-        };
-        let accepted = self.accepted_by(day);
-        (0..allocation.obligations.len())
-            .map(|index| self.recognised_of(allocation, index, &accepted, (day, whole)))
-            .sum()
+        match self.allocation_at(day).filter(|_| day >= self.terms.signed_on) {
+            Some(allocation) => self.recognised_under(allocation, &self.earnings_under(allocation), day, whole),
+            None => Minor::ZERO,
+        }
+    }
+
+    /// The same, with what was earned under each allocation.
+    pub(super) fn recognised_with(&self, earnings: &[Earnings], day: Date, whole: bool) -> Minor {
+        let place = self.allocations.partition_point(|one| one.from <= day).checked_sub(1);
+        let in_force = place.and_then(|place| Some((self.allocations.get(place)?, earnings.get(place)?)));
+        match in_force.filter(|_| day >= self.terms.signed_on) {
+            Some((allocation, earned)) => self.recognised_under(allocation, earned, day, whole),
+            None => Minor::ZERO,
+        }
+    }
+
+    fn recognised_under(&self, allocation: &Allocation, earnings: &Earnings, day: Date, whole: bool) -> Minor {
+        let of = |(index, earned)| self.recognised_of(allocation, index, earned, (day, whole));
+        earnings.0.iter().enumerate().map(of).sum()
     }
 
     /// Revenue of an obligation of the present terms, recognised so far.
     pub(super) fn recognised_now(&self, index: usize) -> Minor {
         let today = self.as_of;
         let Some(allocation) = self.allocation().filter(|_| today >= self.terms.signed_on) else { return Minor::ZERO };
-        self.recognised_of(allocation, index, &self.accepted_by(today), (today, self.is_day_over()))
+        let earnings = self.earnings_under(allocation);
+        let earned = earnings.0.get(index).unwrap_or(&Earned::Otherwise);
+        self.recognised_of(allocation, index, earned, (today, self.is_day_over()))
     }
 
     fn recognised_of(
         &self,
         allocation: &Allocation,
         index: usize,
-        accepted: &BTreeSet<&str>,
+        earned: &Earned,
         (day, whole): (Date, bool),
     ) -> Minor {
         let (Some(obligation), price) = (allocation.obligations.get(index), allocation.price(index)) else {
             return Minor::ZERO;
         };
-        match obligation.method {
-            Method::Output => {
-                let earned =
-                    |(id, share): &(&String, &Share)| share.obligation == index && accepted.contains(id.as_str());
-                allocation.shares.iter().filter(earned).map(|(_, share)| share.amount).sum()
-            }
-            Method::PointInTime if is_satisfied(allocation, index, accepted) => price,
-            Method::PointInTime => allocation.kept(index, accepted),
-            Method::CostToCost { .. } => {
+        match (obligation.method, earned) {
+            (_, Earned::Shares(shares)) => shares.by(day),
+            (_, Earned::Whole { satisfied_on, .. }) if satisfied_on.is_some_and(|on| on <= day) => price,
+            (_, Earned::Whole { kept, .. }) => kept.by(day),
+            (Method::CostToCost { .. }, Earned::Otherwise) => {
                 self.by_cost(obligation, price, day).map_or(Minor::ZERO, |cost| cost.revenue_to_date())
             }
-            Method::TimeElapsed { start, end } => {
+            (Method::TimeElapsed { start, end }, Earned::Otherwise) => {
                 // A change order that ends it earlier looks at its own date: all of it has elapsed.
                 let ended = allocation.from > Date::MIN && end < allocation.from;
                 let booked = if ended { Some(end) } else { self.booked_by(end, day, whole) };
-                booked.map_or(Minor::ZERO, |booked| earned(price, start, end, booked))
+                booked.map_or(Minor::ZERO, |booked| elapsed(price, start, end, booked))
             }
+            (Method::Output | Method::PointInTime, Earned::Otherwise) => Minor::ZERO,
         }
     }
 
@@ -306,14 +359,4 @@ impl Contract {
             .any(|index| self.cost_to_cost(index).is_some_and(|one| one.expected_profit() < Minor::ZERO));
         self.judge(Key::new(Code::LossContract, None, None), loss);
     }
-}
-
-/// The last of the obligation's billable milestones is accepted.
-fn is_satisfied(allocation: &Allocation, obligation: usize, accepted: &BTreeSet<&str>) -> bool {
-    let mut members = allocation.shares.iter().filter(|(_, share)| share.counts && share.obligation == obligation);
-    let mut any = false;
-    members.all(|(id, _)| {
-        any = true;
-        accepted.contains(id.as_str())
-    }) && any
 }

@@ -346,6 +346,17 @@ impl MilestoneStatus {
     }
 }
 
+impl From<Stage> for MilestoneStatus {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Pending => Self::Pending,
+            Stage::Submitted => Self::Submitted,
+            Stage::Rejected => Self::Rejected,
+            Stage::Accepted => Self::Accepted,
+        }
+    }
+}
+
 impl fmt::Display for MilestoneStatus {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())

@@ -53,50 +53,50 @@ pub struct MilestoneView {
 /// The output document of section 9 of the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    contract: String,
-    currency: String,
-    as_of: Date,
-    milestones: Vec<ReportMilestone>,
-    invoices: Vec<ReportInvoice>,
-    journal: Vec<ReportEntry>,
+    pub(super) contract: String,
+    pub(super) currency: String,
+    pub(super) as_of: Date,
+    pub(super) milestones: Vec<ReportMilestone>,
+    pub(super) invoices: Vec<ReportInvoice>,
+    pub(super) journal: Vec<ReportEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    opening: Option<ReportPosition>,
-    exceptions: Vec<ExceptionRow>,
-    position: ReportPosition,
-    remaining_to_bill: String,
+    pub(super) opening: Option<ReportPosition>,
+    pub(super) exceptions: Vec<ExceptionRow>,
+    pub(super) position: ReportPosition,
+    pub(super) remaining_to_bill: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ReportMilestone {
-    id: String,
-    status: &'static str,
-    amount: String,
-    recognition_amount: Option<String>,
-    accepted_on: Option<Date>,
-    deemed: bool,
-    invoiced_on: Option<Date>,
-    due_on: Option<Date>,
+pub(super) struct ReportMilestone {
+    pub(super) id: String,
+    pub(super) status: &'static str,
+    pub(super) amount: String,
+    pub(super) recognition_amount: Option<String>,
+    pub(super) accepted_on: Option<Date>,
+    pub(super) deemed: bool,
+    pub(super) invoiced_on: Option<Date>,
+    pub(super) due_on: Option<Date>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ReportInvoice {
-    number: String,
-    kind: &'static str,
-    milestone: String,
-    date: Date,
-    due_on: Date,
-    amount: String,
-    description: String,
+pub(super) struct ReportInvoice {
+    pub(super) number: String,
+    pub(super) kind: &'static str,
+    pub(super) milestone: String,
+    pub(super) date: Date,
+    pub(super) due_on: Date,
+    pub(super) amount: String,
+    pub(super) description: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ReportEntry {
-    date: Date,
-    lines: Vec<ReportLine>,
+pub(super) struct ReportEntry {
+    pub(super) date: Date,
+    pub(super) lines: Vec<ReportLine>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ReportLine {
+pub(super) struct ReportLine {
     account: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     debit: Option<String>,
@@ -105,17 +105,17 @@ struct ReportLine {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ExceptionRow {
-    code: &'static str,
-    milestone: Option<String>,
-    leg: Option<crate::fact::Leg>,
-    severity: Severity,
-    opened_on: Date,
-    closed_on: Option<Date>,
+pub(super) struct ExceptionRow {
+    pub(super) code: &'static str,
+    pub(super) milestone: Option<String>,
+    pub(super) leg: Option<crate::fact::Leg>,
+    pub(super) severity: Severity,
+    pub(super) opened_on: Date,
+    pub(super) closed_on: Option<Date>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ReportPosition {
+pub(super) struct ReportPosition {
     billed: String,
     recognised: String,
     accounts_receivable: String,
@@ -224,12 +224,7 @@ impl Contract {
                 MilestoneStatus::Invoiced
             };
         }
-        match one.stage {
-            Stage::Pending => MilestoneStatus::Pending,
-            Stage::Submitted => MilestoneStatus::Submitted,
-            Stage::Rejected => MilestoneStatus::Rejected,
-            Stage::Accepted => MilestoneStatus::Accepted,
-        }
+        one.stage.into()
     }
 
     /// What is agreed for the contract as a whole, with the name of each term.
@@ -364,7 +359,7 @@ impl Contract {
     }
 }
 
-fn report_position(position: PositionView) -> ReportPosition {
+pub(super) fn report_position(position: PositionView) -> ReportPosition {
     let text = |money: Money| money.to_string();
     ReportPosition {
         billed: text(position.billed),

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["report"],
     &["review"],
     &["fast_path"],
-    &["engine", "deliver", "intake", "agreements", "drift", "fleet", "replay"],
+    &["engine", "deliver", "intake", "agreements", "drift", "fleet", "periods", "replay"],
     &["environment"],
     &["registry"],
     &["settings", "calendars", "clock", "contract_folder", "printable", "supervision", "wake"],

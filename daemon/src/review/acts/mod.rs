@@ -4,6 +4,7 @@
 mod contract;
 mod delivery;
 mod duties;
+mod periods;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use contract::named;
+pub use periods::close_dates;
 
 pub use super::verb::{Verb, offered};
 

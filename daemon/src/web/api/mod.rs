@@ -1,5 +1,6 @@
 //! The API: contracts, facts, documents, deliveries, events; `review` is what waits for a person.
 
+mod dates;
 mod review;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(audit))
         .routes(routes!(trail))
         .routes(routes!(duties))
+        .merge(dates::routes())
         .merge(review::routes())
 }
 

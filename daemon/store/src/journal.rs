@@ -1,0 +1,31 @@
+//! Journal entries in the outbox: what an ERP was told of each date, or is to be told.
+
+use milestoned_mapping::command::{Command, JournalEntry};
+
+use super::attest::Session;
+use super::session::values;
+use super::{Store, StoreError, parse};
+
+impl Store {
+    /// The journal entries of a contract in the outbox, delivered or not, in order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn journal_entries(&self, contract: String) -> Result<Vec<JournalEntry>, StoreError> {
+        self.read(move |tx| entries(tx, &contract)).await
+    }
+}
+
+/// The same. One that was given up counts: a person may let it go on again.
+pub(super) fn entries(tx: &Session<'_>, contract: &str) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut entries = Vec::new();
+    let sql = "SELECT key, command FROM outbox WHERE contract = $1 AND kind = 'journal_entry' ORDER BY ordinal";
+    tx.each(sql, values![contract], |row| {
+        let key: String = row.get(0)?;
+        if let Command::JournalEntry(entry) = parse("outbox", "command", &key, &row.get::<String>(1)?)? {
+            entries.push(entry);
+        }
+        Ok(())
+    })?;
+    Ok(entries)
+}

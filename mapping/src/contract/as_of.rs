@@ -1,0 +1,108 @@
+//! A contract as it was on a date, with what is known now or what was known at an earlier instant: the same report, of what had
+//! happened by then.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::books::Position;
+use super::documents::DocumentKind;
+use super::state::{Contract, Milestone, MilestoneStatus};
+use super::view::{Report, ReportMilestone, report_position};
+use crate::fact::Fact;
+use crate::money::Minor;
+
+impl Contract {
+    /// The contract as filed, told of what had happened by a date and of nothing else. It shows where acceptances stood on that
+    /// date; its documents are not those that were issued.
+    #[must_use]
+    pub fn having_happened_by(mut self, date: Date, facts: &[Fact]) -> Self {
+        let Ok(end) = date.tomorrow().map(|next| self.terms.start_of(next)) else { return self };
+        let Ok(last) = end.checked_sub(jiff::SignedDuration::from_nanos(1)) else { return self };
+        for fact in facts {
+            if fact.on.unwrap_or_else(|| self.terms.local_date(fact.at)) <= date {
+                // What cannot be understood was parked when it came.
+                let _ = self.apply(&Fact { at: fact.at.min(last), ..fact.clone() });
+            }
+        }
+        self.advance_to(date);
+        self
+    }
+
+    /// The report of a date, with what this contract knows. `happened` is the contract of [`Self::having_happened_by`] that date:
+    /// whether a milestone was submitted or rejected then is kept of the latest time only.
+    pub fn report_at(&self, date: Date, happened: &Self) -> Report {
+        let stages: BTreeMap<&str, MilestoneStatus> =
+            happened.milestones.iter().map(|one| (one.id(), one.stage.into())).collect();
+        let position = self.position_by(date);
+        let mut report = self.report();
+        report.as_of = date;
+        report.milestones = self.milestones.iter().filter_map(|one| self.milestone_at(one, date, &stages)).collect();
+        report.invoices.retain(|one| one.date <= date);
+        report.journal.retain(|one| one.date <= date);
+        report.exceptions.retain(|one| one.opened_on <= date);
+        for one in &mut report.exceptions {
+            one.closed_on = one.closed_on.filter(|closed_on| *closed_on <= date);
+        }
+        report.position = report_position(position.view(&self.terms));
+        let agreed = self.milestones.iter().filter_map(|one| one.terms_at(date)).filter(|terms| terms.billable);
+        let total: Minor = agreed.map(|terms| terms.amount).sum();
+        report.remaining_to_bill = self.terms.money(total - position.billed()).to_string();
+        report
+    }
+
+    /// The position at the end of a date; of the present one as far as it has come.
+    fn position_by(&self, date: Date) -> Position {
+        if date < self.as_of { self.position_at(date, true) } else { self.position_now() }
+    }
+
+    fn milestone_at(
+        &self,
+        one: &Milestone,
+        date: Date,
+        stages: &BTreeMap<&str, MilestoneStatus>,
+    ) -> Option<ReportMilestone> {
+        let has_come = |on: &Date| *on <= date;
+        let gone = one.cancelled_on.as_ref().is_some_and(has_come);
+        let terms = one.terms_at(date);
+        if terms.is_none() && !gone {
+            return None;
+        }
+        let accepted_on = one.accepted_on.filter(has_come);
+        let invoiced_on = one.billing.invoiced_on.filter(has_come);
+        let status = if gone {
+            MilestoneStatus::Cancelled
+        } else if invoiced_on.is_some() {
+            let paid = self.paid_by(one.id(), date) >= one.billing.billed_by(date);
+            if paid { MilestoneStatus::Paid } else { MilestoneStatus::Invoiced }
+        } else if accepted_on.is_some() {
+            MilestoneStatus::Accepted
+        } else {
+            // An acceptance that was undone since stood in the way of nothing.
+            let stage = stages.get(one.id()).copied().unwrap_or(MilestoneStatus::Pending);
+            if stage == MilestoneStatus::Accepted { MilestoneStatus::Submitted } else { stage }
+        };
+        let allocation = self.allocation_at(date).map_or(Minor::ZERO, |allocation| allocation.of(one.id()));
+        let text = |amount: Minor| self.terms.money(amount).to_string();
+        Some(ReportMilestone {
+            id: one.id().into(),
+            status: status.name(),
+            amount: text(terms.map_or(Minor::ZERO, |terms| terms.amount)),
+            recognition_amount: (!self.terms.obligations.is_empty()).then(|| text(allocation)),
+            accepted_on,
+            deemed: one.deemed && accepted_on.is_some(),
+            invoiced_on,
+            due_on: one.billing.due_on.filter(|_| invoiced_on.is_some()),
+        })
+    }
+
+    /// Payments that were applied to a milestone's invoices by a date.
+    fn paid_by(&self, id: &str, date: Date) -> Minor {
+        let of_it = |number: &str| {
+            let mut out = self.documents.iter().filter(|one| one.milestone == id && !one.withdrawn);
+            out.any(|one| one.number == number && one.kind != DocumentKind::CreditMemo)
+        };
+        let applied = self.payments.iter().filter(|one| of_it(&one.invoice) && one.on <= date);
+        applied.filter(|one| one.reversed_on.is_none_or(|on| on > date)).map(|one| one.amount).sum()
+    }
+}

@@ -1,0 +1,127 @@
+//! Taking over: what is proposed from what the systems hold, and what filing it leads to.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::Case;
+use milestoned_mapping::contract::{Contract, Held, Proposal};
+use milestoned_mapping::fact::Fact;
+use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, PaymentSeen};
+use serde_json::{Value, json};
+
+fn terms() -> Value {
+    json!({ "id": "SOW-7", "customer": "Northwind", "currency": "USD", "total": "100.00", "signed_on": "2025-11-03",
+        "obligations": [{ "id": "o", "ssp": "100.00", "method": "output" }],
+        "milestones": [{ "id": "M1", "name": "Design", "amount": "40.00" }, { "id": "M2", "name": "Build", "amount": "35.00" },
+            { "id": "M3", "name": "Launch", "amount": "25.00" }] })
+}
+
+fn opened(contract: Value) -> Contract {
+    let case = json!({ "contract": contract, "until": "2026-04-30", "events": [
+        { "at": "2026-04-02T12:00:00Z", "type": "usage", "metric": "m", "value": "1" }] });
+    Case::from_value(case, &Calendars::built_in()).unwrap().play()
+}
+
+fn invoice(number: &str, milestone: Option<&str>, amount: &str) -> InvoiceSeen {
+    InvoiceSeen {
+        credit_memo: false,
+        number: number.into(),
+        contract: milestone.map(|_| "SOW-7".into()),
+        milestone: milestone.map(Into::into),
+        customer: "Northwind".into(),
+        currency: "USD".into(),
+        date: "2026-02-02".parse().unwrap(),
+        amount: amount.parse().unwrap(),
+        status: InvoiceStatus::Open,
+        deferred: Some(amount.parse().unwrap()),
+        recognised: None,
+        lines: None,
+    }
+}
+
+fn proposed(invoices: &[InvoiceSeen], facts: &[Value]) -> Proposal {
+    let facts: Vec<Fact> = facts.iter().map(|fact| serde_json::from_value(fact.clone()).unwrap()).collect();
+    let paid = PaymentSeen {
+        invoice: "INV-1".into(),
+        contract: None,
+        currency: "USD".into(),
+        date: "2026-03-02".parse().unwrap(),
+        amount: "40.00".parse().unwrap(),
+    };
+    let payments = [("erp:9".to_owned(), paid)];
+    let held = Held { invoices, payments: &payments, facts: &facts, ..Held::default() };
+    let contract = json!({ "contract": terms(), "until": "2026-04-30" });
+    let filed = Case::from_value(contract, &Calendars::built_in()).unwrap().play();
+    filed.propose_history(&held, "2026-04-02".parse().unwrap())
+}
+
+fn acceptance(milestone: &str) -> Value {
+    json!({ "at": "2026-01-30T12:00:00Z", "type": "accepted", "milestone": milestone, "by": "c" })
+}
+
+/// The contract with what was proposed, filed.
+fn taken_over(proposal: &Proposal) -> Contract {
+    let mut contract = terms();
+    contract["books_from"] = json!(proposal.books_from);
+    contract["history"] =
+        proposal.items.iter().filter(|one| one.is_certain()).map(|one| Value::Object(one.fields())).collect();
+    opened(contract)
+}
+
+#[test]
+fn a_half_billed_contract_comes_in_without_a_document_for_what_was_billed() {
+    let proposal = proposed(&[invoice("INV-1", Some("M1"), "40.00")], &[acceptance("M1"), acceptance("M2")]);
+    assert_eq!(proposal.books_from.to_string(), "2026-04-01");
+    let contract = taken_over(&proposal);
+    let ours: Vec<_> = contract.documents().iter().filter(|one| !one.adopted).map(|one| one.number.as_str()).collect();
+    assert_eq!(ours, ["SOW-7-M2"], "what was accepted and not billed is invoiced, and nothing else");
+    let opening = proposal.opening.unwrap();
+    let told = [opening.billed, opening.recognised, opening.cash].map(|amount| amount.to_string());
+    assert_eq!(told, ["40.00", "75.00", "40.00"]);
+    assert_eq!(Some(opening), contract.opening().map(|at| at.view(contract.terms())));
+}
+
+#[test]
+fn by_how_much_the_erp_defers_otherwise_is_told() {
+    let told = |facts: &[Value]| proposed(&[invoice("INV-1", Some("M1"), "40.00")], facts).notes.join("\n");
+    assert!(told(&[]).contains("deferred revenue before 2026-04-01 is 40.00, here and in the ERP"), "{}", told(&[]));
+    let accepted = told(&[acceptance("M1")]);
+    assert!(accepted.contains("is 0.00 by these items and 40.00 in the ERP"), "{accepted}");
+    assert!(told(&[]).contains("M1 is billed, and nobody told that it was accepted"));
+}
+
+#[test]
+fn what_only_its_amount_tells_waits_for_a_person() {
+    let proposal = proposed(&[invoice("INV-5", None, "35.00"), invoice("INV-6", None, "99.00")], &[]);
+    assert!(proposal.items.len() == 1 && !proposal.items[0].is_certain(), "{proposal:?}");
+    let text = proposal.to_toml();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("history") || line.contains("number")).collect();
+    assert_eq!(lines, ["# [[history]]", "# number = \"INV-5\""]);
+}
+
+#[test]
+fn what_a_history_cannot_say_is_told() {
+    let memo = InvoiceSeen { credit_memo: true, ..invoice("CM-1", Some("M1"), "5.00") };
+    let pending = InvoiceSeen { status: InvoiceStatus::Pending, ..invoice("INV-2", Some("M2"), "35.00") };
+    let again = invoice("INV-3", Some("M1"), "40.00");
+    let today = InvoiceSeen { date: "2026-04-02".parse().unwrap(), ..invoice("INV-4", Some("M3"), "25.00") };
+    let notes = proposed(&[invoice("INV-1", Some("M1"), "40.00"), memo, pending, again, today], &[]).notes;
+    for told in [
+        "credit memo CM-1",
+        "INV-2 of 2026-02-02 for 35.00 USD for M2 waits for an approval",
+        "INV-3 of 2026-02-02 for 40.00 USD bills M1 again",
+        "not before 2026-04-01, and so no history: invoice INV-4",
+    ] {
+        assert!(notes.iter().any(|note| note.contains(told)), "{told}: {notes:#?}");
+    }
+}
+
+#[test]
+fn what_is_proposed_is_read_back_as_a_history() {
+    let proposal = proposed(&[invoice("INV-1", Some("M1"), "40.00")], &[acceptance("M1")]);
+    let head = format!("books_from = {}\nid = \"C\"\n", proposal.books_from);
+    let read: Value =
+        serde_json::to_value(toml::from_str::<toml::Value>(&format!("{head}{}", proposal.to_toml())).unwrap()).unwrap();
+    let fields: Vec<Value> = proposal.items.iter().map(|one| Value::Object(one.fields())).collect();
+    assert_eq!(read["history"], Value::Array(fields));
+}

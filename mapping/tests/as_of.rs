@@ -1,0 +1,78 @@
+//! A contract as it was on a date: what is known of it now, and what was known of it then.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use milestoned_mapping::calendar::Calendars;
+use milestoned_mapping::case::Case;
+use milestoned_mapping::fact::Fact;
+use serde_json::{Value, json};
+
+fn case() -> Case {
+    let event = |at: &str, rest: Value| {
+        let mut event = json!({ "at": at, "milestone": "M1", "by": "x" });
+        event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        event
+    };
+    let case = json!({ "until": "2026-04-30", "contract": { "id": "C", "customer": "c", "currency": "USD", "total": "40.00",
+            "signed_on": "2026-01-05", "obligations": [{ "id": "o", "ssp": "40.00", "method": "output" }],
+            "milestones": [{ "id": "M1", "name": "m", "amount": "40.00" }] },
+        "events": [
+            event("2026-03-02T12:00:00Z", json!({ "type": "submitted" })),
+            event("2026-03-05T12:00:00Z", json!({ "type": "rejected", "criteria": ["slow"] })),
+            event("2026-03-10T12:00:00Z", json!({ "type": "submitted" })),
+            event("2026-04-02T12:00:00Z", json!({ "type": "accepted", "on": "2026-03-28", "document": "d" })),
+            { "at": "2026-04-20T12:00:00Z", "on": "2026-04-15", "type": "payment", "invoice": "C-M1", "amount": "40.00" }
+        ] });
+    Case::from_value(case, &Calendars::built_in()).unwrap()
+}
+
+/// Status, revenue, unbilled receivable, cash and invoices of a date, as known by an instant.
+fn at(date: &str, known_by: &str) -> (String, String, String, String, usize) {
+    let (case, date) = (case(), date.parse().unwrap());
+    let by = known_by.parse().unwrap();
+    let known: Vec<Fact> = case.events().iter().filter(|fact| fact.at <= by).cloned().collect();
+    let mut contract = case.open();
+    known.iter().for_each(|fact| contract.apply(fact).unwrap());
+    contract.advance_to(case.terms().local_date(by));
+    let report = contract.report_at(date, &case.open().having_happened_by(date, &known));
+    let report = serde_json::to_value(report).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let position = &report["position"];
+    let invoices = report["invoices"].as_array().unwrap().len();
+    let balances = ["revenue", "unbilled_receivable", "cash"].map(|name| text(&position[name]));
+    let [revenue, unbilled, cash] = balances;
+    (text(&report["milestones"][0]["status"]), revenue, unbilled, cash, invoices)
+}
+
+fn seen(
+    status: &str,
+    revenue: &str,
+    unbilled: &str,
+    cash: &str,
+    invoices: usize,
+) -> (String, String, String, String, usize) {
+    (status.into(), revenue.into(), unbilled.into(), cash.into(), invoices)
+}
+
+#[test]
+fn the_end_of_march_as_known_then_and_as_known_now_are_two_answers() {
+    let (then, now) = ("2026-03-31T23:00:00Z", "2026-04-30T23:00:00Z");
+    assert_eq!(at("2026-03-31", then), seen("submitted", "0.00", "0.00", "0.00", 0));
+    assert_eq!(at("2026-03-31", now), seen("accepted", "40.00", "40.00", "0.00", 0));
+    assert_eq!(at("2026-04-10", now), seen("invoiced", "40.00", "0.00", "0.00", 1));
+    assert_eq!(at("2026-04-16", now), seen("paid", "40.00", "0.00", "40.00", 1));
+    assert_eq!(at("2026-04-16", "2026-04-18T00:00:00Z"), seen("invoiced", "40.00", "0.00", "0.00", 1));
+}
+
+#[test]
+fn a_stage_that_was_left_since_is_that_of_its_date() {
+    let now = "2026-04-30T23:00:00Z";
+    for (date, status) in [
+        ("2026-03-01", "pending"),
+        ("2026-03-03", "submitted"),
+        ("2026-03-06", "rejected"),
+        ("2026-03-20", "submitted"),
+    ] {
+        assert_eq!(at(date, now).0, status, "{date}");
+    }
+}
