@@ -5,7 +5,7 @@ use milestoned_mapping::contract::event_in_words;
 use milestoned_mapping::fact::{Event, Fact, ReviewDecision, Shown};
 use milestoned_mapping::money::grouped;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::item::{Amount, as_said};
@@ -51,6 +51,17 @@ impl Line {
     }
 }
 
+/// A trail to hand over: whoever has the house's public key can check it, and nobody else can make one.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Package {
+    /// What is signed: JSON of the trail in words, of what it was made of, and of the head of the audit trail then.
+    pub text: String,
+    /// The house's public key, Ed25519, hex.
+    pub public_key: String,
+    /// The signature of the text, hex.
+    pub signature: String,
+}
+
 /// How people name where a trail begins.
 pub const NAMES: &str = "a document or journal entry by its number, KIND:ID by the ERP's id (invoice:812, credit_memo:813, \
      journal_entry:814), payment:CONNECTION:ID, approval:CONTRACT:MILESTONE, fact:ROW, record:ROW";
@@ -63,6 +74,18 @@ pub async fn trail(env: &Environment, what: &str) -> Result<Option<(Trail, Trace
     let Some(start) = env.store.start_of_trail(what.trim().to_owned()).await? else { return Ok(None) };
     let Some(trace) = env.store.trace(start).await? else { return Ok(None) };
     Ok(Some((told(what, &trace), trace)))
+}
+
+/// The trail of what is named, signed. `None`: there is no such thing, or the machine cannot sign.
+///
+/// # Errors
+/// The store failed.
+pub async fn package(env: &Environment, what: &str) -> Result<Option<Package>, StoreError> {
+    let Some((told, made_of)) = trail(env, what).await? else { return Ok(None) };
+    let head = env.store.audit_head().await?;
+    let text = json!({ "trail": told, "made_of": made_of, "head": head, "at": env.clock.now() }).to_string();
+    let signed = env.key.sign(&text);
+    Ok(signed.map(|(public_key, signature)| Package { text, public_key, signature }))
 }
 
 fn told(what: &str, trace: &Trace) -> Trail {

@@ -348,6 +348,11 @@ async fn the_trail_of_an_invoice_tells_who_approved_what_and_what_the_systems_sa
     }
     let (_, page) = world.call("GET", "/trail?of=S1-M1", &token("rob"), None).await.unwrap();
     assert!(page.as_str().unwrap().contains("the systems said then: crm amount 40,000.00"), "{page}");
+    let (_, package) = world.call("GET", "/v1/trail/S1-M1/package", &token("rob"), None).await.unwrap();
+    let [text, key, signature] = ["text", "public_key", "signature"].map(|name| package[name].as_str().unwrap());
+    assert!(world.app.env.key.public_keys().contains(&key.to_owned()));
+    assert!(milestoned_seal::is_signed(key, text, signature) && text.contains("the systems said then"));
+    assert!(!milestoned_seal::is_signed(key, &text.replace("40,000.00", "4,000.00"), signature));
     assert_eq!(world.call("GET", "/v1/trail/S1-M9", &token("rob"), None).await.unwrap().0, 404);
 }
 

@@ -25,7 +25,7 @@ use crate::agreements::{self, Filed};
 use crate::environment::Environment;
 use crate::review::halves::{self, Halves};
 use crate::review::portfolio::{self, ContractView, DocumentLine, PlannedWrite, Summary};
-use crate::review::trail::{self, Trail};
+use crate::review::trail::{self, Package, Trail};
 use crate::store::audit::AuditLine;
 use crate::store::contracts::ContractRow;
 use crate::store::intake::NewFact;
@@ -46,6 +46,7 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(plan))
         .routes(routes!(audit))
         .routes(routes!(trail))
+        .routes(routes!(package))
         .routes(routes!(duties))
         .merge(dates::routes())
         .merge(review::routes())
@@ -391,6 +392,14 @@ async fn audit(
 async fn trail(State(env): Shared, _: Auditing, Segments(of): Segments<String>) -> Result<Json<Trail>, ApiError> {
     let found = trail::trail(&env, &of).await?;
     found.map(|(told, _)| Json(told)).ok_or_else(|| ApiError::not_found("trail", &of))
+}
+
+/// The same to hand over: the trail, what it was made of and the head of the audit trail, signed with the house's key.
+#[utoipa::path(get, path = "/v1/trail/{of}/package", tag = "audit", security(("bearer" = [])),
+    params(("of" = String, Path, description = "Number or name, encoded as one segment")),
+    responses((status = 200, description = "The signed trail", body = Package), (status = 404, body = ErrorBody)))]
+async fn package(State(env): Shared, _: Auditing, Segments(of): Segments<String>) -> Result<Json<Package>, ApiError> {
+    trail::package(&env, &of).await?.map(Json).ok_or_else(|| ApiError::not_found("trail", &of))
 }
 
 /// Who holds rights of both halves, to shape what is billed and to let it go; who had a hand in which contract and has let
