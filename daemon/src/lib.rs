@@ -21,6 +21,7 @@ pub mod fleet;
 pub mod intake;
 pub mod periods;
 pub mod printable;
+pub mod reading;
 pub mod registry;
 pub mod replay;
 pub mod report;

@@ -7,6 +7,7 @@ pub mod amendment;
 pub mod block;
 mod check;
 mod clause;
+pub mod confirm;
 mod flow;
 pub mod model;
 pub mod proposal;

@@ -7,30 +7,27 @@ use serde_json::Value;
 use crate::amendment::Change;
 use crate::block::{Place, Quote};
 use crate::check::of_the_price;
+use crate::confirm::Asked;
 use crate::proposal::{Field, Finding, Gravity, Milestone, Proposal, Why};
 
 /// A TOML text, line by line, with the names of the values that nobody has confirmed.
 struct Writer<'p> {
     proposal: &'p Proposal,
     text: String,
-    unconfirmed: Vec<String>,
+    asked: Vec<Asked>,
 }
 
 /// The contract file. It names every value in `milestoned.unconfirmed`, and is not filed while one stands there.
 #[must_use]
 pub fn toml(proposal: &Proposal) -> String {
-    let mut writer = Writer { proposal, text: String::new(), unconfirmed: Vec::new() };
-    match &proposal.amended_contract {
-        Some(contract) => writer.change_order(contract),
-        None => writer.terms(),
-    }
+    let writer = Writer::of(proposal);
     let body = writer.text;
     let mut text = head(proposal);
     text.push_str("\n[milestoned]\n");
     text.push_str("# Take a name out when you have compared its value with the document. The file is refused while one is left.\n");
     text.push_str("unconfirmed = [\n");
-    for name in &writer.unconfirmed {
-        let _ = writeln!(text, "    {},", quoted(name));
+    for asked in writer.asked.iter().filter(|asked| asked.value.is_some()) {
+        let _ = writeln!(text, "    {},", quoted(&asked.path));
     }
     text.push_str("]\n");
     // Keys of the file itself stand before its tables.
@@ -38,6 +35,11 @@ pub fn toml(proposal: &Proposal) -> String {
     let (keys, tables) = body.split_at(split);
     let (comments, milestoned) = text.split_once("\n[milestoned]").unwrap_or((&text, ""));
     format!("{comments}\n{keys}\n[milestoned]{milestoned}\n{tables}")
+}
+
+/// Every value that a person decides about, in the order of the contract file; those that were not found, too.
+pub(crate) fn asked(proposal: &Proposal) -> Vec<Asked> {
+    Writer::of(proposal).asked
 }
 
 /// The findings, one a line, as `contract lint` prints them.
@@ -122,7 +124,20 @@ fn reason(why: Option<Why>) -> &'static str {
     }
 }
 
-impl Writer<'_> {
+impl<'p> Writer<'p> {
+    fn of(proposal: &'p Proposal) -> Self {
+        let mut writer = Writer { proposal, text: String::new(), asked: Vec::new() };
+        match &proposal.amended_contract {
+            Some(contract) => writer.change_order(contract),
+            None => writer.terms(),
+        }
+        writer
+    }
+
+    fn ask(&mut self, path: String, value: Option<&str>, quotes: &[Quote], reason: Option<&'static str>) {
+        self.asked.push(Asked { path, value: value.map(Into::into), quotes: quotes.to_vec(), reason });
+    }
+
     fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
@@ -138,13 +153,20 @@ impl Writer<'_> {
     /// `key = value` after its quotes; a value that there is not is a comment that says why.
     fn field(&mut self, path: &str, key: &str, field: &Field, value: impl Fn(&str) -> Option<String>) {
         self.quotes(field);
+        let asked = format!("{path}{key}");
         match field.value.as_deref().map(|text| (text, value(text))) {
-            Some((_, Some(value))) => {
+            Some((text, Some(value))) => {
                 self.line(&format!("{key} = {value}"));
-                self.unconfirmed.push(format!("{path}{key}"));
+                self.ask(asked, Some(text_of(key, text)), &field.quotes, None);
             }
-            Some((text, None)) => self.line(&format!("# {key} = {}: terms have no such value", one_line(text))),
-            None => self.line(&format!("# {key} = ?: {}", reason(field.why))),
+            Some((text, None)) => {
+                self.line(&format!("# {key} = {}: terms have no such value", one_line(text)));
+                self.ask(asked, None, &field.quotes, Some("terms have no such value"));
+            }
+            None => {
+                self.line(&format!("# {key} = ?: {}", reason(field.why)));
+                self.ask(asked, None, &field.quotes, Some(reason(field.why)));
+            }
         }
     }
 
@@ -240,7 +262,7 @@ impl Writer<'_> {
             self.line("# numbered by its place in the schedule: the document gives no number");
         }
         self.line(&format!("id = {}", quoted(&id)));
-        self.unconfirmed.push(format!("{path}id"));
+        self.ask(format!("{path}id"), Some(&id), &row.id.quotes, None);
         self.text_field(&path, "name", &row.name);
         if row.description.value != row.name.value {
             self.text_field(&path, "description", &row.description);
@@ -283,7 +305,9 @@ impl Writer<'_> {
         fields.iter().for_each(|field| self.quotes(field));
         let values: Vec<String> = fields.iter().filter_map(|field| field.value.as_deref().map(quoted)).collect();
         self.line(&format!("{key} = [{}]", values.join(", ")));
-        self.unconfirmed.push(format!("{path}{key}"));
+        let lines: Vec<&str> = fields.iter().filter_map(|field| field.value.as_deref()).collect();
+        let quotes: Vec<Quote> = fields.iter().flat_map(|field| field.quotes.clone()).collect();
+        self.ask(format!("{path}{key}"), Some(&lines.join("\n")), &quotes, None);
     }
 
     /// The document's own number, or the place in the schedule; one that stands there twice gets its place as well.
@@ -296,6 +320,11 @@ impl Writer<'_> {
             None => format!("row-{}", index + 1),
         }
     }
+}
+
+/// A number of days is asked for without its unit.
+fn text_of<'t>(key: &str, text: &'t str) -> &'t str {
+    if key.ends_with("_days") { text.strip_suffix(" business days").unwrap_or(text) } else { text }
 }
 
 fn day(text: &str) -> bool {

@@ -178,6 +178,64 @@ async function exportsLists() {
   }
 }
 
+const SOW = `# STATEMENT OF WORK
+
+**Reference No.: SOW-7701**
+
+This Statement of Work is made and entered into as of **5 January 2026** by and between
+
+- **Northwind Ltd**, a company with offices in Leeds (the “Client”); and
+- **Acme Systems Inc.**, a corporation with offices in Austin (the “Vendor”).
+
+3.1 The total contract value is **USD $100,000**. All invoices are payable within forty-five (45) days of the invoice date.
+
+| Milestone | Description | Target Date | Fee (USD) |
+|---|---|---|---|
+| M1 | Design accepted | 2026-03-01 | 40,000 |
+| M2 | System in production | 2026-06-30 | 50,000 |
+`;
+
+// From the signed document to the filed contract: each value beside its words, one corrected, one rejected.
+async function readsADocument() {
+  const page = await open();
+  await page.goto(`${url}/documents`);
+  await audit(page, "no document yet");
+  await page.setInputFiles("input[type=file]", { name: "SOW 7701.md", mimeType: "text/markdown", buffer: Buffer.from(SOW) });
+  await page.click("button:has-text('Read it')");
+  const value = (path) => page.locator("li.value", { has: page.locator(`b:text-is("${path}")`) });
+  check((await page.locator("main").innerText()).includes("the rows sum to 90000.00, the price is 100000.00"), "what does not add up is told");
+  check((await value("total").locator("q").first().innerText()) === "USD $100,000", "a value stands beside its words");
+  await value("total").locator(".quote a").first().click();
+  check((await page.locator(":target mark").allInnerTexts()).includes("USD $100,000"), "a click on the words shows their place");
+  await page.screenshot({ path: `${shots}/document.png` });
+  await audit(page, "a document");
+  await value("milestones.M2.amount").locator("[name=value]").fill("60,000");
+  await value("milestones.M2.amount").locator("button:has-text('Confirm')").click();
+  check((await value("milestones.M2.amount").locator(".chip").innerText()) === "corrected", "a value is corrected");
+  for (let left = 60; left > 0 && (await page.locator(".chip:text-is('open')").count()) > 0; left -= 1) {
+    const next = page.locator("li.value", { has: page.locator(".chip:text-is('open')") }).first();
+    await next.locator("button:has-text('Confirm')").click();
+  }
+  await page.click("button:has-text('File the terms')");
+  check((await page.locator("main").innerText()).includes("60,000"), "what is no amount is refused with its place");
+  await page.goBack();
+  await page.reload();
+  await value("milestones.M2.amount").locator("[name=value]").fill("60000.00");
+  await value("milestones.M2.amount").locator("button:has-text('Confirm')").click();
+  await page.selectOption("select[name=erp]", "quickbooks");
+  await page.click("button:has-text('File the terms')");
+  check((await page.locator("[role=status]").innerText()).includes("SOW-7701 is filed from SOW 7701.md"), "the terms are filed");
+  await audit(page, "a contract that was filed from a document");
+  const traced = page.locator("tr", { has: page.locator('th:text-is("milestones.M2.amount")') });
+  check((await traced.innerText()).includes("50,000") && (await traced.innerText()).includes("corrected"), "its amount leads back to the words");
+  await traced.locator("a").click();
+  check((await page.locator(":target mark").allInnerTexts()).includes("50,000"), "and to their place");
+  const trail = await api("GET", "/v1/audit?contract=SOW-7701");
+  check(JSON.stringify(trail).includes("filed from a document"), "the trail names the document");
+  await page.goto(`${url}/documents`);
+  check((await page.locator("tbody").innerText()).includes("SOW-7701"), "the list says what became of it");
+}
+
 async function audit(page, name) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -233,6 +291,7 @@ await seesNextMonth();
 await worksByKeyboard();
 await worksWithoutScripts();
 await exportsLists();
+await readsADocument();
 await approvesThirty();
 await browser.close();
 console.log(`${checks} checks, ${failures.length} failed`);

@@ -14,9 +14,7 @@ use serde_json::{Value, json};
 use super::table::{complain, say};
 use super::{BAD_INPUT, FOUND};
 use crate::environment::Environment;
-
-/// Hidden command that the child process is started with.
-pub(super) const CHILD: &str = "read-document";
+use crate::reading::CHILD;
 
 /// What is read, and how.
 #[derive(Debug, Clone, clap::Args)]

@@ -33,6 +33,7 @@ pub mod parked;
 pub mod pauses;
 pub mod periods;
 mod postgres;
+pub mod readings;
 pub mod rebuild;
 pub mod redact;
 pub mod review;

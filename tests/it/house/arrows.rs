@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["engine", "deliver", "intake", "agreements", "drift", "fleet", "periods", "replay"],
     &["environment"],
     &["registry"],
-    &["settings", "calendars", "clock", "contract_folder", "printable", "supervision", "wake"],
+    &["settings", "calendars", "clock", "contract_folder", "printable", "reading", "supervision", "wake"],
 ];
 
 /// Files that know each other, as ARCHITECTURE.md names them with the reason.

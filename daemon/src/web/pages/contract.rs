@@ -13,6 +13,7 @@ use milestoned_mapping::fact::{Fact, Shown};
 use milestoned_mapping::money::{Minor, Money, grouped};
 
 use super::charts::{Bar, Chart, bars, lines};
+use super::documents::{self, Sources};
 use super::person::Person;
 use super::{filters, render};
 use crate::environment::Environment;
@@ -42,6 +43,8 @@ struct ContractPage {
     terms: Vec<(&'static str, String)>,
     obligations: Vec<ObligationView>,
     amendments: Vec<ChangeOrderView>,
+    /// The signed document that it was filed from.
+    signed: Option<Sources>,
     items: Vec<Arc<Item>>,
     closed: Vec<Remedied>,
     charts: Vec<Chart>,
@@ -88,6 +91,7 @@ pub(super) async fn page(
     Ok(render(&ContractPage {
         person,
         today,
+        signed: documents::sources(&env, &id).await?,
         version: contract.version(),
         milestones,
         receivables,

@@ -1,13 +1,14 @@
 //! Pages for a controller. They are rendered here and need no script: every act is a plain form, and all forms lead to the acts
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
-//! Reading order: [`person`] (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `lists`,
+//! Reading order: [`person`] (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `documents`, `lists`,
 //! `exports`; `charts` draws.
 
 mod acting;
 mod case;
 mod charts;
 mod contract;
+mod documents;
 mod exports;
 mod filters;
 mod home;
@@ -50,6 +51,10 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/receivables", get(lists::receivables))
         .route("/outlook", get(lists::outlook))
         .route("/exceptions", get(|| async { Redirect::permanent("/queue") }))
+        .route("/documents", documents::all())
+        .route("/documents/{id}", get(documents::page))
+        .route("/documents/{id}/value", post(documents::decide))
+        .route("/documents/{id}/file", post(documents::file))
         .route("/act", post(acting::act))
         .route("/bulk", post(acting::look))
         .route("/bulk/act", post(acting::act_on_all))

@@ -1,0 +1,178 @@
+//! Signed documents: read in a process of their own, and shown with the words that each value was read from.
+
+use std::collections::BTreeMap;
+
+use milestoned_documents::Input;
+use milestoned_documents::block::{Block, Document, Mark, Passage, Place, Quote};
+use milestoned_documents::confirm::Asked;
+use milestoned_documents::proposal::Proposal;
+use milestoned_documents::reader::{ReadError, format_of};
+use milestoned_documents::sandbox::{self, ChildError};
+
+/// Hidden command that the process which reads documents is started with.
+pub const CHILD: &str = "read-document";
+
+/// Reads one file, and proposes terms; it blocks until both are done.
+///
+/// # Errors
+/// The file is refused, or reading it takes more than it may.
+pub fn read(name: &str, bytes: &[u8]) -> Result<(Document, Proposal), ChildError> {
+    let format = format_of(name).ok_or_else(|| ChildError::Refused(ReadError::Kind.to_string()))?;
+    let program = std::env::current_exe()?;
+    let document = sandbox::read(&program, &[CHILD], bytes, format)?.document;
+    let input = Input::new(name, bytes, document.clone());
+    Ok((document, sandbox::propose(&program, &[CHILD], &[input], None)?))
+}
+
+/// A part of a document as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A paragraph or a line.
+    Text(Line),
+    /// A table: rows of cells, each with its lines.
+    Table(Vec<Vec<Vec<Line>>>),
+}
+
+/// Text that stands together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Number in the document, from 1: the end of its address on the page.
+    pub number: usize,
+    /// The file says that it is a heading.
+    pub heading: bool,
+    /// Where it stands, in words.
+    pub place: String,
+    /// Its text; what a value was read from is marked.
+    pub pieces: Vec<Piece>,
+}
+
+/// A stretch of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The text.
+    pub text: String,
+    /// A value was read from it.
+    pub marked: bool,
+}
+
+/// A document as it is shown, and by the path of each value the number of the first line that it was read from.
+pub fn shown(document: &Document, asked: &[Asked]) -> (Vec<Part>, BTreeMap<String, usize>) {
+    let mut writer = Shown { asked, count: 0, lines: BTreeMap::new() };
+    let parts = document.blocks.iter().map(|block| writer.part(block)).collect();
+    (parts, writer.lines)
+}
+
+struct Shown<'a> {
+    asked: &'a [Asked],
+    count: usize,
+    lines: BTreeMap<String, usize>,
+}
+
+impl Shown<'_> {
+    fn part(&mut self, block: &Block) -> Part {
+        match block {
+            Block::Text(passage) => Part::Text(self.line(passage)),
+            Block::Table(table) => Part::Table(
+                table
+                    .rows
+                    .iter()
+                    .map(|row| row.iter().filter(|cell| !cell.merged_up).map(|cell| self.cell(&cell.blocks)).collect())
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The lines of a cell, those of tables in it, too.
+    fn cell(&mut self, blocks: &[Block]) -> Vec<Line> {
+        blocks
+            .iter()
+            .flat_map(|block| match block {
+                Block::Text(passage) => vec![self.line(passage)],
+                Block::Table(table) => table.rows.iter().flatten().flat_map(|cell| self.cell(&cell.blocks)).collect(),
+            })
+            .collect()
+    }
+
+    fn line(&mut self, passage: &Passage) -> Line {
+        self.count = self.count.saturating_add(1);
+        let mut marks: Vec<std::ops::Range<usize>> = Vec::new();
+        for asked in self.asked {
+            let ranges = asked.quotes.iter().filter(|quote| stands_in(quote, passage));
+            let ranges: Vec<_> = ranges.filter_map(|quote| found(&passage.text, &quote.text)).collect();
+            if !ranges.is_empty() {
+                self.lines.entry(asked.path.clone()).or_insert(self.count);
+            }
+            marks.extend(ranges);
+        }
+        let place = passage.marks.first().map(|mark| mark.place.words()).unwrap_or_default();
+        Line { number: self.count, heading: passage.heading, place, pieces: pieces(&passage.text, marks) }
+    }
+}
+
+/// Whether the words of a quote, or some of them, may stand in a passage.
+fn stands_in(quote: &Quote, passage: &Passage) -> bool {
+    passage.marks.iter().any(|Mark { place, .. }| same_spot(place, &quote.place))
+}
+
+fn same_spot(place: &Place, quoted: &Place) -> bool {
+    let same_page = place.page == quoted.page && place.table == quoted.table;
+    let same_cell = (place.row, place.column, place.paragraph) == (quoted.row, quoted.column, quoted.paragraph);
+    let same_line = match (place.line, quoted.line) {
+        (Some(line), Some(first)) => (first..=quoted.last_line.unwrap_or(first)).contains(&line),
+        (None, None) => true,
+        _ => false,
+    };
+    same_page && same_cell && same_line
+}
+
+/// Where words stand in a text, whatever the white space between them.
+fn found(text: &str, words: &str) -> Option<std::ops::Range<usize>> {
+    let mut words = words.split_whitespace();
+    let first = words.next()?;
+    let rest: Vec<&str> = words.collect();
+    text.match_indices(first).find_map(|(start, _)| {
+        let mut end = start.saturating_add(first.len());
+        for word in &rest {
+            let left = text.get(end..)?;
+            let gap = left.len().saturating_sub(left.trim_start().len());
+            end = end.saturating_add(gap);
+            text.get(end..)?.strip_prefix(word)?;
+            end = end.saturating_add(word.len());
+        }
+        Some(start..end)
+    })
+}
+
+/// The text in pieces, marked and not.
+fn pieces(text: &str, mut marks: Vec<std::ops::Range<usize>>) -> Vec<Piece> {
+    marks.sort_by_key(|range| (range.start, range.end));
+    let (mut pieces, mut at) = (Vec::new(), 0_usize);
+    let mut add = |range: std::ops::Range<usize>, marked: bool| {
+        if let Some(text) = text.get(range).filter(|text| !text.is_empty()) {
+            pieces.push(Piece { text: text.into(), marked });
+        }
+    };
+    for range in marks {
+        add(at..range.start.max(at), false);
+        add(range.start.max(at)..range.end, true);
+        at = at.max(range.end);
+    }
+    add(at..text.len(), false);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_over_line_breaks_and_gaps_and_marked_once() {
+        let text = "The total is USD\n 100,000\tin all.";
+        let range = found(text, "USD 100,000").unwrap();
+        let pieces = pieces(text, vec![range.clone(), range]);
+        let told: Vec<(&str, bool)> = pieces.iter().map(|piece| (piece.text.as_str(), piece.marked)).collect();
+        assert_eq!(told, [("The total is ", false), ("USD\n 100,000", true), ("\tin all.", false)]);
+        assert_eq!(found(text, "USD 10"), Some(13..20), "words may be part of longer ones");
+        assert_eq!(found(text, "EUR 100,000"), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! Signed documents that were read for people to confirm: what was read, and who decided what about each value.
+
+use jiff::Timestamp;
+
+use super::audit::{self, Entry};
+use super::session::{Row, values};
+use super::{Store, StoreError, instant};
+
+/// A document that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub id: String,
+    /// The file's name.
+    pub name: String,
+    /// Who brought it.
+    pub actor: String,
+    /// When it was read, UTC.
+    pub read_at: Timestamp,
+    /// Its text and tables, JSON.
+    pub document: String,
+    /// What was read from it, JSON.
+    pub proposal: String,
+    /// The contract that was filed from it.
+    pub contract: Option<String>,
+}
+
+/// What somebody has decided about a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Where the value stands in the terms.
+    pub path: String,
+    /// The verdict, JSON.
+    pub verdict: String,
+    /// Who.
+    pub actor: String,
+    /// When, UTC.
+    pub decided_at: Timestamp,
+}
+
+/// A document in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadingLine {
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub id: String,
+    /// The file's name.
+    pub name: String,
+    /// Who brought it.
+    pub actor: String,
+    /// When it was read, UTC.
+    pub read_at: Timestamp,
+    /// The contract that was filed from it.
+    pub contract: Option<String>,
+}
+
+/// Documents of a list.
+const LISTED: i64 = 200;
+
+impl Store {
+    /// Keeps a document that was read; one with the same bytes that is there already stays, with what was decided.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep_reading(&self, reading: Reading) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let new = tx.run(
+                "INSERT INTO reading (id, name, actor, read_at, document, proposal) VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (id) DO NOTHING",
+                values![
+                    reading.id,
+                    reading.name,
+                    reading.actor,
+                    instant(reading.read_at),
+                    reading.document,
+                    reading.proposal
+                ],
+            )?;
+            if new > 0 {
+                let detail = format!("SHA-256 {}", reading.id);
+                let line = Entry::by(&reading.actor, "document read", None, reading.name.clone(), detail);
+                audit::append(tx, reading.read_at, &[line])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Documents that were read, the newest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn readings(&self) -> Result<Vec<ReadingLine>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT id, name, actor, read_at, contract FROM reading ORDER BY read_at DESC, id LIMIT $1";
+            tx.all(sql, values![LISTED], |row| {
+                Ok(ReadingLine {
+                    id: row.get(0)?,
+                    name: row.get(1)?,
+                    actor: row.get(2)?,
+                    read_at: row.parsed(3, "reading.read_at")?,
+                    contract: row.get(4)?,
+                })
+            })
+        })
+        .await
+    }
+
+    /// A document that was read, and what was decided about its values.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reading(&self, id: String) -> Result<Option<(Reading, Vec<Decided>)>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT id, name, actor, read_at, document, proposal, contract FROM reading WHERE id = $1";
+            let Some(reading) = tx.one(sql, values![id], read_reading)? else { return Ok(None) };
+            let sql = "SELECT path, verdict, actor, decided_at FROM reading_verdict WHERE reading = $1 ORDER BY path";
+            Ok(Some((reading, tx.all(sql, values![id], read_decided)?)))
+        })
+        .await
+    }
+
+    /// The document that a contract was filed from, and what was decided about its values.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reading_of_contract(&self, contract: String) -> Result<Option<(Reading, Vec<Decided>)>, StoreError> {
+        let id = self
+            .read(move |tx| {
+                tx.one("SELECT id FROM reading WHERE contract = $1", values![contract], |row| row.get::<String>(0))
+            })
+            .await?;
+        match id {
+            Some(id) => self.reading(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps what somebody has decided about a value. `false`: somebody else has decided about it since `seen`, or the
+    /// contract is filed; nothing was changed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn decide_reading(
+        &self,
+        reading: String,
+        decided: Decided,
+        seen: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let sql = "SELECT name FROM reading WHERE id = $1 AND contract IS NULL";
+            let Some(name) = tx.one(sql, values![reading], |row| row.get::<String>(0))? else { return Ok(false) };
+            let sql = "SELECT decided_at FROM reading_verdict WHERE reading = $1 AND path = $2";
+            let last =
+                tx.one(sql, values![reading, decided.path], |row| row.parsed(0, "reading_verdict.decided_at"))?;
+            if last != seen {
+                return Ok(false);
+            }
+            tx.run(
+                "INSERT INTO reading_verdict (reading, path, verdict, actor, decided_at) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (reading, path) DO UPDATE SET verdict = $3, actor = $4, decided_at = $5",
+                values![reading, decided.path, decided.verdict, decided.actor, instant(decided.decided_at)],
+            )?;
+            let detail = format!("{}: {}, in the document with SHA-256 {reading}", decided.path, decided.verdict);
+            let line = Entry::by(&decided.actor, "value decided", None, name, detail);
+            audit::append(tx, decided.decided_at, &[line])?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Notes that a contract was filed from a document.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reading_filed(
+        &self,
+        reading: String,
+        contract: String,
+        reader: String,
+        actor: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE reading SET contract = $2 WHERE id = $1 AND contract IS NULL";
+            if tx.run(sql, values![reading, contract])? > 0 {
+                let detail = format!("SHA-256 {reading}, {reader}; every value was decided about by a person");
+                let line = Entry::by(&actor, "filed from a document", Some(&contract), contract.clone(), detail);
+                audit::append(tx, now, &[line])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn read_reading(row: &Row<'_>) -> Result<Reading, StoreError> {
+    Ok(Reading {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        actor: row.get(2)?,
+        read_at: row.parsed(3, "reading.read_at")?,
+        document: row.get(4)?,
+        proposal: row.get(5)?,
+        contract: row.get(6)?,
+    })
+}
+
+fn read_decided(row: &Row<'_>) -> Result<Decided, StoreError> {
+    Ok(Decided {
+        path: row.get(0)?,
+        verdict: row.get(1)?,
+        actor: row.get(2)?,
+        decided_at: row.parsed(3, "reading_verdict.decided_at")?,
+    })
+}
