@@ -224,7 +224,7 @@ async function readsADocument() {
   await value("milestones.M2.amount").locator("button:has-text('Confirm')").click();
   await page.selectOption("select[name=erp]", "quickbooks");
   await page.click("button:has-text('File the terms')");
-  check((await page.locator("[role=status]").innerText()).includes("SOW-7701 is filed from SOW 7701.md"), "the terms are filed");
+  check((await page.locator("p.told").innerText()).includes("SOW-7701 is filed from SOW 7701.md"), "the terms are filed");
   await audit(page, "a contract that was filed from a document");
   const traced = page.locator("tr", { has: page.locator('th:text-is("milestones.M2.amount")') });
   check((await traced.innerText()).includes("50,000") && (await traced.innerText()).includes("corrected"), "its amount leads back to the words");
