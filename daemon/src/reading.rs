@@ -152,10 +152,15 @@ fn pieces(text: &str, mut marks: Vec<std::ops::Range<usize>>) -> Vec<Piece> {
             pieces.push(Piece { text: text.into(), marked });
         }
     };
-    for range in marks {
-        add(at..range.start.max(at), false);
-        add(range.start.max(at)..range.end, true);
-        at = at.max(range.end);
+    let mut marks = marks.into_iter().peekable();
+    while let Some(mut range) = marks.next() {
+        // What several values were read from is one mark.
+        while let Some(next) = marks.next_if(|next| next.start < range.end) {
+            range.end = range.end.max(next.end);
+        }
+        add(at..range.start, false);
+        at = range.end;
+        add(range, true);
     }
     add(at..text.len(), false);
     pieces
@@ -169,7 +174,7 @@ mod tests {
     fn words_are_found_over_line_breaks_and_gaps_and_marked_once() {
         let text = "The total is USD\n 100,000\tin all.";
         let range = found(text, "USD 100,000").unwrap();
-        let pieces = pieces(text, vec![range.clone(), range]);
+        let pieces = pieces(text, vec![range.clone(), 13..16, range]);
         let told: Vec<(&str, bool)> = pieces.iter().map(|piece| (piece.text.as_str(), piece.marked)).collect();
         assert_eq!(told, [("The total is ", false), ("USD\n 100,000", true), ("\tin all.", false)]);
         assert_eq!(found(text, "USD 10"), Some(13..20), "words may be part of longer ones");

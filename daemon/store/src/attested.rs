@@ -132,6 +132,10 @@ table!(OUTBOX = "outbox", number ["ordinal"], key ["key"],
               "by_hand"], is_under_way);
 table!(PAUSE = "pause", number [], key ["scope", "name"],
     told ["scope", "name", "since", "actor", "reason"], standing [], never);
+table!(READING = "reading", number [], key ["id"], told ["id", "name", "actor", "read_at", "document", "proposal"],
+    standing ["contract"], never);
+table!(READING_VERDICT = "reading_verdict", number [], key ["reading", "path"],
+    told ["reading", "path", "verdict", "actor", "decided_at"], standing [], never);
 table!(REVIEW = "review", number [], key ["subject"],
     told ["subject", "assignee", "snoozed_until", "note"], standing [], never);
 table!(SAVED_VIEW = "saved_view", number [], key ["name"], told ["name", "filter", "actor", "saved_at"], standing [], never);
@@ -147,7 +151,7 @@ table!(WATERMARK = "watermark", number [], key ["system", "stream"],
     standing [], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 23] = [
+pub(super) static ALL: [&Table; 25] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -165,6 +169,8 @@ pub(super) static ALL: [&Table; 23] = [
     &ONE_TIME,
     &OUTBOX,
     &PAUSE,
+    &READING,
+    &READING_VERDICT,
     &REVIEW,
     &SAVED_VIEW,
     &SESSION,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::attested::{READING, READING_VERDICT};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::{Store, StoreError, instant};
@@ -63,18 +64,20 @@ impl Store {
     /// The database failed.
     pub async fn keep_reading(&self, reading: Reading) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let new = tx.run(
-                "INSERT INTO reading (id, name, actor, read_at, document, proposal) VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (id) DO NOTHING",
-                values![
-                    reading.id,
-                    reading.name,
-                    reading.actor,
-                    instant(reading.read_at),
-                    reading.document,
-                    reading.proposal
-                ],
-            )?;
+            let new = tx.change(&READING, values![reading.id], || {
+                tx.run(
+                    "INSERT INTO reading (id, name, actor, read_at, document, proposal) VALUES ($1, $2, $3, $4, $5, $6)
+                     ON CONFLICT (id) DO NOTHING",
+                    values![
+                        reading.id,
+                        reading.name,
+                        reading.actor,
+                        instant(reading.read_at),
+                        reading.document,
+                        reading.proposal
+                    ],
+                )
+            })?;
             if new > 0 {
                 let detail = format!("SHA-256 {}", reading.id);
                 let line = Entry::by(&reading.actor, "document read", None, reading.name.clone(), detail);
@@ -113,8 +116,20 @@ impl Store {
         self.read(move |tx| {
             let sql = "SELECT id, name, actor, read_at, document, proposal, contract FROM reading WHERE id = $1";
             let Some(reading) = tx.one(sql, values![id], read_reading)? else { return Ok(None) };
+            if !tx.examine_one(&READING, values![id])?.is_some_and(|row| row.genuine) {
+                return Ok(None);
+            }
             let sql = "SELECT path, verdict, actor, decided_at FROM reading_verdict WHERE reading = $1 ORDER BY path";
-            Ok(Some((reading, tx.all(sql, values![id], read_decided)?)))
+            let mut decided = tx.all(sql, values![id], read_decided)?;
+            // What nobody has said here is as if it were not there.
+            let mut genuine = Vec::with_capacity(decided.len());
+            for one in &decided {
+                let row = tx.examine_one(&READING_VERDICT, values![id, one.path])?;
+                genuine.push(row.is_some_and(|row| row.genuine));
+            }
+            let mut genuine = genuine.into_iter();
+            decided.retain(|_| genuine.next().unwrap_or(false));
+            Ok(Some((reading, decided)))
         })
         .await
     }
@@ -155,11 +170,13 @@ impl Store {
             if last != seen {
                 return Ok(false);
             }
-            tx.run(
-                "INSERT INTO reading_verdict (reading, path, verdict, actor, decided_at) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (reading, path) DO UPDATE SET verdict = $3, actor = $4, decided_at = $5",
-                values![reading, decided.path, decided.verdict, decided.actor, instant(decided.decided_at)],
-            )?;
+            tx.overwrite(&READING_VERDICT, values![reading, decided.path], || {
+                tx.run(
+                    "INSERT INTO reading_verdict (reading, path, verdict, actor, decided_at) VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT (reading, path) DO UPDATE SET verdict = $3, actor = $4, decided_at = $5",
+                    values![reading, decided.path, decided.verdict, decided.actor, instant(decided.decided_at)],
+                )
+            })?;
             let detail = format!("{}: {}, in the document with SHA-256 {reading}", decided.path, decided.verdict);
             let line = Entry::by(&decided.actor, "value decided", None, name, detail);
             audit::append(tx, decided.decided_at, &[line])?;
@@ -182,7 +199,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE reading SET contract = $2 WHERE id = $1 AND contract IS NULL";
-            if tx.run(sql, values![reading, contract])? > 0 {
+            if tx.change(&READING, values![reading], || tx.run(sql, values![reading, contract]))? > 0 {
                 let detail = format!("SHA-256 {reading}, {reader}; every value was decided about by a person");
                 let line = Entry::by(&actor, "filed from a document", Some(&contract), contract.clone(), detail);
                 audit::append(tx, now, &[line])?;

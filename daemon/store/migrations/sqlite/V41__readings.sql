@@ -6,7 +6,8 @@ CREATE TABLE reading (
     read_at     TEXT NOT NULL,
     document    TEXT NOT NULL,              -- milestoned_documents::block::Document as JSON
     proposal    TEXT NOT NULL,              -- milestoned_documents::proposal::Proposal as JSON
-    contract    TEXT                        -- the contract that was filed from it
+    contract    TEXT,                       -- the contract that was filed from it
+    mac         BLOB
 ) STRICT;
 CREATE INDEX reading_contract ON reading (contract) WHERE contract IS NOT NULL;
 
@@ -16,5 +17,6 @@ CREATE TABLE reading_verdict (
     verdict     TEXT NOT NULL,              -- milestoned_documents::confirm::Verdict as JSON
     actor       TEXT NOT NULL,
     decided_at  TEXT NOT NULL,
+    mac         BLOB,
     PRIMARY KEY (reading, path)
 ) STRICT;
