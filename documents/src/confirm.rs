@@ -122,8 +122,6 @@ fn finished(mut terms: Map<String, Value>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail")]
-
     use super::*;
     use crate::block::Format;
     use crate::{Input, propose, reader};

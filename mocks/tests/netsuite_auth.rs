@@ -183,14 +183,11 @@ async fn signatures_cover_method_address_query_and_body() {
     let transform = "/services/rest/record/v1/salesOrder/102/!transform/invoice";
     let query = r#"{"q":"SELECT id FROM customer"}"#;
     let nonce = |nonce: &str| ("oauth_nonce", nonce.to_string());
-    assert_eq!(send("GET", get, "", signed(&base, "GET", get, b"", nonce("first-nonce"))).await, 200);
-    assert_eq!(
-        send("POST", sql, query, signed(&base, "POST", sql, query.as_bytes(), nonce("second-nonce"))).await,
-        200
-    );
-    assert_eq!(send("POST", transform, "{}", signed(&base, "POST", transform, b"{}", nonce("third-nonce"))).await, 204);
+    assert_eq!(send("GET", get, "", signed(base, "GET", get, b"", nonce("first-nonce"))).await, 200);
+    assert_eq!(send("POST", sql, query, signed(base, "POST", sql, query.as_bytes(), nonce("second-nonce"))).await, 200);
+    assert_eq!(send("POST", transform, "{}", signed(base, "POST", transform, b"{}", nonce("third-nonce"))).await, 204);
     // a nonce is used once
-    assert_eq!(send("GET", get, "", signed(&base, "GET", get, b"", nonce("first-nonce"))).await, 401);
+    assert_eq!(send("GET", get, "", signed(base, "GET", get, b"", nonce("first-nonce"))).await, 401);
     let spoiled = [
         ("realm", "tstdrv123-sb1"),
         ("oauth_consumer_key", "other"),
@@ -202,11 +199,11 @@ async fn signatures_cover_method_address_query_and_body() {
         ("oauth_body_hash", "AAAA"),
     ];
     for (name, value) in spoiled {
-        let header = signed(&base, "GET", get, b"", (name, value.to_string()));
+        let header = signed(base, "GET", get, b"", (name, value.to_string()));
         assert_eq!(send("GET", get, "", header).await, 401, "{name}");
     }
     for (method, target, body) in [("PUT", get, &b""[..]), ("GET", sql, b""), ("GET", get, b"{}")] {
-        let header = signed(&base, method, target, body, nonce("other-nonce"));
+        let header = signed(base, method, target, body, nonce("other-nonce"));
         assert_eq!(send("GET", get, "", header).await, 401, "signed {method} {target}");
     }
     account.world.stop().await;

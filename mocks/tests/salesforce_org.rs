@@ -52,7 +52,7 @@ async fn ways_in_and_out() {
     let token = oauth(&world, "token", &[cc, id, secret]).await.1["access_token"].as_str().unwrap().to_string();
     let seen = oauth(&world, "introspect", &[id, secret, ("token", &token)]).await.1;
     assert_eq!((&seen["active"], &seen["exp"]), (&json!(true), &json!(1_795_528_800)));
-    let who = api.at(&world.url("salesforce")).get("/services/oauth2/userinfo").await.1;
+    let who = api.at(world.url("salesforce")).get("/services/oauth2/userinfo").await.1;
     assert_eq!(
         (&who["user_id"], &who["organization_id"]),
         (&json!("005000000000001AAA"), &json!("00D000000000001EAA"))
@@ -242,8 +242,8 @@ async fn what_the_org_refuses() {
         let answered = api.call(method, &path, body).await;
         assert_eq!(refused(&answered), (status, code.to_string()), "{method} {path:.80}");
     }
-    assert_eq!(refused(&api.at(&world.url("salesforce")).get("/services/data/v30.0/limits").await).0, 410);
-    let versions = api.signed("").at(&world.url("salesforce")).get("/services/data").await.1;
+    assert_eq!(refused(&api.at(world.url("salesforce")).get("/services/data/v30.0/limits").await).0, 410);
+    let versions = api.signed("").at(world.url("salesforce")).get("/services/data").await.1;
     assert_eq!(versions[35], json!({"label": "Spring '26", "url": "/services/data/v66.0", "version": "66.0"}));
     let big = api.request("GET", "/limits", &Value::Null).header("x-big", "x".repeat(33_000));
     assert_eq!(answer(big).await.0, 431);
@@ -469,7 +469,7 @@ async fn files_and_tables() {
     let file = api.soql(soql).await.unwrap()["records"][0].clone();
     assert_eq!((&file["VersionNumber"], &file["Checksum"]), (&json!("2"), &json!("a9f0e61a137d86aa9db53465e0801612")));
     let place = file["VersionData"].as_str().unwrap();
-    let bytes = api.at(&world.url("salesforce")).request("GET", place, &Value::Null).send().await.unwrap();
+    let bytes = api.at(world.url("salesforce")).request("GET", place, &Value::Null).send().await.unwrap();
     assert_eq!(
         (header(&bytes, "content-type"), bytes.text().await.unwrap()),
         ("application/octetstream".into(), "second".into())

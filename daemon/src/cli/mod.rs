@@ -519,31 +519,36 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = if command.asks_a_remote() { Settings::load(file) } else { Settings::load_for_database(file) };
     let env = Environment::build(settings?, Arc::new(SystemClock)).await?;
     crate::replay::upgrade(&env).await?;
+    on_database(&env, command, json).await
+}
+
+/// Answers a command that needs the database.
+async fn on_database(env: &Environment, command: Command, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Adopt(options) => adopt::adopt(&env, options, json).await,
-        Command::Audit(command) => audit::audit(&env, command, json).await,
-        Command::Backup { file } => recovery::backup(&env, file, json).await,
-        Command::Contract(ContractCommand::Explain { id }) => dates::explain(&env, &id, json).await,
-        Command::Contract(ContractCommand::List) => contract::list(&env, json).await,
-        Command::Contract(ContractCommand::Read(options)) => documents::read(&options, Some(&env), json).await,
-        Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(&env, &id, json).await,
-        Command::Contract(ContractCommand::Show { id, asked }) => match dates::show(&env, &id, asked, json).await? {
+        Command::Adopt(options) => adopt::adopt(env, options, json).await,
+        Command::Audit(command) => audit::audit(env, command, json).await,
+        Command::Backup { file } => recovery::backup(env, file, json).await,
+        Command::Contract(ContractCommand::Explain { id }) => dates::explain(env, &id, json).await,
+        Command::Contract(ContractCommand::List) => contract::list(env, json).await,
+        Command::Contract(ContractCommand::Read(options)) => documents::read(&options, Some(env), json).await,
+        Command::Contract(ContractCommand::Revenue { id }) => revenue::contract(env, &id, json).await,
+        Command::Contract(ContractCommand::Show { id, asked }) => match dates::show(env, &id, asked, json).await? {
             Some(code) => Ok(code),
-            None => contract::show(&env, &id, json).await,
+            None => contract::show(env, &id, json).await,
         },
-        Command::Digest { send } => status::digest(&env, send, json).await,
-        Command::Doctor(options) => doctor::doctor(&env, options, json).await,
-        Command::Exceptions { contract, all } => status::exceptions(&env, contract, all, json).await,
-        Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(&env, format, contract).await,
-        Command::People(command) => people::people(&env, command, json).await,
-        Command::Plan => status::plan(&env, json).await,
-        Command::Queue { contract, kind, owner } => status::waiting(&env, contract, kind, owner, json).await,
-        Command::Reconcile => reconcile::reconcile(&env, json).await,
-        Command::Replay { check } => status::replay(&env, check, json).await,
-        Command::Status => status::status(&env, json).await,
+        Command::Digest { send } => status::digest(env, send, json).await,
+        Command::Doctor(options) => doctor::doctor(env, options, json).await,
+        Command::Exceptions { contract, all } => status::exceptions(env, contract, all, json).await,
+        Command::Export(ExportCommand::Journal { format, contract }) => revenue::journal(env, format, contract).await,
+        Command::People(command) => people::people(env, command, json).await,
+        Command::Plan => status::plan(env, json).await,
+        Command::Queue { contract, kind, owner } => status::waiting(env, contract, kind, owner, json).await,
+        Command::Reconcile => reconcile::reconcile(env, json).await,
+        Command::Replay { check } => status::replay(env, check, json).await,
+        Command::Status => status::status(env, json).await,
         #[cfg(feature = "demo")]
         Command::Demo(_) => Ok(ExitCode::SUCCESS),
-        // Answered above, without a database.
+        // Answered by `dispatch`, without a database.
         Command::Check
         | Command::Contract(
             ContractCommand::Check { .. }

@@ -68,7 +68,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn closed_dates(&self) -> Result<BTreeMap<String, ClosedDates>, StoreError> {
-        self.read(|tx| closed(tx)).await
+        self.read(closed).await
     }
 }
 
