@@ -41,7 +41,7 @@ pub enum Room {
 }
 
 /// Bytes that the daemon may have at first: enough to start, and for some dozens of webhooks.
-const BYTES: u64 = 1_500_000;
+const BYTES: u64 = 2_000_000;
 
 /// A place for the database that can be filled, and widened.
 struct Cramped {

@@ -133,7 +133,7 @@ impl World {
         let line = text.lines().find(|line| line.starts_with("store.path")).context("store.path")?.to_owned();
         let place = match &self.database {
             Database::File(path) => format!("store.path = '{}'", path.display()),
-            Database::Url(url) => format!("store.url = '{url}'\nstore.key = '{}'", "07".repeat(32)),
+            Database::Url(url) => format!("store.url = '{url}'"),
         };
         text = text.replace(&line, &place);
         for kind in ["salesforce", "jira", "netsuite", "quickbooks"] {
