@@ -3,7 +3,7 @@
 //!
 //! It shows nothing that the store does not say: what was decided is compared by the contracts' revisions, what people did by
 //! the audit trail, and what did not come in or go out is read each time. Only what has to be searched for in all that was ever
-//! written down (writes that were never shown, contracts that nobody has filed) is up to [`SEARCHED_AGAIN`] old.
+//! written down (writes that were never shown, contracts that nobody has filed) is up to `SEARCHED_AGAIN` old.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Pages for a controller. They are rendered here and need no script: every act is a plain form, and all forms lead to the acts
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
-//! Reading order: [`person`] (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `documents`, `lists`,
+//! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `documents`, `lists`,
 //! `exports`; `charts` draws.
 
 mod acting;
