@@ -10,6 +10,7 @@ use milestoned_mapping::money::{Currency, Money};
 use serde_json::Value;
 
 use super::attest::Session;
+use super::readings;
 use super::session::{Row, values};
 use super::{Store, StoreError, instant, parse};
 
@@ -19,7 +20,7 @@ const FIRST: &str = "first:";
 /// The people behind a contract, as they were named when they acted.
 #[derive(Debug, Clone, Default)]
 pub struct Hands {
-    /// Who filed its terms.
+    /// Who filed its terms, and who confirmed or corrected what they were read from.
     pub filed: Vec<String>,
     /// Facts that count or are about to, each with who told it.
     pub told: Vec<(String, Fact)>,
@@ -113,11 +114,13 @@ impl Store {
     /// The database failed.
     pub async fn hands(&self, contract: String) -> Result<Hands, StoreError> {
         self.read(move |tx| {
-            let filed = tx.all(
+            let mut filed: Vec<String> = tx.all(
                 "SELECT actor FROM audit WHERE contract = $1 AND action = 'contract opened' ORDER BY seq",
                 values![contract],
                 |row| row.get(0),
             )?;
+            // Whoever said what a signed document says has made the terms, whoever filed them then.
+            filed.extend(tx.all(readings::PEOPLE, values![contract], |row| row.get::<String>(0))?);
             let told = tx.all(
                 "SELECT actor, fact FROM fact WHERE contract = $1 AND problem IS NULL ORDER BY id",
                 values![contract],

@@ -54,6 +54,18 @@ pub struct ReadingLine {
     pub contract: Option<String>,
 }
 
+/// What a contract that is filed from a document names as its source: who decided about the document's values is found by it.
+pub fn source(name: &str, id: &str) -> String {
+    format!("document {name} (SHA-256 {id})")
+}
+
+/// Who brought the document that a contract was filed from, and who decided about its values.
+pub(super) const PEOPLE: &str = "SELECT r.actor FROM contract AS c JOIN reading AS r
+     ON c.source = 'document ' || r.name || ' (SHA-256 ' || r.id || ')' WHERE c.id = $1
+     UNION SELECT v.actor FROM contract AS c JOIN reading AS r
+     ON c.source = 'document ' || r.name || ' (SHA-256 ' || r.id || ')'
+     JOIN reading_verdict AS v ON v.reading = r.id WHERE c.id = $1 ORDER BY 1";
+
 /// Documents of a list.
 const LISTED: i64 = 200;
 

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use milestoned::agreements;
 use milestoned::cli::{BAD_INPUT, Cli, FOUND};
+use milestoned::store::readings::{self, Decided, Reading};
 use milestoned_tests::World;
 use serde_json::{Value, json};
 
@@ -373,4 +375,39 @@ async fn a_report_lists_who_could_have_done_both_halves_of_what() {
         hand("tom", "told its acceptance"),
     ];
     assert_eq!(report["hands"], json!(expected), "rob approved, and had no hand in it");
+}
+
+#[tokio::test]
+async fn who_corrected_what_a_signed_document_says_approves_nothing_of_it_though_another_filed_it() {
+    let world = company("").await;
+    let (env, now) = (&world.app.env, world.app.env.clock.now());
+    let reading = Reading {
+        id: "5f".repeat(32),
+        name: "sow.pdf".into(),
+        actor: "eve".into(),
+        read_at: now,
+        document: "{}".into(),
+        proposal: "{}".into(),
+        contract: None,
+    };
+    let source = readings::source(&reading.name, &reading.id);
+    let verdict = r#"{"verdict":"corrected","value":"900000.00"}"#.to_owned();
+    let decided = Decided { path: "total".into(), verdict, actor: "rob".into(), decided_at: now };
+    env.store.keep_reading(reading.clone()).await.unwrap();
+    assert!(env.store.decide_reading(reading.id, decided, None).await.unwrap());
+    let mut filed = terms("900000.00", json!({}));
+    filed["id"] = json!("S1");
+    agreements::file(env, filed, &source, "fay", now).await.unwrap();
+    let delivered = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    let report = json!({ "type": "evidence", "milestone": "M1", "evidence": ["Report"] });
+    for fact in [delivered, report] {
+        assert_eq!(post(&world, "tom", "/v1/contracts/S1/facts", fact).await.0, 202);
+    }
+    world.settle().await.unwrap();
+    for who in ["rob", "eve", "fay"] {
+        let (status, said) = approve(&world, who, "S1").await;
+        assert_eq!((status, said.contains("SEGREGATION_OF_DUTIES")), (403, true), "{who}: {said}");
+    }
+    assert!(world.held("quickbooks").is_empty());
+    assert!(approve(&world, "sue", "S1").await.0 < 300, "somebody who had no hand in it may");
 }

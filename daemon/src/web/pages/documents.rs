@@ -25,7 +25,7 @@ use super::{filters, render, told};
 use crate::agreements::{self, Filed};
 use crate::environment::Environment;
 use crate::reading::{self, Part};
-use crate::store::readings::{Decided, Reading, ReadingLine};
+use crate::store::readings::{self, Decided, Reading, ReadingLine};
 use crate::store::{StoreError, json as as_json, parse};
 use crate::web::extract::{Fields, Segments};
 use crate::web::problem::ApiError;
@@ -322,7 +322,7 @@ pub(super) async fn file(
         options.insert("owner".into(), Value::from(owner));
     }
     terms["milestoned"] = options;
-    let (now, source) = (env.clock.now(), format!("document {} (SHA-256 {id})", reading.name));
+    let (now, source) = (env.clock.now(), readings::source(&reading.name, &id));
     let filed = agreements::file(&env, terms, &source, &person.caller.name, now).await?;
     let (Filed::Known(contract) | Filed::Opened(contract) | Filed::Amended(contract)) = filed;
     env.store.reading_filed(id, contract.clone(), proposal.reader, person.caller.name.clone(), now).await?;
