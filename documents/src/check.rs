@@ -298,6 +298,7 @@ fn base(row: &Milestone) -> String {
 /// A percent of the whole price, or of nothing that is named.
 pub(crate) fn of_the_price(row: &Milestone) -> bool {
     let base = base(row);
+    // A name that says its own amount, "Phase A (US$400,000)", is of a part.
     base.is_empty()
         || [
             "contract price",

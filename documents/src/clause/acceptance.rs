@@ -10,7 +10,7 @@ static ACCEPTS: Pattern = pattern!(
     r"(?i)\b(?:accept(?:s|ed|ance)?|reject(?:s|ed|ion)?|review(?:s|ed)?|approv(?:e|es|al)|confirm\s+the\s+achievement|acceptance\s+(?:period|test\w*|review))\b"
 );
 static WORK: Pattern = pattern!(
-    r"(?i)\b(?:deliverables?|milestones?|work\s+products?|software|system|services|work|vessel|notice\s+of\s+completion|completion|review\s+period)\b"
+    r"(?i)\b(?:deliverables?|milestones?|work\s+products?|software|system|services|work|vessel|notice\s+of\s+completion|completion|delivery|review\s+period|stage)\b"
 );
 static DEEMED: Pattern = pattern!(
     r"(?i)\bdeemed\s+(?:to\s+(?:have\s+been\s+|be\s+)?)?(?:accepted|acceptance|approved)|\bdeemed[\s-]+acceptance\b|\b(?:failure|fails?)\s+to\s+(?:respond|reject|notify)[^.;]{0,120}\b(?:acceptance|accepted)\b"
@@ -74,6 +74,8 @@ fn window_score(flow: &Flow<'_>, one: &Period) -> i32 {
     let lower = text.to_lowercase();
     for (words, more) in [
         ("accept or reject", 4),
+        ("accepts or rejects", 4),
+        ("approve or reject", 4),
         ("review period", 4),
         ("acceptance period", 4),
         ("in writing", 1),

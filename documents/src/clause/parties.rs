@@ -15,11 +15,11 @@ static LABELLED: Pattern = pattern!(
     r"(?m)^\W*(?i:the\s+)?(?P<role>(?i:owner|contractor|client|customer|buyer|seller|supplier|vendor|builder|licensee|licensor|purchaser|consultant|service\s+provider|company\s+name))\s*:\s*(?P<name>(?:[A-Z{\[_*])[^\n\t:]{1,100})"
 );
 static OPENS: Pattern = pattern!(
-    r"(?:\bbetween\b|\band\b|\bof\s+the\s+(?:one|other)\s+part\b|\(\d\)|\([A-Za-z]\)|(?:^|\n\n)|[;:])[\s:,*•-]*(?:The\s+|the\s+)?"
+    r"(?:\b(?i:between)\b|\band\b|\bof\s+the\s+(?:one|other)\s+part\b|\(\d\)|\([A-Za-z]\)|(?:^|\n\n)|[;:])[\s:,*•-]*(?:The\s+|the\s+)?"
 );
 /// A name: words with capitals, and the forms of companies after commas.
 static NAME: Pattern = pattern!(
-    r"(?x)^(?P<name>[A-Z0-9][\w.&’'/-]*(?:\s+(?:[A-Z0-9&][\w.&’'/-]*|of|and|de|the|y|for|du|la))*(?:\s*,\s*(?:Inc|INC|Ltd|LTD|LLC|L\.L\.C|LLP|L\.P|LP|S\.?A|S\.?L|Co|CO|Corp|CORP|Limited|LIMITED|GmbH|B\.V|N\.V|PLC|plc|Pte|PTE|N\.A)\b\.?(?:,?\s*(?:Ltd|LTD|Limited|LIMITED)\b\.?)?)*)"
+    r"(?x)^(?P<name>[A-Z0-9][\w.&’'/-]*(?:\s+(?:[A-Z0-9&][\w.&’'/-]*|of|and|de|the|y|for|du|la|des|et|und|plc|ltd|mbH|e\.V\.|S\.p\.A\.|a\.s\.))*(?:\s*,\s*(?:Inc|INC|Ltd|LTD|LLC|L\.L\.C|LLP|L\.P|LP|S\.?A|S\.?L|Co|CO|Corp|CORP|Limited|LIMITED|GmbH|B\.V|N\.V|PLC|plc|Pte|PTE|N\.A|P\.C|P\.A|PLLC|S\.A\.S|K\.K|AG|S\.p\.A)\b\.?(?:,?\s*(?:Ltd|LTD|Limited|LIMITED)\b\.?)?)*)"
 );
 
 /// Whether a role pays.
@@ -121,6 +121,8 @@ fn name_at(flow: &Flow<'_>, at: usize, end: usize) -> Option<Range<usize>> {
     let first = name.split_whitespace().next().unwrap_or("");
     let banned = [
         "THIS",
+        "Between",
+        "BETWEEN",
         "WHEREAS",
         "NOW",
         "This",

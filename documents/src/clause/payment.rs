@@ -21,7 +21,7 @@ static ON_RECEIPT: Pattern =
 static INVOICE: Pattern = pattern!(r"(?i)\b(?:invoices?|invoiced|billing|bill|statement)\b");
 static PAYS: Pattern = pattern!(r"(?i)\b(?:pay|paid|payable|payment|due|remit\w*)\b");
 static DISPUTE: Pattern = pattern!(
-    r"(?i)\b(?:dispute[sd]?\s+(?:in|within|amounts?\s+(?:in|shall))|interest|late|suspend|terminat\w*|cure|breach|default|reject|notify|fails?\s+to\s+pay|failure|expenses|refund|variation|submit)\b"
+    r"(?i)\b(?:dispute[sd]?\s+(?:in|within|amounts?\s+(?:in|shall))|interest|late|suspend|terminat\w*|cure|breach|default|reject|notify|fails?\s+to\s+pay|failure|expenses|refund|variation)\b"
 );
 static PAYMENTS: Pattern = pattern!(r"(?i)\bpayments?\s+shall\s+be\s+(?:made|remitted)\b");
 /// Payment for something beside the schedule.
@@ -58,7 +58,11 @@ pub(crate) fn stated(flow: &Flow<'_>) -> Vec<Terms> {
         if found(&EXTRA, text) {
             score -= 12;
         }
-        if found(&DISPUTE, text) {
+        // "Contractor submits an invoice within 5 days" is not when it is paid; "… and Client pays it within 30 days" is.
+        static SUBMITS: Pattern = pattern!(r"(?i)\bsubmit");
+        static PAY: Pattern = pattern!(r"(?i)\bpays?\b|\bpayable\b|\bpaid\b");
+        let submits = found(&SUBMITS, text) && !found(&PAY, flow.slice(flow.before(one.range.start, 80)));
+        if found(&DISPUTE, text) || submits {
             score -= 7;
         }
         let field = match (one.count, one.days) {

@@ -11,7 +11,7 @@ use crate::value::number::{DecimalMark, Unreadable};
 use crate::value::{Pattern, capture, captures, found, missing, pattern};
 
 static PRICE: Pattern = pattern!(
-    r"(?ix)\b(?:(?:total|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+value)\b"
+    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+value)\b"
 );
 static NOT_IT: Pattern = pattern!(
     r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability)\b"
@@ -21,7 +21,18 @@ static CAP: Pattern = pattern!(
 );
 static NEW: Pattern = pattern!(r"(?i)\b(?:amended|revised|new|increased|addendum|to\s+a\s+new)\b");
 static FORMER: Pattern =
-    pattern!(r"(?i)\b(?:original|parent|master\s+agreement|currently\s+has|currently|prior|previous|from)\b");
+    pattern!(r"(?i)\b(?:original|parent|master\s+agreement|currently\s+has|currently|prior|previous)\b");
+/// "increased from US$520,000 to a new contract value of US$600,000": the first is the former one.
+static FROM: Pattern = pattern!(r"(?i)\bfrom\s+(?:the\s+)?\W{0,3}$");
+
+static PART_OF: Pattern = pattern!(
+    r"(?i)(?:%|\b(?:percent|per\s?cent|balance|remainder|part|portion|instal?lments?|half|third|quarter))\W{0,3}(?:\([^()]{0,20}\)\s*)?(?:of|against)\s+(?:the\s+|such\s+|its\s+)?$"
+);
+
+/// Whether the words right before a place match.
+fn found_before(flow: &Flow<'_>, pattern: &Pattern, at: usize) -> bool {
+    found(pattern, flow.slice(flow.before(at, 70)))
+}
 
 /// A price that a clause states.
 #[derive(Debug, Clone)]
@@ -45,6 +56,10 @@ pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
     let mut all: Vec<Stated> = Vec::new();
     for found in captures(&PRICE, &flow.text, 0..flow.text.len()) {
         let Some(name) = found.get(0).map(|one| one.range()) else { continue };
+        // "20% of the Contract Price, amounting to US$32,840,000" states a part of the price.
+        if found_before(flow, &PART_OF, name.start) {
+            continue;
+        }
         if let Some(one) = nearest(flow, &name, &amounts) {
             all.push(one);
         }
@@ -112,6 +127,13 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     }
     if found(&FORMER, &text[flow.before(from, 80).start..to]) || found(&FORMER, inner) {
         score -= 5;
+    }
+    if found(&FROM, inner) {
+        score -= 9;
+    }
+    // "The price" alone is called so wherever a price is spoken of: only what it is said to be counts.
+    if lower.starts_with("the ") && !found(&IS, inner) {
+        score -= 10;
     }
     // A recital of what another agreement says.
     static RECITAL: Pattern = pattern!(
@@ -186,6 +208,9 @@ pub(crate) fn two_decimals(mut amount: Decimal) -> String {
 static US_STATE: Pattern = pattern!(
     r"(?i)\b(?:laws?\s+of|State\s+of|Commonwealth\s+of)\s+(?:the\s+)?(?:State\s+of\s+)?(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New\s+Hampshire|New\s+Jersey|New\s+Mexico|New\s+York|North\s+Carolina|North\s+Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\s+Island|South\s+Carolina|South\s+Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West\s+Virginia|Wisconsin|Wyoming)\b"
 );
+static US_COMPANY: Pattern = pattern!(
+    r"(?i)\ban?\s+(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New\s+Hampshire|New\s+Jersey|New\s+Mexico|New\s+York|North\s+Carolina|North\s+Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\s+Island|South\s+Carolina|South\s+Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West\s+Virginia|Wisconsin|Wyoming)\s+(?:corporation|limited|company|professional|LLC|partnership)"
+);
 static CURRENCY: Pattern = pattern!(
     r"(?i)\bin\s+(?:the\s+lawful\s+(?:money|currency)\s+of\s+(?:the\s+)?)?(?P<name>United\s+States(?:\s+of\s+America)?(?:\s+dollars)?|U\.?S\.?\s+dollars|euros?|pounds\s+sterling|GBP|EUR|USD|Singapore\s+dollars|Canadian\s+dollars)\b"
 );
@@ -205,7 +230,7 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
     }
     let whole = 0..flow.text.len();
     if let Some(dollar) = dollar {
-        let ground = [&US_DOLLARS, &US_STATE]
+        let ground = [&US_DOLLARS, &US_STATE, &US_COMPANY]
             .into_iter()
             .find_map(|pattern| capture(pattern, &flow.text, whole.clone())?.get(0).map(|one| one.range()));
         return match ground {

@@ -58,7 +58,7 @@ pub(crate) fn purchase_order(flow: &Flow<'_>) -> Field {
 }
 
 static MADE: Pattern = pattern!(
-    r"(?i)\b(?:is\s+made|made\s+(?:and\s+entered\s+into\s+)?(?:effective\s+)?(?:(?:as\s+of|this|on|in\s+\w+\s+on)\s+)?|entered\s+into\s+(?:as\s+of|on|this)|dated\s*:?\s+(?:as\s+of\s+|on\s+or\s+as\s+of\s+|this\s+)?|effective\s+(?:as\s+of|date)\s*[:(]?|into\s+the\s+|agreement[”“\x22)]*\s+is\s+dated|this\s+(?:contract|agreement)\s+made|(?:start|commencement|signature)\s+date\s*:?|\(the\s+“effective\s+date”\))"
+    r"(?i)\b(?:is\s+made|made\s+(?:and\s+entered\s+into\s+)?(?:effective\s+)?(?:(?:as\s+of|this|on|in\s+\w+\s+on)\s+)?|entered\s+into\s+(?:as\s+of|on|this)|dated\s*:?\s+(?:as\s+of\s+|on\s+or\s+as\s+of\s+|this\s+)?|effective\s+(?:as\s+of|date)\s*[:(]?|into\s+the\s+|agreement[”“\x22)]*\s+is\s+dated|this\s+(?:contract|agreement)\s+made|agree\s+(?:as\s+follows\s+)?on\s+|signed\s+on\s+|concluded\s+on\s+|(?:start|commencement|signature)\s+date\s*:?|date\s+of\s+(?:order|agreement|contract|signature)\W{0,4}|\(the\s+“effective\s+date”\))"
 );
 
 /// The date of the agreement: the first date after words that say when it was made.
@@ -73,6 +73,10 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
         let says = flow.slice(whole.clone()).to_lowercase();
         // "the contract dated … for" in a recital is another one.
         let line = before.rsplit("\n\n").next().unwrap_or("").to_owned();
+        static OWN: Pattern = pattern!(
+            r"this\s+(?:\w+\s+){0,2}(?:amendment|addendum|change\s+order|agreement|contract|order)\b[^.;]{0,30}$|this\s+(?:amendment|addendum)\s+no\.?\s*\d+\W{0,3}$"
+        );
+        let own = found(&OWN, &line);
         let other = [
             "whereas",
             "amendment",
@@ -81,6 +85,8 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
             "parent",
             "certain",
             "master",
+            "basic agreement",
+            "framework",
             "deed",
             "registration",
             "letter of",
@@ -91,7 +97,7 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
         let near = i32::try_from(one.range.start - whole.end).unwrap_or(i32::MAX);
         let made = says.contains("made") || says.contains("entered") || says.contains("into the");
         let early = i32::try_from(whole.start / 3_000).unwrap_or(i32::MAX);
-        let score = if made { 30 } else { 20 } - near / 8 - early * 2 - if other > 0 && !made { 25 } else { 0 };
+        let score = if made { 30 } else { 20 } - near / 8 - early * 2 - if own { -6 } else if other > 0 && !made { 25 } else { 0 };
         let field = match (one.when, one.when.text()) {
             (When::Day(_), Some(text)) => Field::read(flow, text, one.range),
             (When::Open, _) => Field::empty(flow, Why::Blank, one.range),

@@ -9,7 +9,7 @@ use crate::value::percent::{self, Percent};
 use crate::value::{Pattern, found, pattern};
 
 static RETAINS: Pattern = pattern!(
-    r"(?i)\bretainage\b|\bretention\s+(?:fee|money|amount|sum|payment|of)|\b(?:will|shall|may|to)\s+(?:be\s+)?(?:retain(?:ed)?|withh(?:o|e)ld)\b|\bretain\s+from\b|\bholdback\b|%\s+retention|retention\s+of"
+    r"(?i)\bretainage\b|\bretention\s+(?:fee|money|amount|sum|payment|of)|\b(?:will|shall|may|to)\s+(?:be\s+)?(?:retain(?:ed)?|withh(?:o|e)ld)\b|\bretain\s+from\b|\b(?:retains|withholds|keeps\s+back)\b|\bholdback\b|%\s+retention|retention\s+of"
 );
 static RELEASE: Pattern =
     pattern!(r"(?i)\b(?:releas\w+|previously\s+withheld|to\s+be\s+paid\s+upon|shall\s+be\s+paid|returned)\b");

@@ -116,7 +116,11 @@ fn row_starts(lines: &[PrintLine]) -> Option<Vec<bool>> {
 
 /// Makes a table of lines; nothing where they show fewer than two columns.
 pub(crate) fn table(lines: &[PrintLine], gutter: i32) -> Option<Table> {
-    let columns = columns(lines, gutter);
+    table_of(lines, &columns(lines, gutter))
+}
+
+/// Makes a table of lines whose columns are known; nothing where there are fewer than two.
+pub(crate) fn table_of(lines: &[PrintLine], columns: &[(i32, i32)]) -> Option<Table> {
     if columns.len() < 2 {
         return None;
     }
@@ -129,7 +133,7 @@ pub(crate) fn table(lines: &[PrintLine], gutter: i32) -> Option<Table> {
         }
         let Some(row) = rows.last_mut() else { continue };
         for segment in &line.segments {
-            place_segment(row, segment, &columns);
+            place_segment(row, segment, columns);
         }
     }
     for (number, row) in rows.iter_mut().enumerate() {
@@ -153,7 +157,9 @@ fn place_segment(row: &mut Vec<Cell>, segment: &Segment, columns: &[(i32, i32)])
         let column = u32::try_from(column).unwrap_or(0);
         if let Some(Cell { blocks, .. }) = row.iter_mut().find(|cell| cell.column == column) {
             if let Some(Block::Text(passage)) = blocks.first_mut() {
-                passage.add('\n', &part.text(), part.place(), false);
+                // In a text file the other columns stand between the lines of a cell.
+                let seam = part.place().line.is_some();
+                passage.add('\n', &part.text(), part.place(), seam);
             }
             continue;
         }

@@ -235,7 +235,13 @@ pub(crate) fn goes_on(last: &str, next: &str) -> bool {
     (open && lower && !bullet) || lone_marker
 }
 
-/// Segments of a line: parted by three blanks or more, but not after a marker that opens the line.
+/// An amount or percent that closes a line.
+static CLOSING: Pattern = pattern!(
+    r"(?i)^\s*(?:US|CA|AU)?\s?[$€£¥₹]?\s?\d[\d,.'’ ]*(?:%|k|m|million|thousand|lakhs?|crores?|USD|EUR|GBP)?\s*$"
+);
+
+/// Segments of a line: parted by three blanks or more, or by two before a figure that closes the line, but not after a marker
+/// that opens the line.
 fn segments(line: &Line<'_>) -> Vec<(usize, usize, String)> {
     let chars: Vec<char> = line.raw.chars().map(|c| if c == '\u{a0}' { ' ' } else { c }).collect();
     let mut parts: Vec<(usize, usize, String)> = Vec::new();
@@ -249,7 +255,8 @@ fn segments(line: &Line<'_>) -> Vec<(usize, usize, String)> {
         let mut end = index;
         while index < chars.len() {
             let blanks = chars[index..].iter().take_while(|c| c.is_whitespace()).count();
-            if blanks >= 3 || index + blanks >= chars.len() {
+            let figure = || found(&CLOSING, &chars[index..].iter().collect::<String>());
+            if blanks >= 3 || index + blanks >= chars.len() || (blanks == 2 && figure()) {
                 break;
             }
             index += blanks.max(1);
@@ -309,16 +316,84 @@ fn set_table(lines: &[Line<'_>], from: usize) -> Option<usize> {
     (count >= 3 && count * 2 >= filled).then_some(end)
 }
 
-fn grid_of(lines: &[Line<'_>]) -> Option<crate::block::Table> {
-    let mut print = Vec::new();
-    for line in lines.iter().filter(|line| !line.raw.trim().is_empty()) {
-        let rule = line.raw.trim().chars().all(|c| matches!(c, '-' | '=' | '_' | ' ' | '+' | '|'));
-        if rule {
+/// Columns that a line of dashes under the heading shows: `-----  ----------  ------`.
+fn dashed_columns(lines: &[Line<'_>]) -> Option<Vec<(usize, usize)>> {
+    lines.iter().filter(|line| is_rule(line)).find_map(|line| {
+        let mut groups: Vec<(usize, usize)> = Vec::new();
+        for (at, _) in line.raw.chars().enumerate().filter(|(_, c)| matches!(c, '-' | '=' | '_')) {
+            match groups.last_mut() {
+                Some(last) if last.1 == at => last.1 = at + 1,
+                _ => groups.push((at, at + 1)),
+            }
+        }
+        if groups.len() < 2 || groups.iter().any(|(from, to)| to - from < 2) {
+            return None;
+        }
+        // Dashes under the words of the heading alone show columns where no line has text across their left edges.
+        if groups.windows(2).any(|pair| pair[1].0 - pair[0].1 > 4) {
+            let clear = |at: usize| {
+                lines.iter().filter(|line| !is_rule(line)).all(|line| {
+                    line.raw.chars().nth(at.saturating_sub(1)).is_none_or(char::is_whitespace)
+                })
+            };
+            if !groups.iter().skip(1).all(|(from, _)| clear(*from)) {
+                return None;
+            }
+            for index in 1..groups.len() {
+                groups[index - 1].1 = groups[index].0 - 1;
+            }
+        }
+        Some(groups)
+    })
+}
+
+/// A line of dashes.
+fn is_rule(line: &Line<'_>) -> bool {
+    let text = line.raw.trim();
+    !text.is_empty() && text.chars().all(|c| matches!(c, '-' | '=' | '_' | ' ' | '+' | '|'))
+}
+
+/// The words of a line in the columns that dashes show, neighbours in one column together.
+fn dashed_segments(line: &Line<'_>, columns: &[(usize, usize)]) -> Vec<(usize, usize, String)> {
+    let chars: Vec<char> = line.raw.chars().collect();
+    let mut parts: Vec<(usize, (usize, usize, String))> = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        if chars[at].is_whitespace() || chars[at] == '\u{a0}' {
+            at += 1;
             continue;
         }
-        let top = i32::try_from(line.number).unwrap_or(0).saturating_mul(CELL);
-        let x = |at: usize| i32::try_from(at).unwrap_or(0).saturating_mul(CELL);
-        let segments = segments(line)
+        let end = at + chars[at..].iter().take_while(|c| !c.is_whitespace() && **c != '\u{a0}').count();
+        let middle = usize::midpoint(at, end);
+        let away = |(from, to): (usize, usize)| from.saturating_sub(middle).max(middle.saturating_sub(to));
+        let column = (0..columns.len()).min_by_key(|index| away(columns[*index])).unwrap_or(0);
+        let word: String = chars[at..end].iter().collect();
+        match parts.last_mut() {
+            Some((last, part)) if *last == column => {
+                part.1 = end;
+                part.2 = format!("{} {word}", part.2);
+            }
+            _ => parts.push((column, (columns[column].0, end, word))),
+        }
+        at = end;
+    }
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+fn grid_of(lines: &[Line<'_>]) -> Option<crate::block::Table> {
+    let mut print = Vec::new();
+    let x = |at: usize| i32::try_from(at).unwrap_or(0).saturating_mul(CELL);
+    let dashed = dashed_columns(lines);
+    let mut rules = 0;
+    for line in lines.iter().filter(|line| !line.raw.trim().is_empty()) {
+        // A line of dashes takes no space: it would look like a gap between rows.
+        if is_rule(line) {
+            rules += 1;
+            continue;
+        }
+        let top = i32::try_from(line.number).unwrap_or(0).saturating_sub(rules).saturating_mul(CELL);
+        let parts = dashed.as_ref().map_or_else(|| segments(line), |columns| dashed_segments(line, columns));
+        let segments = parts
             .into_iter()
             .map(|(start, end, text)| Segment {
                 words: vec![Word { left: x(start), right: x(end), text, place: place(line) }],
@@ -326,5 +401,11 @@ fn grid_of(lines: &[Line<'_>]) -> Option<crate::block::Table> {
             .collect();
         print.push(PrintLine { top, bottom: top + CELL / 2, segments });
     }
-    grid::table(&print, 2 * CELL)
+    match dashed {
+        Some(columns) => {
+            let columns: Vec<(i32, i32)> = columns.into_iter().map(|(from, to)| (x(from), x(to))).collect();
+            grid::table_of(&print, &columns)
+        }
+        None => grid::table(&print, CELL),
+    }
 }

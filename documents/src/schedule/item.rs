@@ -11,11 +11,11 @@ use crate::value::number::DecimalMark;
 use crate::value::{Missing, Pattern, capture, captures, found, missing, pattern, percent, period};
 
 static LABEL: Pattern = pattern!(
-    r"(?ix)^(?:the\s+)?(?:(?:payment\s+|[A-Z]{2,4}\s+)?(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable)\s*(?:no\.?\s*|\#\s*)?(?P<number>[A-Z]{0,3}-?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}|[A-H])\b
-      |(?P<nth>\d{1,2})(?:st|nd|rd|th)\s+(?:instal?lment|payment|milestone)(?:\s+payment)?\b
-      |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|initial|final|last)\s+(?:instal?lment|payment|milestone)(?:\s+payment)?\b)"
+    r"(?ix)^(?:the\s+)?(?:(?:(?-i:[A-Z][\w’'/&‑-]{0,20})\s+){0,3}(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable)\s*(?:no\.?\s*|\#\s*|number\s+)?(?P<number>[A-Z]{0,3}[-‑]?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}(?:[-‑][A-H])?|[A-H])\b
+      |(?P<nth>\d{1,2})(?:st|nd|rd|th)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone)(?:\s+payment)?\b
+      |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|initial|final|last)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone|tranche)(?:\s+payment)?\b)"
 );
-static CODE: Pattern = pattern!(r"^(?P<code>[A-Z]{1,3}-?[A-Z]?\d{1,2})\s*[:–—-]");
+static CODE: Pattern = pattern!(r"^(?P<code>[A-Z]{1,3}[-‑]?[A-Z]?\d{1,2}(?:\.\d{1,2})?)\s*[:(–—-]");
 static EVENT: Pattern = pattern!(
     r"(?ix)\b(?:
       within\s+[^,;.]{1,50}?(?:days?|weeks?|months?)(?:\s+(?:of|from|after|following))?(?:\s+the\s+date\s+of)?
@@ -53,6 +53,8 @@ pub(super) struct Item {
     pub(super) milestone: Milestone,
     pub(super) unit: Option<(Unit, Range<usize>)>,
     pub(super) labelled: bool,
+    /// Where it begins.
+    pub(super) start: usize,
     /// It names an event or a date.
     pub(super) eventful: bool,
     pub(super) valued: bool,
@@ -63,9 +65,13 @@ pub(super) struct Item {
 /// The label of an item: its range, and the number in it.
 pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usize>, String, Range<usize>)> {
     let text = flow.text.get(range.clone())?;
-    let found = [&LABEL, &CODE].into_iter().find_map(|pattern| pattern.as_ref()?.captures(text))?;
-    let whole = found.get(0)?;
-    let part = ["number", "nth", "word", "code"].into_iter().find_map(|name| found.name(name))?;
+    // "Upon Milestone 3" says when, and is no label.
+    if found(&OPENING, text) {
+        return None;
+    }
+    let read = [&LABEL, &CODE].into_iter().find_map(|pattern| pattern.as_ref()?.captures(text))?;
+    let whole = read.get(0)?;
+    let part = ["number", "nth", "word", "code"].into_iter().find_map(|name| read.name(name))?;
     let number = match part.as_str().to_lowercase().as_str() {
         "first" => "1".into(),
         "second" => "2".into(),
@@ -77,6 +83,8 @@ pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usiz
         "eighth" => "8".into(),
         "ninth" => "9".into(),
         "tenth" => "10".into(),
+        "eleventh" => "11".into(),
+        "twelfth" => "12".into(),
         "last" | "final" | "initial" => part.as_str().to_lowercase(),
         _ => part.as_str().to_owned(),
     };
@@ -86,7 +94,15 @@ pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usiz
 
 /// The amount that is to be paid: the first that is no rate.
 fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Money> {
-    let all = money::all(&flow.text, range.clone(), mark);
+    // "The balance, less the sum of $50,000": what is taken off is not what is paid.
+    static OFF: Pattern = pattern!(r"(?i)\b(?:less|minus|net\s+of|reduced\s+by|deduct\w*)\b[^.;]{0,60}$");
+    let all: Vec<Money> = money::all(&flow.text, range.clone(), mark)
+        .into_iter()
+        .filter(|one| {
+            let from = one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
+            !found(&OFF, flow.slice(flow.before(from, 90).start.max(range.start)..from))
+        })
+        .collect();
     all.iter().find(|one| one.per.is_none()).or_else(|| all.first()).cloned()
 }
 
@@ -100,7 +116,7 @@ fn after_title(flow: &Flow<'_>, from: usize, end: usize) -> Option<usize> {
 
 fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Range<usize>>) {
     static DONE: Pattern = pattern!(
-        r"(?i)^\W{0,3}(?:complet\w+|of\s+(?:the\s+)?(?:work|completion|drawings)|done|uptime|availability|interest|per\s+(?:annum|month|year))"
+        r"(?i)^\W{0,3}(?:complet\w+|of\s+(?:the\s+)?(?:work|completion|drawings)|done|uptime|availability|interest|retention|retainage|per\s+(?:annum|month|year))"
     );
     let all: Vec<percent::Percent> = percent::all(&flow.text, range.clone())
         .into_iter()
@@ -218,7 +234,9 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
         (percent, base, place) = percent_of(flow, head);
     }
     let lost = missing(&flow.text, head.start..flow.after(head.start, 200).end.min(head.end))
-        .filter(|(kind, _)| money.is_none() && place.is_none() && *kind != Missing::Undetermined);
+        .filter(|(kind, _)| money.is_none() && place.is_none() && *kind != Missing::Undetermined)
+        .filter(|(_, place)| !found(&NO_AMOUNT, flow.slice(place.clone())));
+    static NO_AMOUNT: Pattern = pattern!(r"(?i)\b(?:link|name|date|title|address|description|text)\b");
     let words =
         |one: &Money| one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
     let mut read = Values {
@@ -310,6 +328,7 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
         place: flow.place(range.clone()),
     };
     Item {
+        start: range.start,
         valued: values.any || kind == AmountKind::Balance,
         eventful: event.is_some() || milestone.date.value.is_some(),
         labelled: label.is_some(),

@@ -44,7 +44,7 @@ static VALUE: Pattern = pattern!(
     r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?\d|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"
 );
 static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due))\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due))\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -134,8 +134,10 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
         let group = open.entry(marker.kind.clone()).or_default();
         let follows = group.last().is_some_and(|last| {
             let near = marker.line - last.line < if marker.kind == Kind::Value { 8 } else { 90 };
-            let counts =
-                last.ordinal.checked_add(1).is_some_and(|next| marker.ordinal == next || marker.ordinal == u32::MAX)
+            // Labels may leave numbers out: M2, M3, M4, M6.
+            let reach = if matches!(marker.kind, Kind::Label(_)) { 3 } else { 1 };
+            let counts = (marker.ordinal > last.ordinal && marker.ordinal - last.ordinal <= reach)
+                || marker.ordinal == u32::MAX && last.ordinal != u32::MAX
                     || (loose(&marker.kind) && marker.ordinal == 0)
                     || (marker.series != last.series
                         && marker.ordinal == 1
@@ -161,7 +163,9 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
     let mut end = lines[from].range.end;
     for line in &lines[from + 1..] {
         let text = flow.slice(line.range.clone());
-        let kinds = markers(flow, line, 0);
+        // An amount that a sentence runs over into a new line opens nothing.
+        let kinds: Vec<Marker> =
+            markers(flow, line, 0).into_iter().filter(|one| one.kind != Kind::Value || line.first).collect();
         let bullet = kinds.iter().any(|one| one.kind == Kind::Bullet);
         let marked = !kinds.is_empty() && (!bullet || *kind == Kind::Bullet);
         let ended = flow.slice(0..end).trim_end().ends_with(['.', ';', ':']);
@@ -224,11 +228,17 @@ fn schedule(flow: &Flow<'_>, lines: &[Line], group: &[Marker], mark: DecimalMark
         return None;
     }
     let range = lines[first.line].range.start..bounds.last()?.end;
-    accepted(flow, &lead, items, range)
+    accepted(flow, &lead, items, range, mark)
 }
 
 /// Takes a list where most of its items are payments for events.
-fn accepted(flow: &Flow<'_>, lead: &Range<usize>, items: Vec<Item>, range: Range<usize>) -> Option<(i64, Schedule)> {
+fn accepted(
+    flow: &Flow<'_>,
+    lead: &Range<usize>,
+    items: Vec<Item>,
+    range: Range<usize>,
+    mark: DecimalMark,
+) -> Option<(i64, Schedule)> {
     let paying = |one: &Item| {
         one.valued
             && one
@@ -247,10 +257,14 @@ fn accepted(flow: &Flow<'_>, lead: &Range<usize>, items: Vec<Item>, range: Range
         items.iter().filter(|one| found(&ITEM_PAYS, one.milestone.description.value.as_deref().unwrap_or(""))).count();
     let first_words = flow.words(lead.clone());
     let tail: String = first_words.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect();
+    let eventful = items.iter().filter(|one| one.eventful).count() * 10 >= items.len() * 7;
+    // "10% of the Contract Price, less retainage of 5%, when …" is an instalment all the same.
     let other = found(&NO_SCHEDULE, &tail)
-        || found(&NO_SCHEDULE, &flow.words(range.start..flow.after(range.start, 100).end.min(range.end)));
-    let parts = found(&PARTS, &tail) && !listed;
-    let enough = count >= 2 && count * 10 >= items.len() * 6 && pays * 2 >= items.len();
+        || (!eventful && found(&NO_SCHEDULE, &flow.words(range.start..flow.after(range.start, 100).end.min(range.end))));
+    // A list of the parts of a price names no events.
+    let parts = found(&PARTS, &tail) && !listed && !eventful;
+    let says = pays * 2 >= items.len() || (about && (listed || eventful));
+    let enough = count >= 2 && count * 10 >= items.len() * 6 && says;
     if !enough || (other && !listed) || parts || !(about || listed) {
         return None;
     }
@@ -278,14 +292,37 @@ fn accepted(flow: &Flow<'_>, lead: &Range<usize>, items: Vec<Item>, range: Range
         one.labelled.then(|| text.split_whitespace().next().unwrap_or("").to_lowercase())
     };
     let called = items.iter().find(|one| one.valued).and_then(word);
+    let mut starts: Vec<usize> = Vec::new();
     let mut rows: Vec<_> = items
         .into_iter()
         .filter(|one| !found(&SUM, one.milestone.description.value.as_deref().unwrap_or("")))
         .filter(|one| one.valued || (one.labelled && word(one) == called))
-        .map(|one| one.milestone)
+        .map(|one| {
+            starts.push(one.start);
+            one.milestone
+        })
         .collect();
+    base_above(flow, &mut rows, &starts, range.start, mark);
     inherit_base(&mut rows);
     Some((score, Schedule { range, rows, totals: Vec::new(), unit, findings, named: listed || about }))
+}
+
+/// "Phase A – Design (US$400,000). Fifty percent (50%) (US$200,000) upon …": a percent and its amount say what the percent is
+/// of, where that amount stands right above, with a name.
+fn base_above(flow: &Flow<'_>, rows: &mut [Milestone], starts: &[usize], from: usize, mark: DecimalMark) {
+    let lead = flow.before(from, 350).start;
+    for (row, start) in rows.iter_mut().zip(starts) {
+        let (Some(amount), Some(percent), None) = (row.amount.number(), row.percent.number(), &row.percent_of.value) else {
+            continue;
+        };
+        let of = amount.checked_mul(rust_decimal::Decimal::ONE_HUNDRED).and_then(|whole| whole.checked_div(percent));
+        let above = money::all(&flow.text, flow.before(*start, 1_500).start.max(lead)..*start, mark);
+        if let Some(base) = above.iter().rev().find(|one| one.amount.ok() == of && one.per.is_none()) {
+            let line = flow.before(base.range.start, 160);
+            let open = flow.slice(line.clone()).rfind('\n').map_or(line.start, |at| line.start + at + 1);
+            row.percent_of = Field::words(flow, open..base.range.end);
+        }
+    }
 }
 
 /// "30% of the Phase 1 Fee … 40% …": a percent that does not say what it is of is of the same as the one before it.
@@ -305,7 +342,7 @@ fn inherit_base(rows: &mut [Milestone]) {
 /// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.
 fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
     static STARTS: Pattern = pattern!(
-        r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?\d|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
+        r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|final|last)\s+(?:payment|instal?lment)|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?\d|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
     );
     let mut found_schedules = Vec::new();
     for span in flow.spans.iter().filter(|span| span.range.len() > 40 && span.range.len() < 3_000) {
@@ -316,7 +353,7 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
             continue;
         }
         let mut cuts: Vec<usize> = Vec::new();
-        let mut from = span.range.start;
+        let mut from = opening(flow, span.range.clone());
         while let Some(one) =
             capture(&STARTS, &flow.text, from..span.range.end).and_then(|one| one.get(0).map(|one| one.range()))
         {
@@ -343,11 +380,20 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
             .collect();
         let range = cuts[0]..span.range.end;
         let all = items.iter().all(|one| one.valued && one.eventful);
-        if let Some((score, schedule)) = accepted(flow, &flow.before(range.start, 350), items, range).filter(|_| all) {
+        if let Some((score, schedule)) = accepted(flow, &flow.before(range.start, 350), items, range, mark).filter(|_| all) {
             found_schedules.push((score - 15, schedule));
         }
     }
     found_schedules
+}
+
+/// Where the instalments of a sentence begin: after "of $425,000, payable as follows:" and the like.
+fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
+    static LEAD: Pattern = pattern!(
+        r"(?i)\b(?:as\s+follows|in\s+the\s+following\s+(?:manner|instal?lments?|stages?|payments?)|in\s+\w+(?:\s+\(\d+\))?\s+(?:equal\s+)?(?:instal?lments?|payments?|stages?|tranches?)|payable)\s*[:.,–—-]?\s"
+    );
+    let found = capture(&LEAD, &flow.text, range.clone()).and_then(|one| one.get(0).map(|one| one.range()));
+    found.filter(|one| one.end < range.end).map_or(range.start, |one| one.end)
 }
 
 static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");

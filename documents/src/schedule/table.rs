@@ -12,14 +12,18 @@ use crate::value::number::DecimalMark;
 use crate::value::{Pattern, found, pattern, percent};
 
 static NUMBER: Pattern = pattern!(
-    r"(?i)^(?:no\.?|nr\.?|#|item(?:\s*(?:no\.?|#|number))?|ref\.?|id|s\.?\s?no\.?|sl\.?\s?no\.?|(?:payment )?(?:milestone|payment|instal?lment|stage|phase|step|line|draw)\s*(?:no\.?|nr\.?|#|number|id))$"
+    r"(?i)^(?:no\.?|nr\.?|n°|#|pos\.?|position|clin|slin|line|lfd\.?\s?nr\.?|item(?:\s*(?:no\.?|#|number|id))?|ref\.?(?:\s*no\.?)?|id|code|s\.?\s?no\.?|s[lr]\.?\s?no\.?|serial\s*no\.?|(?:payment )?(?:milestone|payment|instal?lment|stage|phase|step|line|draw|deliverable|event)\s*(?:no\.?|nr\.?|#|number|id|ref\.?|code))$"
 );
-static PERCENT: Pattern = pattern!(r"(?i)%|\bper\s?cent(?:age)?s?\b|\bpct\b|^(?:proportion|share)\b");
+static PERCENT: Pattern = pattern!(r"(?i)%|\bper\s?cent(?:age)?s?\b|\bpct\b|^(?:proportion|share|anteil)\b");
 static OTHER: Pattern = pattern!(
     r"(?i)\b(?:allo-?\s*cation|cumulative|running|vat|tax|gst|retention|retainage|balance|rates?|hours|days|qty|quantity|unit|previous|to date|net|gross|discount|effort|fte|expenses)\b"
 );
 static AMOUNT: Pattern = pattern!(
-    r"(?i)\b(?:amounts?|fees?|price|value|sum|cost|charges?|payable|total|payments? (?:amount|due)|instal?lment amount)\b|US\$|\$|€|£|\bUSD\b|\bEUR\b|\bGBP\b"
+    r"(?i)\b(?:amounts?|fees?|price|value|sum|cost|charges?|payable|total|payments? (?:amount|due)|instal?lment amount)\b|US\$|\$|€|£|¥|₹|\b(?:USD|EUR|GBP|CAD|AUD|NZD|CHF|JPY|INR|SGD|HKD|SEK|NOK|DKK|PLN|ZAR|AED|Rs)\b|\b(?:betrag|montant|preis|importe)\b"
+);
+static FIGURE: Pattern = pattern!(r"(?i)\b(?:scheduled\s+value|amounts?|price|fees?|sum)\b");
+static PAYMENT: Pattern = pattern!(
+    r"(?i)^(?:(?:milestone|stage|progress|event|instal?lment|phase|revised|new)\s+)?payments?(?:\s*\W?\(?(?:USD|EUR|GBP|CAD|AUD)\)?)?$"
 );
 static EVIDENCE: Pattern =
     pattern!(r"(?i)\b(?:evidence|proof|supporting|certificates?|documentation|documents? required|verification)\b");
@@ -33,17 +37,17 @@ static TRIGGER: Pattern = pattern!(
     r"(?i)\b(?:trigger|conditions?|criteri\w+|billing event|invoice (?:on|upon|event)|payable (?:on|upon|when)|payment (?:event|terms|conditions?))\b"
 );
 static NAME: Pattern = pattern!(
-    r"(?i)\b(?:milestones?|events?|phases?|stages?|tasks?|modules?|instal?lments?|deliverables?|items?|activit\w+|payments?|work packages?|period|sprints?|services?|particulars|draw)\b"
+    r"(?i)\b(?:milestones?|events?|phases?|stages?|tasks?|modules?|instal?lments?|deliverables?|items?|activit\w+|payments?|work packages?|period|sprints?|services?|particulars|draw|leistung|meilenstein|jalon|étape|libellé|prestation)\b"
 );
 static DESCRIPTION: Pattern =
     pattern!(r"(?i)\b(?:descriptions?|scope|details?|particulars|definition|narrative|deliverables?)\b");
 static TOTAL: Pattern =
-    pattern!(r"(?i)^(?:grand\s+|contract\s+|overall\s+)?(?:(?P<sub>sub\s?-?\s?total)|total|totals|sum|aggregate)\b");
+    pattern!(r"(?i)^(?:grand\s+|contract\s+|overall\s+)?(?:(?P<sub>sub\s?-?\s?total|zwischensumme|sous-total)|totals?|total[ei]|sum|summe|gesamt\w*|aggregate)\b");
 static RATE_CARD: Pattern = pattern!(r"(?i)\b(?:rate|hourly|per (?:day|hour)|capacity)\b");
 static DAMAGES: Pattern = pattern!(
     r"(?i)\b(?:liquidated\s+damages|per\s+diem|insurance|coverage|limits?\s+of\s+liability|service\s+credits?)\b"
 );
-static IDENTIFIER: Pattern = pattern!(r"^\(?[A-Za-z]{0,5}[-. ]?[A-Za-z]{0,4}[-.]?\d{1,3}[.)]?$");
+static IDENTIFIER: Pattern = pattern!(r"^\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?$");
 
 /// What a heading says that its column is for.
 pub(super) fn role(heading: &str) -> Option<Role> {
@@ -60,6 +64,10 @@ pub(super) fn role(heading: &str) -> Option<Role> {
     }
     if is(&OTHER) && !is(&TRIGGER) {
         return Some(Role::OtherFigure);
+    }
+    // "Scheduled Value" and "Amount due" are no dates.
+    if is(&FIGURE) && !text.to_lowercase().contains("date") && !is(&TRIGGER) {
+        return Some(Role::Amount);
     }
     [(&TRIGGER, Role::Trigger), (&EVIDENCE, Role::Evidence), (&DEPENDS, Role::Depends), (&APPROVER, Role::Approver)]
         .into_iter()
@@ -217,11 +225,26 @@ fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], end: usize) -> Option<Hea
         }
         roles.push((*column, *span, role));
     }
+    payment_column(&mut roles, &columns);
     let has = |role: Role| roles.iter().any(|(_, _, one)| *one == role);
     let value = has(Role::Amount) || has(Role::Percent);
     let subject =
         has(Role::Name) || has(Role::Description) || has(Role::Trigger) || (has(Role::Number) && columns.len() > 2);
     (value && subject && roles.len() >= 2).then(|| Heading { end, roles, units, text: all.join(" "), named })
+}
+
+/// A column that is called "Milestone Payment" has the amounts where no other has them and another says what is paid for.
+fn payment_column(roles: &mut [(u32, u32, Role)], columns: &[(u32, u32, String, Vec<Range<usize>>)]) {
+    let has = |roles: &[(u32, u32, Role)], wanted: &[Role], but: u32| {
+        roles.iter().any(|(column, _, role)| *column != but && wanted.contains(role))
+    };
+    for (column, _, text, _) in columns.iter().rev() {
+        let subject = [Role::Name, Role::Description, Role::Trigger];
+        if found(&PAYMENT, text) && !has(roles, &[Role::Amount], *column) && has(roles, &subject, *column) {
+            roles.iter_mut().filter(|(at, ..)| at == column).for_each(|(_, _, role)| *role = Role::Amount);
+            return;
+        }
+    }
 }
 
 /// "Contract Price" in "% of Contract Price", which may stand in several lines.
@@ -353,6 +376,21 @@ fn numbered(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<u32> {
         .filter(|column| labels(*column))
         .or_else(|| column(Role::Name).filter(|column| several && labels(*column)))
         .or_else(|| unheaded(table, head).filter(|column| labels(*column)))
+        .or_else(|| {
+            let subject = [Role::Description, Role::Name, Role::Trigger];
+            let other =
+                |first: u32| head.roles.iter().any(|(column, _, role)| *column != first && subject.contains(role));
+            coded(flow, table, head).filter(|first| other(*first) && labels(*first))
+        })
+}
+
+/// A first column whose cells are codes such as `M1`, whatever its heading says, or numbers under a name such as "Stage".
+fn coded(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<u32> {
+    let rows = table.rows.get(head.end..)?;
+    let first = rows.iter().flatten().map(|cell| cell.column).min()?;
+    let mut codes = rows.iter().flat_map(|row| cells(flow, row)).filter(|(cell, text)| cell.column == first && !text.is_empty());
+    let named = head.roles.iter().any(|(column, _, role)| *column == first && *role == Role::Name);
+    (named || codes.all(|(_, text)| text.starts_with(char::is_alphabetic) || found(&TOTAL, text))).then_some(first)
 }
 
 /// A first column without heading.

@@ -72,9 +72,11 @@ fn word(token: &str) -> Option<Word> {
         "thousand" => Word::Scale(1_000),
         "million" => Word::Scale(1_000_000),
         "billion" => Word::Scale(1_000_000_000),
+        "lakh" | "lakhs" | "lac" | "lacs" => Word::Scale(100_000),
+        "crore" | "crores" => Word::Scale(10_000_000),
         "and" => Word::And,
         "united" | "states" | "dollars" | "dollar" | "us" | "u.s" | "usd" | "euros" | "euro" | "pounds" | "pound"
-        | "sterling" | "singapore" | "canadian" | "australian" | "american" => Word::Currency,
+        | "sterling" | "rupees" | "rupee" | "yen" | "francs" | "singapore" | "canadian" | "australian" | "american" => Word::Currency,
         "cents" | "cent" | "pence" => Word::Cent,
         "only" | "exactly" => Word::Filler,
         _ => {

@@ -41,9 +41,18 @@ pub(crate) fn folder() -> Option<PathBuf> {
     std::env::var_os("MILESTONED_DOCUMENTS").map(PathBuf::from)
 }
 
-/// Every contract that a person has read.
+/// Every contract of others that a person has read.
 pub(crate) fn all() -> Vec<Truth> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth");
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth"))
+}
+
+/// The contracts that were written for the tests, and the folder that has them.
+pub(crate) fn own() -> (Vec<Truth>, PathBuf) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/own");
+    (read(&folder), folder)
+}
+
+fn read(folder: &Path) -> Vec<Truth> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
