@@ -97,7 +97,16 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
         let near = i32::try_from(one.range.start - whole.end).unwrap_or(i32::MAX);
         let made = says.contains("made") || says.contains("entered") || says.contains("into the");
         let early = i32::try_from(whole.start / 3_000).unwrap_or(i32::MAX);
-        let score = if made { 30 } else { 20 } - near / 8 - early * 2 - if own { -6 } else if other > 0 && !made { 25 } else { 0 };
+        let score = if made { 30 } else { 20 }
+            - near / 8
+            - early * 2
+            - if own {
+                -6
+            } else if other > 0 && !made {
+                25
+            } else {
+                0
+            };
         let field = match (one.when, one.when.text()) {
             (When::Day(_), Some(text)) => Field::read(flow, text, one.range),
             (When::Open, _) => Field::empty(flow, Why::Blank, one.range),

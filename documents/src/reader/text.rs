@@ -332,9 +332,10 @@ fn dashed_columns(lines: &[Line<'_>]) -> Option<Vec<(usize, usize)>> {
         // Dashes under the words of the heading alone show columns where no line has text across their left edges.
         if groups.windows(2).any(|pair| pair[1].0 - pair[0].1 > 4) {
             let clear = |at: usize| {
-                lines.iter().filter(|line| !is_rule(line)).all(|line| {
-                    line.raw.chars().nth(at.saturating_sub(1)).is_none_or(char::is_whitespace)
-                })
+                lines
+                    .iter()
+                    .filter(|line| !is_rule(line))
+                    .all(|line| line.raw.chars().nth(at.saturating_sub(1)).is_none_or(char::is_whitespace))
             };
             if !groups.iter().skip(1).all(|(from, _)| clear(*from)) {
                 return None;

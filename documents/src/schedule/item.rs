@@ -53,6 +53,8 @@ pub(super) struct Item {
     pub(super) milestone: Milestone,
     pub(super) unit: Option<(Unit, Range<usize>)>,
     pub(super) labelled: bool,
+    /// It states a percent.
+    pub(super) percent: bool,
     /// Where it begins.
     pub(super) start: usize,
     /// It names an event or a date.
@@ -96,11 +98,16 @@ pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usiz
 fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Money> {
     // "The balance, less the sum of $50,000": what is taken off is not what is paid.
     static OFF: Pattern = pattern!(r"(?i)\b(?:less|minus|net\s+of|reduced\s+by|deduct\w*)\b[^.;]{0,60}$");
+    // "20% of US$1,200,000": what a percent is of is not what is paid.
+    static BASE: Pattern = pattern!(
+        r"(?i)(?:%|percent|per\s?cent)\)?\W{0,3}of\s+(?:the\s+)?(?:total\s+|fixed\s+)?(?:fees?\s+of\s+|price\s+of\s+)?$"
+    );
     let all: Vec<Money> = money::all(&flow.text, range.clone(), mark)
         .into_iter()
         .filter(|one| {
             let from = one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
-            !found(&OFF, flow.slice(flow.before(from, 90).start.max(range.start)..from))
+            let before = flow.slice(flow.before(from, 90).start.max(range.start)..from);
+            !found(&OFF, before) && !found(&BASE, before)
         })
         .collect();
     all.iter().find(|one| one.per.is_none()).or_else(|| all.first()).cloned()
@@ -329,6 +336,7 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
     };
     Item {
         start: range.start,
+        percent: milestone.percent.value.is_some(),
         valued: values.any || kind == AmountKind::Balance,
         eventful: event.is_some() || milestone.date.value.is_some(),
         labelled: label.is_some(),

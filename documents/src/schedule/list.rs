@@ -138,10 +138,10 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
             let reach = if matches!(marker.kind, Kind::Label(_)) { 3 } else { 1 };
             let counts = (marker.ordinal > last.ordinal && marker.ordinal - last.ordinal <= reach)
                 || marker.ordinal == u32::MAX && last.ordinal != u32::MAX
-                    || (loose(&marker.kind) && marker.ordinal == 0)
-                    || (marker.series != last.series
-                        && marker.ordinal == 1
-                        && !group.iter().any(|one| one.series == marker.series));
+                || (loose(&marker.kind) && marker.ordinal == 0)
+                || (marker.series != last.series
+                    && marker.ordinal == 1
+                    && !group.iter().any(|one| one.series == marker.series));
             let headed = matches!(marker.kind, Kind::Bullet | Kind::Value)
                 && lines[last.line + 1..marker.line].iter().any(|line| flow.spans[line.span].heading);
             near && counts && !headed
@@ -188,8 +188,10 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
 pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     let lines = flow.lines();
     let markers: Vec<Marker> = lines.iter().enumerate().flat_map(|(index, line)| markers(flow, line, index)).collect();
-    let mut found: Vec<(i64, Schedule)> =
-        groups(&markers, &lines, flow).iter().filter_map(|group| schedule(flow, &lines, group, mark)).collect();
+    let mut found: Vec<(i64, Schedule)> = groups(&markers, &lines, flow)
+        .iter()
+        .filter_map(|group| schedule(flow, &lines, &markers, group, mark))
+        .collect();
     found.extend(sentences(flow, mark));
     found.sort_by_key(|(score, schedule)| (-score, schedule.range.start));
     let mut kept: Vec<Schedule> = Vec::new();
@@ -202,7 +204,13 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     kept
 }
 
-fn schedule(flow: &Flow<'_>, lines: &[Line], group: &[Marker], mark: DecimalMark) -> Option<(i64, Schedule)> {
+fn schedule(
+    flow: &Flow<'_>,
+    lines: &[Line],
+    markers: &[Marker],
+    group: &[Marker],
+    mark: DecimalMark,
+) -> Option<(i64, Schedule)> {
     let first = group.first()?;
     let bounds: Vec<Range<usize>> = group
         .iter()
@@ -219,8 +227,9 @@ fn schedule(flow: &Flow<'_>, lines: &[Line], group: &[Marker], mark: DecimalMark
     let items: Vec<Item> = bounds
         .iter()
         .zip(group)
-        .map(|(range, marker)| {
-            item::read(flow, (!marker.range.is_empty()).then(|| marker.range.clone()), range.clone(), mark)
+        .flat_map(|(range, marker)| {
+            let tranches = tranches(flow, lines, markers, marker, range, mark);
+            if tranches.is_empty() { vec![read_item(flow, marker, range.clone(), mark)] } else { tranches }
         })
         .collect();
     // Bullets before labels: the labels make the list.
@@ -229,6 +238,55 @@ fn schedule(flow: &Flow<'_>, lines: &[Line], group: &[Marker], mark: DecimalMark
     }
     let range = lines[first.line].range.start..bounds.last()?.end;
     accepted(flow, &lead, items, range, mark)
+}
+
+fn read_item(flow: &Flow<'_>, marker: &Marker, range: Range<usize>, mark: DecimalMark) -> Item {
+    item::read(flow, (!marker.range.is_empty()).then(|| marker.range.clone()), range, mark)
+}
+
+/// Payments below an item: "Phase A (US$400,000)" with "50% upon …" and "50% upon …" as a list of its own. What is invoiced are
+/// they, each a percent of what the item names. Nothing where the item has no such list.
+fn tranches(
+    flow: &Flow<'_>,
+    lines: &[Line],
+    markers: &[Marker],
+    parent: &Marker,
+    range: &Range<usize>,
+    mark: DecimalMark,
+) -> Vec<Item> {
+    if parent.kind == Kind::Bullet {
+        return Vec::new();
+    }
+    let inside = |one: &&Marker| one.line > parent.line && range.contains(&lines[one.line].range.start);
+    let below: Vec<&Marker> = markers.iter().filter(inside).collect();
+    // Of the readings of the first line below, the one that most lines share: "(i)" is a letter and a number.
+    let Some(kind) = below
+        .iter()
+        .map(|one| &one.kind)
+        .filter(|kind| !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Dotted(_)) && **kind != parent.kind)
+        .max_by_key(|kind| below.iter().filter(|one| one.kind == **kind).count())
+    else {
+        return Vec::new();
+    };
+    let below: Vec<&Marker> = below.iter().filter(|one| one.kind == *kind).copied().collect();
+    let mut items: Vec<Item> = below
+        .iter()
+        .enumerate()
+        .map(|(index, one)| {
+            let end = below.get(index + 1).map_or(range.end, |next| lines[next.line].range.start);
+            read_item(flow, one, one.range.end..end, mark)
+        })
+        .filter(|one| one.valued && one.eventful && (one.percent || one.milestone.amount.value.is_some()))
+        .collect();
+    if items.len() < 2 {
+        return Vec::new();
+    }
+    let first = lines[parent.line].range.clone();
+    let title = item::shortened(flow, parent.range.end.max(first.start)..first.end, 120);
+    for one in items.iter_mut().filter(|one| one.percent && one.milestone.percent_of.value.is_none()) {
+        one.milestone.percent_of = Field::words(flow, crate::block::trimmed(&flow.text, title.clone()));
+    }
+    items
 }
 
 /// Takes a list where most of its items are payments for events.
@@ -260,7 +318,8 @@ fn accepted(
     let eventful = items.iter().filter(|one| one.eventful).count() * 10 >= items.len() * 7;
     // "10% of the Contract Price, less retainage of 5%, when …" is an instalment all the same.
     let other = found(&NO_SCHEDULE, &tail)
-        || (!eventful && found(&NO_SCHEDULE, &flow.words(range.start..flow.after(range.start, 100).end.min(range.end))));
+        || (!eventful
+            && found(&NO_SCHEDULE, &flow.words(range.start..flow.after(range.start, 100).end.min(range.end))));
     // A list of the parts of a price names no events.
     let parts = found(&PARTS, &tail) && !listed && !eventful;
     let says = pays * 2 >= items.len() || (about && (listed || eventful));
@@ -312,7 +371,8 @@ fn accepted(
 fn base_above(flow: &Flow<'_>, rows: &mut [Milestone], starts: &[usize], from: usize, mark: DecimalMark) {
     let lead = flow.before(from, 350).start;
     for (row, start) in rows.iter_mut().zip(starts) {
-        let (Some(amount), Some(percent), None) = (row.amount.number(), row.percent.number(), &row.percent_of.value) else {
+        let (Some(amount), Some(percent), None) = (row.amount.number(), row.percent.number(), &row.percent_of.value)
+        else {
             continue;
         };
         let of = amount.checked_mul(rust_decimal::Decimal::ONE_HUNDRED).and_then(|whole| whole.checked_div(percent));
@@ -380,7 +440,9 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
             .collect();
         let range = cuts[0]..span.range.end;
         let all = items.iter().all(|one| one.valued && one.eventful);
-        if let Some((score, schedule)) = accepted(flow, &flow.before(range.start, 350), items, range, mark).filter(|_| all) {
+        if let Some((score, schedule)) =
+            accepted(flow, &flow.before(range.start, 350), items, range, mark).filter(|_| all)
+        {
             found_schedules.push((score - 15, schedule));
         }
     }

@@ -41,13 +41,15 @@ static NAME: Pattern = pattern!(
 );
 static DESCRIPTION: Pattern =
     pattern!(r"(?i)\b(?:descriptions?|scope|details?|particulars|definition|narrative|deliverables?)\b");
-static TOTAL: Pattern =
-    pattern!(r"(?i)^(?:grand\s+|contract\s+|overall\s+)?(?:(?P<sub>sub\s?-?\s?total|zwischensumme|sous-total)|totals?|total[ei]|sum|summe|gesamt\w*|aggregate)\b");
+static TOTAL: Pattern = pattern!(
+    r"(?i)^(?:grand\s+|contract\s+|overall\s+)?(?:(?P<sub>sub\s?-?\s?total|zwischensumme|sous-total)|totals?|total[ei]|sum|summe|gesamt\w*|aggregate)\b"
+);
 static RATE_CARD: Pattern = pattern!(r"(?i)\b(?:rate|hourly|per (?:day|hour)|capacity)\b");
 static DAMAGES: Pattern = pattern!(
     r"(?i)\b(?:liquidated\s+damages|per\s+diem|insurance|coverage|limits?\s+of\s+liability|service\s+credits?)\b"
 );
-static IDENTIFIER: Pattern = pattern!(r"^\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?$");
+static IDENTIFIER: Pattern =
+    pattern!(r"^\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?$");
 
 /// What a heading says that its column is for.
 pub(super) fn role(heading: &str) -> Option<Role> {
@@ -388,7 +390,8 @@ fn numbered(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<u32> {
 fn coded(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<u32> {
     let rows = table.rows.get(head.end..)?;
     let first = rows.iter().flatten().map(|cell| cell.column).min()?;
-    let mut codes = rows.iter().flat_map(|row| cells(flow, row)).filter(|(cell, text)| cell.column == first && !text.is_empty());
+    let mut codes =
+        rows.iter().flat_map(|row| cells(flow, row)).filter(|(cell, text)| cell.column == first && !text.is_empty());
     let named = head.roles.iter().any(|(column, _, role)| *column == first && *role == Role::Name);
     (named || codes.all(|(_, text)| text.starts_with(char::is_alphabetic) || found(&TOTAL, text))).then_some(first)
 }

@@ -76,7 +76,9 @@ fn word(token: &str) -> Option<Word> {
         "crore" | "crores" => Word::Scale(10_000_000),
         "and" => Word::And,
         "united" | "states" | "dollars" | "dollar" | "us" | "u.s" | "usd" | "euros" | "euro" | "pounds" | "pound"
-        | "sterling" | "rupees" | "rupee" | "yen" | "francs" | "singapore" | "canadian" | "australian" | "american" => Word::Currency,
+        | "sterling" | "rupees" | "rupee" | "yen" | "francs" | "singapore" | "canadian" | "australian" | "american" => {
+            Word::Currency
+        }
         "cents" | "cent" | "pence" => Word::Cent,
         "only" | "exactly" => Word::Filler,
         _ => {
