@@ -8,6 +8,7 @@ use milestoned_mapping::contract::Contract;
 use milestoned_mapping::drift::{self, Drift, Kind, Shown};
 use milestoned_mapping::fact::{Leg, LegRecord};
 
+use crate::store::action::Action;
 use crate::store::audit::Entry;
 use crate::store::contracts::Work;
 use crate::store::drift::DriftRow;
@@ -43,7 +44,7 @@ pub fn changes(
 /// Rows that are new or otherwise than before.
 fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date) -> (Vec<DriftRow>, Vec<Entry>) {
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
-    let mut note = |action: &'static str, row: DriftRow| {
+    let mut note = |action: Action, row: DriftRow| {
         let detail = format!("{}, {}", row.kind.name(), row.detail);
         let subject = if row.subject.is_empty() { contract.to_owned() } else { row.subject.clone() };
         lines.push(Entry::own(action, Some(contract), subject, detail));
@@ -51,7 +52,7 @@ fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date)
     };
     let is = |row: &DriftRow, one: &Drift| row.kind == one.kind && row.subject == one.subject;
     for row in before.iter().filter(|row| !found.iter().any(|one| is(row, one))) {
-        note("drift undone", DriftRow { closed_on: row.closed_on.or(Some(today)), lasts: false, ..row.clone() });
+        note(Action::DriftUndone, DriftRow { closed_on: row.closed_on.or(Some(today)), lasts: false, ..row.clone() });
     }
     for one in found {
         let known = before.iter().find(|row| is(row, &one));
@@ -62,7 +63,7 @@ fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date)
         let since = known.filter(|row| row.closed_on.is_none()).map_or(today, |row| row.opened_on);
         let Drift { kind, subject, milestone, detail } = one;
         note(
-            "drift noticed",
+            Action::DriftNoticed,
             DriftRow { kind, subject, milestone, detail, opened_on: since, closed_on: None, lasts: true },
         );
     }

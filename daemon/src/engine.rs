@@ -21,6 +21,7 @@ use crate::environment::Environment;
 use crate::failpoint;
 use crate::registry::Registry;
 use crate::settings::Approvals;
+use crate::store::action::Action;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
 use crate::store::fast_path::{Batch, Decide};
@@ -574,11 +575,11 @@ fn fact_line(contract: &str, decided: &DecidedFact) -> Entry {
     let fact = &decided.pending.fact;
     let words = event_in_words(&fact.event);
     let (action, detail) = match &decided.problem {
-        Some(problem) => ("fact parked", format!("{words}: {problem}")),
+        Some(problem) => (Action::FactParked, format!("{words}: {problem}")),
         None if fact.at != decided.effective_at => {
-            ("fact decided", format!("{words}; happened {}, took effect {}", fact.at, decided.effective_at))
+            (Action::FactDecided, format!("{words}; happened {}, took effect {}", fact.at, decided.effective_at))
         }
-        None => ("fact decided", format!("{words}; took effect {}", decided.effective_at)),
+        None => (Action::FactDecided, format!("{words}; took effect {}", decided.effective_at)),
     };
     Entry::by(
         &decided.pending.actor,
@@ -602,7 +603,7 @@ fn document_lines(contract: &Contract, planned: usize) -> Vec<Entry> {
                 document.date,
                 document.due_on
             );
-            Entry::own("document issued", Some(contract.terms().id()), document.number.clone(), detail)
+            Entry::own(Action::DocumentIssued, Some(contract.terms().id()), document.number.clone(), detail)
         })
         .collect()
 }
@@ -616,9 +617,9 @@ fn exception_lines(before: &Contract, contract: &Contract) -> Vec<Entry> {
         .filter_map(|(index, exception)| {
             let former = known.get(index);
             let action = match (former, exception.closed_on) {
-                (None, None) => "exception opened",
-                (None, Some(_)) => "exception opened and closed",
-                (Some(former), Some(_)) if former.closed_on.is_none() => "exception closed",
+                (None, None) => Action::ExceptionOpened,
+                (None, Some(_)) => Action::ExceptionOpenedAndClosed,
+                (Some(former), Some(_)) if former.closed_on.is_none() => Action::ExceptionClosed,
                 (Some(_), _) => return None,
             };
             let place = [exception.milestone.clone(), exception.leg.map(|leg| leg.to_string())];

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::item::{Amount, as_said};
 use crate::environment::Environment;
 use crate::store::StoreError;
+use crate::store::action::Action;
 use crate::store::audit::AuditLine;
 use crate::store::trace::{Trace, TracedFact};
 
@@ -109,12 +110,13 @@ fn told(what: &str, trace: &Trace) -> Trail {
     });
     let payments = trace.payments.iter().filter_map(|one| Some((one, parsed(one)?)));
     let rest = |line: &AuditLine| {
-        let told = ["contract opened", "fact decided", "milestone approved", "first of two approvals"];
-        !told.contains(&line.action.as_str())
+        let told =
+            [Action::ContractOpened, Action::FactDecided, Action::MilestoneApproved, Action::FirstOfTwoApprovals];
+        !told.iter().any(|action| line.says(*action))
     };
     let parts = [
         ("What was agreed", clauses),
-        ("Who filed it", acts(|line| line.action == "contract opened")),
+        ("Who filed it", acts(|line| line.says(Action::ContractOpened))),
         ("Change orders", of(|event| matches!(event, Event::Amended(_)))),
         ("What was delivered and accepted", of(is_of_the_work)),
         ("The records that say so", records.collect()),

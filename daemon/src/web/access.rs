@@ -21,6 +21,7 @@ use super::guesses::{Guesses, address_of};
 use super::problem::ApiError;
 use crate::environment::Environment;
 use crate::settings::Settings;
+use crate::store::action::Action;
 use crate::store::sign_ins::SignedIn;
 use crate::store::{Store, StoreError};
 
@@ -97,7 +98,9 @@ impl Access {
         if let Some(wait) = self.guesses.wrong(address, now) {
             let seconds = wait.as_secs();
             tracing::warn!(%address, seconds, "an address shows wrong secrets and is not heard");
-            store.note("wrong tokens", format!("address {address}"), format!("not heard for {seconds} s"), now).await?;
+            store
+                .note(Action::WrongTokens, format!("address {address}"), format!("not heard for {seconds} s"), now)
+                .await?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action::Action;
 use super::attested::AGREEMENT_FILE;
 use super::audit::{self, Entry};
 use super::session::values;
@@ -81,7 +82,7 @@ impl Store {
                 audit::append(
                     tx,
                     now,
-                    &[Entry::own("contract file refused", contract.as_deref(), path.clone(), problem.clone())],
+                    &[Entry::own(Action::ContractFileRefused, contract.as_deref(), path.clone(), problem.clone())],
                 )?;
             }
             tx.overwrite(&AGREEMENT_FILE, values![path], || {

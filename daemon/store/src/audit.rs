@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+pub(super) use milestoned_trail::chain::runs;
 pub use milestoned_trail::chain::{Break, Head, REDACTED};
 use milestoned_trail::chain::{Line, Walk, Walked};
-pub(super) use milestoned_trail::chain::{REDACTION, runs};
 pub use milestoned_trail::rows::Finding;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action::Action;
 pub(super) use super::attest::{Session, hold};
 use super::session::{Link, Row, values};
 use super::{Store, StoreError, instant};
@@ -24,7 +25,7 @@ pub struct AuditLine {
     pub at: String,
     /// Who: `milestoned`, or the person or token that acted.
     pub actor: String,
-    /// What was done, such as `invoice issued` or `delivery settled`.
+    /// What was done, such as `document issued` or `delivery settled`: a word of [`Action`].
     pub action: String,
     /// Contract, where one is concerned.
     pub contract: Option<String>,
@@ -42,6 +43,13 @@ pub struct AuditLine {
     pub attests: Option<String>,
     /// SHA-256 over the previous line's hash and this line's fields, hex.
     pub hash: String,
+}
+
+impl AuditLine {
+    /// Whether the line says that this was done.
+    pub fn says(&self, action: Action) -> bool {
+        self.action == action.name()
+    }
 }
 
 /// What comparing everything with what is attested found.
@@ -77,7 +85,7 @@ pub struct Entry {
     /// Who.
     pub actor: String,
     /// What.
-    pub action: &'static str,
+    pub action: Action,
     /// Contract, where one is concerned.
     pub contract: Option<String>,
     /// What it was done to.
@@ -90,19 +98,14 @@ pub struct Entry {
 
 impl Entry {
     /// A line about something the daemon did by itself.
-    pub fn own(
-        action: &'static str,
-        contract: Option<&str>,
-        subject: impl Into<String>,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub fn own(action: Action, contract: Option<&str>, subject: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::by("milestoned", action, contract, subject, detail)
     }
 
     /// A line about something `actor` did.
     pub fn by(
         actor: &str,
-        action: &'static str,
+        action: Action,
         contract: Option<&str>,
         subject: impl Into<String>,
         detail: impl Into<String>,
@@ -176,7 +179,7 @@ fn next(head: &Head, at: &str, entry: &Entry, attests: Option<String>) -> Line {
         seq: head.seq.saturating_add(1),
         at: at.into(),
         actor: entry.actor.clone(),
-        action: entry.action.into(),
+        action: entry.action.name().into(),
         contract: entry.contract.clone(),
         subject: entry.subject.clone(),
         detail: entry.detail.clone(),
@@ -257,7 +260,7 @@ impl Store {
     /// The database failed.
     pub async fn note(
         &self,
-        action: &'static str,
+        action: Action,
         subject: String,
         detail: String,
         now: Timestamp,
@@ -292,10 +295,16 @@ pub(super) fn exceptions_of(tx: &Session<'_>, contract: &str, milestone: &str) -
     tx.all(
         concat!(
             columns!(),
-            " WHERE contract = $1 AND action IN ('exception opened', 'exception closed', 'exception opened and closed')
+            " WHERE contract = $1 AND action IN ($3, $4, $5)
              AND (detail = $2 OR substr(detail, 1, length($2) + 1) = $2 || ' ') ORDER BY seq"
         ),
-        values![contract, milestone],
+        values![
+            contract,
+            milestone,
+            Action::ExceptionOpened.name(),
+            Action::ExceptionClosed.name(),
+            Action::ExceptionOpenedAndClosed.name()
+        ],
         read_line,
     )
 }
@@ -305,8 +314,8 @@ pub(super) fn issued_with(tx: &Session<'_>, contract: &str, subject: &str) -> Re
     let mut numbers = Vec::new();
     for line in about(tx, contract, subject)? {
         numbers.extend(tx.all(
-            "SELECT subject FROM audit WHERE contract = $1 AND at = $2 AND action = 'document issued' ORDER BY seq",
-            values![contract, line.at],
+            "SELECT subject FROM audit WHERE contract = $1 AND at = $2 AND action = $3 ORDER BY seq",
+            values![contract, line.at, Action::DocumentIssued.name()],
             |row| row.get::<String>(0),
         )?);
     }

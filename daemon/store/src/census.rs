@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use milestoned_connector_kit::Census;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::WATERMARK;
 use super::audit::{self, Entry};
@@ -114,7 +115,7 @@ impl Store {
                         values![system, place, fault, instant(now)],
                     )
                 })?;
-                audit::append(tx, now, &[Entry::own("census braked", None, format!("{system} {stream}"), fault)])?;
+                audit::append(tx, now, &[Entry::own(Action::CensusBraked, None, format!("{system} {stream}"), fault)])?;
             }
             Ok(Counted { known, missing: count, braked })
         })

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use milestoned_connector_kit::{After, Receipt};
 use milestoned_mapping::command::{Command, DeliveryKey};
 
+use super::action::Action;
 use super::attest::{Attested, Examined, Session};
 use super::attested::OUTBOX;
 use super::audit::{self, Entry};
@@ -252,7 +253,7 @@ fn park_unusable(tx: &Session<'_>, rows: &[(Claimable, StoreError)], now: Timest
         } else {
             tx.change(&OUTBOX, values![row.key], || tx.one(PARK, values, |row| row.get::<String>(0)))?
         };
-        let action = if forged { "delivery refused" } else { "delivery parked" };
+        let action = if forged { Action::DeliveryRefused } else { Action::DeliveryParked };
         let detail = format!("key {}: {fault}", row.key);
         audit::append(tx, now, &[Entry::own(action, Some(&row.contract), subject.unwrap_or_default(), detail)])?;
     }

@@ -12,6 +12,7 @@ use milestoned_mapping::money::{Currency, Money};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
 use milestoned_trail::rows::named;
 
+use super::action::Action;
 use super::attest::{Attested, Session};
 use super::attested::{CONTRACT, FACT, LEG, LEG_PART};
 use super::audit::{self, Entry};
@@ -322,7 +323,7 @@ impl Store {
             }
             if inserted > 0 {
                 let detail = format!("from {}, digest {}", new.source, row.digest);
-                let line = Entry::by(&new.actor, "contract opened", Some(&row.id), row.id.clone(), detail);
+                let line = Entry::by(&new.actor, Action::ContractOpened, Some(&row.id), row.id.clone(), detail);
                 audit::append(tx, now, &[line])?;
             }
             Ok(inserted > 0)
@@ -523,7 +524,7 @@ impl Store {
                     values![fact.id, format!("{UNATTESTED}. {UNATTESTED_REMEDY}")],
                 )?;
                 let detail = format!("fact:{}, by {} as the row says: {UNATTESTED}", fact.id, fact.actor);
-                lines.push(Entry::own("fact refused", Some(&contract), fact.identity.clone(), detail));
+                lines.push(Entry::own(Action::FactRefused, Some(&contract), fact.identity.clone(), detail));
             }
             audit::append(tx, now, &lines)
         })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
+use super::action::Action;
 use super::attest::{House, Session};
 use super::attested::MARK;
 use super::audit::{self, Entry, Head};
@@ -221,7 +222,7 @@ fn doubt(tx: &Session<'_>, actor: &str, reason: &str, now: Timestamp) -> Result<
     })?;
     doubt_mails(tx, &["pending", "sending"], "restored from a backup: it may have been sent", now)?;
     let detail = format!("{count} deliveries are in doubt: {reason}");
-    audit::append(tx, now, &[Entry::by(actor, "restored from a backup", None, "database", detail)])?;
+    audit::append(tx, now, &[Entry::by(actor, Action::RestoredFromBackup, None, "database", detail)])?;
     Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::drift::Kind;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::DRIFT;
 use super::audit::{self, Entry};
@@ -118,7 +119,7 @@ impl Store {
             })?;
             let Some(detail) = closed else { return Ok(false) };
             let said = format!("{}, {detail}: {reason}", kind.name());
-            audit::append(tx, now, &[Entry::by(&actor, "drift overruled", Some(&contract), subject, said)])?;
+            audit::append(tx, now, &[Entry::by(&actor, Action::DriftOverruled, Some(&contract), subject, said)])?;
             Ok(true)
         })
         .await

@@ -9,6 +9,7 @@ use milestoned_mapping::fact::{Event, Fact, ReviewDecision, Shown};
 use milestoned_mapping::money::{Currency, Money};
 use serde_json::Value;
 
+use super::action::Action;
 use super::attest::Session;
 use super::readings;
 use super::session::{Row, values};
@@ -115,8 +116,8 @@ impl Store {
     pub async fn hands(&self, contract: String) -> Result<Hands, StoreError> {
         self.read(move |tx| {
             let mut filed: Vec<String> = tx.all(
-                "SELECT actor FROM audit WHERE contract = $1 AND action = 'contract opened' ORDER BY seq",
-                values![contract],
+                "SELECT actor FROM audit WHERE contract = $1 AND action = $2 ORDER BY seq",
+                values![contract, Action::ContractOpened.name()],
                 |row| row.get(0),
             )?;
             // Whoever said what a signed document says has made the terms, whoever filed them then.

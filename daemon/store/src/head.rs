@@ -2,9 +2,9 @@
 //! carried over.
 
 use jiff::Timestamp;
-use milestoned_trail::rows::FIRST;
 
 use super::StoreError;
+use super::action::Action;
 use super::attest::{HEAD, House, Session, Sheet, read_head};
 use super::audit::{self, Entry, Head};
 use super::session::{Sql, values};
@@ -26,7 +26,7 @@ pub(super) fn take_over(tx: &Session<'_>) -> Result<(), StoreError> {
     let Some((head, sealed, sheet)) = read_head(tx, HEAD)? else { return Ok(()) };
     if sealed.is_empty() {
         let attested = "SELECT 1 FROM audit WHERE attests IS NOT NULL OR action = $1 LIMIT 1";
-        return match tx.one(attested, values![FIRST], |_| Ok(()))? {
+        return match tx.one(attested, values![Action::RowsAttested.name()], |_| Ok(()))? {
             None => attest_once(tx, head),
             Some(()) => Err(StoreError::Key(
                 "the seal of the audit trail's head is gone, though its lines say that rows are attested: somebody changed the \
@@ -52,7 +52,7 @@ pub(super) fn take_over(tx: &Session<'_>) -> Result<(), StoreError> {
         former.key.id(),
         tx.house.key.id()
     );
-    audit::append(tx, its_time(tx)?, &[Entry::own("key exchanged", None, "store.key", detail)])
+    audit::append(tx, its_time(tx)?, &[Entry::own(Action::KeyExchanged, None, "store.key", detail)])
 }
 
 /// What stands in the database when it is attested for the first time. Nobody can say of it whether it is what was written:
@@ -77,7 +77,7 @@ fn attest_once(tx: &Session<'_>, head: Head) -> Result<(), StoreError> {
         tx.house.key.id()
     );
     tracing::warn!(detail, "the rows of an older version were attested as they stood");
-    audit::append(tx, its_time(tx)?, &[Entry::own(FIRST, None, "database", detail)])
+    audit::append(tx, its_time(tx)?, &[Entry::own(Action::RowsAttested, None, "database", detail)])
 }
 
 /// The database's own time: a store is opened before anybody asks it for something at a time.

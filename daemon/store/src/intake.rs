@@ -10,6 +10,7 @@ use milestoned_mapping::record::SourceRecord;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::action::Action;
 use super::attest::{Attested, Session};
 use super::attested::{FACT, LEG_PART, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
@@ -414,7 +415,7 @@ impl Store {
                     Err(error) => return Err(error),
                 }
             }
-            audit::append(tx, now, &[Entry::by(&actor, "parked records replayed", None, count.to_string(), "")])?;
+            audit::append(tx, now, &[Entry::by(&actor, Action::ParkedRecordsReplayed, None, count.to_string(), "")])?;
             Ok(count)
         })
         .await
@@ -480,7 +481,7 @@ fn settle_record(
             tx,
             now,
             &[Entry::own(
-                "record parked",
+                Action::RecordParked,
                 reading.contract.as_deref(),
                 format!("{} {} {}", record.system, record.object, record.id),
                 json(&problems)?,
@@ -499,7 +500,7 @@ fn refuse_record(tx: &Session<'_>, stored: &StoredRecord, now: Timestamp) -> Res
     let place = format!("{} {} {}", record.system, record.object, record.id);
     let problem = Problem::new(place.clone(), UNATTESTED, UNATTESTED_REMEDY);
     tx.run("UPDATE source_record SET state = 'parked', issues = $2 WHERE id = $1", values![*id, json(&[&problem])?])?;
-    audit::append(tx, now, &[Entry::own("record refused", None, place, format!("record:{id}: {UNATTESTED}"))])
+    audit::append(tx, now, &[Entry::own(Action::RecordRefused, None, place, format!("record:{id}: {UNATTESTED}"))])
 }
 
 /// What is said of a row that is not acted on.
@@ -622,7 +623,11 @@ fn park_unreadable(
     )?;
     if let Some(id) = new {
         tx.inserted(&SOURCE_RECORD, id, &code);
-        audit::append(tx, now, &[Entry::own("record parked", None, problem.place.clone(), problem.reason.clone())])?;
+        audit::append(
+            tx,
+            now,
+            &[Entry::own(Action::RecordParked, None, problem.place.clone(), problem.reason.clone())],
+        )?;
     }
     Ok(())
 }

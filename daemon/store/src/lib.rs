@@ -5,6 +5,7 @@
 //! (deliveries), [`audit`] (the hash chain), [`views`] and [`pages`] (what people look at). Below them `session` is the seam, `sqlite` and
 //! `postgres` what stands behind it.
 
+pub mod action;
 pub mod adoption;
 pub mod agreement_files;
 mod attest;

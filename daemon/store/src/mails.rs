@@ -6,6 +6,7 @@ use milestoned_trail::rows::named;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::{MAIL, MARK};
 use super::audit::{self, Entry};
@@ -198,7 +199,7 @@ impl Store {
                 }
                 tx.run(REFUSE, values![mail.key, instant(now), UNATTESTED])?;
                 let detail = format!("to {}: {UNATTESTED}", mail.recipients.join(", "));
-                audit::append(tx, now, &[Entry::own("mail refused", None, mail.key, detail)])?;
+                audit::append(tx, now, &[Entry::own(Action::MailRefused, None, mail.key, detail)])?;
             }
         })
         .await
@@ -227,7 +228,7 @@ impl Store {
                 tx.is_about("", &key, named(MAIL.name, &mail.attested.digest));
             }
             let detail = fault.cloned().unwrap_or_default();
-            audit::append(tx, now, &[Entry::own("mail", None, key, format!("{state} {detail}"))])
+            audit::append(tx, now, &[Entry::own(Action::Mail, None, key, format!("{state} {detail}"))])
         })
         .await
     }

@@ -9,6 +9,7 @@ use milestoned_trail::rows::{named, named_receipt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::OUTBOX;
 use super::audit::{self, Entry};
@@ -519,7 +520,7 @@ impl Store {
                 )
             })?;
             let Some((contract, subject)) = parked else { return Ok(false) };
-            let action = if again { "delivery released" } else { "delivery dismissed" };
+            let action = if again { Action::DeliveryReleased } else { Action::DeliveryDismissed };
             let detail = format!("key {key}: {reason}");
             audit::append(tx, now, &[Entry::by(&actor, action, Some(&contract), subject, detail)])?;
             Ok(true)
@@ -552,7 +553,7 @@ impl Store {
             let Some((contract, subject)) = parked else { return Ok(false) };
             let detail = format!("key {key}, remote id {}: {how}", receipt.remote_id);
             tx.is_about(&contract, &subject, named_receipt(&key, &json(&receipt)?));
-            let line = Entry::by(&actor, "delivery done outside", Some(&contract), subject, detail);
+            let line = Entry::by(&actor, Action::DeliveryDoneOutside, Some(&contract), subject, detail);
             audit::append(tx, now, &[line])?;
             Ok(true)
         })
@@ -615,7 +616,7 @@ fn interrupted(tx: &Session<'_>, target: &str, died: &[Died], now: Timestamp) ->
         .map(|(contract, subject, key, attempts)| {
             let detail =
                 format!("{target}, attempt {attempts}, key {key}: it may have been carried out; the remote is asked");
-            Entry::own("delivery interrupted", Some(contract), subject.clone(), detail)
+            Entry::own(Action::DeliveryInterrupted, Some(contract), subject.clone(), detail)
         })
         .collect();
     audit::append(tx, now, &lines)
@@ -678,11 +679,11 @@ fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Result<Entry, StoreError>
         Outcome::Done { receipt, adopted } => {
             let how = if *adopted { "found, verified and adopted" } else { "written" };
             let request = receipt.request_id.as_deref().unwrap_or("none");
-            ("delivery settled", format!("{how}; remote id {}, request id {request}", receipt.remote_id))
+            (Action::DeliverySettled, format!("{how}; remote id {}, request id {request}", receipt.remote_id))
         }
-        Outcome::Again { at, fault } => ("delivery postponed", format!("{fault}; again at {at}")),
-        Outcome::LookAt { at, fault } => ("delivery in doubt", format!("{fault}; the remote is asked at {at}")),
-        Outcome::Parked { fault, remedy } => ("delivery parked", format!("{fault}; {remedy}")),
+        Outcome::Again { at, fault } => (Action::DeliveryPostponed, format!("{fault}; again at {at}")),
+        Outcome::LookAt { at, fault } => (Action::DeliveryInDoubt, format!("{fault}; the remote is asked at {at}")),
+        Outcome::Parked { fault, remedy } => (Action::DeliveryParked, format!("{fault}; {remedy}")),
     };
     let detail = format!("{}, attempt {attempt}, key {}: {detail}", claimed.target, claimed.key);
     let mut attests = named(OUTBOX.name, &claimed.attested.digest);

@@ -6,6 +6,7 @@ use milestoned_mapping::fact::Leg;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::action::Action;
 use super::attested::SAVED_VIEW;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -122,7 +123,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn list_exported(&self, by: &str, file: String, about: String, now: Timestamp) -> Result<(), StoreError> {
-        let line = Entry::by(by, "list exported", None, file, about);
+        let line = Entry::by(by, Action::ListExported, None, file, about);
         self.write(move |tx| audit::append(tx, now, &[line])).await
     }
 
@@ -143,12 +144,12 @@ impl Store {
                     tx.overwrite(&SAVED_VIEW, values![name], || {
                         tx.run(SAVE, values![name, filter, actor, instant(now)])
                     })?;
-                    ("view saved", filter.clone())
+                    (Action::ViewSaved, filter.clone())
                 }
                 None => {
                     let sql = "DELETE FROM saved_view WHERE name = $1 RETURNING mac";
                     tx.delete(&SAVED_VIEW, sql, values![name])?;
-                    ("view removed", String::new())
+                    (Action::ViewRemoved, String::new())
                 }
             };
             audit::append(tx, now, &[Entry::by(&actor, action, None, name, detail)])

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use milestoned_connector_kit::Receipt;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::{AGREEMENT_FILE, FACT, OUTBOX, SOURCE_RECORD, Table};
 use super::audit::{self, Entry};
@@ -144,7 +145,7 @@ impl Store {
             }?;
             let Some((contract, subject)) = closed else { return Ok(false) };
             let detail = format!("{handle}: {reason}");
-            audit::append(tx, now, &[Entry::by(&actor, "parked closed", contract.as_deref(), subject, detail)])?;
+            audit::append(tx, now, &[Entry::by(&actor, Action::ParkedClosed, contract.as_deref(), subject, detail)])?;
             Ok(true)
         })
         .await

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::PAUSE;
 use super::audit::{self, Entry};
@@ -58,7 +59,7 @@ pub(super) fn halt(
         )
     })?;
     let contract = (scope == Scope::Contract).then_some(name);
-    Ok((new > 0).then(|| Entry::by(actor, "paused", contract, format!("{} {name}", scope.name()), reason)))
+    Ok((new > 0).then(|| Entry::by(actor, Action::Paused, contract, format!("{} {name}", scope.name()), reason)))
 }
 
 impl Store {
@@ -100,7 +101,7 @@ impl Store {
             if gone > 0 {
                 let contract = (scope == Scope::Contract).then_some(name.as_str());
                 let subject = format!("{} {name}", scope.name());
-                audit::append(tx, now, &[Entry::by(&actor, "resumed", contract, subject, reason)])?;
+                audit::append(tx, now, &[Entry::by(&actor, Action::Resumed, contract, subject, reason)])?;
             }
             Ok(gone > 0)
         })

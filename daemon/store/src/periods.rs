@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::CLOSED_DATES;
 use super::audit::{self, Entry};
@@ -57,7 +58,7 @@ impl Store {
             // Which ERP a contract has stands in its agreement: those of others decide that nothing follows.
             tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1", values![])?;
             let detail = format!("all dates through {through}: {reason}");
-            audit::append(tx, now, &[Entry::by(&actor, "dates closed", None, erp.clone(), detail)])?;
+            audit::append(tx, now, &[Entry::by(&actor, Action::DatesClosed, None, erp.clone(), detail)])?;
             Ok(true)
         })
         .await

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::action::Action;
 use super::attested::{READING, READING_VERDICT};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -92,7 +93,7 @@ impl Store {
             })?;
             if new > 0 {
                 let detail = format!("SHA-256 {}", reading.id);
-                let line = Entry::by(&reading.actor, "document read", None, reading.name.clone(), detail);
+                let line = Entry::by(&reading.actor, Action::DocumentRead, None, reading.name.clone(), detail);
                 audit::append(tx, reading.read_at, &[line])?;
             }
             Ok(())
@@ -190,7 +191,7 @@ impl Store {
                 )
             })?;
             let detail = format!("{}: {}, in the document with SHA-256 {reading}", decided.path, decided.verdict);
-            let line = Entry::by(&decided.actor, "value decided", None, name, detail);
+            let line = Entry::by(&decided.actor, Action::ValueDecided, None, name, detail);
             audit::append(tx, decided.decided_at, &[line])?;
             Ok(true)
         })
@@ -213,7 +214,7 @@ impl Store {
             let sql = "UPDATE reading SET contract = $2 WHERE id = $1 AND contract IS NULL";
             if tx.change(&READING, values![reading], || tx.run(sql, values![reading, contract]))? > 0 {
                 let detail = format!("SHA-256 {reading}, {reader}; every value was decided about by a person");
-                let line = Entry::by(&actor, "filed from a document", Some(&contract), contract.clone(), detail);
+                let line = Entry::by(&actor, Action::FiledFromDocument, Some(&contract), contract.clone(), detail);
                 audit::append(tx, now, &[line])?;
             }
             Ok(())

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Waiting;
 
+use super::action::Action;
 use super::attested::CONTRACT;
 use super::audit::{self, Entry};
 use super::contracts::{ContractRow, ExceptionRow, load_any_row};
@@ -74,7 +75,7 @@ impl Store {
             keep_exceptions(tx, id, &rebuilt.exceptions)?;
             keep_approvals(tx, id, &rebuilt.approvals)?;
             let detail = rebuilt.halted.as_deref().unwrap_or("what was decided before is decided still");
-            let mut lines = vec![Entry::own("contract rebuilt", Some(id), id.clone(), detail)];
+            let mut lines = vec![Entry::own(Action::ContractRebuilt, Some(id), id.clone(), detail)];
             if let Some(reason) = &rebuilt.halted {
                 lines.extend(pauses::halt(tx, Scope::Contract, id, "milestoned", reason, now)?);
             }
@@ -92,7 +93,7 @@ impl Store {
         self.write(move |tx| {
             let sql = "UPDATE rebuild SET problem = $2 WHERE contract = $1 AND problem IS NULL";
             if tx.run(sql, values![contract, problem])? > 0 {
-                let line = Entry::own("contract set aside", Some(&contract), contract.clone(), problem);
+                let line = Entry::own(Action::ContractSetAside, Some(&contract), contract.clone(), problem);
                 audit::append(tx, now, &[line])?;
             }
             Ok(())

@@ -6,6 +6,7 @@ use milestoned_mapping::fact::Fact;
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_trail::rows::named;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::{FACT, SOURCE_RECORD};
 use super::audit::{self, Entry, REDACTED};
@@ -80,7 +81,8 @@ impl Store {
                 forgotten.lines, forgotten.facts, forgotten.records, what.before
             );
             let attests = (!facts.is_empty()).then(|| facts.join(" "));
-            let line = Entry { attests, ..Entry::by(&by, audit::REDACTION, None, audit::runs(lines), detail) };
+            let line =
+                Entry { attests, ..Entry::by(&by, Action::AuditLinesRedacted, None, audit::runs(lines), detail) };
             audit::append(tx, now, &[line])?;
             Ok(forgotten)
         })
@@ -101,7 +103,7 @@ impl Store {
             let count = records(tx, None, (&instant(from), &instant(before)))?;
             if count > 0 {
                 let detail = format!("that came from {from} to {before}, as intake.keep_records says");
-                audit::append(tx, now, &[Entry::own("records emptied", None, count.to_string(), detail)])?;
+                audit::append(tx, now, &[Entry::own(Action::RecordsEmptied, None, count.to_string(), detail)])?;
             }
             Ok(count)
         })

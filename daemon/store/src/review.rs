@@ -9,6 +9,7 @@ use milestoned_mapping::fact::Leg;
 use milestoned_mapping::money::{Currency, Money};
 use milestoned_trail::rows::named;
 
+use super::action::Action;
 use super::attest::Session;
 use super::attested::{APPROVAL, FACT, OUTBOX, REVIEW};
 use super::audit::{self, Entry};
@@ -282,7 +283,7 @@ impl Store {
                 insert_fact(tx, fact, None, now)?;
             }
             let detail = format!("key {key}: {reason}");
-            audit::append(tx, now, &[Entry::by(&actor, "delivery dismissed", Some(&contract), subject, detail)])?;
+            audit::append(tx, now, &[Entry::by(&actor, Action::DeliveryDismissed, Some(&contract), subject, detail)])?;
             Ok(true)
         })
         .await

@@ -5,6 +5,7 @@ use milestoned_identity::begun::Begun;
 use milestoned_identity::rights::Rights;
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::attested::{ACCOUNT, ONE_TIME, SESSION};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -154,7 +155,7 @@ impl Store {
                 )
             })?;
             let detail = format!("by {} from {}", session.way.name(), session.address);
-            let line = Entry::by(&session.person, "signed in", None, format!("session {}", session.id()), detail);
+            let line = Entry::by(&session.person, Action::SignedIn, None, format!("session {}", session.id()), detail);
             audit::append(tx, session.opened_at, &[line])
         })
         .await
@@ -220,7 +221,7 @@ impl Store {
             let ended = tx.delete(&SESSION, sql, values![id, length])?;
             if ended > 0 {
                 let id: String = id.chars().take(12).collect();
-                audit::append(tx, now, &[Entry::by(&actor, "session ended", None, format!("session {id}"), why)])?;
+                audit::append(tx, now, &[Entry::by(&actor, Action::SessionEnded, None, format!("session {id}"), why)])?;
             }
             Ok(ended)
         })
@@ -316,7 +317,7 @@ impl Store {
             })?;
             tx.delete(&SESSION, OF_PERSON, values![account.person])?;
             let detail = format!("rights: {}", account.rights);
-            audit::append(tx, now, &[Entry::by(&actor, "account made", None, account.person, detail)])
+            audit::append(tx, now, &[Entry::by(&actor, Action::AccountMade, None, account.person, detail)])
         })
         .await
     }
@@ -383,7 +384,7 @@ impl Store {
             let closed = tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, instant(now)]))? > 0;
             if closed {
                 tx.delete(&SESSION, OF_PERSON, values![person])?;
-                audit::append(tx, now, &[Entry::by(&actor, "account closed", None, person, "")])?;
+                audit::append(tx, now, &[Entry::by(&actor, Action::AccountClosed, None, person, "")])?;
             }
             Ok(closed)
         })

@@ -7,6 +7,7 @@ use milestoned_mapping::money::Currency;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::action::Action;
 use super::attest::Session;
 use super::audit::{self, AuditLine};
 use super::outbox::{self, Delivery};
@@ -261,7 +262,8 @@ fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<
         lines.extend(audit::about(tx, &document.contract, &document.milestone)?);
     }
     if let Some(contract) = &trace.contract {
-        lines.extend(audit::about(tx, contract, contract)?.into_iter().filter(|line| line.action == "contract opened"));
+        lines
+            .extend(audit::about(tx, contract, contract)?.into_iter().filter(|line| line.says(Action::ContractOpened)));
     }
     lines.sort_by_key(|line| line.seq);
     lines.dedup_by_key(|line| line.seq);

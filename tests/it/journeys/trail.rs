@@ -1,6 +1,7 @@
 //! The whole way on either database, with a lost reply and a death in the middle; and the trail of it, from the invoice
 //! back to the clause and from the record on to the invoice.
 
+use milestoned::store::action::Action;
 use milestoned::store::redact::Forget;
 use milestoned::store::trace::Start;
 use milestoned::store::vocabulary::DeliveryState;
@@ -118,7 +119,7 @@ async fn an_export_is_checked_with_nothing_else_and_whatever_is_changed_in_it_is
         }
     }
     // A whole trail of an earlier time is whole, and does not fit what was kept since.
-    world.app.env.store.note("something noticed", "x".into(), String::new(), world.app.env.clock.now()).await.unwrap();
+    world.app.env.store.note(Action::WrongTokens, "x".into(), String::new(), world.app.env.clock.now()).await.unwrap();
     let later = world.app.env.store.checkpoint(world.app.env.clock.now()).await.unwrap();
     assert!(findings(&export, &[later]).unwrap()[0].contains("kept outside"));
     assert!(findings(&export.replace("{\"format\":1}", "{\"format\":9}"), &[]).is_err());

@@ -1,6 +1,7 @@
 //! A row that milestoned has not written, or that was changed since, is never acted on, and is told.
 
 use milestoned::store::StoreError;
+use milestoned::store::action::Action;
 use milestoned::store::audit::Entry;
 use milestoned::store::intake::Reading;
 use milestoned::store::sign_ins::{SignedIn, Way};
@@ -174,7 +175,7 @@ async fn who_takes_the_seal_off_gets_nothing_attested(place: Place) {
 
 async fn an_attested_row_of_another_name_or_time_is_no_attested_row(place: Place) {
     waiting(&place).await;
-    let told = Entry::own("something noticed", None, "x", "");
+    let told = Entry::own(Action::WrongTokens, None, "x", "");
     let (action, subject, detail) = (told.action, told.subject, told.detail);
     place.store.note(action, subject, detail, now()).await.unwrap();
     place.tamper("CREATE TABLE kept AS SELECT * FROM outbox").await;

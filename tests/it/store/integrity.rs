@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
+use milestoned::store::action::Action;
 use milestoned::store::attested::FREE;
 use milestoned::store::audit::Head;
 use milestoned::store::{Key, Store};
@@ -369,7 +370,7 @@ async fn a_whole_database_of_an_earlier_time_does_not_fit_a_head_that_was_kept_o
     let mut experiment = Experiment::begin().await;
     let earlier = experiment.folder.path().join("earlier.db");
     experiment.raw.execute("VACUUM INTO ?1", [earlier.to_str().unwrap()]).unwrap();
-    experiment.store.note("something noticed", "later".into(), String::new(), super::now()).await.unwrap();
+    experiment.store.note(Action::WrongTokens, "later".into(), String::new(), super::now()).await.unwrap();
     experiment.kept = experiment.store.audit_head().await.unwrap();
     assert_eq!(experiment.flaw().await, None);
     experiment.store = Store::open(&earlier, Key::of([7; 32])).unwrap();

@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::review::portfolio;
 use crate::review::queue::{content_of, what_changed};
 use crate::review::subject::{self, Subject};
+use crate::store::action::Action;
 use crate::store::audit::Entry;
 use crate::store::contracts::ContractRow;
 use crate::store::hands::first_identity;
@@ -87,7 +88,7 @@ pub(super) async fn approve(
     };
     let ruling = duties::judged(env, &matter, word).await?;
     let says = word.says(format!("{milestone} of {id}, {amount} for {}, version {}", now.customer, now.version));
-    let line = Entry::by(&word.by, ruling.action("milestone approved"), Some(id), milestone, says);
+    let line = Entry::by(&word.by, ruling.action(Action::MilestoneApproved), Some(id), milestone, says);
     let decision = ReviewDecision::Approve;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: was };
     decide(env, &row, event, &ruling, line, word).await?;
@@ -106,7 +107,8 @@ pub(super) async fn approve(
 pub(super) async fn hold(env: &Environment, id: &str, milestone: &str, word: &Word) -> Result<String, Refused> {
     let (row, contract) = known(env, id).await?;
     shown(&contract, milestone)?;
-    let line = Entry::by(&word.by, "milestone held", Some(id), milestone, word.says(format!("{milestone} of {id}")));
+    let line =
+        Entry::by(&word.by, Action::MilestoneHeld, Some(id), milestone, word.says(format!("{milestone} of {id}")));
     let decision = ReviewDecision::Hold;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: None };
     decide(env, &row, event, &alone(), line, word).await?;
@@ -122,7 +124,7 @@ pub(super) async fn undo(env: &Environment, id: &str, milestone: &str, word: &Wo
     closes(&contract, code, &Fact::of(env.clock.now(), event.clone()))
         .ok_or_else(|| not_open(id, code.name(), milestone))?;
     let says = word.says(format!("{milestone} of {id}"));
-    let line = Entry::by(&word.by, "acceptance taken back", Some(id), milestone, says);
+    let line = Entry::by(&word.by, Action::AcceptanceTakenBack, Some(id), milestone, says);
     decide(env, &row, event, &alone(), line, word).await?;
     Ok(format!("the acceptance of {milestone} is taken back; what was billed on it alone is credited"))
 }
@@ -173,7 +175,7 @@ pub(super) async fn overrule(
     };
     let of = if of.is_empty() { of } else { format!(" ({of})") };
     let says = word.says(format!("{code}{place}{of}{ends}"));
-    let line = Entry::by(&word.by, ruling.action("exception overruled"), Some(id), code.name(), says);
+    let line = Entry::by(&word.by, ruling.action(Action::ExceptionOverruled), Some(id), code.name(), says);
     // What stands behind our own exceptions moves with the work (what it still waits for, what is billed so far): that is no
     // other value than was shown.
     decide(env, &row, event(leg.map(|_| closed.values)), &ruling, line, word).await?;

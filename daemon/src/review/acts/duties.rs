@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{Refused, Word};
 use crate::agreements::{Options, OwnApprovals};
 use crate::environment::Environment;
+use crate::store::action::Action;
 use crate::store::contracts::ContractRow;
 use crate::store::hands::{Hands, hands_in};
 use crate::store::review::Weight;
@@ -57,8 +58,8 @@ impl Ruling {
     }
 
     /// How the audit trail calls it.
-    pub(super) fn action(&self, counts: &'static str) -> &'static str {
-        if self.waits().is_some() { "first of two approvals" } else { counts }
+    pub(super) fn action(&self, counts: Action) -> Action {
+        if self.waits().is_some() { Action::FirstOfTwoApprovals } else { counts }
     }
 }
 

@@ -24,6 +24,7 @@ use super::queue::{Filter, queue};
 use super::subject::Subject;
 use crate::environment::Environment;
 use crate::store::StoreError;
+use crate::store::action::Action;
 use crate::store::audit::Entry;
 use crate::store::parked::Handle;
 use crate::store::pauses::Scope;
@@ -304,11 +305,11 @@ async fn mark(env: &Environment, subject: &Subject, change: Change, word: &Word)
     let filter = Filter { subject: Some(subject.clone()), ..Filter::default() };
     let item = queue(env, &filter).await?.into_iter().next().ok_or_else(|| missing(subject))?;
     let (action, text) = match &change {
-        Change::Assign(Some(to)) => ("item assigned", format!("{to} looks after it")),
-        Change::Assign(None) => ("item assigned", "nobody in particular looks after it".to_owned()),
-        Change::Snooze(Some(until)) => ("item snoozed", format!("nobody is reminded of it before {until}")),
-        Change::Snooze(None) => ("item snoozed", "people are reminded of it again".to_owned()),
-        Change::Note(_) => ("item noted", "noted".to_owned()),
+        Change::Assign(Some(to)) => (Action::ItemAssigned, format!("{to} looks after it")),
+        Change::Assign(None) => (Action::ItemAssigned, "nobody in particular looks after it".to_owned()),
+        Change::Snooze(Some(until)) => (Action::ItemSnoozed, format!("nobody is reminded of it before {until}")),
+        Change::Snooze(None) => (Action::ItemSnoozed, "people are reminded of it again".to_owned()),
+        Change::Note(_) => (Action::ItemNoted, "noted".to_owned()),
     };
     let line = Entry::by(&word.by, action, item.contract.as_deref(), subject.to_string(), word.says(&text));
     env.store.say_of(subject.to_string(), change, line, env.clock.now()).await?;
