@@ -115,7 +115,7 @@ async fn wait_for_events(
     tell(app, "jira", issues, now).await;
     tell(app, "quickbooks", Vec::new(), now).await;
     for event in 0..contracts {
-        agreements::file(&app.env, portfolio::contract(event), "bench", "bench", now).await.unwrap();
+        agreements::file(&app.env, portfolio::contract(event), "bench", &"bench".into(), now).await.unwrap();
     }
     decide(app).await;
 }
@@ -127,7 +127,7 @@ pub(crate) async fn prepare_lot(folder: &Path, remotes: &Remotes) -> PathBuf {
     let app = app(&database, remotes, now).await;
     let (mut deals, mut issues) = (Vec::new(), Vec::new());
     for number in 0..portfolio::LOT_CONTRACTS {
-        agreements::file(&app.env, portfolio::lot_contract(number), "bench", "bench", now).await.unwrap();
+        agreements::file(&app.env, portfolio::lot_contract(number), "bench", &"bench".into(), now).await.unwrap();
         deals.push(deal(&format!("LOT-{number}"), number, portfolio::LOT_MILESTONES, now));
         for milestone in 0..portfolio::LOT_MILESTONES {
             let id = portfolio::FIRST_LOT_ISSUE + number * portfolio::LOT_MILESTONES + milestone;

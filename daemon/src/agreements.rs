@@ -25,6 +25,7 @@ use crate::contract_folder;
 use crate::environment::Environment;
 use crate::registry::Connection;
 use crate::settings::Approvals;
+use crate::store::actor::Actor;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
@@ -35,8 +36,6 @@ const FEW: usize = 5;
 const CORRECTION: &str = "-C1";
 /// In place of a digest: the folder lacks what it had.
 const GONE: &str = "gone";
-/// In place of a person, where nobody is named who files what stands in the folder.
-const NOBODY: &str = "contract folder";
 
 /// What the daemon needs to know of a contract beside its terms.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -281,8 +280,8 @@ async fn file_once(
         match if was_taken { edited(env, &value).await? } else { None } {
             Some(refusal) => Err(refusal),
             None => {
-                let owner = env.settings.agreements.folder_owner.as_deref();
-                file(env, value, name, owner.unwrap_or(NOBODY), now).await
+                let owner = env.settings.agreements.folder_owner.as_ref().map_or(Actor::ContractFolder, Actor::from);
+                file(env, value, name, &owner, now).await
             }
         }
     };
@@ -333,7 +332,7 @@ pub async fn file(
     env: &Environment,
     mut value: Value,
     source: &str,
-    actor: &str,
+    actor: &Actor,
     now: Timestamp,
 ) -> Result<Filed, Refusal> {
     if let Some(contract) = value.as_object_mut().and_then(|table| table.remove("amends")) {
@@ -346,7 +345,7 @@ pub async fn file(
     let filed = value.clone();
     let mut agreement = read(env, value)?;
     agreement.policy = agreement.policy.approving_orders();
-    if actor == NOBODY {
+    if *actor == Actor::ContractFolder {
         // Whom a segregation of duties would exclude is not known: somebody else is to look at it.
         agreement.policy = agreement.policy.approving_all();
     }
@@ -389,10 +388,10 @@ pub async fn file(
         as_of: today,
         customer: agreement.terms.customer().into(),
         source: source.into(),
-        actor: actor.into(),
+        actor: actor.clone(),
     };
     env.store.open_contract(new, now).await?;
-    tracing::info!(contract = id, source, actor, "contract filed");
+    tracing::info!(contract = id, source, %actor, "contract filed");
     Ok(Filed::Opened(id))
 }
 
@@ -479,7 +478,7 @@ async fn amend(
     env: &Environment,
     contract: String,
     mut value: Value,
-    actor: &str,
+    actor: &Actor,
     now: Timestamp,
 ) -> Result<Filed, Refusal> {
     let Some(known) = env.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
@@ -500,8 +499,10 @@ async fn amend(
     well_named(problems)?;
     let fact = Fact::of(at.unwrap_or(now), Event::Amended(amendment));
     check(&known, &fact)?;
-    env.store.add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.into() }], now).await?;
-    tracing::info!(contract, actor, "change order taken");
+    env.store
+        .add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.clone() }], now)
+        .await?;
+    tracing::info!(contract, %actor, "change order taken");
     Ok(Filed::Amended(contract))
 }
 

@@ -22,6 +22,7 @@ use crate::failpoint;
 use crate::registry::Registry;
 use crate::settings::Approvals;
 use crate::store::action::Action;
+use crate::store::actor::Actor;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
 use crate::store::fast_path::{Batch, Decide};
@@ -100,7 +101,7 @@ async fn refuse_unattested(env: &Environment, work: &mut Work, now: Timestamp) -
         tracing::error!(
             contract = work.row.id,
             row = fact.id,
-            actor = fact.actor,
+            actor = %fact.actor,
             "a fact is not attested, and is refused"
         );
     }
@@ -110,8 +111,8 @@ async fn refuse_unattested(env: &Environment, work: &mut Work, now: Timestamp) -
 /// A contract of which a row is not attested is halted: nothing is decided from it before a person has looked at it.
 async fn halt(env: &Environment, contract: String, error: &StoreError) -> Result<(), StoreError> {
     tracing::error!(contract, %error, "a contract is halted");
-    let (by, reason) = ("milestoned".to_owned(), error.to_string());
-    env.store.pause(Scope::Contract, contract, by, reason, env.clock.now()).await.map(drop)
+    let reason = error.to_string();
+    env.store.pause(Scope::Contract, contract, Actor::Daemon, reason, env.clock.now()).await.map(drop)
 }
 
 /// What is wrong with one contract's rows is told, and the others go on.
@@ -337,7 +338,7 @@ impl Approvers<'_> {
             let (milestone, decision) = (one.id.clone(), ReviewDecision::Void);
             let identity = format!("void:{milestone}:{}", pending.identity);
             let event = Event::Review { milestone, decision, by: by.clone(), shown: None };
-            let (fact, actor) = (Fact::of(pending.fact.at, event), "milestoned".to_owned());
+            let (fact, actor) = (Fact::of(pending.fact.at, event), Actor::Daemon);
             void.push(PendingFact { stored: None, origin: None, fact, actor, identity });
         }
         void
@@ -441,7 +442,7 @@ fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> Pe
     // The place in the history makes it another observation than an equal one before.
     let identity = format!("observed:{leg}:{}", work.row.history);
     let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
-    PendingFact { stored: None, origin: None, fact: Fact::of(now, event), actor: leg.to_string(), identity }
+    PendingFact { stored: None, origin: None, fact: Fact::of(now, event), actor: Actor::Leg(*leg), identity }
 }
 
 fn landing(

@@ -16,6 +16,7 @@ use crate::deliver::policy::delay;
 use crate::failpoint;
 use crate::registry::{Entry, Registry};
 use crate::settings::{Delivery, Settings};
+use crate::store::actor::Actor;
 use crate::store::census;
 use crate::store::intake::{Followed, LegContribution, NewFact, PendingHint, Reading, StoredRecord, Watermark};
 use crate::store::{Store, StoreError, parse};
@@ -356,7 +357,7 @@ async fn payment(
     let (invoice, amount, id) = (payment.invoice.clone(), payment.amount, Some(payment_id(&record.system, &record.id)));
     let on = paid_on(store, &contract, payment.date, record.at, now).await?;
     let fact = Fact { on, ..Fact::of(record.at, Event::Payment { invoice, amount, id }) };
-    let fact = NewFact { contract: contract.clone(), identity, fact, actor: record.system.clone() };
+    let fact = NewFact { contract: contract.clone(), identity, fact, actor: (&record.system).into() };
     Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })
 }
 
@@ -431,7 +432,7 @@ fn payment_gone(reading: &mut Reading, record: &SourceRecord, (contract, part): 
             contract: contract.into(),
             identity: format!("reversed:{}:{part}", record.system),
             fact: Fact::of(record.at, Event::PaymentReversed { id: id.clone() }),
-            actor: record.system.clone(),
+            actor: (&record.system).into(),
         });
     } else {
         reading.problems.push(Problem::new(
@@ -443,9 +444,9 @@ fn payment_gone(reading: &mut Reading, record: &SourceRecord, (contract, part): 
 }
 
 /// Whom a fact is ascribed to: the person behind it, where one is named, or the system that told it.
-fn actor(fact: &mut Fact, system: &str) -> String {
+fn actor(fact: &mut Fact, system: &str) -> Actor {
     let person = fact.event.person().map(|(by, _)| by.clone());
-    person.filter(|by| !by.is_empty()).unwrap_or_else(|| system.to_owned())
+    person.filter(|by| !by.is_empty()).map_or_else(|| system.into(), Actor::from)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::registry::Entry;
 use crate::settings::Settings;
+use crate::store::actor::Actor;
 use crate::store::{Store, StoreError};
 
 /// How often an ERP is asked.
@@ -25,10 +26,10 @@ pub async fn learn(
         return Ok(false);
     }
     let mut told = Vec::new();
-    told.extend(settings.periods.closed_through.get(system).map(|through| (*through, "configuration")));
+    told.extend(settings.periods.closed_through.get(system).map(|through| (*through, Actor::Configuration)));
     if store.is_due(format!("periods {system}"), ASK_EVERY, now).await? {
         match entry.connection.closed_through().await {
-            Ok(through) => told.extend(through.map(|through| (through, system))),
+            Ok(through) => told.extend(through.map(|through| (through, Actor::from(system)))),
             Err(fault) => tracing::warn!(system, %fault, "closed periods could not be read"),
         }
     }
@@ -38,8 +39,9 @@ pub async fn learn(
     let known = store.closed_dates().await?.get(system).map(|known| known.through);
     let mut more = false;
     for (through, actor) in told.into_iter().filter(|(through, _)| known.is_none_or(|known| known < *through)) {
-        let reason = if actor == system { "its accounting periods are closed" } else { "periods.closed_through" };
-        more |= store.close_dates(system.to_owned(), through, actor.to_owned(), reason.to_owned(), now).await?;
+        let reason =
+            if actor == Actor::Configuration { "periods.closed_through" } else { "its accounting periods are closed" };
+        more |= store.close_dates(system.to_owned(), through, actor, reason.to_owned(), now).await?;
     }
     Ok(more)
 }

@@ -601,13 +601,23 @@ impl fmt::Debug for DecimalText {
     }
 }
 
-impl core::fmt::Display for Leg {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.write_str(match self {
+impl Leg {
+    /// All four, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Agreement, Self::Crm, Self::Psa, Self::Erp];
+
+    /// Its text.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Agreement => "agreement",
             Self::Crm => "crm",
             Self::Psa => "psa",
             Self::Erp => "erp",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for Leg {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(self.name())
     }
 }

@@ -117,7 +117,7 @@ impl World {
     pub async fn restore(&mut self, backup: &Path) -> anyhow::Result<()> {
         self.stop.cancel();
         let path = self.folder.path().join("restored.db");
-        let (by, now) = ("ada".to_owned(), self.simulators.clock.now());
+        let (by, now) = ("ada".into(), self.simulators.clock.now());
         let key = milestoned::store::Key::of([7; 32]);
         milestoned::store::copies::put_back((backup, &path), key, by, "the disk broke", now)?;
         self.changes.push(("store.path".into(), format!("store.path = '{}'", path.display())));

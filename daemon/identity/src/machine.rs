@@ -20,7 +20,7 @@ const LEAST_HEX: usize = 32;
 /// Drawn at random, so many characters have more different ones than this.
 const FEW: usize = 8;
 /// Names that stand for the daemon itself in the audit trail.
-pub const RESERVED: [&str; 5] = ["api", "contract folder", "milestoned", "nobody", "system"];
+pub const RESERVED: [&str; 6] = ["api", "configuration", "contract folder", "milestoned", "nobody", "system"];
 
 /// `[[http.tokens]]`: a program that may use the API.
 #[derive(Debug, Clone, Deserialize)]

@@ -11,6 +11,7 @@ use super::table::{complain, say, titled};
 use super::{AuditCommand, FOUND};
 use crate::environment::Environment;
 use crate::review::trail::{self, Trail};
+use crate::store::actor::Actor;
 use crate::store::audit::{Head, Verdict};
 use crate::store::redact::Forget;
 
@@ -25,8 +26,8 @@ pub(super) async fn audit(env: &Environment, command: AuditCommand, json: bool) 
                 Err(error) => anyhow::bail!("--before: an instant such as 2026-01-01T00:00:00Z: {error}"),
             };
             let systems = env.registry.iter().map(|(name, _)| name.to_owned()).collect();
-            let what = Forget { actor, before, systems };
-            let forgotten = env.store.forget(what, reviewer.by, reason, env.clock.now()).await?;
+            let what = Forget { actor: actor.map(Actor::from), before, systems };
+            let forgotten = env.store.forget(what, reviewer.by.into(), reason, env.clock.now()).await?;
             let text = format!(
                 "names and what people wrote were removed from {} audit lines, {} facts and {} source records; the chain keeps \
                  digests, and replay gives the same state",

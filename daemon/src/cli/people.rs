@@ -98,7 +98,7 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
     let now = env.clock.now();
     match command {
         PeopleCommand::Close { person, reviewer } => {
-            let closed = env.store.close_account(person.to_lowercase(), reviewer.by, now).await?;
+            let closed = env.store.close_account(person.to_lowercase(), reviewer.by.into(), now).await?;
             told(closed, json, &format!("the account of {person} is closed"), &format!("{person} has no open account"))
         }
         PeopleCommand::Duties { contract } => {
@@ -139,7 +139,9 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
         PeopleCommand::SignOut { session, reviewer } => {
             let known = env.store.sessions().await?.into_iter().find(|known| known.id() == session);
             let ended = match known {
-                Some(known) => env.store.end_sessions(known.digest, reviewer.by, "ended by a person", now).await? > 0,
+                Some(known) => {
+                    env.store.end_sessions(known.digest, reviewer.by.into(), "ended by a person", now).await? > 0
+                }
                 None => false,
             };
             told(

@@ -14,6 +14,7 @@ use crate::review::acts::Verb;
 use crate::review::subject::Subject;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::store::actor::Actor;
 use crate::store::copies::put_back;
 use crate::store::pauses::Scope;
 
@@ -63,7 +64,7 @@ pub(super) async fn backup(env: &Environment, file: PathBuf, json: bool) -> anyh
 pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result<ExitCode> {
     let settings = Settings::load_for_database(global.config.as_deref())?.store;
     let now = SystemClock.now();
-    let Reviewer { by } = options.reviewer;
+    let by = Actor::from(options.reviewer.by);
     let waiting = match (&settings.url, &options.file) {
         (Some(_), Some(_)) => anyhow::bail!(crate::store::copies::CopyError::Postgres),
         (Some(_), None) => Store::connect(&settings).await?.restored(by, options.reason, now).await?,

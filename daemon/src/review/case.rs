@@ -12,6 +12,7 @@ use super::item::Item;
 use super::portfolio;
 use crate::environment::Environment;
 use crate::store::StoreError;
+use crate::store::actor::Actor;
 use crate::store::audit::AuditLine;
 use crate::store::pages::LegSource;
 use crate::store::trace::TracedFact;
@@ -68,7 +69,7 @@ pub struct Evidence {
     /// Link to the acceptance document.
     pub document: Option<String>,
     /// Who is behind it.
-    pub actor: String,
+    pub actor: Actor,
     /// The record that it was read from: its version and its SHA-256.
     pub record: Option<LegSource>,
 }

@@ -96,8 +96,8 @@ async fn of_contract(env: &Environment, id: &str, rights: &Held) -> Result<Vec<H
     let told = env.store.hands(id.to_owned()).await?;
     let mut did = BTreeMap::<String, BTreeSet<String>>::new();
     let mut let_go = BTreeMap::<String, BTreeSet<&str>>::new();
-    for name in &told.filed {
-        did.entry(env.people.person_of(name)).or_default().insert("filed or changed its terms".into());
+    for actor in &told.filed {
+        did.entry(env.people.person_of(actor.name())).or_default().insert("filed or changed its terms".into());
     }
     for (actor, fact) in &told.told {
         for (duty, name) in hands_in(&fact.event, actor) {
@@ -108,7 +108,7 @@ async fn of_contract(env: &Environment, id: &str, rights: &Held) -> Result<Vec<H
             Event::Overrule { .. } => "overruled",
             _ => continue,
         };
-        let_go.entry(env.people.person_of(actor)).or_default().insert(act);
+        let_go.entry(env.people.person_of(actor.name())).or_default().insert(act);
     }
     let mut hands = Vec::new();
     for (person, did) in did {

@@ -158,7 +158,7 @@ fn fact_line(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Line {
         text.extend(document.iter().map(|document| format!(", by {document}")));
     }
     text.extend(fact.on.map(|on| format!(", dated {on}")));
-    Line::new(traced.at, &traced.actor, text)
+    Line::new(traced.at, traced.actor.name(), text)
 }
 
 /// Who approved what amount of what version, and what the systems said then.
@@ -179,7 +179,7 @@ fn approval(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Option<Line> {
             format!("approved {amount}{currency} of {milestone} in version {version} for {customer}; {said}")
         }
     };
-    Some(Line::new(traced.at, &traced.actor, text))
+    Some(Line::new(traced.at, traced.actor.name(), text))
 }
 
 fn documents(trace: &Trace) -> Vec<Line> {

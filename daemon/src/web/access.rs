@@ -22,6 +22,7 @@ use super::problem::ApiError;
 use crate::environment::Environment;
 use crate::settings::Settings;
 use crate::store::action::Action;
+use crate::store::actor::Actor;
 use crate::store::sign_ins::SignedIn;
 use crate::store::{Store, StoreError};
 
@@ -135,7 +136,7 @@ impl Access {
         let now = env.clock.now();
         if session::ends(self.limits, signed_in.opened_at, signed_in.used_at) <= now {
             let id = signed_in.digest.clone();
-            env.store.end_sessions(id, signed_in.person, "it had lasted as long as sessions do", now).await?;
+            env.store.end_sessions(id, signed_in.person.into(), "it had lasted as long as sessions do", now).await?;
             return Ok(None);
         }
         env.store.session_used(&signed_in, now).await?;
@@ -173,6 +174,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who it is, as the audit trail names them.
+    pub fn actor(&self) -> Actor {
+        Actor::from(&self.name)
+    }
+
     /// # Errors
     /// They may not: 403, with the right that lacks.
     pub fn may(&self, right: Right) -> Result<(), ApiError> {

@@ -25,6 +25,7 @@ use super::problem::{ApiError, ErrorBody};
 use crate::agreements;
 use crate::engine;
 use crate::environment::Environment;
+use crate::store::actor::Actor;
 use crate::store::intake::NewFact;
 
 /// Between project id and external id in a milestone id.
@@ -113,7 +114,7 @@ struct Milestone {
         (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn create(
     State(env): Shared,
-    Filing(Caller { name: actor, .. }): Filing,
+    Filing(caller): Filing,
     Json(body): Json<Create>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
@@ -138,7 +139,7 @@ async fn create(
             "obligations": [{ "id": "services", "ssp": amount.to_string(), "method": "output" }],
             "milestones": [milestone(&body, &amount.to_string())],
         });
-        agreements::file(&env, terms, "API", &actor, now).await?;
+        agreements::file(&env, terms, "API", &caller.actor(), now).await?;
         settle(&env, &body.project_id).await?;
         return Ok((StatusCode::CREATED, answer));
     };
@@ -156,7 +157,7 @@ async fn create(
         "amends": body.project_id, "version": contract.version().saturating_add(1), "signed": true,
         "total": total.to_string(), "add": [milestone(&body, &amount.to_string())],
     });
-    agreements::file(&env, order, "API", &actor, now).await?;
+    agreements::file(&env, order, "API", &caller.actor(), now).await?;
     settle(&env, &body.project_id).await?;
     Ok((StatusCode::CREATED, answer))
 }
@@ -223,7 +224,7 @@ async fn complete(state: Shared, teller: Telling, Segments(id): Segments<String>
         Event::Submitted { milestone: view.id.clone(), by: teller.0.name.clone(), evidence: Vec::new() }
     };
     if view.accepted_on.is_none() && standing(&contract, &view) == "PENDING" {
-        tell(&env, &contract, format!("complete:{}", view.id), teller.0.name.clone(), event).await?;
+        tell(&env, &contract, format!("complete:{}", view.id), teller.0.actor(), event).await?;
     }
     show(state, Viewing(teller.0), Segments(id)).await
 }
@@ -251,7 +252,7 @@ struct Acceptance {
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn accept(
     State(env): Shared,
-    Telling(Caller { name: actor, .. }): Telling,
+    Telling(caller): Telling,
     Segments(id): Segments<String>,
     Json(body): Json<Acceptance>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
@@ -267,7 +268,7 @@ async fn accept(
     }
     let event =
         Event::Accepted { milestone: view.id.clone(), by: body.accepted_by, role: body.role, document, portion: None };
-    tell(&env, &contract, format!("acceptance:{acceptance}"), actor, event).await?;
+    tell(&env, &contract, format!("acceptance:{acceptance}"), caller.actor(), event).await?;
     let (_, after) = find(&env, &id).await?;
     if after.accepted_on.is_none() {
         return Err(held(&after, "NOT_ACCEPTED", "the acceptance was not taken"));
@@ -357,7 +358,7 @@ async fn tell(
     env: &Environment,
     contract: &Contract,
     identity: String,
-    actor: String,
+    actor: Actor,
     event: Event,
 ) -> Result<(), ApiError> {
     let now = env.clock.now();

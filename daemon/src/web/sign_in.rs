@@ -180,7 +180,7 @@ async fn open(
 ) -> Result<Response, ApiError> {
     let (now, secret) = (env.clock.now(), secret::fresh(&mut rand::rng()));
     if let Some(Caller { session: Some(former), .. }) = access.person(env, &visitor.cookies).await? {
-        env.store.end_sessions(former.digest, former.person, "signed in anew", now).await?;
+        env.store.end_sessions(former.digest, former.person.into(), "signed in anew", now).await?;
     }
     let session = SignedIn {
         digest: env.key.known_as(&secret),
@@ -368,7 +368,7 @@ async fn accept_invitation(
         return uninvited(&env, &access, &visitor).await;
     }
     let account = Account { person: person.clone(), password, factor, factor_step: step, rights, closed_at: None };
-    env.store.keep_account(account, person.clone(), now).await?;
+    env.store.keep_account(account, (&person).into(), now).await?;
     env.store.use_factor_step(person.clone(), step).await?;
     let opened = Opened { person, way: Way::Account, rights, authenticated_at: now };
     open(&env, &access, &visitor, opened, "/").await
@@ -379,7 +379,7 @@ async fn sign_out(State(env): Shared, Extension(access): Door, person: Person) -
     let session = person.caller.session;
     let by_provider = session.as_ref().is_some_and(|session| session.way == Way::Provider);
     if let Some(session) = session {
-        env.store.end_sessions(session.digest, session.person, "signed out", now).await?;
+        env.store.end_sessions(session.digest, session.person.into(), "signed out", now).await?;
     }
     let elsewhere = match &access.provider {
         Some(provider) if by_provider => provider.end_session(&env.settings.http.public_url, now).await.ok().flatten(),
@@ -409,6 +409,6 @@ async fn end_session(State(env): Shared, person: Person, Form(form): Form<EndFor
     if meant.person != person.caller.name {
         person.caller.may(Right::Operate)?;
     }
-    env.store.end_sessions(meant.digest, person.caller.name, "ended by a person", env.clock.now()).await?;
+    env.store.end_sessions(meant.digest, person.caller.name.into(), "ended by a person", env.clock.now()).await?;
     Ok(Redirect::to("/sessions"))
 }

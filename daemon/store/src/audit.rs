@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::action::Action;
+use super::actor::Actor;
 pub(super) use super::attest::{Session, hold};
 use super::session::{Link, Row, values};
 use super::{Store, StoreError, instant};
@@ -83,7 +84,7 @@ impl Verdict {
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Who.
-    pub actor: String,
+    pub actor: Actor,
     /// What.
     pub action: Action,
     /// Contract, where one is concerned.
@@ -99,19 +100,19 @@ pub struct Entry {
 impl Entry {
     /// A line about something the daemon did by itself.
     pub fn own(action: Action, contract: Option<&str>, subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::by("milestoned", action, contract, subject, detail)
+        Self::by(&Actor::Daemon, action, contract, subject, detail)
     }
 
     /// A line about something `actor` did.
     pub fn by(
-        actor: &str,
+        actor: &Actor,
         action: Action,
         contract: Option<&str>,
         subject: impl Into<String>,
         detail: impl Into<String>,
     ) -> Self {
         Self {
-            actor: actor.into(),
+            actor: actor.clone(),
             action,
             contract: contract.map(Into::into),
             subject: subject.into(),
@@ -178,12 +179,12 @@ fn next(head: &Head, at: &str, entry: &Entry, attests: Option<String>) -> Line {
     let mut line = Line {
         seq: head.seq.saturating_add(1),
         at: at.into(),
-        actor: entry.actor.clone(),
+        actor: entry.actor.name().into(),
         action: entry.action.name().into(),
         contract: entry.contract.clone(),
         subject: entry.subject.clone(),
         detail: entry.detail.clone(),
-        personal: Some(Line::personal_digest(&salt, &entry.actor, &entry.detail)),
+        personal: Some(Line::personal_digest(&salt, entry.actor.name(), &entry.detail)),
         salt: Some(salt),
         attests,
         hash: String::new(),

@@ -13,6 +13,7 @@ use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, S
 use milestoned_trail::rows::named;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::{Attested, Session};
 use super::attested::{CONTRACT, FACT, LEG, LEG_PART};
 use super::audit::{self, Entry};
@@ -104,7 +105,7 @@ pub struct PendingFact {
     /// The fact.
     pub fact: Fact,
     /// Who is behind it.
-    pub actor: String,
+    pub actor: Actor,
     /// Its identity, for one that this decision brings along.
     pub identity: String,
 }
@@ -117,7 +118,7 @@ pub struct UnattestedFact {
     /// Its identity, as the row says.
     pub identity: String,
     /// Who is behind it, as the row says.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 /// A decided fact.
@@ -248,7 +249,7 @@ pub struct NewContract {
     /// File or API caller.
     pub source: String,
     /// Who.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 macro_rules! columns {
@@ -627,7 +628,7 @@ fn pending_facts(tx: &Session<'_>, contract: &str) -> Result<(Vec<PendingFact>, 
          FROM fact WHERE contract = $1 AND position IS NULL AND problem IS NULL ORDER BY at, id",
         values![contract],
         |row| {
-            let (identity, actor): (String, String) = (row.get(2)?, row.get(6)?);
+            let (identity, actor) = (row.get(2)?, row.actor(6)?);
             let examined = tx.examine(&FACT, row, 0)?;
             if !examined.genuine {
                 unattested.push(UnattestedFact { id: row.get(0)?, identity, actor });

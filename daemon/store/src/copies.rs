@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::{House, Session};
 use super::attested::MARK;
 use super::audit::{self, Entry, Head};
@@ -160,7 +161,7 @@ pub struct PutBack {
 pub fn put_back(
     (backup, to): (&Path, &Path),
     key: Key,
-    actor: String,
+    actor: Actor,
     reason: &str,
     now: Timestamp,
 ) -> Result<PutBack, CopyError> {
@@ -204,7 +205,7 @@ pub fn put_back(
 
 /// What waits, and every document that is decided on in the next month, is looked up before it is written; no mail is
 /// sent again. Returns how many deliveries wait.
-fn doubt(tx: &Session<'_>, actor: &str, reason: &str, now: Timestamp) -> Result<u64, StoreError> {
+fn doubt(tx: &Session<'_>, actor: &Actor, reason: &str, now: Timestamp) -> Result<u64, StoreError> {
     let waiting = tx.all(
         "SELECT key FROM outbox WHERE state IN ('pending', 'sending') AND kind <> 'billing_status' ORDER BY ordinal",
         values![],
@@ -258,7 +259,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed: nothing may be delivered from it.
-    pub async fn restored(&self, actor: String, reason: String, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn restored(&self, actor: Actor, reason: String, now: Timestamp) -> Result<u64, StoreError> {
         self.write(move |tx| doubt(tx, &actor, &reason, now)).await
     }
 

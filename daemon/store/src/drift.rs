@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use milestoned_mapping::drift::Kind;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::DRIFT;
 use super::audit::{self, Entry};
@@ -105,7 +106,7 @@ impl Store {
         contract: String,
         kind: Kind,
         subject: String,
-        (actor, reason): (String, String),
+        (actor, reason): (Actor, String),
         (today, now): (Date, Timestamp),
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {

@@ -10,6 +10,7 @@ use milestoned_mapping::money::{Currency, Money};
 use serde_json::Value;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::readings;
 use super::session::{Row, values};
@@ -22,9 +23,9 @@ const FIRST: &str = "first:";
 #[derive(Debug, Clone, Default)]
 pub struct Hands {
     /// Who filed its terms, and who confirmed or corrected what they were read from.
-    pub filed: Vec<String>,
+    pub filed: Vec<Actor>,
     /// Facts that count or are about to, each with who told it.
-    pub told: Vec<(String, Fact)>,
+    pub told: Vec<(Actor, Fact)>,
 }
 
 /// An amount that was approved.
@@ -48,7 +49,7 @@ pub struct WaitingWord {
     /// What it is about: the same for everybody who says the same.
     pub content: String,
     /// Who said it.
-    pub actor: String,
+    pub actor: Actor,
     /// The fact that counts once another person has said the same.
     pub fact: Fact,
 }
@@ -59,7 +60,7 @@ pub fn first_identity(content: &str, key: &str) -> String {
 }
 
 /// Who has had which hand in what would be billed, by a fact that `actor` told.
-pub fn hands_in<'a>(event: &'a Event, actor: &'a str) -> Vec<(Duty, &'a str)> {
+pub fn hands_in<'a>(event: &'a Event, actor: &'a Actor) -> Vec<(Duty, &'a str)> {
     let (duty, by) = match event {
         Event::Amended(_) => (Duty::Filed, None),
         Event::Accepted { by, .. } | Event::Approved { by, .. } | Event::Adopted { by, .. } => (Duty::Told, Some(by)),
@@ -76,8 +77,8 @@ pub fn hands_in<'a>(event: &'a Event, actor: &'a str) -> Vec<(Duty, &'a str)> {
         | Event::Review { .. }
         | Event::Withdrawn { .. } => return Vec::new(),
     };
-    let mut people = vec![actor];
-    people.extend(by.map(String::as_str).filter(|by| !by.is_empty() && *by != actor));
+    let mut people = vec![actor.name()];
+    people.extend(by.map(String::as_str).filter(|by| !by.is_empty() && *by != actor.name()));
     let brings = matches!(event, Event::Submitted { evidence, .. } if !evidence.is_empty());
     let evidence = people.iter().filter(|_| brings).map(|person| (Duty::Evidence, *person));
     people.iter().map(|person| (duty, *person)).chain(evidence).collect()
@@ -115,17 +116,17 @@ impl Store {
     /// The database failed.
     pub async fn hands(&self, contract: String) -> Result<Hands, StoreError> {
         self.read(move |tx| {
-            let mut filed: Vec<String> = tx.all(
+            let mut filed: Vec<Actor> = tx.all(
                 "SELECT actor FROM audit WHERE contract = $1 AND action = $2 ORDER BY seq",
                 values![contract, Action::ContractOpened.name()],
-                |row| row.get(0),
+                |row| row.actor(0),
             )?;
             // Whoever said what a signed document says has made the terms, whoever filed them then.
-            filed.extend(tx.all(readings::PEOPLE, values![contract], |row| row.get::<String>(0))?);
+            filed.extend(tx.all(readings::PEOPLE, values![contract], |row| row.actor(0))?);
             let told = tx.all(
                 "SELECT actor, fact FROM fact WHERE contract = $1 AND problem IS NULL ORDER BY id",
                 values![contract],
-                |row| Ok((row.get(0)?, parse("fact", "fact", &contract, &row.get::<String>(1)?)?)),
+                |row| Ok((row.actor(0)?, parse("fact", "fact", &contract, &row.get::<String>(1)?)?)),
             )?;
             Ok(Hands { filed, told })
         })
@@ -191,7 +192,7 @@ fn read_word(row: &Row<'_>) -> Result<WaitingWord, StoreError> {
         row: row_id,
         contract: row.get(1)?,
         content: content.to_owned(),
-        actor: row.get(3)?,
+        actor: row.actor(3)?,
         fact: parse("fact", "fact", &row_id.to_string(), &row.get::<String>(4)?)?,
     })
 }

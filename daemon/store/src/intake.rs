@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::{Attested, Session};
 use super::attested::{FACT, LEG_PART, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
@@ -120,7 +121,7 @@ pub struct NewFact {
     /// The fact.
     pub fact: Fact,
     /// Who is behind it.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 /// A source record that is parked, for people.
@@ -404,7 +405,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn replay_parked(&self, id: Option<i64>, actor: String, now: Timestamp) -> Result<usize, StoreError> {
+    pub async fn replay_parked(&self, id: Option<i64>, actor: Actor, now: Timestamp) -> Result<usize, StoreError> {
         self.write(move |tx| {
             let mut count = 0_usize;
             for id in tx.all(REPLAY, values![id], |row| row.get::<i64>(0))? {
@@ -754,7 +755,7 @@ pub(super) fn insert_fact(
     let new = tx.one(
         "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, origin, mac)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
-        values![fact.contract, fact.identity, at, learned_at, text, fact.actor, origin, code],
+        values![fact.contract, fact.identity, at, learned_at, text, fact.actor.name(), origin, code],
         |row| row.get::<i64>(0),
     )?;
     if let Some(id) = new {

@@ -6,6 +6,7 @@
 //! `postgres` what stands behind it.
 
 pub mod action;
+pub mod actor;
 pub mod adoption;
 pub mod agreement_files;
 mod attest;

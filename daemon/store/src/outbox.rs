@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::OUTBOX;
 use super::audit::{self, Entry};
@@ -504,7 +505,7 @@ impl Store {
         &self,
         key: String,
         again: bool,
-        actor: String,
+        actor: Actor,
         reason: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -537,7 +538,7 @@ impl Store {
         &self,
         key: String,
         receipt: Receipt,
-        actor: String,
+        actor: Actor,
         how: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attested::SAVED_VIEW;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -45,7 +46,7 @@ pub struct SavedView {
     /// The filter, as it stands behind the question mark of the queue's address.
     pub filter: String,
     /// Who saved it.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 const LEG_SOURCES: &str =
@@ -112,7 +113,7 @@ impl Store {
     pub async fn saved_views(&self) -> Result<Vec<SavedView>, StoreError> {
         self.read(|tx| {
             tx.all("SELECT name, filter, actor FROM saved_view ORDER BY name", values![], |row| {
-                Ok(SavedView { name: row.get(0)?, filter: row.get(1)?, actor: row.get(2)? })
+                Ok(SavedView { name: row.get(0)?, filter: row.get(1)?, actor: row.actor(2)? })
             })
         })
         .await
@@ -122,7 +123,13 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn list_exported(&self, by: &str, file: String, about: String, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn list_exported(
+        &self,
+        by: &Actor,
+        file: String,
+        about: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let line = Entry::by(by, Action::ListExported, None, file, about);
         self.write(move |tx| audit::append(tx, now, &[line])).await
     }
@@ -135,14 +142,14 @@ impl Store {
         &self,
         name: String,
         filter: Option<String>,
-        actor: String,
+        actor: Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
             let (action, detail) = match &filter {
                 Some(filter) => {
                     tx.overwrite(&SAVED_VIEW, values![name], || {
-                        tx.run(SAVE, values![name, filter, actor, instant(now)])
+                        tx.run(SAVE, values![name, filter, actor.name(), instant(now)])
                     })?;
                     (Action::ViewSaved, filter.clone())
                 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use milestoned_connector_kit::Receipt;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::{AGREEMENT_FILE, FACT, OUTBOX, SOURCE_RECORD, Table};
 use super::audit::{self, Entry};
@@ -111,7 +112,7 @@ impl Store {
     pub async fn close_parked(
         &self,
         handle: Handle,
-        actor: String,
+        actor: Actor,
         reason: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::PAUSE;
 use super::audit::{self, Entry};
@@ -38,7 +39,7 @@ pub struct Pause {
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// Who halted it.
-    pub actor: String,
+    pub actor: Actor,
     /// Why.
     pub reason: String,
 }
@@ -48,14 +49,14 @@ pub(super) fn halt(
     tx: &Session<'_>,
     scope: Scope,
     name: &str,
-    actor: &str,
+    actor: &Actor,
     reason: &str,
     now: Timestamp,
 ) -> Result<Option<Entry>, StoreError> {
     let new = tx.change(&PAUSE, values![scope.name(), name], || {
         tx.run(
             "INSERT INTO pause (scope, name, since, actor, reason) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            values![scope.name(), name, instant(now), actor, reason],
+            values![scope.name(), name, instant(now), actor.name(), reason],
         )
     })?;
     let contract = (scope == Scope::Contract).then_some(name);
@@ -71,7 +72,7 @@ impl Store {
         &self,
         scope: Scope,
         name: String,
-        actor: String,
+        actor: Actor,
         reason: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -91,7 +92,7 @@ impl Store {
         &self,
         scope: Scope,
         name: String,
-        actor: String,
+        actor: Actor,
         reason: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -132,7 +133,7 @@ impl Store {
                     scope: row.parsed(0, "pause.scope")?,
                     name: row.get(1)?,
                     since: row.parsed(2, "pause.since")?,
-                    actor: row.get(3)?,
+                    actor: row.actor(3)?,
                     reason: row.get(4)?,
                 })
             })

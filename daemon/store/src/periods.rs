@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::CLOSED_DATES;
 use super::audit::{self, Entry};
@@ -26,7 +27,7 @@ pub struct ClosedDates {
     #[schema(value_type = String, format = DateTime)]
     pub closed_at: Timestamp,
     /// Who closed them: the connection, the configuration, or a person.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 impl Store {
@@ -39,7 +40,7 @@ impl Store {
         &self,
         erp: String,
         through: Date,
-        actor: String,
+        actor: Actor,
         reason: String,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -52,7 +53,7 @@ impl Store {
                 tx.run(
                     "INSERT INTO closed_dates (erp, through, closed_at, actor) VALUES ($1, $2, $3, $4)
                      ON CONFLICT (erp, through) DO UPDATE SET closed_at = $3, actor = $4",
-                    values![erp, last, instant(now), actor],
+                    values![erp, last, instant(now), actor.name()],
                 )
             })?;
             // Which ERP a contract has stands in its agreement: those of others decide that nothing follows.
@@ -82,7 +83,7 @@ pub(super) fn closed(tx: &Session<'_>) -> Result<BTreeMap<String, ClosedDates>, 
         }
         let erp: String = row.get(1)?;
         let (through, closed_at) = (row.parsed(2, "closed_dates.through")?, row.parsed(3, "closed_dates.closed_at")?);
-        let one = ClosedDates { erp: erp.clone(), through, closed_at, actor: row.get(4)? };
+        let one = ClosedDates { erp: erp.clone(), through, closed_at, actor: row.actor(4)? };
         if latest.get(&erp).is_none_or(|known: &ClosedDates| known.through < one.through) {
             latest.insert(erp, one);
         }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attested::{READING, READING_VERDICT};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -16,7 +17,7 @@ pub struct Reading {
     /// The file's name.
     pub name: String,
     /// Who brought it.
-    pub actor: String,
+    pub actor: Actor,
     /// When it was read, UTC.
     pub read_at: Timestamp,
     /// Its text and tables, JSON.
@@ -35,7 +36,7 @@ pub struct Decided {
     /// The verdict, JSON.
     pub verdict: String,
     /// Who.
-    pub actor: String,
+    pub actor: Actor,
     /// When, UTC.
     pub decided_at: Timestamp,
 }
@@ -48,7 +49,7 @@ pub struct ReadingLine {
     /// The file's name.
     pub name: String,
     /// Who brought it.
-    pub actor: String,
+    pub actor: Actor,
     /// When it was read, UTC.
     pub read_at: Timestamp,
     /// The contract that was filed from it.
@@ -84,7 +85,7 @@ impl Store {
                     values![
                         reading.id,
                         reading.name,
-                        reading.actor,
+                        reading.actor.name(),
                         instant(reading.read_at),
                         reading.document,
                         reading.proposal
@@ -112,7 +113,7 @@ impl Store {
                 Ok(ReadingLine {
                     id: row.get(0)?,
                     name: row.get(1)?,
-                    actor: row.get(2)?,
+                    actor: row.actor(2)?,
                     read_at: row.parsed(3, "reading.read_at")?,
                     contract: row.get(4)?,
                 })
@@ -187,7 +188,7 @@ impl Store {
                 tx.run(
                     "INSERT INTO reading_verdict (reading, path, verdict, actor, decided_at) VALUES ($1, $2, $3, $4, $5)
                      ON CONFLICT (reading, path) DO UPDATE SET verdict = $3, actor = $4, decided_at = $5",
-                    values![reading, decided.path, decided.verdict, decided.actor, instant(decided.decided_at)],
+                    values![reading, decided.path, decided.verdict, decided.actor.name(), instant(decided.decided_at)],
                 )
             })?;
             let detail = format!("{}: {}, in the document with SHA-256 {reading}", decided.path, decided.verdict);
@@ -207,7 +208,7 @@ impl Store {
         reading: String,
         contract: String,
         reader: String,
-        actor: String,
+        actor: Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
@@ -227,7 +228,7 @@ fn read_reading(row: &Row<'_>) -> Result<Reading, StoreError> {
     Ok(Reading {
         id: row.get(0)?,
         name: row.get(1)?,
-        actor: row.get(2)?,
+        actor: row.actor(2)?,
         read_at: row.parsed(3, "reading.read_at")?,
         document: row.get(4)?,
         proposal: row.get(5)?,
@@ -239,7 +240,7 @@ fn read_decided(row: &Row<'_>) -> Result<Decided, StoreError> {
     Ok(Decided {
         path: row.get(0)?,
         verdict: row.get(1)?,
-        actor: row.get(2)?,
+        actor: row.actor(2)?,
         decided_at: row.parsed(3, "reading_verdict.decided_at")?,
     })
 }

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use milestoned_mapping::contract::Waiting;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attested::CONTRACT;
 use super::audit::{self, Entry};
 use super::contracts::{ContractRow, ExceptionRow, load_any_row};
@@ -77,7 +78,7 @@ impl Store {
             let detail = rebuilt.halted.as_deref().unwrap_or("what was decided before is decided still");
             let mut lines = vec![Entry::own(Action::ContractRebuilt, Some(id), id.clone(), detail)];
             if let Some(reason) = &rebuilt.halted {
-                lines.extend(pauses::halt(tx, Scope::Contract, id, "milestoned", reason, now)?);
+                lines.extend(pauses::halt(tx, Scope::Contract, id, &Actor::Daemon, reason, now)?);
             }
             audit::append(tx, now, &lines)?;
             Ok(true)

@@ -7,6 +7,7 @@ use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_trail::rows::named;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::{FACT, SOURCE_RECORD};
 use super::audit::{self, Entry, REDACTED};
@@ -17,15 +18,12 @@ use super::{Store, StoreError, instant, json, parse};
 #[derive(Debug, Clone)]
 pub struct Forget {
     /// Of one person, as lines and facts name them; of all people without it.
-    pub actor: Option<String>,
+    pub actor: Option<Actor>,
     /// Of before this instant.
     pub before: Timestamp,
-    /// Names under which lines are written that are no people's: connections.
+    /// Connections: lines about what they told are nobody's.
     pub systems: Vec<String>,
 }
-
-/// Who else acts that is no person.
-const OWN: [&str; 6] = ["milestoned", "agreement", "contract folder", "crm", "erp", "psa"];
 
 /// How much was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -63,7 +61,7 @@ impl Store {
     pub async fn forget(
         &self,
         what: Forget,
-        by: String,
+        by: Actor,
         reason: String,
         now: Timestamp,
     ) -> Result<Forgotten, StoreError> {
@@ -74,7 +72,7 @@ impl Store {
             let forgotten = Forgotten {
                 lines: lines.len(),
                 facts: facts.len() / 2,
-                records: records(tx, what.actor.as_deref(), ("", &before))?,
+                records: records(tx, what.actor.as_ref().map(Actor::name), ("", &before))?,
             };
             let detail = format!(
                 "{} lines, {} facts and {} records from before {}: {reason}",
@@ -116,11 +114,11 @@ fn lines(tx: &Session<'_>, what: &Forget, before: &str) -> Result<Vec<i64>, Stor
     let written = tx.all(
         "SELECT seq, actor FROM audit WHERE at < $1 AND salt IS NOT NULL
          AND (CAST($2 AS TEXT) IS NULL OR actor = $2) ORDER BY seq",
-        values![before, what.actor],
-        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
+        values![before, what.actor.as_ref().map(Actor::name)],
+        |row| Ok((row.get::<i64>(0)?, row.actor(1)?)),
     )?;
-    let person = |actor: &str| !OWN.contains(&actor) && !what.systems.iter().any(|system| system == actor);
-    let lines: Vec<i64> = written.into_iter().filter(|(_, actor)| person(actor)).map(|(seq, _)| seq).collect();
+    let people = written.into_iter().filter(|(_, actor)| actor.may_be_person(&what.systems));
+    let lines: Vec<i64> = people.map(|(seq, _)| seq).collect();
     let sets: Vec<_> = lines.iter().map(|seq| values![REDACTED, *seq].to_vec()).collect();
     tx.run_each("UPDATE audit SET actor = $1, detail = $1, salt = NULL WHERE seq = $2", &sets)?;
     Ok(lines)
@@ -137,7 +135,7 @@ fn facts(tx: &Session<'_>, what: &Forget, before: &str) -> Result<Vec<String>, S
     for (id, text, actor) in known {
         let mut fact: Fact = parse("fact", "fact", &id.to_string(), &text)?;
         let Some((by, wrote)) = fact.event.person() else { continue };
-        let meant = what.actor.as_ref().is_none_or(|name| *name == actor || *name == *by);
+        let meant = what.actor.as_ref().is_none_or(|name| name.name() == actor || name.name() == by.as_str());
         if !meant {
             continue;
         }

@@ -10,6 +10,7 @@ use milestoned_mapping::money::{Currency, Money};
 use milestoned_trail::rows::named;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::attested::{APPROVAL, FACT, OUTBOX, REVIEW};
 use super::audit::{self, Entry};
@@ -265,7 +266,7 @@ impl Store {
     pub async fn give_up(
         &self,
         key: String,
-        (actor, reason): (String, String),
+        (actor, reason): (Actor, String),
         follows: Option<NewFact>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use tokio_postgres::types::{FromSqlOwned as FromPostgres, ToSql as ToPostgres, Type};
 
 use super::StoreError;
+use super::actor::Actor;
 use super::postgres::Conversation;
 
 /// A transaction of one of the databases.
@@ -83,6 +84,12 @@ impl<'a> From<&'a str> for Cell<'a> {
 impl<'a> From<&'a String> for Cell<'a> {
     fn from(text: &'a String) -> Self {
         Self::Bytes(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Actor> for Cell<'a> {
+    fn from(actor: &'a Actor) -> Self {
+        actor.name().into()
     }
 }
 
@@ -180,6 +187,11 @@ impl Row<'_> {
     ) -> Result<Option<Money>, StoreError> {
         let text = self.get::<Option<String>>(index)?;
         text.map(|text| currency.parse(&text).map_err(|_| StoreError::Unreadable { column, text })).transpose()
+    }
+
+    /// A column that names who did something.
+    pub(super) fn actor(&self, index: usize) -> Result<Actor, StoreError> {
+        Ok(self.get::<String>(index)?.into())
     }
 
     /// A column that counts: never negative.

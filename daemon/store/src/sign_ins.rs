@@ -6,6 +6,7 @@ use milestoned_identity::rights::Rights;
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attested::{ACCOUNT, ONE_TIME, SESSION};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -155,7 +156,7 @@ impl Store {
                 )
             })?;
             let detail = format!("by {} from {}", session.way.name(), session.address);
-            let line = Entry::by(&session.person, Action::SignedIn, None, format!("session {}", session.id()), detail);
+            let line = Entry::by(&Actor::from(&session.person), Action::SignedIn, None, format!("session {}", session.id()), detail);
             audit::append(tx, session.opened_at, &[line])
         })
         .await
@@ -211,7 +212,7 @@ impl Store {
     pub async fn end_sessions(
         &self,
         id: String,
-        actor: String,
+        actor: Actor,
         why: &'static str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
@@ -304,7 +305,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_account(&self, account: Account, actor: String, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn keep_account(&self, account: Account, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             let rights = json(&account.rights)?;
             tx.overwrite(&ACCOUNT, values![account.person], || {
@@ -378,7 +379,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_account(&self, person: String, actor: String, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn close_account(&self, person: String, actor: Actor, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE account SET closed_at = $2 WHERE person = $1 AND closed_at IS NULL";
             let closed = tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, instant(now)]))? > 0;

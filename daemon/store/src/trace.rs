@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::action::Action;
+use super::actor::Actor;
 use super::attest::Session;
 use super::audit::{self, AuditLine};
 use super::outbox::{self, Delivery};
@@ -59,7 +60,7 @@ pub struct TracedFact {
     /// The same thing told twice has one identity.
     pub identity: String,
     /// Who is behind it.
-    pub actor: String,
+    pub actor: Actor,
     /// When it happened, UTC.
     pub at: Timestamp,
     /// When it took effect, UTC; `None`: not decided yet.
@@ -344,7 +345,7 @@ fn read_fact(row: &Row<'_>) -> Result<TracedFact, StoreError> {
         id,
         contract: row.get(1)?,
         identity: row.get(2)?,
-        actor: row.get(3)?,
+        actor: row.actor(3)?,
         at: row.parsed(4, "fact.at")?,
         effective_at: row.parsed_option(5, "fact.effective_at")?,
         position: row.get(6)?,

@@ -60,7 +60,9 @@ pub(super) fn file(world: &mut World) -> anyhow::Result<()> {
         let (id, terms) = (world.agreement(of)?.id, world.agreement(of)?.terms(world.erp));
         world.act("file", id);
         let now = world.now();
-        world.ask(|app| async move { agreements::file(&app.env, terms, "simulation", "deal desk", now).await })??;
+        world.ask(|app| async move {
+            agreements::file(&app.env, terms, "simulation", &"deal desk".into(), now).await
+        })??;
         deal(world, of)?;
         for place in 0..world.agreement(of)?.milestones.len() {
             issue(world, (of, place))?;
@@ -185,7 +187,8 @@ fn order(world: &mut World, of: usize, mut order: Value) -> anyhow::Result<()> {
         order.extend(head);
     }
     let now = world.now();
-    world.ask(|app| async move { agreements::file(&app.env, order, "simulation", "deal desk", now).await })??;
+    world
+        .ask(|app| async move { agreements::file(&app.env, order, "simulation", &"deal desk".into(), now).await })??;
     deal(world, of)
 }
 

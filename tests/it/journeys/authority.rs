@@ -397,7 +397,7 @@ async fn who_corrected_what_a_signed_document_says_approves_nothing_of_it_though
     assert!(env.store.decide_reading(reading.id, decided, None).await.unwrap());
     let mut filed = terms("900000.00", json!({}));
     filed["id"] = json!("S1");
-    agreements::file(env, filed, &source, "fay", now).await.unwrap();
+    agreements::file(env, filed, &source, &"fay".into(), now).await.unwrap();
     let delivered = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
     let report = json!({ "type": "evidence", "milestone": "M1", "evidence": ["Report"] });
     for fact in [delivered, report] {

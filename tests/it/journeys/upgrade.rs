@@ -75,7 +75,7 @@ async fn what_would_be_decided_otherwise_is_halted_and_what_cannot_be_read_is_se
     let app = upgraded(&world, folder.path()).await;
     assert_eq!(rows(&former, "SELECT count(*) FROM audit WHERE action = 'contract rebuilt'"), [[28.into()]]);
     let halted = &app.env.store.pauses().await.unwrap()[0];
-    assert_eq!((halted.name.as_str(), halted.actor.as_str()), ("SOW-2041", "milestoned"));
+    assert_eq!((halted.name.as_str(), halted.actor.name()), ("SOW-2041", "milestoned"));
     assert!(halted.reason.contains("SOW-2041-M1") && halted.reason.contains("1.23"), "{}", halted.reason);
     let aside = app.env.store.contract("CAP-1".into()).await.unwrap_err().to_string();
     assert!(aside.contains("set aside") && aside.contains("agreement"), "{aside}");

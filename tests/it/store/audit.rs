@@ -1,6 +1,7 @@
 //! Whatever is done to the audit tables is found.
 
 use milestoned::store::StoreError;
+use milestoned::store::actor::Actor;
 use milestoned::store::audit::Head;
 use milestoned::store::pauses::Scope;
 use milestoned::store::redact::Forget;
@@ -32,7 +33,7 @@ fn hashed(fields: &[&str]) -> String {
 async fn trail(place: &Place) -> Head {
     for (number, name) in (0..LINES / 2).zip(["one", "two", "three", "four"]) {
         let store = &place.store;
-        let (actor, reason) = (format!("ada{number}"), format!("reason {number}"));
+        let (actor, reason) = (Actor::from(format!("ada{number}")), format!("reason {number}"));
         store.pause(Scope::Contract, name.into(), actor.clone(), reason.clone(), later(number)).await.unwrap();
         store.resume(Scope::Contract, name.into(), actor, reason, later(number)).await.unwrap();
     }
@@ -164,7 +165,7 @@ async fn what_was_redacted_is_gone_and_the_chain_holds(place: Place) {
         store.pause(Scope::Contract, name, actor.into(), format!("said by {actor}"), later(second)).await.unwrap();
     }
     let head = store.audit_head().await.unwrap();
-    let who = Some("ada@vendor.example".to_owned());
+    let who = Some("ada@vendor.example".into());
     let forget = Forget { actor: who, before: later(3), systems: Vec::new() };
     let forgotten = store.forget(forget, "dpo".into(), "request 7".into(), later(9)).await.unwrap();
     assert_eq!((forgotten.lines, forgotten.facts, forgotten.records), (1, 0, 0));

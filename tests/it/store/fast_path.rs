@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milestoned::store::StoreError;
+use milestoned::store::actor::Actor;
 use milestoned::store::contracts::{DecidedFact, Work};
 use milestoned::store::fast_path::{Batch, Decide, Landed, Senders};
 use milestoned::store::intake::{Followed, NewFact, Reading};
@@ -111,7 +112,7 @@ async fn behind_an_earlier_record_nothing_passes(place: Place) {
 
 async fn what_is_not_decided_waits(place: Place) {
     open(&place.store, "SOW-1", "Northwind Ltd").await;
-    let said = ("ada".to_owned(), "a dispute".to_owned());
+    let said = (Actor::from("ada"), "a dispute".to_owned());
     place.store.pause(Scope::Contract, "SOW-1".into(), said.0.clone(), said.1.clone(), now()).await.unwrap();
     let batch = place.batch("a").await;
     let landed = place.land(&batch, decides(Vec::new()), 0).await.unwrap();

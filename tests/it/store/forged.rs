@@ -83,7 +83,7 @@ async fn a_forged_fact_decides_nothing_and_is_named(place: Place) {
         .await;
     let work = to_decide(&place.store).await;
     assert!(work.pending.is_empty());
-    assert_eq!((work.unattested[0].identity.as_str(), work.unattested[0].actor.as_str()), ("forged", "cfo"));
+    assert_eq!((work.unattested[0].identity.as_str(), work.unattested[0].actor.name()), ("forged", "cfo"));
     place.store.refuse_facts("SOW-1".into(), work.unattested, later(1)).await.unwrap();
     assert!(to_decide(&place.store).await.unattested.is_empty(), "told once");
     assert!(refused(&place, "fact refused").await[0].contains("cfo"));

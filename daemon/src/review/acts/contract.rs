@@ -88,7 +88,7 @@ pub(super) async fn approve(
     };
     let ruling = duties::judged(env, &matter, word).await?;
     let says = word.says(format!("{milestone} of {id}, {amount} for {}, version {}", now.customer, now.version));
-    let line = Entry::by(&word.by, ruling.action(Action::MilestoneApproved), Some(id), milestone, says);
+    let line = Entry::by(&word.actor(), ruling.action(Action::MilestoneApproved), Some(id), milestone, says);
     let decision = ReviewDecision::Approve;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: was };
     decide(env, &row, event, &ruling, line, word).await?;
@@ -108,7 +108,7 @@ pub(super) async fn hold(env: &Environment, id: &str, milestone: &str, word: &Wo
     let (row, contract) = known(env, id).await?;
     shown(&contract, milestone)?;
     let line =
-        Entry::by(&word.by, Action::MilestoneHeld, Some(id), milestone, word.says(format!("{milestone} of {id}")));
+        Entry::by(&word.actor(), Action::MilestoneHeld, Some(id), milestone, word.says(format!("{milestone} of {id}")));
     let decision = ReviewDecision::Hold;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: None };
     decide(env, &row, event, &alone(), line, word).await?;
@@ -124,7 +124,7 @@ pub(super) async fn undo(env: &Environment, id: &str, milestone: &str, word: &Wo
     closes(&contract, code, &Fact::of(env.clock.now(), event.clone()))
         .ok_or_else(|| not_open(id, code.name(), milestone))?;
     let says = word.says(format!("{milestone} of {id}"));
-    let line = Entry::by(&word.by, Action::AcceptanceTakenBack, Some(id), milestone, says);
+    let line = Entry::by(&word.actor(), Action::AcceptanceTakenBack, Some(id), milestone, says);
     decide(env, &row, event, &alone(), line, word).await?;
     Ok(format!("the acceptance of {milestone} is taken back; what was billed on it alone is credited"))
 }
@@ -175,7 +175,7 @@ pub(super) async fn overrule(
     };
     let of = if of.is_empty() { of } else { format!(" ({of})") };
     let says = word.says(format!("{code}{place}{of}{ends}"));
-    let line = Entry::by(&word.by, ruling.action(Action::ExceptionOverruled), Some(id), code.name(), says);
+    let line = Entry::by(&word.actor(), ruling.action(Action::ExceptionOverruled), Some(id), code.name(), says);
     // What stands behind our own exceptions moves with the work (what it still waits for, what is billed so far): that is no
     // other value than was shown.
     decide(env, &row, event(leg.map(|_| closed.values)), &ruling, line, word).await?;
@@ -222,7 +222,7 @@ pub(super) async fn close_drift(
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
     let now = env.clock.now();
     let today = agreement.terms.local_date(now);
-    let said = (word.by.clone(), word.says("closed"));
+    let said = (word.actor(), word.says("closed"));
     if !env.store.close_drift(row.id, kind, subject.into(), said, (today, now)).await? {
         return Err(not_open(id, kind.name(), subject));
     }
@@ -297,7 +297,7 @@ async fn decide(
         Some(content) => first_identity(content, &key),
         None => format!("review:{key}"),
     };
-    let fact = NewFact { contract: row.id.clone(), identity, fact, actor: word.by.clone() };
+    let fact = NewFact { contract: row.id.clone(), identity, fact, actor: word.actor() };
     env.store.tell(fact, ruling.weight.clone(), line, now).await?;
     engine::turn(env, |due| due == row.id).await?;
     Ok(())

@@ -41,7 +41,7 @@ pub(super) async fn release(env: &Environment, key: &str, word: &Word) -> Result
         )));
     }
     let why = word.says("tried again");
-    if !env.store.release_parked(key.to_owned(), true, word.by.clone(), why, env.clock.now()).await? {
+    if !env.store.release_parked(key.to_owned(), true, word.actor(), why, env.clock.now()).await? {
         return Err(not_waiting(key));
     }
     Ok("released: the remote is asked, then it goes on".into())
@@ -67,11 +67,11 @@ pub(super) async fn give_up(env: &Environment, key: &str, word: &Word) -> Result
     let follows = number.as_ref().map(|number| {
         let (by, reason) = (word.by.clone(), word.reason.clone());
         let event = Event::Withdrawn { number: number.clone(), by, reason };
-        let (contract, actor) = (contract.clone(), word.by.clone());
+        let (contract, actor) = (contract.clone(), word.actor());
         NewFact { contract, identity: withdrawal(key), fact: Fact::of(now, event), actor }
     });
     let why = word.says("given up");
-    if !env.store.give_up(key.to_owned(), (word.by.clone(), why), follows, now).await? {
+    if !env.store.give_up(key.to_owned(), (word.actor(), why), follows, now).await? {
         return Err(not_waiting(key));
     }
     engine::turn(env, |due| due == contract).await?;
@@ -121,7 +121,7 @@ pub(super) async fn done_by_hand(
         Refused::Contradicted(Problem::new("remote_id", contradiction, remedy))
     })?;
     let says = word.says(format!("done by hand, {how}"));
-    if !env.store.done_outside(key.to_owned(), receipt, word.by.clone(), says, env.clock.now()).await? {
+    if !env.store.done_outside(key.to_owned(), receipt, word.actor(), says, env.clock.now()).await? {
         return Err(not_waiting(key));
     }
     Ok(format!("done by hand: {how}"))

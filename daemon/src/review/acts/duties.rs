@@ -15,6 +15,7 @@ use super::{Refused, Word};
 use crate::agreements::{Options, OwnApprovals};
 use crate::environment::Environment;
 use crate::store::action::Action;
+use crate::store::actor::Actor;
 use crate::store::contracts::ContractRow;
 use crate::store::hands::{Hands, hands_in};
 use crate::store::review::Weight;
@@ -98,7 +99,7 @@ pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) 
         Involved { filed: people(&named.filed), told: people(&named.told), evidence: people(&named.evidence) };
     let mut words = env.store.waiting_words(Some(matter.row.id.clone())).await?;
     words.retain(|word| word.content == matter.content);
-    let before = words.iter().map(|word| env.people.person_of(&word.actor)).collect();
+    let before = words.iter().map(|word| env.people.person_of(word.actor.name())).collect();
     let person = env.people.person_of(&word.by);
     match judge(policy, &involved, exposure(env, matter).await?, &before, &person) {
         Verdict::Approved => {
@@ -146,7 +147,7 @@ fn named<'a>(matter: &Matter<'_>, hands: &'a Hands) -> Named<'a> {
         _ => true,
     };
     let mut named = Named::default();
-    named.filed.extend(hands.filed.iter().map(String::as_str));
+    named.filed.extend(hands.filed.iter().map(Actor::name));
     for (actor, fact) in hands.told.iter().filter(|(_, fact)| concerns(&fact.event)) {
         for (duty, person) in hands_in(&fact.event, actor) {
             let names = match duty {

@@ -25,6 +25,7 @@ use super::subject::Subject;
 use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::action::Action;
+use crate::store::actor::Actor;
 use crate::store::audit::Entry;
 use crate::store::parked::Handle;
 use crate::store::pauses::Scope;
@@ -143,6 +144,11 @@ impl Word {
         Ok(Self { by: by.into(), reason: reason.into(), channel })
     }
 
+    /// Who says it, as the audit trail names them.
+    fn actor(&self) -> Actor {
+        Actor::from(&self.by)
+    }
+
     /// Words of an act with its reason and where it was said, for the audit trail.
     fn says(&self, what: impl fmt::Display) -> String {
         let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
@@ -258,7 +264,7 @@ fn missing(what: impl fmt::Display) -> Refused {
 
 /// Closes what is settled otherwise.
 async fn close(env: &Environment, subject: &Subject, handle: Handle, word: &Word) -> Result<String, Refused> {
-    let (by, why) = (word.by.clone(), word.says("closed"));
+    let (by, why) = (word.actor(), word.says("closed"));
     if !env.store.close_parked(handle, by, why, env.clock.now()).await? {
         return Err(missing(subject));
     }
@@ -267,7 +273,7 @@ async fn close(env: &Environment, subject: &Subject, handle: Handle, word: &Word
 
 /// Reads a record again that could not be understood.
 async fn replay(env: &Environment, subject: &Subject, row: i64, word: &Word) -> Result<String, Refused> {
-    if env.store.replay_parked(Some(row), word.by.clone(), env.clock.now()).await? == 0 {
+    if env.store.replay_parked(Some(row), word.actor(), env.clock.now()).await? == 0 {
         return Err(missing(subject));
     }
     Ok("it is read again".into())
@@ -288,13 +294,13 @@ async fn pause(env: &Environment, scope: Scope, name: &str, word: &Word) -> Resu
             "write the name as the contract or configuration has it",
         )));
     }
-    let (by, why) = (word.by.clone(), word.says("paused"));
+    let (by, why) = (word.actor(), word.says("paused"));
     let new = env.store.pause(scope, name.to_owned(), by, why, env.clock.now()).await?;
     Ok(if new { "paused" } else { "was paused already" }.into())
 }
 
 async fn resume(env: &Environment, scope: Scope, name: &str, word: &Word) -> Result<String, Refused> {
-    if !env.store.resume(scope, name.to_owned(), word.by.clone(), word.says("resumed"), env.clock.now()).await? {
+    if !env.store.resume(scope, name.to_owned(), word.actor(), word.says("resumed"), env.clock.now()).await? {
         return Err(missing(Subject::Pause { scope, name: name.into() }));
     }
     Ok("goes on: what is due is decided and delivered now".into())
@@ -311,7 +317,7 @@ async fn mark(env: &Environment, subject: &Subject, change: Change, word: &Word)
         Change::Snooze(None) => (Action::ItemSnoozed, "people are reminded of it again".to_owned()),
         Change::Note(_) => (Action::ItemNoted, "noted".to_owned()),
     };
-    let line = Entry::by(&word.by, action, item.contract.as_deref(), subject.to_string(), word.says(&text));
+    let line = Entry::by(&word.actor(), action, item.contract.as_deref(), subject.to_string(), word.says(&text));
     env.store.say_of(subject.to_string(), change, line, env.clock.now()).await?;
     Ok(text)
 }

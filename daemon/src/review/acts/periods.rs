@@ -36,7 +36,7 @@ pub async fn close_dates(
     }
     let mut closed = Vec::new();
     for name in erps {
-        if env.store.close_dates(name.clone(), through, word.by.clone(), word.says("closed"), now).await? {
+        if env.store.close_dates(name.clone(), through, word.actor(), word.says("closed"), now).await? {
             closed.push(name);
         }
     }

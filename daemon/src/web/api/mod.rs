@@ -114,7 +114,7 @@ async fn contract(
         (status = 422, description = "Every problem, one a line", body = ErrorBody)))]
 async fn put_contract(
     State(env): Shared,
-    Filing(Caller { name: actor, .. }): Filing,
+    Filing(caller): Filing,
     Segments(id): Segments<String>,
     Json(body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
@@ -131,7 +131,7 @@ async fn put_contract(
         table.insert("id".into(), Value::String(id));
         table.remove("amends");
     }
-    let filed = agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
+    let filed = agreements::file(&env, body, "API", &caller.actor(), env.clock.now()).await?;
     env.wake_ups.send_all();
     Ok(match filed {
         Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
@@ -147,14 +147,14 @@ async fn put_contract(
     responses((status = 202, body = FiledBody), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn amend(
     State(env): Shared,
-    Filing(Caller { name: actor, .. }): Filing,
+    Filing(caller): Filing,
     Segments(id): Segments<String>,
     Json(mut body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
     if let Some(table) = body.as_object_mut() {
         table.insert("amends".into(), Value::String(id.clone()));
     }
-    agreements::file(&env, body, "API", &actor, env.clock.now()).await?;
+    agreements::file(&env, body, "API", &caller.actor(), env.clock.now()).await?;
     env.wake_ups.send_all();
     Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
 }
@@ -185,7 +185,7 @@ async fn add_fact(
         // Who says that an invoice of somebody else is the milestone's is who has the token.
         by.clone_from(&caller.name);
     }
-    let actor = caller.name;
+    let actor = caller.actor();
     let row = known(&env, &id).await?;
     let given = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let content = serde_json::to_string(&fact).unwrap_or_default();

@@ -74,7 +74,7 @@ async fn bring(State(env): State<Arc<Environment>>, person: Person, mut form: Mu
     let kept = Reading {
         id: id.clone(),
         name: name.clone(),
-        actor: person.caller.name.clone(),
+        actor: person.caller.actor(),
         read_at: env.clock.now(),
         document: as_json(&document)?,
         proposal: as_json(&proposal)?,
@@ -273,7 +273,7 @@ pub(super) async fn decide(
     let decided = Decided {
         path: form.path,
         verdict: as_json(&verdict)?,
-        actor: person.caller.name.clone(),
+        actor: person.caller.actor(),
         decided_at: env.clock.now(),
     };
     let text = match verdict {
@@ -323,9 +323,9 @@ pub(super) async fn file(
     }
     terms["milestoned"] = options;
     let (now, source) = (env.clock.now(), readings::source(&reading.name, &id));
-    let filed = agreements::file(&env, terms, &source, &person.caller.name, now).await?;
+    let filed = agreements::file(&env, terms, &source, &person.caller.actor(), now).await?;
     let (Filed::Known(contract) | Filed::Opened(contract) | Filed::Amended(contract)) = filed;
-    env.store.reading_filed(id, contract.clone(), proposal.reader, person.caller.name.clone(), now).await?;
+    env.store.reading_filed(id, contract.clone(), proposal.reader, person.caller.actor(), now).await?;
     env.wake_ups.send_all();
     person.has_acted().await;
     told(&address::contract("", &contract), &format!("{contract} is filed from {}", reading.name))

@@ -57,7 +57,7 @@ pub(super) async fn file(
     };
     let about = list.about().map_err(cannot)?;
     let detail: Vec<String> = about.into_iter().map(|(name, text)| format!("{name}: {text}")).collect();
-    env.store.list_exported(&person.caller.name, file.clone(), detail.join("; "), env.clock.now()).await?;
+    env.store.list_exported(&person.caller.actor(), file.clone(), detail.join("; "), env.clock.now()).await?;
     let name = format!("attachment; filename=\"milestoned-{file}\"");
     Ok(([(header::CONTENT_TYPE, media.to_owned()), (header::CONTENT_DISPOSITION, name)], bytes).into_response())
 }

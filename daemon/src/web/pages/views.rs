@@ -37,7 +37,7 @@ pub(super) async fn save(
         return Err(ApiError::invalid(format!("name: write 1 to {LENGTH} letters")));
     }
     let query = Selection::read(&form.filter)?.query();
-    let (by, now) = (person.caller.name.clone(), env.clock.now());
+    let (by, now) = (person.caller.actor(), env.clock.now());
     if form.remove == "yes" {
         env.store.save_view(name.clone(), None, by, now).await?;
         return told("/queue", &format!("the view {name} is removed"));
