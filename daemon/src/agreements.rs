@@ -26,6 +26,7 @@ use crate::environment::Environment;
 use crate::registry::Connection;
 use crate::settings::Approvals;
 use crate::store::actor::Actor;
+use crate::store::agreement_files::Seen;
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
@@ -34,8 +35,6 @@ use crate::store::{StoreError, parse};
 const FEW: usize = 5;
 /// What the number of the first correction of an invoice ends in.
 const CORRECTION: &str = "-C1";
-/// In place of a digest: the folder lacks what it had.
-const GONE: &str = "gone";
 
 /// What the daemon needs to know of a contract beside its terms.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -171,7 +170,7 @@ pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bo
         Err(error) => {
             let path = folder.display().to_string();
             let problem = format!("the folder cannot be read: {error}; create it, or change agreements.folder");
-            env.store.agreement_file_seen(path, String::new(), None, Some(problem), now).await?;
+            env.store.agreement_file_seen(path, Seen::Gone, None, Some(problem), now).await?;
             return Ok(false);
         }
     };
@@ -200,8 +199,8 @@ async fn forget_refused(
         }
         let known = env.store.agreement_file(refused.path.clone()).await?;
         // What brought a contract, and a folder that lacks many files, are for a person.
-        if known.is_some_and(|known| known.contract.is_none() && known.digest != GONE) {
-            env.store.agreement_file_seen(refused.path, String::new(), None, None, now).await?;
+        if known.is_some_and(|known| known.contract.is_none() && known.seen != Seen::Lacking) {
+            env.store.agreement_file_seen(refused.path, Seen::Gone, None, None, now).await?;
         }
     }
     Ok(())
@@ -219,17 +218,17 @@ async fn missed(env: &Environment, folder: &Path, there: &BTreeSet<String>, now:
             "{} of {known} contract files are gone from the folder; see whether it is the right one, and whole",
             gone.len()
         );
-        return env.store.agreement_file_seen(place, GONE.into(), None, Some(problem), now).await;
+        return env.store.agreement_file_seen(place, Seen::Lacking, None, Some(problem), now).await;
     }
-    if env.store.agreement_file(place.clone()).await?.is_some_and(|known| !known.digest.is_empty()) {
-        env.store.agreement_file_seen(place, String::new(), None, None, now).await?;
+    if env.store.agreement_file(place.clone()).await?.is_some_and(|known| known.seen != Seen::Gone) {
+        env.store.agreement_file_seen(place, Seen::Gone, None, None, now).await?;
     }
     for (path, contract) in gone {
         let problem = format!(
             "the file is gone, and the terms of contract {contract} that came with it are in force; put it back, or close this \
              with `milestoned review close \"file:{path}\"`, and a reason; what has changed in the agreement is a change order"
         );
-        env.store.agreement_file_seen(path, String::new(), Some(contract), Some(problem), now).await?;
+        env.store.agreement_file_seen(path, Seen::Gone, Some(contract), Some(problem), now).await?;
     }
     Ok(())
 }
@@ -241,9 +240,9 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
         Ok(text) => DeliveryKey::of(&[text]),
         Err(reason) => DeliveryKey::of(&["unreadable", reason]),
     };
-    let digest = digest.to_string();
+    let seen = Seen::Text(digest.to_string());
     let known = env.store.agreement_file(name.clone()).await?;
-    if known.as_ref().is_some_and(|known| known.digest == digest) {
+    if known.as_ref().is_some_and(|known| known.seen == seen) {
         return Ok(false);
     }
     let taken = known.and_then(|known| known.contract);
@@ -264,7 +263,7 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
             (taken, Some(refusal.to_string()))
         }
     };
-    env.store.agreement_file_seen(name, digest, contract, problem, now).await?;
+    env.store.agreement_file_seen(name, seen, contract, problem, now).await?;
     Ok(true)
 }
 

@@ -11,12 +11,10 @@ use crate::fast_path::FastPath;
 use crate::fleet::{Duty, Fleet, Mine};
 use crate::registry::Entry;
 use crate::settings::Settings;
+use crate::store::marks::Mark;
 use crate::store::{Store, StoreError};
 use crate::wake::WakeUp;
 use crate::{agreements, deliver, engine, intake, periods, replay, report};
-
-/// Name of the retention's mark in the store.
-const RETENTION: &str = "retention";
 
 /// Everything the daemon is made of.
 pub struct App {
@@ -207,14 +205,14 @@ impl App {
     async fn empty_records(&self) -> Result<(), StoreError> {
         let (Some(keep), now) = (self.env.settings.intake.keep_records, self.env.clock.now()) else { return Ok(()) };
         // What was never done was done at the beginning of time.
-        let done = self.env.store.mark(RETENTION, Timestamp::MIN).await?;
+        let done = self.env.store.mark(Mark::Retention, Timestamp::MIN).await?;
         if now.duration_since(done) < SignedDuration::from_hours(24) {
             return Ok(());
         }
         let [from, before] = [done, now].map(|at| at.saturating_sub(keep).unwrap_or(Timestamp::MIN));
         let count = self.env.store.forget_records(from, before, now).await?;
         tracing::info!(count, %before, "source records were emptied");
-        self.env.store.move_mark(RETENTION, now).await
+        self.env.store.move_mark(Mark::Retention, now).await
     }
 
     /// Turns until nothing moves: for the demo, tests and `--once`. Waiting deliveries stay for their time.

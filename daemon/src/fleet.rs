@@ -9,7 +9,7 @@ use milestoned_mapping::command::DeliveryKey;
 use tokio::sync::Mutex;
 
 use crate::failpoint;
-use crate::store::leases::Lease;
+use crate::store::leases::{Lease, presence_of};
 use crate::store::{Store, StoreError};
 
 /// How long a daemon that says nothing keeps its duties. The clocks of the daemons must agree better than that; where
@@ -174,8 +174,7 @@ impl Fleet {
 
 impl State {
     async fn renew(&mut self, store: &Store, owner: &str, now: Timestamp) -> Result<(), StoreError> {
-        // Its own name is what the others count it by.
-        store.take_lease(format!("daemon {owner}"), owner.to_owned(), later(now), now).await?;
+        store.take_lease(presence_of(owner), owner.to_owned(), later(now), now).await?;
         let (held, daemons) = store.renew_leases(owner.to_owned(), later(now), now).await?;
         self.held = held.into_iter().map(|lease| (lease.name.clone(), lease)).collect();
         (self.daemons, self.until) = (daemons, later(now));

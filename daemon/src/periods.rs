@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::registry::Entry;
 use crate::settings::Settings;
 use crate::store::actor::Actor;
+use crate::store::marks::Mark;
 use crate::store::{Store, StoreError};
 
 /// How often an ERP is asked.
@@ -27,7 +28,7 @@ pub async fn learn(
     }
     let mut told = Vec::new();
     told.extend(settings.periods.closed_through.get(system).map(|through| (*through, Actor::Configuration)));
-    if store.is_due(format!("periods {system}"), ASK_EVERY, now).await? {
+    if store.is_due(Mark::Periods(system.to_owned()), ASK_EVERY, now).await? {
         match entry.connection.closed_through().await {
             Ok(through) => told.extend(through.map(|through| (through, Actor::from(system)))),
             Err(fault) => tracing::warn!(system, %fault, "closed periods could not be read"),

@@ -15,13 +15,14 @@ use serde_json::json;
 use crate::environment::Environment;
 use crate::settings::{Audit, Mail, Settings};
 use crate::store::StoreError;
+use crate::store::marks::Mark;
 
 /// Longest wait for whoever takes checkpoints by HTTP.
 const WAIT: Duration = Duration::from_secs(10);
 /// After how long a place that took none is tried again.
 const AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// A place where checkpoints are kept, with the name of its mark in the store.
+/// A place where checkpoints are kept, with its mark in the store.
 enum Place<'a> {
     File(&'a Path),
     Mail(&'a Mail, &'a [String]),
@@ -29,11 +30,11 @@ enum Place<'a> {
 }
 
 impl Place<'_> {
-    fn mark(&self) -> &'static str {
+    fn mark(&self) -> Mark {
         match self {
-            Self::File(_) => "checkpoint file",
-            Self::Mail(..) => "checkpoint mail",
-            Self::Webhook(_) => "checkpoint webhook",
+            Self::File(_) => Mark::CheckpointFile,
+            Self::Mail(..) => Mark::CheckpointMail,
+            Self::Webhook(_) => Mark::CheckpointWebhook,
         }
     }
 }
@@ -106,7 +107,7 @@ pub async fn turn(env: &Environment) -> Result<bool, StoreError> {
             Ok(()) => now,
             Err(reason) => {
                 tracing::error!(
-                    place = place.mark(),
+                    mark = ?place.mark(),
                     reason,
                     "a checkpoint of the audit trail could not be kept outside"
                 );

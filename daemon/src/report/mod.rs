@@ -22,9 +22,8 @@ use crate::failpoint;
 use crate::settings::Mail;
 use crate::store::StoreError;
 use crate::store::mails::{DueMail, MailOutcome};
+use crate::store::marks::Mark;
 
-/// Name of the digest's mark in the store.
-const DIGEST: &str = "digest";
 /// Attempts before a message that the relay does not take is given up.
 const ATTEMPTS: u32 = 12;
 
@@ -36,10 +35,10 @@ pub async fn turn(env: &Environment) -> Result<bool, StoreError> {
     let Some(mail) = &env.settings.mail else { return Ok(false) };
     let now = env.clock.now();
     let mut moved = false;
-    let since = env.store.mark(DIGEST, now).await?;
+    let since = env.store.mark(Mark::Digest, now).await?;
     if let Some(slot) = latest_slot(mail, since, now) {
         moved |= digest::write(env, mail, &slot.to_string()).await? > 0;
-        env.store.move_mark(DIGEST, slot).await?;
+        env.store.move_mark(Mark::Digest, slot).await?;
     }
     while let Some(due) = env.store.claim_mail(now).await? {
         failpoint::pass("mail_claimed");

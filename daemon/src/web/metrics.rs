@@ -21,6 +21,7 @@ use crate::review::item::Item;
 use crate::review::queue::{Filter, queue};
 use crate::review::subject::KINDS;
 use crate::store::StoreError;
+use crate::store::census;
 use crate::store::intake::StreamHealth;
 use crate::store::vocabulary::DeliveryState;
 
@@ -107,7 +108,7 @@ fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
         gauges(registry, "milestoned_census_age_seconds", "Seconds since the records of a stream were counted");
     let fault = gauges(registry, "milestoned_stream_fault_seconds", "Seconds for which a stream cannot be read");
     for stream in &read.streams {
-        let census = stream.stream.strip_suffix(" census");
+        let census = census::counted(&stream.stream);
         let labels = vec![label("system", &stream.system), label("stream", census.unwrap_or(&stream.stream))];
         let ages = if census.is_some() { &counted } else { &age };
         ages.get_or_create(&labels).set(stream.fresh_through.map_or(i64::MAX, |fresh| seconds_since(fresh, now)));

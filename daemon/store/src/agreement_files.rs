@@ -10,11 +10,39 @@ use super::audit::{self, Entry};
 use super::session::values;
 use super::{Store, StoreError, instant};
 
+/// What a look at a contract file, or at the folder, has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It is not there, or the folder cannot be read.
+    Gone,
+    /// Of the folder: it lacks more of what it had than the brake allows.
+    Lacking,
+    /// Its text has this digest.
+    Text(String),
+}
+
+impl Seen {
+    /// What stands in the place of a digest.
+    fn name(&self) -> &str {
+        match self {
+            Self::Gone => "",
+            Self::Lacking => "gone",
+            Self::Text(digest) => digest,
+        }
+    }
+}
+
+impl From<String> for Seen {
+    fn from(text: String) -> Self {
+        [Self::Gone, Self::Lacking].into_iter().find(|seen| seen.name() == text).unwrap_or(Self::Text(text))
+    }
+}
+
 /// A contract file that was read before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFile {
-    /// Digest of what it said; empty: it was gone.
-    pub digest: String,
+    /// What it was when it was looked at last.
+    pub seen: Seen,
     /// Contract that it brought.
     pub contract: Option<String>,
 }
@@ -39,7 +67,7 @@ impl Store {
     pub async fn agreement_file(&self, path: String) -> Result<Option<KnownFile>, StoreError> {
         self.read(move |tx| {
             tx.one("SELECT digest, contract FROM agreement_file WHERE path = $1", values![path], |row| {
-                Ok(KnownFile { digest: row.get(0)?, contract: row.get(1)? })
+                Ok(KnownFile { seen: row.get::<String>(0)?.into(), contract: row.get(1)? })
             })
         })
         .await
@@ -54,8 +82,8 @@ impl Store {
             // `0` is the character after `/`.
             tx.all(
                 "SELECT path, contract FROM agreement_file WHERE path > $1 AND path < $2 AND contract IS NOT NULL
-                 AND digest <> '' ORDER BY path",
-                values![format!("{folder}/"), format!("{folder}0")],
+                 AND digest <> $3 ORDER BY path",
+                values![format!("{folder}/"), format!("{folder}0"), Seen::Gone.name()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })
@@ -69,7 +97,7 @@ impl Store {
     pub async fn agreement_file_seen(
         &self,
         path: String,
-        digest: String,
+        seen: Seen,
         contract: Option<String>,
         problem: Option<String>,
         now: Timestamp,
@@ -89,7 +117,7 @@ impl Store {
                 tx.run(
                     "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES ($1, $2, $3, $4, $5)
                      ON CONFLICT (path) DO UPDATE SET digest = $2, contract = $3, problem = $4, seen_at = $5",
-                    values![path, digest, contract, problem, instant(now)],
+                    values![path, seen.name(), contract, problem, instant(now)],
                 )
             })
             .map(drop)

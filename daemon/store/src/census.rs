@@ -9,6 +9,7 @@ use super::attested::WATERMARK;
 use super::audit::{self, Entry};
 use super::intake::keep_genuine_place;
 use super::session::{Sql, values};
+use super::vocabulary::CENSUS;
 use super::{Store, StoreError, instant, json};
 
 /// How a census ended.
@@ -24,7 +25,12 @@ pub struct Counted {
 
 /// Name of a stream's census among the watermarks.
 pub fn stream_of(stream: &str) -> String {
-    format!("{stream} census")
+    format!("{stream}{CENSUS}")
+}
+
+/// The stream whose records a watermark counts; `None`: the watermark is that of a stream.
+pub fn counted(watermark: &str) -> Option<&str> {
+    watermark.strip_suffix(CENSUS)
 }
 
 impl Store {

@@ -10,12 +10,12 @@ use rusqlite::Connection;
 use super::action::Action;
 use super::actor::Actor;
 use super::attest::{House, Session};
-use super::attested::MARK;
 use super::audit::{self, Entry, Head};
 use super::mails::doubt_mails;
+use super::marks::{self, Mark};
 use super::outbox::change_genuine;
 use super::session::{Link, values};
-use super::{Backend, Key, Store, StoreError, instant};
+use super::{Backend, Key, Store, StoreError};
 use crate::failpoint;
 
 /// For so long after a restore every document is looked up before it is written: the time from which the backup is
@@ -216,11 +216,7 @@ fn doubt(tx: &Session<'_>, actor: &Actor, reason: &str, now: Timestamp) -> Resul
         let sql = "UPDATE outbox SET state = 'unknown', lease_until = NULL WHERE key = $1";
         change_genuine(tx, &key, sql, values![key])?;
     }
-    let until = instant(now.saturating_add(DOUBT).unwrap_or(now));
-    tx.overwrite(&MARK, values!["look first until"], || {
-        let sql = "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2";
-        tx.run(sql, values!["look first until", until])
-    })?;
+    marks::move_to(tx, &Mark::LookFirst, now.saturating_add(DOUBT).unwrap_or(now))?;
     doubt_mails(tx, &["pending", "sending"], "restored from a backup: it may have been sent", now)?;
     let detail = format!("{count} deliveries are in doubt: {reason}");
     audit::append(tx, now, &[Entry::by(actor, Action::RestoredFromBackup, None, "database", detail)])?;

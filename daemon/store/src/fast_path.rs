@@ -19,7 +19,8 @@ use super::intake::{
     mark_legs, rivals,
 };
 use super::landing::land;
-use super::outbox::{Claimed, looks_first};
+use super::marks::{self, Mark};
+use super::outbox::Claimed;
 use super::pauses::ANY_PAUSE;
 use super::session::values;
 use super::{Store, StoreError, instant, json};
@@ -89,7 +90,8 @@ impl Store {
             let mut news = store_records(tx, &batch, &texts, now)?;
             landed.waits = batch.readings.is_none() && batch.records().next().is_some();
             let made = decide_all(tx, &mut news, decide.as_deref())?;
-            let doubts = !(made.is_empty() && batch.landings.is_empty()) && looks_first(tx, now)?;
+            let doubts =
+                !(made.is_empty() && batch.landings.is_empty()) && marks::lies_ahead(tx, &Mark::LookFirst, now)?;
             for landing in &made {
                 if !land(tx, landing, doubts, now)? {
                     return Err(StoreError::Overtaken);

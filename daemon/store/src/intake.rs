@@ -16,6 +16,7 @@ use super::attest::{Attested, Session};
 use super::attested::{FACT, LEG_PART, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
 use super::session::{Cell, Sql, cells, values};
+use super::vocabulary::CENSUS;
 use super::{Store, StoreError, instant, json, parse};
 use crate::failpoint;
 
@@ -275,7 +276,8 @@ impl Store {
     /// The database failed.
     pub async fn poll_now(&self) -> Result<(), StoreError> {
         self.write(|tx| {
-            tx.run("UPDATE watermark SET due_at = NULL WHERE stream NOT LIKE '% census'", values![])?;
+            let sql = "UPDATE watermark SET due_at = NULL WHERE stream NOT LIKE $1";
+            tx.run(sql, values![format!("%{CENSUS}")])?;
             Ok(())
         })
         .await

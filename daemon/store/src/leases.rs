@@ -32,6 +32,11 @@ impl Lease {
     }
 }
 
+/// The lease by which a daemon says that it is there: the others count it by its own name.
+pub fn presence_of(daemon: &str) -> String {
+    format!("daemon {daemon}")
+}
+
 impl Store {
     /// The store as the owner of a duty, and of those that it is fenced by already, uses it: every write is refused once
     /// one of them has passed on.
@@ -84,7 +89,8 @@ impl Store {
                 |row| Ok(Lease { name: row.get(0)?, owner: owner.clone(), epoch: row.get(1)? }),
             )?;
             // A daemon's own name is of no use to anybody once it is gone.
-            tx.run("DELETE FROM lease WHERE until <= $1 AND name LIKE 'daemon %'", values![instant(now)])?;
+            let sql = "DELETE FROM lease WHERE until <= $1 AND name LIKE $2";
+            tx.run(sql, values![instant(now), presence_of("%")])?;
             let sql = "SELECT count(DISTINCT owner) FROM lease WHERE until > $1";
             let owners = tx.one(sql, values![instant(now)], |row| row.get::<i64>(0))?.unwrap_or(0);
             Ok((held, usize::try_from(owners).unwrap_or(1)))

@@ -29,6 +29,7 @@ pub mod key;
 mod landing;
 pub mod leases;
 pub mod mails;
+pub mod marks;
 pub mod outbox;
 pub mod pages;
 pub mod parked;

@@ -1,14 +1,14 @@
 //! Mail that is to be sent once. SMTP cannot be asked whether a message arrived: a message whose sending was
 //! interrupted is never sent again by itself.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use milestoned_trail::rows::named;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::action::Action;
 use super::attest::Session;
-use super::attested::{MAIL, MARK};
+use super::attested::MAIL;
 use super::audit::{self, Entry};
 use super::intake::UNATTESTED;
 use super::session::{Sql, values};
@@ -113,64 +113,6 @@ impl Store {
                 )
             })?;
             Ok(new > 0)
-        })
-        .await
-    }
-
-    /// Where a schedule stands; at the first call it starts at `now`.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn mark(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, StoreError> {
-        self.write(move |tx| {
-            if tx.examine_one(&MARK, values![name])?.is_none() {
-                tx.change(&MARK, values![name], || {
-                    tx.run(
-                        "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                        values![name, instant(now)],
-                    )
-                })?;
-            }
-            let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
-            Ok(at.unwrap_or(now))
-        })
-        .await
-    }
-
-    /// Whether something that is done every so often is to be done now; it counts as done then.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn is_due(&self, name: String, every: SignedDuration, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |tx| {
-            let done = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
-            if done.is_some_and(|done: Timestamp| now.duration_since(done).abs() < every) {
-                return Ok(false);
-            }
-            tx.overwrite(&MARK, values![name], || {
-                tx.run(
-                    "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2",
-                    values![name, instant(now)],
-                )
-            })?;
-            Ok(true)
-        })
-        .await
-    }
-
-    /// A schedule has done its work up to `at`.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn move_mark(&self, name: &'static str, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            tx.overwrite(&MARK, values![name], || {
-                tx.run(
-                    "INSERT INTO mark (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2",
-                    values![name, instant(at)],
-                )
-            })
-            .map(drop)
         })
         .await
     }

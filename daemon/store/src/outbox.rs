@@ -584,12 +584,6 @@ impl Store {
     }
 }
 
-/// After a restore what is new to us may be known to the remote.
-pub(super) fn looks_first(tx: &Session<'_>, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM mark WHERE name = 'look first until' AND at > $1";
-    Ok(tx.one(sql, values![instant(now)], |_| Ok(()))?.is_some())
-}
-
 /// One delivery by its key.
 pub(super) fn one(tx: &Session<'_>, key: &str) -> Result<Option<Delivery>, StoreError> {
     tx.one(concat!(columns!(), "key = $1"), values![key], read_delivery)

@@ -35,6 +35,9 @@ macro_rules! words {
 }
 pub(super) use words;
 
+/// How the name of a census ends among the watermarks, after that of its stream.
+pub(super) const CENSUS: &str = " census";
+
 words! {
     /// Where a delivery stands.
     DeliveryState {

@@ -1,8 +1,10 @@
 //! What came in stays in, once: pages with their cursor, hints, tokens, mails, files.
 
+use milestoned::store::agreement_files::Seen;
 use milestoned::store::intake::{Followed, LegContribution, NewFact, Reading, Watermark};
 use milestoned::store::mails::MailOutcome;
 use milestoned::store::mails::MailState;
+use milestoned::store::marks::Mark;
 use milestoned_connector_kit::{Census, Cursor, Hint, Page, Unreadable};
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::problem::Problem;
@@ -183,17 +185,18 @@ async fn a_mail_is_taken_once_and_never_again_after_doubt(place: Place) {
     assert_eq!(store.release_mails(later(61)).await.unwrap(), 1);
     assert!(store.claim_mail(later(3600)).await.unwrap().is_none() && !add().await);
     assert_eq!(store.mails(1).await.unwrap()[0].state, MailState::Unknown);
-    assert_eq!(store.mark("digest", now()).await.unwrap(), now());
-    store.move_mark("digest", later(5)).await.unwrap();
-    assert_eq!(store.mark("digest", now()).await.unwrap(), later(5));
+    assert_eq!(store.mark(Mark::Digest, now()).await.unwrap(), now());
+    store.move_mark(Mark::Digest, later(5)).await.unwrap();
+    assert_eq!(store.mark(Mark::Digest, now()).await.unwrap(), later(5));
 }
 
 async fn a_file_is_remembered_with_what_is_wrong(place: Place) {
     let store = &place.store;
     for (digest, problem) in [("1", Some("no total")), ("2", None)] {
-        let seen = store.agreement_file_seen("a.toml".into(), digest.into(), None, problem.map(Into::into), now());
+        let seen =
+            store.agreement_file_seen("a.toml".into(), Seen::Text(digest.into()), None, problem.map(Into::into), now());
         seen.await.unwrap();
-        assert_eq!(store.agreement_file("a.toml".into()).await.unwrap().unwrap().digest, digest);
+        assert_eq!(store.agreement_file("a.toml".into()).await.unwrap().unwrap().seen, Seen::Text(digest.into()));
         assert_eq!(store.file_problems().await.unwrap().len(), usize::from(problem.is_some()));
     }
 }

@@ -18,6 +18,7 @@ use crate::review::item::Item;
 use crate::review::portfolio::Summary;
 use crate::review::selection::{Selection, Tab, TabCount};
 use crate::review::snapshot::Snapshot;
+use crate::store::census;
 use crate::store::intake::StreamHealth;
 use crate::web::extract::Parameters;
 use crate::web::problem::ApiError;
@@ -104,7 +105,7 @@ pub(super) async fn page(
 /// Streams that cannot be read, or that were not read for long.
 fn behind(snapshot: &Snapshot, now: Timestamp) -> Vec<StreamHealth> {
     let is_behind = |stream: &&StreamHealth| {
-        let may = if stream.stream.ends_with(" census") { COUNTED } else { BEHIND };
+        let may = if census::counted(&stream.stream).is_some() { COUNTED } else { BEHIND };
         let old = stream.fresh_through.is_some_and(|at| now.duration_since(at) > may);
         stream.fault.is_some() || old
     };
