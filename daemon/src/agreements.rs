@@ -17,7 +17,9 @@ use milestoned_mapping::fact::{Amendment, DecimalText, Event, Fact};
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::identifiers;
 use milestoned_mapping::money::Currency;
-use milestoned_mapping::terms::{Terms, TermsErrors, TermsProblem};
+use milestoned_mapping::problem::Problem;
+use milestoned_mapping::schema::FileKind;
+use milestoned_mapping::terms::{Terms, TermsErrors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -460,8 +462,7 @@ fn policy(env: &Environment, options: &Options, currency: Currency) -> Result<Po
     };
     let policy = Policy::from_value(merged, currency)?;
     let below = policy.below(&floor);
-    let below = below.into_iter().map(|one| TermsProblem { field: format!("milestoned.{}", one.field), ..one });
-    let below: Vec<TermsProblem> = below.collect();
+    let below: Vec<Problem> = below.into_iter().map(|problem| problem.inside("milestoned")).collect();
     if below.is_empty() { Ok(policy) } else { Err(TermsErrors(below)) }
 }
 
@@ -506,28 +507,28 @@ async fn amend(
 }
 
 /// Ids and texts of what is filed for the first time; what was filed before goes on.
-fn well_named(problems: Vec<TermsProblem>) -> Result<(), Refusal> {
+fn well_named(problems: Vec<Problem>) -> Result<(), Refusal> {
     if problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(TermsErrors(problems).to_string())) }
 }
 
-fn refused_by(env: &Environment, erp: &str, contract: &str, filed: &Value) -> Vec<TermsProblem> {
+fn refused_by(env: &Environment, erp: &str, contract: &str, filed: &Value) -> Vec<Problem> {
     let entry = env.registry.get(erp);
     entry.map(|entry| erp_problems((erp, &entry.connection), contract, filed)).unwrap_or_default()
 }
 
 /// What an ERP would refuse of a contract or change order at delivery, when ids can be changed no more.
-pub fn erp_problems((erp, connection): (&str, &Connection), contract: &str, filed: &Value) -> Vec<TermsProblem> {
+pub fn erp_problems((erp, connection): (&str, &Connection), contract: &str, filed: &Value) -> Vec<Problem> {
     let name = filed.get("customer").and_then(Value::as_str);
     let reason = name.and_then(|name| connection.customer_problem(name));
-    let mut found: Vec<TermsProblem> =
-        reason.map(|reason| TermsProblem { field: "customer".into(), reason }).into_iter().collect();
+    let mut found: Vec<Problem> =
+        reason.map(|reason| FileKind::of(filed).problem("customer", reason)).into_iter().collect();
     let most = connection.number_length();
     found.extend(most.map(|most| long_numbers(erp, most, contract, filed)).unwrap_or_default());
     found
 }
 
 /// Milestones that come in, and whose documents would bear a longer number than an ERP takes.
-pub fn long_numbers(erp: &str, most: usize, contract: &str, filed: &Value) -> Vec<TermsProblem> {
+pub fn long_numbers(erp: &str, most: usize, contract: &str, filed: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
     for list in ["milestones", "add"] {
         for (index, one) in filed.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
@@ -537,10 +538,13 @@ pub fn long_numbers(erp: &str, most: usize, contract: &str, filed: &Value) -> Ve
             let length = number.chars().count();
             if billed && length > most {
                 let reason = format!(
-                    "a correction of its invoice would be called {number}, which has {length} characters, and {erp} takes {most}: \
-                     give the contract or the milestone a shorter id"
+                    "a correction of its invoice would be called {number}, which has {length} characters, and {erp} takes {most}"
                 );
-                found.push(TermsProblem { field: format!("{list}[{index}].id"), reason });
+                found.push(Problem::new(
+                    format!("{list}[{index}].id"),
+                    reason,
+                    "give the contract or the milestone a shorter id",
+                ));
             }
         }
     }
@@ -558,5 +562,5 @@ pub fn check(known: &ContractRow, fact: &Fact) -> Result<(), Refusal> {
         row: known.id.clone(),
         source,
     })?;
-    state.check(fact).map_err(|error| Refusal::Invalid(error.to_string()))
+    state.check(fact).map_err(|problem| Refusal::Invalid(problem.said()))
 }

@@ -378,7 +378,7 @@ impl<'a> Timeline<'a> {
     fn decide(&mut self, pending: PendingFact) {
         let effective = self.effective(pending.fact.at);
         let fact = Fact { at: effective, ..pending.fact.clone() };
-        let problem = self.contract.apply(&fact).err().map(|error| error.to_string());
+        let problem = self.contract.apply(&fact).err().map(|problem| problem.said());
         if problem.is_none() {
             self.floor = effective;
         }

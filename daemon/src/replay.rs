@@ -132,7 +132,7 @@ async fn replayed(
     let (mut contract, facts) = filed(env, row).await?;
     filed_until(facts.first().map(|fact| fact.at)).into_iter().for_each(|until| contract.file_until(until));
     for (place, fact) in facts.iter().enumerate() {
-        contract.apply(fact).map_err(|error| Failure::Fact { place, why: error.to_string() })?;
+        contract.apply(fact).map_err(|problem| Failure::Fact { place, why: problem.said() })?;
     }
     reached.into_iter().for_each(|reached| contract.advance_to(reached));
     Ok(contract)

@@ -4,10 +4,11 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::calendar::{Calendar, Calendars};
-use crate::contract::{Contract, FactError, Policy, Report};
+use crate::contract::{Contract, Policy, Report};
 use crate::events::read_event;
 use crate::fact::{Event, Fact};
 use crate::filed::{json_tree, toml_tree};
+use crate::problem::Problem;
 use crate::terms::Terms;
 
 /// One case, section 9 of the rules.
@@ -53,8 +54,7 @@ impl Case {
         };
         let contract = table.remove("contract").ok_or_else(|| CaseError("contract: is missing".into()))?;
         let terms = Terms::from_value(contract, calendars).map_err(|errors| {
-            let lines: Vec<String> =
-                errors.0.iter().map(|one| format!("contract.{}: {}", one.field, one.reason)).collect();
+            let lines: Vec<String> = errors.0.into_iter().map(|problem| problem.inside("contract").said()).collect();
             CaseError(lines.join("; "))
         })?;
         let policy = match table.remove("policy") {
@@ -146,7 +146,7 @@ fn places(terms: &Terms, events: &[Fact], first_day: Date) -> Vec<usize> {
 
 /// Events are checked against the terms before anything runs, so that a bad one is a bad file.
 fn check(filed: &Contract, events: &[Fact], places: &[usize]) -> Result<(), CaseError> {
-    let wrong = |place: usize, error: FactError| CaseError(format!("events[{place}].{error}"));
+    let wrong = |index: usize, problem: Problem| CaseError(format!("events[{index}].{}", problem.said()));
     let amended = events.iter().any(|fact| matches!(fact.event, Event::Amended(_)));
     // Which obligations there are when a cost report comes, and which milestones when a change order does, only the run can
     // tell.

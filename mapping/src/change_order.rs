@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use crate::events::is_version;
 use crate::money::Currency;
+use crate::problem::Problem;
 use crate::reader::Reader;
-use crate::terms::{Acceptance, MilestoneTerms, Obligation, PaymentTerms, TermsProblem};
+use crate::schema::FileKind;
+use crate::terms::{Acceptance, MilestoneTerms, Obligation, PaymentTerms};
 
 /// What a change order says, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,19 +23,16 @@ pub struct ChangeOrder {
 }
 
 impl ChangeOrder {
-    /// Whether a file is a change order: it says which contract it amends.
-    pub fn is_one(file: &Value) -> bool {
-        file.get("amends").is_some()
-    }
-
     /// Reads a change order. What it names is not looked up: the contract is not here, nor is its currency, so that amounts
     /// may have as many decimals as any currency has.
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn read(file: Value) -> Result<Self, Vec<TermsProblem>> {
+    pub fn read(file: Value) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let Some(mut reader) = Reader::new(file, String::new(), &mut problems) else { return Err(problems) };
+        let Some(mut reader) = Reader::new(file, String::new(), FileKind::ChangeOrder, &mut problems) else {
+            return Err(problems);
+        };
         let read = read(&mut reader);
         reader.finish();
         match read {
@@ -92,12 +91,7 @@ mod tests {
     use serde_json::json;
 
     fn told(file: Value) -> Vec<String> {
-        ChangeOrder::read(file)
-            .err()
-            .unwrap_or_default()
-            .iter()
-            .map(|one| format!("{}: {}", one.field, one.reason))
-            .collect()
+        ChangeOrder::read(file).err().unwrap_or_default().iter().map(Problem::said).collect()
     }
 
     #[test]

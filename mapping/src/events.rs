@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::fact::{DecimalText, Fact, HIGHEST_VERSION, Leg, LegRecord, Party, Past, ReviewDecision, Shown, Treatment};
-use crate::terms::TermsProblem;
+use crate::problem::Problem;
+use crate::schema::FileKind;
 
 /// A field of an event.
 struct Field {
@@ -135,7 +136,7 @@ pub(crate) fn read_event(event: Value, place: &str) -> Result<Fact, String> {
 ///
 /// # Errors
 /// The first problem, with its place.
-pub(crate) fn read_past(event: Value, place: &str) -> Result<Past, TermsProblem> {
+pub(crate) fn read_past(event: Value, place: &str) -> Result<Past, Problem> {
     let read = || -> Result<Past, String> {
         let (mut table, kind, _, fields) = table_of(event, place, &PAST)?;
         check(&table, kind, place, &[must("on", is_date)], fields)?;
@@ -145,8 +146,8 @@ pub(crate) fn read_past(event: Value, place: &str) -> Result<Past, TermsProblem>
         serde_json::from_value(Value::Object(table)).map_err(|error| format!("{place}: {error}"))
     };
     read().map_err(|error| {
-        let (field, reason) = error.split_once(": ").unwrap_or((place, error.as_str()));
-        TermsProblem { field: field.to_owned(), reason: reason.to_owned() }
+        let (path, reason) = error.split_once(": ").unwrap_or((place, error.as_str()));
+        FileKind::Terms.problem(path, reason)
     })
 }
 

@@ -4,19 +4,20 @@
 use serde_json::Value;
 use unicode_normalization::is_nfc;
 
-use crate::terms::TermsProblem;
+use crate::problem::Problem;
+use crate::schema::FileKind;
 
 /// Longest id.
 const LONGEST: usize = 64;
 
 /// What is wrong with the ids and texts of a contract, or of a change order, that is to be filed; every problem at once.
-pub fn problems(filed: &Value) -> Vec<TermsProblem> {
+pub fn problems(filed: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
-    walk(filed, "", &mut found);
+    walk(filed, "", FileKind::of(filed), &mut found);
     found
 }
 
-fn walk(value: &Value, place: &str, found: &mut Vec<TermsProblem>) {
+fn walk(value: &Value, place: &str, file: FileKind, found: &mut Vec<Problem>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -26,16 +27,16 @@ fn walk(value: &Value, place: &str, found: &mut Vec<TermsProblem>) {
                     Value::String(text) => text_problem(text),
                     _ => None,
                 };
-                found.extend(reason.map(|reason| TermsProblem { field: field.clone(), reason }));
-                walk(value, &field, found);
+                found.extend(reason.map(|reason| file.problem(field.clone(), reason)));
+                walk(value, &field, file, found);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let field = format!("{place}[{index}]");
                 let reason = item.as_str().and_then(text_problem);
-                found.extend(reason.map(|reason| TermsProblem { field: field.clone(), reason }));
-                walk(item, &field, found);
+                found.extend(reason.map(|reason| file.problem(field.clone(), reason)));
+                walk(item, &field, file, found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -77,7 +78,7 @@ mod tests {
     use serde_json::json;
 
     fn told(filed: Value) -> Vec<String> {
-        problems(&filed).into_iter().map(|one| format!("{}: {}", one.field, one.reason)).collect()
+        problems(&filed).into_iter().map(|problem| problem.said()).collect()
     }
 
     #[test]

@@ -19,4 +19,15 @@ impl Problem {
     pub fn new(place: impl Into<String>, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { place: place.into(), reason: reason.into(), remedy: remedy.into() }
     }
+
+    /// Place and reason in one line, where the remedy is told elsewhere.
+    pub fn said(&self) -> String {
+        format!("{}: {}", self.place, self.reason)
+    }
+
+    /// The same inside of something: `amount` is `milestones[2].amount` there.
+    #[must_use]
+    pub fn inside(self, outer: &str) -> Self {
+        Self { place: format!("{outer}.{}", self.place), ..self }
+    }
 }

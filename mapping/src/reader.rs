@@ -8,22 +8,24 @@ use serde_json::{Map, Value};
 
 use crate::fact::DecimalText;
 use crate::money::{Currency, Minor};
-use crate::terms::TermsProblem;
+use crate::problem::Problem;
+use crate::schema::FileKind;
 
 /// Takes fields out of a table and gathers what is wrong with them.
 pub(crate) struct Reader<'a> {
     table: Map<String, Value>,
     pub(crate) path: String,
-    pub(crate) problems: &'a mut Vec<TermsProblem>,
+    kind: FileKind,
+    pub(crate) problems: &'a mut Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(value: Value, path: String, problems: &'a mut Vec<TermsProblem>) -> Option<Self> {
+    pub(crate) fn new(value: Value, path: String, kind: FileKind, problems: &'a mut Vec<Problem>) -> Option<Self> {
         match value {
-            Value::Object(table) => Some(Self { table, path, problems }),
+            Value::Object(table) => Some(Self { table, path, kind, problems }),
             _ => {
-                let field = if path.is_empty() { "(file)".into() } else { path };
-                problems.push(TermsProblem { field, reason: "must be a table of fields".into() });
+                let path = if path.is_empty() { "(file)".into() } else { path };
+                problems.push(kind.problem(path, "must be a table of fields"));
                 None
             }
         }
@@ -34,8 +36,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn wrong(&mut self, field: &str, reason: impl Into<String>) {
-        let field = self.place(field);
-        self.problems.push(TermsProblem { field, reason: reason.into() });
+        let path = self.place(field);
+        self.problems.push(self.kind.problem(path, reason));
+    }
+
+    /// The reader of a table inside this one.
+    pub(crate) fn inner(&mut self, value: Value, path: String) -> Option<Reader<'_>> {
+        Reader::new(value, path, self.kind, self.problems)
     }
 
     pub(crate) fn has(&self, field: &str) -> bool {
@@ -195,7 +202,7 @@ impl<'a> Reader<'a> {
         };
         let mut read_items = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
-            let mut reader = Reader::new(item, format!("{place}[{index}]"), self.problems);
+            let mut reader = self.inner(item, format!("{place}[{index}]"));
             let value = reader.as_mut().and_then(&mut read);
             reader.into_iter().for_each(Reader::finish);
             read_items.push(value);
@@ -223,8 +230,8 @@ impl<'a> Reader<'a> {
     /// Whatever is left is unknown.
     pub(crate) fn finish(self) {
         for key in self.table.keys() {
-            let field = self.place(key);
-            self.problems.push(TermsProblem { field, reason: "is not a known field".into() });
+            let path = self.place(key);
+            self.problems.push(self.kind.unknown(path));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::terms::TermsProblem;
+use crate::problem::Problem;
 
 /// Table, field, kind, whether it must be there, what to write.
 const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
@@ -281,16 +281,31 @@ const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
         false,
         "the part of this milestone that is kept back, over that of [retainage]; \"0\": none",
     ),
+    (
+        "policy",
+        "review",
+        Kind::Choice(&["none", "all", "over"]),
+        false,
+        "\"none\", \"all\" or \"over\": what waits for an approval",
+    ),
+    (
+        "policy",
+        "review_over",
+        Kind::Amount,
+        false,
+        "the amount in quotes from which on a milestone waits for an approval",
+    ),
 ];
 
 /// Payment terms, section 14 of the rules.
 const PAYMENT_TERMS: &str = "^(due on receipt|net (0|[1-9][0-9]{0,2})|net ([1-9]|[1-5][0-9]|60) months|(0|[1-9][0-9]{0,2}) days end of month|end of month (0|[1-9][0-9]{0,2}))$";
 
 /// Fields with lists of texts.
-const LISTS: [(&str, &str, &str); 3] = [
+const LISTS: [(&str, &str, &str); 4] = [
     ("milestones", "evidence", "a list of artefacts, by their exact names"),
     ("milestones", "depends_on", "a list of ids of milestones that come before; no cycles"),
     ("change order", "remove", "a list of ids of milestones that go"),
+    ("policy", "require_legs", "a list of the systems without which nothing is issued: crm, psa, erp"),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -308,36 +323,54 @@ enum Kind {
     Text,
 }
 
-/// What to do about a problem: what belongs in that field.
-pub fn remedy(problem: &TermsProblem) -> String {
-    remedy_in("", problem)
+/// What a file is: its own fields are told apart by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// The terms of a contract, or a part of them.
+    Terms,
+    /// A change order.
+    ChangeOrder,
 }
 
-/// The same for a problem of a change order.
-pub fn remedy_in_change_order(problem: &TermsProblem) -> String {
-    remedy_in("change order", problem)
-}
+impl FileKind {
+    /// What a file is, as it stands there: a change order says which contract it amends.
+    pub fn of(file: &Value) -> Self {
+        if file.get("amends").is_some() { Self::ChangeOrder } else { Self::Terms }
+    }
 
-/// What belongs in a field of a file whose own fields stand under `root`.
-fn remedy_in(root: &str, problem: &TermsProblem) -> String {
-    let (table, field) = split_path(&problem.field);
-    let table = match table.as_str() {
-        "" => root.to_owned(),
-        "add" | "change" => "milestones".to_owned(),
-        "add.conditions" | "change.conditions" => "milestones.conditions".to_owned(),
-        _ => table,
-    };
-    if problem.reason == "is not a known field" {
+    /// A problem of a field, with what belongs in it.
+    pub fn problem(self, path: impl Into<String>, reason: impl Into<String>) -> Problem {
+        let path = path.into();
+        let (table, field) = self.field_of(&path);
+        let listed = LISTS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.2);
+        let single = FIELDS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.4);
+        let remedy = listed.or(single).map_or_else(|| "correct the file".into(), |what| format!("write {what}"));
+        Problem::new(path, reason, remedy)
+    }
+
+    /// A field that nobody asked for.
+    pub(crate) fn unknown(self, path: String) -> Problem {
+        let (table, field) = self.field_of(&path);
         let known: Vec<&str> = names(&table).collect();
         let near = known.iter().find(|name| close(name, &field));
-        return near.map_or_else(
+        let remedy = near.map_or_else(
             || format!("remove it; known here: {}", known.join(", ")),
             |name| format!("write {name}, or remove it"),
         );
+        Problem::new(path, "is not a known field", remedy)
     }
-    let listed = LISTS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.2);
-    let single = FIELDS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.4);
-    listed.or(single).map_or_else(|| "correct the file".into(), |what| format!("write {what}"))
+
+    /// Table and field of a path, as [`FIELDS`] name them.
+    fn field_of(self, path: &str) -> (String, String) {
+        let (table, field) = split_path(path);
+        let table = match (self, table.as_str()) {
+            (Self::ChangeOrder, "") => "change order".to_owned(),
+            (_, "add" | "change") => "milestones".to_owned(),
+            (_, "add.conditions" | "change.conditions") => "milestones.conditions".to_owned(),
+            _ => table,
+        };
+        (table, field)
+    }
 }
 
 fn names(table: &str) -> impl Iterator<Item = &'static str> {

@@ -4,7 +4,8 @@
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate};
-use milestoned_mapping::schema::{json_schema, remedy};
+use milestoned_mapping::problem::Problem;
+use milestoned_mapping::schema::json_schema;
 use milestoned_mapping::terms::Terms;
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ fn with(place: &str, value: Value) -> Value {
 fn problems(contract: &Value) -> Vec<String> {
     match Terms::from_json(&contract.to_string(), &Calendars::built_in()) {
         Ok(_) => Vec::new(),
-        Err(errors) => errors.0.iter().map(|one| format!("{}: {}", one.field, one.reason)).collect(),
+        Err(errors) => errors.0.iter().map(Problem::said).collect(),
     }
 }
 
@@ -153,7 +154,7 @@ fn a_remedy_says_what_belongs_there() {
     let told = |place: &str, value: Value| {
         let contract = with(place, value);
         let errors = Terms::from_value(contract, &Calendars::built_in()).unwrap_err();
-        remedy(&errors.0[0])
+        errors.0[0].remedy.clone()
     };
     assert_eq!(told("/signed_on", json!("soon")), "write the date of signature, such as 2026-01-05");
     assert_eq!(told("/payment_term", json!("net 30")), "write payment_terms, or remove it");

@@ -90,7 +90,7 @@ fn read(env: &Environment, file: &Path) -> Result<Read, String> {
     let terms = Terms::from_value(terms, &env.calendars).map_err(|errors| errors.to_string())?;
     let calendar = env.calendars.get(terms.calendar()).cloned().ok_or("calendar: is not configured")?;
     let today = terms.local_date(env.clock.now());
-    let filed = Contract::open(terms, Policy::default(), calendar, today).map_err(|error| error.to_string())?;
+    let filed = Contract::open(terms, Policy::default(), calendar, today).map_err(|problem| problem.said())?;
     Ok(Read { text, tree, filed })
 }
 

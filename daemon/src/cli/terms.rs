@@ -11,7 +11,9 @@ use milestoned_mapping::contract::{Code, Contract, Policy};
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::locate::Lines;
 use milestoned_mapping::money::Minor;
-use milestoned_mapping::terms::{Terms, TermsErrors, TermsProblem};
+use milestoned_mapping::problem::Problem;
+use milestoned_mapping::schema::FileKind;
+use milestoned_mapping::terms::{Terms, TermsErrors};
 use milestoned_mapping::{identifiers, rules, schema};
 use serde_json::{Value, json};
 
@@ -130,7 +132,7 @@ impl Beside {
     }
 
     /// What the ERP would refuse of a file.
-    fn refused(&self, tree: &Value, contract: &str) -> Vec<TermsProblem> {
+    fn refused(&self, tree: &Value, contract: &str) -> Vec<Problem> {
         let Some(settings) = &self.settings else { return Vec::new() };
         let named = tree.pointer("/milestoned/erp").and_then(Value::as_str).or(settings.agreements.erp.as_deref());
         let Some((erp, connection)) = named.and_then(|name| Some((name, settings.connections.get(name)?))) else {
@@ -147,7 +149,7 @@ impl Beside {
         }
         let limits = NUMBER_LENGTHS.iter().filter_map(|(kind, most)| Some((*kind, (*most)?)));
         let found = limits.flat_map(|(kind, most)| long_numbers(kind, most, contract, tree));
-        found.map(|one| format!("{}: {}", one.field, one.reason)).collect()
+        found.map(|problem| problem.to_string()).collect()
     }
 }
 
@@ -171,7 +173,7 @@ pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<
         Ok(read) => read,
         Err(reason) => return Ok(unreadable(file, &reason, json)),
     };
-    if ChangeOrder::is_one(&tree) {
+    if FileKind::of(&tree) == FileKind::ChangeOrder {
         return Ok(check_change_order(file, tree, &lines, beside, json));
     }
     let refused = beside.refused(&tree, named(&tree, "id"));
@@ -180,10 +182,10 @@ pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<
     let mut notes = contract.as_ref().map_or_else(Vec::new, notes);
     notes.extend(may_be_refused);
     if json {
-        let problems = as_json(&problems, &lines, schema::remedy);
+        let problems = as_json(&problems, &lines);
         say(&serde_json::to_string_pretty(&json!({ "file": name.to_string(), "problems": problems, "notes": notes }))?);
     } else {
-        complain_of(file, &problems, &lines, schema::remedy);
+        complain_of(file, &problems, &lines);
         if let Some(contract) = &contract {
             say(&summary(contract));
             notes.iter().for_each(|note| say(&format!("note: {note}")));
@@ -197,15 +199,15 @@ pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
 }
 
-fn as_json(problems: &[TermsProblem], lines: &Lines, remedy: fn(&TermsProblem) -> String) -> Vec<Value> {
-    let told = |one: &TermsProblem| json!({ "line": lines.of(&one.field), "field": one.field, "reason": one.reason, "remedy": remedy(one) });
+fn as_json(problems: &[Problem], lines: &Lines) -> Vec<Value> {
+    let told = |problem: &Problem| json!({ "line": lines.of(&problem.place), "field": problem.place, "reason": problem.reason, "remedy": problem.remedy });
     problems.iter().map(told).collect()
 }
 
-fn complain_of(file: &Path, problems: &[TermsProblem], lines: &Lines, remedy: fn(&TermsProblem) -> String) {
-    for one in problems {
-        let line = lines.of(&one.field).map_or(String::new(), |line| format!(":{line}"));
-        complain(&format!("{}{line}: {}: {}; {}", file.display(), one.field, one.reason, remedy(one)));
+fn complain_of(file: &Path, problems: &[Problem], lines: &Lines) {
+    for problem in problems {
+        let line = lines.of(&problem.place).map_or(String::new(), |line| format!(":{line}"));
+        complain(&format!("{}{line}: {problem}", file.display()));
     }
 }
 
@@ -216,10 +218,10 @@ fn check_change_order(file: &Path, tree: Value, lines: &Lines, beside: &Beside, 
     let notes = beside.may_be_refused(&tree, named(&tree, "amends"));
     let read = ChangeOrder::read(tree).map_err(|errors| problems.extend(errors)).ok();
     if json {
-        let problems = as_json(&problems, lines, schema::remedy_in_change_order);
+        let problems = as_json(&problems, lines);
         say(&json!({ "file": file.display().to_string(), "problems": problems, "notes": notes }).to_string());
     } else {
-        complain_of(file, &problems, lines, schema::remedy_in_change_order);
+        complain_of(file, &problems, lines);
         notes.iter().for_each(|note| say(&format!("note: {note}")));
         match read.filter(|_| problems.is_empty()) {
             Some(order) => {
@@ -251,11 +253,7 @@ fn unreadable(file: &Path, reason: &str, json: bool) -> ExitCode {
 }
 
 /// What is wrong with a contract; the contract on its first day, where nothing is.
-fn problems(
-    mut tree: Value,
-    calendars: &Calendars,
-    refused: Vec<TermsProblem>,
-) -> (Vec<TermsProblem>, Option<Contract>) {
+fn problems(mut tree: Value, calendars: &Calendars, refused: Vec<Problem>) -> (Vec<Problem>, Option<Contract>) {
     let mut problems = identifiers::problems(&tree);
     problems.extend(refused);
     let options = tree.as_object_mut().and_then(|table| table.remove("milestoned")).unwrap_or(Value::Null);
@@ -264,13 +262,12 @@ fn problems(
     {
         let path = error.path().to_string();
         let field = if path == "." { "milestoned".into() } else { format!("milestoned.{path}") };
-        problems.push(TermsProblem { field, reason: error.inner().to_string() });
+        problems.push(FileKind::Terms.problem(field, error.inner().to_string()));
     }
     let opened = Terms::from_value(tree, calendars).and_then(|terms| {
         let calendar = calendars.get(terms.calendar()).cloned().unwrap_or(Calendar::Weekends);
         let first_day = terms.signed_on().max(terms.books_from().unwrap_or(terms.signed_on()));
-        Contract::open(terms, Policy::default(), calendar, first_day)
-            .map_err(|error| TermsErrors(vec![TermsProblem { field: error.field, reason: error.reason }]))
+        Contract::open(terms, Policy::default(), calendar, first_day).map_err(|problem| TermsErrors(vec![problem]))
     });
     match opened {
         Ok(mut contract) if problems.is_empty() => {

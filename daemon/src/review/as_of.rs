@@ -69,7 +69,7 @@ fn reached(row: &ContractRow) -> Result<Date, Failure> {
 fn played(filed: &Contract, facts: &[Fact], day: Date) -> Result<Contract, Failure> {
     let mut contract = filed.clone();
     for (place, fact) in facts.iter().enumerate() {
-        contract.apply(fact).map_err(|error| Failure::Fact { place, why: error.to_string() })?;
+        contract.apply(fact).map_err(|error| Failure::Fact { place, why: error.said() })?;
     }
     contract.advance_to(day);
     Ok(contract)

@@ -73,9 +73,5 @@ fn place(name: &str) -> String {
 fn policy(settings: &Settings) -> Vec<Problem> {
     let Ok(currency) = FINEST.parse::<Currency>() else { return Vec::new() };
     let Err(errors) = Policy::from_value(settings.policy.clone(), currency) else { return Vec::new() };
-    let problem = |line: &str| {
-        let (place, reason) = line.split_once(": ").unwrap_or(("policy", line));
-        Problem::new(place, reason, "see [policy] of config/default.toml")
-    };
-    errors.to_string().lines().map(problem).collect()
+    errors.0
 }

@@ -6,16 +6,15 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
-use super::FactError;
 use super::exceptions::Key;
 use super::state::{Contract, Milestone, Phase, Stage};
 use crate::fact::{Amendment, DecimalText, HIGHEST_VERSION, Treatment};
 use crate::money::Minor;
+use crate::problem::Problem;
 use crate::reader::Reader;
 use crate::rules::Code;
-use crate::terms::{
-    Acceptance, Method, MilestoneTerms, Obligation, PaymentTerms, TermsProblem, cycle, fit_together, numbered_like,
-};
+use crate::schema::FileKind;
+use crate::terms::{Acceptance, Method, MilestoneTerms, Obligation, PaymentTerms, cycle, fit_together, numbered_like};
 
 /// What an amendment may change that decides how the price is allocated.
 #[derive(PartialEq)]
@@ -27,15 +26,15 @@ struct Allocated {
 
 impl Contract {
     /// Whether an amendment can be read with the present terms.
-    pub(super) fn check_amendment(&self, amendment: &Amendment) -> Result<(), FactError> {
+    pub(super) fn check_amendment(&self, amendment: &Amendment) -> Result<(), Problem> {
         if amendment.version > HIGHEST_VERSION {
             let reason = format!("{} is more than {HIGHEST_VERSION}", amendment.version);
-            return Err(FactError::new("version", reason));
+            return Err(wrong("version", reason));
         }
         for (field, value) in [("total", amendment.total), ("cap", amendment.cap)] {
             let Some(value) = value else { continue };
             if value.0 < Decimal::ZERO || self.terms.currency.from_decimal(value.0).is_none() {
-                return Err(FactError::new(field, format!("{value} is no amount of {}", self.terms.currency)));
+                return Err(wrong(field, format!("{value} is no amount of {}", self.terms.currency)));
             }
         }
         self.terms_of(amendment)?;
@@ -46,7 +45,7 @@ impl Contract {
         for (index, item) in amendment.change.iter().enumerate() {
             let place = format!("change[{index}]");
             let Some(id) = item.get("id").and_then(Value::as_str) else {
-                return Err(FactError::new(&format!("{place}.id"), "is missing"));
+                return Err(wrong(&format!("{place}.id"), "is missing"));
             };
             // The fields are read whether or not the milestone is known: a malformed one is a bad fact.
             let known = self.milestones.iter().find(|one| one.id() == id).or(self.milestones.first());
@@ -57,7 +56,7 @@ impl Contract {
 
     /// What an amendment that applies brings in: what milestones wait for is known, none waits for itself, and no two
     /// documents would bear one number.
-    pub(super) fn check_items(&self, amendment: &Amendment) -> Result<(), FactError> {
+    pub(super) fn check_items(&self, amendment: &Amendment) -> Result<(), Problem> {
         if amendment.version <= self.version || !amendment.signed {
             return Ok(());
         }
@@ -76,7 +75,7 @@ impl Contract {
         for (place, terms, _) in &items {
             if let Some(other) = numbered_like(&terms.id, |id| new.contains(id) || self.knows(id)) {
                 let reason = format!("{:?} would number its invoice like a correction of {other:?}'s", terms.id);
-                return Err(FactError::new(&format!("{place}.id"), reason));
+                return Err(wrong(&format!("{place}.id"), reason));
             }
         }
         for (index, item) in amendment.change.iter().enumerate() {
@@ -90,13 +89,13 @@ impl Contract {
         let unchanged = self.milestones.iter().map(|one| &one.terms);
         if !fit_together(unchanged.chain(items.iter().map(|(_, terms, _)| terms))) {
             let reason = format!("the amounts of {} sum to more than can be counted in minor units", self.terms.id);
-            return Err(FactError::new("change", reason));
+            return Err(wrong("change", reason));
         }
         Ok(())
     }
 
     /// The milestones that items depend on, or wait for, are there or come in with them; none depends on itself.
-    fn check_links(&self, items: &[(String, MilestoneTerms, bool)], new: &BTreeSet<String>) -> Result<(), FactError> {
+    fn check_links(&self, items: &[(String, MilestoneTerms, bool)], new: &BTreeSet<String>) -> Result<(), Problem> {
         let known = |id: &str| new.contains(id) || self.knows(id);
         let mut edges: BTreeMap<String, Vec<String>> =
             self.milestones.iter().map(|one| (one.id().to_owned(), one.terms.depends_on.clone())).collect();
@@ -110,7 +109,7 @@ impl Contract {
                 edges.insert(terms.id.clone(), there.into_iter().chain(added).collect());
                 if let Some(id) = cycle(&edges) {
                     let reason = format!("{id:?} would depend on itself, by way of others");
-                    return Err(FactError::new(&format!("{place}.depends_on"), reason));
+                    return Err(wrong(&format!("{place}.depends_on"), reason));
                 }
             }
             if let Some(unknown) = terms.trigger.names().find(|id| !known(id)) {
@@ -120,7 +119,7 @@ impl Contract {
         Ok(())
     }
 
-    fn added(&self, item: &Value, place: &str, obligations: &[Obligation]) -> Result<MilestoneTerms, FactError> {
+    fn added(&self, item: &Value, place: &str, obligations: &[Obligation]) -> Result<MilestoneTerms, Problem> {
         let read =
             |reader: &mut Reader<'_>| MilestoneTerms::read(reader, self.terms.currency, false).map(|(terms, _)| terms);
         let terms = read_item(item.clone(), place, read)?;
@@ -135,8 +134,8 @@ impl Contract {
         place: &str,
         known: Option<&MilestoneTerms>,
         obligations: &[Obligation],
-    ) -> Result<MilestoneTerms, FactError> {
-        let known = known.ok_or_else(|| FactError::new(place, "there is no milestone to change"))?;
+    ) -> Result<MilestoneTerms, Problem> {
+        let known = known.ok_or_else(|| wrong(place, "there is no milestone to change"))?;
         let fields = overlaid(known.fields(self.terms.currency), item, place)?;
         let read =
             |reader: &mut Reader<'_>| MilestoneTerms::read(reader, self.terms.currency, false).map(|(terms, _)| terms);
@@ -148,7 +147,7 @@ impl Contract {
     }
 
     /// The obligations as an amendment leaves them.
-    fn obligations_with(&self, amendment: &Amendment) -> Result<Vec<Obligation>, FactError> {
+    fn obligations_with(&self, amendment: &Amendment) -> Result<Vec<Obligation>, Problem> {
         let mut obligations = self.terms.obligations.clone();
         for (index, item) in amendment.obligations.iter().enumerate() {
             let place = format!("obligations[{index}]");
@@ -165,14 +164,13 @@ impl Contract {
         }
         let worthless = !obligations.is_empty() && obligations.iter().all(|one| one.ssp == Minor::ZERO);
         if worthless && !amendment.obligations.is_empty() {
-            return Err(FactError::new("obligations", "at least one standalone selling price must be above 0"));
+            return Err(wrong("obligations", "at least one standalone selling price must be above 0"));
         }
         Ok(obligations)
     }
 
     /// The contract's own terms that an amendment sets: payment terms, acceptance.
-    fn terms_of(&self, amendment: &Amendment) -> Result<(PaymentTerms, bool, i8, Acceptance), FactError> {
-        let wrong = |field: &str, reason: String| FactError::new(field, reason);
+    fn terms_of(&self, amendment: &Amendment) -> Result<(PaymentTerms, bool, i8, Acceptance), Problem> {
         let payment_terms = match &amendment.payment_terms {
             Some(text) => text.parse().map_err(|reason| wrong("payment_terms", reason))?,
             None => self.terms.payment_terms,
@@ -188,7 +186,7 @@ impl Contract {
         let cycle_day = match amendment.billing_cycle_day.map(i8::try_from) {
             None => self.terms.billing_cycle_day,
             Some(Ok(day)) if (1..=31).contains(&day) => day,
-            Some(_) => return Err(wrong("billing_cycle_day", "must be from 1 to 31".into())),
+            Some(_) => return Err(wrong("billing_cycle_day", "must be from 1 to 31")),
         };
         let mut table = Map::new();
         if let Some(acceptance) = &amendment.acceptance {
@@ -399,41 +397,46 @@ impl Contract {
     }
 }
 
-fn unknown_milestone(field: &str, id: &str) -> FactError {
-    FactError::new(field, format!("{id:?} is no milestone of this contract"))
+/// A problem of a field of a change order.
+fn wrong(field: &str, reason: impl Into<String>) -> Problem {
+    FileKind::ChangeOrder.problem(field, reason)
 }
 
-fn known_obligation(terms: &MilestoneTerms, place: &str, obligations: &[Obligation]) -> Result<(), FactError> {
+fn unknown_milestone(field: &str, id: &str) -> Problem {
+    wrong(field, format!("{id:?} is no milestone of this contract"))
+}
+
+fn known_obligation(terms: &MilestoneTerms, place: &str, obligations: &[Obligation]) -> Result<(), Problem> {
     let field = format!("{place}.obligation");
     match &terms.obligation {
         Some(id) if !obligations.iter().any(|one| one.id == *id) => {
-            Err(FactError::new(&field, format!("{id:?} is no obligation of this contract")))
+            Err(wrong(&field, format!("{id:?} is no obligation of this contract")))
         }
         None if terms.billable && obligations.len() > 1 => {
-            Err(FactError::new(&field, "is missing: there are several obligations"))
+            Err(wrong(&field, "is missing: there are several obligations"))
         }
         _ => Ok(()),
     }
 }
 
 /// The fields that there are, with those of an item in their place.
-fn overlaid(mut fields: Map<String, Value>, item: &Value, place: &str) -> Result<Map<String, Value>, FactError> {
-    let Value::Object(item) = item else { return Err(FactError::new(place, "must be a table of fields")) };
+fn overlaid(mut fields: Map<String, Value>, item: &Value, place: &str) -> Result<Map<String, Value>, Problem> {
+    let Value::Object(item) = item else { return Err(wrong(place, "must be a table of fields")) };
     fields.extend(item.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())));
     Ok(fields)
 }
 
 /// Reads an item of an amendment; the first problem is told.
-fn read_item<T>(item: Value, place: &str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, FactError> {
-    let mut problems: Vec<TermsProblem> = Vec::new();
-    let read = Reader::new(item, place.to_owned(), &mut problems).and_then(|mut reader| {
+fn read_item<T>(item: Value, place: &str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Problem> {
+    let mut problems = Vec::new();
+    let read = Reader::new(item, place.to_owned(), FileKind::ChangeOrder, &mut problems).and_then(|mut reader| {
         let value = read(&mut reader);
         reader.finish();
         value
     });
-    match (read, problems.first()) {
+    match (read, problems.into_iter().next()) {
         (Some(value), None) => Ok(value),
-        (_, Some(problem)) => Err(FactError::new(&problem.field, problem.reason.clone())),
-        (None, None) => Err(FactError::new(place, "cannot be read")),
+        (_, Some(problem)) => Err(problem),
+        (None, None) => Err(wrong(place, "cannot be read")),
     }
 }

@@ -49,24 +49,14 @@ pub use view::{MilestoneView, Report};
 use jiff::civil::Date;
 
 use crate::fact::{DecimalText, Event, Fact, Leg, Observation, Party};
+use crate::problem::Problem;
 use crate::progress::CostReport;
 use exceptions::Limits;
 use state::{Accepted, Phase};
 
-/// A fact that cannot be understood with the terms of its contract. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct FactError {
-    /// Field of the fact.
-    pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl FactError {
-    pub(crate) fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
+/// A field of a fact that cannot be understood with the terms of its contract.
+fn wrong(field: &str, reason: impl Into<String>) -> Problem {
+    Problem::new(field, reason, "correct it, and tell the fact again")
 }
 
 impl Contract {
@@ -75,23 +65,21 @@ impl Contract {
     ///
     /// # Errors
     /// Field and reason.
-    pub fn check(&self, fact: &Fact) -> Result<(), FactError> {
+    pub fn check(&self, fact: &Fact) -> Result<(), Problem> {
         match (&fact.event, fact.on) {
-            (event, Some(_)) if !event.has_date() => {
-                Err(FactError::new("on", format!("is not a field of {:?}", event.kind())))
-            }
-            (Event::Adopted { .. }, None) => Err(FactError::new("on", "is missing: give the invoice's date")),
+            (event, Some(_)) if !event.has_date() => Err(wrong("on", format!("is not a field of {:?}", event.kind()))),
+            (Event::Adopted { .. }, None) => Err(wrong("on", "is missing: give the invoice's date")),
             (event, _) => self.check_event(event),
         }
     }
 
-    fn check_event(&self, event: &Event) -> Result<(), FactError> {
+    fn check_event(&self, event: &Event) -> Result<(), Problem> {
         let amount = |field: &str, value: DecimalText| {
             let money = self.terms.currency.from_decimal(value.0);
-            money.ok_or_else(|| FactError::new(field, format!("{value} is no amount of {}", self.terms.currency)))
+            money.ok_or_else(|| wrong(field, format!("{value} is no amount of {}", self.terms.currency)))
         };
         let not_negative = |field: &str, value: DecimalText| match amount(field, value)?.minor() {
-            minor if minor < 0 => Err(FactError::new(field, "is negative")),
+            minor if minor < 0 => Err(wrong(field, "is negative")),
             _ => Ok(()),
         };
         match event {
@@ -100,17 +88,14 @@ impl Contract {
             Event::Amended(amendment) => self.check_amendment(amendment),
             Event::Cost { obligation, incurred, estimate_to_complete, uninstalled_materials } => {
                 if !self.terms.obligations.iter().any(|known| known.id == *obligation) {
-                    return Err(FactError::new(
-                        "obligation",
-                        format!("{obligation:?} is no obligation of this contract"),
-                    ));
+                    return Err(wrong("obligation", format!("{obligation:?} is no obligation of this contract")));
                 }
                 let materials = uninstalled_materials.unwrap_or_default();
                 let expected = amount("incurred", *incurred)?.units()
                     + amount("estimate_to_complete", *estimate_to_complete)?.units();
                 if i64::try_from(expected.units()).is_err() {
                     let reason = format!("the cost expected of {} is more than can be counted", self.terms.id);
-                    return Err(FactError::new("estimate_to_complete", reason));
+                    return Err(wrong("estimate_to_complete", reason));
                 }
                 for (field, value) in [
                     ("incurred", *incurred),
@@ -120,13 +105,13 @@ impl Contract {
                     not_negative(field, value)?;
                 }
                 if materials.0 > incurred.0 {
-                    return Err(FactError::new("uninstalled_materials", "is more than what was incurred"));
+                    return Err(wrong("uninstalled_materials", "is more than what was incurred"));
                 }
                 Ok(())
             }
             Event::Payment { amount: paid, .. } => not_negative("amount", *paid),
             Event::Observed(Observation { leg: Leg::Agreement, .. }) => {
-                Err(FactError::new("leg", "the agreement is not observed: it is filed"))
+                Err(wrong("leg", "the agreement is not observed: it is filed"))
             }
             Event::Accepted { .. }
             | Event::Adopted { .. }
@@ -149,8 +134,8 @@ impl Contract {
     /// date becomes known now.
     ///
     /// # Errors
-    /// [`FactError`]; nothing was changed.
-    pub fn apply(&mut self, fact: &Fact) -> Result<(), FactError> {
+    /// The field with its problem; nothing was changed.
+    pub fn apply(&mut self, fact: &Fact) -> Result<(), Problem> {
         let local = self.terms.local_date(fact.at);
         if self.waiting.is_empty() {
             self.understand(fact)?;
@@ -201,7 +186,7 @@ impl Contract {
             && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()))
     }
 
-    fn understand(&self, fact: &Fact) -> Result<(), FactError> {
+    fn understand(&self, fact: &Fact) -> Result<(), Problem> {
         self.check(fact)?;
         match &fact.event {
             Event::Amended(amendment) if fact.on.is_none_or(|on| on <= self.terms.local_date(fact.at)) => {

@@ -9,7 +9,6 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::FactError;
 use super::books::Books;
 use super::documents::{IssuedDocument, Payment};
 use super::exceptions::{ExceptionRecord, Key, Limited};
@@ -17,9 +16,11 @@ use super::revenue::Allocation;
 use crate::calendar::Calendar;
 use crate::fact::{Amendment, Leg, LegRecord, Shown};
 use crate::money::{Currency, Minor};
+use crate::problem::Problem;
 use crate::progress::CostReport;
 use crate::reader::Reader;
-use crate::terms::{MilestoneTerms, Terms, TermsErrors, TermsProblem};
+use crate::schema::FileKind;
+use crate::terms::{MilestoneTerms, Terms, TermsErrors};
 
 /// What is wrong with a policy.
 pub type PolicyErrors = TermsErrors;
@@ -59,7 +60,7 @@ impl Policy {
     /// Every problem at once.
     pub fn from_value(value: Value, currency: Currency) -> Result<Self, PolicyErrors> {
         let mut problems = Vec::new();
-        let Some(mut reader) = Reader::new(value, "policy".into(), &mut problems) else {
+        let Some(mut reader) = Reader::new(value, "policy".into(), FileKind::Terms, &mut problems) else {
             return Err(TermsErrors(problems));
         };
         let kind = reader.choice("review", &[("none", 0_u8), ("all", 1), ("over", 2)], 0);
@@ -93,9 +94,9 @@ impl Policy {
     }
 
     /// Where it asks for less than `floor` in the same currency; nothing, where it asks for as much or more.
-    pub fn below(&self, floor: &Self) -> Vec<TermsProblem> {
+    pub fn below(&self, floor: &Self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut wrong = |field: &str, reason: String| problems.push(TermsProblem { field: field.into(), reason });
+        let mut wrong = |field: &str, reason: String| problems.push(FileKind::Terms.problem(field, reason));
         match (floor.review, self.review) {
             (Review::None, _) | (_, Review::All) => {}
             (Review::Over(least), Review::Over(own)) if own <= least => {}
@@ -457,7 +458,7 @@ impl Contract {
     ///
     /// # Errors
     /// A history item that the terms or the day do not allow.
-    pub fn open(terms: Terms, policy: Policy, calendar: Calendar, first_day: Date) -> Result<Self, FactError> {
+    pub fn open(terms: Terms, policy: Policy, calendar: Calendar, first_day: Date) -> Result<Self, Problem> {
         let milestones = terms.milestones.iter().map(|milestone| Milestone::new(milestone.clone(), None)).collect();
         let mut contract = Self {
             version: terms.version,

@@ -20,7 +20,9 @@ use crate::events::read_past;
 use crate::fact::Past;
 use crate::filed::{json_tree, toml_tree};
 use crate::money::{Currency, Minor, Money};
+use crate::problem::Problem;
 use crate::reader::Reader;
+use crate::schema::FileKind;
 
 pub(crate) use milestone::{Completion, InvoiceRule, MilestoneTerms};
 pub(crate) use obligation::{Method, Obligation};
@@ -77,24 +79,15 @@ pub(crate) struct Acceptance {
     pub(crate) fallback_after_days: u32,
 }
 
-/// One problem of a filed contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TermsProblem {
-    /// Path of the field, such as `milestones[2].amount`.
-    pub field: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
-/// Every problem of a filed contract; displays one a line.
+/// Every problem of a filed contract, each at the path of its field, such as `milestones[2].amount`; displays one a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TermsErrors(pub Vec<TermsProblem>);
+pub struct TermsErrors(pub Vec<Problem>);
 
 impl fmt::Display for TermsErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             let line = if index == 0 { "" } else { "\n" };
-            write!(out, "{line}{}: {}", problem.field, problem.reason)?;
+            write!(out, "{line}{}", problem.said())?;
         }
         Ok(())
     }
@@ -177,7 +170,7 @@ impl Terms {
     /// Every problem at once.
     pub fn from_value(value: Value, calendars: &Calendars) -> Result<Self, TermsErrors> {
         let mut problems = Vec::new();
-        let Some(mut reader) = Reader::new(value, String::new(), &mut problems) else {
+        let Some(mut reader) = Reader::new(value, String::new(), FileKind::Terms, &mut problems) else {
             return Err(TermsErrors(problems));
         };
         let terms = read_terms(&mut reader, calendars);
@@ -190,7 +183,7 @@ impl Terms {
 }
 
 fn unreadable(reason: String) -> TermsErrors {
-    TermsErrors(vec![TermsProblem { field: "(file)".into(), reason }])
+    TermsErrors(vec![FileKind::Terms.problem("(file)", reason)])
 }
 
 fn read_terms(reader: &mut Reader<'_>, calendars: &Calendars) -> Option<Terms> {
@@ -288,7 +281,7 @@ fn read_zone(reader: &mut Reader<'_>) -> String {
 fn read_retainage(reader: &mut Reader<'_>) -> Option<Option<Retainage>> {
     let value = reader.take("retainage")?;
     let place = reader.place("retainage");
-    let Some(mut table) = Reader::new(value, place, reader.problems) else { return Some(None) };
+    let Some(mut table) = reader.inner(value, place) else { return Some(None) };
     if !table.has("percent") {
         table.wrong("percent", "is missing");
     }
@@ -339,7 +332,7 @@ impl Acceptance {
     pub(crate) fn read(reader: &mut Reader<'_>, before: Self) -> Self {
         let Some(value) = reader.take("acceptance") else { return before };
         let place = reader.place("acceptance");
-        let Some(mut table) = Reader::new(value, place, reader.problems) else { return before };
+        let Some(mut table) = reader.inner(value, place) else { return before };
         let acceptance = Self {
             window_days: table.count("window_days").unwrap_or(before.window_days),
             deemed: table.flag("deemed", before.deemed),

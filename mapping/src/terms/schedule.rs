@@ -28,7 +28,7 @@ pub(super) fn check_milestones(
     schedule: &[Option<(MilestoneTerms, Option<Decimal>)>],
     obligations: &[Option<Obligation>],
 ) {
-    if schedule.is_empty() && !reader.problems.iter().any(|problem| problem.field.starts_with("milestones")) {
+    if schedule.is_empty() && !reader.problems.iter().any(|problem| problem.place.starts_with("milestones")) {
         reader.wrong("milestones", "at least one milestone is needed");
     }
     let known = || schedule.iter().enumerate().filter_map(|(index, one)| Some((index, &one.as_ref()?.0)));

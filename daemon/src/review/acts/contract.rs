@@ -288,9 +288,7 @@ async fn decide(
 ) -> Result<(), Refused> {
     let now = env.clock.now();
     let fact = Fact::of(now, event);
-    portfolio::state(row)?
-        .check(&fact)
-        .map_err(|error| Refused::Invalid(Problem::new(error.field, error.reason, "correct it and try again")))?;
+    portfolio::state(row)?.check(&fact).map_err(Refused::Invalid)?;
     let content = serde_json::to_string(&fact).unwrap_or_default();
     let key = DeliveryKey::of(&[&content]).to_string();
     let identity = match ruling.content() {
