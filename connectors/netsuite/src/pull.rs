@@ -399,7 +399,7 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         number: row.need("number")?.into(),
         contract: row.get("contract").map(Into::into),
         milestone: row.get("milestone").map(Into::into),
-        customer: row.get("customer").unwrap_or_default().into(),
+        customer: row.need("customer")?.into(),
         currency: row.need("currency")?.into(),
         date: day(row)?,
         // The total is with tax.

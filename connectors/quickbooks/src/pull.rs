@@ -380,7 +380,7 @@ impl QuickBooks {
             number: number(one).unwrap_or_default(),
             contract: self.custom(one, &self.settings.contract_field),
             milestone: self.custom(one, &self.settings.milestone_field),
-            customer: self.customer_name(&one.customer_ref).unwrap_or_default(),
+            customer: self.customer_name(&one.customer_ref).ok_or("CustomerRef names no customer")?,
             currency: self.currency(one),
             date: date(one)?,
             amount: net(one)?,

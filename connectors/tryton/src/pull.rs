@@ -206,7 +206,7 @@ impl Tryton {
             number: number.into(),
             contract: names.contract,
             milestone: names.milestone,
-            customer: one.party.name.clone().unwrap_or_default(),
+            customer: one.party.name.clone().ok_or("party.name is missing")?,
             currency: one.currency.code.clone(),
             date: one.invoice_date.ok_or("invoice_date is missing")?.0,
             amount: DecimalText(one.untaxed_amount.0.0.abs()),
