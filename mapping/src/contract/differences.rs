@@ -1,4 +1,5 @@
-//! What an exception says of its contract: the values that differ, the one that is agreed and the one that was seen.
+//! What an exception says of its contract: the values that differ, the one that is agreed and the one that a leg shows or that
+//! follows from the contract itself.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,17 @@ pub struct Difference {
     pub agreed: Option<String>,
     /// The one that was seen; absent where nothing was.
     pub seen: Option<String>,
+    /// The one that follows from the contract's own figures, where no leg shows it: what would be billed in all, beside a cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed: Option<String>,
 }
 
 impl core::fmt::Display for Difference {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { what, agreed, seen } = self;
+        let Self { what, agreed, seen, computed } = self;
+        if let (Some(agreed), Some(computed)) = (agreed, computed) {
+            return write!(out, "{what}: {agreed} agreed; {computed} computed");
+        }
         match (agreed, seen) {
             (Some(agreed), Some(seen)) => write!(out, "{what}: {agreed} agreed; {seen} seen"),
             (Some(agreed), None) => write!(out, "{what}: {agreed}"),
@@ -41,7 +48,7 @@ struct Found(Vec<Difference>);
 impl Found {
     fn compare(&mut self, what: &'static str, agreed: String, seen: Option<String>) {
         if let Some(seen) = seen.filter(|seen| *seen != agreed) {
-            self.0.push(Difference { what: what.into(), agreed: Some(agreed), seen: Some(seen) });
+            self.0.push(Difference { seen: Some(seen), ..difference(what, agreed) });
         }
     }
 
@@ -50,7 +57,11 @@ impl Found {
     }
 
     fn seen(&mut self, what: &'static str, seen: String) {
-        self.0.push(Difference { what: what.into(), agreed: None, seen: Some(seen) });
+        self.0.push(Difference { what: what.into(), agreed: None, seen: Some(seen), computed: None });
+    }
+
+    fn computed(&mut self, what: &'static str, agreed: String, computed: String) {
+        self.0.push(Difference { computed: Some(computed), ..difference(what, agreed) });
     }
 }
 
@@ -215,17 +226,14 @@ impl Contract {
             (Code::OverCap, Some(one)) => {
                 let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
                 let with = self.billed() + self.next_bears(one);
-                found.compare(
-                    "billed in all",
-                    format!("cap of {}", text(self.cap.unwrap_or(self.total))),
-                    Some(text(with)),
-                );
+                let cap = format!("cap of {}", text(self.cap.unwrap_or(self.total)));
+                found.computed("billed with this invoice", cap, text(with));
             }
             (Code::ScheduleTotalMismatch, _) => {
                 let counted = self.milestones.iter().filter(|one| one.counts());
                 let sum = counted.map(|one| one.terms.amount).sum();
                 let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
-                found.compare("sum of milestones", text(self.total), Some(text(sum)));
+                found.computed("sum of milestones", format!("total of {}", text(self.total)), text(sum));
             }
             _ => {}
         }
@@ -245,7 +253,7 @@ impl Contract {
 }
 
 fn difference(what: &'static str, agreed: String) -> Difference {
-    Difference { what: what.into(), agreed: Some(agreed), seen: None }
+    Difference { what: what.into(), agreed: Some(agreed), seen: None, computed: None }
 }
 
 fn days(count: u32) -> String {
