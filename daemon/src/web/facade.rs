@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{Caller, Filing, Telling, Viewing};
+use super::access::{Filing, Telling, Viewing};
 use super::api::{document_required, known};
 use super::extract::Segments;
 use super::json::Json;
@@ -107,16 +107,23 @@ struct Milestone {
     blocked_by: Vec<String>,
 }
 
+/// What was created, or is known already.
+#[derive(Debug, Serialize, ToSchema)]
+struct Created {
+    /// Id of the milestone among these resources.
+    milestone_id: String,
+}
+
 /// Create a milestone. A new project becomes a contract with this milestone; a known one gets it by a change order.
 #[utoipa::path(post, path = "/v1/project-milestones", tag = "project milestones", security(("bearer" = [])),
     request_body = Create,
-    responses((status = 201, description = "Created: `milestone_id`", body = Value),
-        (status = 200, description = "Known already", body = Value), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
+    responses((status = 201, description = "Created", body = Created),
+        (status = 200, description = "Known already", body = Created), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn create(
     State(env): Shared,
     Filing(caller): Filing,
     Json(body): Json<Create>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Created>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
         return Err(ApiError::invalid(
             "project_id, external_id: must not be empty, and project_id must not contain ':'",
@@ -129,7 +136,7 @@ async fn create(
     }
     let amount = currency.minor(body.billing_amount_minor);
     let id = format!("{}{SEPARATOR}{}", body.project_id, body.external_id);
-    let answer = Json(json!({ "milestone_id": id }));
+    let answer = Json(Created { milestone_id: id });
     let now = env.clock.now();
     let Some(row) = env.store.contract(body.project_id.clone()).await? else {
         let terms = json!({
@@ -245,24 +252,31 @@ struct Acceptance {
     role: Option<String>,
 }
 
+/// What was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+struct Accepted {
+    /// Id of the acceptance.
+    acceptance_id: String,
+}
+
 /// Accept a milestone. Without a document: 422 `ACCEPTANCE_DOCUMENT_REQUIRED`.
 #[utoipa::path(post, path = "/v1/project-milestones/{id}/acceptance", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")), request_body = Acceptance,
-    responses((status = 201, description = "Accepted: `acceptance_id`", body = Value), (status = 404, body = ErrorBody),
+    responses((status = 201, description = "Accepted", body = Accepted), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn accept(
     State(env): Shared,
     Telling(caller): Telling,
     Segments(id): Segments<String>,
     Json(body): Json<Acceptance>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let (contract, view) = find(&env, &id).await?;
     let document = body.document_url.filter(|url| !url.trim().is_empty());
     if document.is_none() && contract.needs_document(&view.id) {
         return Err(document_required());
     }
     let acceptance = body.external_id.unwrap_or_else(|| DeliveryKey::of(&[&id, "acceptance"]).to_string());
-    let answer = Json(json!({ "acceptance_id": acceptance }));
+    let answer = Json(Accepted { acceptance_id: acceptance.clone() });
     if view.accepted_on.is_some() {
         return Ok((StatusCode::CREATED, answer));
     }
@@ -276,21 +290,35 @@ async fn accept(
     Ok((StatusCode::CREATED, answer))
 }
 
+/// The invoice of a milestone.
+#[derive(Debug, Serialize, ToSchema)]
+struct Issued {
+    /// Number of the invoice, as it is sent to the ERP.
+    invoice_id: String,
+}
+
 /// The milestone's invoice, which the rules issue by themselves; 409 while something stands in its way.
 #[utoipa::path(post, path = "/v1/project-milestones/{id}/invoice", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
-    responses((status = 201, description = "Issued: `invoice_id`", body = Value), (status = 404, body = ErrorBody),
+    responses((status = 201, description = "Issued", body = Issued), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody)))]
 async fn invoice(
     State(env): Shared,
     _: Telling,
     Segments(id): Segments<String>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Issued>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;
     match contract.documents().iter().find(|document| document.milestone == view.id) {
-        Some(document) => Ok((StatusCode::CREATED, Json(json!({ "invoice_id": document.number })))),
+        Some(document) => Ok((StatusCode::CREATED, Json(Issued { invoice_id: document.number.clone() }))),
         None => Err(held(&view, "NOT_BILLABLE", "the agreement does not allow its invoice yet")),
     }
+}
+
+/// The entry that recognises a milestone's revenue.
+#[derive(Debug, Serialize, ToSchema)]
+struct Recognised {
+    /// Number of the journal entry, as it is sent to the ERP.
+    journal_entry_id: String,
 }
 
 /// The journal entry that recognises the milestone's revenue, dated by its acceptance, or, where that date was closed when it
@@ -298,13 +326,13 @@ async fn invoice(
 /// `ACCEPTANCE_DOCUMENT_REQUIRED`.
 #[utoipa::path(post, path = "/v1/project-milestones/{id}/recognize", tag = "project milestones", security(("bearer" = [])),
     params(("id" = String, Path, description = "milestone_id")),
-    responses((status = 201, description = "Recognised: `journal_entry_id`", body = Value), (status = 404, body = ErrorBody),
+    responses((status = 201, description = "Recognised", body = Recognised), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn recognize(
     State(env): Shared,
     _: Telling,
     Segments(id): Segments<String>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Recognised>), ApiError> {
     let (contract, view) = decided(&env, &id).await?;
     let Some(on) = view.accepted_on.map(|accepted| contract.booked_on(&view.id).unwrap_or(accepted)) else {
         return Err(if contract.needs_document(&view.id) {
@@ -319,7 +347,7 @@ async fn recognize(
     let told = env.store.journal_entries(row.id.clone()).await?;
     let told = told.into_iter().filter(|entry| entry.date == on).map(|entry| entry.number).next_back();
     let number = told.unwrap_or_else(|| postings::journal_entry_number(contract.terms().id(), &agreement.erp, on, 1));
-    Ok((StatusCode::CREATED, Json(json!({ "journal_entry_id": number }))))
+    Ok((StatusCode::CREATED, Json(Recognised { journal_entry_id: number })))
 }
 
 fn held(view: &MilestoneView, code: &str, message: &str) -> ApiError {
