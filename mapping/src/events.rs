@@ -44,6 +44,7 @@ const EVENTS: [(&str, bool, &[Field]); 17] = [
             must("number", is_name),
             may("due_on", is_date),
             may("amount", is::<DecimalText>),
+            may("as_in_erp", is::<bool>),
             BY,
             may("reason", is::<String>),
         ],

@@ -83,6 +83,10 @@ pub enum Event {
         /// Why.
         #[serde(default)]
         reason: String,
+        /// Taken as the ERP shows it: our invoice gives way to it where it is void there and nobody has paid it, and what was
+        /// paid on this one before counts.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        as_in_erp: bool,
     },
     /// A change order.
     Amended(Amendment),

@@ -289,6 +289,7 @@ impl Taking<'_> {
                 amount: Some(DecimalText(one.amount.0)),
                 by: String::new(),
                 reason: String::new(),
+                as_in_erp: false,
             };
             self.propose(one.date, event, format!("invoice {said}, {how}"), likely);
         }

@@ -252,8 +252,10 @@ impl Contract {
     /// What the allocation follows from.
     fn allocated(&self) -> Allocated {
         let live = self.milestones.iter().filter(|one| one.live());
-        let of =
-            |one: &Milestone| (one.id().to_owned(), one.terms.amount, one.terms.billable, one.terms.obligation.clone());
+        let of = |one: &Milestone| {
+            let obligation = self.obligation_index(one).and_then(|index| self.terms.obligations.get(index));
+            (one.id().to_owned(), one.terms.amount, one.terms.billable, obligation.map(|known| known.id.clone()))
+        };
         Allocated { total: self.total, milestones: live.map(of).collect(), obligations: self.terms.obligations.clone() }
     }
 
@@ -270,6 +272,9 @@ impl Contract {
         };
         let before = measured(&self.terms.obligations);
         let remeasured = measured(&obligations).iter().zip(&before).any(|(after, before)| after != before);
+        if obligations.len() > 1 {
+            self.stay_with_the_only_obligation();
+        }
         let terms = &mut self.terms;
         terms.payment_terms = payment_terms;
         terms.due_from_acceptance = from_acceptance;
@@ -282,6 +287,14 @@ impl Contract {
         }
         terms.po_number = amendment.po_number.clone().or(terms.po_number.take());
         remeasured
+    }
+
+    /// Milestones that name no obligation belong to the only one there is, also after a change order has brought in others.
+    fn stay_with_the_only_obligation(&mut self) {
+        let [only] = self.terms.obligations.as_slice() else { return };
+        for milestone in self.milestones.iter_mut().filter(|one| one.terms.obligation.is_none()) {
+            milestone.terms.obligation = Some(only.id.clone());
+        }
     }
 
     fn add_milestone(&mut self, item: &Value, on: Date) {

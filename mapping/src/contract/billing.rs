@@ -31,7 +31,7 @@ impl Due<'_> {
         let billing = &self.milestone.billing;
         let billed = billing.billed_by(day);
         // Of one whose invoice is out, what is due beside it: what was kept back, and what was withdrawn.
-        let beside = billing.withdrawn || (released && billing.retains);
+        let beside = billing.withdrawn || (released && billing.retains && self.retained > Minor::ZERO);
         if billed > Minor::ZERO && !beside {
             return Minor::ZERO;
         }
@@ -150,10 +150,17 @@ impl Contract {
         }
     }
 
+    /// Whether an invoice of a milestone that is written now is without the part that its terms keep back, be that 0: what a
+    /// change order makes of it is credited or billed.
+    pub(super) fn keeps_back(&self, milestone: &Milestone) -> bool {
+        let release = self.terms.retainage.as_ref().map(|retainage| retainage.release.as_str());
+        release.is_some_and(|release| !milestone.is_of(release)) && self.released_retainage_on().is_none()
+    }
+
     /// What the invoice of a milestone bears that is written now.
     pub(super) fn invoice_bears(&self, milestone: &Milestone) -> Minor {
-        let released = self.released_retainage_on().is_some();
-        let retained = if released { Minor::ZERO } else { self.retained(milestone, &milestone.terms) };
+        let kept_back = self.keeps_back(milestone);
+        let retained = if kept_back { self.retained(milestone, &milestone.terms) } else { Minor::ZERO };
         milestone.terms.amount - retained
     }
 
@@ -301,13 +308,17 @@ impl Contract {
             if let Some(milestone) = self.milestones.get_mut(index) {
                 milestone.ready_on = if ready { milestone.ready_on.or(Some(today)) } else { None };
             }
-            if self.may_issue() && !self.is_held(index) {
+            // On a closed date nothing is issued, and the cap is not judged.
+            if !self.may_issue() {
+                continue;
+            }
+            if !self.is_held(index) {
                 self.correct_what_differs(index);
             }
             let within = self.is_within_cap(index);
             let invoice = ready && self.invoice_date(index).is_some_and(|date| date <= today);
             let retained = self.is_retainage_due(index);
-            if (invoice || retained) && self.may_issue() && self.passes_cap(index, within) {
+            if (invoice || retained) && self.passes_cap(index, within) {
                 if invoice {
                     self.issue(index);
                 } else {

@@ -73,6 +73,15 @@ pub(crate) struct Payment {
     pub(crate) reversed_on: Option<Date>,
 }
 
+/// An invoice that somebody else wrote, as it is told.
+pub(super) struct Adopted<'a> {
+    pub(super) number: &'a str,
+    pub(super) on: Date,
+    pub(super) due_on: Option<Date>,
+    pub(super) amount: Option<Minor>,
+    pub(super) as_in_erp: bool,
+}
+
 /// A document to be written about a milestone.
 struct Draft {
     number: String,
@@ -143,16 +152,15 @@ impl Contract {
             return self.recount(index);
         }
         let Some(milestone) = self.milestones.get(index) else { return };
-        let (full, fired) = (milestone.terms.amount, self.fires_on(milestone, &milestone.terms));
-        let bears = self.invoice_bears(milestone);
-        let lacks = bears - milestone.billing.billed();
+        let (retains, fired) = (self.keeps_back(milestone), self.fires_on(milestone, &milestone.terms));
+        let lacks = self.invoice_bears(milestone) - milestone.billing.billed();
         let plain = self.plain_number(milestone);
         let description = milestone.description().to_owned();
         let conditions = !milestone.terms.trigger.conditions().is_empty();
         let id = milestone.id().to_owned();
         let Some(milestone) = self.milestones.get_mut(index) else { return };
         let billing = &mut milestone.billing;
-        billing.retains = bears < full;
+        billing.retains = retains;
         billing.fired_on = fired.filter(|_| conditions);
         let (number, kind) = if billing.numbered {
             billing.supplements = billing.supplements.saturating_add(1);
@@ -225,31 +233,33 @@ impl Contract {
     }
 
     /// An invoice that somebody else wrote is the milestone's invoice, with its own number and dates.
-    pub(super) fn adopt(&mut self, id: &str, number: &str, on: Date, due_on: Option<Date>, amount: Option<Minor>) {
+    pub(super) fn adopt(&mut self, id: &str, adopted: &Adopted<'_>) {
         if !self.knows(id) {
             return self.open_event(Code::UnknownMilestone, Some(id), None);
         }
         let meant = self.open_part(id).to_owned();
-        let found = self.find(id).filter(|index| self.may_adopt(*index, number, amount));
+        let found = self.find(id).filter(|index| self.may_adopt(*index, adopted));
         let Some(index) = found else { return self.open_event(Code::AdoptionMismatch, Some(&meant), None) };
         let Some(milestone) = self.milestones.get(index) else { return };
-        let (bears, full) = (self.invoice_bears(milestone), milestone.terms.amount);
+        let (bears, retains) = (self.invoice_bears(milestone), self.keeps_back(milestone));
         let fired = self.fired_on(milestone).filter(|_| !milestone.terms.trigger.conditions().is_empty());
         let description = milestone.description().to_owned();
-        if let Some(void) = self.voided(index) {
+        if let Some(void) = self.voided(index).filter(|_| adopted.as_in_erp) {
             self.strike(void);
         }
-        let due_on = due_on.unwrap_or_else(|| self.due_date(index, on, true));
+        let on = adopted.on;
+        let due_on = adopted.due_on.unwrap_or_else(|| self.due_date(index, on, true));
         let Some(milestone) = self.milestones.get_mut(index) else { return };
-        milestone.billing.retains = bears < full;
+        milestone.billing.retains = retains;
         milestone.billing.fired_on = fired;
         milestone.billing.taken_back = None;
-        let (number, kind) = (number.to_owned(), DocumentKind::Invoice);
+        let (number, kind) = (adopted.number.to_owned(), DocumentKind::Invoice);
         let draft = Draft { number, kind, date: on, due_on, amount: bears, description, original: None, adopted: true };
-        let number = draft.number.clone();
         self.write(index, draft);
         self.clear_code(Code::InvoiceLate, &meant);
-        self.match_payments(&number);
+        if adopted.as_in_erp {
+            self.match_payments(adopted.number);
+        }
     }
 
     /// Place of the milestone's only invoice, where the ERP shows it void and nobody has paid it: another one may stand in for
@@ -266,16 +276,16 @@ impl Contract {
             .then_some(place)
     }
 
-    fn may_adopt(&self, index: usize, number: &str, amount: Option<Minor>) -> bool {
+    fn may_adopt(&self, index: usize, adopted: &Adopted<'_>) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
         let nothing_out = milestone.billing.documents.is_empty() && !milestone.billing.undone;
-        let nothing_out = nothing_out || self.voided(index).is_some();
+        let gives_way = adopted.as_in_erp && self.voided(index).is_some();
         let bears = self.invoice_bears(milestone);
         milestone.counts()
-            && nothing_out
+            && (nothing_out || gives_way)
             && bears > Minor::ZERO
-            && amount.is_none_or(|amount| amount == bears)
-            && !self.is_ours(number)
+            && adopted.amount.is_none_or(|amount| amount == bears)
+            && !self.is_ours(adopted.number)
     }
 
     /// A document of ours that never reached the ERP is taken back; its milestone waits for a person.
@@ -337,9 +347,10 @@ impl Contract {
 
     /// A payment of an invoice: taken as far as the invoice is open. One that is known already changes nothing.
     pub(super) fn pay(&mut self, number: &str, amount: Minor, id: Option<&str>, on: Date) {
-        if id.is_some() && self.payments.iter().chain(&self.unmatched).any(|one| one.id.as_deref() == id) {
+        if id.is_some() && self.payments.iter().any(|one| one.id.as_deref() == id) {
             return;
         }
+        self.forget_unmatched(id);
         let open = self.open_on(number);
         let taken = open.map_or(Minor::ZERO, |open| amount.min(open)).max(Minor::ZERO);
         let payment =
@@ -371,29 +382,23 @@ impl Contract {
                 self.unmatched.push(Payment { amount: left, ..payment });
             }
         }
-        self.matched();
-    }
-
-    /// Closes the exception where nothing that came in lacks its invoice any more.
-    fn matched(&mut self) {
         if self.unmatched.is_empty() {
             self.clear(&Key::new(Code::UnmatchedPayment, None, None));
         }
     }
 
+    /// What was paid under an id and matched nothing is told anew, or was taken back.
+    fn forget_unmatched(&mut self, id: Option<&str>) {
+        self.unmatched.retain(|one| id.is_none() || one.id.as_deref() != id);
+    }
+
     /// A payment is taken back, for what was applied of it, not before its own date.
     pub(super) fn reverse(&mut self, id: &str, on: Date) {
-        let waiting = self.unmatched.len();
-        self.unmatched.retain(|one| one.id.as_deref() != Some(id));
-        let forgotten = self.unmatched.len() < waiting;
+        self.forget_unmatched(Some(id));
         let known = self.payments.iter_mut().find(|one| one.id.as_deref() == Some(id) && one.reversed_on.is_none());
         match known {
             Some(payment) => payment.reversed_on = Some(on.max(payment.on)),
-            None if forgotten => {}
-            None => return self.open_event(Code::UnmatchedPayment, None, None),
-        }
-        if forgotten {
-            self.matched();
+            None => self.open_event(Code::UnmatchedPayment, None, None),
         }
     }
 

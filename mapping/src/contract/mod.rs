@@ -51,6 +51,7 @@ use jiff::civil::Date;
 use crate::fact::{DecimalText, Event, Fact, Leg, Observation, Party};
 use crate::problem::Problem;
 use crate::progress::CostReport;
+use documents::Adopted;
 use exceptions::Limits;
 use state::{Accepted, Phase};
 
@@ -215,9 +216,9 @@ impl Contract {
                 };
                 self.on_milestone(milestone, |contract, index| contract.accept(index, &accepted));
             }
-            Event::Adopted { milestone, number, due_on, amount, .. } => {
+            Event::Adopted { milestone, number, due_on, amount, as_in_erp, .. } => {
                 let amount = amount.as_ref().map(minor);
-                self.adopt(milestone, number, on, *due_on, amount);
+                self.adopt(milestone, &Adopted { number, on, due_on: *due_on, amount, as_in_erp: *as_in_erp });
             }
             Event::Amended(amendment) => self.amend(amendment, on),
             Event::Approved { milestone, party, .. } => {

@@ -101,7 +101,7 @@ fn by_amount(price: Minor, members: &[&Milestone]) -> Vec<(String, Minor)> {
 
 impl Contract {
     /// The obligation that a milestone belongs to; absent: the only one there is.
-    fn obligation_index(&self, milestone: &Milestone) -> Option<usize> {
+    pub(super) fn obligation_index(&self, milestone: &Milestone) -> Option<usize> {
         match &milestone.terms.obligation {
             Some(id) => self.terms.obligations.iter().position(|obligation| obligation.id == *id),
             None => (self.terms.obligations.len() == 1).then_some(0),

@@ -101,6 +101,7 @@ impl Contract {
 
     /// What a date brings at its start: change orders that waited for it, then what falls due.
     fn begin_day(&mut self) {
+        self.keep_books();
         while self.waiting.first().is_some_and(|(on, _)| *on <= self.as_of) {
             let (on, amendment) = self.waiting.remove(0);
             if self.check_items(&amendment).is_ok() {
@@ -113,7 +114,6 @@ impl Contract {
                 self.open_event(Code::BookedLate, None, None);
             }
         }
-        self.keep_books();
         self.accept_by_silence();
         self.judge_cures();
         self.settle();

@@ -181,9 +181,11 @@ async fn add_fact(
     let mut fact: Fact = serde_path_to_error::deserialize(body)
         .map_err(|error| ApiError::invalid(format!("{}: {}", error.path(), error.inner())))?;
     refuse_untold(&caller, &fact)?;
-    if let Event::Adopted { by, .. } = &mut fact.event {
-        // Who says that an invoice of somebody else is the milestone's is who has the token.
+    if let Event::Adopted { by, as_in_erp, .. } = &mut fact.event {
+        // Who says that an invoice of somebody else is the milestone's is who has the token. The ERP is read here: what it shows
+        // of both invoices counts.
         by.clone_from(&caller.name);
+        *as_in_erp = true;
     }
     let actor = caller.actor();
     let row = known(&env, &id).await?;
