@@ -264,6 +264,7 @@ async function everyPage() {
     ["queue-filtered", "/queue?age=1&sort=amount"], ["queue-empty", "/queue?q=nothing-is-called-so"], ...cases,
     ["contracts", "/contracts"], ["contracts-empty", "/contracts?q=nothing-is-called-so"],
     ...billed.map((one) => [`contract-${one.contract}`, `/contracts/${encodeURIComponent(one.contract)}`]),
+    ["as-of", `/contracts/${encodeURIComponent(billed[0].contract)}/as-of`], ["as-of-ahead", `/contracts/${encodeURIComponent(billed[0].contract)}/as-of?date=2999-12-31`],
     ["customer", `/customers/${encodeURIComponent(billed[0].customer)}`], ["receivables", "/receivables"],
     ["receivables-overdue", "/receivables?part=overdue"], ["outlook", "/outlook"], ["outlook-next", "/outlook?month=next"],
     ["trail", "/trail"], ["trail-of", `/trail?of=${encodeURIComponent(invoice.number)}`], ["keys", "/keys"], ["sessions", "/sessions"], ["not-found", "/contracts/nothing"], ["sign-in", "/sign-in"],

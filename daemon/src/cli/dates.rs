@@ -4,15 +4,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Step;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::table::{amount, complain, say, titled};
+use super::table::{amount, complain, say, state, titled};
 use super::{BAD_INPUT, Caller, FOUND, review};
 use crate::environment::Environment;
-use crate::review::as_of::{self, Unanswered};
+use crate::review::as_of::{self, Part, Unanswered};
 
 /// What is closed.
 #[derive(Debug, Clone, Args)]
@@ -57,42 +58,29 @@ pub(super) async fn close(config: Option<&Path>, close: Close, json: bool) -> an
 pub(super) async fn show(env: &Environment, id: &str, asked: AsOf, json: bool) -> anyhow::Result<Option<ExitCode>> {
     let Some(date) = asked.as_of else { return Ok(None) };
     let report = match as_of::as_of(env, id, date, asked.known_by).await {
-        Ok(report) => serde_json::to_value(report)?,
+        Ok(report) => report,
         Err(unanswered) => return Ok(Some(answerless(&unanswered))),
     };
     if json {
         say(&serde_json::to_string_pretty(&report)?);
         return Ok(Some(ExitCode::SUCCESS));
     }
-    let known = asked.known_by.map_or_else(|| "now".to_owned(), |known| format!("at {known}"));
-    say(&format!("contract {id} at the end of {date}, with what was known {known}")
-        .replace("was known now", "is known now"));
-    for (part, columns) in [
-        ("milestones", &["id", "status", "amount", "accepted_on", "invoiced_on", "due_on"][..]),
-        ("invoices", &["number", "kind", "date", "due_on", "amount"][..]),
-        ("exceptions", &["code", "milestone", "leg", "severity", "opened_on", "closed_on"][..]),
-    ] {
-        say(&listed(&report, part, columns));
+    say(&as_of::in_words(id, date, asked.known_by));
+    for part in as_of::parts(&report)? {
+        say(&format!("\n{}", part.title));
+        say(&listed(&part).to_string());
     }
-    let mut position = titled(&["Balance", "Amount"]);
-    for (name, balance) in report.get("position").and_then(Value::as_object).into_iter().flatten() {
-        position.add_row(vec![name.replace('_', " ").into(), amount(&text(balance))]);
-    }
-    say(&position.to_string());
     Ok(Some(ExitCode::SUCCESS))
 }
 
-fn listed(report: &Value, part: &str, columns: &[&str]) -> String {
-    let heads: Vec<String> = columns.iter().map(|column| column.replace('_', " ")).collect();
-    let mut table = titled(&heads.iter().map(String::as_str).collect::<Vec<_>>());
-    for row in report.get(part).and_then(Value::as_array).into_iter().flatten() {
-        table.add_row(columns.iter().map(|column| text(row.get(*column).unwrap_or(&Value::Null))));
+fn listed(part: &Part) -> Table {
+    let heads: Vec<&str> = part.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let mut table = titled(&heads);
+    for row in &part.rows {
+        let cells = row.iter().zip(&part.columns);
+        table.add_row(cells.map(|(text, (_, is_amount))| if *is_amount { amount(text) } else { state(text) }));
     }
-    table.to_string()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+    table
 }
 
 /// `milestoned contract explain ID`

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::{Contract, Report, Step, explain_facts};
 use milestoned_mapping::fact::Fact;
+use milestoned_mapping::money::grouped;
+use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::replay::{self, Failure};
@@ -21,6 +23,81 @@ pub enum Unanswered {
     /// The facts cannot be replayed.
     #[error(transparent)]
     Failed(#[from] Failure),
+}
+
+/// What the answer is to, in words.
+pub fn in_words(id: &str, date: Date, known_by: Option<Timestamp>) -> String {
+    match known_by {
+        None => format!("contract {id} at the end of {date}, with what is known now"),
+        Some(known) => format!("contract {id} at the end of {date}, with what was known at {known}"),
+    }
+}
+
+/// A part of the report as a table, the same on a terminal and on a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What it lists.
+    pub title: &'static str,
+    /// Columns: their names, and whether they are amounts.
+    pub columns: Vec<(String, bool)>,
+    /// Cells, row by row.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Part {
+    fn of(title: &'static str, report: &Value, list: &str, columns: &[&str]) -> Self {
+        let rows = report.get(list).and_then(Value::as_array).into_iter().flatten();
+        let cell = |row: &Value, column: &str| {
+            let text = row.get(column).and_then(Value::as_str).unwrap_or_default();
+            match column {
+                "kind" | "status" => text.replace('_', " "),
+                _ if is_amount(column) => grouped(text),
+                _ => text.to_owned(),
+            }
+        };
+        Self {
+            title,
+            columns: columns.iter().map(|name| (name.replace('_', " "), is_amount(name))).collect(),
+            rows: rows.map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect(),
+        }
+    }
+}
+
+fn is_amount(column: &str) -> bool {
+    column == "amount"
+}
+
+/// The report as people read it: balances first, then what they come from.
+///
+/// # Errors
+/// The report cannot be written as JSON.
+pub fn parts(report: &Report) -> serde_json::Result<Vec<Part>> {
+    let report = serde_json::to_value(report)?;
+    let balances = report.get("position").and_then(Value::as_object).into_iter().flatten();
+    let remaining = report.get("remaining_to_bill").map(|left| ("remaining to bill", left));
+    let balances = balances.map(|(name, balance)| (name.as_str(), balance)).chain(remaining);
+    let rows =
+        balances.map(|(name, balance)| vec![name.replace('_', " "), balance.as_str().map(grouped).unwrap_or_default()]);
+    Ok(vec![
+        Part {
+            title: "Balances",
+            columns: vec![("balance".into(), false), ("amount".into(), true)],
+            rows: rows.collect(),
+        },
+        Part::of(
+            "Milestones",
+            &report,
+            "milestones",
+            &["id", "status", "amount", "accepted_on", "invoiced_on", "due_on"],
+        ),
+        Part::of("Documents, as decided", &report, "invoices", &["number", "kind", "date", "due_on", "amount"]),
+        Part::of(
+            "Exceptions",
+            &report,
+            "exceptions",
+            &["code", "milestone", "leg", "severity", "opened_on", "closed_on"],
+        ),
+    ])
 }
 
 /// A contract as it was at the end of a date: with what is known of that date now, or with what was known at an instant.

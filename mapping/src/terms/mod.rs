@@ -8,7 +8,7 @@ mod trigger;
 
 use core::fmt;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, tz::TimeZoneDatabase};
 use rust_decimal::Decimal;
@@ -137,6 +137,15 @@ impl Terms {
         day.to_zoned(self.zone())
             .and_then(|zoned| zoned.start_of_day())
             .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+
+    /// Name of its time zone.
+    pub fn timezone(&self) -> &str {
+        &self.timezone
+    }
+    /// The instant of a date and time of day in the contract's time zone.
+    pub fn instant_of(&self, at: DateTime) -> Option<Timestamp> {
+        at.to_zoned(self.zone()).ok().map(|zoned| zoned.timestamp())
     }
 
     /// The bundled database: the same answer on every machine. The name was checked when the terms were read.

@@ -209,3 +209,33 @@ async fn who_may_not_approve_sees_no_button_and_is_refused() {
     let waits: Value = world.call("GET", "/v1/queue?kind=approval", VIEWER, None).await.unwrap().1;
     assert_eq!(waits.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_contract_as_of_a_date_is_a_page_with_two_answers_and_a_question_without_one_says_why() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let terms = json!({ "customer": "Northwind Ltd", "currency": "USD", "total": "900.00", "signed_on": "2026-03-02",
+        "timezone": "America/New_York", "milestones": [{ "id": "M_1", "name": "Kick-off", "amount": "900.00" }],
+        "milestoned": { "erp": "quickbooks" } });
+    assert_eq!(world.call("PUT", "/v1/contracts/A", ADMIN, Some(terms)).await.unwrap().0, 201);
+    world.at("2026-04-02T09:00:00Z").unwrap();
+    let accepted = json!({ "type": "accepted", "milestone": "M_1", "on": "2026-03-28", "by": "c", "document": "https://d.example" });
+    assert_eq!(world.call("POST", "/v1/contracts/A/facts", ADMIN, Some(accepted)).await.unwrap().0, 202);
+    world.settle().await.unwrap();
+    assert!(page(&world, "/contracts/A").await.contains("/contracts/A/as-of"));
+    let of_march = async |rest: &str| page(&world, &format!("/contracts/A/as-of?date=2026-03-31{rest}")).await;
+    let (now, then) = (of_march("&known_by=").await, of_march("&known_by=2026-03-31T20:00").await);
+    assert!(now.contains("with what is known now") && now.contains("<td>M_1</td><td>accepted</td>"), "{now}");
+    assert!(
+        then.contains("with what was known at 2026-04-01T00:00:00Z"),
+        "in New York it was eight in the evening: {then}"
+    );
+    assert!(then.contains("<td>M_1</td><td>pending</td>"), "{then}");
+    for (asked, why) in [
+        ("date=2026-05-01", "2026-05-01 had not come"),
+        ("date=soon", "no date such as 2026-03-31"),
+        ("known_by=noon", "no time such as 2026-04-01T09:00"),
+    ] {
+        assert!(page(&world, &format!("/contracts/A/as-of?{asked}")).await.contains(why), "{asked}");
+    }
+    assert_eq!(browse(&world, VIEWER, "/contracts/B/as-of", None).await.0, 404);
+}

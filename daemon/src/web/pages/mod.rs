@@ -1,10 +1,11 @@
 //! Pages for a controller. They are rendered here and need no script: every act is a plain form, and all forms lead to the acts
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
-//! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `documents`, `lists`,
-//! `exports`; `charts` draws.
+//! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `as_of`, `documents`,
+//! `lists`, `exports`; `charts` draws.
 
 mod acting;
+mod as_of;
 mod case;
 mod charts;
 mod contract;
@@ -47,6 +48,7 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/case/{subject}", get(case::page))
         .route("/contracts", get(lists::contracts))
         .route("/contracts/{id}", get(contract::page))
+        .route("/contracts/{id}/as-of", get(as_of::page))
         .route("/customers/{name}", get(lists::customer))
         .route("/receivables", get(lists::receivables))
         .route("/outlook", get(lists::outlook))
