@@ -33,6 +33,8 @@ pub enum Purpose {
     Password,
     /// The head of the audit trail, as it is kept outside.
     Checkpoint,
+    /// What a workbook was exported with.
+    Workbook,
 }
 
 impl Purpose {
@@ -45,6 +47,7 @@ impl Purpose {
             Self::Stored => "milestoned/1/stored",
             Self::Password => "milestoned/1/password",
             Self::Checkpoint => "milestoned/1/checkpoint",
+            Self::Workbook => "milestoned/1/workbook",
         }
     }
 }

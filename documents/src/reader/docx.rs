@@ -15,7 +15,10 @@ use crate::block::{Block, Cell, Document, Format, Passage, Place, Remark, Remark
 const NODE_LIMIT: u32 = 2_000_000;
 
 /// Refuses an archive whose entries unpack to more than `limit`, before anything of it is used.
-pub(crate) fn check_unpacked(bytes: &[u8], limit: u64, kind: &'static str) -> Result<(), ReadError> {
+///
+/// # Errors
+/// It is no archive, or unpacks to more.
+pub fn check_unpacked(bytes: &[u8], limit: u64, kind: &'static str) -> Result<(), ReadError> {
     let mut archive =
         ZipArchive::new(Cursor::new(bytes)).map_err(|error| ReadError::Damaged { kind, reason: error.to_string() })?;
     let mut sum = 0_u64;

@@ -7,6 +7,8 @@ mod pdf;
 mod sheet;
 mod text;
 
+pub use docx::check_unpacked;
+
 use crate::block::{Document, Format};
 
 /// Largest file that is read, in bytes.
