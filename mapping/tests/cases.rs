@@ -6,6 +6,7 @@ use std::path::Path;
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate};
+use milestoned_mapping::terms::Terms;
 use serde_json::Value;
 
 /// The order of exceptions does not matter, and one that opened and closed on the same date may be absent.
@@ -46,4 +47,27 @@ fn every_case_agrees() {
     println!("{compared} cases compared");
     assert!(compared > 0, "no case was found");
     assert!(different.is_empty(), "{} differences in {compared} cases:\n{}", different.len(), different.join("\n"));
+}
+
+/// What a form or a workbook shows of the terms says what the file said: history apart, which a copy has none of.
+#[test]
+fn terms_in_force_are_read_back_as_the_terms_that_were_filed() {
+    let calendars = Calendars::built_in();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.to_string_lossy().ends_with(".expected.json") {
+            continue;
+        }
+        let case = Case::from_json(&std::fs::read_to_string(&path).unwrap(), &calendars).unwrap();
+        let bare = |terms: &Terms| {
+            let mut tree = serde_json::to_value(terms).unwrap();
+            for own in ["history", "books_from"] {
+                tree.as_object_mut().unwrap().remove(own);
+            }
+            tree
+        };
+        let tree = Value::Object(case.open().terms_in_force());
+        let again = Terms::from_value(tree, &calendars).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(bare(&again), bare(case.terms()), "{}", path.display());
+    }
 }

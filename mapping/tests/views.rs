@@ -79,3 +79,16 @@ fn the_outlook_is_what_comes_about_and_changes_nothing() {
     assert_eq!(review.documents(), contract.documents(), "an approval alone accepts nothing");
     assert_eq!(contract.waits_for("M2"), ["trigger has not fired"]);
 }
+
+#[test]
+fn terms_in_force_hold_what_change_orders_have_changed() {
+    let order = json!({ "at": "2026-03-03T10:00:00Z", "type": "amended", "version": 2, "signed": true, "total": "250.00",
+        "po_number": "PO-7", "change": [{ "id": "M2", "amount": "150.00", "approver": "CFO" }],
+        "add": [{ "id": "M3", "name": "Train", "amount": "100.00" }], "remove": ["M1"] });
+    let in_force = Value::Object(played("2026-03-04", json!([order])).terms_in_force());
+    let said =
+        [&in_force["total"], &in_force["po_number"], &in_force["version"], &in_force["acceptance"]["window_days"]];
+    assert_eq!(said, [&json!("250.00"), &json!("PO-7"), &json!(2), &json!(5)]);
+    let ids: Vec<&Value> = in_force["milestones"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    assert_eq!((ids, &in_force["milestones"][0]["approver"]), (vec!["M2", "M3"], &json!("CFO")));
+}

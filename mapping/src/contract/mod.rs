@@ -3,7 +3,7 @@
 //! Reading order: `state` (what is kept), `time` (what dates bring by themselves), `history` (what happened before), `adoption` (what a history is proposed from),
 //! `acceptance`, `parts`, `amendments`, `findings` (the four legs compared), `billing` (when a document is due), `documents`,
 //! `revenue`, `books` (positions, entries, closed dates), `exceptions`; what others see: `view`, `side_by_side`, `receivables`,
-//! `change_orders`, `outlook`; what they would have seen: `as_of`.
+//! `change_orders`, `in_force`, `outlook`; what they would have seen: `as_of`.
 
 mod acceptance;
 mod adoption;
@@ -20,6 +20,7 @@ mod exceptions;
 mod explain;
 mod findings;
 mod history;
+mod in_force;
 mod outlook;
 mod parts;
 mod receivables;
