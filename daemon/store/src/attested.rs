@@ -149,9 +149,12 @@ table!(TOKEN = "token", number [], key ["connection", "name"],
 table!(WATERMARK = "watermark", number [], key ["system", "stream"],
     told ["system", "stream", "cursor", "fresh_through", "polled_at", "fault", "fault_since", "attempts"],
     standing [], never);
+table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
+    told ["id", "name", "actor", "brought_at", "digest", "about", "edits"],
+    standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 25] = [
+pub(super) static ALL: [&Table; 26] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -177,6 +180,7 @@ pub(super) static ALL: [&Table; 25] = [
     &SOURCE_RECORD,
     &TOKEN,
     &WATERMARK,
+    &WORKBOOK_IMPORT,
 ];
 
 /// A column that may change without being noticed.

@@ -22,6 +22,7 @@ pub mod fast_path;
 mod find;
 pub mod hands;
 mod head;
+pub mod imports;
 mod inline;
 pub mod intake;
 pub mod journal;
