@@ -325,23 +325,77 @@ fn tree(path: &Path, text: &str) -> Result<Value, String> {
     toml_tree(text)
 }
 
+/// What filing something would do.
+pub enum Examined {
+    /// Nothing: it was filed before.
+    Known(Filed),
+    /// A contract would be opened.
+    Contract(Box<Fresh>),
+    /// A change order would be taken.
+    Order(Box<Order>),
+}
+
+/// A contract that may be filed.
+pub struct Fresh {
+    /// What would be kept.
+    pub row: ContractRow,
+    /// Its customer.
+    pub customer: String,
+}
+
+/// A change order that may be filed.
+pub struct Order {
+    /// The contract that it changes, as it stands.
+    pub row: ContractRow,
+    /// The change order.
+    pub fact: Fact,
+    identity: String,
+}
+
 /// Files a contract or a change order that was read into a tree.
 ///
 /// # Errors
 /// [`Refusal`]; nothing is half-filed.
 pub async fn file(
     env: &Environment,
-    mut value: Value,
+    value: Value,
     source: &str,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Filed, Refusal> {
-    if let Some(contract) = value.as_object_mut().and_then(|table| table.remove("amends")) {
-        let Value::String(contract) = contract else {
-            return Err(Refusal::Invalid("amends: give the contract's id as text".into()));
-        };
-        return amend(env, contract, value, actor, now).await;
+    match examine(env, value, actor, now).await? {
+        Examined::Known(filed) => Ok(filed),
+        Examined::Contract(new) => {
+            let Fresh { row, customer } = *new;
+            let (id, as_of) = (row.id.clone(), row.opened_on);
+            let new = NewContract { row, as_of, customer, source: source.into(), actor: actor.clone() };
+            env.store.open_contract(new, now).await?;
+            tracing::info!(contract = id, source, %actor, "contract filed");
+            Ok(Filed::Opened(id))
+        }
+        Examined::Order(order) => {
+            let Order { row, fact, identity } = *order;
+            let fact = NewFact { contract: row.id.clone(), identity, fact, actor: actor.clone() };
+            env.store.add_facts(vec![fact], now).await?;
+            tracing::info!(contract = row.id, %actor, "change order taken");
+            Ok(Filed::Amended(row.id))
+        }
     }
+}
+
+/// What filing would do; nothing is written.
+///
+/// # Errors
+/// [`Refusal`], as filing would be refused.
+pub async fn examine(env: &Environment, mut value: Value, actor: &Actor, now: Timestamp) -> Result<Examined, Refusal> {
+    match value.as_object_mut().and_then(|table| table.remove("amends")) {
+        None => contract_of(env, value, actor, now).await,
+        Some(Value::String(contract)) => order_of(env, contract, value, now).await,
+        Some(_) => Err(Refusal::Invalid("amends: give the contract's id as text".into())),
+    }
+}
+
+async fn contract_of(env: &Environment, value: Value, actor: &Actor, now: Timestamp) -> Result<Examined, Refusal> {
     let mut problems = identifiers::problems(&value);
     let filed = value.clone();
     let mut agreement = read(env, value)?;
@@ -355,7 +409,7 @@ pub async fn file(
     let digest = DeliveryKey::of(&[&text]).to_string();
     if let Some(known) = env.store.contract(id.clone()).await? {
         let same = known.digest == digest || says_the_same(&known, &text)?;
-        return if same { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
+        return if same { Ok(Examined::Known(Filed::Known(id))) } else { Err(Refusal::Changed(id)) };
     }
     problems.extend(refused_by(env, &agreement.erp, &id, &filed));
     well_named(problems)?;
@@ -373,7 +427,7 @@ pub async fn file(
     let contract = open(&agreement, &env.calendars, today).map_err(Refusal::Invalid)?;
     let state = serde_json::to_string(&contract).map_err(|error| Refusal::Invalid(error.to_string()))?;
     let row = ContractRow {
-        id: id.clone(),
+        id,
         agreement: text,
         digest,
         opened_on: today,
@@ -384,16 +438,7 @@ pub async fn file(
         revision: 0,
         attested: Default::default(),
     };
-    let new = NewContract {
-        row,
-        as_of: today,
-        customer: agreement.terms.customer().into(),
-        source: source.into(),
-        actor: actor.clone(),
-    };
-    env.store.open_contract(new, now).await?;
-    tracing::info!(contract = id, source, %actor, "contract filed");
-    Ok(Filed::Opened(id))
+    Ok(Examined::Contract(Box::new(Fresh { row, customer: agreement.terms.customer().into() })))
 }
 
 /// Whether an agreement is filed again under a company's policy that has changed since: what was filed is the same.
@@ -474,36 +519,30 @@ fn mail_address(text: &str) -> Result<(), String> {
     text.parse::<lettre::message::Mailbox>().map(drop).map_err(|error| error.to_string())
 }
 
-async fn amend(
-    env: &Environment,
-    contract: String,
-    mut value: Value,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<Filed, Refusal> {
-    let Some(known) = env.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
+async fn order_of(env: &Environment, contract: String, mut value: Value, now: Timestamp) -> Result<Examined, Refusal> {
+    let Some(row) = env.store.contract(contract.clone()).await? else { return Err(Refusal::Unknown(contract)) };
     let at = match value.as_object_mut().and_then(|table| table.remove("at")) {
         None => None,
         Some(at) => Some(serde_json::from_value(at).map_err(|error| Refusal::Invalid(format!("at: {error}")))?),
     };
     let identity = amendment_identity(&value, at);
     let mut problems = identifiers::problems(&value);
-    let agreement: Agreement = parse("contract", "agreement", &known.id, &known.agreement)?;
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
     problems.extend(refused_by(env, &agreement.erp, &contract, &value));
+    let on = match value.as_object_mut().and_then(|table| table.remove("on")) {
+        None => None,
+        Some(on) => Some(serde_json::from_value(on).map_err(|error| Refusal::Invalid(format!("on: {error}")))?),
+    };
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
     if env.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
         // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
-        return Ok(Filed::Amended(contract));
+        return Ok(Examined::Known(Filed::Amended(contract)));
     }
     well_named(problems)?;
-    let fact = Fact::of(at.unwrap_or(now), Event::Amended(amendment));
-    check(&known, &fact)?;
-    env.store
-        .add_facts(vec![NewFact { contract: contract.clone(), identity, fact, actor: actor.clone() }], now)
-        .await?;
-    tracing::info!(contract, %actor, "change order taken");
-    Ok(Filed::Amended(contract))
+    let fact = Fact { on, ..Fact::of(at.unwrap_or(now), Event::Amended(amendment)) };
+    check(&row, &fact)?;
+    Ok(Examined::Order(Box::new(Order { row, fact, identity })))
 }
 
 /// Ids and texts of what is filed for the first time; what was filed before goes on.

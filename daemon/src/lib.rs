@@ -10,6 +10,7 @@ pub mod calendars;
 pub mod cli;
 pub mod clock;
 pub mod contract_folder;
+pub mod contract_template;
 pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;

@@ -115,4 +115,33 @@
     boxes.forEach((box) => box.addEventListener("change", count));
     count();
   }
+
+  // Problems of a form of terms as they are typed: the server reads what a file would say, and names each field.
+  async function look(form) {
+    const fields = new URLSearchParams(new FormData(form));
+    fields.set("do", "problems");
+    const answer = await fetch(form.action, { method: "POST", body: fields });
+    if (!answer.ok) {
+      return;
+    }
+    const problems = await answer.json();
+    for (const place of form.querySelectorAll("[data-problem]")) {
+      const here = problems.filter((one) => one.field === place.dataset.problem).map((one) => one.text);
+      place.textContent = here.join("; ");
+      const field = form.elements[place.dataset.problem];
+      if (field && field.setAttribute) {
+        field.setAttribute("aria-invalid", String(here.length > 0));
+      }
+    }
+    const told = form.querySelector("[data-count]");
+    told.textContent = problems.length === 0 ? "no problems" : `${problems.length} problem${problems.length === 1 ? "" : "s"}`;
+  }
+
+  for (const form of document.querySelectorAll("form[data-check]")) {
+    let waits;
+    form.addEventListener("input", () => {
+      clearTimeout(waits);
+      waits = setTimeout(() => look(form).catch(() => {}), 300);
+    });
+  }
 })();

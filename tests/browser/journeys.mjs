@@ -2,6 +2,7 @@
 // page and state, at two widths, light and dark; no page wider than the window. Arguments: the daemon's address, a link that
 // signs in, an API token, the folder with the node modules, the folder for screenshots.
 import { createRequire } from "node:module";
+import { execFileSync } from "node:child_process";
 import { readFileSync, mkdirSync } from "node:fs";
 
 const [url, link, token, modules, shots] = process.argv.slice(2);
@@ -170,7 +171,8 @@ async function worksWithoutScripts() {
 
 async function exportsLists() {
   const page = await open();
-  for (const name of ["queue", "contracts", "receivables", "outlook"]) {
+  const lists = ["contracts", "milestones", "documents", "receivables", "payments", "journal", "exceptions", "queue", "outlook", "audit"];
+  for (const name of lists) {
     for (const kind of ["csv", "xlsx"]) {
       const answer = await page.request.get(`${url}/export/${name}.${kind}`);
       check(answer.status() === 200 && (await answer.body()).length > 20, `${name}.${kind} comes`);
@@ -236,6 +238,109 @@ async function readsADocument() {
   check((await page.locator("tbody").innerText()).includes("SOW-7701"), "the list says what became of it");
 }
 
+async function wide(page, name) {
+  for (const width of [1440, 390]) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
+      await audit(page, `${name} ${colorScheme}`);
+      await page.screenshot({ path: `${shots}/${name.replaceAll(" ", "-")}-${width}-${colorScheme}.png`, fullPage: true });
+    }
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+// A change order from the contract's page: written over the terms in force, its effect seen, and filed.
+async function filesAChangeOrder() {
+  const { page, click, clicks } = await counted();
+  await page.goto(`${url}/contracts/BULK-07`);
+  await click("a:has-text('Change order')");
+  await page.fill("[name='total']", "8500.00");
+  await page.fill("[name='milestones[0].amount']", "8500.x");
+  await page.waitForFunction(() => document.querySelector("[data-problem='milestones[0].amount']").textContent !== "");
+  check((await page.locator("[data-problem='milestones[0].amount']").innerText()).includes("8500.x"), "what is wrong is told at its field while it is typed");
+  await page.fill("[name='milestones[0].amount']", "8500.00");
+  await page.waitForFunction(() => document.querySelector("[data-count]").textContent === "no problems");
+  await click("input[name=signed]");
+  await click("button[value=check]:visible:has-text('Show what would follow')");
+  const effect = await page.locator("section[aria-labelledby=effect]").innerText();
+  check(effect.includes("7,000.00") && effect.includes("8,500.00"), `its effect is shown before it is filed: ${effect}`);
+  await wide(page, "change order");
+  await click("button[value=file]");
+  check((await page.locator(".told").innerText()).includes("version 2 is filed"), `it is filed: ${await page.locator("main").innerText()}`);
+  check((await page.locator("main").innerText()).includes("7,000.00 → 8,500.00"), "the contract says what it changed");
+  check(clicks() <= 8, `a change order is filed and its effect seen in ${clicks()} clicks, at most 8`);
+  console.log(`change order filed, its effect seen: ${clicks()} clicks`);
+}
+
+// A new contract without TOML and without scripts: checked, mended, filed.
+async function filesAContract() {
+  const page = await open({ javaScriptEnabled: false });
+  await page.goto(`${url}/filing/new?template=phased`);
+  await page.fill("[name='id']", "FORM-1");
+  await page.fill("[name='customer']", "Contoso Research");
+  await page.click("button[value=check]:visible");
+  check((await page.locator("small.wrong:visible").count()) > 0, "without scripts problems stand at their fields too");
+  await page.fill("[name='total']", "1000.00");
+  const ssp = page.locator("[name^='obligations'][name$='.ssp']");
+  for (let at = 0; at < (await ssp.count()); at += 1) {
+    await ssp.nth(at).fill("1000.00");
+  }
+  await page.selectOption("[name='milestoned.erp']", "quickbooks").catch(() => page.fill("[name='milestoned.erp']", "quickbooks"));
+  await page.click("button[value=check]:visible");
+  check((await page.locator(".told").innerText()).includes("Nothing is wrong"), `it can be filed: ${await page.locator("main").innerText()}`);
+  await page.click("button[value=file]");
+  check((await page.locator(".told").innerText()).includes("FORM-1 is filed"), "a contract is filed without TOML");
+  const scripted = await open();
+  await scripted.goto(`${url}/filing/new?copy=FORM-1`);
+  check((await scripted.inputValue("[name='id']")) === "" && (await scripted.inputValue("[name='total']")) === "1000.00", "a copy asks for an id of its own");
+  await scripted.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+  await wide(scripted, "new contract");
+  await scripted.goto(`${url}/filing/change/FORM-1?kind=correction`);
+  await wide(scripted, "correction");
+}
+
+// The workbook: taken away, twelve cells edited by a foreign program, brought back with one conflict, confirmed.
+async function editsTheWorkbook() {
+  const { page, click, clicks } = await counted();
+  await page.goto(`${url}/workbook?q=BULK-`);
+  await wide(page, "workbook");
+  const coming = page.waitForEvent("download");
+  await click("button:has-text('Export')");
+  const file = `${shots}/workbook.xlsx`;
+  await (await coming).saveAs(file);
+  await api("POST", "/v1/contracts/BULK-12/amendments", { version: 2, signed: true, change: [{ id: "M1", name: "Handed over" }] });
+  const python = process.env.OPENPYXL;
+  if (!python) {
+    console.log("the workbook is not edited: OPENPYXL names no python with openpyxl");
+    return;
+  }
+  const edits = `
+import sys, openpyxl
+book = openpyxl.load_workbook(sys.argv[1])
+sheet = book["Milestones"]
+heads = [cell.value for cell in sheet[1]]
+for row in range(12, 24):
+    sheet.cell(row=row, column=heads.index("Name") + 1).value = f"Delivery {row}"
+book.save(sys.argv[1])
+`;
+  execFileSync(python, ["-c", edits, file]);
+  await page.setInputFiles("input[type=file]", file);
+  await click("button:has-text('Show what would follow')");
+  const shown = await page.locator("main").innerText();
+  check(/To take\s*11/i.test(shown) && /In conflict\s*1/i.test(shown), `eleven are taken and one is in conflict: ${shown.slice(0, 600)}`);
+  check(shown.includes("Handed over"), "what holds now stands beside what was written");
+  await wide(page, "workbook import");
+  await page.fill("input[name=reason]", "names as agreed on the call");
+  await click("input[name=signed]");
+  await click("button:has-text('Confirm')");
+  check((await page.locator("main").innerText()).includes("11 done, 0 not"), `each has its result: ${(await page.locator("main").innerText()).slice(0, 400)}`);
+  await wide(page, "workbook done");
+  check(clicks() <= 5, `export, twelve edits, import with one conflict in ${clicks()} clicks, at most 5`);
+  console.log(`workbook exported, edited, imported with one conflict: ${clicks()} clicks`);
+}
+
 async function audit(page, name) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -293,7 +398,10 @@ await worksByKeyboard();
 await worksWithoutScripts();
 await exportsLists();
 await readsADocument();
+await filesAContract();
 await approvesThirty();
+await editsTheWorkbook();
+await filesAChangeOrder();
 await browser.close();
 console.log(`${checks} checks, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);

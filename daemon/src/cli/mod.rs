@@ -17,6 +17,7 @@ pub mod run;
 pub mod status;
 pub mod table;
 pub mod terms;
+pub mod workbook;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -157,6 +158,9 @@ enum Command {
     /// Tokens of programs that use the API.
     #[command(subcommand)]
     Token(people::TokenCommand),
+    /// Contracts as an Excel file that people edit and bring back.
+    #[command(subcommand)]
+    Workbook(workbook::WorkbookCommand),
 }
 
 impl Command {
@@ -189,7 +193,8 @@ impl Command {
             | Self::Rules { .. }
             | Self::Simulate { .. }
             | Self::Status
-            | Self::Token(_) => false,
+            | Self::Token(_)
+            | Self::Workbook(_) => false,
         }
     }
 }
@@ -513,6 +518,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Resume(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Resume, json).await,
         Command::Review(command) => return review::review(global.config.as_deref(), command, json).await,
         Command::Restore(options) => return recovery::restore(&global, options).await,
+        Command::Workbook(command) => return workbook::workbook(global.config.as_deref(), command, json).await,
         _ => {}
     }
     let file = global.config.as_deref();
@@ -566,6 +572,7 @@ async fn on_database(env: &Environment, command: Command, json: bool) -> anyhow:
         | Command::Rules { .. }
         | Command::Run
         | Command::Simulate { .. }
-        | Command::Token(_) => Ok(ExitCode::SUCCESS),
+        | Command::Token(_)
+        | Command::Workbook(_) => Ok(ExitCode::SUCCESS),
     }
 }

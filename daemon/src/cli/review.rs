@@ -58,14 +58,14 @@ enum NotTaken {
 type Outcome = Result<Vec<Value>, NotTaken>;
 
 /// A running daemon, and as whom it is asked.
-struct Daemon {
+pub(super) struct Daemon {
     client: reqwest::Client,
     base: String,
     token: String,
 }
 
 impl Daemon {
-    fn of(config: Option<&Path>, caller: &Caller) -> anyhow::Result<Self> {
+    pub(super) fn of(config: Option<&Path>, caller: &Caller) -> anyhow::Result<Self> {
         let configured =
             || Settings::examine(config, Secrets::Database).settings.map(|settings| settings.http.public_url);
         let Some(base) = caller.url.clone().or_else(configured) else {
@@ -82,11 +82,33 @@ impl Daemon {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(|error| {
-            anyhow::anyhow!("{} does not answer: {error}; start the daemon, or give its address with --url", self.base)
-        })?;
+        let answer = request.send().await.map_err(|error| self.silent(&error))?;
         let (status, text) = (answer.status(), answer.text().await?);
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        Ok((status, as_value(text)))
+    }
+
+    /// The bytes of an answer, or what was said instead.
+    pub(super) async fn fetch(&self, path: &str) -> anyhow::Result<Result<Vec<u8>, Value>> {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let answer = request.send().await.map_err(|error| self.silent(&error))?;
+        if answer.status().is_success() {
+            return Ok(Ok(answer.bytes().await?.to_vec()));
+        }
+        Ok(Err(as_value(answer.text().await?)))
+    }
+
+    /// Sends bytes, and gives what is said about them, or what was said instead.
+    pub(super) async fn send(&self, path: &str, bytes: Vec<u8>) -> anyhow::Result<Result<Value, Value>> {
+        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let request = request.header("content-type", "application/json").body(bytes);
+        let answer = request.send().await.map_err(|error| self.silent(&error))?;
+        let done = answer.status().is_success();
+        let value = as_value(answer.text().await?);
+        Ok(if done { Ok(value) } else { Err(value) })
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> anyhow::Error {
+        anyhow::anyhow!("{} does not answer: {error}; start the daemon, or give its address with --url", self.base)
     }
 
     /// What a call did, in a list.
@@ -131,6 +153,11 @@ impl Daemon {
             format!("look at it again; approve it as it is now with --amount {stands}"),
         ))))
     }
+}
+
+/// An answer's text as JSON; what is none stands as text.
+fn as_value(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 async fn decided(config: Option<&Path>, command: ReviewCommand) -> anyhow::Result<Outcome> {

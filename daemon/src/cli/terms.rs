@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use jiff::civil::Date;
 use milestoned_mapping::calendar::{Calendar, Calendars};
 use milestoned_mapping::change_order::ChangeOrder;
@@ -20,38 +19,9 @@ use serde_json::{Value, json};
 use super::BAD_INPUT;
 use super::table::{amount, complain, say, titled};
 use crate::agreements::{Options, erp_problems, long_numbers};
+use crate::contract_template::{Template, Values};
 use crate::registry::{NUMBER_LENGTHS, Registry};
 use crate::settings::Settings;
-
-/// Shapes of contracts that occur in practice.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Template {
-    /// A small fixed fee: half in advance, half on the customer's decision.
-    Pilot,
-    /// A deposit, then a draw at the end of each phase.
-    Phased,
-    /// Most of it when the system is in production.
-    GoLive,
-    /// Monthly draws of completed stages, with a retainage.
-    Construction,
-    /// A part that is due some days after go-live or at production use, whichever is first.
-    Holdback,
-    /// A contract that is under way: its history, and an invoice that others wrote.
-    TakenOver,
-}
-
-impl Template {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Pilot => include_str!("../../templates/contracts/pilot.toml"),
-            Self::Phased => include_str!("../../templates/contracts/phased.toml"),
-            Self::GoLive => include_str!("../../templates/contracts/go-live.toml"),
-            Self::Construction => include_str!("../../templates/contracts/construction.toml"),
-            Self::Holdback => include_str!("../../templates/contracts/holdback.toml"),
-            Self::TakenOver => include_str!("../../templates/contracts/taken-over.toml"),
-        }
-    }
-}
 
 /// What a new contract file begins with.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,20 +48,14 @@ pub struct New {
 
 /// `milestoned contract new TEMPLATE …`: the file on standard output.
 pub(super) fn new(options: &New) -> ExitCode {
-    // JSON's escapes are escapes of TOML's basic strings.
-    let quoted = |text: &str| {
-        let quoted = Value::from(text).to_string();
-        quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
+    let values = Values {
+        id: &options.id,
+        customer: &options.customer,
+        currency: &options.currency,
+        total: &options.total,
+        signed_on: options.signed_on,
     };
-    let text = options
-        .template
-        .text()
-        .replace("{id}", &quoted(&options.id))
-        .replace("{customer}", &quoted(&options.customer))
-        .replace("{currency}", &quoted(&options.currency))
-        .replace("{total}", &quoted(&options.total))
-        .replace("{signed_on}", &options.signed_on.to_string())
-        .replace("{books_from}", &options.signed_on.tomorrow().unwrap_or(options.signed_on).to_string());
+    let text = options.template.written(&values);
     match Terms::from_toml(&text, &Calendars::built_in()) {
         Ok(_) => {
             say(text.trim_end());

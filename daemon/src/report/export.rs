@@ -4,47 +4,10 @@ use std::collections::BTreeMap;
 
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::rules;
+use milestoned_workbook::cell::{Cell, amount_format, exact};
 use rust_decimal::Decimal;
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use sha2::{Digest, Sha256};
-
-/// Digits that a spreadsheet keeps of a number; an amount with more is written as text.
-const DIGITS: usize = 15;
-/// What a cell of text may begin with that a spreadsheet would take for a formula.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// One cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell {
-    /// An amount, decimal text with its currency's digits.
-    Amount(String),
-    /// A whole number.
-    Count(i64),
-    /// Anything else.
-    Text(String),
-}
-
-impl Cell {
-    /// Text.
-    pub fn text(text: impl ToString) -> Self {
-        Self::Text(text.to_string())
-    }
-
-    /// Text that may be absent.
-    pub fn optional(text: Option<impl ToString>) -> Self {
-        Self::Text(text.map(|text| text.to_string()).unwrap_or_default())
-    }
-
-    /// As CSV has it: text that a spreadsheet would take for a formula is marked as text.
-    fn csv(&self) -> String {
-        match self {
-            Self::Amount(text) => text.clone(),
-            Self::Count(count) => count.to_string(),
-            Self::Text(text) if text.starts_with(FORMULA) => format!("'{text}"),
-            Self::Text(text) => text.clone(),
-        }
-    }
-}
 
 /// A list with what is said about it.
 #[derive(Debug, Clone)]
@@ -52,7 +15,7 @@ pub struct List {
     /// What it is called; the name of the file and of the sheet.
     pub name: &'static str,
     /// Heads of the columns.
-    pub columns: &'static [&'static str],
+    pub columns: Vec<String>,
     /// Rows.
     pub rows: Vec<Vec<Cell>>,
     /// Sums of its amounts, by what they are sums of: `Open USD`.
@@ -70,7 +33,7 @@ pub struct List {
 }
 
 /// A digest of the rules that decided what the list shows: it changes when one of them does.
-fn rules_version() -> String {
+pub(super) fn rules_version() -> String {
     let texts: Vec<&str> = rules::all().iter().flat_map(|rule| [rule.code.name(), rule.title, rule.remedy]).collect();
     format!("{} rules {}", env!("CARGO_PKG_VERSION"), DeliveryKey::of(&texts))
 }
@@ -88,7 +51,7 @@ impl List {
     /// It cannot be written.
     pub fn csv(&self) -> Result<Vec<u8>, String> {
         let mut writer = csv::Writer::from_writer(vec![0xEF, 0xBB, 0xBF]);
-        writer.write_record(self.columns).map_err(|error| error.to_string())?;
+        writer.write_record(&self.columns).map_err(|error| error.to_string())?;
         for row in &self.rows {
             writer.write_record(row.iter().map(Cell::csv)).map_err(|error| error.to_string())?;
         }
@@ -138,8 +101,8 @@ impl List {
         let mut workbook = Workbook::new();
         let head = Format::new().set_bold();
         let sheet = workbook.add_worksheet().set_name(self.name)?;
-        for (column, name) in (0_u16..).zip(self.columns) {
-            sheet.write_string_with_format(0, column, *name, &head)?;
+        for (column, name) in (0_u16..).zip(&self.columns) {
+            sheet.write_string_with_format(0, column, name, &head)?;
         }
         for (place, row) in (1_u32..).zip(&self.rows) {
             for (column, cell) in (0_u16..).zip(row) {
@@ -170,27 +133,16 @@ impl List {
     }
 }
 
-/// An amount as the number that a spreadsheet keeps, where it keeps every digit.
-fn exact(text: &str) -> Option<f64> {
-    let digits = text.chars().filter(char::is_ascii_digit).count();
-    text.parse::<f64>().ok().filter(|_| digits <= DIGITS)
-}
-
-/// Thousands separated, with as many digits behind the point as the amount has.
-fn amount_format(text: &str) -> Format {
-    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let format = if decimals == 0 { "#,##0".to_owned() } else { format!("#,##0.{}", "0".repeat(decimals)) };
-    Format::new().set_num_format(format)
-}
-
 #[cfg(test)]
 mod tests {
+    use milestoned_workbook::cell::FORMULA;
+
     use super::*;
 
     fn list(rows: Vec<Vec<Cell>>) -> List {
         List {
             name: "queue",
-            columns: &["Text", "Amount"],
+            columns: vec!["Text".into(), "Amount".into()],
             rows,
             sums: BTreeMap::new(),
             source: String::new(),

@@ -1,4 +1,5 @@
-//! Reports: the exception digest by mail, on a schedule and on demand; lists as files ([`export`]).
+//! Reports: the exception digest by mail, on a schedule and on demand; lists as files ([`export`]), and
+//! the [`workbook`] that people edit.
 //!
 //! SMTP cannot be asked whether a message arrived. So a message is written down before it is sent, and one whose
 //! sending was interrupted is never sent again by itself: finance gets a digest at most once.
@@ -6,6 +7,7 @@
 pub mod checkpoints;
 pub mod digest;
 pub mod export;
+pub mod workbook;
 
 use std::str::FromStr;
 

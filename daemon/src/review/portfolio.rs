@@ -166,6 +166,20 @@ pub fn state(row: &ContractRow) -> Result<Contract, StoreError> {
     parse("contract", "state", &row.id, &row.state)
 }
 
+/// The core's states of stored contracts, in the order of their ids.
+///
+/// # Errors
+/// The store failed, or a row cannot be read.
+pub async fn states(env: &Environment, ids: &[String]) -> Result<Vec<Contract>, StoreError> {
+    let mut states = Vec::with_capacity(ids.len());
+    for some in ids.chunks(AT_ONCE) {
+        for row in env.store.contracts_of(some.to_vec()).await? {
+            states.push(state(&row)?);
+        }
+    }
+    Ok(states)
+}
+
 /// Every contract in a line.
 ///
 /// # Errors

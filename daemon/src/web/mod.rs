@@ -141,7 +141,7 @@ fn is_https(env: &Environment) -> bool {
 /// What browsers are told with every answer: nothing but our own style sheet and our own script is loaded and runs, no other
 /// page may frame ours, and nothing of it is kept.
 async fn protective_headers(State(https): State<bool>, request: Request, next: Next) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
                           form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
     let mut response = next.run(request).await;

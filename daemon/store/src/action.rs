@@ -118,6 +118,10 @@ words! {
         ViewRemoved = "view removed",
         /// A view was saved.
         ViewSaved = "view saved",
+        /// An edited workbook was brought.
+        WorkbookBrought = "workbook brought",
+        /// A person confirmed what an edited workbook says.
+        WorkbookConfirmed = "workbook confirmed",
         /// An address showed wrong secrets and is not heard for a while.
         WrongTokens = "wrong tokens",
     }

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::action::Action;
+use super::actor::Actor;
 use super::attested::WORKBOOK_IMPORT;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
@@ -15,7 +17,7 @@ pub struct Import {
     /// The file's name.
     pub name: String,
     /// Who brought it.
-    pub actor: String,
+    pub actor: Actor,
     /// When, UTC.
     pub brought_at: Timestamp,
     /// SHA-256 of the file's bytes, in hexadecimal.
@@ -44,7 +46,7 @@ impl Store {
                     values![
                         import.id,
                         import.name,
-                        import.actor,
+                        import.actor.name(),
                         instant(import.brought_at),
                         import.digest,
                         import.about,
@@ -53,7 +55,7 @@ impl Store {
                 )
             })?;
             let detail = format!("import {}, SHA-256 {}", import.id, import.digest);
-            let line = Entry::by(&import.actor, "workbook brought", None, import.name.clone(), detail);
+            let line = Entry::by(&import.actor, Action::WorkbookBrought, None, import.name.clone(), detail);
             audit::append(tx, import.brought_at, &[line])
         })
         .await
@@ -81,7 +83,7 @@ impl Store {
     pub async fn confirm_import(
         &self,
         id: String,
-        (by, says): (String, String),
+        (by, says): (Actor, String),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
@@ -89,7 +91,7 @@ impl Store {
             if tx.change(&WORKBOOK_IMPORT, values![id], || tx.run(sql, values![id, instant(now)]))? == 0 {
                 return Ok(false);
             }
-            audit::append(tx, now, &[Entry::by(&by, "workbook confirmed", None, id.clone(), says)])?;
+            audit::append(tx, now, &[Entry::by(&by, Action::WorkbookConfirmed, None, id.clone(), says)])?;
             Ok(true)
         })
         .await
@@ -112,7 +114,7 @@ fn read_import(row: &Row<'_>) -> Result<Import, StoreError> {
     Ok(Import {
         id: row.get(0)?,
         name: row.get(1)?,
-        actor: row.get(2)?,
+        actor: row.actor(2)?,
         brought_at: row.parsed(3, "workbook_import.brought_at")?,
         digest: row.get(4)?,
         about: row.get(5)?,

@@ -16,7 +16,17 @@ const FLOORS: &[&[&str]] = &[
     &["engine", "deliver", "intake", "agreements", "drift", "fleet", "periods", "replay"],
     &["environment"],
     &["registry"],
-    &["settings", "calendars", "clock", "contract_folder", "printable", "reading", "supervision", "wake"],
+    &[
+        "settings",
+        "calendars",
+        "clock",
+        "contract_folder",
+        "contract_template",
+        "printable",
+        "reading",
+        "supervision",
+        "wake",
+    ],
 ];
 
 /// Files that know each other, as ARCHITECTURE.md names them with the reason.

@@ -171,6 +171,7 @@ fn may_know(name: &str, on: &str) -> bool {
         }
         "milestoned-identity" | "milestoned-seal" => !ours && !["tokio", "reqwest", "axum", "rusqlite"].contains(&on),
         "milestoned-trail" => (!ours && !io) || on == "milestoned-seal",
+        "milestoned-workbook" => !ours && !io,
         "milestoned-oidc" => !ours || on == "milestoned-identity",
         "milestoned" | "milestoned-benches" | "milestoned-kill" | "milestoned-power" | "milestoned-tests" => true,
         _ => !ours || ["milestoned-mapping", "milestoned-connector-kit"].contains(&on),

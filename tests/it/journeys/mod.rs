@@ -19,3 +19,4 @@ mod recovery;
 mod review;
 mod trail;
 mod upgrade;
+mod workbook;

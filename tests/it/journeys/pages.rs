@@ -239,3 +239,94 @@ async fn a_contract_as_of_a_date_is_a_page_with_two_answers_and_a_question_witho
     }
     assert_eq!(browse(&world, VIEWER, "/contracts/B/as-of", None).await.0, 404);
 }
+
+/// The fields of a page's form with what stands in them, and some with something else in them.
+fn filled<'a>(page: &'a str, with: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
+    let plain = |text: &str| text.replace("&#38;", "&").replace("&#34;", "\"").replace("&#39;", "'");
+    let attribute = |tag: &str, name: &str| {
+        tag.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next()).map(plain)
+    };
+    let mut fields = Vec::new();
+    for tag in page.split("<input ").skip(1).filter_map(|rest| rest.split('>').next()) {
+        let chosen = !tag.contains("type=\"checkbox\"") || tag.contains(" checked");
+        if let (Some(name), true) = (attribute(tag, "name"), chosen) {
+            fields.push((name, attribute(tag, "value").unwrap_or_default()));
+        }
+    }
+    for select in page.split("<select ").skip(1).filter_map(|rest| rest.split("</select>").next()) {
+        let value = select.split("<option ").find(|option| option.contains(" selected"));
+        fields.push((
+            attribute(select, "name").unwrap(),
+            value.and_then(|one| attribute(one, "value")).unwrap_or_default(),
+        ));
+    }
+    fields.retain(|(name, _)| name != "q" && !with.iter().any(|(other, _)| other == name));
+    fields.extend(with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    fields
+}
+
+async fn sent(world: &World, token: &str, path: &str, fields: &[(String, String)]) -> (u16, String, String) {
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let (status, body, location) = browse(world, token, path, Some(&fields)).await;
+    (status, String::from_utf8(body).unwrap(), location)
+}
+
+#[tokio::test]
+async fn a_contract_is_written_in_a_form_with_every_problem_at_its_field_and_filed_like_a_file() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let empty = page(&world, "/filing/new?template=pilot").await;
+    let begun = [("id", "F-1"), ("customer", "Northwind Ltd"), ("total", "1000,00"), ("milestoned.erp", "quickbooks")];
+    let (status, told, _) =
+        sent(&world, ADMIN, "/filing/new", &filled(&empty, &[&begun[..], &[("do", "check")]].concat())).await;
+    assert!(
+        status == 200 && told.contains("data-problem=\"total\">\"1000,00\" ")
+            || told.contains("data-problem=\"total\">&#34;1000,00"),
+        "{told}"
+    );
+    let right = [("total", "1000.00"), ("obligations[0].ssp", "1000.00")];
+    let fields = filled(&told, &[&right[..], &[("do", "problems")]].concat());
+    let (status, problems, _) = sent(&world, ADMIN, "/filing/new", &fields).await;
+    assert_eq!((status, problems.as_str()), (200, "[]"), "what a script is told");
+    let fields = filled(&told, &[&right[..], &[("do", "file")]].concat());
+    assert_eq!(sent(&world, VIEWER, "/filing/new", &fields).await.0, 403);
+    let (status, said, next) = sent(&world, ADMIN, "/filing/new", &fields).await;
+    assert_eq!((status, next.as_str()), (303, "/contracts/F-1"), "{said}");
+    let (_, view) = world.call("GET", "/v1/contracts/F-1", VIEWER, None).await.unwrap();
+    assert_eq!(view["summary"]["total"], "1000.00", "{view}");
+    let (status, told, _) = sent(
+        &world,
+        ADMIN,
+        "/filing/new",
+        &filled(&told, &[("total", "2000.00"), ("obligations[0].ssp", "2000.00"), ("do", "file")]),
+    )
+    .await;
+    assert!(status == 200 && told.contains("F-1 is filed already, with other terms"), "{told}");
+}
+
+#[tokio::test]
+async fn a_change_order_is_filed_as_its_effect_was_shown_and_as_nothing_else() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    waiting(&world, &[("A", "100.00")]).await;
+    let form = page(&world, "/filing/change/A").await;
+    let path = "/filing/change/A";
+    let change = [("total", "120.00"), ("milestones[0].amount", "120.00"), ("signed", "yes")];
+    let (_, shown, _) = sent(&world, ADMIN, path, &filled(&form, &[&change[..], &[("do", "check")]].concat())).await;
+    assert!(shown.contains("<td class=\"num\">100.00</td><td class=\"num differs\">120.00</td>"), "{shown}");
+    let seen = &fields(&shown, "seen")[0];
+    let other =
+        filled(&shown, &[("total", "130.00"), ("milestones[0].amount", "130.00"), ("signed", "yes"), ("do", "file")]);
+    let (status, again, _) = sent(&world, ADMIN, path, &other).await;
+    assert!(
+        status == 200 && again.contains("130.00") && fields(&again, "seen")[0] != *seen,
+        "another one is shown first"
+    );
+    let wrong = filled(&shown, &[("milestones[0].amount", "1,5"), ("do", "check")]);
+    let (_, told, _) = sent(&world, ADMIN, path, &wrong).await;
+    assert!(told.contains("data-problem=\"milestones[0].amount\">") && told.contains("1 problem;"), "{told}");
+    let (status, said, next) = sent(&world, ADMIN, path, &filled(&shown, &[("do", "file")])).await;
+    assert_eq!((status, next.as_str()), (303, "/contracts/A"), "{said}");
+    let contract = page(&world, "/contracts/A").await;
+    assert!(contract.contains("100.00 → 120.00") && contract.contains("version 2"), "{contract}");
+    let correction = page(&world, "/filing/change/A?kind=correction").await;
+    assert!(correction.contains("name=\"on\" value=\"2026-03-02\""), "it holds from the signature on: {correction}");
+}

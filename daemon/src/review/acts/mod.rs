@@ -108,6 +108,8 @@ pub enum Channel {
     Api,
     /// A page.
     Page,
+    /// A workbook that somebody brought.
+    Workbook,
 }
 
 impl fmt::Display for Channel {
@@ -115,6 +117,7 @@ impl fmt::Display for Channel {
         out.write_str(match self {
             Self::Api => "API",
             Self::Page => "page",
+            Self::Workbook => "workbook",
         })
     }
 }

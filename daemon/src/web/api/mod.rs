@@ -1,7 +1,9 @@
-//! The API: contracts, facts, documents, deliveries, events; `review` is what waits for a person.
+//! The API: contracts, facts, documents, deliveries, events; `review` is what waits for a person,
+//! `workbook` what people edit in a spreadsheet.
 
 mod dates;
 mod review;
+mod workbook;
 
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(duties))
         .merge(dates::routes())
         .merge(review::routes())
+        .merge(workbook::routes())
 }
 
 /// What was filed.

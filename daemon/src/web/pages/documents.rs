@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
+use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -31,7 +32,7 @@ use crate::web::extract::{Fields, Segments};
 use crate::web::problem::ApiError;
 
 /// More than the file itself: the form's own parts.
-const FORM: usize = 64 * 1024;
+pub(super) const FORM: usize = 64 * 1024;
 
 /// `GET` and `POST /documents`: a file may be larger than other bodies.
 pub(super) fn all() -> MethodRouter<Arc<Environment>> {
@@ -53,16 +54,7 @@ async fn list(State(env): State<Arc<Environment>>, person: Person) -> Result<Res
 
 async fn bring(State(env): State<Arc<Environment>>, person: Person, mut form: Multipart) -> Result<Response, ApiError> {
     person.caller.may(Right::FileTerms)?;
-    let broken = |error: axum::extract::multipart::MultipartError| ApiError::invalid(format!("document: {error}"));
-    let mut brought = None;
-    while let Some(field) = form.next_field().await.map_err(broken)? {
-        if field.name() == Some("document") {
-            let name = field.file_name().map(last_part).unwrap_or_default();
-            brought = Some((name, field.bytes().await.map_err(broken)?));
-        }
-    }
-    let brought = brought.filter(|(name, bytes)| !name.is_empty() && !bytes.is_empty());
-    let (name, bytes) = brought.ok_or_else(|| ApiError::invalid("document: no file was chosen"))?;
+    let (name, bytes) = brought(&mut form, "document").await?;
     let file = name.clone();
     let read = tokio::task::spawn_blocking(move || reading::read(&file, &bytes)).await;
     let (document, proposal) =
@@ -82,6 +74,20 @@ async fn bring(State(env): State<Arc<Environment>>, person: Person, mut form: Mu
     };
     env.store.keep_reading(kept).await?;
     told(&format!("/documents/{id}"), &format!("{name} is read; confirm each value"))
+}
+
+/// The file that a form brings in a field: its name and its bytes.
+pub(super) async fn brought(form: &mut Multipart, field_name: &str) -> Result<(String, Vec<u8>), ApiError> {
+    let broken = |error: MultipartError| ApiError::invalid(format!("{field_name}: {error}"));
+    let mut brought = None;
+    while let Some(field) = form.next_field().await.map_err(broken)? {
+        if field.name() == Some(field_name) {
+            let name = field.file_name().map(last_part).unwrap_or_default();
+            brought = Some((name, field.bytes().await.map_err(broken)?.to_vec()));
+        }
+    }
+    let brought = brought.filter(|(name, bytes)| !name.is_empty() && !bytes.is_empty());
+    brought.ok_or_else(|| ApiError::invalid(format!("{field_name}: no file was chosen")))
 }
 
 /// Browsers of old give the whole path.

@@ -8,11 +8,15 @@ use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
+use milestoned_identity::rights::Right;
+use milestoned_mapping::command::Side;
+use milestoned_workbook::cell::Cell;
 
 use super::lists::Asked;
 use super::person::{Person, today};
 use crate::environment::Environment;
-use crate::report::export::{Cell, List};
+use crate::report::export::List;
+use crate::report::workbook::sheets;
 use crate::review::listing;
 use crate::review::portfolio;
 use crate::review::selection::Selection;
@@ -20,7 +24,7 @@ use crate::review::snapshot::Snapshot;
 use crate::web::extract::Segments;
 use crate::web::problem::ApiError;
 
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub(super) const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// `GET /export/{file}`
 pub(super) async fn file(
@@ -34,7 +38,12 @@ pub(super) async fn file(
     let Some((name, kind)) = file.split_once('.') else { return Err(ApiError::not_found("export", &file)) };
     let mut list = match name {
         "queue" => queue(&snapshot, &query, today)?,
-        "documents" => documents(&env, &asked(&query)?.q).await?,
+        "audit" => audit(&env, &person, &asked(&query)?.q).await?,
+        "documents" => documents(&env, &snapshot, &asked(&query)?).await?,
+        "exceptions" => exceptions(&env, &snapshot, &asked(&query)?).await?,
+        "journal" => journal(&env, &snapshot, &asked(&query)?).await?,
+        "milestones" => milestones(&env, &snapshot, &asked(&query)?).await?,
+        "payments" => payments(&env, &snapshot, &asked(&query)?).await?,
         "contracts" => contracts(&snapshot, &asked(&query)?),
         "receivables" => receivables(&snapshot, &asked(&query)?, today),
         "outlook" => outlook(&snapshot, &asked(&query)?, today)?,
@@ -76,10 +85,10 @@ fn asked(query: &str) -> Result<Asked, ApiError> {
     Ok(asked)
 }
 
-fn empty(name: &'static str, columns: &'static [&'static str], filter: String) -> List {
+fn empty(name: &'static str, columns: &[&str], filter: String) -> List {
     List {
         name,
-        columns,
+        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
         rows: Vec::new(),
         sums: BTreeMap::new(),
         source: String::new(),
@@ -151,28 +160,219 @@ fn named(asked: &Asked, what: &str) -> String {
     }
 }
 
-/// Documents of one contract, each with where it stands in the ERP.
-async fn documents(env: &Environment, contract: &str) -> Result<List, ApiError> {
-    let columns =
-        &["Number", "Kind", "Contract", "Milestone", "Date", "Due", "Currency", "Amount", "ERP", "Stands there as"];
-    let view = portfolio::contract(env, contract).await?.ok_or_else(|| ApiError::not_found("contract", contract))?;
-    let mut list = empty("documents", columns, format!("documents of contract {contract}"));
-    for line in view.documents {
-        let (document, currency) = (&line.document, line.document.currency.to_string());
-        list.add(&document.kind.name().replace('_', " "), &currency, &document.amount.to_string());
+/// Ids of the contracts that are asked for, in their order.
+fn chosen(snapshot: &Snapshot, asked: &Asked) -> Vec<String> {
+    listing::contracts(snapshot, &asked.q).into_iter().map(|one| one.contract).collect()
+}
+
+/// Customer and ERP of a contract.
+fn whose(snapshot: &Snapshot, id: &str) -> [Cell; 2] {
+    let summary = snapshot.contracts.get(id).map(|line| &line.summary);
+    [Cell::optional(summary.map(|one| &one.customer)), Cell::optional(summary.map(|one| &one.erp))]
+}
+
+/// Documents, each with where it stands in the ERP.
+async fn documents(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
+    let columns = &[
+        "Number",
+        "Kind",
+        "Contract",
+        "Milestone",
+        "Customer",
+        "Date",
+        "Due",
+        "Currency",
+        "Amount",
+        "ERP",
+        "Stands there as",
+    ];
+    let ids = chosen(snapshot, asked);
+    let mut list = empty("documents", columns, named(asked, "documents of contracts"));
+    for id in &ids {
+        let lines = portfolio::contract(env, id).await?.map(|view| view.documents).unwrap_or_default();
+        for line in lines {
+            let (document, currency) = (&line.document, line.document.currency.to_string());
+            let [customer, _] = whose(snapshot, id);
+            list.add(&document.kind.name().replace('_', " "), &currency, &document.amount.to_string());
+            list.rows.push(vec![
+                Cell::text(&document.number),
+                Cell::text(document.kind.name().replace('_', " ")),
+                Cell::text(&document.contract),
+                Cell::text(&document.milestone),
+                customer,
+                Cell::text(document.date),
+                Cell::text(document.due_on),
+                Cell::text(&currency),
+                Cell::Amount(document.amount.to_string()),
+                Cell::text(&document.target),
+                Cell::text(line.standing),
+            ]);
+        }
+    }
+    Ok(list)
+}
+
+/// Milestones with all legs beside each other.
+async fn milestones(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
+    let sheet = sheets::milestones_of(env, snapshot, &chosen(snapshot, asked)).await?;
+    let mut list = empty("milestones", &[], named(asked, "milestones of contracts"));
+    list.columns = sheet.columns.iter().map(|column| column.name.clone()).collect();
+    let place = |name: &str| sheet.columns.iter().position(|column| column.name == name);
+    if let (Some(amount), Some(currency)) = (place("Amount"), place("Currency")) {
+        for row in &sheet.rows {
+            let text = |place: usize| row.cells.get(place).map(Cell::compared).unwrap_or_default();
+            list.add("Amount", &text(currency), &text(amount));
+        }
+    }
+    list.rows = sheet.rows.into_iter().map(|row| row.cells).collect();
+    Ok(list)
+}
+
+/// Lines of journal entries, as decided.
+async fn journal(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
+    let columns = &["Date", "Contract", "Customer", "ERP", "Account", "Currency", "Debit", "Credit"];
+    let mut list = empty("journal", columns, named(asked, "journal entries of contracts"));
+    for contract in portfolio::states(env, &chosen(snapshot, asked)).await? {
+        for (entry, line) in
+            contract.journal().iter().flat_map(|entry| entry.lines.iter().map(move |line| (entry, line)))
+        {
+            let (amount, currency) = (line.amount.to_string(), line.amount.currency().to_string());
+            let [customer, erp] = whose(snapshot, contract.terms().id());
+            let (debit, credit) = match line.side {
+                Side::Debit => (Cell::Amount(amount.clone()), Cell::text("")),
+                Side::Credit => (Cell::text(""), Cell::Amount(amount.clone())),
+            };
+            list.add(if line.side == Side::Debit { "Debit" } else { "Credit" }, &currency, &amount);
+            let account = Cell::text(line.account.name().replace('_', " "));
+            let (date, id) = (Cell::text(entry.date), Cell::text(contract.terms().id()));
+            list.rows.push(vec![date, id, customer, erp, account, Cell::text(currency), debit, credit]);
+        }
+    }
+    Ok(list)
+}
+
+/// Payments, as far as they were applied to invoices.
+async fn payments(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
+    let columns = &[
+        "Date",
+        "Payment",
+        "Invoice",
+        "Contract",
+        "Milestone",
+        "Customer",
+        "ERP",
+        "Currency",
+        "Applied",
+        "Taken back on",
+    ];
+    let mut list = empty("payments", columns, named(asked, "payments of contracts"));
+    for contract in portfolio::states(env, &chosen(snapshot, asked)).await? {
+        for invoice in contract.receivables() {
+            for payment in &invoice.payments {
+                let currency = payment.amount.currency().to_string();
+                if payment.reversed_on.is_none() {
+                    list.add("Applied, not taken back", &currency, &payment.amount.to_string());
+                }
+                let [customer, erp] = whose(snapshot, contract.terms().id());
+                list.rows.push(vec![
+                    Cell::text(payment.on),
+                    Cell::optional(payment.id.as_ref()),
+                    Cell::text(&invoice.number),
+                    Cell::text(contract.terms().id()),
+                    Cell::text(&invoice.milestone),
+                    customer,
+                    erp,
+                    Cell::text(&currency),
+                    Cell::Amount(payment.amount.to_string()),
+                    Cell::optional(payment.reversed_on),
+                ]);
+            }
+        }
+    }
+    Ok(list)
+}
+
+/// Exceptions and drifts, closed ones too; `part=open` leaves them out.
+async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
+    let columns = &[
+        "Code",
+        "Contract",
+        "Milestone",
+        "Leg",
+        "Customer",
+        "ERP",
+        "Severity",
+        "Opened on",
+        "Closed on",
+        "Currency",
+        "Held",
+        "Reason",
+        "What to do",
+    ];
+    let open = asked.part == "open";
+    let what = if open { "open exceptions of contracts" } else { "exceptions of contracts, closed ones too" };
+    let mut list = empty("exceptions", columns, named(asked, what));
+    let ids = chosen(snapshot, asked);
+    for one in portfolio::with_remedies(env, env.store.exceptions(None, open).await?).await? {
+        let exception = &one.exception;
+        if ids.binary_search(&exception.contract).is_err() {
+            continue;
+        }
+        let held = exception.held.map(|held| held.to_string());
+        let currency = exception.currency.map(|currency| currency.to_string());
+        if let (Some(held), Some(currency)) = (&held, &currency) {
+            list.add("Held", currency, held);
+        }
+        let [customer, erp] = whose(snapshot, &exception.contract);
         list.rows.push(vec![
-            Cell::text(&document.number),
-            Cell::text(document.kind.name().replace('_', " ")),
-            Cell::text(&document.contract),
-            Cell::text(&document.milestone),
-            Cell::text(document.date),
-            Cell::text(document.due_on),
-            Cell::text(&currency),
-            Cell::Amount(document.amount.to_string()),
-            Cell::text(&document.target),
-            Cell::text(line.standing),
+            Cell::text(&exception.code),
+            Cell::text(&exception.contract),
+            Cell::optional(exception.milestone.as_ref()),
+            Cell::optional(exception.leg),
+            customer,
+            erp,
+            Cell::text(exception.severity),
+            Cell::text(exception.opened_on),
+            Cell::optional(exception.closed_on),
+            Cell::optional(currency),
+            held.map_or_else(|| Cell::text(""), Cell::Amount),
+            Cell::text(&one.reason),
+            Cell::text(one.remedy),
         ]);
     }
+    Ok(list)
+}
+
+/// Lines of the audit trail that are read at once, and at most.
+const LINES: i64 = 5_000;
+const MOST_LINES: usize = 200_000;
+
+/// The audit trail of one contract, or of all.
+async fn audit(env: &Environment, person: &Person, contract: &str) -> Result<List, ApiError> {
+    person.caller.may(Right::Audit)?;
+    let columns = &["Line", "Time, UTC", "Who", "What", "Contract", "Of", "Detail", "Hash"];
+    let contract = Some(contract.trim().to_owned()).filter(|id| !id.is_empty());
+    let of = contract.as_ref().map_or_else(|| "all contracts".to_owned(), |id| format!("contract {id}"));
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let mut some = env.store.audit_before(contract.clone(), before, LINES).await?;
+        let Some(first) = some.first() else { break };
+        before = Some(first.seq);
+        some.reverse();
+        all.extend(some);
+        if all.len() >= MOST_LINES {
+            break;
+        }
+    }
+    let rest = if all.len() >= MOST_LINES { format!(", the newest {}", all.len()) } else { String::new() };
+    let mut list = empty("audit", columns, format!("audit trail of {of}{rest}"));
+    list.rows.extend(all.into_iter().rev().map(|line| {
+        let (time, contract) = (Cell::text(line.at), Cell::optional(line.contract));
+        let words = [line.actor, line.action].map(Cell::Text);
+        let [actor, action] = words;
+        let (subject, detail) = (Cell::Text(line.subject), Cell::Text(line.detail));
+        vec![Cell::Count(line.seq), time, actor, action, contract, subject, detail, Cell::Text(line.hash)]
+    }));
     Ok(list)
 }
 

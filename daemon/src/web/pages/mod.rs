@@ -2,7 +2,7 @@
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
 //! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `as_of`, `documents`,
-//! `lists`, `exports`; `charts` draws.
+//! `filing`, `lists`, `exports`, `workbook`; `charts` draws.
 
 mod acting;
 mod as_of;
@@ -11,6 +11,7 @@ mod charts;
 mod contract;
 mod documents;
 mod exports;
+mod filing;
 mod filters;
 mod home;
 mod lists;
@@ -18,6 +19,7 @@ mod person;
 mod queue;
 mod trail;
 mod views;
+mod workbook;
 
 use std::sync::Arc;
 
@@ -57,11 +59,17 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/documents/{id}", get(documents::page))
         .route("/documents/{id}/value", post(documents::decide))
         .route("/documents/{id}/file", post(documents::file))
+        .route("/filing/new", get(filing::new).post(filing::file))
+        .route("/filing/change/{id}", get(filing::change_page).post(filing::file_change))
         .route("/act", post(acting::act))
         .route("/bulk", post(acting::look))
         .route("/bulk/act", post(acting::act_on_all))
         .route("/export/{file}", get(exports::file))
         .route("/trail", get(trail::page))
+        .route("/workbook", workbook::all())
+        .route("/workbook/export", get(workbook::export))
+        .route("/workbook/{id}", get(workbook::page).post(workbook::confirm))
+        .route("/workbook/{id}/annotated.xlsx", get(workbook::annotated))
         .route("/views", post(views::save))
         .route("/keys", get(person::keys_page).post(person::keep_keys))
         .route("/style.css", text("text/css", include_str!("../../../templates/style.css")))

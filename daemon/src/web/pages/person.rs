@@ -53,6 +53,11 @@ impl Person {
         Ok(self.snapshots.now(env).await?)
     }
 
+    /// What keeps the snapshot, for who looks at it again in between.
+    pub(super) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
     /// The snapshot looks again for what it searches for: this person has just done something.
     pub(super) async fn has_acted(&self) {
         self.snapshots.search_again().await;
