@@ -90,5 +90,5 @@ fn terms_in_force_hold_what_change_orders_have_changed() {
         [&in_force["total"], &in_force["po_number"], &in_force["version"], &in_force["acceptance"]["window_days"]];
     assert_eq!(said, [&json!("250.00"), &json!("PO-7"), &json!(2), &json!(5)]);
     let ids: Vec<&Value> = in_force["milestones"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
-    assert_eq!((ids, &in_force["milestones"][0]["approver"]), (vec!["M2", "M3"], &json!("CFO")));
+    assert_eq!((ids, &in_force["milestones"][0]["approver"]), (vec![&json!("M2"), &json!("M3")], &json!("CFO")));
 }

@@ -330,3 +330,35 @@ async fn a_change_order_is_filed_as_its_effect_was_shown_and_as_nothing_else() {
     let correction = page(&world, "/filing/change/A?kind=correction").await;
     assert!(correction.contains("name=\"on\" value=\"2026-03-02\""), "it holds from the signature on: {correction}");
 }
+
+#[tokio::test]
+async fn every_list_is_a_file_and_the_trail_is_for_who_may_read_it() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world.deal("SOW-1", "41000.00").unwrap();
+    world.settle().await.unwrap();
+    for (list, said) in [
+        ("contracts", "SOW-1,Northwind Ltd,quickbooks,USD,40000.00"),
+        ("milestones", "SOW-1,M1,Northwind Ltd,USD,Design"),
+        ("documents", "SOW-1-M1,invoice,SOW-1,M1,Northwind Ltd"),
+        ("receivables", "SOW-1-M1,SOW-1,M1,Northwind Ltd"),
+        ("payments", "Date,Payment,Invoice"),
+        ("journal", "SOW-1,Northwind Ltd,quickbooks,accounts receivable,USD,40000.00,"),
+        ("exceptions", "AMOUNT_MISMATCH,SOW-1,,crm"),
+        ("queue", "AMOUNT_MISMATCH"),
+        ("outlook", "Number,Kind"),
+        ("audit", "invoice issued"),
+    ] {
+        let (status, csv, _) = browse(&world, ADMIN, &format!("/export/{list}.csv?q=SOW-1"), None).await;
+        let csv = String::from_utf8(csv).unwrap();
+        assert!(status == 200 && csv.contains(said), "{list}: {csv}");
+        let (_, xlsx, _) = browse(&world, ADMIN, &format!("/export/{list}.xlsx?q=nothing-is-called-so"), None).await;
+        let mut book: Xlsx<_> = Xlsx::new(Cursor::new(xlsx)).unwrap();
+        let about = book.worksheet_range("About").unwrap();
+        assert!(about.rows().any(|row| row[0] == "Version of the rules") && about.rows().any(|row| row[0] == "Rows"));
+    }
+    assert_eq!(browse(&world, VIEWER, "/export/audit.csv", None).await.0, 403);
+}
