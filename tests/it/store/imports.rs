@@ -1,5 +1,6 @@
 //! A workbook that was brought is kept as it was, is confirmed once, and says once what came of it.
 
+use milestoned::store::actor::Actor;
 use milestoned::store::imports::Import;
 
 use super::{Place, later, now, on_both};
@@ -24,7 +25,8 @@ async fn a_workbook_is_confirmed_once(place: Place) {
     place.store.keep_import(import()).await.unwrap();
     assert_eq!(place.store.import("one".into()).await.unwrap(), Some(import()));
     assert_eq!(place.store.import("other".into()).await.unwrap(), None);
-    let confirm = |seconds| place.store.confirm_import("one".into(), ("ada".into(), "as agreed".into()), later(seconds));
+    let confirm =
+        |seconds| place.store.confirm_import("one".into(), (Actor::from("ada"), "as agreed".into()), later(seconds));
     assert!(confirm(1).await.unwrap() && !confirm(2).await.unwrap());
     for outcome in ["[1]", "[2]"] {
         place.store.finish_import("one".into(), outcome.into()).await.unwrap();

@@ -130,7 +130,9 @@ impl ImportPage {
     /// Whether something can be confirmed by this person.
     fn is_open(&self) -> bool {
         let something = !self.preview.orders.is_empty() || !self.preview.acts.is_empty();
-        something && self.preview.import.confirmed_at.is_none() && self.preview.import.actor == self.person.caller.actor()
+        something
+            && self.preview.import.confirmed_at.is_none()
+            && self.preview.import.actor == self.person.caller.actor()
     }
 
     fn now(one: &Beside) -> &str {

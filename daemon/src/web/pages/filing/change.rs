@@ -153,7 +153,9 @@ enum Looked {
 }
 
 async fn look(env: &Environment, person: &Person, form: &Form) -> Result<Looked, ApiError> {
-    let wrong = |told: &str, places: &BTreeMap<String, String>| Ok(Looked::Wrong(Problems::of(told, places, FileKind::ChangeOrder)));
+    let wrong = |told: &str, places: &BTreeMap<String, String>| {
+        Ok(Looked::Wrong(Problems::of(told, places, FileKind::ChangeOrder)))
+    };
     let (order, places) = match form.order() {
         Ok(order) => order,
         Err(told) => return wrong(&told, &BTreeMap::new()),
