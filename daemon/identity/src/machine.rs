@@ -39,6 +39,12 @@ pub struct Machine {
     /// The last day on which it is taken, UTC; absent: until it is removed.
     #[serde(default)]
     pub expires_on: Option<Date>,
+    /// Ids of the contracts that it is restricted to, filed or not; absent with `customers` too: to none.
+    #[serde(default)]
+    pub contracts: Option<Vec<String>>,
+    /// Customers, as contracts were filed for them, to whose contracts it is restricted, beside `contracts`.
+    #[serde(default)]
+    pub customers: Option<Vec<String>>,
 }
 
 /// What is wrong with a token's entry.
@@ -62,6 +68,9 @@ pub enum Unfit {
     /// It may do nothing.
     #[error("rights is empty: it could do nothing")]
     Rightless,
+    /// It is restricted to what cannot be a contract or a customer.
+    #[error("{0} {1}")]
+    Scope(&'static str, &'static str),
     /// Two entries have one name, or one token.
     #[error("another entry has {0}")]
     Twice(String),
@@ -76,6 +85,7 @@ impl Unfit {
             }
             Self::Reserved => "choose another name",
             Self::Nameless => "name the program that has the token",
+            Self::Scope(..) => "name each contract or customer once, as it is filed, or leave the key out",
             Self::Rightless => "list what it may do, such as [\"view\"]",
             Self::Twice(_) => "give each entry a name and a token of its own",
         }
@@ -100,6 +110,11 @@ pub fn unfit(machines: &[Machine], secrets: bool) -> Vec<(usize, Unfit)> {
         if machine.rights.is_empty() {
             tell(Unfit::Rightless);
         }
+        for (key, names) in [("contracts", &machine.contracts), ("customers", &machine.customers)] {
+            if let Some(reason) = names.as_deref().and_then(not_names) {
+                tell(Unfit::Scope(key, reason));
+            }
+        }
         if machine.sha256.is_empty() && machine.token.is_none() {
             tell(Unfit::Nothing);
         }
@@ -123,6 +138,20 @@ pub fn unfit(machines: &[Machine], secrets: bool) -> Vec<(usize, Unfit)> {
     found
 }
 
+/// Why a list cannot say to what a token is restricted.
+fn not_names(names: &[String]) -> Option<&'static str> {
+    let different: std::collections::BTreeSet<&String> = names.iter().collect();
+    if names.is_empty() {
+        Some("is empty: the token would reach nothing")
+    } else if names.iter().any(|name| name.trim() != name || name.is_empty() || name.chars().any(char::is_control)) {
+        Some("has a name that is empty, begins or ends with a space, or cannot be printed")
+    } else if different.len() < names.len() {
+        Some("has a name twice")
+    } else {
+        None
+    }
+}
+
 /// How many characters, and how many different ones, where those are too few.
 fn guessable(token: &str) -> Option<(usize, usize)> {
     let (length, different) = (token.chars().count(), token.chars().collect::<std::collections::BTreeSet<_>>().len());
@@ -135,6 +164,11 @@ impl Machine {
     fn digests(&self) -> impl Iterator<Item = String> + '_ {
         let held = self.token.iter().map(|token| secret::digest(token.expose_secret()));
         self.sha256.iter().map(|digest| digest.to_ascii_lowercase()).chain(held)
+    }
+
+    /// Whether it is restricted to some contracts or customers.
+    pub fn is_restricted(&self) -> bool {
+        self.contracts.is_some() || self.customers.is_some()
     }
 
     /// Whether it is taken at `now`.
@@ -188,6 +222,8 @@ mod tests {
             sha256: Vec::new(),
             token: Some(token.to_owned().into()),
             expires_on: None,
+            contracts: None,
+            customers: None,
         }
     }
 
@@ -231,6 +267,11 @@ mod tests {
         assert_eq!(said(&[digest]), [Unfit::Digest("abc".into())]);
         let nothing = Machine { rights: Rights::default(), ..machine("a", long) };
         assert_eq!(said(&[nothing]), [Unfit::Rightless]);
+        for names in [&[][..], &[" S1"], &[""], &["S1", "S1"], &["S\n1"]] {
+            let names = Some(names.iter().map(|name| (*name).to_owned()).collect());
+            let scoped = Machine { contracts: names.clone(), customers: names, ..machine("a", long) };
+            assert!(matches!(said(&[scoped])[..], [Unfit::Scope("contracts", _), Unfit::Scope("customers", _)]));
+        }
     }
 
     #[test]
