@@ -16,7 +16,7 @@ use milestoned_mapping::contract::{Contract, Policy};
 use milestoned_mapping::fact::{Amendment, DecimalText, Event, Fact};
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::identifiers;
-use milestoned_mapping::money::Currency;
+use milestoned_mapping::money::{Currency, Minor, Money, grouped};
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::schema::FileKind;
 use milestoned_mapping::terms::{Terms, TermsErrors};
@@ -27,8 +27,11 @@ use crate::contract_folder;
 use crate::environment::Environment;
 use crate::registry::Connection;
 use crate::settings::Approvals;
+use crate::store::action::Action;
 use crate::store::actor::Actor;
 use crate::store::agreement_files::Seen;
+use crate::store::audit::Entry;
+use crate::store::change_orders::{FiledOrder, OrderState};
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
@@ -133,6 +136,8 @@ pub enum Filed {
     Known(String),
     /// A change order was taken.
     Amended(String),
+    /// A change order was taken, and takes no effect before somebody has approved it.
+    Waits(String),
 }
 
 /// Why a filing was not taken.
@@ -152,6 +157,16 @@ pub enum Refusal {
         /// The contract.
         contract: String,
         /// The version that was taken.
+        version: u32,
+    },
+    /// Somebody has refused the change order.
+    #[error(
+        "change order {version} of contract {contract} was refused as it is: file what has changed as a new version"
+    )]
+    Refused {
+        /// The contract.
+        contract: String,
+        /// Its version.
         version: u32,
     },
     /// The change order names a contract that is not known.
@@ -253,7 +268,7 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
         Err(reason) => Err(Refusal::Invalid(reason)),
     };
     let (contract, problem) = match filed {
-        Ok(Filed::Opened(id) | Filed::Known(id) | Filed::Amended(id)) => (Some(id), None),
+        Ok(Filed::Opened(id) | Filed::Known(id) | Filed::Amended(id) | Filed::Waits(id)) => (Some(id), None),
         Err(Refusal::Store(error)) => return Err(error),
         // The file may name a contract that another file brings a moment later: it is tried again.
         Err(Refusal::Unknown(id)) => {
@@ -311,10 +326,23 @@ async fn edited(env: &Environment, value: &Value) -> Result<Option<Refusal>, Sto
     Ok((version <= state.version() && !known).then_some(refusal))
 }
 
+/// How the identity of a change order begins.
+const AMENDMENT: &str = "amendment:";
+
 /// The same change order is one, however often it is read.
 fn amendment_identity(body: &Value, at: Option<Timestamp>) -> String {
     let at = at.map(|at| at.to_string()).unwrap_or_default();
-    format!("amendment:{}", DeliveryKey::of(&[&body.to_string(), &at]))
+    format!("{AMENDMENT}{}", DeliveryKey::of(&[&body.to_string(), &at]))
+}
+
+/// The digest in the identity of a change order, by which it is named.
+pub fn order_key(identity: &str) -> &str {
+    identity.strip_prefix(AMENDMENT).unwrap_or(identity)
+}
+
+/// The version that a change order makes.
+pub fn order_version(fact: &Fact) -> u32 {
+    if let Event::Amended(order) = &fact.event { order.version } else { 0 }
 }
 
 /// Reads TOML or JSON, by extension, into one tree; amounts stay text.
@@ -373,13 +401,7 @@ pub async fn file(
             tracing::info!(contract = id, source, %actor, "contract filed");
             Ok(Filed::Opened(id))
         }
-        Examined::Order(order) => {
-            let Order { row, fact, identity } = *order;
-            let fact = NewFact { contract: row.id.clone(), identity, fact, actor: actor.clone() };
-            env.store.add_facts(vec![fact], now).await?;
-            tracing::info!(contract = row.id, %actor, "change order taken");
-            Ok(Filed::Amended(row.id))
-        }
+        Examined::Order(order) => take(env, *order, actor, now).await,
     }
 }
 
@@ -539,10 +561,63 @@ async fn order_of(env: &Environment, contract: String, mut value: Value, now: Ti
         // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
         return Ok(Examined::Known(Filed::Amended(contract)));
     }
+    let version = amendment.version;
+    match env.store.order_state(contract.clone(), identity.clone()).await? {
+        Some(OrderState::Refused) => return Err(Refusal::Refused { contract, version }),
+        Some(OrderState::Waiting) => return Ok(Examined::Known(Filed::Waits(contract))),
+        Some(OrderState::Approved | OrderState::Free) => return Ok(Examined::Known(Filed::Amended(contract))),
+        None => {}
+    }
     well_named(problems)?;
     let fact = Fact { on, ..Fact::of(at.unwrap_or(now), Event::Amended(amendment)) };
     check(&row, &fact)?;
     Ok(Examined::Order(Box::new(Order { row, fact, identity })))
+}
+
+/// Takes a change order: it becomes a fact at once, or waits for an approval.
+async fn take(env: &Environment, order: Order, actor: &Actor, now: Timestamp) -> Result<Filed, Refusal> {
+    let Order { row, fact, identity } = order;
+    let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
+    let state: Contract = parse("contract", "state", &row.id, &row.state)?;
+    let stake = match &fact.event {
+        Event::Amended(amendment) => state.at_stake(amendment),
+        _ => state.total(),
+    };
+    let customer = agreement.terms.customer().to_owned();
+    let (version, contract) = (order_version(&fact), row.id);
+    let waits = order_waits(env, &agreement, &state, stake, now).await?;
+    let says = format!(
+        "version {version} puts {} {} at stake, and takes no effect before it is approved",
+        grouped(&stake.to_string()),
+        stake.currency()
+    );
+    let line = Entry::by(actor, Action::ChangeOrderWaits, Some(&contract), format!("version {version}"), says);
+    let fact = NewFact { contract: contract.clone(), identity, fact, actor: actor.clone() };
+    env.store.file_order(FiledOrder { fact, customer, stake, waits }, line, now).await?;
+    tracing::info!(contract, %actor, waits, "change order taken");
+    Ok(if waits { Filed::Waits(contract) } else { Filed::Amended(contract) })
+}
+
+/// Whether a change order needs an approval, by the contract's policy or by the company's, as it is now: what change orders of
+/// the contract, or of the customer, have put at stake within the window of approvals counts with it.
+async fn order_waits(
+    env: &Environment,
+    agreement: &Agreement,
+    state: &Contract,
+    stake: Money,
+    now: Timestamp,
+) -> Result<bool, Refusal> {
+    if stake.minor() <= 0 {
+        return Ok(false);
+    }
+    let company = Policy::from_value(env.settings.policy.clone(), stake.currency());
+    let company = company.map_err(|errors| Refusal::Invalid(errors.to_string()))?;
+    let since = env.settings.approvals.since(state.terms(), now);
+    let staked = env.store.staked_since(agreement.terms.customer().to_owned(), since).await?.into_iter();
+    let before: Minor =
+        staked.filter(|(.., one)| one.currency() == stake.currency()).map(|(.., one)| one.units()).sum();
+    let counted = stake.currency().money(before + stake.units());
+    Ok(agreement.policy.asks_for(counted) || company.asks_for(counted))
 }
 
 /// Ids and texts of what is filed for the first time; what was filed before goes on.

@@ -197,6 +197,7 @@ impl App {
             self.env.store.release_mails(self.env.clock.now()).await?;
         }
         self.empty_records().await?;
+        report::verification::turn(&self.env).await?;
         let wrote = report::checkpoints::turn(&self.env).await?;
         Ok(report::turn(&self.env).await? || wrote)
     }

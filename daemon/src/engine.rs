@@ -51,8 +51,13 @@ pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool
         let mut landings = Vec::with_capacity(ids.len());
         for mut work in works(env, ids.to_vec()).await? {
             refuse_unattested(env, &mut work, now).await?;
-            match decide(&work, &context) {
+            match decide(&work, &context, &BTreeSet::new()) {
                 Ok(decided) => {
+                    if decided.bills_below_review {
+                        // What was decided before it counts with it.
+                        land(env, std::mem::take(&mut landings), now).await?;
+                    }
+                    let decided = with_sums(env, &work, &context, decided).await?;
                     moved |= decided.moves;
                     if decided.moves || decided.clears {
                         landings.push(decided.landing);
@@ -135,7 +140,8 @@ pub async fn preview(env: &Environment) -> Result<Vec<Landing>, StoreError> {
     let mut landings = Vec::new();
     for ids in env.store.contracts_due(now).await?.chunks(TOGETHER) {
         for work in works(env, ids.to_vec()).await? {
-            landings.push(decide(&work, &context)?.landing);
+            let decided = decide(&work, &context, &BTreeSet::new())?;
+            landings.push(with_sums(env, &work, &context, decided).await?.landing);
         }
     }
     Ok(landings)
@@ -184,7 +190,9 @@ pub(crate) async fn decider(
         keep_shown(&registry, &mut work);
         let (people, approvals) = (&*people, &approvals);
         let context = Context { now, read_through, links: &links, registry: &registry, people, approvals };
-        Ok(Some(decide(&work, &context)?.landing))
+        let decided = decide(&work, &context, &BTreeSet::new())?;
+        // What else goes out to the customer is summed up in a turn.
+        Ok((!decided.bills_below_review).then_some(decided.landing))
     }))
 }
 
@@ -226,16 +234,41 @@ impl<'a> Context<'a> {
     }
 }
 
+/// A decision again, where it bills what is below the amount for an approval, and is above it with what else is billed to the
+/// customer in these days: then an approval is asked for first.
+async fn with_sums(
+    env: &Environment,
+    work: &Work,
+    context: &Context<'_>,
+    decided: Decided,
+) -> Result<Decided, StoreError> {
+    if !decided.bills_below_review {
+        return Ok(decided);
+    }
+    let before: Contract = parse("contract", "state", &work.row.id, &work.row.state)?;
+    let after: Contract = parse("contract", "state", &work.row.id, &decided.landing.state)?;
+    let since = |date: Date| env.settings.approvals.first_day(date);
+    let new = after.documents().iter().skip(before.documents().len());
+    let Some(first) = new.map(|one| one.date).min() else { return Ok(decided) };
+    let others = env.store.billed_beside(work.row.id.clone(), after.terms().currency(), since(first)).await?;
+    match after.to_ask(&before, &others, since) {
+        asked if asked.is_empty() => Ok(decided),
+        asked => decide(work, context, &asked),
+    }
+}
+
 /// A decision and whether it changes anything.
 struct Decided {
     landing: Landing,
+    /// It bills something below the amount from which approvals are needed.
+    bills_below_review: bool,
     /// Something was decided.
     moves: bool,
     /// Nothing was decided, but the mark that legs changed, or the time to wake, is to be renewed.
     clears: bool,
 }
 
-fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
+fn decide(work: &Work, context: &Context<'_>, asked: &BTreeSet<String>) -> Result<Decided, StoreError> {
     let row = &work.row;
     let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
     let mut contract: Contract = parse("contract", "state", &row.id, &row.state)?;
@@ -249,6 +282,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     let approvers = Approvers { people: context.people, of: segregated.then_some(&work.approvers) };
     let mut timeline = Timeline::after(work.last_effective, &mut contract, (limit, context.now), approvers);
 
+    asked.iter().for_each(|milestone| timeline.ask(milestone));
     let (mut past, present): (Vec<_>, Vec<_>) = pending(work, &before, &agreement.erp)
         .into_iter()
         .partition(|pending| before.terms().local_date(pending.fact.at) < today);
@@ -285,7 +319,7 @@ fn decide(work: &Work, context: &Context<'_>) -> Result<Decided, StoreError> {
     }
     let moves =
         !landing.facts.is_empty() || before != contract || !landing.postings.is_empty() || !landing.drift.is_empty();
-    Ok(Decided { moves, clears: !legs_wait, landing })
+    Ok(Decided { moves, clears: !legs_wait, bills_below_review: contract.bills_below_review(&before), landing })
 }
 
 /// Facts that wait, in order of their time, and among them that dates were closed.
@@ -357,6 +391,15 @@ impl<'a> Timeline<'a> {
         let before = last.max(contract.filed_until());
         let floor = before.and_then(|before| before.checked_add(STEP).ok()).unwrap_or(Timestamp::MIN);
         Self { contract, limit, now, floor, facts: Vec::new(), approvers }
+    }
+
+    /// Has an approval asked for, before anything else of this decision is taken.
+    fn ask(&mut self, milestone: &str) {
+        let (actor, decision) = (Actor::Daemon, ReviewDecision::Ask);
+        let event = Event::Review { milestone: milestone.into(), decision, by: actor.name().into(), shown: None };
+        let fact = Fact::of(self.contract.terms().start_of(self.contract.as_of()), event);
+        let identity = format!("asked:{milestone}");
+        self.decide(PendingFact { stored: None, origin: None, fact, actor, identity });
     }
 
     /// Applies facts in order; the first that must wait stops the rest.

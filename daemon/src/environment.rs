@@ -9,6 +9,7 @@ use milestoned_mapping::calendar::Calendars;
 use milestoned_seal::Key;
 
 use crate::clock::Clock;
+use crate::integrity::Integrity;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -35,6 +36,8 @@ pub struct Environment {
     pub wake_ups: WakeUps,
     /// The loops, and how each is doing.
     pub loops: Loops,
+    /// Whether the database is as it was written, as was found last.
+    pub integrity: Integrity,
 }
 
 impl Environment {
@@ -58,6 +61,17 @@ impl Environment {
         let people = Arc::new(People::new(settings.identity.people.clone())?);
         let wake_ups = WakeUps::new(&registry.names());
         let (clock, loops, key) = (platform.clock, Loops::default(), store.key().clone());
-        Ok(Arc::new(Self { settings, key, people, store, registry, clock, calendars, wake_ups, loops }))
+        Ok(Arc::new(Self {
+            settings,
+            key,
+            people,
+            store,
+            registry,
+            clock,
+            calendars,
+            wake_ups,
+            loops,
+            integrity: Integrity::default(),
+        }))
     }
 }

@@ -20,6 +20,7 @@ pub mod environment;
 pub mod fast_path;
 pub mod fleet;
 pub mod intake;
+pub mod integrity;
 pub mod periods;
 pub mod printable;
 pub mod reading;

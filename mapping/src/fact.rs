@@ -392,6 +392,8 @@ pub enum Party {
 pub enum ReviewDecision {
     /// May be invoiced.
     Approve,
+    /// Needs an approval, however small: together with others it is more than goes out without one.
+    Ask,
     /// Waits; withdraws an approval.
     Hold,
     /// Takes back an acceptance by silence that was rejected in time.

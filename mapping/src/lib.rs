@@ -5,7 +5,8 @@
 //! from field maps, the shape of records from connectors.
 //!
 //! Reading order: [`money`], [`calendar`], [`terms`] (what is agreed), [`fact`] (what happens), [`contract`] (what
-//! follows), [`rules`] (what stands in the way), [`postings`] (what is said to whom), [`case`] (all of it, played).
+//! follows), [`rules`] (what stands in the way), [`postings`] (what is said to whom), [`warrant`]
+//! (whether what is sent still follows), [`case`] (all of it, played).
 
 pub mod address;
 pub mod calendar;
@@ -38,3 +39,4 @@ pub mod split;
 pub mod statement;
 pub mod sweep;
 pub mod terms;
+pub mod warrant;

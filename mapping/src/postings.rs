@@ -95,46 +95,12 @@ pub fn plan(before: &Contract, after: &Contract, planned: Planned<'_>, addresses
     Plan { postings, journal_through: last_over.max(journal_through), open_day: !open.is_empty() }
 }
 
-/// In what a document that is about to be sent does not follow from what its contract has decided; `None`: it follows. What a
-/// change order may have made otherwise since it was decided (names, paper, lines of the order) is not compared.
-pub fn unwarranted(contract: &Contract, command: &Command) -> Option<String> {
-    let (document, credits) = match command {
-        Command::CreditMemo(document) => (document, true),
-        Command::Invoice(document) => (document, false),
-        Command::BillingStatus(_) | Command::Customer { .. } | Command::JournalEntry(_) | Command::SalesOrder(_) => {
-            return None;
-        }
-    };
-    let id = contract.terms().id();
-    let ours = |one: &&IssuedDocument| one.number == document.number && !one.adopted;
-    let Some(issued) = contract.documents().iter().find(ours) else {
-        return Some(format!("contract {id} has issued no document {}", document.number));
-    };
-    let money = |amount: Money| format!("{amount} {}", amount.currency());
-    let kind = |credits: bool| if credits { "a credit memo" } else { "an invoice" }.to_owned();
-    let none = || "none".to_owned();
-    let compared = [
-        ("kind", kind(issued.kind == DocumentKind::CreditMemo), kind(credits)),
-        ("contract", id.to_owned(), document.contract.clone()),
-        ("milestone", issued.milestone.clone(), document.milestone.clone()),
-        ("amount", money(issued.amount), money(document.amount)),
-        ("date", issued.date.to_string(), document.date.to_string()),
-        ("due date", issued.due_on.to_string(), document.due_on.to_string()),
-        ("description", issued.description.clone(), document.description.clone()),
-        ("original", issued.original.clone().unwrap_or_else(none), document.original.clone().unwrap_or_else(none)),
-    ];
-    let differing = compared.into_iter().filter(|(_, decided, sent)| decided != sent);
-    let told: Vec<String> =
-        differing.map(|(name, decided, sent)| format!("{name}: {decided} was decided, and this says {sent}")).collect();
-    (!told.is_empty()).then(|| told.join("; "))
-}
-
 /// Key of an issued document's posting.
 pub fn document_key(contract: &str, erp: &str, document: &IssuedDocument) -> DeliveryKey {
     DeliveryKey::of(&[erp, contract, &document.milestone, document.kind.name(), &document.number])
 }
 
-fn customer(contract: &Contract, erp: &str) -> Posting {
+pub(crate) fn customer(contract: &Contract, erp: &str) -> Posting {
     let terms = contract.terms();
     let currency = terms.currency().to_string();
     Posting {
@@ -146,11 +112,11 @@ fn customer(contract: &Contract, erp: &str) -> Posting {
 }
 
 /// Key of a contract's order, whatever its version.
-fn order_key(contract: &str, erp: &str) -> DeliveryKey {
+pub(crate) fn order_key(contract: &str, erp: &str) -> DeliveryKey {
     DeliveryKey::of(&[erp, contract, "order"])
 }
 
-fn order_postings(contract: &Contract, erp: &str) -> Vec<Posting> {
+pub(crate) fn order_postings(contract: &Contract, erp: &str) -> Vec<Posting> {
     let terms = contract.terms();
     let customer = customer(contract, erp);
     let version = contract.version();
@@ -210,7 +176,7 @@ fn order_lines(contract: &Contract) -> Vec<OrderLine> {
 }
 
 /// The line of the order that a document bills.
-fn ordered_line(contract: &Contract, erp: &str, milestone: &str) -> Option<OrderedLine> {
+pub(crate) fn ordered_line(contract: &Contract, erp: &str, milestone: &str) -> Option<OrderedLine> {
     let root =
         contract.milestones().into_iter().find(|one| one.id == milestone).map(|one| one.parent.unwrap_or(one.id))?;
     let places = order_places(contract);
@@ -271,8 +237,8 @@ fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: 
     let customer = customer(contract, erp);
     let mut accepted = contract.milestones().into_iter().filter(|one| one.accepted_on == Some(date));
     let milestone = accepted.next().filter(|_| accepted.next().is_none()).map(|one| one.id);
-    let further =
-        if place > 1 { format!(", known on {}: entry {place} of that date", contract.as_of()) } else { String::new() };
+    let known_on = format!(", known on {}: entry {place} of that date", contract.as_of());
+    let further = if place > 1 { known_on.as_str() } else { "" };
     let entry = JournalEntry {
         number: journal_entry_number(terms.id(), erp, date, place),
         contract: terms.id().into(),
@@ -280,14 +246,19 @@ fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: 
         date,
         milestone,
         lines,
-        memo: format!("Revenue of contract {} on {date}{further}", terms.id()),
+        memo: journal_memo(terms.id(), date) + further,
     };
     let after = vec![customer.key.clone()];
     [customer, Posting { key, target: erp.into(), command: Command::JournalEntry(entry), after }]
 }
 
+/// How the memo of an entry begins, and ends for the first of its date.
+pub(crate) fn journal_memo(contract: &str, date: Date) -> String {
+    format!("Revenue of contract {contract} on {date}")
+}
+
 /// Key of an entry of a contract and date, the `place`th of that date.
-fn journal_key(contract: &str, erp: &str, date: Date, place: usize) -> DeliveryKey {
+pub(crate) fn journal_key(contract: &str, erp: &str, date: Date, place: usize) -> DeliveryKey {
     let (date, place) = (date.to_string(), place.to_string());
     let first = [erp, contract, "journal", &date];
     if place == "1" { DeliveryKey::of(&first) } else { DeliveryKey::of(&[erp, contract, "journal", &date, &place]) }

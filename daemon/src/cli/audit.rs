@@ -4,38 +4,29 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use milestoned_trail::checkpoint;
 use serde_json::json;
 
 use super::table::{complain, say, titled};
 use super::{AuditCommand, FOUND};
 use crate::environment::Environment;
+use crate::report::checkpoints;
+use crate::report::package::{self, Asked, Sum};
 use crate::review::trail::{self, Trail};
-use crate::store::actor::Actor;
 use crate::store::audit::{Head, Verdict};
-use crate::store::redact::Forget;
+
+/// The whole trail in a package.
+const WHOLE: &str = "export.jsonl";
 
 /// `milestoned audit …`
 pub(super) async fn audit(env: &Environment, command: AuditCommand, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Export { file } => export(env, file.as_deref()).await,
         AuditCommand::Head => head(env, json).await,
-        AuditCommand::Redact { before, actor, reason, reviewer } => {
-            let before = match before.parse::<jiff::Timestamp>() {
-                Ok(before) => before,
-                Err(error) => anyhow::bail!("--before: an instant such as 2026-01-01T00:00:00Z: {error}"),
-            };
-            let systems = env.registry.iter().map(|(name, _)| name.to_owned()).collect();
-            let what = Forget { actor: actor.map(Actor::from), before, systems };
-            let forgotten = env.store.forget(what, reviewer.by.into(), reason, env.clock.now()).await?;
-            let text = format!(
-                "names and what people wrote were removed from {} audit lines, {} facts and {} source records; the chain keeps \
-                 digests, and replay gives the same state",
-                forgotten.lines, forgotten.facts, forgotten.records
-            );
-            say(&if json { json!(forgotten).to_string() } else { text });
-            Ok(ExitCode::SUCCESS)
+        AuditCommand::Package { folder, from, through, contract } => {
+            package(env, &folder, &Asked { from, through, contracts: contract.into_iter().collect() }).await
         }
+        // Asked of the daemon by `dispatch`.
+        AuditCommand::Redact { .. } => Ok(ExitCode::SUCCESS),
         AuditCommand::Trace { what } => trace(env, &what, json).await,
         AuditCommand::Verify { heads } => verify(env, heads.as_deref(), json).await,
     }
@@ -70,8 +61,35 @@ async fn export(env: &Environment, file: Option<&Path>) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// `milestoned audit package FOLDER`
+async fn package(env: &Environment, folder: &Path, asked: &Asked) -> anyhow::Result<ExitCode> {
+    let told = |error: std::io::Error| anyhow::anyhow!("{}: {error}", folder.display());
+    std::fs::create_dir(folder).map_err(told)?;
+    let mut sums = Vec::new();
+    for file in package::files(env, asked).await? {
+        std::fs::write(folder.join(&file.name), &file.text).map_err(told)?;
+        sums.push(Sum::of(&file.name, file.text.as_bytes()));
+    }
+    if asked.contracts.is_empty() {
+        let whole = folder.join(WHOLE);
+        export(env, Some(&whole)).await?;
+        sums.push(Sum::of(WHOLE, &std::fs::read(&whole).map_err(told)?));
+    }
+    let Some((manifest, public_key, signature)) = package::manifest(env, asked, &sums).await? else {
+        anyhow::bail!("this machine cannot sign with the house's key");
+    };
+    sums.push(Sum::of("manifest.json", manifest.as_bytes()));
+    let signed = json!({ "public_key": public_key, "signature": signature }).to_string();
+    let listed: String = sums.iter().map(|sum| format!("{}  {}\n", sum.sha256, sum.name)).collect();
+    for (name, text) in [("manifest.json", manifest), ("manifest.sig.json", signed), ("SHA256SUMS", listed)] {
+        std::fs::write(folder.join(name), text).map_err(told)?;
+    }
+    say(&format!("{}: begin with index.html; `sha256sum -c SHA256SUMS` compares the files", folder.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn verify(env: &Environment, heads: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
-    let kept = kept_heads(env, heads)?;
+    let kept = checkpoints::kept(env, heads)?;
     let compared = kept.len();
     let verdict = env.store.verify_audit(kept).await?;
     if json {
@@ -106,30 +124,6 @@ fn covered(verdict: &Verdict, heads: usize) -> String {
          written{from}; {outside}",
         verdict.lines
     )
-}
-
-/// The heads in a file, or in the one that the daemon appends them to, where there is one.
-///
-/// # Errors
-/// It cannot be read, or holds something else.
-pub(super) fn kept_heads(env: &Environment, file: Option<&Path>) -> anyhow::Result<Vec<Head>> {
-    let own = env.settings.audit.checkpoint_file.as_deref().filter(|file| file.exists());
-    file.or(own).map_or(Ok(Vec::new()), |file| read_heads(env, file))
-}
-
-/// Checkpoints that `audit head` printed or the daemon sent, however many; each that is signed must be by our key.
-fn read_heads(env: &Environment, file: &Path) -> anyhow::Result<Vec<Head>> {
-    let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
-    let told = |(line, reason): (usize, String)| anyhow::anyhow!("{} line {line}: {reason}", file.display());
-    let own = env.store.key().public_keys();
-    checkpoint::read(&text)
-        .map_err(told)?
-        .into_iter()
-        .map(|checkpoint| match checkpoint.flaw(&own) {
-            Some(flaw) => anyhow::bail!("{}: the checkpoint of line {}: {flaw}", file.display(), checkpoint.head.seq),
-            None => Ok(checkpoint.head),
-        })
-        .collect()
 }
 
 /// `milestoned audit trace WHAT`

@@ -79,6 +79,17 @@ async fn remote_problems(mut settings: Settings) -> Vec<Problem> {
         }
     };
     let mut problems = Vec::new();
+    match report::verification::compare(&env).await {
+        Ok(()) => {
+            let flaws = env.integrity.latest().into_iter().flat_map(|compared| compared.flaws);
+            let remedy = "see `milestoned audit verify` and who can write the database; put a backup back";
+            problems.extend(flaws.map(|(place, what)| Problem::new(format!("database: {place}"), what, remedy)));
+        }
+        Err(error) => {
+            let remedy = "see that the database can be read, and check again";
+            problems.push(Problem::new("store", format!("could not be verified: {error}"), remedy));
+        }
+    }
     for (name, entry) in env.registry.iter() {
         for mut found in entry.connection.probe().await {
             found.place = format!("connections.{name}: {}", found.place);

@@ -51,7 +51,7 @@ fn through(text: &str) -> Result<Date, String> {
 /// `milestoned close 2026-03`
 pub(super) async fn close(config: Option<&Path>, close: Close, json: bool) -> anyhow::Result<ExitCode> {
     let body = json!({ "through": close.through, "erp": close.erp, "reason": close.reason });
-    review::close(config, &body, &close.caller, json).await
+    review::post(config, "/v1/closed-dates", &body, &close.caller, json).await
 }
 
 /// `milestoned contract show ID --as-of DATE`; `None`: no date is asked for.

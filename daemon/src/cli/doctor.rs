@@ -16,6 +16,7 @@ use crate::engine;
 use crate::environment::Environment;
 use crate::registry::Connection;
 use crate::replay;
+use crate::report::checkpoints;
 use crate::review::item::Item;
 use crate::review::queue::{Filter, queue};
 use crate::store::audit::Head;
@@ -38,7 +39,7 @@ pub struct Options {
 
 /// `milestoned doctor`
 pub(super) async fn doctor(env: &Environment, options: Options, json: bool) -> anyhow::Result<ExitCode> {
-    let kept = super::audit::kept_heads(env, options.heads.as_deref())?;
+    let kept = checkpoints::kept(env, options.heads.as_deref())?;
     let mut findings = books(env, kept).await?;
     findings.extend(waiting(env).await?);
     if !options.offline {

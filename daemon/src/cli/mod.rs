@@ -110,7 +110,8 @@ enum Command {
         /// Of one contract.
         #[arg(long)]
         contract: Option<String>,
-        /// Of one kind: approval, exception, drift, delivery, record, fact, file, pause, unseen, expiry, stream, unfiled.
+        /// Of one kind: approval, change_order, exception, drift, delivery, record, fact, file, pause, unattested, unseen, expiry,
+        /// stream, unfiled.
         #[arg(long)]
         kind: Option<String>,
         /// Of one owner.
@@ -207,6 +208,21 @@ pub(crate) enum AuditCommand {
         /// Where to; on standard output without it.
         file: Option<PathBuf>,
     },
+    /// A package for an auditor: documents, entries, decisions and trails of a period as JSON lines, CSV and a page, with hashes and
+    /// a signed manifest; of all contracts also the whole trail, which `milestoned-verify` checks.
+    Package {
+        /// A folder that is not there yet.
+        folder: PathBuf,
+        /// The first date.
+        #[arg(long)]
+        from: jiff::civil::Date,
+        /// The last date.
+        #[arg(long)]
+        through: jiff::civil::Date,
+        /// Of one contract, or of several; of all without it.
+        #[arg(long)]
+        contract: Vec<String>,
+    },
     /// Place and hash of the newest line, signed: kept elsewhere, it shows later whether lines were taken off or put on.
     Head,
     /// Remove who acted and what they wrote from audit lines, facts and source records; the chain still holds, and replay
@@ -214,7 +230,7 @@ pub(crate) enum AuditCommand {
     Redact {
         /// What is from before this instant, such as 2026-01-01T00:00:00Z.
         #[arg(long)]
-        before: String,
+        before: jiff::Timestamp,
         /// Of one person; of all without it.
         #[arg(long)]
         actor: Option<String>,
@@ -222,13 +238,13 @@ pub(crate) enum AuditCommand {
         #[arg(long)]
         reason: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// From an invoice back to the clause, the acceptance, the raw record and the remote's request ids; from a fact or a
     /// record on to what it led to.
     Trace {
         /// Number of a document or journal entry, KIND:ID by the ERP's id (invoice:812), payment:CONNECTION:ID,
-        /// approval:CONTRACT:MILESTONE, fact:ROW, or record:ROW.
+        /// approval:CONTRACT:MILESTONE, mail:MESSAGE-ID, fact:ROW, or record:ROW.
         what: String,
     },
     /// Compare the trail, its sealed head, every row and what was kept outside: any difference ends in exit code 1.
@@ -288,14 +304,6 @@ enum ExportCommand {
     },
 }
 
-/// Who decides, and why.
-#[derive(Debug, Clone, Args)]
-pub struct Reviewer {
-    /// Who decides; stands in the audit trail.
-    #[arg(long, env = "USER")]
-    by: String,
-}
-
 /// The running daemon, and as whom it is asked.
 #[derive(Debug, Clone, Args)]
 pub struct Caller {
@@ -318,6 +326,16 @@ pub(crate) enum ReviewCommand {
         /// The amount that is approved; another one is refused.
         #[arg(long)]
         amount: String,
+        /// Why; what is approved says enough.
+        #[arg(long, default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        caller: Caller,
+    },
+    /// Let a change order take effect that waits for an approval; `review close` refuses it.
+    ApproveOrder {
+        /// Name that `queue` shows: change_order:CONTRACT:DIGEST.
+        what: String,
         /// Why; what is approved says enough.
         #[arg(long, default_value = "")]
         reason: String,
@@ -519,6 +537,16 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Review(command) => return review::review(global.config.as_deref(), command, json).await,
         Command::Restore(options) => return recovery::restore(&global, options).await,
         Command::Workbook(command) => return workbook::workbook(global.config.as_deref(), command, json).await,
+        Command::Audit(AuditCommand::Redact { before, actor, reason, caller }) => {
+            let body = serde_json::json!({ "before": before, "actor": actor, "reason": reason });
+            return review::post(global.config.as_deref(), "/v1/audit/redactions", &body, &caller, json).await;
+        }
+        Command::People(people::PeopleCommand::Close { person, caller }) => {
+            return people::close(global.config.as_deref(), &person, &caller, json).await;
+        }
+        Command::People(people::PeopleCommand::SignOut { session, caller }) => {
+            return people::sign_out(global.config.as_deref(), &session, &caller, json).await;
+        }
         _ => {}
     }
     let file = global.config.as_deref();

@@ -1,17 +1,20 @@
 //! `people`, `token`: how somebody comes in who has no identity provider, who is signed in, and what programs are given.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::SignedDuration;
 use milestoned_identity::rights::{Right, Rights};
 use milestoned_identity::{account, machine, secret};
+use milestoned_mapping::address::segment;
 use serde_json::json;
 
-use super::table::{complain, say, titled};
-use super::{FOUND, Reviewer};
+use super::table::{say, titled};
+use super::{Caller, review};
 use crate::environment::Environment;
 use crate::review::halves::{self, Halves};
+use crate::store::action::Action;
 use crate::store::sign_ins::OneTime;
 
 /// How long an invitation lasts.
@@ -27,7 +30,7 @@ pub(crate) enum PeopleCommand {
         /// Whose.
         person: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
     /// Who holds rights to shape what is billed and to let it go; who did one half of a contract, and did the other or could have.
     Duties {
@@ -58,7 +61,7 @@ pub(crate) enum PeopleCommand {
         /// Its name, as `people sessions` shows it.
         session: String,
         #[command(flatten)]
-        reviewer: Reviewer,
+        caller: Caller,
     },
 }
 
@@ -95,12 +98,9 @@ pub(crate) async fn address(
 
 /// `milestoned people …`
 pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool) -> anyhow::Result<ExitCode> {
-    let now = env.clock.now();
     match command {
-        PeopleCommand::Close { person, reviewer } => {
-            let closed = env.store.close_account(person.to_lowercase(), reviewer.by.into(), now).await?;
-            told(closed, json, &format!("the account of {person} is closed"), &format!("{person} has no open account"))
-        }
+        // Asked of the daemon by `dispatch`.
+        PeopleCommand::Close { .. } | PeopleCommand::SignOut { .. } => Ok(ExitCode::SUCCESS),
         PeopleCommand::Duties { contract } => {
             let report = halves::halves(env, contract.as_deref()).await?;
             say(&if json { serde_json::to_string(&report)? } else { duties(&report) });
@@ -110,12 +110,15 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
             let (person, rights) = (person.trim().to_lowercase(), Rights::from_iter(rights));
             let factor = account::fresh_factor(&mut rand::rng());
             let factor = env.key.seal(&format!("account:{person}"), &factor)?;
+            claimed(env, Action::InvitationWritten, &person, rights).await?;
             let invitation = OneTime::Invitation { person, rights, factor };
             say(&shown(json, &address(env, "invitation", invitation, INVITED_FOR).await?));
             Ok(ExitCode::SUCCESS)
         }
         PeopleCommand::Link { person, rights } => {
-            let link = OneTime::Link { person: person.trim().to_lowercase(), rights: rights.into_iter().collect() };
+            let (person, rights) = (person.trim().to_lowercase(), Rights::from_iter(rights));
+            claimed(env, Action::SignInLinkWritten, &person, rights).await?;
+            let link = OneTime::Link { person, rights };
             say(&shown(json, &address(env, "link", link, LINK_FOR).await?));
             Ok(ExitCode::SUCCESS)
         }
@@ -136,22 +139,37 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
             say(&rows.to_string());
             Ok(ExitCode::SUCCESS)
         }
-        PeopleCommand::SignOut { session, reviewer } => {
-            let known = env.store.sessions().await?.into_iter().find(|known| known.id() == session);
-            let ended = match known {
-                Some(known) => {
-                    env.store.end_sessions(known.digest, reviewer.by.into(), "ended by a person", now).await? > 0
-                }
-                None => false,
-            };
-            told(
-                ended,
-                json,
-                "the session has ended",
-                "there is no such session; `milestoned people sessions` lists them",
-            )
-        }
     }
+}
+
+/// A way in that is written here rests on the machine alone: whoever can read the house's key and write the database can write
+/// one, for any name. The trail says so.
+async fn claimed(env: &Environment, action: Action, person: &str, rights: Rights) -> anyhow::Result<()> {
+    let detail =
+        format!("rights {rights}; by the command line of this machine, which knows nobody: the name is only claimed");
+    Ok(env.store.note(action, person.to_owned(), detail, env.clock.now()).await?)
+}
+
+/// `milestoned people close PERSON`
+pub(super) async fn close(
+    config: Option<&Path>,
+    person: &str,
+    caller: &Caller,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let path = format!("/v1/accounts/{}/close", segment(person));
+    review::post(config, &path, &json!({}), caller, json).await
+}
+
+/// `milestoned people sign-out SESSION`
+pub(super) async fn sign_out(
+    config: Option<&Path>,
+    session: &str,
+    caller: &Caller,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let path = format!("/v1/sessions/{}/end", segment(session));
+    review::post(config, &path, &json!({}), caller, json).await
 }
 
 fn duties(report: &Halves) -> String {
@@ -169,15 +187,6 @@ fn duties(report: &Halves) -> String {
 
 fn shown(json: bool, address: &str) -> String {
     if json { json!({ "address": address }).to_string() } else { address.to_owned() }
-}
-
-fn told(done: bool, json: bool, yes: &str, no: &str) -> anyhow::Result<ExitCode> {
-    match (done, json) {
-        (_, true) => say(&json!({ "done": done }).to_string()),
-        (true, false) => say(yes),
-        (false, false) => complain(no),
-    }
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
 /// `milestoned token …`

@@ -36,14 +36,15 @@ pub(super) async fn act(
     told(daemon.act(&subject.to_string(), verb, json!({ "reason": reason })).await?, json)
 }
 
-/// Closes dates, as `close` asks for it.
-pub(super) async fn close(
+/// Asks the daemon for something that is no act on what waits.
+pub(super) async fn post(
     config: Option<&Path>,
+    path: &str,
     body: &Value,
     caller: &Caller,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    told(Daemon::of(config, caller)?.post("/v1/closed-dates", body).await?, json)
+    told(Daemon::of(config, caller)?.post(path, body).await?, json)
 }
 
 /// Why something was not taken.
@@ -172,6 +173,9 @@ async fn decided(config: Option<&Path>, command: ReviewCommand) -> anyhow::Resul
                 }
                 Err(not_taken) => Ok(Err(not_taken)),
             }
+        }
+        ReviewCommand::ApproveOrder { what, reason, caller } => {
+            daemon(&caller)?.act(&what, Verb::Approve, json!({ "reason": reason })).await
         }
         ReviewCommand::Hold { contract, milestone, reason, caller } => {
             let subject = Subject::Approval { contract, milestone }.to_string();

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
 use crate::environment::Environment;
-use crate::report::{self, digest};
+use crate::report::{self, digest, verification};
 use crate::review::item::Item;
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
@@ -17,6 +17,7 @@ use crate::store::vocabulary::DeliveryState;
 
 /// `milestoned status`
 pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
+    verification::compare(env).await?;
     let streams = env.store.streams().await?;
     let open = env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
     let items = queue(env, &Filter::default()).await?;
@@ -53,18 +54,20 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
         say(&table.to_string());
     }
     let (many, few): (Vec<&Item>, Vec<&Item>) =
-        items.iter().partition(|item| matches!(item.kind, "approval" | "drift" | "exception"));
+        items.iter().partition(|item| matches!(item.kind, "approval" | "change_order" | "drift" | "exception"));
     if !few.is_empty() {
         say(&item_table(few));
     }
-    for (kind, noun) in [("approval", "invoice"), ("exception", "exception"), ("drift", "drift")] {
+    let nouns =
+        [("approval", "invoice"), ("change_order", "change order"), ("exception", "exception"), ("drift", "drift")];
+    for (kind, noun) in nouns {
         let of_kind: Vec<&Item> = many.iter().filter(|item| item.kind == kind).copied().collect();
         if of_kind.is_empty() {
             continue;
         }
         let (count, held) = (of_kind.len(), portfolio::held(&of_kind));
         let plural = if count == 1 { "" } else { "s" };
-        let verb = if kind == "approval" { " to approve" } else { "" };
+        let verb = if ["approval", "change_order"].contains(&kind) { " to approve" } else { "" };
         let held = if held.is_empty() { String::new() } else { format!(", {held} held") };
         say(&format!("{count} {noun}{plural}{verb}{held}: `milestoned queue --kind {kind}`"));
     }

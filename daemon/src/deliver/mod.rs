@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Write};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::contract::Contract;
-use milestoned_mapping::postings;
 use milestoned_mapping::statement::Statement;
+use milestoned_mapping::warrant::Warrant;
 
+use crate::agreements::Addressee;
 use crate::deliver::policy::Next;
 use crate::failpoint;
 use crate::registry::Connection;
 use crate::settings::Delivery;
+use crate::store::contracts::Warranted;
 use crate::store::outbox::{Claimed, Outcome};
 use crate::store::{Store, StoreError, parse};
 
@@ -39,22 +41,24 @@ pub async fn turn(
     Ok(taken)
 }
 
-/// Derives each document again from what its contract has decided, and parks what does not follow from it: what waited in the
+/// Derives each command again from what its contract has decided, and parks what does not follow from it: what waited in the
 /// database since may be somebody else's.
 async fn warranted(store: &Store, claimed: Vec<Claimed>, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-    let mut contracts: BTreeMap<String, Result<Option<Contract>, String>> = BTreeMap::new();
+    let mut contracts: BTreeMap<String, Result<Option<Decided>, String>> = BTreeMap::new();
     let (mut follow, mut parked) = (Vec::with_capacity(claimed.len()), Vec::new());
     for claimed in claimed {
-        let is_document = matches!(claimed.command, Command::CreditMemo(_) | Command::Invoice(_));
-        if is_document && !contracts.contains_key(&claimed.contract) {
+        if !contracts.contains_key(&claimed.contract) {
             contracts.insert(claimed.contract.clone(), decided(store, &claimed.contract).await?);
         }
-        let reason = match contracts.get(&claimed.contract).filter(|_| is_document) {
-            Some(Ok(Some(contract))) => postings::unwarranted(contract, &claimed.command),
+        let reason = match contracts.get(&claimed.contract) {
+            Some(Ok(Some(decided))) => decided.flaw(&claimed),
             Some(Err(reason)) => Some(reason.clone()),
             Some(Ok(None)) | None => None,
         };
+        // A status that another one follows was true when it was claimed.
+        let outdated = matches!(claimed.command, Command::BillingStatus(_)) && reason.is_some();
         match reason {
+            Some(_) if outdated && store.is_outdated(claimed.key.to_string()).await? => follow.push(claimed),
             None => follow.push(claimed),
             Some(reason) => {
                 tracing::error!(key = %claimed.key, reason, "a delivery does not follow from its contract, and is not sent");
@@ -70,11 +74,26 @@ async fn warranted(store: &Store, claimed: Vec<Claimed>, now: Timestamp) -> Resu
     Ok(follow)
 }
 
+/// What a contract has decided, with what stands beside it.
+struct Decided {
+    contract: Contract,
+    erp: String,
+    beside: Warranted,
+}
+
+impl Decided {
+    fn flaw(&self, claimed: &Claimed) -> Option<String> {
+        let Warranted { entries, former_customers, .. } = &self.beside;
+        let warrant = Warrant { contract: &self.contract, erp: &self.erp, entries, former_customers };
+        warrant.flaw(&claimed.key, &claimed.target, &claimed.command)
+    }
+}
+
 /// What a contract has decided. `None`: it is set aside, and only the row itself says what was decided; an error: why nothing
 /// follows from it.
-async fn decided(store: &Store, id: &str) -> Result<Result<Option<Contract>, String>, StoreError> {
-    let read = match store.contract(id.to_owned()).await {
-        Ok(Some(row)) => parse("contract", "state", &row.id, &row.state).map(Some),
+async fn decided(store: &Store, id: &str) -> Result<Result<Option<Decided>, String>, StoreError> {
+    let read = match store.warrant(id.to_owned()).await {
+        Ok(Some(beside)) => read(beside).map(Some),
         Ok(None) => return Ok(Err(format!("contract {id} is not known"))),
         Err(StoreError::SetAside(_)) => return Ok(Ok(None)),
         Err(error) => Err(error),
@@ -83,6 +102,13 @@ async fn decided(store: &Store, id: &str) -> Result<Result<Option<Contract>, Str
         Err(error) if error.is_of_one_row() => Ok(Err(error.to_string())),
         read => read.map(Ok),
     }
+}
+
+fn read(beside: Warranted) -> Result<Decided, StoreError> {
+    let row = &beside.row;
+    let contract = parse("contract", "state", &row.id, &row.state)?;
+    let Addressee { erp, .. } = parse("contract", "agreement", &row.id, &row.agreement)?;
+    Ok(Decided { contract, erp, beside })
 }
 
 /// Sends what is claimed, what shares a lane in one call. Returns how many attempts were made.

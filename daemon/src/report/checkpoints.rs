@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::environment::Environment;
 use crate::settings::{Audit, Mail, Settings};
 use crate::store::StoreError;
+use crate::store::audit::Head;
 use crate::store::marks::Mark;
 
 /// Longest wait for whoever takes checkpoints by HTTP.
@@ -117,6 +118,30 @@ pub async fn turn(env: &Environment) -> Result<bool, StoreError> {
         env.store.move_mark(place.mark(), next).await?;
     }
     Ok(wrote)
+}
+
+/// The heads in a file, or in the one that the daemon appends them to, where there is one.
+///
+/// # Errors
+/// It cannot be read, or holds something else.
+pub fn kept(env: &Environment, file: Option<&Path>) -> anyhow::Result<Vec<Head>> {
+    let own = env.settings.audit.checkpoint_file.as_deref().filter(|file| file.exists());
+    file.or(own).map_or(Ok(Vec::new()), |file| read_heads(env, file))
+}
+
+/// Checkpoints that `audit head` printed or the daemon sent, however many; each that is signed must be by our key.
+fn read_heads(env: &Environment, file: &Path) -> anyhow::Result<Vec<Head>> {
+    let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    let told = |(line, reason): (usize, String)| anyhow::anyhow!("{} line {line}: {reason}", file.display());
+    let own = env.store.key().public_keys();
+    milestoned_trail::checkpoint::read(&text)
+        .map_err(told)?
+        .into_iter()
+        .map(|checkpoint| match checkpoint.flaw(&own) {
+            Some(flaw) => anyhow::bail!("{}: the checkpoint of line {}: {flaw}", file.display(), checkpoint.head.seq),
+            None => Ok(checkpoint.head),
+        })
+        .collect()
 }
 
 fn opened(file: &Path) -> std::io::Result<std::fs::File> {

@@ -16,7 +16,7 @@ use crate::settings::Mail;
 use crate::store::StoreError;
 
 /// Kinds that go to an owner; what came in and could not be taken, and what is wrong with a connection, goes to finance.
-const OWNED: [&str; 4] = ["approval", "delivery", "drift", "exception"];
+const OWNED: [&str; 5] = ["approval", "change_order", "delivery", "drift", "exception"];
 
 /// One thing as the digest shows it.
 #[derive(Debug, Clone)]

@@ -7,6 +7,8 @@
 pub mod checkpoints;
 pub mod digest;
 pub mod export;
+pub mod package;
+pub mod verification;
 pub mod workbook;
 
 use std::str::FromStr;

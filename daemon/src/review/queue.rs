@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Code, Contract, Severity, Waiting};
 use milestoned_mapping::drift::Kind;
-use milestoned_mapping::fact::{Event, Shown};
+use milestoned_mapping::fact::{Event, Fact, Shown};
 use milestoned_mapping::money::grouped;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::rules;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::item::{Amount, Item, RecordName, as_said};
 use super::subject::Subject;
 use super::verb::Verb;
-use crate::agreements::Options;
+use crate::agreements::{self, Options};
 use crate::environment::Environment;
 use crate::store::hands::WaitingWord;
 use crate::store::outbox::Delivery;
@@ -30,6 +30,8 @@ use crate::store::{StoreError, parse};
 
 /// Days before a credential ends from which on people are told.
 const WARNED: i64 = 30;
+/// Rows that are not attested which are named.
+const AT_MOST: usize = 100;
 /// Contracts that nobody has filed which are named; the rest is counted.
 const NAMED: usize = 3;
 
@@ -96,7 +98,7 @@ pub(super) fn order(a: &Item, b: &Item) -> std::cmp::Ordering {
     (weight(a), &a.contract, &a.subject).cmp(&(weight(b), &b.contract, &b.subject))
 }
 
-/// What was decided about contracts and waits for a person: approvals, exceptions, drifts. It changes with a decision alone.
+/// What was decided about contracts and waits for a person: approvals, change orders, exceptions, drifts. It changes with a decision alone.
 pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("approval") {
@@ -104,8 +106,47 @@ pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<It
         let rows = env.store.approvals(filter.contract_or_subjects()).await?;
         items.extend(rows.into_iter().map(|(contract, row)| approval(contract, row, &words)));
     }
+    if filter.wants("change_order") {
+        items.extend(orders(env, filter).await?);
+    }
     if filter.wants("exception") || filter.wants("drift") {
         items.extend(exceptions(env, filter).await?);
+    }
+    Ok(items)
+}
+
+/// Change orders that take no effect before somebody approves them.
+async fn orders(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    for order in env.store.waiting_orders(filter.contract_or_subjects()).await? {
+        let contract: Contract = match env.store.contract(order.contract.clone()).await {
+            Ok(Some(row)) => parse("contract", "state", &row.id, &row.state)?,
+            Ok(None) | Err(StoreError::SetAside(_) | StoreError::Unattested { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let mut facts: Vec<Fact> = env.store.history(order.contract.clone()).await?;
+        facts.push(order.fact.clone());
+        let changes = contract.change_orders(&facts).pop().map(|order| order.changes.join("; ")).unwrap_or_default();
+        let first = order.first.as_ref().filter(|(_, of)| *of == contract.version());
+        let first =
+            first.map(|(by, _)| format!("; {by} has approved it, and another person has to")).unwrap_or_default();
+        let version = agreements::order_version(&order.fact);
+        let stake = format!("{} {}", grouped(&order.stake.to_string()), order.stake.currency());
+        let reason = format!(
+            "version {version}, filed by {}, puts {stake} at stake and takes no effect before it is approved: {changes}{first}",
+            order.actor
+        );
+        let remedy =
+            "compare it with the signed change order, then approve it; or close it, and say what is wrong with it";
+        let problem = Problem::new(format!("{} version {version}", order.contract), reason, remedy);
+        let key = agreements::order_key(&order.identity).to_owned();
+        let subject = Subject::ChangeOrder { contract: order.contract.clone(), key };
+        items.push(Item {
+            since: Some(contract.terms().local_date(order.filed_at)),
+            held: Some(Amount::from(order.stake)),
+            contract: Some(order.contract),
+            ..Item::new(subject, "Change order waits for approval", Severity::Blocking, problem)
+        });
     }
     Ok(items)
 }
@@ -117,6 +158,9 @@ pub(super) async fn outside(env: &Environment, filter: &Filter) -> Result<Vec<It
         items.extend(deliveries(env).await?);
     }
     items.extend(inputs(env, filter).await?);
+    if filter.wants("unattested") {
+        items.extend(unattested(env));
+    }
     if filter.wants("stream") {
         items.extend(streams(env).await?);
     }
@@ -396,6 +440,27 @@ async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreEr
         }
     }
     Ok(items)
+}
+
+/// Rows and lines that are not as they were written, as was found last.
+fn unattested(env: &Environment) -> Vec<Item> {
+    let Some(compared) = env.integrity.latest() else { return Vec::new() };
+    let since = Some(utc_date(compared.at));
+    let found = compared.flaws.into_iter().take(AT_MOST).map(|(place, what)| {
+        let remedy =
+            "see who can write the database, and `milestoned audit verify`; nothing is done by it, put a backup back";
+        let problem = Problem::new(place.clone(), what, remedy);
+        Item {
+            since,
+            ..Item::new(
+                Subject::Unattested(place.clone()),
+                format!("Not attested: {place}"),
+                Severity::Blocking,
+                problem,
+            )
+        }
+    });
+    found.collect()
 }
 
 /// Credentials that end soon: what then stops needs a person, and often one of another department.

@@ -64,11 +64,12 @@ impl Tab {
     pub fn has(self, item: &Item) -> bool {
         match self {
             Self::Everything => true,
-            Self::Approvals => item.kind == "approval",
+            Self::Approvals => matches!(item.kind, "approval" | "change_order"),
             Self::Blocked => item.severity == Severity::Blocking && item.kind == "exception",
             Self::Warnings => item.severity == Severity::Warning && item.kind != "drift",
             Self::Parked => {
-                item.severity == Severity::Blocking && !matches!(item.kind, "approval" | "drift" | "exception")
+                let elsewhere = ["approval", "change_order", "drift", "exception"];
+                item.severity == Severity::Blocking && !elsewhere.contains(&item.kind)
             }
             Self::Drift => item.kind == "drift",
         }

@@ -22,6 +22,13 @@ pub enum Subject {
         /// Milestone.
         milestone: String,
     },
+    /// The approval of a change order.
+    ChangeOrder {
+        /// Contract.
+        contract: String,
+        /// What tells it from others: a digest of all that it says.
+        key: String,
+    },
     /// A delivery, by its idempotency key.
     Delivery(String),
     /// Something in a remote that differs from what was delivered or accepted.
@@ -73,6 +80,8 @@ pub enum Subject {
         /// Stream.
         stream: String,
     },
+    /// A row or line of the database that is not as it was written, by its place.
+    Unattested(String),
     /// Deals and issues of contracts that nobody has filed, all of them together.
     Unfiled,
     /// A write that no poll has shown, by its idempotency key.
@@ -80,8 +89,9 @@ pub enum Subject {
 }
 
 /// What kinds of thing there are, each with the first word of its text form.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 15] = [
     "approval",
+    "change_order",
     "delivery",
     "drift",
     "exception",
@@ -92,6 +102,7 @@ pub const KINDS: [&str; 13] = [
     "record",
     "set_aside",
     "stream",
+    "unattested",
     "unfiled",
     "unseen",
 ];
@@ -101,6 +112,7 @@ impl Subject {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Approval { .. } => "approval",
+            Self::ChangeOrder { .. } => "change_order",
             Self::Delivery(_) => "delivery",
             Self::Drift { .. } => "drift",
             Self::Exception { .. } => "exception",
@@ -111,6 +123,7 @@ impl Subject {
             Self::Record(_) => "record",
             Self::SetAside(_) => "set_aside",
             Self::Stream { .. } => "stream",
+            Self::Unattested(_) => "unattested",
             Self::Unfiled => "unfiled",
             Self::Unseen(_) => "unseen",
         }
@@ -121,9 +134,10 @@ impl Subject {
     /// The contract that its name says it belongs to.
     pub fn contract(&self) -> Option<&str> {
         match self {
-            Self::Approval { contract, .. } | Self::Drift { contract, .. } | Self::Exception { contract, .. } => {
-                Some(contract)
-            }
+            Self::Approval { contract, .. }
+            | Self::ChangeOrder { contract, .. }
+            | Self::Drift { contract, .. }
+            | Self::Exception { contract, .. } => Some(contract),
             Self::Pause { scope: Scope::Contract, name } => Some(name),
             _ => None,
         }
@@ -159,6 +173,10 @@ impl fmt::Display for Subject {
                 field(contract)?;
                 field(milestone)
             }
+            Self::ChangeOrder { contract, key } => {
+                field(contract)?;
+                field(key)
+            }
             Self::Delivery(key) | Self::Unseen(key) => field(key),
             Self::Drift { contract, kind, subject } => {
                 field(contract)?;
@@ -178,6 +196,7 @@ impl fmt::Display for Subject {
             Self::Fact(row) | Self::Record(row) => field(&row.to_string()),
             Self::File(path) => field(path),
             Self::SetAside(contract) => field(contract),
+            Self::Unattested(place) => field(place),
             Self::Pause { scope, name } => {
                 field(scope.name())?;
                 field(name)
@@ -220,6 +239,7 @@ fn read(kind: &str, fields: &[String]) -> Option<Subject> {
         ("approval", [contract, milestone]) => {
             Subject::Approval { contract: text(contract)?, milestone: text(milestone)? }
         }
+        ("change_order", [contract, key]) => Subject::ChangeOrder { contract: text(contract)?, key: text(key)? },
         ("delivery", [key]) => Subject::Delivery(text(key)?),
         ("drift", [contract, kind, subject]) => {
             Subject::Drift { contract: text(contract)?, kind: Kind::named(kind)?, subject: subject.clone() }
@@ -239,6 +259,7 @@ fn read(kind: &str, fields: &[String]) -> Option<Subject> {
         ("record", [row]) => Subject::Record(row.parse().ok()?),
         ("set_aside", [contract]) => Subject::SetAside(text(contract)?),
         ("stream", [connection, stream]) => Subject::Stream { connection: text(connection)?, stream: text(stream)? },
+        ("unattested", [place]) => Subject::Unattested(text(place)?),
         ("unfiled", []) => Subject::Unfiled,
         ("unseen", [key]) => Subject::Unseen(text(key)?),
         _ => return None,
@@ -263,6 +284,7 @@ mod tests {
         let leg = prop::option::of(prop::sample::select(vec![Leg::Agreement, Leg::Crm, Leg::Psa, Leg::Erp]));
         prop_oneof![
             (text(), text()).prop_map(|(contract, milestone)| Subject::Approval { contract, milestone }),
+            (text(), text()).prop_map(|(contract, key)| Subject::ChangeOrder { contract, key }),
             text().prop_map(Subject::Delivery),
             (text(), prop::sample::select(Kind::ALL), prop_oneof![Just(String::new()), text().prop_map(Into::into)])
                 .prop_map(|(contract, kind, subject)| Subject::Drift { contract, kind, subject }),
@@ -275,6 +297,7 @@ mod tests {
             any::<i64>().prop_map(Subject::Record),
             text().prop_map(Subject::SetAside),
             (text(), text()).prop_map(|(connection, stream)| Subject::Stream { connection, stream }),
+            text().prop_map(Subject::Unattested),
             Just(Subject::Unfiled),
             text().prop_map(Subject::Unseen),
         ]

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::action::Action;
 use crate::store::audit::AuditLine;
-use crate::store::trace::{Trace, TracedFact};
+use crate::store::trace::{Trace, TracedFact, TracedMail};
 
 /// What a document, an entry, a fact or a record hangs together with, in words.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -65,7 +65,7 @@ pub struct Package {
 
 /// How people name where a trail begins.
 pub const NAMES: &str = "a document or journal entry by its number, KIND:ID by the ERP's id (invoice:812, credit_memo:813, \
-     journal_entry:814), payment:CONNECTION:ID, approval:CONTRACT:MILESTONE, fact:ROW, record:ROW";
+     journal_entry:814), payment:CONNECTION:ID, approval:CONTRACT:MILESTONE, mail:MESSAGE-ID, fact:ROW, record:ROW";
 
 /// The trail of what is named, and what it was made of. `None`: there is no such thing.
 ///
@@ -124,6 +124,7 @@ fn told(what: &str, trace: &Trace) -> Trail {
         ("Other decisions of people", of(is_decision)),
         ("Documents", documents(trace)),
         ("Deliveries", deliveries(trace)),
+        ("The mail", trace.mail.iter().flat_map(mail).collect()),
         ("Payments", payments.map(|(traced, fact)| fact_line(traced, &fact, trace)).collect()),
         ("The rest of the audit trail", acts(rest)),
     ];
@@ -180,6 +181,18 @@ fn approval(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Option<Line> {
         }
     };
     Some(Line::new(traced.at, traced.actor.name(), text))
+}
+
+/// What a mail said, to whom, and what became of it.
+fn mail(mail: &TracedMail) -> Vec<Line> {
+    let written = format!("<{}@milestoned> to {}: {}", mail.key, mail.recipients, mail.subject);
+    let fault = mail.fault.as_deref().map(|fault| format!(": {fault}")).unwrap_or_default();
+    let settled = mail.settled_at.map_or_else(String::new, |at| at.to_string());
+    vec![
+        Line::new(mail.created_at, "milestoned", written),
+        Line::new(settled, "relay", format!("{}{fault}", mail.state)),
+        Line::new("", "", mail.message.clone()),
+    ]
 }
 
 fn documents(trace: &Trace) -> Vec<Line> {

@@ -132,6 +132,7 @@ impl std::str::FromStr for Verb {
 pub fn offered(subject: &Subject) -> Vec<Verb> {
     match subject {
         Subject::Approval { .. } => vec![Verb::Approve, Verb::Hold],
+        Subject::ChangeOrder { .. } => vec![Verb::Approve, Verb::Close],
         Subject::Delivery(_) => vec![Verb::Release, Verb::Done, Verb::GiveUp],
         Subject::Exception { code: Code::HeldByReviewer | Code::InvoiceWithdrawn, milestone: Some(_), .. } => {
             vec![Verb::Approve, Verb::Overrule]
@@ -141,6 +142,10 @@ pub fn offered(subject: &Subject) -> Vec<Verb> {
         Subject::Fact(_) | Subject::File(_) | Subject::Unseen(_) => vec![Verb::Close],
         Subject::Pause { .. } => vec![Verb::Resume],
         Subject::Record(_) => vec![Verb::Replay, Verb::Close],
-        Subject::Expiry { .. } | Subject::SetAside(_) | Subject::Stream { .. } | Subject::Unfiled => Vec::new(),
+        Subject::Expiry { .. }
+        | Subject::SetAside(_)
+        | Subject::Stream { .. }
+        | Subject::Unattested(_)
+        | Subject::Unfiled => Vec::new(),
     }
 }

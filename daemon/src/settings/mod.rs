@@ -14,10 +14,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use jiff::SignedDuration;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use milestoned_identity::machine::Machine;
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::problem::Problem;
+use milestoned_mapping::terms::Terms;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -89,6 +91,21 @@ pub struct Approvals {
     /// Above this, in the contract's currency, two people are needed; absent: one is enough for all.
     #[serde(default)]
     pub second_over: Option<DecimalText>,
+    /// How many days are one for sums: what was approved, filed or billed on this and the days before it counts with what is
+    /// about to be. 1: the day itself.
+    pub window_days: u16,
+}
+
+impl Approvals {
+    /// The first day whose sums count today, and its first instant.
+    pub fn since(&self, terms: &Terms, now: Timestamp) -> Timestamp {
+        terms.start_of(self.first_day(terms.local_date(now)))
+    }
+
+    /// The first day whose sums count on a day.
+    pub fn first_day(&self, today: Date) -> Date {
+        today.saturating_sub(i64::from(self.window_days.saturating_sub(1)).days())
+    }
 }
 
 /// `[audit]`
@@ -97,6 +114,8 @@ pub struct Approvals {
 pub struct Audit {
     /// How often the signed head goes to each place.
     pub checkpoint_every: SignedDuration,
+    /// How often everything is compared with what attests it.
+    pub verify_every: SignedDuration,
     /// File to which it is appended, best on a medium that takes no changes.
     #[serde(default)]
     pub checkpoint_file: Option<PathBuf>,

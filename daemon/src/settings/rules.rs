@@ -25,6 +25,10 @@ pub(super) fn refused(settings: &Settings, secrets: Secrets) -> Vec<Problem> {
         let remedy = "write the amount above which two people approve, or leave it out";
         problems.push(Problem::new("approvals.second_over", "is negative", remedy));
     }
+    if !(1..=366).contains(&settings.approvals.window_days) {
+        let remedy = "write for how many days amounts are summed up, from 1 to 366";
+        problems.push(Problem::new("approvals.window_days", "is out of range", remedy));
+    }
     if settings.agreements.folder_owner.as_ref().is_some_and(|owner| owner.trim().is_empty()) {
         let remedy = "name who files what stands in the folder, or leave it out";
         problems.push(Problem::new("agreements.folder_owner", "is empty", remedy));

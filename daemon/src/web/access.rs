@@ -19,6 +19,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use super::guesses::{Guesses, address_of};
 use super::problem::ApiError;
+use super::reach::{self, Reach};
 use crate::environment::Environment;
 use crate::settings::Settings;
 use crate::store::action::Action;
@@ -121,6 +122,7 @@ impl Access {
             name: machine.name.clone(),
             person: self.people.person_of(&machine.name),
             rights: machine.rights,
+            reach: Reach::of(machine, &env.store).await?,
             session: None,
         }))
     }
@@ -149,6 +151,7 @@ impl Access {
             name: signed_in.person.clone(),
             person: self.people.person_of(&signed_in.person),
             rights: listed.map_or(signed_in.rights, |listed| signed_in.rights.and(listed.rights)),
+            reach: Reach::Everything,
             session: Some(signed_in),
         }
     }
@@ -169,6 +172,8 @@ pub struct Caller {
     pub person: String,
     /// What they may do.
     pub rights: Rights,
+    /// About which contracts.
+    pub reach: Reach,
     /// Their session, where they came by one.
     pub session: Option<SignedIn>,
 }
@@ -218,36 +223,55 @@ async fn program(env: &Arc<Environment>, parts: &Parts) -> Result<Caller, ApiErr
     Ok(caller)
 }
 
-/// A program with a valid token, whatever it may do: the handler asks for the right that the act needs.
-#[derive(Debug, Clone)]
-pub struct Program(pub Caller);
+/// What an API handler learns of the program that calls it.
+pub trait Known: Sized {
+    /// Of a program that is known.
+    ///
+    /// # Errors
+    /// It lacks the right.
+    fn of(caller: Caller) -> Result<Self, ApiError>;
+}
 
-impl FromRequestParts<Arc<Environment>> for Program {
+/// A program of which the handler itself keeps to what it reaches: it leaves out, or refuses, everything else. Without this a
+/// program that is restricted to some contracts is refused wherever the address does not name one of them.
+#[derive(Debug, Clone)]
+pub struct Restrained<T>(pub T);
+
+impl<T: Known> FromRequestParts<Arc<Environment>> for Restrained<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
-        program(env, parts).await.map(Self)
+        T::of(program(env, parts).await?).map(Self)
     }
 }
 
-/// Extractors of the API: a program with one right.
+/// Extractors of the API: a program, and the right that it must have.
 macro_rules! programs {
-    ($($(#[$doc:meta])* $name:ident: $right:ident),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident $(: $right:ident)?),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $name(pub Caller);
 
+        impl Known for $name {
+            fn of(caller: Caller) -> Result<Self, ApiError> {
+                $(caller.may(Right::$right)?;)?
+                Ok(Self(caller))
+            }
+        }
+
         impl FromRequestParts<Arc<Environment>> for $name {
             type Rejection = ApiError;
             async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, ApiError> {
-                let caller = program(env, parts).await?;
-                caller.may(Right::$right)?;
-                Ok(Self(caller))
+                let known = Self::of(program(env, parts).await?)?;
+                reach::keep_to(&known.0.name, &known.0.reach, parts).await?;
+                Ok(known)
             }
         }
     )*};
 }
 
 programs! {
+    /// With a valid token, whatever it may do: the handler asks for the right that the act needs.
+    Program,
     /// May read.
     Viewing: View,
     /// May file terms and change orders.
@@ -260,4 +284,6 @@ programs! {
     Overruling: Overrule,
     /// May read the audit trail.
     Auditing: Audit,
+    /// May operate the daemon.
+    Operating: Operate,
 }

@@ -17,19 +17,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{Filing, Telling, Viewing};
+use super::access::{Filing, Restrained, Telling, Viewing};
 use super::api::{document_required, known};
 use super::extract::Segments;
 use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
+use super::reach::{SEPARATOR, beyond};
 use crate::agreements;
 use crate::engine;
 use crate::environment::Environment;
 use crate::store::actor::Actor;
 use crate::store::intake::NewFact;
-
-/// Between project id and external id in a milestone id.
-const SEPARATOR: char = ':';
 
 type Shared = State<Arc<Environment>>;
 
@@ -118,10 +116,11 @@ struct Created {
 #[utoipa::path(post, path = "/v1/project-milestones", tag = "project milestones", security(("bearer" = [])),
     request_body = Create,
     responses((status = 201, description = "Created", body = Created),
+        (status = 202, description = "Taken as a change order that waits for an approval", body = Created),
         (status = 200, description = "Known already", body = Created), (status = 409, body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn create(
     State(env): Shared,
-    Filing(caller): Filing,
+    Restrained(Filing(caller)): Restrained<Filing>,
     Json(body): Json<Create>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
     if body.project_id.contains(SEPARATOR) || body.external_id.is_empty() || body.project_id.is_empty() {
@@ -138,7 +137,12 @@ async fn create(
     let id = format!("{}{SEPARATOR}{}", body.project_id, body.external_id);
     let answer = Json(Created { milestone_id: id });
     let now = env.clock.now();
-    let Some(row) = env.store.contract(body.project_id.clone()).await? else {
+    let known = env.store.contract(body.project_id.clone()).await?;
+    let customer = body.customer.as_deref().filter(|_| known.is_none());
+    if !caller.reach.admits(&body.project_id, customer) {
+        return Err(beyond(&caller.name));
+    }
+    let Some(row) = known else {
         let terms = json!({
             "id": body.project_id, "customer": body.customer.as_deref().unwrap_or(&body.project_id),
             "currency": body.currency_code, "total": amount.to_string(),
@@ -164,9 +168,10 @@ async fn create(
         "amends": body.project_id, "version": contract.version().saturating_add(1), "signed": true,
         "total": total.to_string(), "add": [milestone(&body, &amount.to_string())],
     });
-    agreements::file(&env, order, "API", &caller.actor(), now).await?;
+    let filed = agreements::file(&env, order, "API", &caller.actor(), now).await?;
     settle(&env, &body.project_id).await?;
-    Ok((StatusCode::CREATED, answer))
+    let waits = matches!(filed, agreements::Filed::Waits(_));
+    Ok((if waits { StatusCode::ACCEPTED } else { StatusCode::CREATED }, answer))
 }
 
 fn milestone(body: &Create, amount: &str) -> Value {

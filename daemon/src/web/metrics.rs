@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use super::guesses::Guesses;
 use super::process;
 use crate::environment::Environment;
+use crate::integrity::Compared;
 use crate::review::item::Item;
 use crate::review::queue::{Filter, queue};
 use crate::review::subject::KINDS;
@@ -44,6 +45,7 @@ async fn collect(env: &Environment, guesses: &Guesses) -> Result<String, StoreEr
         contracts: env.store.contract_count().await?,
         streams: env.store.streams().await?,
         audit: env.store.audit_head().await?.seq,
+        compared: env.integrity.latest(),
     };
     let mut registry = Registry::default();
     process::register(&mut registry, env, guesses);
@@ -61,6 +63,7 @@ struct Read {
     contracts: i64,
     streams: Vec<StreamHealth>,
     audit: i64,
+    compared: Option<Compared>,
 }
 
 fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
@@ -103,6 +106,16 @@ fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
     let lines = Counter::<u64>::default();
     lines.inc_by(u64::try_from(read.audit).unwrap_or(0));
     registry.register("milestoned_audit_lines", "Lines of the audit trail", lines);
+    let unattested = gauges(registry, "milestoned_unattested_rows", "Rows and lines that are not as they were written");
+    let verified = gauges(
+        registry,
+        "milestoned_verification_age_seconds",
+        "Seconds since everything was compared with what attests it",
+    );
+    if let Some(compared) = &read.compared {
+        unattested.get_or_create(&Vec::new()).set(i64::try_from(compared.flaws.len()).unwrap_or(i64::MAX));
+        verified.get_or_create(&Vec::new()).set(seconds_since(compared.at, now));
+    }
     let age = gauges(registry, "milestoned_stream_fresh_age_seconds", "Seconds since a stream was read completely");
     let counted =
         gauges(registry, "milestoned_census_age_seconds", "Seconds since the records of a stream were counted");

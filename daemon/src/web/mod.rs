@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod pages;
 pub mod problem;
 mod process;
+pub mod reach;
 pub mod server;
 pub mod sign_in;
 
@@ -23,7 +24,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -31,7 +32,7 @@ use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use access::{Access, BearerScheme, Viewing};
+use access::{Access, BearerScheme, Restrained, Viewing};
 use guesses::Guesses;
 use server::Limits;
 
@@ -86,12 +87,24 @@ pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
     Ok(router)
 }
 
-/// Every answer is described, as the format demands: where a handler says no more, by what its status means.
+/// Every answer is described, as the format demands: where a handler says no more, by what its status means. Whoever has no
+/// token, lacks a right or is restricted to other contracts is refused everywhere alike.
 fn described(mut document: Value) -> Value {
+    const REFUSED: [(&str, &str); 3] = [
+        ("401", "No valid token"),
+        ("403", "The token lacks the right, or is restricted to contracts and customers that this is not about"),
+        ("429", "Too many wrong tokens came from this address"),
+    ];
     let paths = document.get_mut("paths").into_iter().flat_map(members);
     for operation in paths.flat_map(members) {
-        let answers = operation.get_mut("responses").and_then(Value::as_object_mut);
-        for (status, answer) in answers.into_iter().flatten() {
+        let guarded = operation.get("security").is_some();
+        let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
+        for (status, meaning) in REFUSED.into_iter().filter(|_| guarded) {
+            let body = json!({ "description": meaning, "content": { "application/problem+json":
+                { "schema": { "$ref": "#/components/schemas/ErrorBody" } } } });
+            answers.entry(status).or_insert(body);
+        }
+        for (status, answer) in answers {
             let meaning = status.parse::<StatusCode>().ok().and_then(|status| status.canonical_reason());
             if let Some(answer) = answer.as_object_mut().filter(|answer| !answer.contains_key("$ref")) {
                 answer.entry("description").or_insert_with(|| meaning.unwrap_or("An answer").into());
@@ -112,7 +125,7 @@ fn for_machines(env: &Environment, document: Arc<Value>) -> Router<Arc<Environme
     let routes = Router::new();
     let routes = match open(Open::Openapi) {
         true => routes.route("/openapi.json", get(description)),
-        false => routes.route("/openapi.json", get(move |_: Viewing| description())),
+        false => routes.route("/openapi.json", get(move |_: Restrained<Viewing>| description())),
     };
     match open(Open::Metrics) {
         true => routes.route("/metrics", get(metrics::show)),

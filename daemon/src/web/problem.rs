@@ -160,6 +160,12 @@ impl From<Refusal> for ApiError {
                 message,
                 "POST a change order to /v1/contracts/{id}/amendments",
             ),
+            Refusal::Refused { .. } => Self::new(
+                StatusCode::CONFLICT,
+                "ORDER_REFUSED",
+                message,
+                "POST a change order of another version to /v1/contracts/{id}/amendments",
+            ),
             Refusal::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message, "PUT the contract first"),
             Refusal::Store(error) => error.into(),
         }

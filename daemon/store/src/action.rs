@@ -16,6 +16,12 @@ words! {
         AuditLinesRedacted = "audit lines redacted",
         /// More records are missing in a remote than the brake allows.
         CensusBraked = "census braked",
+        /// A person let a change order take effect.
+        ChangeOrderApproved = "change order approved",
+        /// A person refused a change order.
+        ChangeOrderRefused = "change order refused",
+        /// A change order was filed that takes no effect before it is approved.
+        ChangeOrderWaits = "change order waits",
         /// A file of the contract folder could not be filed.
         ContractFileRefused = "contract file refused",
         /// A contract was filed.
@@ -72,6 +78,8 @@ words! {
         FiledFromDocument = "filed from a document",
         /// One of two people has said it; another one is awaited.
         FirstOfTwoApprovals = "first of two approvals",
+        /// The command line wrote an invitation to an account.
+        InvitationWritten = "invitation written",
         /// A person was asked to look after something.
         ItemAssigned = "item assigned",
         /// A person wrote something down about what waits.
@@ -110,6 +118,8 @@ words! {
         RowsAttested = "rows attested",
         /// A session was ended.
         SessionEnded = "session ended",
+        /// The command line wrote a link that signs somebody in.
+        SignInLinkWritten = "sign-in link written",
         /// A person signed in.
         SignedIn = "signed in",
         /// A person confirmed or corrected what a document says.

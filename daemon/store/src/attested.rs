@@ -92,12 +92,25 @@ macro_rules! table {
     };
 }
 
+/// Deliveries with all that their codes cover, in the order of [`OUTBOX`], before the condition that says which.
+macro_rules! outbox_row {
+    () => {
+        "SELECT ordinal, key, contract, target, kind, subject, command, digest, after, created_at, state, attempts, due_at,
+         lease_until, settled_at, confirmed_at, receipt, fault, remedy, by_hand, mac FROM outbox"
+    };
+}
+
+pub(super) use outbox_row;
+
 table!(AGREEMENT_FILE = "agreement_file", number [], key ["path"],
     told ["path", "digest", "contract", "problem", "seen_at"], standing [], never);
 table!(ACCOUNT = "account", number [], key ["person"],
     told ["person", "password", "factor", "factor_step", "rights", "made_at", "closed_at"], standing [], never);
 table!(APPROVAL = "approval", number [], key ["contract", "milestone"],
     told ["contract", "milestone", "since", "amount", "currency", "shown", "void"], standing [], never);
+table!(CHANGE_ORDER = "change_order", number [], key ["contract", "identity"],
+    told ["contract", "identity", "fact", "actor", "filed_at", "customer", "stake", "currency"],
+    standing ["state", "first_by", "first_of", "decided_by", "decided_at"], never);
 table!(CONTRACT = "contract", number [], key ["id"],
     told ["id", "agreement", "digest", "source", "opened_on", "opened_at", "customer"],
     standing ["state", "history", "as_of", "wake_at", "planned_documents", "journal_through"], never);
@@ -134,6 +147,8 @@ table!(PAUSE = "pause", number [], key ["scope", "name"],
     told ["scope", "name", "since", "actor", "reason"], standing [], never);
 table!(READING = "reading", number [], key ["id"], told ["id", "name", "actor", "read_at", "document", "proposal"],
     standing ["contract"], never);
+table!(READING_HAND = "reading_hand", number [], key ["reading", "actor"], told ["reading", "actor", "since"],
+    standing [], never);
 table!(READING_VERDICT = "reading_verdict", number [], key ["reading", "path"],
     told ["reading", "path", "verdict", "actor", "decided_at"], standing [], never);
 table!(REVIEW = "review", number [], key ["subject"],
@@ -154,10 +169,11 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 26] = [
+pub(super) static ALL: [&Table; 28] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
+    &CHANGE_ORDER,
     &CLOSED_DATES,
     &CONTRACT,
     &DOCUMENT,
@@ -173,6 +189,7 @@ pub(super) static ALL: [&Table; 26] = [
     &OUTBOX,
     &PAUSE,
     &READING,
+    &READING_HAND,
     &READING_VERDICT,
     &REVIEW,
     &SAVED_VIEW,

@@ -8,7 +8,7 @@ use milestoned_mapping::command::{Command, DeliveryKey};
 
 use super::action::Action;
 use super::attest::{Attested, Examined, Session};
-use super::attested::OUTBOX;
+use super::attested::{OUTBOX, outbox_row};
 use super::audit::{self, Entry};
 use super::intake::{UNATTESTED, UNATTESTED_REMEDY};
 use super::session::{Cell, Sql, cells, values};
@@ -73,9 +73,8 @@ pub(super) use {not_paused, settled_before};
 macro_rules! claimable {
     ($database:ident, $lock:literal) => {
         concat!(
-            "SELECT ordinal, key, contract, target, kind, subject, command, digest, after, created_at, state, attempts, due_at,
-             lease_until, settled_at, confirmed_at, receipt, fault, remedy, by_hand, mac FROM outbox AS o
-             WHERE target = $1 AND state IN ('pending', 'unknown') AND due_at <= $2 AND ",
+            outbox_row!(),
+            " AS o WHERE target = $1 AND state IN ('pending', 'unknown') AND due_at <= $2 AND ",
             settled_before!($database),
             " AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
               AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown')) AND ",

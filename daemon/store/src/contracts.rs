@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::command::{DeliveryKey, JournalEntry, Posting};
 use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
-use milestoned_mapping::fact::{Fact, Leg, LegMilestone, LegRecord};
+use milestoned_mapping::fact::{Amendment, Event, Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
 use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
 use milestoned_trail::rows::named;
@@ -78,6 +78,17 @@ pub struct Work {
     pub approvers: BTreeMap<String, BTreeSet<String>>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
     pub records: BTreeMap<String, Vec<(String, String)>>,
+}
+
+/// A contract with what stands beside it when something about it is about to be sent.
+#[derive(Debug, Clone)]
+pub struct Warranted {
+    /// The contract.
+    pub row: ContractRow,
+    /// Journal entries in the outbox, delivered or not, in order.
+    pub entries: Vec<JournalEntry>,
+    /// Names that its customer has, or has had.
+    pub former_customers: Vec<String>,
 }
 
 /// What the records of a contract say, by leg; in each by the vendor's object, then id.
@@ -340,6 +351,30 @@ impl Store {
         self.read(move |tx| load_row(tx, &id)).await
     }
 
+    /// A contract with what stands beside it when something about it is about to be sent, as of one moment.
+    ///
+    /// # Errors
+    /// The database failed, the contract is set aside, or a row is not attested.
+    pub async fn warrant(&self, id: String) -> Result<Option<Warranted>, StoreError> {
+        self.read(move |tx| {
+            let Some(row) = load_row(tx, &id)? else { return Ok(None) };
+            let sql =
+                "SELECT fact FROM fact WHERE contract = $1 AND identity >= 'amendment:' AND identity < 'amendment;'
+                       AND position IS NOT NULL";
+            let mut former_customers =
+                tx.all("SELECT customer FROM contract WHERE id = $1", values![id], |row| row.get(0))?;
+            tx.each(sql, values![id], |fact| {
+                let fact: Fact = parse("fact", "fact", &id, &fact.get::<String>(0)?)?;
+                if let Event::Amended(Amendment { customer: Some(customer), .. }) = fact.event {
+                    former_customers.push(customer);
+                }
+                Ok(())
+            })?;
+            Ok(Some(Warranted { entries: journal::entries(tx, &id)?, former_customers, row }))
+        })
+        .await
+    }
+
     /// Every contract, by id, but those that are set aside.
     ///
     /// # Errors
@@ -371,6 +406,14 @@ impl Store {
     /// The database failed.
     pub async fn contracts_of(&self, ids: Vec<String>) -> Result<Vec<ContractRow>, StoreError> {
         self.read(move |tx| tx.all(AMONG, values![json(&ids)?], |row| read_row(tx, row))).await
+    }
+
+    /// Ids of the contracts that were filed for some customers.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn contracts_of_customers(&self, customers: Vec<String>) -> Result<Vec<String>, StoreError> {
+        self.read(move |tx| tx.all(OF_CUSTOMERS, values![json(&customers)?], |row| row.get(0))).await
     }
 
     /// Contracts about which something is to be decided now.
@@ -578,6 +621,13 @@ pub(super) fn is_paused(tx: &Session<'_>, id: &str) -> Result<bool, StoreError> 
     let sql = concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT ", not_halted!());
     Ok(tx.one(sql, values![id], |_| Ok(()))?.is_some())
 }
+
+/// Contracts by their customers; `$1` is a JSON list of names.
+const OF_CUSTOMERS: Sql = Sql {
+    postgres: "SELECT id FROM contract
+               WHERE customer = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))))",
+    sqlite: "SELECT id FROM contract WHERE customer IN (SELECT value FROM json_each($1))",
+};
 
 /// Contracts whose id stands in a JSON list.
 const AMONG: Sql = Sql {

@@ -15,6 +15,12 @@ impl Store {
         self.read(move |tx| match what.split_once(':') {
             Some(("fact", row)) => Ok(row.parse().ok().map(Start::Fact)),
             Some(("record", row)) => Ok(row.parse().ok().map(Start::Record)),
+            Some(("mail", id)) => {
+                // As the message has it: <KEY@milestoned>.
+                let key = id.trim().trim_matches(['<', '>']);
+                let key = key.strip_suffix("@milestoned").unwrap_or(key);
+                Ok(tx.one("SELECT key FROM mail WHERE key = $1", values![key], |row| row.get(0))?.map(Start::Mail))
+            }
             Some(("approval", of)) => {
                 let (contract, milestone) = of.rsplit_once(':').unwrap_or((of, ""));
                 let sql = "SELECT number FROM document WHERE contract = $1 AND milestone = $2 ORDER BY ordinal LIMIT 1";

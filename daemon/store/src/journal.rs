@@ -3,6 +3,7 @@
 use milestoned_mapping::command::{Command, JournalEntry};
 
 use super::attest::Session;
+use super::attested::{OUTBOX, outbox_row};
 use super::session::values;
 use super::{Store, StoreError, parse};
 
@@ -16,16 +17,23 @@ impl Store {
     }
 }
 
-/// The same. One that was given up counts: a person may let it go on again.
+/// The same. One that was given up counts: a person may let it go on again. One that is not attested is an error: what is
+/// planned follows from what was told.
 pub(super) fn entries(tx: &Session<'_>, contract: &str) -> Result<Vec<JournalEntry>, StoreError> {
     let mut entries = Vec::new();
-    let sql = "SELECT key, command FROM outbox WHERE contract = $1 AND kind = 'journal_entry' ORDER BY ordinal";
-    tx.each(sql, values![contract], |row| {
-        let key: String = row.get(0)?;
-        if let Command::JournalEntry(entry) = parse("outbox", "command", &key, &row.get::<String>(1)?)? {
-            entries.push(entry);
-        }
-        Ok(())
-    })?;
+    tx.each(
+        concat!(outbox_row!(), " WHERE contract = $1 AND kind = 'journal_entry' ORDER BY ordinal"),
+        values![contract],
+        |row| {
+            let key: String = row.get(1)?;
+            if !tx.examine(&OUTBOX, row, 0)?.genuine {
+                return Err(StoreError::Unattested { table: OUTBOX.name, row: key });
+            }
+            if let Command::JournalEntry(entry) = parse("outbox", "command", &key, &row.get::<String>(6)?)? {
+                entries.push(entry);
+            }
+            Ok(())
+        },
+    )?;
     Ok(entries)
 }

@@ -13,6 +13,7 @@ mod attest;
 pub mod attested;
 pub mod audit;
 pub mod census;
+pub mod change_orders;
 mod claims;
 pub mod contracts;
 pub mod copies;

@@ -488,6 +488,17 @@ impl Store {
         self.read(move |tx| tx.all(WAITING, values![], read)).await
     }
 
+    /// Whether another delivery to the same record has come after this one: a state of before need not be what holds now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_outdated(&self, key: String) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT 1 FROM outbox AS o JOIN outbox AS later ON later.target = o.target AND later.subject = o.subject
+                   AND later.kind = o.kind AND later.ordinal > o.ordinal WHERE o.key = $1";
+        self.read(move |tx| Ok(tx.one(sql, values![key], |_| Ok(()))?.is_some())).await
+    }
+
     /// One delivery by its key.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::action::Action;
 use super::actor::Actor;
-use super::attested::{READING, READING_VERDICT};
+use super::attest::Session;
+use super::attested::{READING, READING_HAND, READING_VERDICT};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::{Store, StoreError, instant};
@@ -66,7 +67,21 @@ pub(super) const PEOPLE: &str = "SELECT r.actor FROM contract AS c JOIN reading 
      ON c.source = 'document ' || r.name || ' (SHA-256 ' || r.id || ')' WHERE c.id = $1
      UNION SELECT v.actor FROM contract AS c JOIN reading AS r
      ON c.source = 'document ' || r.name || ' (SHA-256 ' || r.id || ')'
-     JOIN reading_verdict AS v ON v.reading = r.id WHERE c.id = $1 ORDER BY 1";
+     JOIN reading_verdict AS v ON v.reading = r.id WHERE c.id = $1
+     UNION SELECT h.actor FROM contract AS c JOIN reading AS r
+     ON c.source = 'document ' || r.name || ' (SHA-256 ' || r.id || ')'
+     JOIN reading_hand AS h ON h.reading = r.id WHERE c.id = $1 ORDER BY 1";
+
+/// Somebody has had a hand in what a document is taken to say, and keeps it: whoever decides about the same value later takes
+/// the place of the verdict, and not of who gave the one before.
+fn keep_hand(tx: &Session<'_>, reading: &str, actor: &Actor, at: Timestamp) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO reading_hand (reading, actor, since) VALUES ($1, $2, $3) ON CONFLICT (reading, actor) DO NOTHING";
+    tx.change(&READING_HAND, values![reading, actor.name()], || {
+        tx.run(sql, values![reading, actor.name(), instant(at)])
+    })
+    .map(drop)
+}
 
 /// Documents of a list.
 const LISTED: i64 = 200;
@@ -183,6 +198,13 @@ impl Store {
                 tx.one(sql, values![reading, decided.path], |row| row.parsed(0, "reading_verdict.decided_at"))?;
             if last != seen {
                 return Ok(false);
+            }
+            let before = "SELECT actor, decided_at FROM reading_verdict WHERE reading = $1 AND path = $2";
+            let before = tx.one(before, values![reading, decided.path], |row| {
+                Ok((row.actor(0)?, row.parsed(1, "reading_verdict.decided_at")?))
+            })?;
+            for (actor, at) in before.into_iter().chain([(decided.actor.clone(), decided.decided_at)]) {
+                keep_hand(tx, &reading, &actor, at)?;
             }
             tx.overwrite(&READING_VERDICT, values![reading, decided.path], || {
                 tx.run(

@@ -11,6 +11,7 @@ use super::action::Action;
 use super::actor::Actor;
 use super::attest::Session;
 use super::audit::{self, AuditLine};
+use super::mails::MailState;
 use super::outbox::{self, Delivery};
 use super::session::{Row, values};
 use super::views::{self, DocumentView};
@@ -25,6 +26,8 @@ pub enum Start {
     Document(String),
     /// A fact, by its row.
     Fact(i64),
+    /// A mail, by its key.
+    Mail(String),
     /// A source record, by its row.
     Record(i64),
 }
@@ -46,6 +49,8 @@ pub struct Trace {
     pub records: Vec<TracedRecord>,
     /// Deliveries, with the remote's id and request id.
     pub deliveries: Vec<Delivery>,
+    /// The mail that the trail began with.
+    pub mail: Option<TracedMail>,
     /// Audit lines: decisions, each attempt of a delivery, what people did.
     pub lines: Vec<AuditLine>,
 }
@@ -81,6 +86,27 @@ impl TracedFact {
 }
 
 pub use milestoned_trail::rows::subject_of;
+
+/// A mail as it was written, and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct TracedMail {
+    /// The first part of its message id.
+    pub key: String,
+    /// Who gets it, comma-separated.
+    pub recipients: String,
+    /// Its subject.
+    pub subject: String,
+    /// When it was written, UTC.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub state: MailState,
+    /// When it came to that, UTC.
+    pub settled_at: Option<Timestamp>,
+    /// What went wrong.
+    pub fault: Option<String>,
+    /// The message, RFC 5322.
+    pub message: String,
+}
 
 /// A source record.
 #[derive(Debug, Clone, Serialize)]
@@ -131,6 +157,7 @@ impl Store {
                 let facts = tx.all(concat!(facts!(), "id = $1"), values![id], read_fact)?;
                 if facts.is_empty() { Ok(None) } else { from_facts(tx, facts).map(Some) }
             }
+            Start::Mail(key) => Ok(mail(tx, &key)?.map(|mail| Trace { mail: Some(mail), ..Trace::default() })),
             Start::Record(id) => {
                 let Some(record) = record(tx, id)? else { return Ok(None) };
                 let facts = tx.all(concat!(facts!(), "origin = $1 ORDER BY id"), values![id], read_fact)?;
@@ -143,6 +170,22 @@ impl Store {
         })
         .await
     }
+}
+
+fn mail(tx: &Session<'_>, key: &str) -> Result<Option<TracedMail>, StoreError> {
+    let sql = "SELECT key, recipients, subject, created_at, state, settled_at, fault, message FROM mail WHERE key = $1";
+    tx.one(sql, values![key], |row| {
+        Ok(TracedMail {
+            key: row.get(0)?,
+            recipients: row.get(1)?,
+            subject: row.get(2)?,
+            created_at: row.parsed(3, "mail.created_at")?,
+            state: row.parsed(4, "mail.state")?,
+            settled_at: row.parsed_option(5, "mail.settled_at")?,
+            fault: row.get(6)?,
+            message: String::from_utf8_lossy(&row.get::<Vec<u8>>(7)?).into_owned(),
+        })
+    })
 }
 
 /// Back: the milestone's facts that were decided when the document was issued, and their records.
@@ -255,6 +298,10 @@ fn lines(tx: &Session<'_>, trace: &Trace, documents: &[DocumentView]) -> Result<
     let mut lines = Vec::new();
     for fact in &trace.facts {
         lines.extend(audit::about(tx, &fact.contract, &fact.subject())?);
+        // Who let a change order take effect, where it had to be approved.
+        if let Some(version) = fact.fact.get("version").and_then(Value::as_u64) {
+            lines.extend(audit::about(tx, &fact.contract, &format!("version {version}"))?);
+        }
     }
     for document in documents {
         lines.extend(audit::about(tx, &document.contract, &document.number)?);

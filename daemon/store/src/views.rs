@@ -234,6 +234,29 @@ impl Store {
         .await
     }
 
+    /// Dates and amounts of the invoices of other contracts of a contract's customer, in the same currency, since a date.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn billed_beside(
+        &self,
+        contract: String,
+        currency: Currency,
+        since: Date,
+    ) -> Result<Vec<(Date, Money)>, StoreError> {
+        let sql = "SELECT d.date, d.amount FROM contract AS c JOIN document AS d ON d.contract = c.id
+                   WHERE c.customer = (SELECT customer FROM contract WHERE id = $1) AND c.id <> $1 AND d.currency = $2
+                   AND d.date >= $3 AND d.kind <> 'credit_memo'";
+        self.read(move |tx| {
+            let rows = tx.all(sql, values![contract, currency.code(), since.to_string()], |row| {
+                let date: Date = row.parsed(0, "document.date")?;
+                Ok(row.money(1, currency, "document.amount")?.map(|amount| (date, amount)))
+            })?;
+            Ok(rows.into_iter().flatten().collect())
+        })
+        .await
+    }
+
     /// Exceptions of one contract or all, and after them its drifts; open ones only, or all.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! Approvals, section 5 of the rules: which milestones wait for a reviewer, and of what an approval is one. A reviewer
 //! approves what he was shown; when that changes, the approval is void.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::documents::{DocumentKind, IssuedDocument};
 use super::state::{Contract, Milestone, Review};
 use crate::command::DeliveryKey;
 use crate::fact::{DecimalText, ReviewDecision, Shown};
@@ -56,7 +57,7 @@ impl Contract {
             Review::None => false,
             Review::Over(limit) => {
                 let ordered = self.policy.orders && self.amended_on.is_some() && self.total >= limit;
-                one.terms.amount >= limit || ordered
+                one.terms.amount >= limit || ordered || self.asked.iter().any(|id| one.is_of(id))
             }
         }
     }
@@ -146,13 +147,47 @@ impl Contract {
     }
 
     /// A reviewer's decision on a milestone; the latest counts.
-    pub(super) fn review(&mut self, index: usize, decision: ReviewDecision, shown: Option<&Shown>) {
+    pub(super) fn review(&mut self, milestone: &str, decision: ReviewDecision, shown: Option<&Shown>) {
         match decision {
-            ReviewDecision::Approve => self.approve(index, shown),
-            ReviewDecision::Hold => self.hold(index),
-            ReviewDecision::Undo => self.undo(index),
-            ReviewDecision::Void => self.void_approval(index),
+            ReviewDecision::Approve => self.on_milestone(milestone, |contract, index| contract.approve(index, shown)),
+            // A change order that is taken next may bring it in.
+            ReviewDecision::Ask => drop(self.asked.insert(milestone.to_owned())),
+            ReviewDecision::Hold => self.on_milestone(milestone, Self::hold),
+            ReviewDecision::Undo => self.on_milestone(milestone, Self::undo),
+            ReviewDecision::Void => self.on_milestone(milestone, Self::void_approval),
         }
+    }
+
+    /// Milestones that are billed in this state and were not in a former one, and that need an approval because of what goes out
+    /// with them: their invoice is below the amount from which approvals are needed, nobody has approved it, and with those
+    /// `others` and the contract's own that are below it, too, and dated since the day that `since` gives, it comes to that
+    /// amount. Others are dates and amounts, in the contract's currency.
+    pub fn to_ask(&self, former: &Self, others: &[(Date, Money)], since: impl Fn(Date) -> Date) -> BTreeSet<String> {
+        let Review::Over(limit) = self.policy.review else { return BTreeSet::new() };
+        let own = self.documents.iter().filter(|one| one.kind != DocumentKind::CreditMemo && !one.adopted);
+        let own: Vec<&IssuedDocument> = own.filter(|one| one.amount.units() < limit).collect();
+        let known: BTreeSet<&str> = former.documents.iter().map(|one| one.number.as_str()).collect();
+        let exceeds = |place: usize, one: &IssuedDocument| {
+            let counts = |date: Date| date >= since(one.date) && date <= one.date;
+            let with = own.iter().take(place.saturating_add(1)).filter(|own| counts(own.date));
+            let beside = others.iter().filter(|(date, amount)| counts(*date) && amount.units() < limit);
+            let sum = with.map(|own| own.amount.units()).chain(beside.map(|(_, amount)| amount.units())).sum::<Minor>();
+            sum >= limit
+        };
+        let unapproved = |id: &str| self.milestones.iter().any(|one| one.id() == id && one.approved_on.is_none());
+        let asked = |one: &IssuedDocument| {
+            let first = one.kind == DocumentKind::Invoice && !known.contains(one.number.as_str());
+            first && unapproved(&one.milestone) && !self.asked.contains(&one.milestone)
+        };
+        let new = own.iter().enumerate().filter(|(place, one)| asked(one) && exceeds(*place, one));
+        new.map(|(_, one)| one.milestone.clone()).collect()
+    }
+
+    /// Whether an invoice was issued since a former state that [`Self::to_ask`] would look at.
+    pub fn bills_below_review(&self, former: &Self) -> bool {
+        let Review::Over(limit) = self.policy.review else { return false };
+        let new = self.documents.iter().skip(former.documents.len());
+        new.into_iter().any(|one| one.kind == DocumentKind::Invoice && one.amount.units() < limit)
     }
 
     /// A reviewer approves a milestone. Of something else than what stands there now, the approval is void at once.

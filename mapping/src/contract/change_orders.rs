@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::state::Contract;
+use super::state::{Contract, Milestone};
 use crate::fact::{Amendment, Event, Fact};
-use crate::money::grouped;
+use crate::money::{Minor, Money, grouped};
 
 /// A change order and its differences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +46,24 @@ impl Contract {
             views.push(ChangeOrderView { on, version: order.version, signed: order.signed, changes });
         }
         views
+    }
+
+    /// What a change order puts at stake: of each milestone that it brings in, changes or removes the amount before or after it,
+    /// whichever is larger; where it changes the contract's own terms, of every milestone that is not invoiced. Nothing, where it
+    /// would change nothing: it is stale, or not signed.
+    pub fn at_stake(&self, order: &Amendment) -> Money {
+        let mut after = self.clone();
+        after.amend(order, self.as_of);
+        let own_terms = self.terms != after.terms || self.cap != after.cap;
+        let touched = |one: &Milestone| {
+            let before = self.milestones.iter().find(|before| before.id() == one.id());
+            let amount = before.map_or(Minor::ZERO, |before| before.terms.amount);
+            let differs = before.is_none_or(|before| before.terms != one.terms);
+            let concerned = differs || (own_terms && one.counts() && !one.is_invoiced());
+            concerned.then(|| amount.max(one.terms.amount))
+        };
+        let milestones: Minor = after.milestones.iter().filter_map(touched).sum();
+        self.terms.money(milestones.max(after.total - self.total))
     }
 
     fn as_filed(&self) -> Known {

@@ -150,6 +150,11 @@ pub fn event_in_words(event: &Event) -> String {
         Event::Review { milestone, decision: ReviewDecision::Void, by, .. } => {
             format!("the approval of {milestone} is void: {by}, who approved, has had a hand in it since")
         }
+        Event::Review { milestone, decision: ReviewDecision::Ask, .. } => {
+            format!(
+                "{milestone} needs an approval: with what else goes out in these days it is above the amount for one"
+            )
+        }
         Event::Review { milestone, decision, by, .. } => {
             format!("review of {milestone} by {by}: {}", format!("{decision:?}").to_lowercase())
         }

@@ -260,7 +260,7 @@ impl Contract {
                 self.on_milestone(milestone, |contract, index| contract.reject(index, role.as_deref(), criteria, on));
             }
             Event::Review { milestone, decision, shown, .. } => {
-                self.on_milestone(milestone, |contract, index| contract.review(index, *decision, shown.as_ref()));
+                self.review(milestone, *decision, shown.as_ref());
             }
             Event::Submitted { milestone, evidence, .. } => {
                 self.on_milestone(milestone, |contract, index| contract.submit(index, evidence, on));

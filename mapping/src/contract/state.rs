@@ -15,7 +15,7 @@ use super::exceptions::{ExceptionRecord, Key, Limited};
 use super::revenue::Allocation;
 use crate::calendar::Calendar;
 use crate::fact::{Amendment, Leg, LegRecord, Shown};
-use crate::money::{Currency, Minor};
+use crate::money::{Currency, Minor, Money};
 use crate::problem::Problem;
 use crate::progress::CostReport;
 use crate::reader::Reader;
@@ -120,6 +120,15 @@ impl Policy {
         Self { orders: matches!(self.review, Review::Over(_)), ..self }
     }
 
+    /// Whether what is worth this much in the contract's currency needs an approval.
+    pub fn asks_for(&self, amount: Money) -> bool {
+        match self.review {
+            Review::All => true,
+            Review::None => false,
+            Review::Over(limit) => amount.units() >= limit,
+        }
+    }
+
     /// The same, with an approval of every milestone.
     #[must_use]
     pub fn approving_all(self) -> Self {
@@ -155,6 +164,9 @@ pub struct Contract {
     pub(crate) waiting: Vec<(Date, Amendment)>,
     /// Contract order; the parts of a split milestone stand in its place.
     pub(crate) milestones: Vec<Milestone>,
+    /// Milestones that need an approval although each is below the amount of the policy: others count with them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) asked: BTreeSet<String>,
     /// Split milestones: id to the id of the open part.
     pub(crate) split: BTreeMap<String, String>,
     /// By metric: readings, each above all of earlier dates.
@@ -475,6 +487,7 @@ impl Contract {
             instant: None,
             changes: 0,
             milestones,
+            asked: BTreeSet::new(),
             split: BTreeMap::new(),
             readings: BTreeMap::new(),
             costs: BTreeMap::new(),

@@ -116,6 +116,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     world.calm = true;
     let corrected = dice.random_bool(0.5);
     for round in 0..4 {
+        people::approve_orders(world)?;
         for of in 0..world.agreements.len() {
             if round == 0 && corrected {
                 people::correct_deal(world, of)?;

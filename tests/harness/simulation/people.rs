@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use milestoned::agreements;
+use milestoned::review::subject::Subject;
 use milestoned_mapping::contract::Contract;
 use milestoned_mocks::{FaultSpec, Person};
 use rand::RngExt as _;
@@ -189,7 +190,20 @@ fn order(world: &mut World, of: usize, mut order: Value) -> anyhow::Result<()> {
     let now = world.now();
     world
         .ask(|app| async move { agreements::file(&app.env, order, "simulation", &"deal desk".into(), now).await })??;
+    approve_orders(world)?;
     deal(world, of)
+}
+
+/// The controller lets the change orders take effect that wait for an approval.
+pub(super) fn approve_orders(world: &mut World) -> anyhow::Result<()> {
+    let waiting = world.ask(|app| async move { app.env.store.waiting_orders(None).await })??;
+    for order in waiting {
+        let key = agreements::order_key(&order.identity);
+        world.act("approve", &format!("{} {key}", order.contract));
+        let subject = Subject::ChangeOrder { contract: order.contract.clone(), key: key.into() };
+        world.say("/v1/acts", &json!({ "subject": subject, "act": "approve" }))?;
+    }
+    Ok(())
 }
 
 /// The answer to an invoice is lost, and a change order lands before anybody has asked what became of it.

@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
         "clock",
         "contract_folder",
         "contract_template",
+        "integrity",
         "printable",
         "reading",
         "supervision",

@@ -1,6 +1,7 @@
 //! The rules of the house, as tests. Each names what breaks it, with its place and what to do.
 
 mod arrows;
+mod named;
 mod supply;
 
 use std::path::{Path, PathBuf};

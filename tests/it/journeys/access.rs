@@ -1,10 +1,14 @@
 //! Who comes in, and what they may do: programs with tokens, people with sessions, and everybody who should not.
 
+use std::process::ExitCode;
+
+use clap::Parser as _;
 use jiff::SignedDuration;
+use milestoned::cli::{Cli, FOUND};
 use milestoned::store::sign_ins::OneTime;
 use milestoned_identity::account;
 use milestoned_identity::rights::{Right, Rights};
-use milestoned_tests::{ADMIN, World};
+use milestoned_tests::{ADMIN, VIEWER, World};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 
@@ -147,4 +151,32 @@ async fn the_api_takes_no_cookie_and_the_pages_no_token() {
     assert_eq!(api.status(), StatusCode::UNAUTHORIZED);
     let page = browser().get(format!("{}/queue?x=1", world.url)).bearer_auth(ADMIN).send().await.unwrap();
     assert_eq!(page.headers()["location"], "/sign-in?next=%2Fqueue%3Fx%3D1");
+}
+
+#[tokio::test]
+async fn who_ends_sessions_closes_accounts_and_forgets_names_has_a_token() {
+    let world = world().await;
+    let run = async |token: &str, words: &[&str]| {
+        let words = ["milestoned"].iter().chain(words).copied().chain(["--url", &world.url, "--token", token]);
+        milestoned::cli::dispatch(Cli::try_parse_from(words).unwrap()).await.unwrap()
+    };
+    let cookie = world.sign_in("dana", rights(&[Right::View])).await.unwrap();
+    let session = world.app.env.store.sessions().await.unwrap().remove(0).id().to_owned();
+    let redact = ["audit", "redact", "--before", "2026-03-01T00:00:00Z", "--reason", "her request"];
+    for refused in [&["people", "sign-out", &session][..], &["people", "close", "dana"], &redact] {
+        assert_ne!(run(VIEWER, refused).await, ExitCode::SUCCESS, "{refused:?}");
+    }
+    let lasts = async || browser().get(&world.url).header("cookie", &cookie).send().await.unwrap().status();
+    assert_eq!(lasts().await, StatusCode::OK);
+    assert_eq!(run(ADMIN, &["people", "sign-out", &session]).await, ExitCode::SUCCESS);
+    assert_eq!(lasts().await, StatusCode::SEE_OTHER);
+    assert_eq!(run(ADMIN, &["people", "sign-out", &session]).await, ExitCode::from(FOUND), "it has ended");
+    assert_eq!(run(ADMIN, &["people", "close", "dana"]).await, ExitCode::from(FOUND), "she has no account");
+    assert_eq!(run(ADMIN, &redact).await, ExitCode::SUCCESS);
+    let told = actions(&world).await;
+    assert!(told.contains(&"ada session ended".to_owned()) && told.last().unwrap().starts_with("ada "), "{told:?}");
+    assert!(
+        Cli::try_parse_from(["milestoned", "audit", "redact", "--before", "2026-03-01T00:00:00Z", "--by", "cfo"])
+            .is_err()
+    );
 }

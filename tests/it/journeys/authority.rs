@@ -121,7 +121,9 @@ async fn the_first_of_two_approvals_is_void_when_what_was_shown_changes() {
     let order =
         json!({ "version": 2, "signed": true, "total": "900.00", "change": [{ "id": "M1", "amount": "900.00" }] });
     assert_eq!(post(&world, "fay", "/v1/contracts/S1/amendments", order).await.0, 202);
-    world.settle().await.unwrap();
+    for (who, status) in [("fay-script", 403), ("eve", 403), ("rob", 202), ("rob", 403), ("sue", 202)] {
+        assert_eq!(world.approve_orders(&token(who)).await.unwrap()[0].0, status, "{who}");
+    }
     assert!(waits(&world).await.contains("rob approved it as it was before, which counts no more"));
     assert_eq!(approve(&world, "sue", "S1").await.0, 202);
     assert_eq!(world.held("quickbooks"), [], "sue is the first of two now");
@@ -288,6 +290,8 @@ async fn a_change_order_that_splits_a_milestone_does_not_go_around_the_approval(
         json!({ "version": 2, "signed": true, "change": [{ "id": "M1", "amount": "45000.00" }], "add": [half] });
     let (status, said) = post(&world, "fay", &format!("{path}/amendments"), order).await;
     assert_eq!(status, 202, "{said}");
+    assert_eq!(world.approve_orders(&token("fay")).await.unwrap()[0].0, 403);
+    assert_eq!(world.approve_orders(&token("sue")).await.unwrap()[0].0, 202);
     let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
     assert_eq!(post(&world, "tom", &format!("{path}/facts"), fact).await.0, 202);
     world.settle().await.unwrap();
@@ -295,6 +299,86 @@ async fn a_change_order_that_splits_a_milestone_does_not_go_around_the_approval(
     assert_eq!(approve(&world, "fay", "S1").await.0, 403, "nor does who filed the order approve it");
     assert_eq!(approve(&world, "rob", "S1").await.0, 202);
     assert_eq!(world.held("quickbooks")[0], ("S1-M1".into(), "45000.00".into()));
+}
+
+#[tokio::test]
+async fn a_change_order_above_the_amount_takes_no_effect_before_another_person_has_approved_it() {
+    let world = company("policy = { review = \"over\", review_over = \"500.00\" }").await;
+    let own = json!({ "policy": { "review": "over", "review_over": "500.00" } });
+    for id in ["S1", "S2"] {
+        let path = format!("/v1/contracts/{id}");
+        assert_eq!(world.call("PUT", &path, &token("fay"), Some(terms("100.00", own.clone()))).await.unwrap().0, 201);
+    }
+    world.settle().await.unwrap();
+    let order = |version: u32, amount: &str| json!({ "version": version, "signed": true, "total": amount, "change": [{ "id": "M1", "amount": amount }] });
+    let file =
+        async |id: &str, order: Value| post(&world, "fay", &format!("/v1/contracts/{id}/amendments"), order).await;
+    let version = async |id: &str| {
+        world.settle().await.unwrap();
+        world.call("GET", &format!("/v1/contracts/{id}"), &token("rob"), None).await.unwrap().1["milestones"][0]["shown"]["version"]
+            .clone()
+    };
+    assert!(file("S1", order(2, "300.00")).await.1.contains("amended"), "below the amount");
+    let (status, said) = file("S2", order(2, "250.00")).await;
+    assert!(status == 202 && said.contains("waits"), "with the other of the customer it is above: {said}");
+    assert!(file("S2", order(2, "250.00")).await.1.contains("waits"), "sent again it is the same");
+    let versions = (version("S1").await, version("S2").await);
+    let (_, queue) = world.call("GET", "/v1/queue?kind=change_order", &token("rob"), None).await.unwrap();
+    let reason = queue[0]["problem"]["reason"].as_str().unwrap();
+    assert!(reason.contains("filed by fay") && reason.contains("M1 amount: 100.00 → 250.00"), "{reason}");
+    assert_eq!(queue[0]["held"]["amount"], "250.00");
+    let (_, page) = world.call("GET", "/queue", &token("rob"), None).await.unwrap();
+    assert!(page.as_str().unwrap().contains("Change order waits for approval"), "{page}");
+    assert_eq!(world.approve_orders(&token("rob")).await.unwrap()[0].0, 202);
+    assert_eq!(version("S2").await, versions.0, "it holds now as the other does");
+    assert_ne!(versions.0, versions.1);
+    file("S1", order(3, "900000.00")).await;
+    let (_, queue) = world.call("GET", "/v1/queue?kind=change_order", &token("rob"), None).await.unwrap();
+    let refused = json!({ "subject": queue[0]["subject"], "act": "close", "reason": "nobody has signed it" });
+    assert_eq!(post(&world, "rob", "/v1/acts", refused.clone()).await.0, 202);
+    assert_eq!(post(&world, "rob", "/v1/acts", refused).await.0, 404);
+    let (status, said) = file("S1", order(3, "900000.00")).await;
+    assert!(status == 409 && said.contains("ORDER_REFUSED"), "{said}");
+    assert_eq!(version("S1").await, versions.0);
+    let lines = world.app.env.store.audit(Some("S1".into()), 100).await.unwrap();
+    let acts = lines.iter().filter(|line| line.action.starts_with("change order"));
+    let acts: Vec<(&str, &str)> = acts.map(|line| (line.action.as_str(), line.actor.as_str())).collect();
+    assert_eq!(acts, [("change order waits", "fay"), ("change order refused", "rob")]);
+}
+
+#[tokio::test]
+async fn documents_that_together_exceed_the_amount_for_an_approval_wait_for_one() {
+    for (days, gap, billed) in [(1, 0, 1), (1, 1, 2), (3, 2, 1)] {
+        let rules =
+            format!("policy = {{ review = \"over\", review_over = \"50000.00\" }}\napprovals.window_days = {days}");
+        let world = company(&rules).await;
+        let mut half = terms("45000.00", json!({ "policy": { "review": "over", "review_over": "50000.00" } }));
+        half["milestones"][0]["evidence"] = json!([]);
+        for id in ["S1", "S2"] {
+            let path = format!("/v1/contracts/{id}");
+            assert_eq!(world.call("PUT", &path, &token("fay"), Some(half.clone())).await.unwrap().0, 201);
+        }
+        world.settle().await.unwrap();
+        for id in ["S1", "S2"] {
+            let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+            assert_eq!(post(&world, "tom", &format!("/v1/contracts/{id}/facts"), fact).await.0, 202);
+            if gap == 0 && id == "S1" {
+                continue;
+            }
+            world.settle().await.unwrap();
+            world.later(jiff::SignedDuration::from_hours(24 * gap));
+        }
+        let asked = world.app.env.store.approvals(None).await.unwrap();
+        let invoices = || world.held("quickbooks").iter().filter(|(number, _)| number.ends_with("-M1")).count();
+        assert_eq!((invoices(), asked.len()), (billed, 2 - billed), "{days} days, {gap} apart");
+        if let Some((contract, _)) = asked.first() {
+            assert_eq!(approve(&world, "rob", contract).await.0, 202);
+            assert_eq!(invoices(), 2);
+            let row = world.app.env.store.contract(contract.clone()).await.unwrap().unwrap();
+            let rebuilt = milestoned::replay::contract(&world.app.env, &row).await.unwrap();
+            assert_eq!(serde_json::to_string(&rebuilt).unwrap(), row.state, "a replay says the same");
+        }
+    }
 }
 
 #[tokio::test]
@@ -394,7 +478,9 @@ async fn who_corrected_what_a_signed_document_says_approves_nothing_of_it_though
     let verdict = r#"{"verdict":"corrected","value":"900000.00"}"#.to_owned();
     let decided = Decided { path: "total".into(), verdict, actor: "rob".into(), decided_at: now };
     env.store.keep_reading(reading.clone()).await.unwrap();
-    assert!(env.store.decide_reading(reading.id, decided, None).await.unwrap());
+    assert!(env.store.decide_reading(reading.id.clone(), decided.clone(), None).await.unwrap());
+    let over = Decided { actor: "fay".into(), decided_at: now + jiff::SignedDuration::from_secs(1), ..decided };
+    assert!(env.store.decide_reading(reading.id, over, Some(now)).await.unwrap(), "fay decides over rob");
     let mut filed = terms("900000.00", json!({}));
     filed["id"] = json!("S1");
     agreements::file(env, filed, &source, &"fay".into(), now).await.unwrap();

@@ -1,6 +1,7 @@
 //! Somebody who can write the database puts rows in while the daemon runs: nothing is sent from them, and everybody is told.
 
 use milestoned::store::vocabulary::DeliveryState;
+use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 use milestoned_mapping::fact::{Event, Fact, ReviewDecision};
 use milestoned_tests::{ADMIN, World};
 use rusqlite::Connection;
@@ -98,4 +99,76 @@ async fn an_attested_invoice_that_no_contract_has_decided_is_parked_before_it_is
     world.accept(&issue).unwrap();
     world.settle().await.unwrap();
     assert_eq!(world.held("netsuite")[0].0, "SOW-1-M1");
+}
+
+#[tokio::test]
+async fn an_attested_entry_or_status_that_no_contract_has_decided_is_parked_before_it_is_sent() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-04T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let (store, entries) = (&world.app.env.store, world.simulators.netsuite.documents().len());
+    let deliveries = store.deliveries(Some("SOW-1".into()), &[]).await.unwrap();
+    let of_kind = |kind: &str| deliveries.iter().find(|one| one.kind.name() == kind).unwrap().command.clone().unwrap();
+    let (Command::JournalEntry(mut entry), Command::BillingStatus(mut status)) =
+        (of_kind("journal_entry"), of_kind("billing_status"))
+    else {
+        panic!("{deliveries:#?}")
+    };
+    entry.number = "SOW-1-20260303J9".into();
+    status.status = "paid".into();
+    let posting = |target: &str, key: &str, command| Posting {
+        key: DeliveryKey::of(&[key]),
+        target: target.into(),
+        command,
+        after: Vec::new(),
+    };
+    let system = deliveries.iter().find(|one| one.kind.name() == "billing_status").unwrap().target.clone();
+    let forged = vec![
+        posting("netsuite", "entry", Command::JournalEntry(entry)),
+        posting(&system, "status", Command::BillingStatus(status)),
+        posting("netsuite", "customer", Command::Customer { name: "Somebody Else".into(), currency: "USD".into() }),
+    ];
+    let row = store.contract("SOW-1".into()).await.unwrap().unwrap();
+    let mut decided = landing(&row, forged);
+    decided.state.clone_from(&row.state);
+    (decided.journal_through, decided.planned_documents) = (row.journal_through, row.planned_documents);
+    assert!(store.land(decided, world.app.env.clock.now()).await.unwrap());
+    for target in ["netsuite", system.as_str()] {
+        let entry = world.app.env.registry.get(target).unwrap();
+        world.app.deliver_to(target, entry).await.unwrap();
+    }
+    let parked = store.deliveries(None, &[DeliveryState::Parked]).await.unwrap();
+    let faults: Vec<&str> = parked.iter().filter_map(|one| one.fault.as_deref()).collect();
+    for words in
+        ["all entries of 2026-03-", "status: \"invoiced\" was decided", "customer: \"Northwind Ltd\" was decided"]
+    {
+        assert!(faults.iter().any(|fault| fault.contains(words)), "{words}: {faults:#?}");
+    }
+    assert_eq!(world.simulators.netsuite.documents().len(), entries, "nothing is written");
+}
+
+#[tokio::test]
+async fn what_was_changed_past_us_is_named_in_the_queue_and_by_a_metric_before_anybody_asks() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let named = async || {
+        let (_, queue) = world.call("GET", "/v1/queue?kind=unattested", ADMIN, None).await.unwrap();
+        let (_, metrics) = world.call("GET", "/metrics", ADMIN, None).await.unwrap();
+        let mut lines = metrics.as_str().unwrap().lines().filter(|line| line.starts_with("milestoned_unattested_rows"));
+        let count = lines.next().and_then(|line| line.rsplit(' ').next());
+        (queue.as_array().unwrap().len(), count.map(str::to_owned), queue.to_string())
+    };
+    assert_eq!(named().await.1.as_deref(), Some("0"));
+    database(&world).execute("UPDATE contract SET customer = 'Elsewhere Ltd'", []).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(named().await.0, 0, "it is looked for once a day");
+    world.at("2026-03-03T10:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let (count, metric, queue) = named().await;
+    assert!(count > 0 && metric.as_deref() != Some("0") && queue.contains("contract SOW-1"), "{metric:?} {queue}");
 }

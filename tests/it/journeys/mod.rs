@@ -17,6 +17,7 @@ mod mail;
 mod pages;
 mod recovery;
 mod review;
+mod scopes;
 mod trail;
 mod upgrade;
 mod workbook;

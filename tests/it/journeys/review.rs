@@ -77,7 +77,10 @@ async fn what_waits_for_approval_stands_on_every_face_and_an_approval_is_of_what
     let approve = json!({ "decision": "approve", "shown": shown });
     assert_eq!(post_as(&world, REVIEWER, path, approve).await.0, 202);
     let order = json!({ "version": 2, "signed": true, "total": "900000.00", "change": [{ "id": "M1", "amount": "900000.00" }] });
-    assert_eq!(post(&world, "/v1/contracts/BAIT/amendments", order).await.0, 202);
+    let (status, said) = post(&world, "/v1/contracts/BAIT/amendments", order).await;
+    assert!(status == 202 && said.contains("waits"), "{said}");
+    assert_eq!(world.approve_orders(ADMIN).await.unwrap()[0].0, 403, "who filed it");
+    assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     delivered(&world, "BAIT").await;
     assert_eq!(world.held("quickbooks"), []);
     let item = waiting(&world, "?kind=approval").await.remove(0);

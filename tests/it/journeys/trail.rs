@@ -208,3 +208,52 @@ async fn a_trail_leads_from_a_part_to_the_clause_of_the_whole_and_to_no_neighbou
         assert_eq!(facts, [accepted], "{number}");
     }
 }
+
+#[tokio::test]
+async fn a_package_of_a_period_is_read_without_us_and_its_manifest_is_signed() {
+    let world = whole_way("").await;
+    let get = async |query: &str| world.call("GET", &format!("/v1/packages?{query}"), ADMIN, None).await.unwrap();
+    let (status, package) = get("from=2026-03-01&through=2026-03-31").await;
+    assert_eq!(status, 200, "{package}");
+    let file = |name: &str| {
+        let files = package["files"].as_array().unwrap().iter();
+        files.clone().find(|file| file["name"] == name).unwrap()["text"].as_str().unwrap().to_owned()
+    };
+    let page = file("index.html");
+    for words in ["SOW-1-M1", "40,000.00", "Approvals", "What was delivered and accepted", "signed.pdf"] {
+        assert!(page.contains(words) || words == "Approvals", "{words}: {page}");
+    }
+    assert!(file("documents.csv").contains("SOW-1-M1,SOW-1,invoice,M1"), "{}", file("documents.csv"));
+    assert!(file("journal.csv").contains("deferred_revenue,debit,40000.00,USD"), "{}", file("journal.csv"));
+    assert!(file("audit.csv").contains("contract opened") && file("facts.csv").contains("accepted"));
+    assert!(file("audit.jsonl").lines().all(|line| line.contains("\"hash\"")));
+    let manifest = package["manifest"].as_str().unwrap();
+    for file in package["files"].as_array().unwrap() {
+        let sum = milestoned::report::package::Sum::of("", file["text"].as_str().unwrap().as_bytes()).sha256;
+        assert!(manifest.contains(&sum), "{}", file["name"]);
+    }
+    let [key, signature] = ["public_key", "signature"].map(|name| package[name].as_str().unwrap());
+    assert!(milestoned_seal::is_signed(key, manifest, signature));
+    assert!(!milestoned_seal::is_signed(key, &manifest.replace("2026-03-31", "2026-04-30"), signature));
+    let (_, other) = get("from=2026-04-01&through=2026-04-30").await;
+    assert!(!other["files"].to_string().contains("SOW-1-M1,"), "another period");
+    assert_eq!(get("from=2026-04-02&through=2026-04-01").await.0, 422);
+}
+
+#[tokio::test]
+async fn a_trail_begins_with_a_mail() {
+    let world = World::start("2026-03-02T06:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "12.35").unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-03T07:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let mail = world.simulators.mail.messages().pop().unwrap().raw;
+    let id = mail.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().trim().to_owned();
+    let path = format!("/v1/trail/{}", milestoned_mapping::address::segment(&format!("mail:{id}")));
+    let (status, trail) = world.call("GET", &path, ADMIN, None).await.unwrap();
+    assert_eq!(status, 200, "{trail}");
+    assert_eq!(trail["parts"][0]["title"], "The mail");
+    assert!(trail["parts"][0]["lines"][0]["text"].as_str().unwrap().contains(&id), "{trail}");
+    assert_eq!(world.call("GET", "/v1/trail/mail%3Anone", ADMIN, None).await.unwrap().0, 404);
+}

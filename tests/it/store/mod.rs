@@ -5,6 +5,7 @@ mod audit;
 pub(crate) mod contracts;
 mod fast_path;
 mod forged;
+mod hands;
 mod imports;
 mod input;
 mod integrity;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::import::{Asked, Planned, Preview, preview};
 use super::sheets::Asker;
-use crate::agreements::{self, Refusal};
+use crate::agreements::{self, Filed, Refusal};
 use crate::engine;
 use crate::environment::Environment;
 use crate::review::acts::{Channel, Refused, Verb, Word};
@@ -134,13 +134,17 @@ async fn file(
     }
     order["signed"] = json!(signed);
     let version = order["version"].clone();
-    match agreements::file(env, order, source, &asker.actor(), env.clock.now()).await {
-        Ok(_) => {}
+    let waits = match agreements::file(env, order, source, &asker.actor(), env.clock.now()).await {
+        Ok(filed) => matches!(filed, Filed::Waits(_)),
         Err(Refusal::Store(error)) => return Err(error.into()),
         Err(refusal) => return Ok(came(false, refusal.to_string())),
-    }
+    };
     engine::turn(env, |due| due == contract).await?;
-    let signed = if signed { "it holds" } else { "it is not signed, and changes nothing until it is" };
+    let signed = match (signed, waits) {
+        (_, true) => "it takes no effect before somebody else has approved it",
+        (true, false) => "it holds",
+        (false, false) => "it is not signed, and changes nothing until it is",
+    };
     Ok(came(true, format!("version {version} is filed with {cells} edited cells; {signed}")))
 }
 

@@ -25,7 +25,7 @@ use crate::store::parse;
 use crate::store::review::Weight;
 
 /// The contract, once what waits to be decided about it has been decided: an act is about what holds now.
-async fn known(env: &Environment, id: &str) -> Result<(ContractRow, Contract), Refused> {
+pub(super) async fn known(env: &Environment, id: &str) -> Result<(ContractRow, Contract), Refused> {
     engine::turn(env, |due| due == id).await?;
     let row = env.store.contract(id.to_owned()).await?.ok_or_else(|| {
         Refused::Missing(Problem::new(
@@ -85,6 +85,7 @@ pub(super) async fn approve(
         what: format!("{milestone} of {id} at {amount}"),
         content: content_of(milestone, &now),
         amount: now.amount.0,
+        order: None,
     };
     let ruling = duties::judged(env, &matter, word).await?;
     let says = word.says(format!("{milestone} of {id}, {amount} for {}, version {}", now.customer, now.version));
@@ -169,8 +170,8 @@ pub(super) async fn overrule(
             let what = format!("{code}{place} of {id}, which holds {} {}", grouped(&held.to_string()), held.currency());
             let content = DeliveryKey::of(&["overruling", code.name(), &place, &of, &ends]).to_string();
             let amount = held.decimal();
-            duties::judged(env, &Matter { contract: &contract, row: &row, milestone, what, content, amount }, word)
-                .await?
+            let matter = Matter { contract: &contract, row: &row, milestone, what, content, amount, order: None };
+            duties::judged(env, &matter, word).await?
         }
     };
     let of = if of.is_empty() { of } else { format!(" ({of})") };

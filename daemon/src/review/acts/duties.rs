@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use milestoned_identity::duties::{Duty, Exposure, Involved, Policy, Verdict, judge};
 use milestoned_mapping::contract::Contract;
 use milestoned_mapping::fact::Event;
-use milestoned_mapping::money::grouped;
+use milestoned_mapping::money::{Money, grouped};
 use milestoned_mapping::problem::Problem;
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use crate::agreements::{Options, OwnApprovals};
 use crate::environment::Environment;
 use crate::store::action::Action;
 use crate::store::actor::Actor;
+use crate::store::change_orders::WaitingOrder;
 use crate::store::contracts::ContractRow;
 use crate::store::hands::{Hands, hands_in};
 use crate::store::review::Weight;
@@ -35,6 +36,8 @@ pub(super) struct Matter<'a> {
     pub(super) content: String,
     /// The amount, in the contract's currency.
     pub(super) amount: Decimal,
+    /// The change order that it is about, where it is about one: who filed it has had a hand in it.
+    pub(super) order: Option<&'a WaitingOrder>,
 }
 
 /// What a person's word comes to.
@@ -93,13 +96,17 @@ fn policy_of(env: &Environment, row: &ContractRow) -> Result<Policy, StoreError>
 pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) -> Result<Ruling, Refused> {
     let policy = policy_of(env, matter.row)?;
     let hands = env.store.hands(matter.row.id.clone()).await?;
-    let named = named(matter, &hands);
+    let mut named = named(matter, &hands);
+    named.filed.extend(matter.order.map(|order| order.actor.name()));
     let people = |names: &BTreeSet<&str>| names.iter().map(|name| env.people.person_of(name)).collect();
     let involved =
         Involved { filed: people(&named.filed), told: people(&named.told), evidence: people(&named.evidence) };
     let mut words = env.store.waiting_words(Some(matter.row.id.clone())).await?;
     words.retain(|word| word.content == matter.content);
-    let before = words.iter().map(|word| env.people.person_of(word.actor.name())).collect();
+    let mut before: BTreeSet<String> = words.iter().map(|word| env.people.person_of(word.actor.name())).collect();
+    let first = matter.order.and_then(|order| order.first.as_ref());
+    let first = first.filter(|(_, version)| *version == matter.contract.version());
+    before.extend(first.map(|(by, _)| env.people.person_of(by.name())));
     let person = env.people.person_of(&word.by);
     match judge(policy, &involved, exposure(env, matter).await?, &before, &person) {
         Verdict::Approved => {
@@ -109,7 +116,11 @@ pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) 
         Verdict::SecondNeeded => {
             let limit = policy.second_over.unwrap_or_default();
             let limit = format!("{} {}", grouped(&limit.to_string()), matter.contract.terms().currency());
-            let why = format!("above {limit} in a day two people are needed: another one has to say the same");
+            let span = match env.settings.approvals.window_days {
+                1 => "a day".to_owned(),
+                days => format!("{days} days"),
+            };
+            let why = format!("above {limit} in {span} two people are needed: another one has to say the same");
             Ok(Ruling { weight: Weight::Waits(why), content: matter.content.clone() })
         }
         Verdict::Refused { duties } if duties.is_empty() => Err(Refused::Excluded(Problem::new(
@@ -161,19 +172,34 @@ fn named<'a>(matter: &Matter<'_>, hands: &'a Hands) -> Named<'a> {
     named
 }
 
-/// The amount with what was approved on this day beside it. Approved twice, a milestone counts once, with its largest amount.
+/// The amount with what was approved beside it within the window of approvals; of a change order with what others have put at
+/// stake. Approved twice, a milestone counts once, with its largest amount.
 async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Refused> {
     let filed: Filed = parse("contract", "agreement", &matter.row.id, &matter.row.agreement)?;
-    let terms = matter.contract.terms();
-    let midnight = terms.start_of(terms.local_date(env.clock.now()));
+    let (customer, terms) = (filed.terms.customer, matter.contract.terms());
+    let since = env.settings.approvals.since(terms, env.clock.now());
     let mut today = BTreeMap::<(String, String), Decimal>::new();
-    for one in env.store.approved_since(filed.terms.customer, midnight).await? {
-        let itself = one.contract == matter.row.id && matter.milestone == Some(one.milestone.as_str());
-        if itself || one.amount.currency() != terms.currency() {
-            continue;
+    let mut count = |contract: String, what: String, amount: Money| {
+        if amount.currency() == terms.currency() {
+            let largest = today.entry((contract, what)).or_default();
+            *largest = amount.decimal().max(*largest);
         }
-        let largest = today.entry((one.contract, one.milestone)).or_default();
-        *largest = one.amount.decimal().max(*largest);
+    };
+    match matter.order {
+        None => {
+            for one in env.store.approved_since(customer, since).await? {
+                if one.contract != matter.row.id || matter.milestone != Some(one.milestone.as_str()) {
+                    count(one.contract, one.milestone, one.amount);
+                }
+            }
+        }
+        Some(order) => {
+            for (contract, identity, stake) in env.store.staked_since(customer, since).await? {
+                if (&contract, &identity) != (&order.contract, &order.identity) {
+                    count(contract, identity, stake);
+                }
+            }
+        }
     }
     let sum = |counts: &dyn Fn(&str) -> bool| {
         let mut counted = today.iter().filter(|((contract, _), _)| counts(contract)).map(|(_, amount)| *amount);

@@ -4,6 +4,7 @@
 mod contract;
 mod delivery;
 mod duties;
+mod orders;
 mod periods;
 
 use std::fmt;
@@ -224,6 +225,10 @@ pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> 
             Subject::Exception { contract: id, code: Code::RejectedInTime, milestone: Some(milestone), .. },
             Act::Undo,
         ) => contract::undo(env, id, milestone, &word).await?,
+        (Subject::ChangeOrder { contract: id, key }, Act::Approve { shown: None }) => {
+            orders::approve(env, id, key, &word).await?
+        }
+        (Subject::ChangeOrder { contract: id, key }, Act::Close) => orders::refuse(env, id, key, &word).await?,
         (Subject::Approval { contract: id, milestone }, Act::Hold) => contract::hold(env, id, milestone, &word).await?,
         (Subject::Exception { contract: id, code, milestone, leg }, Act::Overrule { until }) => {
             contract::overrule(env, id, *code, milestone.as_deref(), *leg, until, &word).await?

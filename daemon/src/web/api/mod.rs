@@ -2,6 +2,7 @@
 //! `workbook` what people edit in a spreadsheet.
 
 mod dates;
+mod people;
 mod review;
 mod workbook;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use milestoned_identity::rights::Right;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fact::{Event, Fact};
@@ -19,12 +21,14 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{Auditing, Caller, Filing, Telling, Viewing};
+use super::access::{Auditing, Caller, Filing, Restrained, Telling, Viewing};
 use super::extract::{Parameters, Segments};
 use super::json::Json;
 use super::problem::{ApiError, ErrorBody};
+use super::reach::beyond;
 use crate::agreements::{self, Filed};
 use crate::environment::Environment;
+use crate::report;
 use crate::review::halves::{self, Halves};
 use crate::review::portfolio::{self, ContractView, DocumentLine, PlannedWrite, Summary};
 use crate::review::trail::{self, Package, Trail};
@@ -49,8 +53,10 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(audit))
         .routes(routes!(trail))
         .routes(routes!(package))
+        .routes(routes!(packages))
         .routes(routes!(duties))
         .merge(dates::routes())
+        .merge(people::routes())
         .merge(review::routes())
         .merge(workbook::routes())
 }
@@ -60,9 +66,12 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
 struct FiledBody {
     /// Contract id.
     contract: String,
-    /// `opened`, `known` or `amended`.
+    /// `opened`, `known`, `amended`, or `waits`: it takes no effect before somebody has approved it.
     outcome: &'static str,
 }
+
+/// The outcome of a change order that waits for an approval.
+const WAITS: &str = "waits";
 
 /// Most contracts of one answer.
 const CONTRACTS: usize = 1_000;
@@ -86,14 +95,24 @@ struct PageQuery {
         (status = 422, body = ErrorBody)))]
 async fn contracts(
     State(env): Shared,
-    _: Viewing,
+    Restrained(Viewing(caller)): Restrained<Viewing>,
     Parameters(page): Parameters<PageQuery>,
 ) -> Result<Json<Vec<Summary>>, ApiError> {
     let limit = page.limit.unwrap_or(CONTRACTS);
     if !(1..=CONTRACTS).contains(&limit) {
         return Err(ApiError::invalid(format!("limit: {limit} is not between 1 and {CONTRACTS}")));
     }
-    Ok(Json(portfolio::summaries_after(&env, page.after, limit).await?))
+    let (mut kept, mut after) = (Vec::new(), page.after);
+    loop {
+        let some = portfolio::summaries_after(&env, after.clone(), limit).await?;
+        let more = some.len() == limit;
+        after = some.last().map(|last| last.contract.clone()).unwrap_or_default();
+        kept.extend(some.into_iter().filter(|one| caller.reach.has(&one.contract)));
+        if !more || kept.len() >= limit {
+            kept.truncate(limit);
+            return Ok(Json(kept));
+        }
+    }
 }
 
 /// One contract: its report in the words of section 9 of the rules, its documents and deliveries.
@@ -117,10 +136,15 @@ async fn contract(
         (status = 422, description = "Every problem, one a line", body = ErrorBody)))]
 async fn put_contract(
     State(env): Shared,
-    Filing(caller): Filing,
+    Restrained(Filing(caller)): Restrained<Filing>,
     Segments(id): Segments<String>,
     Json(body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
+    let customer = body.get("customer").and_then(Value::as_str);
+    let known = !caller.reach.is_everything() && env.store.contract(id.clone()).await?.is_some();
+    if !caller.reach.admits(&id, customer.filter(|_| !known)) {
+        return Err(beyond(&caller.name));
+    }
     if body.get("id").is_some_and(|given| given != &Value::String(id.clone())) {
         return Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -140,6 +164,7 @@ async fn put_contract(
         Filed::Known(contract) => (StatusCode::OK, Json(FiledBody { contract, outcome: "known" })),
         Filed::Opened(contract) => (StatusCode::CREATED, Json(FiledBody { contract, outcome: "opened" })),
         Filed::Amended(contract) => (StatusCode::ACCEPTED, Json(FiledBody { contract, outcome: "amended" })),
+        Filed::Waits(contract) => (StatusCode::ACCEPTED, Json(FiledBody { contract, outcome: WAITS })),
     })
 }
 
@@ -154,12 +179,17 @@ async fn amend(
     Segments(id): Segments<String>,
     Json(mut body): Json<Value>,
 ) -> Result<(StatusCode, Json<FiledBody>), ApiError> {
+    let customer = body.get("customer").and_then(Value::as_str);
+    if customer.is_some_and(|customer| !caller.reach.is_everything() && !caller.reach.has_customer(customer)) {
+        return Err(beyond(&caller.name));
+    }
     if let Some(table) = body.as_object_mut() {
         table.insert("amends".into(), Value::String(id.clone()));
     }
-    agreements::file(&env, body, "API", &caller.actor(), env.clock.now()).await?;
+    let filed = agreements::file(&env, body, "API", &caller.actor(), env.clock.now()).await?;
     env.wake_ups.send_all();
-    Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome: "amended" })))
+    let outcome = if matches!(filed, Filed::Waits(_)) { WAITS } else { "amended" };
+    Ok((StatusCode::ACCEPTED, Json(FiledBody { contract: id, outcome })))
 }
 
 /// Tell a fact that no connected system tells: usage, cost reports, workflow approvals, system events, acceptances
@@ -286,10 +316,12 @@ struct ContractQuery {
     responses((status = 200, description = "Documents", body = Vec<DocumentLine>)))]
 async fn documents(
     State(env): Shared,
-    _: Viewing,
+    Restrained(Viewing(Caller { reach, .. })): Restrained<Viewing>,
     Parameters(query): Parameters<ContractQuery>,
 ) -> Result<Json<Vec<DocumentLine>>, ApiError> {
-    Ok(Json(env.store.documents(query.contract).await?.into_iter().map(DocumentLine::from).collect()))
+    reach.require_of(query.contract.as_deref())?;
+    let documents = env.store.documents(query.contract).await?.into_iter();
+    Ok(Json(documents.filter(|one| reach.has(&one.contract)).map(DocumentLine::from).collect()))
 }
 
 /// Deliveries to the remotes, each with its key.
@@ -297,11 +329,16 @@ async fn documents(
     responses((status = 200, description = "Deliveries", body = Vec<Delivery>)))]
 async fn deliveries(
     State(env): Shared,
-    _: Viewing,
+    Restrained(Viewing(Caller { reach, .. })): Restrained<Viewing>,
     Parameters(query): Parameters<ContractQuery>,
 ) -> Result<Json<Vec<Delivery>>, ApiError> {
-    Ok(Json(env.store.deliveries(query.contract, &[]).await?))
+    reach.require_of(query.contract.as_deref())?;
+    let deliveries = env.store.deliveries(query.contract, &[]).await?.into_iter();
+    Ok(Json(deliveries.filter(|one| reach.has(&one.contract)).collect()))
 }
+
+/// Events of one answer.
+const EVENTS: u32 = 500;
 
 /// Where to start.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -340,26 +377,40 @@ struct EventBody {
     responses((status = 200, description = "Events", body = Vec<EventBody>)))]
 async fn events(
     State(env): Shared,
-    _: Viewing,
+    Restrained(Viewing(Caller { reach, .. })): Restrained<Viewing>,
     Parameters(query): Parameters<EventQuery>,
 ) -> Result<Json<Vec<EventBody>>, ApiError> {
-    let events = env.store.events(query.after, 500).await?.into_iter().map(|event| EventBody {
-        data: serde_json::from_str(&event.body).unwrap_or_default(),
-        seq: event.seq,
-        id: event.id,
-        at: event.at,
-        kind: event.kind,
-        contract: event.contract,
-        milestone: event.milestone,
-    });
-    Ok(Json(events.collect()))
+    let (mut kept, mut after) = (Vec::new(), query.after);
+    loop {
+        let some = env.store.events(after, EVENTS).await?;
+        after = some.last().map_or(after, |last| last.seq);
+        let more = some.len() >= usize::try_from(EVENTS).unwrap_or(usize::MAX);
+        kept.extend(some.into_iter().filter(|event| reach.has(&event.contract)).map(|event| EventBody {
+            data: serde_json::from_str(&event.body).unwrap_or_default(),
+            seq: event.seq,
+            id: event.id,
+            at: event.at,
+            kind: event.kind,
+            contract: event.contract,
+            milestone: event.milestone,
+        }));
+        if !more || kept.len() >= usize::try_from(EVENTS).unwrap_or(usize::MAX) {
+            kept.truncate(usize::try_from(EVENTS).unwrap_or(usize::MAX));
+            return Ok(Json(kept));
+        }
+    }
 }
 
 /// Every write that would be made now, without making it.
 #[utoipa::path(get, path = "/v1/plan", tag = "billing", security(("bearer" = [])),
     responses((status = 200, description = "Writes with target and key", body = Vec<PlannedWrite>)))]
-async fn plan(State(env): Shared, _: Viewing) -> Result<Json<Vec<PlannedWrite>>, ApiError> {
-    Ok(Json(portfolio::plan(&env).await?))
+async fn plan(
+    State(env): Shared,
+    Restrained(Viewing(Caller { reach, .. })): Restrained<Viewing>,
+) -> Result<Json<Vec<PlannedWrite>>, ApiError> {
+    let mut writes = portfolio::plan(&env).await?;
+    writes.retain(|write| reach.has(&write.contract));
+    Ok(Json(writes))
 }
 
 /// Lines of one answer.
@@ -382,10 +433,24 @@ struct TrailQuery {
     responses((status = 200, description = "Lines of the hash chain", body = Vec<AuditLine>)))]
 async fn audit(
     State(env): Shared,
-    _: Auditing,
+    Restrained(Auditing(Caller { reach, .. })): Restrained<Auditing>,
     Parameters(query): Parameters<TrailQuery>,
 ) -> Result<Json<Vec<AuditLine>>, ApiError> {
-    Ok(Json(env.store.audit_before(query.contract, query.before, LINES).await?))
+    reach.require_of(query.contract.as_deref())?;
+    let most = usize::try_from(LINES).unwrap_or(usize::MAX);
+    let (mut kept, mut before) = (Vec::new(), query.before);
+    loop {
+        let some = env.store.audit_before(query.contract.clone(), before, LINES).await?;
+        let (first, more) = (some.first().map(|line| line.seq), some.len() == most);
+        let mut older: Vec<AuditLine> =
+            some.into_iter().filter(|line| reach.covers(line.contract.as_deref())).collect();
+        older.append(&mut kept);
+        kept = older;
+        before = first;
+        if !more || kept.len() >= most {
+            return Ok(Json(kept.split_off(kept.len().saturating_sub(most))));
+        }
+    }
 }
 
 /// The trail of a document or journal entry by its number, of `invoice:ID` by the ERP's id, of `payment:CONNECTION:ID`,
@@ -394,8 +459,12 @@ async fn audit(
 #[utoipa::path(get, path = "/v1/trail/{of}", tag = "audit", security(("bearer" = [])),
     params(("of" = String, Path, description = "Number or name, encoded as one segment")),
     responses((status = 200, description = "The trail", body = Trail), (status = 404, body = ErrorBody)))]
-async fn trail(State(env): Shared, _: Auditing, Segments(of): Segments<String>) -> Result<Json<Trail>, ApiError> {
-    let found = trail::trail(&env, &of).await?;
+async fn trail(
+    State(env): Shared,
+    Restrained(Auditing(Caller { reach, .. })): Restrained<Auditing>,
+    Segments(of): Segments<String>,
+) -> Result<Json<Trail>, ApiError> {
+    let found = trail::trail(&env, &of).await?.filter(|(told, _)| reach.covers(told.contract.as_deref()));
     found.map(|(told, _)| Json(told)).ok_or_else(|| ApiError::not_found("trail", &of))
 }
 
@@ -403,8 +472,65 @@ async fn trail(State(env): Shared, _: Auditing, Segments(of): Segments<String>) 
 #[utoipa::path(get, path = "/v1/trail/{of}/package", tag = "audit", security(("bearer" = [])),
     params(("of" = String, Path, description = "Number or name, encoded as one segment")),
     responses((status = 200, description = "The signed trail", body = Package), (status = 404, body = ErrorBody)))]
-async fn package(State(env): Shared, _: Auditing, Segments(of): Segments<String>) -> Result<Json<Package>, ApiError> {
+async fn package(
+    State(env): Shared,
+    Restrained(Auditing(Caller { reach, .. })): Restrained<Auditing>,
+    Segments(of): Segments<String>,
+) -> Result<Json<Package>, ApiError> {
+    let found = trail::trail(&env, &of).await?;
+    if found.is_none_or(|(told, _)| !reach.covers(told.contract.as_deref())) {
+        return Err(ApiError::not_found("trail", &of));
+    }
     trail::package(&env, &of).await?.map(Json).ok_or_else(|| ApiError::not_found("trail", &of))
+}
+
+/// Which period.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PeriodQuery {
+    /// The first date.
+    #[param(value_type = String, format = Date)]
+    from: Date,
+    /// The last date.
+    #[param(value_type = String, format = Date)]
+    through: Date,
+    /// Of one contract; of all without it.
+    contract: Option<String>,
+}
+
+/// A package for an auditor: documents, entries, decisions and trails of a period, as JSON lines, CSV and a page, with a manifest
+/// of hashes that the house's key signs.
+#[utoipa::path(get, path = "/v1/packages", tag = "audit", security(("bearer" = [])), params(PeriodQuery),
+    responses((status = 200, description = "The package", body = report::package::Package),
+        (status = 422, body = ErrorBody)))]
+async fn packages(
+    State(env): Shared,
+    Restrained(Auditing(caller)): Restrained<Auditing>,
+    Parameters(query): Parameters<PeriodQuery>,
+) -> Result<Json<report::package::Package>, ApiError> {
+    caller.reach.require_of(query.contract.as_deref())?;
+    if query.contract.is_none() && !caller.reach.is_everything() {
+        return Err(beyond(&caller.name));
+    }
+    if query.through < query.from {
+        return Err(ApiError::invalid("through: lies before from"));
+    }
+    let asked = report::package::Asked {
+        from: query.from,
+        through: query.through,
+        contracts: query.contract.into_iter().collect(),
+    };
+    let failed = |reason: String| {
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "NO_PACKAGE",
+            reason,
+            "see the daemon's log, and `milestoned check`",
+        )
+    };
+    let made = report::package::package(&env, &asked).await.map_err(|error| failed(format!("{error:#}")))?;
+    made.map(Json).ok_or_else(|| failed("this machine cannot sign with the house's key".into()))
 }
 
 /// Who holds rights of both halves, to shape what is billed and to let it go; who had a hand in which contract and has let

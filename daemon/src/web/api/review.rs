@@ -15,10 +15,12 @@ use crate::review::item::{Item, ShownBody};
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
 use crate::review::subject::{KINDS, Subject};
-use crate::web::access::{Approving, Caller, Overruling, Program, Viewing};
+use crate::store::pauses::Scope;
+use crate::web::access::{Approving, Caller, Overruling, Program, Restrained, Viewing};
 use crate::web::extract::{Parameters, Segments};
 use crate::web::json::Json;
 use crate::web::problem::{ApiError, ErrorBody};
+use crate::web::reach::Reach;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Environment>> {
     OpenApiRouter::new()
@@ -48,15 +50,41 @@ struct QueueQuery {
         (status = 422, body = ErrorBody)))]
 async fn waiting(
     State(env): Shared,
-    _: Viewing,
+    Restrained(Viewing(Caller { reach, .. })): Restrained<Viewing>,
     Parameters(query): Parameters<QueueQuery>,
 ) -> Result<Json<Vec<Item>>, ApiError> {
+    reach.require_of(query.contract.as_deref())?;
     if let Some(kind) = query.kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
         return Err(ApiError::invalid(format!("kind: {kind:?} is none of {}", KINDS.join(", "))));
     }
     let kinds = query.kind.into_iter().collect();
     let filter = Filter { contract: query.contract, kinds, owner: query.owner, subject: None };
-    Ok(Json(queue(&env, &filter).await?))
+    let mut items = queue(&env, &filter).await?;
+    items.retain(|item| is_within(&reach, item));
+    Ok(Json(items))
+}
+
+/// Whether something that waits is of a contract that somebody reaches, or halts a customer of theirs.
+fn is_within(reach: &Reach, item: &Item) -> bool {
+    match &item.subject {
+        Subject::Pause { scope: Scope::Customer, name } => reach.has_customer(name),
+        _ => reach.covers(item.contract.as_deref()),
+    }
+}
+
+/// Whether somebody reaches what an act is about: what waits is looked up, what is to be halted names itself.
+async fn reaches(env: &Environment, reach: &Reach, subject: &Subject) -> Result<bool, ApiError> {
+    if reach.is_everything() {
+        return Ok(true);
+    }
+    if let Some(contract) = subject.contract() {
+        return Ok(reach.has(contract));
+    }
+    if let Subject::Pause { scope: Scope::Customer, name } = subject {
+        return Ok(reach.has_customer(name));
+    }
+    let filter = Filter { subject: Some(subject.clone()), ..Filter::default() };
+    Ok(queue(env, &filter).await?.iter().any(|item| is_within(reach, item)))
 }
 
 /// What a person does about something.
@@ -92,10 +120,13 @@ struct ActBody {
         (status = 422, body = ErrorBody)))]
 async fn act(
     State(env): Shared,
-    Program(caller): Program,
+    Restrained(Program(caller)): Restrained<Program>,
     Json(body): Json<ActBody>,
 ) -> Result<(StatusCode, Json<Done>), ApiError> {
     let subject: Subject = body.subject.parse()?;
+    if !reaches(&env, &caller.reach, &subject).await? {
+        return Err(ApiError::not_found("subject", &body.subject));
+    }
     let act = match body.act {
         Verb::Approve => Act::Approve { shown: body.shown },
         Verb::Assign => Act::Assign { to: body.to.filter(|to| !to.trim().is_empty()) },
@@ -208,9 +239,11 @@ struct ExceptionQuery {
         body = Vec<Remedied>)))]
 async fn exceptions(
     State(env): Shared,
-    _: Viewing,
+    Restrained(Viewing(Caller { reach, .. })): Restrained<Viewing>,
     Parameters(query): Parameters<ExceptionQuery>,
 ) -> Result<Json<Vec<Remedied>>, ApiError> {
-    let rows = env.store.exceptions(query.contract, !query.all).await?;
+    reach.require_of(query.contract.as_deref())?;
+    let mut rows = env.store.exceptions(query.contract, !query.all).await?;
+    rows.retain(|row| reach.has(&row.contract));
     Ok(Json(portfolio::with_remedies(&env, rows).await?))
 }

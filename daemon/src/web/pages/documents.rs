@@ -330,7 +330,7 @@ pub(super) async fn file(
     terms["milestoned"] = options;
     let (now, source) = (env.clock.now(), readings::source(&reading.name, &id));
     let filed = agreements::file(&env, terms, &source, &person.caller.actor(), now).await?;
-    let (Filed::Known(contract) | Filed::Opened(contract) | Filed::Amended(contract)) = filed;
+    let (Filed::Known(contract) | Filed::Opened(contract) | Filed::Amended(contract) | Filed::Waits(contract)) = filed;
     env.store.reading_filed(id, contract.clone(), proposal.reader, person.caller.actor(), now).await?;
     env.wake_ups.send_all();
     person.has_acted().await;

@@ -19,7 +19,7 @@ use super::super::person::Person;
 use super::super::{filters, render, told};
 use super::draft::{CONTRACT, Draft, Group, MILESTONE, Problems};
 use super::{button, settle};
-use crate::agreements::{self, Examined, Refusal};
+use crate::agreements::{self, Examined, Filed, Refusal};
 use crate::environment::Environment;
 use crate::review::effect::{Effect, effect};
 use crate::review::portfolio;
@@ -243,9 +243,13 @@ pub(in super::super) async fn file(
         Looked::Fine { order, .. } if button == "file" && form.sent.text("seen") == seen(&form, &order) => {
             person.caller.may(Right::FileTerms)?;
             let signed = order["signed"] == true;
-            agreements::file(&env, order, "form", &person.caller.actor(), env.clock.now()).await?;
+            let filed = agreements::file(&env, order, "form", &person.caller.actor(), env.clock.now()).await?;
             settle(&env, &person, &id).await?;
-            let follows = if signed { "is filed" } else { "is filed, and changes nothing until it is signed" };
+            let follows = match (signed, filed) {
+                (_, Filed::Waits(_)) => "is filed, and takes no effect before somebody else has approved it",
+                (true, _) => "is filed",
+                (false, _) => "is filed, and changes nothing until it is signed",
+            };
             told(&address::contract("", &id), &format!("version {} {follows}", form.state.version().saturating_add(1)))
         }
         looked => Ok(page_of(person, &form, Some(looked))),

@@ -163,7 +163,7 @@ pub(super) async fn file(
     }
     person.caller.may(Right::FileTerms)?;
     match agreements::file(&env, tree, "form", &by, now).await {
-        Ok(Filed::Opened(contract) | Filed::Known(contract) | Filed::Amended(contract)) => {
+        Ok(Filed::Opened(contract) | Filed::Known(contract) | Filed::Amended(contract) | Filed::Waits(contract)) => {
             settle(&env, &person, &contract).await?;
             told(&address::contract("", &contract), &format!("{contract} is filed"))
         }
