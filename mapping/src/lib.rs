@@ -12,6 +12,7 @@ pub mod address;
 pub mod calendar;
 pub mod case;
 pub mod change_order;
+pub mod close;
 pub mod command;
 pub mod compare;
 pub mod contract;

@@ -9,6 +9,7 @@ use super::books::Position;
 use super::documents::DocumentKind;
 use super::state::{Contract, Milestone, MilestoneStatus};
 use super::view::{Report, ReportMilestone, report_position};
+use crate::close::Balances;
 use crate::fact::Fact;
 use crate::money::Minor;
 
@@ -49,6 +50,11 @@ impl Contract {
         let total: Minor = agreed.map(|terms| terms.amount).sum();
         report.remaining_to_bill = self.terms.money(total - position.billed()).to_string();
         report
+    }
+
+    /// Balances at the end of a date with what is known of it now, whenever that was booked.
+    pub fn balances_known_at(&self, date: Date) -> Balances {
+        self.position_by(date).into()
     }
 
     /// The position at the end of a date; of the present one as far as it has come.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::books::Position;
 use super::state::Contract;
+use crate::close::ToRecognise;
 use crate::money::{Minor, Money};
 use crate::proration::earned_by_month;
 use crate::terms::Method;
@@ -85,12 +86,38 @@ impl Contract {
     /// Revenue as people report it, at the present date.
     pub fn disclosures(&self) -> Disclosures {
         let money = |minor| self.terms.money(minor);
-        let mut by_month = BTreeMap::<Date, Minor>::new();
-        let mut undated = Minor::ZERO;
         let mut obligations = Vec::new();
         for (index, one) in self.terms.obligations.iter().enumerate() {
             let (price, recognised) = (self.price_of(index), self.recognised_now(index));
-            match one.method {
+            let by_cost = self.cost_to_cost(index);
+            obligations.push(ObligationView {
+                id: one.id.clone(),
+                method: one.method.name(),
+                price: money(price),
+                recognised: money(recognised),
+                expected_cost: by_cost.map(|one| money(one.expected_cost())),
+                loss_provision: by_cost.map(|one| money(one.loss_provision())),
+            });
+        }
+        let remaining = self.to_recognise(self.as_of);
+        Disclosures {
+            contract: self.terms.id.clone(),
+            as_of: self.as_of,
+            obligations,
+            remaining: Remaining {
+                total: money(remaining.total()),
+                undated: money(remaining.undated),
+                by_month: remaining.by_month.into_iter().map(|(month, amount)| (month, money(amount))).collect(),
+            },
+            roll_forward: self.roll_forward(),
+        }
+    }
+
+    /// What is left to recognise at the end of a date of what was agreed then.
+    pub fn to_recognise(&self, day: Date) -> ToRecognise {
+        let (mut by_month, mut undated) = (BTreeMap::<Date, Minor>::new(), Minor::ZERO);
+        for (method, price, recognised) in self.progress_at(day) {
+            match method {
                 Method::TimeElapsed { start, end } => {
                     let mut before = Minor::ZERO;
                     for (month, amount) in earned_by_month(price, start, end) {
@@ -103,32 +130,10 @@ impl Contract {
                         }
                     }
                 }
-                Method::CostToCost { .. } | Method::Output | Method::PointInTime => {
-                    undated += price - recognised;
-                }
+                Method::CostToCost { .. } | Method::Output | Method::PointInTime => undated += price - recognised,
             }
-            let by_cost = self.cost_to_cost(index);
-            obligations.push(ObligationView {
-                id: one.id.clone(),
-                method: one.method.name(),
-                price: money(price),
-                recognised: money(recognised),
-                expected_cost: by_cost.map(|one| money(one.expected_cost())),
-                loss_provision: by_cost.map(|one| money(one.loss_provision())),
-            });
         }
-        let dated: Minor = by_month.values().copied().sum();
-        Disclosures {
-            contract: self.terms.id.clone(),
-            as_of: self.as_of,
-            obligations,
-            remaining: Remaining {
-                by_month: by_month.into_iter().map(|(month, amount)| (month, money(amount))).collect(),
-                undated: money(undated),
-                total: money(dated + undated),
-            },
-            roll_forward: self.roll_forward(),
-        }
+        ToRecognise { by_month: by_month.into_iter().collect(), undated }
     }
 
     fn roll_forward(&self) -> Vec<RollForward> {

@@ -42,7 +42,7 @@ pub use exceptions::ExceptionRecord;
 pub use explain::{Step, event_in_words, explain, explain_facts};
 pub(crate) use findings::{WHOLE, doubled, frame_said, milestone_said};
 pub use outlook::{Deadline, Outlook};
-pub use receivables::{PaymentView, Receivable};
+pub use receivables::{CashMovement, PaymentView, Receivable};
 pub use side_by_side::Beside;
 pub use state::{Contract, MilestoneStatus, Policy, PolicyErrors, Review};
 pub use view::{MilestoneView, Report};

@@ -43,7 +43,31 @@ pub struct PaymentView {
     pub reversed_on: Option<Date>,
 }
 
+/// Money that came in for an invoice, or was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CashMovement {
+    /// Its date.
+    pub on: Date,
+    /// Number of the invoice.
+    pub invoice: String,
+    /// What tells the payment from others.
+    pub id: Option<String>,
+    /// Negative where a payment was taken back.
+    pub amount: Minor,
+}
+
 impl Contract {
+    /// Payments, and what was taken back of them, each by itself.
+    pub fn cash_movements(&self) -> Vec<CashMovement> {
+        let movements = self.payments.iter().flat_map(|one| {
+            let movement =
+                |on: Date, amount: Minor| CashMovement { on, invoice: one.invoice.clone(), id: one.id.clone(), amount };
+            let back = one.reversed_on.map(|on| movement(on, -one.amount));
+            [Some(movement(one.on, one.amount)), back]
+        });
+        movements.flatten().collect()
+    }
+
     /// Invoices that count, in the order in which they came about.
     pub fn receivables(&self) -> Vec<Receivable> {
         let counts = self.documents.iter().filter(|one| !one.withdrawn);

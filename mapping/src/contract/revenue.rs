@@ -287,6 +287,30 @@ impl Contract {
         }
     }
 
+    /// Each obligation at the end of a date, as it was allocated then: method, price, what of it was recognised.
+    pub(super) fn progress_at(&self, day: Date) -> Vec<(Method, Minor, Minor)> {
+        let Some(allocation) = self.allocation_at(day) else { return Vec::new() };
+        let signed = day >= self.terms.signed_on;
+        let earnings = self.earnings_under(allocation);
+        let whole = day < self.as_of || self.is_day_over();
+        let obligations = allocation.obligations.iter().zip(&earnings.0).enumerate();
+        let progress = obligations.map(|(index, (obligation, earned))| {
+            let recognised = if signed { self.recognised_of(allocation, index, earned, (day, whole)) } else { Minor::ZERO };
+            (obligation.method, allocation.price(index), recognised)
+        });
+        progress.collect()
+    }
+
+    /// What each change of the allocation brought or took of revenue by measuring anew what was done before it, by its date.
+    pub fn catch_ups(&self) -> Vec<(Date, Minor)> {
+        let pairs = self.allocations.iter().zip(self.allocations.iter().skip(1));
+        let changes = pairs.filter(|(_, after)| after.from >= self.terms.signed_on).map(|(before, after)| {
+            let at = |one: &Allocation| self.recognised_under(one, &self.earnings_under(one), after.from, true);
+            (after.from, at(after) - at(before))
+        });
+        changes.filter(|(_, amount)| *amount != Minor::ZERO).collect()
+    }
+
     /// The price of an obligation, as allocated now.
     pub(super) fn price_of(&self, index: usize) -> Minor {
         self.allocation().map_or(Minor::ZERO, |allocation| allocation.price(index))

@@ -337,3 +337,23 @@ fn in_currency(events: Vec<Value>, contract: &Value) -> Vec<Value> {
         })
         .collect()
 }
+
+/// A generated case whose events are known later than they happened, by so many days, and whose dates are closed now and then.
+pub(crate) fn dated() -> impl Strategy<Value = Value> {
+    let late = prop::collection::vec(prop::option::weighted(0.4, 0_i64..60), 64);
+    (case(), late, prop::collection::vec((20_i64..280, -20_i64..40), 0..=3)).prop_map(|(mut json, late, closings)| {
+        let events = json["events"].as_array_mut().unwrap();
+        for (event, late) in events.iter_mut().zip(late) {
+            let dated = !["observed", "overrule", "review"].contains(&event["type"].as_str().unwrap());
+            if let Some(days) = late.filter(|_| dated) {
+                let known: jiff::civil::Date = event["at"].as_str().unwrap()[..10].parse().unwrap();
+                event["on"] = json!(known.checked_sub(jiff::Span::new().days(days.max(1))).unwrap());
+            }
+        }
+        for (at, back) in closings {
+            let through = day(at - back);
+            events.push(json!({ "at": format!("{}T05:00:00Z", day(at)), "type": "period_closed", "through": through }));
+        }
+        json
+    })
+}
