@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, Needs, Page,
+    Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, LedgerLine, Needs, Page,
     Platform, Probe, Receipt, Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
@@ -195,6 +195,14 @@ impl Connection {
     /// The remote's fault.
     pub async fn closed_through(&self) -> Result<Option<Date>, Fault> {
         each!(self, connection => connection.closed_through().await)
+    }
+
+    /// Every posting through a date to the accounts that we write to; `None`: its ledger is not read.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn ledger(&self, from: Date, through: Date) -> Result<Option<Vec<LedgerLine>>, Fault> {
+        each!(self, connection => connection.ledger(from, through).await)
     }
 
     /// An ERP that gets the order of a contract, too.

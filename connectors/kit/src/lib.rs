@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::command::{Account, Command, DeliveryKey};
+use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind, Shape};
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::{Content, SourceRecord};
@@ -207,6 +208,17 @@ pub trait Sink: Send + Sync {
         async { Ok(None) }
     }
 
+    /// Every posting through a date to the accounts that we write to, whoever wrote it, as the remote's ledger shows it; `from` is
+    /// the date of our first one. `None`: the remote's ledger is not read.
+    fn ledger(
+        &self,
+        from: Date,
+        through: Date,
+    ) -> impl Future<Output = Result<Option<Vec<LedgerLine>>, Fault>> + Send {
+        let _ = (from, through);
+        async { Ok(None) }
+    }
+
     /// Whether billing status is shown here.
     fn shows_status(&self) -> bool {
         false
@@ -245,6 +257,25 @@ pub struct Write<'a> {
     pub command: &'a Command,
     /// What earlier deliveries returned.
     pub after: &'a After,
+}
+
+/// A posting to an account that we write to, as the remote's own ledger shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// Account.
+    pub account: Account,
+    /// Its date.
+    pub on: Date,
+    /// ISO 4217 code of the amount.
+    pub currency: String,
+    /// Debits positive.
+    pub amount: DecimalText,
+    /// What the remote calls it: `Invoice`, `Journal`.
+    pub kind: String,
+    /// The remote's id of the transaction; empty where a line is of none, such as a balance that was carried forward.
+    pub id: String,
+    /// The number that people see.
+    pub number: String,
 }
 
 /// Writes that may share a call to the connector.

@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod customers;
 mod jobs;
+mod ledger;
 mod probe;
 mod pull;
 mod push;

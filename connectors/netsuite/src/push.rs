@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use jiff::civil::Date;
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, Side};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::normalise::exact_decimal;
@@ -54,6 +54,10 @@ impl Sink for NetSuite {
         let through = rows.first().and_then(|row| row.get("through"));
         let read = |text: &str| text.parse().map_err(|_| self.client.fault(Class::Misunderstood, text, None));
         through.map(read).transpose()
+    }
+
+    async fn ledger(&self, _from: Date, through: Date) -> Result<Option<Vec<LedgerLine>>, Fault> {
+        self.postings(through).await.map(Some)
     }
 
     fn shows_entries(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The queries. Pages go by key, not by offset: an offset repeats and skips rows while others write, and ends after
 //! 100,000. Times are the account's own and carry their format: without one the integration user's preference decides.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -229,6 +229,24 @@ pub(crate) fn revenue_lines(settings: &Settings, journals: &str, after: (i64, i6
         settings.line_prefix,
         accounting(settings),
         quoted(account),
+        lines_after(after),
+        first(most)
+    )
+}
+
+/// Postings through a date to our accounts and to receivables, after the line `after` of a transaction; sorted by both. What
+/// waits for an approval or was voided posts nothing.
+pub(crate) fn ledger(settings: &Settings, through: Date, after: (i64, i64), most: usize) -> String {
+    format!(
+        "SELECT l.transaction AS parent, l.id AS line, {} AS number, t.type AS type, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
+         cur.symbol AS currency, a.account AS account, l.foreignamount AS amount \
+         FROM transactionline l {} JOIN transaction t ON t.id = l.transaction \
+         JOIN account acc ON acc.id = a.account LEFT JOIN currency cur ON cur.id = t.currency \
+         WHERE t.posting = 'T' AND t.voided = 'F' AND a.posting = 'T' AND t.trandate <= TO_DATE('{through}','YYYY-MM-DD') \
+         AND (a.account IN ({}) OR acc.accttype = 'AcctRec'){} ORDER BY l.transaction, l.id {}",
+        number(settings, "t"),
+        accounting(settings),
+        listed(settings.accounts.values().map(String::as_str)),
         lines_after(after),
         first(most)
     )

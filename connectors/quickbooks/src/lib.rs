@@ -6,6 +6,7 @@ mod body;
 mod budget;
 mod customers;
 mod hook;
+mod ledger;
 mod probe;
 mod pull;
 mod push;

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use milestoned_connector_kit::body::Body;
 use milestoned_connector_kit::extra::added;
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, DeliveryKey, Document, Side};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::statement::{Essential, Line, Statement, belongs, posting};
@@ -55,6 +55,10 @@ impl Sink for QuickBooks {
 
     async fn closed_through(&self) -> Result<Option<Date>, Fault> {
         self.books_closed_through().await
+    }
+
+    async fn ledger(&self, from: Date, through: Date) -> Result<Option<Vec<LedgerLine>>, Fault> {
+        self.postings(from, through).await.map(Some)
     }
 
     fn lane(&self, command: &Command) -> Lane {

@@ -483,6 +483,11 @@ impl State {
             let main = obj! {"at" => 0, "sequence" => 0, "mainline" => true, "text" => record.text("memo"), "entity" => record.get("entity").cloned()};
             self.insert("transactionline", LINE, &row(&main, total))?;
         }
+        if kind == "customerPayment" {
+            // what it takes off the receivable
+            let line = row(&Json::object(), -total).with("at", 1).with("sequence", 1).with("mainline", false);
+            self.insert("transactionline", LINE, &line)?;
+        }
         // the lines of a sale carry the opposite sign of its total, as postings do
         let sign = if kind == "creditMemo" { Decimal::ONE } else { -Decimal::ONE };
         let sublist = if kind == "journalEntry" { "line" } else { "item" };

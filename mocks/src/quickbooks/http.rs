@@ -99,6 +99,7 @@ impl State {
             ("POST", ["preferences"]) => self.set_preferences(call),
             ("GET", ["companyinfo", _]) => Ok(reply(200, obj! {"CompanyInfo" => self.company_info()}, &time)),
             ("GET", ["exchangerate"]) => self.exchange_rate(call),
+            ("GET", ["reports", "GeneralLedger"]) => Ok(reply(200, self.general_ledger(call)?, &time)),
             ("GET", [name, id]) => {
                 let entity = entity(name)?;
                 let record = self.record(entity, id).ok_or_else(gone)?;

@@ -10,6 +10,7 @@ mod index;
 mod limits;
 mod links;
 mod query;
+mod reports;
 mod sale;
 mod schema;
 mod state;
