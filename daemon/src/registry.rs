@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, LedgerLine, Needs, Page,
-    Platform, Probe, Receipt, Refused, Sink, Source, WebhookRequest, Write,
+    Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, LedgerLine, Needs,
+    Page, Platform, Probe, Receipt, Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;

@@ -139,7 +139,10 @@ fn what_was_billed_ahead_is_released_from_the_opening_liability() {
     assert_eq!(figures(&april), [20_000, 0, 20_000, 0, 20_000, 0]);
     assert_eq!((april.collected.units(), april.closing.receivable.units()), (20_000, 10_000));
     let found = cut_off(&contract, MARCH.0, MARCH.1);
-    assert_eq!(found.iter().map(|one| (one.milestone.as_str(), one.why)).collect::<Vec<_>>(), [("M2", CutOff::InvoicedNotAccepted)]);
+    assert_eq!(
+        found.iter().map(|one| (one.milestone.as_str(), one.why)).collect::<Vec<_>>(),
+        [("M2", CutOff::InvoicedNotAccepted)]
+    );
     let posted: Vec<(&str, String)> =
         listing(&contract, &[], APRIL.0, APRIL.1).iter().map(|one| (one.kind.name(), one.number.clone())).collect();
     assert_eq!(posted, [("payment", "P1".to_owned()), ("entry, not told yet", String::new())]);
@@ -164,5 +167,9 @@ fn an_acceptance_that_is_not_invoiced_stands_on_both_sides_of_the_cut_off() {
     let why: Vec<CutOff> = cut_off(&contract, MARCH.0, MARCH.1).iter().map(|one| one.why).collect();
     assert_eq!(why, [CutOff::AcceptedNotInvoiced, CutOff::InvoicedNotAccepted]);
     let march = Ledger::of(&contract).roll_forward(MARCH.0, MARCH.1);
-    assert_eq!((march.closing.unbilled + march.closing.asset).units(), 0, "revenue is taken from what was billed ahead");
+    assert_eq!(
+        (march.closing.unbilled + march.closing.asset).units(),
+        0,
+        "revenue is taken from what was billed ahead"
+    );
 }

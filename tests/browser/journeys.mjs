@@ -113,6 +113,27 @@ async function seesNextMonth() {
   console.log(`what is billed next month: ${clicks()} click`);
 }
 
+async function closesMarch() {
+  const { page, click, clicks } = await counted();
+  await page.goto(`${url}/`);
+  await click("nav a:text-is('Close')");
+  await click("button[aria-label='Prepare March 2026']");
+  check((await page.locator("h1").innerText()).startsWith("March 2026"), "March is prepared");
+  await audit(page, "a close that is prepared");
+  await click("input[name=looked]");
+  await page.fill("input[name=reason]", "March is looked at and done");
+  await click("button:has-text('Sign March 2026')");
+  check((await page.locator(".told").innerText()).includes("March 2026 is signed"), "a word after the signature");
+  await audit(page, "a close that is signed");
+  await page.screenshot({ path: `${shots}/close-signed.png`, fullPage: true });
+  const [download] = await Promise.all([page.waitForEvent("download"), click("a:has-text('Package (ZIP)')")]);
+  check(download.suggestedFilename() === "milestoned-close-2026-03-package.zip", `the package is ${download.suggestedFilename()}`);
+  await page.goto(`${url}/closes/2026-03?part=adjustments`);
+  await audit(page, "adjustments");
+  check(clicks() <= 6, `March is closed to the signed package in ${clicks()} clicks, at most 6`);
+  console.log(`March closed to the signed package: ${clicks()} clicks`);
+}
+
 async function worksByKeyboard() {
   const page = await open();
   await page.goto(`${url}/queue`);
@@ -363,7 +384,12 @@ async function everyPage() {
   const contracts = (await api("GET", "/v1/contracts")).slice(0, 400);
   const billed = contracts.filter((one) => one.billed !== "0.00").slice(0, 3);
   const [invoice] = (await api("GET", `/v1/contracts/${encodeURIComponent(billed[0].contract)}`)).documents;
+  const close = await api("PUT", "/v1/closes/2026-02");
+  const parts = Object.keys(close.figures.tables).map((name) => name.toLowerCase().replaceAll(" ", "-"));
   const pages = [
+    ["closes", "/closes"], ["close", "/closes/2026-02"], ...parts.map((part) => [`close-${part}`, `/closes/2026-02?part=${part}`]),
+    ["metrics", "/reports/metrics"], ["metric-cases", "/reports/cases?part=period&month=2026-03"],
+    ["cohort", "/reports/cohort?month=2026-03"], ["cohort-empty", "/reports/cohort?month=2020-01"], ["forecast", "/reports/forecast"],
     ["home", "/"], ["queue", "/queue"], ["queue-approvals", "/queue?part=approvals"], ["queue-blocked", "/queue?part=blocked"],
     ["queue-warnings", "/queue?part=warnings"], ["queue-parked", "/queue?part=parked"], ["queue-drift", "/queue?part=drift"],
     ["queue-filtered", "/queue?age=1&sort=amount"], ["queue-empty", "/queue?q=nothing-is-called-so"], ...cases,
@@ -394,6 +420,7 @@ await fill();
 await everyPage();
 await findsWhatIsStuck();
 await seesNextMonth();
+await closesMarch();
 await worksByKeyboard();
 await worksWithoutScripts();
 await exportsLists();

@@ -210,11 +210,7 @@ pub trait Sink: Send + Sync {
 
     /// Every posting through a date to the accounts that we write to, whoever wrote it, as the remote's ledger shows it; `from` is
     /// the date of our first one. `None`: the remote's ledger is not read.
-    fn ledger(
-        &self,
-        from: Date,
-        through: Date,
-    ) -> impl Future<Output = Result<Option<Vec<LedgerLine>>, Fault>> + Send {
+    fn ledger(&self, from: Date, through: Date) -> impl Future<Output = Result<Option<Vec<LedgerLine>>, Fault>> + Send {
         let _ = (from, through);
         async { Ok(None) }
     }

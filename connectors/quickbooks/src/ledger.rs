@@ -107,7 +107,8 @@ impl QuickBooks {
 
     /// Ids of our accounts and of those of receivables, each with what it is.
     async fn ledger_accounts(&self) -> Result<BTreeMap<String, Account>, Fault> {
-        let answer = self.query("SELECT * FROM Account WHERE AccountType = 'Accounts Receivable' MAXRESULTS 1000").await?;
+        let answer =
+            self.query("SELECT * FROM Account WHERE AccountType = 'Accounts Receivable' MAXRESULTS 1000").await?;
         let mut accounts = BTreeMap::new();
         for (_, raw) in self.objects(&answer.body)? {
             let one: wire::Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
@@ -145,7 +146,12 @@ impl QuickBooks {
         Ok(())
     }
 
-    fn posting_of(&self, account: Account, cells: &[Cell], places: [Option<usize>; 5]) -> Result<Option<LedgerLine>, String> {
+    fn posting_of(
+        &self,
+        account: Account,
+        cells: &[Cell],
+        places: [Option<usize>; 5],
+    ) -> Result<Option<LedgerLine>, String> {
         let cell = |place: Option<usize>| place.and_then(|place| cells.get(place));
         let [day, kind, number, amount, currency] = places;
         let text = |place: Option<usize>| cell(place).map(|cell| cell.value.trim()).unwrap_or_default();
@@ -153,14 +159,19 @@ impl QuickBooks {
         if text(amount).is_empty() {
             return Ok(None);
         }
-        let natural: Decimal =
-            text(amount).replace(',', "").parse().map_err(|_| format!("subt_nat_amount: {:?} is no amount", text(amount)))?;
+        let natural: Decimal = text(amount)
+            .replace(',', "")
+            .parse()
+            .map_err(|_| format!("subt_nat_amount: {:?} is no amount", text(amount)))?;
         let credits = matches!(account, Account::DeferredRevenue | Account::Revenue);
         let on = if carried { Ok(Date::MIN) } else { text(day).parse() };
         Ok(Some(LedgerLine {
             account,
             on: on.map_err(|_| format!("tx_date: {:?} is no date", text(day)))?,
-            currency: Some(text(currency)).filter(|code| !code.is_empty()).unwrap_or(&self.settings.home_currency).to_owned(),
+            currency: Some(text(currency))
+                .filter(|code| !code.is_empty())
+                .unwrap_or(&self.settings.home_currency)
+                .to_owned(),
             amount: DecimalText(if credits { -natural } else { natural }),
             kind: if carried { "balance carried forward" } else { text(kind) }.to_owned(),
             id: if carried { String::new() } else { cell(kind).and_then(|cell| cell.id.clone()).unwrap_or_default() },

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use milestoned_mapping::contract::Step;
 use serde_json::json;
 
+use super::close::{self, CloseCommand};
 use super::table::{amount, complain, say, state, titled};
 use super::{BAD_INPUT, Caller, FOUND, review};
 use crate::environment::Environment;
@@ -17,18 +18,21 @@ use crate::review::as_of::{self, Part, Unanswered};
 
 /// What is closed.
 #[derive(Debug, Clone, Args)]
+#[command(subcommand_negates_reqs = true)]
 pub struct Close {
+    #[command(subcommand)]
+    pub(super) command: Option<CloseCommand>,
     /// A month such as 2026-03, or the last date that is closed.
-    #[arg(value_parser = through)]
-    through: Date,
+    #[arg(value_parser = through, required = true)]
+    through: Option<Date>,
     /// For contracts of one ERP connection; of every one without it.
     #[arg(long)]
     erp: Option<String>,
     /// Why.
-    #[arg(long)]
-    reason: String,
+    #[arg(long, required = true)]
+    reason: Option<String>,
     #[command(flatten)]
-    caller: Caller,
+    caller: Option<Caller>,
 }
 
 /// Which date, and with whose knowledge.
@@ -49,9 +53,13 @@ fn through(text: &str) -> Result<Date, String> {
 }
 
 /// `milestoned close 2026-03`
-pub(super) async fn close(config: Option<&Path>, close: Close, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn close_dates(config: Option<&Path>, close: Close, json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(command) = close.command {
+        return close::run(config, command, json).await;
+    }
+    let Some(caller) = close.caller else { anyhow::bail!("--token: is missing: give it, or set MILESTONED_TOKEN") };
     let body = json!({ "through": close.through, "erp": close.erp, "reason": close.reason });
-    review::post(config, "/v1/closed-dates", &body, &close.caller, json).await
+    review::post(config, "/v1/closed-dates", &body, &caller, json).await
 }
 
 /// `milestoned contract show ID --as-of DATE`; `None`: no date is asked for.

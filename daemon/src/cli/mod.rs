@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod audit;
 pub mod check;
+pub mod close;
 pub mod contract;
 pub mod dates;
 pub mod doctor;
@@ -69,6 +70,7 @@ enum Command {
     /// Check configuration, credentials, reachability and field maps; every problem at once.
     Check,
     /// Close a period, for good: entries of its dates stay, and what is learned of them later is booked on the first open date.
+    /// `prepare` and `sign` make the month-end package.
     Close(dates::Close),
     /// Contracts.
     #[command(subcommand)]
@@ -132,6 +134,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// How billing goes: the five metrics month by month, their cases, the cohort of a month, the forecast.
+    Report(status::Report),
     /// Put a backup in the place of the database, so that nothing is written twice.
     Restore(recovery::Restore),
     /// Let go on what was halted.
@@ -188,6 +192,7 @@ impl Command {
             | Self::ReadDocument { .. }
             | Self::Reconcile
             | Self::Replay { .. }
+            | Self::Report(_)
             | Self::Restore(_)
             | Self::Resume(_)
             | Self::Review(_)
@@ -531,7 +536,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => return crate::demo::run(options, json).await,
         Command::Run => return run::run(global.config.as_deref()).await,
         Command::Check => return check::check(global.config.as_deref(), json).await,
-        Command::Close(closing) => return dates::close(global.config.as_deref(), closing, json).await,
+        Command::Close(closing) => return dates::close_dates(global.config.as_deref(), closing, json).await,
         Command::Pause(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Pause, json).await,
         Command::Resume(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Resume, json).await,
         Command::Review(command) => return review::review(global.config.as_deref(), command, json).await,
@@ -579,6 +584,7 @@ async fn on_database(env: &Environment, command: Command, json: bool) -> anyhow:
         Command::Queue { contract, kind, owner } => status::waiting(env, contract, kind, owner, json).await,
         Command::Reconcile => reconcile::reconcile(env, json).await,
         Command::Replay { check } => status::replay(env, check, json).await,
+        Command::Report(asked) => status::report(env, asked, json).await,
         Command::Status => status::status(env, json).await,
         #[cfg(feature = "demo")]
         Command::Demo(_) => Ok(ExitCode::SUCCESS),

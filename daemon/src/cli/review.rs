@@ -78,7 +78,12 @@ impl Daemon {
     }
 
     /// Status and body of an answer.
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(StatusCode, Value)> {
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, Value)> {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
@@ -110,6 +115,12 @@ impl Daemon {
 
     fn silent(&self, error: &reqwest::Error) -> anyhow::Error {
         anyhow::anyhow!("{} does not answer: {error}; start the daemon, or give its address with --url", self.base)
+    }
+
+    /// A file, byte by byte; else what was said instead.
+    pub(super) async fn file(&self, path: &str) -> anyhow::Result<Result<Vec<u8>, String>> {
+        let answer = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token).send().await?;
+        Ok(if answer.status().is_success() { Ok(answer.bytes().await?.to_vec()) } else { Err(answer.text().await?) })
     }
 
     /// What a call did, in a list.
@@ -245,6 +256,15 @@ fn date(until: Option<String>) -> Result<Option<Date>, Problem> {
     until.map(parse).transpose()
 }
 
+/// Tells why the daemon did not take something.
+pub(super) fn refused(status: StatusCode, body: &Value) -> ExitCode {
+    let found = [StatusCode::CONFLICT, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&status);
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let said = format!("{}; {}", text("detail"), text("remedy"));
+    complain(&format!("milestoned: not taken: {}", if said.len() > 2 { said } else { status.to_string() }));
+    ExitCode::from(if found { FOUND } else { BAD_INPUT })
+}
+
 fn told(outcome: Outcome, json: bool) -> anyhow::Result<ExitCode> {
     let (code, why) = match outcome {
         Ok(done) => {
@@ -258,10 +278,7 @@ fn told(outcome: Outcome, json: bool) -> anyhow::Result<ExitCode> {
         }
         Err(NotTaken::Input(problem)) => (BAD_INPUT, problem.to_string()),
         Err(NotTaken::Answer(status, body)) => {
-            let found = [StatusCode::CONFLICT, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&status);
-            let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-            let said = format!("{}; {}", text("detail"), text("remedy"));
-            (if found { FOUND } else { BAD_INPUT }, if said.len() > 2 { said } else { status.to_string() })
+            return Ok(refused(status, &body));
         }
     };
     complain(&format!("milestoned: not taken: {why}"));

@@ -1,4 +1,4 @@
-//! `status`, `exceptions`, `plan`, `replay`, `digest`.
+//! `status`, `exceptions`, `plan`, `replay`, `report`, `digest`.
 
 use std::process::ExitCode;
 
@@ -7,13 +7,16 @@ use serde_json::json;
 use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
 use crate::environment::Environment;
-use crate::report::{self, digest, verification};
+use crate::report::close::Month;
+use crate::report::{self, digest, performance, verification};
 use crate::review::item::Item;
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
+use crate::review::snapshot::utc_date;
 use crate::review::subject::KINDS;
 use crate::store::mails::MailState;
 use crate::store::vocabulary::DeliveryState;
+use milestoned_workbook::cell::Cell;
 
 /// `milestoned status`
 pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
@@ -212,6 +215,43 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
         ));
     }
     Ok(if check && !different.is_empty() { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
+}
+
+/// Which report.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Report {
+    /// metrics, cases, cohort or forecast.
+    name: String,
+    /// Month of a cohort or of cases, such as 2026-03; the present one without it.
+    #[arg(long)]
+    month: Option<String>,
+    /// Metric whose cases are asked for: cycle-time, first-send, period, disputes.
+    #[arg(long, default_value = "")]
+    metric: String,
+}
+
+/// `milestoned report NAME`
+pub(super) async fn report(env: &Environment, asked: Report, json: bool) -> anyhow::Result<ExitCode> {
+    let today = utc_date(env.clock.now());
+    let month = match &asked.month {
+        None => Month::of(today),
+        Some(month) => month.parse().map_err(|problem| anyhow::anyhow!("{problem}"))?,
+    };
+    let named = performance::named(env, &asked.name, &asked.metric, month, today).await;
+    let list = named.map_err(|refused| anyhow::anyhow!("{refused}"))?;
+    if json {
+        say(&serde_json::to_string_pretty(&list.told())?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = titled(&list.columns.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in &list.rows {
+        table.add_row(row.iter().map(|cell| match cell {
+            Cell::Amount(text) => amount(text),
+            other => other.shown().into(),
+        }));
+    }
+    say(&format!("{}\n{table}", list.filter));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `milestoned digest [--send]`

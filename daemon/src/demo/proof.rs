@@ -12,8 +12,12 @@ use serde::Serialize;
 use super::portfolio::Sample;
 use super::world::World;
 use crate::replay;
+use crate::report::close::{self, Month, Sheet};
+use crate::review::snapshot::utc_date;
+use crate::store::actor::Actor;
 use crate::store::outbox::Delivery;
 use crate::store::vocabulary::DeliveryState;
+use milestoned_workbook::cell::Cell;
 
 /// A document, in the words that both sides share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,11 +48,26 @@ pub(super) struct Tally {
     pub(super) sum: String,
 }
 
+/// What an ERP's ledger says at the end of a month beside our books.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct TieOut {
+    pub(super) month: String,
+    pub(super) erp: String,
+    /// Accounts and currencies that were compared.
+    pub(super) balances: usize,
+    /// Those that differ.
+    pub(super) differing: usize,
+    /// Entries that the differences are made of, each by its number.
+    pub(super) entries: Vec<String>,
+}
+
 /// Which ERPs there are.
 pub(super) const ERPS: [&str; 2] = ["netsuite", "quickbooks"];
 
 pub(super) struct Proof {
     pub(super) erps: BTreeMap<&'static str, Erp>,
+    /// The tie-out of each month with each ERP's ledger.
+    pub(super) ties: Vec<TieOut>,
     /// Where simulators and rules differ; empty: nowhere.
     pub(super) differences: Vec<String>,
 }
@@ -101,7 +120,52 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         }
     }
     differences.extend(world.app.env.store.verify_audit(Vec::new()).await?.flaw());
-    Ok(Proof { erps, differences })
+    let ties = ties(world, &mut differences).await?;
+    Ok(Proof { erps, ties, differences })
+}
+
+/// Ties out every month of the year that is over. An entry of ours that a ledger shows otherwise is a difference; what others
+/// posted is named.
+async fn ties(world: &World, differences: &mut Vec<String>) -> anyhow::Result<Vec<TieOut>> {
+    let env = &world.app.env;
+    let this = Month::of(utc_date(env.clock.now()));
+    let (mut month, mut ties) = (this, Vec::new());
+    for _ in 0..12 {
+        month = month.before();
+        let figures = close::look(env, month, &Actor::Daemon).await?;
+        let sheet = |name: &str| figures.sheets.iter().find(|sheet| sheet.name == name);
+        let (Some(balances), Some(entries)) = (sheet("Tie-out"), sheet("Differences")) else { continue };
+        for erp in ERPS {
+            let of_erp = |sheet: &Sheet| -> Vec<Vec<Cell>> {
+                sheet.rows.iter().filter(|row| row.first().is_some_and(|cell| cell.shown() == erp)).cloned().collect()
+            };
+            let (of_it, rows) = (of_erp(balances), of_erp(entries));
+            let differs =
+                |row: &&Vec<Cell>| !balances.said(row, "Difference").parse::<Decimal>().unwrap_or_default().is_zero();
+            differences.extend(rows.iter().filter(|row| !entries.said(row, "Contract").is_empty()).map(|row| {
+                let said = |column: &str| entries.said(row, column);
+                format!(
+                    "{month}: {} of {} on {} is {} in the books and {} in the ledger of {erp}: {}",
+                    said("Number"),
+                    said("Contract"),
+                    said("Account"),
+                    said("In our books"),
+                    said("In the ledger"),
+                    said("Why")
+                )
+            }));
+            let numbers: BTreeSet<String> = rows.iter().map(|row| entries.said(row, "Number")).collect();
+            ties.push(TieOut {
+                month: month.to_string(),
+                erp: erp.to_owned(),
+                balances: of_it.len(),
+                differing: of_it.iter().filter(differs).count(),
+                entries: numbers.into_iter().collect(),
+            });
+        }
+    }
+    ties.reverse();
+    Ok(ties)
 }
 
 /// What the rules say that an ERP must hold.

@@ -21,7 +21,7 @@ pub(super) fn json(
 ) -> anyhow::Result<String> {
     let titles: BTreeMap<&str, &str> = samples.iter().map(|sample| (sample.id(), sample.title.as_str())).collect();
     Ok(serde_json::to_string_pretty(&json!({
-        "erps": proof.erps, "contracts": contracts, "titles": titles, "exceptions": exceptions, "differences": proof.differences,
+        "erps": proof.erps, "tie_out": proof.ties, "contracts": contracts, "titles": titles, "exceptions": exceptions, "differences": proof.differences,
     }))?)
 }
 

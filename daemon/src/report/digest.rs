@@ -1,6 +1,8 @@
-//! The digest: what waits for a person, grouped by owner, each with reason, age, amount held, remedy and link.
+//! The digest: what waits for a person, with reason, age, amount held, values that differ, remedy and link. It remembers what each
+//! reader was told last: what is new stands first, then what is still open, then what is resolved since; then what is to be approved
+//! and which acceptances silence will bring. Finance gets all of it, an owner what is theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use askama::Template;
@@ -11,12 +13,16 @@ use milestoned_mapping::command::DeliveryKey;
 
 use crate::environment::Environment;
 use crate::review::item::Item;
+use crate::review::portfolio;
 use crate::review::queue::{Filter, queue};
 use crate::settings::Mail;
 use crate::store::StoreError;
+use crate::store::mails::{Digest, DigestItem};
 
 /// Kinds that go to an owner; what came in and could not be taken, and what is wrong with a connection, goes to finance.
 const OWNED: [&str; 5] = ["approval", "change_order", "delivery", "drift", "exception"];
+/// Days ahead for which deadlines are told.
+const AHEAD: i64 = 14;
 
 /// One thing as the digest shows it.
 #[derive(Debug, Clone)]
@@ -33,6 +39,8 @@ pub struct Line {
     pub held: String,
     /// Link to the contract's page.
     pub link: String,
+    /// Link to the page of the thing itself.
+    pub case: String,
 }
 
 /// What waits for one owner.
@@ -44,12 +52,53 @@ pub struct Group {
     pub lines: Vec<Line>,
 }
 
+/// An acceptance that silence will bring.
+#[derive(Debug, Clone)]
+struct Silence {
+    contract: String,
+    milestone: String,
+    last_day: Date,
+    amount: String,
+    owner: Option<String>,
+    link: String,
+}
+
+/// What one reader is told.
+#[derive(Default)]
+struct Told {
+    /// Not told before, by owner.
+    new: Vec<Group>,
+    /// Told before and still open, by owner.
+    open: Vec<Group>,
+    /// Titles of what was told before and waits no more.
+    resolved: Vec<String>,
+    /// What is to be approved, in sum: `2 invoices, 110,000.00 USD`; empty: nothing.
+    to_approve: String,
+    silences: Vec<Silence>,
+    parked: Vec<Item>,
+}
+
+impl Told {
+    fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.open.is_empty() && self.resolved.is_empty() && self.parked.is_empty()
+    }
+
+    /// What waits for people, the new first.
+    fn sections(&self) -> Vec<(&'static str, &[Group])> {
+        let all = [("New since the last digest", self.new.as_slice()), ("Still open", self.open.as_slice())];
+        all.into_iter().filter(|(_, groups)| !groups.is_empty()).collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.new.iter().chain(&self.open).flat_map(|group| &group.lines)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "digest.html")]
 struct Html<'a> {
     day: Date,
-    groups: &'a [Group],
-    parked: &'a [Item],
+    told: &'a Told,
     link: &'a str,
 }
 
@@ -57,8 +106,7 @@ struct Html<'a> {
 #[template(path = "digest.txt", escape = "none")]
 struct Plain<'a> {
     day: Date,
-    groups: &'a [Group],
-    parked: &'a [Item],
+    told: &'a Told,
     link: &'a str,
 }
 
@@ -69,23 +117,27 @@ struct Plain<'a> {
 /// The store failed.
 pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
     let (now, day) = (env.clock.now(), today(env, mail));
-    let items = awake(env, day).await?;
-    let (owned, parked): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| OWNED.contains(&item.kind));
-    let groups = grouped(env, owned, day);
+    let (owned, parked): (Vec<Item>, Vec<Item>) =
+        awake(env, day).await?.into_iter().partition(|item| OWNED.contains(&item.kind));
+    let silences = silences(env, day).await?;
     let mut written = 0_usize;
-    for recipient in recipients(mail, &groups) {
+    for recipient in recipients(mail, &owned) {
         let finance = mail.finance.contains(&recipient);
-        let own: Vec<Group> = groups.iter().filter(|group| finance || group.owner == recipient).cloned().collect();
-        let parked: &[Item] = if finance { &parked } else { &[] };
-        if own.is_empty() && parked.is_empty() {
+        let is_theirs = |owner: Option<&String>| finance || owner == Some(&recipient);
+        let own: Vec<Item> = owned.iter().filter(|item| is_theirs(item.owner.as_ref())).cloned().collect();
+        let parked = if finance { parked.clone() } else { Vec::new() };
+        let known = env.store.told_by_digest(recipient.clone()).await?;
+        let mut told = told(env, own, parked, &known, day);
+        told.silences = silences.iter().filter(|one| is_theirs(one.owner.as_ref())).cloned().collect();
+        if told.is_empty() {
             continue;
         }
         let key = DeliveryKey::of(&["digest", slot, &recipient]);
-        let content = Content { day, groups: &own, parked, link: &env.settings.http.public_url };
-        match message(mail, &recipient, &key, &content, now) {
-            Ok((subject, bytes)) => {
-                let new = env.store.add_mail(key.to_string(), vec![recipient], subject, bytes, now).await?;
-                written = written.saturating_add(usize::from(new));
+        match message(mail, &recipient, &key, (&told, day), env) {
+            Ok((subject, message)) => {
+                let items = items(&told, &known, now);
+                let digest = Digest { key: key.to_string(), recipient, subject, message, items };
+                written = written.saturating_add(usize::from(env.store.add_digest(digest, now).await?));
             }
             Err(reason) => {
                 tracing::error!(recipient, reason, "the digest could not be written: run `milestoned check`")
@@ -93,6 +145,61 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
         }
     }
     Ok(written)
+}
+
+/// Sorts what waits into what is new, what was told before, and what is resolved.
+fn told(env: &Environment, own: Vec<Item>, parked: Vec<Item>, known: &[DigestItem], day: Date) -> Told {
+    let names: HashMap<String, ()> = own.iter().chain(&parked).map(|item| (item.subject.to_string(), ())).collect();
+    let resolved = known.iter().filter(|one| !names.contains_key(&one.subject)).map(|one| one.title.clone()).collect();
+    let approvals: Vec<&Item> = own.iter().filter(|item| item.kind == "approval").collect();
+    let to_approve = match approvals.len() {
+        0 => String::new(),
+        count => format!("{}, {}", counted(count, "invoice"), portfolio::held(&approvals)),
+    };
+    let was_told = |item: &Item| known.iter().any(|one| one.subject == item.subject.to_string());
+    let (open, new): (Vec<Item>, Vec<Item>) = own.into_iter().partition(was_told);
+    Told {
+        new: grouped(env, new, day),
+        open: grouped(env, open, day),
+        resolved,
+        to_approve,
+        silences: Vec::new(),
+        parked,
+    }
+}
+
+/// What is remembered of a digest.
+fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestItem> {
+    let all = told.lines().map(|line| &line.item).chain(&told.parked);
+    let item = |item: &Item| {
+        let subject = item.subject.to_string();
+        let first_told = known.iter().find(|one| one.subject == subject).map_or(now, |one| one.first_told);
+        let place = item.place_in_full();
+        let title = if place.is_empty() { item.title.clone() } else { format!("{} {place}", item.title) };
+        DigestItem { subject, title, first_told }
+    };
+    all.map(item).collect()
+}
+
+/// Acceptances that silence will bring within the next days, the earliest first.
+async fn silences(env: &Environment, day: Date) -> Result<Vec<Silence>, StoreError> {
+    let until = day.saturating_add(jiff::Span::new().days(AHEAD));
+    let base = &env.settings.http.public_url;
+    let mut all = Vec::new();
+    for one in portfolio::booked(env).await? {
+        let id = one.state.terms().id();
+        let ahead = one.state.outlook(one.state.as_of()).deadlines.into_iter();
+        all.extend(ahead.filter(|deadline| deadline.last_day <= until).map(|deadline| Silence {
+            contract: id.to_owned(),
+            link: address::milestone(base, id, &deadline.milestone),
+            amount: crate::review::item::Amount::from(deadline.amount).to_string(),
+            milestone: deadline.milestone,
+            last_day: deadline.last_day,
+            owner: one.owner.clone(),
+        }));
+    }
+    all.sort_by(|a, b| (a.last_day, &a.contract, &a.milestone).cmp(&(b.last_day, &b.contract, &b.milestone)));
+    Ok(all)
 }
 
 /// The day of those who read the mail.
@@ -108,11 +215,11 @@ async fn awake(env: &Environment, day: Date) -> Result<Vec<Item>, StoreError> {
     Ok(items)
 }
 
-fn recipients(mail: &Mail, groups: &[Group]) -> Vec<String> {
+fn recipients(mail: &Mail, owned: &[Item]) -> Vec<String> {
     let mut recipients = mail.finance.clone();
-    for group in groups {
-        if !recipients.contains(&group.owner) {
-            recipients.push(group.owner.clone());
+    for owner in owned.iter().filter_map(|item| item.owner.as_ref()) {
+        if owner.contains('@') && !recipients.contains(owner) {
+            recipients.push(owner.clone());
         }
     }
     recipients
@@ -145,6 +252,7 @@ fn line(env: &Environment, item: Item, day: Date) -> Line {
         None => address::contract(base, contract),
     };
     Line {
+        case: format!("{base}/case/{}", address::segment(&item.subject.to_string())),
         place: item.place(),
         // The contract's day may have begun before the reader's: what opened on it opened today.
         since: item.since.map(|since| since.min(day)),
@@ -160,27 +268,23 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-struct Content<'a> {
-    day: Date,
-    groups: &'a [Group],
-    parked: &'a [Item],
-    link: &'a str,
-}
-
 fn message(
     mail: &Mail,
     recipient: &str,
     key: &DeliveryKey,
-    content: &Content<'_>,
-    now: jiff::Timestamp,
+    (told, day): (&Told, Date),
+    env: &Environment,
 ) -> Result<(String, Vec<u8>), String> {
-    let Content { day, groups, parked, link } = *content;
-    let blocking = groups.iter().flat_map(|group| &group.lines).filter(|line| line.item.severity.is_blocking()).count();
-    let open: usize = groups.iter().map(|group| group.lines.len()).sum();
-    let subject =
-        format!("milestoned {day}: {}, {blocking} blocking, {} parked", counted(open, "open item"), parked.len());
-    let html = Html { day, groups, parked, link }.render().map_err(|error| error.to_string())?;
-    let plain = Plain { day, groups, parked, link }.render().map_err(|error| error.to_string())?;
+    let (now, link) = (env.clock.now(), env.settings.http.public_url.as_str());
+    let blocking = told.lines().filter(|line| line.item.severity.is_blocking()).count();
+    let (new, open) = (count(&told.new), told.lines().count());
+    let subject = format!(
+        "milestoned {day}: {}, {new} new, {blocking} blocking, {} parked",
+        counted(open, "open item"),
+        told.parked.len()
+    );
+    let html = Html { day, told, link }.render().map_err(|error| error.to_string())?;
+    let plain = Plain { day, told, link }.render().map_err(|error| error.to_string())?;
     let mailbox = |address: &str| address.parse::<Mailbox>().map_err(|error| format!("{address}: {error}"));
     let message = Message::builder()
         .from(mailbox(&mail.from)?)
@@ -191,4 +295,8 @@ fn message(
         .multipart(MultiPart::alternative_plain_html(plain, html))
         .map_err(|error| error.to_string())?;
     Ok((subject, message.formatted()))
+}
+
+fn count(groups: &[Group]) -> usize {
+    groups.iter().map(|group| group.lines.len()).sum()
 }

@@ -6,7 +6,7 @@ use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::rules;
 use milestoned_workbook::cell::{Cell, amount_format, exact};
 use rust_decimal::Decimal;
-use rust_xlsxwriter::{Format, Workbook, XlsxError};
+use rust_xlsxwriter::{Format, Workbook, Worksheet, XlsxError};
 use sha2::{Digest, Sha256};
 
 /// A list with what is said about it.
@@ -39,6 +39,30 @@ pub(super) fn rules_version() -> String {
 }
 
 impl List {
+    /// An empty list of what was asked for, in words.
+    pub fn new(name: &'static str, columns: &[&str], filter: String) -> Self {
+        Self {
+            name,
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            rows: Vec::new(),
+            sums: BTreeMap::new(),
+            source: String::new(),
+            filter,
+            parameters: String::new(),
+            by: String::new(),
+            at: String::new(),
+        }
+    }
+
+    /// Its rows as JSON, each an object.
+    pub fn told(&self) -> serde_json::Value {
+        let object = |row: &Vec<Cell>| {
+            let fields = self.columns.iter().zip(row);
+            serde_json::Value::Object(fields.map(|(name, cell)| (name.clone(), cell.shown().into())).collect())
+        };
+        self.rows.iter().map(object).collect()
+    }
+
     /// Adds an amount to a sum.
     pub fn add(&mut self, of: &str, currency: &str, amount: &str) {
         let sum = self.sums.entry(format!("{of} {currency}")).or_default();
@@ -100,29 +124,7 @@ impl List {
     fn workbook(&self, about: &[(String, String)]) -> Result<Vec<u8>, XlsxError> {
         let mut workbook = Workbook::new();
         let head = Format::new().set_bold();
-        let sheet = workbook.add_worksheet().set_name(self.name)?;
-        for (column, name) in (0_u16..).zip(&self.columns) {
-            sheet.write_string_with_format(0, column, name, &head)?;
-        }
-        for (place, row) in (1_u32..).zip(&self.rows) {
-            for (column, cell) in (0_u16..).zip(row) {
-                match cell {
-                    Cell::Amount(text) => match exact(text) {
-                        Some(number) => {
-                            sheet.write_number_with_format(place, column, number, &amount_format(text))?;
-                        }
-                        None => drop(sheet.write_string(place, column, text)?),
-                    },
-                    Cell::Count(count) => drop(sheet.write_string(place, column, count.to_string())?),
-                    Cell::Text(text) => drop(sheet.write_string(place, column, text)?),
-                }
-            }
-        }
-        sheet.set_freeze_panes(1, 0)?;
-        if let (Ok(last), Ok(width)) = (u32::try_from(self.rows.len()), u16::try_from(self.columns.len())) {
-            sheet.autofilter(0, 0, last, width.saturating_sub(1))?;
-        }
-        sheet.autofit();
+        fill(workbook.add_worksheet().set_name(self.name)?, &self.columns, &self.rows)?;
         let sheet = workbook.add_worksheet().set_name("About")?;
         for (row, (name, text)) in (0_u32..).zip(about) {
             sheet.write_string_with_format(row, 0, name, &head)?;
@@ -131,6 +133,34 @@ impl List {
         sheet.autofit();
         workbook.save_to_buffer()
     }
+}
+
+/// Fills a sheet with a table: its head stays in sight, and its columns can be filtered.
+pub(super) fn fill(sheet: &mut Worksheet, columns: &[String], rows: &[Vec<Cell>]) -> Result<(), XlsxError> {
+    let head = Format::new().set_bold();
+    for (column, name) in (0_u16..).zip(columns) {
+        sheet.write_string_with_format(0, column, name, &head)?;
+    }
+    for (place, row) in (1_u32..).zip(rows) {
+        for (column, cell) in (0_u16..).zip(row) {
+            match cell {
+                Cell::Amount(text) => match exact(text) {
+                    Some(number) => {
+                        sheet.write_number_with_format(place, column, number, &amount_format(text))?;
+                    }
+                    None => drop(sheet.write_string(place, column, text)?),
+                },
+                Cell::Count(count) => drop(sheet.write_string(place, column, count.to_string())?),
+                Cell::Text(text) => drop(sheet.write_string(place, column, text)?),
+            }
+        }
+    }
+    sheet.set_freeze_panes(1, 0)?;
+    if let (Ok(last), Ok(width)) = (u32::try_from(rows.len()), u16::try_from(columns.len())) {
+        sheet.autofilter(0, 0, last, width.saturating_sub(1))?;
+    }
+    sheet.autofit();
+    Ok(())
 }
 
 #[cfg(test)]

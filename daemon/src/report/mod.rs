@@ -5,9 +5,11 @@
 //! sending was interrupted is never sent again by itself: finance gets a digest at most once.
 
 pub mod checkpoints;
+pub mod close;
 pub mod digest;
 pub mod export;
 pub mod package;
+pub mod performance;
 pub mod verification;
 pub mod workbook;
 

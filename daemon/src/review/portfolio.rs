@@ -180,6 +180,37 @@ pub async fn states(env: &Environment, ids: &[String]) -> Result<Vec<Contract>, 
     Ok(states)
 }
 
+/// A contract with the ERP that its books are told to.
+#[derive(Debug, Clone)]
+pub struct Booked {
+    /// Its state.
+    pub state: Contract,
+    /// ERP connection.
+    pub erp: String,
+    /// Who looks after it, as it was filed.
+    pub owner: Option<String>,
+}
+
+/// Every contract with its ERP, by id.
+///
+/// # Errors
+/// The store failed.
+pub async fn booked(env: &Environment) -> Result<Vec<Booked>, StoreError> {
+    let (mut all, mut after) = (Vec::new(), String::new());
+    loop {
+        let rows = env.store.contracts_after(after, AT_ONCE).await?;
+        let more = rows.len() == AT_ONCE;
+        after = rows.last().map(|row| row.id.clone()).unwrap_or_default();
+        for row in rows {
+            let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
+            all.push(Booked { state: state(&row)?, erp: agreement.erp, owner: agreement.options.owner });
+        }
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
 /// Every contract in a line.
 ///
 /// # Errors

@@ -332,7 +332,7 @@ fn exception(row: ExceptionView, shown_by: &[ShownBy]) -> Option<Item> {
         .flatten()
         .collect();
     let problem = Problem::new(place.join(" "), reason(title, &row, &records), remedy);
-    let held = row.held.map(Amount::from);
+    let held = row.held.filter(|held| held.minor() != 0).map(Amount::from);
     Some(Item {
         contract: Some(row.contract),
         milestone: row.milestone,

@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use milestoned_identity::machine::Machine;
+use milestoned_mapping::command::Account;
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::terms::Terms;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The shipped defaults, which are also the reference of every key.
@@ -40,6 +41,8 @@ pub struct Settings {
     /// Custom holiday calendars by name.
     #[serde(default)]
     pub calendars: BTreeMap<String, CustomCalendar>,
+    /// Month-end closes.
+    pub close: Close,
     /// Connections by name; `kind` says which connector, the other keys are the connector's.
     #[serde(default)]
     pub connections: BTreeMap<String, Value>,
@@ -134,6 +137,90 @@ pub struct Periods {
     /// By ERP connection: all dates through this one are closed, for good.
     #[serde(default)]
     pub closed_through: BTreeMap<String, jiff::civil::Date>,
+}
+
+/// `[close]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Close {
+    /// Whose words the balances bear.
+    pub standard: Standard,
+    /// Whether whoever prepared the figures may not sign them.
+    pub two_people: bool,
+}
+
+/// An accounting standard. The figures are the same under each; their names are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standard {
+    /// ASC 606, United States.
+    Asc606,
+    /// IFRS 15.
+    Ifrs15,
+    /// FRS 102, section 23, United Kingdom and Ireland.
+    Frs102,
+}
+
+/// Names of balances under a standard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Labels {
+    /// Billed and not paid.
+    pub receivable: &'static str,
+    /// Recognised, unconditional, not billed.
+    pub unbilled: &'static str,
+    /// Recognised, still conditional.
+    pub asset: &'static str,
+    /// Billed and not recognised.
+    pub liability: &'static str,
+}
+
+impl Standard {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asc606 => "ASC 606",
+            Self::Ifrs15 => "IFRS 15",
+            Self::Frs102 => "FRS 102",
+        }
+    }
+
+    /// Names of balances.
+    pub fn labels(self) -> Labels {
+        match self {
+            Self::Asc606 => Labels {
+                receivable: "Accounts receivable",
+                unbilled: "Unbilled receivable",
+                asset: "Contract asset",
+                liability: "Contract liability",
+            },
+            Self::Ifrs15 => Labels {
+                receivable: "Trade receivables",
+                unbilled: "Unbilled receivables",
+                asset: "Contract assets",
+                liability: "Contract liabilities",
+            },
+            Self::Frs102 => Labels {
+                receivable: "Trade debtors",
+                unbilled: "Accrued income",
+                asset: "Contract assets",
+                liability: "Contract liabilities",
+            },
+        }
+    }
+}
+
+impl Labels {
+    /// The name of an account.
+    pub fn of(&self, account: Account) -> &'static str {
+        match account {
+            Account::AccountsReceivable => self.receivable,
+            Account::UnbilledReceivable => self.unbilled,
+            Account::ContractAsset => self.asset,
+            Account::DeferredRevenue => self.liability,
+            Account::Revenue => "Revenue",
+            Account::Cash => "Cash",
+        }
+    }
 }
 
 /// `[calendars.NAME]`

@@ -22,6 +22,12 @@ words! {
         ChangeOrderRefused = "change order refused",
         /// A change order was filed that takes no effect before it is approved.
         ChangeOrderWaits = "change order waits",
+        /// The figures of a month were prepared.
+        ClosePrepared = "close prepared",
+        /// The figures of a month were signed: they are frozen.
+        CloseSigned = "close signed",
+        /// A person looked at a step of a month's close, or it was given to one.
+        CloseStep = "close step",
         /// A file of the contract folder could not be filed.
         ContractFileRefused = "contract file refused",
         /// A contract was filed.

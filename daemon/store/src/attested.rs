@@ -111,11 +111,18 @@ table!(APPROVAL = "approval", number [], key ["contract", "milestone"],
 table!(CHANGE_ORDER = "change_order", number [], key ["contract", "identity"],
     told ["contract", "identity", "fact", "actor", "filed_at", "customer", "stake", "currency"],
     standing ["state", "first_by", "first_of", "decided_by", "decided_at"], never);
+table!(CLOSE_PACKAGE = "close_package", number [], key ["month"],
+    told ["month", "prepared_by", "prepared_at", "figures", "digest", "signed_by", "signed_at", "public_key", "signature"],
+    standing [], never);
+table!(CLOSE_STEP = "close_step", number [], key ["month", "step"],
+    told ["month", "step", "owner", "done_by", "done_at", "note"], standing [], never);
 table!(CONTRACT = "contract", number [], key ["id"],
     told ["id", "agreement", "digest", "source", "opened_on", "opened_at", "customer"],
     standing ["state", "history", "as_of", "wake_at", "planned_documents", "journal_through"], never);
 table!(CLOSED_DATES = "closed_dates", number [], key ["erp", "through"],
     told ["erp", "through", "closed_at", "actor"], standing [], never);
+table!(DIGEST_ITEM = "digest_item", number [], key ["recipient", "subject"],
+    told ["recipient", "subject", "title", "first_told"], standing [], never);
 table!(DOCUMENT = "document", number [], key ["number"],
     told ["number", "contract", "ordinal", "kind", "milestone", "date", "due_on", "currency", "amount", "target", "posting",
           "cause"], standing [], never);
@@ -169,13 +176,16 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 28] = [
+pub(super) static ALL: [&Table; 31] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
     &CHANGE_ORDER,
     &CLOSED_DATES,
+    &CLOSE_PACKAGE,
+    &CLOSE_STEP,
     &CONTRACT,
+    &DIGEST_ITEM,
     &DOCUMENT,
     &DRIFT,
     &EVENT,

@@ -15,6 +15,7 @@ pub mod audit;
 pub mod census;
 pub mod change_orders;
 mod claims;
+pub mod closes;
 pub mod contracts;
 pub mod copies;
 pub mod drift;

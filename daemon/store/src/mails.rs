@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::action::Action;
 use super::attest::Session;
-use super::attested::MAIL;
+use super::attested::{DIGEST_ITEM, MAIL};
 use super::audit::{self, Entry};
 use super::intake::UNATTESTED;
 use super::session::{Sql, values};
@@ -62,6 +62,32 @@ pub struct MailRow {
     pub fault: Option<String>,
 }
 
+/// Something that a digest told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestItem {
+    /// Its name, as the queue has it.
+    pub subject: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// When its reader was told of it first.
+    pub first_told: Timestamp,
+}
+
+/// A digest that is to be sent.
+#[derive(Debug, Clone)]
+pub struct Digest {
+    /// Key: derived from slot and reader.
+    pub key: String,
+    /// Its reader.
+    pub recipient: String,
+    /// Subject.
+    pub subject: String,
+    /// The message, RFC 5322.
+    pub message: Vec<u8>,
+    /// What is open, as it is told.
+    pub items: Vec<DigestItem>,
+}
+
 /// What became of sending.
 #[derive(Debug, Clone)]
 pub enum MailOutcome {
@@ -100,21 +126,44 @@ impl Store {
         message: Vec<u8>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        self.write(move |tx| insert(tx, &key, &recipients, &subject, &message, now)).await
+    }
+
+    /// Writes a digest down, and what its reader is told by it; one with this key is known already. Returns whether it was new.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn add_digest(&self, digest: Digest, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            // A message that somebody else put in under this key is for `audit verify`.
-            if tx.examine_one(&MAIL, values![key])?.is_some() {
+            let Digest { key, recipient, subject, message, items } = digest;
+            if !insert(tx, &key, std::slice::from_ref(&recipient), &subject, &message, now)? {
                 return Ok(false);
             }
-            let new = tx.change(&MAIL, values![key], || {
-                tx.run(
-                    "INSERT INTO mail (key, recipients, subject, message, state, due_at, created_at)
-                     VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
-                    values![key, recipients.join(","), subject, message, instant(now)],
-                )
-            })?;
-            Ok(new > 0)
+            let known = told_by_digest(tx, &recipient)?;
+            for one in known.iter().filter(|one| !items.iter().any(|item| item.subject == one.subject)) {
+                let sql = "DELETE FROM digest_item WHERE recipient = $1 AND subject = $2 RETURNING mac";
+                tx.delete(&DIGEST_ITEM, sql, values![recipient, one.subject])?;
+            }
+            for item in &items {
+                tx.overwrite(&DIGEST_ITEM, values![recipient, item.subject], || {
+                    tx.run(
+                        "INSERT INTO digest_item (recipient, subject, title, first_told) VALUES ($1, $2, $3, $4)
+                         ON CONFLICT (recipient, subject) DO UPDATE SET title = $3, first_told = $4",
+                        values![recipient, item.subject, item.title, instant(item.first_told)],
+                    )
+                })?;
+            }
+            Ok(true)
         })
         .await
+    }
+
+    /// What a reader was told by their last digest.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn told_by_digest(&self, recipient: String) -> Result<Vec<DigestItem>, StoreError> {
+        self.read(move |tx| told_by_digest(tx, &recipient)).await
     }
 
     /// Takes the oldest due message and stores that it is being sent. One that is not attested is refused, and told.
@@ -214,6 +263,39 @@ impl Store {
         })
         .await
     }
+}
+
+fn insert(
+    tx: &Session<'_>,
+    key: &String,
+    recipients: &[String],
+    subject: &String,
+    message: &Vec<u8>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    // A message that somebody else put in under this key is for `audit verify`.
+    if tx.examine_one(&MAIL, values![*key])?.is_some() {
+        return Ok(false);
+    }
+    let new = tx.change(&MAIL, values![*key], || {
+        tx.run(
+            "INSERT INTO mail (key, recipients, subject, message, state, due_at, created_at)
+             VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
+            values![*key, recipients.join(","), *subject, *message, instant(now)],
+        )
+    })?;
+    Ok(new > 0)
+}
+
+fn told_by_digest(tx: &Session<'_>, recipient: &String) -> Result<Vec<DigestItem>, StoreError> {
+    let sql = "SELECT subject, title, first_told FROM digest_item WHERE recipient = $1 ORDER BY subject";
+    tx.all(sql, values![*recipient], |row| {
+        Ok(DigestItem {
+            subject: row.get(0)?,
+            title: row.get(1)?,
+            first_told: row.parsed(2, "digest_item.first_told")?,
+        })
+    })
 }
 
 /// Whether messages in these states arrived is unknown, and stays so. Returns how many there are.

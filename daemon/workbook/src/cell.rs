@@ -1,6 +1,7 @@
 //! Cells: an amount keeps every digit, and no text is a formula.
 
 use rust_xlsxwriter::Format;
+use serde::{Deserialize, Serialize};
 
 /// Digits that a spreadsheet keeps of a number; an amount with more is written as text.
 pub const DIGITS: usize = 15;
@@ -8,7 +9,8 @@ pub const DIGITS: usize = 15;
 pub const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// One cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cell {
     /// An amount, decimal text with its currency's digits.
     Amount(String),
@@ -27,6 +29,15 @@ impl Cell {
     /// Text that may be absent.
     pub fn optional(text: Option<impl ToString>) -> Self {
         Self::Text(text.map(|text| text.to_string()).unwrap_or_default())
+    }
+
+    /// What it says, plain.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Amount(text) | Self::Text(text) => text.clone(),
+            Self::Count(count) => count.to_string(),
+        }
     }
 
     /// As CSV has it: text that a spreadsheet would take for a formula is marked as text.

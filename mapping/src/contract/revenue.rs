@@ -295,7 +295,8 @@ impl Contract {
         let whole = day < self.as_of || self.is_day_over();
         let obligations = allocation.obligations.iter().zip(&earnings.0).enumerate();
         let progress = obligations.map(|(index, (obligation, earned))| {
-            let recognised = if signed { self.recognised_of(allocation, index, earned, (day, whole)) } else { Minor::ZERO };
+            let recognised =
+                if signed { self.recognised_of(allocation, index, earned, (day, whole)) } else { Minor::ZERO };
             (obligation.method, allocation.price(index), recognised)
         });
         progress.collect()

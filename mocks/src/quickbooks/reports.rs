@@ -23,12 +23,8 @@ const COLUMNS: &[(&str, &str)] = &[
 /// Those that are shown where nobody asks for others.
 const SHOWN: &str = "tx_date,txn_type,doc_num,name,memo,subt_nat_amount";
 /// Entities that post, each with what the report calls it.
-const POSTING: &[(&str, &str)] = &[
-    ("Invoice", "Invoice"),
-    ("CreditMemo", "Credit Memo"),
-    ("Payment", "Payment"),
-    ("JournalEntry", "Journal Entry"),
-];
+const POSTING: &[(&str, &str)] =
+    &[("Invoice", "Invoice"), ("CreditMemo", "Credit Memo"), ("Payment", "Payment"), ("JournalEntry", "Journal Entry")];
 
 /// A posting to an account.
 struct Posted {
@@ -44,12 +40,17 @@ impl State {
             let text = call.param(name).unwrap_or_default();
             let read: Result<Date, _> = text.parse();
             read.map(|date| date.to_string()).map_err(|_| {
-                fault("5020", "Permission Denied Error", format!("Permission Denied Error : Invalid value for {name}: {text}"))
+                fault(
+                    "5020",
+                    "Permission Denied Error",
+                    format!("Permission Denied Error : Invalid value for {name}: {text}"),
+                )
             })
         };
         let (start, end) = (date("start_date")?, date("end_date")?);
         let asked = call.param("columns").unwrap_or(SHOWN);
-        let columns: Vec<&(&str, &str)> = COLUMNS.iter().filter(|(name, _)| asked.split(',').any(|one| one == *name)).collect();
+        let columns: Vec<&(&str, &str)> =
+            COLUMNS.iter().filter(|(name, _)| asked.split(',').any(|one| one == *name)).collect();
         let wanted: Option<Vec<&str>> = call.param("account").map(|ids| ids.split(',').collect());
         let mut sections = Vec::new();
         for account in self.every("Account") {
@@ -74,8 +75,7 @@ impl State {
     fn section(&self, account: &Json, (start, end): (&str, &str), columns: &[&(&str, &str)]) -> Option<Json> {
         let mut posted = self.posted_to(account, end);
         let income = account.text("Classification") == "Revenue";
-        let carried: Decimal =
-            posted.iter().filter(|one| one.on.as_str() < start).map(|one| one.amount).sum();
+        let carried: Decimal = posted.iter().filter(|one| one.on.as_str() < start).map(|one| one.amount).sum();
         posted.retain(|one| one.on.as_str() >= start);
         // accounts of income begin anew
         let carried = if income { Decimal::ZERO } else { carried };
@@ -106,7 +106,8 @@ impl State {
             rows.push(obj! {"ColData" => Json::List(cells.collect()), "type" => "Data"});
         }
         let head = obj! {"value" => account.text("Name"), "id" => account.text("Id")};
-        let total = list![obj! {"value" => format!("Total for {}", account.text("Name"))}, obj! {"value" => amount(sum)}];
+        let total =
+            list![obj! {"value" => format!("Total for {}", account.text("Name"))}, obj! {"value" => amount(sum)}];
         Some(obj! {
             "Header" => obj! {"ColData" => list![head]}, "Rows" => obj! {"Row" => Json::List(rows)},
             "Summary" => obj! {"ColData" => total}, "type" => "Section",

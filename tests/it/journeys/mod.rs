@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod billing;
+mod close;
 mod dates;
 mod drift;
 mod edges;

@@ -149,8 +149,13 @@ impl Word {
     }
 
     /// Who says it, as the audit trail names them.
-    fn actor(&self) -> Actor {
+    pub fn actor(&self) -> Actor {
         Actor::from(&self.by)
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Words of an act with its reason and where it was said, for the audit trail.

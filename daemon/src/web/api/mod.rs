@@ -1,8 +1,10 @@
 //! The API: contracts, facts, documents, deliveries, events; `review` is what waits for a person,
 //! `workbook` what people edit in a spreadsheet.
 
+mod close;
 mod dates;
 mod people;
+mod reports;
 mod review;
 mod workbook;
 
@@ -55,8 +57,10 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(package))
         .routes(routes!(packages))
         .routes(routes!(duties))
+        .merge(close::routes())
         .merge(dates::routes())
         .merge(people::routes())
+        .merge(reports::routes())
         .merge(review::routes())
         .merge(workbook::routes())
 }

@@ -1,7 +1,6 @@
 //! Every list as a file: `/export/NAME.csv` and `/export/NAME.xlsx`, under the filter of the page. Who took which rows stands in
 //! the audit trail, with their digest.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -14,6 +13,7 @@ use milestoned_workbook::cell::Cell;
 
 use super::lists::Asked;
 use super::person::{Person, today};
+use super::reports;
 use crate::environment::Environment;
 use crate::report::export::List;
 use crate::report::workbook::sheets;
@@ -47,6 +47,7 @@ pub(super) async fn file(
         "contracts" => contracts(&snapshot, &asked(&query)?),
         "receivables" => receivables(&snapshot, &asked(&query)?, today),
         "outlook" => outlook(&snapshot, &asked(&query)?, today)?,
+        "metrics" | "cases" | "cohort" | "forecast" => reports::report(&env, name, &asked(&query)?, today).await?,
         _ => return Err(ApiError::not_found("export", &file)),
     };
     list.source = format!(
@@ -85,20 +86,6 @@ fn asked(query: &str) -> Result<Asked, ApiError> {
     Ok(asked)
 }
 
-fn empty(name: &'static str, columns: &[&str], filter: String) -> List {
-    List {
-        name,
-        columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-        rows: Vec::new(),
-        sums: BTreeMap::new(),
-        source: String::new(),
-        filter,
-        parameters: String::new(),
-        by: String::new(),
-        at: String::new(),
-    }
-}
-
 fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError> {
     let asked = Selection::read(query)?;
     let columns = &[
@@ -120,7 +107,7 @@ fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError
         "What to do",
         "Note",
     ];
-    let mut list = empty("queue", columns, asked.in_words());
+    let mut list = List::new("queue", columns, asked.in_words());
     for item in asked.pick(&snapshot.items, &today).items {
         let (amount, currency) = match &item.held {
             Some(held) => (Cell::Amount(held.amount.clone()), Cell::text(&held.currency)),
@@ -187,7 +174,7 @@ async fn documents(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Res
         "Stands there as",
     ];
     let ids = chosen(snapshot, asked);
-    let mut list = empty("documents", columns, named(asked, "documents of contracts"));
+    let mut list = List::new("documents", columns, named(asked, "documents of contracts"));
     for id in &ids {
         let lines = portfolio::contract(env, id).await?.map(|view| view.documents).unwrap_or_default();
         for line in lines {
@@ -215,7 +202,7 @@ async fn documents(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Res
 /// Milestones with all legs beside each other.
 async fn milestones(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
     let sheet = sheets::milestones_of(env, snapshot, &chosen(snapshot, asked)).await?;
-    let mut list = empty("milestones", &[], named(asked, "milestones of contracts"));
+    let mut list = List::new("milestones", &[], named(asked, "milestones of contracts"));
     list.columns = sheet.columns.iter().map(|column| column.name.clone()).collect();
     let place = |name: &str| sheet.columns.iter().position(|column| column.name == name);
     if let (Some(amount), Some(currency)) = (place("Amount"), place("Currency")) {
@@ -231,7 +218,7 @@ async fn milestones(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
 /// Lines of journal entries, as decided.
 async fn journal(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
     let columns = &["Date", "Contract", "Customer", "ERP", "Account", "Currency", "Debit", "Credit"];
-    let mut list = empty("journal", columns, named(asked, "journal entries of contracts"));
+    let mut list = List::new("journal", columns, named(asked, "journal entries of contracts"));
     for contract in portfolio::states(env, &chosen(snapshot, asked)).await? {
         for (entry, line) in
             contract.journal().iter().flat_map(|entry| entry.lines.iter().map(move |line| (entry, line)))
@@ -265,7 +252,7 @@ async fn payments(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Resu
         "Applied",
         "Taken back on",
     ];
-    let mut list = empty("payments", columns, named(asked, "payments of contracts"));
+    let mut list = List::new("payments", columns, named(asked, "payments of contracts"));
     for contract in portfolio::states(env, &chosen(snapshot, asked)).await? {
         for invoice in contract.receivables() {
             for payment in &invoice.payments {
@@ -311,7 +298,7 @@ async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
     ];
     let open = asked.part == "open";
     let what = if open { "open exceptions of contracts" } else { "exceptions of contracts, closed ones too" };
-    let mut list = empty("exceptions", columns, named(asked, what));
+    let mut list = List::new("exceptions", columns, named(asked, what));
     let ids = chosen(snapshot, asked);
     for one in portfolio::with_remedies(env, env.store.exceptions(None, open).await?).await? {
         let exception = &one.exception;
@@ -365,7 +352,7 @@ async fn audit(env: &Environment, person: &Person, contract: &str) -> Result<Lis
         }
     }
     let rest = if all.len() >= MOST_LINES { format!(", the newest {}", all.len()) } else { String::new() };
-    let mut list = empty("audit", columns, format!("audit trail of {of}{rest}"));
+    let mut list = List::new("audit", columns, format!("audit trail of {of}{rest}"));
     list.rows.extend(all.into_iter().rev().map(|line| {
         let (time, contract) = (Cell::text(line.at), Cell::optional(line.contract));
         let words = [line.actor, line.action].map(Cell::Text);
@@ -392,7 +379,7 @@ fn contracts(snapshot: &Snapshot, asked: &Asked) -> List {
         "Blocking",
         "Warnings",
     ];
-    let mut list = empty("contracts", columns, named(asked, "contracts"));
+    let mut list = List::new("contracts", columns, named(asked, "contracts"));
     let count = |count: usize| Cell::Count(i64::try_from(count).unwrap_or(i64::MAX));
     for one in listing::contracts(snapshot, &asked.q) {
         list.add("Total", &one.currency, &one.total);
@@ -425,7 +412,7 @@ fn receivables(snapshot: &Snapshot, asked: &Asked, today: Date) -> List {
     ];
     let overdue = asked.part == "overdue";
     let what = if overdue { "overdue invoices" } else { "open invoices" };
-    let mut list = empty("receivables", columns, named(asked, what));
+    let mut list = List::new("receivables", columns, named(asked, what));
     for one in listing::receivables(snapshot, &asked.q, overdue, today) {
         let (invoice, currency) = (&one.invoice, one.invoice.open.currency().to_string());
         list.add("Open", &currency, &invoice.open.to_string());
@@ -452,7 +439,7 @@ fn outlook(snapshot: &Snapshot, asked: &Asked, today: Date) -> Result<List, ApiE
         &["Number", "Kind", "Contract", "Milestone", "Customer", "ERP", "Date", "Due", "Currency", "Amount", "Words"];
     let month = listing::month(&asked.month, today).ok_or_else(|| ApiError::invalid("month: is not understood"))?;
     let what = format!("documents that time alone will write in {}", month.strftime("%B %Y"));
-    let mut list = empty("outlook", columns, named(asked, &what));
+    let mut list = List::new("outlook", columns, named(asked, &what));
     for one in listing::to_come(snapshot, &asked.q, month) {
         let document = &one.document;
         let currency = document.amount.currency().to_string();

@@ -41,7 +41,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// What stands behind the question mark, but for the page.
-    fn query(&self) -> String {
+    pub(super) fn query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in [("q", &self.q), ("part", &self.part), ("month", &self.month)] {
             if !value.is_empty() {
@@ -51,8 +51,12 @@ impl Asked {
         query.finish()
     }
 
+    pub(super) fn pages_of(&self, path: &str, count: usize, of_a_page: usize) -> Pages {
+        Pages::of(path, &self.query(), self.page.unwrap_or(1), count, of_a_page)
+    }
+
     fn pages(&self, path: &str, count: usize) -> (Pages, usize) {
-        let pages = Pages::of(path, &self.query(), self.page.unwrap_or(1), count, OF_A_PAGE);
+        let pages = self.pages_of(path, count, OF_A_PAGE);
         let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
         (pages, from)
     }

@@ -2,12 +2,13 @@
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
 //! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `as_of`, `documents`,
-//! `filing`, `lists`, `exports`, `workbook`; `charts` draws.
+//! `filing`, `lists`, `exports`, `workbook`, `close`, `reports`; `charts` draws.
 
 mod acting;
 mod as_of;
 mod case;
 mod charts;
+mod close;
 mod contract;
 mod documents;
 mod exports;
@@ -17,6 +18,7 @@ mod home;
 mod lists;
 mod person;
 mod queue;
+mod reports;
 mod trail;
 mod views;
 mod workbook;
@@ -55,6 +57,14 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/receivables", get(lists::receivables))
         .route("/outlook", get(lists::outlook))
         .route("/exceptions", get(|| async { Redirect::permanent("/queue") }))
+        .route("/closes", get(close::list))
+        .route("/closes/{month}", get(close::page))
+        .route("/closes/{month}/prepare", post(close::prepare))
+        .route("/closes/{month}/step", post(close::step))
+        .route("/closes/{month}/sign", post(close::sign))
+        .route("/closes/{month}/{file}", get(close::file))
+        .route("/reports", get(|| async { Redirect::to("/reports/metrics") }))
+        .route("/reports/{name}", get(reports::page))
         .route("/documents", documents::all())
         .route("/documents/{id}", get(documents::page))
         .route("/documents/{id}/value", post(documents::decide))

@@ -1,0 +1,506 @@
+//! The tables of a package, from the contracts and the ERPs' ledgers.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use milestoned_mapping::close::{Balances, Bands, Ledger, Listed, RollForward, cut_off, listing, transaction};
+use milestoned_mapping::command::{Account, JournalEntry, JournalLine, Side};
+use milestoned_mapping::contract::{Contract, event_in_words};
+use milestoned_mapping::fact::Event;
+use milestoned_mapping::ledger::{self, Format, Transaction};
+use milestoned_mapping::money::{Currency, Minor};
+use milestoned_workbook::cell::Cell;
+use rust_decimal::Decimal;
+
+use super::steps::{self, Finding};
+use super::tie_out::{Own, Tied, payment, tie_out};
+use super::{Closing, Figures, Month, Sheet};
+use crate::environment::Environment;
+use crate::review::portfolio::{self, Booked};
+use crate::review::queue::{Filter, queue};
+use crate::settings::Labels;
+use crate::store::StoreError;
+use crate::store::actor::Actor;
+use crate::store::vocabulary::DeliveryState;
+
+/// What is known of one contract for the package.
+struct Part {
+    contract: Contract,
+    erp: String,
+    ledger: Ledger,
+    told: Vec<JournalEntry>,
+}
+
+impl Part {
+    fn id(&self) -> &str {
+        self.contract.terms().id()
+    }
+
+    fn currency(&self) -> Currency {
+        self.contract.terms().currency()
+    }
+
+    fn amount(&self, minor: Minor) -> Cell {
+        Cell::Amount(self.currency().money(minor).to_string())
+    }
+
+    /// Contract, customer, ERP and currency.
+    fn named(&self) -> Vec<Cell> {
+        let terms = self.contract.terms();
+        vec![Cell::text(terms.id()), Cell::text(terms.customer()), Cell::text(&self.erp), Cell::text(self.currency())]
+    }
+}
+
+/// The figures of a month, as everything is known now.
+pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Result<Figures, StoreError> {
+    let labels = env.settings.close.standard.labels();
+    let mut parts = Vec::new();
+    for Booked { state, erp, .. } in portfolio::booked(env).await? {
+        let told = env.store.journal_entries(state.terms().id().to_owned()).await?;
+        parts.push(Part { ledger: Ledger::of(&state), contract: state, erp, told });
+    }
+    let (ties, mut findings) = tied(env, month, &parts).await?;
+    let (waterfall, remaining) = released(month, &parts);
+    let mut sheets = vec![
+        roll_forward(month, &parts, &labels),
+        in_sum(month, &parts, &labels),
+        waterfall,
+        remaining,
+        unbilled(month, &parts, &labels),
+        straddling(month, &parts),
+        journal(month, &parts),
+    ];
+    sheets.extend(tie_out_sheets(&ties, &labels));
+    sheets.push(judgements(env, month, &parts).await?);
+    sheets.push(exceptions(env).await?);
+    findings.extend(steps::of_sheets(&sheets));
+    findings.push(steps::of_streams(&env.store.streams().await?, month));
+    findings.push(steps::of_deliveries(&env.store.deliveries(None, DeliveryState::UNSETTLED).await?, month));
+    findings.push(steps::of_dates(&env.store.closed_dates().await?, &parts_erps(&parts), month));
+    steps::sort(&mut findings);
+    let closing = parts.iter().map(|part| {
+        let balances = part.ledger.at(month.last());
+        (part.id().to_owned(), Closing { currency: part.currency(), balances })
+    });
+    Ok(Figures {
+        month: month.to_string(),
+        standard: env.settings.close.standard,
+        prepared_at: env.clock.now(),
+        prepared_by: by.clone(),
+        audit: env.store.audit_head().await?.seq,
+        rules: super::version(),
+        findings,
+        sheets,
+        journal: hledger(month, &parts),
+        closing: closing.filter(|(_, one)| one.balances != Balances::default()).collect(),
+    })
+}
+
+fn parts_erps(parts: &[Part]) -> Vec<String> {
+    let erps: std::collections::BTreeSet<&String> = parts.iter().map(|part| &part.erp).collect();
+    erps.into_iter().cloned().collect()
+}
+
+fn rolled(month: Month, part: &Part) -> RollForward {
+    part.ledger.roll_forward(month.first(), month.last())
+}
+
+/// Heads of a roll-forward, in the words of the standard.
+fn heads(labels: &Labels) -> Vec<String> {
+    let of = |label: &str, names: &[&str]| names.iter().map(|name| format!("{label}, {name}")).collect::<Vec<_>>();
+    let mut heads = of(labels.receivable, &["opening", "billed", "collected", "closing"]);
+    heads.extend(of(labels.unbilled, &["opening", "added", "billed", "closing"]));
+    heads.extend(of(labels.asset, &["opening", "added", "released", "closing"]));
+    let names = ["opening", "billed", "recognised", "modifications", "revenue not billed", "closing"];
+    heads.extend(of(labels.liability, &names));
+    heads.push("Revenue of the month".into());
+    heads.push(format!("Of it from the opening {}", labels.liability.to_lowercase()));
+    heads
+}
+
+fn cells(one: &RollForward, currency: Currency) -> Vec<Cell> {
+    let (opening, closing) = (one.opening, one.closing);
+    let amounts = [
+        opening.receivable,
+        one.billed,
+        -one.collected,
+        closing.receivable,
+        opening.unbilled,
+        one.unbilled_added,
+        -one.unbilled_released,
+        closing.unbilled,
+        opening.asset,
+        one.asset_added,
+        -one.asset_released,
+        closing.asset,
+        opening.liability,
+        one.billed,
+        -one.recognised,
+        -one.modifications,
+        one.from_assets(),
+        closing.liability,
+        one.recognised + one.modifications,
+        one.from_opening,
+    ];
+    amounts.into_iter().map(|minor| Cell::Amount(currency.money(minor).to_string())).collect()
+}
+
+fn roll_forward(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
+    let note = "Balances of each contract from the beginning of the month to its end; the figures between opening and closing \
+                sum to the difference.";
+    let mut sheet = Sheet::new("Roll-forward", note, &["Contract", "Customer", "ERP", "Currency"]);
+    sheet.columns.extend(heads(labels));
+    for part in parts {
+        let one = rolled(month, part);
+        if !one.is_empty() {
+            let mut row = part.named();
+            row.extend(cells(&one, part.currency()));
+            sheet.rows.push(row);
+        }
+    }
+    sheet
+}
+
+fn in_sum(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
+    let mut sheet = Sheet::new("Sums", "The roll-forward of all contracts, by currency.", &["Currency"]);
+    sheet.columns.extend(heads(labels));
+    let mut sums: BTreeMap<Currency, RollForward> = BTreeMap::new();
+    for part in parts {
+        let sum = sums.entry(part.currency()).or_default();
+        *sum = *sum + rolled(month, part);
+    }
+    for (currency, sum) in sums.into_iter().filter(|(_, sum)| !sum.is_empty()) {
+        let mut row = vec![Cell::text(currency)];
+        row.extend(cells(&sum, currency));
+        sheet.rows.push(row);
+    }
+    sheet
+}
+
+/// The waterfall, and remaining performance obligations in bands.
+fn released(month: Month, parts: &[Part]) -> (Sheet, Sheet) {
+    let note = "When what remains is recognised, and what of it releases the contract liability. What an acceptance or a cost \
+                report brings has no month.";
+    let columns =
+        ["Contract", "Customer", "ERP", "Currency", "Month", "Revenue to come", "Of it from the contract liability"];
+    let mut waterfall = Sheet::new("Waterfall", note, &columns);
+    let note = "The transaction price that is not recognised yet, by when time alone will bring it.";
+    let columns = [
+        "Contract",
+        "Customer",
+        "ERP",
+        "Currency",
+        "Within 1 year",
+        "1 to 2 years",
+        "After 2 years",
+        "No date",
+        "In all",
+    ];
+    let mut remaining = Sheet::new("Remaining obligations", note, &columns);
+    for part in parts.iter().filter(|part| part.contract.terms().signed_on() <= month.last()) {
+        let left = part.contract.to_recognise(month.last());
+        let released = left.releasing(part.ledger.at(month.last()).liability);
+        for (first, amount) in &left.by_month {
+            let of_it =
+                released.by_month.iter().find(|(month, _)| month == first).map_or(Minor::ZERO, |(_, of_it)| *of_it);
+            let mut row = part.named();
+            row.extend([Cell::text(first.strftime("%Y-%m")), part.amount(*amount), part.amount(of_it)]);
+            waterfall.rows.push(row);
+        }
+        if left.undated != Minor::ZERO || released.undated != Minor::ZERO {
+            let mut row = part.named();
+            row.extend([Cell::text("no date"), part.amount(left.undated), part.amount(released.undated)]);
+            waterfall.rows.push(row);
+        }
+        let bands = left.bands(month.last());
+        if bands != Bands::default() {
+            let mut row = part.named();
+            let amounts = [bands.first_year, bands.second_year, bands.later, bands.undated, bands.total()];
+            row.extend(amounts.map(|amount| part.amount(amount)));
+            remaining.rows.push(row);
+        }
+    }
+    (waterfall, remaining)
+}
+
+fn unbilled(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
+    let mut sheet = Sheet::new(
+        "Unbilled",
+        "Revenue that was recognised and not billed by the end of the month.",
+        &["Contract", "Customer", "ERP", "Currency", labels.unbilled, labels.asset],
+    );
+    for part in parts {
+        let at = part.ledger.at(month.last());
+        if at.unbilled != Minor::ZERO || at.asset != Minor::ZERO {
+            let mut row = part.named();
+            row.extend([part.amount(at.unbilled), part.amount(at.asset)]);
+            sheet.rows.push(row);
+        }
+    }
+    sheet
+}
+
+fn straddling(month: Month, parts: &[Part]) -> Sheet {
+    let note = "Milestones with one of their dates within the month and another one outside of it, in both directions.";
+    let columns = [
+        "Contract",
+        "Customer",
+        "ERP",
+        "Currency",
+        "Milestone",
+        "Why",
+        "Accepted",
+        "Revenue booked",
+        "Invoiced",
+        "Amount",
+    ];
+    let mut sheet = Sheet::new("Cut-off", note, &columns);
+    for part in parts {
+        for one in cut_off(&part.contract, month.first(), month.last()) {
+            let mut row = part.named();
+            row.extend([
+                Cell::text(&one.milestone),
+                Cell::text(one.why.name()),
+                Cell::optional(one.accepted_on),
+                Cell::optional(one.booked_on),
+                Cell::optional(one.invoiced_on),
+                part.amount(one.amount),
+            ]);
+            sheet.rows.push(row);
+        }
+    }
+    sheet
+}
+
+fn journal(month: Month, parts: &[Part]) -> Sheet {
+    let note = "Every posting of the month by itself: documents, payments, entries; none is netted with another one of its date.";
+    let columns =
+        ["Date", "Contract", "Customer", "ERP", "Currency", "What", "Number", "Of", "Account", "Debit", "Credit"];
+    let mut sheet = Sheet::new("Journal", note, &columns);
+    for part in parts {
+        for one in listing(&part.contract, &part.told, month.first(), month.last()) {
+            sheet.rows.extend(one.lines.iter().map(|line| line_cells(part, &one, line)));
+        }
+    }
+    sheet.rows.sort_by(|a, b| a.iter().take(2).map(Cell::shown).cmp(b.iter().take(2).map(Cell::shown)));
+    sheet
+}
+
+fn line_cells(part: &Part, one: &Listed, line: &JournalLine) -> Vec<Cell> {
+    let amount = Cell::Amount(line.amount.to_string());
+    let none = Cell::text("");
+    let (debit, credit) = if line.side == Side::Debit { (amount, none) } else { (none, amount) };
+    let mut row = vec![Cell::text(one.date)];
+    row.extend(part.named());
+    row.extend([
+        Cell::text(one.kind.name()),
+        Cell::text(&one.number),
+        Cell::optional(one.of.as_ref()),
+        Cell::text(line.account.name().replace('_', " ")),
+        debit,
+        credit,
+    ]);
+    row
+}
+
+/// The postings of the month as plain-text accounting: first the balances of each contract before it.
+fn hledger(month: Month, parts: &[Part]) -> String {
+    let mut all: Vec<Transaction> = Vec::new();
+    for part in parts {
+        let before = month.first().yesterday().unwrap_or(month.first());
+        let lines = part.ledger.at(before).lines(part.currency());
+        if !lines.is_empty() {
+            let terms = part.contract.terms();
+            all.push(Transaction {
+                date: before,
+                contract: terms.id().to_owned(),
+                customer: terms.customer().to_owned(),
+                currency: part.currency(),
+                documents: Vec::new(),
+                lines,
+            });
+        }
+        let postings = listing(&part.contract, &part.told, month.first(), month.last());
+        all.extend(postings.iter().map(|one| transaction(&part.contract, one)));
+    }
+    ledger::write(Format::Hledger, all)
+}
+
+/// The ledger of one ERP beside our books of its contracts.
+struct ErpTied {
+    erp: String,
+    tied: Vec<Tied>,
+}
+
+/// Asks every ERP for its ledger, and compares it. What an ERP does not tell is a finding.
+async fn tied(env: &Environment, month: Month, parts: &[Part]) -> Result<(Vec<ErpTied>, Vec<Finding>), StoreError> {
+    let (mut all, mut untold) = (Vec::new(), Vec::new());
+    let done = env.store.deliveries(None, &[DeliveryState::Done]).await?;
+    for erp in parts_erps(parts) {
+        let ours: Vec<&Part> = parts.iter().filter(|part| part.erp == erp).collect();
+        let first = ours.iter().filter_map(|part| part.ledger.first()).min();
+        let Some(first) = first.filter(|first| *first <= month.last()) else { continue };
+        let Some(entry) = env.registry.get(&erp) else {
+            untold.push(format!("{erp}: there is no such connection any more"));
+            continue;
+        };
+        match entry.connection.ledger(first, month.last()).await {
+            Ok(Some(lines)) => {
+                let numbers: BTreeMap<String, String> = done
+                    .iter()
+                    .filter(|one| one.target == erp)
+                    .filter_map(|one| Some((one.remote_id.clone()?, one.subject.clone())))
+                    .collect();
+                let own: Vec<Own> = ours.iter().flat_map(|part| postings(part, month.last())).collect();
+                all.push(ErpTied { tied: tie_out(&own, &lines, &numbers), erp });
+            }
+            Ok(None) => untold.push(format!("{erp}: its ledger is not read; compare its balances by hand")),
+            Err(fault) => untold.push(format!("{erp}: {fault}")),
+        }
+    }
+    Ok((all, steps::of_ledgers(untold)))
+}
+
+/// Our postings of a contract through a date, on the accounts that an ERP's ledger is asked for.
+fn postings(part: &Part, through: Date) -> Vec<Own> {
+    let listed = listing(&part.contract, &part.told, Date::MIN, through);
+    let own = listed.iter().flat_map(|one| {
+        let number = number(part, one);
+        one.lines.iter().filter(|line| line.account != Account::Cash).map(move |line| Own {
+            contract: part.id().to_owned(),
+            number: number.clone(),
+            what: one.kind.name(),
+            account: line.account,
+            on: one.date,
+            currency: line.amount.currency().to_string(),
+            amount: if line.side == Side::Debit { line.amount.decimal() } else { -line.amount.decimal() },
+        })
+    });
+    own.collect()
+}
+
+/// What a posting of ours is known by in the ERP. Ids of payments begin with the connection, and end with the invoice where one
+/// payment pays several.
+fn number(part: &Part, one: &Listed) -> String {
+    let in_erp = one.number.strip_prefix(&format!("{}:", part.erp));
+    match in_erp.and_then(|id| id.split(':').next()) {
+        Some(id) => payment(id),
+        None if one.number.is_empty() => format!("{} of {} on {}", one.kind.name(), part.id(), one.date),
+        None => one.number.clone(),
+    }
+}
+
+fn tie_out_sheets(ties: &[ErpTied], labels: &Labels) -> [Sheet; 2] {
+    let note = "Each account in the ERP’s own ledger beside our books at the end of the month. Debits are positive.";
+    let columns = ["ERP", "Account", "Currency", "In our books", "In the ledger", "Difference", "Entries that differ"];
+    let mut balances = Sheet::new("Tie-out", note, &columns);
+    let note = "Every entry that a difference is made of; the differences of an account sum to its difference.";
+    let columns = [
+        "ERP",
+        "Account",
+        "Currency",
+        "Number",
+        "Contract",
+        "Date",
+        "In our books",
+        "In the ledger",
+        "Difference",
+        "Why",
+    ];
+    let mut entries = Sheet::new("Differences", note, &columns);
+    for ErpTied { erp, tied } in ties {
+        for one in tied {
+            let digits = one.currency.parse::<Currency>().map_or(2, |currency| u32::from(currency.digits()));
+            let amount = |amount: Decimal| {
+                let mut exact = amount.normalize();
+                exact.rescale(exact.scale().max(digits));
+                Cell::Amount(exact.to_string())
+            };
+            let named = || vec![Cell::text(erp), Cell::text(labels.of(one.account)), Cell::text(&one.currency)];
+            let mut row = named();
+            row.extend([amount(one.ours), amount(one.theirs), amount(one.difference())]);
+            row.push(Cell::Count(i64::try_from(one.entries.len()).unwrap_or(i64::MAX)));
+            balances.rows.push(row);
+            for entry in &one.entries {
+                let mut row = named();
+                row.extend([
+                    Cell::text(&entry.number),
+                    Cell::text(&entry.contract),
+                    Cell::optional(entry.on),
+                    amount(entry.ours),
+                    amount(entry.theirs),
+                    amount(entry.theirs - entry.ours),
+                    Cell::text(&entry.why),
+                ]);
+                entries.rows.push(row);
+            }
+        }
+    }
+    [balances, entries]
+}
+
+/// What people judged in the month: what they overruled, adopted or withdrew, what they estimated, and dates that they told.
+async fn judgements(env: &Environment, month: Month, parts: &[Part]) -> Result<Sheet, StoreError> {
+    let columns = ["Contract", "Milestone", "What", "In words", "Dated", "Learned", "Who", "Reason"];
+    let note =
+        "What was not measured but decided by somebody in the month: overrulings, estimates, dates that were told.";
+    let mut sheet = Sheet::new("Judgements", note, &columns);
+    let zone = jiff::tz::TimeZone::UTC;
+    let after = month.last().tomorrow().unwrap_or(month.last());
+    let (Ok(from), Ok(until)) = (month.first().to_zoned(zone.clone()), after.to_zoned(zone)) else { return Ok(sheet) };
+    let known = |id: &str| parts.iter().any(|part| part.id() == id);
+    let systems = env.registry.names();
+    for mut told in env.store.judgements(from.timestamp(), until.timestamp()).await? {
+        let by_hand = told.actor.may_be_person(&systems);
+        let what = match &told.fact.event {
+            Event::Overrule { .. } => "overruling",
+            Event::Adopted { .. } => "invoice of somebody else",
+            Event::Withdrawn { .. } => "withdrawal",
+            Event::Cost { .. } => "estimate of cost",
+            _ if told.fact.on.is_some() && by_hand => "date that was told",
+            _ => continue,
+        };
+        if !known(&told.contract) {
+            continue;
+        }
+        let (words, on) = (event_in_words(&told.fact.event), told.fact.on);
+        let milestone = told.fact.event.milestone().map(str::to_owned);
+        let reason = told.fact.event.person().and_then(|(_, reason)| reason.map(|reason| reason.clone()));
+        sheet.rows.push(vec![
+            Cell::text(&told.contract),
+            Cell::optional(milestone),
+            Cell::text(what),
+            Cell::text(words),
+            Cell::optional(on),
+            Cell::text(told.learned_at.strftime("%Y-%m-%d")),
+            Cell::text(&told.actor),
+            Cell::optional(reason),
+        ]);
+    }
+    Ok(sheet)
+}
+
+async fn exceptions(env: &Environment) -> Result<Sheet, StoreError> {
+    let columns = ["Name", "What", "Contract", "Milestone", "Severity", "Since", "Held", "Currency", "Owner", "Reason"];
+    let note = "What waited for a person when the figures were prepared.";
+    let mut sheet = Sheet::new("Open exceptions", note, &columns);
+    for item in queue(env, &Filter::of_kinds(&["exception", "drift", "delivery", "fact", "record"])).await? {
+        let (held, currency) = match &item.held {
+            Some(held) => (Cell::Amount(held.amount.clone()), Cell::text(&held.currency)),
+            None => (Cell::text(""), Cell::text("")),
+        };
+        sheet.rows.push(vec![
+            Cell::text(&item.subject),
+            Cell::text(&item.title),
+            Cell::optional(item.contract.as_ref()),
+            Cell::optional(item.milestone.as_ref()),
+            Cell::text(item.severity),
+            Cell::optional(item.since),
+            held,
+            currency,
+            Cell::optional(item.owner.as_ref()),
+            Cell::text(&item.problem.reason),
+        ]);
+    }
+    Ok(sheet)
+}

@@ -1,0 +1,222 @@
+//! The checklist of a close: what was found at each step, who looks after it, and who has looked at it. A step at which nothing was
+//! found is done by itself.
+
+use std::collections::BTreeMap;
+
+use milestoned_mapping::command::Command;
+use milestoned_mapping::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+use super::{Figures, Month, Sheet};
+use crate::environment::Environment;
+use crate::review::acts::{Refused, Word};
+use crate::store::StoreError;
+use crate::store::actor::Actor;
+use crate::store::closes::CloseStep;
+use crate::store::intake::StreamHealth;
+use crate::store::outbox::Delivery;
+use crate::store::periods::ClosedDates;
+
+/// Steps in their order: name, title, sheet that shows what was found.
+const STEPS: [(&str, &str, &str); 8] = [
+    ("sources", "Sources are read past the end of the month", ""),
+    ("deliveries", "Documents and entries of the month are in the ERP", ""),
+    ("tie-out", "Our books and the ERPs’ ledgers agree", "Tie-out"),
+    ("cut-off", "Nothing stands on both sides of the cut-off", "Cut-off"),
+    ("exceptions", "Nothing waits for a person", "Open exceptions"),
+    ("judgements", "Nothing was judged by hand", "Judgements"),
+    ("balances", "The roll-forward was reviewed", "Roll-forward"),
+    ("dates", "Dates through the end of the month are closed", ""),
+];
+
+/// What was found at a step; nothing: it is done by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Name of the step.
+    pub step: String,
+    /// What was found, in a sentence or two; empty: nothing.
+    pub found: String,
+}
+
+impl Finding {
+    fn new(step: &str, found: impl Into<String>) -> Self {
+        Self { step: step.into(), found: found.into() }
+    }
+}
+
+/// A step of a month.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its name.
+    pub name: &'static str,
+    /// What has to hold.
+    pub title: &'static str,
+    /// Sheet that shows it; empty: none does.
+    pub sheet: &'static str,
+    /// What was found; empty: nothing.
+    pub found: String,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// Who has looked at it since the figures were prepared.
+    pub done_by: Option<String>,
+    /// What they wrote.
+    pub note: String,
+}
+
+impl Step {
+    /// The sheet's name as it stands in an address.
+    pub fn part(&self) -> String {
+        super::part_of(self.sheet)
+    }
+
+    /// Whether nothing is left to do about it.
+    pub fn is_done(&self) -> bool {
+        self.found.is_empty() || self.done_by.is_some()
+    }
+}
+
+/// Sorts findings in the order of the steps.
+pub(super) fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|one| STEPS.iter().position(|(name, ..)| *name == one.step));
+}
+
+fn count(rows: usize, one: &str, many: &str) -> String {
+    match rows {
+        0 => String::new(),
+        1 => format!("1 {one}"),
+        more => format!("{more} {many}"),
+    }
+}
+
+/// What sheets show.
+pub(super) fn of_sheets(sheets: &[Sheet]) -> Vec<Finding> {
+    let rows = |name: &str| sheets.iter().find(|sheet| sheet.name == name).map_or(0, |sheet| sheet.rows.len());
+    vec![
+        Finding::new("tie-out", count(rows("Differences"), "entry differs", "entries differ")),
+        Finding::new(
+            "cut-off",
+            count(rows("Cut-off"), "milestone stands on both sides", "milestones stand on both sides"),
+        ),
+        Finding::new("exceptions", count(rows("Open exceptions"), "thing waits", "things wait")),
+        Finding::new("judgements", count(rows("Judgements"), "judgement", "judgements")),
+        Finding::new("balances", count(rows("Roll-forward"), "contract has balances", "contracts have balances")),
+    ]
+}
+
+/// What ERPs did not tell.
+pub(super) fn of_ledgers(untold: Vec<String>) -> Vec<Finding> {
+    untold.into_iter().map(|said| Finding::new("tie-out", said)).collect()
+}
+
+/// Streams that were not read past the end of the month.
+pub(super) fn of_streams(streams: &[StreamHealth], month: Month) -> Finding {
+    let after = month.last().tomorrow().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).map(|at| at.timestamp());
+    let behind =
+        streams.iter().filter(|one| !one.stream.ends_with(" census")).filter(|one| match (&after, one.fresh_through) {
+            (Ok(after), Some(through)) => through < *after,
+            _ => true,
+        });
+    let names: Vec<String> = behind.map(|one| format!("{} {}", one.system, one.stream)).collect();
+    let found = if names.is_empty() { String::new() } else { format!("not read past it: {}", names.join(", ")) };
+    Finding::new("sources", found)
+}
+
+/// Documents and entries that are dated in or before the month and are not settled.
+pub(super) fn of_deliveries(open: &[Delivery], month: Month) -> Finding {
+    let dated = |one: &&Delivery| match &one.command {
+        Some(Command::Invoice(document) | Command::CreditMemo(document)) => document.date <= month.last(),
+        Some(Command::JournalEntry(entry)) => entry.date <= month.last(),
+        Some(_) => false,
+        None => true,
+    };
+    let names: Vec<String> = open.iter().filter(dated).map(|one| format!("{} is {}", one.subject, one.state)).collect();
+    Finding::new("deliveries", names.join(", "))
+}
+
+/// ERPs whose dates are not closed through the end of the month.
+pub(super) fn of_dates(closed: &BTreeMap<String, ClosedDates>, erps: &[String], month: Month) -> Finding {
+    let open = |erp: &&String| closed.get(*erp).is_none_or(|one| one.through < month.last());
+    let names: Vec<&str> = erps.iter().filter(open).map(String::as_str).collect();
+    let found = if names.is_empty() {
+        String::new()
+    } else {
+        format!("open for contracts of {}: they are closed by the signature", names.join(", "))
+    };
+    Finding::new("dates", found)
+}
+
+/// The steps of a month, with what was found and who has looked at it. What was looked at before the figures were prepared anew
+/// is looked at again.
+///
+/// # Errors
+/// The store failed.
+pub async fn steps(env: &Environment, month: Month, figures: &Figures) -> Result<Vec<Step>, StoreError> {
+    let said = env.store.close_steps(month.to_string()).await?;
+    let step = |(name, title, sheet): (&'static str, &'static str, &'static str)| {
+        let found: Vec<&str> = figures
+            .findings
+            .iter()
+            .filter(|one| one.step == name && !one.found.is_empty())
+            .map(|one| one.found.as_str())
+            .collect();
+        let said = said.iter().find(|one| one.step == name);
+        let done = said.and_then(|said| said.done.as_ref()).filter(|(_, at)| *at >= figures.prepared_at);
+        Step {
+            name,
+            title,
+            sheet,
+            found: found.join("; "),
+            owner: said.and_then(|said| said.owner.clone()),
+            done_by: done.map(|(by, _)| by.to_string()),
+            note: done.and(said).map(|said| said.note.clone()).unwrap_or_default(),
+        }
+    };
+    Ok(STEPS.into_iter().map(step).collect())
+}
+
+/// Titles of steps that somebody has to look at. Dates are closed by the signature itself.
+pub(super) fn open(steps: &[Step]) -> Vec<&'static str> {
+    steps.iter().filter(|step| step.name != "dates" && !step.is_done()).map(|step| step.title).collect()
+}
+
+fn known(step: &str) -> Result<(), Refused> {
+    if STEPS.iter().any(|(name, ..)| *name == step) {
+        return Ok(());
+    }
+    let names: Vec<&str> = STEPS.iter().map(|(name, ..)| *name).collect();
+    let remedy = format!("one of {}", names.join(", "));
+    Err(Refused::Invalid(Problem::new("step", format!("there is no step {step:?}"), remedy)))
+}
+
+/// Somebody has looked at what was found at a step.
+///
+/// # Errors
+/// There is no such step, or the store failed.
+pub async fn look_at(env: &Environment, month: Month, step: &str, word: &Word) -> Result<(), Refused> {
+    known(step)?;
+    let (month, now) = (month.to_string(), env.clock.now());
+    let owner =
+        env.store.close_steps(month.clone()).await?.into_iter().find(|one| one.step == step).and_then(|one| one.owner);
+    let done = Some((word.actor(), now));
+    let said = CloseStep { month, step: step.into(), owner, done, note: word.reason().to_owned() };
+    Ok(env.store.keep_close_step(said, word.actor(), now).await?)
+}
+
+/// Gives a step to somebody to look after.
+///
+/// # Errors
+/// There is no such step, or the store failed.
+pub async fn assign(
+    env: &Environment,
+    month: Month,
+    step: &str,
+    owner: Option<String>,
+    by: Actor,
+) -> Result<(), Refused> {
+    known(step)?;
+    let (month, now) = (month.to_string(), env.clock.now());
+    let said = env.store.close_steps(month.clone()).await?.into_iter().find(|one| one.step == step);
+    let (done, note) = said.map(|said| (said.done, said.note)).unwrap_or_default();
+    let said = CloseStep { month, step: step.into(), owner, done, note };
+    Ok(env.store.keep_close_step(said, by, now).await?)
+}

@@ -1,0 +1,193 @@
+//! The tie-out: what our books say of an account beside what the ERP's own ledger says, to the minor unit, and every entry that the
+//! difference is made of.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use milestoned_connector_kit::LedgerLine;
+use milestoned_mapping::command::Account;
+use rust_decimal::Decimal;
+
+/// One posting of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Own {
+    /// Contract.
+    pub(super) contract: String,
+    /// Number of the document or entry; of a payment its id in the ERP; of what has neither, what it is.
+    pub(super) number: String,
+    /// What it is, in words.
+    pub(super) what: &'static str,
+    /// Account.
+    pub(super) account: Account,
+    /// Date.
+    pub(super) on: Date,
+    /// Currency.
+    pub(super) currency: String,
+    /// Debits positive.
+    pub(super) amount: Decimal,
+}
+
+/// One account in one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tied {
+    /// Account.
+    pub(super) account: Account,
+    /// Currency.
+    pub(super) currency: String,
+    /// Our balance, debits positive.
+    pub(super) ours: Decimal,
+    /// The ledger's.
+    pub(super) theirs: Decimal,
+    /// Entries that differ. Their differences sum to the difference of the balances.
+    pub(super) entries: Vec<Differing>,
+}
+
+impl Tied {
+    /// By how much the ledger exceeds our balance.
+    pub(super) fn difference(&self) -> Decimal {
+        self.theirs - self.ours
+    }
+}
+
+/// An entry that both sides show with different amounts, or one of them alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Differing {
+    /// Its number, as far as it has one.
+    pub(super) number: String,
+    /// Contract, where it is ours.
+    pub(super) contract: String,
+    /// Date.
+    pub(super) on: Option<Date>,
+    /// Our amount.
+    pub(super) ours: Decimal,
+    /// The ledger's.
+    pub(super) theirs: Decimal,
+    /// Why they differ.
+    pub(super) why: String,
+}
+
+/// What one number says on both sides.
+#[derive(Default)]
+struct Pair<'a> {
+    ours: Vec<&'a Own>,
+    theirs: Vec<&'a LedgerLine>,
+}
+
+/// Compares our postings with the lines of a ledger. `numbers`: our number of what the ERP calls by an id.
+pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<String, String>) -> Vec<Tied> {
+    let mut accounts: BTreeMap<(&'static str, &str), (Account, BTreeMap<String, Pair<'_>>)> = BTreeMap::new();
+    for one in ours {
+        let (_, pairs) = accounts.entry((one.account.name(), &one.currency)).or_insert((one.account, BTreeMap::new()));
+        pairs.entry(one.number.clone()).or_default().ours.push(one);
+    }
+    for line in theirs {
+        let (_, pairs) =
+            accounts.entry((line.account.name(), &line.currency)).or_insert((line.account, BTreeMap::new()));
+        pairs.entry(key(line, numbers)).or_default().theirs.push(line);
+    }
+    let tied = accounts.into_iter().map(|((_, currency), (account, pairs))| {
+        let (mut ours, mut theirs, mut entries) = (Decimal::ZERO, Decimal::ZERO, Vec::new());
+        for (number, pair) in pairs {
+            let own: Decimal = pair.ours.iter().map(|one| one.amount).sum();
+            let shown: Decimal = pair.theirs.iter().map(|line| line.amount.0).sum();
+            (ours, theirs) = (ours + own, theirs + shown);
+            if own != shown {
+                entries.push(differing(number, &pair, own, shown));
+            }
+        }
+        Tied { account, currency: currency.to_owned(), ours, theirs, entries }
+    });
+    tied.collect()
+}
+
+/// What a line of the ledger is known by: our number where we wrote it, else its id where it is a payment, else its number.
+fn key(line: &LedgerLine, numbers: &BTreeMap<String, String>) -> String {
+    let ours = numbers.get(&line.id).filter(|_| !line.id.is_empty());
+    match ours {
+        Some(number) => number.clone(),
+        None if is_payment(&line.kind) => payment(&line.id),
+        None if line.number.is_empty() => format!("{} {}", line.kind, line.id).trim().to_owned(),
+        None => line.number.clone(),
+    }
+}
+
+fn is_payment(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("payment") || kind.eq_ignore_ascii_case("custpymt")
+}
+
+/// How a payment is named on both sides: by the ERP's id of it.
+pub(super) fn payment(id: &str) -> String {
+    format!("payment {id}")
+}
+
+fn differing(number: String, pair: &Pair<'_>, ours: Decimal, theirs: Decimal) -> Differing {
+    let first = pair.ours.first();
+    let on = first.map(|one| one.on).or_else(|| pair.theirs.first().map(|line| line.on)).filter(|on| *on != Date::MIN);
+    let why = match (first, pair.theirs.first()) {
+        (Some(one), None) => format!("{} that the ledger does not show by then", one.what),
+        (None, Some(line)) => format!("{} that no contract here knows", line.kind.to_lowercase()),
+        _ => "both show it, with different amounts".to_owned(),
+    };
+    Differing { number, contract: first.map(|one| one.contract.clone()).unwrap_or_default(), on, ours, theirs, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use milestoned_mapping::fact::DecimalText;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn own(number: &str, amount: i64) -> Own {
+        Own {
+            contract: "SOW-1".into(),
+            number: number.into(),
+            what: "invoice",
+            account: Account::DeferredRevenue,
+            on: date(2026, 3, 1),
+            currency: "USD".into(),
+            amount: Decimal::new(amount, 2),
+        }
+    }
+
+    fn line(id: &str, number: &str, amount: i64) -> LedgerLine {
+        LedgerLine {
+            account: Account::DeferredRevenue,
+            on: date(2026, 3, 1),
+            currency: "USD".into(),
+            amount: DecimalText(Decimal::new(amount, 2)),
+            kind: "Invoice".into(),
+            id: id.into(),
+            number: number.into(),
+        }
+    }
+
+    #[test]
+    fn what_the_ledger_numbers_itself_is_known_by_its_id_and_what_differs_is_named() {
+        let numbers = BTreeMap::from([("11".to_owned(), "SOW-1-M1".to_owned())]);
+        let ours = [own("SOW-1-M1", -10_000), own("SOW-1-M2", -5_000)];
+        let tied = tie_out(&ours, &[line("11", "INV-7", -10_000), line("12", "X-1", -300)], &numbers);
+        assert_eq!(tied.len(), 1);
+        assert_eq!(tied[0].difference(), Decimal::new(4_700, 2));
+        let named: Vec<(&str, Decimal)> =
+            tied[0].entries.iter().map(|one| (one.number.as_str(), one.theirs - one.ours)).collect();
+        assert_eq!(named, [("SOW-1-M2", Decimal::new(5_000, 2)), ("X-1", Decimal::new(-300, 2))]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_entries_that_differ_sum_to_the_difference(
+            ours in prop::collection::vec((0_u8..6, -500_i64..500), 0..12),
+            theirs in prop::collection::vec((0_u8..6, -500_i64..500), 0..12),
+        ) {
+            let ours: Vec<Own> = ours.iter().map(|(number, amount)| own(&number.to_string(), *amount)).collect();
+            let theirs: Vec<LedgerLine> =
+                theirs.iter().map(|(number, amount)| line("", &number.to_string(), *amount)).collect();
+            for tied in tie_out(&ours, &theirs, &BTreeMap::new()) {
+                let sum: Decimal = tied.entries.iter().map(|one| one.theirs - one.ours).sum();
+                prop_assert_eq!(sum, tied.difference());
+            }
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! Reports on how billing goes: the five metrics month by month from our own log, the cohort of a month with its red flags, and the
+//! forecast of what is billed and paid. Each is a list, which pages, the API, the command line and exports show.
+//!
+//! What a month's value is made of can be looked at case by case: [`cases`].
+
+use std::collections::BTreeMap;
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use milestoned_mapping::contract::{Contract, DocumentKind, MilestoneView, Receivable};
+use milestoned_mapping::money::Minor;
+use milestoned_mapping::problem::Problem;
+use milestoned_workbook::cell::Cell;
+use rust_decimal::Decimal;
+
+use super::close::{self, Month};
+use super::export::List;
+use crate::environment::Environment;
+use crate::review::acts::Refused;
+use crate::review::item::Item;
+use crate::review::portfolio::{self, Booked, DocumentLine};
+use crate::review::queue::{Filter, queue};
+use crate::review::standing::Standing;
+use crate::store::StoreError;
+
+/// Months of a trend, the present one included.
+const MONTHS: i32 = 12;
+/// Months that a forecast looks ahead, the present one included.
+const AHEAD: i32 = 6;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Days from acceptance to invoice, by month of the invoice.
+    CycleTime,
+    /// Invoices that were never credited or withdrawn, by month of the invoice.
+    FirstSend,
+    /// Revenue that was booked in the month of its acceptance, by month of the booking.
+    PeriodAccuracy,
+    /// Customers' answers that were rejections, by month of the answer.
+    DisputeRate,
+}
+
+impl Metric {
+    /// All that have cases.
+    pub const ALL: [Self; 4] = [Self::CycleTime, Self::FirstSend, Self::PeriodAccuracy, Self::DisputeRate];
+
+    /// Its word in addresses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::CycleTime => "cycle-time",
+            Self::FirstSend => "first-send",
+            Self::PeriodAccuracy => "period",
+            Self::DisputeRate => "disputes",
+        }
+    }
+
+    /// What it is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::CycleTime => "Milestone-to-invoice cycle time",
+            Self::FirstSend => "First-send accuracy",
+            Self::PeriodAccuracy => "Period accuracy",
+            Self::DisputeRate => "Dispute rate",
+        }
+    }
+}
+
+impl std::str::FromStr for Metric {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let names = Self::ALL.map(Self::word).join(", ");
+        let wrong = || Problem::new("metric", format!("{text:?} is none of them"), format!("write one of {names}"));
+        Self::ALL.into_iter().find(|one| one.word() == text).ok_or_else(wrong)
+    }
+}
+
+/// One case of a metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Case {
+    metric: Metric,
+    month: Month,
+    contract: String,
+    milestone: String,
+    /// It is as it should be.
+    good: bool,
+    /// Days, where they are measured.
+    days: i64,
+    said: String,
+}
+
+fn days(from: Date, to: Date) -> i64 {
+    from.until(to).map_or(0, |span| i64::from(span.get_days()))
+}
+
+/// What one contract tells of each metric.
+fn told(contract: &Contract) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let id = contract.terms().id();
+    let case = |metric, on: Date, milestone: &str, good, days, said: String| Case {
+        metric,
+        month: Month::of(on),
+        contract: id.to_owned(),
+        milestone: milestone.to_owned(),
+        good,
+        days,
+        said,
+    };
+    for one in contract.milestones() {
+        if let (Some(accepted), Some(invoiced)) = (one.accepted_on, one.invoiced_on)
+            && invoiced >= accepted
+        {
+            let took = days(accepted, invoiced);
+            let said = format!("accepted {accepted}, invoiced {invoiced}");
+            cases.push(case(Metric::CycleTime, invoiced, &one.id, took <= 1, took, said));
+        }
+        if let (Some(accepted), Some(booked)) = (one.accepted_on, contract.booked_on(&one.id)) {
+            let good = Month::of(accepted) == Month::of(booked);
+            let said = format!("accepted {accepted}, revenue booked {booked}");
+            cases.push(case(Metric::PeriodAccuracy, booked, &one.id, good, days(accepted, booked), said));
+        }
+        if let Some(accepted) = one.accepted_on {
+            cases.push(case(Metric::DisputeRate, accepted, &one.id, true, 0, format!("accepted {accepted}")));
+        }
+    }
+    for one in contract.documents().iter().filter(|one| one.kind == DocumentKind::Invoice && !one.adopted) {
+        let credited = contract.documents().iter().find(|memo| {
+            memo.kind == DocumentKind::CreditMemo && !memo.withdrawn && memo.original.as_deref() == Some(&one.number)
+        });
+        let said = match (credited, one.withdrawn) {
+            (Some(memo), _) => format!("{} was credited by {} on {}", one.number, memo.number, memo.date),
+            (None, true) => format!("{} was withdrawn", one.number),
+            (None, false) => format!("{} stands as it was sent", one.number),
+        };
+        cases.push(case(Metric::FirstSend, one.date, &one.milestone, credited.is_none() && !one.withdrawn, 0, said));
+    }
+    cases
+}
+
+/// All cases of all metrics.
+async fn all_cases(env: &Environment) -> Result<Vec<Case>, StoreError> {
+    let mut all: Vec<Case> = portfolio::booked(env).await?.iter().flat_map(|one| told(&one.state)).collect();
+    for one in env.store.rejections().await? {
+        let on = one.fact.on.unwrap_or_else(|| crate::review::snapshot::utc_date(one.fact.at));
+        all.push(Case {
+            metric: Metric::DisputeRate,
+            month: Month::of(on),
+            milestone: one.fact.event.milestone().unwrap_or_default().to_owned(),
+            contract: one.contract,
+            good: false,
+            days: 0,
+            said: format!("rejected {on}"),
+        });
+    }
+    Ok(all)
+}
+
+/// A share in percent with one digit behind the point; empty where nothing counts.
+fn share(part: usize, of: usize) -> String {
+    let tenths = part.saturating_mul(1_000).saturating_add(of / 2).checked_div(of);
+    tenths.map_or_else(String::new, |tenths| format!("{}.{} %", tenths / 10, tenths % 10))
+}
+
+/// The value of a metric from its cases: the median of days, or a share.
+fn value(metric: Metric, cases: &[&Case]) -> String {
+    let good = cases.iter().filter(|one| one.good).count();
+    match metric {
+        Metric::CycleTime => {
+            let mut all: Vec<i64> = cases.iter().map(|one| one.days).collect();
+            all.sort_unstable();
+            all.get(all.len() / 2).map_or_else(String::new, |days| format!("{days} d"))
+        }
+        Metric::FirstSend | Metric::PeriodAccuracy => share(good, cases.len()),
+        Metric::DisputeRate => share(cases.len().saturating_sub(good), cases.len()),
+    }
+}
+
+/// The months of a trend, the latest first.
+fn trend(today: Date) -> Vec<Month> {
+    (0..MONTHS).map(|back| Month::of(today.first_of_month().saturating_sub(back.months()))).collect()
+}
+
+/// The five metrics, month by month, the latest first.
+///
+/// # Errors
+/// The store failed.
+pub async fn metrics(env: &Environment, today: Date) -> Result<List, Refused> {
+    let columns = &[
+        "Month",
+        "Milestone-to-invoice cycle time",
+        "First-send accuracy",
+        "Period accuracy",
+        "Deferred revenue variance",
+        "Dispute rate",
+        "Invoices",
+    ];
+    let all = all_cases(env).await?;
+    let mut list = List::new("metrics", columns, format!("the {MONTHS} months up to {}", Month::of(today)));
+    for month in trend(today) {
+        let of = |metric: Metric| -> Vec<&Case> {
+            all.iter().filter(|one| one.metric == metric && one.month == month).collect()
+        };
+        let invoices = of(Metric::FirstSend).len();
+        list.rows.push(vec![
+            Cell::text(month),
+            Cell::text(value(Metric::CycleTime, &of(Metric::CycleTime))),
+            Cell::text(value(Metric::FirstSend, &of(Metric::FirstSend))),
+            Cell::text(value(Metric::PeriodAccuracy, &of(Metric::PeriodAccuracy))),
+            Cell::text(variance(env, month).await?),
+            Cell::text(value(Metric::DisputeRate, &of(Metric::DisputeRate))),
+            Cell::Count(i64::try_from(invoices).unwrap_or(i64::MAX)),
+        ]);
+    }
+    Ok(list)
+}
+
+/// By how much the ERPs' ledgers differed from the contract liability when the month was prepared, by currency.
+async fn variance(env: &Environment, month: Month) -> Result<String, Refused> {
+    let figures = match close::kept(env, month).await {
+        Ok((_, figures)) => figures,
+        Err(Refused::Missing(_)) => return Ok("not prepared".into()),
+        Err(refused) => return Err(refused),
+    };
+    let label = figures.standard.labels().liability;
+    let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
+    for row in figures.sheets.iter().filter(|sheet| sheet.name == "Tie-out").flat_map(|sheet| &sheet.rows) {
+        if let [_, account, currency, _, _, difference, ..] = row.as_slice()
+            && account.shown() == label
+        {
+            let differs: Decimal = difference.shown().parse().unwrap_or_default();
+            let sum = sums.entry(currency.shown()).or_default();
+            *sum = sum.saturating_add(differs.abs());
+        }
+    }
+    let told: Vec<String> =
+        sums.iter().filter(|(_, sum)| !sum.is_zero()).map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    Ok(match (told.is_empty(), sums.is_empty()) {
+        (false, _) => told.join(", "),
+        (true, false) => "0".into(),
+        (true, true) => "no ledger was read".into(),
+    })
+}
+
+/// What the value of a metric in a month is made of, what is not as it should be first.
+///
+/// # Errors
+/// The store failed.
+pub async fn cases(env: &Environment, metric: Metric, month: Month) -> Result<List, StoreError> {
+    let columns = &["Contract", "Milestone", "As it should be", "Days", "What happened"];
+    let mut list = List::new("cases", columns, format!("{} in {}", metric.title(), month.in_words()));
+    let mut own: Vec<Case> =
+        all_cases(env).await?.into_iter().filter(|one| one.metric == metric && one.month == month).collect();
+    own.sort_by(|a, b| (a.good, -a.days, &a.contract, &a.milestone).cmp(&(b.good, -b.days, &b.contract, &b.milestone)));
+    list.rows.extend(own.into_iter().map(|one| {
+        vec![
+            Cell::text(one.contract),
+            Cell::text(one.milestone),
+            Cell::text(if one.good { "yes" } else { "no" }),
+            Cell::Count(one.days),
+            Cell::text(one.said),
+        ]
+    }));
+    Ok(list)
+}
+
+/// The milestones that were accepted or invoiced in a month, and how far each has come: issued, in the ERP, paid; what is wrong
+/// first.
+///
+/// # Errors
+/// The store failed.
+pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List, StoreError> {
+    let columns = &[
+        "Contract",
+        "Milestone",
+        "Customer",
+        "ERP",
+        "Expected",
+        "Issued",
+        "Stands there as",
+        "Currency",
+        "Amount",
+        "Paid",
+        "Open",
+        "Red flag",
+        "Exception",
+    ];
+    let mut list = List::new("cohort", columns, format!("accepted or invoiced in {}", month.in_words()));
+    let documents: Vec<DocumentLine> = env.store.documents(None).await?.into_iter().map(DocumentLine::from).collect();
+    let items = queue(env, &Filter::of_kinds(&["exception", "drift", "approval"])).await?;
+    let mut rows = Vec::new();
+    for one in portfolio::booked(env).await? {
+        let receivables = one.state.receivables();
+        for milestone in one.state.milestones() {
+            let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
+            if expected.is_some_and(|on| Month::of(on) == month) {
+                let of_it = (&one, &milestone, expected);
+                rows.push(cohort_row(of_it, &receivables, &documents, &items, today));
+            }
+        }
+    }
+    rows.sort_by_key(|(flagged, _)| !*flagged);
+    list.rows.extend(rows.into_iter().map(|(_, row)| row));
+    Ok(list)
+}
+
+fn cohort_row(
+    (one, milestone, expected): (&Booked, &MilestoneView, Option<Date>),
+    receivables: &[Receivable],
+    documents: &[DocumentLine],
+    items: &[Item],
+    today: Date,
+) -> (bool, Vec<Cell>) {
+    let terms = one.state.terms();
+    let (id, currency) = (terms.id(), terms.currency());
+    let own: Vec<&Receivable> = receivables.iter().filter(|invoice| invoice.milestone == milestone.id).collect();
+    let standing: Option<Standing> = documents
+        .iter()
+        .filter(|line| line.document.contract == id && own.iter().any(|invoice| invoice.number == line.document.number))
+        .map(|line| line.standing)
+        .min();
+    let item = items
+        .iter()
+        .find(|item| item.contract.as_deref() == Some(id) && item.milestone.as_ref() == Some(&milestone.id));
+    let late = own.iter().filter(|invoice| invoice.open.units() > Minor::ZERO && invoice.due_on < today).count();
+    let flag = match (own.is_empty(), standing) {
+        (true, _) => "accepted, and no invoice".to_owned(),
+        (false, Some(standing)) if !standing.is_there() => format!("issued, and not in the ERP: {standing}"),
+        _ if late > 0 => "not paid, and overdue".to_owned(),
+        _ => item.map(|item| item.title.clone()).unwrap_or_default(),
+    };
+    let sum = |amount: fn(&Receivable) -> Minor| currency.money(own.iter().map(|one| amount(one)).sum()).to_string();
+    let numbers: Vec<&str> = own.iter().map(|invoice| invoice.number.as_str()).collect();
+    let row = vec![
+        Cell::text(id),
+        Cell::text(&milestone.id),
+        Cell::text(terms.customer()),
+        Cell::text(&one.erp),
+        Cell::optional(expected),
+        Cell::text(numbers.join(", ")),
+        Cell::optional(standing),
+        Cell::text(currency),
+        Cell::Amount(milestone.amount.to_string()),
+        Cell::Amount(sum(|invoice| invoice.paid.units())),
+        Cell::Amount(sum(|invoice| invoice.open.units())),
+        Cell::text(&flag),
+        Cell::optional(item.map(|item| item.subject.to_string())),
+    ];
+    (!flag.is_empty(), row)
+}
+
+/// What comes in, by month: a document that time alone will write, or money for one that is open or will be written.
+struct Expected {
+    month: Month,
+    row: Vec<Cell>,
+}
+
+/// What will be billed and paid in the months to come. A customer is expected to pay as late as they did so far, on average.
+///
+/// # Errors
+/// The store failed.
+pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError> {
+    let columns = &[
+        "Month",
+        "What",
+        "Contract",
+        "Milestone",
+        "Customer",
+        "Document",
+        "Due",
+        "Days late so far",
+        "Expected on",
+        "Currency",
+        "Amount",
+    ];
+    let until = Month::of(today.saturating_add((AHEAD - 1).months())).last();
+    let mut list = List::new("forecast", columns, format!("{today} to {until}"));
+    let all = portfolio::booked(env).await?;
+    let lateness = lateness(&all);
+    let mut expected = Vec::new();
+    for one in &all {
+        let late = lateness.get(one.state.terms().customer()).copied().unwrap_or(0);
+        expected.extend(of_contract(&one.state, late, today, until));
+    }
+    expected.retain(|one| one.month.first() <= until);
+    expected.sort_by_key(|one| (one.month, one.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>()));
+    for one in expected {
+        if let [_, what, .., currency, amount] = one.row.as_slice() {
+            list.add(&what.shown(), &currency.shown(), &amount.shown());
+        }
+        list.rows.push(one.row);
+    }
+    Ok(list)
+}
+
+/// Days that each customer has paid late, on average over their paid invoices; who pays early or in time pays in time.
+fn lateness(all: &[Booked]) -> BTreeMap<String, i64> {
+    let mut paid: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for one in all {
+        for invoice in one.state.receivables().iter().filter(|invoice| invoice.open.units() == Minor::ZERO) {
+            let stands = invoice.payments.iter().filter(|payment| payment.reversed_on.is_none());
+            if let Some(last) = stands.map(|payment| payment.on).max() {
+                let late = days(invoice.due_on, last).max(0);
+                paid.entry(one.state.terms().customer().to_owned()).or_default().push(late);
+            }
+        }
+    }
+    let average = |all: Vec<i64>| {
+        let count = i64::try_from(all.len()).unwrap_or(i64::MAX);
+        all.iter().sum::<i64>().checked_div(count).unwrap_or(0)
+    };
+    paid.into_iter().map(|(customer, all)| (customer, average(all))).collect()
+}
+
+fn of_contract(contract: &Contract, late: i64, today: Date, until: Date) -> Vec<Expected> {
+    let terms = contract.terms();
+    let mut expected = Vec::new();
+    let mut push = |what: &str, milestone: &str, number: &str, due: Date, on: Date, amount: String| {
+        let month = Month::of(on);
+        let late = if what == "cash" { Cell::Count(late) } else { Cell::text("") };
+        let row = vec![
+            Cell::text(month),
+            Cell::text(what),
+            Cell::text(terms.id()),
+            Cell::text(milestone),
+            Cell::text(terms.customer()),
+            Cell::text(number),
+            Cell::text(due),
+            late,
+            Cell::text(on),
+            Cell::text(terms.currency()),
+            Cell::Amount(amount),
+        ];
+        expected.push(Expected { month, row });
+    };
+    let paid_on = |due: Date| due.saturating_add(late.days()).max(today);
+    for one in contract.receivables().iter().filter(|one| one.open.units() > Minor::ZERO) {
+        push("cash", &one.milestone, &one.number, one.due_on, paid_on(one.due_on), one.open.to_string());
+    }
+    for one in contract.outlook(until).documents {
+        let credits = one.kind == DocumentKind::CreditMemo;
+        let amount = if credits { terms.currency().money(-one.amount.units()) } else { one.amount }.to_string();
+        push("to bill", &one.milestone, &one.number, one.due_on, one.date, amount.clone());
+        push("cash", &one.milestone, &one.number, one.due_on, paid_on(one.due_on), amount);
+    }
+    expected
+}
+
+/// A report by its name; `metric` counts for cases alone, `month` for cases and cohorts.
+///
+/// # Errors
+/// There is no such report or metric, or the store failed.
+pub async fn named(env: &Environment, name: &str, metric: &str, month: Month, today: Date) -> Result<List, Refused> {
+    Ok(match name {
+        "metrics" => metrics(env, today).await?,
+        "cases" => cases(env, metric.parse().map_err(Refused::Invalid)?, month).await?,
+        "cohort" => cohort(env, month, today).await?,
+        "forecast" => forecast(env, today).await?,
+        _ => {
+            let remedy = "one of metrics, cases, cohort, forecast";
+            return Err(Refused::Missing(Problem::new("report", format!("there is no report {name:?}"), remedy)));
+        }
+    })
+}
+
+/// Sums of a forecast: month, what, amounts by currency.
+pub fn sums(forecast: &List) -> Vec<(String, String, String)> {
+    let mut sums: BTreeMap<(String, String), BTreeMap<String, Decimal>> = BTreeMap::new();
+    for row in &forecast.rows {
+        if let [month, what, .., currency, amount] = row.as_slice() {
+            let of = sums.entry((month.shown(), what.shown())).or_default().entry(currency.shown()).or_default();
+            *of = of.saturating_add(amount.shown().parse().unwrap_or_default());
+        }
+    }
+    let text = |amounts: BTreeMap<String, Decimal>| {
+        let all: Vec<String> = amounts
+            .into_iter()
+            .map(|(currency, sum)| format!("{} {currency}", milestoned_mapping::money::grouped(&sum.to_string())))
+            .collect();
+        all.join(", ")
+    };
+    sums.into_iter().map(|((month, what), amounts)| (month, what, text(amounts))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(good: bool, days: i64) -> Case {
+        let (metric, month) = (Metric::CycleTime, Month::of(jiff::civil::date(2026, 3, 1)));
+        let (contract, milestone, said) = ("SOW-1".to_owned(), "M1".to_owned(), String::new());
+        Case { metric, month, contract, milestone, good, days, said }
+    }
+
+    #[test]
+    fn values_are_medians_and_shares_and_nothing_where_nothing_counts() {
+        let cases = [case(true, 0), case(true, 1), case(false, 30)];
+        let all: Vec<&Case> = cases.iter().collect();
+        assert_eq!(value(Metric::CycleTime, &all), "1 d");
+        assert_eq!(value(Metric::FirstSend, &all), "66.7 %");
+        assert_eq!(value(Metric::DisputeRate, &all), "33.3 %");
+        assert_eq!(value(Metric::PeriodAccuracy, &[]), "");
+    }
+}

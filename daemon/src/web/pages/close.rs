@@ -1,0 +1,271 @@
+//! Month-end closes: months, and one month with its checklist, its tables, its signature, and what was learned since.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use jiff::ToSpan as _;
+use milestoned_identity::rights::Right;
+use milestoned_mapping::money::Currency;
+use serde::Deserialize;
+
+use super::charts::{Bar, Chart, waterfall};
+use super::person::{Person, today};
+use super::queue::Pages;
+use super::reports::{Shown, shown};
+use super::{filters, render, told};
+use crate::environment::Environment;
+use crate::report::close::steps::{self, Step};
+use crate::report::close::{self, Adjustment, Figures, Month, Sheet, package};
+use crate::review::acts::{Channel, Verb, Word};
+use crate::store::closes::ClosePackage;
+use crate::web::extract::{Fields, Pairs, Parameters, Segments};
+use crate::web::problem::ApiError;
+
+/// Months of the list.
+const MONTHS: i32 = 12;
+/// Rows of a table on a page.
+const OF_A_PAGE: usize = 100;
+
+/// A month of the list.
+struct Line {
+    month: Month,
+    package: Option<ClosePackage>,
+}
+
+#[derive(Template)]
+#[template(path = "closes.html")]
+struct ListPage {
+    person: Person,
+    may_close: bool,
+    months: Vec<Line>,
+}
+
+/// `GET /closes`
+pub(super) async fn list(State(env): State<Arc<Environment>>, person: Person) -> Result<Response, ApiError> {
+    let this = today(&env).first_of_month();
+    let mut packages = env.store.close_packages().await?;
+    let mut months: Vec<Line> = Vec::new();
+    for back in 1..=MONTHS {
+        let month = Month::of(this.saturating_sub(back.months()));
+        let place = packages.iter().position(|one| one.month == month.to_string());
+        months.push(Line { month, package: place.map(|place| packages.remove(place)) });
+    }
+    // Months of earlier years that somebody has closed.
+    months.extend(packages.into_iter().filter_map(|package| {
+        let month = package.month.parse().ok()?;
+        Some(Line { month, package: Some(package) })
+    }));
+    Ok(render(&ListPage { may_close: person.caller.rights.has(Right::Overrule), person, months }))
+}
+
+/// A part of the page: name in the address, title, number of rows.
+struct Tab {
+    part: String,
+    title: String,
+    count: usize,
+}
+
+/// What a page shows below its tabs.
+struct Table {
+    sheet: Sheet,
+    rows: Vec<Vec<Shown>>,
+    pages: Pages,
+}
+
+#[derive(Template)]
+#[template(path = "close.html")]
+struct MonthPage {
+    person: Person,
+    may_close: bool,
+    month: Month,
+    package: ClosePackage,
+    figures: Figures,
+    part: String,
+    tabs: Vec<Tab>,
+    steps: Vec<Step>,
+    open: usize,
+    table: Option<Table>,
+    adjustments: Vec<Adjustment>,
+    chart: Option<Chart>,
+}
+
+/// Which part of a month.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    #[serde(default)]
+    part: String,
+    #[serde(default)]
+    page: Option<usize>,
+}
+
+/// `GET /closes/{month}`
+pub(super) async fn page(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(month): Segments<String>,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Response, ApiError> {
+    let month: Month = month.parse()?;
+    let (package, figures) = close::kept(&env, month).await?;
+    let steps = steps::steps(&env, month, &figures).await?;
+    let is_signed = package.signed.is_some();
+    let adjusts = is_signed && asked.part == "adjustments";
+    let adjustments = if adjusts { close::adjustments(&env, month, &figures).await? } else { Vec::new() };
+    let sheet = figures.sheets.iter().find(|sheet| sheet.part() == asked.part);
+    if sheet.is_none() && !adjusts && !asked.part.is_empty() {
+        return Err(ApiError::not_found("part", &asked.part));
+    }
+    let tab = |sheet: &Sheet| Tab { part: sheet.part(), title: sheet.name.clone(), count: sheet.rows.len() };
+    Ok(render(&MonthPage {
+        may_close: person.caller.rights.has(Right::Overrule),
+        tabs: figures.sheets.iter().map(tab).collect(),
+        open: steps.iter().filter(|step| step.name != "dates" && !step.is_done()).count(),
+        table: sheet.map(|sheet| table(sheet, month, asked.page.unwrap_or(1))),
+        chart: if asked.part.is_empty() { liability(&figures) } else { None },
+        part: asked.part,
+        person,
+        month,
+        package,
+        figures,
+        steps,
+        adjustments,
+    }))
+}
+
+fn table(sheet: &Sheet, month: Month, asked: usize) -> Table {
+    let (path, query) = (format!("/closes/{month}"), format!("part={}", sheet.part()));
+    let pages = Pages::of(&path, &query, asked, sheet.rows.len(), OF_A_PAGE);
+    let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
+    let rows = sheet.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&sheet.columns, row)).collect();
+    let head = Sheet { rows: Vec::new(), ..sheet.clone() };
+    Table { sheet: head, rows, pages }
+}
+
+/// The contract liability of the currency that comes first, as a waterfall.
+fn liability(figures: &Figures) -> Option<Chart> {
+    let sheet = figures.sheets.iter().find(|sheet| sheet.name == "Sums")?;
+    let row = sheet.rows.iter().max_by_key(|row| {
+        figures
+            .closing
+            .values()
+            .filter(|one| row.first().is_some_and(|cell| cell.shown() == one.currency.to_string()))
+            .count()
+    })?;
+    let currency: Currency = row.first()?.shown().parse().ok()?;
+    let label = figures.standard.labels().liability;
+    let of = |name: &str| {
+        let place = sheet.columns.iter().position(|column| *column == format!("{label}, {name}"))?;
+        currency.parse(&row.get(place)?.shown()).ok()
+    };
+    let steps = ["billed", "recognised", "modifications", "revenue not billed"];
+    let mut bars = vec![Bar::new("Opening", of("opening")?)];
+    for name in steps {
+        let mut title = name.to_owned();
+        if let Some(first) = title.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        bars.push(Bar::new(title, of(name)?));
+    }
+    Some(waterfall(&format!("{label}, {currency}"), bars, of("closing")?))
+}
+
+fn word(person: &Person, reason: &str) -> Result<Word, ApiError> {
+    person.caller.may(Right::Overrule)?;
+    Ok(Word::new(&person.caller.name, reason, Channel::Page, Verb::Close)?)
+}
+
+/// `POST /closes/{month}/prepare`
+pub(super) async fn prepare(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(month): Segments<String>,
+) -> Result<Response, ApiError> {
+    person.caller.may(Right::Overrule)?;
+    let month: Month = month.parse()?;
+    close::prepare(&env, month, &person.caller.actor()).await?;
+    told(&format!("/closes/{month}"), &format!("{} is prepared; look at each step, and sign", month.in_words()))
+}
+
+/// What somebody says about a step.
+#[derive(Deserialize)]
+pub(super) struct StepForm {
+    step: String,
+    #[serde(default)]
+    owner: String,
+    #[serde(default)]
+    note: String,
+    act: String,
+}
+
+/// `POST /closes/{month}/step`
+pub(super) async fn step(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(month): Segments<String>,
+    Fields(form): Fields<StepForm>,
+) -> Result<Response, ApiError> {
+    person.caller.may(Right::Overrule)?;
+    let month: Month = month.parse()?;
+    let next = format!("/closes/{month}");
+    if form.act == "assign" {
+        let owner = Some(form.owner.trim().to_owned()).filter(|owner| !owner.is_empty());
+        let text = owner.as_ref().map_or_else(
+            || "nobody in particular looks after it".to_owned(),
+            |owner| format!("{owner} looks after it"),
+        );
+        steps::assign(&env, month, &form.step, owner, person.caller.actor()).await?;
+        return told(&next, &text);
+    }
+    steps::look_at(&env, month, &form.step, &word(&person, &form.note)?).await?;
+    told(&next, "looked at")
+}
+
+/// `POST /closes/{month}/sign`: `digest` of what was shown, `looked` by step or `all`, `reason`.
+pub(super) async fn sign(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(month): Segments<String>,
+    Pairs(form): Pairs,
+) -> Result<Response, ApiError> {
+    let month: Month = month.parse()?;
+    let value =
+        |name: &str| form.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+    let word = word(&person, value("reason"))?;
+    let mut looked: Vec<String> =
+        form.iter().filter(|(name, _)| name == "looked").map(|(_, step)| step.clone()).collect();
+    if looked.iter().any(|step| step == "all") {
+        let (_, figures) = close::kept(&env, month).await?;
+        let open = steps::steps(&env, month, &figures).await?.into_iter().filter(|step| !step.is_done());
+        looked = open.map(|step| step.name.to_owned()).collect();
+    }
+    close::sign(&env, month, value("digest"), &looked, &word).await?;
+    person.has_acted().await;
+    told(
+        &format!("/closes/{month}"),
+        &format!("{} is signed: its figures are frozen, and its dates are closed", month.in_words()),
+    )
+}
+
+/// `GET /closes/{month}/{file}`: `package.zip` or `package.json`.
+pub(super) async fn file(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments((month, file)): Segments<(String, String)>,
+) -> Result<Response, ApiError> {
+    let month: Month = month.parse()?;
+    let (package, figures) = close::kept(&env, month).await?;
+    let cannot = |error: String| ApiError::invalid(format!("the package cannot be written: {error}"));
+    let (bytes, media) = match file.as_str() {
+        "package.zip" => (package::zip(&package, &figures).map_err(cannot)?, "application/zip"),
+        "package.json" => (package::told(&figures).map_err(cannot)?.into_bytes(), "application/json"),
+        _ => return Err(ApiError::not_found("file", &file)),
+    };
+    let about = format!("close {month}, figures {}", package.digest);
+    env.store.list_exported(&person.caller.actor(), format!("{month} {file}"), about, env.clock.now()).await?;
+    let name = format!("attachment; filename=\"milestoned-close-{month}-{file}\"");
+    Ok(([(header::CONTENT_TYPE, media.to_owned()), (header::CONTENT_DISPOSITION, name)], bytes).into_response())
+}

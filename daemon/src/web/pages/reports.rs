@@ -1,0 +1,147 @@
+//! Reports: the five metrics with what they are made of, the cohort of a month, and the forecast.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::civil::Date;
+use milestoned_mapping::address;
+use milestoned_mapping::money::grouped;
+
+use super::lists::Asked;
+use super::person::{Person, today};
+use super::queue::Pages;
+use super::render;
+use crate::environment::Environment;
+use crate::report::close::Month;
+use crate::report::export::List;
+use crate::report::performance::{self, Metric};
+use crate::web::extract::{Parameters, Segments};
+use crate::web::problem::ApiError;
+use milestoned_workbook::cell::Cell;
+
+/// Rows of a page.
+const OF_A_PAGE: usize = 100;
+
+/// A cell of a table.
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) is_number: bool,
+    pub(super) link: Option<String>,
+}
+
+/// A row of a table as a page shows it: ids lead to the pages of what they name.
+pub(super) fn shown(columns: &[String], row: &[Cell]) -> Vec<Shown> {
+    let named = |name: &str| columns.iter().position(|column| *column == name).and_then(|place| row.get(place));
+    let contract = named("Contract").map(Cell::shown).unwrap_or_default();
+    let cell = |(column, cell): (&String, &Cell)| {
+        let text = cell.shown();
+        let link = match column.as_str() {
+            "Contract" => Some(address::contract("", &text)),
+            "Milestone" if !contract.is_empty() => Some(address::milestone("", &contract, &text)),
+            "Customer" => Some(format!("/customers/{}", address::segment(&text))),
+            "Exception" | "Name" => Some(format!("/case/{}", address::segment(&text))),
+            _ => None,
+        };
+        let is_number = !matches!(cell, Cell::Text(_));
+        let link = link.filter(|_| !text.is_empty());
+        Shown { text: if is_number { grouped(&text) } else { text }, is_number, link }
+    };
+    columns.iter().zip(row).map(cell).collect()
+}
+
+#[derive(Template)]
+#[template(path = "reports.html")]
+struct ReportPage {
+    person: Person,
+    name: &'static str,
+    title: String,
+    note: &'static str,
+    query: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<Shown>>,
+    count: usize,
+    pages: Pages,
+    /// Months before and after, where the report is of one.
+    months: Option<(Month, Month)>,
+    /// Month, what, amounts: of a forecast.
+    sums: Vec<(String, String, String)>,
+}
+
+impl ReportPage {
+    /// Where the value of a metric in a month leads to.
+    fn cases(&self, row: &[Shown], place: &usize) -> Option<String> {
+        let month = row.first().filter(|_| self.name == "metrics")?;
+        let metric =
+            self.columns.get(*place).and_then(|title| Metric::ALL.into_iter().find(|one| one.title() == *title));
+        Some(match metric {
+            Some(metric) => format!("/reports/cases?part={}&month={}", metric.word(), month.text),
+            None if *place == 4 => format!("/closes/{}?part=differences", month.text),
+            None => return None,
+        })
+        .filter(|_| row.get(*place).is_some_and(|cell| !cell.text.is_empty() && cell.text != "not prepared"))
+    }
+}
+
+/// A report under what was asked for.
+pub(super) async fn report(env: &Environment, name: &str, asked: &Asked, today: Date) -> Result<List, ApiError> {
+    let month = match asked.month.as_str() {
+        "" | "this" => Month::of(today),
+        text => text.parse()?,
+    };
+    Ok(performance::named(env, name, &asked.part, month, today).await?)
+}
+
+fn told(list: &List) -> (String, &'static str) {
+    match list.name {
+        "metrics" => (
+            "Metrics".into(),
+            "Each value is of the month of its event, from our own log, and leads to its cases. Aims: an invoice within a day of \
+             acceptance, 98 % right at the first sending, all revenue in its month, no variance, at most 2 % disputed.",
+        ),
+        "cases" => (list.filter.clone(), "What is not as it should be comes first."),
+        "cohort" => (
+            format!("Cohort {}", list.filter),
+            "Every milestone that was accepted or invoiced in the month, and how far it has come; red flags first.",
+        ),
+        _ => (
+            "Forecast".into(),
+            "What time alone will bill, and when money is expected: by the due date, and as late as the customer has paid so far. \
+             What waits for an acceptance or an approval has no date, and is not here.",
+        ),
+    }
+}
+
+/// `GET /reports/{name}`
+pub(super) async fn page(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(name): Segments<String>,
+    Parameters(asked): Parameters<Asked>,
+) -> Result<Response, ApiError> {
+    let list = report(&env, &name, &asked, today(&env)).await?;
+    let (title, note) = told(&list);
+    let (count, pages) =
+        (list.rows.len(), asked.pages_of(&format!("/reports/{}", list.name), list.rows.len(), OF_A_PAGE));
+    let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
+    let months = if list.name == "cohort" {
+        let month = if asked.month.is_empty() { Month::of(today(&env)) } else { asked.month.parse()? };
+        Some((month.before(), month.after()))
+    } else {
+        None
+    };
+    Ok(render(&ReportPage {
+        person,
+        name: list.name,
+        title,
+        note,
+        query: asked.query(),
+        columns: list.columns.clone(),
+        rows: list.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&list.columns, row)).collect(),
+        count,
+        pages,
+        months,
+        sums: if list.name == "forecast" { performance::sums(&list) } else { Vec::new() },
+    }))
+}

@@ -1,0 +1,187 @@
+//! Month-end closes: books beside ledgers, to the cent; figures that are signed stay, whatever is learned later.
+
+use std::io::{Cursor, Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use milestoned_mapping::money::grouped;
+use milestoned_seal::is_signed;
+use milestoned_tests::{ADMIN, REVIEWER, VIEWER, World, fields};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+/// A contract of each ERP; both are accepted in March, invoiced, and paid in part.
+async fn march() -> World {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    for (id, erp) in [("SOW-1", "netsuite"), ("SOW-2", "quickbooks")] {
+        let terms = json!({
+            "customer": "Northwind Ltd", "currency": "USD", "total": "100.00", "signed_on": "2026-03-02",
+            "obligations": [{ "id": "services", "ssp": "100.00", "method": "output" }], "milestoned": { "erp": erp },
+            "milestones": [{ "id": "M1", "name": "Design", "amount": "40.00", "timing": "advance" },
+                { "id": "M2", "name": "Build", "amount": "60.00" }],
+        });
+        assert_eq!(world.call("PUT", &format!("/v1/contracts/{id}"), ADMIN, Some(terms)).await.unwrap().0, 201);
+    }
+    world.settle().await.unwrap();
+    world.at("2026-03-20T09:00:00Z").unwrap();
+    for id in ["SOW-1", "SOW-2"] {
+        accepted(&world, id, "M2", "2026-03-20").await;
+    }
+    world.simulators.netsuite.pay("p1", "SOW-1-M1", "15.00", "2026-03-24").unwrap();
+    world.simulators.quickbooks.pay("p2", "SOW-2-M1", "15.00", "2026-03-24").unwrap();
+    world.at("2026-04-02T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    world.settle().await.unwrap();
+    world
+}
+
+async fn accepted(world: &World, contract: &str, milestone: &str, on: &str) {
+    let fact = json!({ "type": "accepted", "milestone": milestone, "on": on, "by": "c@customer.example", "document": "https://d.example" });
+    assert_eq!(world.call("POST", &format!("/v1/contracts/{contract}/facts"), ADMIN, Some(fact)).await.unwrap().0, 202);
+    world.settle().await.unwrap();
+}
+
+async fn prepared(world: &World) -> Value {
+    let (status, body) = world.call("PUT", "/v1/closes/2026-03", REVIEWER, None).await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+fn rows<'a>(body: &'a Value, table: &str) -> &'a Vec<Value> {
+    body["figures"]["tables"][table].as_array().unwrap()
+}
+
+async fn signed(world: &World, body: &Value) -> (u16, Value) {
+    let open: Vec<&Value> =
+        body["steps"].as_array().unwrap().iter().filter(|step| step["found"] != "").map(|step| &step["name"]).collect();
+    let sign = json!({ "digest": body["close"]["digest"], "looked_at": open, "reason": "March is done" });
+    world.call("POST", "/v1/closes/2026-03/signature", REVIEWER, Some(sign)).await.unwrap()
+}
+
+async fn package(world: &World) -> Vec<u8> {
+    let client = reqwest::Client::new();
+    let url = format!("{}/v1/closes/2026-03/package.zip", world.url);
+    let answer = client.get(url).bearer_auth(VIEWER).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.bytes().await.unwrap().to_vec()
+}
+
+fn file(package: &[u8], name: &str) -> String {
+    let mut archive = zip::ZipArchive::new(Cursor::new(package)).unwrap();
+    let mut text = String::new();
+    archive.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn the_ledgers_of_both_erps_tie_out_to_the_cent_and_what_others_posted_is_named() {
+    let world = march().await;
+    let body = prepared(&world).await;
+    let ties = rows(&body, "Tie-out");
+    assert!(ties.len() >= 6, "{ties:?}");
+    assert!(ties.iter().all(|row| row["Difference"] == "0.00"), "{ties:?}\n{:?}", rows(&body, "Differences"));
+    let sums = &rows(&body, "Sums")[0];
+    assert_eq!(
+        (&sums["Accounts receivable, billed"], &sums["Accounts receivable, collected"]),
+        (&json!("200.00"), &json!("-30.00"))
+    );
+    assert_eq!(sums["Contract liability, closing"], "80.00", "{sums}");
+    // Somebody books by hand: revenue in NetSuite, receivables in QuickBooks.
+    let lines = json!({ "tranId": "HAND-1", "tranDate": "2026-03-30", "currency": { "id": "1" }, "subsidiary": { "id": "1" }, "line": { "items": [
+        { "account": { "id": "122" }, "debit": 7 }, { "account": { "id": "123" }, "credit": 7 }] } });
+    world.simulators.netsuite.put_record("hand", "journalEntry", "", fields(lines)).unwrap();
+    let line = |account: &str, side: &str| {
+        json!({ "Amount": 3, "DetailType": "JournalEntryLineDetail",
+        "JournalEntryLineDetail": { "PostingType": side, "AccountRef": { "value": account } } })
+    };
+    let entry =
+        json!({ "DocNumber": "HAND-2", "TxnDate": "2026-03-30", "Line": [line("23", "Debit"), line("79", "Credit")] });
+    world.simulators.quickbooks.put_record("hand", "JournalEntry", fields(entry)).unwrap();
+    let body = prepared(&world).await;
+    for (erp, number, amount) in [("netsuite", "HAND-1", "7.00"), ("quickbooks", "HAND-2", "3.00")] {
+        let named = rows(&body, "Differences")
+            .iter()
+            .find(|row| row["ERP"] == erp && row["Account"] == "Contract liability")
+            .unwrap();
+        assert_eq!((&named["Number"], &named["Difference"]), (&json!(number), &json!(amount)), "{named}");
+        let tie = rows(&body, "Tie-out")
+            .iter()
+            .find(|row| row["ERP"] == erp && row["Account"] == "Contract liability")
+            .unwrap();
+        assert_eq!(tie["Difference"], amount, "{tie}");
+    }
+}
+
+#[tokio::test]
+async fn signed_figures_stay_byte_for_byte_and_what_is_learned_later_is_an_adjustment() {
+    let world = march().await;
+    let body = prepared(&world).await;
+    let nobody_looked = json!({ "digest": body["close"]["digest"], "looked_at": [], "reason": "March is done" });
+    let (status, said) =
+        world.call("POST", "/v1/closes/2026-03/signature", REVIEWER, Some(nobody_looked)).await.unwrap();
+    assert!(status == 422 && said["detail"].as_str().unwrap().contains("nobody has looked at"), "{said}");
+    let stale = json!({ "digest": "00", "looked_at": [], "reason": "March is done" });
+    assert_eq!(world.call("POST", "/v1/closes/2026-03/signature", REVIEWER, Some(stale)).await.unwrap().0, 409);
+    let (status, close) = signed(&world, &body).await;
+    assert_eq!(status, 201, "{close}");
+    let frozen = package(&world).await;
+    world.settle().await.unwrap();
+    accepted(&world, "SOW-1", "M1", "2026-03-28").await;
+    let (status, said) = world.call("PUT", "/v1/closes/2026-03", REVIEWER, None).await.unwrap();
+    assert_eq!(status, 409, "{said}");
+    assert_eq!(package(&world).await, frozen);
+    let (_, found) = world.call("GET", "/v1/closes/2026-03/adjustments", VIEWER, None).await.unwrap();
+    let told: Vec<(&Value, &Value)> =
+        found.as_array().unwrap().iter().map(|one| (&one["balance"], &one["difference"])).collect();
+    assert_eq!(told, [(&json!("Contract liability"), &json!("-40.00")), (&json!("Revenue to date"), &json!("40.00"))]);
+    let (_, contract) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+    let late = contract["report"]["journal"].as_array().unwrap().iter().any(|entry| entry["date"] == "2026-04-02");
+    assert!(late, "what is learned of a signed month is booked on the first open date: {contract}");
+}
+
+#[tokio::test]
+async fn a_package_is_checked_without_milestoned() {
+    let world = march().await;
+    let body = prepared(&world).await;
+    assert_eq!(signed(&world, &body).await.0, 201);
+    let package = package(&world).await;
+    for line in file(&package, "SHA256SUMS").lines() {
+        let (hash, name) = line.split_once("  ").unwrap();
+        let mut bytes = Vec::new();
+        zip::ZipArchive::new(Cursor::new(&package)).unwrap().by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&bytes)), hash, "{name}");
+    }
+    let told = file(&package, "signature.txt");
+    let value = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    let text = value("signed text: ");
+    assert!(is_signed(&value("public key (Ed25519, hex): "), &text, &value("signature (hex): ")));
+    assert!(text.ends_with(&hex::encode(<sha2::Sha256 as sha2::Digest>::digest(file(&package, "figures.json")))));
+    recomputed(&file(&package, "milestoned-close-2026-03.journal"), &body);
+}
+
+/// Debian's hledger adds up the postings: the balances are those of the package. Without it the test says so.
+fn recomputed(journal: &str, body: &Value) {
+    let run = Command::new("hledger")
+        .args(["-f", "-", "balance", "--flat", "--no-total", "--format", "%(account)|%(total)", "--strict"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = run else {
+        assert!(std::env::var_os("MILESTONED_REQUIRE_LEDGERS").is_none(), "hledger has to be installed");
+        println!("SKIPPED: hledger is not installed");
+        return;
+    };
+    child.stdin.take().unwrap().write_all(journal.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{journal}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let sums = &rows(body, "Sums")[0];
+    for (account, column, sign) in [
+        ("Assets:AccountsReceivable", "Accounts receivable, closing", 1),
+        ("Liabilities:DeferredRevenue", "Contract liability, closing", -1),
+    ] {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(account)).unwrap_or_else(|| panic!("{said}"));
+        let balance: Decimal = line.trim_start_matches('|').replace("USD", "").replace(',', "").trim().parse().unwrap();
+        let ours: Decimal = sums[column].as_str().unwrap().parse().unwrap();
+        assert_eq!(balance, ours * Decimal::from(sign), "{account}: {} in\n{said}", grouped(&ours.to_string()));
+    }
+}
