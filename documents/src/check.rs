@@ -39,6 +39,12 @@ pub(crate) fn all(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
         let message = "no payment schedule was found; a person must look for the milestones".into();
         all.push(finding("no_schedule", Gravity::Warning, message, Vec::new()));
     }
+    if let Some(prices) = read.schedules.first().filter(|one| one.prices) {
+        let message =
+            "the documents say what each part costs, and not when it is paid; a person decides what is a milestone";
+        let quotes = read.flow.quotes(read.flow.after(prices.range.start, 120));
+        all.push(finding("no_payment_event", Gravity::Warning, message.into(), quotes));
+    }
     all.extend(other_schedules(read));
     all.extend(prices(read, proposal));
     all.extend(components(read, proposal));

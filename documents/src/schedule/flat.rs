@@ -173,6 +173,7 @@ fn read(flow: &Flow<'_>, pieces: &[Piece], head: &Heading, mark: DecimalMark) ->
         unit: head.units.unit.zip(head.units.heading.clone()),
         findings: Vec::new(),
         named: true,
+        prices: false,
     };
     let mut seen: Vec<String> = Vec::new();
     let mut at = head.end;

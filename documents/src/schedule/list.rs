@@ -323,6 +323,8 @@ fn accepted(
     // A list of the parts of a price names no events.
     let parts = found(&PARTS, &tail) && !listed && !eventful;
     let says = pays * 2 >= items.len() || (about && (listed || eventful));
+    let prices = !says && listed && items.iter().all(|one| one.milestone.amount.value.is_some());
+    let says = says || prices;
     let enough = count >= 2 && count * 10 >= items.len() * 6 && says;
     if !enough || (other && !listed) || parts || !(about || listed) {
         return None;
@@ -363,7 +365,7 @@ fn accepted(
         .collect();
     base_above(flow, &mut rows, &starts, range.start, mark);
     inherit_base(&mut rows);
-    Some((score, Schedule { range, rows, totals: Vec::new(), unit, findings, named: listed || about }))
+    Some((score, Schedule { range, rows, totals: Vec::new(), unit, findings, named: listed || about, prices }))
 }
 
 /// "Phase A – Design (US$400,000). Fifty percent (50%) (US$200,000) upon …": a percent and its amount say what the percent is

@@ -41,6 +41,8 @@ pub(crate) struct Schedule {
     pub(crate) findings: Vec<Finding>,
     /// It says of itself that it is about milestones or instalments.
     pub(crate) named: bool,
+    /// It says what a phase costs, and not when anything is paid.
+    pub(crate) prices: bool,
 }
 
 impl Schedule {
@@ -70,6 +72,10 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     found.extend(flat::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
     let taken: Vec<Range<usize>> = found.iter().map(|one| one.range.clone()).collect();
     found.extend(list::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
+    // What phases cost is proposed where nothing says when it is paid.
+    if found.iter().any(|one| !one.prices) {
+        found.retain(|one| !one.prices);
+    }
     found.sort_by_key(|one| one.range.start);
     let rank = |one: &Schedule| (one.valued(), one.priced(), usize::from(one.named));
     // The first of those that say most.

@@ -128,6 +128,10 @@ fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> P
             // Digits that go on in the next line of a narrow column: nobody can tell whether they are one number.
             let rest = flow.slice(one.range.end..part.end).trim_start_matches(['.', ',']);
             if rest.starts_with('\n') && rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+                if let Some(whole) = broken(flow, &one, part.end, units) {
+                    let unit = one.unit.map(|unit| (unit, one.range.clone()));
+                    return Priced { amount: whole, kind: Some(kind_of(flow.slice(part.clone()))), unit, per: None };
+                }
                 return Priced { amount: Field::empty(flow, Why::Unreadable, part.clone()), ..Priced::default() };
             }
             return Priced {
@@ -142,6 +146,17 @@ fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> P
         }
     }
     Priced::default()
+}
+
+/// An amount whose last decimals stand in the next line of a narrow column: `14,473,900.` above `00`, `7,236,950.0` above `0`.
+/// Only where there are two decimals then, and nothing else in the cell.
+fn broken(flow: &Flow<'_>, one: &money::Money, end: usize, units: &Units) -> Option<Field> {
+    static LINES: Pattern = pattern!(r"^(?P<whole>\d{1,3}(?:,\d{3})+|\d+)\.(?P<first>\d?)\n(?P<last>\d{1,2})\s*$");
+    let range = one.digits.start..end;
+    let lines = LINES.as_ref()?.captures(flow.slice(range.clone()))?;
+    let decimals = format!("{}{}", &lines["first"], &lines["last"]);
+    let amount: rust_decimal::Decimal = format!("{}.{decimals}", lines["whole"].replace(',', "")).parse().ok()?;
+    (decimals.len() == 2 && units.power == 0).then(|| Field::read(flow, amount.to_string(), one.range.start..end))
 }
 
 fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> (Field, Field) {

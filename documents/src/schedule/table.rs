@@ -100,7 +100,7 @@ struct Heading {
 
 pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     let mut schedules: Vec<Schedule> = Vec::new();
-    let mut last: Option<(u32, usize)> = None;
+    let mut last: Option<(u32, usize, String)> = None;
     for (index, table) in flow.tables.iter().enumerate() {
         let width = table.rows.iter().flatten().map(|cell| cell.column + cell.span).max().unwrap_or(0);
         let lead = flow.slice(flow.before(table.range.start, 400));
@@ -114,12 +114,12 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
             );
         let read = heading(flow, table, 0)
             .filter(|_| !damages)
-            .map(|head| schedule(flow, table, &head, mark))
-            .filter(|one| !one.rows.is_empty());
-        if let Some(read) = read {
-            // The same heading right after a table of the same width: it goes on there.
-            if let Some((before, at)) = last
-                && before == width
+            .map(|head| (schedule(flow, table, &head, mark), squeezed(&head.text)))
+            .filter(|(one, _)| !one.rows.is_empty());
+        if let Some((read, heading)) = read {
+            // The same heading right after a table, or a table of the same width: it goes on there.
+            if let Some((before, at, above)) = &last
+                && (*before == width || *above == heading)
                 && at + 1 == index
                 && let Some(open) = schedules.last_mut()
                 && goes_on(flow, open, &read)
@@ -128,7 +128,7 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
             } else {
                 schedules.push(read);
             }
-            last = Some((width, index));
+            last = Some((width, index, heading));
         }
     }
     schedules
@@ -286,6 +286,7 @@ fn schedule(flow: &Flow<'_>, table: &FlowTable, head: &Heading, mark: DecimalMar
         unit: head.units.unit.zip(head.units.heading.clone()),
         findings: Vec::new(),
         named: head.named,
+        prices: false,
     };
     let numbered = numbered(flow, table, head);
     let mut open: Option<Cells> = None;
@@ -339,10 +340,13 @@ fn goes_overleaf(flow: &Flow<'_>, row: &[FlowCell], above: usize) -> Finding {
     }
 }
 
+/// Letters and digits of a heading.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric() || *c == '%').collect::<String>().to_lowercase()
+}
+
 /// Where the rows go on, if the heading is repeated here.
 fn repeated(flow: &Flow<'_>, table: &FlowTable, head: &Heading, at: usize) -> Option<usize> {
-    let squeezed =
-        |text: &str| text.chars().filter(|c| c.is_alphanumeric() || *c == '%').collect::<String>().to_lowercase();
     let expected = squeezed(&head.text);
     for height in 1..=5 {
         let rows = table.rows.get(at..at + height)?;
