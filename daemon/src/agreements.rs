@@ -202,7 +202,7 @@ pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bo
 }
 
 /// A refused file that is gone waits for nobody any more, and so does a folder that could not be read and was now.
-async fn forget_refused(
+pub(crate) async fn forget_refused(
     env: &Environment,
     folder: &Path,
     there: &BTreeSet<String>,

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::store::marks::Mark;
 use crate::store::{Store, StoreError};
 use crate::wake::WakeUp;
-use crate::{agreements, deliver, engine, intake, periods, replay, report};
+use crate::{agreements, deliver, engine, intake, periods, replay, report, signed_documents};
 
 /// Everything the daemon is made of.
 pub struct App {
@@ -76,7 +76,7 @@ impl App {
         Ok(())
     }
 
-    /// Reads the contract folder. Returns whether a file was new or changed.
+    /// Reads the folders of contract files and of signed documents. Returns whether a file was new or changed.
     ///
     /// # Errors
     /// The store failed.
@@ -84,10 +84,15 @@ impl App {
         if self.duty(Duty::Reading, 1).await?.is_none() {
             return Ok(false);
         }
-        match &self.env.settings.agreements.folder {
-            Some(folder) => agreements::scan(&self.env, folder, self.env.clock.now()).await,
-            None => Ok(false),
+        let (settings, now) = (&self.env.settings.agreements, self.env.clock.now());
+        let mut changed = false;
+        if let Some(folder) = &settings.folder {
+            changed |= agreements::scan(&self.env, folder, now).await?;
         }
+        if let Some(folder) = &settings.documents {
+            changed |= signed_documents::scan(&self.env, folder, now).await?;
+        }
+        Ok(changed)
     }
 
     /// Reads the streams of one connection that are due. Returns whether anything came in.

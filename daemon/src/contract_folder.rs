@@ -15,14 +15,21 @@ const FILE_LIMIT: u64 = 1_048_576;
 /// # Errors
 /// Why the folder cannot be read.
 pub async fn list(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    named(folder, |path| path.extension().is_some_and(|extension| extension == "toml" || extension == "json")).await
+}
+
+/// Files of a folder whose names are wanted, in order. Hidden files are none.
+///
+/// # Errors
+/// Why the folder cannot be read.
+pub async fn named(folder: &Path, wanted: fn(&Path) -> bool) -> Result<Vec<PathBuf>, String> {
     let folder = folder.to_owned();
     in_a_thread(move || {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
             let path = entry.map_err(|error| error.to_string())?.path();
             let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            let known = path.extension().is_some_and(|extension| extension == "toml" || extension == "json");
-            if known && !hidden {
+            if wanted(&path) && !hidden {
                 files.push(path);
             }
         }
@@ -37,6 +44,14 @@ pub async fn list(folder: &Path) -> Result<Vec<PathBuf>, String> {
 /// # Errors
 /// Why it is not taken.
 pub async fn read(path: &Path) -> Result<String, String> {
+    String::from_utf8(bytes(path, FILE_LIMIT).await?).map_err(|_| "the file is not UTF-8 text".into())
+}
+
+/// The bytes of a regular file, at most so many.
+///
+/// # Errors
+/// Why it is not taken.
+pub async fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let path = path.to_owned();
     in_a_thread(move || {
         // Not waiting matters for pipes: without it the call returns when somebody writes.
@@ -51,11 +66,11 @@ pub async fn read(path: &Path) -> Result<String, String> {
         }
         let mut bytes = Vec::new();
         // Its size is what can be read of it, not what it says.
-        file.take(FILE_LIMIT.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        if u64::try_from(bytes.len()).is_ok_and(|size| size > FILE_LIMIT) {
-            return Err(format!("the file is larger than {FILE_LIMIT} bytes"));
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if u64::try_from(bytes.len()).is_ok_and(|size| size > most) {
+            return Err(format!("the file is larger than {most} bytes"));
         }
-        String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".into())
+        Ok(bytes)
     })
     .await
 }

@@ -29,6 +29,7 @@ pub mod replay;
 pub mod report;
 pub mod review;
 pub mod settings;
+pub mod signed_documents;
 pub mod supervision;
 pub mod wake;
 pub mod web;

@@ -1,9 +1,10 @@
-//! Signed documents: read in a process of their own, and shown with the words that each value was read from.
+//! Signed documents: read in a process of their own, and shown with the words that each value was read from, as pictures of their
+//! pages where they have any.
 
 use std::collections::BTreeMap;
 
 use milestoned_documents::Input;
-use milestoned_documents::block::{Block, Document, Mark, Passage, Place, Quote};
+use milestoned_documents::block::{Area, Block, Document, Mark, Passage, Place, Quote};
 use milestoned_documents::confirm::Asked;
 use milestoned_documents::proposal::Proposal;
 use milestoned_documents::reader::{ReadError, format_of};
@@ -22,6 +23,81 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<(Document, Proposal), ChildError
     let document = sandbox::read(&program, &[CHILD], bytes, format)?.document;
     let input = Input::new(name, bytes, document.clone());
     Ok((document, sandbox::propose(&program, &[CHILD], &[input], None)?))
+}
+
+/// Draws a page of a PDF file, counted from 1; it blocks until that is done.
+///
+/// # Errors
+/// The page cannot be drawn, or takes more than it may.
+pub fn picture(bytes: &[u8], page: u32) -> Result<Vec<u8>, ChildError> {
+    sandbox::picture(&std::env::current_exe()?, &[CHILD], bytes, page)
+}
+
+/// A page that is shown as a picture; all lengths in hundredths of a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sheet {
+    /// Number, from 1.
+    pub number: u32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+    /// What values were read from.
+    pub spots: Vec<Spot>,
+}
+
+/// A place on a page that a value was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// Number of the value, from 1.
+    pub value: usize,
+    /// Path of the value.
+    pub path: String,
+    /// It is the first place of the value: a click on the quoted words leads here.
+    pub first: bool,
+    /// Left edge.
+    pub left: i32,
+    /// Upper edge.
+    pub top: i32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+}
+
+/// Room around the words, in hundredths of a point.
+const AROUND: i32 = 150;
+
+/// The pages of a document that are shown as pictures, with the places of the values; none where it has no pages.
+pub fn sheets(document: &Document, asked: &[Asked]) -> Vec<Sheet> {
+    let sized = document.sizes.iter().enumerate().filter_map(|(index, [width, height])| {
+        let number = u32::try_from(index.saturating_add(1)).ok()?;
+        Some(Sheet { number, width: *width, height: *height, spots: Vec::new() })
+    });
+    let mut sheets: Vec<Sheet> = sized.collect();
+    for (index, asked) in asked.iter().enumerate() {
+        let mut first = true;
+        for Place { page, area, .. } in asked.quotes.iter().map(|quote| quote.place) {
+            let (Some(page), Some(area)) = (page, area) else { continue };
+            let Some(sheet) = sheets.iter_mut().find(|sheet| sheet.number == page) else { continue };
+            sheet.spots.push(spot(index, &asked.path, first, area));
+            first = false;
+        }
+    }
+    sheets
+}
+
+fn spot(index: usize, path: &str, first: bool, area: Area) -> Spot {
+    let length = |from: i32, to: i32| to.saturating_sub(from).saturating_add(AROUND.saturating_mul(2)).max(0);
+    Spot {
+        value: index.saturating_add(1),
+        path: path.to_owned(),
+        first,
+        left: area.left.saturating_sub(AROUND),
+        top: area.top.saturating_sub(AROUND),
+        width: length(area.left, area.right),
+        height: length(area.top, area.bottom),
+    }
 }
 
 /// A part of a document as it is shown.

@@ -135,6 +135,22 @@ impl Dice {
         usize::try_from(self.0 % u64::try_from(most.max(1)).unwrap()).unwrap()
     }
 
+    /// The file damaged, or what stands in it where it is an archive.
+    fn damaged(&mut self, seed: &[u8]) -> Vec<u8> {
+        let archive = zip::ZipArchive::new(std::io::Cursor::new(seed)).ok().filter(|_| self.below(4) > 0);
+        let Some(mut archive) = archive else { return self.mutated(seed) };
+        let chosen = self.below(archive.len());
+        let mut packed = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for index in 0..archive.len() {
+            let mut entry = archive.by_index(index).unwrap();
+            let (name, mut content) = (entry.name().unwrap().into_owned(), Vec::new());
+            entry.read_to_end(&mut content).unwrap();
+            packed.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
+            packed.write_all(&if index == chosen { self.mutated(&content) } else { content }).unwrap();
+        }
+        packed.finish().unwrap().into_inner()
+    }
+
     fn mutated(&mut self, seed: &[u8]) -> Vec<u8> {
         let mut bytes = seed.to_vec();
         for _ in 0..=self.below(8) {
@@ -180,6 +196,85 @@ fn pdf() -> Vec<u8> {
     file.into_bytes()
 }
 
+fn drawn(bytes: &[u8], page: u32) -> Result<Vec<u8>, sandbox::ChildError> {
+    sandbox::picture(Path::new(env!("CARGO_BIN_EXE_milestoned")), &["read-document"], bytes, page)
+}
+
+#[test]
+fn pages_are_drawn_and_a_page_that_is_not_there_is_refused() {
+    let picture = drawn(&pdf(), 1).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 2_000, "{} bytes", picture.len());
+    let blank = String::from_utf8(pdf()).unwrap().replace("The contract price is USD 100,000.00.", " ");
+    assert_ne!(drawn(blank.as_bytes(), 1).unwrap(), picture, "what stands on the page is in the picture");
+    let error = drawn(&pdf(), 2).unwrap_err().to_string();
+    assert!(error.contains("no such page"), "{error}");
+    let vast = String::from_utf8(pdf()).unwrap().replace("612 792", "9999999 99");
+    assert!(drawn(vast.as_bytes(), 1).is_err(), "a page of any size is not drawn at any cost");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_scan_is_read_by_an_external_program_and_is_never_sure() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let scan = String::from_utf8(pdf()).unwrap();
+    let scan =
+        scan.replace("The contract price is USD 100,000.00.", "").replace("30% upon signature, 70% upon delivery.", "");
+    let file = written(folder.path(), "scan.pdf", scan.as_bytes());
+    let refused = milestoned(&["contract", "read", &file]);
+    assert!(text(&refused.stderr).contains("--ocr"), "{}", text(&refused.stderr));
+    let ocr = written(folder.path(), "ocr", b"#!/bin/sh\necho 'The contract price is USD 100,000.00.'\n");
+    std::fs::set_permissions(&ocr, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let read = milestoned(&["contract", "read", &file, "--ocr", &ocr, "--json"]);
+    let json: Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(json["total"]["value"], "100000.00");
+    assert!(json["findings"].as_array().unwrap().iter().any(|one| one["code"] == "low_confidence"), "{json}");
+}
+
+/// A workbook with a schedule whose percents are numbers that a format shows as percents.
+fn workbook() -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    sheet.set_name("Payments").unwrap();
+    let (whole, tenths) = (
+        rust_xlsxwriter::Format::new().set_num_format("0%"),
+        rust_xlsxwriter::Format::new().set_num_format("[Blue]0.0%"),
+    );
+    for (column, heading) in ["No.", "Milestone", "% of price", "Amount (EUR)"].into_iter().enumerate() {
+        sheet.write(0, u16::try_from(column).unwrap(), heading).unwrap();
+    }
+    for (row, (name, share, amount)) in
+        [("Design", 0.3, 30_000.0), ("Delivery", 0.575, 57_500.0), ("Acceptance", 0.125, 12_500.0)]
+            .into_iter()
+            .enumerate()
+    {
+        let row = u32::try_from(row + 1).unwrap();
+        sheet.write(row, 0, row).unwrap();
+        sheet.write(row, 1, name).unwrap();
+        sheet.write_with_format(row, 2, share, if row == 1 { &whole } else { &tenths }).unwrap();
+        sheet.write(row, 3, amount).unwrap();
+    }
+    book.save_to_buffer().unwrap()
+}
+
+#[test]
+fn percents_of_a_workbook_are_what_a_person_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = written(folder.path(), "payments.xlsx", &workbook());
+    let json: Value = serde_json::from_slice(&milestoned(&["contract", "read", &file, "--json"]).stdout).unwrap();
+    let rows: Vec<_> = json["milestones"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (&row["percent"]["value"], &row["amount"]["value"]))
+        .collect();
+    let expected = [("30", "30000.00"), ("57.5", "57500.00"), ("12.5", "12500.00")];
+    assert_eq!(rows.len(), 3, "{json}");
+    for (row, (percent, amount)) in rows.into_iter().zip(expected) {
+        assert_eq!((row.0, row.1), (&Value::from(percent), &Value::from(amount)), "{json}");
+    }
+}
+
 /// `MILESTONED_MUTATIONS` sets how many of each kind; a thousand take minutes, so it is a few each time.
 #[test]
 fn damaged_files_are_read_or_refused_and_never_bring_the_parent_down() {
@@ -191,18 +286,24 @@ fn damaged_files_are_read_or_refused_and_never_bring_the_parent_down() {
         (SOW.as_bytes().to_vec(), Format::Markdown),
         (SOW.as_bytes().to_vec(), Format::Text),
         (b"Milestone,Amount\nM1,\"40,000\"\nM2,\"60,000\"\n".to_vec(), Format::Csv),
-        (word("<sheet/>"), Format::Xlsx),
+        (workbook(), Format::Xlsx),
     ];
     let mut dice = Dice(88_172_645_463_325_252);
     for (seed, format) in &seeds {
         let mut read = 0;
         for _ in 0..count {
-            match contained(&dice.mutated(seed), *format) {
+            let mutant = dice.damaged(seed);
+            match contained(&mutant, *format) {
                 Ok(contained) => {
                     assert!(contained.unlimited.is_empty(), "{:?}", contained.unlimited);
                     read += 1;
                 }
                 Err(error) => assert!(!error.to_string().is_empty()),
+            }
+            if *format == Format::Pdf
+                && let Err(error) = drawn(&mutant, 1)
+            {
+                assert!(!error.to_string().is_empty());
             }
         }
         println!("{format:?}: {read} of {count} damaged files were read, the others refused");

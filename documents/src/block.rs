@@ -249,6 +249,9 @@ pub struct Document {
     /// Pages, where the file has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pages: Option<u32>,
+    /// Width and height of each page in hundredths of a point, where places have areas on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<[i32; 2]>,
     /// What stands in it, in reading order.
     pub blocks: Vec<Block>,
     /// What its text does not say.

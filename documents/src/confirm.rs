@@ -112,8 +112,14 @@ fn put(terms: &mut Map<String, Value>, path: &str, value: Value) {
 /// The id that a row was proposed with, while the terms are put together.
 const ROW: &str = " row";
 
-/// Takes out what was only needed to find rows.
+/// Takes out what was only needed to find rows. A row of changes is named by its id, which the contract has already.
 fn finished(mut terms: Map<String, Value>) -> Value {
+    for row in terms.get_mut("change").and_then(Value::as_array_mut).into_iter().flatten() {
+        let id = row.get(ROW).cloned();
+        if let (Some(row), Some(id)) = (row.as_object_mut(), id) {
+            row.insert("id".into(), id);
+        }
+    }
     for rows in terms.values_mut().filter_map(Value::as_array_mut) {
         rows.iter_mut().filter_map(Value::as_object_mut).for_each(|row| drop(row.remove(ROW)));
     }
@@ -149,6 +155,22 @@ mod tests {
         assert_eq!(terms["total"], "100000.00");
         assert_eq!(terms["acceptance"], json!({ "window_days": 10 }));
         assert_eq!(terms["milestones"][1], json!({ "id": "M.2", "name": "Build and test", "amount": "60000.00" }));
+    }
+
+    #[test]
+    fn retainage_and_conditions_are_asked_for_with_their_words() {
+        let text = "The Contract Price is $100,000. Owner retains 5% of each payment. Milestones:\n\n\
+            (1) 40% of the Contract Price upon delivery or on 1 May 2026, whichever is later;\n\
+            (2) 60% of the Contract Price upon acceptance.\n";
+        let document = reader::read(text.as_bytes(), Format::Text).unwrap();
+        let proposal = propose(vec![Input::new("contract.txt", text.as_bytes(), document)], None);
+        let asked = asked(&proposal);
+        let of = |path: &str| asked.iter().find(|one| one.path == path).unwrap();
+        assert_eq!(of("retainage.percent").value.as_deref(), Some("5"));
+        assert!(of("retainage.release").reason.unwrap().contains("whose acceptance releases"));
+        assert!(of("milestones.1.trigger").reason.unwrap().contains("the last counts"));
+        assert_eq!(of("milestones.1.trigger").quotes[0].text, "whichever is later");
+        assert!(crate::toml(&proposal).contains("[retainage]\n"), "{}", crate::toml(&proposal));
     }
 
     #[test]

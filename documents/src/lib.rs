@@ -18,5 +18,5 @@ mod schedule;
 pub mod value;
 mod write;
 
-pub use self::propose::{Input, READER, propose};
+pub use self::propose::{Input, READER, propose, sha256};
 pub use self::write::{findings, toml};

@@ -30,13 +30,19 @@ impl Input {
     pub fn new(name: &str, bytes: &[u8], document: Document) -> Self {
         let file = FileRead {
             name: name.to_owned(),
-            sha256: hex::encode(Sha256::digest(bytes)),
+            sha256: sha256(bytes),
             bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             format: document.format,
             pages: document.pages,
         };
         Self { file, document }
     }
+}
+
+/// SHA-256 of a file's bytes, in hexadecimal: the name of a document.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Reads the files as one contract: the first is the agreement, the others its exhibits. `model` is what a model

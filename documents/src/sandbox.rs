@@ -29,6 +29,10 @@ const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// The task of making a proposal of documents that are read.
 const PROPOSAL: &str = "proposal";
+/// The task of drawing a page; its number follows.
+const PICTURE: &str = "picture-";
+/// How a PNG file begins; no text does.
+const PNG: &[u8] = b"\x89PNG";
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,15 @@ pub fn read(program: &Path, arguments: &[&str], bytes: &[u8], format: Format) ->
         Ok(document) => Ok(Contained { document, unlimited: answer.unlimited }),
         Err(reason) => Err(ChildError::Refused(reason)),
     }
+}
+
+/// Draws a page of a PDF file in a child, as a PNG file; see [`read`].
+///
+/// # Errors
+/// The page cannot be drawn, or the child ends before it answers.
+pub fn picture(program: &Path, arguments: &[&str], bytes: &[u8], page: u32) -> Result<Vec<u8>, ChildError> {
+    let answer = run(program, arguments, &format!("{PICTURE}{page}"), bytes)?;
+    if answer.starts_with(PNG) { Ok(answer) } else { Err(ChildError::Refused(String::from_utf8_lossy(&answer).into())) }
 }
 
 /// Starts the child, gives it `bytes`, and waits for its whole answer.
@@ -200,6 +213,10 @@ pub fn serve(format: &str) -> std::io::Result<()> {
         drop(bytes);
         let proposal = proposal_of(question.inputs.into_owned(), question.model.map(Cow::into_owned));
         return write(&serde_json::to_vec(&proposal)?);
+    }
+    if let Some(page) = format.strip_prefix(PICTURE) {
+        let page = page.parse().map_err(|_| std::io::Error::other("no page"))?;
+        return write(&reader::picture(&bytes, page).unwrap_or_else(|error| error.to_string().into_bytes()));
     }
     let document = reader::format_of(&format!("file.{format}"))
         .ok_or(ReadError::Kind)

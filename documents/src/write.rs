@@ -200,14 +200,30 @@ impl<'p> Writer<'p> {
         self.field("acceptance.", "window_days", &acceptance.window, business);
         self.field("acceptance.", "deemed", &acceptance.deemed, |text| Some(text.to_owned()));
         self.field("acceptance.", "cure_days", &acceptance.cure, business);
-        for rule in &proposal.retainage {
-            self.line(&format!("\n# Retainage ({}):", rule.what));
-            self.quotes(&rule.rule);
-        }
+        self.retainage();
         let amounts = proposal.milestones.iter().any(|row| row.amount.value.is_some());
         for (index, row) in proposal.milestones.iter().enumerate() {
             self.row("milestones", row, index, amounts);
         }
+    }
+
+    /// One rate is proposed, steps are told; which milestone releases what is kept back a person says.
+    fn retainage(&mut self) {
+        let rules = &self.proposal.retainage;
+        for rule in rules {
+            self.line(&format!("\n# Retainage ({}):", rule.what));
+            self.quotes(&rule.rule);
+        }
+        let kept: Vec<&Field> = rules.iter().filter(|rule| rule.what == "retain").map(|rule| &rule.percent).collect();
+        let Some((first, rest)) = kept.split_first() else { return };
+        if first.value.is_none() || rest.iter().any(|other| other.value != first.value) {
+            return;
+        }
+        self.line("\n[retainage]");
+        self.text_field("retainage.", "percent", first);
+        let reason = "the id of the milestone whose acceptance releases what is kept back; a person names it";
+        self.line(&format!("# release = ?: {reason}"));
+        self.ask("retainage.release".into(), None, &[], Some(reason));
     }
 
     /// A change order: what the amendment's schedule adds and changes.
@@ -278,11 +294,12 @@ impl<'p> Writer<'p> {
         } else {
             self.field(&path, "percent", &row.percent, |_| None);
         }
-        for field in [&row.due, &row.within, &row.trigger, &row.conditions] {
+        for field in [&row.due, &row.within, &row.trigger] {
             if field.value.is_some() && field.value != row.name.value {
                 self.quotes(field);
             }
         }
+        self.conditions(&path, &row.conditions);
         if row.approver.value.is_some() {
             self.text_field(&path, "approver", &row.approver);
         }
@@ -296,6 +313,20 @@ impl<'p> Writer<'p> {
             .cloned()
             .collect();
         self.list(&path, "depends_on", &depends);
+    }
+
+    /// What must happen is told in words alone: a person says which milestones and dates they are.
+    fn conditions(&mut self, path: &str, conditions: &Field) {
+        let reason = match conditions.value.as_deref() {
+            Some("first_of") => {
+                "several conditions, of which the first counts; write trigger = \"first_of\" and conditions"
+            }
+            Some(_) => "several conditions, of which the last counts; write trigger = \"last_of\" and conditions",
+            None => return,
+        };
+        self.quotes(conditions);
+        self.line(&format!("# trigger = ?: {reason}"));
+        self.ask(format!("{path}trigger"), None, &conditions.quotes, Some(reason));
     }
 
     fn list(&mut self, path: &str, key: &str, fields: &[Field]) {

@@ -3,7 +3,8 @@
 // signs in, an API token, the folder with the node modules, the folder for screenshots.
 import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
-import { readFileSync, mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 
 const [url, link, token, modules, shots] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
@@ -362,6 +363,86 @@ book.save(sys.argv[1])
   console.log(`workbook exported, edited, imported with one conflict: ${clicks()} clicks`);
 }
 
+// The same agreement as PDF and Word: pages as pictures with the places marked; the next version of a contract as an amendment.
+async function readsPdfAndWord() {
+  const page = await open();
+  const rows = (second) => `<tr><td>M1</td><td>Design accepted</td><td>40,000</td></tr><tr><td>M2</td><td>System in production</td><td>${second}</td></tr>`;
+  const agreement = (title, total, second) => `<h1>${title}</h1><p>Reference No.: SOW-7702</p><p>This Statement of Work is made and entered into as of 5 January 2026 by and between Northwind Ltd, a company with offices in Leeds (the “Client”), and Acme Systems Inc., a corporation with offices in Austin (the “Vendor”).</p>
+<p>The total contract value is USD $${total}. All invoices are payable within 45 days of the invoice date.</p>
+<table border="1" cellspacing="0" cellpadding="6"><tr><th>Milestone</th><th>Description</th><th>Fee (USD)</th></tr>${rows(second)}</table>`;
+  const printed = async (html) => {
+    const sheet = await open();
+    await sheet.setContent(html);
+    const pdf = await sheet.pdf({ format: "A4" });
+    await sheet.context().close();
+    return pdf;
+  };
+  const bring = async (name, mimeType, buffer, amends) => {
+    await page.goto(`${url}/documents`);
+    await page.setInputFiles("input[type=file]", { name, mimeType, buffer });
+    if (amends) await page.fill("[name=amends]", amends);
+    await page.click("button:has-text('Read it')");
+  };
+  const value = (path) => page.locator("li.value", { has: page.locator(`b:text-is("${path}")`) });
+  const confirmAll = async () => {
+    for (let left = 60; left > 0 && (await page.locator(".chip:text-is('open')").count()) > 0; left -= 1) {
+      const next = page.locator("li.value", { has: page.locator(".chip:text-is('open')") }).first();
+      await next.locator("button:has-text('Confirm')").click();
+    }
+  };
+  await bring("SOW 7702.pdf", "application/pdf", await printed(agreement("STATEMENT OF WORK", "100,000", "60,000")));
+  check((await value("milestones.M2.amount").locator("[name=value]").inputValue()) === "60000.00", "a PDF is read");
+  const picture = await page.locator("svg.sheet image").first().getAttribute("href");
+  const drawn = await page.request.get(`${url}${picture}`);
+  check(drawn.headers()["content-type"] === "image/png" && (await drawn.body()).length > 5000, "its page is a picture");
+  await value("milestones.M2.amount").locator(".quote a").first().click();
+  check((await page.locator("rect:target title").textContent()) === "milestones.M2.amount", "a click on the words leads to their place on the page");
+  for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme });
+      await (width === 1024 ? fits(page, `a PDF ${width} ${colorScheme}`) : audit(page, `a PDF ${width} ${colorScheme}`));
+      await page.screenshot({ path: `${shots}/document-pdf-${width}-${colorScheme}.png` });
+    }
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await confirmAll();
+  await page.selectOption("select[name=erp]", "quickbooks");
+  await page.click("button:has-text('File the terms')");
+  check((await page.locator("p.told").innerText()).includes("SOW-7702 is filed from SOW 7702.pdf"), "the terms of the PDF are filed");
+  await page.locator("tr", { has: page.locator('th:text-is("milestones.M2.amount")') }).locator("td:last-child a").click();
+  check((await page.locator("rect:target title").textContent()) === "milestones.M2.amount", "the contract leads back to the place on the page");
+  await bring("Amendment 1.pdf", "application/pdf", await printed(agreement("AMENDMENT NO. 1 TO STATEMENT OF WORK", "115,000", "75,000")), "SOW-7702");
+  check((await page.locator("main").innerText()).includes("milestone M2 is 60000.00 now and 75000.00 in the amendment"), "an amendment is read beside the contract");
+  await confirmAll();
+  await page.click("button:has-text('File the terms')");
+  check((await page.locator("main").innerText()).includes("SOW-7702"), `the change order is filed: ${await page.locator("main").innerText()}`);
+  const word = wordOf(agreement("STATEMENT OF WORK", "100,000", "60,000").replaceAll("7702", "7703"));
+  if (word) {
+    await bring("SOW 7703.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", word);
+    check((await value("milestones.M2.amount").locator("[name=value]").inputValue()) === "60000.00", "a Word file is read");
+    await audit(page, "a Word file");
+    await page.screenshot({ path: `${shots}/document-word.png` });
+  } else {
+    console.log("LibreOffice is not here: no Word file is brought");
+  }
+}
+
+// The text as a Word file, by LibreOffice where it is installed.
+function wordOf(html) {
+  const folder = mkdtempSync(`${tmpdir()}/milestoned-word-`);
+  try {
+    writeFileSync(`${folder}/file.html`, html);
+    const options = [`-env:UserInstallation=file://${folder}/profile`, "--headless", "--infilter=HTML (StarWriter)", "--convert-to", "docx:MS Word 2007 XML", "--outdir", folder, `${folder}/file.html`];
+    execFileSync("soffice", options, { stdio: "ignore", timeout: 120_000 });
+    return readFileSync(`${folder}/file.docx`);
+  } catch {
+    return null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 async function audit(page, name) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -426,6 +507,7 @@ await worksWithoutScripts();
 await exportsLists();
 await readsADocument();
 await filesAContract();
+await readsPdfAndWord();
 await approvesThirty();
 await editsTheWorkbook();
 await filesAChangeOrder();

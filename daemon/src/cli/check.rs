@@ -150,6 +150,12 @@ fn settings_problems(settings: &Settings) -> Vec<Problem> {
         let reason = format!("{} cannot be read: {error}", folder.display());
         problems.push(Problem::new("agreements.folder", reason, "create the folder, or correct the path"));
     }
+    if let Some(folder) = &settings.agreements.documents
+        && let Err(error) = std::fs::read_dir(folder)
+    {
+        let reason = format!("{} cannot be read: {error}", folder.display());
+        problems.push(Problem::new("agreements.documents", reason, "create the folder, or correct the path"));
+    }
     if let Some(erp) = &settings.agreements.erp
         && !settings.connections.contains_key(erp)
     {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use milestoned_documents::amendment::{Earlier, EarlierMilestone, compare};
+use milestoned_documents::amendment::compare;
 use milestoned_documents::block::{Document, Format, Place, Remark, RemarkKind};
 use milestoned_documents::model::{self, Exchange};
 use milestoned_documents::proposal::{Gravity, Proposal};
@@ -15,6 +15,7 @@ use super::table::{complain, say};
 use super::{BAD_INPUT, FOUND};
 use crate::environment::Environment;
 use crate::reading::CHILD;
+use crate::review::portfolio::earlier;
 
 /// What is read, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -136,18 +137,6 @@ fn recognised(program: &Path, path: &Path) -> Result<Document, String> {
     let text = program.display().to_string();
     document.remarks.push(Remark { kind: RemarkKind::Recognised, text, place: Place::default() });
     Ok(document)
-}
-
-/// The contract as it stands.
-async fn earlier(env: &Environment, id: &str) -> anyhow::Result<Option<Earlier>> {
-    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
-    let contract = crate::review::portfolio::state(&row)?;
-    let milestones = contract
-        .milestones()
-        .into_iter()
-        .map(|one| EarlierMilestone { id: one.id.clone(), name: one.name.clone(), amount: one.amount.decimal() })
-        .collect();
-    Ok(Some(Earlier { contract: id.to_owned(), total: contract.total().decimal(), milestones }))
 }
 
 /// Asks the model; temperature 0, so that the same text gets the same answer as far as the server can do that.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use milestoned_documents::amendment::{Earlier, EarlierMilestone};
 use milestoned_mapping::contract::{
     Approval, Code, Contract, DocumentKind, IssuedDocument, MilestoneStatus, MilestoneView, Severity,
 };
@@ -209,6 +210,21 @@ pub async fn booked(env: &Environment) -> Result<Vec<Booked>, StoreError> {
             return Ok(all);
         }
     }
+}
+
+/// A contract as an amendment is compared with it; `None`: it is not known.
+///
+/// # Errors
+/// The database failed.
+pub async fn earlier(env: &Environment, id: &str) -> Result<Option<Earlier>, StoreError> {
+    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
+    let contract = state(&row)?;
+    let milestones = contract
+        .milestones()
+        .into_iter()
+        .map(|one| EarlierMilestone { id: one.id.clone(), name: one.name.clone(), amount: one.amount.decimal() })
+        .collect();
+    Ok(Some(Earlier { contract: id.to_owned(), total: contract.total().decimal(), milestones }))
 }
 
 /// Every contract in a line.

@@ -75,6 +75,9 @@ pub struct Agreements {
     /// Watched folder of TOML and JSON files; absent: contracts come over the API only.
     #[serde(default)]
     pub folder: Option<PathBuf>,
+    /// Watched folder of signed documents, which wait for a person who confirms each value; absent: they come to the pages alone.
+    #[serde(default)]
+    pub documents: Option<PathBuf>,
     /// Who files what stands in the folder; absent: nobody is named, and all of it waits for an approval.
     #[serde(default)]
     pub folder_owner: Option<String>,

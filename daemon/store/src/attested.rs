@@ -234,6 +234,7 @@ free! {
     "hint": "id", "system", "delivery", "object", "remote_id", "received_at", "due_at", "attempts", "done_at"
         => "says only that a record is worth a look: it is read from its system, and every poll finds it without a hint";
     "lease": "name", "owner", "epoch", "until" => "says who does what in the next seconds: a wrong one lapses";
+    "reading": "content" => "the row's id is its SHA-256, which is compared before a page of it is drawn";
     "rebuild": "contract", "problem" => "says which contracts an upgrade has still to do, or has halted, which everybody is shown";
     "session": "used_at" => "a session that is used for longer than it may last ends all the same";
     "watermark": "due_at" => "says when a stream is read next: what would wait for longer than it ever does is due";

@@ -91,19 +91,20 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_reading(&self, reading: Reading) -> Result<(), StoreError> {
+    pub async fn keep_reading(&self, reading: Reading, content: Vec<u8>) -> Result<(), StoreError> {
         self.write(move |tx| {
             let new = tx.change(&READING, values![reading.id], || {
                 tx.run(
-                    "INSERT INTO reading (id, name, actor, read_at, document, proposal) VALUES ($1, $2, $3, $4, $5, $6)
-                     ON CONFLICT (id) DO NOTHING",
+                    "INSERT INTO reading (id, name, actor, read_at, document, proposal, content)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
                     values![
                         reading.id,
                         reading.name,
                         reading.actor.name(),
                         instant(reading.read_at),
                         reading.document,
-                        reading.proposal
+                        reading.proposal,
+                        content
                     ],
                 )
             })?;
@@ -113,6 +114,18 @@ impl Store {
                 audit::append(tx, reading.read_at, &[line])?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// The bytes of a document that was read; `None`: there is no such document, or it was read before files were kept.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reading_content(&self, id: String) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(move |tx| {
+            let sql = "SELECT content FROM reading WHERE id = $1 AND content IS NOT NULL";
+            tx.one(sql, values![id], |row| row.get(0))
         })
         .await
     }

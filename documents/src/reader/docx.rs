@@ -34,7 +34,7 @@ pub fn check_unpacked(bytes: &[u8], limit: u64, kind: &'static str) -> Result<()
     Ok(())
 }
 
-fn part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<String>, ReadError> {
+pub(crate) fn part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Option<String>, ReadError> {
     let Ok(entry) = archive.by_name(name) else { return Ok(None) };
     if entry.encrypted() {
         return Err(ReadError::Encrypted);
@@ -56,7 +56,7 @@ fn damaged(reason: String) -> ReadError {
     ReadError::Damaged { kind: "Word", reason }
 }
 
-fn parsed<'a>(name: &str, text: &'a str) -> Result<Tree<'a>, ReadError> {
+pub(crate) fn parsed<'a>(name: &str, text: &'a str) -> Result<Tree<'a>, ReadError> {
     check_depth(text)?;
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODE_LIMIT, ..ParsingOptions::default() };
     Tree::parse_with_options(text, options).map_err(|error| damaged(format!("{name}: {error}")))
@@ -111,15 +111,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Document, ReadError> {
             }
         }
     }
-    Ok(Document { format: Format::Docx, pages: None, blocks, remarks: reader.remarks, source: None })
+    Ok(Document { format: Format::Docx, pages: None, blocks, remarks: reader.remarks, sizes: Vec::new(), source: None })
 }
 
-fn named(node: Node<'_, '_>, name: &str) -> bool {
+pub(crate) fn named(node: Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
 }
 
 /// The attribute `w:name` of an element.
-fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
+pub(crate) fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     node.attributes().find(|attribute| attribute.name() == name).map(|attribute| attribute.value())
 }
 

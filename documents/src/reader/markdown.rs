@@ -46,7 +46,14 @@ pub(crate) fn read(bytes: &[u8]) -> Document {
         reader.take(event, range.start);
     }
     reader.close();
-    Document { format: Format::Markdown, pages: None, blocks: reader.blocks, remarks: Vec::new(), source: Some(source) }
+    Document {
+        format: Format::Markdown,
+        pages: None,
+        blocks: reader.blocks,
+        remarks: Vec::new(),
+        sizes: Vec::new(),
+        source: Some(source),
+    }
 }
 
 impl Reader {

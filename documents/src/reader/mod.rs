@@ -1,6 +1,7 @@
 //! Readers: the bytes of a file become blocks. They run in a process of their own ([`crate::sandbox`]), but need none.
 
 mod docx;
+mod formats;
 mod grid;
 mod markdown;
 mod pdf;
@@ -64,6 +65,17 @@ pub fn format_of(name: &str) -> Option<Format> {
         "xlsx" | "xlsm" | "xls" | "ods" => Format::Xlsx,
         _ => return None,
     })
+}
+
+/// Draws a page of a PDF file as a PNG file, in this process.
+///
+/// # Errors
+/// The file is damaged, or has no such page.
+pub fn picture(bytes: &[u8], page: u32) -> Result<Vec<u8>, ReadError> {
+    if bytes.len() > FILE_LIMIT {
+        return Err(ReadError::Large(bytes.len()));
+    }
+    pdf::picture(bytes, page)
 }
 
 /// Reads a file in this process.

@@ -1,11 +1,14 @@
 //! Tables of Excel and CSV files.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use calamine::{Data, Reader as _, open_workbook_auto_from_rs};
 
+use rust_decimal::Decimal;
+
 use super::text::decoded;
-use super::{ReadError, UNPACKED_LIMIT};
+use super::{ReadError, UNPACKED_LIMIT, formats};
 use crate::block::{Block, Cell, Document, Format, Passage, Place, Remark, RemarkKind, Table};
 
 /// Most cells that are read of one file.
@@ -46,7 +49,7 @@ pub(crate) fn csv(bytes: &[u8]) -> Document {
         rows.push(record.iter().enumerate().map(|(column, text)| cell(text, 1, row, column)).collect());
     }
     let blocks = if rows.is_empty() { Vec::new() } else { vec![Block::Table(Table { rows, ..Table::default() })] };
-    Document { format: Format::Csv, pages: None, blocks, remarks, source: None }
+    Document { format: Format::Csv, pages: None, blocks, remarks, sizes: Vec::new(), source: None }
 }
 
 /// Reads an Excel or OpenDocument workbook, each sheet as a table after its name.
@@ -56,6 +59,7 @@ pub(crate) fn workbook(bytes: &[u8]) -> Result<Document, ReadError> {
         super::docx::check_unpacked(bytes, UNPACKED_LIMIT, "Excel")?;
     }
     let mut book = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|error| damaged(error.to_string()))?;
+    let percents = if bytes.starts_with(b"PK") { formats::percents(bytes) } else { BTreeMap::new() };
     let mut blocks = Vec::new();
     let mut remarks = Vec::new();
     let mut cells = 0;
@@ -75,6 +79,7 @@ pub(crate) fn workbook(bytes: &[u8]) -> Result<Document, ReadError> {
             remarks.push(Remark { kind: RemarkKind::Cut, text: format!("more than {CELL_LIMIT} cells"), place });
             break;
         }
+        let percents = percents.get(&name);
         let mut title = Passage::at(name, place);
         title.heading = true;
         blocks.push(Block::Text(title));
@@ -84,16 +89,29 @@ pub(crate) fn workbook(bytes: &[u8]) -> Result<Document, ReadError> {
             .enumerate()
             .map(|(row, values)| {
                 let written = values.iter().enumerate().filter(|(_, value)| !matches!(value, Data::Empty));
-                written.map(|(column, value)| cell(&written_as(value), number, top + row, left + column)).collect()
+                written
+                    .map(|(column, value)| {
+                        let (row, column) = (top + row, left + column);
+                        let percent = percents.is_some_and(|cells| cells.contains(&formats::address(row, column)));
+                        cell(&written_as(value, percent), number, row, column)
+                    })
+                    .collect()
             })
             .collect();
         blocks.push(Block::Table(Table { rows, ..Table::default() }));
     }
-    Ok(Document { format: Format::Xlsx, pages: None, blocks, remarks, source: None })
+    Ok(Document { format: Format::Xlsx, pages: None, blocks, remarks, sizes: Vec::new(), source: None })
 }
 
-/// A value as a person sees it. A date is a serial number in the file.
-fn written_as(value: &Data) -> String {
+/// A value as a person sees it. A date is a serial number in the file, a percent a part of one.
+fn written_as(value: &Data, percent: bool) -> String {
+    let part: Option<Decimal> = match value {
+        Data::Float(_) | Data::Int(_) if percent => value.to_string().parse().ok(),
+        _ => None,
+    };
+    if let Some(whole) = part.and_then(|part| part.checked_mul(Decimal::ONE_HUNDRED)) {
+        return format!("{}%", whole.normalize());
+    }
     match value {
         Data::DateTime(serial) if serial.is_datetime() => {
             let (year, month, day, ..) = serial.to_ymd_hms_milli();

@@ -95,7 +95,7 @@ pub(crate) fn read(bytes: &[u8]) -> Document {
         seam = false;
         index = end;
     }
-    Document { format: Format::Text, pages, blocks, remarks: Vec::new(), source: None }
+    Document { format: Format::Text, pages, blocks, remarks: Vec::new(), sizes: Vec::new(), source: None }
 }
 
 fn lines(text: &str) -> Vec<Line<'_>> {

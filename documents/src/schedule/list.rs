@@ -254,8 +254,9 @@ fn tranches(
     range: &Range<usize>,
     mark: DecimalMark,
 ) -> Vec<Item> {
-    if parent.kind == Kind::Bullet {
-        return Vec::new();
+    let inline = inline(flow, range, mark);
+    if parent.kind == Kind::Bullet || !inline.is_empty() {
+        return inline;
     }
     let inside = |one: &&Marker| one.line > parent.line && range.contains(&lines[one.line].range.start);
     let below: Vec<&Marker> = markers.iter().filter(inside).collect();
@@ -401,11 +402,35 @@ fn inherit_base(rows: &mut [Milestone]) {
     }
 }
 
-/// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.
-fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
+/// Where each instalment begins that a sentence names after `from`.
+fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
     static STARTS: Pattern = pattern!(
         r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|final|last)\s+(?:payment|instal?lment)|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?\d|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
     );
+    let mut cuts: Vec<usize> = Vec::new();
+    let mut from = from;
+    while let Some(one) = capture(&STARTS, &flow.text, from..end).and_then(|one| one.get(0).map(|one| one.range())) {
+        // The amount beside a percent, or the digits beside the words, belong to the same instalment.
+        let beside = cuts.last().is_some_and(|last| {
+            let between = flow.slice(*last..one.start);
+            !found(&SEPARATES, between) || !found(&HAPPENS, between)
+        });
+        if !beside {
+            cuts.push(one.start);
+        }
+        from = one.end.max(from + 1);
+    }
+    cuts
+}
+
+/// What stands between the cuts, each read as an item.
+fn pieces(flow: &Flow<'_>, cuts: &[usize], end: usize, mark: DecimalMark) -> Vec<Item> {
+    let ends = cuts.iter().skip(1).copied().chain([end]);
+    cuts.iter().zip(ends).map(|(start, end)| item::read(flow, None, *start..end, mark)).collect()
+}
+
+/// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.
+fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
     let mut found_schedules = Vec::new();
     for span in flow.spans.iter().filter(|span| span.range.len() > 40 && span.range.len() < 3_000) {
         let text = flow.slice(span.range.clone());
@@ -414,32 +439,11 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
         if values < 2 || !found(&PAYMENT, text) || found(&NO_SCHEDULE, text) || found(&PARTS, text) {
             continue;
         }
-        let mut cuts: Vec<usize> = Vec::new();
-        let mut from = opening(flow, span.range.clone());
-        while let Some(one) =
-            capture(&STARTS, &flow.text, from..span.range.end).and_then(|one| one.get(0).map(|one| one.range()))
-        {
-            // The amount beside a percent, or the digits beside the words, belong to the same instalment.
-            let beside = cuts.last().is_some_and(|last| {
-                let between = flow.slice(*last..one.start);
-                !found(&SEPARATES, between) || !found(&HAPPENS, between)
-            });
-            if !beside {
-                cuts.push(one.start);
-            }
-            from = one.end.max(from + 1);
-        }
+        let cuts = cuts(flow, opening(flow, span.range.clone()), span.range.end);
         if cuts.len() < 2 {
             continue;
         }
-        let items: Vec<Item> = cuts
-            .iter()
-            .enumerate()
-            .map(|(index, start)| {
-                let end = cuts.get(index + 1).copied().unwrap_or(span.range.end);
-                item::read(flow, None, *start..end, mark)
-            })
-            .collect();
+        let items = pieces(flow, &cuts, span.range.end, mark);
         let range = cuts[0]..span.range.end;
         let all = items.iter().all(|one| one.valued && one.eventful);
         if let Some((score, schedule)) =
@@ -449,6 +453,25 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
         }
     }
     found_schedules
+}
+
+/// Payments that an item names in its one sentence: "Phase 1 fee shall be invoiced 40% upon …, 40% upon … and 20% upon …". Their
+/// percents are all of what the item names, so that they are its whole.
+fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Vec<Item> {
+    let cuts = cuts(flow, range.start, range.end);
+    let Some(first) = cuts.first().copied().filter(|_| cuts.len() > 1) else { return Vec::new() };
+    let mut items = pieces(flow, &cuts, range.end, mark);
+    let sum: rust_decimal::Decimal = items.iter().filter_map(|one| one.milestone.percent.number()).sum();
+    if sum != rust_decimal::Decimal::ONE_HUNDRED || !items.iter().all(|one| one.percent && one.eventful) {
+        return Vec::new();
+    }
+    static VERB: Pattern = pattern!(r"(?i)[\s:–—-]*\b(?:shall|will|is|are|to\s+be|payable|invoiced|due)\b");
+    let verb = capture(&VERB, &flow.text, range.start..first).and_then(|one| one.get(0).map(|one| one.start()));
+    let title = crate::block::trimmed(&flow.text, range.start..verb.unwrap_or(first));
+    for one in items.iter_mut().filter(|one| !title.is_empty() && one.milestone.percent_of.value.is_none()) {
+        one.milestone.percent_of = Field::words(flow, title.clone());
+    }
+    items
 }
 
 /// Where the instalments of a sentence begin: after "of $425,000, payable as follows:" and the like.

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["report"],
     &["review"],
     &["fast_path"],
-    &["engine", "deliver", "intake", "agreements", "drift", "fleet", "periods", "replay"],
+    &["engine", "deliver", "intake", "agreements", "drift", "fleet", "periods", "replay", "signed_documents"],
     &["environment"],
     &["registry"],
     &[

@@ -477,7 +477,7 @@ async fn who_corrected_what_a_signed_document_says_approves_nothing_of_it_though
     let source = readings::source(&reading.name, &reading.id);
     let verdict = r#"{"verdict":"corrected","value":"900000.00"}"#.to_owned();
     let decided = Decided { path: "total".into(), verdict, actor: "rob".into(), decided_at: now };
-    env.store.keep_reading(reading.clone()).await.unwrap();
+    env.store.keep_reading(reading.clone(), Vec::new()).await.unwrap();
     assert!(env.store.decide_reading(reading.id.clone(), decided.clone(), None).await.unwrap());
     let over = Decided { actor: "fay".into(), decided_at: now + jiff::SignedDuration::from_secs(1), ..decided };
     assert!(env.store.decide_reading(reading.id, over, Some(now)).await.unwrap(), "fay decides over rob");

@@ -1,23 +1,23 @@
 //! Signed documents: brought, read, each value confirmed, corrected or rejected by a person beside the words it was read from, and
 //! filed like any other terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 use jiff::Timestamp;
 use milestoned_documents::block::{Document, Quote};
 use milestoned_documents::confirm::{self, Asked, Verdict};
 use milestoned_documents::proposal::{Gravity, Proposal};
 use milestoned_documents::reader::FILE_LIMIT;
-use milestoned_documents::sandbox::ChildError;
 use milestoned_identity::rights::Right;
 use milestoned_mapping::address;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,7 +25,10 @@ use super::person::Person;
 use super::{filters, render, told};
 use crate::agreements::{self, Filed};
 use crate::environment::Environment;
-use crate::reading::{self, Part};
+use crate::reading::{self, Part, Sheet};
+use crate::review::portfolio;
+use crate::signed_documents::{self, NotKept};
+use crate::store::actor::Actor;
 use crate::store::readings::{self, Decided, Reading, ReadingLine};
 use crate::store::{StoreError, json as as_json, parse};
 use crate::web::extract::{Fields, Segments};
@@ -54,40 +57,51 @@ async fn list(State(env): State<Arc<Environment>>, person: Person) -> Result<Res
 
 async fn bring(State(env): State<Arc<Environment>>, person: Person, mut form: Multipart) -> Result<Response, ApiError> {
     person.caller.may(Right::FileTerms)?;
-    let (name, bytes) = brought(&mut form, "document").await?;
-    let file = name.clone();
-    let read = tokio::task::spawn_blocking(move || reading::read(&file, &bytes)).await;
-    let (document, proposal) =
-        read.map_err(|error| unread(&name, &error.to_string()))?.map_err(|error| match error {
-            ChildError::Refused(reason) => ApiError::invalid(format!("{name}: {reason}")),
-            other => unread(&name, &other.to_string()),
-        })?;
-    let id = proposal.files.first().map(|file| file.sha256.clone()).unwrap_or_default();
-    let kept = Reading {
-        id: id.clone(),
-        name: name.clone(),
-        actor: person.caller.actor(),
-        read_at: env.clock.now(),
-        document: as_json(&document)?,
-        proposal: as_json(&proposal)?,
-        contract: None,
+    let Brought { name, bytes, texts } = brought_with(&mut form, "document").await?;
+    let earlier = match texts.get("amends").map_or("", |text| text.trim()) {
+        "" => None,
+        id => Some(portfolio::earlier(&env, id).await?.ok_or_else(|| ApiError::not_found("contract", id))?),
     };
-    env.store.keep_reading(kept).await?;
+    let kept = signed_documents::keep(&env, &name, bytes, person.caller.actor(), earlier.as_ref()).await;
+    let id = kept.map_err(|error| match error {
+        NotKept::Refused(reason) => ApiError::invalid(format!("{name}: {reason}")),
+        NotKept::Unread(reason) => unread(&name, &reason),
+        known @ NotKept::Known(_) => {
+            let remedy = "decide about it as it was read, or save the file anew, which makes another document of it";
+            ApiError::new(StatusCode::CONFLICT, "DOCUMENT_KNOWN", format!("{name}: {known}"), remedy)
+        }
+        NotKept::Store(error) => error.into(),
+    })?;
     told(&format!("/documents/{id}"), &format!("{name} is read; confirm each value"))
 }
 
 /// The file that a form brings in a field: its name and its bytes.
 pub(super) async fn brought(form: &mut Multipart, field_name: &str) -> Result<(String, Vec<u8>), ApiError> {
+    let brought = brought_with(form, field_name).await?;
+    Ok((brought.name, brought.bytes))
+}
+
+/// What a form brings: a file, and what stands in its other fields.
+struct Brought {
+    name: String,
+    bytes: Vec<u8>,
+    texts: BTreeMap<String, String>,
+}
+
+async fn brought_with(form: &mut Multipart, field_name: &str) -> Result<Brought, ApiError> {
     let broken = |error: MultipartError| ApiError::invalid(format!("{field_name}: {error}"));
-    let mut brought = None;
+    let (mut brought, mut texts) = (None, BTreeMap::new());
     while let Some(field) = form.next_field().await.map_err(broken)? {
         if field.name() == Some(field_name) {
             let name = field.file_name().map(last_part).unwrap_or_default();
             brought = Some((name, field.bytes().await.map_err(broken)?.to_vec()));
+        } else if let Some(name) = field.name().map(str::to_owned) {
+            texts.insert(name, field.text().await.map_err(broken)?);
         }
     }
     let brought = brought.filter(|(name, bytes)| !name.is_empty() && !bytes.is_empty());
-    brought.ok_or_else(|| ApiError::invalid(format!("{field_name}: no file was chosen")))
+    let (name, bytes) = brought.ok_or_else(|| ApiError::invalid(format!("{field_name}: no file was chosen")))?;
+    Ok(Brought { name, bytes, texts })
 }
 
 /// Browsers of old give the whole path.
@@ -104,8 +118,8 @@ fn unread(name: &str, reason: &str) -> ApiError {
 /// One value with what was decided about it.
 pub(super) struct Row {
     pub(super) asked: Asked,
-    /// Number of the line that it was read from; 0: none.
-    pub(super) line: usize,
+    /// Where on the page it is shown what it was read from, as the end of an address; empty: nowhere.
+    pub(super) spot: String,
     decided: Option<(Verdict, Decided)>,
 }
 
@@ -151,6 +165,7 @@ struct DocumentPage {
     reading: Reading,
     proposal: Proposal,
     parts: Vec<Part>,
+    sheets: Vec<Sheet>,
     rows: Vec<Row>,
     open: usize,
     erps: Vec<String>,
@@ -196,12 +211,31 @@ pub(super) async fn page(
     Segments(id): Segments<String>,
 ) -> Result<Response, ApiError> {
     let Known { reading, document, proposal, verdicts } = known(&env, &id).await?;
-    let (parts, rows) = rows(&document, &proposal, verdicts);
+    let (parts, sheets, rows) = rows(&document, &proposal, verdicts);
     let open = rows.iter().filter(|row| row.state() == "open").count();
     let erps = env.registry.iter().filter(|(_, entry)| entry.connection.takes_documents());
     let erps = erps.map(|(name, _)| name.to_owned()).collect();
     let may_file = person.caller.rights.has(Right::FileTerms);
-    Ok(render(&DocumentPage { person, may_file, reading, proposal, parts, rows, open, erps }))
+    Ok(render(&DocumentPage { person, may_file, reading, proposal, parts, sheets, rows, open, erps }))
+}
+
+/// `GET /documents/{id}/pages/{page}`: a page as a picture. The id is the hash of the file, so that it never changes.
+pub(super) async fn page_picture(
+    State(env): State<Arc<Environment>>,
+    _: Person,
+    Segments((id, page)): Segments<(String, u32)>,
+) -> Result<Response, ApiError> {
+    let content = env.store.reading_content(id.clone()).await?.ok_or_else(|| ApiError::not_found("document", &id))?;
+    if milestoned_documents::sha256(&content) != id {
+        let reason = "the stored file is not the one that was read: its hash differs";
+        return Err(unread(&id, reason));
+    }
+    let drawn = tokio::task::spawn_blocking(move || reading::picture(&content, page)).await;
+    let picture =
+        drawn.map_err(|error| unread(&id, &error.to_string()))?.map_err(|error| unread(&id, &error.to_string()))?;
+    let headers =
+        [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
+    Ok((headers, picture).into_response())
 }
 
 /// Where the values of a contract stand in the document that it was filed from.
@@ -216,7 +250,7 @@ pub(super) struct Sources {
 pub(super) async fn sources(env: &Environment, contract: &str) -> Result<Option<Sources>, ApiError> {
     let Some((reading, _)) = env.store.reading_of_contract(contract.to_owned()).await? else { return Ok(None) };
     let Known { reading, document, proposal, verdicts } = known(env, &reading.id).await?;
-    let (_, mut rows) = rows(&document, &proposal, verdicts);
+    let (_, _, mut rows) = rows(&document, &proposal, verdicts);
     rows.retain(|row| !row.asked.quotes.is_empty() && row.state() != "rejected");
     Ok(Some(Sources { id: reading.id, name: reading.name, rows }))
 }
@@ -226,16 +260,22 @@ fn rows(
     document: &Document,
     proposal: &Proposal,
     mut verdicts: BTreeMap<String, (Verdict, Decided)>,
-) -> (Vec<Part>, Vec<Row>) {
+) -> (Vec<Part>, Vec<Sheet>, Vec<Row>) {
     let asked = confirm::asked(proposal);
     let (parts, lines) = reading::shown(document, &asked);
-    let row = |asked: Asked| Row {
-        line: lines.get(&asked.path).copied().unwrap_or_default(),
-        decided: verdicts.remove(&asked.path),
-        asked,
+    let sheets = reading::sheets(document, &asked);
+    let drawn: BTreeSet<usize> = sheets.iter().flat_map(|sheet| &sheet.spots).map(|spot| spot.value).collect();
+    let row = |(index, asked): (usize, Asked)| {
+        let number = index.saturating_add(1);
+        let spot = match lines.get(&asked.path) {
+            _ if drawn.contains(&number) => format!("spot-{number}"),
+            Some(line) => format!("line-{line}"),
+            None => String::new(),
+        };
+        Row { spot, decided: verdicts.remove(&asked.path), asked }
     };
-    let rows = asked.into_iter().map(row).collect();
-    (parts, rows)
+    let rows = asked.into_iter().enumerate().map(row).collect();
+    (parts, sheets, rows)
 }
 
 /// What a person says about a value.
@@ -299,9 +339,22 @@ pub(super) async fn decide(
     told(&format!("/documents/{id}#value-{}", number.saturating_add(1)), &text)
 }
 
+/// Whether somebody else than those who decided about the values has to file: the price, or what its milestones sum to, is above
+/// the limit. A price that is not known may be.
+fn needs_second(limit: Option<Decimal>, terms: &Value) -> bool {
+    let amount = |value: &Value| value.as_str().and_then(|text| text.parse::<Decimal>().ok());
+    let rows = ["milestones", "add", "change"].iter().filter_map(|key| terms.get(*key)?.as_array()).flatten();
+    let sum: Option<Decimal> = rows.map(|row| row.get("amount").and_then(amount)).sum();
+    let price = terms.get("total").and_then(amount);
+    limit.is_some_and(|limit| {
+        [price, sum.filter(|sum| !sum.is_zero())].iter().flatten().max().is_none_or(|most| *most > limit)
+    })
+}
+
 /// What is filed beside the terms.
 #[derive(Deserialize)]
 pub(super) struct FileForm {
+    #[serde(default)]
     erp: String,
     #[serde(default)]
     owner: String,
@@ -319,15 +372,35 @@ pub(super) async fn file(
     if let Some(contract) = reading.contract {
         return told(&address::contract("", &contract), "it was filed from this document before");
     }
+    let deciders: BTreeSet<Actor> = verdicts.values().map(|(_, decided)| decided.actor.clone()).collect();
     let verdicts = verdicts.into_iter().map(|(path, (verdict, _))| (path, verdict)).collect();
     let mut terms = confirm::terms(&proposal, &verdicts).map_err(|wrong| ApiError::invalid(wrong.join("\n")))?;
-    let mut options = json!({ "erp": form.erp });
-    if let (Some(options), owner) = (options.as_object_mut(), form.owner.trim())
-        && !owner.is_empty()
-    {
-        options.insert("owner".into(), Value::from(owner));
+    let limit = env.settings.approvals.second_over.as_ref().map(|limit| limit.0);
+    if deciders.contains(&person.caller.actor()) && needs_second(limit, &terms) {
+        let reason =
+            "the terms are above the amount from which two people are needed, and you have decided about their values";
+        let remedy = "ask somebody else who may file terms to compare them and to file";
+        return Err(ApiError::new(StatusCode::CONFLICT, "SECOND_PERSON", reason, remedy));
     }
-    terms["milestoned"] = options;
+    match &proposal.amended_contract {
+        Some(contract) => {
+            let row = env.store.contract(contract.clone()).await?;
+            let row = row.ok_or_else(|| ApiError::not_found("contract", contract))?;
+            let version = portfolio::state(&row)?.version();
+            terms["amends"] = contract.as_str().into();
+            terms["version"] = version.saturating_add(1).into();
+            terms["signed"] = true.into();
+        }
+        None => {
+            let mut options = json!({ "erp": form.erp });
+            if let (Some(options), owner) = (options.as_object_mut(), form.owner.trim())
+                && !owner.is_empty()
+            {
+                options.insert("owner".into(), Value::from(owner));
+            }
+            terms["milestoned"] = options;
+        }
+    }
     let (now, source) = (env.clock.now(), readings::source(&reading.name, &id));
     let filed = agreements::file(&env, terms, &source, &person.caller.actor(), now).await?;
     let (Filed::Known(contract) | Filed::Opened(contract) | Filed::Amended(contract) | Filed::Waits(contract)) = filed;

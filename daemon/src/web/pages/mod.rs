@@ -67,6 +67,7 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/reports/{name}", get(reports::page))
         .route("/documents", documents::all())
         .route("/documents/{id}", get(documents::page))
+        .route("/documents/{id}/pages/{page}", get(documents::page_picture))
         .route("/documents/{id}/value", post(documents::decide))
         .route("/documents/{id}/file", post(documents::file))
         .route("/filing/new", get(filing::new).post(filing::file))

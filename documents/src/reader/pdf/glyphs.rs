@@ -62,7 +62,7 @@ pub(super) struct Sink {
 
 /// A coordinate as a whole number; what is far off any page is at its edge.
 #[expect(clippy::cast_possible_truncation, reason = "clamped before; NaN becomes 0")]
-fn whole(value: f64) -> i32 {
+pub(super) fn whole(value: f64) -> i32 {
     value.clamp(-10_000_000.0, 10_000_000.0) as i32
 }
 
