@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn retainage_and_conditions_are_asked_for_with_their_words() {
-        let text = "The Contract Price is $100,000. Owner retains 5% of each payment. Milestones:\n\n\
+        let text = "The Contract Price is $100,000. Owner retains 5% of each payment. It is paid in the following instalments:\n\n\
             (1) 40% of the Contract Price upon delivery or on 1 May 2026, whichever is later;\n\
             (2) 60% of the Contract Price upon acceptance.\n";
         let document = reader::read(text.as_bytes(), Format::Text).unwrap();

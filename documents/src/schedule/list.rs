@@ -254,9 +254,8 @@ fn tranches(
     range: &Range<usize>,
     mark: DecimalMark,
 ) -> Vec<Item> {
-    let inline = inline(flow, range, mark);
-    if parent.kind == Kind::Bullet || !inline.is_empty() {
-        return inline;
+    if parent.kind == Kind::Bullet {
+        return inline(flow, range, mark);
     }
     let inside = |one: &&Marker| one.line > parent.line && range.contains(&lines[one.line].range.start);
     let below: Vec<&Marker> = markers.iter().filter(inside).collect();
@@ -267,7 +266,7 @@ fn tranches(
         .filter(|kind| !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Dotted(_)) && **kind != parent.kind)
         .max_by_key(|kind| below.iter().filter(|one| one.kind == **kind).count())
     else {
-        return Vec::new();
+        return inline(flow, range, mark);
     };
     let below: Vec<&Marker> = below.iter().filter(|one| one.kind == *kind).copied().collect();
     let mut items: Vec<Item> = below
@@ -462,7 +461,13 @@ fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Vec<Item>
     let Some(first) = cuts.first().copied().filter(|_| cuts.len() > 1) else { return Vec::new() };
     let mut items = pieces(flow, &cuts, range.end, mark);
     let sum: rust_decimal::Decimal = items.iter().filter_map(|one| one.milestone.percent.number()).sum();
-    if sum != rust_decimal::Decimal::ONE_HUNDRED || !items.iter().all(|one| one.percent && one.eventful) {
+    let opens = |cut: &usize| {
+        percent::all(&flow.text, *cut..range.end).first().is_some_and(|one| one.range.start <= cut.saturating_add(1))
+    };
+    if sum != rust_decimal::Decimal::ONE_HUNDRED
+        || !cuts.iter().all(opens)
+        || !items.iter().all(|one| one.percent && one.eventful)
+    {
         return Vec::new();
     }
     static VERB: Pattern = pattern!(r"(?i)[\s:–—-]*\b(?:shall|will|is|are|to\s+be|payable|invoiced|due)\b");
