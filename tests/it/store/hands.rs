@@ -63,7 +63,7 @@ async fn who_filed_told_and_read_has_had_a_hand(place: Place) {
         proposal: "{}".into(),
         contract: None,
     };
-    place.store.keep_reading(reading.clone()).await.unwrap();
+    place.store.keep_reading(reading.clone(), Vec::new()).await.unwrap();
     for (actor, at, seen) in [("rob", now(), None), ("sue", later(1), Some(now()))] {
         let decided = Decided { path: "total".into(), verdict: "{}".into(), actor: actor.into(), decided_at: at };
         assert!(place.store.decide_reading(reading.id.clone(), decided, seen).await.unwrap());
