@@ -3,8 +3,10 @@
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 use milestoned_mapping::fact::{Event, Fact, ReviewDecision};
+use milestoned_tests::postgres::cluster;
 use milestoned_tests::{ADMIN, World};
 use rusqlite::Connection;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::store::contracts::landing;
@@ -12,6 +14,17 @@ use crate::store::invoice;
 
 fn database(world: &World) -> Connection {
     Connection::open(&world.app.env.settings.store.path).unwrap()
+}
+
+/// Runs statements as somebody would who has the database in his hands, whichever it is.
+async fn tamper(world: &World, sql: &str) {
+    match &world.app.env.settings.store.url {
+        Some(url) => {
+            let client = cluster().unwrap().client(url.expose_secret()).await.unwrap();
+            client.batch_execute(sql).await.unwrap();
+        }
+        None => database(world).execute_batch(sql).unwrap(),
+    }
 }
 
 async fn flaws(world: &World) -> String {
@@ -26,7 +39,18 @@ async fn told(world: &World) -> Vec<(&'static str, String)> {
 
 #[tokio::test]
 async fn an_approval_that_is_put_into_the_database_bills_nothing_and_is_named() {
-    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    bills_nothing_by_an_approval_that_is_put_in(World::start("2026-03-02T09:00:00Z").await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_approval_that_is_put_into_postgres_bills_nothing_and_is_named() {
+    let Some(cluster) = cluster() else { return };
+    let store = format!("store.url = '{}'", cluster.database().await.unwrap());
+    let world = World::configured("2026-03-02T09:00:00Z", vec![("store.path".to_owned(), store)]).await.unwrap();
+    bills_nothing_by_an_approval_that_is_put_in(world).await;
+}
+
+async fn bills_nothing_by_an_approval_that_is_put_in(world: World) {
     let issue = world.contract("SOW-1", "netsuite").unwrap();
     let file = world.contracts.join("SOW-1.json");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -40,10 +64,12 @@ async fn an_approval_that_is_put_into_the_database_bills_nothing_and_is_named() 
     let (decision, shown) = (ReviewDecision::Approve, Some(approvals[0].1.shown.clone()));
     let event = Event::Review { milestone: "M1".into(), decision, by: "cfo".into(), shown };
     let fact = serde_json::to_string(&Fact::of(world.app.env.clock.now(), event)).unwrap();
-    let sql = "INSERT INTO fact (contract, identity, at, learned_at, fact, actor)
-               VALUES ('SOW-1', 'review:cfo', ?1, ?1, ?2, 'cfo')";
     let at = format!("{:.6}", world.app.env.clock.now());
-    database(&world).execute(sql, [&at, &fact]).unwrap();
+    let put_in = format!(
+        "INSERT INTO fact (contract, identity, at, learned_at, fact, actor)
+         VALUES ('SOW-1', 'review:cfo', '{at}', '{at}', '{fact}', 'cfo')"
+    );
+    tamper(&world, &put_in).await;
     world.settle().await.unwrap();
     world.at("2026-03-05T09:00:00Z").unwrap();
     world.settle().await.unwrap();
