@@ -350,7 +350,7 @@ async fn every_list_is_a_file_and_the_trail_is_for_who_may_read_it() {
         ("exceptions", "AMOUNT_MISMATCH,SOW-1,,crm"),
         ("queue", "AMOUNT_MISMATCH"),
         ("outlook", "Number,Kind"),
-        ("audit", "invoice issued"),
+        ("audit", "document issued"),
     ] {
         let (status, csv, _) = browse(&world, ADMIN, &format!("/export/{list}.csv?q=SOW-1"), None).await;
         let csv = String::from_utf8(csv).unwrap();
