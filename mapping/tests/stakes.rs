@@ -17,7 +17,8 @@ fn usd(text: &str) -> Money {
 
 /// Two milestones of 30.00 and one of 40.00; what is 50.00 or more needs an approval.
 fn contract() -> Contract {
-    let milestone = |id: &str, amount: &str| json!({ "id": id, "name": id, "amount": amount, "completion": "external_event" });
+    let milestone =
+        |id: &str, amount: &str| json!({ "id": id, "name": id, "amount": amount, "completion": "external_event" });
     let case = json!({ "until": "2026-03-02", "policy": { "review": "over", "review_over": "50.00" }, "contract": {
         "id": "S1", "customer": "Northwind", "currency": "USD", "total": "100.00", "signed_on": "2026-03-02",
         "payment_terms": "net 30", "obligations": [{ "id": "o", "ssp": "100.00", "method": "output" }],
@@ -80,12 +81,20 @@ fn an_invoice_that_comes_to_the_amount_with_those_of_its_days_needs_an_approval(
     assert_eq!(asked(&[(day("2026-03-03"), usd("20.00"))], 1), none, "of the day before");
     assert_eq!(asked(&[(day("2026-03-04"), usd("70.00"))], 1), none, "somebody has approved that one");
     let mut told = before.clone();
-    apply(&mut told, "2026-03-04T09:00:00Z", json!({ "type": "review", "milestone": "M2", "decision": "ask", "by": "milestoned" }));
+    apply(
+        &mut told,
+        "2026-03-04T09:00:00Z",
+        json!({ "type": "review", "milestone": "M2", "decision": "ask", "by": "milestoned" }),
+    );
     apply(&mut told, "2026-03-04T10:00:00Z", delivered("M2"));
     assert_eq!(told.documents().len(), 1);
     let waits = told.milestones().into_iter().find(|one| one.id == "M2").unwrap().approval;
     assert_eq!(waits, Approval::Waits { since: day("2026-03-04") });
-    apply(&mut told, "2026-03-04T11:00:00Z", json!({ "type": "review", "milestone": "M2", "decision": "approve", "by": "rob" }));
+    apply(
+        &mut told,
+        "2026-03-04T11:00:00Z",
+        json!({ "type": "review", "milestone": "M2", "decision": "approve", "by": "rob" }),
+    );
     assert_eq!(told.documents().len(), 2);
     assert_eq!(told.to_ask(&before, &[(day("2026-03-04"), usd("20.00"))], |date| date).len(), 0, "it is approved");
 }
