@@ -2,34 +2,46 @@
 //! among them.
 
 use milestoned_tests::seeded;
-use milestoned_tests::simulation::run;
+use milestoned_tests::simulation::{Scope, run};
 
 /// Seeds that found something.
 const FOUND: [u64; 7] = [1, 10016, 13527, 20_000_766, 20_027_427, 60_017_524, 80_019_117];
 /// Seeds of every test run, on each of two threads.
 const SEEDS: u64 = 150;
+/// The same of a company.
+const OF_A_COMPANY: u64 = 80;
 
-fn play(seeds: impl Iterator<Item = u64>) -> Vec<String> {
+fn play(scope: Scope, seeds: impl Iterator<Item = u64>) -> Vec<String> {
     seeds
         .filter_map(|seed| {
-            let violation = run(seed).expect("the simulation can be set up").violation?;
-            Some(format!("milestoned-simulation --seed {seed}: {violation}"))
+            let violation = run(scope, seed).expect("the simulation can be set up").violation?;
+            Some(format!("milestoned-simulation --scope {} --seed {seed}: {violation}", scope.name()))
         })
         .collect()
 }
 
 #[test]
 fn whatever_breaks_every_accepted_milestone_is_invoiced_once() {
-    let other = std::thread::spawn(|| play(1000..1000 + SEEDS));
-    let mut violations = play(FOUND.into_iter().chain(100..100 + SEEDS));
+    let other = std::thread::spawn(|| play(Scope::Vendors, 1000..1000 + SEEDS));
+    let mut violations = play(Scope::Vendors, FOUND.into_iter().chain(100..100 + SEEDS));
+    violations.extend(other.join().expect("a seed panicked"));
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[test]
+fn whoever_tries_what_nothing_unauthorised_is_invoiced_and_no_closed_date_changes() {
+    let other = std::thread::spawn(|| play(Scope::Company, 1000..1000 + OF_A_COMPANY));
+    let mut violations = play(Scope::Company, 1..1 + OF_A_COMPANY);
     violations.extend(other.join().expect("a seed panicked"));
     assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
 fn a_seed_gives_the_same_run_twice() {
-    let (first, second) = (run(7).expect("set up"), run(7).expect("set up"));
-    assert_eq!((first.diary, first.steps, first.requests), (second.diary, second.steps, second.requests));
+    for scope in [Scope::Vendors, Scope::Company] {
+        let (first, second) = (run(scope, 7).expect("set up"), run(scope, 7).expect("set up"));
+        assert_eq!((first.diary, first.steps, first.requests), (second.diary, second.steps, second.requests));
+    }
 }
 
 #[test]

@@ -10,11 +10,12 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use milestoned_tests::seeded::{apply, patches, tracked};
+use milestoned_tests::simulation::Scope;
 
 /// Deliberate bugs that the simulation must catch.
 #[derive(Parser)]
 struct Options {
-    /// Seeds of each bug, at most.
+    /// Seeds of each bug and scope, at most.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
     /// Only bugs whose name contains this.
@@ -30,7 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let folder = options.folder.unwrap_or_else(|| std::env::temp_dir().join("milestoned-seeded-bugs"));
     let tree = folder.join("tree");
     let mut missed = 0_u32;
-    println!("| bug | seed | condition | what was seen | seconds |\n|---|---|---|---|---|");
+    println!("| bug | scope | seed | condition | what was seen | seconds |\n|---|---|---|---|---|---|");
     for patch in patches()?.into_iter().filter(|patch| patch.name.contains(&options.only)) {
         copy(&tree)?;
         for (path, text) in apply(&patch)? {
@@ -38,16 +39,21 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         build(&tree, &folder.join("target"))?;
         let started = Instant::now();
-        let caught = play(&folder.join("target/debug/milestoned-simulation"), options.seeds)?;
+        let program = folder.join("target/debug/milestoned-simulation");
+        let caught = [Scope::Vendors, Scope::Company].into_iter().find_map(|scope| {
+            let caught = play(&program, scope, options.seeds).transpose()?;
+            Some(caught.map(|(seed, said)| (scope, seed, said)))
+        });
         let seconds = started.elapsed().as_secs();
-        match caught {
-            Some((seed, said)) => {
+        match caught.transpose()? {
+            Some((scope, seed, said)) => {
                 let (condition, said) = said.split_once(": ").unwrap_or(("-", said.as_str()));
-                println!("| {} | {seed} | {condition} | {} | {seconds} |", patch.title, said.replace('|', "/"));
+                let (title, scope, said) = (patch.title, scope.name(), said.replace('|', "/"));
+                println!("| {title} | {scope} | {seed} | {condition} | {said} | {seconds} |");
             }
             None => {
                 missed = missed.saturating_add(1);
-                println!("| {} | none of {} | | | {seconds} |", patch.title, options.seeds);
+                println!("| {} | both | none of {} | | | {seconds} |", patch.title, options.seeds);
             }
         }
     }
@@ -81,8 +87,10 @@ fn build(tree: &Path, target: &Path) -> anyhow::Result<()> {
 }
 
 /// The first seed that fails, and how.
-fn play(program: &Path, seeds: u64) -> anyhow::Result<Option<(String, String)>> {
-    let output = Command::new(program).args(["--until-violation", "--seeds", &seeds.to_string()]).output()?;
+fn play(program: &Path, scope: Scope, seeds: u64) -> anyhow::Result<Option<(String, String)>> {
+    let seeds = seeds.to_string();
+    let output =
+        Command::new(program).args(["--until-violation", "--scope", scope.name(), "--seeds", &seeds]).output()?;
     let text = String::from_utf8(output.stdout)?;
     let line = text.lines().find_map(|line| line.strip_prefix("seed ")?.split_once(": "));
     let panicked =

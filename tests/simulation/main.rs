@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use clap::Parser;
-use milestoned_tests::simulation::{Outcome, run};
+use milestoned_tests::simulation::{Outcome, Scope, run};
 
 /// Half of a simulation's time goes to memory that is taken and given back within a step.
 #[global_allocator]
@@ -26,6 +26,9 @@ struct Options {
     /// Threads that share the seeds.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
     threads: u64,
+    /// What happens in a run: `vendors`, or `company`, with people of different rights, late dates and forged rows.
+    #[arg(long, default_value = "vendors")]
+    scope: Scope,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -40,7 +43,7 @@ struct Options {
 fn main() -> anyhow::Result<ExitCode> {
     let options = &Options::parse();
     if let Some(seed) = options.seed {
-        let outcome = run(seed)?;
+        let outcome = run(options.scope, seed)?;
         outcome.diary.iter().for_each(|line| println!("{line}"));
         println!("{}", outcome.violation.as_deref().unwrap_or("no violation"));
         return Ok(if outcome.violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -74,7 +77,12 @@ fn main() -> anyhow::Result<ExitCode> {
     println!("crashes: {}", total.crashes);
     tell("operations", total.operations.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect());
     tell("troubles", total.troubles);
-    println!("violations: {}; again: --seed {:?}", violations.len(), violations.first());
+    println!(
+        "violations: {}; again: --scope {} --seed {:?}",
+        violations.len(),
+        options.scope.name(),
+        violations.first()
+    );
     Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -93,7 +101,7 @@ fn play(options: &Options, of: u64, started: Instant) -> anyhow::Result<Played> 
     let mut place = of;
     while place < options.seeds || started.elapsed() < least {
         let seed = options.from.saturating_add(place);
-        let outcome = run(seed)?;
+        let outcome = run(options.scope, seed)?;
         place = place.saturating_add(options.threads);
         played.seeds = played.seeds.saturating_add(1);
         add(&mut played.total, &outcome);

@@ -69,6 +69,13 @@ impl Inline {
         self.transaction("BEGIN", work)
     }
 
+    /// Runs SQL that is no verb. Returns how many rows the last statement has changed.
+    pub(super) fn run_raw(&self, sql: &str) -> Result<u64, StoreError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.execute_batch(sql)?;
+        Ok(connection.changes())
+    }
+
     fn transaction<T>(
         &self,
         begin: &str,

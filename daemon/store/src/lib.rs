@@ -356,6 +356,18 @@ impl Store {
         }
     }
 
+    /// Runs SQL past every verb, as somebody would who has the database in hand: a simulation forges rows by it. Returns how
+    /// many rows the last statement has changed. Only for a store in the caller's thread.
+    ///
+    /// # Errors
+    /// The database failed, or is not in the caller's thread.
+    pub fn run_behind_the_verbs(&self, sql: &str) -> Result<u64, StoreError> {
+        match &self.backend {
+            Backend::Inline(inline) => inline.run_raw(sql),
+            Backend::Postgres(_) | Backend::Sqlite(_) => Err(StoreError::Stopped),
+        }
+    }
+
     /// Puts everything where a copy of the database's file has it. At a graceful stop, once nothing is under way.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::json;
 
+use super::intruder;
 use super::world::{Touch, World};
 use crate::fields;
 
@@ -30,8 +31,28 @@ pub(super) fn pay(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         _ => world.simulators.quickbooks.pay(&act, &invoice.number, &amount.to_string(), &date),
     };
     // The ERP takes no more than is open, credit memos counted.
-    if done.is_ok() {
+    if let Ok(id) = done {
         world.paid.insert(invoice.number.clone(), paid.saturating_add(amount));
+        world.company.payments.push((invoice.number.clone(), amount, id));
+    }
+    Ok(())
+}
+
+/// A payment bounces: it is deleted in the ERP, and its invoice is open again. Where there is none yet, one comes in.
+pub(super) fn reverse(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
+    let payments = &mut world.company.payments;
+    if payments.is_empty() {
+        return pay(world, dice);
+    }
+    let (number, amount, id) = payments.swap_remove(dice.random_range(0..payments.len()));
+    let act = world.act("payment reversed", &format!("{number} {amount}"));
+    let done = match world.erp {
+        "netsuite" => world.simulators.netsuite.delete_record(&act, "customerPayment", &id),
+        _ => world.simulators.quickbooks.delete_record(&act, "Payment", &id),
+    };
+    done.map_err(|refused| anyhow::anyhow!("the simulator refuses to delete a payment: {refused:?}"))?;
+    if let Some(paid) = world.paid.get_mut(&number) {
+        *paid = paid.saturating_sub(amount);
     }
     Ok(())
 }
@@ -100,6 +121,10 @@ fn raised(invoice: &ErpDocument) -> serde_json::Value {
 pub(super) fn clear(world: &mut World, dice: &mut StdRng, give_up: bool) -> anyhow::Result<()> {
     let parked = world.ask(|app| async move { app.env.store.deliveries(None, &[DeliveryState::Parked]).await })??;
     for delivery in parked {
+        if world.company.has_forged(delivery.key.as_str()) {
+            intruder::is_refused(world, &delivery)?;
+            continue;
+        }
         let held = world.documents().into_iter().find(|one| one.number == delivery.subject);
         match (held, delivery.kind) {
             (Some(held), Invoice | CreditMemo | JournalEntry) if give_up && dice.random_bool(0.5) => {
@@ -119,8 +144,9 @@ pub(super) fn clear(world: &mut World, dice: &mut StdRng, give_up: bool) -> anyh
 
 /// Whether the issue that would show a status was deleted.
 fn is_lost(world: &World, subject: &str) -> bool {
+    let Some(issue) = subject.split(' ').next() else { return false };
     let mut all = world.agreements.iter().flat_map(|agreement| &agreement.milestones);
-    all.any(|one| one.lost && subject.split(' ').next() == Some(one.issue.as_str()))
+    all.any(|one| one.lost && one.issue == issue) || world.company.has_deleted(issue)
 }
 
 /// Whether the word was taken.

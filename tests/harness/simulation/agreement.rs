@@ -1,5 +1,7 @@
 //! What people have agreed on, as they see it themselves: contracts, their milestones, the deals that sold them.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 /// A milestone as people see it in agreement and project tool.
@@ -18,6 +20,12 @@ pub(super) struct Milestone {
     pub(super) removed: bool,
     /// Its issue was deleted.
     pub(super) lost: bool,
+    /// How often its issue was moved, or its acceptance filled in.
+    pub(super) moves: u32,
+    /// The date that stands on the latest acceptance, and when the project tool was told.
+    pub(super) signed: Option<(Date, Timestamp)>,
+    /// Number of the invoice of somebody else that bills it.
+    pub(super) adopted: Option<String>,
 }
 
 impl Milestone {
@@ -31,6 +39,9 @@ impl Milestone {
             accepted: false,
             removed: false,
             lost: false,
+            moves: 0,
+            signed: None,
+            adopted: None,
         }
     }
 }
@@ -51,6 +62,13 @@ pub(super) struct Agreement {
     pub(super) won: bool,
     /// By how much the deal's amount is wrong.
     pub(super) wrong_by: u64,
+    pub(super) signed_on: Date,
+    /// The first date of the books, where others kept them before.
+    pub(super) books_from: Option<Date>,
+    /// Half of each other milestone is kept back until this one is accepted.
+    pub(super) release: Option<String>,
+    /// The first milestone was accepted and billed by others before the contract came here.
+    pub(super) history: Vec<Value>,
 }
 
 impl Agreement {
@@ -87,10 +105,20 @@ impl Agreement {
         let milestones: Vec<Value> = self.live().map(|one| self.words(one)).collect();
         let total = self.money(self.total());
         let review = if self.reviewed { "all" } else { "none" };
-        json!({
+        let mut terms = json!({
             "id": self.id, "customer": self.customer, "currency": self.currency, "timezone": self.zone, "total": total,
-            "signed_on": "2026-03-02", "obligations": [{ "id": "services", "ssp": total, "method": "output" }],
+            "signed_on": self.signed_on, "obligations": [{ "id": "services", "ssp": total, "method": "output" }],
             "milestones": milestones, "milestoned": { "erp": erp, "policy": { "review": review } },
-        })
+        });
+        if let Some(first) = self.books_from {
+            terms["books_from"] = json!(first);
+        }
+        if let Some(release) = &self.release {
+            terms["retainage"] = json!({ "percent": "50", "release": release });
+        }
+        if !self.history.is_empty() {
+            terms["history"] = json!(self.history);
+        }
+        terms
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode};
 use milestoned::web;
 use milestoned_mocks::Letter;
 use rand::RngExt as _;
@@ -20,6 +20,8 @@ use super::world::World;
 
 /// Token of a person who may do everything.
 pub(super) const TOKEN: &str = "token-of-the-controller";
+/// Most bytes of an answer.
+const LONGEST: usize = 1 << 20;
 /// Longest life of a webhook that still says something, less some time on the way.
 const FRESH_HOURS: i64 = 23;
 
@@ -54,14 +56,14 @@ impl World {
         Ok(self.front.insert(front).clone())
     }
 
-    /// The status that a request gets; `None`: the daemon died over it.
-    fn send(&mut self, mut request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<StatusCode>> {
+    /// What a request is answered; `None`: the daemon died over it.
+    fn send(&mut self, mut request: Request<Body>, patience: Option<u64>) -> anyhow::Result<Option<Response<Body>>> {
         // Who connects names the host.
         request.headers_mut().insert("host", http::HeaderValue::from_static("milestoned.example"));
         let _within = runtime()?.enter();
         let router = self.router()?;
         match drive(router.oneshot(request), patience, &mut self.steps) {
-            Driven::Done(Ok(response)) => Ok(Some(response.status())),
+            Driven::Done(Ok(response)) => Ok(Some(response)),
             Driven::Done(Err(never)) => match never {},
             Driven::Restless => anyhow::bail!("9: the daemon does not answer"),
             Driven::Dead => {
@@ -71,15 +73,33 @@ impl World {
         }
     }
 
-    /// A program of a person sends a request; the daemon must take it (or, where `refusal` says so, refuse it).
+    /// A program of the controller sends a request, and is answered so.
     pub(super) fn say(&mut self, path: &str, body: &Value) -> anyhow::Result<StatusCode> {
-        let request = Request::post(path)
-            .header("authorization", format!("Bearer {TOKEN}"))
+        Ok(self.say_as(TOKEN, Method::POST, path, body)?.0)
+    }
+
+    /// Whoever has this token sends a request, and is answered so.
+    pub(super) fn say_as(
+        &mut self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .body(Body::from(body.to_string()))?;
-        let status = self.send(request, None)?.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let response = self.send(request, None)?.ok_or_else(|| anyhow::anyhow!("9: the daemon died over {path}"))?;
+        let status = response.status();
         anyhow::ensure!(!status.is_server_error(), "9: {path} is answered {status}");
-        Ok(status)
+        let Driven::Done(text) = drive(axum::body::to_bytes(response.into_body(), LONGEST), None, &mut self.steps)
+        else {
+            anyhow::bail!("9: the daemon does not end its answer to {path}")
+        };
+        Ok((status, serde_json::from_slice(&text?).unwrap_or_default()))
     }
 }
 
@@ -151,6 +171,6 @@ fn carried(world: &mut World, letter: &Letter, patience: Option<u64>) -> anyhow:
     for (name, value) in &letter.headers {
         request = request.header(name, value);
     }
-    let status = world.send(request.body(Body::from(letter.body.clone()))?, patience)?;
-    Ok(status.map_or(0, |status| status.as_u16()))
+    let response = world.send(request.body(Body::from(letter.body.clone()))?, patience)?;
+    Ok(response.map_or(0, |response| response.status().as_u16()))
 }

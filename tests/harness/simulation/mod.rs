@@ -23,6 +23,17 @@
 //! 13. A write is sent again before the vendor was asked what became of it, or it was asked too early for a slow commit.
 //! 14. What somebody changed in the ERP, before the daemon knew that it was written, is taken for what was written.
 //!
+//! Where a company of people with different rights is simulated ([`Scope::Company`]), also:
+//! 15. Somebody does what they may not; or the ERP holds an invoice, or one of an amount, that nobody approved who may, or that
+//!     one person approved where two have to.
+//! 16. A row that somebody put into the database is acted on, or is not told by `audit verify`; or something is told that
+//!     nobody did; or an edited line of the trail is not noticed.
+//! 17. Revenue does not stand on the date on which the customer accepted; where that was closed, on an open one.
+//! 18. An entry of a closed date has changed; or the entries do not come to the position.
+//! 19. Something is invoiced of a milestone that a person holds.
+//! 20. What is kept back is invoiced before it is released.
+//! 21. What others have billed before, or instead of us, is billed again.
+//!
 //! What a daemon that was stopped within a turn writes when it goes on with that turn is the vendor's to refuse: 12 and 13
 //! do not judge these writes, and nothing else of the run is spared.
 //!
@@ -38,7 +49,10 @@
 mod accountant;
 mod agreement;
 mod books;
+mod company;
+mod dates;
 mod front;
+mod intruder;
 mod operations;
 mod oracle;
 mod people;
@@ -78,9 +92,46 @@ pub struct Outcome {
     pub hours: i64,
 }
 
-/// How many operations a run has. Most are short: they find more in the same time. One of sixteen is long.
-fn length(dice: &mut StdRng) -> u32 {
-    if dice.random_ratio(1, 16) { dice.random_range(12..30) } else { dice.random_range(1..7) }
+/// What happens in a run, beside troubles, crashes, webhooks and several daemons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// What people do in the vendors' systems, with one controller who may do everything.
+    #[default]
+    Vendors,
+    /// The same, and a company of people with different rights, dates that are told late and closed, and somebody who writes
+    /// the database. Its seeds are a series of their own.
+    Company,
+}
+
+impl Scope {
+    /// Its word on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vendors => "vendors",
+            Self::Company => "company",
+        }
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Vendors, Self::Company]
+            .into_iter()
+            .find(|scope| scope.name() == text)
+            .ok_or_else(|| "vendors or company".into())
+    }
+}
+
+/// How many operations a run has. Most are short: they find more in the same time. One of sixteen is long. What a company
+/// does hangs together more: an invoice is paid and the payment taken back.
+fn length(scope: Scope, dice: &mut StdRng) -> u32 {
+    match (scope, dice.random_ratio(1, 16)) {
+        (_, true) => dice.random_range(12..30),
+        (Scope::Vendors, false) => dice.random_range(1..7),
+        (Scope::Company, false) => dice.random_range(2..14),
+    }
 }
 
 /// The time to what happens next: seconds as often as minutes and hours.
@@ -93,9 +144,9 @@ fn gap(dice: &mut StdRng) -> SignedDuration {
 ///
 /// # Errors
 /// The simulation itself could not be set up: no finding about the daemon.
-pub fn run(seed: u64) -> anyhow::Result<Outcome> {
+pub fn run(scope: Scope, seed: u64) -> anyhow::Result<Outcome> {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut world = World::open(&mut dice)?;
+    let mut world = World::open(scope, &mut dice)?;
     let started = world.now();
     let violation = play(&mut world, &mut dice).err().map(|error| format!("{error:#}"));
     let mut outcome = std::mem::take(&mut world.outcome);
@@ -109,13 +160,20 @@ pub fn run(seed: u64) -> anyhow::Result<Outcome> {
 
 fn play(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     operations::begin(world)?;
-    for _ in 0..length(dice) {
-        operations::next(world, dice)?;
+    for _ in 0..length(world.scope, dice) {
+        match world.scope {
+            Scope::Vendors => operations::next(world, dice)?,
+            Scope::Company => operations::next_in_company(world, dice)?,
+        }
         world.advance(gap(dice));
         let patience = dice.random_bool(0.35).then(|| dice.random_range(1..160));
         world.turn(patience)?;
         oracle::always(world)?;
     }
     operations::heal(world, dice)?;
-    oracle::at_last(world)
+    oracle::at_last(world)?;
+    match world.scope {
+        Scope::Vendors => Ok(()),
+        Scope::Company => intruder::edits_the_trail(world, dice),
+    }
 }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 
 use super::world::World;
-use super::{accountant, front, people, replicas};
+use super::{Scope, accountant, company, dates, front, intruder, people, replicas};
 
 /// Troubles that may strike a request to any vendor.
 const TROUBLES: [&str; 15] = [
@@ -38,6 +38,9 @@ pub(super) fn begin(world: &mut World) -> anyhow::Result<()> {
     if world.webhooks {
         front::register(world)?;
     }
+    if world.scope == Scope::Company {
+        world.simulators.jira.define_field("customfield_10112", "Accepted on", "date")?;
+    }
     people::file(world)
 }
 
@@ -65,6 +68,41 @@ pub(super) fn next(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         67..70 => people::review(world, dice),
         70..73 => accountant::clear(world, dice, true),
         73..75 => outage(world, dice),
+        _ => trouble(world, dice),
+    }
+}
+
+/// One operation of a company, as the dice fall.
+pub(super) fn next_in_company(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
+    if world.webhooks && dice.random_bool(0.4) {
+        front::bring(world, dice)?;
+    }
+    if !world.replicas.is_empty() && dice.random_bool(0.15) {
+        return replicas::overtaken(world, dice);
+    }
+    match dice.random_range(0..100) {
+        0..22 => people::accept(world, dice),
+        22..25 => people::move_issue(world, dice, "Ready for acceptance"),
+        25..27 => people::move_issue(world, dice, "Rejected"),
+        27..28 => people::move_issue(world, dice, "To Do"),
+        28..29 => people::lose_issue(world, dice),
+        29..34 => accountant::pay(world, dice),
+        34..38 => accountant::reverse(world, dice),
+        38..42 => people::amend(world, dice),
+        42..44 => people::amend_in_doubt(world, dice),
+        44..45 => accountant::touch(world, dice),
+        45..49 => pass(world, dice),
+        49..52 => dates::weeks_pass(world, dice),
+        52..58 => dates::close(world, dice),
+        58..60 => people::wrong_deal(world, dice),
+        60..70 => people::review(world, dice),
+        70..72 => accountant::clear(world, dice, true),
+        72..75 => company::copy_issue(world, dice),
+        75..79 => company::adopt(world, dice),
+        79..84 => company::forbidden(world, dice),
+        84..88 => intruder::forge(world, dice),
+        88..92 => company::approve_then_change(world, dice),
+        92..93 => outage(world, dice),
         _ => trouble(world, dice),
     }
 }
@@ -115,6 +153,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     world.simulators.faults.clear()?;
     world.calm = true;
     let corrected = dice.random_bool(0.5);
+    company::remove_copies(world)?;
     for round in 0..4 {
         people::approve_orders(world)?;
         for of in 0..world.agreements.len() {
@@ -143,7 +182,8 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         let open = world.ask(|app| async move { app.env.store.deliveries(None, DeliveryState::UNSETTLED).await })??;
         // What a system says otherwise since makes an approval void: the reviewer looks at it again.
         let waiting = world.ask(|app| async move { app.env.store.approvals(None).await })??;
-        let mut rests = open.is_empty() && waiting.is_empty();
+        let open = open.iter().filter(|one| !world.company.has_forged(one.key.as_str())).count();
+        let mut rests = open == 0 && waiting.is_empty();
         if round < 3 {
             rests &= !reconnect(world)?;
             accountant::clear(world, dice, false)?;
@@ -161,8 +201,12 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
 
 fn approve(world: &mut World, of: usize) -> anyhow::Result<()> {
     for place in 0..world.agreement(of)?.milestones.len() {
-        if !world.milestone((of, place))?.removed {
-            people::decide(world, (of, place), "approve")?;
+        if world.milestone((of, place))?.removed {
+            continue;
+        }
+        match world.scope {
+            Scope::Company => company::approve_by_two(world, (of, place))?,
+            Scope::Vendors => people::decide(world, (of, place), "approve")?,
         }
     }
     Ok(())

@@ -8,17 +8,15 @@ use milestoned::store::contracts::Work;
 use milestoned::store::outbox::Delivery;
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mapping::command::Command;
-use milestoned_mapping::command::Side;
 use milestoned_mapping::contract::{Contract, DocumentKind};
 use milestoned_mapping::drift::Kind;
 use milestoned_mapping::fact::Leg;
-use milestoned_mapping::postings::journal_entry_number;
 use milestoned_mocks::ErpDocument;
 use rust_decimal::Decimal;
 
 use super::agreement::Agreement;
-use super::books;
 use super::world::{Touch, World};
+use super::{Scope, books, company, dates, intruder};
 
 /// What holds at any moment.
 pub(super) fn always(world: &World) -> anyhow::Result<()> {
@@ -36,6 +34,10 @@ pub(super) fn always(world: &World) -> anyhow::Result<()> {
             "2: the ERP holds {} and it was never accepted",
             document.number
         );
+    }
+    if world.scope == Scope::Company {
+        company::authorised(world)?;
+        intruder::sent_nothing(world)?;
     }
     let wrong = world.lines.seen(|witness| witness.wrong.clone());
     wrong.map_or(Ok(()), |wrong| Err(anyhow::anyhow!(wrong)))
@@ -56,6 +58,7 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
     let open: Vec<_> = open
         .iter()
         .filter(|one| !is_consequence(world, &one.subject) && !waits_for_a_consequence(world, one))
+        .filter(|one| !world.company.has_forged(one.key.as_str()))
         .map(|one| format!("{} {} {}: {}", one.kind, one.subject, one.state, one.fault.as_deref().unwrap_or_default()))
         .collect();
     anyhow::ensure!(open.is_empty(), "7: deliveries are left: {open:?}");
@@ -70,15 +73,17 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
         invoiced(world, &agreement, &contract)?;
         payments(world, &agreement, &contract)?;
         books::check(world, &agreement, &contract)?;
+        dates::books_hold(world, &agreement, &contract)?;
+        dates::revenue_follows(world, &agreement)?;
         shown(world, &agreement, &contract)?;
         told(world, &agreement, &contract)?;
         anyhow::ensure!(work.pending.is_empty(), "7: {} facts of {} wait", work.pending.len(), agreement.id);
         drifts(world, &agreement, &work)?;
     }
-    let chain = world.ask(|app| async move { app.env.store.verify_audit(Vec::new()).await })??;
-    anyhow::ensure!(chain.flaw().is_none(), "6: the audit chain is broken: {chain:?}");
     let parked = world.ask(|app| async move { app.env.store.parked_facts().await })??;
-    anyhow::ensure!(parked.is_empty(), "7: {} facts are parked", parked.len());
+    let parked: Vec<_> = parked.iter().filter(|one| !one.problem.starts_with("not attested")).collect();
+    anyhow::ensure!(parked.is_empty(), "7: facts are parked: {parked:?}");
+    intruder::is_found(world)?;
     followed(world)
 }
 
@@ -122,23 +127,15 @@ pub(super) fn plain(amount: &str) -> String {
 /// 4: what the ERP holds is what the rules say.
 fn documents(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
     let mut wanted: BTreeMap<String, (&str, String, String)> = BTreeMap::new();
-    for document in contract.documents() {
+    for document in contract.documents().iter().filter(|document| !document.adopted) {
         let kind = if document.kind == DocumentKind::CreditMemo { "credit_memo" } else { "invoice" };
         wanted.insert(document.number.clone(), (kind, plain(&document.amount.to_string()), document.date.to_string()));
     }
-    for entry in contract.journal() {
-        let lines = contract.revenue_entry(entry.date);
-        let debits: Decimal =
-            lines.iter().filter(|line| line.side == Side::Debit).map(|line| line.amount.decimal()).sum();
-        if !lines.is_empty() && entry.date < contract.as_of() {
-            let number = journal_entry_number(agreement.id, world.erp, entry.date, 1);
-            wanted.insert(number, ("journal_entry", debits.normalize().to_string(), entry.date.to_string()));
-        }
-    }
+    dates::entries_agree(world, agreement, contract)?;
     let held: BTreeMap<String, ErpDocument> = world
         .documents()
         .into_iter()
-        .filter(|one| agreement.owns(&one.number))
+        .filter(|one| agreement.owns(&one.number) && one.kind != "journal_entry")
         .map(|one| (one.number.clone(), one))
         .collect();
     for (number, (kind, amount, date)) in &wanted {
@@ -241,7 +238,9 @@ fn invoiced(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow
         });
         let held = refused || holds.iter().any(|(_, of)| of.as_ref().is_none_or(|of| *of == milestone.id));
         let number = agreement.number(&milestone.id);
-        let there = world.documents().iter().any(|one| one.number == number) || world.touched.contains_key(&number);
+        let there = world.documents().iter().any(|one| one.number == number)
+            || world.touched.contains_key(&number)
+            || milestone.adopted.is_some();
         anyhow::ensure!(there || held, "3: {number} is accepted, nothing holds it, and it is not invoiced");
     }
     Ok(())
@@ -280,7 +279,7 @@ fn told(world: &mut World, agreement: &Agreement, contract: &Contract) -> anyhow
     let written =
         world.ask(|app| async move { app.env.store.deliveries(Some(id.into()), &[DeliveryState::Done]).await })??;
     let has = |action: &str, subject: &str| lines.iter().any(|one| one.action == action && one.subject == subject);
-    for document in contract.documents() {
+    for document in contract.documents().iter().filter(|document| !document.adopted) {
         anyhow::ensure!(
             has("document issued", &document.number),
             "6: no line tells that {} was issued",
@@ -299,6 +298,8 @@ fn told(world: &mut World, agreement: &Agreement, contract: &Contract) -> anyhow
 /// 8: payments are known once.
 fn payments(world: &World, agreement: &Agreement, contract: &Contract) -> anyhow::Result<()> {
     let paid: u64 = world.paid.iter().filter(|(number, _)| agreement.owns(number)).map(|(_, paid)| *paid).sum();
+    let before = agreement.history.iter().any(|one| one["type"] == "payment");
+    let paid = paid.saturating_add(agreement.milestones.first().filter(|_| before).map_or(0, |one| one.amount));
     let cash = plain(&contract.position().cash.to_string());
     let unmatched = contract.exceptions().iter().any(|one| one.code.to_string() == "UNMATCHED_PAYMENT");
     // A payment beyond what is open on its invoice, credit memos counted, is no entry: a person applies it (section 7).

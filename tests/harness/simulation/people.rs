@@ -1,10 +1,12 @@
 //! What sales, project managers, customers and reviewers do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use milestoned::agreements;
+use milestoned::app::App;
 use milestoned::review::subject::Subject;
 use milestoned_mapping::contract::Contract;
 use milestoned_mocks::{FaultSpec, Person};
@@ -12,8 +14,10 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use super::Scope;
 use super::accountant;
 use super::agreement::{Agreement, Milestone};
+use super::company;
 use super::world::World;
 use crate::fields;
 
@@ -61,9 +65,15 @@ pub(super) fn file(world: &mut World) -> anyhow::Result<()> {
         let (id, terms) = (world.agreement(of)?.id, world.agreement(of)?.terms(world.erp));
         world.act("file", id);
         let now = world.now();
-        world.ask(|app| async move {
-            agreements::file(&app.env, terms, "simulation", &"deal desk".into(), now).await
-        })??;
+        match world.scope {
+            Scope::Company => company::file(world, &terms)?,
+            Scope::Vendors => {
+                let filed = |app: Arc<App>| async move {
+                    agreements::file(&app.env, terms, "simulation", &"deal desk".into(), now).await
+                };
+                world.ask(filed)??;
+            }
+        }
         deal(world, of)?;
         for place in 0..world.agreement(of)?.milestones.len() {
             issue(world, (of, place))?;
@@ -92,27 +102,43 @@ pub(super) fn deal(world: &mut World, of: usize) -> anyhow::Result<()> {
 fn issue(world: &mut World, place: Place) -> anyhow::Result<()> {
     let (contract, id) = (world.agreement(place.0)?.id, world.milestone(place)?.id.clone());
     let act = world.act("issue", &format!("{contract} {id}"));
-    let body = json!({ "summary": id, "customfield_10101": contract, "customfield_10102": id, "status": "To Do" });
+    let status = if world.milestone(place)?.accepted { "Accepted" } else { "To Do" };
+    let body = json!({ "summary": id, "customfield_10101": contract, "customfield_10102": id, "status": status });
     let created = world.simulators.jira.create_issue(&act, "MS", fields(body))?;
     world.milestone_mut(place)?.issue = created.id;
     Ok(())
 }
 
-fn edit(world: &mut World, place: Place, status: &'static str, changes: Value) -> anyhow::Result<()> {
+pub(super) fn edit(world: &mut World, place: Place, status: &'static str, changes: Value) -> anyhow::Result<()> {
     let (contract, milestone) = (world.agreement(place.0)?.id, world.milestone(place)?.clone());
     let act = world.act("issue moves", &format!("{contract} {} {status}", milestone.id));
     let dana = Person { account_id: "dana".into(), display_name: "Dana".into(), email: "dana@customer.example".into() };
+    let (today, now) = (world.today(place.0)?, world.now());
+    let signed = changes["customfield_10112"].as_str().and_then(|date| date.parse().ok()).unwrap_or(today);
     let changes: BTreeMap<String, Value> = fields(changes).into_iter().collect();
     world.simulators.jira.edit(&act, &milestone.issue, &dana, changes, Some(status))?;
     let milestone = world.milestone_mut(place)?;
     milestone.accepted = status == "Accepted";
     milestone.ever_accepted |= milestone.accepted;
+    milestone.moves = milestone.moves.saturating_add(1);
+    if milestone.accepted {
+        milestone.signed = Some((signed, now));
+    }
     Ok(())
+}
+
+/// What an acceptance fills in beside the status.
+fn acceptance(world: &World, dice: &mut StdRng, place: Place) -> anyhow::Result<Value> {
+    match world.scope {
+        Scope::Company => company::acceptance(world, dice, place),
+        Scope::Vendors => Ok(json!({ "customfield_10105": "https://docs.example/signed.pdf" })),
+    }
 }
 
 pub(super) fn accept(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     let Some(place) = any(world, dice) else { return Ok(()) };
-    edit(world, place, "Accepted", json!({ "customfield_10105": "https://docs.example/signed.pdf" }))
+    let signed = acceptance(world, dice, place)?;
+    edit(world, place, "Accepted", signed)
 }
 
 /// Search shows the later of two changes first.
@@ -122,8 +148,9 @@ pub(super) fn late_row(world: &mut World, dice: &mut StdRng) -> anyhow::Result<(
     let until = world.now().saturating_add(SignedDuration::from_secs(100))?;
     let issue = world.milestone(late)?.issue.clone();
     // It changes in any case: of what changed long ago search knows.
-    let signed = format!("https://docs.example/signed.pdf?at={}", world.now());
-    edit(world, late, "Accepted", json!({ "customfield_10105": signed }))?;
+    let mut signed = acceptance(world, dice, late)?;
+    signed["customfield_10105"] = json!(format!("https://docs.example/signed.pdf?at={}", world.now()));
+    edit(world, late, "Accepted", signed)?;
     let act = world.act("shown late", &issue);
     world.simulators.jira.hide_from_search(&act, &issue, until)?;
     world.advance(SignedDuration::from_secs(1));
@@ -162,7 +189,7 @@ pub(super) fn amend(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> 
             order(world, place.0, json!({ "add": [words] }))?;
             issue(world, new_place)
         }
-        _ if world.agreement(place.0)?.live().count() > 1 => {
+        _ if world.agreement(place.0)?.live().count() > 1 && is_free(world, place)? => {
             world.milestone_mut(place)?.removed = true;
             let id = world.milestone(place)?.id.clone();
             order(world, place.0, json!({ "remove": [id] }))
@@ -171,7 +198,17 @@ pub(super) fn amend(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> 
     }
 }
 
-fn change(world: &mut World, dice: &mut StdRng, place: Place) -> anyhow::Result<()> {
+/// Whether a change order may take a milestone out: nobody else has billed it, and nothing is kept back until it is accepted.
+fn is_free(world: &World, place: Place) -> anyhow::Result<bool> {
+    let (agreement, milestone) = (world.agreement(place.0)?, world.milestone(place)?);
+    Ok(milestone.adopted.is_none() && agreement.release.as_ref() != Some(&milestone.id))
+}
+
+pub(super) fn change(world: &mut World, dice: &mut StdRng, place: Place) -> anyhow::Result<()> {
+    // What others have billed stays as they billed it.
+    if world.milestone(place)?.adopted.is_some() {
+        return Ok(());
+    }
     let amount: u64 = 2_u64.saturating_pow(dice.random_range(12..24));
     world.milestone_mut(place)?.amount = amount;
     let (id, money) = (world.milestone(place)?.id.clone(), world.agreement(place.0)?.money(amount));
@@ -183,25 +220,38 @@ fn order(world: &mut World, of: usize, mut order: Value) -> anyhow::Result<()> {
     agreement.version = agreement.version.saturating_add(1);
     let (id, version, total) = (agreement.id, agreement.version, agreement.money(agreement.total()));
     world.act("amend", &format!("{id} version {version}: {order}"));
-    let head = json!({ "amends": id, "version": version, "signed": true, "total": total });
+    let company = world.scope == Scope::Company;
+    let mut head = json!({ "version": version, "signed": true, "total": total });
+    if !company {
+        head["amends"] = json!(id);
+    }
     if let (Some(order), Value::Object(head)) = (order.as_object_mut(), head) {
         order.extend(head);
     }
-    let now = world.now();
-    world
-        .ask(|app| async move { agreements::file(&app.env, order, "simulation", &"deal desk".into(), now).await })??;
+    if company {
+        company::amend(world, id, &order)?;
+    } else {
+        let now = world.now();
+        world.ask(|app| async move {
+            agreements::file(&app.env, order, "simulation", &"deal desk".into(), now).await
+        })??;
+    }
     approve_orders(world)?;
     deal(world, of)
 }
 
-/// The controller lets the change orders take effect that wait for an approval.
+/// The change orders that wait for an approval get it.
 pub(super) fn approve_orders(world: &mut World) -> anyhow::Result<()> {
     let waiting = world.ask(|app| async move { app.env.store.waiting_orders(None).await })??;
     for order in waiting {
         let key = agreements::order_key(&order.identity);
         world.act("approve", &format!("{} {key}", order.contract));
         let subject = Subject::ChangeOrder { contract: order.contract.clone(), key: key.into() };
-        world.say("/v1/acts", &json!({ "subject": subject, "act": "approve" }))?;
+        let body = json!({ "subject": subject, "act": "approve" });
+        match world.scope {
+            Scope::Company => company::approve_order(world, &body)?,
+            Scope::Vendors => drop(world.say("/v1/acts", &body)?),
+        }
     }
     Ok(())
 }
@@ -209,7 +259,8 @@ pub(super) fn approve_orders(world: &mut World) -> anyhow::Result<()> {
 /// The answer to an invoice is lost, and a change order lands before anybody has asked what became of it.
 pub(super) fn amend_in_doubt(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     let Some(place) = any(world, dice) else { return Ok(()) };
-    edit(world, place, "Accepted", json!({ "customfield_10105": "https://docs.example/signed.pdf" }))?;
+    let signed = acceptance(world, dice, place)?;
+    edit(world, place, "Accepted", signed)?;
     let names = ["drop_after_write", "write_later(20000)", "error_after_write", "drop_before_write"];
     let name = names[dice.random_range(0..names.len())];
     let path = if world.erp == "netsuite" { "/record/" } else { "/v3/" };
@@ -265,6 +316,9 @@ pub(super) fn review(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()>
     let Some(place) = any(world, dice) else { return Ok(()) };
     let id = world.agreement(place.0)?.id;
     if dice.random_bool(0.5) {
+        if world.scope == Scope::Company {
+            return company::review(world, dice);
+        }
         let decision = if dice.random_bool(0.7) { "approve" } else { "hold" };
         return decide(world, place, decision);
     }
@@ -274,7 +328,10 @@ pub(super) fn review(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()>
     let (code, milestone) = (one.code.to_string(), one.milestone.clone());
     world.act("overrule", &format!("{id} {code} {}", milestone.as_deref().unwrap_or_default()));
     let body = json!({ "code": code, "milestone": milestone, "leg": one.leg, "reason": "agreed by telephone" });
-    world.say(&format!("/v1/contracts/{id}/exceptions/overrule"), &body)?;
+    let status = world.say(&format!("/v1/contracts/{id}/exceptions/overrule"), &body)?;
+    if let ("HELD_BY_REVIEWER", true, Some(milestone)) = (code.as_str(), status.is_success(), &milestone) {
+        world.company.held.remove(&(id, milestone.clone()));
+    }
     world.overruled.insert((id, code, milestone));
     Ok(())
 }

@@ -17,12 +17,13 @@ use milestoned_mocks::{ErpDocument, Unplugged};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::Outcome;
 use super::agreement::{Agreement, Milestone};
+use super::company::{self, Company};
 use super::front::{Brought, TOKEN};
 use super::replicas::{self, Replica};
 use super::wire::{Driven, Lines, before, drive};
 use super::witness::Witness;
+use super::{Outcome, Scope};
 
 /// What an accountant, or a person who decided about a delivery, did to a document of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,10 @@ pub(super) struct World {
     pub(super) disputed: BTreeSet<String>,
     /// Exceptions that a reviewer has closed: contract, code, milestone.
     pub(super) overruled: BTreeSet<(&'static str, String, Option<String>)>,
+    /// What happens beside troubles.
+    pub(super) scope: Scope,
+    /// What people of different rights have done, and what was closed and forged.
+    pub(super) company: Company,
     /// Payments in the ERP, in whole units, by number of the invoice.
     pub(super) paid: BTreeMap<String, u64>,
     /// Webhooks that were brought, by the vendor's name for them.
@@ -75,14 +80,15 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn open(dice: &mut StdRng) -> anyhow::Result<Self> {
+    pub(super) fn open(scope: Scope, dice: &mut StdRng) -> anyhow::Result<Self> {
         let now: Timestamp = "2026-03-02T09:00:00Z".parse()?;
         let simulators = Arc::new(Unplugged::at(now)?);
         let clock = Arc::new(SetClock::at(now));
         let (requests, senders, witness) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Witness::default()));
         let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests, senders, witness });
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
-        let settings = settings(&simulators, erp)?;
+        let two_above = (scope == Scope::Company).then(|| dice.random_bool(0.5)).unwrap_or_default();
+        let settings = settings(&simulators, erp, (scope, two_above))?;
         let store = empty_store()?;
         let (app, _) = daemon(&settings, &store, &clock, &lines)?;
         let replicas = if dice.random_bool(0.25) { dice.random_range(2..4) } else { 0 };
@@ -93,6 +99,8 @@ impl World {
             outcome: Outcome::default(),
             agreements: agreements(dice, erp),
             erp,
+            scope,
+            company: Company::with(two_above),
             touched: BTreeMap::new(),
             disputed: BTreeSet::new(),
             overruled: BTreeSet::new(),
@@ -111,6 +119,9 @@ impl World {
             store,
             settings,
         };
+        if scope == Scope::Company {
+            company::vary(&mut world.agreements, dice);
+        }
         for _ in 0..replicas {
             let (member, sender) = world.member()?;
             world.replicas.push(Replica::new(member, sender));
@@ -198,7 +209,8 @@ impl World {
 
     /// A person has connected the company again: every daemon starts anew, with the new refresh token in its settings.
     pub(super) fn reconnect(&mut self, refresh: &str) -> anyhow::Result<()> {
-        self.settings = Settings::from_toml(&configuration(&self.simulators, self.erp, refresh))?;
+        let rules = (self.scope, self.company.two_above);
+        self.settings = Settings::from_toml(&configuration(&self.simulators, self.erp, refresh, rules))?;
         replicas::restart_all(self)?;
         self.restart()
     }
@@ -223,6 +235,10 @@ fn agreements(dice: &mut StdRng, erp: &str) -> Vec<Agreement> {
         version: 1,
         won: true,
         wrong_by: 0,
+        signed_on: jiff::civil::date(2026, 3, 2),
+        books_from: None,
+        release: None,
+        history: Vec::new(),
     };
     parties.into_iter().map(agreement).collect()
 }
@@ -254,24 +270,34 @@ fn daemon(
     Ok((App::over(settings.clone(), store.clone(), platform)?, sender))
 }
 
+/// Which people there are, and whether large amounts need two of them.
+type Rules = (Scope, bool);
+
 /// The settings of the first day. A thread reads them once for each ERP: simulators have the same addresses in every run.
-fn settings(simulators: &Unplugged, erp: &'static str) -> anyhow::Result<Settings> {
-    thread_local!(static READ: RefCell<BTreeMap<&'static str, Settings>> = const { RefCell::new(BTreeMap::new()) });
+fn settings(simulators: &Unplugged, erp: &'static str, rules: Rules) -> anyhow::Result<Settings> {
+    type Read = BTreeMap<(&'static str, Rules), Settings>;
+    thread_local!(static READ: RefCell<Read> = const { RefCell::new(BTreeMap::new()) });
     READ.with_borrow_mut(|read| {
-        if let Some(known) = read.get(erp) {
+        if let Some(known) = read.get(&(erp, rules)) {
             return Ok(known.clone());
         }
-        let new = Settings::from_toml(&configuration(simulators, erp, "rt-smoke-1"))?;
-        read.insert(erp, new.clone());
+        let new = Settings::from_toml(&configuration(simulators, erp, "rt-smoke-1", rules))?;
+        read.insert((erp, rules), new.clone());
         Ok(new)
     })
 }
 
-fn configuration(simulators: &Unplugged, erp: &str, refresh: &str) -> String {
+fn configuration(simulators: &Unplugged, erp: &str, refresh: &str, (scope, two_above): Rules) -> String {
+    let (others, dates) = match scope {
+        Scope::Company => (company::tokens(), company::DATES),
+        Scope::Vendors => (String::new(), ""),
+    };
+    let approvals = if two_above { company::TWO_ABOVE } else { "" };
     let mut text = format!(
         r#"
 http.public_url = "https://milestoned.example"
-http.tokens = [{{ name = "controller", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{TOKEN}" }}]
+http.tokens = [{{ name = "controller", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{TOKEN}" }}{others}]
+{approvals}
 [intake]
 census_every = "20h"
 brake = 100
@@ -285,6 +311,7 @@ kind = "jira"
 base_url = "{jira}"
 auth = {{ flow = "basic", email = "mia@example.test", api_token = "api-token" }}
 projects = ["MS"]
+{dates}
 webhook_secret = "webhook-secret"
 limits.windows = []
 "#,
