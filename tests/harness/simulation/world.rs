@@ -87,7 +87,7 @@ impl World {
         let (requests, senders, witness) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Witness::default()));
         let lines = Arc::new(Lines { simulators: Arc::clone(&simulators), requests, senders, witness });
         let erp = if dice.random_bool(0.5) { "netsuite" } else { "quickbooks" };
-        let two_above = (scope == Scope::Company).then(|| dice.random_bool(0.5)).unwrap_or_default();
+        let two_above = scope == Scope::Company && dice.random_bool(0.5);
         let settings = settings(&simulators, erp, (scope, two_above))?;
         let store = empty_store()?;
         let (app, _) = daemon(&settings, &store, &clock, &lines)?;

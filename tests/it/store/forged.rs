@@ -7,12 +7,16 @@ use milestoned::store::intake::Reading;
 use milestoned::store::sign_ins::{SignedIn, Way};
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_connector_kit::{Cursor, Page};
+use milestoned_mapping::command::{Account, Command, DeliveryKey, Document, JournalEntry, JournalLine, Posting, Side};
+use serde_json::json;
 
 use super::contracts::{accepted, landing, open};
+use super::integrity::leaves;
 use super::{Place, invoice, later, now, on_both, to_decide};
 
 on_both!(
     a_forged_delivery_is_parked_and_never_sent,
+    of_a_thousand_kinds_of_forged_deliveries_none_is_sent,
     a_forged_fact_decides_nothing_and_is_named,
     a_forged_record_says_nothing,
     a_forged_mail_is_refused,
@@ -69,6 +73,116 @@ async fn a_forged_delivery_is_parked_and_never_sent(place: Place) {
     assert_eq!(refused(&place, "delivery refused").await.len(), 7);
     place.tamper("DELETE FROM outbox WHERE key = 'forged'").await;
     assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().flaw(), None, "what was put in is taken out again");
+}
+
+/// A delivery of each kind, each to a target of its own.
+fn of_each_kind() -> Vec<Posting> {
+    let bill = invoice("A", "SOW-1", "1000.00", &[]);
+    let Command::Invoice(document) = bill.command.clone() else { return Vec::new() };
+    let amount = document.amount;
+    let line = |account, side| JournalLine { account, side, amount };
+    let commands = [
+        Command::CreditMemo(Document { number: "A-C1".into(), original: Some("A".into()), ..document.clone() }),
+        Command::Customer { name: document.customer.clone(), currency: "USD".into() },
+        Command::JournalEntry(JournalEntry {
+            number: "SOW-1-20260302J".into(),
+            contract: "SOW-1".into(),
+            customer: document.customer,
+            date: document.date,
+            milestone: Some("M1".into()),
+            lines: vec![line(Account::DeferredRevenue, Side::Debit), line(Account::Revenue, Side::Credit)],
+            memo: "M1 accepted".into(),
+        }),
+    ];
+    let others = commands.into_iter().enumerate().map(|(place, command)| Posting {
+        key: DeliveryKey::of(&[&place.to_string()]),
+        target: format!("erp-{place}"),
+        command,
+        after: Vec::new(),
+    });
+    others.chain([bill]).collect()
+}
+
+/// What somebody could write over a pending delivery: every key of what it writes, and every column that says something, each
+/// with many values. As assignments of SQL.
+fn forgeries(posting: &Posting) -> Vec<String> {
+    let whole = serde_json::to_value(&posting.command).unwrap();
+    let values = json!([
+        null,
+        true,
+        [],
+        {},
+        1,
+        -900_000,
+        90_000_000,
+        "",
+        "x",
+        "ZZ-77",
+        "900000.00",
+        "2026-01-01",
+        "USD",
+        "EUR",
+        "Contoso GmbH",
+        "SOW-9",
+        "M2",
+        "credit",
+        "debit",
+        "cash",
+        "invoice"
+    ]);
+    let mut found = Vec::new();
+    for (_, place) in leaves(&whole) {
+        for value in values.as_array().unwrap() {
+            let mut other = whole.clone();
+            let was = std::mem::replace(other.pointer_mut(&place).unwrap(), value.clone());
+            found.extend((was != *value).then(|| format!("command = '{other}'")));
+        }
+    }
+    for column in [
+        "contract",
+        "subject",
+        "kind",
+        "digest",
+        "created_at",
+        "receipt",
+        "fault",
+        "remedy",
+        "settled_at",
+        "confirmed_at",
+        "lease_until",
+    ] {
+        found.extend(
+            ["x", "ZZ-77", "SOW-9", "customer", "2026-01-01T00:00:00.000000Z", "{}"]
+                .map(|value| format!("{column} = '{value}'")),
+        );
+    }
+    found.extend(
+        ["after = '[ ]'", "attempts = 7", "by_hand = NOT by_hand", "mac = NULL", "state = 'unknown'"].map(Into::into),
+    );
+    found
+}
+
+async fn of_a_thousand_kinds_of_forged_deliveries_none_is_sent(place: Place) {
+    let row = open(&place.store, "SOW-1", "Northwind Ltd").await;
+    let postings = of_each_kind();
+    assert!(place.store.land(landing(&row, postings.clone()), now()).await.unwrap());
+    place.tamper("CREATE TABLE kept AS SELECT * FROM outbox").await;
+    let mut kinds = 0;
+    for posting in &postings {
+        let claim = || place.store.claim(posting.target.clone(), 10, LEASE, later(1));
+        for forgery in forgeries(posting) {
+            let key = &posting.key;
+            let put_back = format!(
+                "DELETE FROM outbox WHERE key = '{key}'; INSERT INTO outbox SELECT * FROM kept WHERE key = '{key}'"
+            );
+            place.tamper(&format!("{put_back}; UPDATE outbox SET {forgery} WHERE key = '{key}'")).await;
+            assert_eq!(claim().await.unwrap().len(), 0, "{forgery}");
+            place.tamper(&put_back).await;
+            kinds += 1;
+        }
+        assert_eq!(claim().await.unwrap().len(), 1, "put back as it was, it is sent");
+    }
+    assert!(kinds >= 1_000, "{kinds} kinds");
 }
 
 async fn a_forged_fact_decides_nothing_and_is_named(place: Place) {

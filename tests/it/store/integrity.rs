@@ -106,8 +106,8 @@ fn instead(was: &Held) -> Vec<Held> {
     }
 }
 
-/// Every key of a JSON text, as a path, with the text in which what stands there is something else.
-fn edits(text: &str) -> Vec<(String, String)> {
+/// Every value of a JSON text that holds no others: its path by keys, and its place.
+pub(super) fn leaves(whole: &Value) -> Vec<(String, String)> {
     fn walk(at: &Value, pointer: String, path: String, found: &mut Vec<(String, String)>) {
         match at {
             Value::Object(fields) => fields.iter().for_each(|(key, value)| {
@@ -121,11 +121,16 @@ fn edits(text: &str) -> Vec<(String, String)> {
             _ => found.push((path, pointer)),
         }
     }
+    let mut found = Vec::new();
+    walk(whole, String::new(), String::new(), &mut found);
+    found
+}
+
+/// Every key of a JSON text, as a path, with the text in which what stands there is something else.
+fn edits(text: &str) -> Vec<(String, String)> {
     let Ok(whole @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(text) else {
         return Vec::new();
     };
-    let mut found = Vec::new();
-    walk(&whole, String::new(), String::new(), &mut found);
     let edited = |(path, pointer): (String, String)| {
         let mut other = whole.clone();
         let place = other.pointer_mut(&pointer)?;
@@ -137,7 +142,7 @@ fn edits(text: &str) -> Vec<(String, String)> {
         };
         Some((path, other.to_string()))
     };
-    found.into_iter().filter_map(edited).collect()
+    leaves(&whole).into_iter().filter_map(edited).collect()
 }
 
 /// A row for a table that the demo leaves empty.
