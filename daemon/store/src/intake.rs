@@ -457,8 +457,11 @@ fn settle_record(
             mark_legs(tx, contract)?;
         }
         if let Some(contract) = replaced.freed.filter(|_| parked) {
+            // Of a record that is gone an older version would say that it is there.
             let parked = tx.all(
-                "SELECT id FROM source_record WHERE state = 'parked' AND contract = $1 AND id <> $2 ORDER BY id",
+                "SELECT id FROM source_record AS r WHERE state = 'parked' AND contract = $1 AND id <> $2
+                 AND NOT EXISTS (SELECT 1 FROM source_record AS l WHERE l.system = r.system AND l.object = r.object
+                                 AND l.remote_id = r.remote_id AND l.id > r.id) ORDER BY id",
                 values![contract, stored.id],
                 |row| row.get::<i64>(0),
             )?;

@@ -19,6 +19,7 @@ on_both!(
     a_hint_is_stored_once_and_survives_until_it_was_followed,
     a_reading_lands_whole_and_a_newer_one_replaces_it,
     what_was_parked_is_read_again_where_it_can_be_read,
+    what_was_parked_of_a_record_that_is_gone_is_not_read_again,
     a_rotated_token_is_the_one_that_is_used,
     a_mail_is_taken_once_and_never_again_after_doubt,
     a_file_is_remembered_with_what_is_wrong,
@@ -149,6 +150,32 @@ async fn what_was_parked_is_read_again_where_it_can_be_read(place: Place) {
     assert_eq!(store.parked_records().await.unwrap().len(), 2, "the same unreadable bytes are one version");
     assert_eq!(store.replay_parked(None, "ada".into(), now()).await.unwrap(), 1);
     assert_eq!(store.unread_records(10).await.unwrap()[0].record.id, "1");
+}
+
+/// An issue and its clone are gone together: the first frees what waited for it, the second is not brought back by that.
+async fn what_was_parked_of_a_record_that_is_gone_is_not_read_again(place: Place) {
+    open(&place.store, "SOW-1", "Northwind Ltd").await;
+    let part = |milestone: &str| {
+        let (contract, milestone) = ("SOW-1".to_owned(), Some(milestone.to_owned()));
+        LegContribution { contract, leg: Leg::Psa, milestone, part: "{}".into() }
+    };
+    let stands_for = |milestone: &str| Reading { part: Some(part(milestone)), ..of_contract() };
+    place.record(page(vec![record("1", "a"), record("2", "a"), record("3", "a")], "3", false)).await;
+    for milestone in ["M1", "M1", "M2"] {
+        place.read(stands_for(milestone)).await;
+    }
+    assert_eq!(place.store.parked_records().await.unwrap().len(), 1, "two stand for M1");
+    place.record(page(vec![record("3", "gone"), record("2", "gone")], "4", false)).await;
+    place.read(of_contract()).await;
+    place.read(of_contract()).await;
+    let again: Vec<String> =
+        place.store.unread_records(10).await.unwrap().into_iter().map(|one| one.record.id).collect();
+    assert_eq!(again, Vec::<String>::new());
+    assert_eq!(place.store.parked_records().await.unwrap().len(), 0);
+}
+
+fn of_contract() -> Reading {
+    Reading { contract: Some("SOW-1".into()), ..Reading::default() }
 }
 
 async fn a_rotated_token_is_the_one_that_is_used(place: Place) {
