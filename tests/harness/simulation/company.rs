@@ -419,6 +419,13 @@ pub(super) fn amend(world: &mut World, id: &str, body: &Value) -> anyhow::Result
     world.must("fay", &format!("/v1/contracts/{id}/amendments"), body)
 }
 
+/// A change order takes effect once one person, or two, let it; who filed it may not.
+pub(super) fn approve_order(world: &mut World, body: &Value) -> anyhow::Result<()> {
+    world.may_not("fay", "/v1/acts", body)?;
+    world.request("rob", "/v1/acts", body)?;
+    if world.company.two_above { world.request("sue", "/v1/acts", body).map(drop) } else { Ok(()) }
+}
+
 /// The same milestone twice in the project tool, for a while.
 pub(super) fn copy_issue(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
     let Some(place) = any(world, dice) else { return Ok(()) };
