@@ -183,4 +183,5 @@ fn no_row_is_lost_in_word_and_pdf_whatever_the_layout() {
     }
     println!("{} renderings read again; {narrow} rows lost in narrow columns of PDF", truths.len() * LAYOUTS.len() * 2);
     assert!(lost.is_empty(), "{lost:#?}");
+    assert!(narrow <= 16, "{narrow} rows lost in narrow columns");
 }
