@@ -120,7 +120,7 @@ impl Approvals {
 pub struct Audit {
     /// How often the signed head goes to each place.
     pub checkpoint_every: SignedDuration,
-    /// How often everything is compared with what attests it.
+    /// How often everything is compared with what attests it; zero: only where somebody asks for it.
     pub verify_every: SignedDuration,
     /// File to which it is appended, best on a medium that takes no changes.
     #[serde(default)]

@@ -298,6 +298,8 @@ fn configuration(simulators: &Unplugged, erp: &str, refresh: &str, (scope, two_a
 http.public_url = "https://milestoned.example"
 http.tokens = [{{ name = "controller", rights = ["view", "file_terms", "tell_facts", "approve", "overrule", "release", "operate", "audit"], token = "{TOKEN}" }}{others}]
 {approvals}
+[audit]
+verify_every = "0s"
 [intake]
 census_every = "20h"
 brake = 100

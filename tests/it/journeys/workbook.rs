@@ -130,6 +130,7 @@ async fn edits_of_two_people_meet_cell_by_cell() {
     assert_eq!(outcomes(&looked), [("Name", "will be taken"), ("Cap", "will be taken")]);
     let (status, came) = confirm(&world, ADMIN, &looked).await;
     assert!(status == 200 && came[0]["done"] == true, "{came}");
+    assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     let second = edited(&theirs, &[(key, "Name", "Concept"), (key, "PO number", "4500099999")]);
     let (_, looked) = bring(&world, SECOND, second).await;
     let told = outcomes(&looked);
@@ -141,7 +142,8 @@ async fn edits_of_two_people_meet_cell_by_cell() {
     assert_eq!(column(&annotated, "Milestones", "Name"), ["Concept"], "what they wrote, to be looked at");
     let (status, came) = confirm(&world, SECOND, &looked).await;
     assert!(status == 200 && came[0]["text"].as_str().unwrap().contains("version 3"), "{came}");
-    world.settle().await.unwrap();
+    assert!(came[0]["text"].as_str().unwrap().contains("before somebody else has approved it"), "{came}");
+    assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     let after = export(&world, ADMIN).await;
     assert_eq!(column(&after, "Milestones", "Name"), ["Design, revised"]);
     assert_eq!(column(&after, "Milestones", "PO number"), ["4500099999"]);
@@ -162,7 +164,7 @@ async fn acts_in_a_workbook_are_those_of_the_pages() {
     let order =
         json!({ "version": 2, "signed": true, "total": "90.00", "change": [{ "id": "M1", "amount": "90.00" }] });
     assert_eq!(world.call("POST", "/v1/contracts/B/amendments", ADMIN, Some(order)).await.unwrap().0, 202);
-    world.settle().await.unwrap();
+    assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     let acts = [
         ("approval:A:M1", "Action", "approve"),
         ("approval:B:M1", "Action", "approve"),
@@ -208,6 +210,7 @@ async fn what_somebody_may_not_do_and_what_has_changed_since_it_was_shown_is_lef
     assert!(status == 403 && said["detail"].as_str().unwrap().contains("ada has brought"), "{said}");
     let order = json!({ "version": 2, "signed": true, "change": [{ "id": "M1", "name": "Draft" }] });
     assert_eq!(world.call("POST", "/v1/contracts/A/amendments", SECOND, Some(order)).await.unwrap().0, 202);
+    assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     let (status, said) = confirm(&world, ADMIN, &looked).await;
     assert!(status == 409 && said["detail"].as_str().unwrap().contains("changed since this was shown"), "{said}");
     let (_, looked) = bring(&world, ADMIN, edited(&file, &[("milestone:A:M1", "Amount", "40")])).await;
