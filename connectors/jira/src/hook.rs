@@ -26,7 +26,8 @@ impl Hook for Jira {
         let text = std::str::from_utf8(request.body).map_err(|error| Refused::Body(error.to_string()))?;
         let webhook: wire::Webhook = serde_json::from_str(text).map_err(|error| Refused::Body(error.to_string()))?;
         // A body from a time that is to come would be new again some day.
-        let stale = webhook.timestamp.is_some_and(|at| at.0.duration_until(now).abs() > STALE);
+        let at = serde_json::from_value::<wire::Moment>(webhook.timestamp.clone()).ok();
+        let stale = at.is_some_and(|at| at.0.duration_until(now).abs() > STALE);
         let hints = if stale { Vec::new() } else { hints(webhook) };
         // The body is what is signed: a retry has the same, and a header that somebody else wrote makes no new delivery of it.
         Ok(vec![Delivery { id: DeliveryKey::of(&[text]).to_string(), hints }])
@@ -72,13 +73,17 @@ fn is_current(token: &str, secret: &str, now: Timestamp) -> bool {
 /// Which issue a webhook is about, if any.
 fn hints(webhook: wire::Webhook) -> Vec<Hint> {
     // Our own status makes these.
-    if webhook.event.starts_with("issue_property_") {
+    if webhook.event.as_str().unwrap_or_default().starts_with("issue_property_") {
         return Vec::new();
     }
     // Data Center sends a comment without its issue; the link names it: …/issue/10011/comment/10203.
     let link = webhook.comment.get("self").and_then(serde_json::Value::as_str).unwrap_or_default();
     let of_comment = || link.split_once("/issue/")?.1.split('/').next().map(str::to_owned);
-    let id = webhook.issue.map(|issue| issue.id).or_else(of_comment);
+    let id = match webhook.issue.get("id") {
+        Some(serde_json::Value::String(id)) => Some(id.clone()),
+        Some(serde_json::Value::Number(id)) => Some(id.to_string()),
+        _ => of_comment(),
+    };
     id.map(|id| Hint { object: OBJECT.into(), id }).into_iter().collect()
 }
 
@@ -102,6 +107,21 @@ mod tests {
             }
         }
         assert!(read_ones >= 12, "{read_ones} recorded webhooks");
+    }
+
+    #[test]
+    fn whatever_a_rule_of_automation_writes_is_taken_and_says_which_issue_where_it_does() {
+        for (body, expected) in [
+            (r#"{"issue":{"id":10001}}"#, Some("10001")),
+            (r#"{"issue":{"id":"10001"},"webhookEvent":7,"timestamp":"today","comment":[]}"#, Some("10001")),
+            (r#"{"issue":null,"comment":{"self":"https://x/rest/api/2/issue/10011/comment/1"}}"#, Some("10011")),
+            (r#"{"issue":"MS-1"}"#, None),
+            (r#"{"issue":{"id":null,"key":"MS-1"}}"#, None),
+            ("{}", None),
+        ] {
+            let hints = hints(serde_json::from_str(body).unwrap());
+            assert_eq!(hints.first().map(|hint| hint.id.as_str()), expected, "{body}");
+        }
     }
 
     #[test]

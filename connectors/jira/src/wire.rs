@@ -189,20 +189,16 @@ impl<'de> Deserialize<'de> for Moment {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Webhook {
     #[serde(rename = "webhookEvent", default)]
-    pub(crate) event: String,
+    pub(crate) event: Value,
     /// When it happened, in milliseconds.
     #[serde(default)]
-    pub(crate) timestamp: Option<Moment>,
+    pub(crate) timestamp: Value,
+    /// Rules of automation write it as they like, its id as a number too.
     #[serde(default)]
-    pub(crate) issue: Option<WebhookIssue>,
+    pub(crate) issue: Value,
     /// Of a transition it is an empty text, or missing.
     #[serde(default)]
     pub(crate) comment: Value,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct WebhookIssue {
-    pub(crate) id: String,
 }
 
 /// Claims of the token that comes with a webhook of an OAuth app.

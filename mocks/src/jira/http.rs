@@ -1,9 +1,9 @@
 //! The paths of the simulated site.
 
-use super::fields;
 use super::oauth::CLOUD;
 use super::people::unauthorized;
 use super::state::{Answer, State, problem, unknown_issue};
+use super::{bodies, fields};
 use crate::call::{Call, Reply};
 use crate::json::{Json, list, obj};
 
@@ -89,6 +89,9 @@ impl State {
 
     fn api(&mut self, call: &Call, api: &str, rest: &[&str]) -> Answer {
         let anonymous = self.caller.is_anonymous();
+        if !anonymous {
+            bodies::check(call, rest, self.is_server())?;
+        }
         match (call.method.as_str(), rest) {
             ("GET", ["serverInfo" | "myself"]) if anonymous => Err(unauthorized()),
             ("GET", ["serverInfo"]) => Ok(Reply::json(200, &self.server_info())),

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod attachments;
+mod bodies;
 mod fields;
 mod http;
 mod issue;

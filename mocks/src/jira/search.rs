@@ -207,12 +207,6 @@ impl State {
     pub(crate) fn search_by_offset(&mut self, call: &Call) -> Answer {
         let request =
             if call.method == "GET" { from_query(call) } else { call.json().map_err(|_| problem_payload())? };
-        if request.get("validateQuery").is_some_and(|flag| !matches!(flag, Json::Bool(_))) && call.method != "GET" {
-            return Err(problem(
-                400,
-                "Can not construct instance of java.lang.Boolean from the value of validateQuery",
-            ));
-        }
         let from = usize::try_from(request.int("startAt")).unwrap_or_default();
         let size = if request.has("maxResults") { request.int("maxResults") } else { 50 };
         let size = usize::try_from(size).unwrap_or_default().min(1000);

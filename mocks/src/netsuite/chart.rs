@@ -163,9 +163,6 @@ fn own(kind: &str) -> &'static str {
     match kind {
         "cashSale" => " account paymentMethod undepFunds ",
         "estimate" => " expectedCloseDate probability title entityStatus ",
-        "customerPayment" => {
-            " customer payment apply autoApply undepFunds account arAcct paymentMethod applied unapplied checkNum "
-        }
         "projectTask" => {
             " title project parent status percentTimeComplete startDateTime startDate endDate finishByDate estimatedWork \
              priority constraintType message "

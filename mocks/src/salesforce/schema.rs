@@ -71,162 +71,24 @@ impl Object {
     }
 }
 
-/// `name:kind:flags:relation`; flags: x external id, u unique, q required, r read only, f formula, l restricted to its list;
-/// a reference names `relationship>object>children`; a number may say `kind(digits,scale)`.
+/// What every object has, in the spelling of the table.
 const STANDARD: &str = "Id:id:r CreatedDate:datetime:r CreatedById:reference:r:CreatedBy>User LastModifiedDate:datetime:r \
     LastModifiedById:reference:r:LastModifiedBy>User SystemModstamp:datetime:r IsDeleted:boolean:r \
     OwnerId:reference::Owner>User CurrencyIsoCode:picklist";
 
-const OBJECTS: &[(&str, &str, &str)] = &[
-    (
-        "Account",
-        "001",
-        "Name:string:q ParentId:reference::Parent>Account>ChildAccounts AccountNumber:string Type:picklist Industry:picklist \
-         BillingStreet:textarea BillingCity:string BillingState:string BillingPostalCode:string BillingCountry:string \
-         Phone:phone Website:url Description:textarea Customer_Number__c:string:x",
-    ),
-    (
-        "Contact",
-        "003",
-        "AccountId:reference::Account>Account>Contacts FirstName:string LastName:string:q Name:string:r Email:email Phone:phone",
-    ),
-    (
-        "Opportunity",
-        "006",
-        "Name:string:q AccountId:reference::Account>Account>Opportunities StageName:picklist:q IsWon:boolean:r IsClosed:boolean:r \
-         Amount:currency CloseDate:date:q Probability:percent ExpectedRevenue:currency:r Type:picklist NextStep:string \
-         LeadSource:picklist Description:textarea ForecastCategoryName:picklist HasOpportunityLineItem:boolean:r \
-         LastStageChangeDate:datetime:r ContractId:reference::Contract>Contract>Opportunities SOW_Number__c:string:x \
-         Payment_Terms__c:string Amendment_Version__c:double Billing_Status__c:string Billed_Amount__c:currency \
-         Recognised_Amount__c:currency Billing_Email__c:email Purchase_Order__c:string",
-    ),
-    (
-        "OpportunityFieldHistory",
-        "017",
-        "OpportunityId:reference:r:Opportunity>Opportunity>Histories Field:string:r OldValue:string:r NewValue:string:r",
-    ),
-    (
-        "pse__Milestone__History",
-        "a9h",
-        "ParentId:reference:r:Parent>pse__Milestone__c>Histories Field:string:r OldValue:string:r NewValue:string:r",
-    ),
-    (
-        "Milestone__c",
-        "a00",
-        "Name:string External_Id__c:string:xu Legacy_Id__c:string:x Opportunity__c:reference::Opportunity__r>Opportunity>Milestones__r \
-         Contract__c:string Milestone_Id__c:string Amount__c:currency Status__c:string Accepted_On__c:date \
-         Completed_Date__c:date Due_Date__c:date Invoice_Number__c:string Invoiced_On__c:date Due_On__c:date Paid_On__c:date \
-         Blocked_By__c:textarea Link__c:url Sequence__c:double Trigger__c:string Approver__c:string",
-    ),
-    (
-        "OpportunityLineItem",
-        "00k",
-        "OpportunityId:reference:q:Opportunity>Opportunity>OpportunityLineItems Name:string PricebookEntryId:string Product2Id:string \
-         ProductCode:string Quantity:double(12,2) UnitPrice:currency TotalPrice:currency ListPrice:currency Discount:percent \
-         ServiceDate:date Description:string SortOrder:int External_Id__c:string:xu",
-    ),
-    (
-        "OpportunityLineItemSchedule",
-        "00o",
-        "OpportunityLineItemId:reference:q:OpportunityLineItem>OpportunityLineItem>OpportunityLineItemSchedules ScheduleDate:date:q \
-         Revenue:currency Quantity:double(12,2) Type:picklist:q Description:string",
-    ),
-    (
-        "Contract",
-        "800",
-        "AccountId:reference:q:Account>Account>Contracts ContractNumber:string:r Status:picklist StatusCode:picklist:r StartDate:date \
-         EndDate:date:r ContractTerm:int CustomerSignedDate:date CompanySignedDate:date ActivatedDate:datetime:r \
-         SpecialTerms:textarea",
-    ),
-    (
-        "Order",
-        "801",
-        "AccountId:reference:q:Account>Account>Orders ContractId:reference::Contract>Contract>Orders EffectiveDate:date:q \
-         Status:picklist:q StatusCode:picklist:r TotalAmount:currency:r OrderNumber:string:r",
-    ),
-    ("User", "005", "Name:string Username:string Email:email TimeZoneSidKey:picklist IsActive:boolean"),
-    (
-        "Organization",
-        "00D",
-        "Name:string DefaultLocaleSidKey:picklist TimeZoneSidKey:picklist OrganizationType:picklist IsSandbox:boolean",
-    ),
-    (
-        "OpportunityStage",
-        "01J",
-        "MasterLabel:string ApiName:string IsActive:boolean IsClosed:boolean IsWon:boolean SortOrder:int",
-    ),
-    (
-        "ContentVersion",
-        "068",
-        "Title:string ContentDocumentId:reference::ContentDocument>ContentDocument>ContentVersions IsLatest:boolean:r \
-         PathOnClient:string FileExtension:string:r FileType:string:r ContentSize:int:r Checksum:string:r VersionData:base64 \
-         VersionNumber:string:r FirstPublishLocationId:anyid",
-    ),
-    (
-        "ContentDocument",
-        "069",
-        "Title:string FileExtension:string:r FileType:string:r ContentSize:int:r \
-         LatestPublishedVersionId:reference:r:LatestPublishedVersion>ContentVersion",
-    ),
-    (
-        "ContentDocumentLink",
-        "06A",
-        "LinkedEntityId:anyid:q ContentDocumentId:reference:q:ContentDocument>ContentDocument>ContentDocumentLinks ShareType:picklist \
-         Visibility:picklist",
-    ),
-    (
-        "Attachment",
-        "00P",
-        "ParentId:anyid:q Name:string:q ContentType:string Body:base64 BodyLength:int:r Description:string",
-    ),
-    (
-        "pse__Proj__c",
-        "a1p",
-        "Name:string:q pse__Account__c:reference::pse__Account__r>Account>pse__Projects__r \
-         pse__Opportunity__c:reference::pse__Opportunity__r>Opportunity>pse__Projects__r pse__Billing_Type__c:picklist \
-         pse__Is_Billable__c:boolean pse__Is_Active__c:boolean pse__Stage__c:picklist pse__Project_Status__c:picklist \
-         pse__Bookings__c:currency pse__Billings__c:currency pse__Revenue__c:currency pse__Start_Date__c:date \
-         pse__End_Date__c:date pse__Project_ID__c:string pse__Exclude_From_Billing__c:boolean pse__Recognition_Method__c:picklist \
-         pse__Sync_With_Jira__c:boolean pse__Jira_Project_Key__c:string pse__Jira_Correlation_ID__c:string ExternalId__c:string:x",
-    ),
-    (
-        "pse__Milestone__c",
-        "a1m",
-        "Name:string:q pse__Project__c:reference:q:pse__Project__r>pse__Proj__c>pse__Milestones__r pse__Milestone_Amount__c:currency \
-         pse__Milestone_Cost__c:currency pse__Status__c:picklist pse__Approved__c:boolean \
-         pse__Approver__c:reference::pse__Approver__r>User pse__Approved_for_Billing__c:boolean \
-         pse__Include_In_Financials__c:boolean pse__Billed__c:boolean pse__Invoiced__c:boolean pse__Invoice_Number__c:string(80) \
-         pse__Invoice_Date__c:date pse__Bill_Date__c:date pse__Billing_Hold__c:boolean pse__Exclude_from_Billing__c:boolean \
-         pse__Eligible_for_Billing__c:string:f pse__Target_Date__c:date:q pse__Actual_Date__c:date pse__Start_Date__c:date \
-         pse__Requires_Customer_Sign_off__c:boolean \
-         pse__Billing_Event_Item__c:reference::pse__Billing_Event_Item__r>pse__Billing_Event_Item__c \
-         pse__Billing_Event_Status__c:string:f pse__Billing_Event_Invoiced__c:boolean pse__Billing_Event_Released__c:boolean \
-         pse__Opportunity_Product__c:anyid pse__Percent_Hours_Completed_For_Recognition__c:percent \
-         pse__Recognition_Method__c:picklist pse__Admin_Global_Edit__c:boolean pse__Audit_Notes__c:textarea \
-         pse__Description__c:textarea ExternalId__c:string:x Billing_Key__c:string:xu",
-    ),
-    (
-        "pse__Project_Task__c",
-        "a1t",
-        "Name:string:q pse__Project__c:reference::pse__Project__r>pse__Proj__c>pse__Project_Tasks__r \
-         pse__Milestone__c:reference::pse__Milestone__r>pse__Milestone__c>pse__Project_Tasks__r pse__Completed__c:boolean \
-         pse__Sync_With_Jira__c:boolean pse__Jira_Correlation_ID__c:string",
-    ),
-    (
-        "pse__Billing_Event__c",
-        "a1e",
-        "Name:string pse__Project__c:reference::pse__Project__r>pse__Proj__c>pse__Billing_Events__r pse__Status__c:picklist \
-         pse__Is_Released__c:boolean pse__Is_Approved__c:boolean pse__Invoiced__c:boolean pse__Invoice_Number__c:string \
-         pse__Invoice_Date__c:date",
-    ),
-    (
-        "pse__Billing_Event_Item__c",
-        "a1i",
-        "Name:string pse__Billing_Event__c:reference::pse__Billing_Event__r>pse__Billing_Event__c>pse__Billing_Event_Items__r \
-         pse__Amount__c:currency pse__Milestone__c:reference::pse__Milestone__r>pse__Milestone__c>pse__Billing_Event_Items__r \
-         pse__Is_Released__c:boolean pse__Invoiced__c:boolean",
-    ),
-];
+/// Objects with the prefix of their ids and their fields, of the table in `mocks/data`, whose head names its sources.
+fn table() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    let mut objects: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    let text: &'static str = include_str!("../../data/salesforce.txt");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((name, prefix)) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')?.split_once(' ')) {
+            objects.push((name, prefix, Vec::new()));
+        } else if let (Some((_, fields)), Some((.., known))) = (line.split_once(": "), objects.last_mut()) {
+            known.extend(fields.split_whitespace());
+        }
+    }
+    objects
+}
 
 /// Values of picklists, the default first where there is one.
 const PICKLISTS: &[(&str, &[&str])] = &[
@@ -298,7 +160,7 @@ pub(crate) fn standard(name: &str, prefix: &str, own: &str) -> Object {
 }
 
 pub(crate) fn objects() -> BTreeMap<String, Object> {
-    OBJECTS.iter().map(|(name, prefix, own)| ((*name).to_string(), standard(name, prefix, own))).collect()
+    table().into_iter().map(|(name, prefix, own)| (name.to_string(), standard(name, prefix, &own.join(" ")))).collect()
 }
 
 fn describe_field(object: &str, field: &Field) -> Json {
