@@ -151,6 +151,12 @@ def pay(url, number, amount, date):
         wizard.execute('pay')
 
 
+def cancel(url, number):
+    """Cancels an invoice."""
+    connect(url)
+    invoice(number).click('cancel')
+
+
 def books(url):
     """Everything that the books hold, a line each, sorted. Read over REST: where every question signs in with a password,
     signing in writes, and a company in SQLite has room for one writer."""

@@ -171,3 +171,24 @@ async fn an_answer_of_tryton_that_is_lost_is_looked_up_and_never_two() {
     assert_eq!(way.left(), models.len(), "one of two spellings of each request was met");
     drop(daemon);
 }
+
+#[tokio::test]
+async fn an_invoice_that_is_cancelled_in_tryton_by_hand_is_noticed_and_not_written_again() {
+    let (Some((_alone, project, company)), program) = (installed().await, program()) else { return };
+    let (redmine, tryton) = (project.serve().await.unwrap(), company.serve().await.unwrap());
+    let office = Office::open(&program, redmine, tryton, None).unwrap();
+    office.file("SOW-0", "Customer 0", "net 30", amounts(0)).unwrap();
+    let issue = office.redmine.issue("SOW-0", "M1", "40000").await.unwrap();
+    office.accept(&issue).await.unwrap();
+    let daemon = office.daemon().unwrap();
+    office.held("invoice SOW-0-M1 posted", 1).await.unwrap();
+    office.says("/v1/contracts/SOW-0", |said| status(said, 0) == "invoiced").await.unwrap();
+    office.tryton.accountant("cancel", &["SOW-0-M1"]).unwrap();
+    let noticed = |said: &Value| said.to_string().contains("DOCUMENT_VOIDED");
+    office.says("/v1/exceptions?contract=SOW-0", noticed).await.unwrap();
+    office.look_again().await;
+    let books = office.tryton.books().unwrap();
+    let of_it: Vec<&String> = books.iter().filter(|line| line.starts_with("invoice SOW-0-M1 ")).collect();
+    assert!(matches!(of_it.as_slice(), [one] if one.contains(" cancelled ")), "{books:#?}");
+    drop(daemon);
+}
