@@ -157,6 +157,7 @@ fn seen(document: &DocumentView, now: Timestamp) -> SourceRecord {
         currency: document.currency.to_string(),
         date: document.date,
         amount: DecimalText(document.amount.decimal()),
+        tax: None,
         status: InvoiceStatus::Open,
         deferred: None,
         recognised: None,

@@ -102,12 +102,21 @@ impl App {
     pub async fn poll(&self, system: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(system), self.env.registry.len()).await? else { return Ok(false) };
         let (settings, now) = (&self.env.settings, self.env.clock.now());
+        Self::learn_customers(&mine, system, entry).await?;
         let mut came = intake::poll(&mine.store, system, entry, settings, now).await?;
         came |= periods::learn(&mine.store, system, entry, settings, now).await?;
         if came {
             self.env.wake_ups.decisions().send();
         }
         Ok(came)
+    }
+
+    /// What people have decided since about which record of an ERP a customer is, maybe at another daemon.
+    async fn learn_customers(mine: &Mine, erp: &str, entry: &Entry) -> Result<(), StoreError> {
+        if entry.connection.takes_documents() {
+            entry.customers.decide(mine.store.chosen_customers(erp.to_owned()).await?);
+        }
+        Ok(())
     }
 
     /// Reads again what webhooks of one connection named. Returns whether there was anything.
@@ -187,6 +196,7 @@ impl App {
     /// The store failed.
     pub async fn deliver_to(&self, target: &str, entry: &Entry) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Connection(target), self.env.registry.len()).await? else { return Ok(false) };
+        Self::learn_customers(&mine, target, entry).await?;
         let (delivery, now) = (&self.env.settings.delivery, self.env.clock.now());
         Ok(self.delivered(target, deliver::turn(&mine.store, target, &entry.connection, delivery, now).await?))
     }

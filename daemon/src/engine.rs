@@ -19,7 +19,7 @@ use crate::agreements::{Addressee, OwnApprovals};
 use crate::drift;
 use crate::environment::Environment;
 use crate::failpoint;
-use crate::registry::Registry;
+use crate::registry::{Connection, Registry};
 use crate::settings::Approvals;
 use crate::store::action::Action;
 use crate::store::actor::Actor;
@@ -497,8 +497,14 @@ fn landing(
     context: &Context<'_>,
 ) -> Result<Landing, StoreError> {
     let row = &work.row;
-    let orders = context.registry.get(&agreement.erp).is_some_and(|entry| entry.connection.writes_orders());
-    let addresses = Addresses { erp: &agreement.erp, orders, links: context.links, records: &work.records };
+    let erp = context.registry.get(&agreement.erp).map(|entry| &entry.connection);
+    let addresses = Addresses {
+        erp: &agreement.erp,
+        orders: erp.is_some_and(Connection::writes_orders),
+        emails: erp.is_some_and(Connection::emails_invoices),
+        links: context.links,
+        records: &work.records,
+    };
     let planned = usize::try_from(row.planned_documents).unwrap_or(0);
     let former = Planned { documents: planned, journal_through: row.journal_through, entries: &work.entries };
     let plan = postings::plan(before, contract, former, &addresses);

@@ -332,7 +332,8 @@ fn erp_part(record: &SourceRecord, contract: Option<String>, milestone: Option<S
     Reading { contract, part, ..Reading::default() }
 }
 
-/// A payment is a fact of the contract that owns the invoice. One that changes after it was taken is for a person.
+/// A payment is a fact of the contract that owns the invoice. One that changes after it was taken, or comes back after it was
+/// gone, is taken back and counts anew as it is now.
 async fn payment(
     store: &Store,
     record: &SourceRecord,
@@ -340,25 +341,61 @@ async fn payment(
     now: Timestamp,
 ) -> Result<Reading, StoreError> {
     let Some(contract) = contract_of_payment(store, payment).await? else { return Ok(Reading::default()) };
-    let identity = payment_identity(record);
-    let known = store.fact_by_identity(contract.clone(), identity.clone()).await?;
+    let counted = counted(store, &contract, &record.system, &record.id).await?;
     let same = |known: &Fact| {
         let Event::Payment { invoice, amount, .. } = &known.event else { return false };
         (invoice, *amount) == (&payment.invoice, payment.amount)
     };
-    if known.is_some_and(|known| !same(&known)) {
-        let problem = Problem::new(
-            format!("{} {} {}", record.system, record.object, record.id),
-            "the payment was changed after it had been taken",
-            "compare the receivable of the contract with the ERP; what differs is corrected in the ERP by a new payment",
-        );
-        return Ok(Reading { contract: Some(contract), problems: vec![problem], ..Reading::default() });
+    let mut reading = Reading { contract: Some(contract.clone()), ..Reading::default() };
+    let place = match &counted {
+        Some(counted) if counted.reversed && record.at <= counted.fact.at => return Ok(reading),
+        Some(counted) if !counted.reversed && same(&counted.fact) => counted.place,
+        Some(counted) => {
+            if !counted.reversed {
+                payment_gone(&mut reading, record, (&contract, &record.id), counted);
+            }
+            counted.place.saturating_add(1)
+        }
+        None => 1,
+    };
+    if !reading.problems.is_empty() {
+        return Ok(reading);
     }
-    let (invoice, amount, id) = (payment.invoice.clone(), payment.amount, Some(payment_id(&record.system, &record.id)));
+    let id = Some(at_place(&payment_id(&record.system, &record.id), place));
+    let (invoice, amount) = (payment.invoice.clone(), payment.amount);
     let on = paid_on(store, &contract, payment.date, record.at, now).await?;
     let fact = Fact { on, ..Fact::of(record.at, Event::Payment { invoice, amount, id }) };
-    let fact = NewFact { contract: contract.clone(), identity, fact, actor: (&record.system).into() };
-    Ok(Reading { contract: Some(contract), facts: vec![fact], ..Reading::default() })
+    let identity = at_place(&payment_identity(&record.system, &record.id), place);
+    reading.facts.push(NewFact { contract, identity, fact, actor: (&record.system).into() });
+    Ok(reading)
+}
+
+/// A payment as it was taken last.
+struct Counted {
+    /// The how manieth time that was.
+    place: usize,
+    /// The fact.
+    fact: Fact,
+    /// Whether it has been taken back since.
+    reversed: bool,
+}
+
+/// A name of a payment, and of the same payment when it counts again.
+fn at_place(name: &str, place: usize) -> String {
+    if place > 1 { format!("{name}#{place}") } else { name.to_owned() }
+}
+
+/// How a payment was taken last; `None`: it never was.
+async fn counted(store: &Store, contract: &str, system: &str, part: &str) -> Result<Option<Counted>, StoreError> {
+    let mut last = None;
+    for place in 1_usize.. {
+        let identity = at_place(&payment_identity(system, part), place);
+        let Some(fact) = store.fact_by_identity(contract.to_owned(), identity).await? else { break };
+        let reversal = at_place(&reversal_identity(system, part), place);
+        let reversed = store.fact_by_identity(contract.to_owned(), reversal).await?.is_some();
+        last = Some(Counted { place, fact, reversed });
+    }
+    Ok(last)
 }
 
 /// The ERP's date of a payment, where it is earlier than the day on which the payment is learned. One that is written down
@@ -391,17 +428,21 @@ pub(crate) fn payment_id(system: &str, record: &str) -> String {
     format!("{system}:{record}")
 }
 
-fn payment_identity(record: &SourceRecord) -> String {
-    format!("payment:{}:{}", record.system, record.id)
+fn payment_identity(system: &str, part: &str) -> String {
+    format!("payment:{system}:{part}")
+}
+
+fn reversal_identity(system: &str, part: &str) -> String {
+    format!("reversed:{system}:{part}")
 }
 
 /// A record that is gone takes its part of the leg along; a payment that is gone is taken back.
 async fn gone(store: &Store, record: &SourceRecord) -> Result<Reading, StoreError> {
     let mut reading = vanished(store, record, &[]).await?;
     if let Some(contract) = store.contract_of_record(record.clone()).await? {
-        let taken = store.fact_by_identity(contract.clone(), payment_identity(record)).await?;
-        if let Some(taken) = taken {
-            payment_gone(&mut reading, record, (&contract, &record.id), &taken);
+        if let Some(counted) = counted(store, &contract, &record.system, &record.id).await?.filter(|one| !one.reversed)
+        {
+            payment_gone(&mut reading, record, (&contract, &record.id), &counted);
         }
         reading.contract = Some(contract);
     }
@@ -412,32 +453,31 @@ async fn gone(store: &Store, record: &SourceRecord) -> Result<Reading, StoreErro
 async fn vanished(store: &Store, record: &SourceRecord, parts: &[String]) -> Result<Reading, StoreError> {
     let mut reading = Reading::default();
     for (contract, part) in store.parts_of_record(record.clone()).await? {
-        let identity = format!("payment:{}:{part}", record.system);
         if parts.contains(&part) {
             continue;
         }
-        if let Some(taken) = store.fact_by_identity(contract.clone(), identity).await? {
-            payment_gone(&mut reading, record, (&contract, &part), &taken);
+        if let Some(counted) = counted(store, &contract, &record.system, &part).await?.filter(|one| !one.reversed) {
+            payment_gone(&mut reading, record, (&contract, &part), &counted);
             reading.contract = Some(contract);
         }
     }
     Ok(reading)
 }
 
-/// A payment that was taken and is not there any more, or pays something else, is taken back. One that came before payments
+/// A payment that was taken and is not there any more, or is otherwise now, is taken back. One that came before payments
 /// had ids is for a person.
-fn payment_gone(reading: &mut Reading, record: &SourceRecord, (contract, part): (&str, &str), taken: &Fact) {
-    if let Event::Payment { id: Some(id), .. } = &taken.event {
+fn payment_gone(reading: &mut Reading, record: &SourceRecord, (contract, part): (&str, &str), counted: &Counted) {
+    if let Event::Payment { id: Some(id), .. } = &counted.fact.event {
         reading.facts.push(NewFact {
             contract: contract.into(),
-            identity: format!("reversed:{}:{part}", record.system),
+            identity: at_place(&reversal_identity(&record.system, part), counted.place),
             fact: Fact::of(record.at, Event::PaymentReversed { id: id.clone() }),
             actor: (&record.system).into(),
         });
     } else {
         reading.problems.push(Problem::new(
             format!("{} {} {part}", record.system, record.object),
-            "the payment was deleted, or applied to something else, after it had been taken",
+            "the payment was deleted, or changed, after it had been taken",
             "compare the receivable of the contract with the ERP, and tell who changed it",
         ));
     }

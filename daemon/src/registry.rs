@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::civil::Date;
+use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
     Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, LedgerLine, Needs,
@@ -81,6 +82,8 @@ pub struct Entry {
     pub poll_every: SignedDuration,
     /// What its records' fields mean, where a field map says so.
     pub field_map: Option<FieldMap>,
+    /// Which of its records are which customers.
+    pub customers: Customers,
 }
 
 /// Every connection by name.
@@ -126,6 +129,14 @@ impl Connection {
     /// What it takes exception to in a customer's name.
     pub fn customer_problem(&self, name: &str) -> Option<String> {
         each!(self, connection => connection.customer_problem(name))
+    }
+
+    /// Name of the customer's record with this id; `None`: there is none.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn customer_at(&self, id: &str) -> Result<Option<String>, Fault> {
+        each!(self, connection => connection.customer_at(id).await)
     }
 
     /// Whether billing status is shown there.
@@ -208,6 +219,11 @@ impl Connection {
     /// An ERP that gets the order of a contract, too.
     pub fn writes_orders(&self) -> bool {
         each!(self, connection => connection.writes_orders())
+    }
+
+    /// An ERP that is asked to mail each invoice to the customer.
+    pub fn emails_invoices(&self) -> bool {
+        each!(self, connection => connection.emails_invoices())
     }
 
     /// A project tool: its silence may be an acceptance.
@@ -299,9 +315,10 @@ impl Making<'_> {
                 return Err(found.into_iter().flat_map(|(path, reason)| wrong(name, &path, reason)).collect());
             }
         };
-        let needs = Needs { field_map: field_map.clone(), platform, tokens };
+        let customers = Customers::default();
+        let needs = Needs { field_map: field_map.clone(), platform, tokens, customers: customers.clone() };
         let connection = C::create(name, settings, needs).map_err(|reason| wrong(name, "", reason))?;
-        Ok(Entry { connection: variant(connection), poll_every, field_map })
+        Ok(Entry { connection: variant(connection), poll_every, field_map, customers })
     }
 }
 

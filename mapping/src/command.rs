@@ -60,10 +60,25 @@ pub enum Command {
     },
     /// An invoice or a supplementary invoice.
     Invoice(Document),
+    /// Have the ERP mail an invoice to the customer, once.
+    InvoiceEmail(InvoiceEmail),
     /// A revenue journal entry.
     JournalEntry(JournalEntry),
     /// A sales order or estimate: what the contract bills by, one line a milestone (a state: the newest one wins).
     SalesOrder(SalesOrder),
+}
+
+impl Command {
+    /// Name of the customer of a document, an entry or an order.
+    pub fn customer(&self) -> Option<&str> {
+        match self {
+            Self::CreditMemo(document) | Self::Invoice(document) => Some(&document.customer),
+            Self::InvoiceEmail(email) => Some(&email.customer),
+            Self::JournalEntry(entry) => Some(&entry.customer),
+            Self::SalesOrder(order) => Some(&order.customer),
+            Self::BillingStatus(_) | Self::Customer { .. } => None,
+        }
+    }
 }
 
 /// An invoice, supplementary invoice or credit memo; one line.
@@ -96,6 +111,22 @@ pub struct Document {
     /// Line of the contract's order that an invoice bills, where orders are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderedLine>,
+    /// Performance obligation of the milestone, where the contract has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obligation: Option<String>,
+}
+
+/// An invoice that the ERP is to mail to the customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceEmail {
+    /// Document number of the invoice.
+    pub number: String,
+    /// Contract (SOW) id.
+    pub contract: String,
+    /// Milestone id.
+    pub milestone: String,
+    /// Customer's exact name.
+    pub customer: String,
 }
 
 /// A line of a contract's order.
@@ -164,6 +195,9 @@ pub struct JournalEntry {
     /// The one milestone that was accepted on that date; absent: several were, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone: Option<String>,
+    /// The one performance obligation of all milestones that were accepted on that date; absent: there were several, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obligation: Option<String>,
     /// Lines; debits equal credits.
     pub lines: Vec<JournalLine>,
     /// Why, for the person who reads the ledger.

@@ -93,7 +93,23 @@ struct WrittenField {
     values: BTreeMap<String, String>,
 }
 
-const DEAL_FIELDS: &[&str] = &["contract", "stage", "amount", "currency", "customer", "payment_terms", "version"];
+const DEAL_FIELDS: &[&str] = &[
+    "contract",
+    "stage",
+    "amount",
+    "currency",
+    "customer",
+    "payment_terms",
+    "version",
+    "customer_street",
+    "customer_city",
+    "customer_region",
+    "customer_postal_code",
+    "customer_country",
+    "customer_email",
+    "customer_tax_registration",
+    "customer_payment_terms",
+];
 const MILESTONE_FIELDS: &[&str] = &[
     "contract",
     "milestone",
@@ -199,6 +215,11 @@ impl FieldMap {
     pub fn dated_statuses(&self) -> impl Iterator<Item = &str> {
         let dated = |meaning: &Meaning| matches!(meaning, Meaning::Accepted | Meaning::Rejected | Meaning::Submitted);
         self.transitions.iter().filter(move |(_, meaning)| dated(meaning)).map(|(status, _)| status.as_str())
+    }
+
+    /// Statuses that mean this.
+    pub fn statuses_that_mean(&self, meaning: Meaning) -> impl Iterator<Item = &str> {
+        self.transitions.iter().filter(move |(_, one)| **one == meaning).map(|(status, _)| status.as_str())
     }
 
     /// Statuses of which the map says what they mean.

@@ -9,7 +9,7 @@ use crate::fact::{DecimalText, Event, Fact, LegMilestone, LegRecord};
 use crate::fieldmap::{Extract, FieldMap, Meaning, RecordKind};
 use crate::json::Tree;
 use crate::problem::Problem;
-use crate::record::{ATTACHED, Change, Content, SourceRecord};
+use crate::record::{ATTACHED, Change, Content, Deal, Particulars, SourceRecord};
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,8 +27,8 @@ pub struct Normalised {
 /// What a record contributes to its leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LegPart {
-    /// The head of the CRM leg.
-    Crm(Box<LegRecord>),
+    /// The head of the CRM leg, and what the CRM knows of the customer.
+    Crm(Box<Deal>),
     /// One milestone of the PSA leg.
     Psa(Box<LegMilestone>),
 }
@@ -210,8 +210,20 @@ fn deal(reader: &mut Reading<'_>, contract: Option<String>) -> Normalised {
         version: reader.whole("version"),
         ..LegRecord::default()
     };
+    let street = reader.texts("customer_street");
+    let particulars = Particulars {
+        street: (!street.is_empty()).then(|| street.join("\n")),
+        city: reader.text("customer_city"),
+        region: reader.text("customer_region"),
+        postal_code: reader.text("customer_postal_code"),
+        country: reader.text("customer_country"),
+        email: reader.text("customer_email"),
+        tax_registration: reader.text("customer_tax_registration"),
+        payment_terms: reader.text("customer_payment_terms"),
+    };
     let problems = std::mem::take(&mut reader.problems);
-    Normalised { contract: Some(contract), part: Some(LegPart::Crm(Box::new(record))), facts: Vec::new(), problems }
+    let part = LegPart::Crm(Box::new(Deal { record, particulars }));
+    Normalised { contract: Some(contract), part: Some(part), facts: Vec::new(), problems }
 }
 
 fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Change]) -> Normalised {

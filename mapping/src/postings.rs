@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::address;
 use crate::command::{
-    BillingStatus, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, Posting, SalesOrder,
+    BillingStatus, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, OrderLine, OrderedLine, Posting,
+    SalesOrder,
 };
 use crate::contract::{Contract, DatedEntry, DocumentKind, IssuedDocument, MilestoneView};
 use crate::money::Money;
@@ -27,6 +28,8 @@ pub struct Addresses<'a> {
     pub erp: &'a str,
     /// Whether the ERP gets the contract's order, too.
     pub orders: bool,
+    /// Whether the ERP is asked to mail each invoice to the customer.
+    pub emails: bool,
     /// Base address of links, without a slash at its end.
     pub links: &'a str,
     /// Records that show a milestone, as (connection, record id); the empty milestone stands for the whole contract.
@@ -209,6 +212,7 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
         acceptance: Some(address::milestone(addresses.links, terms.id(), &issued.milestone)),
         original: issued.original.clone(),
         order: if billed_from_order { ordered_line(contract, addresses.erp, &issued.milestone) } else { None },
+        obligation: contract.obligation_of(&issued.milestone).map(Into::into),
     };
     let mut after = vec![customer.key.clone()];
     let original =
@@ -226,8 +230,34 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
     let key = document_key(terms.id(), addresses.erp, issued);
     let mut postings = vec![customer];
     postings.extend(order.into_iter().filter(|posting| matches!(posting.command, Command::SalesOrder(_))));
+    let email =
+        (addresses.emails && issued.kind != DocumentKind::CreditMemo).then(|| email(contract, issued, addresses));
     postings.push(Posting { key, target: addresses.erp.into(), command, after });
+    postings.extend(email);
     postings
+}
+
+/// Key of the mail with an issued document.
+pub(crate) fn email_key(contract: &str, erp: &str, document: &IssuedDocument) -> DeliveryKey {
+    DeliveryKey::of(&[erp, contract, &document.milestone, "email", &document.number])
+}
+
+/// The mail with an invoice, once the ERP has the invoice.
+fn email(contract: &Contract, issued: &IssuedDocument, addresses: &Addresses<'_>) -> Posting {
+    let terms = contract.terms();
+    let erp = addresses.erp;
+    let email = InvoiceEmail {
+        number: issued.number.clone(),
+        contract: terms.id().into(),
+        milestone: issued.milestone.clone(),
+        customer: terms.customer().into(),
+    };
+    Posting {
+        key: email_key(terms.id(), erp, issued),
+        target: erp.into(),
+        command: Command::InvoiceEmail(email),
+        after: vec![document_key(terms.id(), erp, issued)],
+    }
 }
 
 fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: &str) -> [Posting; 2] {
@@ -235,8 +265,12 @@ fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: 
     let terms = contract.terms();
     let key = journal_key(terms.id(), erp, date, place);
     let customer = customer(contract, erp);
-    let mut accepted = contract.milestones().into_iter().filter(|one| one.accepted_on == Some(date));
-    let milestone = accepted.next().filter(|_| accepted.next().is_none()).map(|one| one.id);
+    let accepted: Vec<String> =
+        contract.milestones().into_iter().filter(|one| one.accepted_on == Some(date)).map(|one| one.id).collect();
+    let obligation = accepted.first().and_then(|first| contract.obligation_of(first));
+    let obligation = obligation.filter(|one| accepted.iter().all(|other| contract.obligation_of(other) == Some(*one)));
+    let obligation = obligation.map(Into::into);
+    let milestone = accepted.first().filter(|_| accepted.len() == 1).cloned();
     let known_on = format!(", known on {}: entry {place} of that date", contract.as_of());
     let further = if place > 1 { known_on.as_str() } else { "" };
     let entry = JournalEntry {
@@ -245,6 +279,7 @@ fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: 
         customer: terms.customer().into(),
         date,
         milestone,
+        obligation,
         lines,
         memo: journal_memo(terms.id(), date) + further,
     };

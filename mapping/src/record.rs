@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{DecimalText, LegMilestone, LegRecognition};
+use crate::fact::{DecimalText, LegMilestone, LegRecognition, LegRecord};
 use crate::statement::Line;
 
 /// One version of one remote record.
@@ -52,6 +52,58 @@ pub enum Content {
     Payment(PaymentSeen),
 }
 
+/// What a CRM knows of a customer beside the name: for the ERP's record of the customer. Nothing is decided from it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Particulars {
+    /// Street and number, in one or more lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub street: Option<String>,
+    /// Town.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State or province.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// Country, as the CRM writes it; a code of ISO 3166-1 where the field map reads one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// Mail address for invoices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Registration number for sales tax or VAT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_registration: Option<String>,
+    /// `net N` or `due on receipt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_terms: Option<String>,
+}
+
+impl Particulars {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether any part of an address is known.
+    pub fn has_address(&self) -> bool {
+        [&self.street, &self.city, &self.region, &self.postal_code, &self.country].iter().any(|part| part.is_some())
+    }
+}
+
+/// What a deal of the CRM contributes: its part of the leg, and what the CRM knows of the customer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Deal {
+    /// The part of the leg, which is what the rules compare.
+    #[serde(flatten)]
+    pub record: LegRecord,
+    /// What is known of the customer.
+    #[serde(default, skip_serializing_if = "Particulars::is_empty")]
+    pub particulars: Particulars,
+}
+
 /// Field of the change by which a file was attached, whatever the source calls it; the file's name is its new text.
 pub const ATTACHED: &str = "attachment";
 
@@ -91,6 +143,9 @@ pub struct InvoiceSeen {
     pub date: Date,
     /// Amount, positive for credit memos too.
     pub amount: DecimalText,
+    /// What the ERP has added to it as tax, where the connection tells; never part of `amount`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<DecimalText>,
     /// Where it stands.
     pub status: InvoiceStatus,
     /// What it adds to deferred revenue (a credit memo takes away), where the connection tells.
@@ -170,7 +225,7 @@ pub struct PaymentSeen {
     pub currency: String,
     /// Date of the payment.
     pub date: Date,
-    /// Amount applied to this invoice.
+    /// Amount applied to this invoice, without its share of the tax.
     pub amount: DecimalText,
     /// Contract that the invoice names, where somebody else wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -113,6 +113,7 @@ impl Statement {
                 Self { customer: Some(name.clone()), currency: Some(currency.clone()), ..Self::default() }
             }
             Command::JournalEntry(one) => Self::of_entry(one),
+            Command::InvoiceEmail(one) => Self { number: Some(one.number.clone()), ..Self::default() },
             Command::BillingStatus(_) | Command::SalesOrder(_) => Self::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Deriving again what is about to be sent: whatever waited is compared with what its contract has decided, whatever its kind.
 //! What does not follow from the contract is not to be sent.
 
-use crate::command::{BillingStatus, Command, DeliveryKey, Document, JournalEntry, SalesOrder};
+use crate::command::{BillingStatus, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, SalesOrder};
 use crate::contract::{Contract, DocumentKind, IssuedDocument};
 use crate::money::Money;
 use crate::postings;
@@ -52,6 +52,7 @@ impl Warrant<'_> {
             Command::CreditMemo(document) => self.flaw_of_document(key, target, document, true),
             Command::Customer { name, currency } => self.flaw_of_customer(key, target, name, currency),
             Command::Invoice(document) => self.flaw_of_document(key, target, document, false),
+            Command::InvoiceEmail(email) => self.flaw_of_email(key, target, email),
             Command::JournalEntry(entry) => self.flaw_of_entry(key, target, entry),
             Command::SalesOrder(order) => self.flaw_of_order(key, target, order),
         }
@@ -104,6 +105,20 @@ impl Warrant<'_> {
             found.compare("purchase order", &po_number, &document.po_number);
             found.compare("payment terms", &payment_terms, &document.payment_terms);
         }
+        found.told()
+    }
+
+    fn flaw_of_email(&self, key: &DeliveryKey, target: &str, email: &InvoiceEmail) -> Option<String> {
+        let stands = |one: &&IssuedDocument| one.number == email.number && !one.adopted && !one.withdrawn;
+        let Some(issued) = self.contract.documents().iter().find(stands) else {
+            return Some(format!("contract {} has no invoice {}", self.id(), email.number));
+        };
+        let mut found = Differences::default();
+        found.compare("ERP", &self.erp, &target);
+        found.compare("key", &postings::email_key(self.id(), self.erp, issued), key);
+        found.compare("contract", &self.id(), &email.contract.as_str());
+        found.compare("milestone", &issued.milestone, &email.milestone);
+        self.compare_customer(&email.customer, &mut found);
         found.told()
     }
 

@@ -32,6 +32,7 @@ fn invoice(number: &str, milestone: Option<&str>, amount: &str) -> InvoiceSeen {
         currency: "USD".into(),
         date: "2026-02-02".parse().unwrap(),
         amount: amount.parse().unwrap(),
+        tax: None,
         status: InvoiceStatus::Open,
         deferred: Some(amount.parse().unwrap()),
         recognised: None,

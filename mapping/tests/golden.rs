@@ -88,8 +88,13 @@ fn postings() {
         ("M1".to_owned(), vec![("jira".to_owned(), "10001".to_owned())]),
         (String::new(), vec![("salesforce".to_owned(), "006A".to_owned())]),
     ]);
-    let addresses =
-        Addresses { erp: "netsuite", orders: false, links: "https://milestoned.example", records: &records };
+    let addresses = Addresses {
+        erp: "netsuite",
+        orders: false,
+        emails: false,
+        links: "https://milestoned.example",
+        records: &records,
+    };
     let mut told = String::new();
     for name in &CASES[..7] {
         let case = case(name);

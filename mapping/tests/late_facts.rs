@@ -206,6 +206,7 @@ fn in_erp(ours: &Contract) -> Vec<InvoiceSeen> {
         currency: ours.terms().currency().to_string(),
         date: one.date,
         amount: one.amount.to_string().parse().unwrap(),
+        tax: None,
         status: InvoiceStatus::Open,
         deferred: None,
         recognised: None,

@@ -24,6 +24,7 @@ fn invoice(number: &str, milestone: Option<&str>, status: InvoiceStatus, credit_
         currency: "USD".into(),
         date: "2026-02-02".parse().unwrap(),
         amount: "40.00".parse().unwrap(),
+        tax: None,
         status,
         deferred: None,
         recognised: None,
@@ -98,7 +99,7 @@ fn told(contract: &Contract) -> Vec<JournalEntry> {
     let (nobody, records) = (contract.clone(), std::collections::BTreeMap::new());
     let mut later = contract.clone();
     later.advance_to(contract.as_of().tomorrow().unwrap());
-    let addresses = Addresses { erp: "netsuite", orders: false, links: "", records: &records };
+    let addresses = Addresses { erp: "netsuite", orders: false, emails: false, links: "", records: &records };
     let planned = Planned { documents: usize::MAX, journal_through: None, entries: &[] };
     let postings = plan(&nobody, &later, planned, &addresses).postings.into_iter();
     let entry = |posting: Posting| match posting.command {

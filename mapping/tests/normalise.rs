@@ -109,7 +109,10 @@ fn a_deal_keeps_its_digits_whatever_way_the_number_is_written() {
     {
         let raw = format!(r#"{{"SOW_Number__c":"SOW-1","IsWon":true,"Amount":{written},"Account":{{"Name":"Acme"}}}}"#);
         let Some(LegPart::Crm(deal)) = read(&map("salesforce.toml"), &raw, Vec::new()).part else { panic!("no deal") };
-        assert_eq!((deal.amount.unwrap().to_string(), deal.stage.as_deref()), (amount.to_owned(), Some("closed_won")));
+        assert_eq!(
+            (deal.record.amount.unwrap().to_string(), deal.record.stage.as_deref()),
+            (amount.to_owned(), Some("closed_won"))
+        );
     }
 }
 

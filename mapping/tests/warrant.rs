@@ -25,7 +25,8 @@ fn told() -> (Contract, Vec<Posting>, Vec<JournalEntry>) {
         "milestones": [{ "id": "M1", "name": "a", "amount": "40.00" }, { "id": "M2", "name": "b", "amount": "60.00" }] } });
     let mut contract = Case::from_value(case, &Calendars::built_in()).unwrap().open();
     let records = BTreeMap::from([("M1".to_owned(), vec![("jira".to_owned(), "10001".to_owned())])]);
-    let addresses = Addresses { erp: "erp", orders: true, links: "https://m.example", records: &records };
+    let addresses =
+        Addresses { erp: "erp", orders: true, emails: false, links: "https://m.example", records: &records };
     let (mut postings, mut entries, mut through) = (Vec::<Posting>::new(), Vec::new(), None);
     for said in [
         json!({ "at": "2026-03-02T12:00:00Z", "type": "accepted", "milestone": "M1", "by": "c", "document": "d" }),

@@ -1,7 +1,8 @@
 //! Fields that an operator adds to what is written: dimensions, forms, tax codes, items, delivery by mail. Which of them an
 //! account has, and which it demands, is the account's own affair: they are configuration, in the vendor's names and JSON.
 
-use milestoned_mapping::command::Command;
+use milestoned_mapping::command::{Command, SalesOrder};
+use milestoned_mapping::record::Particulars;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,6 +22,12 @@ pub struct Extra {
     /// Milestones whose records get the fields; empty: all, and what is about no milestone.
     #[serde(default)]
     pub milestones: Vec<String>,
+    /// Performance obligations whose records get the fields; empty: all, and what is about no obligation.
+    #[serde(default)]
+    pub obligations: Vec<String>,
+    /// Countries whose customers' records get the fields, as the CRM writes them; empty: all, and where none is known.
+    #[serde(default)]
+    pub countries: Vec<String>,
     /// Fields of the record, as the vendor writes them: `location = { id = "2" }`.
     #[serde(default)]
     pub fields: Map<String, Value>,
@@ -60,6 +67,7 @@ struct Subject<'a> {
     contract: Option<&'a str>,
     customer: &'a str,
     milestone: Option<&'a str>,
+    obligation: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
@@ -70,24 +78,39 @@ impl<'a> Subject<'a> {
                 contract: Some(&document.contract),
                 customer: &document.customer,
                 milestone: Some(&document.milestone),
+                obligation: document.obligation.as_deref(),
             },
             Command::JournalEntry(entry) => Self {
                 kind: Kind::JournalEntry,
                 contract: Some(&entry.contract),
                 customer: &entry.customer,
                 milestone: entry.milestone.as_deref(),
+                obligation: entry.obligation.as_deref(),
             },
-            Command::SalesOrder(order) => {
-                Self { kind: Kind::Order, contract: Some(&order.contract), customer: &order.customer, milestone: None }
-            }
+            Command::SalesOrder(order) => Self {
+                kind: Kind::Order,
+                contract: Some(&order.contract),
+                customer: &order.customer,
+                milestone: None,
+                obligation: None,
+            },
             Command::Customer { name, .. } => {
-                Self { kind: Kind::Customer, contract: None, customer: name, milestone: None }
+                Self { kind: Kind::Customer, contract: None, customer: name, milestone: None, obligation: None }
             }
-            Command::BillingStatus(_) => return None,
+            Command::BillingStatus(_) | Command::InvoiceEmail(_) => return None,
         })
     }
 
-    fn fits(&self, extra: &Extra) -> bool {
+    fn added(&self, extras: &[Extra], customer: &Particulars) -> Added {
+        let mut added = Added::default();
+        for extra in extras.iter().filter(|extra| self.fits(extra, customer.country.as_deref())) {
+            added.fields.extend(extra.fields.clone());
+            added.line.extend(extra.line.clone());
+        }
+        added
+    }
+
+    fn fits(&self, extra: &Extra, country: Option<&str>) -> bool {
         let among = |names: &[String], name: Option<&str>| {
             names.is_empty() || name.is_some_and(|name| names.iter().any(|known| known == name))
         };
@@ -98,18 +121,32 @@ impl<'a> Subject<'a> {
         kind && among(&extra.contracts, self.contract)
             && among(&extra.customers, Some(self.customer))
             && among(&extra.milestones, self.milestone)
+            && among(&extra.obligations, self.obligation)
+            && (extra.countries.is_empty()
+                || country.is_some_and(|country| extra.countries.iter().any(|one| one.eq_ignore_ascii_case(country))))
     }
 }
 
 /// What the entries add to the record of a command.
-pub fn added(extras: &[Extra], command: &Command) -> Added {
-    let Some(subject) = Subject::of(command) else { return Added::default() };
-    let mut added = Added::default();
-    for extra in extras.iter().filter(|extra| subject.fits(extra)) {
-        added.fields.extend(extra.fields.clone());
-        added.line.extend(extra.line.clone());
-    }
-    added
+pub fn added(extras: &[Extra], command: &Command, customer: &Particulars) -> Added {
+    Subject::of(command).map(|subject| subject.added(extras, customer)).unwrap_or_default()
+}
+
+/// What the entries add to the line of an order that stands for a milestone.
+pub fn added_to_line(
+    extras: &[Extra],
+    order: &SalesOrder,
+    milestone: &str,
+    customer: &Particulars,
+) -> Map<String, Value> {
+    let subject = Subject {
+        kind: Kind::Order,
+        contract: Some(&order.contract),
+        customer: &order.customer,
+        milestone: Some(milestone),
+        obligation: None,
+    };
+    subject.added(extras, customer).line
 }
 
 /// Kinds that an entry adds fields to.
@@ -168,7 +205,7 @@ mod tests {
         ]));
         let command = |customer: &str| Command::Customer { name: customer.into(), currency: "USD".into() };
         assert_eq!(
-            added(&extras, &command("Acme")).fields,
+            added(&extras, &command("Acme"), &Particulars::default()).fields,
             *json!({ "subsidiary": { "id": "3" } }).as_object().unwrap()
         );
         let entry = |customer: &str, contract: &str| {
@@ -176,12 +213,32 @@ mod tests {
                 "kind": "journal_entry", "number": "J1", "contract": contract, "customer": customer, "date": "2026-03-02",
                 "lines": [], "memo": "m",
             });
-            added(&extras, &serde_json::from_value(entry).unwrap())
+            added(&extras, &serde_json::from_value(entry).unwrap(), &Particulars::default())
         };
         let acme = entry("Acme", "SOW-1");
         assert_eq!(json!(acme.fields), json!({ "location": { "id": "2" }, "class": { "id": "7" } }));
         assert_eq!(json!(acme.line), json!({ "taxCode": { "id": "5" } }));
         assert_eq!(json!(entry("Other", "SOW-9").fields), json!({ "location": { "id": "1" }, "class": { "id": "9" } }));
+    }
+
+    #[test]
+    fn an_entry_may_hold_for_an_obligation_and_for_customers_of_a_country() {
+        let extras = extras(json!([
+            { "obligations": ["support"], "line": { "item": { "id": "31" } } },
+            { "countries": ["DE", "AT"], "line": { "taxCode": { "id": "8" } } },
+        ]));
+        let invoice = |obligation: Option<&str>, country: Option<&str>| {
+            let invoice = json!({
+                "kind": "invoice", "number": "S-M1", "contract": "S", "milestone": "M1", "customer": "Contoso GmbH",
+                "date": "2026-03-02", "due_on": "2026-04-01", "amount": { "minor": 100, "currency": "EUR" },
+                "description": "d", "payment_terms": "net 30", "obligation": obligation,
+            });
+            let of = Particulars { country: country.map(Into::into), ..Particulars::default() };
+            json!(added(&extras, &serde_json::from_value(invoice).unwrap(), &of).line)
+        };
+        assert_eq!(invoice(None, None), json!({}));
+        assert_eq!(invoice(Some("support"), Some("fr")), json!({ "item": { "id": "31" } }));
+        assert_eq!(invoice(Some("build"), Some("de")), json!({ "taxCode": { "id": "8" } }));
     }
 
     #[test]

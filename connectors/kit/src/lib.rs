@@ -4,6 +4,7 @@
 pub mod body;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod customers;
 pub mod extra;
 pub mod http;
 pub mod names;
@@ -11,6 +12,7 @@ pub mod note;
 pub mod pace;
 pub mod scrub;
 pub mod signature;
+pub mod tax;
 pub mod token;
 pub mod walk;
 
@@ -26,11 +28,12 @@ use milestoned_mapping::command::{Account, Command, DeliveryKey};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::fieldmap::{FieldMap, RecordKind, Shape};
 use milestoned_mapping::problem::Problem;
-use milestoned_mapping::record::{Content, SourceRecord};
+use milestoned_mapping::record::{Content, Particulars, SourceRecord};
 use milestoned_mapping::statement::Statement;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use customers::{Customers, Known};
 use token::TokenStore;
 
 /// Digest of what a record says: a part of its version, where the vendor's stamps and tokens do not tell every change.
@@ -123,6 +126,8 @@ pub struct Needs {
     pub platform: Platform,
     /// Where rotated tokens are kept.
     pub tokens: Arc<dyn TokenStore>,
+    /// Which of its records are which customers.
+    pub customers: Customers,
 }
 
 impl Needs {
@@ -197,6 +202,17 @@ pub trait Sink: Send + Sync {
         None
     }
 
+    /// Whether it is asked to mail each invoice to the customer, by a write of its own.
+    fn emails_invoices(&self) -> bool {
+        false
+    }
+
+    /// Name of the customer's record with this id; `None`: there is none, or records of customers have no ids here.
+    fn customer_at(&self, id: &str) -> impl Future<Output = Result<Option<String>, Fault>> + Send {
+        let _ = id;
+        async { Ok(None) }
+    }
+
     /// What it takes exception to in a customer's name.
     fn customer_problem(&self, name: &str) -> Option<String> {
         let _ = name;
@@ -253,6 +269,19 @@ pub struct Write<'a> {
     pub command: &'a Command,
     /// What earlier deliveries returned.
     pub after: &'a After,
+}
+
+impl Write<'_> {
+    /// The remote's id of the customer: the one that somebody named, which stands over what was found or created first.
+    ///
+    /// # Errors
+    /// A refusal where it is not known: nothing is written for nobody.
+    pub fn customer_id(&self, customers: &Customers, system: &str) -> Result<String, Fault> {
+        match self.command.customer().and_then(|name| customers.id(name)) {
+            Some(id) => Ok(id),
+            None => self.after.customer_id(system).map(Into::into),
+        }
+    }
 }
 
 /// A posting to an account that we write to, as the remote's own ledger shows it.
@@ -411,6 +440,8 @@ pub struct After {
     pub original: Option<Receipt>,
     /// Of the contract's order.
     pub order: Option<Receipt>,
+    /// What the CRM knows of the customer.
+    pub particulars: Particulars,
 }
 
 impl After {
@@ -529,6 +560,9 @@ fn named(request_id: Option<&str>) -> String {
 /// Kinds of fault. The daemon's policy table says what follows from each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Class {
+    /// No customer has this name, others are called alike, and a person has to say which one it is. Nothing was written.
+    #[error("refused")]
+    Alike(Vec<Known>),
     /// The answer cannot be understood. Of a write: it may have happened.
     #[error("answer not understood")]
     Misunderstood,

@@ -1,5 +1,7 @@
 //! Names of customers that are alike: a second customer beside "Acme, Inc." is not created for "Acme Inc".
 
+use crate::customers::Known;
+
 /// What a company is, as its name says; it tells no company from another.
 const FORMS: &[&str] = &[
     "ab",
@@ -67,11 +69,11 @@ pub fn beginning(name: &str) -> String {
 }
 
 /// What a refusal says of names that are alike: each with the remote's id.
-pub fn proposal(name: &str, alike: &[(String, String)]) -> String {
-    let known: Vec<String> = alike.iter().map(|(id, known)| format!("{known:?} (id {id})")).collect();
+pub fn proposal(name: &str, alike: &[Known]) -> String {
+    let known: Vec<String> = alike.iter().map(|one| format!("{:?} (id {})", one.name, one.id)).collect();
     format!(
-        "there is no customer {name:?}, and names alike are there: {}; set customers.{name:?} of the connection to the id of the \
-         right one, or to \"new\" where it is none of them",
+        "there is no customer {name:?}, and names alike are there: {}; say on the customer's page, or by `milestoned customer \
+         choose`, which one it is, or that it is none of them",
         known.join(", ")
     )
 }

@@ -1,13 +1,16 @@
 //! What is written: the bodies of records, amounts with their digits.
 
 use milestoned_connector_kit::body::Body;
-use milestoned_connector_kit::extra::{Added, added};
+use milestoned_connector_kit::extra::{Added, added, added_to_line};
 use milestoned_connector_kit::{Class, Fault, Write};
 use milestoned_mapping::command::{
     Account, Command, DeliveryKey, Document, JournalEntry, OrderLine, OrderedLine, SalesOrder, Side,
 };
 use milestoned_mapping::fact::DecimalText;
+use milestoned_mapping::record::Particulars;
+use serde_json::{Map, Value};
 
+use super::customers::described;
 use super::settings::Revenue;
 use super::{NetSuite, OURS};
 
@@ -85,41 +88,61 @@ impl NetSuite {
     /// revenue is about.
     pub(crate) fn record_of(&self, write: &Write<'_>, currency: &str, line: Option<&str>) -> Result<Record, Fault> {
         let Write { key, command, after } = write;
-        let added = &added(&self.settings.extra, command);
-        let customer = || after.customer_id(self.client.system());
+        let added = &added(&self.settings.extra, command, &after.particulars);
+        let customer = || write.customer_id(&self.customers, self.client.system());
         let head = self.head(&external_id(key), added).reference("currency", currency);
         let plain = |kind, body| Record { kind, body, order: None };
         Ok(match command {
             Command::Customer { name, .. } => {
-                plain("customer", head.text("companyName", name).with(&added.fields).to_string())
+                let known = &after.particulars;
+                let terms = known.payment_terms.as_ref().and_then(|terms| self.settings.terms.get(terms));
+                let set = |field: &str| added.fields.contains_key(field);
+                let body = described(head.text("companyName", name), known, terms, &set);
+                plain("customer", body.with(&added.fields).to_string())
             }
             Command::Invoice(document) => match &document.order {
                 Some(line) => {
-                    let body = self.billed_from(self.head(&external_id(key), added), document, line, added).to_string();
+                    let body = self.billed_from(self.head(&external_id(key), added), document, line, added);
+                    let body = self.emailed(body, &after.particulars, added).to_string();
                     Record { kind: "invoice", body, order: Some(external_id(&line.order)) }
                 }
                 None => {
-                    let body = self.document(head, document, customer()?, added);
-                    plain("invoice", self.invoice(body, document).to_string())
+                    let body = self.document(head, document, &customer()?, added);
+                    let body = self.emailed(self.invoice(body, document), &after.particulars, added);
+                    plain("invoice", body.to_string())
                 }
             },
             Command::CreditMemo(document) => {
                 let original = after.original.as_ref().map(|receipt| receipt.remote_id.as_str());
-                let body = self.document(head, document, customer()?, added);
+                let body = self.document(head, document, &customer()?, added);
                 plain("creditMemo", applied(body, document, original).to_string())
             }
             Command::JournalEntry(entry) => {
-                let entity = after.customer.as_ref().map(|receipt| receipt.remote_id.as_str());
-                self.revenue(key, head, entry, (line, entity), added)?
+                let entity = customer().ok();
+                self.revenue(key, head, entry, (line, entity.as_deref()), added)?
             }
             Command::SalesOrder(order) => {
                 let head = self.head(&external_id(&order.order), added).reference("currency", currency);
-                plain("salesOrder", self.order(head, order, customer()?, added).to_string())
+                plain("salesOrder", self.order(head, order, &customer()?, (added, &after.particulars)).to_string())
             }
             Command::BillingStatus(_) => {
                 return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
             }
+            Command::InvoiceEmail(_) => {
+                let said = "NetSuite mails an invoice when it is created, or not at all";
+                return Err(self.client.fault(Class::Refused, said, None));
+            }
         })
+    }
+
+    /// NetSuite mails an invoice in the moment in which it is created, to the address that it bears.
+    fn emailed(&self, body: Body, customer: &Particulars, added: &Added) -> Body {
+        if !self.settings.email_invoices {
+            return body;
+        }
+        let set = |field: &str| added.fields.contains_key(field);
+        let body = if set("toBeEmailed") { body } else { body.flag("toBeEmailed", true) };
+        body.optional("email", customer.email.as_deref().filter(|_| !set("email")))
     }
 
     /// An operator may name another subsidiary for some records: an account with several is one connection.
@@ -132,16 +155,16 @@ impl NetSuite {
     }
 
     /// A line with its item: that of the connection, or the one that an operator named for it.
-    fn of_item(&self, added: &Added) -> Body {
+    fn of_item(&self, added: &Map<String, Value>) -> Body {
         let body =
-            if added.line.contains_key(ITEM) { Body::new() } else { Body::new().reference(ITEM, &self.settings.item) };
-        body.with(&added.line)
+            if added.contains_key(ITEM) { Body::new() } else { Body::new().reference(ITEM, &self.settings.item) };
+        body.with(added)
     }
 
     fn document(&self, head: Body, document: &Document, customer: &str, added: &Added) -> Body {
         // The rate alone would be rounded to eight digits.
         let line = self
-            .of_item(added)
+            .of_item(&added.line)
             .number("quantity", 1_u32)
             .number("rate", document.amount)
             .number("amount", document.amount)
@@ -151,6 +174,10 @@ impl NetSuite {
 
     /// What a document says beside customer, currency and lines.
     fn named(&self, body: Body, document: &Document, added: &Added) -> Body {
+        let body = match &self.settings.acceptance_field {
+            Some(field) => body.optional(field, document.acceptance.as_deref()),
+            None => body,
+        };
         self.numbered(body, &document.number)
             .text("tranDate", &document.date.to_string())
             .text("memo", document.acceptance.as_deref().unwrap_or_default())
@@ -192,10 +219,12 @@ impl NetSuite {
     }
 
     /// A line's quantity is its amount, at a rate of one: any part of it can be billed exactly.
-    fn order(&self, head: Body, order: &SalesOrder, customer: &str, added: &Added) -> Body {
+    fn order(&self, head: Body, order: &SalesOrder, customer: &str, (added, known): (&Added, &Particulars)) -> Body {
         let prefix = &self.settings.line_prefix;
         let line = |(number, line): (u32, &OrderLine)| {
-            let body = self.of_item(added).number("line", number);
+            let of_line = |milestone| added_to_line(&self.settings.extra, order, milestone, known);
+            let own = line.milestone.as_deref().map_or_else(|| added.line.clone(), of_line);
+            let body = self.of_item(&own).number("line", number);
             let body = body.number("quantity", line.amount).number("rate", 1_u32).number("amount", line.amount);
             let body = body
                 .text("description", &line.description)

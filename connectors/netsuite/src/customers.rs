@@ -1,19 +1,19 @@
-//! Customers: found by the id that an operator gave, by our external id, or by exact name; never created beside one that is
-//! called alike.
+//! Customers: found by the id that a person or the configuration gave, by our external id, or by exact name; never created
+//! beside one that is called alike.
 
 use std::collections::BTreeMap;
 
+use milestoned_connector_kit::body::Body;
+use milestoned_connector_kit::customers::{Customers, Known, NEW};
 use milestoned_connector_kit::names::{alike, beginning, proposal};
 use milestoned_connector_kit::{Class, Fault, Found, Receipt, Write};
 use milestoned_mapping::command::Command;
+use milestoned_mapping::record::Particulars;
 use milestoned_mapping::statement::{Essential, Statement};
 
 use super::push::found;
 use super::wire::Row;
 use super::{NetSuite, sql};
-
-/// In the place of an id: one is created, whoever is called alike.
-const NEW: &str = "new";
 
 /// Ids go into queries as they are.
 pub(crate) fn check(customers: &BTreeMap<String, String>) -> Result<(), String> {
@@ -23,11 +23,13 @@ pub(crate) fn check(customers: &BTreeMap<String, String>) -> Result<(), String> 
     })
 }
 
-/// A customer's name, in our words where an operator said which one it is.
-pub(crate) fn name_column(customers: &BTreeMap<String, String>) -> String {
+/// A customer's name, in our words where somebody said which one it is.
+pub(crate) fn name_column(customers: &Customers) -> String {
+    // Ids go into queries as they are.
     let known: Vec<String> = customers
+        .ids()
         .iter()
-        .filter(|(_, id)| *id != NEW)
+        .filter(|(_, id)| id.parse::<u64>().is_ok())
         .map(|(name, id)| format!("WHEN {id} THEN {}", sql::quoted(name)))
         .collect();
     if known.is_empty() {
@@ -46,7 +48,7 @@ impl NetSuite {
                 _ => None,
             })
             .collect();
-        let mapped = |name: &str| self.settings.customers.get(name).filter(|id| *id != NEW);
+        let mapped = |name: &str| self.customers.id(name);
         let mut rows = Vec::new();
         if names.iter().any(|name| mapped(name).is_none()) {
             rows = self
@@ -67,7 +69,7 @@ impl NetSuite {
         };
         let pick = |(key, name): (&String, &&str)| match mapped(name) {
             Some(id) => {
-                let receipt = Receipt { remote_id: id.clone(), remote_number: None, request_id: None };
+                let receipt = Receipt { remote_id: id, remote_number: None, request_id: None };
                 Some(Found { receipt, says: says(Some(name)) })
             }
             None => {
@@ -80,7 +82,7 @@ impl NetSuite {
     /// Refuses to create a customer beside others that are called alike.
     pub(crate) async fn unlike_others(&self, name: &str) -> Result<(), Fault> {
         let beginning = beginning(name);
-        if beginning.is_empty() || self.settings.customers.get(name).is_some_and(|id| id == NEW) {
+        if beginning.is_empty() || self.customers.is_new(name) {
             return Ok(());
         }
         let rows = self
@@ -90,20 +92,52 @@ impl NetSuite {
                 sql::quoted(&format!("{beginning}%"))
             ))
             .await?;
-        let known = |row: &Row| Some((row.get("id")?.to_owned(), row.get("customer")?.to_owned()));
-        let known: Vec<(String, String)> = rows.iter().filter_map(known).filter(|(_, one)| alike(one, name)).collect();
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Refused, proposal(name, &known), None)) }
+        let known = |row: &Row| Some(Known { id: row.get("id")?.into(), name: row.get("customer")?.into() });
+        let known: Vec<Known> = rows.iter().filter_map(known).filter(|one| alike(&one.name, name)).collect();
+        let said = proposal(name, &known);
+        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known), said, None)) }
     }
 
     /// Ids of the configuration that the account does not have.
     pub(crate) async fn unknown_customers(&self) -> Result<Vec<String>, Fault> {
-        let ids: Vec<&String> = self.settings.customers.values().filter(|id| *id != NEW).collect();
+        let ids: Vec<String> = self.customers.ids().into_values().collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let list = sql::listed(ids.iter().map(|id| id.as_str()));
+        let list = sql::listed(ids.iter().map(String::as_str));
         let rows = self.query(&format!("SELECT c.id AS id FROM customer c WHERE c.id IN ({list})")).await?;
-        let there = |id: &&&String| !rows.iter().any(|row| row.get("id") == Some(id.as_str()));
-        Ok(ids.iter().filter(there).map(|id| (*id).clone()).collect())
+        let lacks = |id: &String| !rows.iter().any(|row| row.get("id") == Some(id.as_str()));
+        Ok(ids.into_iter().filter(lacks).collect())
     }
+}
+
+/// A country, as NetSuite refers to it: by the code of ISO 3166-1.
+fn country(said: &str) -> Option<Body> {
+    let code = said.len() == 2 && said.chars().all(|letter| letter.is_ascii_alphabetic());
+    code.then(|| Body::new().text("id", &said.to_uppercase()))
+}
+
+/// What the CRM knows of a customer; fields that an operator sets otherwise are left to him.
+pub(crate) fn described(body: Body, known: &Particulars, terms: Option<&String>, set: &dyn Fn(&str) -> bool) -> Body {
+    let mut body = body;
+    for (field, said) in [("email", &known.email), ("vatRegNumber", &known.tax_registration)] {
+        body = body.optional(field, said.as_deref().filter(|_| !set(field)));
+    }
+    if let Some(terms) = terms.filter(|_| !set("terms")) {
+        body = body.object("terms", &Body::new().text("id", terms));
+    }
+    if !known.has_address() || set("addressBook") {
+        return body;
+    }
+    let mut address = Body::new()
+        .optional("addr1", known.street.as_deref())
+        .optional("city", known.city.as_deref())
+        .optional("state", known.region.as_deref())
+        .optional("zip", known.postal_code.as_deref());
+    if let Some(country) = known.country.as_deref().and_then(country) {
+        address = address.object("country", &country);
+    }
+    let entry =
+        Body::new().flag("defaultBilling", true).flag("defaultShipping", true).object("addressBookAddress", &address);
+    body.object("addressBook", &Body::new().list("items", [&entry]))
 }

@@ -16,6 +16,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
+use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::extra;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
@@ -50,6 +51,8 @@ pub struct NetSuite {
     token: TokenCache,
     /// Internal ids of currencies, by code: they never change.
     currencies: Mutex<BTreeMap<String, String>>,
+    /// Which records are which customers.
+    customers: Customers,
 }
 
 impl Connector for NetSuite {
@@ -58,7 +61,8 @@ impl Connector for NetSuite {
     const NUMBER_LENGTH: Option<usize> = Some(push::NUMBER_LENGTH);
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
-        Self::build(name, settings, needs.platform)
+        needs.customers.configure(settings.customers.clone());
+        Ok(Self { customers: needs.customers, ..Self::build(name, settings, needs.platform)? })
     }
 }
 
@@ -80,8 +84,11 @@ impl NetSuite {
         }
         extra::check(&settings.extra, body::OWN_FIELDS, body::OWN_LINE_FIELDS)?;
         customers::check(&settings.customers)?;
+        let customers = Customers::default();
+        customers.configure(settings.customers.clone());
         let client = Client::build(name, &base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
-        Ok(Self { client, settings, base_url, zone, token: TokenCache::default(), currencies: Mutex::default() })
+        let (token, currencies) = (TokenCache::default(), Mutex::default());
+        Ok(Self { client, settings, base_url, zone, token, currencies, customers })
     }
 
     /// Sends with a token or a signature; a token that is refused is renewed once.

@@ -106,7 +106,7 @@ impl NetSuite {
         let now = sql::local_since(self.client.now(), self.client.now(), &self.zone);
         let mut problems = Vec::new();
         for stream in self.streams() {
-            let page = sql::page(&self.settings, stream, From::Since(now), 1);
+            let page = sql::page(&self.settings, &self.customers, stream, From::Since(now), 1);
             let lines = match *stream {
                 "orders" => Some(sql::order_lines(&self.settings, "'0'", (0, 0), 1)),
                 "journals" => Some(sql::revenue_lines(&self.settings, "'0'", (0, 0), 1)),
@@ -202,11 +202,11 @@ impl NetSuite {
                 return vec![Problem::new("customers", fault.to_string(), "see that the role may read customers")];
             }
         };
-        let named = |id: &String| self.settings.customers.iter().find(|(_, known)| *known == id).map(|(name, _)| name);
+        let named = |id: &String| self.customers.name_of(id);
         unknown
             .iter()
             .map(|id| {
-                let place = format!("customers.{:?}", named(id).map(String::as_str).unwrap_or_default());
+                let place = format!("customers.{:?}", named(id).unwrap_or_default());
                 Problem::new(place, format!("there is no customer {id}"), "give the customer's internal id")
             })
             .collect()

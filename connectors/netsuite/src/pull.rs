@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::tax::Asked;
 use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest};
 use milestoned_mapping::command::{Account, Side};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
@@ -65,7 +66,9 @@ impl Source for NetSuite {
     async fn pull(&self, stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let started = self.client.now();
         let most = if stream == "orders" || stream == "projects" { ORDERS } else { MOST };
-        let rows = self.query(&sql::page(&self.settings, stream, self.place(stream, from, started), most)).await?;
+        let rows = self
+            .query(&sql::page(&self.settings, &self.customers, stream, self.place(stream, from, started), most))
+            .await?;
         let more = rows.len() == most;
         let (records, unreadable) = self.records(stream, &rows).await?;
         let mut next = from.clone();
@@ -90,7 +93,7 @@ impl Source for NetSuite {
         let Some(stream) = stream_of(object) else { return Ok(Vec::new()) };
         let whole = id.split(':').next().unwrap_or(id);
         let Ok(number) = whole.parse() else { return Ok(Vec::new()) };
-        let rows = self.query(&sql::page(&self.settings, stream, From::One(number), MOST)).await?;
+        let rows = self.query(&sql::page(&self.settings, &self.customers, stream, From::One(number), MOST)).await?;
         let (mut records, unreadable) = self.records(stream, &rows).await?;
         if let Some(one) = unreadable.into_iter().next() {
             return Err(self.client.fault(Class::Misunderstood, one.reason, None));
@@ -380,7 +383,13 @@ fn payment(row: &Row, line: &Row) -> Result<PaymentSeen, String> {
         invoice: line.need("invoice")?.into(),
         currency: row.need("currency")?.into(),
         date: day(row)?,
-        amount: amount(line)?,
+        amount: match (line.get("total"), line.get("net")) {
+            (Some(_), Some(_)) => {
+                let asked = Asked { net: decimal(line, "net")?, total: decimal(line, "total")? };
+                asked.net_of(amount(line)?, row.need("currency")?)
+            }
+            _ => amount(line)?,
+        },
         contract: line.get("contract").map(Into::into),
     })
 }
@@ -404,6 +413,7 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         date: day(row)?,
         // The total is with tax.
         amount: if row.get("net").is_some() { DecimalText(decimal(row, "net")?.0.abs()) } else { amount(row)? },
+        tax: row.get("net").map(|_| tax(row)).transpose()?,
         status: match status {
             _ if void => InvoiceStatus::Void,
             Some("B") => InvoiceStatus::Paid,
@@ -414,6 +424,12 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         recognised: Some(if void { DecimalText::default() } else { credited(row, "revenue")? }),
         lines: sold(row)?,
     })
+}
+
+/// What the account has added to a sale as tax.
+fn tax(row: &Row) -> Result<DecimalText, String> {
+    let net = decimal(row, "net")?.0.abs();
+    amount(row)?.0.checked_sub(net).map(DecimalText).ok_or_else(|| "the tax is too large".into())
 }
 
 /// The line of a sale that is ours; several are told by their number.

@@ -48,6 +48,12 @@ impl Sink for NetSuite {
         (length > NAME_LENGTH).then(|| format!("has {length} characters, and NetSuite takes {NAME_LENGTH}"))
     }
 
+    async fn customer_at(&self, id: &str) -> Result<Option<String>, Fault> {
+        let Ok(id) = id.parse::<u64>() else { return Ok(None) };
+        let rows = self.query(&format!("SELECT c.companyname AS customer FROM customer c WHERE c.id = {id}")).await?;
+        Ok(rows.first().map(|row| row.get("customer").unwrap_or_default().to_owned()))
+    }
+
     /// Periods are closed one after another: those count that end before the first one that is open.
     async fn closed_through(&self) -> Result<Option<Date>, Fault> {
         let rows = self.query(sql::CLOSED_PERIODS).await?;
@@ -72,6 +78,7 @@ impl Sink for NetSuite {
             Command::CreditMemo(_) => Lane { name: "credit memos", most: MOST },
             Command::Invoice(document) if document.order.is_some() => Lane { name: "invoices of orders", most: MOST },
             Command::Invoice(_) => Lane { name: "invoices", most: MOST },
+            Command::InvoiceEmail(_) => Lane { name: "invoice mails", most: 1 },
             Command::JournalEntry(_) => Lane { name: "revenue", most: MOST },
             Command::SalesOrder(_) => Lane { name: "orders", most: MOST },
         }
@@ -134,7 +141,7 @@ fn may_be_a_job(command: &Command) -> bool {
     match command {
         Command::CreditMemo(_) | Command::Customer { .. } | Command::JournalEntry(_) => true,
         Command::Invoice(document) => document.order.is_none(),
-        Command::BillingStatus(_) | Command::SalesOrder(_) => false,
+        Command::BillingStatus(_) | Command::InvoiceEmail(_) | Command::SalesOrder(_) => false,
     }
 }
 
@@ -206,7 +213,7 @@ impl NetSuite {
                  FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency LEFT JOIN customer c ON c.id = t.entity \
                  WHERE t.externalid IN ({})",
                 sql::number(&self.settings, "t"),
-                super::customers::name_column(&self.settings.customers),
+                super::customers::name_column(&self.customers),
                 sql::listed(keys.iter().map(String::as_str))
             ))
             .await?;
@@ -363,7 +370,7 @@ fn currency(command: &Command) -> Option<String> {
         Command::CreditMemo(document) | Command::Invoice(document) => Some(document.amount.currency().to_string()),
         Command::JournalEntry(entry) => entry.lines.first().map(|line| line.amount.currency().to_string()),
         Command::SalesOrder(order) => Some(order.amount.currency().to_string()),
-        Command::BillingStatus(_) => None,
+        Command::BillingStatus(_) | Command::InvoiceEmail(_) => None,
     }
 }
 

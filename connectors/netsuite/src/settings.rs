@@ -26,7 +26,14 @@ pub struct Settings {
     /// Fields that are added to what is written: dimensions, forms, tax codes, other items, approval.
     #[serde(default)]
     pub extra: Vec<Extra>,
+    /// Whether NetSuite mails an invoice to the customer when it is created.
+    #[serde(default)]
+    pub email_invoices: bool,
+    /// Body field with the link to the acceptance, such as one of the type hyperlink; the memo tells it in either case.
+    #[serde(default)]
+    pub acceptance_field: Option<String>,
     /// Internal ids of customers, by their names in the agreements; `"new"`: one is created though others are called alike.
+    /// What people decide while the daemon runs stands over it.
     #[serde(default)]
     pub customers: BTreeMap<String, String>,
     /// Body field with our number, where the account numbers its transactions itself: `tranId` is then not set.

@@ -5,6 +5,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use milestoned_connector_kit::customers::Customers;
+
 use super::customers::name_column;
 use super::settings::Settings;
 
@@ -130,9 +132,15 @@ fn sold() -> String {
              AND l.mainline = 'F' AND l.taxline = 'F') END AS {name}"
         )
     };
-    let net = "(SELECT SUM(l.foreignamount) FROM transactionline l WHERE l.transaction = t.id \
-               AND l.mainline = 'F' AND l.taxline = 'F') AS net";
-    [&of_lines("COUNT(*)", "lines"), &of_lines("MIN(l.memo)", "words"), net].join(", ")
+    [of_lines("COUNT(*)", "lines"), of_lines("MIN(l.memo)", "words"), net("t")].join(", ")
+}
+
+/// The amount of a sale without tax; its lines are credits.
+fn net(sale: &str) -> String {
+    format!(
+        "(SELECT SUM(n.foreignamount) FROM transactionline n WHERE n.transaction = {sale}.id \
+         AND n.mainline = 'F' AND n.taxline = 'F') AS net"
+    )
 }
 
 /// Lines of sales and entries, with their accounts; sorted by both.
@@ -148,12 +156,12 @@ pub(crate) fn lines_of(settings: &Settings, parents: &str, after: (i64, i64), mo
 }
 
 /// A page of a stream.
-pub(crate) fn page(settings: &Settings, stream: &str, from: From, most: usize) -> String {
+pub(crate) fn page(settings: &Settings, customers: &Customers, stream: &str, from: From, most: usize) -> String {
     let (common, order) = (common(settings), format!("ORDER BY t.lastmodifieddate, t.id {}", first(most)));
     let since = from.condition("t.lastmodifieddate", "t.id");
     let deferred = posted(settings, "deferred_revenue", "deferred");
     let revenue = posted(settings, "revenue", "revenue");
-    let customer = name_column(&settings.customers);
+    let customer = name_column(customers);
     match stream {
         "orders" => format!(
             "SELECT {common}, {customer} AS customer, t.foreigntotal AS amount, term.name AS terms, t.{} AS version{} \
@@ -273,12 +281,13 @@ fn lines_after((parent, line): (i64, i64)) -> String {
 /// Invoices that payments are applied to, after the pair `after`.
 pub(crate) fn applications(settings: &Settings, payments: &str, (parent, line): (i64, i64), most: usize) -> String {
     format!(
-        "SELECT l.nextdoc AS parent, i.id AS line, {} AS invoice, i.{} AS contract, l.foreignamount AS amount \
-         FROM nexttransactionlink l JOIN transaction i ON i.id = l.previousdoc \
+        "SELECT l.nextdoc AS parent, i.id AS line, {} AS invoice, i.{} AS contract, l.foreignamount AS amount, \
+         i.foreigntotal AS total, {} FROM nexttransactionlink l JOIN transaction i ON i.id = l.previousdoc \
          WHERE l.linktype = 'Payment' AND l.nextdoc IN ({payments}) \
          AND (l.nextdoc > {parent} OR (l.nextdoc = {parent} AND i.id > {line})) ORDER BY l.nextdoc, i.id {}",
         number(settings, "i"),
         settings.contract_field,
+        net("i"),
         first(most)
     )
 }

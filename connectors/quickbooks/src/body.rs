@@ -2,12 +2,13 @@
 
 use jiff::civil::Date;
 use milestoned_connector_kit::body::Body;
-use milestoned_connector_kit::extra::Added;
+use milestoned_connector_kit::extra::{Added, added_to_line};
 use milestoned_connector_kit::{Class, Fault};
 use milestoned_mapping::command::{Document, JournalEntry, SalesOrder, Side};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::money::Money;
-use serde_json::Value;
+use milestoned_mapping::record::Particulars;
+use serde_json::{Map, Value};
 
 use super::QuickBooks;
 use super::settings::Numbers;
@@ -39,6 +40,8 @@ pub(crate) const OWN_FIELDS: &[&str] = &[
 pub(crate) const OWN_LINE_FIELDS: &[&str] = &["AccountRef", "Entity", "PostingType", "Qty", "UnitPrice"];
 /// The field whose entries are added to ours.
 const CUSTOM_FIELD: &str = "CustomField";
+/// The address to which a sale is mailed.
+const BILL_EMAIL: &str = "BillEmail";
 /// By these words the note of a sale tells our number, where QuickBooks gives numbers itself.
 const OUR_NUMBER: &str = " Our number: ";
 /// By these words in its note an entry of ours is known.
@@ -49,8 +52,34 @@ fn note(note: &str) -> String {
 }
 
 /// A name for reading (`CompanyName`) is not sent: it may have a hundred characters, and a customer's name five hundred.
-pub(crate) fn customer(name: &str, currency: &str, added: &Added) -> Body {
-    Body::new().text("DisplayName", name).reference("CurrencyRef", currency).with(&added.fields)
+/// What the CRM knows is added, but for fields that an operator sets otherwise.
+pub(crate) fn customer(name: &str, currency: &str, known: &Particulars, terms: Option<&String>, added: &Added) -> Body {
+    let free = |field: &str| !added.fields.contains_key(field);
+    let mut body = Body::new().text("DisplayName", name).reference("CurrencyRef", currency);
+    if let Some(address) = known.email.as_deref().filter(|_| free("PrimaryEmailAddr")) {
+        body = body.object("PrimaryEmailAddr", &Body::new().text("Address", address));
+    }
+    body = body
+        .optional("PrimaryTaxIdentifier", known.tax_registration.as_deref().filter(|_| free("PrimaryTaxIdentifier")));
+    if let Some(terms) = terms.filter(|_| free("SalesTermRef")) {
+        body = body.reference("SalesTermRef", terms);
+    }
+    if known.has_address() && free("BillAddr") {
+        let mut address = Body::new();
+        let lines = known.street.as_deref().unwrap_or_default().lines();
+        for (line, text) in ["Line1", "Line2", "Line3", "Line4", "Line5"].into_iter().zip(lines) {
+            address = address.text(line, text);
+        }
+        let parts = [
+            ("City", &known.city),
+            ("CountrySubDivisionCode", &known.region),
+            ("PostalCode", &known.postal_code),
+            ("Country", &known.country),
+        ];
+        let address = parts.iter().fold(address, |address, (field, part)| address.optional(field, part.as_deref()));
+        body = body.object("BillAddr", &address);
+    }
+    body.with(&added.fields)
 }
 
 /// What QuickBooks takes exception to in a name. It keeps the colon for sub-customers.
@@ -138,9 +167,9 @@ impl QuickBooks {
     }
 
     /// One sold line; quantity times price is the amount, to the cent.
-    fn line(&self, amount: Money, description: &str, added: &Added) -> Body {
-        let unless_added = |name: &str, id: Option<&String>| id.filter(|_| !added.line.contains_key(name)).cloned();
-        let detail = Body::new().number("Qty", 1_u32).number("UnitPrice", amount).with(&added.line);
+    fn line(&self, amount: Money, description: &str, added: &Map<String, Value>) -> Body {
+        let unless_added = |name: &str, id: Option<&String>| id.filter(|_| !added.contains_key(name)).cloned();
+        let detail = Body::new().number("Qty", 1_u32).number("UnitPrice", amount).with(added);
         let own = [
             ("ItemRef", unless_added("ItemRef", Some(&self.settings.item))),
             ("TaxCodeRef", unless_added("TaxCodeRef", self.settings.tax_code.as_ref())),
@@ -208,7 +237,7 @@ impl QuickBooks {
             customer,
             currency: document.amount.currency().code(),
             note,
-            lines: vec![self.line(document.amount, &document.description, added)],
+            lines: vec![self.line(document.amount, &document.description, &added.line)],
             custom: fields,
             added,
         })
@@ -235,17 +264,27 @@ impl QuickBooks {
         })
     }
 
+    /// An invoice that QuickBooks is to mail bears the address to which it goes.
+    pub(crate) fn addressed(&self, body: Body, customer: &Particulars, added: &Added) -> Body {
+        let address = customer.email.as_deref().filter(|_| self.settings.email_invoices);
+        match address.filter(|_| !added.fields.contains_key(BILL_EMAIL)) {
+            Some(address) => body.object(BILL_EMAIL, &Body::new().text("Address", address)),
+            None => body,
+        }
+    }
+
     /// An estimate, one line a milestone. Of one that is there only these fields are changed.
     pub(crate) fn estimate(
         &self,
         order: &SalesOrder,
         customer: &str,
         known: Option<(&str, &str)>,
-        added: &Added,
+        (added, particulars): (&Added, &Particulars),
     ) -> Result<Body, Fault> {
         let lines = order.lines.iter().filter_map(|line| {
             let milestone = line.milestone.as_ref()?;
-            Some(self.line(line.amount, &format!("{milestone}: {}", line.description), added))
+            let own = added_to_line(&self.settings.extra, order, milestone, particulars);
+            Some(self.line(line.amount, &format!("{milestone}: {}", line.description), &own))
         });
         let body = self.sale(&Sale {
             number: &order.contract,

@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod budget;
 mod customers;
+mod emails;
 mod hook;
 mod ledger;
 mod probe;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::extra;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
@@ -60,6 +62,8 @@ pub struct QuickBooks {
     income: Mutex<BTreeMap<String, String>>,
     /// Exchange rates, by currency and date.
     rates: std::sync::Mutex<BTreeMap<(String, jiff::civil::Date), DecimalText>>,
+    /// Which records are which customers.
+    customers: Customers,
 }
 
 impl Connector for QuickBooks {
@@ -68,7 +72,8 @@ impl Connector for QuickBooks {
     const NUMBER_LENGTH: Option<usize> = Some(body::NUMBER_LENGTH);
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
-        Self::build(name, settings, needs.platform, needs.tokens)
+        needs.customers.configure(settings.customers.clone());
+        Ok(Self { customers: needs.customers, ..Self::build(name, settings, needs.platform, needs.tokens)? })
     }
 }
 
@@ -97,9 +102,12 @@ impl QuickBooks {
         let client =
             Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?
                 .and("token_url", &settings.token_url)?;
+        let customers = Customers::default();
+        customers.configure(settings.customers.clone());
         Ok(Self {
             client,
             settings,
+            customers,
             token: TokenCache::default(),
             store,
             budget: Budget::default(),
@@ -128,7 +136,9 @@ impl QuickBooks {
                 // Without it the answer is XML.
                 .header(ACCEPT, "application/json");
             if let Some(body) = call.body {
-                request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
+                // A request to mail has no body, and is to say so.
+                let kind = if body.is_empty() { "application/octet-stream" } else { "application/json" };
+                request = request.header(CONTENT_TYPE, kind).body(body.to_owned());
             }
             let answer = if call.write {
                 self.client.write_as(call.class, request).await.map_err(in_doubt)?

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use jiff::civil::Date;
+use milestoned_connector_kit::customers::NEW;
 use milestoned_connector_kit::{Class, Expiry, Fault, Probe};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::problem::Problem;
 use serde_json::{Map, Value};
 
-use super::customers::NEW;
 use super::settings::{Numbers, OwnRecognition};
 use super::{CLOSED, QuickBooks, listed, quoted, wire};
 
@@ -71,7 +71,7 @@ impl QuickBooks {
 
     /// Whether the company's switches let a command through. Before one is refused they are read afresh.
     pub(crate) async fn may_write(&self, command: &Command) -> Result<(), Fault> {
-        if matches!(command, Command::BillingStatus(_) | Command::Customer { .. }) {
+        if matches!(command, Command::BillingStatus(_) | Command::Customer { .. } | Command::InvoiceEmail(_)) {
             return Ok(());
         }
         if self.forbids(&self.switches(false).await?, command).is_none() {
@@ -87,7 +87,10 @@ impl QuickBooks {
         let (date, entry) = match command {
             Command::CreditMemo(document) | Command::Invoice(document) => (Some(document.date), false),
             Command::JournalEntry(entry) => (Some(entry.date), true),
-            Command::SalesOrder(_) | Command::BillingStatus(_) | Command::Customer { .. } => (None, false),
+            Command::SalesOrder(_)
+            | Command::BillingStatus(_)
+            | Command::Customer { .. }
+            | Command::InvoiceEmail(_) => (None, false),
         };
         if let (Some(date), Some(closed)) = (date, closed_books(switches))
             && date <= closed

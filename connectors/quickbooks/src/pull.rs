@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::note::Names;
+use milestoned_connector_kit::tax::Asked;
 use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
@@ -44,6 +45,7 @@ pub(crate) fn number(one: &Transaction<'_>) -> Option<String> {
 struct Paid {
     number: String,
     contract: Option<String>,
+    asked: Asked,
 }
 
 /// Objects of one answer: entity and verbatim JSON.
@@ -348,7 +350,8 @@ impl QuickBooks {
 
     /// What a payment has to know of the invoice that it pays.
     fn paid(&self, one: &Transaction<'_>) -> Option<Paid> {
-        Some(Paid { number: number(one)?, contract: self.custom(one, &self.settings.contract_field) })
+        let asked = Asked { net: net(one).ok()?, total: one.total_amt.map(amount).transpose().ok()?? };
+        Some(Paid { number: number(one)?, contract: self.custom(one, &self.settings.contract_field), asked })
     }
 
     fn account(&self, name: &str) -> &str {
@@ -356,7 +359,7 @@ impl QuickBooks {
     }
 
     fn invoice(&self, one: &Transaction<'_>, credit_memo: bool, beside: &Beside) -> Result<InvoiceSeen, String> {
-        let void = one.private_note.as_deref().is_some_and(|note| note.starts_with("Voided"));
+        let void = is_void(one);
         let paid = one.balance.map(amount).transpose()?.is_some_and(|balance| balance.0.is_zero());
         let (mut deferred, mut recognised) = (zero(), zero());
         for line in one.line.iter().filter(|_| !void) {
@@ -384,6 +387,7 @@ impl QuickBooks {
             currency: self.currency(one),
             date: date(one)?,
             amount: net(one)?,
+            tax: tax(one)?,
             status: match (void, paid) {
                 (true, _) => InvoiceStatus::Void,
                 (false, true) => InvoiceStatus::Paid,
@@ -480,8 +484,9 @@ impl QuickBooks {
             paid = plus(paid, DecimalText(-by_credit))?;
             if !paid.0.is_zero() {
                 let (currency, date) = (self.currency(one), date(one)?);
-                let Paid { number: invoice, contract } = paid_one.clone();
-                let seen = PaymentSeen { invoice, currency, date, amount: paid, contract };
+                let Paid { number: invoice, contract, asked } = paid_one.clone();
+                let amount = asked.net_of(paid, &currency);
+                let seen = PaymentSeen { invoice, currency, date, amount, contract };
                 payments.push((link.txn_id.clone(), seen));
             }
         }
@@ -532,10 +537,20 @@ fn zero() -> DecimalText {
     DecimalText::default()
 }
 
+/// QuickBooks marks a void sale in its note and keeps it with amounts of nothing.
+pub(crate) fn is_void(one: &Transaction<'_>) -> bool {
+    one.private_note.as_deref().is_some_and(|note| note.starts_with("Voided"))
+}
+
+/// What QuickBooks has added as tax.
+fn tax(one: &Transaction<'_>) -> Result<Option<DecimalText>, String> {
+    one.txn_tax_detail.as_ref().and_then(|tax| tax.total_tax).map(amount).transpose()
+}
+
 /// The total without tax: what was billed by the agreement.
 pub(crate) fn net(one: &Transaction<'_>) -> Result<DecimalText, String> {
     let total = amount(one.total_amt.ok_or("TotalAmt is missing")?)?;
-    let tax = one.txn_tax_detail.as_ref().and_then(|tax| tax.total_tax).map(amount).transpose()?;
+    let tax = tax(one)?;
     Ok(DecimalText(plus(total, minus(tax.unwrap_or_else(zero)))?.0.normalize()))
 }
 

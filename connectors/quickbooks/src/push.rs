@@ -49,6 +49,18 @@ impl Sink for QuickBooks {
         Some(NUMBER_LENGTH).filter(|_| self.settings.numbers == Numbers::Ours)
     }
 
+    fn emails_invoices(&self) -> bool {
+        self.settings.email_invoices
+    }
+
+    async fn customer_at(&self, id: &str) -> Result<Option<String>, Fault> {
+        let answer = self.query(&format!("SELECT * FROM Customer WHERE Id = {} MAXRESULTS 1", quoted(id))).await?;
+        let objects = self.objects(&answer.body)?;
+        let Some((_, raw)) = objects.first() else { return Ok(None) };
+        let saved: Saved = serde_json::from_str(raw).map_err(|error| self.client.garbage(&answer, error))?;
+        Ok(Some(saved.display_name))
+    }
+
     fn customer_problem(&self, name: &str) -> Option<String> {
         body::name_problem(name)
     }
@@ -67,6 +79,7 @@ impl Sink for QuickBooks {
             Command::CreditMemo(_) => "credit memos",
             Command::Customer { .. } => "customers",
             Command::Invoice(_) => "invoices",
+            Command::InvoiceEmail(_) => return Lane { name: "invoice mails", most: 1 },
             Command::JournalEntry(_) => "journal entries",
             Command::SalesOrder(_) => "estimates",
         };
@@ -80,12 +93,15 @@ impl Sink for QuickBooks {
     }
 
     async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
+        if writes.iter().any(|write| matches!(write.command, Command::InvoiceEmail(_))) {
+            return self.emailed(writes).await;
+        }
         let Some((entity, field)) = writes.first().and_then(|write| place(write.command)) else {
             return Ok(writes.iter().map(|_| None).collect());
         };
         let names: Vec<String> = writes.iter().map(|write| name(write.command)).collect();
-        if entity == "Customer" && names.iter().all(|name| self.mapped(name).is_some()) {
-            return Ok(names.iter().map(|name| self.named_by_operator(name)).collect());
+        if entity == "Customer" && names.iter().all(|name| self.customers.id(name).is_some()) {
+            return Ok(names.iter().map(|name| self.mapped(name)).collect());
         }
         let condition = match self.settings.numbers {
             Numbers::Sequence if matches!(entity, "Invoice" | "CreditMemo") => sold_about(writes),
@@ -101,7 +117,7 @@ impl Sink for QuickBooks {
         }
         let find = |name: &String| {
             if entity == "Customer"
-                && let Some(found) = self.named_by_operator(name)
+                && let Some(found) = self.mapped(name)
             {
                 return Some(found);
             }
@@ -114,6 +130,9 @@ impl Sink for QuickBooks {
     }
 
     async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
+        if writes.iter().any(|write| matches!(write.command, Command::InvoiceEmail(_))) {
+            return self.email(writes).await;
+        }
         let mut outcomes: BTreeMap<usize, Result<Receipt, Fault>> = BTreeMap::new();
         let (mut places, mut items) = (Vec::new(), Vec::new());
         let known = match self.estimates(writes).await {
@@ -168,7 +187,7 @@ fn place(command: &Command) -> Option<(&'static str, &'static str)> {
         Command::Invoice(_) => Some(("Invoice", "DocNumber")),
         Command::CreditMemo(_) => Some(("CreditMemo", "DocNumber")),
         Command::JournalEntry(_) => Some(("JournalEntry", "DocNumber")),
-        Command::BillingStatus(_) | Command::SalesOrder(_) => None,
+        Command::BillingStatus(_) | Command::InvoiceEmail(_) | Command::SalesOrder(_) => None,
     }
 }
 
@@ -178,6 +197,7 @@ fn name(command: &Command) -> String {
         Command::Invoice(document) | Command::CreditMemo(document) => document.number.clone(),
         Command::JournalEntry(entry) => entry.number.clone(),
         Command::SalesOrder(order) => order.contract.clone(),
+        Command::InvoiceEmail(email) => email.number.clone(),
         Command::BillingStatus(_) => String::new(),
     }
 }
@@ -222,10 +242,9 @@ impl QuickBooks {
         })
     }
 
-    /// The customer that an operator named.
-    fn named_by_operator(&self, name: &str) -> Option<Found> {
-        let id = self.mapped(name)?;
-        let receipt = Receipt { remote_id: id.clone(), remote_number: None, request_id: None };
+    /// The customer that somebody named.
+    fn mapped(&self, name: &str) -> Option<Found> {
+        let receipt = Receipt { remote_id: self.customers.id(name)?, remote_number: None, request_id: None };
         let silent = &[Essential::Currency];
         Some(Found { receipt, says: Statement { customer: Some(name.into()), silent, ..Statement::default() } })
     }
@@ -268,32 +287,37 @@ impl QuickBooks {
         let Write { key, command, after } = write;
         self.may_write(command).await?;
         self.learn_rate(command).await?;
-        let added = &added(&self.settings.extra, command);
-        let customer = || after.customer_id(self.client.system());
+        let added = &added(&self.settings.extra, command, &after.particulars);
+        let customer = || write.customer_id(&self.customers, self.client.system());
         let create =
             |entity, body: Body| Item { entity, operation: "create", body: body.to_string(), key: (*key).clone() };
         Ok(match command {
             Command::Customer { name, currency } => {
                 self.unlike_others(name).await?;
-                create("Customer", body::customer(name, currency, added))
+                let terms = after.particulars.payment_terms.as_ref().and_then(|terms| self.settings.terms.get(terms));
+                create("Customer", body::customer(name, currency, &after.particulars, terms, added))
             }
             Command::Invoice(document) => {
                 let estimate = document.order.as_ref().map(|_| after.order_id(self.client.system())).transpose()?;
-                create("Invoice", self.invoice_body(document, customer()?, estimate, added)?)
+                create("Invoice", {
+                    let body = self.invoice_body(document, &customer()?, estimate, added)?;
+                    self.addressed(body, &after.particulars, added)
+                })
             }
-            Command::CreditMemo(document) => create("CreditMemo", self.document(document, customer()?, added)?),
-            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, customer()?, added)?),
+            Command::CreditMemo(document) => create("CreditMemo", self.document(document, &customer()?, added)?),
+            Command::JournalEntry(entry) => create("JournalEntry", self.journal(entry, &customer()?, added)?),
             Command::SalesOrder(order) => match known.get(&order.contract) {
-                None => create("Estimate", self.estimate(order, customer()?, None, added)?),
+                None => create("Estimate", self.estimate(order, &customer()?, None, (added, &after.particulars))?),
                 Some(saved) => {
-                    let body = self.estimate(order, customer()?, Some((&saved.id, &saved.sync_token)), added)?;
+                    let known = Some((saved.id.as_str(), saved.sync_token.as_str()));
+                    let body = self.estimate(order, &customer()?, known, (added, &after.particulars))?;
                     // Another token is another request.
                     let key = DeliveryKey::of(&[key.as_str(), &saved.sync_token]);
                     Item { entity: "Estimate", operation: "update", body: body.to_string(), key }
                 }
             },
-            Command::BillingStatus(_) => {
-                return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
+            Command::BillingStatus(_) | Command::InvoiceEmail(_) => {
+                return Err(self.client.fault(Class::Refused, "this connection takes no such document", None));
             }
         })
     }

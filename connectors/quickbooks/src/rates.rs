@@ -31,7 +31,7 @@ impl QuickBooks {
                 None => return Ok(()),
             },
             Command::SalesOrder(order) => (order.amount.currency().to_string(), order.date),
-            Command::BillingStatus(_) | Command::Customer { .. } => return Ok(()),
+            Command::BillingStatus(_) | Command::Customer { .. } | Command::InvoiceEmail(_) => return Ok(()),
         };
         let set = self.settings.exchange_rates.contains_key(&code);
         if set || code == self.settings.home_currency || self.known_rate(&code, date).is_some() {

@@ -39,7 +39,11 @@ pub struct Settings {
     /// Fields that are added to what is written: classes, locations, projects, tax codes, other items, delivery by mail.
     #[serde(default)]
     pub extra: Vec<Extra>,
-    /// Ids of customers, by their names in the agreements; `"new"`: one is created though others are called alike.
+    /// Whether QuickBooks is asked to mail each invoice to the customer, once it has it.
+    #[serde(default)]
+    pub email_invoices: bool,
+    /// Ids of customers, by their names in the agreements; `"new"`: one is created though others are called alike. What
+    /// people decide while the daemon runs stands over it.
     #[serde(default)]
     pub customers: BTreeMap<String, String>,
     /// Who numbers sales: milestoned, or QuickBooks, where its custom transaction numbers are off.

@@ -121,11 +121,20 @@ pub(crate) struct Transaction<'a> {
     #[serde(default)]
     pub(crate) private_note: Option<String>,
     #[serde(default)]
+    pub(crate) email_status: Option<String>,
+    #[serde(default)]
     pub(crate) sales_term_ref: Option<Ref>,
     #[serde(default)]
     pub(crate) custom_field: Vec<CustomField>,
     #[serde(borrow, default)]
     pub(crate) line: Vec<Line<'a>>,
+}
+
+/// The answer to a request to mail an invoice.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Emailed {
+    pub(crate) invoice: Saved,
 }
 
 /// A refusal; the layer that checks tokens writes it in lower case.

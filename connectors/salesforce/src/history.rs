@@ -1,5 +1,5 @@
-//! When a milestone's status was reached, and by whom: the history that Salesforce keeps of tracked fields. The last edit of a
-//! record says neither.
+//! When a milestone's status was reached, and by whom: the end of an approval process, or the history that Salesforce keeps of
+//! tracked fields. The last edit of a record says neither.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use milestoned_mapping::json::Tree;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::Change;
 
+use super::approvals::Decided;
 use super::query::listed;
 use super::{Salesforce, wire};
 
@@ -83,12 +84,19 @@ impl Salesforce {
         raw: &str,
         version: &str,
         at: Timestamp,
-        known: Option<&Vec<Change>>,
+        (known, decided): (Option<&Vec<Change>>, Option<&Decided>),
     ) -> Result<Vec<Change>, String> {
         let Some(path) = &self.reads.status else { return Ok(Vec::new()) };
         let tree = Tree::parse(raw).ok();
         let standing = tree.as_ref().and_then(|tree| tree.select(path).first().and_then(|value| plain(value)));
         let Some(to) = standing else { return Ok(Vec::new()) };
+        let led = |decided: &&Decided| {
+            let reached = if decided.approved { &self.reads.accepted } else { &self.reads.rejected };
+            reached.contains(&to)
+        };
+        if let Some(Decided { id, at, by, .. }) = decided.filter(led).cloned() {
+            return Ok(vec![Change { id, at, by, field: path.field(None).into(), from: None, to: Some(to) }]);
+        }
         if let Some(known) = known.filter(|known| known.last().is_some_and(|last| last.to.as_ref() == Some(&to))) {
             return Ok(known.clone());
         }
@@ -101,7 +109,7 @@ impl Salesforce {
 
     /// Whether the org keeps the history that an acceptance needs.
     pub(crate) async fn history_problem(&self) -> Option<Problem> {
-        let (object, field) = self.tracked().filter(|_| !self.reads.accepted_on)?;
+        let (object, field) = self.tracked().filter(|_| !self.reads.accepted_on && !self.settings.approvals)?;
         let fault = self.all_rows(&format!("SELECT Id FROM {object} LIMIT 1")).await.err()?;
         let reason = format!("the history of {field} cannot be read, and no accepted_on is mapped: {fault}");
         Some(Problem::new(object, reason, UNTRACKED))
@@ -111,4 +119,4 @@ impl Salesforce {
 /// Records whose histories are asked for at once.
 const TOGETHER: usize = 200;
 /// What to do where nothing tells when a status was reached.
-const UNTRACKED: &str = "switch field history tracking on for the field before it is used, or map accepted_on to the field with the customer's date";
+const UNTRACKED: &str = "switch field history tracking on for the field before it is used, set approvals = true where an approval process decides, or map accepted_on to the field with the customer's date";

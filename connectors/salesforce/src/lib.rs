@@ -1,5 +1,6 @@
 //! The Salesforce connector: deals or milestones in, billing status out.
 
+mod approvals;
 mod auth;
 mod files;
 mod history;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Kind, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
 use milestoned_connector_kit::{Connector, Fault, Needs, Platform};
-use milestoned_mapping::fieldmap::{FieldMap, RecordKind};
+use milestoned_mapping::fieldmap::{FieldMap, Meaning, RecordKind};
 use milestoned_mapping::json::Path;
 use reqwest::Method;
 
@@ -60,6 +61,9 @@ struct Reads {
     status: Option<Path>,
     /// Of a milestone: statuses that say that something happened on a day.
     dated: BTreeSet<String>,
+    /// Of a milestone: statuses that say that the customer accepted, and that he rejected.
+    accepted: BTreeSet<String>,
+    rejected: BTreeSet<String>,
     /// Of a milestone: whether a field of its own says on which day the customer accepted.
     accepted_on: bool,
     /// Whether files are looked for.
@@ -85,7 +89,10 @@ impl Reads {
         let contract = map.path("contract").unwrap_or_default().to_owned();
         let dated = map.dated_statuses().map(Into::into).collect();
         let accepted_on = map.path("accepted_on").is_some();
-        Ok(Self { fields: fields.into_iter().collect(), contract, status, dated, accepted_on, files })
+        let meaning = |meaning| map.statuses_that_mean(meaning).map(Into::into).collect();
+        let (accepted, rejected) = (meaning(Meaning::Accepted), meaning(Meaning::Rejected));
+        let fields = fields.into_iter().collect();
+        Ok(Self { fields, contract, status, dated, accepted, rejected, accepted_on, files })
     }
 }
 

@@ -42,6 +42,7 @@ impl Probe for Salesforce {
             }
         }
         problems.extend(self.history_problem().await);
+        problems.extend(self.approvals_problem().await);
         if self.reads.files
             && let Err(fault) = self.describe("ContentVersion").await
         {

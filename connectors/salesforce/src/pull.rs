@@ -8,6 +8,7 @@ use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::record::{Content, SourceRecord};
 use serde_json::Value;
 
+use super::approvals::Decisions;
 use super::history::Histories;
 use super::query::{is_id, listed};
 use super::sweep::{Question, Swept, begun, is_under_way};
@@ -131,6 +132,16 @@ impl Source for Salesforce {
         let more = ids.len() >= ROWS;
         Ok(Some(Census { object: self.settings.object.clone(), ids, next, more }))
     }
+}
+
+/// What stands beside records, by their ids.
+struct Beside {
+    /// Their files, as JSON.
+    files: BTreeMap<String, String>,
+    /// The history of their statuses.
+    histories: Histories,
+    /// What approval processes decided about them.
+    decisions: Decisions,
 }
 
 fn nothing(next: Cursor, now: Timestamp) -> Page {
@@ -279,9 +290,13 @@ impl Salesforce {
         heads.iter().map(record).collect()
     }
 
-    /// What stands beside records: their files, and the history of their statuses.
-    async fn beside_of(&self, ids: &[&str]) -> Result<(BTreeMap<String, String>, Histories), Fault> {
-        Ok((self.files(ids.iter().copied()).await?, self.histories(ids.iter().copied()).await?))
+    /// What stands beside records.
+    async fn beside_of(&self, ids: &[&str]) -> Result<Beside, Fault> {
+        Ok(Beside {
+            files: self.files(ids.iter().copied()).await?,
+            histories: self.histories(ids.iter().copied()).await?,
+            decisions: self.decisions(ids).await?,
+        })
     }
 
     fn record(
@@ -289,7 +304,7 @@ impl Salesforce {
         head: &wire::Head,
         at: Timestamp,
         raw: &str,
-        (files, histories): &(BTreeMap<String, String>, Histories),
+        Beside { files, histories, decisions }: &Beside,
     ) -> Result<SourceRecord, String> {
         if head.deleted {
             return Ok(self.gone(&head.id, at, format!("{} deleted", head.stamp)));
@@ -304,7 +319,7 @@ impl Salesforce {
         // Formulas, related records and files leave the stamp as it is: what the record says belongs to its version.
         let digest: String = DeliveryKey::of(&[&raw]).as_str().chars().take(12).collect();
         let version = format!("{} {digest}", head.stamp);
-        let history = self.led_to(&raw, &version, at, histories.get(&head.id))?;
+        let history = self.led_to(&raw, &version, at, (histories.get(&head.id), decisions.get(&head.id)))?;
         Ok(SourceRecord {
             system: self.client.system().into(),
             object: self.settings.object.clone(),

@@ -27,6 +27,10 @@ pub struct Settings {
     /// ISO 4217 code of an org with a single currency: its records have no `CurrencyIsoCode`.
     #[serde(default)]
     pub currency: Option<String>,
+    /// Of milestones: whether the last step of an approval process says when a status was reached, and by whom. Where there is no
+    /// such step, the history of the field does.
+    #[serde(default)]
+    pub approvals: bool,
     /// Whether a change of an opportunity's products makes the opportunity be read again.
     #[serde(default = "yes")]
     pub line_items: bool,

@@ -39,6 +39,28 @@ pub(crate) struct HistoryRow {
     pub(crate) by: Option<Author>,
 }
 
+/// A step of an approval process.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StepRow {
+    #[serde(rename = "Id")]
+    pub(crate) id: String,
+    #[serde(rename = "StepStatus")]
+    pub(crate) status: String,
+    #[serde(rename = "CreatedDate")]
+    pub(crate) at: String,
+    #[serde(rename = "CreatedBy", default)]
+    pub(crate) by: Option<Author>,
+    #[serde(rename = "ProcessInstance")]
+    pub(crate) process: Process,
+}
+
+/// The approval process of a step.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Process {
+    #[serde(rename = "TargetObjectId")]
+    pub(crate) target: String,
+}
+
 /// Who made a change.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Author {

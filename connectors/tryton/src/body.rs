@@ -3,8 +3,9 @@
 use milestoned_connector_kit::{Class, Fault};
 use milestoned_mapping::command::{Document, JournalEntry, Side};
 use milestoned_mapping::fact::DecimalText;
+use milestoned_mapping::record::Particulars;
 use milestoned_mapping::statement::{Essential, Line, Statement, posting};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::settings::Numbers;
 use super::{Tryton, wire};
@@ -24,8 +25,17 @@ fn create(records: Vec<Value>) -> Value {
     json!([["create", records]])
 }
 
-pub(crate) fn party(name: &str) -> Value {
-    json!({ "name": name, "addresses": create(vec![json!({})]) })
+pub(crate) fn party(name: &str, known: &Particulars) -> Value {
+    let mut address = Map::new();
+    for (field, part) in [("street", &known.street), ("city", &known.city), ("postal_code", &known.postal_code)] {
+        address.extend(part.as_ref().map(|part| (field.to_owned(), json!(part))));
+    }
+    let mut party = json!({ "name": name, "addresses": create(vec![Value::Object(address)]) });
+    if let (Some(email), Some(fields)) = (&known.email, party.as_object_mut()) {
+        let mail = json!({ "type": "email", "value": email });
+        fields.insert("contact_mechanisms".into(), create(vec![mail]));
+    }
+    party
 }
 
 impl Tryton {

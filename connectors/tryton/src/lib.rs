@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::http::{Answer, Client, Kind, Published};
 use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform};
 use reqwest::Method;
@@ -42,6 +43,8 @@ pub struct Tryton {
     company: OnceCell<Company>,
     /// Parties are created one after another: on SQLite two at once are given one code, and the second is refused.
     parties: Mutex<()>,
+    /// Which parties are which customers.
+    customers: Customers,
 }
 
 /// What is asked of the company once.
@@ -67,7 +70,8 @@ impl Connector for Tryton {
     const KIND: &'static str = "tryton";
 
     fn create(name: &str, settings: Settings, needs: Needs) -> Result<Self, String> {
-        Self::build(name, settings, needs.platform)
+        needs.customers.configure(settings.customers.clone());
+        Ok(Self { customers: needs.customers, ..Self::build(name, settings, needs.platform)? })
     }
 }
 
@@ -90,8 +94,14 @@ impl Tryton {
         }
         let client =
             Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
-        let (currencies, parties) = (Mutex::default(), Mutex::default());
-        Ok(Self { client, settings, currencies, company: OnceCell::new(), parties })
+        let (currencies, parties, customers) = (Mutex::default(), Mutex::default(), Customers::default());
+        customers.configure(settings.customers.clone());
+        Ok(Self { client, settings, currencies, company: OnceCell::new(), parties, customers })
+    }
+
+    /// A customer's name, in our words where somebody said which party it is.
+    fn customer_name(&self, party: &wire::Party) -> Option<String> {
+        self.customers.name_of(&party.id.to_string()).or_else(|| party.name.clone())
     }
 
     /// Sends a request about the model or record at `path`.

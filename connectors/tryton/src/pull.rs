@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use milestoned_connector_kit::note::Names;
+use milestoned_connector_kit::tax::Asked;
 use milestoned_connector_kit::walk::Walk;
 use milestoned_connector_kit::{Cursor, Fault, Page, Source, Unreadable, digest};
 use milestoned_mapping::fact::{DecimalText, LegRecognition};
@@ -206,10 +207,11 @@ impl Tryton {
             number: number.into(),
             contract: names.contract,
             milestone: names.milestone,
-            customer: one.party.name.clone().ok_or("party.name is missing")?,
+            customer: self.customer_name(&one.party).ok_or("party.name is missing")?,
             currency: one.currency.code.clone(),
             date: one.invoice_date.ok_or("invoice_date is missing")?.0,
             amount: DecimalText(one.untaxed_amount.0.0.abs()),
+            tax: one.total_amount.0.0.checked_sub(one.untaxed_amount.0.0).map(|tax| DecimalText(tax.abs())),
             status: if void {
                 InvoiceStatus::Void
             } else if one.state == "paid" || one.amount_to_pay.0.0.is_zero() {
@@ -278,7 +280,8 @@ fn payments(one: &wire::Invoice, number: &str) -> Vec<(i64, PaymentSeen)> {
         };
         let known = payments.iter().any(|(id, _)| *id == line.id);
         if money && !known && paid > Decimal::ZERO {
-            let amount = DecimalText(paid.normalize());
+            let asked = Asked { net: one.untaxed_amount.0, total: one.total_amount.0 };
+            let amount = asked.net_of(DecimalText(paid.normalize()), &one.currency.code);
             let (invoice, currency, date) = (number.to_owned(), one.currency.code.clone(), line.date.0);
             payments.push((line.id, PaymentSeen { invoice, currency, date, amount, contract: None }));
         }

@@ -2,9 +2,11 @@
 //! draft that is found and says what it should is posted. What cannot be posted is taken away again.
 
 use jiff::SignedDuration;
+use milestoned_connector_kit::customers::Known;
+use milestoned_connector_kit::names::{alike, beginning, proposal};
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, Document};
-use milestoned_mapping::statement::Statement;
+use milestoned_mapping::statement::{Essential, Statement};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,6 +24,14 @@ impl Sink for Tryton {
         true
     }
 
+    async fn customer_at(&self, id: &str) -> Result<Option<String>, Fault> {
+        let Ok(id) = id.parse::<i64>() else { return Ok(None) };
+        let domain = json!([["id", "=", id]]);
+        let question = Question { domain, fields: &["name"], order: json!([["id", "ASC"]]), most: None };
+        let parties: Vec<wire::Party> = self.find_all(PARTY, &question).await?;
+        Ok(parties.into_iter().next().map(|party| party.name.unwrap_or_default()))
+    }
+
     /// One at a time: what Tryton takes in one call stands or falls together.
     fn lane(&self, command: &Command) -> Lane {
         let name = match command {
@@ -29,6 +39,7 @@ impl Sink for Tryton {
             Command::CreditMemo(_) => "credit memos",
             Command::Customer { .. } => "customers",
             Command::Invoice(_) => "invoices",
+            Command::InvoiceEmail(_) => "invoice mails",
             Command::JournalEntry(_) => "journal entries",
             Command::SalesOrder(_) => "sales",
         };
@@ -44,11 +55,14 @@ impl Sink for Tryton {
         let mut found = Vec::with_capacity(writes.len());
         for write in writes {
             found.push(match write.command {
-                Command::Customer { name, .. } => self.find_party(name).await?,
+                Command::Customer { name, .. } => match self.mapped(name) {
+                    Some(found) => Some(found),
+                    None => self.find_party(name).await?,
+                },
                 Command::Invoice(document) => self.find_document(write, document, false).await?,
                 Command::CreditMemo(document) => self.find_document(write, document, true).await?,
                 Command::JournalEntry(_) => self.find_move(write).await?,
-                Command::BillingStatus(_) | Command::SalesOrder(_) => None,
+                Command::BillingStatus(_) | Command::InvoiceEmail(_) | Command::SalesOrder(_) => None,
             });
         }
         Ok(found)
@@ -96,6 +110,33 @@ impl Tryton {
         Ok(party.map(|party| Found { says: party_says(&party), receipt: receipt(party.id, None) }))
     }
 
+    /// What an invoice says, its customer in our words.
+    fn says(&self, one: &wire::Invoice) -> Statement {
+        Statement { customer: self.customer_name(&one.party), ..invoice_says(one) }
+    }
+
+    /// The party that somebody named.
+    fn mapped(&self, name: &str) -> Option<Found> {
+        let receipt = Receipt { remote_id: self.customers.id(name)?, remote_number: None, request_id: None };
+        let says = Statement { customer: Some(name.into()), silent: &[Essential::Currency], ..Statement::default() };
+        Some(Found { receipt, says })
+    }
+
+    /// Refuses to create a party beside others that are called alike.
+    async fn unlike_others(&self, name: &str) -> Result<(), Fault> {
+        let beginning = beginning(name);
+        if beginning.is_empty() || self.customers.is_new(name) {
+            return Ok(());
+        }
+        let domain = json!([["name", "ilike", format!("{beginning}%")]]);
+        let question = Question { domain, fields: &["name"], order: json!([["id", "ASC"]]), most: None };
+        let parties: Vec<wire::Party> = self.find_all(PARTY, &question).await?;
+        let known = |party: wire::Party| Some(Known { id: party.id.to_string(), name: party.name? });
+        let known: Vec<Known> = parties.into_iter().filter_map(known).filter(|one| alike(&one.name, name)).collect();
+        let said = proposal(name, &known);
+        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known), said, None)) }
+    }
+
     /// The invoice that bears our number. A draft is what an earlier attempt left behind before it was posted.
     async fn find_document(
         &self,
@@ -114,13 +155,13 @@ impl Tryton {
         })?;
         let Some(mut invoice) = invoice else { return Ok(None) };
         let wanted = Statement::of_command(write.command);
-        if is_draft(&invoice.state) && invoice_says(&invoice).differences(&wanted).is_empty() {
+        if is_draft(&invoice.state) && self.says(&invoice).differences(&wanted).is_empty() {
             invoice = self.post(INVOICE, invoice.id, &INVOICE_FIELDS).await?;
         }
         if credit_memo {
             self.apply(write, &invoice).await?;
         }
-        Ok(Some(Found { says: invoice_says(&invoice), receipt: receipt(invoice.id, invoice.number) }))
+        Ok(Some(Found { says: self.says(&invoice), receipt: receipt(invoice.id, invoice.number) }))
     }
 
     async fn find_move(&self, write: &Write<'_>) -> Result<Option<Found>, Fault> {
@@ -143,7 +184,9 @@ impl Tryton {
         match write.command {
             Command::Customer { name, .. } => {
                 let _alone = self.parties.lock().await;
-                let party: wire::Party = self.write(Method::POST, PARTY, &body::party(name), &["name"]).await?;
+                self.unlike_others(name).await?;
+                let body = body::party(name, &write.after.particulars);
+                let party: wire::Party = self.write(Method::POST, PARTY, &body, &["name"]).await?;
                 Ok(receipt(party.id, None))
             }
             Command::Invoice(document) => {
@@ -165,12 +208,13 @@ impl Tryton {
                 Ok(receipt(posted.id, posted.number))
             }
             Command::BillingStatus(_) => Err(self.refused("this connection takes no billing status")),
+            Command::InvoiceEmail(_) => Err(self.refused("this connection mails no invoices")),
             Command::SalesOrder(_) => Err(self.refused("this connection takes no orders")),
         }
     }
 
     fn party(&self, write: &Write<'_>) -> Result<i64, Fault> {
-        let id = write.after.customer_id(self.client.system())?;
+        let id = write.customer_id(&self.customers, self.client.system())?;
         id.parse().map_err(|_| self.refused(format!("{id:?} is no id of a party")))
     }
 

@@ -28,6 +28,10 @@ pub struct Settings {
     /// Ids of payment terms, such as `"net 30" = 2`; of other terms the due date itself is written.
     #[serde(default)]
     pub terms: BTreeMap<String, i64>,
+    /// Ids of parties, by customers' names in the agreements; `"new"`: one is created though others are called alike. What
+    /// people decide while the daemon runs stands over it.
+    #[serde(default)]
+    pub customers: BTreeMap<String, String>,
     /// Ids of the taxes of every invoice line.
     #[serde(default)]
     pub taxes: Vec<i64>,

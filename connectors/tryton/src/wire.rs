@@ -176,6 +176,7 @@ pub(crate) struct Invoice {
     #[serde(default)]
     pub(crate) invoice_date: Option<Date>,
     pub(crate) untaxed_amount: Amount,
+    pub(crate) total_amount: Amount,
     pub(crate) amount_to_pay: Amount,
     #[serde(default)]
     pub(crate) lines: Vec<InvoiceLine>,

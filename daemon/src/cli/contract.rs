@@ -125,6 +125,7 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
     let mut documents = titled(&["Document", "Kind", "Date", "Due", "Amount", "In the ERP"]);
     for line in &view.documents {
         let one = &line.document;
+        let tax = line.tax.as_ref().map(|tax| format!(" and {tax} of tax")).unwrap_or_default();
         let theirs = one.remote_number.as_ref().map(|theirs| format!(" (there {theirs})")).unwrap_or_default();
         documents.add_row(vec![
             format!("{}{theirs}", one.number).into(),
@@ -132,7 +133,7 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
             one.date.into(),
             one.due_on.into(),
             amount(&one.amount.to_string()),
-            state(&line.standing.to_string()),
+            state(&format!("{}{tax}", line.standing)),
         ]);
     }
     say(&documents.to_string());

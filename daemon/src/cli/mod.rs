@@ -5,6 +5,7 @@ pub mod audit;
 pub mod check;
 pub mod close;
 pub mod contract;
+pub mod customers;
 pub mod dates;
 pub mod doctor;
 pub mod documents;
@@ -75,6 +76,9 @@ enum Command {
     /// Contracts.
     #[command(subcommand)]
     Contract(ContractCommand),
+    /// Customers and their records in the ERPs.
+    #[command(subcommand)]
+    Customer(customers::CustomerCommand),
     /// Play a year of milestone billing against simulators on this machine.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -182,6 +186,7 @@ impl Command {
             | Self::Backup { .. }
             | Self::Close(_)
             | Self::Contract(_)
+            | Self::Customer(_)
             | Self::Exceptions { .. }
             | Self::Export(_)
             | Self::Pause(_)
@@ -537,6 +542,9 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run => return run::run(global.config.as_deref()).await,
         Command::Check => return check::check(global.config.as_deref(), json).await,
         Command::Close(closing) => return dates::close_dates(global.config.as_deref(), closing, json).await,
+        Command::Customer(customers::CustomerCommand::Choose(choice)) => {
+            return customers::choose(global.config.as_deref(), choice, json).await;
+        }
         Command::Pause(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Pause, json).await,
         Command::Resume(halt) => return recovery::halt(global.config.as_deref(), halt, Verb::Resume, json).await,
         Command::Review(command) => return review::review(global.config.as_deref(), command, json).await,
@@ -575,6 +583,7 @@ async fn on_database(env: &Environment, command: Command, json: bool) -> anyhow:
             Some(code) => Ok(code),
             None => contract::show(env, &id, json).await,
         },
+        Command::Customer(customers::CustomerCommand::List) => customers::list(env, json).await,
         Command::Digest { send } => status::digest(env, send, json).await,
         Command::Doctor(options) => doctor::doctor(env, options, json).await,
         Command::Exceptions { contract, all } => status::exceptions(env, contract, all, json).await,
@@ -597,6 +606,7 @@ async fn on_database(env: &Environment, command: Command, json: bool) -> anyhow:
             | ContractCommand::Schema,
         )
         | Command::Close(_)
+        | Command::Customer(customers::CustomerCommand::Choose(_))
         | Command::Pause(_)
         | Command::Prorate(_)
         | Command::ReadDocument { .. }

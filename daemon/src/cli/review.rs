@@ -47,6 +47,18 @@ pub(super) async fn post(
     told(Daemon::of(config, caller)?.post(path, body).await?, json)
 }
 
+/// Says which record of an ERP a customer is, as `customer choose` asks for it.
+pub(super) async fn choose_customer(
+    config: Option<&Path>,
+    (erp, name): (&str, &str),
+    body: &Value,
+    caller: &Caller,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let path = format!("/v1/customers/{}/{}", address::segment(erp), address::segment(name));
+    told(Daemon::of(config, caller)?.done_by(Method::PUT, &path, body).await?, json)
+}
+
 /// Why something was not taken.
 enum NotTaken {
     /// The arguments cannot be understood.
@@ -125,7 +137,11 @@ impl Daemon {
 
     /// What a call did, in a list.
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Outcome> {
-        let (status, answer) = self.ask(Method::POST, path, Some(body)).await?;
+        self.done_by(Method::POST, path, body).await
+    }
+
+    async fn done_by(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Outcome> {
+        let (status, answer) = self.ask(method, path, Some(body)).await?;
         Ok(match answer {
             answer if !status.is_success() => Err(NotTaken::Answer(status, answer)),
             Value::Array(done) => Ok(done),

@@ -132,7 +132,9 @@ pub async fn send(
         let outcomes = attempt(connection, &batch, settings, now).await;
         for (claimed, outcome) in batch.iter().zip(&outcomes) {
             match outcome {
-                Outcome::Parked { fault, .. } => tracing::warn!(target, key = %claimed.key, fault, "delivery parked"),
+                Outcome::Parked { fault, .. } | Outcome::Undecided { fault, .. } => {
+                    tracing::warn!(target, key = %claimed.key, fault, "delivery parked")
+                }
                 Outcome::Done { receipt, adopted } => {
                     tracing::info!(target, key = %claimed.key, remote_id = receipt.remote_id, adopted, "written");
                 }
@@ -265,11 +267,11 @@ fn unsaid(target: &str) -> Fault {
     Fault { system: target.into(), class: Class::Unanswered, detail, code: None, request_id: None }
 }
 
-/// A customer is always looked up before one is created; a status or an order is a state and may be written twice; anything else is
+/// A customer is always looked up before one is created, and whether an invoice was mailed before it is mailed; a status or an order is a state and may be written twice; anything else is
 /// looked up where an earlier attempt may have written it.
 fn asks_first(claimed: &Claimed) -> bool {
     match claimed.command {
-        Command::Customer { .. } => true,
+        Command::Customer { .. } | Command::InvoiceEmail(_) => true,
         Command::BillingStatus(_) | Command::SalesOrder(_) => false,
         Command::CreditMemo(_) | Command::Invoice(_) | Command::JournalEntry(_) => claimed.look_first,
     }
@@ -281,7 +283,10 @@ fn consequence(claimed: &Claimed, fault: &Fault, settings: &Delivery, now: Times
     match policy::after(&fault.class, claimed.attempts.saturating_add(1), &claimed.key, settings, now) {
         Next::Again(at) => Outcome::Again { at, fault: said },
         Next::LookFirst(at) => Outcome::LookAt { at, fault: said },
-        Next::Park(remedy) => Outcome::Parked { fault: said, remedy: remedy.into() },
+        Next::Park(remedy) => match &fault.class {
+            Class::Alike(known) => Outcome::Undecided { fault: said, remedy: remedy.into(), alike: known.clone() },
+            _ => Outcome::Parked { fault: said, remedy: remedy.into() },
+        },
     }
 }
 
@@ -328,6 +333,7 @@ mod tests {
             acceptance: None,
             original: None,
             order: None,
+            obligation: None,
         })
     }
 

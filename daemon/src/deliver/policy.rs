@@ -30,6 +30,9 @@ pub fn after(class: &Class, attempt: u32, key: &DeliveryKey, settings: &Delivery
             let at = later(SignedDuration::ZERO);
             Next::Again(until.map_or(at, |until| until.max(at)))
         }
+        Class::Alike(_) => {
+            Next::Park("Say which of them it is, or that it is none of them: the delivery then goes on.")
+        }
         Class::Refused => {
             Next::Park("Correct what the remote names, in the agreement or in the remote, then release the delivery.")
         }

@@ -274,7 +274,10 @@ fn own(erp: &str, deliveries: &[Delivery]) -> BTreeMap<String, Tally> {
                         entry.lines.first()?.amount.currency(),
                     )
                 }
-                Command::BillingStatus(_) | Command::Customer { .. } | Command::SalesOrder(_) => return None,
+                Command::BillingStatus(_)
+                | Command::Customer { .. }
+                | Command::InvoiceEmail(_)
+                | Command::SalesOrder(_) => return None,
             };
             Some(Entry {
                 number: number.clone(),

@@ -2,13 +2,15 @@
 //! and writes what a person decides, [`acts`]; pages, API, command line, mail and metrics show the one and call the other.
 //!
 //! Reading order: [`subject`] (what acts are about), [`item`], [`queue`], [`acts`]; [`portfolio`] is what people see of
-//! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`effect`] what a change order would do. [`snapshot`]
+//! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`effect`] what
+//! a change order would do, [`customers`] which record of an ERP each customer is. [`snapshot`]
 //! keeps what they see for pages, [`selection`] picks from it.
 
 pub mod acts;
 pub mod as_of;
 pub mod bulk;
 pub mod case;
+pub mod customers;
 pub mod effect;
 pub mod figures;
 pub mod halves;

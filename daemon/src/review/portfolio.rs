@@ -109,6 +109,8 @@ pub struct DocumentLine {
     pub document: DocumentView,
     /// Where it stands.
     pub standing: Standing,
+    /// What the ERP has added to the amount as tax, where a poll has shown it.
+    pub tax: Option<String>,
 }
 
 impl From<DocumentView> for DocumentLine {
@@ -118,7 +120,7 @@ impl From<DocumentView> for DocumentLine {
             Some(state) => Standing::of(state, document.confirmed, document.by_hand),
             None => Standing::Adopted,
         };
-        Self { standing, document }
+        Self { standing, document, tax: None }
     }
 }
 
@@ -304,6 +306,12 @@ pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView
         if contract.documents().iter().any(replaced) {
             line.standing = Standing::Replaced;
         }
+    }
+    let taxes = env.store.taxes(id.to_owned()).await?;
+    for line in &mut documents {
+        let currency = line.document.amount.currency();
+        let tax = taxes.get(&line.document.number).and_then(|tax| currency.from_decimal(tax.0));
+        line.tax = tax.filter(|tax| tax.minor() != 0).map(|tax| tax.to_string());
     }
     let drifts = env.store.drifts().await?.get(id).copied().unwrap_or_default();
     Ok(Some(ContractView {

@@ -282,6 +282,8 @@ programs! {
     Approving: Approve,
     /// May overrule exceptions.
     Overruling: Overrule,
+    /// May decide about parked deliveries, and about what they wait for.
+    Releasing: Release,
     /// May read the audit trail.
     Auditing: Audit,
     /// May operate the daemon.

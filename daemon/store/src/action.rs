@@ -36,6 +36,8 @@ words! {
         ContractRebuilt = "contract rebuilt",
         /// A contract that cannot be read was set aside.
         ContractSetAside = "contract set aside",
+        /// A person said which record of an ERP a customer is.
+        CustomerChosen = "customer chosen",
         /// Dates of an ERP were closed.
         DatesClosed = "dates closed",
         /// A person gave a delivery up.

@@ -121,6 +121,8 @@ table!(CONTRACT = "contract", number [], key ["id"],
     standing ["state", "history", "as_of", "wake_at", "planned_documents", "journal_through"], never);
 table!(CLOSED_DATES = "closed_dates", number [], key ["erp", "through"],
     told ["erp", "through", "closed_at", "actor"], standing [], never);
+table!(CUSTOMER_RECORD = "customer_record", number [], key ["erp", "name"],
+    told ["erp", "name", "remote_id", "alike", "actor", "decided_at"], standing [], never);
 table!(DIGEST_ITEM = "digest_item", number [], key ["recipient", "subject"],
     told ["recipient", "subject", "title", "first_told"], standing [], never);
 table!(DOCUMENT = "document", number [], key ["number"],
@@ -176,7 +178,7 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 31] = [
+pub(super) static ALL: [&Table; 32] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -185,6 +187,7 @@ pub(super) static ALL: [&Table; 31] = [
     &CLOSE_PACKAGE,
     &CLOSE_STEP,
     &CONTRACT,
+    &CUSTOMER_RECORD,
     &DIGEST_ITEM,
     &DOCUMENT,
     &DRIFT,

@@ -1,19 +1,20 @@
 //! Claiming deliveries: what is due is read with the receipts of what came before it, and leased.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use milestoned_connector_kit::{After, Receipt};
 use milestoned_mapping::command::{Command, DeliveryKey};
+use milestoned_mapping::record::Deal;
 
 use super::action::Action;
 use super::attest::{Attested, Examined, Session};
-use super::attested::{OUTBOX, outbox_row};
+use super::attested::{LEG_PART, OUTBOX, outbox_row};
 use super::audit::{self, Entry};
 use super::intake::{UNATTESTED, UNATTESTED_REMEDY};
 use super::session::{Cell, Sql, cells, values};
 use super::vocabulary::{CommandKind, DeliveryState};
-use super::{StoreError, instant, parse};
+use super::{StoreError, instant, json, parse};
 
 /// A delivery taken for an attempt. Its lease is stored before the remote is called.
 #[derive(Debug, Clone)]
@@ -68,6 +69,17 @@ macro_rules! not_paused {
     };
 }
 
+macro_rules! particulars {
+    ($contracts:literal) => {
+        concat!(
+            "SELECT CAST(0 AS BIGINT), system, object, remote_id, contract, leg, milestone, part, mac FROM leg_part
+             WHERE leg = 'crm' AND contract IN (",
+            $contracts,
+            ") ORDER BY contract, object, remote_id"
+        )
+    };
+}
+
 pub(super) use {not_paused, settled_before};
 
 macro_rules! claimable {
@@ -118,10 +130,51 @@ pub(super) fn lease(
         }
     }
     park_unusable(tx, &unusable, now)?;
+    note_particulars(tx, &mut all)?;
     let keys: Vec<&str> = all.iter().map(|claimed| claimed.key.as_str()).collect();
     let sets: Vec<_> = keys.iter().zip(&codes).map(|(key, code)| values![*key, until, *code].to_vec()).collect();
     tx.run_each(LEASE, &sets)?;
     Ok(all)
+}
+
+/// What the CRM knows of customers, of the contracts that have a deal.
+const PARTICULARS: Sql = Sql {
+    postgres: particulars!("SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))"),
+    sqlite: particulars!("SELECT value FROM json_each($1)"),
+};
+
+/// Adds what the CRM knows of the customer to what needs it. A part that is not attested says nothing.
+fn note_particulars(tx: &Session<'_>, claimed: &mut [Claimed]) -> Result<(), StoreError> {
+    let contracts: BTreeSet<&str> =
+        claimed.iter().filter(|one| needs_customer(&one.command)).map(|one| one.contract.as_str()).collect();
+    if contracts.is_empty() {
+        return Ok(());
+    }
+    let mut known: BTreeMap<String, Vec<Deal>> = BTreeMap::new();
+    tx.each(PARTICULARS, values![json(&contracts)?], |row| {
+        if tx.examine(&LEG_PART, row, 0)?.genuine {
+            let (contract, part): (String, String) = (row.get(4)?, row.get(7)?);
+            let deal: Deal = parse("leg_part", "part", &contract, &part)?;
+            known.entry(contract).or_default().push(deal);
+        }
+        Ok(())
+    })?;
+    for one in claimed {
+        let name = match &one.command {
+            Command::Customer { name, .. } => Some(name.as_str()),
+            command => command.customer(),
+        };
+        // A deal of somebody else says nothing of this customer.
+        let of_it = |deal: &&Deal| deal.record.customer.is_none() || deal.record.customer.as_deref() == name;
+        let deals = known.get(&one.contract).map(Vec::as_slice).unwrap_or_default();
+        let told = deals.iter().filter(of_it).find(|deal| !deal.particulars.is_empty());
+        one.after.particulars = told.map(|deal| deal.particulars.clone()).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn needs_customer(command: &Command) -> bool {
+    !matches!(command, Command::BillingStatus(_))
 }
 
 /// A delivery that may be taken.
@@ -190,7 +243,7 @@ fn note_receipt(after: &mut After, (kind, receipt): (CommandKind, Receipt)) {
         CommandKind::Customer => after.customer = Some(receipt),
         CommandKind::SalesOrder => after.order = Some(receipt),
         CommandKind::Invoice | CommandKind::CreditMemo => after.original = Some(receipt),
-        CommandKind::BillingStatus | CommandKind::JournalEntry => {}
+        CommandKind::BillingStatus | CommandKind::InvoiceEmail | CommandKind::JournalEntry => {}
     }
 }
 

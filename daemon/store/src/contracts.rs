@@ -9,7 +9,7 @@ use milestoned_mapping::command::{DeliveryKey, JournalEntry, Posting};
 use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
 use milestoned_mapping::fact::{Amendment, Event, Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
-use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
+use milestoned_mapping::record::{Content, Deal, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
 use milestoned_trail::rows::named;
 
 use super::action::Action;
@@ -731,7 +731,7 @@ impl Parts {
     fn add(&mut self, leg: Leg, contract: &str, part: &str) -> Result<(), StoreError> {
         let (table, column) = ("leg_part", "part");
         match leg {
-            Leg::Crm => self.crm.push(parse(table, column, contract, part)?),
+            Leg::Crm => self.crm.push(parse::<Deal>(table, column, contract, part)?.record),
             Leg::Psa => self.psa.push(parse(table, column, contract, part)?),
             Leg::Agreement | Leg::Erp => match parse(table, column, contract, part)? {
                 Content::Order(seen) => self.order = Some(seen),

@@ -18,6 +18,7 @@ mod claims;
 pub mod closes;
 pub mod contracts;
 pub mod copies;
+pub mod customers;
 pub mod drift;
 pub mod failpoint;
 pub mod fast_path;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Receipt;
+use milestoned_connector_kit::customers::Known;
 use milestoned_mapping::command::{Command, DeliveryKey, Posting};
 use milestoned_trail::rows::{named, named_receipt};
 use serde::Serialize;
@@ -18,7 +19,7 @@ pub use super::claims::Claimed;
 use super::claims::{self, not_paused, settled_before};
 use super::session::{Cell, Row, Sql, Value, cells, values};
 use super::vocabulary::{CommandKind, DeliveryState};
-use super::{Store, StoreError, instant, json};
+use super::{Store, StoreError, customers, instant, json};
 
 /// What became of an attempt.
 #[derive(Debug, Clone)]
@@ -50,6 +51,15 @@ pub enum Outcome {
         fault: String,
         /// What to do.
         remedy: String,
+    },
+    /// For a person, who has to say which record of the remote a customer is.
+    Undecided {
+        /// Why.
+        fault: String,
+        /// What to do.
+        remedy: String,
+        /// Records that are called alike.
+        alike: Vec<Known>,
     },
 }
 
@@ -104,6 +114,7 @@ pub fn describe(command: &Command) -> (CommandKind, String) {
         Command::CreditMemo(document) => (CommandKind::CreditMemo, document.number.clone()),
         Command::Customer { name, currency } => (CommandKind::Customer, format!("{name} ({currency})")),
         Command::Invoice(document) => (CommandKind::Invoice, document.number.clone()),
+        Command::InvoiceEmail(email) => (CommandKind::InvoiceEmail, format!("{} by mail", email.number)),
         Command::JournalEntry(entry) => (CommandKind::JournalEntry, entry.number.clone()),
         Command::SalesOrder(order) => (CommandKind::SalesOrder, order.contract.clone()),
     }
@@ -428,6 +439,10 @@ impl Store {
                     let key = claimed.key.as_str();
                     change_genuine(tx, key, SUPERSEDE_STATUS, values![key])?;
                 }
+                if let (Command::Customer { name, .. }, Outcome::Undecided { alike, .. }) = (&claimed.command, outcome)
+                {
+                    customers::propose(tx, &claimed.target, name, alike, now)?;
+                }
             }
             let settled = attempts.iter().zip(changed).filter(|(_, changed)| *changed == 1);
             let lines: Vec<Entry> =
@@ -661,11 +676,11 @@ fn settlement(claimed: &Claimed, outcome: &Outcome, now: Timestamp) -> Result<Se
         Outcome::Done { receipt, .. } => (DeliveryState::Done, now, Some(json(receipt)?), None, None),
         Outcome::Again { at, fault } => (DeliveryState::Pending, *at, None, Some(fault.clone()), None),
         Outcome::LookAt { at, fault } => (DeliveryState::Unknown, *at, None, Some(fault.clone()), None),
-        Outcome::Parked { fault, remedy } => {
+        Outcome::Parked { fault, remedy } | Outcome::Undecided { fault, remedy, .. } => {
             (DeliveryState::Parked, now, None, Some(fault.clone()), Some(remedy.clone()))
         }
     };
-    let settled = matches!(outcome, Outcome::Done { .. } | Outcome::Parked { .. });
+    let settled = !matches!(outcome, Outcome::Again { .. } | Outcome::LookAt { .. });
     Ok(Settlement {
         key: claimed.key.to_string(),
         state,
@@ -689,7 +704,9 @@ fn audit_line(claimed: &Claimed, outcome: &Outcome) -> Result<Entry, StoreError>
         }
         Outcome::Again { at, fault } => (Action::DeliveryPostponed, format!("{fault}; again at {at}")),
         Outcome::LookAt { at, fault } => (Action::DeliveryInDoubt, format!("{fault}; the remote is asked at {at}")),
-        Outcome::Parked { fault, remedy } => (Action::DeliveryParked, format!("{fault}; {remedy}")),
+        Outcome::Parked { fault, remedy } | Outcome::Undecided { fault, remedy, .. } => {
+            (Action::DeliveryParked, format!("{fault}; {remedy}"))
+        }
     };
     let detail = format!("{}, attempt {attempt}, key {}: {detail}", claimed.target, claimed.key);
     let mut attests = named(OUTBOX.name, &claimed.attested.digest);

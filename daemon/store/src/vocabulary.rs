@@ -74,6 +74,8 @@ words! {
         Customer = "customer",
         /// Invoice.
         Invoice = "invoice",
+        /// Mail of an invoice to the customer, by the ERP.
+        InvoiceEmail = "invoice_email",
         /// Journal entry.
         JournalEntry = "journal_entry",
         /// Sales order.

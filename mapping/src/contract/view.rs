@@ -289,6 +289,12 @@ impl Contract {
             .is_some_and(|method| matches!(method, Method::Output | Method::PointInTime))
     }
 
+    /// The performance obligation of a milestone; `None`: the contract has none.
+    pub fn obligation_of(&self, id: &str) -> Option<&str> {
+        let one = self.milestones.iter().find(|one| one.id() == id)?;
+        self.terms.obligations.get(self.obligation_index(one)?).map(|obligation| obligation.id.as_str())
+    }
+
     /// The date on which the revenue of a milestone was booked: of its acceptance, or a later one where that was closed.
     pub fn booked_on(&self, id: &str) -> Option<Date> {
         self.milestones.iter().find(|one| one.id() == id)?.booked_on

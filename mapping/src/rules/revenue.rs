@@ -48,7 +48,8 @@ pub(super) const UNMATCHED_PAYMENT: Rule = Rule {
     title: "A payment matches no open invoice",
     section: 7,
     why: "Money is applied to an invoice that is open for at least as much; otherwise a person decides.",
-    remedy: "Apply it by hand in the ERP, or return it; then close this with a reason.",
+    remedy: "Apply it by hand in the ERP; or adopt the invoice that it pays, where somebody else wrote that (event `adopted`); or \
+             return it; then close this with a reason.",
     severity: Severity::Warning,
     group: Group::Event,
     closes: Closes::Reviewer,

@@ -94,6 +94,7 @@ pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, Af
         acceptance: None,
         original: None,
         order: None,
+        obligation: None,
     };
     let receipt = Receipt { remote_id: customer.into(), remote_number: None, request_id: None };
     let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);

@@ -125,3 +125,28 @@ async fn a_document_of_ours_that_is_deleted_there_is_noticed_and_a_deleted_payme
         assert!(world.held(erp).iter().all(|(number, _)| number != "SOW-1-M1"), "{erp}: it is not written again");
     }
 }
+
+#[tokio::test]
+async fn a_payment_that_is_changed_after_it_was_taken_counts_as_it_is_now() {
+    let world = world("quickbooks", "read").await;
+    world.at("2026-03-11T15:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let cash = async |world: &World| {
+        world.settle().await.unwrap();
+        let (_, contract) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+        contract["report"]["position"]["cash"].as_str().unwrap_or_default().to_owned()
+    };
+    let payment = world.simulators.quickbooks.pay("pay", "SOW-1-M1", "40000.00", "2026-03-11").unwrap();
+    assert_eq!(cash(&world).await, "40000.00");
+    for (act, day, amount) in [("less", 12, "30000.00"), ("more", 13, "35000.00")] {
+        world.at(&format!("2026-03-{day}T15:00:00Z")).unwrap();
+        let invoice = world.simulators.quickbooks.records("Invoice")[0].text("Id");
+        let line = json!({ "Amount": amount, "LinkedTxn": [{ "TxnId": invoice, "TxnType": "Invoice" }] });
+        let body = json!({ "Id": payment, "TotalAmt": amount, "Line": [line] });
+        world.simulators.quickbooks.put_record(act, "Payment", fields(body)).unwrap();
+        assert_eq!(cash(&world).await, amount);
+    }
+    world.at("2026-03-14T15:00:00Z").unwrap();
+    world.simulators.quickbooks.delete_record("gone", "Payment", &payment).unwrap();
+    assert_eq!((cash(&world).await, world.waiting().await.unwrap().len()), ("0.00".to_owned(), 0));
+}

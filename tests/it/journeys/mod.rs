@@ -4,6 +4,7 @@ mod access;
 mod authority;
 mod billing;
 mod close;
+mod customers;
 mod dates;
 mod drift;
 mod edges;

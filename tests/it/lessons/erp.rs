@@ -2,10 +2,11 @@
 
 use milestoned_connector_kit::{After, Cursor, Fault, Found, Receipt, Sink, Source, Write};
 use milestoned_mapping::command::{
-    Account, Command, DeliveryKey, Document, JournalEntry, JournalLine, OrderLine, OrderedLine, SalesOrder, Side,
+    Account, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, JournalLine, OrderLine, OrderedLine,
+    SalesOrder, Side,
 };
 use milestoned_mapping::money::Money;
-use milestoned_mapping::record::SourceRecord;
+use milestoned_mapping::record::{Particulars, SourceRecord};
 
 /// A write in a test: key, command, and what had to be delivered before.
 pub(crate) type Said = (DeliveryKey, Command, After);
@@ -38,6 +39,7 @@ fn document(milestone: &str, amount: &str) -> Document {
         acceptance: None,
         original: None,
         order: None,
+        obligation: None,
     }
 }
 
@@ -58,6 +60,38 @@ pub(crate) fn credit_memo(milestone: &str, amount: &str, customer: &str, invoice
     keyed(Command::CreditMemo(one), After { original: receipt(invoice), ..of_customer(customer) })
 }
 
+/// What the CRM knows of a customer is known to a write.
+pub(crate) fn knowing(said: &Said, particulars: &Particulars) -> Said {
+    let (key, command, after) = said.clone();
+    (key, command, After { particulars: particulars.clone(), ..after })
+}
+
+/// A customer of whom the CRM knows everything.
+pub(crate) fn contoso() -> Particulars {
+    let text = |text: &str| Some(text.to_owned());
+    Particulars {
+        street: text("Marienplatz 1\nRückgebäude"),
+        city: text("München"),
+        region: text("BY"),
+        postal_code: text("80331"),
+        country: text("DE"),
+        email: text("ap@contoso.example"),
+        tax_registration: text("DE123456789"),
+        payment_terms: text("net 30"),
+    }
+}
+
+/// The mail with an invoice that has this id.
+pub(crate) fn email(milestone: &str, invoice: &str) -> Said {
+    let email = InvoiceEmail {
+        number: format!("SOW-1-{milestone}"),
+        contract: "SOW-1".into(),
+        milestone: milestone.into(),
+        customer: "Northwind Ltd".into(),
+    };
+    keyed(Command::InvoiceEmail(email), After { original: receipt(invoice), ..After::default() })
+}
+
 /// A customer in a currency.
 pub(crate) fn customer(name: &str, currency: &str) -> Said {
     keyed(Command::Customer { name: name.into(), currency: currency.into() }, After::default())
@@ -72,6 +106,7 @@ pub(crate) fn release(day: u32, amount: &str, customer: &str) -> Said {
         customer: "Northwind Ltd".into(),
         date: format!("2026-03-{day:02}").parse().unwrap(),
         milestone: Some("M1".into()),
+        obligation: None,
         lines: vec![line(Account::DeferredRevenue, Side::Debit), line(Account::Revenue, Side::Credit)],
         memo: "Revenue of contract SOW-1".into(),
     };

@@ -31,6 +31,11 @@ impl Account {
         Self { desk, netsuite, customer }
     }
 
+    /// The same account by a connection with other settings.
+    pub(crate) fn again(self, changes: Value) -> Self {
+        Self { netsuite: connect(&self.desk, changes), ..self }
+    }
+
     fn fault(&self, name: &str, path: &str) {
         self.desk.simulators.faults.inject("netsuite", FaultSpec::new(name).on("POST", path)).unwrap();
     }

@@ -499,6 +499,31 @@ async fn an_acceptance_has_the_day_of_its_approval_and_not_that_of_the_last_edit
     assert_eq!(read.facts[0].fact.on.map(|day| day.to_string()).as_deref(), Some("2026-02-27"));
 }
 
+#[tokio::test]
+async fn an_approval_process_says_who_accepted_and_when_where_no_history_is_kept() {
+    let org = Org::with(CERTINIA, json!({ "object": "pse__Milestone__c", "approvals": true })).await;
+    org.desk.simulators.salesforce.configure(|settings| settings.milestone_history = false);
+    let milestone = self::milestone(&org, true);
+    org.desk.advance(SignedDuration::from_hours(24));
+    let step = |process: &str, key: &str, status: &str| {
+        let process = json!({ "TargetObjectId": milestone, "Status": process });
+        let process = org.put("ProcessInstance", key, fields(process));
+        org.put("ProcessInstanceStep", key, fields(json!({ "ProcessInstanceId": process, "StepStatus": status })));
+    };
+    step("Rejected", "first", "Rejected");
+    org.desk.advance(SignedDuration::from_hours(24));
+    step("Approved", "second", "Approved");
+    let approved = org.desk.simulators.clock.now();
+    org.desk.advance(SignedDuration::from_hours(24));
+    step("Pending", "third", "Approved");
+    org.change("pse__Milestone__c", &milestone, json!({ "pse__Description__c": "tidied up" }));
+    let records = org.read(&mut Cursor::default()).await;
+    let Content::Fields { history } = &records[0].content else { panic!("{records:?}") };
+    let told: Vec<_> = history.iter().map(|one| (one.at.as_second(), one.by.as_str(), one.to.as_deref())).collect();
+    assert_eq!(told, [(approved.as_second(), "integration@example.com", Some("true"))]);
+    assert!(org.salesforce.probe().await.is_empty());
+}
+
 async fn certinia() -> Org {
     let shown = json!({ "billed": "pse__Billed__c", "invoiced": "pse__Invoiced__c", "invoice": "pse__Invoice_Number__c",
         "invoiced_on": "pse__Invoice_Date__c" });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::{After, Class, Connector, Needs, Probe};
 use milestoned_jira::Jira;
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey};
@@ -20,7 +21,12 @@ fn connect(desk: &Desk, changes: Value, map: &str) -> Jira {
     }));
     settings.extend(fields(changes));
     let field_map = Some(FieldMap::from_toml(map, Jira::SHAPE).unwrap());
-    let needs = Needs { field_map, platform: desk.clock.clone().into(), tokens: Arc::new(Kept::default()) };
+    let needs = Needs {
+        field_map,
+        platform: desk.clock.clone().into(),
+        tokens: Arc::new(Kept::default()),
+        customers: Customers::default(),
+    };
     Jira::create("jira", serde_json::from_value(settings.into()).unwrap(), needs).unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::{After, Connector, Needs, Probe};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::fieldmap::FieldMap;
@@ -21,7 +22,12 @@ fn connect(desk: &Desk, constants: Value) -> Salesforce {
             "fields": { "name": "Name", "status": "Status__c" } },
     });
     let field_map = Some(FieldMap::from_toml(MAP, Salesforce::SHAPE).unwrap());
-    let needs = Needs { field_map, platform: desk.clock.clone().into(), tokens: Arc::new(Kept::default()) };
+    let needs = Needs {
+        field_map,
+        platform: desk.clock.clone().into(),
+        tokens: Arc::new(Kept::default()),
+        customers: Customers::default(),
+    };
     Salesforce::create("salesforce", serde_json::from_value(settings).unwrap(), needs).unwrap()
 }
 

@@ -160,6 +160,7 @@ pub(crate) fn invoice(number: &str, contract: &str, amount: &str, after: &[&str]
             acceptance: None,
             original: None,
             order: None,
+            obligation: None,
         }),
         after: after.iter().map(|number| DeliveryKey::of(&[number])).collect(),
     }

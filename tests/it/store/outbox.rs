@@ -95,7 +95,7 @@ async fn what_has_to_come_first_comes_first(place: Place) {
         let mut claimed = place.claim(1).await;
         assert_eq!(numbers(&claimed), [number]);
         let claimed = claimed.remove(0);
-        let After { customer, original, order } = &claimed.after;
+        let After { customer, original, order, .. } = &claimed.after;
         assert_eq!([customer, original].map(|one| one.as_ref().map(|one| one.remote_id.as_str())), known);
         assert_eq!(*order, None);
         place.settle(claimed, done(remote)).await;

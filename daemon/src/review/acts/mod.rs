@@ -2,6 +2,7 @@
 //! gives; this is the only place that checks an act and writes it.
 
 mod contract;
+mod customers;
 mod delivery;
 mod duties;
 mod orders;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use contract::named;
+pub use customers::choose_customer;
 pub use periods::close_dates;
 
 pub use super::verb::{Verb, offered};

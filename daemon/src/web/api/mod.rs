@@ -2,6 +2,7 @@
 //! `workbook` what people edit in a spreadsheet.
 
 mod close;
+mod customers;
 mod dates;
 mod people;
 mod reports;
@@ -58,6 +59,7 @@ pub fn routes() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(packages))
         .routes(routes!(duties))
         .merge(close::routes())
+        .merge(customers::routes())
         .merge(dates::routes())
         .merge(people::routes())
         .merge(reports::routes())

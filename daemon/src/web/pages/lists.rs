@@ -1,11 +1,10 @@
-//! Lists: contracts, a customer's contracts together, receivables, and what will be billed.
+//! Lists: contracts, receivables, and what will be billed.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::person::{Person, today};
@@ -13,10 +12,9 @@ use super::queue::Pages;
 use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::figures::{Silence, silences};
-use crate::review::item::Item;
 use crate::review::listing::{self, Open, ToCome};
 use crate::review::portfolio::Summary;
-use crate::web::extract::{Parameters, Segments};
+use crate::web::extract::Parameters;
 use crate::web::problem::ApiError;
 
 /// Rows of a page.
@@ -83,37 +81,6 @@ pub(super) async fn contracts(
     let (count, (pages, from)) = (found.len(), asked.pages("/contracts", found.len()));
     let contracts = found.into_iter().skip(from).take(OF_A_PAGE).collect();
     Ok(render(&ContractsPage { person, query: asked.query(), asked, contracts, count, pages }))
-}
-
-#[derive(Template)]
-#[template(path = "customer.html")]
-struct CustomerPage {
-    person: Person,
-    name: String,
-    sums: Vec<listing::Sums>,
-    contracts: Vec<Summary>,
-    receivables: Vec<Open>,
-    items: Vec<Arc<Item>>,
-    today: Date,
-}
-
-/// `GET /customers/{name}`
-pub(super) async fn customer(
-    State(env): State<Arc<Environment>>,
-    person: Person,
-    Segments(name): Segments<String>,
-) -> Result<Response, ApiError> {
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
-    let mut contracts = listing::contracts(&snapshot, "");
-    contracts.retain(|one| one.customer == name);
-    if contracts.is_empty() {
-        return Err(ApiError::not_found("customer", &name));
-    }
-    let mut receivables = listing::receivables(&snapshot, "", false, today);
-    receivables.retain(|one| one.customer == name);
-    let items = snapshot.items.iter().filter(|item| item.customer.as_ref() == Some(&name)).cloned().collect();
-    let sums = listing::sums(&contracts, &receivables);
-    Ok(render(&CustomerPage { person, name, sums, contracts, receivables, items, today }))
 }
 
 #[derive(Template)]

@@ -1,8 +1,8 @@
 //! Pages for a controller. They are rendered here and need no script: every act is a plain form, and all forms lead to the acts
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
-//! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `as_of`, `documents`,
-//! `filing`, `lists`, `exports`, `workbook`, `close`, `reports`; `charts` draws.
+//! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `as_of`, `customers`,
+//! `documents`, `filing`, `lists`, `exports`, `workbook`, `close`, `reports`; `charts` draws.
 
 mod acting;
 mod as_of;
@@ -10,6 +10,7 @@ mod case;
 mod charts;
 mod close;
 mod contract;
+mod customers;
 mod documents;
 mod exports;
 mod filing;
@@ -53,7 +54,8 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/contracts", get(lists::contracts))
         .route("/contracts/{id}", get(contract::page))
         .route("/contracts/{id}/as-of", get(as_of::page))
-        .route("/customers/{name}", get(lists::customer))
+        .route("/customers/{name}", get(customers::page))
+        .route("/customers/{name}/record", post(customers::choose))
         .route("/receivables", get(lists::receivables))
         .route("/outlook", get(lists::outlook))
         .route("/exceptions", get(|| async { Redirect::permanent("/queue") }))

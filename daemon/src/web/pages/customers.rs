@@ -1,0 +1,92 @@
+//! A customer's page: contracts and receivables together, and which record of each ERP the customer is.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::civil::Date;
+use milestoned_identity::rights::Right;
+use milestoned_mapping::address;
+use serde::Deserialize;
+
+use super::person::{Person, today};
+use super::{filters, render, told};
+use crate::environment::Environment;
+use crate::review::acts::{self, Channel, Verb, Word};
+use crate::review::customers::{self, CustomerLine};
+use crate::review::item::Item;
+use crate::review::listing::{self, Open};
+use crate::review::portfolio::Summary;
+use crate::web::extract::{Fields, Segments};
+use crate::web::problem::ApiError;
+
+#[derive(Template)]
+#[template(path = "customer.html")]
+struct CustomerPage {
+    person: Person,
+    name: String,
+    sums: Vec<listing::Sums>,
+    contracts: Vec<Summary>,
+    receivables: Vec<Open>,
+    items: Vec<Arc<Item>>,
+    today: Date,
+    records: Vec<CustomerLine>,
+    may_choose: bool,
+}
+
+/// `GET /customers/{name}`
+pub(super) async fn page(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(name): Segments<String>,
+) -> Result<Response, ApiError> {
+    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let mut contracts = listing::contracts(&snapshot, "");
+    contracts.retain(|one| one.customer == name);
+    if contracts.is_empty() {
+        return Err(ApiError::not_found("customer", &name));
+    }
+    let mut receivables = listing::receivables(&snapshot, "", false, today);
+    receivables.retain(|one| one.customer == name);
+    let items = snapshot.items.iter().filter(|item| item.customer.as_ref() == Some(&name)).cloned().collect();
+    let sums = listing::sums(&contracts, &receivables);
+    let mut records = customers::customers(&env).await?;
+    records.retain(|one| one.name == name);
+    let may_choose = person.caller.rights.has(Right::Release);
+    let page = CustomerPage { person, name, sums, contracts, receivables, items, today, records, may_choose };
+    Ok(render(&page))
+}
+
+/// Which record a customer is.
+#[derive(Deserialize)]
+pub(super) struct RecordForm {
+    erp: String,
+    /// One of those that are called alike, or `new`.
+    #[serde(default)]
+    remote_id: String,
+    /// Another one, by its id.
+    #[serde(default)]
+    other: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /customers/{name}/record`
+pub(super) async fn choose(
+    State(env): State<Arc<Environment>>,
+    person: Person,
+    Segments(name): Segments<String>,
+    Fields(form): Fields<RecordForm>,
+) -> Result<Response, ApiError> {
+    person.caller.may(Right::Release)?;
+    let word = Word::new(&person.caller.name, &form.reason, Channel::Page, Verb::Release)?;
+    let other = form.other.trim();
+    let remote_id = if other.is_empty() { form.remote_id.trim() } else { other };
+    if remote_id.is_empty() {
+        return Err(ApiError::invalid("remote_id: choose a record, or write the id of another one"));
+    }
+    let text = acts::choose_customer(&env, &form.erp, &name, remote_id, &word).await?;
+    person.has_acted().await;
+    told(&format!("/customers/{}", address::segment(&name)), &text)
+}
