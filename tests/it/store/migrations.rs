@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Place, connect, invoice, later, now};
 
-pub(super) mod postgres {
+mod postgres {
     refinery::embed_migrations!("../daemon/store/migrations/postgres");
 }
 pub(super) mod sqlite {

@@ -9,7 +9,6 @@ mod hands;
 mod imports;
 mod input;
 mod integrity;
-mod integrity_on_postgres;
 mod leases;
 mod migrations;
 mod outbox;
