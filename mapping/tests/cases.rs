@@ -52,7 +52,7 @@ fn every_case_agrees() {
 /// What a form or a workbook shows of the terms says what the file said: history apart, which a copy has none of.
 #[test]
 fn terms_in_force_are_read_back_as_the_terms_that_were_filed() {
-    let calendars = Calendars::built_in();
+    let (calendars, mut compared) = (Calendars::built_in(), 0);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if path.to_string_lossy().ends_with(".expected.json") {
@@ -67,7 +67,13 @@ fn terms_in_force_are_read_back_as_the_terms_that_were_filed() {
             tree
         };
         let tree = Value::Object(case.open().terms_in_force());
+        if tree["version"] != bare(case.terms())["version"] {
+            // A change order of its history has changed them.
+            continue;
+        }
+        compared += 1;
         let again = Terms::from_value(tree, &calendars).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(bare(&again), bare(case.terms()), "{}", path.display());
     }
+    assert!(compared > 0, "no case was found");
 }

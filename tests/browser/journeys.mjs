@@ -285,7 +285,7 @@ async function filesAChangeOrder() {
   await page.fill("[name='milestones[0].amount']", "8500.00");
   await page.waitForFunction(() => document.querySelector("[data-count]").textContent === "no problems");
   await click("input[name=signed]");
-  await click("button[value=check]:visible:has-text('Show what would follow')");
+  await click(".bulk button[value=check]");
   const effect = await page.locator("section[aria-labelledby=effect]").innerText();
   check(effect.includes("7,000.00") && effect.includes("8,500.00"), `its effect is shown before it is filed: ${effect}`);
   await wide(page, "change order");
@@ -302,7 +302,7 @@ async function filesAContract() {
   await page.goto(`${url}/filing/new?template=phased`);
   await page.fill("[name='id']", "FORM-1");
   await page.fill("[name='customer']", "Contoso Research");
-  await page.click("button[value=check]:visible");
+  await page.click(".bulk button[value=check]");
   check((await page.locator("small.wrong:visible").count()) > 0, "without scripts problems stand at their fields too");
   await page.fill("[name='total']", "1000.00");
   const ssp = page.locator("[name^='obligations'][name$='.ssp']");
@@ -310,7 +310,7 @@ async function filesAContract() {
     await ssp.nth(at).fill("1000.00");
   }
   await page.selectOption("[name='milestoned.erp']", "quickbooks").catch(() => page.fill("[name='milestoned.erp']", "quickbooks"));
-  await page.click("button[value=check]:visible");
+  await page.click(".bulk button[value=check]");
   check((await page.locator(".told").innerText()).includes("Nothing is wrong"), `it can be filed: ${await page.locator("main").innerText()}`);
   await page.click("button[value=file]");
   check((await page.locator(".told").innerText()).includes("FORM-1 is filed"), "a contract is filed without TOML");

@@ -92,16 +92,26 @@ pub struct Book {
 }
 
 impl Book {
-    /// What stands in the cells that can be edited, by the key of the row and the head of the column.
+    /// Its rows that can be edited, by key.
     #[must_use]
-    pub fn standing(&self) -> BTreeMap<&str, BTreeMap<&str, String>> {
-        let rows = self.sheets.iter().filter(|sheet| sheet.is_edited()).flat_map(|sheet| {
-            let named = |row: &Row| -> BTreeMap<&str, String> {
-                let cells = sheet.columns.iter().zip(&row.cells);
-                cells.map(|(column, cell)| (column.name.as_str(), cell.compared())).collect()
-            };
-            sheet.rows.iter().filter(|row| !row.key.is_empty()).map(move |row| (row.key.as_str(), named(row)))
-        });
-        rows.collect()
+    pub fn standing(&self) -> Standing<'_> {
+        let edited = self.sheets.iter().filter(|sheet| sheet.is_edited());
+        let rows = edited.flat_map(|sheet| sheet.rows.iter().map(move |row| (sheet, row)));
+        Standing(
+            rows.filter(|(_, row)| !row.key.is_empty()).map(|(sheet, row)| (row.key.as_str(), (sheet, row))).collect(),
+        )
+    }
+}
+
+/// Rows that can be edited, by key.
+pub struct Standing<'a>(BTreeMap<&'a str, (&'a Sheet, &'a Row)>);
+
+impl Standing<'_> {
+    /// What a cell says, as it is compared; `None`: its row is not there.
+    #[must_use]
+    pub fn of(&self, key: &str, column: &str) -> Option<String> {
+        let (sheet, row) = self.0.get(key)?;
+        let mut cells = sheet.columns.iter().zip(&row.cells);
+        cells.find(|(known, _)| known.name == column).map(|(_, cell)| cell.compared())
     }
 }

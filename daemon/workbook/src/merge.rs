@@ -1,10 +1,10 @@
 //! The merge of what was exported, what a file says and what holds now, cell by cell.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Base;
+use crate::base::{Base, BaseRow};
 use crate::book::Book;
 
 /// A cell in which a file says something else than was exported.
@@ -59,8 +59,7 @@ pub struct Merged {
 pub fn merge(edits: Vec<Edit>, now: &Book) -> Vec<Merged> {
     let standing = now.standing();
     let one = |edit: Edit| {
-        let row = standing.get(edit.key.as_str());
-        let now = row.and_then(|row| row.get(edit.column.as_str()).cloned());
+        let now = standing.of(&edit.key, &edit.column);
         Merged { outcome: outcome(&edit, now.as_deref()), now, edit }
     };
     edits.into_iter().map(one).collect()
@@ -82,14 +81,12 @@ fn outcome(edit: &Edit, now: Option<&str>) -> Outcome {
 #[must_use]
 pub fn changed_since(base: &Base, edits: &[Edit], now: &Book) -> usize {
     let standing = now.standing();
-    let mut edited: BTreeMap<(&str, &str), ()> = BTreeMap::new();
-    edited.extend(edits.iter().map(|edit| ((edit.key.as_str(), edit.column.as_str()), ())));
-    let of_row = |(key, row): (&String, &crate::base::BaseRow)| -> usize {
-        let Some(now) = standing.get(key.as_str()) else { return 0 };
+    let edited: BTreeSet<(&str, &str)> = edits.iter().map(|edit| (edit.key.as_str(), edit.column.as_str())).collect();
+    let of_row = |(key, row): (&String, &BaseRow)| -> usize {
         let columns = base.sheets.get(row.sheet).map(|sheet| sheet.columns.as_slice()).unwrap_or_default();
         let cells = columns.iter().zip(&row.cells).filter(|(column, _)| column.edited);
-        let moved = cells.filter(|(column, cell)| now.get(column.name.as_str()).is_some_and(|now| now != *cell));
-        moved.filter(|(column, _)| !edited.contains_key(&(key.as_str(), column.name.as_str()))).count()
+        let moved = cells.filter(|(column, cell)| standing.of(key, &column.name).is_some_and(|now| now != **cell));
+        moved.filter(|(column, _)| !edited.contains(&(key.as_str(), column.name.as_str()))).count()
     };
     base.rows.iter().map(of_row).sum()
 }

@@ -140,12 +140,13 @@ async fn file(
         Err(refusal) => return Ok(came(false, refusal.to_string())),
     };
     engine::turn(env, |due| due == contract).await?;
+    let cells = if cells == 1 { "1 edited cell".to_owned() } else { format!("{cells} edited cells") };
     let signed = match (signed, waits) {
         (_, true) => "it takes no effect before somebody else has approved it",
         (true, false) => "it holds",
         (false, false) => "it is not signed, and changes nothing until it is",
     };
-    Ok(came(true, format!("version {version} is filed with {cells} edited cells; {signed}")))
+    Ok(came(true, format!("version {version} is filed with {cells}; {signed}")))
 }
 
 /// Takes the acts, those of one kind together, in their order.

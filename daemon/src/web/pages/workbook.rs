@@ -66,6 +66,13 @@ struct StartPage {
     which: Which,
 }
 
+impl StartPage {
+    /// Whether a list is asked for by the text: the trail is asked for by the id of a contract.
+    fn asks_of(&self, list: &str) -> bool {
+        !self.which.q.is_empty() && list != "audit"
+    }
+}
+
 async fn start(person: Person, Parameters(which): Parameters<Which>) -> Response {
     render(&StartPage { person, which })
 }

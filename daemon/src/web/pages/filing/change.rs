@@ -67,7 +67,10 @@ struct Form {
 impl Form {
     async fn of(env: &Environment, id: &str, pairs: Option<&[(String, String)]>) -> Result<Self, ApiError> {
         let state = portfolio::state(&known(env, id).await?)?;
-        let was = Draft::of_tree(&Value::Object(state.terms_in_force()));
+        let mut in_force = state.terms_in_force();
+        // The version is counted on by itself.
+        in_force.remove("version");
+        let was = Draft::of_tree(&Value::Object(in_force));
         let sent = pairs.map_or_else(|| was.clone(), Draft::of_pairs);
         Ok(Self { id: id.into(), state, was, sent })
     }

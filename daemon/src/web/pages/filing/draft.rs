@@ -111,6 +111,8 @@ pub(super) struct Input {
     pub(super) problem: String,
     /// What holds now, where that is something else.
     pub(super) was: Option<String>,
+    /// It names what is there, and is not written over.
+    pub(super) fixed: bool,
 }
 
 impl Input {
@@ -341,8 +343,18 @@ impl Draft {
             .map(|spec| {
                 let path = format!("{place}{between}{}", spec.name);
                 let value = self.text(&path).to_owned();
-                let held = was.map(|was| was.text(&path).to_owned()).filter(|held| *held != value);
-                Input { label: spec.label, entry: spec.entry, problem: problems.take(&path), was: held, value, path }
+                let held = was.map(|was| was.text(&path).to_owned());
+                let fixed = spec.name == "id" && held.as_ref().is_some_and(|held| !held.is_empty());
+                let held = held.filter(|held| *held != value);
+                Input {
+                    label: spec.label,
+                    entry: spec.entry,
+                    problem: problems.take(&path),
+                    was: held,
+                    fixed,
+                    value,
+                    path,
+                }
             })
             .collect();
         let more = inputs.split_off(at_once.min(inputs.len()));
