@@ -31,7 +31,7 @@ use crate::store::action::Action;
 use crate::store::actor::Actor;
 use crate::store::agreement_files::Seen;
 use crate::store::audit::Entry;
-use crate::store::change_orders::{FiledOrder, OrderState};
+use crate::store::change_orders::{FiledOrder, OrderState, WaitingOrder};
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
@@ -343,6 +343,12 @@ pub fn order_key(identity: &str) -> &str {
 /// The version that a change order makes.
 pub fn order_version(fact: &Fact) -> u32 {
     if let Event::Amended(order) = &fact.event { order.version } else { 0 }
+}
+
+/// The version that a change order makes that comes after what holds and after what waits for an approval.
+pub fn next_version(state: &Contract, waiting: &[WaitingOrder]) -> u32 {
+    let waiting = waiting.iter().map(|order| order_version(&order.fact));
+    waiting.fold(state.version(), u32::max).saturating_add(1)
 }
 
 /// Reads TOML or JSON, by extension, into one tree; amounts stay text.

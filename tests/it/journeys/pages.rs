@@ -325,6 +325,9 @@ async fn a_change_order_is_filed_as_its_effect_was_shown_and_as_nothing_else() {
     assert!(told.contains("data-problem=\"milestones[0].amount\">") && told.contains("1 problem;"), "{told}");
     let (status, said, next) = sent(&world, ADMIN, path, &filled(&shown, &[("do", "file")])).await;
     assert_eq!((status, next.as_str()), (303, "/contracts/A"), "{said}");
+    let waits = page(&world, path).await;
+    assert!(waits.contains("1 change order of this contract waits") && waits.contains("would be version 3"), "{waits}");
+    assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     let contract = page(&world, "/contracts/A").await;
     assert!(contract.contains("100.00 → 120.00") && contract.contains("version 2"), "{contract}");
     let correction = page(&world, "/filing/change/A?kind=correction").await;

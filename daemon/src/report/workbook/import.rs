@@ -28,6 +28,7 @@ use crate::review::effect::{Effect, effect};
 use crate::review::portfolio;
 use crate::review::snapshot::Snapshots;
 use crate::review::verb::Verb;
+use crate::store::change_orders::WaitingOrder;
 use crate::store::imports::Import;
 use crate::store::trace::TracedFact;
 use crate::store::{StoreError, json as as_json, parse};
@@ -224,12 +225,14 @@ pub async fn preview(
     let contracts: Vec<String> = contracts.into_iter().collect();
     let now = standing(env, &snapshot, asker, &contracts).await?;
     let mut merged = merge(edits, &now);
+    let waiting = waiting(env).await?;
     for one in &mut merged {
         refuse(one, asker);
+        meet_waiting(one, &waiting);
     }
     let acts = acts(&mut merged, asker);
     let edits = with_authors(env, merged).await?;
-    let orders = orders(env, &edits, asker).await?;
+    let orders = orders(env, &edits, asker, &waiting).await?;
     let mut parts: Vec<String> = edits.iter().map(|one| format!("{:?}", one.merged)).collect();
     parts.extend(orders.iter().map(|one| one.order.to_string()));
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -249,6 +252,41 @@ fn refuse(one: &mut Merged, asker: &Asker) {
         _ => return,
     };
     one.outcome = Outcome::Refused(reason.into());
+}
+
+/// Change orders that wait for an approval, by contract.
+type Waiting = BTreeMap<String, Vec<WaitingOrder>>;
+
+async fn waiting(env: &Environment) -> Result<Waiting, StoreError> {
+    let mut waiting = Waiting::new();
+    for order in env.store.waiting_orders(None).await? {
+        waiting.entry(order.contract.clone()).or_default().push(order);
+    }
+    Ok(waiting)
+}
+
+/// What somebody else has changed already, in a change order that waits for an approval, is theirs.
+fn meet_waiting(one: &mut Merged, waiting: &Waiting) {
+    let named = named_by(&one.edit.key).filter(|_| one.outcome == Outcome::Edit);
+    let Some((contract, milestone)) = named else { return };
+    let Some(field) = field_of(milestone.is_some(), &one.edit.column) else { return };
+    for order in waiting.get(&contract).into_iter().flatten() {
+        let fact = serde_json::to_value(&order.fact).unwrap_or_default();
+        if let Some(value) = said_of(&fact, milestone.as_deref(), field.name) {
+            let (version, by) = (agreements::order_version(&order.fact), &order.actor);
+            one.outcome = Outcome::Refused(format!(
+                "version {version} of {contract}, filed by {by}, makes it {value} and waits for an approval"
+            ));
+        }
+    }
+}
+
+/// What a change order says of a field of a contract, or of a milestone.
+fn said_of<'a>(order: &'a Value, milestone: Option<&str>, field: &str) -> Option<&'a Value> {
+    let Some(id) = milestone else { return order.get(field) };
+    let items = ["add", "change"].into_iter().filter_map(|list| order.get(list)).filter_map(Value::as_array);
+    let mut named = items.flatten().filter(|item| item.get("id").is_some_and(|named| named == id));
+    named.find_map(|item| item.get(field))
 }
 
 /// The acts that the edits ask for; what does not make one is refused.
@@ -316,15 +354,7 @@ async fn with_authors(env: &Environment, merged: Vec<Merged>) -> Result<Vec<Besi
 /// Who filed the newest change order that names a field.
 fn author(facts: &[TracedFact], milestone: Option<&str>, head: &str) -> Option<(String, Timestamp)> {
     let field = field_of(milestone.is_some(), head)?.name;
-    let names = |fact: &&TracedFact| {
-        let items = ["add", "change"].into_iter().filter_map(|list| fact.fact.get(list)).filter_map(Value::as_array);
-        match milestone {
-            None => fact.fact.get(field).is_some(),
-            Some(id) => {
-                items.flatten().any(|item| item.get("id").is_some_and(|named| named == id) && item.get(field).is_some())
-            }
-        }
-    };
+    let names = |fact: &&TracedFact| said_of(&fact.fact, milestone, field).is_some();
     let orders = facts.iter().rev().filter(|fact| fact.fact.get("type").is_some_and(|kind| kind == "amended"));
     orders.into_iter().find(names).map(|fact| (fact.actor.to_string(), fact.at))
 }
@@ -335,7 +365,12 @@ fn field_of(of_milestone: bool, head: &str) -> Option<&'static Field> {
 }
 
 /// The change orders that edits of terms make, one a contract, each with what would follow.
-async fn orders(env: &Environment, edits: &[Beside], asker: &Asker) -> Result<Vec<Planned>, StoreError> {
+async fn orders(
+    env: &Environment,
+    edits: &[Beside],
+    asker: &Asker,
+    waiting: &Waiting,
+) -> Result<Vec<Planned>, StoreError> {
     let mut by_contract: BTreeMap<String, Vec<(Option<String>, &Edit)>> = BTreeMap::new();
     for one in edits.iter().filter(|one| one.merged.outcome == Outcome::Edit) {
         if let Some((contract, milestone)) = named_by(&one.merged.edit.key) {
@@ -346,7 +381,8 @@ async fn orders(env: &Environment, edits: &[Beside], asker: &Asker) -> Result<Ve
     for (contract, cells) in by_contract {
         let Some(row) = env.store.contract(contract.clone()).await? else { continue };
         let state = portfolio::state(&row)?;
-        let order = change_order(&contract, state.version().saturating_add(1), &cells);
+        let before = waiting.get(&contract).map(Vec::as_slice).unwrap_or_default();
+        let order = change_order(&contract, agreements::next_version(&state, before), &cells);
         let effect = match agreements::examine(env, order.clone(), &asker.actor(), env.clock.now()).await {
             Ok(Examined::Order(order)) => effect(&state, &order.fact).map_err(|problem| problem.to_string()),
             Ok(_) => Err("it was filed before".into()),

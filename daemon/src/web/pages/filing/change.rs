@@ -43,7 +43,10 @@ struct ChangePage {
     person: Person,
     may_file: bool,
     contract: String,
+    /// The version in force, and the one that this makes.
     version: u32,
+    next: u32,
+    waiting: usize,
     correction: bool,
     groups: Vec<Group>,
     others: Vec<String>,
@@ -62,6 +65,10 @@ struct Form {
     state: Contract,
     was: Draft,
     sent: Draft,
+    /// The version that it makes.
+    version: u32,
+    /// Change orders that wait for an approval.
+    waiting: usize,
 }
 
 impl Form {
@@ -72,7 +79,9 @@ impl Form {
         in_force.remove("version");
         let was = Draft::of_tree(&Value::Object(in_force));
         let sent = pairs.map_or_else(|| was.clone(), Draft::of_pairs);
-        Ok(Self { id: id.into(), state, was, sent })
+        let waiting = env.store.waiting_orders(Some(id.to_owned())).await?;
+        let version = agreements::next_version(&state, &waiting);
+        Ok(Self { id: id.into(), state, was, sent, version, waiting: waiting.len() })
     }
 
     /// What was written over the terms in force, as files have it, and where each of its rows stands in the form.
@@ -138,7 +147,7 @@ impl Form {
     /// What a change order says beside its changes.
     fn frame(&self, order: &mut Map<String, Value>) {
         order.insert("amends".into(), json!(self.id));
-        order.insert("version".into(), json!(self.state.version().saturating_add(1)));
+        order.insert("version".into(), json!(self.version));
         order.insert("signed".into(), json!(self.sent.text("signed") == "yes"));
         for name in ["treatment", "on"] {
             let text = self.sent.text(name);
@@ -194,6 +203,8 @@ fn page_of(person: Person, form: &Form, looked: Option<Looked>) -> Response {
         may_file: person.caller.rights.has(Right::FileTerms),
         contract: form.id.clone(),
         version: form.state.version(),
+        next: form.version,
+        waiting: form.waiting,
         correction: form.sent.text("kind") == "correction",
         on: form.sent.text("on").to_owned(),
         treatment: form.sent.text("treatment").to_owned(),
@@ -253,7 +264,7 @@ pub(in super::super) async fn file(
                 (true, _) => "is filed",
                 (false, _) => "is filed, and changes nothing until it is signed",
             };
-            told(&address::contract("", &id), &format!("version {} {follows}", form.state.version().saturating_add(1)))
+            told(&address::contract("", &id), &format!("version {} {follows}", form.version))
         }
         looked => Ok(page_of(person, &form, Some(looked))),
     }
