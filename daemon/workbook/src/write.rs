@@ -174,7 +174,6 @@ fn grid(target: &mut Worksheet, sheet: &Sheet, marks: &Marks, formats: &Formats)
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "a row with everything that decides how its cells look")]
 fn cells(
     target: &mut Worksheet,
     place: u32,
