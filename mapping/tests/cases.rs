@@ -67,8 +67,8 @@ fn terms_in_force_are_read_back_as_the_terms_that_were_filed() {
             tree
         };
         let tree = Value::Object(case.open().terms_in_force());
-        if tree["version"] != bare(case.terms())["version"] {
-            // A change order of its history has changed them.
+        if serde_json::to_value(case.terms()).unwrap().get("history").is_some() {
+            // What happened before may have changed the terms, or split a milestone.
             continue;
         }
         compared += 1;
