@@ -145,6 +145,7 @@ async fn edits_of_two_people_meet_cell_by_cell() {
     assert_eq!(column(&annotated, "Milestones", "Name"), ["Concept"], "what they wrote, to be looked at");
     let (status, came) = confirm(&world, SECOND, &looked).await;
     assert!(status == 200 && came[0]["text"].as_str().unwrap().contains("version 3"), "{came}");
+    assert!(came[0]["text"].as_str().unwrap().contains("before somebody else has approved it"), "{came}");
     assert_eq!(world.approve_orders(REVIEWER).await.unwrap()[0].0, 202);
     let after = export(&world, ADMIN).await;
     assert_eq!(column(&after, "Milestones", "Name"), ["Design, revised"]);
