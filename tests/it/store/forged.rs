@@ -90,6 +90,7 @@ fn of_each_kind() -> Vec<Posting> {
             customer: document.customer,
             date: document.date,
             milestone: Some("M1".into()),
+            obligation: None,
             lines: vec![line(Account::DeferredRevenue, Side::Debit), line(Account::Revenue, Side::Credit)],
             memo: "M1 accepted".into(),
         }),
