@@ -86,7 +86,6 @@ pub(super) async fn approve(
         content: content_of(milestone, &now),
         amount: now.amount.0,
         order: None,
-        obligation: None,
     };
     let ruling = duties::judged(env, &matter, word).await?;
     let says = word.says(format!("{milestone} of {id}, {amount} for {}, version {}", now.customer, now.version));
