@@ -267,29 +267,29 @@ impl Store {
 
 fn insert(
     tx: &Session<'_>,
-    key: &String,
+    key: &str,
     recipients: &[String],
-    subject: &String,
-    message: &Vec<u8>,
+    subject: &str,
+    message: &[u8],
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     // A message that somebody else put in under this key is for `audit verify`.
-    if tx.examine_one(&MAIL, values![*key])?.is_some() {
+    if tx.examine_one(&MAIL, values![key])?.is_some() {
         return Ok(false);
     }
-    let new = tx.change(&MAIL, values![*key], || {
+    let new = tx.change(&MAIL, values![key], || {
         tx.run(
             "INSERT INTO mail (key, recipients, subject, message, state, due_at, created_at)
              VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
-            values![*key, recipients.join(","), *subject, *message, instant(now)],
+            values![key, recipients.join(","), subject, message, instant(now)],
         )
     })?;
     Ok(new > 0)
 }
 
-fn told_by_digest(tx: &Session<'_>, recipient: &String) -> Result<Vec<DigestItem>, StoreError> {
+fn told_by_digest(tx: &Session<'_>, recipient: &str) -> Result<Vec<DigestItem>, StoreError> {
     let sql = "SELECT subject, title, first_told FROM digest_item WHERE recipient = $1 ORDER BY subject";
-    tx.all(sql, values![*recipient], |row| {
+    tx.all(sql, values![recipient], |row| {
         Ok(DigestItem {
             subject: row.get(0)?,
             title: row.get(1)?,
