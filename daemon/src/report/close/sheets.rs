@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use milestoned_mapping::close::{Balances, Bands, Ledger, Listed, RollForward, cut_off, listing, transaction};
-use milestoned_mapping::command::{Account, JournalEntry, JournalLine, Side};
+use milestoned_mapping::command::{Account, Command, JournalEntry, JournalLine, Side};
 use milestoned_mapping::contract::{Contract, event_in_words};
 use milestoned_mapping::fact::Event;
 use milestoned_mapping::ledger::{self, Format, Transaction};
@@ -348,7 +348,7 @@ async fn tied(env: &Environment, month: Month, parts: &[Part]) -> Result<(Vec<Er
             Ok(Some(lines)) => {
                 let numbers: BTreeMap<String, String> = done
                     .iter()
-                    .filter(|one| one.target == erp)
+                    .filter(|one| one.target == erp && is_posting(one.command.as_ref()))
                     .filter_map(|one| Some((one.remote_id.clone()?, one.subject.clone())))
                     .collect();
                 let own: Vec<Own> = ours.iter().flat_map(|part| postings(part, month.last())).collect();
@@ -359,6 +359,11 @@ async fn tied(env: &Environment, month: Month, parts: &[Part]) -> Result<(Vec<Er
         }
     }
     Ok((all, steps::of_ledgers(untold)))
+}
+
+/// Whether a delivery posts to the ledger. Ids of customers and orders may be those of postings.
+fn is_posting(command: Option<&Command>) -> bool {
+    matches!(command, Some(Command::CreditMemo(_) | Command::Invoice(_) | Command::JournalEntry(_)))
 }
 
 /// Our postings of a contract through a date, on the accounts that an ERP's ledger is asked for.
