@@ -147,7 +147,7 @@ const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
         "\"catch_up\" (the difference is booked on its date) or \"prospective\" (what was recognised stays)",
     ),
     ("change order", "add", Kind::Tables("milestones"), false, "tables [[add]]: milestones that come in"),
-    ("change order", "change", Kind::Tables("milestones"), false, "tables [[change]]: id and the fields that change"),
+    ("change order", "change", Kind::Changes("milestones"), false, "tables [[change]]: id and the fields that change"),
     ("change order", "customer", Kind::Text, false, "the customer's new name"),
     ("change order", "po_number", Kind::Text, false, "the customer's new purchase order"),
     ("change order", "payment_terms", Kind::Pattern(PAYMENT_TERMS), false, "the new payment terms, such as \"net 30\""),
@@ -164,7 +164,7 @@ const FIELDS: &[(&str, &str, Kind, bool, &str)] = &[
     (
         "change order",
         "obligations",
-        Kind::Tables("obligations"),
+        Kind::Changes("obligations"),
         false,
         "tables [[obligations]]: id and the fields that change, or an obligation that comes in",
     ),
@@ -311,6 +311,8 @@ const LISTS: [(&str, &str, &str); 4] = [
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Amount,
+    /// Tables of which each names by its id what it changes.
+    Changes(&'static str),
     Choice(&'static [&'static str]),
     Count,
     Date,
@@ -398,36 +400,43 @@ fn split_path(path: &str) -> (String, String) {
 
 /// JSON Schema (draft 2020-12) of a contract file, for editors.
 pub fn json_schema() -> Value {
-    let mut schema = table_schema("");
+    titled(table_schema("", required("")), "Contract terms of milestoned")
+}
+
+/// JSON Schema (draft 2020-12) of a change order's file, for editors.
+pub fn change_order_schema() -> Value {
+    let mut schema = table_schema("change order", required("change order"));
+    // Change orders speak in amounts.
+    for items in ["add", "change"] {
+        let fields = schema.pointer_mut(&format!("/properties/{items}/items/properties"));
+        if let Some(fields) = fields.and_then(Value::as_object_mut) {
+            fields.remove("percent");
+        }
+    }
+    titled(schema, "Change order of milestoned")
+}
+
+fn titled(mut schema: Value, title: &str) -> Value {
     if let Some(object) = schema.as_object_mut() {
         object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
-        object.insert("title".into(), json!("Contract terms of milestoned"));
+        object.insert("title".into(), json!(title));
     }
     schema
 }
 
-fn table_schema(table: &str) -> Value {
+fn required(table: &str) -> Vec<&'static str> {
+    FIELDS.iter().filter(|one| one.0 == table && one.3).map(|one| one.1).collect()
+}
+
+fn table_schema(table: &str, required: Vec<&str>) -> Value {
     let mut properties = Map::new();
     for (_, name, kind, _, what) in FIELDS.iter().filter(|one| one.0 == table) {
-        let mut property = match kind {
-            Kind::Amount => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
-            Kind::Percent => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
-            Kind::Choice(choices) => json!({ "enum": choices }),
-            Kind::Count => json!({ "type": "integer", "minimum": 0, "maximum": 100_000 }),
-            // TOML has dates of its own; editors see them as text.
-            Kind::Date => json!({ "type": "string", "format": "date" }),
-            Kind::Day => json!({ "type": "integer", "minimum": 1, "maximum": 31 }),
-            Kind::Flag => json!({ "type": "boolean" }),
-            Kind::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
-            Kind::Table("milestoned") => json!({ "type": "object" }),
-            Kind::Table(name) => table_schema(name),
-            Kind::Tables("milestones") => {
-                json!({ "type": "array", "minItems": 1, "items": table_schema("milestones") })
-            }
-            Kind::Tables(name) => json!({ "type": "array", "items": table_schema(name) }),
-            Kind::Text => json!({ "type": "string", "minLength": 1 }),
-        };
+        let mut property = kind_schema(*kind);
+        // A contract has milestones; a change order may bring none in.
         if let Some(property) = property.as_object_mut() {
+            if (table, *name) == ("", "milestones") {
+                property.insert("minItems".into(), json!(1));
+            }
             property.insert("description".into(), json!(what));
         }
         properties.insert((*name).into(), property);
@@ -436,8 +445,25 @@ fn table_schema(table: &str) -> Value {
         properties
             .insert((*name).into(), json!({ "type": "array", "items": { "type": "string" }, "description": what }));
     }
-    let required: Vec<&str> = FIELDS.iter().filter(|one| one.0 == table && one.3).map(|one| one.1).collect();
     // What else an item of the history has depends on its type.
     let others = table == "history";
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": others })
+}
+
+fn kind_schema(kind: Kind) -> Value {
+    match kind {
+        Kind::Amount | Kind::Percent => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
+        Kind::Changes(name) => json!({ "type": "array", "items": table_schema(name, vec!["id"]) }),
+        Kind::Choice(choices) => json!({ "enum": choices }),
+        Kind::Count => json!({ "type": "integer", "minimum": 0, "maximum": 100_000 }),
+        // TOML has dates of its own; editors see them as text.
+        Kind::Date => json!({ "type": "string", "format": "date" }),
+        Kind::Day => json!({ "type": "integer", "minimum": 1, "maximum": 31 }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
+        Kind::Table("milestoned") => json!({ "type": "object" }),
+        Kind::Table(name) => table_schema(name, required(name)),
+        Kind::Tables(name) => json!({ "type": "array", "items": table_schema(name, required(name)) }),
+        Kind::Text => json!({ "type": "string", "minLength": 1 }),
+    }
 }

@@ -10,7 +10,7 @@ use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
 use milestoned_mapping::contract::explain;
 use milestoned_mapping::ledger::{Format, transactions, write};
-use milestoned_mapping::schema::json_schema;
+use milestoned_mapping::schema::{change_order_schema, json_schema};
 
 /// Cases that between them show every clause that an explanation can name.
 const CASES: [&str; 14] = [
@@ -67,6 +67,7 @@ fn disclosures() {
 #[test]
 fn schema() {
     same("contract.schema.json", &serde_json::to_string_pretty(&json_schema()).unwrap());
+    same("change-order.schema.json", &serde_json::to_string_pretty(&change_order_schema()).unwrap());
 }
 
 #[test]

@@ -4,8 +4,9 @@
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::{Case, simulate};
+use milestoned_mapping::change_order::ChangeOrder;
 use milestoned_mapping::problem::Problem;
-use milestoned_mapping::schema::json_schema;
+use milestoned_mapping::schema::{change_order_schema, json_schema};
 use milestoned_mapping::terms::Terms;
 use serde_json::{Value, json};
 
@@ -391,6 +392,45 @@ fn the_schema_names_the_fields_that_are_read_and_no_others() {
         for field in properties.as_object().unwrap().keys().filter(|field| *field != "milestoned") {
             let told = problems(&with(&format!("{place}/{field}"), json!({})));
             assert!(told.iter().all(|one| !one.ends_with("is not a known field")), "{table}.{field}: {told:?}");
+        }
+    }
+}
+
+/// The change orders of the worked cases, as files.
+fn change_orders() -> Vec<Value> {
+    let mut orders = Vec::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")).unwrap() {
+        let case: Value = serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+        let events = case["events"].as_array().into_iter().flatten();
+        orders.extend(events.filter(|event| event["type"] == "amended").cloned().map(|mut order| {
+            order.as_object_mut().unwrap().remove("type");
+            order["amends"] = case["contract"]["id"].clone();
+            order
+        }));
+    }
+    orders
+}
+
+#[test]
+fn the_schema_of_change_orders_names_the_fields_that_are_read_and_no_others() {
+    let schema = change_order_schema();
+    let orders = change_orders();
+    assert!(orders.len() > 20, "{} change orders", orders.len());
+    for order in &orders {
+        assert_eq!(unnamed(order, &schema), [] as [&str; 0], "{order}");
+        assert!(ChangeOrder::read(order.clone()).is_ok(), "{order}");
+    }
+    let plain = json!({ "amends": "C", "version": 2, "signed": true,
+        "add": [{ "id": "M8", "name": "m", "amount": "1" }], "change": [{ "id": "M1" }], "obligations": [{ "id": "o" }] });
+    for list in ["", "add", "change", "obligations"] {
+        let fields =
+            if list.is_empty() { &schema["properties"] } else { &schema["properties"][list]["items"]["properties"] };
+        for field in fields.as_object().unwrap().keys() {
+            let mut order = plain.clone();
+            let table = if list.is_empty() { &mut order } else { &mut order[list][0] };
+            table[field] = json!({});
+            let told = ChangeOrder::read(order).err().unwrap_or_default();
+            assert!(told.iter().all(|one| one.reason != "is not a known field"), "{list}.{field}: {told:?}");
         }
     }
 }

@@ -291,7 +291,11 @@ enum ContractCommand {
         id: String,
     },
     /// JSON Schema of contract files, for editors.
-    Schema,
+    Schema {
+        /// Of the files of change orders.
+        #[arg(long)]
+        change_order: bool,
+    },
     /// One contract: milestones, documents, journal, exceptions, deliveries.
     Show {
         /// Contract id.
@@ -530,7 +534,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Contract(ContractCommand::Read(options)) if options.amends.is_none() => {
             return documents::read(&options, None, json).await;
         }
-        Command::Contract(ContractCommand::Schema) => return terms::schema(),
+        Command::Contract(ContractCommand::Schema { change_order }) => return terms::schema(change_order),
         Command::Prorate(options) => return rules::prorate(&options, json),
         Command::Token(command) => return Ok(people::token(&command, json)),
         Command::Rules { code } => return rules::rules(code.as_deref(), json),
@@ -603,7 +607,7 @@ async fn on_database(env: &Environment, command: Command, json: bool) -> anyhow:
             ContractCommand::Check { .. }
             | ContractCommand::Lint(_)
             | ContractCommand::New(_)
-            | ContractCommand::Schema,
+            | ContractCommand::Schema { .. },
         )
         | Command::Close(_)
         | Command::Customer(customers::CustomerCommand::Choose(_))

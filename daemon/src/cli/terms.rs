@@ -68,9 +68,10 @@ pub(super) fn new(options: &New) -> ExitCode {
     }
 }
 
-/// `milestoned contract schema`: JSON Schema for editors.
-pub(super) fn schema() -> anyhow::Result<ExitCode> {
-    say(&serde_json::to_string_pretty(&schema::json_schema())?);
+/// `milestoned contract schema`: JSON Schema for editors, of contract files or of change orders.
+pub(super) fn schema(change_order: bool) -> anyhow::Result<ExitCode> {
+    let schema = if change_order { schema::change_order_schema() } else { schema::json_schema() };
+    say(&serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)
 }
 
