@@ -1,6 +1,7 @@
 //! Books follow when things happened: what is learned late, in the ERP too.
 
 use milestoned_mapping::contract::Held;
+use milestoned_tests::postgres::cluster;
 use milestoned_tests::{ADMIN, VIEWER, World};
 use serde_json::{Value, json};
 
@@ -74,9 +75,8 @@ fn booked(report: &Value, date: &str, account: &str) -> String {
     line["debit"].as_str().map_or_else(|| format!("-{}", line["credit"].as_str().unwrap_or("0")), Into::into)
 }
 
-#[tokio::test]
-async fn what_is_learned_of_a_period_that_the_erp_has_closed_is_booked_on_the_first_open_date() {
-    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+/// Dates are closed by the ERP; a late acceptance, a change order and an as-of report follow.
+async fn learned_of_a_closed_period(world: World) {
     filed(&world, two()).await;
     accepted(&world, "M1", "2026-03-02").await;
     world.at("2026-04-02T09:00:00Z").unwrap();
@@ -93,6 +93,31 @@ async fn what_is_learned_of_a_period_that_the_erp_has_closed_is_booked_on_the_fi
     assert!(lines.len() == 1 && lines[0]["actor"] == "netsuite", "{lines:?}");
     let (_, closed) = world.call("GET", "/v1/closed-dates", VIEWER, None).await.unwrap();
     assert_eq!((&closed[0]["erp"], &closed[0]["through"]), (&json!("netsuite"), &json!("2026-03-31")));
+    let order = json!({ "version": 2, "signed": true, "on": "2026-03-30", "total": "110.00",
+        "change": [{ "id": "M2", "amount": "70.00" }] });
+    let order = world.call("POST", "/v1/contracts/SOW-1/amendments", ADMIN, Some(order)).await.unwrap();
+    assert_eq!(order.0, 202, "{}", order.1);
+    world.settle().await.unwrap();
+    let revenue = async |rest: &str| {
+        let path = format!("/v1/contracts/SOW-1/as-of?{rest}");
+        world.call("GET", &path, VIEWER, None).await.unwrap().1["position"]["revenue"].clone()
+    };
+    assert_eq!(revenue("date=2026-03-31").await, "110.00");
+    assert_eq!(revenue("date=2026-03-31&known_by=2026-04-01T12:00:00Z").await, "40.00");
+    assert_eq!(world.app.env.store.closed_dates().await.unwrap()["netsuite"].through.to_string(), "2026-03-31");
+}
+
+#[tokio::test]
+async fn what_is_learned_of_a_period_that_the_erp_has_closed_is_booked_on_the_first_open_date() {
+    learned_of_a_closed_period(World::start("2026-03-02T09:00:00Z").await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn what_is_learned_of_a_closed_period_on_postgres_is_booked_on_the_first_open_date() {
+    let Some(cluster) = cluster() else { return };
+    let url = cluster.database().await.unwrap();
+    let store = vec![("store.path".to_owned(), format!("store.url = '{url}'"))];
+    learned_of_a_closed_period(World::configured("2026-03-02T09:00:00Z", store).await.unwrap()).await;
 }
 
 #[tokio::test]
