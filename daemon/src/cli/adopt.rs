@@ -52,6 +52,13 @@ pub(super) async fn adopt(env: &Environment, adopt: Adopt, json: bool) -> anyhow
         closed_through,
     };
     let proposal = filed.propose_history(&known, terms.local_date(env.clock.now()));
+    if proposal.items.is_empty() {
+        complain(&format!(
+            "note: nothing that {erp} and the project tools hold names {} or fits its customer and amounts: file it without a history if \
+             nothing was billed, else look at --from and at the customer's name",
+            terms.id()
+        ));
+    }
     if json || text.is_none() {
         say(&serde_json::to_string_pretty(&as_tree(tree, &proposal))?);
         proposal.notes.iter().for_each(|note| complain(&format!("note: {note}")));
@@ -72,7 +79,7 @@ struct Read {
 }
 
 fn read(env: &Environment, file: &Path) -> Result<Read, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{error}; name the file of the contract's terms"))?;
     let (tree, text) = match file.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => (toml_tree(&text)?, Some(text)),
         Some("json") => (json_tree(&text)?, None),

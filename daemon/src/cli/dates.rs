@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use comfy_table::Table;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::contract::Step;
 use serde_json::json;
@@ -14,7 +13,7 @@ use super::close::{self, CloseCommand};
 use super::table::{amount, complain, say, state, titled};
 use super::{BAD_INPUT, Caller, FOUND, review};
 use crate::environment::Environment;
-use crate::review::as_of::{self, Part, Unanswered};
+use crate::review::as_of::{self, Answer, Part, Unanswered};
 
 /// What is closed.
 #[derive(Debug, Clone, Args)]
@@ -41,9 +40,10 @@ pub struct AsOf {
     /// As it was at the end of a date, with what is known of it now.
     #[arg(long, value_name = "DATE")]
     as_of: Option<Date>,
-    /// With --as-of: with what was known at this instant, such as 2026-04-01T00:00:00Z.
-    #[arg(long, value_name = "INSTANT", requires = "as_of")]
-    known_by: Option<Timestamp>,
+    /// With --as-of: with what was known at the end of a date, or at an instant such as 2026-04-01T09:00 (there) or
+    /// 2026-04-01T09:00:00Z.
+    #[arg(long, value_name = "DATE OR INSTANT", requires = "as_of")]
+    known_by: Option<String>,
 }
 
 /// The last day of a month, or a date.
@@ -65,15 +65,15 @@ pub(super) async fn close_dates(config: Option<&Path>, close: Close, json: bool)
 /// `milestoned contract show ID --as-of DATE`; `None`: no date is asked for.
 pub(super) async fn show(env: &Environment, id: &str, asked: AsOf, json: bool) -> anyhow::Result<Option<ExitCode>> {
     let Some(date) = asked.as_of else { return Ok(None) };
-    let report = match as_of::as_of(env, id, date, asked.known_by).await {
-        Ok(report) => report,
+    let Answer { question, report } = match as_of::as_of(env, id, date, asked.known_by.as_deref()).await {
+        Ok(answer) => answer,
         Err(unanswered) => return Ok(Some(answerless(&unanswered))),
     };
     if json {
         say(&serde_json::to_string_pretty(&report)?);
         return Ok(Some(ExitCode::SUCCESS));
     }
-    say(&as_of::in_words(id, date, asked.known_by));
+    say(&question);
     for part in as_of::parts(&report)? {
         say(&format!("\n{}", part.title));
         say(&listed(&part).to_string());

@@ -1,10 +1,11 @@
 //! A contract as it was on a date, and how it came to where it stands: both by replay of its facts.
 
-use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
+use jiff::{SignedDuration, Timestamp};
 use milestoned_mapping::contract::{Contract, Report, Step, explain_facts};
 use milestoned_mapping::fact::Fact;
 use milestoned_mapping::money::grouped;
+use milestoned_mapping::terms::Terms;
 use serde_json::Value;
 
 use crate::environment::Environment;
@@ -25,13 +26,32 @@ pub enum Unanswered {
     Failed(#[from] Failure),
 }
 
-/// What the answer is to, in words.
-pub fn in_words(id: &str, date: Date, known_by: Option<Timestamp>) -> String {
-    match known_by {
-        None => format!("contract {id} at the end of {date}, with what is known now"),
-        Some(known) => format!("contract {id} at the end of {date}, with what was known at {known}"),
-    }
+/// What was asked, in words, and the report that answers it.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What it is the answer to.
+    pub question: String,
+    /// The report of that date.
+    pub report: Report,
 }
+
+/// An instant as people write it: with its zone, as a time of day in the contract's zone, or as a date, of which the end is meant.
+fn instant(terms: &Terms, text: &str) -> Result<Timestamp, Unanswered> {
+    let local = || terms.instant_of(text.parse::<DateTime>().ok().filter(|_| text.len() > DATE)?);
+    let end_of = || {
+        let next = text.parse::<Date>().ok().filter(|_| text.len() == DATE)?.tomorrow().ok()?;
+        terms.start_of(next).checked_sub(SignedDuration::from_nanos(1)).ok()
+    };
+    text.parse().ok().or_else(local).or_else(end_of).ok_or_else(|| {
+        Unanswered::Question(format!(
+            "known_by: {text:?} is no instant; write a date such as 2026-03-31 (its end), a time there such as 2026-04-01T09:00, or \
+             2026-04-01T09:00:00Z"
+        ))
+    })
+}
+
+/// How many characters a date has.
+const DATE: usize = 10;
 
 /// A part of the report as a table, the same on a terminal and on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,19 +124,32 @@ pub fn parts(report: &Report) -> serde_json::Result<Vec<Part>> {
 ///
 /// # Errors
 /// [`Unanswered`]
-pub async fn as_of(env: &Environment, id: &str, date: Date, known_by: Option<Timestamp>) -> Result<Report, Unanswered> {
+pub async fn as_of(env: &Environment, id: &str, date: Date, known_by: Option<&str>) -> Result<Answer, Unanswered> {
     let (row, filed, facts) = history(env, id).await?;
+    let known_by = known_by.map(|text| instant(filed.terms(), text)).transpose()?;
     let known = known_by.unwrap_or_else(|| env.clock.now());
     let day = filed.terms().local_date(known).min(reached(&row)?);
     if day < row.opened_on {
-        return Err(Unanswered::Question(format!("known_by: the contract was filed on {}", row.opened_on)));
+        return Err(Unanswered::Question(format!(
+            "known_by: the contract was filed on {}; ask for what was known then or later",
+            row.opened_on
+        )));
     }
     if date > day {
-        return Err(Unanswered::Question(format!("as_of: {date} had not come; the contract has reached {day}")));
+        return Err(Unanswered::Question(format!(
+            "as_of: {date} had not come; the contract had reached {day}: ask for that date or an earlier one"
+        )));
     }
     let facts: Vec<Fact> = facts.into_iter().filter(|fact| fact.at <= known).collect();
     let contract = played(&filed, &facts, day)?;
-    Ok(contract.report_at(date, &filed.having_happened_by(date, &facts)))
+    let question = match known_by {
+        None => format!("contract {id} at the end of {date}, with what is known now"),
+        Some(known) => {
+            let there = known.to_zoned(filed.terms().zone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+            format!("contract {id} at the end of {date}, with what was known at {there}")
+        }
+    };
+    Ok(Answer { question, report: contract.report_at(date, &filed.having_happened_by(date, &facts)) })
 }
 
 /// How each date and amount of a contract came about.

@@ -139,17 +139,13 @@ impl Terms {
             .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
     }
 
-    /// Name of its time zone.
-    pub fn timezone(&self) -> &str {
-        &self.timezone
-    }
     /// The instant of a date and time of day in the contract's time zone.
     pub fn instant_of(&self, at: DateTime) -> Option<Timestamp> {
         at.to_zoned(self.zone()).ok().map(|zoned| zoned.timestamp())
     }
 
-    /// The bundled database: the same answer on every machine. The name was checked when the terms were read.
-    fn zone(&self) -> TimeZone {
+    /// Its time zone, from the bundled database: the same answer on every machine. The name was checked when the terms were read.
+    pub fn zone(&self) -> TimeZone {
         TimeZoneDatabase::bundled().get(&self.timezone).unwrap_or(TimeZone::UTC)
     }
 

@@ -232,8 +232,8 @@ async fn a_contract_as_of_a_date_is_a_page_with_two_answers_and_a_question_witho
     assert!(then.contains("<td>M_1</td><td>pending</td>"), "{then}");
     for (asked, why) in [
         ("date=2026-05-01", "2026-05-01 had not come"),
-        ("date=soon", "no date such as 2026-03-31"),
-        ("known_by=noon", "no time such as 2026-04-01T09:00"),
+        ("date=soon", "write one such as 2026-03-31"),
+        ("known_by=noon", "a time there such as 2026-04-01T09:00"),
     ] {
         assert!(page(&world, &format!("/contracts/A/as-of?{asked}")).await.contains(why), "{asked}");
     }

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,9 +33,9 @@ struct AsOfQuery {
     /// At the end of this date.
     #[param(value_type = String, format = Date)]
     date: Date,
-    /// With what was known at this instant; without it with what is known now.
-    #[param(value_type = Option<String>, format = DateTime)]
-    known_by: Option<Timestamp>,
+    /// With what was known at the end of a date, or at an instant (without its zone: that of the contract); without it with what
+    /// is known now.
+    known_by: Option<String>,
 }
 
 /// One contract as it was at the end of a date: the report of section 9 of the rules, with what is known of that date now, or
@@ -51,8 +50,8 @@ async fn contract_as_of(
     Segments(id): Segments<String>,
     Parameters(query): Parameters<AsOfQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    let report = as_of::as_of(&env, &id, query.date, query.known_by).await?;
-    Ok(Json(serde_json::to_value(report).unwrap_or_default()))
+    let answer = as_of::as_of(&env, &id, query.date, query.known_by.as_deref()).await?;
+    Ok(Json(serde_json::to_value(answer.report).unwrap_or_default()))
 }
 
 /// How each date and amount of a contract came about, step by step.
