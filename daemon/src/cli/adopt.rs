@@ -79,7 +79,8 @@ struct Read {
 }
 
 fn read(env: &Environment, file: &Path) -> Result<Read, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{error}; name the file of the contract's terms"))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("{error}; name the file of the contract's terms"))?;
     let (tree, text) = match file.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => (toml_tree(&text)?, Some(text)),
         Some("json") => (json_tree(&text)?, None),

@@ -238,11 +238,24 @@ impl Contract {
         self.relearn(accepted_on);
         self.take_rejection(index, rejected_on);
         self.clear(&key);
-        let Some(milestone) = self.milestones.get_mut(index).filter(|one| one.is_invoiced()) else { return };
+        self.take_back(index);
+    }
+
+    /// What was billed of an acceptance that was undone is credited, unless the trigger has fired without it. One whose invoice was
+    /// withdrawn waits for all that an invoice waits for.
+    fn take_back(&mut self, index: usize) {
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
+        let (out, withdrawn) = (milestone.is_invoiced(), milestone.billing.taken_back == Some(TakenBack::Withdrawn));
+        if !out && !withdrawn {
+            return;
+        }
         milestone.billing.fired_on = None;
         let fired = self.milestones.get(index).is_some_and(|one| self.fired_on(one).is_some());
-        if let Some(milestone) = self.milestones.get_mut(index).filter(|_| !fired) {
-            milestone.billing.taken_back = Some(TakenBack::Undone);
+        let Some(milestone) = self.milestones.get_mut(index).filter(|_| !fired) else { return };
+        milestone.billing.taken_back = Some(TakenBack::Undone);
+        if out {
+            // Where a change order had it credited already, there is nothing to credit.
+            self.forget_credited(index);
         }
     }
 

@@ -370,9 +370,14 @@ impl Contract {
         let billing = &milestone.billing;
         let capped =
             if milestone.is_invoiced() { billing.retainage_invoices == 0 } else { billing.taken_back.is_none() };
+        // What is kept back is not due before the release.
+        let due = !milestone.is_invoiced() || self.released_retainage_on().is_some();
         let next = self.next_bears(milestone);
-        let over =
-            milestone.counts() && capped && next > Minor::ZERO && self.billed() + next > self.cap.unwrap_or(self.total);
+        let over = milestone.counts()
+            && capped
+            && due
+            && next > Minor::ZERO
+            && self.billed() + next > self.cap.unwrap_or(self.total);
         if !over {
             self.clear(&key);
         }

@@ -215,7 +215,7 @@ impl Contract {
     }
 
     /// What was credited because its acceptance was undone counts as not invoiced, until it is invoiced anew.
-    fn forget_credited(&mut self, index: usize) {
+    pub(super) fn forget_credited(&mut self, index: usize) {
         let counts_from = self.documents.len();
         let Some(milestone) = self.milestones.get_mut(index) else { return };
         let billing = &mut milestone.billing;
