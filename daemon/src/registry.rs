@@ -121,6 +121,11 @@ impl Connection {
         each!(self, connection => connection.page_of(object, id)).filter(|page| page.starts_with("http"))
     }
 
+    /// What people call a record, where that is not its id.
+    pub fn name_in(&self, raw: &str) -> Option<String> {
+        each!(self, connection => connection.name_in(raw))
+    }
+
     /// Most characters of a document's number.
     pub fn number_length(&self) -> Option<usize> {
         each!(self, connection => connection.number_length())

@@ -73,6 +73,11 @@ impl Source for Jira {
         Some(format!("{}/secure/ViewIssue.jspa?id={id}", self.settings.base_url.trim_end_matches('/')))
     }
 
+    fn name_in(&self, raw: &str) -> Option<String> {
+        let keyed: wire::Keyed<'_> = serde_json::from_str(raw).ok()?;
+        Some(keyed.key.into_owned()).filter(|key| !key.is_empty())
+    }
+
     async fn pull(&self, _stream: &str, from: &Cursor) -> Result<Page, Fault> {
         let known = from.0.get(UPDATED).and_then(|text| text.parse::<Timestamp>().ok());
         let kept = from.0.get(PASS).and_then(|text| serde_json::from_str::<Pass>(text).ok());

@@ -183,6 +183,12 @@ pub trait Source: Send + Sync {
         let _ = (object, id);
         None
     }
+
+    /// What people call a record, where that is not its id: the key of an issue. Taken from what the vendor sent of it.
+    fn name_in(&self, raw: &str) -> Option<String> {
+        let _ = raw;
+        None
+    }
 }
 
 /// Writes to a remote system. Writes of one lane share a call where the vendor takes several at once.

@@ -1,5 +1,6 @@
 //! One thing that waits for a person: what, why, what to do, whose it is, and which acts there are.
 
+use crate::store::described::{DifferenceBody, ProblemBody};
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
@@ -44,11 +45,13 @@ pub struct RecordName {
     pub object: String,
     /// The vendor's id.
     pub id: String,
+    /// What people call it, where that is not its id: the key of an issue.
+    pub name: Option<String>,
 }
 
 impl std::fmt::Display for RecordName {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} {} {}", self.system, self.object, self.id)
+        write!(out, "{} {} {}", self.system, self.object, self.name.as_ref().unwrap_or(&self.id))
     }
 }
 
@@ -157,28 +160,6 @@ impl Item {
         let days = self.since.map(|since| since.min(*today)).and_then(|since| since.until(*today).ok());
         days.map_or(0, |span| i64::from(span.get_days()))
     }
-}
-
-/// A place, what is wrong there, and what to do.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemBody {
-    /// Where.
-    pub place: String,
-    /// What is wrong.
-    pub reason: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-/// Two values that differ.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DifferenceBody {
-    /// What they are values of.
-    pub what: String,
-    /// The one that is agreed.
-    pub agreed: Option<String>,
-    /// The one that was seen.
-    pub seen: Option<String>,
 }
 
 /// What a reviewer was shown; an approval is of exactly this.

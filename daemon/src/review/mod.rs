@@ -11,6 +11,7 @@ pub mod as_of;
 pub mod bulk;
 pub mod case;
 pub mod customers;
+pub mod described;
 pub mod effect;
 pub mod figures;
 pub mod halves;

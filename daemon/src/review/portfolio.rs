@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::described::{MilestoneBody, ReportBody};
 use super::item::{Amount, Item, RecordName, amount_of};
 use super::queue::{meaning, reason, records};
 use super::standing::Standing;
@@ -65,10 +66,10 @@ pub struct ContractView {
     /// Summary line.
     pub summary: Summary,
     /// The report of section 9 of the rules: what is decided.
-    #[schema(value_type = Object)]
+    #[schema(value_type = ReportBody)]
     pub report: Value,
     /// Milestones with dates, what holds them, and where their documents stand.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<MilestoneBody>)]
     pub milestones: Vec<MilestoneLine>,
     /// Documents with deliveries.
     pub documents: Vec<DocumentLine>,
@@ -370,7 +371,7 @@ pub async fn with_remedies(env: &Environment, rows: Vec<ExceptionView>) -> Resul
     let remedied = rows.into_iter().map(|exception| {
         let (title, remedy) = meaning(&exception.code);
         let open = exception.closed_on.is_none();
-        let records = if open { records(&exception, &shown_by) } else { Vec::new() };
+        let records = if open { records(&env.registry, &exception, &shown_by) } else { Vec::new() };
         Remedied { title, reason: reason(title, &exception, &records), remedy, records, exception }
     });
     Ok(remedied.collect())

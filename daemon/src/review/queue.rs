@@ -19,6 +19,7 @@ use super::subject::Subject;
 use super::verb::Verb;
 use crate::agreements::{self, Options};
 use crate::environment::Environment;
+use crate::registry::Registry;
 use crate::store::hands::WaitingWord;
 use crate::store::outbox::Delivery;
 use crate::store::pauses::Scope;
@@ -271,7 +272,7 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
     let contract = filter.contract_or_subjects();
     let rows = env.store.exceptions(contract.clone(), true).await?;
     let shown_by = env.store.shown_by(contract).await?;
-    let items = rows.into_iter().filter_map(|row| exception(row, &shown_by));
+    let items = rows.into_iter().filter_map(|row| exception(&env.registry, row, &shown_by));
     let mut items: Vec<Item> = items.filter(|item| filter.wants(item.kind)).collect();
     for item in items.iter_mut().filter(|item| item.acts.contains(&Verb::Approve)) {
         let (Some(id), Some(milestone)) = (&item.contract, &item.milestone) else { continue };
@@ -288,7 +289,7 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
 }
 
 /// The records that show what an exception of a leg is about.
-pub fn records(row: &ExceptionView, shown_by: &[ShownBy]) -> Vec<RecordName> {
+pub fn records(registry: &Registry, row: &ExceptionView, shown_by: &[ShownBy]) -> Vec<RecordName> {
     let shows = |one: &&ShownBy| {
         let same_place = one.contract == row.contract && Some(one.leg) == row.leg;
         same_place && (one.milestone.is_none() || one.milestone == row.milestone)
@@ -297,7 +298,12 @@ pub fn records(row: &ExceptionView, shown_by: &[ShownBy]) -> Vec<RecordName> {
     // A record of the milestone itself says more than one of the whole contract.
     let own = of_it.iter().any(|one| one.milestone.is_some());
     let told = of_it.into_iter().filter(|one| !own || one.milestone.is_some());
-    told.map(|one| RecordName { system: one.system.clone(), object: one.object.clone(), id: one.id.clone() }).collect()
+    told.map(|shown| {
+        let name = registry.get(&shown.system).zip(shown.raw.as_deref());
+        let name = name.and_then(|(entry, raw)| entry.connection.name_in(raw));
+        RecordName { system: shown.system.clone(), object: shown.object.clone(), id: shown.id.clone(), name }
+    })
+    .collect()
 }
 
 /// Why, with the values that differ and the records that show them.
@@ -315,7 +321,7 @@ pub fn reason(title: &str, row: &ExceptionView, records: &[RecordName]) -> Strin
     text
 }
 
-fn exception(row: ExceptionView, shown_by: &[ShownBy]) -> Option<Item> {
+fn exception(registry: &Registry, row: ExceptionView, shown_by: &[ShownBy]) -> Option<Item> {
     let (title, remedy) = meaning(&row.code);
     let leg = row.leg;
     let subject = match (Code::named(&row.code), Kind::named(&row.code)) {
@@ -326,7 +332,7 @@ fn exception(row: ExceptionView, shown_by: &[ShownBy]) -> Option<Item> {
         (None, Some(kind)) => Subject::Drift { contract: row.contract.clone(), kind, subject: row.subject.clone() },
         (None, None) => return None,
     };
-    let records = records(&row, shown_by);
+    let records = records(registry, &row, shown_by);
     let place: Vec<String> = [Some(row.contract.clone()), row.milestone.clone(), leg.map(|leg| leg.to_string())]
         .into_iter()
         .flatten()

@@ -15,6 +15,7 @@ use super::actor::Actor;
 use super::attest::{Attested, Session};
 use super::attested::{FACT, LEG_PART, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
+use super::described::ProblemBody;
 use super::session::{Cell, Sql, cells, values};
 use super::vocabulary::CENSUS;
 use super::{Store, StoreError, instant, json, parse};
@@ -142,7 +143,7 @@ pub struct ParkedRecord {
     #[schema(value_type = String, format = DateTime)]
     pub seen_at: Timestamp,
     /// What is wrong, and what to do.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<ProblemBody>)]
     pub problems: Vec<Problem>,
 }
 

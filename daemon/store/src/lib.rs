@@ -19,6 +19,7 @@ pub mod closes;
 pub mod contracts;
 pub mod copies;
 pub mod customers;
+pub mod described;
 pub mod drift;
 pub mod failpoint;
 pub mod fast_path;

@@ -1,5 +1,6 @@
 //! What people say about things that wait for them, what waits for their approval, and what they are shown beside it.
 
+use milestoned_mapping::record::SourceRecord;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -67,6 +68,8 @@ pub struct ShownBy {
     pub object: String,
     /// The vendor's id.
     pub id: String,
+    /// What the vendor sent of it last; none: it was not kept, or could not be read.
+    pub raw: Option<String>,
 }
 
 /// A document that its ERP has not got, as far as anybody knows.
@@ -103,11 +106,13 @@ const UNDELIVERED: &str = concat!(
 macro_rules! shown_by {
     ($which:literal) => {
         concat!(
-            "SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
-             FROM exception AS e JOIN leg_part AS p ON p.contract = e.contract AND p.leg = e.leg
-             AND (p.milestone IS NULL OR p.milestone = e.milestone) WHERE e.closed_on IS NULL",
+            "SELECT s.contract, s.leg, s.milestone, s.system, s.object, s.remote_id, (SELECT r.record FROM source_record AS r
+                WHERE r.system = s.system AND r.object = s.object AND r.remote_id = s.remote_id ORDER BY r.id DESC LIMIT 1)
+             FROM (SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
+                FROM exception AS e JOIN leg_part AS p ON p.contract = e.contract AND p.leg = e.leg
+                AND (p.milestone IS NULL OR p.milestone = e.milestone) WHERE e.closed_on IS NULL",
             $which,
-            " ORDER BY p.contract, p.leg, p.system, p.object, p.remote_id"
+            ") AS s ORDER BY s.contract, s.leg, s.system, s.object, s.remote_id"
         )
     };
 }
@@ -323,6 +328,10 @@ fn read_shown_by(row: &Row<'_>) -> Result<ShownBy, StoreError> {
         system: row.get(3)?,
         object: row.get(4)?,
         id: row.get(5)?,
+        raw: row.get::<Option<String>>(6)?.and_then(|record| {
+            let record: SourceRecord = serde_json::from_str(&record).ok()?;
+            Some(record.raw)
+        }),
     })
 }
 

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::attest::Session;
 use super::attested::TOKEN;
+use super::described::DifferenceBody;
 use super::session::{Row, Sql, values};
 use super::vocabulary::DeliveryState;
 use super::{Store, StoreError, instant, parse};
@@ -88,7 +89,7 @@ pub struct ExceptionView {
     #[serde(skip)]
     pub subject: String,
     /// The values that differ.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<DifferenceBody>)]
     pub differences: Vec<Difference>,
 }
 

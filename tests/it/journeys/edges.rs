@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use milestoned_tests::{ADMIN, VIEWER, World};
 use reqwest::Client;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -106,6 +107,64 @@ async fn what_names_targets_and_codes_wants_a_token_unless_it_is_opened() {
     assert_eq!(get(format!("{}/openapi.json", world.url)).await, 401);
 }
 
+/// What an answer has and its description lacks, or the other way round.
+fn undescribed(document: &Value, schema: &Value, answer: &Value, path: &str, found: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return undescribed(document, document.pointer(&name[1..]).unwrap(), answer, path, found);
+    }
+    if let Some(known) = schema["oneOf"].as_array().and_then(|any| any.iter().find(|schema| schema["type"] != "null")) {
+        return undescribed(document, known, answer, path, found);
+    }
+    match answer {
+        Value::Array(items) => {
+            items.iter().for_each(|item| undescribed(document, &schema["items"], item, &format!("{path}[]"), found));
+        }
+        Value::Object(fields) if schema["properties"].is_object() => {
+            for (name, value) in fields {
+                match schema["properties"].get(name) {
+                    Some(schema) => undescribed(document, schema, value, &format!("{path}.{name}"), found),
+                    None => found.push(format!("{path}.{name} is not described")),
+                }
+            }
+            let due = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            found
+                .extend(due.filter(|name| !fields.contains_key(*name)).map(|name| format!("{path}.{name} is missing")));
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn answers_are_as_the_api_describes_them() {
+    let world = World::start(NOW).await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "12.35").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    let (_, document) = world.call("GET", "/openapi.json", VIEWER, None).await.unwrap();
+    let mut found = Vec::new();
+    for (path, address) in [
+        ("/v1/contracts", "/v1/contracts"),
+        ("/v1/contracts/{id}", "/v1/contracts/SOW-1"),
+        ("/v1/contracts/{id}/as-of", "/v1/contracts/SOW-1/as-of?date=2026-03-02"),
+        ("/v1/contracts/{id}/explanation", "/v1/contracts/SOW-1/explanation"),
+        ("/v1/documents", "/v1/documents"),
+        ("/v1/deliveries", "/v1/deliveries"),
+        ("/v1/exceptions", "/v1/exceptions"),
+        ("/v1/queue", "/v1/queue"),
+        ("/v1/audit", "/v1/audit"),
+        ("/v1/events", "/v1/events"),
+        ("/v1/plan", "/v1/plan"),
+    ] {
+        let (status, answer) = world.call("GET", address, ADMIN, None).await.unwrap();
+        assert_eq!(status, 200, "{address}: {answer}");
+        let schema = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path} has no schema");
+        undescribed(&document, schema, &answer, path, &mut found);
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn every_answer_that_the_api_describes_has_a_description() {
     let world = World::start(NOW).await.unwrap();
@@ -116,6 +175,10 @@ async fn every_answer_that_the_api_describes_has_a_description() {
             for (status, answer) in operation["responses"].as_object().unwrap() {
                 let told = answer["description"].as_str().unwrap_or_default();
                 assert!(!told.is_empty(), "{path} {status}: {answer}");
+                for (media, body) in answer["content"].as_object().into_iter().flatten() {
+                    let says = ["$ref", "type", "oneOf"].iter().any(|key| body["schema"].get(key).is_some());
+                    assert!(says || !media.contains("json"), "{path} {status} says nothing of its body: {answer}");
+                }
                 answers += 1;
             }
         }

@@ -356,6 +356,18 @@ async fn what_the_events_say_was_recognised_is_what_the_journal_says() {
 }
 
 #[tokio::test]
+async fn an_issue_is_named_by_the_key_that_people_know() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.move_issue(&issue, "To Do", json!({ "customfield_10103": "35000.00" })).unwrap();
+    world.settle().await.unwrap();
+    let waits = waiting(&world, "").await;
+    let reasons: Vec<String> = waits.iter().map(|item| item["problem"]["reason"].to_string()).collect();
+    let said = format!("35,000.00 seen (in jira issue {})", issue.key);
+    assert!(reasons.iter().any(|reason| reason.contains(&said)), "{reasons:?}");
+}
+
+#[tokio::test]
 async fn an_exception_shows_the_two_values_and_the_record_and_keeps_what_people_said_of_it() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     world.contract("SOW-1", "netsuite").unwrap();

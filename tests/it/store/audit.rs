@@ -14,6 +14,7 @@ on_both!(
     every_edit_removal_and_insertion_of_a_line_is_found,
     a_chain_that_was_cut_off_fits_neither_its_seal_nor_a_head_kept_outside_and_nothing_is_written_on_it,
     what_was_redacted_is_gone_and_the_chain_holds,
+    people_are_forgotten_and_nobody_else,
     lines_of_several_at_once_are_one_chain,
     the_tables_refuse_to_forget,
 );
@@ -177,6 +178,21 @@ async fn what_was_redacted_is_gone_and_the_chain_holds(place: Place) {
     );
     let verdict = store.verify_audit(vec![head]).await.unwrap();
     assert_eq!((verdict.broken, verdict.lines, verdict.redacted), (None, 4, 1));
+}
+
+async fn people_are_forgotten_and_nobody_else(place: Place) {
+    let store = &place.store;
+    let through = "2026-02-28".parse().unwrap();
+    let (by, why) = (Actor::Configuration, "periods.closed_through".to_owned());
+    store.close_dates("netsuite".into(), through, by, why, now()).await.unwrap();
+    for (name, actor) in [("one", Actor::Daemon), ("two", "jira".into()), ("three", "ada".into())] {
+        store.pause(Scope::Contract, name.into(), actor, "why".into(), now()).await.unwrap();
+    }
+    let forget = Forget { actor: None, before: later(1), systems: vec!["jira".into()] };
+    assert_eq!(store.forget(forget, "dpo".into(), "request 8".into(), later(2)).await.unwrap().lines, 1);
+    let lines = store.audit(None, 10).await.unwrap();
+    let actors: Vec<&str> = lines.iter().map(|line| line.actor.as_str()).collect();
+    assert_eq!(actors, ["configuration", "milestoned", "jira", "(removed)", "dpo"]);
 }
 
 async fn lines_of_several_at_once_are_one_chain(place: Place) {

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 use super::{Arc, Environment, Shared};
 use crate::review::acts::{self, Channel, Verb, Word};
 use crate::review::as_of::{self, Unanswered};
+use crate::review::described::{ReportBody, StepBody};
 use crate::store::periods::ClosedDates;
 use crate::web::access::{Overruling, Viewing};
 use crate::web::extract::{Parameters, Segments};
@@ -42,7 +43,7 @@ struct AsOfQuery {
 /// with what was known at an instant.
 #[utoipa::path(get, path = "/v1/contracts/{id}/as-of", tag = "contracts", security(("bearer" = [])),
     params(("id" = String, Path, description = "Contract id"), AsOfQuery),
-    responses((status = 200, description = "The report of that date", body = Value), (status = 404, body = ErrorBody),
+    responses((status = 200, description = "The report of that date", body = ReportBody), (status = 404, body = ErrorBody),
         (status = 422, description = "The date has not come, or the contract was not filed yet", body = ErrorBody)))]
 async fn contract_as_of(
     State(env): Shared,
@@ -57,7 +58,7 @@ async fn contract_as_of(
 /// How each date and amount of a contract came about, step by step.
 #[utoipa::path(get, path = "/v1/contracts/{id}/explanation", tag = "contracts", security(("bearer" = [])),
     params(("id" = String, Path, description = "Contract id")),
-    responses((status = 200, description = "Steps with `date`, `cause`, `effects`", body = Value),
+    responses((status = 200, description = "What happened and what followed, in order", body = Vec<StepBody>),
         (status = 404, body = ErrorBody)))]
 async fn explanation(State(env): Shared, _: Viewing, Segments(id): Segments<String>) -> Result<Json<Value>, ApiError> {
     let steps = as_of::explained(&env, &id).await?;
