@@ -50,7 +50,7 @@ fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date)
         lines.push(Entry::own(action, Some(contract), subject, detail));
         rows.push(row);
     };
-    let is = |row: &DriftRow, one: &Drift| row.kind == one.kind && row.subject == one.subject;
+    let is = |row: &DriftRow, drift: &Drift| row.kind == drift.kind && row.subject == drift.subject;
     for row in before.iter().filter(|row| !found.iter().any(|one| is(row, one))) {
         note(Action::DriftUndone, DriftRow { closed_on: row.closed_on.or(Some(today)), lasts: false, ..row.clone() });
     }

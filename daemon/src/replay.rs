@@ -152,8 +152,8 @@ async fn differences(env: &Environment, row: &ContractRow, contract: &Contract) 
         }
     }
     let entries = env.store.journal_entries(row.id.clone()).await?;
-    for untold in contract.untold_entries(entries.iter().map(|one| (one.date, one.lines.as_slice()))) {
-        let of_date = entries.iter().filter(|one| one.date == untold.date).map(|one| one.number.as_str());
+    for untold in contract.untold_entries(entries.iter().map(|entry| (entry.date, entry.lines.as_slice()))) {
+        let of_date = entries.iter().filter(|entry| entry.date == untold.date).map(|entry| entry.number.as_str());
         let numbers: Vec<&str> = of_date.collect();
         if !numbers.is_empty() {
             different.push(format!("{} of {} was posted with other amounts", numbers.join(", "), untold.date));

@@ -71,7 +71,7 @@ pub fn compare(proposal: &mut Proposal, earlier: &Earlier) {
     changes.extend(gone.map(|known| Change::NotNamed(known.id.clone())));
     let mut findings = findings(&changes, proposal, earlier);
     proposal.findings.append(&mut findings);
-    proposal.findings.sort_by_key(|one| one.gravity);
+    proposal.findings.sort_by_key(|finding| finding.gravity);
     proposal.changes = changes;
     proposal.amended_contract = Some(earlier.contract.clone());
 }

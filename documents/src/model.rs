@@ -61,9 +61,9 @@ pub(crate) fn apply(proposal: &mut Proposal, flow: &Flow<'_>, mark: DecimalMark,
         exchange.answer.find('[').zip(exchange.answer.rfind(']')).and_then(|(from, to)| exchange.answer.get(from..=to));
     let suggestions: Vec<Suggestion> = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
     exchange.proposed = suggestions.len();
-    for one in suggestions {
-        let read = locate(flow, &one.quote).and_then(|range| value(flow, &one.field, range, mark));
-        let (Some(field), Some(slot)) = (read, slot(proposal, &one.field)) else {
+    for suggestion in suggestions {
+        let read = locate(flow, &suggestion.quote).and_then(|range| value(flow, &suggestion.field, range, mark));
+        let (Some(field), Some(slot)) = (read, slot(proposal, &suggestion.field)) else {
             exchange.dropped += 1;
             continue;
         };
@@ -73,7 +73,7 @@ pub(crate) fn apply(proposal: &mut Proposal, flow: &Flow<'_>, mark: DecimalMark,
         } else if slot.value != field.value {
             let message = format!(
                 "{}: the model proposes {}, the reader {}",
-                one.field,
+                suggestion.field,
                 field.value.as_deref().unwrap_or("nothing"),
                 slot.value.as_deref().unwrap_or("nothing")
             );

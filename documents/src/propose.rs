@@ -68,9 +68,9 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
     }
     let units: Vec<_> = prices
         .iter()
-        .filter(|one| one.likely())
+        .filter(|price| price.likely())
         .take(1)
-        .filter_map(|one| one.money.unit.map(|unit| (unit, one.money.range.clone())))
+        .filter_map(|price| price.money.unit.map(|unit| (unit, price.money.range.clone())))
         .chain(first.and_then(|one| one.unit.clone()))
         .collect();
     let (customer, supplier) = parties::read(&flow);
@@ -84,7 +84,7 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
         total,
         cap,
         signed_on: reference::signed(&flow),
-        payment_terms: terms.first().map(|one| one.field.clone()).unwrap_or_default(),
+        payment_terms: terms.first().map(|term| term.field.clone()).unwrap_or_default(),
         po_number: reference::purchase_order(&flow),
         acceptance: acceptance::read(&flow),
         retainage: retainage::read(&flow),
@@ -93,7 +93,10 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
         other_schedules: schedules
             .iter()
             .skip(1)
-            .map(|one| OtherSchedule { place: flow.place(one.range.clone()), milestones: one.rows.clone() })
+            .map(|schedule| OtherSchedule {
+                place: flow.place(schedule.range.clone()),
+                milestones: schedule.rows.clone(),
+            })
             .collect(),
         changes: Vec::new(),
         amended_contract: None,
@@ -112,6 +115,6 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
     if let Some(exchange) = model {
         model::apply(&mut proposal, &flow, mark, exchange);
     }
-    proposal.findings.sort_by_key(|one| one.gravity);
+    proposal.findings.sort_by_key(|finding| finding.gravity);
     proposal
 }

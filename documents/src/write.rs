@@ -46,9 +46,9 @@ pub(crate) fn asked(proposal: &Proposal) -> Vec<Asked> {
 #[must_use]
 pub fn findings(proposal: &Proposal) -> String {
     let mut text = String::new();
-    for one in &proposal.findings {
-        let _ = writeln!(text, "{}: {}: {}", gravity(one), one.code, one.message);
-        for quote in &one.quotes {
+    for finding in &proposal.findings {
+        let _ = writeln!(text, "{}: {}: {}", gravity(finding), finding.code, finding.message);
+        for quote in &finding.quotes {
             let _ = writeln!(text, "    {}", cited(proposal, quote));
         }
     }

@@ -135,7 +135,7 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
             let milestone = Some(issued.milestone.clone());
             found.push(Drift { kind, subject: issued.number.clone(), milestone, detail });
         };
-        let live = |one: &&&InvoiceSeen| one.status != InvoiceStatus::Void;
+        let live = |invoice: &&&InvoiceSeen| invoice.status != InvoiceStatus::Void;
         let copies = seen.get(issued.number.as_str()).map(Vec::as_slice).unwrap_or_default();
         match (copies, copies.iter().filter(live).count()) {
             // What was never shown is on its way.
@@ -149,7 +149,7 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
                 let differs: Vec<String> = copies
                     .iter()
                     .filter(live)
-                    .flat_map(|one| Statement::of_invoice(one).differences(&wanted))
+                    .flat_map(|copy| Statement::of_invoice(copy).differences(&wanted))
                     .collect();
                 if !differs.is_empty() {
                     note(Kind::DocumentChanged, format!("{}: {}", issued.number, differs.join("; ")));
@@ -187,13 +187,13 @@ fn entries(shown: &Shown<'_>, found: &mut Vec<Drift>) {
 /// Work that was done when it was looked at last, or is known to have been reopened, of a milestone that is accepted: an
 /// issue that never showed the acceptance (it came by mail) says nothing.
 fn reopened(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
-    let is_done = |one: &LegMilestone| one.status.as_deref() == Some("done");
+    let is_done = |leg_milestone: &LegMilestone| leg_milestone.status.as_deref() == Some("done");
     let views = contract.milestones();
     for now in shown.work.iter().filter(|now| now.status.is_some() && !is_done(now)) {
         let was_done = shown.work_before.iter().any(|before| before.id == now.id && is_done(before));
         let accepted = views
             .iter()
-            .any(|one| one.accepted_on.is_some() && (one.id == now.id || one.parent.as_ref() == Some(&now.id)));
+            .any(|view| view.accepted_on.is_some() && (view.id == now.id || view.parent.as_ref() == Some(&now.id)));
         if accepted && (was_done || shown.reopened.contains(&now.id)) {
             let detail = format!("{} was accepted, and its issue is open again", now.id);
             let milestone = Some(now.id.clone());

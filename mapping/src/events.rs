@@ -119,7 +119,7 @@ const ON: Field = may("on", is_date);
 /// # Errors
 /// The first problem, with its place.
 pub(crate) fn read_event(event: Value, place: &str) -> Result<Fact, String> {
-    let (mut table, kind, has_date, fields) = table_of(event, place, &EVENTS.map(|one| one.0))?;
+    let (mut table, kind, has_date, fields) = table_of(event, place, &EVENTS.map(|event| event.0))?;
     let own: &[Field] = match kind {
         // Whoever adopts an invoice later says who says so, and why.
         "adopted" => &[AT, must("on", is_date), must("by", is::<String>), must("reason", is::<String>)],

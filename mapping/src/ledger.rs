@@ -77,8 +77,8 @@ pub fn transactions(contract: &Contract) -> Vec<Transaction> {
             documents: contract
                 .documents()
                 .iter()
-                .filter(|one| one.date == entry.date && !one.withdrawn)
-                .map(|one| one.number.clone())
+                .filter(|document| document.date == entry.date && !document.withdrawn)
+                .map(|document| document.number.clone())
                 .collect(),
             lines: entry.lines,
         })
@@ -98,10 +98,10 @@ pub fn write(format: Format, mut transactions: Vec<Transaction>) -> String {
 /// Closing balance by currency and account, minor units, debits positive.
 fn closing(transactions: &[Transaction]) -> BTreeMap<(Currency, usize), Minor> {
     let mut balances = BTreeMap::new();
-    for one in transactions {
-        for line in &one.lines {
+    for transaction in transactions {
+        for line in &transaction.lines {
             let place = ACCOUNTS.iter().position(|account| *account == line.account).unwrap_or_default();
-            let balance: &mut Minor = balances.entry((one.currency, place)).or_default();
+            let balance: &mut Minor = balances.entry((transaction.currency, place)).or_default();
             *balance += signed(line);
         }
     }
@@ -114,7 +114,7 @@ fn signed(line: &JournalLine) -> Minor {
 }
 
 fn currencies(transactions: &[Transaction]) -> BTreeSet<Currency> {
-    transactions.iter().map(|one| one.currency).collect()
+    transactions.iter().map(|transaction| transaction.currency).collect()
 }
 
 /// One line of text, without what would end a description or begin a comment or a tag.
@@ -136,18 +136,19 @@ fn hledger(transactions: &[Transaction]) -> String {
     for account in ACCOUNTS {
         out.push_str(&format!("account {}\n", account.path()));
     }
-    let payees: BTreeSet<String> = transactions.iter().map(|one| plain(&one.customer)).collect();
+    let payees: BTreeSet<String> = transactions.iter().map(|transaction| plain(&transaction.customer)).collect();
     for payee in payees {
         out.push_str(&format!("payee {payee}\n"));
     }
     out.push_str("payee milestoned\ntag contract\ntag document\n");
-    for one in transactions {
-        let documents: String = one.documents.iter().map(|number| format!(", document:{}", plain(number))).collect();
-        let (payee, contract) = (plain(&one.customer), plain(&one.contract));
-        out.push_str(&format!("\n{} * {payee} | {contract}  ; contract:{contract}{documents}\n", one.date));
-        for line in &one.lines {
-            let amount = one.currency.money(signed(line));
-            out.push_str(&format!("    {:<28}  {amount:>18} {}\n", line.account.path(), one.currency.code()));
+    for transaction in transactions {
+        let documents: String =
+            transaction.documents.iter().map(|number| format!(", document:{}", plain(number))).collect();
+        let (payee, contract) = (plain(&transaction.customer), plain(&transaction.contract));
+        out.push_str(&format!("\n{} * {payee} | {contract}  ; contract:{contract}{documents}\n", transaction.date));
+        for line in &transaction.lines {
+            let amount = transaction.currency.money(signed(line));
+            out.push_str(&format!("    {:<28}  {amount:>18} {}\n", line.account.path(), transaction.currency.code()));
         }
     }
     if let Some(last) = transactions.last() {
@@ -176,13 +177,16 @@ fn beancount(transactions: &[Transaction]) -> String {
     for account in ACCOUNTS {
         out.push_str(&format!("{} open {}\n", first.date, account.path()));
     }
-    for one in transactions {
-        let links: String = one.documents.iter().map(|number| format!(" ^{}", link(number))).collect();
-        let (payee, contract) = (plain(&one.customer), plain(&one.contract));
-        out.push_str(&format!("\n{} * \"{payee}\" \"{contract}\"{links}\n  contract: \"{contract}\"\n", one.date));
-        for line in &one.lines {
-            let amount = one.currency.money(signed(line));
-            out.push_str(&format!("  {:<28}  {amount:>18} {}\n", line.account.path(), one.currency.code()));
+    for transaction in transactions {
+        let links: String = transaction.documents.iter().map(|number| format!(" ^{}", link(number))).collect();
+        let (payee, contract) = (plain(&transaction.customer), plain(&transaction.contract));
+        out.push_str(&format!(
+            "\n{} * \"{payee}\" \"{contract}\"{links}\n  contract: \"{contract}\"\n",
+            transaction.date
+        ));
+        for line in &transaction.lines {
+            let amount = transaction.currency.money(signed(line));
+            out.push_str(&format!("  {:<28}  {amount:>18} {}\n", line.account.path(), transaction.currency.code()));
         }
     }
     // A balance holds at the beginning of its date.
@@ -206,20 +210,20 @@ fn link(number: &str) -> String {
 
 fn csv(transactions: &[Transaction]) -> String {
     let mut out = String::from("date,contract,customer,account,debit,credit,currency,documents\r\n");
-    for one in transactions {
-        for line in &one.lines {
+    for transaction in transactions {
+        for line in &transaction.lines {
             let amount = line.amount.to_string();
             let (debit, credit) = if line.side == Side::Debit { (amount.as_str(), "") } else { ("", amount.as_str()) };
-            let documents = one.documents.join(" ");
-            let date = one.date.to_string();
+            let documents = transaction.documents.join(" ");
+            let date = transaction.date.to_string();
             let fields = [
                 date.as_str(),
-                &one.contract,
-                &one.customer,
+                &transaction.contract,
+                &transaction.customer,
                 line.account.name(),
                 debit,
                 credit,
-                one.currency.code(),
+                transaction.currency.code(),
                 &documents,
             ];
             let row: Vec<String> = fields.iter().map(|field| quoted(field)).collect();

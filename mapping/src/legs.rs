@@ -85,8 +85,8 @@ pub fn deferred_difference(
     told: &[JournalEntry],
     confirmed: &BTreeSet<String>,
 ) -> Option<Decimal> {
-    let seen = invoices.iter().map(|one| (&one.number, one.deferred));
-    let seen = seen.chain(journals.iter().map(|one| (&one.number, one.deferred)));
+    let seen = invoices.iter().map(|invoice| (&invoice.number, invoice.deferred));
+    let seen = seen.chain(journals.iter().map(|journal| (&journal.number, journal.deferred)));
     let (mut known, mut difference) = (confirmed.clone(), Decimal::ZERO);
     for (number, deferred) in seen {
         known.insert(number.clone());
@@ -95,7 +95,11 @@ pub fn deferred_difference(
     if let Some(opening) = contract.opening() {
         difference = difference.checked_sub(contract.terms().money(opening.deferred_revenue()).decimal())?;
     }
-    let counts = |one: &&IssuedDocument| !one.withdrawn && !contract.is_in_opening(one) && known.contains(&one.number);
+    let counts = |issued_document: &&IssuedDocument| {
+        !issued_document.withdrawn
+            && !contract.is_in_opening(issued_document)
+            && known.contains(&issued_document.number)
+    };
     for document in contract.documents().iter().filter(counts) {
         let amount = document.amount.decimal();
         let adds = if document.kind == DocumentKind::CreditMemo { -amount } else { amount };

@@ -268,7 +268,7 @@ impl Packer {
                     ],
                     deemed: u8::from(agreed.deemed),
                     reached: agreed.accepted,
-                    billable: parts.iter().any(|one| one.terms.billable),
+                    billable: parts.iter().any(|part| part.terms.billable),
                     ..Row::bare(self.symbols.of(id))
                 })
             })
@@ -279,8 +279,8 @@ impl Packer {
             let frame = record.map(|record| self.frame(crate::contract::frame_said(record), minor));
             let listed = record.and_then(|record| record.milestones.as_ref());
             let doubled = record.map(crate::contract::doubled).unwrap_or_default();
-            let row = |one: &LegMilestone| {
-                let said = crate::contract::milestone_said(one);
+            let row = |leg_milestone: &LegMilestone| {
+                let said = crate::contract::milestone_said(leg_milestone);
                 Row {
                     amount: said.amount.map_or(Row::NO_AMOUNT, minor),
                     description: said.description.map_or(0, |text| self.symbols.of(text)),
@@ -288,8 +288,8 @@ impl Packer {
                     kinds: [said.completion, said.timing, said.invoice, said.method].map(Self::kind),
                     deemed: said.deemed.map_or(2, u8::from),
                     reached: said.done,
-                    doubled: doubled.contains(one.id.as_str()),
-                    ..Row::bare(self.symbols.of(&one.id))
+                    doubled: doubled.contains(leg_milestone.id.as_str()),
+                    ..Row::bare(self.symbols.of(&leg_milestone.id))
                 }
             };
             let mut rows: Vec<Row> = listed.into_iter().flatten().map(row).collect();

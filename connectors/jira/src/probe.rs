@@ -87,7 +87,7 @@ impl Jira {
                 continue;
             };
             let types: Vec<wire::TypeStatuses> = serde_json::from_str(&answer.body).unwrap_or_default();
-            known.extend(types.into_iter().flat_map(|one| one.statuses).map(|status| status.name));
+            known.extend(types.into_iter().flat_map(|kind| kind.statuses).map(|status| status.name));
         }
         if known.is_empty() {
             return Vec::new();

@@ -87,19 +87,19 @@ impl BillingSchedule<'_> {
     /// What is billed by milestone: of a whole of `total` the share that the schedule gives.
     pub(crate) fn milestones(&self, total: Option<DecimalText>) -> Vec<LegMilestone> {
         let plain = |raw: &RawValue| raw.get().trim_matches('"').to_owned();
-        let amount = |one: &ScheduledMilestone<'_>| {
-            let share = exact_decimal(plain(one.milestone_amount?).trim_end_matches('%'))?;
+        let amount = |scheduled: &ScheduledMilestone<'_>| {
+            let share = exact_decimal(plain(scheduled.milestone_amount?).trim_end_matches('%'))?;
             let part = total?.0.checked_mul(share.0)?.checked_div(Decimal::ONE_HUNDRED)?;
             Some(DecimalText(part.normalize()))
         };
-        let milestone = |one: &ScheduledMilestone<'_>| {
-            let words = one.comments.as_deref().map(str::trim).filter(|words| !words.is_empty());
+        let milestone = |scheduled: &ScheduledMilestone<'_>| {
+            let words = scheduled.comments.as_deref().map(str::trim).filter(|words| !words.is_empty());
             let (id, description) = match words.map(|words| words.split_once(": ").unwrap_or((words, ""))) {
                 Some((id, words)) => (id.to_owned(), Some(words.to_owned()).filter(|words| !words.is_empty())),
-                None => (plain(one.milestone_id), None),
+                None => (plain(scheduled.milestone_id), None),
             };
-            let status = Some(if one.milestone_completed { "done" } else { "open" }.into());
-            LegMilestone { id, status, amount: amount(one), description, ..LegMilestone::default() }
+            let status = Some(if scheduled.milestone_completed { "done" } else { "open" }.into());
+            LegMilestone { id, status, amount: amount(scheduled), description, ..LegMilestone::default() }
         };
         self.milestone.items.iter().map(milestone).collect()
     }

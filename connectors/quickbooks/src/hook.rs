@@ -42,7 +42,7 @@ fn delivery(text: &str, realm: &str) -> Delivery {
     let mut ids: Vec<&str> = told.iter().map(|one| one.id.as_str()).collect();
     ids.sort_unstable();
     let ours = told.iter().filter(|one| one.realm == realm);
-    let known = ours.filter(|one| ENTITIES.iter().any(|entity| entity.eq_ignore_ascii_case(&one.entity)));
+    let known = ours.filter(|our| ENTITIES.iter().any(|entity| entity.eq_ignore_ascii_case(&our.entity)));
     // Within a message events stand in no order.
     let earliest = known.map(|one| one.at.parse::<Timestamp>().ok()).min();
     let since = earliest.map(|at| at.map(|at| at.to_string()).unwrap_or_default());

@@ -113,7 +113,7 @@ impl Redmine {
         let mut known = self.statuses.lock().await;
         if !known.contains_key(id) {
             let found: wire::Statuses = self.get("/issue_statuses.json", &[]).await?;
-            *known = found.issue_statuses.into_iter().map(|one| (one.id.to_string(), one.name)).collect();
+            *known = found.issue_statuses.into_iter().map(|status| (status.id.to_string(), status.name)).collect();
         }
         // One that was deleted since has no name.
         Ok(known.get(id).cloned().unwrap_or_else(|| format!("status {id}")))

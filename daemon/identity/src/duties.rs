@@ -14,7 +14,7 @@ const LETS_GO: [Right; 2] = [Right::Approve, Right::Overrule];
 
 /// Pairs of rights, one of each half, that somebody holds.
 pub fn both_halves(rights: Rights) -> impl Iterator<Item = (Right, Right)> {
-    let pairs = SHAPES.into_iter().flat_map(|one| LETS_GO.into_iter().map(move |other| (one, other)));
+    let pairs = SHAPES.into_iter().flat_map(|shape| LETS_GO.into_iter().map(move |other| (shape, other)));
     pairs.filter(move |(one, other)| rights.has(*one) && rights.has(*other))
 }
 

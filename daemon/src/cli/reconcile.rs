@@ -30,8 +30,10 @@ pub(super) async fn reconcile(env: &Environment, json: bool) -> anyhow::Result<E
         let open: BTreeSet<_> = contract
             .exceptions()
             .iter()
-            .filter(|one| one.closed_on.is_none() && one.leg == Some(finding.leg) && one.milestone == milestone)
-            .map(|one| one.code)
+            .filter(|exception| {
+                exception.closed_on.is_none() && exception.leg == Some(finding.leg) && exception.milestone == milestone
+            })
+            .map(|exception| exception.code)
             .collect();
         for code in finding.codes.iter() {
             // One that is not open was closed by a reviewer while its condition lasts.

@@ -63,16 +63,16 @@ pub(super) async fn contract(env: &Environment, id: &str, json: bool) -> anyhow:
 
 fn tables(told: &Disclosures) -> String {
     let mut obligations = titled(&["Obligation", "Method", "Price", "Recognised", "Expected cost", "Loss provision"]);
-    for one in &told.obligations {
+    for obligation in &told.obligations {
         let optional =
             |money: Option<milestoned_mapping::money::Money>| money.map(|money| money.to_string()).unwrap_or_default();
         obligations.add_row(vec![
-            one.id.as_str().into(),
-            one.method.into(),
-            amount(&one.price.to_string()),
-            amount(&one.recognised.to_string()),
-            amount(&optional(one.expected_cost)),
-            amount(&optional(one.loss_provision)),
+            obligation.id.as_str().into(),
+            obligation.method.into(),
+            amount(&obligation.price.to_string()),
+            amount(&obligation.recognised.to_string()),
+            amount(&optional(obligation.expected_cost)),
+            amount(&optional(obligation.loss_provision)),
         ]);
     }
     let mut remaining = titled(&["Remaining performance obligations", "Amount"]);

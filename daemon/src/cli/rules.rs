@@ -106,7 +106,7 @@ pub(super) fn prorate(options: &Prorate, json: bool) -> anyhow::Result<ExitCode>
     }
     let day_count = if options.over_30 { DayCount::ActualOver30 } else { DayCount::ActualActual };
     let months = by_month(monthly, options.from, options.to, day_count);
-    let total = currency.money(months.iter().map(|one| one.amount).sum());
+    let total = currency.money(months.iter().map(|month| month.amount).sum());
     if json {
         let months: Vec<Value> = months
             .iter()

@@ -349,7 +349,7 @@ impl Scene<'_> {
     /// What accountants configured and wrote by hand.
     fn books(&self, record: &LegRecord) -> anyhow::Result<()> {
         let own = format!("{}-", self.sample.id());
-        for invoice in record.invoices.iter().flatten().filter(|one| !one.number.starts_with(&own)) {
+        for invoice in record.invoices.iter().flatten().filter(|invoice| !invoice.number.starts_with(&own)) {
             if self.sample.erp == "netsuite" {
                 self.netsuite_invoice(invoice)?
             } else {
@@ -412,15 +412,15 @@ impl Scene<'_> {
     /// The sales order that says how milestones are billed.
     fn order(&self, milestones: &[LegMilestone], version: Option<u32>) -> anyhow::Result<()> {
         let (entity, currency) = self.netsuite_customer()?;
-        let line = |one: &LegMilestone| {
-            let amount = one.amount.map_or("0".to_owned(), |amount| amount.to_string());
+        let line = |leg_milestone: &LegMilestone| {
+            let amount = leg_milestone.amount.map_or("0".to_owned(), |amount| amount.to_string());
             json!({
-                "item": { "id": "5" }, "quantity": 1, "rate": amount, "amount": amount, "custcol_milestoned_milestone": one.id,
-                "description": one.description, "custcol_milestoned_timing": one.timing,
-                "custcol_milestoned_billing_rule": one.invoice, "custcol_milestoned_recognition": one.recognition_method,
+                "item": { "id": "5" }, "quantity": 1, "rate": amount, "amount": amount, "custcol_milestoned_milestone": leg_milestone.id,
+                "description": leg_milestone.description, "custcol_milestoned_timing": leg_milestone.timing,
+                "custcol_milestoned_billing_rule": leg_milestone.invoice, "custcol_milestoned_recognition": leg_milestone.recognition_method,
             })
         };
-        let lines: Vec<Value> = milestones.iter().map(|one| Value::Object(fields(line(one)))).collect();
+        let lines: Vec<Value> = milestones.iter().map(|milestone| Value::Object(fields(line(milestone)))).collect();
         let number = format!("SO-{}", self.sample.id());
         let body = json!({
             "entity": { "id": entity }, "tranId": number, "tranDate": "2026-01-05", "currency": { "id": currency },

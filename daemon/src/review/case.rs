@@ -46,7 +46,7 @@ pub struct Case {
 impl Case {
     /// Whether a record of a leg was read; the agreement is there.
     pub fn has_read(&self, leg: Leg) -> bool {
-        leg == Leg::Agreement || self.sources.iter().any(|one| one.record.leg == leg)
+        leg == Leg::Agreement || self.sources.iter().any(|source| source.record.leg == leg)
     }
 }
 

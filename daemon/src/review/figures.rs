@@ -94,7 +94,13 @@ fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures>
     let to_come = |month: Date| -> Minor {
         let documents = lines.iter().flat_map(|line| &line.to_come).filter(|one| one.date.first_of_month() == month);
         documents
-            .map(|one| if one.kind == DocumentKind::CreditMemo { -one.amount.units() } else { one.amount.units() })
+            .map(|document| {
+                if document.kind == DocumentKind::CreditMemo {
+                    -document.amount.units()
+                } else {
+                    document.amount.units()
+                }
+            })
             .sum()
     };
     let overdue = lines.iter().flat_map(|line| &line.receivables).filter(|one| one.due_on < today);
@@ -133,8 +139,8 @@ fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
                 sum.recognised += month.recognised.units();
             }
         }
-        let payments = line.receivables.iter().flat_map(|one| &one.payments);
-        for payment in payments.filter(|one| one.reversed_on.is_none()) {
+        let payments = line.receivables.iter().flat_map(|receivable| &receivable.payments);
+        for payment in payments.filter(|payment| payment.reversed_on.is_none()) {
             let sum = place(payment.on, this).map_or(Some(&mut before), |place| sums.get_mut(place));
             if let Some(sum) = sum {
                 sum.collected += payment.amount.units();
@@ -198,12 +204,15 @@ pub fn silences(snapshot: &Snapshot) -> Vec<Silence> {
 /// Invoices that were due before today and are not paid, the latest first.
 pub fn late(snapshot: &Snapshot, today: Date) -> Vec<Late> {
     let of_line = |line: &Arc<Line>| -> Vec<Late> {
-        let overdue = line.receivables.iter().filter(|one| one.due_on < today && one.open.units() > Minor::ZERO);
-        let late = |one: &Receivable| Late {
+        let overdue = line
+            .receivables
+            .iter()
+            .filter(|receivable| receivable.due_on < today && receivable.open.units() > Minor::ZERO);
+        let late = |receivable: &Receivable| Late {
             contract: line.summary.contract.clone(),
             customer: line.summary.customer.clone(),
-            days: one.due_on.until(today).map_or(0, |span| i64::from(span.get_days())),
-            invoice: one.clone(),
+            days: receivable.due_on.until(today).map_or(0, |span| i64::from(span.get_days())),
+            invoice: receivable.clone(),
         };
         overdue.map(late).collect()
     };

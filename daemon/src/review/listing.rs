@@ -86,7 +86,7 @@ pub fn contracts(snapshot: &Snapshot, text: &str) -> Vec<Summary> {
 pub fn receivables(snapshot: &Snapshot, text: &str, overdue: bool, today: Date) -> Vec<Open> {
     let of_line = |line: &Arc<Line>| -> Vec<Open> {
         let summary = &line.summary;
-        let open = line.receivables.iter().filter(|one| one.open.units() > Minor::ZERO);
+        let open = line.receivables.iter().filter(|receivable| receivable.open.units() > Minor::ZERO);
         let open = open.filter(|one| !overdue || one.due_on < today);
         let named = open.filter(|one| is_named(text, &[&summary.contract, &summary.customer, &one.number]));
         named
@@ -128,16 +128,17 @@ pub fn ageing(rows: &[Open]) -> Vec<Aged> {
 
 /// Sums of contracts and their open invoices, by currency.
 pub fn sums(contracts: &[Summary], receivables: &[Open]) -> Vec<Sums> {
-    let mut codes: Vec<&str> = contracts.iter().map(|one| one.currency.as_str()).collect();
+    let mut codes: Vec<&str> = contracts.iter().map(|contract| contract.currency.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
     let sum = |code: &str, value: fn(&Summary) -> &String| -> String {
-        let of_it = contracts.iter().filter(|one| one.currency == code);
+        let of_it = contracts.iter().filter(|contract| contract.currency == code);
         let sum: Decimal = of_it.filter_map(|one| value(one).parse::<Decimal>().ok()).sum();
         grouped(&sum.to_string())
     };
     let open = |code: &str| {
-        let of_it = receivables.iter().map(|one| one.invoice.open).filter(|open| open.currency().code() == code);
+        let of_it =
+            receivables.iter().map(|receivable| receivable.invoice.open).filter(|open| open.currency().code() == code);
         grouped(&of_it.map(|open| open.decimal()).sum::<Decimal>().to_string())
     };
     codes

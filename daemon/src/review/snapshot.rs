@@ -256,11 +256,11 @@ fn line(row: &ContractRow, drifts: usize, missing: &[Undelivered], until: Date) 
         deadlines: outlook.deadlines,
         months: months
             .into_iter()
-            .map(|one| Month {
-                first: one.month,
-                billed: one.billed,
-                recognised: one.recognised,
-                deferred: one.closing,
+            .map(|month| Month {
+                first: month.month,
+                billed: month.billed,
+                recognised: month.recognised,
+                deferred: month.closing,
             })
             .collect(),
         unbilled: contract

@@ -45,7 +45,7 @@ impl Store {
                     }
                 }
             })?;
-            let numbers: BTreeSet<String> = invoices.values().map(|one| one.number.clone()).collect();
+            let numbers: BTreeSet<String> = invoices.values().map(|invoice| invoice.number.clone()).collect();
             let sql = "SELECT fact FROM fact WHERE contract = $1 ORDER BY at, id";
             let read = |text: String| parse("fact", "fact", &contract, &text);
             Ok(HeldRecords {

@@ -165,7 +165,8 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
 pub(super) fn keep_exceptions(tx: &Session<'_>, contract: &str, exceptions: &[ExceptionRow]) -> Result<(), StoreError> {
     tx.delete(&EXCEPTION, "DELETE FROM exception WHERE contract = $1 RETURNING mac", values![contract])?;
     let texts: Vec<_> = (0_i64..).zip(exceptions).map(exception_texts).collect();
-    let values: Vec<String> = exceptions.iter().map(|one| json(&one.differences)).collect::<Result<_, _>>()?;
+    let values: Vec<String> =
+        exceptions.iter().map(|exception| json(&exception.differences)).collect::<Result<_, _>>()?;
     let rows = || exceptions.iter().zip(texts.iter().zip(&values));
     let codes: Vec<Vec<u8>> = rows()
         .map(|(exception, ((ordinal, leg, severity, opened_on, closed_on, held, currency), differences))| {

@@ -34,16 +34,16 @@ pub(crate) fn read(flow: &Flow<'_>) -> AcceptanceClause {
     let best = |score: &dyn Fn(&Period) -> i32| {
         periods
             .iter()
-            .map(|one| (score(one), one))
+            .map(|period| (score(period), period))
             .filter(|(score, _)| *score > 0)
             .max_by_key(|(score, one)| (*score, core::cmp::Reverse(one.range.start)))
     };
     // Less is a period beside another kind of acceptance.
     let window = best(&|one| window_score(flow, one) - 5).map(|(_, one)| days_field(flow, one));
     let cure = best(&|one| cure_score(flow, one)).map(|(_, one)| days_field(flow, one));
-    let decided = captures(&DECIDES, &flow.text, 0..flow.text.len())
-        .first()
-        .and_then(|one| one.name("who").or_else(|| one.name("by")).map(|who| Field::words(flow, who.range())));
+    let decided = captures(&DECIDES, &flow.text, 0..flow.text.len()).first().and_then(|capture| {
+        capture.name("who").or_else(|| capture.name("by")).map(|who| Field::words(flow, who.range()))
+    });
     AcceptanceClause {
         window: window.unwrap_or_default(),
         deemed: deemed(flow),
@@ -52,12 +52,12 @@ pub(crate) fn read(flow: &Flow<'_>) -> AcceptanceClause {
     }
 }
 
-fn window_score(flow: &Flow<'_>, one: &Period) -> i32 {
-    let sentence = super::sentence(flow, one.range.clone());
+fn window_score(flow: &Flow<'_>, period: &Period) -> i32 {
+    let sentence = super::sentence(flow, period.range.clone());
     let text = flow.slice(sentence.clone());
     let near = flow.slice(
-        flow.before(one.range.start, 160).start.max(sentence.start)
-            ..flow.after(one.range.end, 160).end.min(sentence.end),
+        flow.before(period.range.start, 160).start.max(sentence.start)
+            ..flow.after(period.range.end, 160).end.min(sentence.end),
     );
     if !found(&ACCEPTS, near) || !found(&WORK, text) || found(&CORRECT, near) {
         return 0;
@@ -85,11 +85,11 @@ fn window_score(flow: &Flow<'_>, one: &Period) -> i32 {
         score += if lower.contains(words) { more } else { 0 };
     }
     score += if heading.to_lowercase().contains("acceptance") { 2 } else { 0 };
-    score + if one.days == Days::Business { 1 } else { 0 }
+    score + if period.days == Days::Business { 1 } else { 0 }
 }
 
-fn cure_score(flow: &Flow<'_>, one: &Period) -> i32 {
-    let sentence = super::sentence(flow, one.range.clone());
+fn cure_score(flow: &Flow<'_>, period: &Period) -> i32 {
+    let sentence = super::sentence(flow, period.range.clone());
     let text = flow.slice(sentence.clone());
     let around = flow.slice(flow.before(sentence.start, 400).start..flow.after(sentence.end, 200).end);
     if !found(&CORRECT, text) || !found(&ACCEPTS, around) || found(&BREACH, text) || !found(&WORK, text) {
@@ -104,7 +104,9 @@ fn cure_score(flow: &Flow<'_>, one: &Period) -> i32 {
 /// Whether silence is acceptance. A document that says nothing of it has no value.
 fn deemed(flow: &Flow<'_>) -> Field {
     let range = |pattern: &Pattern| {
-        captures(pattern, &flow.text, 0..flow.text.len()).first().and_then(|one| one.get(0).map(|one| one.range()))
+        captures(pattern, &flow.text, 0..flow.text.len())
+            .first()
+            .and_then(|capture| capture.get(0).map(|one| one.range()))
     };
     if let Some(range) = range(&NOT_DEEMED) {
         return Field::read(flow, "false", range);

@@ -75,7 +75,7 @@ pub(crate) fn read(flow: &Flow<'_>) -> (Field, Field) {
 /// Every known role in a parenthesis such as `“Contoso”, “Client” or “Company”`.
 fn roles_in(inside: &str) -> Vec<bool> {
     static WORD: Pattern = pattern!(r#"["“”'‘’«]\s*(?:[Tt]he\s+)?([A-Za-z ]{3,24}?)\s*[,.]?\s*["“”'‘’»]"#);
-    captures(&WORD, inside, 0..inside.len()).iter().filter_map(|one| pays(one.get(1)?.as_str())).collect()
+    captures(&WORD, inside, 0..inside.len()).iter().filter_map(|capture| pays(capture.get(1)?.as_str())).collect()
 }
 
 /// The name that a parenthesis defines a word for: the first in its clause, before what describes the party.

@@ -65,8 +65,9 @@ pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
         }
     }
     // What is stated again and again is the price.
-    let again =
-        |one: &Stated| all.iter().filter(|other| other.money.amount == one.money.amount && other.score > 0).count();
+    let again = |stated: &Stated| {
+        all.iter().filter(|other| other.money.amount == stated.money.amount && other.score > 0).count()
+    };
     let more: Vec<i32> = all.iter().map(|one| i32::try_from(again(one).min(4)).unwrap_or(0)).collect();
     all.iter_mut().zip(more).for_each(|(one, more)| one.score += if one.score > 0 { more } else { 0 });
     all.sort_by_key(|one| (-one.score, one.money.range.start));
@@ -86,13 +87,17 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
         || text[flow.before(name.start, 30)].contains("called the");
     let reach = flow.after(name.end, 260).end;
     let back = flow.before(name.start, 260).start;
-    let ahead = amounts.iter().find(|one| one.range.start >= name.end && one.range.start < reach);
-    let behind = amounts.iter().rev().find(|one| one.range.end <= name.start && one.range.end > back);
-    let between = |one: &Money| {
-        if one.range.start >= name.end { &text[name.end..one.range.start] } else { &text[one.range.end..name.start] }
+    let ahead = amounts.iter().find(|amount| amount.range.start >= name.end && amount.range.start < reach);
+    let behind = amounts.iter().rev().find(|amount| amount.range.end <= name.start && amount.range.end > back);
+    let between = |money: &Money| {
+        if money.range.start >= name.end {
+            &text[name.end..money.range.start]
+        } else {
+            &text[money.range.end..name.start]
+        }
     };
-    let same_sentence = |one: &Money| !between(one).contains("\n\n") || between(one).len() < 60;
-    let no_stop = |one: &Money| !has_stop(between(one));
+    let same_sentence = |money: &Money| !between(money).contains("\n\n") || between(money).len() < 60;
+    let no_stop = |money: &Money| !has_stop(between(money));
     let candidates: Vec<(&Money, i32)> = [
         behind.filter(|one| defined && same_sentence(one) && no_stop(one)).map(|one| (one, 9)),
         ahead.filter(|one| same_sentence(one) && no_stop(one)).map(|one| (one, 6)),

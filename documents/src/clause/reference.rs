@@ -205,7 +205,7 @@ pub(crate) fn amends(flow: &Flow<'_>) -> Option<Amends> {
     });
     let clauses = captures(&CHANGE, &flow.text, title.end..flow.text.len())
         .iter()
-        .filter_map(|one| one.name("what").map(|what| Field::words(flow, trimmed(&flow.text, what.range()))))
+        .filter_map(|capture| capture.name("what").map(|what| Field::words(flow, trimmed(&flow.text, what.range()))))
         .take(60)
         .collect();
     Some(Amends {

@@ -244,8 +244,9 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
         .filter(|(kind, _)| money.is_none() && place.is_none() && *kind != Missing::Undetermined)
         .filter(|(_, place)| !found(&NO_AMOUNT, flow.slice(place.clone())));
     static NO_AMOUNT: Pattern = pattern!(r"(?i)\b(?:link|name|date|title|address|description|text)\b");
-    let words =
-        |one: &Money| one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
+    let words = |money: &Money| {
+        money.spelled.as_ref().map_or(money.range.start, |words| words.range.start.min(money.range.start))
+    };
     let mut read = Values {
         first: [money.as_ref().map(words), place.as_ref().map(|one| one.start)].into_iter().flatten().min(),
         last: [money.as_ref().map(|one| one.range.end), place.as_ref().map(|one| one.end)].into_iter().flatten().max(),
@@ -288,7 +289,7 @@ fn depends_on(flow: &Flow<'_>, range: Range<usize>) -> Vec<Field> {
     static NAMED: Pattern = pattern!(r"\bMilestones?\s+(?:[Nn]o\.?\s*)?(?P<id>[A-Z]{0,2}-?[A-Z]?\d{1,2})\b");
     captures(&NAMED, &flow.text, range)
         .iter()
-        .filter_map(|one| Some(Field::words(flow, one.name("id")?.range())))
+        .filter_map(|capture| Some(Field::words(flow, capture.name("id")?.range())))
         .collect()
 }
 
@@ -394,7 +395,7 @@ fn trim_bullets(flow: &Flow<'_>, range: &Range<usize>) -> Range<usize> {
 fn evidence(flow: &Flow<'_>, range: &Range<usize>) -> Vec<Field> {
     let bullets: Vec<Range<usize>> = captures(&BULLET, &flow.text, range.clone())
         .iter()
-        .filter_map(|one| one.get(0).map(|one| one.range()))
+        .filter_map(|capture| capture.get(0).map(|one| one.range()))
         .collect();
     static OTHER: Pattern = pattern!(
         r"(?i)^(?:trigger|amounts?|fees?|payments?|price|due(?:\s+date)?|target(?:\s+date)?|date|invoice)\b[^:]{0,20}:"

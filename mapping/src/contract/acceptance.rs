@@ -286,10 +286,13 @@ impl Contract {
 
     /// Opens what a cure that is past brings.
     pub(super) fn judge_cures(&mut self) {
-        let overdue = |one: &&Milestone| {
-            one.live() && one.stage == Stage::Rejected && one.cure_due.is_some_and(|due| self.as_of > due)
+        let overdue = |milestone: &&Milestone| {
+            milestone.live()
+                && milestone.stage == Stage::Rejected
+                && milestone.cure_due.is_some_and(|due| self.as_of > due)
         };
-        let overdue: BTreeSet<String> = self.milestones.iter().filter(overdue).map(|one| one.id().to_owned()).collect();
+        let overdue: BTreeSet<String> =
+            self.milestones.iter().filter(overdue).map(|milestone| milestone.id().to_owned()).collect();
         for id in overdue {
             self.raise(Key::new(Code::CureOverdue, Some(&id), None));
         }

@@ -74,11 +74,11 @@ impl Proposal {
         for note in &self.notes {
             let _ = writeln!(text, "# {}", note.replace('\n', " "));
         }
-        for one in &self.items {
-            let mark = if one.likely { "# " } else { "" };
-            let likely = if one.likely { "; take the marks away if it is so" } else { "" };
-            let _ = writeln!(text, "\n# {}{likely}\n{mark}[[history]]", one.source.replace('\n', " "));
-            let fields = one.fields();
+        for item in &self.items {
+            let mark = if item.likely { "# " } else { "" };
+            let likely = if item.likely { "; take the marks away if it is so" } else { "" };
+            let _ = writeln!(text, "\n# {}{likely}\n{mark}[[history]]", item.source.replace('\n', " "));
+            let fields = item.fields();
             let kind = fields.get_key_value("type");
             for (name, value) in kind.into_iter().chain(fields.iter().filter(|(name, _)| *name != "type")) {
                 // JSON's escapes are escapes of TOML's basic strings.
@@ -109,9 +109,10 @@ impl Contract {
         let month = today
             .first_of_month()
             .max(held.closed_through.and_then(|last| last.tomorrow().ok()).unwrap_or(today.first_of_month()));
-        let after_last = items.iter().filter_map(|one| one.item.on.tomorrow().ok()).filter(|next| *next <= today).max();
+        let after_last =
+            items.iter().filter_map(|item| item.item.on.tomorrow().ok()).filter(|next| *next <= today).max();
         let books_from = after_last.map_or(month, |next| next.max(month)).min(today);
-        let (kept, late): (Vec<_>, Vec<_>) = items.into_iter().partition(|one| one.item.on < books_from);
+        let (kept, late): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.item.on < books_from);
         items = kept;
         notes.extend(late.iter().map(|one| format!("not before {books_from}, and so no history: {}", one.source)));
         self.tell_what_is_missing(&items, held, &mut notes);
@@ -129,7 +130,7 @@ impl Contract {
     ) -> Option<PositionView> {
         let mut terms = self.terms.clone();
         terms.books_from = Some(books_from);
-        terms.history = items.iter().filter(|one| one.is_certain()).map(|one| one.item.clone()).collect();
+        terms.history = items.iter().filter(|item| item.is_certain()).map(|item| item.item.clone()).collect();
         match Self::open(terms, self.policy.clone(), self.calendar.clone(), today) {
             Ok(opened) => {
                 notes.extend(opened.compared_with(held));
@@ -145,9 +146,10 @@ impl Contract {
     /// Whether the opening balance of deferred revenue is the ERP's, where it tells.
     fn compared_with(&self, held: &Held<'_>) -> Option<String> {
         let before = self.terms.books_from?;
-        let of_it = |one: &&InvoiceSeen| one.date < before && self.is_ours(&one.number);
+        let of_it = |invoice: &&InvoiceSeen| invoice.date < before && self.is_ours(&invoice.number);
         let invoices: Vec<InvoiceSeen> = held.invoices.iter().filter(of_it).cloned().collect();
-        let journals: Vec<JournalSeen> = held.journals.iter().filter(|one| one.date < before).cloned().collect();
+        let journals: Vec<JournalSeen> =
+            held.journals.iter().filter(|journal| journal.date < before).cloned().collect();
         let difference = deferred_difference(self, &invoices, &journals, &[], &BTreeSet::new())?;
         let ours = self.terms.money(self.opening()?.deferred_revenue());
         let theirs = ours.decimal().checked_add(difference)?;
@@ -163,21 +165,22 @@ impl Contract {
 
     fn tell_what_is_missing(&self, items: &[Proposed], held: &Held<'_>, notes: &mut Vec<String>) {
         let has = |kind: &str, id: &str| {
-            items.iter().any(|one| one.item.event.kind() == kind && one.item.event.milestone() == Some(id))
+            items.iter().any(|item| item.item.event.kind() == kind && item.item.event.milestone() == Some(id))
         };
-        for one in self.milestones.iter().filter(|one| one.counts() && has("adopted", one.id())) {
-            let accepted = has("accepted", one.id()) || has("external_event", one.id());
+        for milestone in self.milestones.iter().filter(|milestone| milestone.counts() && has("adopted", milestone.id()))
+        {
+            let accepted = has("accepted", milestone.id()) || has("external_event", milestone.id());
             if !accepted {
-                let recognised = held.journals.iter().flat_map(|one| &one.recognised);
-                let known = recognised.filter(|known| known.milestone == one.id()).map(|known| known.date).max();
+                let recognised = held.journals.iter().flat_map(|journal| &journal.recognised);
+                let known = recognised.filter(|known| known.milestone == milestone.id()).map(|known| known.date).max();
                 let known = known.map_or(String::new(), |on| format!("; the ERP recognised its revenue on {on}"));
-                notes.push(format!("{} is billed, and nobody told that it was accepted{known}: add its acceptance, or its revenue stays deferred", one.id()));
+                notes.push(format!("{} is billed, and nobody told that it was accepted{known}: add its acceptance, or its revenue stays deferred", milestone.id()));
             }
         }
-        for one in &self.terms.obligations {
-            match one.method {
+        for obligation in &self.terms.obligations {
+            match obligation.method {
                 Method::CostToCost { .. } => {
-                    notes.push(format!("{} is measured by cost: add its latest cost report", one.id))
+                    notes.push(format!("{} is measured by cost: add its latest cost report", obligation.id))
                 }
                 Method::Output | Method::PointInTime | Method::TimeElapsed { .. } => {}
             }
@@ -197,8 +200,9 @@ impl Contract {
             return Billed::Nobody;
         }
         let amount = self.terms.currency.from_decimal(invoice.amount.0).map(|money| money.units());
-        let fits =
-            |one: &&Milestone| one.counts() && !billed.contains(one.id()) && Some(self.invoice_bears(one)) == amount;
+        let fits = |milestone: &&Milestone| {
+            milestone.counts() && !billed.contains(milestone.id()) && Some(self.invoice_bears(milestone)) == amount
+        };
         let mut fitting = self.milestones.iter().filter(fits);
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Billed::Likely(only.id().to_owned()),
@@ -253,21 +257,22 @@ impl Taking<'_> {
     fn invoices(&mut self, invoices: &[InvoiceSeen]) {
         let mut invoices: Vec<&InvoiceSeen> = invoices.iter().collect();
         // What names its milestone comes first: an amount may fit what it leaves.
-        let named = |one: &InvoiceSeen| matches!(self.contract.billed_by(one, &BTreeSet::new()), Billed::Named(_));
-        invoices.sort_by_key(|one| (!named(one), one.date, one.number.clone()));
-        for one in invoices {
-            let billed = self.contract.billed_by(one, &self.billed);
+        let named =
+            |invoice: &InvoiceSeen| matches!(self.contract.billed_by(invoice, &BTreeSet::new()), Billed::Named(_));
+        invoices.sort_by_key(|invoice| (!named(invoice), invoice.date, invoice.number.clone()));
+        for invoice in invoices {
+            let billed = self.contract.billed_by(invoice, &self.billed);
             let (milestone, likely) = match billed {
                 Billed::Named(milestone) => (milestone, false),
                 Billed::Likely(milestone) => (milestone, true),
                 Billed::Nobody => continue,
             };
-            let said = format!("{} of {} for {} {}", one.number, one.date, one.amount, one.currency);
-            if one.credit_memo {
+            let said = format!("{} of {} for {} {}", invoice.number, invoice.date, invoice.amount, invoice.currency);
+            if invoice.credit_memo {
                 self.notes.push(format!("credit memo {said} for {milestone}: a history has no credit memos; file what is billed net as a change order"));
                 continue;
             }
-            match one.status {
+            match invoice.status {
                 InvoiceStatus::Void => continue,
                 InvoiceStatus::Pending => {
                     self.notes.push(format!(
@@ -284,14 +289,14 @@ impl Taking<'_> {
             let how = if likely { "matched by customer and amount" } else { "the ERP's own milestone" };
             let event = Event::Adopted {
                 milestone,
-                number: one.number.clone(),
+                number: invoice.number.clone(),
                 due_on: None,
-                amount: Some(DecimalText(one.amount.0)),
+                amount: Some(DecimalText(invoice.amount.0)),
                 by: String::new(),
                 reason: String::new(),
                 as_in_erp: false,
             };
-            self.propose(one.date, event, format!("invoice {said}, {how}"), likely);
+            self.propose(invoice.date, event, format!("invoice {said}, {how}"), likely);
         }
     }
 

@@ -48,7 +48,7 @@ impl Contract {
                 return Err(wrong(&format!("{place}.id"), "is missing"));
             };
             // The fields are read whether or not the milestone is known: a malformed one is a bad fact.
-            let known = self.milestones.iter().find(|one| one.id() == id).or(self.milestones.first());
+            let known = self.milestones.iter().find(|milestone| milestone.id() == id).or(self.milestones.first());
             self.changed(item, &place, known.map(|one| &one.terms), &obligations)?;
         }
         Ok(())
@@ -81,12 +81,12 @@ impl Contract {
         for (index, item) in amendment.change.iter().enumerate() {
             let Some(id) = item.get("id").and_then(Value::as_str) else { continue };
             let place = format!("change[{index}]");
-            let Some(changed) = self.milestones.iter().find(|one| one.id() == id && one.live()) else { continue };
+            let Some(changed) = self.milestones.iter().find(|milestone| milestone.id() == id && milestone.live()) else { continue };
             let terms = self.changed(item, &place, Some(&changed.terms), &obligations)?;
             items.push((place, terms, item.get("depends_on").is_some()));
         }
         self.check_links(&items, &new)?;
-        let unchanged = self.milestones.iter().map(|one| &one.terms);
+        let unchanged = self.milestones.iter().map(|milestone| &milestone.terms);
         if !fit_together(unchanged.chain(items.iter().map(|(_, terms, _)| terms))) {
             let reason = format!("the amounts of {} sum to more than can be counted in minor units", self.terms.id);
             return Err(wrong("change", reason));
@@ -98,7 +98,7 @@ impl Contract {
     fn check_links(&self, items: &[(String, MilestoneTerms, bool)], new: &BTreeSet<String>) -> Result<(), Problem> {
         let known = |id: &str| new.contains(id) || self.knows(id);
         let mut edges: BTreeMap<String, Vec<String>> =
-            self.milestones.iter().map(|one| (one.id().to_owned(), one.terms.depends_on.clone())).collect();
+            self.milestones.iter().map(|milestone| (milestone.id().to_owned(), milestone.terms.depends_on.clone())).collect();
         for (place, terms, depends) in items {
             if *depends {
                 if let Some(unknown) = terms.depends_on.iter().find(|id| !known(id)) {
@@ -152,7 +152,7 @@ impl Contract {
         for (index, item) in amendment.obligations.iter().enumerate() {
             let place = format!("obligations[{index}]");
             let known = item.get("id").and_then(Value::as_str);
-            let known = obligations.iter_mut().find(|one| Some(one.id.as_str()) == known);
+            let known = obligations.iter_mut().find(|obligation| Some(obligation.id.as_str()) == known);
             let fields = known.as_ref().map_or_else(Map::new, |one| one.fields(self.terms.currency));
             let fields = overlaid(fields, item, &place)?;
             let read = |reader: &mut Reader<'_>| Obligation::read(reader, self.terms.currency);
@@ -162,7 +162,7 @@ impl Contract {
                 None => obligations.push(read),
             }
         }
-        let worthless = !obligations.is_empty() && obligations.iter().all(|one| one.ssp == Minor::ZERO);
+        let worthless = !obligations.is_empty() && obligations.iter().all(|obligation| obligation.ssp == Minor::ZERO);
         if worthless && !amendment.obligations.is_empty() {
             return Err(wrong("obligations", "at least one standalone selling price must be above 0"));
         }
@@ -226,7 +226,7 @@ impl Contract {
         let clause_before: BTreeMap<String, (bool, bool)> = self
             .milestones
             .iter()
-            .map(|one| (one.id().to_owned(), (self.has_deemed_clause(one), self.lacks_deemed_clause(one))))
+            .map(|milestone| (milestone.id().to_owned(), (self.has_deemed_clause(milestone), self.lacks_deemed_clause(milestone))))
             .collect();
         let remeasured = self.set_terms(amendment);
         for item in &amendment.add {
@@ -251,10 +251,10 @@ impl Contract {
 
     /// What the allocation follows from.
     fn allocated(&self) -> Allocated {
-        let live = self.milestones.iter().filter(|one| one.live());
-        let of = |one: &Milestone| {
-            let obligation = self.obligation_index(one).and_then(|index| self.terms.obligations.get(index));
-            (one.id().to_owned(), one.terms.amount, one.terms.billable, obligation.map(|known| known.id.clone()))
+        let live = self.milestones.iter().filter(|milestone| milestone.live());
+        let of = |milestone: &Milestone| {
+            let obligation = self.obligation_index(milestone).and_then(|index| self.terms.obligations.get(index));
+            (milestone.id().to_owned(), milestone.terms.amount, milestone.terms.billable, obligation.map(|known| known.id.clone()))
         };
         Allocated { total: self.total, milestones: live.map(of).collect(), obligations: self.terms.obligations.clone() }
     }
@@ -268,7 +268,7 @@ impl Contract {
             return false;
         };
         let measured = |obligations: &[Obligation]| -> Vec<(String, Method)> {
-            obligations.iter().map(|one| (one.id.clone(), one.method)).collect()
+            obligations.iter().map(|obligation| (obligation.id.clone(), obligation.method)).collect()
         };
         let before = measured(&self.terms.obligations);
         let remeasured = measured(&obligations).iter().zip(&before).any(|(after, before)| after != before);
@@ -292,7 +292,7 @@ impl Contract {
     /// Milestones that name no obligation belong to the only one there is, also after a change order has brought in others.
     fn stay_with_the_only_obligation(&mut self) {
         let [only] = self.terms.obligations.as_slice() else { return };
-        for milestone in self.milestones.iter_mut().filter(|one| one.terms.obligation.is_none()) {
+        for milestone in self.milestones.iter_mut().filter(|milestone| milestone.terms.obligation.is_none()) {
             milestone.terms.obligation = Some(only.id.clone());
         }
     }
@@ -310,14 +310,14 @@ impl Contract {
     fn known_dependencies(&self, ids: &[String]) -> Vec<String> {
         let mut known = Vec::new();
         for id in ids {
-            known.extend(self.milestones.iter().filter(|one| one.is_of(id)).map(|one| one.id().to_owned()));
+            known.extend(self.milestones.iter().filter(|milestone| milestone.is_of(id)).map(|milestone| milestone.id().to_owned()));
         }
         known
     }
 
     fn change_milestone(&mut self, item: &Value, on: Date) {
         let Some(id) = item.get("id").and_then(Value::as_str) else { return };
-        let place = self.milestones.iter().position(|one| one.id() == id && one.live());
+        let place = self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live());
         let Some((index, milestone)) = place.and_then(|index| Some((index, self.milestones.get(index)?))) else {
             return self.open_event(Code::UnknownMilestone, Some(id), None);
         };
@@ -355,7 +355,7 @@ impl Contract {
     }
 
     fn remove_milestone(&mut self, id: &str, on: Date) {
-        let place = self.milestones.iter().position(|one| one.id() == id && one.live());
+        let place = self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live());
         let release = self.terms.retainage.as_ref().map(|retainage| retainage.release.as_str());
         let releases = place
             .and_then(|index| self.milestones.get(index))
@@ -402,7 +402,7 @@ impl Contract {
         if self.terms.obligations.is_empty() {
             self.open_event(Code::RecognitionMethodMissing, None, None);
         }
-        let lacking = self.milestones.iter().filter(|one| self.lacks_deemed_clause(one));
+        let lacking = self.milestones.iter().filter(|milestone| self.lacks_deemed_clause(milestone));
         let ids: Vec<String> = lacking.map(|one| one.id().to_owned()).collect();
         for id in ids {
             self.open_event(Code::NoDeemedClause, Some(&id), None);
@@ -422,7 +422,7 @@ fn unknown_milestone(field: &str, id: &str) -> Problem {
 fn known_obligation(terms: &MilestoneTerms, place: &str, obligations: &[Obligation]) -> Result<(), Problem> {
     let field = format!("{place}.obligation");
     match &terms.obligation {
-        Some(id) if !obligations.iter().any(|one| one.id == *id) => {
+        Some(id) if !obligations.iter().any(|obligation| obligation.id == *id) => {
             Err(wrong(&field, format!("{id:?} is no obligation of this contract")))
         }
         None if terms.billable && obligations.len() > 1 => {

@@ -58,7 +58,7 @@ impl Dues<'_> {
 impl Contract {
     /// Date on which a dependency is out of the way: accepted or removed, whichever came first.
     pub(super) fn dependency_met(&self, id: &str) -> Option<Date> {
-        let milestone = self.milestones.iter().find(|one| one.id() == id)?;
+        let milestone = self.milestones.iter().find(|milestone| milestone.id() == id)?;
         [milestone.accepted_on, milestone.cancelled_on].into_iter().flatten().min()
     }
 
@@ -135,8 +135,12 @@ impl Contract {
     /// The date on which what is kept back is due: the acceptance of the milestone that releases it, of a split one the last.
     pub(super) fn released_retainage_on(&self) -> Option<Date> {
         let release = &self.terms.retainage.as_ref()?.release;
-        let accepted: Option<Vec<Date>> =
-            self.milestones.iter().filter(|one| one.is_of(release)).map(|one| one.accepted_on).collect();
+        let accepted: Option<Vec<Date>> = self
+            .milestones
+            .iter()
+            .filter(|milestone| milestone.is_of(release))
+            .map(|milestone| milestone.accepted_on)
+            .collect();
         accepted?.into_iter().max()
     }
 
@@ -187,14 +191,14 @@ impl Contract {
     /// What is due of each milestone under each of the terms that it had, for whoever asks for many dates.
     pub(super) fn dues(&self) -> Dues<'_> {
         let mut dues = Vec::new();
-        for one in &self.milestones {
-            let mut since = one.brought_in.unwrap_or(Date::MIN);
-            for (until, terms) in &one.former {
-                let until = one.cancelled_on.map_or(*until, |gone| gone.min(*until));
-                dues.extend(self.due_of(one, terms).map(|due| (since, Some(until), due)));
+        for milestone in &self.milestones {
+            let mut since = milestone.brought_in.unwrap_or(Date::MIN);
+            for (until, terms) in &milestone.former {
+                let until = milestone.cancelled_on.map_or(*until, |gone| gone.min(*until));
+                dues.extend(self.due_of(milestone, terms).map(|due| (since, Some(until), due)));
                 since = since.max(until);
             }
-            dues.extend(self.due_of(one, &one.terms).map(|due| (since, one.cancelled_on, due)));
+            dues.extend(self.due_of(milestone, &milestone.terms).map(|due| (since, milestone.cancelled_on, due)));
         }
         Dues { dues, released_on: self.released_retainage_on() }
     }
@@ -237,7 +241,8 @@ impl Contract {
                 self.raise(Key::new(Code::InvoiceLate, Some(&id), None));
             }
         }
-        let sum: Minor = self.milestones.iter().filter(|one| one.counts()).map(|one| one.terms.amount).sum();
+        let sum: Minor =
+            self.milestones.iter().filter(|milestone| milestone.counts()).map(|milestone| milestone.terms.amount).sum();
         let mismatch = sum != self.total;
         self.judge(Key::new(Code::ScheduleTotalMismatch, None, None), mismatch);
         let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !self.legs.contains_key(leg))).collect();
@@ -415,7 +420,7 @@ impl Contract {
 
     /// Invoices less credit memos, of the whole contract.
     pub(super) fn billed(&self) -> Minor {
-        self.milestones.iter().map(|one| one.billing.billed()).sum()
+        self.milestones.iter().map(|milestone| milestone.billing.billed()).sum()
     }
 
     /// The first later date on which something about this milestone happens by itself.

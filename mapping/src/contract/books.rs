@@ -256,14 +256,15 @@ impl Contract {
 
     /// The position at the end of a date; `whole`: what is booked at the end of a month is booked.
     pub(super) fn position_at(&self, day: Date, whole: bool) -> Position {
-        let billed = self.milestones.iter().map(|one| one.billing.billed_by(day)).sum();
+        let billed = self.milestones.iter().map(|milestone| milestone.billing.billed_by(day)).sum();
         let paid = self.paid_steps().filter(|(date, _)| *date <= day).map(|(_, amount)| amount).sum();
         Position::of(billed, self.recognised_at(day, whole), self.unconditional_at(day), paid)
     }
 
     /// Positions at the ends of past dates, in their order.
     fn positions_at(&self, dates: impl Iterator<Item = Date>) -> Vec<(Date, Position)> {
-        let billed = Growth::of(self.milestones.iter().flat_map(|one| one.billing.documents.iter().copied()));
+        let billed =
+            Growth::of(self.milestones.iter().flat_map(|milestone| milestone.billing.documents.iter().copied()));
         let paid = Growth::of(self.paid_steps());
         let (earnings, dues) = (self.earnings(), self.dues());
         let at = |day: Date| {
@@ -275,8 +276,10 @@ impl Contract {
 
     /// Payments, and what was taken back of them, by date.
     fn paid_steps(&self) -> impl Iterator<Item = (Date, Minor)> {
-        let steps =
-            self.payments.iter().map(|one| [Some((one.on, one.amount)), one.reversed_on.map(|on| (on, -one.amount))]);
+        let steps = self
+            .payments
+            .iter()
+            .map(|payment| [Some((payment.on, payment.amount)), payment.reversed_on.map(|on| (on, -payment.amount))]);
         steps.flatten().flatten()
     }
 
@@ -338,9 +341,9 @@ impl Contract {
             dates.extend([milestone.brought_in, milestone.cancelled_on, milestone.accepted_on].into_iter().flatten());
             dates.extend(milestone.billing.documents.iter().map(|(date, _)| *date));
         }
-        dates.extend(self.payments.iter().flat_map(|one| [Some(one.on), one.reversed_on]).flatten());
+        dates.extend(self.payments.iter().flat_map(|payment| [Some(payment.on), payment.reversed_on]).flatten());
         dates.extend(self.costs.values().flatten().map(|(date, _)| *date));
-        dates.extend(self.allocations.iter().map(|one| one.from));
+        dates.extend(self.allocations.iter().map(|allocation| allocation.from));
         dates.extend(self.bookings(from));
         dates.retain(|date| (from..=self.as_of).contains(date));
         dates

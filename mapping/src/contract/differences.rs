@@ -132,7 +132,7 @@ impl Contract {
                 let accepted = first.and_then(|one| one.accepted_on);
                 let entries = record.recognised.iter().flatten().filter(|entry| entry.milestone == id);
                 let entries: Vec<String> =
-                    entries.map(|one| format!("{} on {}", self.amount_seen(one.amount), one.date)).collect();
+                    entries.map(|entry| format!("{} on {}", self.amount_seen(entry.amount), entry.date)).collect();
                 let accepted = accepted.map_or_else(|| "not accepted yet".into(), |on| format!("accepted on {on}"));
                 found.compare("revenue", accepted, Some(entries.join(", ")));
             }
@@ -186,16 +186,16 @@ impl Contract {
 
     /// Invoices of a milestone that the ERP has, those beside ours first of all.
     fn of_invoices(&self, invoices: &[LegInvoice], id: &str, found: &mut Found) {
-        let of_it = |one: &&LegInvoice| one.milestone == id && one.status != VOID;
-        let seen = invoices.iter().filter(of_it).map(|one| {
-            let whose = if self.is_ours(&one.number) { "ours" } else { "not ours" };
-            format!("{} of {}, {}, {whose}", one.number, one.date, self.amount_seen(one.amount))
+        let of_it = |leg_invoice: &&LegInvoice| leg_invoice.milestone == id && leg_invoice.status != VOID;
+        let seen = invoices.iter().filter(of_it).map(|invoice| {
+            let whose = if self.is_ours(&invoice.number) { "ours" } else { "not ours" };
+            format!("{} of {}, {}, {whose}", invoice.number, invoice.date, self.amount_seen(invoice.amount))
         });
         found.seen("invoices", seen.collect::<Vec<String>>().join("; "));
     }
 
     fn of_ours(&self, exception: &ExceptionRecord, milestone: Option<&str>, found: &mut Found) {
-        let one = milestone.and_then(|id| self.milestones.iter().find(|one| one.id() == id));
+        let one = milestone.and_then(|id| self.milestones.iter().find(|milestone| milestone.id() == id));
         match (exception.code, one) {
             (Code::ApproverNotAuthorised, Some(one)) => {
                 let roles = [one.terms.approver.clone(), one.terms.fallback_approver.clone()];
@@ -230,7 +230,7 @@ impl Contract {
                 found.computed("billed with this invoice", cap, text(with));
             }
             (Code::ScheduleTotalMismatch, _) => {
-                let counted = self.milestones.iter().filter(|one| one.counts());
+                let counted = self.milestones.iter().filter(|milestone| milestone.counts());
                 let sum = counted.map(|one| one.terms.amount).sum();
                 let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
                 found.computed("sum of milestones", format!("total of {}", text(self.total)), text(sum));
@@ -245,9 +245,9 @@ impl Contract {
         grouped(&money.map_or_else(|| seen.to_string(), |money| money.to_string()))
     }
 
-    fn late_since(&self, one: &Milestone) -> Option<Difference> {
-        let InvoiceRule::WithinDays(within) = one.terms.invoice else { return None };
-        let last: Date = plus_days(self.fired_on(one)?, within);
+    fn late_since(&self, milestone: &Milestone) -> Option<Difference> {
+        let InvoiceRule::WithinDays(within) = milestone.terms.invoice else { return None };
+        let last: Date = plus_days(self.fired_on(milestone)?, within);
         Some(difference("invoice", format!("was due by {last}")))
     }
 }

@@ -134,7 +134,7 @@ impl Contract {
 
     /// Number of the first invoice that is out.
     fn original(&self, milestone: &Milestone) -> Option<String> {
-        let mut out = self.documents.iter().filter(|one| !one.withdrawn && one.milestone == milestone.id());
+        let mut out = self.documents.iter().filter(|document| !document.withdrawn && document.milestone == milestone.id());
         out.find(|one| one.kind != DocumentKind::CreditMemo).map(|one| one.number.clone())
     }
 
@@ -271,7 +271,7 @@ impl Contract {
         let (place, only) = out.next().filter(|_| out.next().is_none())?;
         let shown = self.legs.get(&Leg::Erp)?.invoices.as_ref()?;
         let mut copies = shown.iter().filter(|one| one.number == only.number).peekable();
-        let void = copies.peek().is_some() && copies.all(|one| one.status == VOID);
+        let void = copies.peek().is_some() && copies.all(|copy| copy.status == VOID);
         (void && only.kind == DocumentKind::Invoice && applied(&self.payments, &only.number) == Minor::ZERO)
             .then_some(place)
     }
@@ -290,7 +290,7 @@ impl Contract {
 
     /// A document of ours that never reached the ERP is taken back; its milestone waits for a person.
     pub(super) fn withdraw(&mut self, number: &str) {
-        let place = self.documents.iter().position(|one| one.number == number && !one.withdrawn && !one.adopted);
+        let place = self.documents.iter().position(|document| document.number == number && !document.withdrawn && !document.adopted);
         if applied(&self.payments, number) > Minor::ZERO {
             return;
         }
@@ -312,7 +312,7 @@ impl Contract {
         let amount = document.amount.units();
         let signed = if kind == DocumentKind::CreditMemo { -amount } else { amount };
         self.relearn(date);
-        let index = self.milestones.iter().position(|one| one.id() == id)?;
+        let index = self.milestones.iter().position(|milestone| milestone.id() == id)?;
         let billing = &mut self.milestones.get_mut(index)?.billing;
         if let Some(place) = billing.documents.iter().position(|out| *out == (date, signed)) {
             billing.documents.remove(place);
@@ -342,12 +342,12 @@ impl Contract {
 
     /// Whether a number is that of a document of ours that is out.
     pub(super) fn is_ours(&self, number: &str) -> bool {
-        self.documents.iter().any(|one| one.number == number && !one.withdrawn)
+        self.documents.iter().any(|document| document.number == number && !document.withdrawn)
     }
 
     /// A payment of an invoice: taken as far as the invoice is open. One that is known already changes nothing.
     pub(super) fn pay(&mut self, number: &str, amount: Minor, id: Option<&str>, on: Date) {
-        if id.is_some() && self.payments.iter().any(|one| one.id.as_deref() == id) {
+        if id.is_some() && self.payments.iter().any(|payment| payment.id.as_deref() == id) {
             return;
         }
         self.forget_unmatched(id);
@@ -395,7 +395,7 @@ impl Contract {
     /// A payment is taken back, for what was applied of it, not before its own date.
     pub(super) fn reverse(&mut self, id: &str, on: Date) {
         self.forget_unmatched(Some(id));
-        let known = self.payments.iter_mut().find(|one| one.id.as_deref() == Some(id) && one.reversed_on.is_none());
+        let known = self.payments.iter_mut().find(|payment| payment.id.as_deref() == Some(id) && payment.reversed_on.is_none());
         match known {
             Some(payment) => payment.reversed_on = Some(on.max(payment.on)),
             None => self.open_event(Code::UnmatchedPayment, None, None),
@@ -404,10 +404,10 @@ impl Contract {
 
     /// What is open on an invoice: its amount less credit memos and payments. Credit memos reduce the original first.
     fn open_on(&self, number: &str) -> Option<Minor> {
-        let out = || self.documents.iter().filter(|one| !one.withdrawn);
+        let out = || self.documents.iter().filter(|document| !document.withdrawn);
         let invoice = out().find(|one| one.number == number && one.kind != DocumentKind::CreditMemo)?;
         let same = || out().filter(|one| one.milestone == invoice.milestone);
-        let amount = |one: &IssuedDocument| one.amount.units();
+        let amount = |issued_document: &IssuedDocument| issued_document.amount.units();
         let mut credit: Minor = same().filter(|one| one.kind == DocumentKind::CreditMemo).map(amount).sum();
         for one in same().filter(|one| one.kind != DocumentKind::CreditMemo) {
             let reduced = credit.min(amount(one));
@@ -421,12 +421,12 @@ impl Contract {
 
     /// Payments applied to a milestone's invoices.
     pub(super) fn paid(&self, id: &str) -> Minor {
-        let out = self.documents.iter().filter(|one| one.milestone == id && !one.withdrawn);
+        let out = self.documents.iter().filter(|document| document.milestone == id && !document.withdrawn);
         out.map(|one| applied(&self.payments, &one.number)).sum()
     }
 }
 
 /// What is applied to an invoice.
 fn applied(payments: &[Payment], number: &str) -> Minor {
-    payments.iter().filter(|one| one.invoice == number && one.reversed_on.is_none()).map(|one| one.amount).sum()
+    payments.iter().filter(|payment| payment.invoice == number && payment.reversed_on.is_none()).map(|payment| payment.amount).sum()
 }

@@ -126,9 +126,9 @@ impl Contract {
 
     /// Overrulings that have ended: of other values than stand there now, or whose date has come. Their exceptions open again.
     pub(super) fn end_overrulings(&mut self) {
-        let has_ended = |one: &Limited| {
-            let other = one.limits.values.as_ref().is_some_and(|were| *were != self.words_behind(&one.key));
-            other || one.limits.until.is_some_and(|until| until <= self.as_of)
+        let has_ended = |limited: &Limited| {
+            let other = limited.limits.values.as_ref().is_some_and(|were| *were != self.words_behind(&limited.key));
+            other || limited.limits.until.is_some_and(|until| until <= self.as_of)
         };
         let ended: Vec<Key> = self.limited.iter().filter(|one| has_ended(one)).map(|one| one.key.clone()).collect();
         for key in ended {
@@ -185,9 +185,12 @@ impl Contract {
     /// Codes of the open blocking exceptions that concern a milestone: its own, its parents', the contract's.
     pub(super) fn blocking(&self, index: usize) -> Vec<&'static str> {
         let Some(milestone) = self.milestones.get(index) else { return Vec::new() };
-        let concerns = |one: &&ExceptionRecord| {
-            one.severity == Severity::Blocking
-                && one.milestone.as_ref().is_none_or(|id| id == milestone.id() || milestone.ancestors.contains(id))
+        let concerns = |exception_record: &&ExceptionRecord| {
+            exception_record.severity == Severity::Blocking
+                && exception_record
+                    .milestone
+                    .as_ref()
+                    .is_none_or(|id| id == milestone.id() || milestone.ancestors.contains(id))
         };
         self.open
             .iter()

@@ -104,8 +104,8 @@ impl Contract {
     /// The agreement's milestones as legs name them: the parts of a split one under its id.
     pub(crate) fn agreed(&self) -> BTreeMap<&str, Vec<&Milestone>> {
         let mut agreed: BTreeMap<&str, Vec<&Milestone>> = BTreeMap::new();
-        for one in self.milestones.iter().filter(|one| one.live()) {
-            agreed.entry(one.root.as_str()).or_default().push(one);
+        for milestone in self.milestones.iter().filter(|milestone| milestone.live()) {
+            agreed.entry(milestone.root.as_str()).or_default().push(milestone);
         }
         agreed
     }
@@ -123,7 +123,7 @@ impl Contract {
             }
         }
         for (id, parts) in &agreed {
-            let billable = parts.iter().any(|one| one.terms.billable);
+            let billable = parts.iter().any(|part| part.terms.billable);
             let lists = listed.iter().any(|said| said.id == *id);
             if billable && !lists {
                 shown.insert(Key::new(Code::NotConfigured, Some(id), Some(leg)));
@@ -144,7 +144,7 @@ impl Contract {
         parts: &[&Milestone],
         words: &'a str,
     ) -> Agreed<&'a str, Decimal> {
-        let amount = parts.iter().map(|one| one.terms.amount).sum();
+        let amount = parts.iter().map(|part| part.terms.amount).sum();
         Agreed {
             amount: self.terms.money(amount).decimal(),
             description: words,
@@ -154,14 +154,14 @@ impl Contract {
             timing: if first.terms.advance { "advance" } else { "arrears" },
             invoice: first.terms.invoice.name(),
             method: self.method_of(first).map(Method::name),
-            accepted: parts.iter().all(|one| one.stage == Stage::Accepted),
+            accepted: parts.iter().all(|part| part.stage == Stage::Accepted),
         }
     }
 
     /// The contract language of the agreement's milestone, without the words that tell its parts apart.
-    pub(crate) fn agreed_words(&self, one: &Milestone) -> String {
-        let mut words = one.description().to_owned();
-        for _ in &one.ancestors {
+    pub(crate) fn agreed_words(&self, milestone: &Milestone) -> String {
+        let mut words = milestone.description().to_owned();
+        for _ in &milestone.ancestors {
             for tail in [" (accepted part)", " (remaining part)"] {
                 if let Some(parent) = words.strip_suffix(tail) {
                     words = parent.to_owned();
@@ -193,13 +193,13 @@ impl Contract {
             let parts = self.named(id);
             let early = |invoice: &&&LegInvoice| {
                 !self.is_ours(&invoice.number)
-                    && parts.iter().any(|one| self.fired_on(one).is_none_or(|fired| invoice.date < fired))
+                    && parts.iter().any(|part| self.fired_on(part).is_none_or(|fired| invoice.date < fired))
             };
             if invoices.iter().any(|invoice| early(&invoice)) {
                 show(Code::InvoicedEarly, id);
             }
             for skipped in
-                parts.iter().flat_map(|one| &one.terms.depends_on).filter_map(|on| self.skipped(on, &by_milestone))
+                parts.iter().flat_map(|part| &part.terms.depends_on).filter_map(|on| self.skipped(on, &by_milestone))
             {
                 show(Code::Skipped, skipped);
             }
@@ -208,17 +208,19 @@ impl Contract {
 
     /// Live milestones that an ERP record names by the agreement's id: a part's own id is unknown to legs.
     fn named(&self, id: &str) -> Vec<&Milestone> {
-        self.milestones.iter().filter(|one| one.live() && one.root == id).collect()
+        self.milestones.iter().filter(|milestone| milestone.live() && milestone.root == id).collect()
     }
 
     /// One of our supplementary invoices, retainage invoices or credit memos.
     fn corrects(&self, number: &str) -> bool {
-        self.documents.iter().any(|one| one.number == number && !one.withdrawn && one.kind != DocumentKind::Invoice)
+        self.documents
+            .iter()
+            .any(|document| document.number == number && !document.withdrawn && document.kind != DocumentKind::Invoice)
     }
 
     /// A dependency, accepted and billable, that has no invoice in the ERP and none from us.
     fn skipped<'a>(&'a self, id: &str, invoiced: &BTreeMap<&str, Vec<&LegInvoice>>) -> Option<&'a str> {
-        let one = self.milestones.iter().find(|one| one.id() == id)?;
+        let one = self.milestones.iter().find(|milestone| milestone.id() == id)?;
         let there = invoiced.contains_key(one.id()) || invoiced.contains_key(one.root.as_str());
         let skipped = one.counts()
             && one.terms.amount > Minor::ZERO
@@ -281,9 +283,9 @@ pub(crate) fn milestone_said(said: &LegMilestone) -> Said<&str, Decimal> {
 pub(crate) fn doubled(record: &LegRecord) -> BTreeSet<&str> {
     let mut doubled: BTreeSet<&str> = record.duplicates.iter().flatten().map(String::as_str).collect();
     let mut listed = BTreeSet::new();
-    for one in record.milestones.iter().flatten() {
-        if !listed.insert(one.id.as_str()) {
-            doubled.insert(&one.id);
+    for milestone in record.milestones.iter().flatten() {
+        if !listed.insert(milestone.id.as_str()) {
+            doubled.insert(&milestone.id);
         }
     }
     doubled

@@ -36,7 +36,7 @@ impl Contract {
         let before = self.exceptions.len();
         self.happen(&past.event, self.own_date(past.on));
         // What follows from an item is told when the first day begins; what is wrong with it is wrong with the file.
-        let opened = self.exceptions.iter().skip(before).find(|one| one.code != Code::AmendedAfterInvoice);
+        let opened = self.exceptions.iter().skip(before).find(|exception| exception.code != Code::AmendedAfterInvoice);
         match opened {
             Some(exception) => Err(wrong("type", format!("would open {}: correct it or leave it out", exception.code))),
             None => Ok(()),

@@ -36,14 +36,15 @@ impl Contract {
         let mut ahead = self.clone();
         ahead.advance_to(until);
         let known = self.documents.len();
-        let deadlines = self.milestones.iter().filter(|one| one.live() && one.stage == Stage::Submitted);
+        let deadlines =
+            self.milestones.iter().filter(|milestone| milestone.live() && milestone.stage == Stage::Submitted);
         Outlook {
             documents: ahead.documents.split_off(known.min(ahead.documents.len())),
             deadlines: deadlines
-                .filter(|one| self.has_deemed_clause(one))
-                .filter_map(|one| {
-                    let (milestone, amount) = (one.id().to_owned(), self.terms.money(one.terms.amount));
-                    one.window_end.map(|last_day| Deadline { milestone, last_day, amount })
+                .filter(|deadline| self.has_deemed_clause(deadline))
+                .filter_map(|deadline| {
+                    let (milestone, amount) = (deadline.id().to_owned(), self.terms.money(deadline.terms.amount));
+                    deadline.window_end.map(|last_day| Deadline { milestone, last_day, amount })
                 })
                 .collect(),
         }
@@ -60,7 +61,7 @@ impl Contract {
 
     /// Why each document of a milestone was written, for that amount, on that date, due on that date.
     pub fn why(&self, milestone: &str) -> Vec<String> {
-        let of_it = self.documents.iter().filter(|one| one.milestone == milestone && !one.withdrawn);
+        let of_it = self.documents.iter().filter(|document| document.milestone == milestone && !document.withdrawn);
         of_it.map(|one| self.why_document(one)).collect()
     }
 

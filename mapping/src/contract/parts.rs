@@ -65,8 +65,12 @@ impl Contract {
         let keys: Vec<Key> = self
             .exceptions
             .iter()
-            .filter(|one| one.milestone.as_deref() == Some(id) && one.leg.is_none() && one.code != Code::LateRejection)
-            .map(|one| Key::new(one.code, Some(id), None))
+            .filter(|exception| {
+                exception.milestone.as_deref() == Some(id)
+                    && exception.leg.is_none()
+                    && exception.code != Code::LateRejection
+            })
+            .map(|exception| Key::new(exception.code, Some(id), None))
             .collect();
         let held = self.is_open(&Key::new(Code::HeldByReviewer, Some(id), None));
         for key in keys {

@@ -75,7 +75,7 @@ impl Contract {
 
     /// A milestone, as each leg has it; none: there is no such milestone.
     pub fn milestone_beside(&self, id: &str) -> Vec<Beside> {
-        let Some(one) = self.milestones.iter().find(|one| one.id() == id) else { return Vec::new() };
+        let Some(one) = self.milestones.iter().find(|milestone| milestone.id() == id) else { return Vec::new() };
         // Legs know the milestone of the agreement, not the parts into which an acceptance split it.
         let root = one.root.as_str();
         let agreed = self.agreed();
@@ -115,8 +115,8 @@ impl Contract {
         Beside { what, agreed, crm: said(Leg::Crm), psa: said(Leg::Psa), erp: said(Leg::Erp), compared }
     }
 
-    fn invoiced_text(&self, one: &Milestone) -> Option<String> {
-        let ours = self.documents.iter().filter(|document| document.milestone == one.id() && !document.withdrawn);
+    fn invoiced_text(&self, milestone: &Milestone) -> Option<String> {
+        let ours = self.documents.iter().filter(|document| document.milestone == milestone.id() && !document.withdrawn);
         let texts: Vec<String> =
             ours.map(|document| format!("{} {}", document.number, grouped(&document.amount.to_string()))).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
@@ -134,7 +134,7 @@ impl Contract {
     fn revenue_seen(&self, leg: Leg, root: &str) -> Option<String> {
         let entries = self.legs.get(&leg)?.recognised.iter().flatten().filter(|entry| entry.milestone == root);
         let texts: Vec<String> =
-            entries.map(|one| format!("{} on {}", self.amount_seen(one.amount), one.date)).collect();
+            entries.map(|entry| format!("{} on {}", self.amount_seen(entry.amount), entry.date)).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 }

@@ -80,10 +80,10 @@ impl Contract {
 
     /// The next date on which something can happen by itself at 00:00.
     pub fn next_due(&self) -> Option<Date> {
-        let deemed = self.milestones.iter().filter_map(|one| {
-            let end = one
-                .window_end
-                .filter(|_| one.live() && one.stage == Stage::Submitted && self.has_deemed_clause(one))?;
+        let deemed = self.milestones.iter().filter_map(|milestone| {
+            let end = milestone.window_end.filter(|_| {
+                milestone.live() && milestone.stage == Stage::Submitted && self.has_deemed_clause(milestone)
+            })?;
             Some(self.calendar.add(end, 1))
         });
         let billing = (0..self.milestones.len()).filter_map(|index| self.next_billing_date(index));

@@ -268,7 +268,7 @@ mod tests {
                 let played = Case::from_value(case.clone(), &Calendars::built_in())
                     .unwrap_or_else(|error| panic!("{}: {error}\n{case:#}", rule.code))
                     .play();
-                let opened = played.exceptions().iter().any(|one| one.code == rule.code);
+                let opened = played.exceptions().iter().any(|exception| exception.code == rule.code);
                 assert_eq!(opened, expected, "{}\n{case:#}", rule.code);
                 assert!(!expected || played.exceptions().iter().any(|one| one.severity == rule.severity));
             }

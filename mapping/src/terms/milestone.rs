@@ -117,7 +117,7 @@ impl MilestoneTerms {
         }
         let given = reader.amount("amount", currency);
         match (billable, given, percent) {
-            (true, None, None) if !reader.problems.iter().any(|one| one.place.starts_with(&reader.path)) => {
+            (true, None, None) if !reader.problems.iter().any(|problem| problem.place.starts_with(&reader.path)) => {
                 reader.wrong("amount", "is missing");
             }
             (_, Some(_), Some(_)) => reader.wrong("percent", "amount and percent may not be mixed"),

@@ -18,7 +18,9 @@ pub(super) fn check_obligations(reader: &mut Reader<'_>, obligations: &[Option<O
         }
     }
     // Of one that could not be read its own problem is told.
-    if !obligations.is_empty() && obligations.iter().all(|one| one.as_ref().is_some_and(|one| one.ssp == Minor::ZERO)) {
+    if !obligations.is_empty()
+        && obligations.iter().all(|obligation| obligation.as_ref().is_some_and(|one| one.ssp == Minor::ZERO))
+    {
         reader.wrong("obligations", "at least one standalone selling price must be above 0");
     }
 }

@@ -102,7 +102,7 @@ pub(super) async fn page(
         summary: view.summary,
         documents: view.documents,
         items,
-        closed: view.exceptions.into_iter().filter(|one| one.exception.closed_on.is_some()).collect(),
+        closed: view.exceptions.into_iter().filter(|exception| exception.exception.closed_on.is_some()).collect(),
         journal: journal(&contract),
         deliveries: view.deliveries,
         audit: env.store.audit(Some(id), 200).await?,
@@ -111,12 +111,12 @@ pub(super) async fn page(
 
 fn milestone(contract: &Contract, receivables: &[Receivable], outlook: &Outlook, line: MilestoneLine) -> MilestoneRow {
     let id = &line.milestone.id;
-    let of_it: Vec<&Receivable> = receivables.iter().filter(|one| one.milestone == *id).collect();
+    let of_it: Vec<&Receivable> = receivables.iter().filter(|receivable| receivable.milestone == *id).collect();
     let paid: Minor = of_it.iter().map(|one| one.paid.units()).sum();
     let currency = contract.terms().currency();
     let clause = contract.clause(id);
     MilestoneRow {
-        planned: outlook.documents.iter().find(|one| one.milestone == *id).map(|one| one.date),
+        planned: outlook.documents.iter().find(|document| document.milestone == *id).map(|document| document.date),
         paid: (!of_it.is_empty()).then(|| currency.money(paid)),
         approver: clause.into_iter().find(|(name, _)| name == "approver").map(|(_, text)| text),
         line,
@@ -129,7 +129,7 @@ fn charts(months: &[RollForward], currency: &str) -> Vec<Chart> {
         return Vec::new();
     }
     let of = |value: fn(&RollForward) -> Money| -> Vec<Bar> {
-        months.iter().map(|one| Bar::new(one.month.strftime("%b %Y").to_string(), value(one))).collect()
+        months.iter().map(|month| Bar::new(month.month.strftime("%b %Y").to_string(), value(month))).collect()
     };
     vec![
         bars(&format!("Billed by month, {currency}"), of(|one| one.billed)),

@@ -76,7 +76,7 @@ pub(super) async fn page(
     let halted = snapshot.items.iter().filter(|item| Tab::Parked.has(item)).take(FEW).cloned().collect();
     let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
     let figures = figures(&snapshot, today);
-    let shown = figures.iter().find(|one| one.currency == asked.currency).or(figures.first());
+    let shown = figures.iter().find(|figure| figure.currency == asked.currency).or(figures.first());
     let (mut silences, mut late) = (silences(&snapshot), late(&snapshot, today));
     let (silent, late_count) = (silences.len(), late.len());
     silences.truncate(FEW);
