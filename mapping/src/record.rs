@@ -26,6 +26,15 @@ pub struct SourceRecord {
     pub content: Content,
 }
 
+impl SourceRecord {
+    /// A record that its system has not got any more, or does not show: which of the two cannot be told apart everywhere.
+    /// `version` says what is known of when.
+    pub fn gone(system: &str, object: &str, id: &str, version: String, at: Timestamp) -> Self {
+        let (system, object, id) = (system.to_owned(), object.to_owned(), id.to_owned());
+        Self { system, object, id, version, at, raw: "{}".into(), content: Content::Gone }
+    }
+}
+
 /// What a source record holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

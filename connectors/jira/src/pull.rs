@@ -361,15 +361,7 @@ impl Jira {
         if answer.status == 404 {
             self.check_caller(&answer).await?;
             let now = self.client.now();
-            return Ok(SourceRecord {
-                system: self.client.system().into(),
-                object: OBJECT.into(),
-                id: id.into(),
-                version: format!("gone {now}"),
-                at: now,
-                raw: "{}".into(),
-                content: Content::Gone,
-            });
+            return Ok(SourceRecord::gone(self.client.system(), OBJECT, id, format!("gone {now}"), now));
         }
         if !answer.status.is_success() {
             return Err(self.refused(&answer));

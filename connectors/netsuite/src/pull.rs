@@ -331,15 +331,7 @@ impl NetSuite {
     }
 
     fn gone(&self, object: &str, id: &str, when: &str, at: Timestamp) -> SourceRecord {
-        SourceRecord {
-            system: self.client.system().into(),
-            object: object.into(),
-            id: id.into(),
-            version: format!("deleted {when}"),
-            at,
-            raw: "{}".into(),
-            content: Content::Gone,
-        }
+        SourceRecord::gone(self.client.system(), object, id, format!("deleted {when}"), at)
     }
 }
 

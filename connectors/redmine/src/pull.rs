@@ -131,14 +131,6 @@ impl Redmine {
 
     fn gone(&self, id: &str) -> SourceRecord {
         let now = self.client.now();
-        SourceRecord {
-            system: self.client.system().into(),
-            object: OBJECT.into(),
-            id: id.into(),
-            version: format!("gone {now}"),
-            at: now,
-            raw: "{}".into(),
-            content: Content::Gone,
-        }
+        SourceRecord::gone(self.client.system(), OBJECT, id, format!("gone {now}"), now)
     }
 }

@@ -332,15 +332,7 @@ impl Salesforce {
     }
 
     fn gone(&self, id: &str, at: Timestamp, version: String) -> SourceRecord {
-        SourceRecord {
-            system: self.client.system().into(),
-            object: self.settings.object.clone(),
-            id: id.into(),
-            version,
-            at,
-            raw: "{}".into(),
-            content: Content::Gone,
-        }
+        SourceRecord::gone(self.client.system(), &self.settings.object, id, version, at)
     }
 }
 
