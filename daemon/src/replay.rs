@@ -143,9 +143,9 @@ async fn differences(env: &Environment, row: &ContractRow, contract: &Contract) 
     let issued = env.store.documents(Some(row.id.clone())).await?;
     let mut different = Vec::new();
     let decided = contract.documents();
-    for place in 0..issued.len().max(decided.len()) {
-        let was = issued.get(place).map(told);
-        let is = decided.get(place).map(|one| format!("{} of {} {}", one.number, one.date, one.amount));
+    for index in 0..issued.len().max(decided.len()) {
+        let was = issued.get(index).map(told);
+        let is = decided.get(index).map(|one| format!("{} of {} {}", one.number, one.date, one.amount));
         if was != is {
             let [was, is] = [was, is].map(|text| text.unwrap_or_else(|| "nothing".into()));
             different.push(format!("{was} was issued, and this version would have issued {is}"));

@@ -82,10 +82,10 @@ impl Case {
         let first = facts.iter().map(|fact| terms.local_date(fact.at)).chain([terms.signed_on()]).min();
         let first_day = first.max(terms.books_from).unwrap_or(until);
         let filed = Contract::open(terms.clone(), policy, calendar, first_day)
-            .map_err(|error| CaseError(format!("contract.{error}")))?;
-        let places = places(&terms, &facts, first_day);
-        check(&filed, &facts, &places)?;
-        let events = places.iter().filter_map(|place| facts.get(*place).cloned()).collect();
+            .map_err(|problem| CaseError(problem.inside("contract").said()))?;
+        let order = order(&terms, &facts, first_day);
+        check(&filed, &facts, &order)?;
+        let events = order.iter().filter_map(|index| facts.get(*index).cloned()).collect();
         // A run that ends before its first day takes nothing but the history.
         let filed = if until < first_day { filed.before(until) } else { filed };
         Ok(Self { terms, filed, until, events })
@@ -129,36 +129,36 @@ pub fn simulate(case: &Case) -> Report {
     case.play().report()
 }
 
-/// Places of events in the order in which they are taken: by time, ties as listed. What is known on the first day about legs,
+/// Indices of events in the order in which they are taken: by time, ties as listed. What is known on the first day about legs,
 /// invoices of others and reviews comes before whatever else that day brings.
-fn places(terms: &Terms, events: &[Fact], first_day: Date) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..events.len()).collect();
-    places.sort_by_key(|place| {
-        let fact = events.get(*place);
+fn order(terms: &Terms, events: &[Fact], first_day: Date) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..events.len()).collect();
+    order.sort_by_key(|index| {
+        let fact = events.get(*index);
         let filed = fact.is_some_and(|fact| {
             let day = terms.local_date(fact.at);
             day < first_day || (day == first_day && fact.is_known_at_filing())
         });
         (!filed, fact.map(|fact| fact.at))
     });
-    places
+    order
 }
 
 /// Events are checked against the terms before anything runs, so that a bad one is a bad file.
-fn check(filed: &Contract, events: &[Fact], places: &[usize]) -> Result<(), CaseError> {
+fn check(filed: &Contract, events: &[Fact], order: &[usize]) -> Result<(), CaseError> {
     let wrong = |index: usize, problem: Problem| CaseError(format!("events[{index}].{}", problem.said()));
     let amended = events.iter().any(|fact| matches!(fact.event, Event::Amended(_)));
     // Which obligations there are when a cost report comes, and which milestones when a change order does, only the run can
     // tell.
     let by_the_run = |fact: &Fact| amended && matches!(fact.event, Event::Amended(_) | Event::Cost { .. });
-    for (place, fact) in events.iter().enumerate().filter(|(_, fact)| !by_the_run(fact)) {
-        filed.check(fact).map_err(|error| wrong(place, error))?;
+    for (index, fact) in events.iter().enumerate().filter(|(_, fact)| !by_the_run(fact)) {
+        filed.check(fact).map_err(|error| wrong(index, error))?;
     }
     if amended {
         let mut contract = filed.clone();
-        for place in places {
-            let Some(fact) = events.get(*place) else { continue };
-            contract.apply(fact).map_err(|error| wrong(*place, error))?;
+        for index in order {
+            let Some(fact) = events.get(*index) else { continue };
+            contract.apply(fact).map_err(|problem| wrong(*index, problem))?;
         }
     }
     Ok(())

@@ -118,19 +118,19 @@ const ON: Field = may("on", is_date);
 ///
 /// # Errors
 /// The first problem, with its place.
-pub(crate) fn read_event(event: Value, place: &str) -> Result<Fact, String> {
-    let (mut table, kind, has_date, fields) = table_of(event, place, &EVENTS.map(|event| event.0))?;
+pub(crate) fn read_event(event: Value, path: &str) -> Result<Fact, String> {
+    let (mut table, kind, has_date, fields) = table_of(event, path, &EVENTS.map(|event| event.0))?;
     let own: &[Field] = match kind {
         // Whoever adopts an invoice later says who says so, and why.
         "adopted" => &[AT, must("on", is_date), must("by", is::<String>), must("reason", is::<String>)],
         _ if has_date => &[AT, ON],
         _ => &[AT],
     };
-    check(&table, kind, place, own, fields)?;
+    check(&table, kind, path, own, fields)?;
     if fields.iter().any(|field| field.name == BY.name) {
         table.entry(BY.name).or_insert_with(|| Value::String(String::new()));
     }
-    serde_json::from_value(Value::Object(table)).map_err(|error| format!("{place}: {error}"))
+    serde_json::from_value(Value::Object(table)).map_err(|error| format!("{path}: {error}"))
 }
 
 /// Reads what happened before the contract came here, at a place such as `history[3]`.
@@ -155,32 +155,32 @@ pub(crate) fn read_past(event: Value, place: &str) -> Result<Past, Problem> {
 type Described = (Map<String, Value>, &'static str, bool, &'static [Field]);
 
 /// An event's table, and what its type may have; the type is one of `kinds`.
-fn table_of(event: Value, place: &str, kinds: &[&str]) -> Result<Described, String> {
-    let Value::Object(mut table) = event else { return Err(format!("{place}: must be a table of fields")) };
+fn table_of(event: Value, path: &str, kinds: &[&str]) -> Result<Described, String> {
+    let Value::Object(mut table) = event else { return Err(format!("{path}: must be a table of fields")) };
     table.retain(|_, value| !value.is_null());
     let kind = match table.get("type") {
         Some(Value::String(kind)) => kind.as_str(),
-        Some(other) => return Err(format!("{place}.type: must be text, not {other}")),
-        None => return Err(format!("{place}.type: is missing")),
+        Some(other) => return Err(format!("{path}.type: must be text, not {other}")),
+        None => return Err(format!("{path}.type: is missing")),
     };
     match EVENTS.iter().find(|(name, ..)| *name == kind && kinds.contains(name)) {
         Some((name, has_date, fields)) => Ok((table, name, *has_date, fields)),
-        None => Err(format!("{place}.type: {kind:?} is none of {}", kinds.join(", "))),
+        None => Err(format!("{path}.type: {kind:?} is none of {}", kinds.join(", "))),
     }
 }
 
 /// Checks an event's fields: those of every event, and its own; one of a name stands in the first list only.
-fn check(table: &Map<String, Value>, kind: &str, place: &str, of_all: &[Field], own: &[Field]) -> Result<(), String> {
+fn check(table: &Map<String, Value>, kind: &str, path: &str, of_all: &[Field], own: &[Field]) -> Result<(), String> {
     let known = |key: &str| key == "type" || of_all.iter().chain(own).any(|field| field.name == key);
     if let Some(unknown) = table.keys().find(|key| !known(key)) {
-        return Err(format!("{place}.{unknown}: is not a field of {kind:?}"));
+        return Err(format!("{path}.{unknown}: is not a field of {kind:?}"));
     }
     for field in of_all.iter().chain(own) {
         match table.get(field.name) {
-            None if field.required => return Err(format!("{place}.{}: is missing", field.name)),
+            None if field.required => return Err(format!("{path}.{}: is missing", field.name)),
             None => {}
             Some(value) => {
-                (field.check)(value).map_err(|(inside, reason)| format!("{place}.{}{inside}: {reason}", field.name))?
+                (field.check)(value).map_err(|(inside, reason)| format!("{path}.{}{inside}: {reason}", field.name))?
             }
         }
     }

@@ -44,8 +44,8 @@ fn walk(value: &Value, place: &str, file: FileKind, found: &mut Vec<Problem>) {
 }
 
 /// Whether the id of a table is one that comes in with it: of the contract, a milestone, an obligation.
-fn brings_in(place: &str) -> bool {
-    place.is_empty() || ["milestones[", "obligations[", "add["].iter().any(|list| place.starts_with(list))
+fn brings_in(path: &str) -> bool {
+    path.is_empty() || ["milestones[", "obligations[", "add["].iter().any(|list| path.starts_with(list))
 }
 
 /// What is wrong with an id.

@@ -100,8 +100,8 @@ fn closing(transactions: &[Transaction]) -> BTreeMap<(Currency, usize), Minor> {
     let mut balances = BTreeMap::new();
     for transaction in transactions {
         for line in &transaction.lines {
-            let place = ACCOUNTS.iter().position(|account| *account == line.account).unwrap_or_default();
-            let balance: &mut Minor = balances.entry((transaction.currency, place)).or_default();
+            let index = ACCOUNTS.iter().position(|account| *account == line.account).unwrap_or_default();
+            let balance: &mut Minor = balances.entry((transaction.currency, index)).or_default();
             *balance += signed(line);
         }
     }

@@ -31,12 +31,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn place(&self, field: &str) -> String {
+    pub(crate) fn path_of(&self, field: &str) -> String {
         if self.path.is_empty() { field.into() } else { format!("{}.{field}", self.path) }
     }
 
     pub(crate) fn wrong(&mut self, field: &str, reason: impl Into<String>) {
-        let path = self.place(field);
+        let path = self.path_of(field);
         self.problems.push(self.kind.problem(path, reason));
     }
 
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         field: &str,
         mut read: impl FnMut(&mut Reader<'_>) -> Option<T>,
     ) -> Vec<Option<T>> {
-        let place = self.place(field);
+        let path = self.path_of(field);
         let items = match self.take(field) {
             None => return Vec::new(),
             Some(Value::Array(items)) => items,
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         };
         let mut read_items = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
-            let mut reader = self.inner(item, format!("{place}[{index}]"));
+            let mut reader = self.inner(item, format!("{path}[{index}]"));
             let value = reader.as_mut().and_then(&mut read);
             reader.into_iter().for_each(Reader::finish);
             read_items.push(value);
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
     /// Whatever is left is unknown.
     pub(crate) fn finish(self) {
         for key in self.table.keys() {
-            let path = self.place(key);
+            let path = self.path_of(key);
             self.problems.push(self.kind.unknown(path));
         }
     }

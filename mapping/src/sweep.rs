@@ -205,18 +205,18 @@ impl Portfolio {
                     said.iter().for_each(|row| show(row.milestone, Codes::only(Code::AmbiguousRecord)));
                     continue;
                 }
-                for (place, row) in said.iter().enumerate() {
+                for (index, row) in said.iter().enumerate() {
                     show(
                         row.milestone,
-                        match lookup(agreed, row.milestone, place) {
+                        match lookup(agreed, row.milestone, index) {
                             _ if row.doubled => Codes::only(Code::AmbiguousRecord),
                             Some(ours) => compare::milestone(leg, &ours.agreed(), &row.said()),
                             None => Codes::only(Code::UnknownMilestone),
                         },
                     );
                 }
-                for (place, ours) in agreed.iter().enumerate().filter(|(_, ours)| ours.billable) {
-                    if lookup(said, ours.milestone, place).is_none() {
+                for (index, ours) in agreed.iter().enumerate().filter(|(_, ours)| ours.billable) {
+                    if lookup(said, ours.milestone, index).is_none() {
                         show(ours.milestone, Codes::only(Code::NotConfigured));
                     }
                 }
@@ -227,8 +227,8 @@ impl Portfolio {
 }
 
 /// Both sides usually list milestones in the same order: the same place is looked at first.
-fn lookup(rows: &[Row], milestone: u32, place: usize) -> Option<&Row> {
-    rows.get(place)
+fn lookup(rows: &[Row], milestone: u32, index: usize) -> Option<&Row> {
+    rows.get(index)
         .filter(|row| row.milestone == milestone)
         .or_else(|| rows.iter().find(|row| row.milestone == milestone))
 }
@@ -274,7 +274,7 @@ impl Packer {
             })
             .collect();
         self.portfolio.agreement.push(Some(frame), true, rows);
-        for (place, leg) in LEGS.into_iter().enumerate() {
+        for (index, leg) in LEGS.into_iter().enumerate() {
             let record = contract.legs.get(&leg);
             let frame = record.map(|record| self.frame(crate::contract::frame_said(record), minor));
             let listed = record.and_then(|record| record.milestones.as_ref());
@@ -297,7 +297,7 @@ impl Packer {
                 .iter()
                 .filter(|id| **id != crate::contract::WHOLE && !listed.into_iter().flatten().any(|one| one.id == **id));
             rows.extend(unlisted.map(|id| Row { doubled: true, ..Row::bare(self.symbols.of(id)) }));
-            if let Some(side) = self.portfolio.legs.get_mut(place) {
+            if let Some(side) = self.portfolio.legs.get_mut(index) {
                 if doubled.contains(crate::contract::WHOLE) {
                     side.doubled.insert(side.frames.len());
                 }
@@ -324,7 +324,7 @@ impl Packer {
         ];
         let place =
             |text: &str| KNOWN.iter().position(|known| *known == text).and_then(|place| u8::try_from(place).ok());
-        text.map_or(0, |text| place(text).map_or(u8::MAX, |place| place.saturating_add(1)))
+        text.map_or(0, |text| place(text).map_or(u8::MAX, |index| index.saturating_add(1)))
     }
 
     fn frame(&mut self, frame: Frame<&str, Decimal>, minor: impl Fn(Decimal) -> i64) -> Frame<u32, i64> {

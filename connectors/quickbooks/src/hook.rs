@@ -92,10 +92,10 @@ mod tests {
         let (body, token) = (fixture("qbo_webhook_legacy_signed.json"), b"00faeec4-08d0-4996-bb37-698ae19f0149");
         let signature = "6q+xGyMirJupwKTh2/WBl2NcdxzxqdIbk3sneKTxLWM=";
         assert!(is_signed_base64(token, body.as_bytes(), signature));
-        for place in 0..body.len() {
+        for index in 0..body.len() {
             let mut flipped = body.clone().into_bytes();
-            flipped[place] ^= 1;
-            assert!(!is_signed_base64(token, &flipped, signature), "byte {place}");
+            flipped[index] ^= 1;
+            assert!(!is_signed_base64(token, &flipped, signature), "byte {index}");
         }
     }
 

@@ -136,8 +136,8 @@ impl Salesforce {
         let parts: Vec<String> = bodies
             .iter()
             .enumerate()
-            .map(|(place, body)| {
-                format!(r#"{{"method":"PATCH","url":"{path}","referenceId":"part{place}","body":{body}}}"#)
+            .map(|(index, body)| {
+                format!(r#"{{"method":"PATCH","url":"{path}","referenceId":"part{index}","body":{body}}}"#)
             })
             .collect();
         let text = format!(r#"{{"allOrNone":false,"compositeRequest":[{}]}}"#, parts.join(","));

@@ -23,7 +23,7 @@ pub(super) async fn reconcile(env: &Environment, json: bool) -> anyhow::Result<E
     let texts = packer.symbols.texts();
     let mut rows = Vec::new();
     for finding in findings {
-        let Some(contract) = usize::try_from(finding.contract).ok().and_then(|place| contracts.get(place)) else {
+        let Some(contract) = usize::try_from(finding.contract).ok().and_then(|index| contracts.get(index)) else {
             continue;
         };
         let milestone = texts.get(&finding.milestone).map(|id| (*id).to_owned());

@@ -133,7 +133,7 @@ fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
     let (mut sums, mut before) = ([Sums::default(); MONTHS], Sums::default());
     for line in lines {
         for month in &line.months {
-            let sum = place(month.first, this).map_or(Some(&mut before), |place| sums.get_mut(place));
+            let sum = place(month.first, this).map_or(Some(&mut before), |index| sums.get_mut(index));
             if let Some(sum) = sum {
                 sum.billed += month.billed.units();
                 sum.recognised += month.recognised.units();
@@ -141,7 +141,7 @@ fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
         }
         let payments = line.receivables.iter().flat_map(|receivable| &receivable.payments);
         for payment in payments.filter(|payment| payment.reversed_on.is_none()) {
-            let sum = place(payment.on, this).map_or(Some(&mut before), |place| sums.get_mut(place));
+            let sum = place(payment.on, this).map_or(Some(&mut before), |index| sums.get_mut(index));
             if let Some(sum) = sum {
                 sum.collected += payment.amount.units();
             }
@@ -150,8 +150,8 @@ fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
     }
     let mut receivable = before.billed - before.collected;
     let mut months = Vec::with_capacity(MONTHS);
-    for (place, sum) in sums.into_iter().enumerate() {
-        let back = i64::try_from(MONTHS.saturating_sub(1).saturating_sub(place)).unwrap_or(0);
+    for (index, sum) in sums.into_iter().enumerate() {
+        let back = i64::try_from(MONTHS.saturating_sub(1).saturating_sub(index)).unwrap_or(0);
         receivable += sum.billed - sum.collected;
         months.push(MonthOf {
             first: this.saturating_sub(back.months()),

@@ -43,13 +43,13 @@ impl Contract {
             self.added(item, &format!("add[{index}]"), &obligations)?;
         }
         for (index, item) in amendment.change.iter().enumerate() {
-            let place = format!("change[{index}]");
+            let path = format!("change[{index}]");
             let Some(id) = item.get("id").and_then(Value::as_str) else {
-                return Err(wrong(&format!("{place}.id"), "is missing"));
+                return Err(wrong(&format!("{path}.id"), "is missing"));
             };
             // The fields are read whether or not the milestone is known: a malformed one is a bad fact.
             let known = self.milestones.iter().find(|milestone| milestone.id() == id).or(self.milestones.first());
-            self.changed(item, &place, known.map(|one| &one.terms), &obligations)?;
+            self.changed(item, &path, known.map(|one| &one.terms), &obligations)?;
         }
         Ok(())
     }
@@ -64,11 +64,11 @@ impl Contract {
         // Place, terms, and whether what they depend on is to be looked at.
         let mut items: Vec<(String, MilestoneTerms, bool)> = Vec::new();
         for (index, item) in amendment.add.iter().enumerate() {
-            let place = format!("add[{index}]");
-            let terms = self.added(item, &place, &obligations)?;
+            let path = format!("add[{index}]");
+            let terms = self.added(item, &path, &obligations)?;
             // One that is there already is not added: it opens an exception, whatever it waits for.
             if !self.knows(&terms.id) {
-                items.push((place, terms, true));
+                items.push((path, terms, true));
             }
         }
         let new: BTreeSet<String> = items.iter().map(|(_, terms, _)| terms.id.clone()).collect();
@@ -80,10 +80,13 @@ impl Contract {
         }
         for (index, item) in amendment.change.iter().enumerate() {
             let Some(id) = item.get("id").and_then(Value::as_str) else { continue };
-            let place = format!("change[{index}]");
-            let Some(changed) = self.milestones.iter().find(|milestone| milestone.id() == id && milestone.live()) else { continue };
-            let terms = self.changed(item, &place, Some(&changed.terms), &obligations)?;
-            items.push((place, terms, item.get("depends_on").is_some()));
+            let path = format!("change[{index}]");
+            let Some(changed) = self.milestones.iter().find(|milestone| milestone.id() == id && milestone.live())
+            else {
+                continue;
+            };
+            let terms = self.changed(item, &path, Some(&changed.terms), &obligations)?;
+            items.push((path, terms, item.get("depends_on").is_some()));
         }
         self.check_links(&items, &new)?;
         let unchanged = self.milestones.iter().map(|milestone| &milestone.terms);
@@ -97,8 +100,11 @@ impl Contract {
     /// The milestones that items depend on, or wait for, are there or come in with them; none depends on itself.
     fn check_links(&self, items: &[(String, MilestoneTerms, bool)], new: &BTreeSet<String>) -> Result<(), Problem> {
         let known = |id: &str| new.contains(id) || self.knows(id);
-        let mut edges: BTreeMap<String, Vec<String>> =
-            self.milestones.iter().map(|milestone| (milestone.id().to_owned(), milestone.terms.depends_on.clone())).collect();
+        let mut edges: BTreeMap<String, Vec<String>> = self
+            .milestones
+            .iter()
+            .map(|milestone| (milestone.id().to_owned(), milestone.terms.depends_on.clone()))
+            .collect();
         for (place, terms, depends) in items {
             if *depends {
                 if let Some(unknown) = terms.depends_on.iter().find(|id| !known(id)) {
@@ -119,11 +125,11 @@ impl Contract {
         Ok(())
     }
 
-    fn added(&self, item: &Value, place: &str, obligations: &[Obligation]) -> Result<MilestoneTerms, Problem> {
+    fn added(&self, item: &Value, path: &str, obligations: &[Obligation]) -> Result<MilestoneTerms, Problem> {
         let read =
             |reader: &mut Reader<'_>| MilestoneTerms::read(reader, self.terms.currency, false).map(|(terms, _)| terms);
-        let terms = read_item(item.clone(), place, read)?;
-        known_obligation(&terms, place, obligations)?;
+        let terms = read_item(item.clone(), path, read)?;
+        known_obligation(&terms, path, obligations)?;
         Ok(terms)
     }
 
@@ -131,17 +137,17 @@ impl Contract {
     fn changed(
         &self,
         item: &Value,
-        place: &str,
+        path: &str,
         known: Option<&MilestoneTerms>,
         obligations: &[Obligation],
     ) -> Result<MilestoneTerms, Problem> {
-        let known = known.ok_or_else(|| wrong(place, "there is no milestone to change"))?;
-        let fields = overlaid(known.fields(self.terms.currency), item, place)?;
+        let known = known.ok_or_else(|| wrong(path, "there is no milestone to change"))?;
+        let fields = overlaid(known.fields(self.terms.currency), item, path)?;
         let read =
             |reader: &mut Reader<'_>| MilestoneTerms::read(reader, self.terms.currency, false).map(|(terms, _)| terms);
-        let terms = read_item(Value::Object(fields), place, read)?;
+        let terms = read_item(Value::Object(fields), path, read)?;
         if item.get("obligation").is_some() || item.get("billable").is_some() {
-            known_obligation(&terms, place, obligations)?;
+            known_obligation(&terms, path, obligations)?;
         }
         Ok(terms)
     }
@@ -150,13 +156,13 @@ impl Contract {
     fn obligations_with(&self, amendment: &Amendment) -> Result<Vec<Obligation>, Problem> {
         let mut obligations = self.terms.obligations.clone();
         for (index, item) in amendment.obligations.iter().enumerate() {
-            let place = format!("obligations[{index}]");
+            let path = format!("obligations[{index}]");
             let known = item.get("id").and_then(Value::as_str);
             let known = obligations.iter_mut().find(|obligation| Some(obligation.id.as_str()) == known);
             let fields = known.as_ref().map_or_else(Map::new, |one| one.fields(self.terms.currency));
-            let fields = overlaid(fields, item, &place)?;
+            let fields = overlaid(fields, item, &path)?;
             let read = |reader: &mut Reader<'_>| Obligation::read(reader, self.terms.currency);
-            let read = read_item(Value::Object(fields), &place, read)?;
+            let read = read_item(Value::Object(fields), &path, read)?;
             match known {
                 Some(known) => *known = read,
                 None => obligations.push(read),
@@ -226,7 +232,9 @@ impl Contract {
         let clause_before: BTreeMap<String, (bool, bool)> = self
             .milestones
             .iter()
-            .map(|milestone| (milestone.id().to_owned(), (self.has_deemed_clause(milestone), self.lacks_deemed_clause(milestone))))
+            .map(|milestone| {
+                (milestone.id().to_owned(), (self.has_deemed_clause(milestone), self.lacks_deemed_clause(milestone)))
+            })
             .collect();
         let remeasured = self.set_terms(amendment);
         for item in &amendment.add {
@@ -254,7 +262,12 @@ impl Contract {
         let live = self.milestones.iter().filter(|milestone| milestone.live());
         let of = |milestone: &Milestone| {
             let obligation = self.obligation_index(milestone).and_then(|index| self.terms.obligations.get(index));
-            (milestone.id().to_owned(), milestone.terms.amount, milestone.terms.billable, obligation.map(|known| known.id.clone()))
+            (
+                milestone.id().to_owned(),
+                milestone.terms.amount,
+                milestone.terms.billable,
+                obligation.map(|known| known.id.clone()),
+            )
         };
         Allocated { total: self.total, milestones: live.map(of).collect(), obligations: self.terms.obligations.clone() }
     }
@@ -310,7 +323,12 @@ impl Contract {
     fn known_dependencies(&self, ids: &[String]) -> Vec<String> {
         let mut known = Vec::new();
         for id in ids {
-            known.extend(self.milestones.iter().filter(|milestone| milestone.is_of(id)).map(|milestone| milestone.id().to_owned()));
+            known.extend(
+                self.milestones
+                    .iter()
+                    .filter(|milestone| milestone.is_of(id))
+                    .map(|milestone| milestone.id().to_owned()),
+            );
         }
         known
     }
@@ -419,8 +437,8 @@ fn unknown_milestone(field: &str, id: &str) -> Problem {
     wrong(field, format!("{id:?} is no milestone of this contract"))
 }
 
-fn known_obligation(terms: &MilestoneTerms, place: &str, obligations: &[Obligation]) -> Result<(), Problem> {
-    let field = format!("{place}.obligation");
+fn known_obligation(terms: &MilestoneTerms, path: &str, obligations: &[Obligation]) -> Result<(), Problem> {
+    let field = format!("{path}.obligation");
     match &terms.obligation {
         Some(id) if !obligations.iter().any(|obligation| obligation.id == *id) => {
             Err(wrong(&field, format!("{id:?} is no obligation of this contract")))
@@ -433,16 +451,16 @@ fn known_obligation(terms: &MilestoneTerms, place: &str, obligations: &[Obligati
 }
 
 /// The fields that there are, with those of an item in their place.
-fn overlaid(mut fields: Map<String, Value>, item: &Value, place: &str) -> Result<Map<String, Value>, Problem> {
-    let Value::Object(item) = item else { return Err(wrong(place, "must be a table of fields")) };
+fn overlaid(mut fields: Map<String, Value>, item: &Value, path: &str) -> Result<Map<String, Value>, Problem> {
+    let Value::Object(item) = item else { return Err(wrong(path, "must be a table of fields")) };
     fields.extend(item.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())));
     Ok(fields)
 }
 
 /// Reads an item of an amendment; the first problem is told.
-fn read_item<T>(item: Value, place: &str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Problem> {
+fn read_item<T>(item: Value, path: &str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Problem> {
     let mut problems = Vec::new();
-    let read = Reader::new(item, place.to_owned(), FileKind::ChangeOrder, &mut problems).and_then(|mut reader| {
+    let read = Reader::new(item, path.to_owned(), FileKind::ChangeOrder, &mut problems).and_then(|mut reader| {
         let value = read(&mut reader);
         reader.finish();
         value
@@ -450,6 +468,6 @@ fn read_item<T>(item: Value, place: &str, read: impl FnOnce(&mut Reader<'_>) -> 
     match (read, problems.into_iter().next()) {
         (Some(value), None) => Ok(value),
         (_, Some(problem)) => Err(problem),
-        (None, None) => Err(wrong(place, "cannot be read")),
+        (None, None) => Err(wrong(path, "cannot be read")),
     }
 }

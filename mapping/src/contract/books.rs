@@ -137,8 +137,8 @@ impl Growth {
 
     /// The sum at the end of a date.
     pub(super) fn by(&self, day: Date) -> Minor {
-        let place = self.0.partition_point(|(date, _)| *date <= day);
-        place.checked_sub(1).and_then(|place| self.0.get(place)).map_or(Minor::ZERO, |(_, sum)| *sum)
+        let index = self.0.partition_point(|(date, _)| *date <= day);
+        index.checked_sub(1).and_then(|index| self.0.get(index)).map_or(Minor::ZERO, |(_, sum)| *sum)
     }
 }
 
@@ -177,8 +177,8 @@ impl Balances {
         let mut sum = Self::default();
         for line in lines {
             let amount = line.amount.units();
-            let place = ACCOUNTS.iter().position(|account| *account == line.account);
-            if let Some(balance) = place.and_then(|place| sum.0.get_mut(place)) {
+            let index = ACCOUNTS.iter().position(|account| *account == line.account);
+            if let Some(balance) = index.and_then(|index| sum.0.get_mut(index)) {
                 *balance += if line.side == Side::Debit { amount } else { -amount };
             }
         }
@@ -290,8 +290,8 @@ impl Contract {
     }
 
     fn known_at(&self, day: Date) -> Position {
-        let place = self.books.positions.partition_point(|(date, _)| *date <= day);
-        place.checked_sub(1).and_then(|place| self.books.positions.get(place)).map(|(_, at)| *at).unwrap_or_default()
+        let index = self.books.positions.partition_point(|(date, _)| *date <= day);
+        index.checked_sub(1).and_then(|index| self.books.positions.get(index)).map(|(_, at)| *at).unwrap_or_default()
     }
 
     /// Reckons positions, and books what they differ by for closed dates. Returns whether it did.

@@ -134,7 +134,8 @@ impl Contract {
 
     /// Number of the first invoice that is out.
     fn original(&self, milestone: &Milestone) -> Option<String> {
-        let mut out = self.documents.iter().filter(|document| !document.withdrawn && document.milestone == milestone.id());
+        let mut out =
+            self.documents.iter().filter(|document| !document.withdrawn && document.milestone == milestone.id());
         out.find(|one| one.kind != DocumentKind::CreditMemo).map(|one| one.number.clone())
     }
 
@@ -290,7 +291,10 @@ impl Contract {
 
     /// A document of ours that never reached the ERP is taken back; its milestone waits for a person.
     pub(super) fn withdraw(&mut self, number: &str) {
-        let place = self.documents.iter().position(|document| document.number == number && !document.withdrawn && !document.adopted);
+        let place = self
+            .documents
+            .iter()
+            .position(|document| document.number == number && !document.withdrawn && !document.adopted);
         if applied(&self.payments, number) > Minor::ZERO {
             return;
         }
@@ -314,8 +318,8 @@ impl Contract {
         self.relearn(date);
         let index = self.milestones.iter().position(|milestone| milestone.id() == id)?;
         let billing = &mut self.milestones.get_mut(index)?.billing;
-        if let Some(place) = billing.documents.iter().position(|out| *out == (date, signed)) {
-            billing.documents.remove(place);
+        if let Some(index) = billing.documents.iter().position(|out| *out == (date, signed)) {
+            billing.documents.remove(index);
         }
         if billing.documents.is_empty() {
             billing.invoiced_on = None;
@@ -395,7 +399,8 @@ impl Contract {
     /// A payment is taken back, for what was applied of it, not before its own date.
     pub(super) fn reverse(&mut self, id: &str, on: Date) {
         self.forget_unmatched(Some(id));
-        let known = self.payments.iter_mut().find(|payment| payment.id.as_deref() == Some(id) && payment.reversed_on.is_none());
+        let known =
+            self.payments.iter_mut().find(|payment| payment.id.as_deref() == Some(id) && payment.reversed_on.is_none());
         match known {
             Some(payment) => payment.reversed_on = Some(on.max(payment.on)),
             None => self.open_event(Code::UnmatchedPayment, None, None),
@@ -428,5 +433,9 @@ impl Contract {
 
 /// What is applied to an invoice.
 fn applied(payments: &[Payment], number: &str) -> Minor {
-    payments.iter().filter(|payment| payment.invoice == number && payment.reversed_on.is_none()).map(|payment| payment.amount).sum()
+    payments
+        .iter()
+        .filter(|payment| payment.invoice == number && payment.reversed_on.is_none())
+        .map(|payment| payment.amount)
+        .sum()
 }

@@ -57,13 +57,13 @@ pub struct ExceptionRecord {
 
 impl Contract {
     pub(super) fn is_open(&self, key: &Key) -> bool {
-        self.open_place(key).is_some()
+        self.open_index(key).is_some()
     }
 
-    fn open_place(&self, key: &Key) -> Option<usize> {
-        self.open.iter().position(|place| {
+    fn open_index(&self, key: &Key) -> Option<usize> {
+        self.open.iter().position(|index| {
             self.exceptions
-                .get(*place)
+                .get(*index)
                 .is_some_and(|one| one.code == key.code && one.milestone == key.milestone && one.leg == key.leg)
         })
     }
@@ -106,8 +106,8 @@ impl Contract {
     }
 
     fn shut(&mut self, key: &Key) {
-        let Some(place) = self.open_place(key) else { return };
-        let index = self.open.remove(place);
+        let Some(open) = self.open_index(key) else { return };
+        let index = self.open.remove(open);
         let today = self.as_of;
         if let Some(one) = self.exceptions.get_mut(index) {
             one.closed_on = Some(today);
@@ -176,7 +176,7 @@ impl Contract {
     /// Whether a person has to say first what becomes of a milestone's documents: until then nothing more of it is issued.
     pub(super) fn is_held(&self, index: usize) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
-        self.open.iter().filter_map(|place| self.exceptions.get(*place)).any(|one| {
+        self.open.iter().filter_map(|index| self.exceptions.get(*index)).any(|one| {
             matches!(one.code, Code::HeldByReviewer | Code::InvoiceWithdrawn)
                 && one.milestone.as_ref().is_some_and(|id| id == milestone.id() || milestone.ancestors.contains(id))
         })
@@ -194,7 +194,7 @@ impl Contract {
         };
         self.open
             .iter()
-            .filter_map(|place| self.exceptions.get(*place))
+            .filter_map(|index| self.exceptions.get(*index))
             .filter(concerns)
             .map(|one| one.code.name())
             .collect()

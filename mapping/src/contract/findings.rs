@@ -44,7 +44,7 @@ impl Contract {
         let over: Vec<Key> = self
             .open
             .iter()
-            .filter_map(|place| self.exceptions.get(*place))
+            .filter_map(|index| self.exceptions.get(*index))
             .map(|one| Key::new(one.code, one.milestone.as_deref(), one.leg))
             .chain(self.overruled.iter().cloned())
             .filter(|key| key.leg.is_some() && rules::of(key.code).is_finding() && !shown.contains(key))

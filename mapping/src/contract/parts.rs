@@ -45,8 +45,8 @@ impl Contract {
         for milestone in &mut self.milestones {
             let former = milestone.former.iter_mut().map(|(_, terms)| terms);
             for terms in former.chain([&mut milestone.terms]) {
-                if let Some(place) = terms.depends_on.iter().position(|on| *on == id) {
-                    terms.depends_on.splice(place..=place, ids.iter().cloned());
+                if let Some(index) = terms.depends_on.iter().position(|on| *on == id) {
+                    terms.depends_on.splice(index..=index, ids.iter().cloned());
                 }
             }
         }

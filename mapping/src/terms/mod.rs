@@ -285,8 +285,8 @@ fn read_zone(reader: &mut Reader<'_>) -> String {
 /// `None`: there is none; `Some(None)`: there is one that could not be read.
 fn read_retainage(reader: &mut Reader<'_>) -> Option<Option<Retainage>> {
     let value = reader.take("retainage")?;
-    let place = reader.place("retainage");
-    let Some(mut table) = reader.inner(value, place) else { return Some(None) };
+    let path = reader.path_of("retainage");
+    let Some(mut table) = reader.inner(value, path) else { return Some(None) };
     if !table.has("percent") {
         table.wrong("percent", "is missing");
     }
@@ -300,7 +300,7 @@ fn read_retainage(reader: &mut Reader<'_>) -> Option<Option<Retainage>> {
 }
 
 fn read_history(reader: &mut Reader<'_>) -> Vec<Past> {
-    let place = reader.place("history");
+    let path = reader.path_of("history");
     let items = match reader.take("history") {
         None => return Vec::new(),
         Some(Value::Array(items)) => items,
@@ -311,7 +311,7 @@ fn read_history(reader: &mut Reader<'_>) -> Vec<Past> {
     };
     let mut history = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
-        match read_past(item, &format!("{place}[{index}]")) {
+        match read_past(item, &format!("{path}[{index}]")) {
             Ok(past) => history.push(past),
             Err(problem) => reader.problems.push(problem),
         }
@@ -336,8 +336,8 @@ impl Acceptance {
     /// Reads the table; what it does not name is as before.
     pub(crate) fn read(reader: &mut Reader<'_>, before: Self) -> Self {
         let Some(value) = reader.take("acceptance") else { return before };
-        let place = reader.place("acceptance");
-        let Some(mut table) = reader.inner(value, place) else { return before };
+        let path = reader.path_of("acceptance");
+        let Some(mut table) = reader.inner(value, path) else { return before };
         let acceptance = Self {
             window_days: table.count("window_days").unwrap_or(before.window_days),
             deemed: table.flag("deemed", before.deemed),

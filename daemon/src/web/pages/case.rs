@@ -72,10 +72,10 @@ pub(super) async fn page(
     let asked = Selection::read(&from)?;
     let list = asked.pick(&snapshot.items, &today).items;
     let place = list.iter().position(|one| one.subject == item.subject);
-    let at = |place: Option<usize>| place.and_then(|place| list.get(place)).map(|item| case_address(item, &from));
+    let at = |place: Option<usize>| place.and_then(|index| list.get(index)).map(|item| case_address(item, &from));
     let (before, next) =
         (at(place.and_then(|place| place.checked_sub(1))), at(place.and_then(|place| place.checked_add(1))));
     let case = case::case(&env, item, &person.caller.name).await?;
-    let (place, count) = (place.map_or(0, |place| place.saturating_add(1)), list.len());
+    let (place, count) = (place.map_or(0, |index| index.saturating_add(1)), list.len());
     Ok(render(&CasePage { person, case, from: asked.query(), before, next, place, count, today }))
 }
