@@ -80,7 +80,11 @@ fn remote(tx: &Session<'_>, kind: &str, id: &str) -> Result<Option<Start>, Store
         |row| {
             let (subject, key): (String, String) = (row.get(0)?, row.get(1)?);
             if super::outbox::read_receipt(row.get(2)?).is_some_and(|receipt| receipt.remote_id == id) {
-                found = Some(if kind == "journal_entry" { Start::Delivery(key) } else { Start::Document(subject) });
+                found = Some(if kind == CommandKind::JournalEntry.name() {
+                    Start::Delivery(key)
+                } else {
+                    Start::Document(subject)
+                });
             }
             Ok(())
         },
