@@ -1,7 +1,5 @@
 //! What holds of the books of contracts that nobody thought of: events that are known late, dates that are closed.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 mod generated;
 
 use std::collections::BTreeMap;

@@ -568,7 +568,7 @@ fn named(request_id: Option<&str>) -> String {
 pub enum Class {
     /// No customer has this name, others are called alike, and a person has to say which one it is. Nothing was written.
     #[error("refused")]
-    Alike(Vec<Known>),
+    Alike(Box<[Known]>),
     /// The answer cannot be understood. Of a write: it may have happened.
     #[error("answer not understood")]
     Misunderstood,

@@ -95,7 +95,7 @@ impl NetSuite {
         let known = |row: &Row| Some(Known { id: row.get("id")?.into(), name: row.get("customer")?.into() });
         let known: Vec<Known> = rows.iter().filter_map(known).filter(|one| alike(&one.name, name)).collect();
         let said = proposal(name, &known);
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known), said, None)) }
+        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known.into()), said, None)) }
     }
 
     /// Ids of the configuration that the account does not have.

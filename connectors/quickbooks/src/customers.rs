@@ -31,6 +31,6 @@ impl QuickBooks {
             }
         }
         let said = proposal(name, &known);
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known), said, None)) }
+        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known.into()), said, None)) }
     }
 }

@@ -134,7 +134,7 @@ impl Tryton {
         let known = |party: wire::Party| Some(Known { id: party.id.to_string(), name: party.name? });
         let known: Vec<Known> = parties.into_iter().filter_map(known).filter(|one| alike(&one.name, name)).collect();
         let said = proposal(name, &known);
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known), said, None)) }
+        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known.into()), said, None)) }
     }
 
     /// The invoice that bears our number. A draft is what an earlier attempt left behind before it was posted.

@@ -284,7 +284,7 @@ fn consequence(claimed: &Claimed, fault: &Fault, settings: &Delivery, now: Times
         Next::Again(at) => Outcome::Again { at, fault: said },
         Next::LookFirst(at) => Outcome::LookAt { at, fault: said },
         Next::Park(remedy) => match &fault.class {
-            Class::Alike(known) => Outcome::Undecided { fault: said, remedy: remedy.into(), alike: known.clone() },
+            Class::Alike(known) => Outcome::Undecided { fault: said, remedy: remedy.into(), alike: known.to_vec() },
             _ => Outcome::Parked { fault: said, remedy: remedy.into() },
         },
     }

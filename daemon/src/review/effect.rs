@@ -69,7 +69,7 @@ impl Effect {
     pub fn is_nothing(&self) -> bool {
         let figures = self.figures.iter().any(Figure::differs);
         let papers = !self.writes.is_empty() || !self.to_come.is_empty();
-        !(figures || papers || !self.opens.is_empty() || !self.closes.is_empty())
+        !figures && !papers && self.opens.is_empty() && self.closes.is_empty()
     }
 }
 

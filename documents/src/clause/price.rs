@@ -111,9 +111,7 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     let around = &text[flow.before(from, 60).start..to];
     let inner = between(money);
     let mut score = base;
-    if found(&NOT_IT, inner) || found(&NOT_IT, around) {
-        score -= 12;
-    }
+    score -= if found(&NOT_IT, inner) || found(&NOT_IT, around) { 12 } else { 0 };
     static IS: Pattern = pattern!(r"(?i)\b(?:is|be|of|equal\s+to|at|in\s+the\s+amount\s+of|:)\s*\W{0,4}$|^\W{0,6}$");
     static WORDS_FIRST: Pattern = pattern!(r"(?i)\b(?:is|be|of|total(?:ing)?)\b[\s\S]{0,160}\($");
     let says = found(&IS, inner) || found(&WORDS_FIRST, inner) || money.range.end <= name.start || inner.len() < 25;

@@ -73,9 +73,12 @@ struct Pair<'a> {
     theirs: Vec<&'a LedgerLine>,
 }
 
+/// Postings of an account by the number that both sides know.
+type Pairs<'a> = BTreeMap<String, Pair<'a>>;
+
 /// Compares our postings with the lines of a ledger. `numbers`: our number of what the ERP calls by an id.
 pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<String, String>) -> Vec<Tied> {
-    let mut accounts: BTreeMap<(&'static str, &str), (Account, BTreeMap<String, Pair<'_>>)> = BTreeMap::new();
+    let mut accounts: BTreeMap<(&'static str, &str), (Account, Pairs<'_>)> = BTreeMap::new();
     for one in ours {
         let (_, pairs) = accounts.entry((one.account.name(), &one.currency)).or_insert((one.account, BTreeMap::new()));
         pairs.entry(one.number.clone()).or_default().ours.push(one);

@@ -45,8 +45,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Document, ReadError> {
         }
         let transform = Affine::scale(UNIT) * page.initial_transform(true).to_kurbo();
         let (width, height) = page.render_dimensions();
-        sizes.push([whole(UNIT * f64::from(width)), whole(UNIT * f64::from(height))]);
         let bounds = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
+        let size = Affine::scale(UNIT).transform_rect_bbox(bounds);
+        sizes.push([whole(size.x1), whole(size.y1)]);
         let mut context = Context::new(transform, bounds, &cache, pdf.xref(), settings.clone());
         let mut sink = Sink::default();
         interpret_page(page, &mut context, &mut sink);

@@ -22,6 +22,7 @@ pub(crate) fn picture(bytes: &[u8], page: u32) -> Result<Vec<u8>, ReadError> {
     if !(1.0..1_000_000.0).contains(&longer) || width.min(height) < 1.0 {
         return Err(damaged("the page has no size"));
     }
+    #[expect(clippy::float_arithmetic, reason = "the size of a picture is no money")]
     let scale = EDGE / longer;
     let settings = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
     let drawn =
