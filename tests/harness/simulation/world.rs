@@ -320,7 +320,13 @@ limits.windows = []
         salesforce = simulators.url("salesforce"),
         jira = simulators.url("jira"),
     );
-    text.push_str(&match erp {
+    text.push_str(&erp_connection(simulators, erp, refresh));
+    text
+}
+
+/// The connection of the ERP.
+fn erp_connection(simulators: &Unplugged, erp: &str, refresh: &str) -> String {
+    match erp {
         "netsuite" => format!(
             r#"
 [connections.netsuite]
@@ -357,6 +363,5 @@ limits.windows = []
             url = simulators.url("quickbooks"),
             realm = simulators.quickbooks.realm(),
         ),
-    });
-    text
+    }
 }
