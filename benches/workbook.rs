@@ -53,11 +53,8 @@ async fn main() {
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{status}: {text}");
     println!("read, merged and shown with {edits} edits: {:.1} s", begun.elapsed().as_secs_f64());
-    println!(
-        "memory: {before} MB before, {} MB at most ({})",
-        peak(),
-        "the simulators and the pages' snapshot are in it"
-    );
+    let most = peak();
+    println!("memory: {before} MB before, {most} MB at most (the simulators and the pages' snapshot are in it)");
 }
 
 /// A contract of several milestones.

@@ -67,6 +67,15 @@ impl Warrant<'_> {
         name == self.contract.terms().customer() || self.former_customers.iter().any(|one| one == name)
     }
 
+    /// A contract's milestones pass from one obligation to another by change orders: one that the contract has is compared with
+    /// nothing more.
+    fn compare_obligation(&self, obligation: Option<&str>, differences: &mut Differences) {
+        let ids: Vec<&str> = self.contract.terms().obligations.iter().map(|one| one.id.as_str()).collect();
+        if let Some(unknown) = obligation.filter(|id| !ids.contains(id)) {
+            differences.0.push(format!("obligation: the contract has {ids:?}, and this says {unknown:?}"));
+        }
+    }
+
     fn compare_customer(&self, name: &str, differences: &mut Differences) {
         if !self.knows_customer(name) {
             differences.compare("customer", &self.contract.terms().customer(), &name);
@@ -92,6 +101,7 @@ impl Warrant<'_> {
         found.compare("description", &issued.description, &document.description);
         found.compare("original", &issued.original, &document.original);
         self.compare_customer(&document.customer, &mut found);
+        self.compare_obligation(document.obligation.as_deref(), &mut found);
         if let Some(ordered) = &document.order {
             let line = postings::ordered_line(contract, erp, &issued.milestone);
             found.compare(
@@ -138,6 +148,7 @@ impl Warrant<'_> {
         let begins = entry.memo.get(..memo.len()).unwrap_or(&entry.memo);
         found.compare("memo", &memo.as_str(), &if place == 1 { entry.memo.as_str() } else { begins });
         self.compare_customer(&entry.customer, &mut found);
+        self.compare_obligation(entry.obligation.as_deref(), &mut found);
         let told = of_date.iter().map(|one| (one.date, one.lines.as_slice()));
         let untold = self.contract.untold_entries(told);
         if untold.iter().any(|one| one.date == date) {

@@ -516,11 +516,18 @@ mod tests {
 
     #[test]
     fn a_status_is_read_with_and_without_its_type_and_one_that_waits_is_not_open() {
-        let status = |status: &str| {
-            let row =
-                [("number", "N"), ("currency", "USD"), ("day", "2026-03-02"), ("amount", "1"), ("status", status)];
-            invoice(&Row(row.map(|(name, value)| (name.to_owned(), value.to_owned())).into())).unwrap().status
+        let row = |status: &str| {
+            let row = [
+                ("number", "N"),
+                ("customer", "Northwind"),
+                ("currency", "USD"),
+                ("day", "2026-03-02"),
+                ("amount", "1"),
+                ("status", status),
+            ];
+            Row(row.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
         };
+        let status = |status: &str| invoice(&row(status)).unwrap().status;
         for (letter, expected) in [
             ("A", InvoiceStatus::Open),
             ("B", InvoiceStatus::Paid),
@@ -530,5 +537,8 @@ mod tests {
         ] {
             assert_eq!([status(letter), status(&format!("CustInvc:{letter}"))], [expected; 2], "{letter}");
         }
+        let mut nobodys = row("A");
+        nobodys.0.remove("customer");
+        assert!(invoice(&nobodys).is_err_and(|problem| problem.to_string().contains("customer")));
     }
 }

@@ -376,7 +376,7 @@ mod tests {
             ("leg=x", "crm, psa or erp"),
             ("age=old", "such as 5"),
             ("amount=1e5", "such as 10000.00"),
-            ("kind=x", "approval, delivery"),
+            ("kind=x", "approval, change_order"),
             ("nope=1", "part, sort"),
         ] {
             let problem = Selection::read(query).unwrap_err();
