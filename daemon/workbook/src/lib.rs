@@ -2,7 +2,7 @@
 //! It knows no contract and does no IO: whoever calls brings the rows, attests them, and applies what was edited.
 //!
 //! Reading order: [`cell`], [`book`] (sheets with their columns and rows), [`base`] (what a file was exported with, and by whom
-//! that is attested), [`write`], [`read`], [`merge`].
+//! that is attested), [`mod@write`], [`read`], [`merge`].
 
 pub mod base;
 pub mod book;
