@@ -17,7 +17,7 @@ use crate::world::{World, free_port, pause};
 /// How long a daemon is given to come to a place before another place has its turn.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Runs of the script in which no death came about, before the rest counts as out of reach.
-const IDLE_RUNS: u32 = 2;
+const IDLE_RUNS: u32 = 8;
 
 /// Places that only daemons that share a database come to.
 fn is_shared(place: &str) -> bool {
