@@ -2,9 +2,9 @@
 //! Rows and columns that are not there say nothing.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read, Seek};
 
-use calamine::{Data, DataRef, ExcelDateTime, Reader as _, Xlsx};
+use calamine::{DataRef, ExcelDateTime, Reader as _, Xlsx, XlsxCellReader};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
@@ -72,7 +72,7 @@ pub fn read(bytes: &[u8], attested: &dyn Fn(&str, &str) -> bool) -> Result<Broug
     if !names.iter().any(|name| name == HIDDEN) {
         return Err(ReadError::Foreign);
     }
-    let base = read_base(&book.worksheet_range(HIDDEN).map_err(damaged)?, attested)?;
+    let base = read_base(&mut book.worksheet_cells_reader(HIDDEN).map_err(damaged)?, attested)?;
     let mut reading = Reading { base: &base, seen: BTreeMap::new(), edits: Vec::new(), told: Vec::new(), cells: 0 };
     for name in names.iter().filter(|name| *name != HIDDEN) {
         let Ok(mut cells) = book.worksheet_cells_reader(name) else { continue };
@@ -100,15 +100,35 @@ pub fn read(bytes: &[u8], attested: &dyn Fn(&str, &str) -> bool) -> Result<Broug
     Ok(Brought { edits, rows, told, base })
 }
 
-fn read_base(range: &calamine::Range<Data>, attested: &dyn Fn(&str, &str) -> bool) -> Result<Base, ReadError> {
-    let text = |cell: &Data| if let Data::String(text) = cell { text.clone() } else { String::new() };
-    let mut rows = range.rows();
-    let first = rows.next().ok_or(ReadError::Foreign)?;
-    if first.first().map(text).as_deref() != Some(WAY) {
+/// Cell by cell: a sheet says itself how large it is, and two cells in opposite corners of one would fill the memory.
+fn read_base<R: Read + Seek>(
+    cells: &mut XlsxCellReader<'_, R>,
+    attested: &dyn Fn(&str, &str) -> bool,
+) -> Result<Base, ReadError> {
+    let (mut way, mut attestation) = (String::new(), String::new());
+    let mut lines: BTreeMap<u32, String> = BTreeMap::new();
+    let mut read = 0;
+    while let Some(cell) = cells.next_cell().map_err(|error| ReadError::Damaged(error.to_string()))? {
+        read += 1;
+        if read > CELLS {
+            return Err(ReadError::Large);
+        }
+        let text = match cell.get_value() {
+            DataRef::String(text) => text.as_str(),
+            DataRef::SharedString(text) => text,
+            _ => "",
+        };
+        match cell.get_position() {
+            (0, 0) => text.clone_into(&mut way),
+            (0, 1) => text.clone_into(&mut attestation),
+            (0, _) => {}
+            (row, _) => lines.entry(row).or_default().push_str(text),
+        }
+    }
+    if way != WAY {
         return Err(ReadError::Foreign);
     }
-    let attestation = first.get(1).map(text).unwrap_or_default();
-    let lines: Vec<String> = rows.map(|row| row.iter().map(text).collect()).collect();
+    let lines: Vec<String> = lines.into_values().collect();
     if !attested(&digest(&lines), &attestation) {
         return Err(ReadError::Altered);
     }

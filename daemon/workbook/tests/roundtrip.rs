@@ -180,6 +180,15 @@ fn a_row_that_is_gone_is_refused_and_a_foreign_or_altered_file_is_not_taken() {
     let mut foreign = rust_xlsxwriter::Workbook::new();
     foreign.add_worksheet();
     assert_eq!(back(&foreign.save_to_buffer().unwrap()), Err(ReadError::Foreign));
+    let mut wide = rust_xlsxwriter::Workbook::new();
+    let corners = wide.add_worksheet().set_name("milestoned base").unwrap();
+    corners.write_string(0, 0, "milestoned workbook 1").unwrap();
+    corners.write_string(1_048_575, 16_383, "the other corner").unwrap();
+    assert_eq!(
+        back(&wide.save_to_buffer().unwrap()),
+        Err(ReadError::Altered),
+        "and it took no memory for what lies between"
+    );
     assert!(matches!(back(b"no workbook"), Err(ReadError::Damaged(_))));
     assert_eq!(read(&export(&exported), &|_, _| false), Err(ReadError::Altered));
 }
