@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use milestoned_mapping::command::DeliveryKey;
 
-use super::acts::{self, Act, Refused, Verb, Word};
+use super::acts::{self, Act, Given, Refused, Verb, Word};
 use super::item::Item;
 use super::subject::Subject;
 use crate::environment::Environment;
@@ -48,53 +48,28 @@ pub fn stamp(item: &Item) -> String {
     digest
 }
 
-/// An act that can be about many things at once.
+/// An act that can be about many things at once, each as it was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shared {
-    /// Each as it was shown.
-    Approve,
-    /// All to one person, or to nobody in particular.
-    Assign(Option<String>),
-    /// Each by what was shown of it, until one date, where one is given.
-    Overrule(Option<Date>),
-    /// Until one date; from now on again.
-    Snooze(Option<Date>),
-    /// Any act that needs nothing beside its reason.
-    Plain(Verb),
+pub struct Shared {
+    /// The act's name.
+    pub verb: Verb,
+    /// With `assign`: all to one person, or to nobody in particular.
+    pub to: Option<String>,
+    /// With `snooze` and `overrule`: until one date.
+    pub until: Option<Date>,
 }
 
 impl Shared {
-    /// The act's name.
-    pub fn verb(&self) -> Verb {
-        match self {
-            Self::Approve => Verb::Approve,
-            Self::Assign(_) => Verb::Assign,
-            Self::Overrule(_) => Verb::Overrule,
-            Self::Snooze(_) => Verb::Snooze,
-            Self::Plain(verb) => *verb,
-        }
-    }
-
     /// Whether an act can be about many things: what names one record, or has to be read and confirmed for each, cannot.
     pub fn is_possible(verb: Verb) -> bool {
         !matches!(verb, Verb::Done | Verb::GiveUp | Verb::Pause)
     }
 
     fn of(&self, item: &Item) -> Act {
-        match self {
-            Self::Approve => Act::Approve { shown: item.shown.clone() },
-            Self::Assign(to) => Act::Assign { to: to.clone() },
-            // A drift is closed for good: only an exception has a date on which it opens again.
-            Self::Overrule(until) => Act::Overrule { until: until.filter(|_| item.kind == "exception") },
-            Self::Snooze(until) => Act::Snooze { until: *until },
-            Self::Plain(Verb::Close) => Act::Close,
-            Self::Plain(Verb::Hold) => Act::Hold,
-            Self::Plain(Verb::Release) => Act::Release,
-            Self::Plain(Verb::Replay) => Act::Replay,
-            Self::Plain(Verb::Resume) => Act::Resume,
-            Self::Plain(Verb::Undo) => Act::Undo,
-            Self::Plain(_) => Act::Note,
-        }
+        // A drift is closed for good: only an exception has a date on which it opens again.
+        let lasts = self.verb != Verb::Overrule || item.kind == "exception";
+        let until = self.until.filter(|_| lasts);
+        Act::of(self.verb, Given { shown: item.shown.clone(), to: self.to.clone(), until, ..Given::default() })
     }
 }
 
@@ -138,7 +113,7 @@ pub async fn act(
     let mut told = Vec::with_capacity(rows.len());
     for row in rows {
         let item = known.get(&row.subject).map(|item| Arc::clone(item));
-        let refused = not_eligible(item.as_deref(), shared.verb(), &row.stamp);
+        let refused = not_eligible(item.as_deref(), shared.verb, &row.stamp);
         let outcome = match (&item, refused) {
             (Some(item), None) => match acts::act(env, &row.subject, shared.of(item), word.clone()).await {
                 Ok(done) => Ok(done.text),

@@ -164,11 +164,7 @@ async fn acts(
     }
     let mut came = Vec::new();
     for ((verb, to), rows) in groups {
-        let shared = match verb {
-            Verb::Approve => Shared::Approve,
-            Verb::Assign => Shared::Assign(to),
-            other => Shared::Plain(other),
-        };
+        let shared = Shared { verb, to, until: None };
         let word = Word::new(&asker.name, reason, Channel::Workbook, verb)?;
         let snapshot = snapshots.now(env).await?;
         for told in bulk::act(env, &snapshot.items, &rows, &shared, &word).await? {

@@ -82,7 +82,40 @@ pub enum Act {
     Undo,
 }
 
+/// What may come with the name of an act, from a form, a call or a workbook. Each act takes what it needs of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// What the reviewer was shown.
+    pub shown: Option<Shown>,
+    /// To whom; nobody in particular where it is empty.
+    pub to: Option<String>,
+    /// Until when.
+    pub until: Option<Date>,
+    /// The remote's id of what was done by hand.
+    pub remote_id: String,
+}
+
 impl Act {
+    /// The act of a name: the one place in which an act is made of what people say.
+    pub fn of(verb: Verb, given: Given) -> Self {
+        match verb {
+            Verb::Approve => Self::Approve { shown: given.shown },
+            Verb::Assign => Self::Assign { to: given.to.filter(|to| !to.trim().is_empty()) },
+            Verb::Close => Self::Close,
+            Verb::Done => Self::Done { remote_id: given.remote_id },
+            Verb::GiveUp => Self::GiveUp,
+            Verb::Hold => Self::Hold,
+            Verb::Note => Self::Note,
+            Verb::Overrule => Self::Overrule { until: given.until },
+            Verb::Pause => Self::Pause,
+            Verb::Release => Self::Release,
+            Verb::Replay => Self::Replay,
+            Verb::Resume => Self::Resume,
+            Verb::Snooze => Self::Snooze { until: given.until },
+            Verb::Undo => Self::Undo,
+        }
+    }
+
     /// Its name.
     pub fn verb(&self) -> Verb {
         match self {

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Arc, Environment, Shared};
-use crate::review::acts::{self, Act, Channel, Done, Verb, Word};
+use crate::review::acts::{self, Act, Channel, Done, Given, Verb, Word};
 use crate::review::item::{Item, ShownBody};
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
@@ -127,22 +127,7 @@ async fn act(
     if !reaches(&env, &caller.reach, &subject).await? {
         return Err(ApiError::not_found("subject", &body.subject));
     }
-    let act = match body.act {
-        Verb::Approve => Act::Approve { shown: body.shown },
-        Verb::Assign => Act::Assign { to: body.to.filter(|to| !to.trim().is_empty()) },
-        Verb::Close => Act::Close,
-        Verb::Done => Act::Done { remote_id: body.remote_id },
-        Verb::GiveUp => Act::GiveUp,
-        Verb::Hold => Act::Hold,
-        Verb::Note => Act::Note,
-        Verb::Overrule => Act::Overrule { until: body.until },
-        Verb::Pause => Act::Pause,
-        Verb::Release => Act::Release,
-        Verb::Replay => Act::Replay,
-        Verb::Resume => Act::Resume,
-        Verb::Snooze => Act::Snooze { until: body.until },
-        Verb::Undo => Act::Undo,
-    };
+    let act = Act::of(body.act, Given { shown: body.shown, to: body.to, until: body.until, remote_id: body.remote_id });
     caller.may(act.verb().right())?;
     let word = Word::new(&caller.name, &body.reason, Channel::Api, act.verb())?;
     Ok((StatusCode::ACCEPTED, Json(acts::act(&env, &subject, act, word).await?)))

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::person::{Person, today};
 use super::{filters, render, told};
 use crate::environment::Environment;
-use crate::review::acts::{self, Act, Channel, Verb, Word};
+use crate::review::acts::{self, Act, Channel, Given, Verb, Word};
 use crate::review::bulk::{self, AT_MOST, Row, Shared, Told};
 use crate::review::case::{Writing, would_write};
 use crate::review::item::Item;
@@ -56,25 +56,11 @@ pub(super) struct ActForm {
 impl ActForm {
     fn act(&self) -> Result<Act, ApiError> {
         let verb: Verb = self.act.parse()?;
-        Ok(match verb {
-            Verb::Approve => Act::Approve { shown: self.shown()? },
-            Verb::Assign => Act::Assign { to: said(&self.to) },
-            Verb::Close => Act::Close,
-            Verb::Done => Act::Done { remote_id: self.remote_id.clone() },
-            Verb::GiveUp if self.confirmed != "yes" => {
-                return Err(ApiError::invalid("confirmed: giving up is not confirmed"));
-            }
-            Verb::GiveUp => Act::GiveUp,
-            Verb::Hold => Act::Hold,
-            Verb::Note => Act::Note,
-            Verb::Overrule => Act::Overrule { until: date(&self.until)? },
-            Verb::Pause => Act::Pause,
-            Verb::Release => Act::Release,
-            Verb::Replay => Act::Replay,
-            Verb::Resume => Act::Resume,
-            Verb::Snooze => Act::Snooze { until: date(&self.until)? },
-            Verb::Undo => Act::Undo,
-        })
+        if verb == Verb::GiveUp && self.confirmed != "yes" {
+            return Err(ApiError::invalid("confirmed: giving up is not confirmed"));
+        }
+        let (shown, until) = (self.shown()?, date(&self.until)?);
+        Ok(Act::of(verb, Given { shown, to: said(&self.to), until, remote_id: self.remote_id.clone() }))
     }
 
     fn shown(&self) -> Result<Option<Shown>, ApiError> {
@@ -155,13 +141,7 @@ impl Many {
         if !Shared::is_possible(verb) {
             return Err(ApiError::invalid(format!("act: {} is about one thing at a time", verb.name())));
         }
-        Ok(match verb {
-            Verb::Approve => Shared::Approve,
-            Verb::Assign => Shared::Assign(said(&self.to)),
-            Verb::Overrule => Shared::Overrule(date(&self.until)?),
-            Verb::Snooze => Shared::Snooze(date(&self.until)?),
-            other => Shared::Plain(other),
-        })
+        Ok(Shared { verb, to: said(&self.to), until: date(&self.until)? })
     }
 }
 
