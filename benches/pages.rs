@@ -5,12 +5,15 @@
 //!
 //! `cargo bench -p milestoned-benches --bench pages -- 50000`
 
+mod lots;
+
 use std::time::Instant;
 
 use milestoned_tests::{ADMIN, World};
 use reqwest::header::{CONTENT_TYPE, COOKIE};
-use rusqlite::Connection;
 use serde_json::json;
+
+use lots::multiply;
 
 /// Contracts of the lot.
 const LOT: usize = 20;
@@ -31,7 +34,7 @@ async fn main() {
     }
     world.settle().await.unwrap();
     let path = world.app.env.settings.store.path.clone();
-    multiply(&path, wanted / LOT);
+    multiply(&path, wanted / LOT, COPY);
     let session = world.session(ADMIN).await.unwrap();
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let get = async |path: &str| {
@@ -87,16 +90,6 @@ async fn file(world: &World, number: usize) {
     assert_eq!(world.call("PUT", &path, ADMIN, Some(terms)).await.unwrap().0, 201);
     let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
     assert_eq!(world.call("POST", &format!("{path}/facts"), ADMIN, Some(fact)).await.unwrap().0, 202);
-}
-
-/// Copies of the lot, under other ids.
-fn multiply(path: &std::path::Path, lots: usize) {
-    let connection = Connection::open(path).unwrap();
-    connection.execute_batch("CREATE TEMP TABLE lot (n INTEGER)").unwrap();
-    for lot in 1..lots {
-        connection.execute("INSERT INTO lot VALUES (?1)", [i64::try_from(lot).unwrap()]).unwrap();
-    }
-    connection.execute_batch(&format!("BEGIN; {COPY} COMMIT; ANALYZE;")).unwrap();
 }
 
 const COPY: &str = "

@@ -5,13 +5,16 @@
 //!
 //! `cargo bench -p milestoned-benches --bench workbook -- 20000`
 
+mod lots;
+
 use std::time::Instant;
 
 use calamine::{Reader as _, Xlsx};
 use milestoned_tests::{ADMIN, World};
-use rusqlite::Connection;
 use rust_xlsxwriter::Workbook;
 use serde_json::json;
+
+use lots::multiply;
 
 /// Contracts of the lot, and milestones of each.
 const LOT: usize = 20;
@@ -32,7 +35,7 @@ async fn main() {
         file(&world, number).await;
     }
     world.settle().await.unwrap();
-    multiply(&world.app.env.settings.store.path, wanted / LOT / EACH);
+    multiply(&world.app.env.settings.store.path, wanted / LOT / EACH, COPY);
     let client = reqwest::Client::new();
     let url = format!("{}/v1/workbook", world.url);
     let get = async || {
@@ -67,16 +70,6 @@ async fn file(world: &World, number: usize) {
         "obligations": [{ "id": "services", "ssp": total, "method": "output" }], "milestones": milestones,
         "milestoned": { "erp": "quickbooks" } });
     assert_eq!(world.call("PUT", &format!("/v1/contracts/LOT-{number}"), ADMIN, Some(terms)).await.unwrap().0, 201);
-}
-
-/// Copies of the lot, under other ids.
-fn multiply(path: &std::path::Path, lots: usize) {
-    let connection = Connection::open(path).unwrap();
-    connection.execute_batch("CREATE TEMP TABLE lot (n INTEGER)").unwrap();
-    for lot in 1..lots {
-        connection.execute("INSERT INTO lot VALUES (?1)", [i64::try_from(lot).unwrap()]).unwrap();
-    }
-    connection.execute_batch(&format!("BEGIN; {COPY} COMMIT; ANALYZE;")).unwrap();
 }
 
 const COPY: &str = "
