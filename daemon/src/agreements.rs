@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -182,15 +182,8 @@ pub enum Refusal {
 /// # Errors
 /// The store failed. A file that cannot be taken is noted with its problem, and the others go on.
 pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
-    let files = match contract_folder::list(folder).await {
-        Ok(files) => files,
-        Err(error) => {
-            let path = folder.display().to_string();
-            let problem = format!("the folder cannot be read: {error}; create it, or change agreements.folder");
-            env.store.agreement_file_seen(path, Seen::Gone, None, Some(problem), now).await?;
-            return Ok(false);
-        }
-    };
+    let listed = contract_folder::list(folder).await;
+    let Some(files) = listed_or_told(env, folder, listed, "agreements.folder", now).await? else { return Ok(false) };
     let mut changed = false;
     for path in &files {
         changed |= scan_file(env, path, now).await?;
@@ -199,6 +192,24 @@ pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bo
     forget_refused(env, folder, &there, now).await?;
     missed(env, folder, &there, now).await?;
     Ok(changed)
+}
+
+/// The files of a folder; a folder that cannot be read is told to people, with the `key` of the configuration that names it.
+pub(crate) async fn listed_or_told(
+    env: &Environment,
+    folder: &Path,
+    listed: Result<Vec<PathBuf>, String>,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Vec<PathBuf>>, StoreError> {
+    match listed {
+        Ok(files) => Ok(Some(files)),
+        Err(error) => {
+            let problem = format!("the folder cannot be read: {error}; create it, or change {key}");
+            env.store.agreement_file_seen(folder.display().to_string(), Seen::Gone, None, Some(problem), now).await?;
+            Ok(None)
+        }
+    }
 }
 
 /// A refused file that is gone waits for nobody any more, and so does a folder that could not be read and was now.

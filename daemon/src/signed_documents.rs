@@ -85,15 +85,9 @@ pub async fn keep(
 /// The store failed. A file that cannot be read is noted with its problem, and the others go on.
 pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
     let readable = |path: &Path| path.file_name().is_some_and(|name| format_of(&name.to_string_lossy()).is_some());
-    let files = match contract_folder::named(folder, readable).await {
-        Ok(files) => files,
-        Err(error) => {
-            let path = folder.display().to_string();
-            let problem = format!("the folder cannot be read: {error}; create it, or change agreements.documents");
-            env.store.agreement_file_seen(path, Seen::Gone, None, Some(problem), now).await?;
-            return Ok(false);
-        }
-    };
+    let listed = contract_folder::named(folder, readable).await;
+    let listed = agreements::listed_or_told(env, folder, listed, "agreements.documents", now).await?;
+    let Some(files) = listed else { return Ok(false) };
     let mut changed = false;
     for path in &files {
         changed |= scan_file(env, path, now).await?;

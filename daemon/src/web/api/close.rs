@@ -86,7 +86,7 @@ async fn body(env: &Environment, month: Month) -> Result<FiguresBody, ApiError> 
     Ok(FiguresBody {
         close: CloseBody::from(&package),
         steps: steps::steps(env, month, &figures).await?,
-        figures: serde_json::from_str(&told).unwrap_or_default(),
+        figures: serde_json::from_str(&told).map_err(|error| ApiError::invalid(format!("figures: {error}")))?,
     })
 }
 
