@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 const BY_CONTRACT: &str = "token-of-one-contract-0123";
 /// May do everything, about contracts of one customer.
 const BY_CUSTOMER: &str = "token-of-one-customer-0123";
+/// May look at everything, and do nothing.
+const LOOKER: &str = "token-of-one-who-looks-0123";
 /// The customer whose contracts lie outside.
 const STRANGER: &str = "Elsewhere Ltd";
 
@@ -19,6 +21,7 @@ async fn world() -> World {
         token("ada", ADMIN, ""),
         token("one-contract", BY_CONTRACT, ", contracts = [\"OWN-1\"]"),
         token("one-customer", BY_CUSTOMER, ", customers = [\"Own Inc\"]"),
+        format!("{{ name = \"looker\", rights = [\"view\"], token = {LOOKER:?} }}"),
     ];
     let tokens = format!("http.tokens = [{}]", tokens.join(", "));
     let world = World::configured("2026-03-02T09:00:00Z", vec![("http.tokens".into(), tokens)]).await.unwrap();
@@ -136,6 +139,31 @@ async fn no_operation_tells_or_does_anything_about_a_contract_outside_of_a_token
     world.settle().await.unwrap();
     assert_eq!(outside(&world).await, before);
     assert_eq!(world.call("GET", "/metrics", BY_CONTRACT, None).await.unwrap().0, 403, "the whole company's");
+}
+
+#[tokio::test]
+async fn whoever_may_only_look_does_nothing_by_any_operation() {
+    let world = world().await;
+    let (_, description) = world.call("GET", "/openapi.json", LOOKER, None).await.unwrap();
+    let before = outside(&world).await;
+    let mut asked = 0;
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap().iter().filter(|(method, _)| *method != "get") {
+            // Whoever looks may write down what they saw. Of a workbook each cell asks for its own right (`journeys::workbook`).
+            let looks = |body: &Option<Value>| {
+                path.starts_with("/v1/workbook") || body.as_ref().is_some_and(|it| it["act"] == "note")
+            };
+            for body in bodies(method, path).into_iter().filter(|body| !looks(body)) {
+                let address = address(path, operation);
+                let (status, said) = world.call(&method.to_uppercase(), &address, LOOKER, body).await.unwrap();
+                assert_eq!((status, said["code"].as_str()), (403, Some("FORBIDDEN")), "{method} {address}: {said}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 20, "{asked}");
+    world.settle().await.unwrap();
+    assert_eq!(outside(&world).await, before);
 }
 
 #[tokio::test]

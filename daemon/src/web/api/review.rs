@@ -123,12 +123,12 @@ async fn act(
     Restrained(Program(caller)): Restrained<Program>,
     Json(body): Json<ActBody>,
 ) -> Result<(StatusCode, Json<Done>), ApiError> {
+    caller.may(body.act.right())?;
     let subject: Subject = body.subject.parse()?;
     if !reaches(&env, &caller.reach, &subject).await? {
         return Err(ApiError::not_found("subject", &body.subject));
     }
     let act = Act::of(body.act, Given { shown: body.shown, to: body.to, until: body.until, remote_id: body.remote_id });
-    caller.may(act.verb().right())?;
     let word = Word::new(&caller.name, &body.reason, Channel::Api, act.verb())?;
     Ok((StatusCode::ACCEPTED, Json(acts::act(&env, &subject, act, word).await?)))
 }
