@@ -6,6 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::Client;
+use crate::names::{alike, proposal};
+use crate::{Class, Fault};
+
 /// In the place of an id: a record is created, whoever is called alike.
 pub const NEW: &str = "new";
 
@@ -16,6 +20,16 @@ pub struct Known {
     pub id: String,
     /// Its name there.
     pub name: String,
+}
+
+/// Refuses to create a customer beside those of the candidates that are called alike, and proposes these to a person.
+///
+/// # Errors
+/// [`Class::Alike`], with those who are.
+pub fn unlike(client: &Client, name: &str, candidates: impl IntoIterator<Item = Known>) -> Result<(), Fault> {
+    let known: Vec<Known> = candidates.into_iter().filter(|one| alike(&one.name, name)).collect();
+    let said = proposal(name, &known);
+    if known.is_empty() { Ok(()) } else { Err(client.fault(Class::Alike(known.into()), said, None)) }
 }
 
 /// Ids of customers' records, by their names in the agreements. Clones share what is in them.

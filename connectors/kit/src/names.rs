@@ -69,7 +69,7 @@ pub fn beginning(name: &str) -> String {
 }
 
 /// What a refusal says of names that are alike: each with the remote's id.
-pub fn proposal(name: &str, alike: &[Known]) -> String {
+pub(crate) fn proposal(name: &str, alike: &[Known]) -> String {
     let known: Vec<String> = alike.iter().map(|one| format!("{:?} (id {})", one.name, one.id)).collect();
     format!(
         "there is no customer {name:?}, and names alike are there: {}; say on the customer's page, or by `milestoned customer \

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use milestoned_connector_kit::body::Body;
-use milestoned_connector_kit::customers::{Customers, Known, NEW};
-use milestoned_connector_kit::names::{alike, beginning, proposal};
-use milestoned_connector_kit::{Class, Fault, Found, Receipt, Write};
+use milestoned_connector_kit::customers::{Customers, Known, NEW, unlike};
+use milestoned_connector_kit::names::beginning;
+use milestoned_connector_kit::{Fault, Found, Receipt, Write};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::record::Particulars;
 use milestoned_mapping::statement::{Essential, Statement};
@@ -93,9 +93,7 @@ impl NetSuite {
             ))
             .await?;
         let known = |row: &Row| Some(Known { id: row.get("id")?.into(), name: row.get("customer")?.into() });
-        let known: Vec<Known> = rows.iter().filter_map(known).filter(|one| alike(&one.name, name)).collect();
-        let said = proposal(name, &known);
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known.into()), said, None)) }
+        unlike(&self.client, name, rows.iter().filter_map(known))
     }
 
     /// Ids of the configuration that the account does not have.

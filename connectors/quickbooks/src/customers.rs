@@ -1,8 +1,8 @@
 //! Customers: the one that somebody named, else the one with the exact name; never created beside one that is called alike.
 
-use milestoned_connector_kit::customers::Known;
-use milestoned_connector_kit::names::{alike, beginning, proposal};
-use milestoned_connector_kit::{Class, Fault};
+use milestoned_connector_kit::Fault;
+use milestoned_connector_kit::customers::{Known, unlike};
+use milestoned_connector_kit::names::beginning;
 
 use super::wire::{Ref, Saved};
 use super::{QuickBooks, quoted};
@@ -26,11 +26,8 @@ impl QuickBooks {
         let mut known = Vec::new();
         for (_, raw) in self.objects(&answer.body)? {
             let saved: Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
-            if alike(&saved.display_name, name) {
-                known.push(Known { id: saved.id, name: saved.display_name });
-            }
+            known.push(Known { id: saved.id, name: saved.display_name });
         }
-        let said = proposal(name, &known);
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known.into()), said, None)) }
+        unlike(&self.client, name, known)
     }
 }

@@ -2,8 +2,8 @@
 //! draft that is found and says what it should is posted. What cannot be posted is taken away again.
 
 use jiff::SignedDuration;
-use milestoned_connector_kit::customers::Known;
-use milestoned_connector_kit::names::{alike, beginning, proposal};
+use milestoned_connector_kit::customers::{Known, unlike};
+use milestoned_connector_kit::names::beginning;
 use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, Document};
 use milestoned_mapping::statement::{Essential, Statement};
@@ -132,9 +132,7 @@ impl Tryton {
         let question = Question { domain, fields: &["name"], order: json!([["id", "ASC"]]), most: None };
         let parties: Vec<wire::Party> = self.find_all(PARTY, &question).await?;
         let known = |party: wire::Party| Some(Known { id: party.id.to_string(), name: party.name? });
-        let known: Vec<Known> = parties.into_iter().filter_map(known).filter(|one| alike(&one.name, name)).collect();
-        let said = proposal(name, &known);
-        if known.is_empty() { Ok(()) } else { Err(self.client.fault(Class::Alike(known.into()), said, None)) }
+        unlike(&self.client, name, parties.into_iter().filter_map(known))
     }
 
     /// The invoice that bears our number. A draft is what an earlier attempt left behind before it was posted.
