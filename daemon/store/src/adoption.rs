@@ -7,7 +7,7 @@ use milestoned_mapping::record::{Content, InvoiceSeen, JournalSeen, PaymentSeen,
 
 use super::attest::Session;
 use super::session::values;
-use super::{Store, StoreError, parse};
+use super::{Store, StoreError, Verb, parse};
 
 /// What the systems hold, as far as they were read.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn held(&self, erp: String, contract: String, customer: String) -> Result<HeldRecords, StoreError> {
+    pub fn held(&self, erp: String, contract: String, customer: String) -> Verb<'_, HeldRecords> {
         self.read(move |tx| {
             let mut invoices: BTreeMap<String, InvoiceSeen> = BTreeMap::new();
             let mut journals: BTreeMap<String, JournalSeen> = BTreeMap::new();
@@ -55,7 +55,6 @@ impl Store {
                 journals: journals.into_values().collect(),
             })
         })
-        .await
     }
 }
 

@@ -8,7 +8,7 @@ use super::action::Action;
 use super::attested::AGREEMENT_FILE;
 use super::audit::{self, Entry};
 use super::session::values;
-use super::{Store, StoreError, instant};
+use super::{Store, Verb, instant};
 
 /// What a look at a contract file, or at the folder, has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,20 +64,19 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn agreement_file(&self, path: String) -> Result<Option<KnownFile>, StoreError> {
+    pub fn agreement_file(&self, path: String) -> Verb<'_, Option<KnownFile>> {
         self.read(move |tx| {
             tx.one("SELECT digest, contract FROM agreement_file WHERE path = $1", values![path], |row| {
                 Ok(KnownFile { seen: row.get::<String>(0)?.into(), contract: row.get(1)? })
             })
         })
-        .await
     }
 
     /// Files of a folder that were taken and were there when it was read last: path and contract.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn files_taken(&self, folder: String) -> Result<Vec<(String, String)>, StoreError> {
+    pub fn files_taken(&self, folder: String) -> Verb<'_, Vec<(String, String)>> {
         self.read(move |tx| {
             // `0` is the character after `/`.
             tx.all(
@@ -87,21 +86,20 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })
-        .await
     }
 
     /// Notes what became of a contract file.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn agreement_file_seen(
+    pub fn agreement_file_seen(
         &self,
         path: String,
         seen: Seen,
         contract: Option<String>,
         problem: Option<String>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Verb<'_, ()> {
         self.write(move |tx| {
             let known: Option<Option<String>> =
                 tx.one("SELECT problem FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))?;
@@ -122,14 +120,13 @@ impl Store {
             })
             .map(drop)
         })
-        .await
     }
 
     /// Contract files that could not be taken.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn file_problems(&self) -> Result<Vec<FileProblem>, StoreError> {
+    pub fn file_problems(&self) -> Verb<'_, Vec<FileProblem>> {
         self.read(|tx| {
             tx.all(
                 "SELECT path, problem, seen_at FROM agreement_file WHERE problem IS NOT NULL ORDER BY path",
@@ -140,6 +137,5 @@ impl Store {
                 },
             )
         })
-        .await
     }
 }

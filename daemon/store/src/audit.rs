@@ -15,7 +15,7 @@ use super::action::Action;
 use super::actor::Actor;
 pub(super) use super::attest::{Session, hold};
 use super::session::{Link, Row, values};
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// One line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -231,20 +231,15 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn audit(&self, contract: Option<String>, limit: i64) -> Result<Vec<AuditLine>, StoreError> {
-        self.audit_before(contract, None, limit).await
+    pub fn audit(&self, contract: Option<String>, limit: i64) -> Verb<'_, Vec<AuditLine>> {
+        self.audit_before(contract, None, limit)
     }
 
     /// The trail of one contract, or of all, before a place in the chain, newest last; at most `limit` lines.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn audit_before(
-        &self,
-        contract: Option<String>,
-        before: Option<i64>,
-        limit: i64,
-    ) -> Result<Vec<AuditLine>, StoreError> {
+    pub fn audit_before(&self, contract: Option<String>, before: Option<i64>, limit: i64) -> Verb<'_, Vec<AuditLine>> {
         let before = before.unwrap_or(i64::MAX);
         self.read(move |tx| match contract {
             Some(contract) => {
@@ -252,33 +247,25 @@ impl Store {
             }
             None => tx.all(newest!("WHERE seq < $2"), values![limit, before], read_line),
         })
-        .await
     }
 
     /// A line about something that the daemon noticed and that changes nothing.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn note(
-        &self,
-        action: Action,
-        subject: String,
-        detail: String,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(move |tx| append(tx, now, &[Entry::own(action, None, subject, detail)])).await
+    pub fn note(&self, action: Action, subject: String, detail: String, now: Timestamp) -> Verb<'_, ()> {
+        self.write(move |tx| append(tx, now, &[Entry::own(action, None, subject, detail)]))
     }
 
     /// The newest line of the chain.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn audit_head(&self) -> Result<Head, StoreError> {
+    pub fn audit_head(&self) -> Verb<'_, Head> {
         self.read(|tx| {
             let head = tx.one("SELECT seq, hash FROM audit_head WHERE id = 1", values![], read_head)?;
             Ok(head.unwrap_or(Head { seq: 0, hash: String::new() }))
         })
-        .await
     }
 }
 

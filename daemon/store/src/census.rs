@@ -10,7 +10,7 @@ use super::audit::{self, Entry};
 use super::intake::keep_genuine_place;
 use super::session::{Sql, values};
 use super::vocabulary::CENSUS;
-use super::{Store, StoreError, instant, json};
+use super::{Store, StoreError, Verb, instant, json};
 
 /// How a census ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,28 +38,22 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn census_waits(
-        &self,
-        system: String,
-        stream: String,
-        due_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(move |tx| mark(tx, &system, &stream, "{}", Some(due_at), now)).await
+    pub fn census_waits(&self, system: String, stream: String, due_at: Timestamp, now: Timestamp) -> Verb<'_, ()> {
+        self.write(move |tx| mark(tx, &system, &stream, "{}", Some(due_at), now))
     }
 
     /// Keeps a page of a census and its cursor in one transaction. The first page begins anew.
     ///
     /// # Errors
     /// The database failed: neither ids nor cursor are kept.
-    pub async fn census_page(
+    pub fn census_page(
         &self,
         system: String,
         stream: String,
         census: Census,
         first: bool,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Verb<'_, ()> {
         self.write(move |tx| {
             if first {
                 clear(tx, &system, &stream)?;
@@ -69,7 +63,6 @@ impl Store {
             tx.run_each(sql, &sets)?;
             mark(tx, &system, &stream, &json(&census.next)?, None, now)
         })
-        .await
     }
 
     /// Ends a census of objects of these types, whose ids are distinct: what is known and was not named is hinted at, unless
@@ -77,7 +70,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed: the census is not over.
-    pub async fn census_end(
+    pub fn census_end(
         &self,
         system: String,
         stream: String,
@@ -85,7 +78,7 @@ impl Store {
         brake: u32,
         due_at: Timestamp,
         now: Timestamp,
-    ) -> Result<Counted, StoreError> {
+    ) -> Verb<'_, Counted> {
         self.write(move |tx| {
             let (mut known, mut missing) = (0_u64, Vec::new());
             for object in objects {
@@ -125,7 +118,6 @@ impl Store {
             }
             Ok(Counted { known, missing: count, braked })
         })
-        .await
     }
 }
 

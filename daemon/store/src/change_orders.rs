@@ -11,7 +11,7 @@ use super::attested::CHANGE_ORDER;
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact};
 use super::session::{Row, values};
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// A change order that was filed.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn file_order(&self, order: FiledOrder, line: Entry, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn file_order(&self, order: FiledOrder, line: Entry, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let FiledOrder { fact, customer, stake, waits } = &order;
             let key = values![fact.contract, fact.identity];
@@ -144,14 +144,13 @@ impl Store {
             }
             Ok(true)
         })
-        .await
     }
 
     /// Change orders that wait for an approval, the oldest first: of one contract, or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn waiting_orders(&self, contract: Option<String>) -> Result<Vec<WaitingOrder>, StoreError> {
+    pub fn waiting_orders(&self, contract: Option<String>) -> Verb<'_, Vec<WaitingOrder>> {
         self.read(move |tx| {
             let orders = match contract {
                 Some(id) => tx.all(WAITING_OF, values![id], read_waiting),
@@ -159,16 +158,15 @@ impl Store {
             };
             genuine(tx, orders?)
         })
-        .await
     }
 
     /// What became of a change order; `None`: it was not filed, or before change orders were kept.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn order_state(&self, contract: String, identity: String) -> Result<Option<OrderState>, StoreError> {
+    pub fn order_state(&self, contract: String, identity: String) -> Verb<'_, Option<OrderState>> {
         let sql = "SELECT state FROM change_order WHERE contract = $1 AND identity = $2";
-        self.read(move |tx| tx.one(sql, values![contract, identity], |row| row.parsed(0, "change_order.state"))).await
+        self.read(move |tx| tx.one(sql, values![contract, identity], |row| row.parsed(0, "change_order.state")))
     }
 
     /// What change orders of a customer have put at stake since an instant: contract, identity, amount. Those that were refused
@@ -176,11 +174,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn staked_since(
-        &self,
-        customer: String,
-        since: Timestamp,
-    ) -> Result<Vec<(String, String, Money)>, StoreError> {
+    pub fn staked_since(&self, customer: String, since: Timestamp) -> Verb<'_, Vec<(String, String, Money)>> {
         let sql = "SELECT contract, identity, stake, currency FROM change_order WHERE customer = $1 AND filed_at >= $2
                    AND state <> 'refused' ORDER BY filed_at, contract, identity";
         self.read(move |tx| {
@@ -191,20 +185,19 @@ impl Store {
             })?;
             Ok(rows.into_iter().flatten().collect())
         })
-        .await
     }
 
     /// A person decides about a change order that waits. `false`: it does not wait any more, and nothing was written.
     ///
     /// # Errors
     /// The database failed, or the row is not attested.
-    pub async fn decide_order(
+    pub fn decide_order(
         &self,
         (contract, identity): (String, String),
         (actor, verdict): (Actor, OrderVerdict),
         line: Entry,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             let key = values![contract, identity];
             let known = tx.one(
@@ -231,7 +224,6 @@ impl Store {
             audit::append(tx, now, &[line])?;
             Ok(true)
         })
-        .await
     }
 }
 

@@ -8,7 +8,7 @@ use super::actor::Actor;
 use super::attested::{CLOSE_PACKAGE, CLOSE_STEP};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// A step of a month's close, as far as people have said something about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed, or the row is not attested.
-    pub async fn close_package(&self, month: String) -> Result<Option<ClosePackage>, StoreError> {
+    pub fn close_package(&self, month: String) -> Verb<'_, Option<ClosePackage>> {
         self.read(move |tx| {
             let genuine = tx.examine_one(&CLOSE_PACKAGE, values![month])?.is_none_or(|row| row.genuine);
             if !genuine {
@@ -106,27 +106,25 @@ impl Store {
             }
             tx.one(PACKAGE, values![month], read_package)
         })
-        .await
     }
 
     /// Months that have a package, the newest first, without what it says.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_packages(&self) -> Result<Vec<ClosePackage>, StoreError> {
+    pub fn close_packages(&self) -> Verb<'_, Vec<ClosePackage>> {
         self.read(|tx| {
             let sql = "SELECT month, prepared_by, prepared_at, '', digest, signed_by, signed_at, public_key, signature
                 FROM close_package ORDER BY month DESC";
             tx.all(sql, values![], read_package)
         })
-        .await
     }
 
     /// Keeps a package that was prepared in the place of a former one. `false`: the month is signed, and stays as it is.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_close_package(&self, package: ClosePackage) -> Result<bool, StoreError> {
+    pub fn keep_close_package(&self, package: ClosePackage) -> Verb<'_, bool> {
         self.write(move |tx| {
             let ClosePackage { month, prepared_by, prepared_at, figures, digest, .. } = package;
             let at = instant(prepared_at);
@@ -144,20 +142,13 @@ impl Store {
             }
             Ok(kept == 1)
         })
-        .await
     }
 
     /// Signs the package with this digest. `false`: another one stands there now, or the month is signed.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn sign_close(
-        &self,
-        month: String,
-        digest: String,
-        signed: Signed,
-        reason: String,
-    ) -> Result<bool, StoreError> {
+    pub fn sign_close(&self, month: String, digest: String, signed: Signed, reason: String) -> Verb<'_, bool> {
         self.write(move |tx| {
             let at = instant(signed.at);
             let done = tx.change(&CLOSE_PACKAGE, values![month], || {
@@ -173,14 +164,13 @@ impl Store {
             }
             Ok(done == 1)
         })
-        .await
     }
 
     /// What people have said about the steps of a month.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_steps(&self, month: String) -> Result<Vec<CloseStep>, StoreError> {
+    pub fn close_steps(&self, month: String) -> Verb<'_, Vec<CloseStep>> {
         self.read(move |tx| {
             let sql =
                 "SELECT month, step, owner, done_by, done_at, note FROM close_step WHERE month = $1 ORDER BY step";
@@ -196,14 +186,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// Writes down who looks after a step, or that somebody has looked at it.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_close_step(&self, step: CloseStep, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
+    pub fn keep_close_step(&self, step: CloseStep, actor: Actor, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let CloseStep { month, step, owner, done, note } = step;
             let (by, at) = (done.as_ref().map(|(by, _)| by.to_string()), done.as_ref().map(|(_, at)| instant(*at)));
@@ -221,7 +210,6 @@ impl Store {
             };
             audit::append(tx, now, &[Entry::by(&actor, Action::CloseStep, None, format!("{month} {step}"), detail)])
         })
-        .await
     }
 
     /// Facts of all contracts that were learned from one instant on and before another and may be somebody's judgement: what
@@ -229,27 +217,25 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn judgements(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Told>, StoreError> {
+    pub fn judgements(&self, from: Timestamp, until: Timestamp) -> Verb<'_, Vec<Told>> {
         self.read(move |tx| {
             let sql = r#"SELECT contract, fact, actor, learned_at FROM fact WHERE learned_at >= $1 AND learned_at < $2
                 AND position IS NOT NULL AND (fact LIKE '%"type":"overrule"%' OR fact LIKE '%"type":"adopted"%'
                 OR fact LIKE '%"type":"withdrawn"%' OR fact LIKE '%"type":"cost"%' OR fact LIKE '%"on":"%') ORDER BY id"#;
             tx.all(sql, values![instant(from), instant(until)], read_told)
         })
-        .await
     }
 
     /// Rejections of all contracts, in the order in which they were learned.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn rejections(&self) -> Result<Vec<Told>, StoreError> {
+    pub fn rejections(&self) -> Verb<'_, Vec<Told>> {
         self.read(|tx| {
             let sql = r#"SELECT contract, fact, actor, learned_at FROM fact WHERE position IS NOT NULL
                 AND fact LIKE '%"type":"rejected"%' ORDER BY id"#;
             tx.all(sql, values![], read_told)
         })
-        .await
     }
 }
 

@@ -24,7 +24,7 @@ use super::journal;
 use super::periods::{self, ClosedDates};
 use super::session::{Cell, Row, Sql, cells, values};
 use super::set_aside;
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// A contract as the store keeps it.
 #[derive(Debug, Clone)]
@@ -304,7 +304,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn open_contract(&self, new: NewContract, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn open_contract(&self, new: NewContract, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let row = &new.row;
             let (opened_on, opened_at, as_of) = (row.opened_on.to_string(), instant(now), new.as_of.to_string());
@@ -340,22 +340,21 @@ impl Store {
             }
             Ok(inserted > 0)
         })
-        .await
     }
 
     /// One contract.
     ///
     /// # Errors
     /// The database failed, or the contract is set aside.
-    pub async fn contract(&self, id: String) -> Result<Option<ContractRow>, StoreError> {
-        self.read(move |tx| load_row(tx, &id)).await
+    pub fn contract(&self, id: String) -> Verb<'_, Option<ContractRow>> {
+        self.read(move |tx| load_row(tx, &id))
     }
 
     /// A contract with what stands beside it when something about it is about to be sent, as of one moment.
     ///
     /// # Errors
     /// The database failed, the contract is set aside, or a row is not attested.
-    pub async fn warrant(&self, id: String) -> Result<Option<Warranted>, StoreError> {
+    pub fn warrant(&self, id: String) -> Verb<'_, Option<Warranted>> {
         self.read(move |tx| {
             let Some(row) = load_row(tx, &id)? else { return Ok(None) };
             let sql =
@@ -372,75 +371,71 @@ impl Store {
             })?;
             Ok(Some(Warranted { entries: journal::entries(tx, &id)?, former_customers, row }))
         })
-        .await
     }
 
     /// Every contract, by id, but those that are set aside.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contracts(&self) -> Result<Vec<ContractRow>, StoreError> {
+    pub fn contracts(&self) -> Verb<'_, Vec<ContractRow>> {
         self.read(|tx| {
             let sql = concat!(columns!(), " WHERE ", not_set_aside!(), " ORDER BY id");
             tx.all(sql, values![], |row| read_row(tx, row))
         })
-        .await
     }
 
     /// Contracts after this id, by id, at most so many; but those that are set aside.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contracts_after(&self, after: String, limit: usize) -> Result<Vec<ContractRow>, StoreError> {
+    pub fn contracts_after(&self, after: String, limit: usize) -> Verb<'_, Vec<ContractRow>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |tx| {
             let sql = concat!(columns!(), " WHERE id > $1 AND ", not_set_aside!(), " ORDER BY id LIMIT $2");
             tx.all(sql, values![after, limit], |row| read_row(tx, row))
         })
-        .await
     }
 
     /// Some contracts, by id.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contracts_of(&self, ids: Vec<String>) -> Result<Vec<ContractRow>, StoreError> {
-        self.read(move |tx| tx.all(AMONG, values![json(&ids)?], |row| read_row(tx, row))).await
+    pub fn contracts_of(&self, ids: Vec<String>) -> Verb<'_, Vec<ContractRow>> {
+        self.read(move |tx| tx.all(AMONG, values![json(&ids)?], |row| read_row(tx, row)))
     }
 
     /// Ids of the contracts that were filed for some customers.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contracts_of_customers(&self, customers: Vec<String>) -> Result<Vec<String>, StoreError> {
-        self.read(move |tx| tx.all(OF_CUSTOMERS, values![json(&customers)?], |row| row.get(0))).await
+    pub fn contracts_of_customers(&self, customers: Vec<String>) -> Verb<'_, Vec<String>> {
+        self.read(move |tx| tx.all(OF_CUSTOMERS, values![json(&customers)?], |row| row.get(0)))
     }
 
     /// Contracts about which something is to be decided now.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contracts_due(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
-        self.read(move |tx| tx.all(DUE, values![instant(now)], |row| row.get(0))).await
+    pub fn contracts_due(&self, now: Timestamp) -> Verb<'_, Vec<String>> {
+        self.read(move |tx| tx.all(DUE, values![instant(now)], |row| row.get(0)))
     }
 
     /// The earliest instant at which time alone may change a contract.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn next_wake(&self) -> Verb<'_, Option<Timestamp>> {
         self.read(|tx| {
             let sql = concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_halted!());
             Ok(tx.one(sql, values![], |row| row.parsed_option(0, "contract.wake_at"))?.flatten())
         })
-        .await
     }
 
     /// What decisions about contracts need, in the order of their ids here; what there is no contract for is left out.
     ///
     /// # Errors
     /// The database failed. A row that cannot be read concerns its contract alone.
-    pub async fn works(&self, ids: Vec<String>) -> Result<Vec<(String, Result<Work, StoreError>)>, StoreError> {
+    pub fn works(&self, ids: Vec<String>) -> Verb<'_, Vec<(String, Result<Work, StoreError>)>> {
         self.read(move |tx| {
             let mut works = Vec::with_capacity(ids.len());
             for id in ids {
@@ -453,14 +448,13 @@ impl Store {
             }
             Ok(works)
         })
-        .await
     }
 
     /// The decided facts of a contract, in order: what a replay starts from.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn history(&self, id: String) -> Result<Vec<Fact>, StoreError> {
+    pub fn history(&self, id: String) -> Verb<'_, Vec<Fact>> {
         self.read(move |tx| {
             tx.all(
                 "SELECT fact, effective_at FROM fact WHERE contract = $1 AND position IS NOT NULL ORDER BY position",
@@ -472,49 +466,45 @@ impl Store {
                 },
             )
         })
-        .await
     }
 
     /// A fact by its identity, decided or not.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn fact_by_identity(&self, contract: String, identity: String) -> Result<Option<Fact>, StoreError> {
+    pub fn fact_by_identity(&self, contract: String, identity: String) -> Verb<'_, Option<Fact>> {
         self.read(move |tx| {
             let sql = "SELECT fact FROM fact WHERE contract = $1 AND identity = $2";
             tx.one(sql, values![contract, identity], |row| parse("fact", "fact", &identity, &row.get::<String>(0)?))
         })
-        .await
     }
 
     /// The contract that issued a document with this number.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contract_of_document(&self, number: String) -> Result<Option<String>, StoreError> {
+    pub fn contract_of_document(&self, number: String) -> Verb<'_, Option<String>> {
         self.read(move |tx| {
             tx.one("SELECT contract FROM document WHERE number = $1", values![number], |row| row.get(0))
         })
-        .await
     }
 
     /// The contract that a delivery to a connection, by what it is about, belongs to.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contract_of_delivery(&self, target: String, subject: String) -> Result<Option<String>, StoreError> {
+    pub fn contract_of_delivery(&self, target: String, subject: String) -> Verb<'_, Option<String>> {
         self.read(move |tx| {
             let sql = "SELECT contract FROM outbox WHERE target = $1 AND subject = $2 LIMIT 1";
             tx.one(sql, values![target, subject], |row| row.get(0))
         })
-        .await
     }
 
     /// Parts of a record (`ID:…`) that were read before and belong to a contract: contract and id.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn parts_of_record(&self, record: SourceRecord) -> Result<Vec<(String, String)>, StoreError> {
+    pub fn parts_of_record(&self, record: SourceRecord) -> Verb<'_, Vec<(String, String)>> {
         self.read(move |tx| {
             // `;` is the character after `:`.
             let (first, end) = (format!("{}:", record.id), format!("{};", record.id));
@@ -530,14 +520,13 @@ impl Store {
             )?;
             Ok(parts)
         })
-        .await
     }
 
     /// The contract that earlier versions of a record belonged to.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contract_of_record(&self, record: SourceRecord) -> Result<Option<String>, StoreError> {
+    pub fn contract_of_record(&self, record: SourceRecord) -> Verb<'_, Option<String>> {
         self.read(move |tx| {
             tx.one(
                 "SELECT contract FROM source_record WHERE system = $1 AND object = $2 AND remote_id = $3
@@ -546,19 +535,13 @@ impl Store {
                 |row| row.get(0),
             )
         })
-        .await
     }
 
     /// Parks facts that are not attested: each is told with what its row claims, and nothing is decided from it.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn refuse_facts(
-        &self,
-        contract: String,
-        facts: Vec<UnattestedFact>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn refuse_facts(&self, contract: String, facts: Vec<UnattestedFact>, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let mut lines = Vec::with_capacity(facts.len());
             for fact in &facts {
@@ -572,14 +555,13 @@ impl Store {
             }
             audit::append(tx, now, &lines)
         })
-        .await
     }
 
     /// Stores facts that came from people or programs rather than from a source record. Returns how many were new.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn add_facts(&self, facts: Vec<NewFact>, now: Timestamp) -> Result<usize, StoreError> {
+    pub fn add_facts(&self, facts: Vec<NewFact>, now: Timestamp) -> Verb<'_, usize> {
         self.write(move |tx| {
             let mut new = 0_usize;
             for fact in &facts {
@@ -587,7 +569,6 @@ impl Store {
             }
             Ok(new)
         })
-        .await
     }
 }
 

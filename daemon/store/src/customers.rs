@@ -17,7 +17,7 @@ use super::attested::{CUSTOMER_RECORD, LEG_PART, OUTBOX};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::vocabulary::DeliveryState;
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// A customer of whom a person has to say, or has said, which record of an ERP it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -61,14 +61,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn choose_customer(
+    pub fn choose_customer(
         &self,
         erp: String,
         name: String,
         remote_id: String,
         (actor, why): (Actor, String),
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
+    ) -> Verb<'_, usize> {
         self.write(move |tx| {
             tx.overwrite(&CUSTOMER_RECORD, values![erp, name], || {
                 tx.run(
@@ -98,7 +98,6 @@ impl Store {
             audit::append(tx, now, &lines)?;
             Ok(released)
         })
-        .await
     }
 
     /// Ids, or `new`, that people gave for customers of an ERP, by name.
@@ -115,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn customer_records(&self) -> Result<Vec<CustomerRecord>, StoreError> {
+    pub fn customer_records(&self) -> Verb<'_, Vec<CustomerRecord>> {
         self.read(|tx| {
             let mut all = Vec::new();
             tx.each(CUSTOMER_RECORD.all, values![], |row| {
@@ -127,7 +126,6 @@ impl Store {
             all.sort_by(|one: &CustomerRecord, other| (&one.name, &one.erp).cmp(&(&other.name, &other.erp)));
             Ok(all)
         })
-        .await
     }
 
     /// The ERP's ids of customers that were found or created there, by connection and name, as deliveries have told.
@@ -150,7 +148,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn taxes(&self, contract: String) -> Result<BTreeMap<String, DecimalText>, StoreError> {
+    pub fn taxes(&self, contract: String) -> Verb<'_, BTreeMap<String, DecimalText>> {
         self.read(move |tx| {
             let sql = "SELECT CAST(0 AS BIGINT), system, object, remote_id, contract, leg, milestone, part, mac
                        FROM leg_part WHERE contract = $1 AND leg = 'erp'";
@@ -167,7 +165,6 @@ impl Store {
             })?;
             Ok(taxes)
         })
-        .await
     }
 }
 

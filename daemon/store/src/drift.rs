@@ -12,7 +12,7 @@ use super::attest::Session;
 use super::attested::DRIFT;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Verb};
 
 /// A drift as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,13 +87,12 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn drifts(&self) -> Result<BTreeMap<String, usize>, StoreError> {
+    pub fn drifts(&self) -> Verb<'_, BTreeMap<String, usize>> {
         self.read(|tx| {
             let sql = "SELECT contract, count(*) FROM drift WHERE closed_on IS NULL GROUP BY contract";
             let count = |row: &Row<'_>| Ok((row.get(0)?, usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX)));
             Ok(tx.all(sql, values![], count)?.into_iter().collect())
         })
-        .await
     }
 
     /// A person closes a drift, with a reason; it opens again if it changes, or comes back after it was undone. `false`:
@@ -101,14 +100,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_drift(
+    pub fn close_drift(
         &self,
         contract: String,
         kind: Kind,
         subject: String,
         (actor, reason): (Actor, String),
         (today, now): (Date, Timestamp),
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             let closed = tx.change(&DRIFT, values![contract, kind.name(), subject], || {
                 tx.one(
@@ -123,6 +122,5 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&actor, Action::DriftOverruled, Some(&contract), subject, said)])?;
             Ok(true)
         })
-        .await
     }
 }

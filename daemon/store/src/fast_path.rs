@@ -23,7 +23,7 @@ use super::marks::{self, Mark};
 use super::outbox::Claimed;
 use super::pauses::ANY_PAUSE;
 use super::session::values;
-use super::{Store, StoreError, instant, json};
+use super::{Store, StoreError, Verb, instant, json};
 
 /// What lands together.
 #[derive(Debug, Clone, Default)]
@@ -76,16 +76,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Overtaken`], or an error of one row: it has to go step by step. Otherwise the database failed. Nothing
     /// was written.
-    pub async fn land_batch(
+    pub fn land_batch(
         &self,
         batch: Arc<Batch>,
         decide: Option<Arc<Decide>>,
         senders: Option<Senders>,
         now: Timestamp,
-    ) -> Result<Landed, StoreError> {
+    ) -> Verb<'_, Landed> {
         // Written out here, so that the writer, whom everybody waits for, does not have to.
-        let texts: Vec<String> = batch.records().map(json).collect::<Result<_, _>>()?;
+        let texts: Result<Vec<String>, _> = batch.records().map(json).collect();
         self.write(move |tx| {
+            let texts = texts?;
             let mut landed = Landed::default();
             let mut news = store_records(tx, &batch, &texts, now)?;
             landed.waits = batch.readings.is_none() && batch.records().next().is_some();
@@ -111,7 +112,6 @@ impl Store {
             audit::append(tx, now, all.iter().flat_map(|landing| &landing.audit))?;
             Ok(landed)
         })
-        .await
     }
 
     /// Stores records that were read again after hints, and the hints as done; what could not be read is due later.

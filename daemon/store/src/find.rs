@@ -4,14 +4,14 @@ use super::attest::Session;
 use super::session::values;
 use super::trace::Start;
 use super::vocabulary::CommandKind;
-use super::{Store, StoreError};
+use super::{Store, StoreError, Verb};
 
 impl Store {
     /// Where the trail of what is named begins. `None`: there is no such thing.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn start_of_trail(&self, what: String) -> Result<Option<Start>, StoreError> {
+    pub fn start_of_trail(&self, what: String) -> Verb<'_, Option<Start>> {
         self.read(move |tx| match what.split_once(':') {
             Some(("fact", row)) => Ok(row.parse().ok().map(Start::Fact)),
             Some(("record", row)) => Ok(row.parse().ok().map(Start::Record)),
@@ -39,7 +39,6 @@ impl Store {
             }
             _ => numbered(tx, &what),
         })
-        .await
     }
 }
 

@@ -14,7 +14,7 @@ use super::actor::Actor;
 use super::attest::Session;
 use super::readings;
 use super::session::{Row, values};
-use super::{Store, StoreError, instant, parse};
+use super::{Store, StoreError, Verb, instant, parse};
 
 /// How the identity of a fact begins that one person has said and that waits for another one.
 const FIRST: &str = "first:";
@@ -114,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn hands(&self, contract: String) -> Result<Hands, StoreError> {
+    pub fn hands(&self, contract: String) -> Verb<'_, Hands> {
         self.read(move |tx| {
             let mut filed: Vec<Actor> = tx.all(
                 "SELECT actor FROM audit WHERE contract = $1 AND action = $2 ORDER BY seq",
@@ -130,14 +130,13 @@ impl Store {
             )?;
             Ok(Hands { filed, told })
         })
-        .await
     }
 
     /// Amounts that were approved for a customer since an instant, in the order in which they were.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn approved_since(&self, customer: String, since: Timestamp) -> Result<Vec<Approved>, StoreError> {
+    pub fn approved_since(&self, customer: String, since: Timestamp) -> Verb<'_, Vec<Approved>> {
         self.read(move |tx| {
             // `;` is the character after `:`.
             let rows = tx.all(
@@ -149,14 +148,13 @@ impl Store {
             )?;
             Ok(rows.into_iter().flatten().collect())
         })
-        .await
     }
 
     /// What people said that waits for another person, of one contract or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn waiting_words(&self, contract: Option<String>) -> Result<Vec<WaitingWord>, StoreError> {
+    pub fn waiting_words(&self, contract: Option<String>) -> Verb<'_, Vec<WaitingWord>> {
         self.read(move |tx| {
             let rows = tx.all(
                 "SELECT id, contract, identity, actor, fact FROM fact WHERE problem IS NOT NULL
@@ -167,7 +165,6 @@ impl Store {
             let wanted = |word: &WaitingWord| contract.as_ref().is_none_or(|id| word.contract == *id);
             Ok(rows.into_iter().filter(wanted).collect())
         })
-        .await
     }
 }
 

@@ -7,7 +7,7 @@ use super::actor::Actor;
 use super::attested::WORKBOOK_IMPORT;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// A workbook that somebody has brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_import(&self, import: Import) -> Result<(), StoreError> {
+    pub fn keep_import(&self, import: Import) -> Verb<'_, ()> {
         self.write(move |tx| {
             tx.change(&WORKBOOK_IMPORT, values![import.id], || {
                 tx.run(
@@ -58,14 +58,13 @@ impl Store {
             let line = Entry::by(&import.actor, Action::WorkbookBrought, None, import.name.clone(), detail);
             audit::append(tx, import.brought_at, &[line])
         })
-        .await
     }
 
     /// A workbook that was brought. `None`: none is called so, or its row was written by somebody else.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn import(&self, id: String) -> Result<Option<Import>, StoreError> {
+    pub fn import(&self, id: String) -> Verb<'_, Option<Import>> {
         self.read(move |tx| {
             let sql = "SELECT id, name, actor, brought_at, digest, about, edits, confirmed_at, outcome
                        FROM workbook_import WHERE id = $1";
@@ -73,19 +72,13 @@ impl Store {
             let genuine = tx.examine_one(&WORKBOOK_IMPORT, values![id])?.is_some_and(|row| row.genuine);
             Ok(genuine.then_some(import))
         })
-        .await
     }
 
     /// Notes that somebody has confirmed what a workbook says. `false`: somebody has done so before.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn confirm_import(
-        &self,
-        id: String,
-        (by, says): (Actor, String),
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn confirm_import(&self, id: String, (by, says): (Actor, String), now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let sql = "UPDATE workbook_import SET confirmed_at = $2 WHERE id = $1 AND confirmed_at IS NULL";
             if tx.change(&WORKBOOK_IMPORT, values![id], || tx.run(sql, values![id, instant(now)]))? == 0 {
@@ -94,19 +87,17 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&by, Action::WorkbookConfirmed, None, id.clone(), says)])?;
             Ok(true)
         })
-        .await
     }
 
     /// Keeps what each edit came to.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn finish_import(&self, id: String, outcome: String) -> Result<(), StoreError> {
+    pub fn finish_import(&self, id: String, outcome: String) -> Verb<'_, ()> {
         self.write(move |tx| {
             let sql = "UPDATE workbook_import SET outcome = $2 WHERE id = $1 AND outcome IS NULL";
             tx.change(&WORKBOOK_IMPORT, values![id], || tx.run(sql, values![id, outcome])).map(drop)
         })
-        .await
     }
 }
 

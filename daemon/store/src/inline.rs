@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::StoreError;
 use super::session::Link;
 use super::sqlite::compile_once;
+use super::{StoreError, Value, Work};
 
 /// Awaited before every verb that writes, with the path of its code, and after it, with an empty one: there a simulated
 /// process may die, or be stopped.
@@ -53,11 +53,7 @@ impl Inline {
     }
 
     /// Runs `work`, the job of `verb`, in a transaction of its own; an error undoes it.
-    pub(super) async fn write<T>(
-        &self,
-        verb: &'static str,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn write(&self, verb: &'static str, work: Work) -> Result<Value, StoreError> {
         (self.step)(verb).await;
         let value = self.transaction("BEGIN IMMEDIATE", work);
         (self.step)("").await;
@@ -65,7 +61,7 @@ impl Inline {
     }
 
     /// Runs `work`, which only reads.
-    pub(super) async fn read<T>(&self, work: impl FnOnce(Link<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) async fn read(&self, work: Work) -> Result<Value, StoreError> {
         self.transaction("BEGIN", work)
     }
 
@@ -76,11 +72,7 @@ impl Inline {
         Ok(connection.changes())
     }
 
-    fn transaction<T>(
-        &self,
-        begin: &str,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn transaction(&self, begin: &str, work: Work) -> Result<Value, StoreError> {
         // A thread that died while it held the lock has left a transaction, which is undone before the next.
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let (begin, keep, undo) = match self.within {

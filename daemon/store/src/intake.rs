@@ -18,7 +18,7 @@ use super::audit::{self, Entry};
 use super::described::ProblemBody;
 use super::session::{Cell, Sql, cells, values};
 use super::vocabulary::CENSUS;
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 use crate::failpoint;
 
 /// Where the reading of one stream stands.
@@ -173,14 +173,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed: neither records nor cursor are stored.
-    pub async fn record_page(
+    pub fn record_page(
         &self,
         system: String,
         stream: String,
         page: Page,
         due_at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
+    ) -> Verb<'_, usize> {
         self.write(move |tx| {
             let records: Vec<&SourceRecord> = page.records.iter().collect();
             let texts: Vec<String> = page.records.iter().map(json).collect::<Result<_, _>>()?;
@@ -207,21 +207,20 @@ impl Store {
             })?;
             Ok(new.into_iter().flatten().count())
         })
-        .await
     }
 
     /// Notes that a poll failed; it is tried again at `due_at`.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn poll_failed(
+    pub fn poll_failed(
         &self,
         system: String,
         stream: String,
         fault: String,
         due_at: Timestamp,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Verb<'_, ()> {
         self.write(move |tx| {
             keep_genuine_place(tx, &system, &stream)?;
             tx.change(&WATERMARK, values![system, stream], || {
@@ -235,14 +234,13 @@ impl Store {
             })
             .map(drop)
         })
-        .await
     }
 
     /// Where the reading of a system stands, by stream; a stream that was never polled is not there.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn watermarks(&self, system: String) -> Result<BTreeMap<String, Watermark>, StoreError> {
+    pub fn watermarks(&self, system: String) -> Verb<'_, BTreeMap<String, Watermark>> {
         self.read(move |tx| {
             let mut marks = BTreeMap::new();
             tx.each(
@@ -268,27 +266,25 @@ impl Store {
             )?;
             Ok(marks)
         })
-        .await
     }
 
     /// Makes every stream due now; a census keeps its time.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn poll_now(&self) -> Result<(), StoreError> {
+    pub fn poll_now(&self) -> Verb<'_, ()> {
         self.write(|tx| {
             let sql = "UPDATE watermark SET due_at = NULL WHERE stream NOT LIKE $1";
             tx.run(sql, values![format!("%{CENSUS}")])?;
             Ok(())
         })
-        .await
     }
 
     /// Health of every stream.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn streams(&self) -> Result<Vec<StreamHealth>, StoreError> {
+    pub fn streams(&self) -> Verb<'_, Vec<StreamHealth>> {
         self.read(|tx| {
             tx.all("SELECT system, stream, fresh_through, polled_at, fault, fault_since FROM watermark ORDER BY system, stream", values![], |row| {
                 Ok(StreamHealth {
@@ -301,20 +297,19 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// Stores a webhook's hints before it is acknowledged; a repeated delivery adds nothing. Returns how many were new.
     ///
     /// # Errors
     /// The database failed: the webhook must not be acknowledged.
-    pub async fn hints_received(
+    pub fn hints_received(
         &self,
         system: String,
         delivery: String,
         hints: Vec<Hint>,
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
+    ) -> Verb<'_, usize> {
         let alone = hints.len() <= 1;
         let insert = move |tx: &Session<'_>| {
             let now = instant(now);
@@ -327,14 +322,14 @@ impl Store {
             )?;
             Ok(usize::try_from(new.into_iter().sum::<u64>()).unwrap_or(usize::MAX))
         };
-        if alone { self.write_one(insert).await } else { self.write(insert).await }
+        if alone { self.write_one(insert) } else { self.write(insert) }
     }
 
     /// Hints whose record is to be read again now.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn hints_due(&self, system: String, now: Timestamp, limit: u32) -> Result<Vec<PendingHint>, StoreError> {
+    pub fn hints_due(&self, system: String, now: Timestamp, limit: u32) -> Verb<'_, Vec<PendingHint>> {
         self.read(move |tx| {
             tx.all(HINTS_DUE, values![system, instant(now), i64::from(limit)], |row| {
                 Ok(PendingHint {
@@ -344,14 +339,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// Records that nobody has read yet, oldest first.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn unread_records(&self, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+    pub fn unread_records(&self, limit: u32) -> Verb<'_, Vec<StoredRecord>> {
         self.read(move |tx| {
             tx.all(UNREAD, values![i64::from(limit)], |row| {
                 let (id, text): (i64, String) = (row.get(0)?, row.get(7)?);
@@ -360,18 +354,13 @@ impl Store {
                 Ok(StoredRecord { id, record, attested: examined.genuine.then_some(examined.attested) })
             })
         })
-        .await
     }
 
     /// What reading records gave lands whole, in their order: parts of legs, facts, and what is parked.
     ///
     /// # Errors
     /// The database failed: the records stay unread.
-    pub async fn settle_records(
-        &self,
-        readings: Vec<(StoredRecord, Reading)>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn settle_records(&self, readings: Vec<(StoredRecord, Reading)>, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let mut parked = any_parked(tx)?;
             for (stored, reading) in &readings {
@@ -379,14 +368,13 @@ impl Store {
             }
             Ok(())
         })
-        .await
     }
 
     /// Parked records.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn parked_records(&self) -> Result<Vec<ParkedRecord>, StoreError> {
+    pub fn parked_records(&self) -> Verb<'_, Vec<ParkedRecord>> {
         self.read(|tx| {
             tx.all("SELECT id, system, object, remote_id, contract, seen_at, issues FROM source_record WHERE state = 'parked' ORDER BY id", values![], |row| {
                 let id: i64 = row.get(0)?;
@@ -401,14 +389,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// Makes parked records unread again: all, or the one with this row id. Returns how many.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn replay_parked(&self, id: Option<i64>, actor: Actor, now: Timestamp) -> Result<usize, StoreError> {
+    pub fn replay_parked(&self, id: Option<i64>, actor: Actor, now: Timestamp) -> Verb<'_, usize> {
         self.write(move |tx| {
             let mut count = 0_usize;
             for id in tx.all(REPLAY, values![id], |row| row.get::<i64>(0))? {
@@ -422,7 +409,6 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&actor, Action::ParkedRecordsReplayed, None, count.to_string(), "")])?;
             Ok(count)
         })
-        .await
     }
 }
 

@@ -5,15 +5,15 @@ use milestoned_mapping::command::{Command, JournalEntry};
 use super::attest::Session;
 use super::attested::{OUTBOX, outbox_row};
 use super::session::values;
-use super::{Store, StoreError, parse};
+use super::{Store, StoreError, Verb, parse};
 
 impl Store {
     /// The journal entries of a contract in the outbox, delivered or not, in order.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn journal_entries(&self, contract: String) -> Result<Vec<JournalEntry>, StoreError> {
-        self.read(move |tx| entries(tx, &contract)).await
+    pub fn journal_entries(&self, contract: String) -> Verb<'_, Vec<JournalEntry>> {
+        self.read(move |tx| entries(tx, &contract))
     }
 }
 

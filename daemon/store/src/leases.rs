@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::attest::Session;
 use super::session::{Sql, values};
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// A lease as it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn take_lease(
-        &self,
-        name: String,
-        owner: String,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<Lease>, StoreError> {
+    pub fn take_lease(&self, name: String, owner: String, until: Timestamp, now: Timestamp) -> Verb<'_, Option<Lease>> {
         self.write(move |tx| {
             let epoch = tx.one(
                 "INSERT INTO lease (name, owner, epoch, until) VALUES ($1, $2, 1, $3)
@@ -69,19 +63,13 @@ impl Store {
             )?;
             Ok(epoch.map(|epoch| Lease { name, owner, epoch }))
         })
-        .await
     }
 
     /// Keeps everything that `owner` has. Returns what that is, and how many owners there are.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn renew_leases(
-        &self,
-        owner: String,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<(Vec<Lease>, usize), StoreError> {
+    pub fn renew_leases(&self, owner: String, until: Timestamp, now: Timestamp) -> Verb<'_, (Vec<Lease>, usize)> {
         self.write(move |tx| {
             let held = tx.all(
                 "UPDATE lease SET until = $2 WHERE owner = $1 RETURNING name, epoch",
@@ -95,14 +83,13 @@ impl Store {
             let owners = tx.one(sql, values![instant(now)], |row| row.get::<i64>(0))?.unwrap_or(0);
             Ok((held, usize::try_from(owners).unwrap_or(1)))
         })
-        .await
     }
 
     /// Gives a duty up, so that another need not wait. It has no owner then: who renews what he has does not get it back.
     ///
     /// # Errors
     /// The database failed: it lapses by itself.
-    pub async fn give_up_lease(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
+    pub fn give_up_lease(&self, lease: Lease, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             tx.run(
                 "UPDATE lease SET until = $3, owner = '' WHERE name = $1 AND owner = $2",
@@ -110,7 +97,6 @@ impl Store {
             )
             .map(drop)
         })
-        .await
     }
 
     /// Whether several daemons may share this database.

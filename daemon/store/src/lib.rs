@@ -54,7 +54,10 @@ mod verify;
 pub mod views;
 pub mod vocabulary;
 
+use std::any::Any;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -266,6 +269,17 @@ impl StoreError {
     }
 }
 
+/// The answer of a verb, once it is awaited; nothing is done before. It is boxed, and what runs below it knows no type of
+/// its result ([`Work`]), so that the compiler makes the code of each verb once, here, and not again in every crate that
+/// calls it.
+pub type Verb<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// What a verb does within a transaction.
+type Work = Box<dyn FnOnce(Link<'_>) -> Result<Value, StoreError> + Send>;
+
+/// What a verb answers, whatever its type.
+type Value = Box<dyn Any + Send>;
+
 /// Handle of the store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -297,11 +311,11 @@ impl Store {
                 let house = Arc::new(House::of(key)?);
                 let postgres =
                     postgres::Postgres::connect(url, settings.ca_file.as_deref(), settings.connections).await?;
-                let known = Arc::clone(&house);
-                if !postgres.read(move |link| head::is_taken_over(&Session::under(link, &known))).await? {
-                    postgres.write(taking_over(&house)).await?;
+                let store = Self::over(Backend::Postgres(postgres), house);
+                if !store.read(head::is_taken_over).await? {
+                    store.write(head::take_over).await?;
                 }
-                Ok(Self::over(Backend::Postgres(postgres), house))
+                Ok(store)
             }
             None => Self::open(&settings.path, key),
         }
@@ -382,40 +396,47 @@ impl Store {
     }
 
     /// Runs `job` in a transaction, behind the fence; an error undoes all of it.
-    async fn write<T, J>(&self, job: J) -> Result<T, StoreError>
+    fn write<T, J>(&self, job: J) -> Verb<'_, T>
     where
         T: Send + 'static,
         J: FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let job = self.behind_the_fence(job);
+        typed(Box::pin(self.write_work(std::any::type_name::<J>(), self.behind_the_fence(job))))
+    }
+
+    async fn write_work(&self, verb: &'static str, work: Work) -> Result<Value, StoreError> {
         self.noted(match &self.backend {
-            Backend::Inline(inline) => inline.write(std::any::type_name::<J>(), job).await,
-            Backend::Postgres(postgres) => postgres.write(job).await,
-            Backend::Sqlite(sqlite) => sqlite.write(job).await,
+            Backend::Inline(inline) => inline.write(verb, work).await,
+            Backend::Postgres(postgres) => postgres.write(work).await,
+            Backend::Sqlite(sqlite) => sqlite.write(work).await,
         })
     }
 
     /// The same for a job that writes by one statement at most: among others it then costs no savepoint.
-    async fn write_one<T: Send + 'static>(
+    fn write_one<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let Backend::Sqlite(sqlite) = &self.backend else { return self.write(job).await };
-        self.noted(sqlite.write_one(self.behind_the_fence(job)).await)
+    ) -> Verb<'_, T> {
+        let Backend::Sqlite(sqlite) = &self.backend else { return self.write(job) };
+        typed(Box::pin(self.write_statement(sqlite, self.behind_the_fence(job))))
     }
 
-    fn behind_the_fence<T>(
+    async fn write_statement(&self, sqlite: &sqlite::Sqlite, work: Work) -> Result<Value, StoreError> {
+        self.noted(sqlite.write_one(work).await)
+    }
+
+    fn behind_the_fence<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static {
+    ) -> Work {
         let (fence, house) = (self.fence.clone(), Arc::clone(&self.house));
-        move |link: Link<'_>| {
+        work(move |link: Link<'_>| {
             let tx = Session::under(link, &house);
             fence.iter().try_for_each(|lease| lease.holds(&tx))?;
             let value = job(&tx)?;
             tx.close()?;
             Ok(value)
-        }
+        })
     }
 
     /// Notes whether the database can be written.
@@ -435,18 +456,31 @@ impl Store {
     }
 
     /// Runs `job` in a transaction that only reads, all of it at one instant.
-    async fn read<T: Send + 'static>(
+    fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Verb<'_, T> {
         let house = Arc::clone(&self.house);
-        let job = move |link: Link<'_>| job(&Session::under(link, &house));
+        typed(Box::pin(self.read_work(work(move |link: Link<'_>| job(&Session::under(link, &house))))))
+    }
+
+    async fn read_work(&self, work: Work) -> Result<Value, StoreError> {
         match &self.backend {
-            Backend::Inline(inline) => inline.read(job).await,
-            Backend::Postgres(postgres) => postgres.read(job).await,
-            Backend::Sqlite(sqlite) => sqlite.read(job).await,
+            Backend::Inline(inline) => inline.read(work).await,
+            Backend::Postgres(postgres) => postgres.read(work).await,
+            Backend::Sqlite(sqlite) => sqlite.read(work).await,
         }
     }
+}
+
+/// Work whose result has a type.
+fn work<T: Send + 'static>(job: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static) -> Work {
+    Box::new(move |link| Ok(Box::new(job(link)?)))
+}
+
+/// The answer with its type again: what the work of a verb has put into the box is what the verb takes out.
+fn typed<'a, T: Send + 'static>(answer: Verb<'a, Value>) -> Verb<'a, T> {
+    Box::pin(async move { Ok(*answer.await?.downcast::<T>().map_err(|_| StoreError::Stopped)?) })
 }
 
 /// Brings a SQLite database to this version, and makes it the house's.
@@ -456,18 +490,11 @@ fn brought_here(connection: &mut rusqlite::Connection, house: &Arc<House>) -> Re
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    taking_over(house)(Link::Sqlite(&transaction))?;
+    let tx = Session::under(Link::Sqlite(&transaction), house);
+    head::take_over(&tx)?;
+    tx.close()?;
+    drop(tx);
     Ok(transaction.commit()?)
-}
-
-/// What makes a database the house's. Without effect where it is.
-fn taking_over(house: &Arc<House>) -> impl FnOnce(Link<'_>) -> Result<(), StoreError> + Send + use<> {
-    let house = Arc::clone(house);
-    move |link: Link<'_>| {
-        let tx = Session::under(link, &house);
-        head::take_over(&tx)?;
-        tx.close()
-    }
 }
 
 /// One version further.

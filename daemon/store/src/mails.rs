@@ -13,7 +13,7 @@ use super::audit::{self, Entry};
 use super::intake::UNATTESTED;
 use super::session::{Sql, values};
 use super::vocabulary::words;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 words! {
     /// Where a message stands.
@@ -118,22 +118,22 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn add_mail(
+    pub fn add_mail(
         &self,
         key: String,
         recipients: Vec<String>,
         subject: String,
         message: Vec<u8>,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write(move |tx| insert(tx, &key, &recipients, &subject, &message, now)).await
+    ) -> Verb<'_, bool> {
+        self.write(move |tx| insert(tx, &key, &recipients, &subject, &message, now))
     }
 
     /// Writes a digest down, and what its reader is told by it; one with this key is known already. Returns whether it was new.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn add_digest(&self, digest: Digest, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn add_digest(&self, digest: Digest, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let Digest { key, recipient, subject, message, items } = digest;
             if !insert(tx, &key, std::slice::from_ref(&recipient), &subject, &message, now)? {
@@ -155,22 +155,21 @@ impl Store {
             }
             Ok(true)
         })
-        .await
     }
 
     /// What a reader was told by their last digest.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn told_by_digest(&self, recipient: String) -> Result<Vec<DigestItem>, StoreError> {
-        self.read(move |tx| told_by_digest(tx, &recipient)).await
+    pub fn told_by_digest(&self, recipient: String) -> Verb<'_, Vec<DigestItem>> {
+        self.read(move |tx| told_by_digest(tx, &recipient))
     }
 
     /// Takes the oldest due message and stores that it is being sent. One that is not attested is refused, and told.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn claim_mail(&self, now: Timestamp) -> Result<Option<DueMail>, StoreError> {
+    pub fn claim_mail(&self, now: Timestamp) -> Verb<'_, Option<DueMail>> {
         self.write(move |tx| {
             loop {
                 let row = tx.one(OLDEST_DUE, values![instant(now)], |row| {
@@ -193,14 +192,13 @@ impl Store {
                 audit::append(tx, now, &[Entry::own(Action::MailRefused, None, mail.key, detail)])?;
             }
         })
-        .await
     }
 
     /// Writes down what became of a message.
     ///
     /// # Errors
     /// The database failed: the message stays in sending, and is never sent again by itself.
-    pub async fn settle_mail(&self, key: String, outcome: MailOutcome, now: Timestamp) -> Result<(), StoreError> {
+    pub fn settle_mail(&self, key: String, outcome: MailOutcome, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let (state, due, fault) = match &outcome {
                 MailOutcome::Sent => (MailState::Sent, now, None),
@@ -221,34 +219,32 @@ impl Store {
             let detail = fault.cloned().unwrap_or_default();
             audit::append(tx, now, &[Entry::own(Action::Mail, None, key, format!("{state} {detail}"))])
         })
-        .await
     }
 
     /// Messages that were being sent when the process died: whether they arrived is unknown, and stays so.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_mails(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.write(move |tx| doubt_mails(tx, &["sending"], "interrupted while sending: it may have arrived", now)).await
+    pub fn release_mails(&self, now: Timestamp) -> Verb<'_, usize> {
+        self.write(move |tx| doubt_mails(tx, &["sending"], "interrupted while sending: it may have arrived", now))
     }
 
     /// The earliest instant at which a message is due.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub fn next_mail(&self) -> Verb<'_, Option<Timestamp>> {
         self.read(|tx| {
             let sql = "SELECT min(due_at) FROM mail WHERE state = 'pending'";
             Ok(tx.one(sql, values![], |row| row.parsed_option(0, "mail.due_at"))?.flatten())
         })
-        .await
     }
 
     /// Messages, newest first.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn mails(&self, limit: u32) -> Result<Vec<MailRow>, StoreError> {
+    pub fn mails(&self, limit: u32) -> Verb<'_, Vec<MailRow>> {
         self.read(move |tx| {
             tx.all("SELECT key, recipients, subject, state, created_at, fault FROM mail ORDER BY created_at DESC, key LIMIT $1", values![i64::from(limit)], |row| {
                 Ok(MailRow {
@@ -261,7 +257,6 @@ impl Store {
                 })
             })
         })
-        .await
     }
 }
 

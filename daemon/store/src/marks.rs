@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::attest::Session;
 use super::attested::MARK;
 use super::session::values;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// What has reached an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn mark(&self, mark: Mark, now: Timestamp) -> Result<Timestamp, StoreError> {
+    pub fn mark(&self, mark: Mark, now: Timestamp) -> Verb<'_, Timestamp> {
         self.write(move |tx| {
             let name = mark.name();
             if tx.examine_one(&MARK, values![name])?.is_none() {
@@ -60,14 +60,13 @@ impl Store {
             let at = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
             Ok(at.unwrap_or(now))
         })
-        .await
     }
 
     /// Whether something that is done every so often is to be done now; it counts as done then.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn is_due(&self, mark: Mark, every: SignedDuration, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn is_due(&self, mark: Mark, every: SignedDuration, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let name = mark.name();
             let done = tx.one("SELECT at FROM mark WHERE name = $1", values![name], |row| row.parsed(0, "mark.at"))?;
@@ -77,15 +76,14 @@ impl Store {
             move_to(tx, &mark, now)?;
             Ok(true)
         })
-        .await
     }
 
     /// A schedule has done its work up to `at`.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn move_mark(&self, mark: Mark, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| move_to(tx, &mark, at)).await
+    pub fn move_mark(&self, mark: Mark, at: Timestamp) -> Verb<'_, ()> {
+        self.write(move |tx| move_to(tx, &mark, at))
     }
 }
 

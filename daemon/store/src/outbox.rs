@@ -19,7 +19,7 @@ pub use super::claims::Claimed;
 use super::claims::{self, not_paused, settled_before};
 use super::session::{Cell, Row, Sql, Value, cells, values};
 use super::vocabulary::{CommandKind, DeliveryState};
-use super::{Store, StoreError, customers, instant, json};
+use super::{Store, StoreError, Verb, customers, instant, json};
 
 /// What became of an attempt.
 #[derive(Debug, Clone)]
@@ -331,13 +331,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn claim(
-        &self,
-        target: String,
-        limit: u32,
-        lease: SignedDuration,
-        now: Timestamp,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    pub fn claim(&self, target: String, limit: u32, lease: SignedDuration, now: Timestamp) -> Verb<'_, Vec<Claimed>> {
         self.write(move |tx| {
             let expired = tx.all(
                 "SELECT contract, subject, key, attempts FROM outbox WHERE target = $1 AND state = 'sending'
@@ -348,7 +342,6 @@ impl Store {
             interrupted(tx, &target, &expired, now)?;
             claims::lease(tx, &target, limit, now.saturating_add(lease).unwrap_or(now), now)
         })
-        .await
     }
 
     /// Attempts that were under way when the process died are in doubt now. Called once at the start, before any claim,
@@ -357,11 +350,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_leases(
-        &self,
-        waits: BTreeMap<String, SignedDuration>,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
+    pub fn release_leases(&self, waits: BTreeMap<String, SignedDuration>, now: Timestamp) -> Verb<'_, usize> {
         self.write(move |tx| {
             let died = tx.all(
                 "SELECT contract, subject, key, attempts, target FROM outbox WHERE state = 'sending' ORDER BY ordinal",
@@ -378,7 +367,6 @@ impl Store {
             }
             Ok(died.len())
         })
-        .await
     }
 
     /// Writes down what became of the attempts of a batch. One whose lease has passed to another attempt meanwhile has
@@ -386,7 +374,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed: the leases expire and the remote is asked.
-    pub async fn settle(&self, attempts: Vec<(Claimed, Outcome)>, now: Timestamp) -> Result<(), StoreError> {
+    pub fn settle(&self, attempts: Vec<(Claimed, Outcome)>, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let settlements: Vec<Settlement> = attempts
                 .iter()
@@ -449,26 +437,21 @@ impl Store {
                 settled.map(|((claimed, outcome), _)| audit_line(claimed, outcome)).collect::<Result<_, _>>()?;
             audit::append(tx, now, &lines)
         })
-        .await
     }
 
     /// The earliest instant at which a delivery is due.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn next_delivery(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|tx| Ok(tx.one(NEXT_DUE, values![], |row| row.parsed_option(0, "outbox.due_at"))?.flatten())).await
+    pub fn next_delivery(&self) -> Verb<'_, Option<Timestamp>> {
+        self.read(|tx| Ok(tx.one(NEXT_DUE, values![], |row| row.parsed_option(0, "outbox.due_at"))?.flatten()))
     }
 
     /// Deliveries, oldest first: of one contract or all, in one of these states, or in any where none is named.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn deliveries(
-        &self,
-        contract: Option<String>,
-        states: &'static [DeliveryState],
-    ) -> Result<Vec<Delivery>, StoreError> {
+    pub fn deliveries(&self, contract: Option<String>, states: &'static [DeliveryState]) -> Verb<'_, Vec<Delivery>> {
         let waiting = !states.is_empty() && states.iter().all(|state| DeliveryState::UNSETTLED.contains(state));
         self.read(move |tx| {
             let states = json(&states)?;
@@ -477,7 +460,6 @@ impl Store {
                 None => tx.all(if waiting { UNSETTLED } else { DELIVERIES }, values![states], read_delivery),
             }
         })
-        .await
     }
 
     /// Deliveries that a person has given up and that somebody misses, oldest first: what milestoned decided is not in the
@@ -485,41 +467,41 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn given_up(&self) -> Result<Vec<Delivery>, StoreError> {
+    pub fn given_up(&self) -> Verb<'_, Vec<Delivery>> {
         let sql = concat!(
             columns!(),
             "state = 'dismissed' AND kind <> 'billing_status' AND NOT EXISTS (SELECT 1 FROM fact AS f
              WHERE f.contract = outbox.contract AND f.identity = 'withdrawn:' || outbox.key) ORDER BY ordinal"
         );
-        self.read(move |tx| tx.all(sql, values![], read_delivery)).await
+        self.read(move |tx| tx.all(sql, values![], read_delivery))
     }
 
     /// How many deliveries wait, by connection and state.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn waiting(&self) -> Result<Vec<(String, DeliveryState, i64)>, StoreError> {
+    pub fn waiting(&self) -> Verb<'_, Vec<(String, DeliveryState, i64)>> {
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.parsed(1, "outbox.state")?, row.get(2)?));
-        self.read(move |tx| tx.all(WAITING, values![], read)).await
+        self.read(move |tx| tx.all(WAITING, values![], read))
     }
 
     /// Whether another delivery to the same record has come after this one: a state of before need not be what holds now.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn is_outdated(&self, key: String) -> Result<bool, StoreError> {
+    pub fn is_outdated(&self, key: String) -> Verb<'_, bool> {
         let sql =
             "SELECT 1 FROM outbox AS o JOIN outbox AS later ON later.target = o.target AND later.subject = o.subject
                    AND later.kind = o.kind AND later.ordinal > o.ordinal WHERE o.key = $1";
-        self.read(move |tx| Ok(tx.one(sql, values![key], |_| Ok(()))?.is_some())).await
+        self.read(move |tx| Ok(tx.one(sql, values![key], |_| Ok(()))?.is_some()))
     }
 
     /// One delivery by its key.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn delivery(&self, key: String) -> Result<Option<Delivery>, StoreError> {
-        self.read(move |tx| one(tx, &key)).await
+    pub fn delivery(&self, key: String) -> Verb<'_, Option<Delivery>> {
+        self.read(move |tx| one(tx, &key))
     }
 
     /// A person decides about a parked delivery: `again` makes it due (the remote is asked first), also one that was given up;
@@ -527,14 +509,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_parked(
+    pub fn release_parked(
         &self,
         key: String,
         again: bool,
         actor: Actor,
         reason: String,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             let state = if again { DeliveryState::Unknown } else { DeliveryState::Dismissed };
             let settled = (!again).then(|| instant(now));
@@ -552,7 +534,6 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&actor, action, Some(&contract), subject, detail)])?;
             Ok(true)
         })
-        .await
     }
 
     /// A person has done outside what a parked delivery was to do; `how` says how that was made sure. What had to wait
@@ -560,14 +541,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn done_outside(
+    pub fn done_outside(
         &self,
         key: String,
         receipt: Receipt,
         actor: Actor,
         how: String,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             let parked = tx.change(&OUTBOX, values![key], || {
                 tx.one(
@@ -584,7 +565,6 @@ impl Store {
             audit::append(tx, now, &[line])?;
             Ok(true)
         })
-        .await
     }
 
     /// A poll saw the document with this number in the remote: its delivery is confirmed, also one whose own answer was lost
@@ -592,7 +572,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn confirm(&self, target: String, number: String, now: Timestamp) -> Result<(), StoreError> {
+    pub fn confirm(&self, target: String, number: String, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let keys = tx.all(
                 "SELECT key FROM outbox WHERE target = $1 AND subject = $2 AND confirmed_at IS NULL
@@ -606,7 +586,6 @@ impl Store {
             }
             Ok(())
         })
-        .await
     }
 }
 

@@ -11,7 +11,7 @@ use super::actor::Actor;
 use super::attested::SAVED_VIEW;
 use super::audit::{self, Entry};
 use super::session::{Row, values};
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// A record that a leg of a contract was read from, in the version that is known last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,18 +75,17 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn revisions(&self) -> Result<Vec<(String, i64)>, StoreError> {
+    pub fn revisions(&self) -> Verb<'_, Vec<(String, i64)>> {
         self.read(|tx| {
             tx.all("SELECT id, revision FROM contract ORDER BY id", values![], |row| Ok((row.get(0)?, row.get(1)?)))
         })
-        .await
     }
 
     /// Contracts that lines of the audit trail after a place name, and the newest place.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn named_after(&self, seq: i64) -> Result<(Vec<String>, i64), StoreError> {
+    pub fn named_after(&self, seq: i64) -> Verb<'_, (Vec<String>, i64)> {
         self.read(move |tx| {
             let head = tx.one("SELECT seq FROM audit_head WHERE id = 1", values![], |row| row.get(0))?.unwrap_or(0);
             if head == seq {
@@ -95,56 +94,42 @@ impl Store {
             let sql = "SELECT DISTINCT contract FROM audit WHERE seq > $1 AND contract IS NOT NULL ORDER BY contract";
             Ok((tx.all(sql, values![seq], |row| row.get(0))?, head))
         })
-        .await
     }
 
     /// The records that the legs of a contract were read from.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn leg_sources(&self, contract: String) -> Result<Vec<LegSource>, StoreError> {
-        self.read(move |tx| tx.all(LEG_SOURCES, values![contract], read_leg_source)).await
+    pub fn leg_sources(&self, contract: String) -> Verb<'_, Vec<LegSource>> {
+        self.read(move |tx| tx.all(LEG_SOURCES, values![contract], read_leg_source))
     }
 
     /// Parts of the queue that people gave a name, by name.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn saved_views(&self) -> Result<Vec<SavedView>, StoreError> {
+    pub fn saved_views(&self) -> Verb<'_, Vec<SavedView>> {
         self.read(|tx| {
             tx.all("SELECT name, filter, actor FROM saved_view ORDER BY name", values![], |row| {
                 Ok(SavedView { name: row.get(0)?, filter: row.get(1)?, actor: row.actor(2)? })
             })
         })
-        .await
     }
 
     /// A line about a list that somebody took away as a file, with what it was.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn list_exported(
-        &self,
-        by: &Actor,
-        file: String,
-        about: String,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn list_exported(&self, by: &Actor, file: String, about: String, now: Timestamp) -> Verb<'_, ()> {
         let line = Entry::by(by, Action::ListExported, None, file, about);
-        self.write(move |tx| audit::append(tx, now, &[line])).await
+        self.write(move |tx| audit::append(tx, now, &[line]))
     }
 
     /// Gives a part of the queue a name, or, without a filter, takes the name away.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn save_view(
-        &self,
-        name: String,
-        filter: Option<String>,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn save_view(&self, name: String, filter: Option<String>, actor: Actor, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let (action, detail) = match &filter {
                 Some(filter) => {
@@ -161,7 +146,6 @@ impl Store {
             };
             audit::append(tx, now, &[Entry::by(&actor, action, None, name, detail)])
         })
-        .await
     }
 }
 

@@ -14,7 +14,7 @@ use super::audit::{self, Entry};
 use super::outbox::read_receipt;
 use super::session::{Sql, Value, values};
 use super::vocabulary::CommandKind;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// What is parked, as people name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn unseen(&self, target: String, before: Timestamp) -> Result<Vec<Unseen>, StoreError> {
+    pub fn unseen(&self, target: String, before: Timestamp) -> Verb<'_, Vec<Unseen>> {
         self.read(move |tx| {
             tx.all(
                 "SELECT key, contract, target, kind, subject, settled_at, receipt FROM outbox
@@ -102,20 +102,13 @@ impl Store {
                 },
             )
         })
-        .await
     }
 
     /// A person closes what is parked, with a reason. `false`: no such thing waits.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_parked(
-        &self,
-        handle: Handle,
-        actor: Actor,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn close_parked(&self, handle: Handle, actor: Actor, reason: String, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let at = instant(now);
             let closed = match &handle {
@@ -149,7 +142,6 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&actor, Action::ParkedClosed, contract.as_deref(), subject, detail)])?;
             Ok(true)
         })
-        .await
     }
 }
 

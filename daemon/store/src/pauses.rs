@@ -11,7 +11,7 @@ use super::attested::PAUSE;
 use super::audit::{self, Entry};
 use super::session::values;
 use super::vocabulary::words;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// Whether anything is halted: hardly ever.
 pub(super) const ANY_PAUSE: &str = "SELECT 1 FROM pause LIMIT 1";
@@ -68,34 +68,19 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn pause(
-        &self,
-        scope: Scope,
-        name: String,
-        actor: Actor,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn pause(&self, scope: Scope, name: String, actor: Actor, reason: String, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let line = halt(tx, scope, &name, &actor, &reason, now)?;
             audit::append(tx, now, &line)?;
             Ok(line.is_some())
         })
-        .await
     }
 
     /// Lets it go on. `false`: it was not halted.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn resume(
-        &self,
-        scope: Scope,
-        name: String,
-        actor: Actor,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub fn resume(&self, scope: Scope, name: String, actor: Actor, reason: String, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let sql = "DELETE FROM pause WHERE scope = $1 AND name = $2 RETURNING mac";
             let gone = tx.delete(&PAUSE, sql, values![scope.name(), name])?;
@@ -106,26 +91,24 @@ impl Store {
             }
             Ok(gone > 0)
         })
-        .await
     }
 
     /// Whether a contract has this customer.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn has_customer(&self, name: String) -> Result<bool, StoreError> {
+    pub fn has_customer(&self, name: String) -> Verb<'_, bool> {
         self.read(move |tx| {
             let sql = "SELECT id FROM contract WHERE customer = $1 LIMIT 1";
             Ok(tx.one(sql, values![name], |row| row.get::<String>(0))?.is_some())
         })
-        .await
     }
 
     /// Everything that is halted.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+    pub fn pauses(&self) -> Verb<'_, Vec<Pause>> {
         self.read(|tx| {
             let sql = "SELECT scope, name, since, actor, reason FROM pause ORDER BY scope, name";
             tx.all(sql, values![], |row| {
@@ -138,6 +121,5 @@ impl Store {
                 })
             })
         })
-        .await
     }
 }

@@ -13,7 +13,7 @@ use super::attest::Session;
 use super::attested::CLOSED_DATES;
 use super::audit::{self, Entry};
 use super::session::values;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// How far the dates of an ERP's contracts are closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -36,14 +36,14 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_dates(
+    pub fn close_dates(
         &self,
         erp: String,
         through: Date,
         actor: Actor,
         reason: String,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             if closed(tx)?.get(&erp).is_some_and(|known| known.through >= through) {
                 return Ok(false);
@@ -62,15 +62,14 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&actor, Action::DatesClosed, None, erp.clone(), detail)])?;
             Ok(true)
         })
-        .await
     }
 
     /// How far dates are closed, by ERP.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn closed_dates(&self) -> Result<BTreeMap<String, ClosedDates>, StoreError> {
-        self.read(closed).await
+    pub fn closed_dates(&self) -> Verb<'_, BTreeMap<String, ClosedDates>> {
+        self.read(closed)
     }
 }
 

@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::StoreError;
 use super::session::{Link, Row, Value};
+use super::{StoreError, Work};
 
 /// Longest wait for a connection of the pool, or for a new one.
 const WAIT: Duration = Duration::from_secs(10);
@@ -105,26 +105,16 @@ impl Postgres {
 
     /// Runs `work` in a transaction; an error undoes all of it. The verbs lock what they rely on, whatever isolation the
     /// server is set to by default: under a stricter one those that wait for each other would fail.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn write(&self, work: Work) -> Result<super::Value, StoreError> {
         self.transact("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", work).await
     }
 
     /// Runs `work` in a transaction that only reads, all of it at one instant.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn read(&self, work: Work) -> Result<super::Value, StoreError> {
         self.transact("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work).await
     }
 
-    async fn transact<T: Send + 'static>(
-        &self,
-        begin: &'static str,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn transact(&self, begin: &'static str, work: Work) -> Result<super::Value, StoreError> {
         let client = self.client().await?;
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || {
@@ -242,7 +232,7 @@ impl Conversation {
         &self,
         sql: &str,
         values: &[&dyn Value],
-        mut take: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+        take: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let client = self.client()?;
         let rows = self.noted(self.runtime.block_on(async {

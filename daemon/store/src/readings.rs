@@ -8,7 +8,7 @@ use super::attest::Session;
 use super::attested::{READING, READING_HAND, READING_VERDICT};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_reading(&self, reading: Reading, content: Vec<u8>) -> Result<(), StoreError> {
+    pub fn keep_reading(&self, reading: Reading, content: Vec<u8>) -> Verb<'_, ()> {
         self.write(move |tx| {
             let new = tx.change(&READING, values![reading.id], || {
                 tx.run(
@@ -115,26 +115,24 @@ impl Store {
             }
             Ok(())
         })
-        .await
     }
 
     /// The bytes of a document that was read; `None`: there is no such document, or it was read before files were kept.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn reading_content(&self, id: String) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn reading_content(&self, id: String) -> Verb<'_, Option<Vec<u8>>> {
         self.read(move |tx| {
             let sql = "SELECT content FROM reading WHERE id = $1 AND content IS NOT NULL";
             tx.one(sql, values![id], |row| row.get(0))
         })
-        .await
     }
 
     /// Documents that were read, the newest first.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn readings(&self) -> Result<Vec<ReadingLine>, StoreError> {
+    pub fn readings(&self) -> Verb<'_, Vec<ReadingLine>> {
         self.read(|tx| {
             let sql = "SELECT id, name, actor, read_at, contract FROM reading ORDER BY read_at DESC, id LIMIT $1";
             tx.all(sql, values![LISTED], |row| {
@@ -147,14 +145,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// A document that was read, and what was decided about its values.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn reading(&self, id: String) -> Result<Option<(Reading, Vec<Decided>)>, StoreError> {
+    pub fn reading(&self, id: String) -> Verb<'_, Option<(Reading, Vec<Decided>)>> {
         self.read(move |tx| {
             let sql = "SELECT id, name, actor, read_at, document, proposal, contract FROM reading WHERE id = $1";
             let Some(reading) = tx.one(sql, values![id], read_reading)? else { return Ok(None) };
@@ -173,7 +170,6 @@ impl Store {
             decided.retain(|_| genuine.next().unwrap_or(false));
             Ok(Some((reading, decided)))
         })
-        .await
     }
 
     /// The document that a contract was filed from, and what was decided about its values.
@@ -197,12 +193,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn decide_reading(
-        &self,
-        reading: String,
-        decided: Decided,
-        seen: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
+    pub fn decide_reading(&self, reading: String, decided: Decided, seen: Option<Timestamp>) -> Verb<'_, bool> {
         self.write(move |tx| {
             let sql = "SELECT name FROM reading WHERE id = $1 AND contract IS NULL";
             let Some(name) = tx.one(sql, values![reading], |row| row.get::<String>(0))? else { return Ok(false) };
@@ -231,21 +222,20 @@ impl Store {
             audit::append(tx, decided.decided_at, &[line])?;
             Ok(true)
         })
-        .await
     }
 
     /// Notes that a contract was filed from a document.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn reading_filed(
+    pub fn reading_filed(
         &self,
         reading: String,
         contract: String,
         reader: String,
         actor: Actor,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Verb<'_, ()> {
         self.write(move |tx| {
             let sql = "UPDATE reading SET contract = $2 WHERE id = $1 AND contract IS NULL";
             if tx.change(&READING, values![reading], || tx.run(sql, values![reading, contract]))? > 0 {
@@ -255,7 +245,6 @@ impl Store {
             }
             Ok(())
         })
-        .await
     }
 }
 

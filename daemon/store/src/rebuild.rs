@@ -14,7 +14,7 @@ use super::landing::keep_exceptions;
 use super::pauses::{self, Scope};
 use super::review::keep_approvals;
 use super::session::values;
-use super::{Store, StoreError, instant};
+use super::{Store, StoreError, Verb, instant};
 
 /// Contracts rebuilt between two questions of which are left.
 const AT_ONCE: i64 = 200;
@@ -43,21 +43,20 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contracts_to_rebuild(&self) -> Result<Vec<ContractRow>, StoreError> {
+    pub fn contracts_to_rebuild(&self) -> Verb<'_, Vec<ContractRow>> {
         self.read(|tx| {
             let sql = "SELECT contract FROM rebuild WHERE problem IS NULL ORDER BY contract LIMIT $1";
             let ids: Vec<String> = tx.all(sql, values![AT_ONCE], |row| row.get(0))?;
             let rows = ids.iter().map(|id| load_any_row(tx, id)).collect::<Result<Vec<_>, _>>()?;
             Ok(rows.into_iter().flatten().collect())
         })
-        .await
     }
 
     /// Keeps a state that was rebuilt. `false`: another daemon has done so.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_rebuilt(&self, rebuilt: Rebuilt, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn keep_rebuilt(&self, rebuilt: Rebuilt, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let id = &rebuilt.contract;
             if tx.run("DELETE FROM rebuild WHERE contract = $1 AND problem IS NULL", values![id])? == 0 {
@@ -83,14 +82,13 @@ impl Store {
             audit::append(tx, now, &lines)?;
             Ok(true)
         })
-        .await
     }
 
     /// Sets a contract aside that this version cannot read.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_set_aside(&self, contract: String, problem: String, now: Timestamp) -> Result<(), StoreError> {
+    pub fn keep_set_aside(&self, contract: String, problem: String, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let sql = "UPDATE rebuild SET problem = $2 WHERE contract = $1 AND problem IS NULL";
             if tx.run(sql, values![contract, problem])? > 0 {
@@ -99,6 +97,5 @@ impl Store {
             }
             Ok(())
         })
-        .await
     }
 }

@@ -12,7 +12,7 @@ use super::attest::Session;
 use super::attested::{FACT, SOURCE_RECORD};
 use super::audit::{self, Entry, REDACTED};
 use super::session::{Sql, values};
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// What is forgotten.
 #[derive(Debug, Clone)]
@@ -58,13 +58,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn forget(
-        &self,
-        what: Forget,
-        by: Actor,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<Forgotten, StoreError> {
+    pub fn forget(&self, what: Forget, by: Actor, reason: String, now: Timestamp) -> Verb<'_, Forgotten> {
         self.write(move |tx| {
             let before = instant(what.before);
             let lines = lines(tx, &what, &before)?;
@@ -84,19 +78,13 @@ impl Store {
             audit::append(tx, now, &[line])?;
             Ok(forgotten)
         })
-        .await
     }
 
     /// Empties source records that came in a span of time, as the configured retention says. Returns how many there were.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn forget_records(
-        &self,
-        from: Timestamp,
-        before: Timestamp,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
+    pub fn forget_records(&self, from: Timestamp, before: Timestamp, now: Timestamp) -> Verb<'_, usize> {
         self.write(move |tx| {
             let count = records(tx, None, (&instant(from), &instant(before)))?;
             if count > 0 {
@@ -105,7 +93,6 @@ impl Store {
             }
             Ok(count)
         })
-        .await
     }
 }
 

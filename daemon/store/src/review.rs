@@ -17,7 +17,7 @@ use super::attested::{APPROVAL, FACT, OUTBOX, REVIEW};
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact};
 use super::session::{Row, Sql, cells, values};
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// What somebody said last about one thing that waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -171,19 +171,18 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn approvals(&self, contract: Option<String>) -> Result<Vec<(String, Waiting)>, StoreError> {
+    pub fn approvals(&self, contract: Option<String>) -> Verb<'_, Vec<(String, Waiting)>> {
         self.read(move |tx| match contract {
             Some(id) => tx.all(approvals!(" WHERE contract = $1"), values![id], read_approval),
             None => tx.all(approvals!(""), values![], read_approval),
         })
-        .await
     }
 
     /// Documents that their ERP has not got: on their way, in doubt, refused or given up.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn undelivered(&self) -> Result<Vec<Undelivered>, StoreError> {
+    pub fn undelivered(&self) -> Verb<'_, Vec<Undelivered>> {
         self.read(|tx| {
             tx.all(UNDELIVERED, values![], |row| {
                 let currency: Currency = row.parsed(3, "document.currency")?;
@@ -194,14 +193,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// What people said about things that wait, by the text of their subject.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn marks(&self) -> Result<BTreeMap<String, Mark>, StoreError> {
+    pub fn marks(&self) -> Verb<'_, BTreeMap<String, Mark>> {
         self.read(|tx| {
             let rows = tx.all("SELECT subject, assignee, snoozed_until, note FROM review", values![], |row| {
                 let snoozed_until = row.parsed_option(2, "review.snoozed_until")?;
@@ -209,14 +207,13 @@ impl Store {
             })?;
             Ok(rows.into_iter().collect())
         })
-        .await
     }
 
     /// Somebody says something about a thing that waits.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn say_of(&self, subject: String, change: Change, line: Entry, now: Timestamp) -> Result<(), StoreError> {
+    pub fn say_of(&self, subject: String, change: Change, line: Entry, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let (column, value) = match &change {
                 Change::Assign(to) => (ASSIGN, to.clone()),
@@ -226,14 +223,13 @@ impl Store {
             tx.overwrite(&REVIEW, values![subject], || tx.run(column, values![subject, value]))?;
             audit::append(tx, now, &[line])
         })
-        .await
     }
 
     /// Stores what a person decided about a contract, with the audit line that says it in words. `false`: it is known.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn tell(&self, fact: NewFact, weight: Weight, line: Entry, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn tell(&self, fact: NewFact, weight: Weight, line: Entry, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let new = insert_fact(tx, &fact, None, now)?;
             if !new {
@@ -260,7 +256,6 @@ impl Store {
             audit::append(tx, now, &[Entry { attests, ..line }])?;
             Ok(true)
         })
-        .await
     }
 
     /// A person gives a refused delivery up; with it goes what follows for its contract, where something does. `false`: no
@@ -268,13 +263,13 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn give_up(
+    pub fn give_up(
         &self,
         key: String,
         (actor, reason): (Actor, String),
         follows: Option<NewFact>,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             let given_up = tx.change(&OUTBOX, values![key], || {
                 tx.one(
@@ -292,31 +287,28 @@ impl Store {
             audit::append(tx, now, &[Entry::by(&actor, Action::DeliveryDismissed, Some(&contract), subject, detail)])?;
             Ok(true)
         })
-        .await
     }
 
     /// Customer and agreement of some contracts, by id.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn agreements(&self, ids: Vec<String>) -> Result<BTreeMap<String, (String, String)>, StoreError> {
+    pub fn agreements(&self, ids: Vec<String>) -> Verb<'_, BTreeMap<String, (String, String)>> {
         self.read(move |tx| {
             let rows = tx.all(AGREEMENTS, values![json(&ids)?], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
             Ok(rows.into_iter().collect())
         })
-        .await
     }
 
     /// The records that show what open exceptions of a leg are about: those of one contract, or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn shown_by(&self, contract: Option<String>) -> Result<Vec<ShownBy>, StoreError> {
+    pub fn shown_by(&self, contract: Option<String>) -> Verb<'_, Vec<ShownBy>> {
         self.read(move |tx| match contract {
             Some(id) => tx.all(shown_by!(" AND e.contract = $1"), values![id], read_shown_by),
             None => tx.all(shown_by!(""), values![], read_shown_by),
         })
-        .await
     }
 }
 

@@ -284,7 +284,15 @@ impl Link<'_> {
         values: &[&dyn Value],
         mut take: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let sql = sql.into();
+        self.each_row(sql.into(), values, &mut take)
+    }
+
+    fn each_row(
+        &self,
+        sql: Sql,
+        values: &[&dyn Value],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         match self {
             Self::Postgres(conversation) => conversation.each(sql.postgres, values, take),
             Self::Sqlite(connection) => {

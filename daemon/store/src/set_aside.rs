@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::attest::Session;
 use super::session::values;
-use super::{Store, StoreError};
+use super::{Store, StoreError, Verb};
 
 /// A contract that this version cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,11 +30,10 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn set_aside(&self) -> Result<Vec<SetAside>, StoreError> {
+    pub fn set_aside(&self) -> Verb<'_, Vec<SetAside>> {
         self.read(|tx| {
             let sql = "SELECT contract, problem FROM rebuild WHERE problem IS NOT NULL ORDER BY contract";
             tx.all(sql, values![], |row| Ok(SetAside { contract: row.get(0)?, problem: row.get(1)? }))
         })
-        .await
     }
 }

@@ -11,7 +11,7 @@ use super::attested::{ACCOUNT, ONE_TIME, SESSION};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::vocabulary::words;
-use super::{Store, StoreError, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// How often the use of a session is written down at most: a page is not a write.
 const NOTED_EVERY: SignedDuration = SignedDuration::from_secs(60);
@@ -133,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn open_session(&self, session: SignedIn) -> Result<(), StoreError> {
+    pub fn open_session(&self, session: SignedIn) -> Verb<'_, ()> {
         self.write(move |tx| {
             let rights = json(&session.rights)?;
             let [authenticated, opened, used] =
@@ -159,14 +159,13 @@ impl Store {
             let line = Entry::by(&Actor::from(&session.person), Action::SignedIn, None, format!("session {}", session.id()), detail);
             audit::append(tx, session.opened_at, &[line])
         })
-        .await
     }
 
     /// The session with this digest.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn session(&self, digest: String) -> Result<Option<SignedIn>, StoreError> {
+    pub fn session(&self, digest: String) -> Verb<'_, Option<SignedIn>> {
         self.read(move |tx| {
             let sql = "SELECT digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at
                        FROM session WHERE digest = $1";
@@ -174,48 +173,39 @@ impl Store {
             let genuine = tx.examine_one(&SESSION, values![digest])?.is_some_and(|examined| examined.genuine);
             if genuine { tx.one(sql, values![digest], signed_in) } else { Ok(None) }
         })
-        .await
     }
 
     /// Notes that a session was used, once a minute.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn session_used(&self, session: &SignedIn, now: Timestamp) -> Result<(), StoreError> {
+    pub fn session_used(&self, session: &SignedIn, now: Timestamp) -> Verb<'_, ()> {
         if now.duration_since(session.used_at) < NOTED_EVERY {
-            return Ok(());
+            return Box::pin(std::future::ready(Ok(())));
         }
         let digest = session.digest.clone();
         self.write_one(move |tx| {
             tx.run("UPDATE session SET used_at = $1 WHERE digest = $2", values![instant(now), digest]).map(drop)
         })
-        .await
     }
 
     /// Every session, the newest first.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn sessions(&self) -> Result<Vec<SignedIn>, StoreError> {
+    pub fn sessions(&self) -> Verb<'_, Vec<SignedIn>> {
         self.read(|tx| {
             let sql = "SELECT digest, person, way, rights, address, agent, authenticated_at, opened_at, used_at
                        FROM session ORDER BY opened_at DESC, digest";
             tx.all(sql, values![], signed_in)
         })
-        .await
     }
 
     /// Ends the sessions whose digest begins with `id`. Returns how many.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn end_sessions(
-        &self,
-        id: String,
-        actor: Actor,
-        why: &'static str,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    pub fn end_sessions(&self, id: String, actor: Actor, why: &'static str, now: Timestamp) -> Verb<'_, u64> {
         self.write(move |tx| {
             let length = i64::try_from(id.len()).unwrap_or(i64::MAX);
             let sql = "DELETE FROM session WHERE substr(digest, 1, $2) = $1 RETURNING mac";
@@ -226,28 +216,26 @@ impl Store {
             }
             Ok(ended)
         })
-        .await
     }
 
     /// Forgets sessions that were opened before `opened`, and what was not used in time.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn forget_sign_ins(&self, opened: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    pub fn forget_sign_ins(&self, opened: Timestamp, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let sql = "DELETE FROM session WHERE opened_at < $1 RETURNING mac";
             tx.delete(&SESSION, sql, values![instant(opened)])?;
             let sql = "DELETE FROM one_time WHERE expires_at < $1 RETURNING mac";
             tx.delete(&ONE_TIME, sql, values![instant(now)]).map(drop)
         })
-        .await
     }
 
     /// Keeps what may be used once, under the digest of its secret.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_one_time(&self, digest: String, what: OneTime, until: Timestamp) -> Result<(), StoreError> {
+    pub fn keep_one_time(&self, digest: String, what: OneTime, until: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let content = json(&what)?;
             tx.change(&ONE_TIME, values![digest], || {
@@ -258,14 +246,13 @@ impl Store {
             })
             .map(drop)
         })
-        .await
     }
 
     /// What a secret stands for, without using it.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn one_time(&self, digest: String, now: Timestamp) -> Result<Option<OneTime>, StoreError> {
+    pub fn one_time(&self, digest: String, now: Timestamp) -> Verb<'_, Option<OneTime>> {
         self.read(move |tx| {
             if !tx.examine_one(&ONE_TIME, values![digest])?.is_some_and(|examined| examined.genuine) {
                 return Ok(None);
@@ -274,14 +261,13 @@ impl Store {
             let read = |row: &Row<'_>| parse("one_time", "content", &digest, &row.get::<String>(0)?);
             tx.one(sql, values![digest, instant(now)], read)
         })
-        .await
     }
 
     /// Takes what a secret stands for: whoever asks next finds nothing.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn take_one_time(&self, digest: String, now: Timestamp) -> Result<Option<OneTime>, StoreError> {
+    pub fn take_one_time(&self, digest: String, now: Timestamp) -> Verb<'_, Option<OneTime>> {
         self.write(move |tx| {
             let Some(examined) = tx.examine_one(&ONE_TIME, values![digest])? else { return Ok(None) };
             if !examined.genuine {
@@ -298,14 +284,13 @@ impl Store {
             }
             Ok(taken.filter(|(_, until)| *until > now).map(|(what, _)| what))
         })
-        .await
     }
 
     /// Keeps an account, new or with another password; an existing one's sessions end.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn keep_account(&self, account: Account, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
+    pub fn keep_account(&self, account: Account, actor: Actor, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             let rights = json(&account.rights)?;
             tx.overwrite(&ACCOUNT, values![account.person], || {
@@ -320,14 +305,13 @@ impl Store {
             let detail = format!("rights: {}", account.rights);
             audit::append(tx, now, &[Entry::by(&actor, Action::AccountMade, None, account.person, detail)])
         })
-        .await
     }
 
     /// The account of a person.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn account(&self, person: String) -> Result<Option<Account>, StoreError> {
+    pub fn account(&self, person: String) -> Verb<'_, Option<Account>> {
         self.read(move |tx| {
             if !tx.examine_one(&ACCOUNT, values![person])?.is_some_and(|examined| examined.genuine) {
                 return Ok(None);
@@ -344,14 +328,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// Everybody with an open account, with their rights.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn open_accounts(&self) -> Result<Vec<(String, Rights)>, StoreError> {
+    pub fn open_accounts(&self) -> Verb<'_, Vec<(String, Rights)>> {
         self.read(|tx| {
             tx.all("SELECT person, rights FROM account WHERE closed_at IS NULL ORDER BY person", values![], |row| {
                 let person: String = row.get(0)?;
@@ -359,27 +342,25 @@ impl Store {
                 Ok((person, rights))
             })
         })
-        .await
     }
 
     /// Uses a step of the second factor's clock. `false`: that one, or a later one, was used already.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn use_factor_step(&self, person: String, step: u64) -> Result<bool, StoreError> {
+    pub fn use_factor_step(&self, person: String, step: u64) -> Verb<'_, bool> {
         self.write(move |tx| {
             let step = i64::try_from(step).unwrap_or(i64::MAX);
             let sql = "UPDATE account SET factor_step = $2 WHERE person = $1 AND factor_step < $2";
             Ok(tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, step]))? > 0)
         })
-        .await
     }
 
     /// Closes an account and ends its sessions. `false`: there is none that is open.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn close_account(&self, person: String, actor: Actor, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn close_account(&self, person: String, actor: Actor, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let sql = "UPDATE account SET closed_at = $2 WHERE person = $1 AND closed_at IS NULL";
             let closed = tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, instant(now)]))? > 0;
@@ -389,6 +370,5 @@ impl Store {
             }
             Ok(closed)
         })
-        .await
     }
 }

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
-use super::StoreError;
 use super::session::Link;
+use super::{StoreError, Value, Work};
 
 /// Jobs of one commit at most: more only make the slowest wait longer.
 const GROUP: usize = 256;
@@ -32,37 +32,23 @@ pub(super) fn compile_once(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// What the writer does within a group.
-trait Job: Send {
+struct Job {
     /// One statement at most, which undoes itself when it fails: nothing has to be kept to undo it.
-    fn is_one_statement(&self) -> bool;
-    /// Does the work inside the group's transaction. `false`: what it did is to be undone.
-    fn run(&mut self, connection: &Connection) -> bool;
-    /// Tells the asker, once it is certain whether the group is on the disk.
-    fn answer(self: Box<Self>, group: Result<(), &Arc<rusqlite::Error>>);
-}
-
-struct Asked<F, T> {
     one_statement: bool,
-    work: Option<F>,
-    value: Option<Result<T, StoreError>>,
-    asker: oneshot::Sender<Result<T, StoreError>>,
+    work: Option<Work>,
+    value: Option<Result<Value, StoreError>>,
+    asker: oneshot::Sender<Result<Value, StoreError>>,
 }
 
-impl<F, T> Job for Asked<F, T>
-where
-    F: FnOnce(Link<'_>) -> Result<T, StoreError> + Send,
-    T: Send,
-{
-    fn is_one_statement(&self) -> bool {
-        self.one_statement
-    }
-
+impl Job {
+    /// Does the work inside the group's transaction. `false`: what it did is to be undone.
     fn run(&mut self, connection: &Connection) -> bool {
         self.value = self.work.take().map(|work| work(Link::Sqlite(connection)));
         matches!(self.value, Some(Ok(_)))
     }
 
-    fn answer(self: Box<Self>, group: Result<(), &Arc<rusqlite::Error>>) {
+    /// Tells the asker, once it is certain whether the group is on the disk.
+    fn answer(self, group: Result<(), &Arc<rusqlite::Error>>) {
         let value = match (group, self.value) {
             (Err(error), None | Some(Ok(_))) => Err(StoreError::Uncommitted(Arc::clone(error))),
             (_, Some(value)) => value,
@@ -79,7 +65,7 @@ type Reading = Box<dyn FnOnce(&Connection) + Send>;
 #[derive(Clone)]
 pub(super) struct Sqlite {
     path: Arc<Path>,
-    writer: mpsc::Sender<Box<dyn Job>>,
+    writer: mpsc::Sender<Job>,
     reader: mpsc::Sender<Reading>,
 }
 
@@ -133,37 +119,24 @@ impl Sqlite {
 
     /// Runs `work` in a transaction that it shares with what else waits; an error undoes its own part alone. Answers
     /// after the transaction is on the disk.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn write(&self, work: Work) -> Result<Value, StoreError> {
         self.queue(work, false).await
     }
 
     /// The same for work that is one statement at most.
-    pub(super) async fn write_one<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn write_one(&self, work: Work) -> Result<Value, StoreError> {
         self.queue(work, true).await
     }
 
-    async fn queue<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-        one_statement: bool,
-    ) -> Result<T, StoreError> {
+    async fn queue(&self, work: Work, one_statement: bool) -> Result<Value, StoreError> {
         let (asker, outcome) = oneshot::channel();
-        let job = Box::new(Asked { one_statement, work: Some(work), value: None, asker });
+        let job = Job { one_statement, work: Some(work), value: None, asker };
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
         outcome.await.map_err(|_| StoreError::Stopped)?
     }
 
     /// Runs `work` on the connection that only reads.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Link<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn read(&self, work: Work) -> Result<Value, StoreError> {
         let (asker, outcome) = oneshot::channel();
         let reading: Reading = Box::new(move |connection| {
             let _ = asker.send(at_one_instant(connection, work));
@@ -205,10 +178,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
 }
 
 /// A reading sees one state of the database, whatever is committed meanwhile.
-fn at_one_instant<T>(
-    connection: &Connection,
-    work: impl FnOnce(Link<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+fn at_one_instant(connection: &Connection, work: Work) -> Result<Value, StoreError> {
     connection.prepare_cached("BEGIN")?.execute([])?;
     let value = work(Link::Sqlite(connection));
     connection.prepare_cached("COMMIT")?.execute([])?;
@@ -216,7 +186,7 @@ fn at_one_instant<T>(
 }
 
 /// The writer: takes all that waits, commits it once, answers.
-fn write(connection: &Connection, queue: &mpsc::Receiver<Box<dyn Job>>, log: &Log, nudge: &mpsc::SyncSender<()>) {
+fn write(connection: &Connection, queue: &mpsc::Receiver<Job>, log: &Log, nudge: &mpsc::SyncSender<()>) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
         group.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(GROUP.saturating_sub(1)));
@@ -237,7 +207,7 @@ fn write(connection: &Connection, queue: &mpsc::Receiver<Box<dyn Job>>, log: &Lo
 }
 
 /// One transaction for all jobs of a group.
-fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn commit(connection: &Connection, group: &mut [Job]) -> rusqlite::Result<()> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let outcome = run(connection, group).and_then(|()| connection.prepare_cached("COMMIT")?.execute([]));
     if outcome.is_err() && !connection.is_autocommit() {
@@ -247,9 +217,9 @@ fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Resu
 }
 
 /// What needs no savepoint runs without: it would copy every page that is changed.
-fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn run(connection: &Connection, group: &mut [Job]) -> rusqlite::Result<()> {
     // Who waits together has not waited for each other: any order is as good. The first of several is the most expensive.
-    group.sort_by_key(|job| job.is_one_statement());
+    group.sort_by_key(|job| job.one_statement);
     let mut first = true;
     for job in group {
         if first {
@@ -261,7 +231,7 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
             if first {
                 connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             }
-        } else if job.is_one_statement() {
+        } else if job.one_statement {
             // A statement that fails leaves the transaction as it was, or, on a full disk among others, ended.
             if !job.run(connection) && connection.is_autocommit() {
                 return Err(ended());
@@ -311,6 +281,7 @@ fn move_log(connection: &Connection) -> Option<i32> {
 mod tests {
     use super::*;
     use crate::session::values;
+    use crate::work;
 
     fn store(folder: &tempfile::TempDir) -> Sqlite {
         Sqlite::open(&folder.path().join("m.db"), |connection| {
@@ -320,7 +291,7 @@ mod tests {
     }
 
     async fn insert(store: &Sqlite, n: i64) -> Result<(), StoreError> {
-        store.write(move |tx| tx.run("INSERT INTO n VALUES ($1)", values![n]).map(drop)).await
+        store.write(work(move |tx| tx.run("INSERT INTO n VALUES ($1)", values![n]).map(drop))).await.map(drop)
     }
 
     #[tokio::test]
@@ -329,22 +300,22 @@ mod tests {
         let store = store(&folder);
         let (hold, held) = mpsc::channel::<()>();
         // The writer is kept busy until the others wait: they are one group.
-        let busy = store.write(move |_| {
+        let busy = store.write(work(move |_| {
             held.recv().unwrap();
             Ok(())
-        });
-        let broken = store.write(|tx| {
+        }));
+        let broken = store.write(work(|tx| {
             tx.run("INSERT INTO n VALUES (7)", values![])?;
             tx.run("INSERT INTO n VALUES (7)", values![]).map(drop)
-        });
+        }));
         let ((), (busy, one, broken, two)) = tokio::join!(async { hold.send(()).unwrap() }, async {
             tokio::join!(busy, insert(&store, 1), broken, insert(&store, 2))
         });
         assert!(busy.is_ok() && one.is_ok() && two.is_ok());
         assert!(matches!(broken, Err(StoreError::Database(_))));
-        let kept: Vec<i64> =
-            store.read(|tx| tx.all("SELECT n FROM n ORDER BY n", values![], |row| row.get(0))).await.unwrap();
-        assert_eq!(kept, [1, 2]);
+        let rows = work(|tx| tx.all("SELECT n FROM n ORDER BY n", values![], |row| row.get::<i64>(0)));
+        let kept = store.read(rows).await.unwrap();
+        assert_eq!(kept.downcast_ref::<Vec<i64>>(), Some(&vec![1, 2]));
     }
 
     #[tokio::test]
@@ -352,13 +323,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         store
-            .write(|tx| {
+            .write(work(|tx| {
                 tx.run("CREATE TABLE c (n INTEGER REFERENCES n (n) DEFERRABLE INITIALLY DEFERRED) STRICT", values![])
-            })
+            }))
             .await
             .unwrap();
         // A deferred foreign key fails at the commit, not at the statement.
-        let refused = store.write(|tx| tx.run("INSERT INTO c VALUES (99)", values![])).await;
+        let refused = store.write(work(|tx| tx.run("INSERT INTO c VALUES (99)", values![]))).await;
         assert!(matches!(refused, Err(StoreError::Uncommitted(_))), "{refused:?}");
         insert(&store, 1).await.unwrap();
     }
@@ -378,9 +349,9 @@ mod tests {
     async fn the_log_does_not_grow_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
-        store.write(|tx| tx.run("CREATE TABLE b (b BLOB) STRICT", values![])).await.unwrap();
+        store.write(work(|tx| tx.run("CREATE TABLE b (b BLOB) STRICT", values![]))).await.unwrap();
         for _ in 0..100 {
-            store.write(|tx| tx.run("INSERT INTO b VALUES (zeroblob(2000000))", values![])).await.unwrap();
+            store.write(work(|tx| tx.run("INSERT INTO b VALUES (zeroblob(2000000))", values![]))).await.unwrap();
         }
         let log = std::fs::metadata(folder.path().join("m.db-wal")).unwrap().len();
         assert!(log < 120_000_000, "200 MB were written, and the log has {log} bytes");

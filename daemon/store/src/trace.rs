@@ -15,7 +15,7 @@ use super::mails::MailState;
 use super::outbox::{self, Delivery};
 use super::session::{Row, values};
 use super::views::{self, DocumentView};
-use super::{Store, StoreError, parse};
+use super::{Store, StoreError, Verb, parse};
 
 /// Where a trace begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,19 +137,18 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn decided_facts(&self, contract: String) -> Result<Vec<TracedFact>, StoreError> {
+    pub fn decided_facts(&self, contract: String) -> Verb<'_, Vec<TracedFact>> {
         self.read(move |tx| {
             let sql = concat!(facts!(), "contract = $1 AND position IS NOT NULL ORDER BY position");
             tx.all(sql, values![contract], read_fact)
         })
-        .await
     }
 
     /// What a document, a fact or a record hangs together with. `None`: there is no such thing.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn trace(&self, start: Start) -> Result<Option<Trace>, StoreError> {
+    pub fn trace(&self, start: Start) -> Verb<'_, Option<Trace>> {
         self.read(move |tx| match start {
             Start::Delivery(key) => from_delivery(tx, &key),
             Start::Document(number) => from_document(tx, &number),
@@ -168,7 +167,6 @@ impl Store {
                 Ok(Some(trace))
             }
         })
-        .await
     }
 }
 

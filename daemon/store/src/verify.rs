@@ -12,7 +12,7 @@ use super::attest::{AS_IT_STANDS, Session, Sheet, Sum, name_of, place, read_head
 use super::attested::{ALL, Table};
 use super::audit::{self, Finding, Head, Verdict};
 use super::session::{Cell, Row};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Verb};
 
 /// Findings that are told at most.
 const MOST: usize = 1_000;
@@ -155,22 +155,21 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn verify_audit(&self, kept: Vec<Head>) -> Result<Verdict, StoreError> {
-        self.read(move |tx| verify(tx, &kept)).await
+    pub fn verify_audit(&self, kept: Vec<Head>) -> Verb<'_, Verdict> {
+        self.read(move |tx| verify(tx, &kept))
     }
 
     /// The newest line of the chain, signed.
     ///
     /// # Errors
     /// The database failed, or the head is not ours: nobody vouches for it.
-    pub async fn checkpoint(&self, now: jiff::Timestamp) -> Result<Checkpoint, StoreError> {
+    pub fn checkpoint(&self, now: jiff::Timestamp) -> Verb<'_, Checkpoint> {
         self.read(move |tx| {
             let unattested = || StoreError::Unattested { table: "audit_head", row: "1".into() };
             let (head, _, sheet) = read_head(tx, AS_IT_STANDS)?.ok_or_else(unattested)?;
             let sheet = sheet.filter(|sheet| sheet.head == head).ok_or_else(unattested)?;
             signed(tx, sheet.head, &now.to_string())
         })
-        .await
     }
 
     /// The trail, the rows that its lines are about, and its signed head, as lines of an export, each handed to `take` while
@@ -178,11 +177,11 @@ impl Store {
     ///
     /// # Errors
     /// The database failed, or `take` did.
-    pub async fn export_audit(
+    pub fn export_audit(
         &self,
         now: jiff::Timestamp,
         mut take: impl FnMut(&str) -> std::io::Result<()> + Send + 'static,
-    ) -> Result<(), StoreError> {
+    ) -> Verb<'_, ()> {
         self.read(move |tx| {
             export(tx, &now.to_string(), |piece| {
                 let text = super::json(&piece)?;
@@ -190,6 +189,5 @@ impl Store {
                     .map_err(|error| StoreError::Unopened { path: "the export".into(), reason: error.to_string() })
             })
         })
-        .await
     }
 }

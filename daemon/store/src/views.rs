@@ -14,7 +14,7 @@ use super::attested::TOKEN;
 use super::described::DifferenceBody;
 use super::session::{Row, Sql, values};
 use super::vocabulary::DeliveryState;
-use super::{Store, StoreError, instant, parse};
+use super::{Store, StoreError, Verb, instant, parse};
 
 /// A document with its delivery.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -227,24 +227,18 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn documents(&self, contract: Option<String>) -> Result<Vec<DocumentView>, StoreError> {
+    pub fn documents(&self, contract: Option<String>) -> Verb<'_, Vec<DocumentView>> {
         self.read(move |tx| match contract {
             Some(id) => tx.all(concat!(documents!(), "d.contract = $1 ORDER BY d.ordinal"), values![id], read_document),
             None => tx.all(concat!(documents!(), "1 = 1 ORDER BY d.contract, d.ordinal"), values![], read_document),
         })
-        .await
     }
 
     /// Dates and amounts of the invoices of other contracts of a contract's customer, in the same currency, since a date.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn billed_beside(
-        &self,
-        contract: String,
-        currency: Currency,
-        since: Date,
-    ) -> Result<Vec<(Date, Money)>, StoreError> {
+    pub fn billed_beside(&self, contract: String, currency: Currency, since: Date) -> Verb<'_, Vec<(Date, Money)>> {
         let sql = "SELECT d.date, d.amount FROM contract AS c JOIN document AS d ON d.contract = c.id
                    WHERE c.customer = (SELECT customer FROM contract WHERE id = $1) AND c.id <> $1 AND d.currency = $2
                    AND d.date >= $3 AND d.kind <> 'credit_memo'";
@@ -255,14 +249,13 @@ impl Store {
             })?;
             Ok(rows.into_iter().flatten().collect())
         })
-        .await
     }
 
     /// Exceptions of one contract or all, and after them its drifts; open ones only, or all.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn exceptions(&self, contract: Option<String>, open: bool) -> Result<Vec<ExceptionView>, StoreError> {
+    pub fn exceptions(&self, contract: Option<String>, open: bool) -> Verb<'_, Vec<ExceptionView>> {
         self.read(move |tx| {
             let sql = exceptions(contract.is_some(), open);
             let id = values![contract.as_deref().unwrap_or_default()];
@@ -290,14 +283,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// How many exceptions and drifts are open, by code and severity.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn open_exceptions(&self) -> Result<Vec<(String, Severity, i64)>, StoreError> {
+    pub fn open_exceptions(&self) -> Verb<'_, Vec<(String, Severity, i64)>> {
         self.read(|tx| {
             tx.all(
                 "SELECT code, severity, count(*) FROM (SELECT code, severity FROM exception WHERE closed_on IS NULL
@@ -307,23 +299,22 @@ impl Store {
                 |row| Ok((row.get(0)?, row.parsed(1, "exception.severity")?, row.get(2)?)),
             )
         })
-        .await
     }
 
     /// How many source records wait for a person.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn parked_record_count(&self) -> Result<i64, StoreError> {
+    pub fn parked_record_count(&self) -> Verb<'_, i64> {
         let sql = "SELECT count(*) FROM source_record WHERE state = 'parked'";
-        self.read(move |tx| Ok(tx.one(sql, values![], |row| row.get(0))?.unwrap_or(0))).await
+        self.read(move |tx| Ok(tx.one(sql, values![], |row| row.get(0))?.unwrap_or(0)))
     }
 
     /// Facts that were refused.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn parked_facts(&self) -> Result<Vec<ParkedFact>, StoreError> {
+    pub fn parked_facts(&self) -> Verb<'_, Vec<ParkedFact>> {
         self.read(|tx| {
             tx.all(
                 "SELECT id, contract, problem, fact, learned_at FROM fact WHERE problem IS NOT NULL AND closed_at IS NULL
@@ -340,36 +331,34 @@ impl Store {
                 },
             )
         })
-        .await
     }
 
     /// Contracts that sources speak of and nobody has filed.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn unfiled(&self) -> Result<Vec<Unfiled>, StoreError> {
+    pub fn unfiled(&self) -> Verb<'_, Vec<Unfiled>> {
         self.read(|tx| {
             tx.all(UNFILED, values![], |row| {
                 let since = row.parsed_option(2, "fact.learned_at")?;
                 Ok(Unfiled { contract: row.get(0)?, systems: row.get(1)?, since })
             })
         })
-        .await
     }
 
     /// How many contracts there are.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn contract_count(&self) -> Result<i64, StoreError> {
-        self.read(|tx| Ok(tx.one("SELECT count(*) FROM contract", values![], |row| row.get(0))?.unwrap_or(0))).await
+    pub fn contract_count(&self) -> Verb<'_, i64> {
+        self.read(|tx| Ok(tx.one("SELECT count(*) FROM contract", values![], |row| row.get(0))?.unwrap_or(0)))
     }
 
     /// Events after a place in the feed.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn events(&self, after: i64, limit: u32) -> Result<Vec<EventView>, StoreError> {
+    pub fn events(&self, after: i64, limit: u32) -> Verb<'_, Vec<EventView>> {
         self.read(move |tx| {
             tx.all("SELECT seq, identity, at, type, contract, milestone, body FROM event WHERE seq > $1 ORDER BY seq LIMIT $2", values![after, i64::from(limit)], |row| {
                 Ok(EventView {
@@ -383,14 +372,13 @@ impl Store {
                 })
             })
         })
-        .await
     }
 
     /// A rotated token of a connection.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn token(&self, connection_name: String, name: String) -> Result<Option<String>, StoreError> {
+    pub fn token(&self, connection_name: String, name: String) -> Verb<'_, Option<String>> {
         self.read(move |tx| {
             tx.one(
                 "SELECT value FROM token WHERE connection = $1 AND name = $2",
@@ -398,20 +386,13 @@ impl Store {
                 |row| row.get(0),
             )
         })
-        .await
     }
 
     /// Stores a rotated token; the connection may use it only after this returned.
     ///
     /// # Errors
     /// The database failed: the token must not be used.
-    pub async fn store_token(
-        &self,
-        connection_name: String,
-        name: String,
-        value: String,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn store_token(&self, connection_name: String, name: String, value: String, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
             tx.overwrite(&TOKEN, values![connection_name, name], || {
                 tx.run(
@@ -422,7 +403,6 @@ impl Store {
             })
             .map(drop)
         })
-        .await
     }
 
     /// Stores a rotated token in the place of the one that it came from. `false`: another one has taken that place, and
@@ -430,13 +410,13 @@ impl Store {
     ///
     /// # Errors
     /// The database failed: the token must not be used.
-    pub async fn replace_token(
+    pub fn replace_token(
         &self,
         (connection_name, name): (String, String),
         was: Option<String>,
         value: String,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Verb<'_, bool> {
         self.write(move |tx| {
             let at = instant(now);
             let changed = tx.overwrite(&TOKEN, values![connection_name, name], || match &was {
@@ -451,6 +431,5 @@ impl Store {
             })?;
             Ok(changed == 1)
         })
-        .await
     }
 }
