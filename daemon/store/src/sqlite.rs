@@ -19,6 +19,9 @@ const GROUP: usize = 256;
 const CHECKPOINT_FROM: i32 = 1_000;
 /// Pages in the write-ahead log from which on the writer itself moves what the checkpointer could not catch up with.
 const CATCH_UP_FROM: i32 = 8_000;
+/// Pages in the write-ahead log from which on the writer moves them without being told that the checkpointer is behind: on a
+/// busy machine the checkpointer may not have had its turn.
+const LOG_AT_MOST: i32 = 20_000;
 /// Pages that the writer keeps in memory, in KiB.
 const WRITER_CACHE_KIB: i32 = 8 * 1024;
 /// Statements that a connection keeps prepared: more than there are verbs.
@@ -197,9 +200,10 @@ fn write(connection: &Connection, queue: &mpsc::Receiver<Job>, log: &Log, nudge:
                 group.into_iter().for_each(|job| job.answer(Err(&error)));
             }
         }
-        if log.behind.swap(false, Ordering::Relaxed) {
+        let pages = log.pages.load(Ordering::Relaxed);
+        if log.behind.swap(false, Ordering::Relaxed) || pages >= LOG_AT_MOST {
             move_log(connection);
-        } else if log.pages.load(Ordering::Relaxed) >= CHECKPOINT_FROM {
+        } else if pages >= CHECKPOINT_FROM {
             // Full: the checkpointer is awake already.
             let _ = nudge.try_send(());
         }
