@@ -220,7 +220,7 @@ impl App {
     /// Once a day: source records that are older than they are kept.
     async fn empty_records(&self) -> Result<(), StoreError> {
         let (Some(keep), now) = (self.env.settings.intake.keep_records, self.env.clock.now()) else { return Ok(()) };
-        // What was never done was done at the beginning of time.
+        // The first time, everything up to the limit is emptied: as if it had been done at the earliest instant there is.
         let done = self.env.store.mark(Mark::Retention, Timestamp::MIN).await?;
         if now.duration_since(done) < SignedDuration::from_hours(24) {
             return Ok(());

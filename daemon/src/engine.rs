@@ -482,7 +482,7 @@ fn assembled_erp(work: &Work, contract: &Contract) -> LegRecord {
 }
 
 fn observed((leg, record): &(Leg, LegRecord), work: &Work, now: Timestamp) -> PendingFact {
-    // The place in the history makes it another observation than an equal one before.
+    // The index in the history makes the identity unique: a leg that says A, then B, then A again was observed three times.
     let identity = format!("observed:{leg}:{}", work.row.history);
     let event = Event::Observed(Observation { leg: *leg, record: record.clone() });
     PendingFact { stored: None, origin: None, fact: Fact::of(now, event), actor: Actor::Leg(*leg), identity }

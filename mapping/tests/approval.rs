@@ -123,19 +123,7 @@ fn an_exception_shows_the_value_that_is_agreed_and_the_one_that_was_seen() {
     let early = serde_json::from_str(DELIVERED).unwrap();
     let events = [event("2026-03-03T10:00:00Z", observed), event("2026-03-04T10:00:00Z", early)];
     let contract = contract(&json!({ "require_legs": ["erp"] }), &["Final report"], &events);
-    let said: Vec<String> = contract
-        .exceptions()
-        .iter()
-        .map(|one| {
-            let values: Vec<String> = contract.values_behind(one).iter().map(ToString::to_string).collect();
-            format!(
-                "{}{} {}",
-                one.code,
-                one.milestone.as_ref().map(|id| format!(" {id}")).unwrap_or_default(),
-                values.join("; ")
-            )
-        })
-        .collect();
+    let said = told(&contract);
     for words in [
         "AMOUNT_MISMATCH amount: 10.00 agreed; 12.3456 seen",
         "AMOUNT_MISMATCH M1 amount: 10.00 agreed; 7,000.00 seen",
@@ -176,4 +164,29 @@ fn an_overruling_of_named_values_ends_when_one_changes_or_with_its_date() {
         apply(&mut contract, "2026-04-11T10:00:00Z", deal("10.00"));
         assert_eq!(open(&contract), 0, "{values} {until}: what is mended is closed");
     }
+}
+
+/// Each exception with its milestone and the values behind it, as people read them.
+fn told(contract: &Contract) -> Vec<String> {
+    contract
+        .exceptions()
+        .iter()
+        .map(|one| {
+            let values: Vec<String> = contract.values_behind(one).iter().map(ToString::to_string).collect();
+            format!(
+                "{}{} {}",
+                one.code,
+                one.milestone.as_ref().map(|id| format!(" {id}")).unwrap_or_default(),
+                values.join("; ")
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_balance_that_nobody_agreed_is_not_called_agreed() {
+    let observed = json!({ "type": "observed", "leg": "erp", "record": { "deferred_balance": "5.00" } });
+    let contract = contract(&json!({}), &[], &[event("2026-03-03T10:00:00Z", observed)]);
+    let said = told(&contract);
+    assert!(said.contains(&"DEFERRED_VARIANCE deferred revenue: 0.00 computed; 5.00 seen".into()), "{said:#?}");
 }

@@ -21,7 +21,8 @@ pub struct Difference {
     pub agreed: Option<String>,
     /// The one that was seen; absent where nothing was.
     pub seen: Option<String>,
-    /// The one that follows from the contract's own figures, where no leg shows it: what would be billed in all, beside a cap.
+    /// The one that follows from the contract's own figures and stands in no agreement: what would be billed in all, beside a
+    /// cap; deferred revenue, beside the ERP's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computed: Option<String>,
 }
@@ -31,6 +32,9 @@ impl core::fmt::Display for Difference {
         let Self { what, agreed, seen, computed } = self;
         if let (Some(agreed), Some(computed)) = (agreed, computed) {
             return write!(out, "{what}: {agreed} agreed; {computed} computed");
+        }
+        if let (Some(computed), Some(seen)) = (computed, seen) {
+            return write!(out, "{what}: {computed} computed; {seen} seen");
         }
         match (agreed, seen) {
             (Some(agreed), Some(seen)) => write!(out, "{what}: {agreed} agreed; {seen} seen"),
@@ -58,6 +62,13 @@ impl Found {
 
     fn seen(&mut self, what: &'static str, seen: String) {
         self.0.push(Difference { what: what.into(), agreed: None, seen: Some(seen), computed: None });
+    }
+
+    /// A balance of ours, which nobody has agreed, beside a leg's.
+    fn balance(&mut self, what: &'static str, computed: String, seen: Option<String>) {
+        if let Some(seen) = seen.filter(|seen| *seen != computed) {
+            self.0.push(Difference { what: what.into(), agreed: None, seen: Some(seen), computed: Some(computed) });
+        }
     }
 
     fn computed(&mut self, what: &'static str, agreed: String, computed: String) {
@@ -104,7 +115,7 @@ impl Contract {
             Code::CustomerMismatch => found.compare("customer", self.terms.customer().into(), record.customer.clone()),
             Code::DeferredVariance => {
                 let ours = self.position().deferred_revenue.to_string();
-                found.compare(
+                found.balance(
                     "deferred revenue",
                     grouped(&ours),
                     record.deferred_balance.map(|seen| self.amount_seen(seen)),
