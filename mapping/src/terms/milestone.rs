@@ -17,6 +17,9 @@ pub(crate) struct MilestoneTerms {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
     pub(crate) amount: Minor,
+    /// The amount that is given of one that is not billable: it counts when a change order makes it billable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) amount_if_billable: Option<Minor>,
     pub(crate) billable: bool,
     pub(crate) advance: bool,
     pub(crate) completion: Completion,
@@ -128,6 +131,7 @@ impl MilestoneTerms {
             description: reader.text("description"),
             // A milestone that is not billable counts 0.
             amount: if billable { given.unwrap_or_default() } else { Minor::ZERO },
+            amount_if_billable: given.filter(|amount| !billable && *amount > Minor::ZERO),
             billable,
             advance,
             completion: reader.choice("completion", &COMPLETIONS, Completion::CustomerSignoff),
@@ -159,7 +163,7 @@ impl MilestoneTerms {
         put("id", json!(self.id));
         put("name", json!(self.name));
         put("description", json!(self.description));
-        put("amount", json!(currency.money(self.amount).to_string()));
+        put("amount", json!(currency.money(self.amount_if_billable.unwrap_or(self.amount)).to_string()));
         put("billable", json!(self.billable));
         put("timing", json!(if self.advance { "advance" } else { "arrears" }));
         put("completion", json!(self.completion.name()));
