@@ -88,6 +88,12 @@ impl Codes {
         Self(self.0 | u64::from(differs) << code as u32)
     }
 
+    /// The codes of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -210,13 +210,17 @@ impl Portfolio {
                         row.milestone,
                         match lookup(agreed, row.milestone, index) {
                             _ if row.doubled => Codes::only(Code::AmbiguousRecord),
-                            Some(ours) => compare::milestone(leg, &ours.agreed(), &row.said()),
-                            None => Codes::only(Code::UnknownMilestone),
+                            [] => Codes::only(Code::UnknownMilestone),
+                            ours => {
+                                let of_each =
+                                    ours.iter().map(|ours| compare::milestone(leg, &ours.agreed(), &row.said()));
+                                of_each.fold(Codes::default(), Codes::and)
+                            }
                         },
                     );
                 }
                 for (index, ours) in agreed.iter().enumerate().filter(|(_, ours)| ours.billable) {
-                    if lookup(said, ours.milestone, index).is_none() {
+                    if lookup(said, ours.milestone, index).is_empty() {
                         show(ours.milestone, Codes::only(Code::NotConfigured));
                     }
                 }
@@ -226,11 +230,13 @@ impl Portfolio {
     }
 }
 
-/// Both sides usually list milestones in the same order: the same place is looked at first.
-fn lookup(rows: &[Row], milestone: u32, index: usize) -> Option<&Row> {
-    rows.get(index)
-        .filter(|row| row.milestone == milestone)
-        .or_else(|| rows.iter().find(|row| row.milestone == milestone))
+/// The rows of a milestone, one after the other. Both sides usually list milestones in the same order: the same place is looked
+/// at first.
+fn lookup(rows: &[Row], milestone: u32, index: usize) -> &[Row] {
+    let of_it = |row: &Row| row.milestone == milestone;
+    let place = if rows.get(index).is_some_and(of_it) { Some(index) } else { rows.iter().position(of_it) };
+    let from = place.and_then(|place| rows.get(place..)).unwrap_or_default();
+    from.get(..from.iter().take_while(|row| of_it(row)).count()).unwrap_or_default()
 }
 
 /// Packs contracts.
@@ -249,14 +255,18 @@ impl Packer {
         let minor = |value: Decimal| currency.from_decimal(value).map_or(i64::MAX, |money| money.minor());
         let payment_terms = contract.terms().payment_terms_text();
         let frame = self.frame(contract.frame(&payment_terms), minor);
-        let rows: Vec<Row> = contract
-            .agreed()
-            .into_iter()
-            .filter_map(|(id, parts)| {
-                let first = parts.first()?;
-                let words = contract.agreed_words(first);
-                let agreed = contract.agreed_on(first, &parts, &words);
-                Some(Row {
+        let mut rows: Vec<Row> = Vec::new();
+        for (id, parts) in contract.agreed() {
+            let Some(first) = parts.first() else { continue };
+            let words = contract.agreed_words(first);
+            // A part has a row of its own where it is agreed otherwise than the one before.
+            let mut before = None;
+            for part in &parts {
+                let agreed = contract.agreed_on(part, &parts, &words);
+                if before == Some(agreed) {
+                    continue;
+                }
+                rows.push(Row {
                     amount: minor(agreed.amount),
                     description: self.symbols.of(agreed.description),
                     window_days: agreed.window_days,
@@ -268,11 +278,12 @@ impl Packer {
                     ],
                     deemed: u8::from(agreed.deemed),
                     reached: agreed.accepted,
-                    billable: parts.iter().any(|part| part.terms.billable),
+                    billable: before.is_none() && parts.iter().any(|part| part.terms.billable),
                     ..Row::bare(self.symbols.of(id))
-                })
-            })
-            .collect();
+                });
+                before = Some(agreed);
+            }
+        }
         self.portfolio.agreement.push(Some(frame), true, rows);
         for (index, leg) in LEGS.into_iter().enumerate() {
             let record = contract.legs.get(&leg);

@@ -131,13 +131,15 @@ impl Contract {
         }
     }
 
+    /// Where what a leg says of a milestone is not as agreed, be it of one of its parts.
     fn differences(&self, leg: Leg, said: &LegMilestone, parts: &[&Milestone]) -> Codes {
         let Some(first) = parts.first() else { return Codes::default() };
-        let words = self.agreed_words(first);
-        compare::milestone(leg, &self.agreed_on(first, parts, &words), &milestone_said(said))
+        let (words, said) = (self.agreed_words(first), milestone_said(said));
+        let of_each = parts.iter().map(|part| compare::milestone(leg, &self.agreed_on(part, parts, &words), &said));
+        of_each.fold(Codes::default(), Codes::and)
     }
 
-    /// A milestone as legs are compared with it; `words` are its [`Self::agreed_words`].
+    /// A milestone, or a part of it, as legs are compared with it; `words` are its [`Self::agreed_words`].
     pub(crate) fn agreed_on<'a>(
         &self,
         first: &Milestone,

@@ -294,12 +294,15 @@ impl Contract {
         }
     }
 
-    /// Does something to the milestone that an event names; a split one means its open part, an unknown one opens
+    /// Does something to the milestone that an event names; a split one means its open part. One that is unknown, or gone, opens
     /// `UNKNOWN_MILESTONE`.
     fn on_milestone(&mut self, id: &str, act: impl FnOnce(&mut Self, usize)) {
         match self.find(id) {
             Some(index) => act(self, index),
-            None => self.open_event(Code::UnknownMilestone, Some(id), None),
+            None => {
+                let meant = self.open_part(id).to_owned();
+                self.open_event(Code::UnknownMilestone, Some(&meant), None);
+            }
         }
     }
 }
