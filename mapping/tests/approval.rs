@@ -4,7 +4,7 @@
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
-use milestoned_mapping::contract::{Approval, Contract};
+use milestoned_mapping::contract::{Approval, Contract, ExceptionRecord};
 use milestoned_mapping::fact::{Fact, Shown};
 use serde_json::{Value, json};
 
@@ -114,6 +114,54 @@ fn an_approval_without_what_was_shown_holds_as_it_did_before() {
     apply(&mut contract, "2026-04-01T10:00:00Z", approve);
     apply(&mut contract, "2026-04-02T10:00:00Z", serde_json::from_str(DELIVERED).unwrap());
     assert_eq!(contract.documents().len(), 1);
+}
+
+/// Each exception with the values behind it, in words.
+fn told(contract: &Contract) -> Vec<String> {
+    let words = |one: &ExceptionRecord| {
+        let milestone = one.milestone.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let values: Vec<String> = contract.values_behind(one).iter().map(ToString::to_string).collect();
+        format!("{}{milestone} {}", one.code, values.join("; "))
+    };
+    contract.exceptions().iter().map(words).collect()
+}
+
+#[test]
+fn an_exception_that_an_event_opened_shows_what_the_event_said_beside_what_stood_there() {
+    let paid = |id: &str, invoice: &str, amount: &str| json!({ "type": "payment", "id": id, "invoice": invoice, "amount": amount });
+    let order = |version: u32, amount: &str, add: Value| {
+        json!({ "type": "amended", "version": version, "signed": true, "total": amount, "add": add,
+            "change": [{ "id": "M1", "amount": amount }] })
+    };
+    let design = json!([{ "id": "M1", "name": "Design", "amount": "7.00" }]);
+    let mut contract =
+        contract(&json!({}), &[], &[event("2026-03-04T10:00:00Z", serde_json::from_str(DELIVERED).unwrap())]);
+    for (day, what) in [
+        ("03", paid("P-1", "INV-9", "1200.50")),
+        ("04", paid("P-2", "BAIT-M1", "12.00")),
+        ("05", json!({ "type": "payment_reversed", "id": "P-9" })),
+        ("06", order(1, "10.00", json!([]))),
+        ("07", json!({ "type": "rejected", "milestone": "M1", "criteria": ["it is slow"], "by": "cy" })),
+        ("08", order(2, "11.00", design)),
+        ("09", order(3, "12.00", json!([]))),
+        ("09", paid("P-1", "INV-9", "1200.50")),
+    ] {
+        apply(&mut contract, &format!("2026-04-{day}T10:00:00Z"), what);
+    }
+    let expected = [
+        "UNMATCHED_PAYMENT payment P-1 of 2026-04-03 for INV-9, no invoice of this contract: 1,200.50 seen; \
+         payment P-2 of 2026-04-04 for BAIT-M1, of which 10.00 was open: 12.00 seen; \
+         reversal of payment P-9, which is not applied: 2026-04-05 seen; \
+         payment P-1 of 2026-04-09 for INV-9, no invoice of this contract: 1,200.50 seen",
+        "STALE_AMENDMENT version: 1 agreed; 1 of 2026-04-06 seen",
+        "LATE_REJECTION M1 rejection: accepted on 2026-03-04 agreed; dated 2026-04-07 seen",
+        "DUPLICATE_MILESTONE M1 milestone: M1 of 10.00 agreed; M1 of 7.00 in version 2, of 2026-04-08 seen",
+        "AMENDED_AFTER_INVOICE M1 billed: 11.00 by version 2, of 2026-04-08 agreed; 10.00 seen; \
+         billed: 12.00 by version 3, of 2026-04-09 agreed; 11.00 seen",
+    ];
+    assert_eq!(told(&contract), expected);
+    let again: Contract = serde_json::from_str(&serde_json::to_string(&contract).unwrap()).unwrap();
+    assert_eq!(told(&again), expected, "as it is kept");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use super::differences::told;
 use super::exceptions::Key;
 use super::state::{Accepted, Contract, Milestone, Phase, Stage, TakenBack};
 use crate::rules::{self, Closes, Code};
@@ -182,6 +183,13 @@ impl Contract {
             && let Some(milestone) = self.milestones.get_mut(index)
         {
             milestone.rejected_in_time = Some(on);
+        }
+        if code == Code::LateRejection {
+            let too_late = self.milestones.get(index).and_then(|one| match one.accepted_on {
+                Some(accepted) => Some(format!("accepted on {accepted}")),
+                None => one.window_end.map(|end| format!("the window's last day is {end}")),
+            });
+            return self.open_event_of(code, Some(&id), told("rejection", too_late, format!("dated {on}")));
         }
         self.open_event(code, Some(&id), None);
     }

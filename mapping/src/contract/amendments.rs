@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
+use super::differences::told;
 use super::exceptions::Key;
 use super::state::{Contract, Milestone, Phase, Stage};
 use crate::fact::{Amendment, DecimalText, HIGHEST_VERSION, Treatment};
@@ -206,7 +207,8 @@ impl Contract {
     /// A change order arrives, or the date comes for which one has waited.
     pub(super) fn amend(&mut self, amendment: &Amendment, on: Date) {
         if amendment.version <= self.version {
-            return self.open_event(Code::StaleAmendment, None, None);
+            let said = told("version", Some(self.version.to_string()), format!("{} of {on}", amendment.version));
+            return self.open_event_of(Code::StaleAmendment, None, said);
         }
         if !amendment.signed {
             self.unsigned.insert(amendment.version);
@@ -313,7 +315,15 @@ impl Contract {
     fn add_milestone(&mut self, item: &Value, on: Date) {
         let Ok(mut terms) = self.added(item, "add", &self.terms.obligations) else { return };
         if self.knows(&terms.id) {
-            return self.open_event(Code::DuplicateMilestone, Some(&terms.id), None);
+            let known = self.milestones.iter().find(|milestone| milestone.id() == terms.id);
+            let there = match known.map(|one| (one.cancelled_on, one.terms.amount)) {
+                Some((None, amount)) => format!("{} of {}", terms.id, self.in_words(amount)),
+                Some((Some(gone), _)) => format!("{}, removed on {gone}", terms.id),
+                None => format!("{}, accepted in parts", terms.id),
+            };
+            let said = format!("{} of {} in version {}, of {on}", terms.id, self.in_words(terms.amount), self.version);
+            let said = told("milestone", Some(there), said);
+            return self.open_event_of(Code::DuplicateMilestone, Some(&terms.id), said);
         }
         terms.depends_on = self.known_dependencies(&terms.depends_on);
         self.milestones.push(Milestone::new(terms, Some(on)));
@@ -361,15 +371,19 @@ impl Contract {
     fn correct_after(&mut self, index: usize, bore: Minor) {
         let Some(milestone) = self.milestones.get(index) else { return };
         let bears = self.documents_bear(milestone);
-        let difference = bears - milestone.billing.billed();
+        let billed = milestone.billing.billed();
+        let difference = bears - billed;
         let id = milestone.id().to_owned();
         if !milestone.is_invoiced() || bears == bore {
             return;
         }
+        let amended = self.amended_on.map(|on| format!(", of {on}")).unwrap_or_default();
+        let agreed = format!("{} by version {}{amended}", self.in_words(bears), self.version);
+        let said = told("billed", Some(agreed), self.in_words(billed));
         if difference != Minor::ZERO && self.may_issue() && !self.is_held(index) {
             self.correct(index, difference);
         }
-        self.open_event(Code::AmendedAfterInvoice, Some(&id), None);
+        self.open_event_of(Code::AmendedAfterInvoice, Some(&id), said);
     }
 
     fn remove_milestone(&mut self, id: &str, on: Date) {

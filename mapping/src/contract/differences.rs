@@ -79,7 +79,7 @@ impl Found {
 impl Contract {
     /// The values behind an exception, as they stand now; none, where it says all there is to say.
     pub fn values_behind(&self, exception: &ExceptionRecord) -> Vec<Difference> {
-        let mut found = Found::default();
+        let mut found = Found(exception.told.clone());
         let milestone = exception.milestone.as_deref();
         match exception.leg.and_then(|leg| Some((leg, self.legs.get(&leg)?))) {
             Some((leg, record)) => match milestone {
@@ -235,19 +235,26 @@ impl Contract {
                 found.agreed("waits for", open.map(String::as_str).collect::<Vec<&str>>().join(", "));
             }
             (Code::OverCap, Some(one)) => {
-                let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
                 let with = self.billed() + self.next_bears(one);
-                let cap = format!("cap of {}", text(self.cap.unwrap_or(self.total)));
-                found.computed("billed with this invoice", cap, text(with));
+                let cap = format!("cap of {}", self.in_words(self.cap.unwrap_or(self.total)));
+                found.computed("billed with this invoice", cap, self.in_words(with));
             }
             (Code::ScheduleTotalMismatch, _) => {
                 let counted = self.milestones.iter().filter(|milestone| milestone.counts());
                 let sum = counted.map(|one| one.terms.amount).sum();
-                let text = |minor: Minor| grouped(&self.terms.money(minor).to_string());
-                found.computed("sum of milestones", format!("total of {}", text(self.total)), text(sum));
+                found.computed(
+                    "sum of milestones",
+                    format!("total of {}", self.in_words(self.total)),
+                    self.in_words(sum),
+                );
             }
             _ => {}
         }
+    }
+
+    /// An amount as people read it.
+    pub(super) fn in_words(&self, minor: Minor) -> String {
+        grouped(&self.terms.money(minor).to_string())
     }
 
     /// An amount that a leg has: as one of the contract's currency, or with the digits that it came with.
@@ -261,6 +268,11 @@ impl Contract {
         let last: Date = plus_days(self.fired_on(milestone)?, within);
         Some(difference("invoice", format!("was due by {last}")))
     }
+}
+
+/// What an event said, beside what stood there when it came.
+pub(super) fn told(what: &str, agreed: Option<String>, seen: String) -> Difference {
+    Difference { what: what.into(), agreed, seen: Some(seen), computed: None }
 }
 
 fn difference(what: &'static str, agreed: String) -> Difference {

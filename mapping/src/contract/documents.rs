@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::differences::told;
 use super::exceptions::Key;
 use super::findings::VOID;
 use super::state::{Contract, Milestone, TakenBack};
@@ -364,7 +365,13 @@ impl Contract {
         }
         if open.is_none_or(|open| amount > open) {
             self.unmatched.push(payment(amount - taken));
-            self.open_event(Code::UnmatchedPayment, None, None);
+            let named = id.map(|id| format!(" {id}")).unwrap_or_default();
+            let invoice = match open {
+                Some(open) => format!("{number}, of which {} was open", self.in_words(open)),
+                None => format!("{number}, no invoice of this contract"),
+            };
+            let said = told(&format!("payment{named} of {on} for {invoice}"), None, self.in_words(amount));
+            self.open_event_of(Code::UnmatchedPayment, None, said);
         }
     }
 
@@ -403,7 +410,10 @@ impl Contract {
             self.payments.iter_mut().find(|payment| payment.id.as_deref() == Some(id) && payment.reversed_on.is_none());
         match known {
             Some(payment) => payment.reversed_on = Some(on.max(payment.on)),
-            None => self.open_event(Code::UnmatchedPayment, None, None),
+            None => {
+                let said = told(&format!("reversal of payment {id}, which is not applied"), None, on.to_string());
+                self.open_event_of(Code::UnmatchedPayment, None, said);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::differences::Difference;
 use super::state::Contract;
 use crate::fact::Leg;
 use crate::rules::{self, Code, Severity};
@@ -53,6 +54,10 @@ pub struct ExceptionRecord {
     pub opened_on: Date,
     /// Closed on; `None`: open.
     pub closed_on: Option<Date>,
+    /// What the events said that opened it, or came while it was open: a payment's amount, a version. What can be read from the
+    /// contract's present state is not kept here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) told: Vec<Difference>,
 }
 
 impl Contract {
@@ -81,12 +86,25 @@ impl Contract {
             leg: key.leg,
             opened_on: self.as_of,
             closed_on: None,
+            told: Vec::new(),
         });
     }
 
     /// Opens an exception that an event set off.
     pub(super) fn open_event(&mut self, code: Code, milestone: Option<&str>, leg: Option<Leg>) {
         self.raise(Key::new(code, milestone, leg));
+    }
+
+    /// The same of an event whose values are in nothing but the event: they are kept with the exception.
+    pub(super) fn open_event_of(&mut self, code: Code, milestone: Option<&str>, told: Difference) {
+        let key = Key::new(code, milestone, None);
+        self.raise(key.clone());
+        let place = self.open_index(&key).and_then(|open| self.open.get(open).copied());
+        if let Some(one) =
+            place.and_then(|place| self.exceptions.get_mut(place)).filter(|one| !one.told.contains(&told))
+        {
+            one.told.push(told);
+        }
     }
 
     /// What opened an exception is over: it closes, and an overruling has done its work.
