@@ -214,23 +214,6 @@ fn an_overruling_of_named_values_ends_when_one_changes_or_with_its_date() {
     }
 }
 
-/// Each exception with its milestone and the values behind it, as people read them.
-fn told(contract: &Contract) -> Vec<String> {
-    contract
-        .exceptions()
-        .iter()
-        .map(|one| {
-            let values: Vec<String> = contract.values_behind(one).iter().map(ToString::to_string).collect();
-            format!(
-                "{}{} {}",
-                one.code,
-                one.milestone.as_ref().map(|id| format!(" {id}")).unwrap_or_default(),
-                values.join("; ")
-            )
-        })
-        .collect()
-}
-
 #[test]
 fn a_balance_that_nobody_agreed_is_not_called_agreed() {
     let observed = json!({ "type": "observed", "leg": "erp", "record": { "deferred_balance": "5.00" } });
