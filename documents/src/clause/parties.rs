@@ -12,7 +12,7 @@ static DEFINED: Pattern = pattern!(
     r#"(?x)\((?P<inside>[^()]{0,140}?["“”'‘’«]\s*(?:[Tt]he\s+)?[A-Z][A-Za-z\ -]{2,24}\s*[,.]?\s*["“”'‘’»][^()]{0,140})\)"#
 );
 static LABELLED: Pattern = pattern!(
-    r"(?m)^\W*(?i:the\s+)?(?P<role>(?i:owner|contractor|client|customer|buyer|seller|supplier|vendor|builder|licensee|licensor|purchaser|consultant|service\s+provider|company\s+name))\s*:\s*(?P<name>(?:[A-Z{\[_*])[^\n\t:]{1,100})"
+    r"(?m)^\W*(?i:the\s+)?(?P<role>(?i:owner|contractor|client|customer|buyer|seller|supplier|vendor|builder|licensee|licensor|purchaser|consultant|service\s+provider|company\s+name|sponsor|prepared\s+(?:for|by)|auftraggeber(?:in)?|auftragnehmer(?:in)?|prestataire|fournisseur|cliente|proveedor|opdrachtgever|opdrachtnemer)(?:\s*/\s*\w+)?)\s*:\s*(?P<name>(?:[A-Z{\[_*])[^\n\t:]{1,100})"
 );
 static OPENS: Pattern = pattern!(
     r"(?:\b(?i:between)\b|\band\b|\bof\s+the\s+(?:one|other)\s+part\b|\(\d\)|\([A-Za-z]\)|(?:^|\n\n)|[;:])[\s:,*•-]*(?:The\s+|the\s+)?"
@@ -26,9 +26,11 @@ static NAME: Pattern = pattern!(
 fn pays(role: &str) -> Option<bool> {
     Some(match role.to_lowercase().as_str() {
         "owner" | "client" | "customer" | "buyer" | "purchaser" | "licensee" | "employer" | "authority"
-        | "principal" | "owners" | "subscriber" => true,
+        | "principal" | "owners" | "subscriber" | "sponsor" | "prepared for" | "auftraggeber" | "auftraggeberin" | "cliente"
+        | "opdrachtgever" => true,
         "contractor" | "vendor" | "builder" | "supplier" | "seller" | "licensor" | "consultant" | "provider"
-        | "service provider" | "developer" | "company name" => false,
+        | "service provider" | "developer" | "company name" | "prepared by" | "auftragnehmer" | "auftragnehmerin"
+        | "prestataire" | "fournisseur" | "proveedor" | "opdrachtnemer" => false,
         _ => return None,
     })
 }
@@ -58,7 +60,7 @@ pub(crate) fn read(flow: &Flow<'_>) -> (Field, Field) {
     }
     for found in captures(&LABELLED, &flow.text, head) {
         let (Some(role), Some(name)) = (found.name("role"), found.name("name")) else { continue };
-        let role = role.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
+        let role = role.as_str().split('/').next().unwrap_or("").split_whitespace().collect::<Vec<_>>().join(" ");
         let range = trimmed(&flow.text, name.range());
         let field = match missing(&flow.text, range.clone()) {
             Some((kind, range)) => Field::empty(flow, why(kind), range),
@@ -69,7 +71,27 @@ pub(crate) fn read(flow: &Flow<'_>) -> (Field, Field) {
         };
         take(pays(&role).unwrap_or(false), field);
     }
+    for (payer, name) in in_tables(flow) {
+        take(payer, Field::words(flow, name));
+    }
     (customer.unwrap_or_default(), supplier.unwrap_or_default())
+}
+
+/// Names beside the cell with their role: a row `Buyer | Northmere Council`.
+fn in_tables(flow: &Flow<'_>) -> Vec<(bool, Range<usize>)> {
+    let mut named = Vec::new();
+    for row in flow.tables.iter().flat_map(|table| &table.rows) {
+        let mut cells = row.iter().filter(|cell| !cell.range.is_empty());
+        let (Some(role), Some(name)) = (cells.next(), cells.next()) else { continue };
+        let word = flow.words(role.range.clone());
+        let word = word.trim_end_matches(':').trim();
+        let Some(payer) = pays(word.strip_prefix("The ").unwrap_or(word)) else { continue };
+        let name = trimmed(&flow.text, name.range.clone());
+        if missing(&flow.text, name.clone()).is_none() {
+            named.extend(name_at(flow, name.start, name.end).map(|name| (payer, name)));
+        }
+    }
+    named
 }
 
 /// Every known role in a parenthesis such as `“Contoso”, “Client” or “Company”`.

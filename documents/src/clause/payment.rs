@@ -19,11 +19,11 @@ static NET: Pattern = pattern!(r"(?i)\bnet[\s-]+(?P<days>\d{1,3})\b(?:\s*days)?"
 static ON_RECEIPT: Pattern =
     pattern!(r"(?i)\b(?:due|payable)\s+(?:immediately\s+)?(?:up)?on\s+(?:receipt|presentation)\b");
 static INVOICE: Pattern = pattern!(r"(?i)\b(?:invoices?|invoiced|billing|bill|statement)\b");
-static PAYS: Pattern = pattern!(r"(?i)\b(?:pay|paid|payable|payment|due|remit\w*)\b");
+static PAYS: Pattern = pattern!(r"(?i)\b(?:pays?|paid|payable|payments?|due|remit\w*)\b");
 static DISPUTE: Pattern = pattern!(
     r"(?i)\b(?:dispute[sd]?\s+(?:in|within|amounts?\s+(?:in|shall))|interest|late|suspend|terminat\w*|cure|breach|default|reject|notify|fails?\s+to\s+pay|failure|expenses|refund|variation)\b"
 );
-static PAYMENTS: Pattern = pattern!(r"(?i)\bpayments?\s+shall\s+be\s+(?:made|remitted)\b");
+static PAYMENTS: Pattern = pattern!(r"(?i)\bpayments?\s+(?:shall\s+be|will\s+be|is|are)\s+(?:due|made|remitted)\b");
 /// Payment for something beside the schedule.
 static EXTRA: Pattern = pattern!(
     r"(?i)\b(?:consumable|agrees\s+to\s+buy|reimburs\w*|variation\s+orders?|surplus|change\s+orders?|insurance)\b"

@@ -11,7 +11,7 @@ use crate::value::number::{DecimalMark, Unreadable};
 use crate::value::{Pattern, capture, captures, found, missing, pattern};
 
 static PRICE: Pattern = pattern!(
-    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+value)\b"
+    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+(?:value|funding|grant|charges|investment|award)|(?:maximum\s+)?grant\s+amount|(?:firm[\s-])?fixed[\s-]price|(?:development|consignment|engagement|consultancy|service|programme|program)\s+fees?|the\s+(?:fees?|charges)(?:\s+for\s+(?:the|this|these)\s+\w+)?|(?:prix|montant)\s+(?:global|forfaitaire|total)(?:\s+et\s+forfaitaire)?|(?:pauschal(?:fest)?|fest|gesamt)preis|auftragssumme|(?:gesamt)?vergütung|(?:precio|importe)\s+total|prezzo\s+(?:totale|complessivo)|corrispettivo)\b"
 );
 static NOT_IT: Pattern = pattern!(
     r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability)\b"
@@ -22,6 +22,8 @@ static CAP: Pattern = pattern!(
 static NEW: Pattern = pattern!(r"(?i)\b(?:amended|revised|new|increased|addendum|to\s+a\s+new)\b");
 static FORMER: Pattern =
     pattern!(r"(?i)\b(?:original|parent|master\s+agreement|currently\s+has|currently|prior|previous)\b");
+/// "from $1,310,000 to": what follows holds from now on.
+static CHANGED: Pattern = pattern!(r"(?i)\bfrom\s+\S[^;]{2,40}\s+to\s+(?:a\s+(?:new\s+)?total\s+of\s+)?\W{0,3}$");
 /// "increased from US$520,000 to a new contract value of US$600,000": the first is the former one.
 static FROM: Pattern = pattern!(r"(?i)\bfrom\s+(?:the\s+)?\W{0,3}$");
 
@@ -87,7 +89,13 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
         || text[flow.before(name.start, 30)].contains("called the");
     let reach = flow.after(name.end, 260).end;
     let back = flow.before(name.start, 260).start;
-    let ahead = amounts.iter().find(|amount| amount.range.start >= name.end && amount.range.start < reach);
+    let mut after = amounts.iter().filter(|amount| amount.range.start >= name.end && amount.range.start < reach);
+    let ahead = after.next().map(|first| {
+        // "is increased from $1,310,000 to $1,340,000": the second holds.
+        static TO: Pattern = pattern!(r"(?i)^\s+to\s+(?:a\s+(?:new\s+)?total\s+of\s+)?\W{0,3}$");
+        let second = after.next().filter(|next| found(&TO, flow.slice(first.range.end..next.range.start)));
+        second.filter(|_| found(&FROM, flow.slice(name.end..first.range.start))).unwrap_or(first)
+    });
     let behind = amounts.iter().rev().find(|amount| amount.range.end <= name.start && amount.range.end > back);
     let between = |money: &Money| {
         if money.range.start >= name.end {
@@ -112,7 +120,9 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     let inner = between(money);
     let mut score = base;
     score -= if found(&NOT_IT, inner) || found(&NOT_IT, around) { 12 } else { 0 };
-    static IS: Pattern = pattern!(r"(?i)\b(?:is|be|of|equal\s+to|at|in\s+the\s+amount\s+of|:)\s*\W{0,4}$|^\W{0,6}$");
+    static IS: Pattern = pattern!(
+        r"(?i)\b(?:is|are|be|of|equal\s+to|at|totals?|amounts?\s+to|in\s+the\s+amount\s+of|beträgt|von|est\s+(?:de|fixée?\s+à)|asciende\s+a|es\s+de|:)\s*\W{0,4}$|^\W{0,6}$"
+    );
     static WORDS_FIRST: Pattern = pattern!(r"(?i)\b(?:is|be|of|total(?:ing)?)\b[\s\S]{0,160}\($");
     let says = found(&IS, inner) || found(&WORDS_FIRST, inner) || money.range.end <= name.start || inner.len() < 25;
     score += if says { 4 } else { -4 };
@@ -133,6 +143,8 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     }
     if found(&FROM, inner) {
         score -= 9;
+    } else if found(&CHANGED, inner) {
+        score += 9;
     }
     // "The price" alone is called so wherever a price is spoken of: only what it is said to be counts.
     if lower.starts_with("the ") && !found(&IS, inner) {
@@ -215,11 +227,15 @@ static US_COMPANY: Pattern = pattern!(
     r"(?i)\ban?\s+(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New\s+Hampshire|New\s+Jersey|New\s+Mexico|New\s+York|North\s+Carolina|North\s+Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode\s+Island|South\s+Carolina|South\s+Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West\s+Virginia|Wisconsin|Wyoming)\s+(?:corporation|limited|company|professional|LLC|partnership)"
 );
 static CURRENCY: Pattern = pattern!(
-    r"(?i)\bin\s+(?:the\s+lawful\s+(?:money|currency)\s+of\s+(?:the\s+)?)?(?P<name>United\s+States(?:\s+of\s+America)?(?:\s+dollars)?|U\.?S\.?\s+dollars|euros?|pounds\s+sterling|GBP|EUR|USD|Singapore\s+dollars|Canadian\s+dollars)\b"
+    r"(?i)\bin\s+(?:the\s+lawful\s+(?:money|currency)\s+of\s+(?:the\s+)?)?(?P<name>United\s+States(?:\s+of\s+America)?(?:\s+dollars)?|U\.?S\.?\s+dollars|euros?|pounds\s+sterling|GBP|EUR|USD|Singapore\s+dollars|Canadian\s+dollars|Australian\s+dollars|AUD|CAD)\b"
 );
 static US_DOLLARS: Pattern = pattern!(
     r"(?i)\b(?:United\s+States\s+dollars?|U\.?\s?S\.?\s+dollars?|USD)\b|US\s?\$|U\.\s?S\.\s?\$|\(\$[\d.,]+\)\s+US\b"
 );
+
+static AUSTRALIAN: Pattern = pattern!(r"(?i)\bAustralian\s+dollars?\b|\bAUD\b|\bA\$");
+static CANADIAN: Pattern = pattern!(r"(?i)\bCanadian\s+dollars?\b|\bCAD\b|\bC\$");
+static SINGAPORE: Pattern = pattern!(r"(?i)\bSingapore\s+dollars?\b|\bSGD\b|\bS\$");
 
 /// The currency, by the price, the schedule, a clause on payment; a bare `$` needs a ground for which dollar it is.
 pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field {
@@ -236,9 +252,13 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
         let ground = [&US_DOLLARS, &US_STATE, &US_COMPANY]
             .into_iter()
             .find_map(|pattern| capture(pattern, &flow.text, whole.clone())?.get(0).map(|one| one.range()));
+        let others = [(&AUSTRALIAN, "AUD"), (&CANADIAN, "CAD"), (&SINGAPORE, "SGD")].into_iter().find_map(|(pattern, code)| {
+            Some((capture(pattern, &flow.text, whole.clone())?.get(0)?.range(), code))
+        });
+        let ground = ground.map(|ground| (ground, "USD")).or(others);
         return match ground {
-            Some(ground) => {
-                let mut field = Field::read(flow, "USD", dollar);
+            Some((ground, code)) => {
+                let mut field = Field::read(flow, code, dollar);
                 field.quotes.extend(flow.quotes(ground));
                 field
             }
@@ -253,6 +273,7 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
             Some('p' | 'g') => "GBP",
             Some('s') => "SGD",
             Some('c') => "CAD",
+            Some('a') => "AUD",
             _ => "USD",
         };
         Field::read(flow, code, range)

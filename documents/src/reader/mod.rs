@@ -6,6 +6,7 @@ mod grid;
 mod markdown;
 mod pdf;
 mod sheet;
+mod tabbed;
 mod text;
 
 pub use docx::check_unpacked;
@@ -86,7 +87,7 @@ pub fn read(bytes: &[u8], format: Format) -> Result<Document, ReadError> {
     if bytes.len() > FILE_LIMIT {
         return Err(ReadError::Large(bytes.len()));
     }
-    let document = match format {
+    let mut document = match format {
         Format::Csv => sheet::csv(bytes),
         Format::Docx => docx::read(bytes)?,
         Format::Markdown => markdown::read(bytes),
@@ -94,6 +95,9 @@ pub fn read(bytes: &[u8], format: Format) -> Result<Document, ReadError> {
         Format::Text => text::read(bytes),
         Format::Xlsx => sheet::workbook(bytes)?,
     };
+    if matches!(format, Format::Docx | Format::Text) {
+        document.blocks = tabbed::tables(document.blocks);
+    }
     if document.blocks.is_empty() && document.remarks.is_empty() {
         return Err(ReadError::NoText);
     }

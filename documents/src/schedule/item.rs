@@ -11,8 +11,9 @@ use crate::value::number::DecimalMark;
 use crate::value::{Missing, Pattern, capture, captures, found, missing, pattern, percent, period};
 
 static LABEL: Pattern = pattern!(
-    r"(?ix)^(?:the\s+)?(?:(?:(?-i:[A-Z][\w’'/&‑-]{0,20})\s+){0,3}(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable)\s*(?:no\.?\s*|\#\s*|number\s+)?(?P<number>[A-Z]{0,3}[-‑]?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}(?:[-‑][A-H])?|[A-H])\b
+    r"(?ix)^(?:(?:the|an?)\s+)?(?:(?:payment|fee|amount|price|value)\s+(?:for|of)\s+)?(?:new\s+)?(?:(?:(?-i:[A-Z][\w’'/&‑-]{0,20})\s+){0,3}(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable|term|termijn|meilenstein|rate|teilzahlung|abschlag(?:szahlung)?|jalon|étape|échéance|acompte|hito|pago|plazo|rata)\s*(?:no\.?\s*|nr\.?\s*|n°\s*|\#\s*|number\s+)?(?P<number>[A-Z]{0,3}[-‑]?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}(?:[-‑][A-H])?|[A-H])\b
       |(?P<nth>\d{1,2})(?:st|nd|rd|th)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone)(?:\s+payment)?\b
+      |(?P<ordinal>\d{1,2})\.\s+(?:rate|teilzahlung|abschlag(?:szahlung)?|meilenstein|termijn|rata)\b
       |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|initial|final|last)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone|tranche)(?:\s+payment)?\b)"
 );
 static CODE: Pattern = pattern!(r"^(?P<code>[A-Z]{1,3}[-‑]?[A-Z]?\d{1,2}(?:\.\d{1,2})?)\s*[:(–—-]");
@@ -20,12 +21,13 @@ static EVENT: Pattern = pattern!(
     r"(?ix)\b(?:
       within\s+[^,;.]{1,50}?(?:days?|weeks?|months?)(?:\s+(?:of|from|after|following))?(?:\s+the\s+date\s+of)?
       |(?:up)?on\s+the\s+\w+\s+(?:banking|business|working)\s+day\s+(?:next\s+)?following
+      |nach|bei|mit|zum|bij|na|op|à\s+(?:la|l['’])|au|après|dès|lors\s+d[eu]|a\s+la|al|tras|alla
       |upon|following|after|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
       |at\s+(?:the\s+)?(?:time|date|end|start|completion|sign(?:ing|ature)|execution|delivery|acceptance|closing|kick|project|go)\w*(?:\s+of)?
       |on(?:\s+the)?(?:\s+date)?(?:\s+of)?
     )\s+"
 );
-static OPENING: Pattern = pattern!(r"(?i)^(?:upon|on|after|following|at|when|within|based\s+on|against|once)\b");
+static OPENING: Pattern = pattern!(r"(?i)^(?:nach|bei|upon|on|after|following|at|when|within|based\s+on|against|once)\b");
 static PAYS: Pattern = pattern!(
     r"(?i),?\s*(?:the\s+)?\w+\s+(?:shall|will|agrees\s+to)\s+(?:pay|make)\b|,?\s+an?\s+amount\s+equal|,\s+\$|,\s+USD"
 );
@@ -73,7 +75,7 @@ pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usiz
     }
     let read = [&LABEL, &CODE].into_iter().find_map(|pattern| pattern.as_ref()?.captures(text))?;
     let whole = read.get(0)?;
-    let part = ["number", "nth", "word", "code"].into_iter().find_map(|name| read.name(name))?;
+    let part = ["number", "nth", "ordinal", "word", "code"].into_iter().find_map(|name| read.name(name))?;
     let number = match part.as_str().to_lowercase().as_str() {
         "first" => "1".into(),
         "second" => "2".into(),
@@ -102,8 +104,15 @@ fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Mo
     static BASE: Pattern = pattern!(
         r"(?i)(?:%|percent|per\s?cent)\)?\W{0,3}of\s+(?:the\s+)?(?:total\s+|fixed\s+)?(?:fees?\s+of\s+|price\s+of\s+)?$"
     );
+    // "is changed from $50,000 to $65,000": the first is what it was.
+    static FROM: Pattern = pattern!(r"(?i)\bfrom\s+$");
+    static TO: Pattern = pattern!(r"(?i)^\W{0,2}\s*to\s");
     let all: Vec<Money> = money::all(&flow.text, range.clone(), mark)
         .into_iter()
+        .filter(|one| {
+            let after = flow.slice(flow.after(one.range.end, 12));
+            !(found(&FROM, flow.slice(flow.before(one.range.start, 12))) && found(&TO, after))
+        })
         .filter(|one| {
             let from = one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
             let before = flow.slice(flow.before(from, 90).start.max(range.start)..from);
@@ -144,7 +153,7 @@ fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Ra
 
 /// The first sentence of a range, or the whole where it has none.
 fn sentence(flow: &Flow<'_>, range: Range<usize>) -> Range<usize> {
-    static STOP: Pattern = pattern!(r";|\.(?:\s+[A-Z(]|\s*$)|\n\n|,\s+(?:which\s+shall|including|plus\s)");
+    static STOP: Pattern = pattern!(r";|\.(?:\s+[A-Z(]|\s*$)|\n\n|\t|\s*\.{3,}|:\s*(?:\t|[A-Z]{0,3}\s?[$€£¥]|$)|,\s+(?:which\s+shall|including|plus\s)");
     let end = capture(&STOP, &flow.text, range.clone()).and_then(|stop| stop.get(0).map(|stop| stop.start()));
     trimmed(&flow.text, range.start..end.unwrap_or(range.end))
 }
@@ -202,6 +211,11 @@ fn title(flow: &Flow<'_>, after: usize, end: usize, value: Option<usize>) -> Opt
     let skipped = rest.len() - rest.trim_start_matches([' ', '\t', ':', '–', '—', '-', '.', '(', ')']).len();
     let start = after + skipped;
     let line = flow.slice(start..end).split(['\n', ':', ';']).next().unwrap_or("");
+    // "Milestone 3 (Interface certification) is changed …": what stands in the parentheses.
+    let line = match flow.slice(after..start).trim_start().starts_with('(').then(|| line.find(')')).flatten() {
+        Some(close) if !line[..close].contains('(') => &line[..close],
+        _ => line,
+    };
     let stop = (start + line.len()).min(value.unwrap_or(usize::MAX)).max(start);
     let cut = trimmed(&flow.text, start..stop);
     let text = flow.slice(cut.clone()).trim_end_matches([' ', '–', '—', '-', ',', '(', ':']);
@@ -212,6 +226,26 @@ fn title(flow: &Flow<'_>, after: usize, end: usize, value: Option<usize>) -> Opt
     let cut = cut.start..cut.start + text.len();
     (text.chars().filter(|c| c.is_alphabetic()).count() >= 3).then_some(cut)
 }
+
+/// Whether a percent at `at` is of what an item pays: it stands in the line of the amount, opens the item or its line, or is of a
+/// price.
+fn paid_part(flow: &Flow<'_>, head: &Range<usize>, at: &Range<usize>, money: &Range<usize>) -> bool {
+    static LED: Pattern = pattern!(
+        r"(?i)^\W*(?:(?:payment|percent(?:age)?|fees?|amount|share|proportion|value|pays?|rate)\b[^\n:]{0,30}:?\W*)?$"
+    );
+    static PRICED: Pattern = pattern!(
+        r"(?i)^\W{0,4}(?:percent\W{0,3})?of\s+(?:the\s+|such\s+|its\s+)?(?:[\w’'-]+\s+){0,5}?(?:price|fees?|value|sum|amount|cost|charges|budget|total)\b"
+    );
+    let between = flow.slice(at.end.min(money.end)..money.start.max(at.start));
+    let opens = flow.slice(head.start..at.start);
+    let line = opens.rsplit('\n').next().unwrap_or(opens);
+    let tail = flow.slice(flow.after(at.end, 90));
+    let near = between.len() < 200 && !between.contains('\n') && !found(&STOPS, between);
+    static STOPS: Pattern = pattern!(r"[.;]\s+[A-Z]");
+    near || found(&LED, line) || (found(&PRICED, tail) && !found(&RETAINED, line))
+}
+
+static RETAINED: Pattern = pattern!(r"(?i)\b(?:retain|retains|withholds?|deducts?)\b");
 
 /// What an item says of money, and where.
 #[derive(Default)]
@@ -227,6 +261,8 @@ struct Values {
     first: Option<usize>,
     /// Where the last one ends.
     last: Option<usize>,
+    /// What stands between percent and amount, in this order.
+    between: Option<(usize, usize)>,
     kind: Option<AmountKind>,
 }
 
@@ -240,6 +276,12 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
     if place.is_none() {
         (percent, base, place) = percent_of(flow, head);
     }
+    // Beside an amount a percent counts where it stands with it, or says what it is of: "run at 85% of rated thrust" is no pay.
+    if let (Some(money), Some(at)) = (&money, &place)
+        && !paid_part(flow, head, at, &money.range)
+    {
+        (percent, base, place) = Default::default();
+    }
     let lost = missing(&flow.text, head.start..flow.after(head.start, 200).end.min(head.end))
         .filter(|(kind, _)| money.is_none() && place.is_none() && *kind != Missing::Undetermined)
         .filter(|(_, place)| !found(&NO_AMOUNT, flow.slice(place.clone())));
@@ -250,6 +292,7 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
     let mut read = Values {
         first: [money.as_ref().map(words), place.as_ref().map(|one| one.start)].into_iter().flatten().min(),
         last: [money.as_ref().map(|one| one.range.end), place.as_ref().map(|one| one.end)].into_iter().flatten().max(),
+        between: place.as_ref().zip(money.as_ref()).map(|(at, money)| (at.end, words(money))).filter(|(end, start)| end < start),
         kind: Some(item_kind(flow, head, money.as_ref(), place.as_ref())),
         any: money.is_some() || place.is_some() || lost.is_some(),
         percent,
@@ -302,7 +345,11 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
     let values = values(flow, &head, label.as_ref().map(|(whole, ..)| whole), mark);
     let body = label.as_ref().map_or(range.start, |(whole, ..)| whole.end)..range.end;
     let value_end = values.last.unwrap_or(range.start);
-    let event = stated_trigger(flow, &range).or_else(|| event(flow, &body, value_end));
+    let event = stated_trigger(flow, &range).or_else(|| event(flow, &body, value_end)).or_else(|| {
+        // "15% upon signature, EUR 61,875": the event stands between the values.
+        let (start, end) = values.between?;
+        event(flow, &(body.start..end), start)
+    });
     let named = title(flow, body.start, range.end, values.first).filter(|_| label.is_some() || event.is_none());
     let name = named.or_else(|| event.as_ref().map(|(_, what)| what.clone())).unwrap_or_else(|| range.clone());
     let whole = event.as_ref().map(|(whole, _)| whole);

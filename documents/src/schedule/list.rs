@@ -19,6 +19,8 @@ enum Kind {
     Digit(String),
     Dotted(String),
     Bullet,
+    /// The line ends in an amount or percent after a leader: `Upon delivery .... $ 280,000`.
+    Closing,
     /// `milestone`, `payment`: lists of different things do not count on each other.
     Label(String),
     Value,
@@ -35,7 +37,10 @@ struct Marker {
 }
 
 /// What labels are called; the first that stands in one names its list.
-const NOUNS: [&str; 8] = ["milestone", "instal", "payment", "phase", "stage", "module", "draw", "deliverable"];
+const NOUNS: [&str; 16] = [
+    "milestone", "instal", "payment", "phase", "stage", "module", "draw", "deliverable", "meilenstein", "rate", "zahlung",
+    "jalon", "échéance", "hito", "pago", "term",
+];
 
 static MARKER: Pattern = pattern!(
     r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
@@ -43,8 +48,11 @@ static MARKER: Pattern = pattern!(
 static VALUE: Pattern = pattern!(
     r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?\d|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"
 );
+static CLOSING: Pattern = pattern!(
+    r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
+);
 static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due))\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:will|shall)\s+(?:invoice|bill)|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -53,6 +61,11 @@ static NO_SCHEDULE: Pattern = pattern!(
     r"(?i)\b(?:insurance|liabilit|indemnif|liquidated\s+damages|interest|penalt|service\s+credits?|rate\s+schedule|hourly\s+rates?|overhead|mark-?up|warrant|terminat|discount|bond|letter\s+of\s+credit|retainage|default|suspension)\b"
 );
 static PARTS: Pattern = pattern!(r"(?i)\b(?:compris|compos|consist|broken\s+down|breakdown|components?|allocated)\w*");
+
+/// Whether words before a list or a table say that payments follow.
+pub(super) fn announces(lead: &str) -> bool {
+    found(&PAYMENT, lead) && !found(&NO_SCHEDULE, lead)
+}
 
 fn roman(text: &str) -> Option<u32> {
     const ROMANS: [&str; 20] = [
@@ -103,6 +116,9 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
             add(Kind::Bullet, 0, range);
         }
     }
+    if rest.start == start && found(&CLOSING, text) {
+        add(Kind::Closing, 0, start..start);
+    }
     if let Some((whole, number, _)) = item::label(flow, &rest) {
         // The final one closes its list: nothing counts on from it.
         let ordinal = match number.as_str() {
@@ -129,11 +145,11 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
 fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
     let mut open: BTreeMap<Kind, Vec<Marker>> = BTreeMap::new();
     let mut closed = Vec::new();
-    let loose = |kind: &Kind| matches!(kind, Kind::Bullet | Kind::Label(_) | Kind::Value);
+    let loose = |kind: &Kind| matches!(kind, Kind::Bullet | Kind::Label(_) | Kind::Value | Kind::Closing);
     for marker in all {
         let group = open.entry(marker.kind.clone()).or_default();
         let follows = group.last().is_some_and(|last| {
-            let near = marker.line - last.line < if marker.kind == Kind::Value { 8 } else { 90 };
+            let near = marker.line - last.line < if matches!(marker.kind, Kind::Value | Kind::Closing) { 8 } else { 90 };
             // Labels may leave numbers out: M2, M3, M4, M6.
             let reach = if matches!(marker.kind, Kind::Label(_)) { 3 } else { 1 };
             let counts = (marker.ordinal > last.ordinal && marker.ordinal - last.ordinal <= reach)
@@ -142,7 +158,7 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
                 || (marker.series != last.series
                     && marker.ordinal == 1
                     && !group.iter().any(|one| one.series == marker.series));
-            let headed = matches!(marker.kind, Kind::Bullet | Kind::Value)
+            let headed = matches!(marker.kind, Kind::Bullet | Kind::Value | Kind::Closing)
                 && lines[last.line + 1..marker.line].iter().any(|line| flow.spans[line.span].heading);
             near && counts && !headed
         });
@@ -165,7 +181,14 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
         let text = flow.slice(line.range.clone());
         // An amount that a sentence runs over into a new line opens nothing.
         let kinds: Vec<Marker> =
-            markers(flow, line, 0).into_iter().filter(|one| one.kind != Kind::Value || line.first).collect();
+            markers(flow, line, 0)
+            .into_iter()
+            .filter(|one| one.kind != Kind::Closing && (one.kind != Kind::Value || line.first))
+            .collect();
+        // A line with an amount at its end is an item for itself.
+        if *kind == Kind::Closing {
+            break;
+        }
         let bullet = kinds.iter().any(|one| one.kind == Kind::Bullet);
         let marked = !kinds.is_empty() && (!bullet || *kind == Kind::Bullet);
         let ended = flow.slice(0..end).trim_end().ends_with(['.', ';', ':']);
@@ -263,7 +286,7 @@ fn tranches(
     let Some(kind) = below
         .iter()
         .map(|one| &one.kind)
-        .filter(|kind| !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Dotted(_)) && **kind != parent.kind)
+        .filter(|kind| !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Closing | Kind::Dotted(_)) && **kind != parent.kind)
         .max_by_key(|kind| below.iter().filter(|one| one.kind == **kind).count())
     else {
         return inline(flow, range, mark);
@@ -412,7 +435,7 @@ fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
         // The amount beside a percent, or the digits beside the words, belong to the same instalment.
         let beside = cuts.last().is_some_and(|last| {
             let between = flow.slice(*last..one.start);
-            !found(&SEPARATES, between) || !found(&HAPPENS, between)
+            !found(&ENDS, between) && (!found(&SEPARATES, between) || !found(&HAPPENS, between))
         });
         if !beside {
             cuts.push(one.start);
@@ -442,9 +465,13 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
         if cuts.len() < 2 {
             continue;
         }
-        let items = pieces(flow, &cuts, span.range.end, mark);
-        let range = cuts[0]..span.range.end;
-        let all = items.iter().all(|one| one.valued && one.eventful);
+        let mut items = pieces(flow, &cuts, span.range.end, mark);
+        // "Our fee is £50,000. We will invoice £10,000 when …": the instalments begin with the first event.
+        let pays = |one: &Item| one.valued && one.eventful;
+        let first = items.iter().position(pays).unwrap_or(0);
+        items.drain(..first);
+        let range = cuts.get(first).copied().unwrap_or(span.range.start)..span.range.end;
+        let all = items.len() > 1 && items.iter().all(pays);
         if let Some((score, schedule)) =
             accepted(flow, &flow.before(range.start, 350), items, range, mark).filter(|_| all)
         {
@@ -485,12 +512,18 @@ fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
         r"(?i)\b(?:as\s+follows|in\s+the\s+following\s+(?:manner|instal?lments?|stages?|payments?)|in\s+\w+(?:\s+\(\d+\))?\s+(?:equal\s+)?(?:instal?lments?|payments?|stages?|tranches?)|payable)\s*[:.,–—-]?\s"
     );
     let found = capture(&LEAD, &flow.text, range.clone()).and_then(|one| one.get(0).map(|one| one.range()));
-    found.filter(|one| one.end < range.end).map_or(range.start, |one| one.end)
+    // "Our invoices are payable within 14 days" after the instalments opens nothing.
+    let opens = |one: &Range<usize>| {
+        static VALUE: Pattern = pattern!(r"[$€£¥₹]\s?\d|\d\s?(?:%|percent)|\b[A-Z]{3}\s\d|percent\b");
+        VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(one.end..range.end)).count() > 1)
+    };
+    found.filter(|one| one.end < range.end && opens(one)).map_or(range.start, |one| one.end)
 }
 
 static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");
 static SUM: Pattern = pattern!(r"(?i)^\W{0,3}(?:sub\s?-?\s?total|total)\b");
 static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
+static ENDS: Pattern = pattern!(r"[a-z)A-Z]\.\s+[A-Z]");
 static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");
 
 /// One part of the price.

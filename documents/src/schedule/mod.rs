@@ -1,5 +1,6 @@
 //! Payment schedules: tables, tables that lost their lines, lists of instalments, sentences.
 
+mod column;
 mod flat;
 mod item;
 mod list;

@@ -3,6 +3,8 @@
 use core::ops::Range;
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
+
 use crate::block::trimmed;
 use crate::flow::Flow;
 use crate::proposal::{AmountKind, Field, Milestone, Why};
@@ -175,6 +177,7 @@ fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: Decimal
                 let of = || units.percent_of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
                 if let Some(one) = money::bare(&flow.text, part.clone(), mark)
                     && let Ok(value) = one.amount
+                    && value <= Decimal::ONE_HUNDRED
                 {
                     return (Field::read(flow, value.normalize().to_string(), one.range), of());
                 }
@@ -219,9 +222,11 @@ pub(super) fn milestone(
     let end = all.iter().map(|part| part.end).max().unwrap_or(0);
     let shown = [name, description, trigger].into_iter().find(|parts| parts.iter().any(|part| !part.is_empty()));
     let long = if description.iter().any(|part| !part.is_empty()) { description } else { shown.unwrap_or(&[]) };
-    let id = number.iter().map(|part| trimmed(&flow.text, part.clone())).find(|part| !part.is_empty()).map_or_else(
+    let numbered = number.iter().map(|part| trimmed(&flow.text, part.clone())).find(|part| !part.is_empty());
+    let id = numbered.or_else(|| label(flow, shown.and_then(|parts| parts.iter().find(|part| !part.is_empty()))?)).map_or_else(
         Field::default,
         |part| {
+            let part = label(flow, &part).unwrap_or(part);
             let label = flow.words(part.clone());
             let label = label.trim_end_matches(['.', ')', ':']).trim_start_matches('(').to_owned();
             Field::read(flow, label, part)
@@ -264,6 +269,16 @@ pub(super) fn milestone(
         place: flow.place(start..end),
     };
     (milestone, unit)
+}
+
+/// The number that opens a name: `(2)`, `M1 –`, `Milestone 3:`.
+fn label(flow: &Flow<'_>, name: &Range<usize>) -> Option<Range<usize>> {
+    static LABEL: Pattern = pattern!(
+        r"^\s*(?:(?P<marker>\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\))\s|(?P<code>[A-Z]{1,3}[-‑. ]?\d{1,3}(?:\.\d{1,2})?)(?:\s*[:–—]|\s+-\s|\s*$)|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+(?:(?i:no\.?)\s*)?(?P<number>[A-Z]{0,3}-?\d{1,2}(?:\.\d{1,2})?)(?:\s*[:.–—(]|\s+-\s|\s*$))"
+    );
+    let found = LABEL.as_ref()?.captures(flow.slice(name.clone()))?;
+    let part = ["marker", "code", "number"].into_iter().find_map(|part| found.name(part))?;
+    Some(name.start + part.start()..name.start + part.end())
 }
 
 /// One piece of evidence for each paragraph, `;` or bullet.

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::column::{self, Column};
 use super::row::{self, Cells, Role, Units};
 use super::{Schedule, Total};
 use crate::block::Quote;
@@ -11,82 +12,21 @@ use crate::value::money;
 use crate::value::number::DecimalMark;
 use crate::value::{Pattern, found, pattern, percent};
 
-static NUMBER: Pattern = pattern!(
-    r"(?i)^(?:no\.?|nr\.?|n°|#|pos\.?|position|clin|slin|line|lfd\.?\s?nr\.?|item(?:\s*(?:no\.?|#|number|id))?|ref\.?(?:\s*no\.?)?|id|code|s\.?\s?no\.?|s[lr]\.?\s?no\.?|serial\s*no\.?|(?:payment )?(?:milestone|payment|instal?lment|stage|phase|step|line|draw|deliverable|event)\s*(?:no\.?|nr\.?|#|number|id|ref\.?|code))$"
-);
-static PERCENT: Pattern = pattern!(r"(?i)%|\bper\s?cent(?:age)?s?\b|\bpct\b|^(?:proportion|share|anteil)\b");
-static OTHER: Pattern = pattern!(
-    r"(?i)\b(?:allo-?\s*cation|cumulative|running|vat|tax|gst|retention|retainage|balance|rates?|hours|days|qty|quantity|unit|previous|to date|net|gross|discount|effort|fte|expenses)\b"
-);
-static AMOUNT: Pattern = pattern!(
-    r"(?i)\b(?:amounts?|fees?|price|value|sum|cost|charges?|payable|total|payments? (?:amount|due)|instal?lment amount)\b|US\$|\$|€|£|¥|₹|\b(?:USD|EUR|GBP|CAD|AUD|NZD|CHF|JPY|INR|SGD|HKD|SEK|NOK|DKK|PLN|ZAR|AED|Rs)\b|\b(?:betrag|montant|preis|importe)\b"
-);
-static FIGURE: Pattern = pattern!(r"(?i)\b(?:scheduled\s+value|amounts?|price|fees?|sum)\b");
-static PAYMENT: Pattern = pattern!(
-    r"(?i)^(?:(?:milestone|stage|progress|event|instal?lment|phase|revised|new)\s+)?payments?(?:\s*\W?\(?(?:USD|EUR|GBP|CAD|AUD)\)?)?$"
-);
-static EVIDENCE: Pattern =
-    pattern!(r"(?i)\b(?:evidence|proof|supporting|certificates?|documentation|documents? required|verification)\b");
-static APPROVER: Pattern =
-    pattern!(r"(?i)\b(?:approv\w+|accepted by|sign-?\s?off(?: by)?|owner|responsible|acceptor|approver)\b");
-static DEPENDS: Pattern = pattern!(r"(?i)\b(?:depend\w*|predecessors?|prerequisites?)\b");
-static DATE: Pattern = pattern!(
-    r"(?i)\b(?:date|due|target|timing|when|timeline|schedule[d]?|month|deadline|forecast|week|expected|completion date|planned)\b"
-);
-static TRIGGER: Pattern = pattern!(
-    r"(?i)\b(?:trigger|conditions?|criteri\w+|billing event|invoice (?:on|upon|event)|payable (?:on|upon|when)|payment (?:event|terms|conditions?))\b"
-);
-static NAME: Pattern = pattern!(
-    r"(?i)\b(?:milestones?|events?|phases?|stages?|tasks?|modules?|instal?lments?|deliverables?|items?|activit\w+|payments?|work packages?|period|sprints?|services?|particulars|draw|leistung|meilenstein|jalon|étape|libellé|prestation)\b"
-);
-static DESCRIPTION: Pattern =
-    pattern!(r"(?i)\b(?:descriptions?|scope|details?|particulars|definition|narrative|deliverables?)\b");
 static TOTAL: Pattern = pattern!(
     r"(?i)^(?:grand\s+|contract\s+|overall\s+)?(?:(?P<sub>sub\s?-?\s?total|zwischensumme|sous-total)|totals?|total[ei]|sum|summe|gesamt\w*|aggregate)\b"
 );
-static RATE_CARD: Pattern = pattern!(r"(?i)\b(?:rate|hourly|per (?:day|hour)|capacity)\b");
 static DAMAGES: Pattern = pattern!(
     r"(?i)\b(?:liquidated\s+damages|per\s+diem|insurance|coverage|limits?\s+of\s+liability|service\s+credits?)\b"
 );
 static IDENTIFIER: Pattern =
-    pattern!(r"^\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?$");
+    pattern!(
+    r"^(?:\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+[A-Z]?\d{1,2}:?)$"
+);
 
-/// What a heading says that its column is for.
-pub(super) fn role(heading: &str) -> Option<Role> {
-    let text = heading.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is = |pattern: &Pattern| found(pattern, &text);
-    if text.is_empty() || text.chars().count() > 80 {
-        return None;
-    }
-    if is(&NUMBER) {
-        return Some(Role::Number);
-    }
-    if is(&PERCENT) {
-        return Some(Role::Percent);
-    }
-    if is(&OTHER) && !is(&TRIGGER) {
-        return Some(Role::OtherFigure);
-    }
-    // "Scheduled Value" and "Amount due" are no dates.
-    if is(&FIGURE) && !text.to_lowercase().contains("date") && !is(&TRIGGER) {
-        return Some(Role::Amount);
-    }
-    [(&TRIGGER, Role::Trigger), (&EVIDENCE, Role::Evidence), (&DEPENDS, Role::Depends), (&APPROVER, Role::Approver)]
-        .into_iter()
-        .find(|(pattern, _)| is(pattern))
-        .map(|(_, role)| role)
-        .or_else(|| is(&DATE).then_some(Role::Date))
-        .or_else(|| {
-            let description = is(&DESCRIPTION) && !text.to_lowercase().starts_with("milestone");
-            let amount = is(&AMOUNT);
-            match (amount, is(&NAME), description) {
-                (true, ..) => Some(Role::Amount),
-                (_, true, false) => Some(Role::Name),
-                (_, _, true) => Some(Role::Description),
-                _ => None,
-            }
-        })
-}
+static MILESTONE: Pattern = pattern!(r"(?i)\b(?:milestone|deliverable|stage|phase|instal?lment|payment|event)s?\b");
+
+/// Columns that say what a row is for.
+const SUBJECTS: [Role; 3] = [Role::Name, Role::Description, Role::Trigger];
 
 struct Heading {
     /// First row below it.
@@ -101,37 +41,114 @@ struct Heading {
 pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     let mut schedules: Vec<Schedule> = Vec::new();
     let mut last: Option<(u32, usize, String)> = None;
+    let mut sheets: Vec<(String, Schedule)> = Vec::new();
     for (index, table) in flow.tables.iter().enumerate() {
+        if damages(flow, table) {
+            continue;
+        }
         let width = table.rows.iter().flatten().map(|cell| cell.column + cell.span).max().unwrap_or(0);
-        let lead = flow.slice(flow.before(table.range.start, 400));
-        let damages = found(&DAMAGES, lead)
-            || found(
-                &DAMAGES,
-                flow.slice(
-                    flow.after(table.range.start, 200).start
-                        ..flow.after(table.range.start, 200).end.min(table.range.end),
-                ),
-            );
-        let read = heading(flow, table, 0)
-            .filter(|_| !damages)
-            .map(|head| (schedule(flow, table, &head, mark), squeezed(&head.text)))
-            .filter(|(one, _)| !one.rows.is_empty());
-        if let Some((read, heading)) = read {
-            // The same heading right after a table, or a table of the same width: it goes on there.
-            if let Some((before, at, above)) = &last
-                && (*before == width || *above == heading)
-                && at + 1 == index
-                && let Some(open) = schedules.last_mut()
-                && goes_on(flow, open, &read)
-            {
-                continued(open, read);
-            } else {
-                schedules.push(read);
+        let of = |table: &FlowTable, head: &Heading| {
+            let read = schedule(flow, table, head, mark);
+            (!read.rows.is_empty()).then(|| (read, squeezed(&head.text)))
+        };
+        let read = heading(flow, table, 0).and_then(|head| of(table, &head));
+        let Some((read, heading)) = read.or_else(|| of(table, &headless(flow, table)?)) else {
+            let turned = turned(table);
+            let sheet = turned.as_ref().and_then(|table| of(table, &first_column(flow, table)?));
+            sheets.extend(sheet.map(|(read, heading)| (heading, read)));
+            continue;
+        };
+        // The same heading right after a table, or a table of the same width: it goes on there.
+        if let Some((before, at, above)) = &last
+            && (*before == width || *above == heading)
+            && at + 1 == index
+            && let Some(open) = schedules.last_mut()
+            && goes_on(flow, open, &read)
+        {
+            continued(open, read);
+        } else {
+            schedules.push(read);
+        }
+        last = Some((width, index, heading));
+    }
+    schedules.extend(gathered(sheets));
+    schedules
+}
+
+/// A table of damages, rates of insurance and the like, by its heading or the words above it; not where its heading speaks of
+/// payments.
+fn damages(flow: &Flow<'_>, table: &FlowTable) -> bool {
+    let first = table.rows.first().into_iter().flatten();
+    let heading: Vec<String> = first.map(|cell| flow.words(cell.range.clone())).collect();
+    let heading = heading.join(" ");
+    let above = flow.slice(flow.before(table.range.start, 400));
+    !found(&MILESTONE, &heading) && (found(&DAMAGES, above) || found(&DAMAGES, &heading))
+}
+
+/// Milestones that have a table each, or a column each: those with the same words at their head are one schedule.
+fn gathered(sheets: Vec<(String, Schedule)>) -> Vec<Schedule> {
+    let mut schedules: Vec<(String, Schedule)> = Vec::new();
+    for (heading, sheet) in sheets {
+        match schedules.last_mut().filter(|(above, _)| *above == heading) {
+            Some((_, open)) => {
+                open.rows.extend(sheet.rows);
+                open.unit = open.unit.clone().or(sheet.unit);
+                open.range.end = sheet.range.end;
             }
-            last = Some((width, index, heading));
+            None => schedules.push((heading, sheet)),
         }
     }
-    schedules
+    schedules.into_iter().map(|(_, one)| one).filter(|one| one.rows.len() > 1).collect()
+}
+
+/// The table with its columns as rows, where its first column may be a heading: narrow, and as many cells as rows.
+fn turned(table: &FlowTable) -> Option<FlowTable> {
+    let plain = table.rows.iter().flatten().all(|cell| cell.span == 1 && !cell.merged_up);
+    let width = table.rows.iter().map(Vec::len).max().unwrap_or(0);
+    let square = table.rows.iter().all(|row| row.len() == width);
+    if !plain || !square || table.lines || width < 2 || !(2..=20).contains(&table.rows.len()) {
+        return None;
+    }
+    let column = |at: usize| {
+        let cells = table.rows.iter().filter_map(|row| row.get(at)).zip(0_u32..);
+        cells.map(|(cell, row)| FlowCell { column: row, ..cell.clone() }).collect()
+    };
+    Some(FlowTable { rows: (0..width).map(column).collect(), page_breaks: Vec::new(), ..table.clone() })
+}
+
+/// The heading of a table that was turned: its first row, where it speaks of a milestone and of money.
+fn first_column(flow: &Flow<'_>, table: &FlowTable) -> Option<Heading> {
+    let (first, body) = table.rows.split_first()?;
+    let head = heading_of(flow, core::slice::from_ref(first), body, 1)?;
+    let named = found(&MILESTONE, &head.text)
+        || body.iter().filter_map(|row| row.first()).any(|cell| found(&MILESTONE, flow.slice(cell.range.clone())));
+    let has = |wanted: Role| head.roles.iter().any(|(_, _, role)| *role == wanted);
+    (named && (has(Role::Amount) || has(Role::Percent))).then_some(head)
+}
+
+/// A table without heading after words such as "payable as follows": what its columns are for is seen by what stands in them.
+fn headless(flow: &Flow<'_>, table: &FlowTable) -> Option<Heading> {
+    let lead = flow.slice(flow.before(table.range.start, 350));
+    if !super::list::announces(lead) || table.rows.len() < 2 {
+        return None;
+    }
+    let columns: std::collections::BTreeSet<u32> = table.rows.iter().flatten().map(|cell| cell.column).collect();
+    let mut roles: Vec<(u32, u32, Role)> = Vec::new();
+    let length = |column: u32| -> usize {
+        table.rows.iter().flatten().filter(|cell| cell.column == column).map(|cell| cell.range.len()).sum()
+    };
+    for column in &columns {
+        if let Some(role) = column::content(flow, &table.rows, *column)
+            && !roles.iter().any(|(_, _, one)| *one == role)
+        {
+            roles.push((*column, 1, role));
+        }
+    }
+    let free = columns.into_iter().filter(|column| !roles.iter().any(|(at, ..)| at == column));
+    let name = free.max_by_key(|column| length(*column))?;
+    roles.push((name, 1, Role::Name));
+    let value = roles.iter().any(|(_, _, role)| matches!(role, Role::Amount | Role::Percent));
+    value.then(|| Heading { end: 0, roles, units: Units::default(), text: String::new(), named: true })
 }
 
 /// Nothing but white space and running heads stands between.
@@ -166,10 +183,12 @@ fn heading(flow: &Flow<'_>, table: &FlowTable, from: usize) -> Option<Heading> {
     for start in from..table.rows.len().min(from + 12) {
         for height in 1..=4 {
             let Some(rows) = table.rows.get(start..start + height) else { break };
-            if height > 1 && rows[height - 1].iter().any(|cell| digits(flow, cell) > 3) {
+            let valued = |cell: &FlowCell| digits(flow, cell) > 3 || is_value(flow, cell);
+            if height > 1 && rows[height - 1].iter().any(valued) {
                 break;
             }
-            if let Some(mut head) = heading_of(flow, rows, start + height) {
+            let body = table.rows.get(start + height..).unwrap_or(&[]);
+            if let Some(mut head) = heading_of(flow, rows, body, start + height) {
                 extend(flow, table, &mut head, start);
                 return Some(head);
             }
@@ -178,12 +197,17 @@ fn heading(flow: &Flow<'_>, table: &FlowTable, from: usize) -> Option<Heading> {
     None
 }
 
+/// An amount or a percent stands in the cell, and nothing else: it is no part of a heading.
+fn is_value(flow: &Flow<'_>, cell: &FlowCell) -> bool {
+    matches!(column::cell_content(flow, cell.range.clone()), Some(Role::Amount | Role::Percent))
+}
+
 fn digits(flow: &Flow<'_>, cell: &FlowCell) -> usize {
     flow.slice(cell.range.clone()).chars().filter(char::is_ascii_digit).count()
 }
 
-fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], end: usize) -> Option<Heading> {
-    let mut columns: Vec<(u32, u32, String, Vec<Range<usize>>)> = Vec::new();
+fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], body: &[Vec<FlowCell>], end: usize) -> Option<Heading> {
+    let mut columns: Vec<Column> = Vec::new();
     for cell in rows.iter().flatten().filter(|cell| !cell.range.is_empty()) {
         let text = flow.words(cell.range.clone());
         if text.chars().count() > 80 {
@@ -199,21 +223,17 @@ fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], end: usize) -> Option<Hea
             None => columns.push((cell.column, cell.span, text, vec![cell.range.clone()])),
         }
     }
-    let mut roles: Vec<(u32, u32, Role)> = Vec::new();
-    let mut units = Units::default();
-    let mut named = false;
     let all: Vec<&str> = columns.iter().map(|(_, _, text, _)| text.as_str()).collect();
     static RATE: Pattern = pattern!(r"\d\s?%");
-    if all.iter().any(|text| found(&RATE, text)) {
+    if all.iter().any(|text| found(&RATE, text) && !column::is_withheld(text)) {
         return None;
     }
-    for (column, span, text, ranges) in &columns {
-        let Some(role) = role(text) else { continue };
-        named |= role == Role::Name;
-        if role == Role::Amount {
-            if RATE_CARD.as_ref().is_some_and(|pattern| pattern.is_match(text))
-                && !text.to_lowercase().contains("monthly")
-            {
+    let roles = column::roles(flow, &columns, body);
+    let mut units = Units::default();
+    for (column, _, text, ranges) in &columns {
+        let role = roles.iter().find(|(at, ..)| at == column).map(|(_, _, role)| *role);
+        if role == Some(Role::Amount) {
+            if column::is_rate_card(text) {
                 return None;
             }
             for range in ranges {
@@ -222,31 +242,16 @@ fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], end: usize) -> Option<Hea
                 }
             }
         }
-        if role == Role::Percent {
+        if role == Some(Role::Percent) {
             units.percent_of = of_what(flow, ranges);
         }
-        roles.push((*column, *span, role));
     }
-    payment_column(&mut roles, &columns);
+    let named = roles.iter().any(|(_, _, role)| *role == Role::Name);
     let has = |role: Role| roles.iter().any(|(_, _, one)| *one == role);
     let value = has(Role::Amount) || has(Role::Percent);
     let subject =
         has(Role::Name) || has(Role::Description) || has(Role::Trigger) || (has(Role::Number) && columns.len() > 2);
     (value && subject && roles.len() >= 2).then(|| Heading { end, roles, units, text: all.join(" "), named })
-}
-
-/// A column that is called "Milestone Payment" has the amounts where no other has them and another says what is paid for.
-fn payment_column(roles: &mut [(u32, u32, Role)], columns: &[(u32, u32, String, Vec<Range<usize>>)]) {
-    let has = |roles: &[(u32, u32, Role)], wanted: &[Role], but: u32| {
-        roles.iter().any(|(column, _, role)| *column != but && wanted.contains(role))
-    };
-    for (column, _, text, _) in columns.iter().rev() {
-        let subject = [Role::Name, Role::Description, Role::Trigger];
-        if found(&PAYMENT, text) && !has(roles, &[Role::Amount], *column) && has(roles, &subject, *column) {
-            roles.iter_mut().filter(|(at, ..)| at == column).for_each(|(_, _, role)| *role = Role::Amount);
-            return;
-        }
-    }
 }
 
 /// "Contract Price" in "% of Contract Price", which may stand in several lines.
@@ -266,11 +271,13 @@ fn extend(flow: &Flow<'_>, table: &FlowTable, head: &mut Heading, start: usize) 
         let texts: Vec<&str> = cells(flow, row).map(|(_, text)| text).filter(|text| !text.is_empty()).collect();
         let plain = !texts.is_empty()
             && texts.iter().all(|text| text.chars().count() < 30 && !text.chars().any(|c| c.is_ascii_digit()));
-        let said = plain && texts.iter().any(|text| role(text).is_some() || text.starts_with('('));
+        let said = plain && texts.iter().any(|text| column::role(text).is_some() || text.starts_with('('));
         if !said {
             break;
         }
-        if let Some(more) = table.rows.get(start..=head.end).and_then(|rows| heading_of(flow, rows, head.end + 1)) {
+        let body = table.rows.get(head.end + 1..).unwrap_or(&[]);
+        if let Some(more) = table.rows.get(start..=head.end).and_then(|rows| heading_of(flow, rows, body, head.end + 1))
+        {
             *head = more;
         } else {
             break;
@@ -350,7 +357,7 @@ fn repeated(flow: &Flow<'_>, table: &FlowTable, head: &Heading, at: usize) -> Op
     let expected = squeezed(&head.text);
     for height in 1..=5 {
         let rows = table.rows.get(at..at + height)?;
-        let again = heading_of(flow, rows, at + height);
+        let again = heading_of(flow, rows, table.rows.get(at + height..).unwrap_or(&[]), at + height);
         if again.is_some_and(|again| {
             squeezed(&again.text) == expected || again.roles == head.roles && height == 1 && digits_of(flow, rows) == 0
         }) {
@@ -408,11 +415,13 @@ fn unheaded(table: &FlowTable, head: &Heading) -> Option<u32> {
 
 fn by_role(flow: &Flow<'_>, row: &[FlowCell], head: &Heading, numbered: Option<u32>) -> Cells {
     let mut read = Cells::new();
+    // What stands below no heading says what a row is for only where no other column does.
+    let subject = head.roles.iter().any(|(_, _, role)| SUBJECTS.contains(role));
     for cell in row.iter().filter(|cell| !cell.merged_up && !cell.range.is_empty()) {
         let role = if numbered == Some(cell.column) { Some(Role::Number) } else { role_at(head, cell) };
         if let Some(role) = role {
             read.entry(role).or_default().push(cell.range.clone());
-        } else if !flow.slice(cell.range.clone()).trim().is_empty() {
+        } else if !subject && !flow.slice(cell.range.clone()).trim().is_empty() {
             read.entry(Role::Description).or_default().push(cell.range.clone());
         }
     }

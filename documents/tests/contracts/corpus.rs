@@ -10,17 +10,18 @@ use milestoned_documents::block::{Format, folded};
 use milestoned_documents::proposal::{Field, Milestone, Proposal};
 use milestoned_documents::{Input, propose, reader};
 
+use crate::rendered;
 use crate::truth::{self, Row, Truth};
 
 fn proposal(truth: &Truth, folder: &Path) -> Option<(Proposal, String)> {
-    let bytes = std::fs::read(folder.join(&truth.document)).ok()?;
-    let format = reader::format_of(&truth.document).unwrap();
+    let (name, bytes) = rendered::file(&folder.join(&truth.document))?;
+    let format = reader::format_of(&name).unwrap();
     let document = reader::read(&bytes, format).unwrap();
     let text = match format {
-        Format::Docx => serde_json::to_string(&document.blocks).unwrap(),
-        _ => String::from_utf8_lossy(&bytes).into_owned(),
+        Format::Docx | Format::Pdf | Format::Xlsx => rendered::text(&document),
+        _ => folded(&String::from_utf8_lossy(&bytes)),
     };
-    Some((propose(vec![Input::new(&truth.document, &bytes, document)], None), folded(&text)))
+    Some((propose(vec![Input::new(&name, &bytes, document)], None), text))
 }
 
 /// Every field that has a value.
@@ -137,7 +138,15 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
             .iter()
             .filter_map(|row| Some((row, proposal.milestones.iter().find(|proposed| is(row, proposed))?)))
             .collect();
-        let exact = found.iter().filter(|(row, proposed)| exact(row, proposed)).count();
+        let inexact: Vec<String> = found
+            .iter()
+            .filter(|(row, proposed)| !exact(row, proposed))
+            .map(|(row, proposed)| {
+                let read = (&proposed.amount.value, &proposed.percent.value, &proposed.per);
+                format!("{}: {:?} is {read:?}", row.name, (&row.amount, &row.percent, &row.per))
+            })
+            .collect();
+        let exact = found.len() - inexact.len();
         let heads: Vec<String> = truth
             .heads
             .iter()
@@ -162,7 +171,11 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
         all.rows += truth.rows.len();
         all.found += found.len();
         for problem in [
-            (exact < found.len()).then(|| format!("{} of {} rows are exact", exact, found.len())),
+            (!inexact.is_empty()).then(|| format!("rows are not exact: {inexact:#?}")),
+            (found.len() < truth.rows.len()).then(|| {
+                let read = |row: &Milestone| (row.id.value.clone(), row.name.value.clone(), row.amount.value.clone());
+                format!("rows are missing; read {:#?}", proposal.milestones.iter().map(read).collect::<Vec<_>>())
+            }),
             (!missed.is_empty()).then(|| format!("findings missed: {missed:?}")),
             (!made_up.is_empty()).then(|| format!("not in the document: {made_up:#?}")),
             (extra > 0).then(|| format!("{extra} rows that a person does not find")),
@@ -179,9 +192,11 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
 fn documents_in_the_ways_of_several_countries_are_read_as_a_person_reads_them() {
     let (truths, folder) = truth::own();
     let all = measured(&truths, &folder);
-    assert_eq!(all.documents, truths.len());
+    // Only those that chromium prints may be missing, where there is no chromium.
+    let printed = truths.iter().filter(|truth| truth.document.ends_with(".html")).count();
+    assert!(all.documents == truths.len() || all.documents == truths.len() - printed);
+    assert!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
     assert_eq!(all.found, all.rows);
-    assert!(all.wrong.is_empty(), "{:#?}", all.wrong);
 }
 
 #[test]

@@ -4,4 +4,5 @@
 
 mod corpus;
 mod layouts;
+mod rendered;
 mod truth;

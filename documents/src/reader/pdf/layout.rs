@@ -241,6 +241,15 @@ fn print_line(mut words: Vec<Word>, page: u32) -> Option<PrintLine> {
             ..Place::default()
         };
         let piece = Piece { left: word.left, right: word.right, text: word.text, place };
+        if let Some(last) = segments.last_mut().and_then(|segment| segment.words.last_mut())
+            && (piece.left - last.right) * 100 < height * 60
+            && grouped(&last.text, &piece.text)
+        {
+            last.text = format!("{} {}", last.text, piece.text);
+            last.right = piece.right;
+            last.place = last.place.to(piece.place);
+            continue;
+        }
         match segments.last_mut() {
             Some(last) if (word.left - last.right()) * 100 < height * COLUMN_GAP => last.words.push(piece),
             _ => segments.push(Segment { words: vec![piece] }),
@@ -248,6 +257,18 @@ fn print_line(mut words: Vec<Word>, page: u32) -> Option<PrintLine> {
     }
     join_marker(&mut segments);
     Some(PrintLine { top, bottom, segments })
+}
+
+/// Whether two words are one number with a blank between its thousands: `42` and `500.00`.
+fn grouped(first: &str, next: &str) -> bool {
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    let head = first.rsplit(' ').next().unwrap_or(first).trim_start_matches(['$', '€', '£', '(']);
+    let (whole, rest) = next.split_at_checked(3).unwrap_or((next, ""));
+    (1..=3).contains(&head.len())
+        && digits(head)
+        && digits(whole)
+        && whole.len() == 3
+        && (rest.is_empty() || (rest.starts_with([',', '.']) && digits(&rest[1..])))
 }
 
 /// A list marker and the text after it are no two columns.
@@ -331,6 +352,9 @@ fn wrapped(table: &[PrintLine], line: &PrintLine) -> bool {
     let Some(only) = line.segments.first() else { return false };
     let parts = || table.iter().flat_map(|line| &line.segments);
     let (left, right) = (parts().map(Segment::left).min().unwrap_or(0), parts().map(Segment::right).max().unwrap_or(0));
-    let aligned = parts().flat_map(|part| &part.words).any(|word| (word.left - only.left()).abs() < 400);
+    let near = |a: i32, b: i32| (a - b).abs() < 400;
+    // At the left edge of a word above, or, as figures are set, at the right edge of a column.
+    let aligned = parts().flat_map(|part| &part.words).any(|word| near(word.left, only.left()))
+        || parts().any(|part| near(part.right(), only.right()));
     aligned && (only.right() - only.left()) * 100 < (right - left) * 75 && only.right() <= right + 1_000
 }

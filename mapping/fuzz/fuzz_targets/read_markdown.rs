@@ -1,0 +1,7 @@
+//! Any bytes as Markdown.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use milestoned_documents::block::Format;
+
+fuzz_target!(|bytes: &[u8]| milestoned_mapping_fuzz::read(bytes, Format::Markdown));
