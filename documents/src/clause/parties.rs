@@ -26,8 +26,8 @@ static NAME: Pattern = pattern!(
 fn pays(role: &str) -> Option<bool> {
     Some(match role.to_lowercase().as_str() {
         "owner" | "client" | "customer" | "buyer" | "purchaser" | "licensee" | "employer" | "authority"
-        | "principal" | "owners" | "subscriber" | "sponsor" | "prepared for" | "auftraggeber" | "auftraggeberin" | "cliente"
-        | "opdrachtgever" => true,
+        | "principal" | "owners" | "subscriber" | "sponsor" | "prepared for" | "auftraggeber" | "auftraggeberin"
+        | "cliente" | "opdrachtgever" => true,
         "contractor" | "vendor" | "builder" | "supplier" | "seller" | "licensor" | "consultant" | "provider"
         | "service provider" | "developer" | "company name" | "prepared by" | "auftragnehmer" | "auftragnehmerin"
         | "prestataire" | "fournisseur" | "proveedor" | "opdrachtnemer" => false,

@@ -11,7 +11,7 @@ use crate::value::number::{DecimalMark, Unreadable};
 use crate::value::{Pattern, capture, captures, found, missing, pattern};
 
 static PRICE: Pattern = pattern!(
-    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+(?:value|funding|grant|charges|investment|award)|(?:maximum\s+)?grant\s+amount|(?:firm[\s-])?fixed[\s-]price|(?:development|consignment|engagement|consultancy|service|programme|program)\s+fees?|the\s+(?:fees?|charges)(?:\s+for\s+(?:the|this|these)\s+\w+)?|(?:prix|montant)\s+(?:global|forfaitaire|total)(?:\s+et\s+forfaitaire)?|(?:pauschal(?:fest)?|fest|gesamt)preis|auftragssumme|(?:gesamt)?vergütung|(?:precio|importe)\s+total|prezzo\s+(?:totale|complessivo)|corrispettivo)\b"
+    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value)|total\s+(?:value|funding|grant|charges|investment|award)|(?:maximum\s+)?grant\s+amount|(?:firm[\s-])?fixed[\s-]price|(?:development|consignment|engagement|consultancy|service|programme|program)\s+fees?|the\s+(?-i:[A-Z][a-z]+)\s+(?:price|fee|sum)|the\s+(?:fees?|charges)(?:\s+for\s+(?:the|this|these)\s+\w+)?|(?:prix|montant)\s+(?:global|forfaitaire|total)(?:\s+et\s+forfaitaire)?|(?:pauschal(?:fest)?|fest|gesamt)preis|auftragssumme|(?:gesamt)?vergütung|(?:precio|importe)\s+total|prezzo\s+(?:totale|complessivo)|corrispettivo)\b"
 );
 static NOT_IT: Pattern = pattern!(
     r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability)\b"
@@ -66,6 +66,13 @@ pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
             all.push(one);
         }
     }
+    // "shall pay the sum of ($1,200,000) in the following instalments" calls it no price.
+    static PARTED: Pattern = pattern!(
+        r"(?i)^\)?\s{1,2}(?:[a-z]+\s+){0,4}?(?:in\s+the\s+following|payable\s+as\s+follows|in\s+\w+\s+(?:\(\d+\)\s+)?(?:equal\s+)?instal?lments|in\s+instal?lments)\b"
+    );
+    let parted =
+        amounts.iter().filter(|one| one.per.is_none() && found(&PARTED, flow.slice(flow.after(one.range.end, 80))));
+    all.extend(parted.map(|one| Stated { money: one.clone(), name: one.range.clone(), score: 2 }));
     // What is stated again and again is the price.
     let again = |stated: &Stated| {
         all.iter().filter(|other| other.money.amount == stated.money.amount && other.score > 0).count()
@@ -114,10 +121,17 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     .flatten()
     .collect();
     let (money, base) = candidates.into_iter().filter(|(one, _)| one.per.is_none()).max_by_key(|(_, base)| *base)?;
+    let inner = between(money);
+    let score = scored(flow, name, money, base, inner);
+    Some(Stated { money: money.clone(), name: name.clone(), score })
+}
+
+/// How likely it is that an amount is the price which a name speaks of, by the words between and around them.
+fn scored(flow: &Flow<'_>, name: &Range<usize>, money: &Money, base: i32, inner: &str) -> i32 {
+    let text = &flow.text;
     let from = name.start.min(money.range.start);
     let to = name.end.max(money.range.end);
     let around = &text[flow.before(from, 60).start..to];
-    let inner = between(money);
     let mut score = base;
     score -= if found(&NOT_IT, inner) || found(&NOT_IT, around) { 12 } else { 0 };
     static IS: Pattern = pattern!(
@@ -165,7 +179,7 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     if found(&RECITAL, head) && !found(&NEW, &text[from..to]) {
         score -= if head.contains("WHEREAS") { 8 } else { 4 };
     }
-    Some(Stated { money: money.clone(), name: name.clone(), score })
+    score
 }
 
 /// A full stop between two places parts what they say; one in an abbreviation does not.
@@ -252,9 +266,9 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
         let ground = [&US_DOLLARS, &US_STATE, &US_COMPANY]
             .into_iter()
             .find_map(|pattern| capture(pattern, &flow.text, whole.clone())?.get(0).map(|one| one.range()));
-        let others = [(&AUSTRALIAN, "AUD"), (&CANADIAN, "CAD"), (&SINGAPORE, "SGD")].into_iter().find_map(|(pattern, code)| {
-            Some((capture(pattern, &flow.text, whole.clone())?.get(0)?.range(), code))
-        });
+        let others = [(&AUSTRALIAN, "AUD"), (&CANADIAN, "CAD"), (&SINGAPORE, "SGD")]
+            .into_iter()
+            .find_map(|(pattern, code)| Some((capture(pattern, &flow.text, whole.clone())?.get(0)?.range(), code)));
         let ground = ground.map(|ground| (ground, "USD")).or(others);
         return match ground {
             Some((ground, code)) => {

@@ -240,6 +240,9 @@ static CLOSING: Pattern = pattern!(
     r"(?i)^\s*(?:US|CA|AU)?\s?[$€£¥₹]?\s?\d[\d,.'’ ]*(?:%|k|m|million|thousand|lakhs?|crores?|USD|EUR|GBP)?\s*$"
 );
 
+/// Most blanks between the marker of a list and its text.
+const MARKER_GAP: usize = 12;
+
 /// Segments of a line: parted by three blanks or more, or by two before a figure that closes the line, but not after a marker
 /// that opens the line.
 fn segments(line: &Line<'_>) -> Vec<(usize, usize, String)> {
@@ -267,7 +270,9 @@ fn segments(line: &Line<'_>) -> Vec<(usize, usize, String)> {
         parts.push((start, end, piece(&text)));
         index = end;
     }
-    if parts.len() > 1 && found(&MARKER, &parts[0].2) && parts.len() == 2 {
+    // "No." far from the next word is the heading of a column.
+    let near = parts.len() == 2 && parts[1].0.saturating_sub(parts[0].1) <= MARKER_GAP;
+    if near && found(&MARKER, &parts[0].2) {
         let marker = parts.remove(0);
         parts[0] = (marker.0, parts[0].1, format!("{} {}", marker.2, parts[0].2));
     }

@@ -10,7 +10,9 @@ use crate::value::{Pattern, date, found, money, pattern, percent};
 static NUMBER: Pattern = pattern!(
     r"(?i)^(?:no\.?|nr\.?|n°|#|pos\.?|position|clin|slin|line|lfd\.?\s?nr\.?|item(?:\s*(?:no\.?|#|number|id))?|ref\.?(?:\s*no\.?)?|id|code|s\.?\s?no\.?|s[lr]\.?\s?no\.?|serial\s*no\.?|(?:payment )?(?:milestone|payment|instal?lment|stage|phase|step|line|draw|deliverable|event)\s*(?:no\.?|nr\.?|#|number|id|ref\.?|code))$"
 );
-static PERCENT: Pattern = pattern!(r"(?i)%|\bper\s?cent(?:age)?s?\b|\bpct\b|^(?:proportion|share|anteil|part|quote-part|weight(?:ing)?|porcentaje|pourcentage)\b");
+static PERCENT: Pattern = pattern!(
+    r"(?i)%|\bper\s?cent(?:age)?s?\b|\bpct\b|^(?:proportion|share|anteil|part|quote-part|weight(?:ing)?|porcentaje|pourcentage)\b"
+);
 static OTHER: Pattern = pattern!(
     r"(?i)\b(?:allo-?\s*cation|cumulative|running|vat|tax|gst|hst|ttc|retention|retainage|holdback|withh[eo]ld|balance|rates?|hours|days|qty|quantity|unit|previous|to date|net|gross|discount|effort|fte|expenses)\b"
 );
@@ -24,8 +26,9 @@ static WITH_TAX: Pattern = pattern!(r"(?i)\b(?:inc(?:l|luding|lusive)?|with|ttc|
 /// What a change order shows beside the amount that holds from now on.
 static FORMER: Pattern = pattern!(r"(?i)\b(?:original|previous|former|old|current|change|difference|variance|delta)\b");
 /// Columns of an application for payment: percents beside them say what is done.
-static PROGRESS: Pattern =
-    pattern!(r"(?i)\b(?:balance to finish|completed|complete|presently stored|previous application|this period|to date)\b");
+static PROGRESS: Pattern = pattern!(
+    r"(?i)\b(?:balance to finish|completed|complete|presently stored|previous application|this period|to date)\b"
+);
 static AMOUNT: Pattern = pattern!(
     r"(?i)\b(?:amounts?|fees?|price|value|sum|cost|charges?|investment|payable|total|payments? (?:amount|due)|instal?lment amount)\b|US\$|\$|€|£|¥|₹|\b(?:USD|EUR|GBP|CAD|AUD|NZD|CHF|JPY|INR|SGD|HKD|SEK|NOK|DKK|PLN|ZAR|AED|Rs)\b|\b(?:betrag|montant|preis|importe|importo|bedrag|vergütung|honorar|prix|precio)\b"
 );
@@ -174,10 +177,10 @@ fn by_content(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Col
             }
             Some(Role::Name | Role::Description | Role::Trigger) => replace(roles, |at, _| at == *column, kind),
             // Amounts with their taxes are what is left where no column has them without.
-            Some(Role::OtherFigure) if kind == Role::Amount && found(&AMOUNT, text) && !has(roles, kind) => {
-                if found(&WITH_TAX, text) {
-                    replace(roles, |at, _| at == *column, kind);
-                }
+            Some(Role::OtherFigure)
+                if kind == Role::Amount && found(&AMOUNT, text) && found(&WITH_TAX, text) && !has(roles, kind) =>
+            {
+                replace(roles, |at, _| at == *column, kind);
             }
             None if !has(roles, kind) && !found(&OTHER, text) => roles.push((*column, *span, kind)),
             _ => {}

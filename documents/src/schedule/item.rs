@@ -22,12 +22,13 @@ static EVENT: Pattern = pattern!(
       within\s+[^,;.]{1,50}?(?:days?|weeks?|months?)(?:\s+(?:of|from|after|following))?(?:\s+the\s+date\s+of)?
       |(?:up)?on\s+the\s+\w+\s+(?:banking|business|working)\s+day\s+(?:next\s+)?following
       |nach|bei|mit|zum|bij|na|op|à\s+(?:la|l['’])|au|après|dès|lors\s+d[eu]|a\s+la|al|tras|alla
-      |upon|following|after|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
+      |upon|following|after|before|prior\s+to|as\s+soon\s+as|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
       |at\s+(?:the\s+)?(?:time|date|end|start|completion|sign(?:ing|ature)|execution|delivery|acceptance|closing|kick|project|go)\w*(?:\s+of)?
       |on(?:\s+the)?(?:\s+date)?(?:\s+of)?
     )\s+"
 );
-static OPENING: Pattern = pattern!(r"(?i)^(?:nach|bei|upon|on|after|following|at|when|within|based\s+on|against|once)\b");
+static OPENING: Pattern =
+    pattern!(r"(?i)^(?:nach|bei|upon|on|after|following|at|when|within|based\s+on|against|once)\b");
 static PAYS: Pattern = pattern!(
     r"(?i),?\s*(?:the\s+)?\w+\s+(?:shall|will|agrees\s+to)\s+(?:pay|make)\b|,?\s+an?\s+amount\s+equal|,\s+\$|,\s+USD"
 );
@@ -153,7 +154,9 @@ fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Ra
 
 /// The first sentence of a range, or the whole where it has none.
 fn sentence(flow: &Flow<'_>, range: Range<usize>) -> Range<usize> {
-    static STOP: Pattern = pattern!(r";|\.(?:\s+[A-Z(]|\s*$)|\n\n|\t|\s*\.{3,}|:\s*(?:\t|[A-Z]{0,3}\s?[$€£¥]|$)|,\s+(?:which\s+shall|including|plus\s)");
+    static STOP: Pattern = pattern!(
+        r";|\.(?:\s+[A-Z(]|\s*$)|\n\n|\t|\s*\.{3,}|:\s*(?:\t|[A-Z]{0,3}\s?[$€£¥]|$)|,\s+(?:which\s+shall|including|plus\s)"
+    );
     let end = capture(&STOP, &flow.text, range.clone()).and_then(|stop| stop.get(0).map(|stop| stop.start()));
     trimmed(&flow.text, range.start..end.unwrap_or(range.end))
 }
@@ -247,6 +250,18 @@ fn paid_part(flow: &Flow<'_>, head: &Range<usize>, at: &Range<usize>, money: &Ra
 
 static RETAINED: Pattern = pattern!(r"(?i)\b(?:retain|retains|withholds?|deducts?)\b");
 
+/// The short sentence that opens an item and names it: "3.1 Claims intake prototype. Due May 29, 2026. Fee: $45,000".
+fn headline(flow: &Flow<'_>, range: &Range<usize>, value: Option<usize>) -> Option<Range<usize>> {
+    static FIRST: Pattern = pattern!(r"^(?P<name>[^.:;,\n\d]{4,80})(?:[.:]\s|\s+[–—-]\s|\n)");
+    let text = flow.slice(range.clone());
+    let name = FIRST.as_ref()?.captures(text)?.name("name")?;
+    let end = range.start + name.end();
+    let opens = found(&OPENING, text) || found(&NO_TITLE, text) || found(&PAYS_WORD, name.as_str());
+    (!opens && value.is_some_and(|value| value > end)).then_some(range.start..end)
+}
+
+static PAYS_WORD: Pattern = pattern!(r"(?i)\b(?:shall|will|pays?|paid|payable|invoiced?|percent|amount|sum)\b");
+
 /// What an item says of money, and where.
 #[derive(Default)]
 struct Values {
@@ -292,7 +307,11 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
     let mut read = Values {
         first: [money.as_ref().map(words), place.as_ref().map(|one| one.start)].into_iter().flatten().min(),
         last: [money.as_ref().map(|one| one.range.end), place.as_ref().map(|one| one.end)].into_iter().flatten().max(),
-        between: place.as_ref().zip(money.as_ref()).map(|(at, money)| (at.end, words(money))).filter(|(end, start)| end < start),
+        between: place
+            .as_ref()
+            .zip(money.as_ref())
+            .map(|(at, money)| (at.end, words(money)))
+            .filter(|(end, start)| end < start),
         kind: Some(item_kind(flow, head, money.as_ref(), place.as_ref())),
         any: money.is_some() || place.is_some() || lost.is_some(),
         percent,
@@ -350,7 +369,9 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
         let (start, end) = values.between?;
         event(flow, &(body.start..end), start)
     });
-    let named = title(flow, body.start, range.end, values.first).filter(|_| label.is_some() || event.is_none());
+    let named = title(flow, body.start, range.end, values.first)
+        .filter(|_| label.is_some() || event.is_none())
+        .or_else(|| marker.as_ref().and_then(|_| headline(flow, &range, values.first)));
     let name = named.or_else(|| event.as_ref().map(|(_, what)| what.clone())).unwrap_or_else(|| range.clone());
     let whole = event.as_ref().map(|(whole, _)| whole);
     let within = whole.and_then(|whole| period::all(&flow.text, whole.clone()).into_iter().next());

@@ -9,7 +9,7 @@ use crate::flow::{Flow, Line};
 use crate::proposal::{Field, Finding, Gravity, Milestone};
 use crate::value::money;
 use crate::value::number::DecimalMark;
-use crate::value::{Pattern, capture, found, pattern, percent};
+use crate::value::{Pattern, capture, found, pattern, percent, words};
 
 /// What kind of marker opens a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +38,22 @@ struct Marker {
 
 /// What labels are called; the first that stands in one names its list.
 const NOUNS: [&str; 16] = [
-    "milestone", "instal", "payment", "phase", "stage", "module", "draw", "deliverable", "meilenstein", "rate", "zahlung",
-    "jalon", "échéance", "hito", "pago", "term",
+    "milestone",
+    "instal",
+    "payment",
+    "phase",
+    "stage",
+    "module",
+    "draw",
+    "deliverable",
+    "meilenstein",
+    "rate",
+    "zahlung",
+    "jalon",
+    "échéance",
+    "hito",
+    "pago",
+    "term",
 ];
 
 static MARKER: Pattern = pattern!(
@@ -52,7 +66,7 @@ static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
 static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:will|shall)\s+(?:invoice|bill)|payments?\s+for\s+milestone)\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -149,7 +163,8 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
     for marker in all {
         let group = open.entry(marker.kind.clone()).or_default();
         let follows = group.last().is_some_and(|last| {
-            let near = marker.line - last.line < if matches!(marker.kind, Kind::Value | Kind::Closing) { 8 } else { 90 };
+            let near =
+                marker.line - last.line < if matches!(marker.kind, Kind::Value | Kind::Closing) { 8 } else { 90 };
             // Labels may leave numbers out: M2, M3, M4, M6.
             let reach = if matches!(marker.kind, Kind::Label(_)) { 3 } else { 1 };
             let counts = (marker.ordinal > last.ordinal && marker.ordinal - last.ordinal <= reach)
@@ -180,8 +195,7 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
     for line in &lines[from + 1..] {
         let text = flow.slice(line.range.clone());
         // An amount that a sentence runs over into a new line opens nothing.
-        let kinds: Vec<Marker> =
-            markers(flow, line, 0)
+        let kinds: Vec<Marker> = markers(flow, line, 0)
             .into_iter()
             .filter(|one| one.kind != Kind::Closing && (one.kind != Kind::Value || line.first))
             .collect();
@@ -286,7 +300,9 @@ fn tranches(
     let Some(kind) = below
         .iter()
         .map(|one| &one.kind)
-        .filter(|kind| !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Closing | Kind::Dotted(_)) && **kind != parent.kind)
+        .filter(|kind| {
+            !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Closing | Kind::Dotted(_)) && **kind != parent.kind
+        })
         .max_by_key(|kind| below.iter().filter(|one| one.kind == **kind).count())
     else {
         return inline(flow, range, mark);
@@ -332,7 +348,9 @@ fn accepted(
     let count = items.iter().filter(|one| paying(one)).count();
     let labelled = items.iter().filter(|one| one.labelled).count();
     let lead_text = flow.slice(lead.clone());
-    let about = found(&PAYMENT, lead_text);
+    // Items of which each says what its fee is need no words above them.
+    let stated = items.iter().all(|one| one.valued && one.eventful && says_fee(one));
+    let about = stated || found(&PAYMENT, lead_text);
     let listed = labelled * 2 > items.len();
     let pays =
         items.iter().filter(|one| found(&ITEM_PAYS, one.milestone.description.value.as_deref().unwrap_or(""))).count();
@@ -349,7 +367,7 @@ fn accepted(
     let prices = !says && listed && items.iter().all(|one| one.milestone.amount.value.is_some());
     let says = says || prices;
     let enough = count >= 2 && count * 10 >= items.len() * 6 && says;
-    if !enough || (other && !listed) || parts || !(about || listed) {
+    if !enough || (other && !listed && !stated) || parts || !(about || listed) {
         return None;
     }
     let adjusted: Vec<usize> =
@@ -389,6 +407,13 @@ fn accepted(
     base_above(flow, &mut rows, &starts, range.start, mark);
     inherit_base(&mut rows);
     Some((score, Schedule { range, rows, totals: Vec::new(), unit, findings, named: listed || about, prices }))
+}
+
+/// An item with "Fee: $45,000" or "Price – £2,000".
+fn says_fee(one: &Item) -> bool {
+    static FEE: Pattern =
+        pattern!(r"(?i)\b(?:fees?|price|amount|payment|charge|value)\s*[:=–—-]\s*\W{0,3}(?:[A-Z]{3}|\d)");
+    one.milestone.amount.value.is_some() && found(&FEE, one.milestone.description.value.as_deref().unwrap_or(""))
 }
 
 /// "Phase A – Design (US$400,000). Fifty percent (50%) (US$200,000) upon …": a percent and its amount say what the percent is
@@ -438,7 +463,11 @@ fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
             !found(&ENDS, between) && (!found(&SEPARATES, between) || !found(&HAPPENS, between))
         });
         if !beside {
-            cuts.push(one.start);
+            // "Two Hundred Thousand Dollars ($200,000)" begins with its words.
+            let head = flow.slice(0..one.start).trim_end();
+            let spelled = head.strip_suffix('(').and_then(|head| words::before(&flow.text, head.trim_end().len()));
+            let floor = cuts.last().map_or(from.saturating_sub(400), |last| *last);
+            cuts.push(spelled.map_or(one.start, |words| words.range.start.max(floor).min(one.start)));
         }
         from = one.end.max(from + 1);
     }
@@ -447,8 +476,21 @@ fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
 
 /// What stands between the cuts, each read as an item.
 fn pieces(flow: &Flow<'_>, cuts: &[usize], end: usize, mark: DecimalMark) -> Vec<Item> {
+    static MARKER: Pattern = pattern!(r"\((?:[a-z]|[ivx]{1,4}|\d{1,2})\)\s*$");
+    let marker = |at: usize| {
+        let before = flow.before(at, 12);
+        let found = MARKER.as_ref()?.find(flow.slice(before.clone()))?;
+        let text = found.as_str().trim_end();
+        Some(before.start + found.start()..before.start + found.start() + text.len())
+    };
     let ends = cuts.iter().skip(1).copied().chain([end]);
-    cuts.iter().zip(ends).map(|(start, end)| item::read(flow, None, *start..end, mark)).collect()
+    cuts.iter()
+        .zip(ends)
+        .map(|(start, end)| {
+            let end = marker(end).map_or(end, |next| next.start.max(*start));
+            item::read(flow, marker(*start), *start..end, mark)
+        })
+        .collect()
 }
 
 /// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.

@@ -223,15 +223,14 @@ pub(super) fn milestone(
     let shown = [name, description, trigger].into_iter().find(|parts| parts.iter().any(|part| !part.is_empty()));
     let long = if description.iter().any(|part| !part.is_empty()) { description } else { shown.unwrap_or(&[]) };
     let numbered = number.iter().map(|part| trimmed(&flow.text, part.clone())).find(|part| !part.is_empty());
-    let id = numbered.or_else(|| label(flow, shown.and_then(|parts| parts.iter().find(|part| !part.is_empty()))?)).map_or_else(
-        Field::default,
-        |part| {
+    let id = numbered
+        .or_else(|| label(flow, shown.and_then(|parts| parts.iter().find(|part| !part.is_empty()))?))
+        .map_or_else(Field::default, |part| {
             let part = label(flow, &part).unwrap_or(part);
             let label = flow.words(part.clone());
             let label = label.trim_end_matches(['.', ')', ':']).trim_start_matches('(').to_owned();
             Field::read(flow, label, part)
-        },
-    );
+        });
     let date = due.iter().map(|part| dated(flow, part.clone())).find(|field| field.why != Some(Why::NotFound));
     let written = due.iter().find_map(|part| missing(&flow.text, part.clone()));
     if kind == AmountKind::Fixed

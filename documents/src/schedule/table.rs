@@ -18,8 +18,7 @@ static TOTAL: Pattern = pattern!(
 static DAMAGES: Pattern = pattern!(
     r"(?i)\b(?:liquidated\s+damages|per\s+diem|insurance|coverage|limits?\s+of\s+liability|service\s+credits?)\b"
 );
-static IDENTIFIER: Pattern =
-    pattern!(
+static IDENTIFIER: Pattern = pattern!(
     r"^(?:\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+[A-Z]?\d{1,2}:?)$"
 );
 
@@ -190,11 +189,18 @@ fn heading(flow: &Flow<'_>, table: &FlowTable, from: usize) -> Option<Heading> {
             let body = table.rows.get(start + height..).unwrap_or(&[]);
             if let Some(mut head) = heading_of(flow, rows, body, start + height) {
                 extend(flow, table, &mut head, start);
-                return Some(head);
+                return Some(below(flow, table, &head).unwrap_or(head));
             }
         }
     }
     None
+}
+
+/// The row below a heading, where it is one itself: what stands above it are groups of its columns.
+fn below(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<Heading> {
+    let row = table.rows.get(head.end).filter(|row| row.iter().all(|cell| digits(flow, cell) == 0))?;
+    let body = table.rows.get(head.end + 1..).unwrap_or(&[]);
+    heading_of(flow, core::slice::from_ref(row), body, head.end + 1).filter(|_| !table.lines)
 }
 
 /// An amount or a percent stands in the cell, and nothing else: it is no part of a heading.

@@ -136,7 +136,12 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
         let found: Vec<(&Row, &Milestone)> = truth
             .rows
             .iter()
-            .filter_map(|row| Some((row, proposal.milestones.iter().find(|proposed| is(row, proposed))?)))
+            .filter_map(|row| {
+                let named = |proposed: &&Milestone| is(row, proposed);
+                let same = |proposed: &&Milestone| proposed.name.value.as_ref() == Some(&row.name) && is(row, proposed);
+                let rows = proposal.milestones.iter();
+                Some((row, rows.clone().find(same).or_else(|| rows.clone().find(named))?))
+            })
             .collect();
         let inexact: Vec<String> = found
             .iter()

@@ -46,8 +46,9 @@ fn excel(cells: &str) -> Vec<u8> {
             let (row, column) = (u32::try_from(row).unwrap(), u16::try_from(column).unwrap());
             if let Ok(number) = cell.parse::<f64>() {
                 sheet.write_number(row, column, number).unwrap();
-            } else if let Some(Ok(number)) = cell.strip_suffix('%').map(str::parse::<f64>) {
-                sheet.write_number_with_format(row, column, number / 100.0, &percent).unwrap();
+            } else if let Some(Ok(number)) = cell.strip_suffix('%').map(|number| format!("{number}e-2").parse::<f64>())
+            {
+                sheet.write_number_with_format(row, column, number, &percent).unwrap();
             } else {
                 sheet.write_string(row, column, cell).unwrap();
             }
