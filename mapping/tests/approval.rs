@@ -156,8 +156,8 @@ fn an_exception_that_an_event_opened_shows_what_the_event_said_beside_what_stood
         "STALE_AMENDMENT version: 1 agreed; 1 of 2026-04-06 seen",
         "LATE_REJECTION M1 rejection: accepted on 2026-03-04 agreed; dated 2026-04-07 seen",
         "DUPLICATE_MILESTONE M1 milestone: M1 of 10.00 agreed; M1 of 7.00 in version 2, of 2026-04-08 seen",
-        "AMENDED_AFTER_INVOICE M1 billed: 11.00 by version 2, of 2026-04-08 agreed; 10.00 seen; \
-         billed: 12.00 by version 3, of 2026-04-09 agreed; 11.00 seen",
+        "AMENDED_AFTER_INVOICE M1 billed: 11.00 by version 2, of 2026-04-08 agreed; 10.00 computed; \
+         billed: 12.00 by version 3, of 2026-04-09 agreed; 11.00 computed",
     ];
     assert_eq!(told(&contract), expected);
     let again: Contract = serde_json::from_str(&serde_json::to_string(&contract).unwrap()).unwrap();

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
-use super::differences::told;
+use super::differences::{Difference, told};
 use super::exceptions::Key;
 use super::state::{Contract, Milestone, Phase, Stage};
 use crate::fact::{Amendment, DecimalText, HIGHEST_VERSION, Treatment};
@@ -379,7 +379,8 @@ impl Contract {
         }
         let amended = self.amended_on.map(|on| format!(", of {on}")).unwrap_or_default();
         let agreed = format!("{} by version {}{amended}", self.in_words(bears), self.version);
-        let said = told("billed", Some(agreed), self.in_words(billed));
+        let computed = Some(self.in_words(billed));
+        let said = Difference { what: "billed".into(), agreed: Some(agreed), seen: None, computed };
         if difference != Minor::ZERO && self.may_issue() && !self.is_held(index) {
             self.correct(index, difference);
         }
