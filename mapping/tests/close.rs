@@ -33,7 +33,8 @@ fn holds(one: &RollForward) -> Result<(), TestCaseError> {
     prop_assert_eq!(opening.asset + one.asset_added - one.asset_released, closing.asset);
     let liability = opening.liability + one.billed - one.recognised - one.modifications + one.from_assets();
     prop_assert_eq!(liability, closing.liability);
-    prop_assert!(one.from_opening <= opening.liability && one.from_opening >= Minor::ZERO);
+    // Entries of open dates run ahead of what is booked later for closed ones: the balance between them may be below 0.
+    prop_assert!(one.from_opening <= opening.liability.max(Minor::ZERO) && one.from_opening >= Minor::ZERO);
     Ok(())
 }
 

@@ -9,10 +9,12 @@ use jiff::civil::Date;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
 use milestoned_mapping::command::{Account, Command, DeliveryKey, JournalEntry, Side};
-use milestoned_mapping::contract::Contract;
+use milestoned_mapping::contract::{Contract, DocumentKind};
 use milestoned_mapping::fact::{Event, Fact};
 use milestoned_mapping::postings::{Addresses, Planned, plan};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 type Balances = BTreeMap<&'static str, i64>;
@@ -106,6 +108,7 @@ proptest! {
         }
     }
 
+    /// But for an invoice that somebody else wrote, which bears its own date.
     #[test]
     fn documents_and_exceptions_bear_the_day_on_which_they_came_about(json in dated()) {
         let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
@@ -114,7 +117,7 @@ proptest! {
             let (documents, exceptions, before) = (contract.documents().len(), contract.exceptions().len(), contract.as_of());
             let _ = contract.apply(&fact);
             let days = before..=contract.as_of();
-            prop_assert!(contract.documents().iter().skip(documents).all(|one| days.contains(&one.date)));
+            prop_assert!(contract.documents().iter().skip(documents).all(|one| one.adopted || days.contains(&one.date)));
             prop_assert!(contract.exceptions().iter().skip(exceptions).all(|one| days.contains(&one.opened_on)));
         }
     }
@@ -151,4 +154,29 @@ proptest! {
         facts.iter().for_each(|fact| drop(other.apply(fact)));
         prop_assert_eq!(one.journal(), other.journal());
     }
+}
+
+/// What is generated reaches what its name promises.
+#[test]
+fn generated_books_have_retainage_adoptions_reversals_and_what_is_withdrawn_or_undone() {
+    let (mut runner, mut seen) = (TestRunner::deterministic(), BTreeMap::<&str, u32>::new());
+    for _ in 0..600 {
+        let json = dated().new_tree(&mut runner).unwrap().current();
+        let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { continue };
+        let contract = case.play();
+        let receivables = contract.receivables();
+        let documents = contract.documents();
+        let open = |code: &str| contract.exceptions().iter().any(|one| one.code.name() == code);
+        for (name, there) in [
+            ("retainage", documents.iter().any(|one| one.kind == DocumentKind::RetainageInvoice)),
+            ("adopted", documents.iter().any(|one| one.adopted)),
+            ("withdrawn", documents.iter().any(|one| one.withdrawn)),
+            ("reversed", receivables.iter().flat_map(|one| &one.payments).any(|one| one.reversed_on.is_some())),
+            ("booked late", open("BOOKED_LATE")),
+            ("rejected in time", open("REJECTED_IN_TIME")),
+        ] {
+            *seen.entry(name).or_default() += u32::from(there);
+        }
+    }
+    assert!(seen.len() == 6 && seen.values().all(|count| *count > 0), "{seen:?}");
 }

@@ -338,10 +338,77 @@ fn in_currency(events: Vec<Value>, contract: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// A generated case whose events are known later than they happened, by so many days, and whose dates are closed now and then.
+/// Short histories of a milestone: what is paid bounces, what is out is withdrawn, what somebody else wrote is adopted, and
+/// silence that was taken for acceptance had been broken in time.
+fn history() -> impl Strategy<Value = Vec<Value>> {
+    let at = |offset: i64, what: Value| {
+        let mut what = what;
+        what["at"] = json!(format!("{}T15:00:00Z", day(offset)));
+        what
+    };
+    let tails = vec!["", "", "", "-S1", "-C1", "-R"];
+    let kinds = vec!["bounces", "withdrawn", "adopted", "in time"];
+    (select(kinds), select(&IDS[..4]), select(tails), 0_u32..3, 25_i64..200, 0_i64..40).prop_map(
+        move |(kind, id, tail, which, from, later)| {
+            let number = format!("C-{id}{tail}");
+            let review = |decision: &str| json!({ "type": "review", "milestone": id, "decision": decision, "by": "x" });
+            match kind {
+                "bounces" => vec![
+                    at(from, json!({ "type": "payment", "id": format!("P{which}"), "invoice": number, "amount": money(1 + which) })),
+                    at(from + later, json!({ "type": "payment_reversed", "id": format!("P{which}") })),
+                ],
+                "withdrawn" => vec![
+                    at(from, json!({ "type": "withdrawn", "number": number, "by": "x", "reason": "it never came" })),
+                    at(from + later, review("approve")),
+                ],
+                "adopted" => vec![at(
+                    from,
+                    json!({ "type": "adopted", "milestone": id, "number": format!("INV-{which}"), "on": day(from - later),
+                        "by": "x", "reason": "by hand" }),
+                )],
+                _ => vec![
+                    at(from, json!({ "type": "submitted", "milestone": id, "by": "pm", "evidence": ARTEFACTS })),
+                    at(from + 20, json!({ "type": "rejected", "milestone": id, "by": "dana", "role": "Sponsor",
+                        "criteria": ["c1"], "on": day(from + i64::from(which)) })),
+                    at(from + 20 + later, review("undo")),
+                ],
+            }
+        },
+    )
+}
+
+/// Takes out of a case what keeps most invoices back, so that more happens to those that are out.
+fn eased(case: &mut Value) {
+    let contract = case["contract"].as_object_mut().unwrap();
+    contract.remove("cap");
+    let mut sum = 0;
+    for one in contract["milestones"].as_array_mut().unwrap() {
+        let one = one.as_object_mut().unwrap();
+        one.remove("approver");
+        if one.remove("percent").is_some() {
+            one.insert("amount".into(), json!("5000"));
+        }
+        sum += one.get("amount").map_or(0, |amount| amount.as_str().unwrap().parse::<u64>().unwrap());
+    }
+    contract.insert("total".into(), json!(sum.to_string()));
+    case["policy"] = json!({});
+    let events = case["events"].as_array_mut().unwrap();
+    events.retain(|event| !["observed", "amended"].contains(&event["type"].as_str().unwrap()));
+}
+
+/// A generated case, with retainage now and then and short histories, whose events are known later than they happened, by so many
+/// days, and whose dates are closed now and then.
 pub(crate) fn dated() -> impl Strategy<Value = Value> {
     let late = prop::collection::vec(prop::option::weighted(0.4, 0_i64..60), 64);
-    (case(), late, prop::collection::vec((20_i64..280, -20_i64..40), 0..=3)).prop_map(|(mut json, late, closings)| {
+    let more = (maybe(select(vec!["10", "33.3333"])), prop::collection::vec(history(), 0..=4), any::<bool>());
+    let closings = prop::collection::vec((20_i64..280, -20_i64..40), 0..=3);
+    (case(), more, late, closings).prop_map(|(mut json, (retainage, histories, ease), late, closings)| {
+        if ease {
+            eased(&mut json);
+        }
+        if let Some(percent) = retainage {
+            json["contract"]["retainage"] = json!({ "percent": percent, "release": "M1" });
+        }
         let events = json["events"].as_array_mut().unwrap();
         for (event, late) in events.iter_mut().zip(late) {
             let dated = !["observed", "overrule", "review"].contains(&event["type"].as_str().unwrap());
@@ -350,6 +417,7 @@ pub(crate) fn dated() -> impl Strategy<Value = Value> {
                 event["on"] = json!(known.checked_sub(jiff::Span::new().days(days.max(1))).unwrap());
             }
         }
+        events.extend(histories.into_iter().flatten());
         for (at, back) in closings {
             let through = day(at - back);
             events.push(json!({ "at": format!("{}T05:00:00Z", day(at)), "type": "period_closed", "through": through }));
