@@ -10,6 +10,7 @@ use milestoned_seal::Key;
 
 use crate::clock::Clock;
 use crate::integrity::Integrity;
+use crate::known_balances::KnownBalances;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -38,6 +39,8 @@ pub struct Environment {
     pub loops: Loops,
     /// Whether the database is as it was written, as was found last.
     pub integrity: Integrity,
+    /// Balances at the end of the month whose adjustments were looked at last.
+    pub balances: KnownBalances,
 }
 
 impl Environment {
@@ -72,6 +75,7 @@ impl Environment {
             wake_ups,
             loops,
             integrity: Integrity::default(),
+            balances: KnownBalances::default(),
         }))
     }
 }

@@ -21,6 +21,7 @@ pub mod fast_path;
 pub mod fleet;
 pub mod intake;
 pub mod integrity;
+pub mod known_balances;
 pub mod periods;
 pub mod printable;
 pub mod reading;

@@ -64,6 +64,10 @@ fn read(month: &str) -> anyhow::Result<Month> {
 
 async fn prepare(config: Option<&Path>, asked: Prepare, json: bool) -> anyhow::Result<ExitCode> {
     let (month, daemon) = (read(&asked.month)?, Daemon::of(config, &asked.caller)?);
+    // What cannot be put anywhere is not prepared: preparing changes the digest of what was looked at.
+    if let Some(file) = asked.out.as_ref().filter(|file| file.exists()) {
+        anyhow::bail!("--out: {} is there already; give a file that is not there yet", file.display());
+    }
     let (mut status, mut body) = daemon.ask(Method::PUT, &format!("/v1/closes/{month}"), None).await?;
     if status == reqwest::StatusCode::CONFLICT {
         // What is signed is told as it was frozen.
@@ -114,7 +118,20 @@ fn told(body: &Value) -> String {
         cells.extend(["In our books", "In the ledger", "Difference"].map(|name| amount(text(&row[name]))));
         ties.add_row(cells);
     }
-    format!("{} is {state}; digest {}\n{steps}\n{ties}", text(&close["month"]), text(&close["digest"]))
+    let (month, digest) = (text(&close["month"]), text(&close["digest"]));
+    format!("{month} is {state}; digest {digest}\n{steps}\n{ties}{}", next(body, month, digest))
+}
+
+/// The command that signs what was prepared, with the steps that somebody has to look at first.
+fn next(body: &Value, month: &str, digest: &str) -> String {
+    if body["close"]["signed_by"].is_string() {
+        return String::new();
+    }
+    let open = |step: &&Value| !text(&step["found"]).is_empty() && step["done_by"].is_null() && step["name"] != "dates";
+    let steps: Vec<&Value> = body["steps"].as_array().into_iter().flatten().filter(open).collect();
+    let looked: String = steps.iter().map(|step| format!(" --looked-at {}", text(&step["name"]))).collect();
+    let first = if steps.is_empty() { "" } else { "look at each step that found something, then " };
+    format!("\n{first}sign: milestoned close sign {month} --digest {digest}{looked} --reason …")
 }
 
 async fn sign(config: Option<&Path>, asked: Sign, json: bool) -> anyhow::Result<ExitCode> {

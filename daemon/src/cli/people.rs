@@ -131,7 +131,7 @@ pub(super) async fn people(env: &Environment, command: PeopleCommand, json: bool
                 return Ok(ExitCode::SUCCESS);
             }
             let minute = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
-            let mut rows = titled(&["session", "who", "by", "from", "since (UTC)", "last used"]);
+            let mut rows = titled(&["Session", "Who", "By", "From", "Since, UTC", "Last used, UTC"]);
             for session in &sessions {
                 let (since, used) = (minute(session.opened_at), minute(session.used_at));
                 rows.add_row([session.id(), &session.person, session.way.name(), &session.address, &since, &used]);

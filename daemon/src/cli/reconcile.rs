@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::FOUND;
 use super::table::{say, state, titled};
 use crate::environment::Environment;
+use crate::report::digest::counted;
 use crate::review::portfolio;
 
 /// `milestoned reconcile`: exit 1 where something is not as agreed.
@@ -63,7 +64,11 @@ pub(super) async fn reconcile(env: &Environment, json: bool) -> anyhow::Result<E
                 state(standing),
             ]);
         }
-        say(&format!("{table}\n{} contracts, {} differences from what is agreed", contracts.len(), rows.len()));
+        say(&format!(
+            "{table}\n{}, {} from what is agreed",
+            counted(contracts.len(), "contract"),
+            counted(rows.len(), "difference")
+        ));
     }
     Ok(if rows.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }

@@ -156,7 +156,7 @@ pub(super) async fn exceptions(
     all: bool,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let rows = portfolio::with_remedies(env, env.store.exceptions(contract.clone(), !all).await?).await?;
+    let rows = portfolio::remedied(env, contract.as_deref(), !all).await?;
     let filter = Filter { contract, ..Filter::of_kinds(&["approval", "delivery"]) };
     let items = queue(env, &filter).await?;
     if json {
@@ -207,7 +207,8 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
     if json {
         say(&json!({ "contracts": rows.len(), "different": different }).to_string());
     } else if different.is_empty() {
-        say(&format!("{} contracts rebuilt from their facts: all equal, byte for byte", rows.len()));
+        let contracts = digest::counted(rows.len(), "contract");
+        say(&format!("{contracts} rebuilt from their facts: all equal, byte for byte"));
     } else {
         complain(&format!(
             "milestoned: replay differs for {}: the state was edited, or this version decides otherwise",
@@ -226,8 +227,8 @@ pub struct Report {
     #[arg(long)]
     month: Option<String>,
     /// Metric whose cases are asked for: cycle-time, first-send, period, disputes.
-    #[arg(long, default_value = "")]
-    metric: String,
+    #[arg(long)]
+    metric: Option<String>,
 }
 
 /// `milestoned report NAME`
@@ -237,7 +238,7 @@ pub(super) async fn report(env: &Environment, asked: Report, json: bool) -> anyh
         None => Month::of(today),
         Some(month) => month.parse().map_err(|problem| anyhow::anyhow!("{problem}"))?,
     };
-    let named = performance::named(env, &asked.name, &asked.metric, month, today).await;
+    let named = performance::named(env, &asked.name, asked.metric.as_deref().unwrap_or_default(), month, today).await;
     let list = named.map_err(|refused| anyhow::anyhow!("{refused}"))?;
     if json {
         say(&serde_json::to_string_pretty(&list.told())?);
@@ -260,7 +261,16 @@ pub(super) async fn digest(env: &Environment, send: bool, json: bool) -> anyhow:
         anyhow::bail!("no mail is configured: add [mail] with relay, from, finance, schedule and timezone");
     };
     if !send {
-        for group in digest::groups(env, mail).await? {
+        let groups = digest::groups(env, mail).await?;
+        if json {
+            let told = |group: &digest::Group| json!({ "owner": group.owner, "items": group.lines.len() });
+            say(&serde_json::to_string_pretty(&groups.iter().map(told).collect::<Vec<_>>())?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        if groups.is_empty() {
+            say("nothing waits that a digest would tell");
+        }
+        for group in groups {
             say(&format!("{}: {}", group.owner, digest::counted(group.lines.len(), "item")));
         }
         return Ok(ExitCode::SUCCESS);

@@ -83,9 +83,7 @@ pub async fn run(options: Options, json: bool) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let proof = proof::prove(&world, &samples).await?;
     let summaries = crate::review::portfolio::summaries(&world.app.env).await?;
-    let exceptions =
-        crate::review::portfolio::with_remedies(&world.app.env, world.app.env.store.exceptions(None, true).await?)
-            .await?;
+    let exceptions = crate::review::portfolio::remedied(&world.app.env, None, true).await?;
     if json {
         say(&show::json(&samples, &proof, &summaries, &exceptions)?);
     } else {

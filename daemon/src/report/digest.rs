@@ -2,7 +2,7 @@
 //! reader was told last: what is new stands first, then what is still open, then what is resolved since; then what is to be approved
 //! and which acceptances silence will bring. Finance gets all of it, an owner what is theirs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use askama::Template;
@@ -116,19 +116,23 @@ struct Plain<'a> {
 /// # Errors
 /// The store failed.
 pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
-    let (now, day) = (env.clock.now(), today(env, mail));
-    let (owned, parked): (Vec<Item>, Vec<Item>) =
-        awake(env, day).await?.into_iter().partition(|item| OWNED.contains(&item.kind));
-    let silences = silences(env, day).await?;
+    let now = env.clock.now();
+    let all = queue(env, &Filter::default()).await?;
+    let waiting: BTreeSet<String> = all.iter().map(|item| item.subject.to_string()).collect();
+    let (owned, parked): (Vec<Item>, Vec<Item>) = all.into_iter().partition(|item| OWNED.contains(&item.kind));
+    let silences = silences(env).await?;
     let mut written = 0_usize;
     for recipient in recipients(mail, &owned) {
+        let day = today(env, mail, &recipient);
+        let until = day.saturating_add(jiff::Span::new().days(AHEAD));
         let finance = mail.finance.contains(&recipient);
         let is_theirs = |owner: Option<&String>| finance || owner == Some(&recipient);
-        let own: Vec<Item> = owned.iter().filter(|item| is_theirs(item.owner.as_ref())).cloned().collect();
-        let parked = if finance { parked.clone() } else { Vec::new() };
+        let own = owned.iter().filter(|item| is_theirs(item.owner.as_ref()) && is_awake(item, day)).cloned().collect();
+        let parked = parked.iter().filter(|item| finance && is_awake(item, day)).cloned().collect();
         let known = env.store.told_by_digest(recipient.clone()).await?;
-        let mut told = told(env, own, parked, &known, day);
-        told.silences = silences.iter().filter(|one| is_theirs(one.owner.as_ref())).cloned().collect();
+        let mut told = told(env, (own, parked), (&waiting, &known), day);
+        let near = silences.iter().filter(|one| one.last_day <= until && is_theirs(one.owner.as_ref()));
+        told.silences = near.cloned().collect();
         if told.is_empty() {
             continue;
         }
@@ -147,10 +151,15 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
     Ok(written)
 }
 
-/// Sorts what waits into what is new, what was told before, and what is resolved.
-fn told(env: &Environment, own: Vec<Item>, parked: Vec<Item>, known: &[DigestItem], day: Date) -> Told {
-    let names: HashMap<String, ()> = own.iter().chain(&parked).map(|item| (item.subject.to_string(), ())).collect();
-    let resolved = known.iter().filter(|one| !names.contains_key(&one.subject)).map(|one| one.title.clone()).collect();
+/// Sorts what waits into what is new, what was told before, and what is resolved: what is snoozed, or somebody else's now, still
+/// waits.
+fn told(
+    env: &Environment,
+    (own, parked): (Vec<Item>, Vec<Item>),
+    (waiting, known): (&BTreeSet<String>, &[DigestItem]),
+    day: Date,
+) -> Told {
+    let resolved = known.iter().filter(|one| !waiting.contains(&one.subject)).map(|one| one.title.clone()).collect();
     let approvals: Vec<&Item> = own.iter().filter(|item| item.kind == "approval").collect();
     let to_approve = match approvals.len() {
         0 => String::new(),
@@ -181,15 +190,14 @@ fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestI
     all.map(item).collect()
 }
 
-/// Acceptances that silence will bring within the next days, the earliest first.
-async fn silences(env: &Environment, day: Date) -> Result<Vec<Silence>, StoreError> {
-    let until = day.saturating_add(jiff::Span::new().days(AHEAD));
+/// Acceptances that silence will bring, the earliest first.
+async fn silences(env: &Environment) -> Result<Vec<Silence>, StoreError> {
     let base = &env.settings.http.public_url;
     let mut all = Vec::new();
-    for one in portfolio::booked(env).await? {
+    portfolio::each_booked(env, |one| {
         let id = one.state.terms().id();
         let ahead = one.state.outlook(one.state.as_of()).deadlines.into_iter();
-        all.extend(ahead.filter(|deadline| deadline.last_day <= until).map(|deadline| Silence {
+        all.extend(ahead.map(|deadline| Silence {
             contract: id.to_owned(),
             link: address::milestone(base, id, &deadline.milestone),
             amount: crate::review::item::Amount::from(deadline.amount).to_string(),
@@ -197,22 +205,22 @@ async fn silences(env: &Environment, day: Date) -> Result<Vec<Silence>, StoreErr
             last_day: deadline.last_day,
             owner: one.owner.clone(),
         }));
-    }
+    })
+    .await?;
     all.sort_by(|a, b| (a.last_day, &a.contract, &a.milestone).cmp(&(b.last_day, &b.contract, &b.milestone)));
     Ok(all)
 }
 
-/// The day of those who read the mail.
-fn today(env: &Environment, mail: &Mail) -> Date {
+/// The day of whoever reads the mail.
+fn today(env: &Environment, mail: &Mail, reader: &str) -> Date {
     let now = env.clock.now();
-    now.in_tz(&mail.timezone).map_or_else(|_| now.to_zoned(jiff::tz::TimeZone::UTC).date(), |local| local.date())
+    let zone = mail.timezones.get(reader).unwrap_or(&mail.timezone);
+    now.in_tz(zone).map_or_else(|_| now.to_zoned(jiff::tz::TimeZone::UTC).date(), |local| local.date())
 }
 
-/// The queue without what is snoozed.
-async fn awake(env: &Environment, day: Date) -> Result<Vec<Item>, StoreError> {
-    let mut items = queue(env, &Filter::default()).await?;
-    items.retain(|item| item.snoozed_until.is_none_or(|until| until <= day));
-    Ok(items)
+/// Whether a thing is not snoozed on a day.
+fn is_awake(item: &Item, day: Date) -> bool {
+    item.snoozed_until.is_none_or(|until| until <= day)
 }
 
 fn recipients(mail: &Mail, owned: &[Item]) -> Vec<String> {
@@ -230,9 +238,9 @@ fn recipients(mail: &Mail, owned: &[Item]) -> Vec<String> {
 /// # Errors
 /// The store failed.
 pub async fn groups(env: &Environment, mail: &Mail) -> Result<Vec<Group>, StoreError> {
-    let day = today(env, mail);
-    let mut items = awake(env, day).await?;
-    items.retain(|item| OWNED.contains(&item.kind));
+    let day = today(env, mail, "");
+    let mut items = queue(env, &Filter::default()).await?;
+    items.retain(|item| OWNED.contains(&item.kind) && is_awake(item, day));
     Ok(grouped(env, items, day))
 }
 

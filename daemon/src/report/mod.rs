@@ -84,8 +84,11 @@ pub fn problems(mail: &Mail) -> Vec<Problem> {
     if let Err(error) = croner::Cron::from_str(&mail.schedule) {
         problems.push(problem("schedule", error.to_string(), "write five fields, such as 0 7 * * MON-FRI"));
     }
-    if let Err(error) = jiff::tz::TimeZone::get(&mail.timezone) {
-        problems.push(problem("timezone", error.to_string(), "write a name such as America/New_York"));
+    let zones = mail.timezones.iter().map(|(reader, zone)| (format!("timezones.{reader}"), zone));
+    for (place, zone) in std::iter::once(("timezone".to_owned(), &mail.timezone)).chain(zones) {
+        if let Err(error) = jiff::tz::TimeZone::get(zone) {
+            problems.push(problem(&place, error.to_string(), "write a name such as America/New_York"));
+        }
     }
     if let Err(reason) = transport(mail) {
         problems.push(problem("relay", reason, "write smtp://host:port?tls=required or smtps://host:port"));

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use milestoned_mapping::contract::{Contract, DocumentKind, MilestoneView, Receivable};
-use milestoned_mapping::money::Minor;
+use milestoned_mapping::contract::{Contract, DocumentKind, IssuedDocument, MilestoneView, Receivable};
+use milestoned_mapping::money::{Currency, Minor};
 use milestoned_mapping::problem::Problem;
 use milestoned_workbook::cell::Cell;
 use rust_decimal::Decimal;
@@ -25,6 +25,8 @@ use crate::store::StoreError;
 
 /// Months of a trend, the present one included.
 const MONTHS: i32 = 12;
+/// What a forecast calls a document that time alone will write.
+const TO_BILL: &str = "to bill";
 /// Months that a forecast looks ahead, the present one included.
 const AHEAD: i32 = 6;
 
@@ -140,7 +142,8 @@ fn told(contract: &Contract) -> Vec<Case> {
 
 /// All cases of all metrics.
 async fn all_cases(env: &Environment) -> Result<Vec<Case>, StoreError> {
-    let mut all: Vec<Case> = portfolio::booked(env).await?.iter().flat_map(|one| told(&one.state)).collect();
+    let mut all: Vec<Case> = Vec::new();
+    portfolio::each_booked(env, |one| all.extend(told(&one.state))).await?;
     for one in env.store.rejections().await? {
         let on = one.fact.on.unwrap_or_else(|| crate::review::snapshot::utc_date(one.fact.at));
         all.push(Case {
@@ -169,11 +172,21 @@ fn value(metric: Metric, cases: &[&Case]) -> String {
         Metric::CycleTime => {
             let mut all: Vec<i64> = cases.iter().map(|one| one.days).collect();
             all.sort_unstable();
-            all.get(all.len() / 2).map_or_else(String::new, |days| format!("{days} d"))
+            median(&all)
         }
         Metric::FirstSend | Metric::PeriodAccuracy => share(good, cases.len()),
         Metric::DisputeRate => share(cases.len().saturating_sub(good), cases.len()),
     }
+}
+
+/// The median of days in ascending order; of an even number of them what lies between the two in the middle.
+fn median(days: &[i64]) -> String {
+    let upper = days.len() / 2;
+    let lower = days.len().saturating_sub(1) / 2;
+    let (Some(low), Some(high)) = (days.get(lower), days.get(upper)) else { return String::new() };
+    let twice = low.saturating_add(*high);
+    let half = if twice % 2 == 0 { "" } else { ".5" };
+    format!("{}{half} d", twice / 2)
 }
 
 /// The months of a trend, the latest first.
@@ -286,19 +299,28 @@ pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List
         "Exception",
     ];
     let mut list = List::new("cohort", columns, format!("accepted or invoiced in {}", month.in_words()));
-    let documents: Vec<DocumentLine> = env.store.documents(None).await?.into_iter().map(DocumentLine::from).collect();
-    let items = queue(env, &Filter::of_kinds(&["exception", "drift", "approval"])).await?;
+    let mut standings: BTreeMap<String, Standing> = BTreeMap::new();
+    for line in env.store.documents(None).await?.into_iter().map(DocumentLine::from) {
+        standings.insert(line.document.number, line.standing);
+    }
+    let mut items: BTreeMap<(String, String), Item> = BTreeMap::new();
+    for item in queue(env, &Filter::of_kinds(&["exception", "drift", "approval"])).await? {
+        if let (Some(contract), Some(milestone)) = (&item.contract, &item.milestone) {
+            items.entry((contract.clone(), milestone.clone())).or_insert(item);
+        }
+    }
     let mut rows = Vec::new();
-    for one in portfolio::booked(env).await? {
+    portfolio::each_booked(env, |one| {
         let receivables = one.state.receivables();
         for milestone in one.state.milestones() {
             let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
             if expected.is_some_and(|on| Month::of(on) == month) {
-                let of_it = (&one, &milestone, expected);
-                rows.push(cohort_row(of_it, &receivables, &documents, &items, today));
+                let item = items.get(&(one.state.terms().id().to_owned(), milestone.id.clone()));
+                rows.push(cohort_row((&one, &milestone, expected), &receivables, &standings, item, today));
             }
         }
-    }
+    })
+    .await?;
     rows.sort_by_key(|(flagged, _)| !*flagged);
     list.rows.extend(rows.into_iter().map(|(_, row)| row));
     Ok(list)
@@ -307,21 +329,14 @@ pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List
 fn cohort_row(
     (one, milestone, expected): (&Booked, &MilestoneView, Option<Date>),
     receivables: &[Receivable],
-    documents: &[DocumentLine],
-    items: &[Item],
+    standings: &BTreeMap<String, Standing>,
+    item: Option<&Item>,
     today: Date,
 ) -> (bool, Vec<Cell>) {
     let terms = one.state.terms();
     let (id, currency) = (terms.id(), terms.currency());
     let own: Vec<&Receivable> = receivables.iter().filter(|invoice| invoice.milestone == milestone.id).collect();
-    let standing: Option<Standing> = documents
-        .iter()
-        .filter(|line| line.document.contract == id && own.iter().any(|invoice| invoice.number == line.document.number))
-        .map(|line| line.standing)
-        .min();
-    let item = items
-        .iter()
-        .find(|item| item.contract.as_deref() == Some(id) && item.milestone.as_ref() == Some(&milestone.id));
+    let standing: Option<Standing> = own.iter().filter_map(|invoice| standings.get(&invoice.number)).min().copied();
     let late = own.iter().filter(|invoice| invoice.open.units() > Minor::ZERO && invoice.due_on < today).count();
     let flag = match (own.is_empty(), standing) {
         (true, _) => "accepted, and no invoice".to_owned(),
@@ -349,13 +364,15 @@ fn cohort_row(
     (!flag.is_empty(), row)
 }
 
-/// What comes in, by month: a document that time alone will write, or money for one that is open or will be written.
+/// What comes in, by month: a document that time alone will write, or money for one that is open or will be written. What is
+/// overdue for longer than its customer has ever been late on average has no month.
 struct Expected {
-    month: Month,
+    month: Option<Month>,
     row: Vec<Cell>,
 }
 
-/// What will be billed and paid in the months to come. A customer is expected to pay as late as they did so far, on average.
+/// What will be billed and paid in the months to come. A customer is expected to pay as late as they did so far, on average; by
+/// when an invoice is paid whose day passed without a payment, nobody knows: it is overdue, and expected on no date.
 ///
 /// # Errors
 /// The store failed.
@@ -375,15 +392,20 @@ pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError
     ];
     let until = Month::of(today.saturating_add((AHEAD - 1).months())).last();
     let mut list = List::new("forecast", columns, format!("{today} to {until}"));
-    let all = portfolio::booked(env).await?;
-    let lateness = lateness(&all);
+    let (mut all, mut paid) = (Vec::new(), BTreeMap::new());
+    portfolio::each_booked(env, |one| {
+        paid_late(&one.state, &mut paid);
+        all.push(Coming::of(&one.state, until));
+    })
+    .await?;
+    let lateness = lateness(paid);
     let mut expected = Vec::new();
     for one in &all {
-        let late = lateness.get(one.state.terms().customer()).copied().unwrap_or(0);
-        expected.extend(of_contract(&one.state, late, today, until));
+        expected.extend(one.expected(lateness.get(&one.customer).copied(), today));
     }
-    expected.retain(|one| one.month.first() <= until);
-    expected.sort_by_key(|one| (one.month, one.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>()));
+    expected.retain(|one| one.month.is_none_or(|month| month.first() <= until));
+    let place = |one: &Expected| one.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>();
+    expected.sort_by_key(|one| (one.month.is_none(), one.month, place(one)));
     for one in expected {
         if let [_, what, .., currency, amount] = one.row.as_slice() {
             list.add(&what.shown(), &currency.shown(), &amount.shown());
@@ -393,18 +415,19 @@ pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError
     Ok(list)
 }
 
-/// Days that each customer has paid late, on average over their paid invoices; who pays early or in time pays in time.
-fn lateness(all: &[Booked]) -> BTreeMap<String, i64> {
-    let mut paid: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for one in all {
-        for invoice in one.state.receivables().iter().filter(|invoice| invoice.open.units() == Minor::ZERO) {
-            let stands = invoice.payments.iter().filter(|payment| payment.reversed_on.is_none());
-            if let Some(last) = stands.map(|payment| payment.on).max() {
-                let late = days(invoice.due_on, last).max(0);
-                paid.entry(one.state.terms().customer().to_owned()).or_default().push(late);
-            }
+/// Days that the paid invoices of a contract were paid late, by customer; who pays early or in time pays in time.
+fn paid_late(contract: &Contract, paid: &mut BTreeMap<String, Vec<i64>>) {
+    for invoice in contract.receivables().iter().filter(|invoice| invoice.open.units() == Minor::ZERO) {
+        let stands = invoice.payments.iter().filter(|payment| payment.reversed_on.is_none());
+        if let Some(last) = stands.map(|payment| payment.on).max() {
+            let late = days(invoice.due_on, last).max(0);
+            paid.entry(contract.terms().customer().to_owned()).or_default().push(late);
         }
     }
+}
+
+/// Days that each customer has paid late, on average over their paid invoices.
+fn lateness(paid: BTreeMap<String, Vec<i64>>) -> BTreeMap<String, i64> {
     let average = |all: Vec<i64>| {
         let count = i64::try_from(all.len()).unwrap_or(i64::MAX);
         all.iter().sum::<i64>().checked_div(count).unwrap_or(0)
@@ -412,38 +435,61 @@ fn lateness(all: &[Booked]) -> BTreeMap<String, i64> {
     paid.into_iter().map(|(customer, all)| (customer, average(all))).collect()
 }
 
-fn of_contract(contract: &Contract, late: i64, today: Date, until: Date) -> Vec<Expected> {
-    let terms = contract.terms();
-    let mut expected = Vec::new();
-    let mut push = |what: &str, milestone: &str, number: &str, due: Date, on: Date, amount: String| {
-        let month = Month::of(on);
-        let late = if what == "cash" { Cell::Count(late) } else { Cell::text("") };
-        let row = vec![
-            Cell::text(month),
-            Cell::text(what),
-            Cell::text(terms.id()),
-            Cell::text(milestone),
-            Cell::text(terms.customer()),
-            Cell::text(number),
-            Cell::text(due),
-            late,
-            Cell::text(on),
-            Cell::text(terms.currency()),
-            Cell::Amount(amount),
-        ];
-        expected.push(Expected { month, row });
-    };
-    let paid_on = |due: Date| due.saturating_add(late.days()).max(today);
-    for one in contract.receivables().iter().filter(|one| one.open.units() > Minor::ZERO) {
-        push("cash", &one.milestone, &one.number, one.due_on, paid_on(one.due_on), one.open.to_string());
+/// What is open of a contract, and what time alone will write for it.
+struct Coming {
+    contract: String,
+    customer: String,
+    currency: Currency,
+    open: Vec<Receivable>,
+    documents: Vec<IssuedDocument>,
+}
+
+impl Coming {
+    fn of(contract: &Contract, until: Date) -> Self {
+        let terms = contract.terms();
+        Self {
+            contract: terms.id().to_owned(),
+            customer: terms.customer().to_owned(),
+            currency: terms.currency(),
+            open: contract.receivables().into_iter().filter(|one| one.open.units() > Minor::ZERO).collect(),
+            documents: contract.outlook(until).documents,
+        }
     }
-    for one in contract.outlook(until).documents {
-        let credits = one.kind == DocumentKind::CreditMemo;
-        let amount = if credits { terms.currency().money(-one.amount.units()) } else { one.amount }.to_string();
-        push("to bill", &one.milestone, &one.number, one.due_on, one.date, amount.clone());
-        push("cash", &one.milestone, &one.number, one.due_on, paid_on(one.due_on), amount);
+
+    fn expected(&self, late: Option<i64>, today: Date) -> Vec<Expected> {
+        let mut expected = Vec::new();
+        let mut push = |what: &str, milestone: &str, number: &str, (due, on): (Date, Option<Date>), amount: String| {
+            let month = on.map(Month::of);
+            let late = late.filter(|_| what != TO_BILL).map_or_else(|| Cell::text(""), Cell::Count);
+            let row = vec![
+                month.map_or_else(|| Cell::text("no date"), Cell::text),
+                Cell::text(what),
+                Cell::text(&self.contract),
+                Cell::text(milestone),
+                Cell::text(&self.customer),
+                Cell::text(number),
+                Cell::text(due),
+                late,
+                Cell::optional(on),
+                Cell::text(self.currency),
+                Cell::Amount(amount),
+            ];
+            expected.push(Expected { month, row });
+        };
+        let paid_on = |due: Date| due.saturating_add(late.unwrap_or(0).days());
+        for one in &self.open {
+            let on = Some(paid_on(one.due_on)).filter(|on| *on >= today);
+            let what = if on.is_some() { "cash" } else { "overdue" };
+            push(what, &one.milestone, &one.number, (one.due_on, on), one.open.to_string());
+        }
+        for one in &self.documents {
+            let credits = one.kind == DocumentKind::CreditMemo;
+            let amount = if credits { self.currency.money(-one.amount.units()) } else { one.amount }.to_string();
+            push(TO_BILL, &one.milestone, &one.number, (one.due_on, Some(one.date)), amount.clone());
+            push("cash", &one.milestone, &one.number, (one.due_on, Some(paid_on(one.due_on).max(today))), amount);
+        }
+        expected
     }
-    expected
 }
 
 /// A report by its name; `metric` counts for cases alone, `month` for cases and cohorts.
@@ -497,6 +543,8 @@ mod tests {
         let cases = [case(true, 0), case(true, 1), case(false, 30)];
         let all: Vec<&Case> = cases.iter().collect();
         assert_eq!(value(Metric::CycleTime, &all), "1 d");
+        assert_eq!(value(Metric::CycleTime, &all[1..]), "15.5 d");
+        assert_eq!(value(Metric::CycleTime, &[]), "");
         assert_eq!(value(Metric::FirstSend, &all), "66.7 %");
         assert_eq!(value(Metric::DisputeRate, &all), "33.3 %");
         assert_eq!(value(Metric::PeriodAccuracy, &[]), "");

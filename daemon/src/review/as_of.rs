@@ -128,26 +128,34 @@ pub async fn as_of(env: &Environment, id: &str, date: Date, known_by: Option<&st
     let (row, filed, facts) = history(env, id).await?;
     let known_by = known_by.map(|text| instant(filed.terms(), text)).transpose()?;
     let known = known_by.unwrap_or_else(|| env.clock.now());
-    let day = filed.terms().local_date(known).min(reached(&row)?);
+    let today = filed.terms().local_date(known);
+    let day = today.min(reached(&row)?);
     if day < row.opened_on {
         return Err(Unanswered::Question(format!(
             "known_by: the contract was filed on {}; ask for what was known then or later",
             row.opened_on
         )));
     }
-    if date > day {
+    if date > today {
         return Err(Unanswered::Question(format!(
-            "as_of: {date} had not come; the contract had reached {day}: ask for that date or an earlier one"
+            "as_of: {date} had not come, it was {today}: ask for that date or an earlier one"
         )));
     }
     let facts: Vec<Fact> = facts.into_iter().filter(|fact| fact.at <= known).collect();
     let contract = played(&filed, &facts, day)?;
-    let question = match known_by {
+    let mut question = match known_by {
         None => format!("contract {id} at the end of {date}, with what is known now"),
         Some(known) => {
             let there = known.to_zoned(filed.terms().zone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
             format!("contract {id} at the end of {date}, with what was known at {there}")
         }
+    };
+    // A contract is not looked at on days on which nothing happens to it: it stands as it stood.
+    let date = if date > day {
+        question = format!("{question}; nothing was decided about it after {day}");
+        day
+    } else {
+        date
     };
     Ok(Answer { question, report: contract.report_at(date, &filed.having_happened_by(date, &facts)) })
 }

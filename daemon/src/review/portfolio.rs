@@ -200,17 +200,27 @@ pub struct Booked {
 /// # Errors
 /// The store failed.
 pub async fn booked(env: &Environment) -> Result<Vec<Booked>, StoreError> {
-    let (mut all, mut after) = (Vec::new(), String::new());
+    let mut all = Vec::new();
+    each_booked(env, |one| all.push(one)).await?;
+    Ok(all)
+}
+
+/// Hands over every contract with its ERP, by id, and keeps none of them: a report looks at each once.
+///
+/// # Errors
+/// The store failed.
+pub async fn each_booked(env: &Environment, mut look: impl FnMut(Booked)) -> Result<(), StoreError> {
+    let mut after = String::new();
     loop {
         let rows = env.store.contracts_after(after, AT_ONCE).await?;
         let more = rows.len() == AT_ONCE;
         after = rows.last().map(|row| row.id.clone()).unwrap_or_default();
         for row in rows {
             let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
-            all.push(Booked { state: state(&row)?, erp: agreement.erp, owner: agreement.options.owner });
+            look(Booked { state: state(&row)?, erp: agreement.erp, owner: agreement.options.owner });
         }
         if !more {
-            return Ok(all);
+            return Ok(());
         }
     }
 }
@@ -254,7 +264,7 @@ pub async fn summaries(env: &Environment) -> Result<Vec<Summary>, StoreError> {
 pub async fn summaries_after(env: &Environment, after: String, limit: usize) -> Result<Vec<Summary>, StoreError> {
     let drifts = env.store.drifts().await?;
     let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
-    let missing = env.store.undelivered().await?;
+    let missing = env.store.undelivered(None).await?;
     let rows = env.store.contracts_after(after, limit).await?;
     rows.iter().map(|row| summary(row, &state(row)?, drifts(&row.id), &missing)).collect()
 }
@@ -300,6 +310,25 @@ pub(super) fn summary(
 pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView>, StoreError> {
     let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
     let contract = state(&row)?;
+    let documents = documents(env, &contract).await?;
+    let drifts = env.store.drifts_of(id.to_owned()).await?;
+    let missing = env.store.undelivered(Some(id.to_owned())).await?;
+    Ok(Some(ContractView {
+        summary: summary(&row, &contract, drifts, &missing)?,
+        report: serde_json::to_value(contract.report()).unwrap_or_default(),
+        milestones: milestones(&contract, &documents),
+        documents,
+        exceptions: remedied(env, Some(id), false).await?,
+        deliveries: env.store.deliveries(Some(id.to_owned()), &[]).await?,
+    }))
+}
+
+/// Documents of a contract, each with where it stands in the ERP.
+///
+/// # Errors
+/// The store failed.
+pub async fn documents(env: &Environment, contract: &Contract) -> Result<Vec<DocumentLine>, StoreError> {
+    let id = contract.terms().id();
     let mut documents: Vec<DocumentLine> =
         env.store.documents(Some(id.to_owned())).await?.into_iter().map(DocumentLine::from).collect();
     for line in documents.iter_mut().filter(|line| line.standing.is_there()) {
@@ -314,15 +343,7 @@ pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView
         let tax = taxes.get(&line.document.number).and_then(|tax| currency.from_decimal(tax.0));
         line.tax = tax.filter(|tax| tax.minor() != 0).map(|tax| tax.to_string());
     }
-    let drifts = env.store.drifts().await?.get(id).copied().unwrap_or_default();
-    Ok(Some(ContractView {
-        summary: summary(&row, &contract, drifts, &env.store.undelivered().await?)?,
-        report: serde_json::to_value(contract.report()).unwrap_or_default(),
-        milestones: milestones(&contract, &documents),
-        documents,
-        exceptions: with_remedies(env, env.store.exceptions(Some(id.to_owned()), false).await?).await?,
-        deliveries: env.store.deliveries(Some(id.to_owned()), &[]).await?,
-    }))
+    Ok(documents)
 }
 
 fn milestones(contract: &Contract, documents: &[DocumentLine]) -> Vec<MilestoneLine> {
@@ -362,16 +383,19 @@ fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
     }
 }
 
-/// Exceptions with what to do about them.
+/// Exceptions of one contract or of all, open ones or closed ones too, with what to do about them.
 ///
 /// # Errors
 /// The store failed.
-pub async fn with_remedies(env: &Environment, rows: Vec<ExceptionView>) -> Result<Vec<Remedied>, StoreError> {
-    let shown_by = env.store.shown_by(None).await?;
+pub async fn remedied(env: &Environment, contract: Option<&str>, open: bool) -> Result<Vec<Remedied>, StoreError> {
+    let rows = env.store.exceptions(contract.map(Into::into), open).await?;
+    let shown_by = env.store.shown_by(contract.map(Into::into)).await?;
     let remedied = rows.into_iter().map(|exception| {
         let (title, remedy) = meaning(&exception.code);
-        let open = exception.closed_on.is_none();
-        let records = if open { records(&env.registry, &exception, &shown_by) } else { Vec::new() };
+        let records = match exception.closed_on {
+            None => records(&env.registry, &exception, &shown_by),
+            Some(_) => Vec::new(),
+        };
         Remedied { title, reason: reason(title, &exception, &records), remedy, records, exception }
     });
     Ok(remedied.collect())

@@ -288,13 +288,13 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
     Ok(items)
 }
 
-/// The records that show what an exception of a leg is about.
+/// The records that show what an exception of a leg is about. `shown_by` is in the order of contracts.
 pub fn records(registry: &Registry, row: &ExceptionView, shown_by: &[ShownBy]) -> Vec<RecordName> {
-    let shows = |one: &&ShownBy| {
-        let same_place = one.contract == row.contract && Some(one.leg) == row.leg;
-        same_place && (one.milestone.is_none() || one.milestone == row.milestone)
-    };
-    let of_it: Vec<&ShownBy> = shown_by.iter().filter(shows).collect();
+    let from = shown_by.partition_point(|one| one.contract < row.contract);
+    let own = shown_by.iter().skip(from).take_while(|one| one.contract == row.contract);
+    let shows =
+        |one: &&ShownBy| Some(one.leg) == row.leg && (one.milestone.is_none() || one.milestone == row.milestone);
+    let of_it: Vec<&ShownBy> = own.filter(shows).collect();
     // A record of the milestone itself says more than one of the whole contract.
     let own = of_it.iter().any(|one| one.milestone.is_some());
     let told = of_it.into_iter().filter(|one| !own || one.milestone.is_some());

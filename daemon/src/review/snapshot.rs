@@ -201,7 +201,7 @@ impl Snapshot {
         month: Date,
     ) -> Result<(), StoreError> {
         let drifts = env.store.drifts().await?;
-        let missing = by_contract(env.store.undelivered().await?);
+        let missing = by_contract(env.store.undelivered(None).await?);
         let until = month.saturating_add((MONTHS_AHEAD + 1).months()).yesterday().unwrap_or(month);
         let ids: Vec<&String> = changed.iter().collect();
         for ids in ids.chunks(AT_ONCE) {

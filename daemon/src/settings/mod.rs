@@ -354,8 +354,11 @@ pub struct Mail {
     pub finance: Vec<String>,
     /// Cron expression, such as `0 7 * * MON-FRI`.
     pub schedule: String,
-    /// Time zone of the schedule.
+    /// Time zone of the schedule, and of whoever has no other one.
     pub timezone: String,
+    /// Time zone in which somebody reads their digest, by address.
+    #[serde(default)]
+    pub timezones: BTreeMap<String, String>,
     /// Owner by exception code; a contract's own `owner` comes first.
     #[serde(default)]
     pub owners: BTreeMap<String, String>,

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::access::{Access, Caller};
 use super::guesses::address_of;
-use super::pages::{Person, page_of_ours, render};
+use super::pages::{Person, filters, page_of_ours, render};
 use super::problem::{ApiError, foreign};
 use crate::environment::Environment;
 use crate::store::sign_ins::{Account, OneTime, SignedIn, Way};

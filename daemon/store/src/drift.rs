@@ -95,6 +95,18 @@ impl Store {
         })
     }
 
+    /// How many drifts of one contract are open.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn drifts_of(&self, contract: String) -> Verb<'_, usize> {
+        self.read(move |tx| {
+            let sql = "SELECT count(*) FROM drift WHERE closed_on IS NULL AND contract = $1";
+            let count = tx.one(sql, values![contract], |row| row.get::<i64>(0))?.unwrap_or(0);
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        })
+    }
+
     /// A person closes a drift, with a reason; it opens again if it changes, or comes back after it was undone. `false`:
     /// none of this kind and subject is open.
     ///

@@ -93,14 +93,21 @@ macro_rules! undelivered {
     };
 }
 
-const UNDELIVERED: &str = concat!(
-    undelivered!("o.state IN ('pending', 'sending', 'unknown', 'parked')"),
-    " UNION ALL ",
-    undelivered!(
-        "o.state = 'dismissed' AND NOT EXISTS (SELECT 1 FROM fact AS f WHERE f.contract = o.contract
-         AND f.identity = 'withdrawn:' || o.key)"
-    )
-);
+/// Of all contracts, or of one: statements of their own, so that each is found by an index.
+macro_rules! all_undelivered {
+    ($which:literal) => {
+        concat!(
+            undelivered!("o.state IN ('pending', 'sending', 'unknown', 'parked')"),
+            $which,
+            " UNION ALL ",
+            undelivered!(
+                "o.state = 'dismissed' AND NOT EXISTS (SELECT 1 FROM fact AS f WHERE f.contract = o.contract
+                 AND f.identity = 'withdrawn:' || o.key)"
+            ),
+            $which
+        )
+    };
+}
 
 /// Statements of their own, so that one contract is found by its index.
 macro_rules! shown_by {
@@ -178,20 +185,14 @@ impl Store {
         })
     }
 
-    /// Documents that their ERP has not got: on their way, in doubt, refused or given up.
+    /// Documents that their ERP has not got: on their way, in doubt, refused or given up. Of one contract, or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub fn undelivered(&self) -> Verb<'_, Vec<Undelivered>> {
-        self.read(|tx| {
-            tx.all(UNDELIVERED, values![], |row| {
-                let currency: Currency = row.parsed(3, "document.currency")?;
-                Ok(Undelivered {
-                    contract: row.get(0)?,
-                    kind: row.parsed(1, "document.kind")?,
-                    amount: row.money(2, currency, "document.amount")?.unwrap_or_else(|| currency.minor(0)),
-                })
-            })
+    pub fn undelivered(&self, contract: Option<String>) -> Verb<'_, Vec<Undelivered>> {
+        self.read(move |tx| match contract {
+            Some(id) => tx.all(all_undelivered!(" AND o.contract = $1"), values![id], read_undelivered),
+            None => tx.all(all_undelivered!(""), values![], read_undelivered),
         })
     }
 
@@ -310,6 +311,15 @@ impl Store {
             None => tx.all(shown_by!(""), values![], read_shown_by),
         })
     }
+}
+
+fn read_undelivered(row: &Row<'_>) -> Result<Undelivered, StoreError> {
+    let currency: Currency = row.parsed(3, "document.currency")?;
+    Ok(Undelivered {
+        contract: row.get(0)?,
+        kind: row.parsed(1, "document.kind")?,
+        amount: row.money(2, currency, "document.amount")?.unwrap_or_else(|| currency.minor(0)),
+    })
 }
 
 fn read_shown_by(row: &Row<'_>) -> Result<ShownBy, StoreError> {

@@ -142,11 +142,24 @@ pub struct EventView {
     pub body: String,
 }
 
+/// Contracts that legs speak of are found from one to the next by the index: a contract has many parts of legs.
+macro_rules! unfiled {
+    ($systems:literal) => {
+        concat!(
+            "WITH RECURSIVE seen (id) AS (SELECT min(contract) FROM leg_part UNION ALL
+                SELECT (SELECT min(p.contract) FROM leg_part AS p WHERE p.contract > seen.id) FROM seen WHERE seen.id IS NOT NULL)
+             SELECT p.contract, ",
+            $systems,
+            ", (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract) FROM leg_part AS p
+             WHERE p.contract IN (SELECT id FROM seen WHERE id IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM contract AS c WHERE c.id = seen.id)) GROUP BY p.contract ORDER BY 1"
+        )
+    };
+}
+
 const UNFILED: Sql = Sql {
-    postgres: "SELECT p.contract, string_agg(DISTINCT p.system, ','), (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract)
-               FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
-    sqlite: "SELECT p.contract, group_concat(DISTINCT p.system), (SELECT min(learned_at) FROM fact AS f WHERE f.contract = p.contract)
-             FROM leg_part AS p WHERE p.contract NOT IN (SELECT id FROM contract) GROUP BY p.contract ORDER BY 1",
+    postgres: unfiled!("string_agg(DISTINCT p.system, ',')"),
+    sqlite: unfiled!("group_concat(DISTINCT p.system)"),
 };
 
 macro_rules! exceptions {

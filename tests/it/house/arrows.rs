@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
         "contract_folder",
         "contract_template",
         "integrity",
+        "known_balances",
         "printable",
         "reading",
         "supervision",

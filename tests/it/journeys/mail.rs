@@ -1,6 +1,7 @@
 //! The exception digest, over real SMTP.
 
-use milestoned_tests::World;
+use milestoned_tests::{REVIEWER, World};
+use serde_json::json;
 
 #[tokio::test]
 async fn finance_and_owners_get_one_digest_a_slot_even_over_a_restart() {
@@ -45,7 +46,7 @@ async fn a_digest_tells_what_is_new_what_is_still_open_and_what_is_resolved_sinc
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let issue = world.contract("SOW-1", "netsuite").unwrap();
     world.deal("SOW-1", "45000.00").unwrap();
-    world.move_issue(&issue, "Ready for acceptance", serde_json::json!({})).unwrap();
+    world.move_issue(&issue, "Ready for acceptance", json!({})).unwrap();
     world.settle().await.unwrap();
     let case = "https://milestoned.example/case/exception%3ASOW-1%3AAMOUNT_MISMATCH";
     for (at, heading) in [("2026-03-03T07:00:00Z", "New since the last digest"), ("2026-03-04T07:00:00Z", "Still open")]
@@ -65,4 +66,38 @@ async fn a_digest_tells_what_is_new_what_is_still_open_and_what_is_resolved_sinc
     world.settle().await.unwrap();
     let raw = newest(&world, "finance@vendor.example");
     assert!(raw.contains("Resolved since the last digest") && raw.contains("AMOUNT_MISMATCH SOW-1"), "{raw}");
+}
+
+#[tokio::test]
+async fn what_is_snoozed_is_not_told_as_resolved() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "45000.00").unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-03T07:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let snooze = json!({ "subject": "exception:SOW-1:AMOUNT_MISMATCH::crm", "act": "snooze", "until": "2026-03-10" });
+    let (status, said) = world.call("POST", "/v1/acts", REVIEWER, Some(snooze)).await.unwrap();
+    assert_eq!(status, 202, "{said}");
+    world.contract("SOW-2", "netsuite").unwrap();
+    world.deal("SOW-2", "45000.00").unwrap();
+    world.at("2026-03-04T07:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let raw = newest(&world, "finance@vendor.example");
+    assert!(raw.contains("AMOUNT_MISMATCH%3A%3Acrm") && raw.contains("SOW-2"), "{raw}");
+    assert!(!raw.contains("SOW-1") && !raw.contains("Resolved since"), "{raw}");
+}
+
+#[tokio::test]
+async fn a_digest_is_of_the_day_of_its_reader() {
+    let zones = "timezone = \"UTC\"\ntimezones = { \"sales-ops@vendor.example\" = \"America/Los_Angeles\" }".to_owned();
+    let world = World::configured("2026-03-02T09:00:00Z", vec![("timezone = \"UTC\"".into(), zones)]).await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "45000.00").unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-05T07:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    // Seven in the morning in UTC is eleven in the evening before in Los Angeles.
+    assert!(newest(&world, "finance@vendor.example").contains("Subject: milestoned 2026-03-05"));
+    assert!(newest(&world, "sales-ops@vendor.example").contains("Subject: milestoned 2026-03-04"));
 }

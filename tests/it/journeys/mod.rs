@@ -18,6 +18,7 @@ mod input;
 mod mail;
 mod pages;
 mod recovery;
+mod reports;
 mod review;
 mod scopes;
 mod trail;

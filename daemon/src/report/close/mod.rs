@@ -9,7 +9,7 @@ mod sheets;
 pub mod steps;
 mod tie_out;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::export::rules_version;
 use crate::environment::Environment;
+use crate::known_balances::AtDate;
 use crate::review::acts::{self, Refused, Word};
 use crate::review::portfolio;
 use crate::settings::Standard;
@@ -295,11 +296,14 @@ pub async fn adjustments(env: &Environment, month: Month, figures: &Figures) -> 
     let labels = figures.standard.labels();
     let mut found = Vec::new();
     let none = Balances::default();
-    for contract in portfolio::booked(env).await? {
-        let id = contract.state.terms().id();
-        let frozen = figures.closing.get(id).map_or(none, |closing| closing.balances);
-        let known = contract.state.balances_known_at(month.last());
-        let currency = contract.state.terms().currency();
+    let mut now = env.balances.lock().await;
+    follow(env, month.last(), &mut now).await?;
+    let ids: BTreeSet<&String> = figures.closing.keys().chain(now.balances.keys()).collect();
+    for id in ids {
+        let (then, known) = (figures.closing.get(id), now.balances.get(id));
+        let currency = then.map(|closing| closing.currency).or(known.map(|(currency, _)| *currency));
+        let Some(currency) = currency else { continue };
+        let (frozen, known) = (then.map_or(none, |closing| closing.balances), known.map_or(none, |(_, known)| *known));
         let pairs = [
             (labels.receivable, frozen.receivable, known.receivable),
             (labels.unbilled, frozen.unbilled, known.unbilled),
@@ -309,7 +313,7 @@ pub async fn adjustments(env: &Environment, month: Month, figures: &Figures) -> 
             ("Payments to date", frozen.cash, known.cash),
         ];
         found.extend(pairs.into_iter().filter(|(_, then, now)| then != now).map(|(balance, then, now)| Adjustment {
-            contract: id.to_owned(),
+            contract: id.clone(),
             balance,
             currency: currency.to_string(),
             frozen: currency.money(then).to_string(),
@@ -318,6 +322,29 @@ pub async fn adjustments(env: &Environment, month: Month, figures: &Figures) -> 
         }));
     }
     Ok(found)
+}
+
+/// Computes the balances at the end of a date of the contracts that were decided about since they were computed last.
+async fn follow(env: &Environment, date: Date, known: &mut AtDate) -> Result<(), StoreError> {
+    if known.on != Some(date) {
+        *known = AtDate { on: Some(date), ..AtDate::default() };
+    }
+    let revisions: BTreeMap<String, i64> = env.store.revisions().await?.into_iter().collect();
+    let is_new = |(id, revision): &(&String, &i64)| known.revisions.get(*id) != Some(*revision);
+    let changed: Vec<String> = revisions.iter().filter(is_new).map(|(id, _)| id.clone()).collect();
+    for ids in changed.chunks(portfolio::AT_ONCE) {
+        for contract in portfolio::states(env, ids).await? {
+            let (id, currency) = (contract.terms().id().to_owned(), contract.terms().currency());
+            let balances = contract.balances_known_at(date);
+            if balances == Balances::default() {
+                known.balances.remove(&id);
+            } else {
+                known.balances.insert(id, (currency, balances));
+            }
+        }
+    }
+    known.revisions = revisions;
+    Ok(())
 }
 
 /// Version of the rules that the figures follow from.

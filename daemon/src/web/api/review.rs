@@ -228,7 +228,7 @@ async fn exceptions(
     Parameters(query): Parameters<ExceptionQuery>,
 ) -> Result<Json<Vec<Remedied>>, ApiError> {
     reach.require_of(query.contract.as_deref())?;
-    let mut rows = env.store.exceptions(query.contract, !query.all).await?;
-    rows.retain(|row| reach.has(&row.contract));
-    Ok(Json(portfolio::with_remedies(&env, rows).await?))
+    let mut rows = portfolio::remedied(&env, query.contract.as_deref(), !query.all).await?;
+    rows.retain(|row| reach.has(&row.exception.contract));
+    Ok(Json(rows))
 }

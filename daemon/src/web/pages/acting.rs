@@ -12,7 +12,7 @@ use milestoned_mapping::contract::Contract;
 use milestoned_mapping::fact::Shown;
 use serde::Deserialize;
 
-use super::person::{Person, today};
+use super::person::Person;
 use super::{filters, render, told};
 use crate::environment::Environment;
 use crate::review::acts::{self, Act, Channel, Given, Verb, Word};
@@ -193,7 +193,7 @@ pub(super) async fn look(
     let verb: Verb = many.act.parse()?;
     person.caller.may(verb.right())?;
     many.shared(verb)?;
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let (items, wanted) = if many.all {
         let picked = Selection::read(&many.filter)?.pick(&snapshot.items, &today).items;
         let wanted = picked.len();

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use milestoned_mapping::fact::Leg;
 use serde::Deserialize;
 
-use super::person::{Person, today};
+use super::person::Person;
 use super::queue::case_address;
 use super::{filters, render};
 use crate::environment::Environment;
@@ -64,7 +64,7 @@ pub(super) async fn page(
     Parameters(From { from }): Parameters<From>,
 ) -> Result<Response, ApiError> {
     let subject: Subject = subject.parse()?;
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let found = snapshot.items.iter().find(|item| item.subject == subject).cloned();
     let Some(item) = found else {
         return Err(ApiError::not_found("nothing that waits is called so any more:", &subject.to_string()));

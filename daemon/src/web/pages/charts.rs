@@ -5,13 +5,19 @@ use std::fmt::Write as _;
 
 use milestoned_mapping::money::{Money, grouped};
 
-/// Width and height of a drawing, and the room below and above it.
-const WIDTH: i128 = 600;
-const HEIGHT: i128 = 150;
+/// Width and height of a drawing, and the room below and above it. It is about as wide as it is shown, so that its labels are as
+/// large as other small text.
+const WIDTH: i128 = 420;
+const HEIGHT: i128 = 160;
 /// The widest that the place of one value is: a few values do not fill a drawing.
-const WIDEST: i128 = 110;
-const BELOW: i128 = 22;
+const WIDEST: i128 = 84;
+const BELOW: i128 = 34;
 const ABOVE: i128 = 8;
+/// Height of a line of a label, and about half the width of one of its letters.
+const LINE: i128 = 13;
+const HALF_LETTER: i128 = 3;
+/// Letters of a label that stand in one line.
+const LETTERS: usize = 9;
 
 /// One value of a chart.
 #[derive(Debug, Clone)]
@@ -40,6 +46,8 @@ pub(super) struct Chart {
     pub(super) title: String,
     /// The newest value, as a headline.
     pub(super) latest: String,
+    /// What the newest value is of.
+    pub(super) latest_of: String,
     /// SVG; its texts are escaped.
     pub(super) svg: String,
     /// Label and value of each.
@@ -86,8 +94,17 @@ fn drawing(title: &str, inner: &str, scale: &Scale) -> String {
     )
 }
 
+/// A label around `x`, moved inwards where it would stand out; a long one in two lines, broken at its first space.
 fn label(x: i128, text: &str) -> String {
-    format!("<text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{}</text>", HEIGHT - 6, escaped(text))
+    let broken = if text.chars().count() > LETTERS { text.split_once(' ') } else { None };
+    let lines = broken.map_or_else(|| vec![text], |(first, second)| vec![first, second]);
+    let mut svg = String::new();
+    for (line, y) in lines.into_iter().zip([HEIGHT - BELOW + LINE, HEIGHT - BELOW + 2 * LINE]) {
+        let half = i128::try_from(line.chars().count()).unwrap_or(0).saturating_mul(HALF_LETTER);
+        let x = x.min(WIDTH - half).max(half);
+        let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>", escaped(line));
+    }
+    svg
 }
 
 /// The labels below a drawing: every one where there is room, else every third, the last among them.
@@ -108,6 +125,7 @@ fn chart(title: &str, svg: String, bars: &[Bar]) -> Chart {
     Chart {
         title: title.into(),
         latest: bars.last().map(|bar| text(&bar.amount)).unwrap_or_default(),
+        latest_of: bars.last().map(|bar| bar.label.clone()).unwrap_or_default(),
         svg,
         rows: bars.iter().map(|bar| (bar.label.clone(), text(&bar.amount))).collect(),
     }
@@ -205,6 +223,8 @@ mod tests {
         assert_eq!(chart.rows[1], ("Feb".to_owned(), "1,234,567.89".to_owned()));
         assert!(chart.svg.contains("A &amp; B") && chart.svg.contains("&lt;Jan&gt;") && !chart.svg.contains("<Jan>"));
         let closing = waterfall("W", values, usd.minor(123_456_289));
-        assert_eq!(closing.latest, "1,234,562.89");
+        assert_eq!((closing.latest.as_str(), closing.latest_of.as_str()), ("1,234,562.89", "Closing"));
+        let long = bars("L", vec![Bar::new("Revenue not billed", usd.minor(1))]);
+        assert!(long.svg.contains(">Revenue</text>") && long.svg.contains(">not billed</text>"), "{}", long.svg);
     }
 }

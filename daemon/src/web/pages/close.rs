@@ -12,7 +12,7 @@ use milestoned_mapping::money::Currency;
 use serde::Deserialize;
 
 use super::charts::{Bar, Chart, waterfall};
-use super::person::{Person, today};
+use super::person::Person;
 use super::queue::Pages;
 use super::reports::{Shown, shown};
 use super::{filters, render, told};
@@ -33,6 +33,8 @@ const OF_A_PAGE: usize = 100;
 struct Line {
     month: Month,
     package: Option<ClosePackage>,
+    /// It is the month after the latest that is prepared; where none is, the last one that is over.
+    is_next: bool,
 }
 
 #[derive(Template)]
@@ -45,18 +47,22 @@ struct ListPage {
 
 /// `GET /closes`
 pub(super) async fn list(State(env): State<Arc<Environment>>, person: Person) -> Result<Response, ApiError> {
-    let this = today(&env).first_of_month();
+    let this = person.today(&env).first_of_month();
     let mut packages = env.store.close_packages().await?;
     let mut months: Vec<Line> = Vec::new();
     for back in 1..=MONTHS {
         let month = Month::of(this.saturating_sub(back.months()));
         let place = packages.iter().position(|one| one.month == month.to_string());
-        months.push(Line { month, package: place.map(|place| packages.remove(place)) });
+        months.push(Line { month, package: place.map(|place| packages.remove(place)), is_next: false });
+    }
+    let next = months.iter().position(|line| line.package.is_some()).map_or(Some(0), |latest| latest.checked_sub(1));
+    if let Some(line) = next.and_then(|next| months.get_mut(next)) {
+        line.is_next = true;
     }
     // Months of earlier years that somebody has closed.
     months.extend(packages.into_iter().filter_map(|package| {
         let month = package.month.parse().ok()?;
-        Some(Line { month, package: Some(package) })
+        Some(Line { month, package: Some(package), is_next: false })
     }));
     Ok(render(&ListPage { may_close: person.caller.rights.has(Right::Overrule), person, months }))
 }

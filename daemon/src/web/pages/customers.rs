@@ -10,7 +10,7 @@ use milestoned_identity::rights::Right;
 use milestoned_mapping::address;
 use serde::Deserialize;
 
-use super::person::{Person, today};
+use super::person::Person;
 use super::{filters, render, told};
 use crate::environment::Environment;
 use crate::review::acts::{self, Channel, Verb, Word};
@@ -41,7 +41,7 @@ pub(super) async fn page(
     person: Person,
     Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let mut contracts = listing::contracts(&snapshot, "");
     contracts.retain(|one| one.customer == name);
     if contracts.is_empty() {

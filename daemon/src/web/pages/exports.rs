@@ -12,7 +12,7 @@ use milestoned_mapping::command::Side;
 use milestoned_workbook::cell::Cell;
 
 use super::lists::Asked;
-use super::person::{Person, today};
+use super::person::Person;
 use super::reports;
 use crate::environment::Environment;
 use crate::report::export::List;
@@ -34,7 +34,7 @@ pub(super) async fn file(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = query.unwrap_or_default();
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let Some((name, kind)) = file.split_once('.') else { return Err(ApiError::not_found("export", &file)) };
     let mut list = match name {
         "queue" => queue(&snapshot, &query, today)?,
@@ -176,8 +176,8 @@ async fn documents(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Res
     let ids = chosen(snapshot, asked);
     let mut list = List::new("documents", columns, named(asked, "documents of contracts"));
     for id in &ids {
-        let lines = portfolio::contract(env, id).await?.map(|view| view.documents).unwrap_or_default();
-        for line in lines {
+        let Some(row) = env.store.contract(id.clone()).await? else { continue };
+        for line in portfolio::documents(env, &portfolio::state(&row)?).await? {
             let (document, currency) = (&line.document, line.document.currency.to_string());
             let [customer, _] = whose(snapshot, id);
             list.add(&document.kind.name().replace('_', " "), &currency, &document.amount.to_string());
@@ -300,7 +300,7 @@ async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
     let what = if open { "open exceptions of contracts" } else { "exceptions of contracts, closed ones too" };
     let mut list = List::new("exceptions", columns, named(asked, what));
     let ids = chosen(snapshot, asked);
-    for one in portfolio::with_remedies(env, env.store.exceptions(None, open).await?).await? {
+    for one in portfolio::remedied(env, None, open).await? {
         let exception = &one.exception;
         if ids.binary_search(&exception.contract).is_err() {
             continue;

@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use milestoned_mapping::money::grouped;
 use serde::Deserialize;
 
 use super::charts::{Bar, Chart, bars, lines, waterfall};
-use super::person::{Person, today};
+use super::person::Person;
 use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::figures::{Figures, Late, MonthOf, Silence, figures, late, silences};
@@ -40,6 +41,8 @@ struct HomePage {
     silent: usize,
     late: Vec<Late>,
     late_count: usize,
+    /// What is overdue, by currency.
+    overdue: String,
     /// What was halted, refused or could not be taken, the first few.
     halted: Vec<Arc<Item>>,
     behind: Vec<StreamHealth>,
@@ -72,7 +75,7 @@ pub(super) async fn page(
     person: Person,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let halted = snapshot.items.iter().filter(|item| Tab::Parked.has(item)).take(FEW).cloned().collect();
     let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
     let figures = figures(&snapshot, today);
@@ -82,6 +85,9 @@ pub(super) async fn page(
     silences.truncate(FEW);
     late.truncate(FEW);
     let charts = shown.map(trends).unwrap_or_default();
+    let overdue = figures.iter().filter(|one| one.overdue.minor() != 0);
+    let overdue: Vec<String> =
+        overdue.map(|one| format!("{} {}", grouped(&one.overdue.to_string()), one.currency)).collect();
     Ok(render(&HomePage {
         currency: shown.map(|one| one.currency.clone()).unwrap_or_default(),
         behind: behind(&snapshot, env.clock.now()),
@@ -96,6 +102,7 @@ pub(super) async fn page(
         silent,
         late,
         late_count,
+        overdue: overdue.join(", "),
         charts,
         figures,
         today,

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::person::{Person, today};
+use super::person::Person;
 use super::queue::Pages;
 use super::{filters, render};
 use crate::environment::Environment;
@@ -101,7 +101,7 @@ pub(super) async fn receivables(
     person: Person,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let rows = listing::receivables(&snapshot, &asked.q, asked.part == "overdue", today);
     let buckets = listing::ageing(&rows);
     let (count, (pages, from)) = (rows.len(), asked.pages("/receivables", rows.len()));
@@ -129,7 +129,7 @@ pub(super) async fn outlook(
     person: Person,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let month = listing::month(&asked.month, today).ok_or_else(|| {
         ApiError::invalid(format!("month: {:?} is not this, next, or a month such as 2026-03", asked.month))
     })?;

@@ -14,7 +14,7 @@ mod customers;
 mod documents;
 mod exports;
 mod filing;
-mod filters;
+pub(super) mod filters;
 mod home;
 mod lists;
 mod person;
@@ -42,6 +42,8 @@ use crate::environment::Environment;
 const TOLD: &str = "milestoned_told";
 /// Name of the cookie that says that single letters are no keys.
 const KEYS: &str = "milestoned_keys";
+/// Name of the cookie that says in which time zone somebody reads.
+const ZONE: &str = "milestoned_zone";
 
 /// Pages, their style sheet and their script.
 pub fn routes() -> Router<Arc<Environment>> {
@@ -85,6 +87,7 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/workbook/{id}/annotated.xlsx", get(workbook::annotated))
         .route("/views", post(views::save))
         .route("/keys", get(person::keys_page).post(person::keep_keys))
+        .route("/zone", post(person::keep_zone))
         .route("/style.css", text("text/css", include_str!("../../../templates/style.css")))
         .route("/script.js", text("text/javascript", include_str!("../../../templates/script.js")))
 }

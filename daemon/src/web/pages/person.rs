@@ -1,4 +1,5 @@
-//! Who looks at a page: somebody who is signed in, where they are, what they were told, and whether letters are keys for them.
+//! Who looks at a page: somebody who is signed in, where they are, what they were told, whether letters are keys for them, and in
+//! which time zone they read.
 
 use std::sync::Arc;
 
@@ -8,13 +9,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use milestoned_identity::rights::Right;
 use milestoned_mapping::address;
+use milestoned_mapping::problem::Problem;
 use serde::Deserialize;
 
-use super::{KEYS, TOLD, render};
+use super::{KEYS, TOLD, ZONE, render};
 use crate::environment::Environment;
-use crate::review::snapshot::{Snapshot, Snapshots, utc_date};
+use crate::review::snapshot::{Snapshot, Snapshots};
 use crate::web::access::{self, Caller};
 use crate::web::extract::Fields;
 use crate::web::problem::{self, ApiError};
@@ -25,11 +28,13 @@ pub(in crate::web) struct Person {
     /// Who.
     pub(in crate::web) caller: Caller,
     /// What the act came to that led here.
-    pub(super) told: Option<String>,
+    pub(in crate::web) told: Option<String>,
     /// Address of the page, for forms that lead back to it.
     pub(super) here: String,
     /// Whether single letters are keys.
-    pub(super) keys: bool,
+    pub(in crate::web) keys: bool,
+    /// Where times are read: as they have chosen it, or where the digest is read, or UTC.
+    pub(in crate::web) zone: TimeZone,
     snapshots: Arc<Snapshots>,
 }
 
@@ -42,8 +47,18 @@ impl Person {
         self.caller.rights.has(Right::Audit)
     }
 
+    /// Today where they are, for what belongs to no contract.
+    pub(super) fn today(&self, env: &Environment) -> Date {
+        env.clock.now().to_zoned(self.zone.clone()).date()
+    }
+
+    /// Name of their time zone.
+    pub(super) fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
     /// Whether a page stands under an address that begins so, for the navigation.
-    pub(super) fn is_at(&self, path: &str) -> bool {
+    pub(in crate::web) fn is_at(&self, path: &str) -> bool {
         let here = self.here.split('?').next().unwrap_or_default();
         here == path || (path != "/" && here.starts_with(path))
     }
@@ -64,17 +79,15 @@ impl Person {
     }
 }
 
-/// Today, for what belongs to no contract.
-pub(super) fn today(env: &Environment) -> Date {
-    utc_date(env.clock.now())
-}
-
 impl FromRequestParts<Arc<Environment>> for Person {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Response> {
         let here = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
         let told = cookie(&parts.headers, TOLD).map(|text| decoded(&text)).filter(|text| !text.is_empty());
         let keys = cookie(&parts.headers, KEYS).is_none_or(|word| word != "off");
+        let chosen = cookie(&parts.headers, ZONE).and_then(|name| TimeZone::get(&decoded(&name)).ok());
+        let mailed = || env.settings.mail.as_ref().and_then(|mail| TimeZone::get(&mail.timezone).ok());
+        let zone = chosen.or_else(mailed).unwrap_or(TimeZone::UTC);
         let snapshots = parts.extensions.get::<Arc<Snapshots>>().cloned().unwrap_or_default();
         let access = access::of(parts).map_err(IntoResponse::into_response)?;
         let known = access.person(env, &parts.headers).await;
@@ -85,7 +98,7 @@ impl FromRequestParts<Arc<Environment>> for Person {
         if !parts.method.is_safe() && !access.comes_from_our_pages(&parts.headers) {
             return Err(problem::foreign().into_response());
         }
-        Ok(Self { caller, told, here, keys, snapshots })
+        Ok(Self { caller, told, here, keys, zone, snapshots })
     }
 }
 
@@ -113,11 +126,35 @@ pub(in crate::web) fn page_of_ours(next: &str) -> String {
 #[template(path = "keys.html")]
 struct KeysPage {
     person: Person,
+    /// Names of time zones to choose from.
+    zones: Vec<String>,
 }
 
-/// The keys, and the switch for them.
+/// The keys, the switch for them, and the time zone.
 pub(super) async fn keys_page(person: Person) -> Response {
-    render(&KeysPage { person })
+    let zones = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    render(&KeysPage { person, zones })
+}
+
+/// In which time zone somebody reads.
+#[derive(Deserialize)]
+pub(super) struct ZoneForm {
+    zone: String,
+}
+
+/// Keeps a person's time zone in their browser.
+pub(super) async fn keep_zone(
+    State(_): State<Arc<Environment>>,
+    _: Person,
+    Fields(form): Fields<ZoneForm>,
+) -> Result<Response, ApiError> {
+    let name = form.zone.trim();
+    TimeZone::get(name).map_err(|_| {
+        Problem::new("zone", format!("{name:?} is no time zone"), "choose one of the list, such as Europe/London")
+    })?;
+    let cookie = format!("{ZONE}={}; HttpOnly; SameSite=Strict; Max-Age=31536000; Path=/", address::segment(name));
+    let cookie = HeaderValue::from_str(&cookie).map_err(|error| ApiError::invalid(error.to_string()))?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/keys")).into_response())
 }
 
 /// Whether single letters are keys.

@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::person::{Person, today};
+use super::person::Person;
 use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::acts::Verb;
@@ -163,7 +163,7 @@ pub(super) async fn page(
         Err(problem) if problem.place == "part" => return Err(ApiError::not_found("part of the queue", &query)),
         asked => asked?,
     };
-    let (snapshot, today) = (person.snapshot(&env).await?, today(&env));
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let picked = asked.pick(&snapshot.items, &today);
     let count = picked.items.len();
     let pages = Pages::of("/queue", &asked.query(), page_in(&query), count, OF_A_PAGE);

@@ -10,7 +10,7 @@ use milestoned_mapping::address;
 use milestoned_mapping::money::grouped;
 
 use super::lists::Asked;
-use super::person::{Person, today};
+use super::person::Person;
 use super::queue::Pages;
 use super::render;
 use crate::environment::Environment;
@@ -108,7 +108,8 @@ fn told(list: &List) -> (String, &'static str) {
         _ => (
             "Forecast".into(),
             "What time alone will bill, and when money is expected: by the due date, and as late as the customer has paid so far. \
-             What waits for an acceptance or an approval has no date, and is not here.",
+             An invoice whose day has passed without a payment is overdue, and expected on no date. What waits for an acceptance \
+             or an approval is not here.",
         ),
     }
 }
@@ -120,13 +121,14 @@ pub(super) async fn page(
     Segments(name): Segments<String>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
-    let list = report(&env, &name, &asked, today(&env)).await?;
+    let today = person.today(&env);
+    let list = report(&env, &name, &asked, today).await?;
     let (title, note) = told(&list);
     let (count, pages) =
         (list.rows.len(), asked.pages_of(&format!("/reports/{}", list.name), list.rows.len(), OF_A_PAGE));
     let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
     let months = if list.name == "cohort" {
-        let month = if asked.month.is_empty() { Month::of(today(&env)) } else { asked.month.parse()? };
+        let month = if asked.month.is_empty() { Month::of(today) } else { asked.month.parse()? };
         Some((month.before(), month.after()))
     } else {
         None

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use askama::Template as Page;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use jiff::civil::Date;
 use milestoned_identity::rights::Right;
 use milestoned_mapping::address;
 use milestoned_mapping::filed::toml_tree;
@@ -17,7 +18,7 @@ use milestoned_mapping::schema::FileKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::person::{Person, today};
+use super::person::Person;
 use super::{filters, render, told};
 use crate::agreements::{self, Filed, Options, Refusal};
 use crate::contract_template::{Template, Values};
@@ -88,8 +89,11 @@ pub(super) async fn new(
     person: Person,
     Parameters(begin): Parameters<Begin>,
 ) -> Result<Response, ApiError> {
-    let tree =
-        if begin.copy.is_empty() { of_template(&env, &begin.template)? } else { copy(&env, &begin.copy).await? };
+    let tree = if begin.copy.is_empty() {
+        of_template(&begin.template, person.today(&env))?
+    } else {
+        copy(&env, &begin.copy).await?
+    };
     let mut draft = Draft::of_tree(&tree);
     if draft.text("milestoned.erp").is_empty() {
         let erps = erps(&env);
@@ -99,7 +103,7 @@ pub(super) async fn new(
     Ok(new_page(&env, person, &draft, None))
 }
 
-fn of_template(env: &Environment, name: &str) -> Result<Value, ApiError> {
+fn of_template(name: &str, signed_on: Date) -> Result<Value, ApiError> {
     let template = match name {
         "" => Template::Phased,
         name => Template::ALL.into_iter().find(|one| one.name() == name).ok_or_else(|| {
@@ -107,7 +111,7 @@ fn of_template(env: &Environment, name: &str) -> Result<Value, ApiError> {
             ApiError::invalid(format!("template: {name:?} is none of {}", names.join(", ")))
         })?,
     };
-    let values = Values { id: UNNAMED, customer: UNNAMED, currency: "USD", total: UNNAMED, signed_on: today(env) };
+    let values = Values { id: UNNAMED, customer: UNNAMED, currency: "USD", total: UNNAMED, signed_on };
     toml_tree(&template.written(&values)).map_err(ApiError::invalid)
 }
 
