@@ -84,19 +84,19 @@ async fn a_metric_is_the_median_or_the_share_of_cases_that_it_lists() {
         let terms = json!({
             "customer": "Northwind Ltd", "currency": "USD", "total": "40.00", "signed_on": "2026-03-02",
             "obligations": [{ "id": "services", "ssp": "40.00", "method": "output" }],
-            "milestones": [{ "id": "M1", "name": "Build", "amount": "40.00" }],
+            "milestones": [{ "id": "M1", "name": "Build", "amount": "40.00", "completion": "external_event" }],
             "milestoned": ours,
         });
         assert_eq!(world.call("PUT", &format!("/v1/contracts/{id}"), ADMIN, Some(terms)).await.unwrap().0, 201);
         world.settle().await.unwrap();
-        let fact = json!({ "type": "accepted", "milestone": "M1", "on": "2026-03-02", "by": "c@customer.example", "document": "https://d.example" });
+        let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
         assert_eq!(world.call("POST", &format!("/v1/contracts/{id}/facts"), ADMIN, Some(fact)).await.unwrap().0, 202);
     }
     world.settle().await.unwrap();
     // A is invoiced on the day of its acceptance, B waits three days for its approval: half way lies a day and a half.
     world.at("2026-03-05T09:00:00Z").unwrap();
-    let approval = world.waiting().await.unwrap().into_iter().find(|item| item.kind == "approval").unwrap();
-    let act = json!({ "subject": approval.subject.to_string(), "act": "approve", "shown": approval.shown });
+    let (_, waiting) = world.call("GET", "/v1/queue?kind=approval", REVIEWER, None).await.unwrap();
+    let act = json!({ "subject": waiting[0]["subject"], "act": "approve", "shown": waiting[0]["shown"] });
     let (status, said) = world.call("POST", "/v1/acts", REVIEWER, Some(act)).await.unwrap();
     assert_eq!(status, 202, "{said}");
     world.settle().await.unwrap();
