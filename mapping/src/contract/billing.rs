@@ -264,12 +264,15 @@ impl Contract {
     /// Everything that the invoice needs is together.
     fn is_ready(&self, index: usize) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
+        let anew = self.is_issued_anew(milestone);
+        // Where a credit memo of what was withdrawn is out, its documents lack something even of an amount of 0.
+        let lacks = if anew { self.next_bears(milestone) } else { self.invoice_bears(milestone) };
         // A dependency that is not accepted holds by its exception; overruled, it holds no longer.
         milestone.counts()
             && !milestone.is_invoiced()
-            && self.invoice_bears(milestone) > Minor::ZERO
+            && lacks > Minor::ZERO
             && self.fired_on(milestone).is_some()
-            && if self.is_issued_anew(milestone) {
+            && if anew {
                 !self.is_held(index)
             } else {
                 (milestone.approved_on.is_some() || !self.needs_review(milestone)) && self.is_unblocked(index)
