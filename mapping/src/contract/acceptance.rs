@@ -68,7 +68,8 @@ impl Contract {
 
     /// Required evidence that is not on file of a milestone that was submitted or accepted.
     pub(super) fn judge_evidence(&mut self, index: usize) {
-        let Some(milestone) = self.milestones.get(index) else { return };
+        // What is known when it is filed is judged when the first day begins.
+        let Some(milestone) = self.milestones.get(index).filter(|_| self.phase != Phase::Filed) else { return };
         let awaited = matches!(milestone.stage, Stage::Submitted | Stage::Accepted);
         let missing = awaited && !milestone.evidence_complete();
         let key = Key::new(Code::EvidenceMissing, Some(milestone.id()), None);

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::state::{Contract, Phase, Stage};
+use super::state::{Contract, Milestone, Phase, Stage};
 use crate::rules::Code;
 
 impl Contract {
@@ -35,6 +35,11 @@ impl Contract {
             self.phase = Phase::Running;
             self.instant = None;
             self.judge_terms();
+            for index in 0..self.milestones.len() {
+                if self.milestones.get(index).is_some_and(Milestone::live) {
+                    self.judge_evidence(index);
+                }
+            }
             self.begin_day();
         }
     }
