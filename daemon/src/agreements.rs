@@ -226,7 +226,8 @@ pub(crate) async fn forget_refused(
             continue;
         }
         let known = env.store.agreement_file(refused.path.clone()).await?;
-        // What brought a contract, and a folder that lacks many files, are for a person.
+        // A file that brought a contract stays known when it is taken away, and so does a folder of which many files
+        // are missing: a person looks at both.
         if known.is_some_and(|known| known.contract.is_none() && known.seen != Seen::Lacking) {
             env.store.agreement_file_seen(refused.path, Seen::Gone, None, None, now).await?;
         }
@@ -575,7 +576,8 @@ async fn order_of(env: &Environment, contract: String, mut value: Value, now: Ti
     let amendment: Amendment = serde_path_to_error::deserialize(value)
         .map_err(|error| Refusal::Invalid(format!("{}: {}", error.path(), error.inner())))?;
     if env.store.fact_by_identity(contract.clone(), identity.clone()).await?.is_some() {
-        // Who got no answer sends the same again: it is known, and would not fit any more what it has changed.
+        // A caller who got no answer sends the same change order again. It is known by its identity; checked again it
+        // would be refused, because its version is no longer the next.
         return Ok(Examined::Known(Filed::Amended(contract)));
     }
     let version = amendment.version;

@@ -55,7 +55,8 @@ impl App {
     /// The store failed.
     pub async fn recover(&self) -> Result<(), StoreError> {
         if self.fleet.is_shared() {
-            // What others have under way is theirs; the lease of an attempt that died lapses.
+            // With replicas, deliveries under way may be another daemon's; the lease of an attempt whose daemon died
+            // lapses by itself.
             return Ok(());
         }
         let least = self.env.settings.delivery.look_after;
@@ -208,7 +209,8 @@ impl App {
     pub async fn report(&self) -> Result<bool, StoreError> {
         let Some(mine) = self.duty(Duty::Reports, 1).await? else { return Ok(false) };
         if mine.new {
-            // Whoever sent mail before is gone: what was being sent may have arrived.
+            // The daemon that sent mail before has stopped: a mail that it was sending may have
+            // arrived, and is left in doubt.
             self.env.store.release_mails(self.env.clock.now()).await?;
         }
         self.empty_records().await?;
@@ -238,7 +240,8 @@ impl App {
     pub async fn settle(&self) -> Result<(), StoreError> {
         loop {
             let mut moved = self.scan().await?;
-            // What the others show is known before it is decided what an acceptance comes to.
+            // Connections that tell acceptances are read last, so that an acceptance is decided with what CRM and ERP
+            // show at the same time.
             let mut connections: Vec<_> = self.env.registry.iter().collect();
             connections.sort_by_key(|(_, entry)| entry.connection.tells_acceptance());
             for (system, entry) in connections {

@@ -59,7 +59,7 @@ fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date)
         if known.is_some_and(|row| row.detail == one.detail) {
             continue;
         }
-        // What a person has closed was something else.
+        // A drift that a person has closed, and that is seen again, opens anew, with today's date.
         let since = known.filter(|row| row.closed_on.is_none()).map_or(today, |row| row.opened_on);
         let Drift { kind, subject, milestone, detail } = one;
         note(

@@ -54,7 +54,8 @@ pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool
             match decide(&work, &context, &BTreeSet::new()) {
                 Ok(decided) => {
                     if decided.bills_below_review {
-                        // What was decided before it counts with it.
+                        // Decisions of this turn that came before count towards the sum over the customer: they are
+                        // landed first.
                         land(env, std::mem::take(&mut landings), now).await?;
                     }
                     let decided = with_sums(env, &work, &context, decided).await?;
@@ -191,7 +192,8 @@ pub(crate) async fn decider(
         let (people, approvals) = (&*people, &approvals);
         let context = Context { now, read_through, links: &links, registry: &registry, people, approvals };
         let decided = decide(&work, &context, &BTreeSet::new())?;
-        // What else goes out to the customer is summed up in a turn.
+        // The fast path sees one contract; sums over a customer's contracts (`approvals.window_days`) are made in a
+        // turn.
         Ok((!decided.bills_below_review).then_some(decided.landing))
     }))
 }
@@ -286,7 +288,7 @@ fn decide(work: &Work, context: &Context<'_>, asked: &BTreeSet<String>) -> Resul
     let (mut past, present): (Vec<_>, Vec<_>) = pending(work, &before, &agreement.erp)
         .into_iter()
         .partition(|pending| before.terms().local_date(pending.fact.at) < today);
-    // What the legs show when a contract is filed is known before its first day begins, whatever happened before.
+    // On the day of filing the legs are taken before earlier facts are applied; later they are taken after them.
     if before.has_begun() {
         timeline.take(std::mem::take(&mut past));
     }
@@ -525,7 +527,8 @@ fn landing(
         planned_documents: i64::try_from(contract.documents().len()).unwrap_or(i64::MAX),
         journal_through: plan.journal_through,
         postings: plan.postings,
-        // What is open from the first day stands in the state before anything was decided, and in no row yet.
+        // The first decision writes all rows: exceptions that are open from the first day stand in the state `before`
+        // and in no row yet.
         exceptions: (row.history == 0 || was != exceptions).then_some(exceptions),
         approvals: (row.history == 0 || awaited != approvals).then_some(approvals),
         drift: Vec::new(),
@@ -558,7 +561,7 @@ fn documents(
     history: i64,
 ) -> Vec<IssuedRow> {
     let decided = i64::try_from(facts.iter().filter(|fact| fact.problem.is_none()).count()).unwrap_or(0);
-    // Time alone sets off what is issued in a turn without facts.
+    // Without facts in this turn, documents were issued because time passed: no fact is their cause.
     let cause = (decided > 0).then(|| history.saturating_add(decided).saturating_sub(1));
     (0_i64..)
         .zip(contract.documents())

@@ -65,7 +65,7 @@ async fn take_census(
 ) -> Result<bool, StoreError> {
     let next = now.saturating_add(settings.intake.census_every).unwrap_or(now);
     let Some(known) = known else {
-        // What is new is complete: the first census waits its time.
+        // A stream that is read for the first time is read whole: its first census is due after `census_every`.
         store.census_waits(system.to_owned(), stream.to_owned(), next, now).await?;
         return Ok(false);
     };

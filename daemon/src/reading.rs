@@ -230,7 +230,7 @@ fn pieces(text: &str, mut marks: Vec<std::ops::Range<usize>>) -> Vec<Piece> {
     };
     let mut marks = marks.into_iter().peekable();
     while let Some(mut range) = marks.next() {
-        // What several values were read from is one mark.
+        // Ranges that overlap become one mark.
         while let Some(next) = marks.next_if(|next| next.start < range.end) {
             range.end = range.end.max(next.end);
         }

@@ -70,7 +70,7 @@ async fn one(env: &Environment, row: &ContractRow) -> Result<(), StoreError> {
         halted,
     };
     match env.store.keep_rebuilt(rebuilt, now).await {
-        // Another daemon was quicker.
+        // Another daemon has rebuilt the contract meanwhile.
         Ok(_) | Err(StoreError::Overtaken) => Ok(()),
         Err(error) => Err(error),
     }

@@ -100,7 +100,7 @@ impl Case {
     pub fn play(&self) -> Contract {
         let mut contract = self.open();
         for fact in self.events.iter().filter(|fact| self.terms.local_date(fact.at) <= self.until) {
-            // What a fact can be wrong about was checked when the case was read.
+            // The facts were checked when the case was read: none is refused here.
             let _ = contract.apply(fact);
         }
         contract.advance_to(self.until);

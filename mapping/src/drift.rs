@@ -129,7 +129,7 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
     for invoice in shown.invoices {
         seen.entry(invoice.number.as_str()).or_default().push(invoice);
     }
-    // A number that was withdrawn is not ours any more.
+    // The number of a withdrawn document may belong to the invoice that replaced it.
     for issued in contract.documents().iter().filter(|issued| !issued.withdrawn) {
         let mut note = |kind: Kind, detail: String| {
             let milestone = Some(issued.milestone.clone());
@@ -138,7 +138,7 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
         let live = |invoice: &&&InvoiceSeen| invoice.status != InvoiceStatus::Void;
         let copies = seen.get(issued.number.as_str()).map(Vec::as_slice).unwrap_or_default();
         match (copies, copies.iter().filter(live).count()) {
-            // What was never shown is on its way.
+            // A document that the ERP has never shown may be on its way there: it is not missing yet.
             ([], _) if !shown.confirmed.contains(&issued.number) => {}
             ([], _) => note(Kind::DocumentGone, format!("{} was there, and is not there any more", issued.number)),
             // Another invoice was adopted in its place.

@@ -121,7 +121,7 @@ const ON: Field = may("on", is_date);
 pub(crate) fn read_event(event: Value, path: &str) -> Result<Fact, String> {
     let (mut table, kind, has_date, fields) = table_of(event, path, &EVENTS.map(|event| event.0))?;
     let own: &[Field] = match kind {
-        // Whoever adopts an invoice later says who says so, and why.
+        // An adoption after the contract was filed names a person and a reason; one within the file does not.
         "adopted" => &[AT, must("on", is_date), must("by", is::<String>), must("reason", is::<String>)],
         _ if has_date => &[AT, ON],
         _ => &[AT],

@@ -93,11 +93,11 @@ impl Tree {
                 Step::Picked { key, value } => names_itself(item, key, value),
                 Step::Key(_) => false,
             });
-            // What an item is picked by stays with it.
+            // Fields that a path picks items by (`[name=…]`) are kept with the item.
             if !ways.is_empty() {
                 ways.extend(picks.iter().copied());
             }
-            // What is left out keeps its place.
+            // An item that no path leads to becomes `null`, so that the indices of the others stay.
             if ways.is_empty() { Ok(Self::Null) } else { Self::follow(item, below, &ways) }
         });
         Ok(Self::List(read.collect::<Result<_, JsonError>>()?))

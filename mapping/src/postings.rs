@@ -82,7 +82,7 @@ pub fn plan(before: &Contract, after: &Contract, planned: Planned<'_>, addresses
         postings.extend(order_postings(after, addresses.erp));
     }
     let new = after.documents().get(documents..).unwrap_or_default();
-    // What somebody else wrote is there already, and what was withdrawn at once is not to get there.
+    // Adopted documents are in the ERP already; documents withdrawn in the same turn must not get there.
     for document in new.iter().filter(|document| !document.adopted && !document.withdrawn) {
         postings.extend(document_postings(after, document, addresses));
     }

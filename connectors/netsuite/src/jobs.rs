@@ -91,7 +91,7 @@ impl NetSuite {
         let answer = self.send(true, Method::POST, &path, Some(&body), &headers).await?;
         let request_id = answer.header(REQUEST_ID);
         let known = Errors::read(&answer.body).has("IDEMPOTENCY_ERROR");
-        // Its path alone counts: the token goes to the account's own address.
+        // Of the address only the path is used: the token is sent to the configured account alone.
         let location = answer.header("location").map(|address| match Url::parse(&address) {
             Ok(url) => url.path().to_owned(),
             Err(_) => address,

@@ -147,7 +147,7 @@ impl NetSuite {
         let mut ids: Vec<String> = rows.iter().filter_map(|row| row.get("id")).map(str::to_owned).collect();
         let last = ids.last().filter(|_| rows.len() == MOST).and_then(|id| id.parse().ok());
         if object == "customerPayment" && !ids.is_empty() {
-            // What a payment pays is a record of its own.
+            // Each line of a payment (the invoice it pays, the amount) is a record by itself, e.g. `12:1`.
             let mut lines = BTreeMap::new();
             self.lines("payments", &sql::listed(ids.iter().map(String::as_str)), &mut lines).await?;
             let parts = lines.iter().flat_map(|(id, lines)| lines.iter().map(move |line| (id, line)));
@@ -166,7 +166,8 @@ impl NetSuite {
                 let since = instant(stamp, &self.zone).ok().and_then(|at| at.checked_sub(self.settings.overlap).ok());
                 From::Since(since.map_or(stamp, |since| local_since(since, now, &self.zone)))
             }
-            // What was deleted before anything was read was never seen.
+            // The first time there is no watermark: a deletion from before the first reading concerns a record that
+            // we never read.
             (None, _) if stream == "deleted" => From::Since(self.first_deletions(now)),
             (None, _) => From::Start,
         }

@@ -179,7 +179,8 @@ impl QuickBooks {
             next.0.remove(FROM);
             next.0.extend(text(STAMP).map(|since| (FROM.to_owned(), since)));
         } else {
-            // What changed since the sweep began is told by the next changes.
+            // The watermark is when the sweep began, not when it ended: a record that changed during the sweep is
+            // read again.
             let began = text(BEGAN).unwrap_or_else(|| now.to_string());
             next = Cursor([(STAMP.to_owned(), began)].into());
         }

@@ -45,7 +45,8 @@ impl Salesforce {
                 let mut form =
                     vec![("grant_type", "refresh_token"), ("refresh_token", held), ("client_id", client_id.as_str())];
                 form.extend(client_secret.as_ref().map(|secret| ("client_secret", secret.expose_secret())));
-                // Asked once: whether a lost answer has rotated the token is shown by the next attempt.
+                // The token is asked for once: after a lost answer the next attempt shows whether the refresh token
+                // was rotated.
                 let lost = |fault| Fault { class: Class::Unreachable, ..fault };
                 self.client.write(request.form(&form)).await.map_err(lost)?
             }

@@ -103,7 +103,7 @@ impl Source for Salesforce {
             outcomes.extend(some.iter().map(|id| match &read {
                 _ if !is_id(id) => Err(self.client.fault(Class::Refused, format!("{id:?} is no id"), None)),
                 Ok(records) => {
-                    // Both lengths of an id name one record.
+                    // Salesforce writes an id with 15 or with 18 characters: the first 15 are the same.
                     let own = |record: &&SourceRecord| record.id.get(..SHORT_ID) == id.get(..SHORT_ID);
                     let now = self.client.now();
                     let gone = || self.gone(id, now, format!("gone {now}"));

@@ -149,7 +149,7 @@ impl Tryton {
         }
         let accounts = ["unbilled_receivable", "contract_asset", "deferred_revenue", "revenue"];
         let accounts: Vec<i64> = accounts.iter().filter_map(|name| self.account(name)).collect();
-        // What an invoice posts, and what takes that back when it is cancelled, is told by the invoice.
+        // Moves of the invoice journal are left out: they are read as parts of their invoices.
         vec![
             company,
             json!(["state", "=", "posted"]),

@@ -70,7 +70,7 @@ async fn prepare(config: Option<&Path>, asked: Prepare, json: bool) -> anyhow::R
     }
     let (mut status, mut body) = daemon.ask(Method::PUT, &format!("/v1/closes/{month}"), None).await?;
     if status == reqwest::StatusCode::CONFLICT {
-        // What is signed is told as it was frozen.
+        // 409: the close is signed. Its frozen figures are shown.
         (status, body) = daemon.ask(Method::GET, &format!("/v1/closes/{month}"), None).await?;
     }
     if !status.is_success() {

@@ -486,10 +486,10 @@ pub fn commands() -> clap::Command {
 
 /// Runs the command line; errors go to standard error, one sentence with the remedy.
 pub fn main() -> ExitCode {
-    // What it creates, databases and backups above all, is nobody else's to read.
+    // Files that are created from here on, such as databases and backups, are readable by their owner alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
-    // Limits are set before a thread is started.
+    // The limits hold for threads that are started afterwards: this comes first.
     if let Command::ReadDocument { format } = &cli.command {
         return documents::child(format);
     }

@@ -80,7 +80,7 @@ async fn stop_in_order(app: &App, parts: Supervisor) -> anyhow::Result<ExitCode>
     tracing::info!("stopping: what is under way is finished");
     let failed = parts.finish().await;
     failed.iter().for_each(|ended| tracing::error!(part = ended.part, reason = ended.reason, "a part has failed"));
-    // What was claimed last may have come after the loops that send had ended.
+    // Something may have been leased after the sending loops had ended: it is sent here.
     for (target, entry) in app.env.registry.iter() {
         app.send_leased(target, entry).await?;
     }

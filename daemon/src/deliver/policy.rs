@@ -54,7 +54,7 @@ pub fn delay(key: &str, attempt: u32, settings: &Delivery) -> SignedDuration {
     let exponent = attempt.saturating_sub(1).min(40);
     let delay = ExponentialBuilder::new()
         .with_min_delay(plain(settings.first_delay))
-        // Jitter adds as much again.
+        // Jitter of up to the delay itself is added: half of `longest_delay` keeps within it.
         .with_max_delay(plain(settings.longest_delay) / 2)
         .without_max_times()
         .with_jitter()

@@ -442,7 +442,7 @@ impl Scene<'_> {
     async fn decide(&self, path: &str, body: Value) -> anyhow::Result<()> {
         let url = format!("{}/v1/contracts/{}/{path}", self.world.url, self.sample.id());
         let answer = post(&url, (DECIDES, &self.name), body).await?;
-        // What is done again after a kill is closed already.
+        // 404: the demo was killed after this act, and does it again; what it closes does not wait any more.
         anyhow::ensure!(answer.0 < 300 || answer.0 == 404, "the API answered {}: {}", answer.0, answer.1);
         Ok(())
     }

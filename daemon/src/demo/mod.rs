@@ -60,7 +60,7 @@ pub async fn run(options: Options, json: bool) -> anyhow::Result<ExitCode> {
     let samples = portfolio::load()?;
     let last = last_instant()?;
     let acts = director::acts(&samples, last);
-    // Held to the end: dropping it removes the folder.
+    // Kept until the end of the function: the folder is removed when this is dropped.
     let fresh = if options.keep.is_none() { Some(tempfile::tempdir()?) } else { None };
     let dir = match (&options.keep, &fresh) {
         (Some(dir), _) => dir.clone(),
@@ -226,7 +226,8 @@ async fn serve(world: &World) -> anyhow::Result<()> {
         tokio::select! {
             stopped = &mut stop => return stopped,
             () = tokio::time::sleep(Duration::from_millis(500)) => {
-                // Time stands still, but for the moment that a decision needs.
+                // The demo's clock stands still while it is served; `settle` moves it only as far as a decision
+                // needs.
                 world.app.settle().await?;
             }
         }

@@ -90,7 +90,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         };
         let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|document| ours(document));
         let mut documents: Vec<Entry> = ours.into_iter().map(entry).collect();
-        // Deliveries run side by side: the order in which they land says nothing.
+        // Deliveries run side by side: they are compared without regard to their order.
         documents.sort_by(|a, b| (&a.date, &a.number).cmp(&(&b.date, &b.number)));
         differences.extend(differing(erp, &expected, &documents));
         let deliveries = world.app.env.store.deliveries(None, &[DeliveryState::Done]).await?;

@@ -90,7 +90,7 @@ pub async fn turn(env: &Environment) -> Result<bool, StoreError> {
     let (now, every) = (env.clock.now(), env.settings.audit.checkpoint_every);
     let mut wrote = false;
     for place in places(&env.settings) {
-        // What was never sent was sent at the beginning of time.
+        // A place that was never sent to has no mark: it is due at once.
         let since = env.store.mark(place.mark(), Timestamp::MIN).await?;
         if now.duration_since(since) < every {
             continue;

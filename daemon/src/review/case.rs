@@ -111,7 +111,7 @@ pub async fn case(env: &Environment, item: Arc<Item>, by: &str) -> Result<Case, 
         Some(milestone) => [contract.milestone_beside(milestone), contract.frame_beside()].concat(),
         None => contract.frame_beside(),
     };
-    // What no leg carries stands in the clause; the amounts stand here all the same.
+    // A row that no leg carries is left out, for the clause tells it; amounts always stand.
     case.beside.retain(|row| {
         let carried = [Leg::Crm, Leg::Psa, Leg::Erp].into_iter().any(|leg| row.of(leg).is_some());
         carried || row.what.ends_with("amount")

@@ -116,7 +116,8 @@ pub struct DocumentLine {
 
 impl From<DocumentView> for DocumentLine {
     fn from(document: DocumentView) -> Self {
-        // What is issued is in the outbox at once; only what somebody else wrote is not.
+        // A document of ours is put into the outbox in the transaction that decides it; one without a delivery was
+        // adopted.
         let standing = match document.delivery {
             Some(state) => Standing::of(state, document.confirmed, document.by_hand),
             None => Standing::Adopted,

@@ -20,7 +20,8 @@ pub(crate) fn read<T: DeserializeOwned>(mut value: Value, defaults: &Value) -> (
         let reason = error.inner().to_string();
         let missing = quoted(&reason, "missing field `");
         let whole = path.iter().cloned().chain(missing.clone()).collect::<Vec<_>>();
-        // What stands in for a missing value is no fault of the operator's.
+        // An error below a value that was filled in for a missing one is ours: the missing value is reported, this
+        // error is not.
         if !filled.iter().any(|known: &Vec<String>| whole.starts_with(known)) {
             let place = error.path().to_string();
             found.push((if place == "." { String::new() } else { place }, reason.clone()));

@@ -140,7 +140,7 @@ async fn talk(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    // Whoever says nothing costs no buffer.
+    // Buffers are allocated when the first byte can be read, so that an idle connection has none.
     tokio::select! {
         first = tokio::time::timeout(limits.idle, stream.readable()) => {
             if !matches!(first, Ok(Ok(()))) {

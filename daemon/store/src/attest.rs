@@ -455,7 +455,8 @@ impl Session<'_> {
                 is.add(self.house.part(table, number, &code));
                 Ok(())
             })?;
-            // What did not agree before does not agree afterwards.
+            // Only the difference is applied: a sum that did not agree with its rows before does not agree afterwards
+            // either.
             let sum = sums.entry(table.name.to_owned()).or_default();
             *sum = sum.without(was).and(is);
         }

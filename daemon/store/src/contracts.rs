@@ -575,7 +575,7 @@ impl Store {
 /// What a decision about a contract needs.
 pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreError> {
     let Some(row) = load_row(tx, id)? else { return Ok(None) };
-    // What is decided never takes effect before what was decided earlier: the latest stands last.
+    // Effective instants never decrease along the history: the last fact has the latest.
     let sql =
         "SELECT effective_at FROM fact WHERE contract = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1";
     let last_effective = tx.one(sql, values![id], |row| row.parsed_option(0, "fact.effective_at"))?.flatten();

@@ -241,7 +241,7 @@ impl Store {
     pub async fn backup(&self, from: PathBuf, to: PathBuf) -> Result<Copied, CopyError> {
         match &self.backend {
             Backend::Postgres(_) => Err(CopyError::Postgres),
-            // What lives in the caller's thread has its file to itself.
+            // A store in the caller's thread holds its file under an exclusive lock: nobody can copy it.
             Backend::Inline(_) => Err(CopyError::InUse { path: from }),
             Backend::Sqlite(_) => tokio::task::spawn_blocking(move || copy(&from, &to))
                 .await

@@ -121,7 +121,8 @@ impl Store {
                 values![contract, Action::ContractOpened.name()],
                 |row| row.actor(0),
             )?;
-            // Whoever said what a signed document says has made the terms, whoever filed them then.
+            // People who confirmed or corrected values of the signed document made the terms, too, even where another
+            // person filed them.
             filed.extend(tx.all(readings::PEOPLE, values![contract], |row| row.actor(0))?);
             let told = tx.all(
                 "SELECT actor, fact FROM fact WHERE contract = $1 AND problem IS NULL ORDER BY id",

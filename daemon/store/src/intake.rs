@@ -664,7 +664,7 @@ fn replace_part(
     let (mut changed, mut freed) = (Vec::new(), None);
     let mut before = None;
     if let Some((contract, text, milestone, examined)) = former {
-        // What is not attested is written over by what the record says.
+        // A part that is not attested does not count as known: it is written again from the record.
         if examined.genuine && part.is_some_and(|part| part.contract == contract && part.part == text) {
             return Ok(Replaced::default());
         }

@@ -137,7 +137,7 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
     }
     landing.documents.iter().try_for_each(|document| land_document(tx, &landing.contract, document))?;
     if !landing.events.is_empty() {
-        // Who follows the feed must never see a later place before an earlier one.
+        // Events are numbered in the order of commits: a reader of the feed must not see number 8 before number 7.
         hold(tx)?;
     }
     for event in &landing.events {

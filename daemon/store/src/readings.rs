@@ -160,7 +160,7 @@ impl Store {
             }
             let sql = "SELECT path, verdict, actor, decided_at FROM reading_verdict WHERE reading = $1 ORDER BY path";
             let mut decided = tx.all(sql, values![id], read_decided)?;
-            // What nobody has said here is as if it were not there.
+            // A verdict that the house has not attested is left out.
             let mut genuine = Vec::with_capacity(decided.len());
             for one in &decided {
                 let row = tx.examine_one(&READING_VERDICT, values![id, one.path])?;

@@ -248,7 +248,7 @@ impl Store {
                 Weight::Waits(why) => {
                     let sql = "UPDATE fact SET problem = $2 WHERE id = $1";
                     tx.change(&FACT, values![known], || tx.run(sql, values![known, why]))?;
-                    // Who looks at the queue looks again: somebody is awaited now.
+                    // The revision makes cached queues read the contract again: it waits for a second person now.
                     tx.run("UPDATE contract SET revision = revision + 1 WHERE id = $1", values![fact.contract])?;
                 }
             }

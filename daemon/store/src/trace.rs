@@ -369,7 +369,7 @@ fn record(tx: &Session<'_>, id: i64) -> Result<Option<TracedRecord>, StoreError>
     let sql = "SELECT id, system, object, remote_id, version, seen_at, record FROM source_record WHERE id = $1";
     tx.one(sql, values![id], |row| {
         let text: String = row.get(6)?;
-        // What the vendor sent stands as text in what we keep of it.
+        // The vendor's JSON is kept as a string within our JSON.
         let kept: Value = parse("source_record", "record", &id.to_string(), &text)?;
         let raw = kept.get("raw").and_then(Value::as_str).map(serde_json::from_str);
         Ok(TracedRecord {

@@ -73,7 +73,7 @@ pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
     let parted =
         amounts.iter().filter(|one| one.per.is_none() && found(&PARTED, flow.slice(flow.after(one.range.end, 80))));
     all.extend(parted.map(|one| Stated { money: one.clone(), name: one.range.clone(), score: 2 }));
-    // What is stated again and again is the price.
+    // An amount that several clauses state is more likely to be the price.
     let again = |stated: &Stated| {
         all.iter().filter(|other| other.money.amount == stated.money.amount && other.score > 0).count()
     };

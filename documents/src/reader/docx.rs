@@ -39,7 +39,8 @@ pub(crate) fn part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Resul
     if entry.encrypted() {
         return Err(ReadError::Encrypted);
     }
-    // What an entry claims is refused by its claim; one that claims less than it holds is cut off below.
+    // An archive entry whose header claims too much is refused here; one that unpacks to more than it claims is cut
+    // off below.
     if entry.size() > UNPACKED_LIMIT {
         return Err(ReadError::Unpacked);
     }

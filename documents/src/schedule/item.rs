@@ -359,7 +359,8 @@ fn depends_on(flow: &Flow<'_>, range: Range<usize>) -> Vec<Field> {
 pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<usize>, mark: DecimalMark) -> Item {
     let range = trimmed(&flow.text, range);
     let label = label(flow, &range);
-    // What is paid for what stands at the head of an item; long criteria follow.
+    // Amount and percent are looked for in the first 900 characters of an item: long acceptance criteria with other
+    // figures may follow.
     let head = range.start..flow.after(range.start, 900).end.min(range.end);
     let values = values(flow, &head, label.as_ref().map(|(whole, ..)| whole), mark);
     let body = label.as_ref().map_or(range.start, |(whole, ..)| whole.end)..range.end;

@@ -73,7 +73,7 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     found.extend(flat::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
     let taken: Vec<Range<usize>> = found.iter().map(|one| one.range.clone()).collect();
     found.extend(list::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
-    // What phases cost is proposed where nothing says when it is paid.
+    // A table of prices by phase is a schedule only where no other schedule says when something is paid.
     if found.iter().any(|one| !one.prices) {
         found.retain(|one| !one.prices);
     }

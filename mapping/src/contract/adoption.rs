@@ -256,7 +256,8 @@ impl Taking<'_> {
 
     fn invoices(&mut self, invoices: &[InvoiceSeen]) {
         let mut invoices: Vec<&InvoiceSeen> = invoices.iter().collect();
-        // What names its milestone comes first: an amount may fit what it leaves.
+        // Invoices that name their milestone are taken first; an amount alone is then compared with the milestones
+        // that are left.
         let named =
             |invoice: &InvoiceSeen| matches!(self.contract.billed_by(invoice, &BTreeSet::new()), Billed::Named(_));
         invoices.sort_by_key(|invoice| (!named(invoice), invoice.date, invoice.number.clone()));

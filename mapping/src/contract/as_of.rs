@@ -22,7 +22,7 @@ impl Contract {
         let Ok(last) = end.checked_sub(jiff::SignedDuration::from_nanos(1)) else { return self };
         for fact in facts {
             if fact.on.unwrap_or_else(|| self.terms.local_date(fact.at)) <= date {
-                // What cannot be understood was parked when it came.
+                // Facts of the history were understood when they came, or parked: none is refused here.
                 let _ = self.apply(&Fact { at: fact.at.min(last), ..fact.clone() });
             }
         }

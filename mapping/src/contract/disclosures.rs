@@ -121,7 +121,7 @@ impl Contract {
                 Method::TimeElapsed { start, end } => {
                     let mut before = Minor::ZERO;
                     for (month, amount) in earned_by_month(price, start, end) {
-                        // What is behind the figure recognised so far is not to come any more.
+                        // Revenue up to the amount recognised so far is not to come any more.
                         let after = before + amount;
                         let to_come = (after - recognised.max(before)).max(Minor::ZERO);
                         before = after;

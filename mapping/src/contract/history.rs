@@ -35,7 +35,8 @@ impl Contract {
         }
         let before = self.exceptions.len();
         self.happen(&past.event, self.own_date(past.on));
-        // What follows from an item is told when the first day begins; what is wrong with it is wrong with the file.
+        // An exception that an item opens (but for AMENDED_AFTER_INVOICE, which is told when the first day begins) is
+        // a mistake in the file.
         let opened = self.exceptions.iter().skip(before).find(|exception| exception.code != Code::AmendedAfterInvoice);
         match opened {
             Some(exception) => Err(wrong("type", format!("would open {}: correct it or leave it out", exception.code))),

@@ -155,7 +155,8 @@ impl Contract {
         if !filed && (self.phase != Phase::Running || self.instant != Some(fact.at)) {
             self.advance_to(local.max(self.as_of));
         }
-        // What had expired is judged after the last event of an instant; what was known when it was filed, as its day begins.
+        // Windows that had expired are judged after the last event of an instant; those of facts that were known at
+        // filing, as the first day begins.
         self.instant = Some(fact.at);
         self.changes = self.changes.saturating_add(1);
         let on = match fact.on {

@@ -78,7 +78,7 @@ impl Policy {
                 }
             };
         }
-        // The agreement is what is being run: it is there.
+        // The agreement is not asked for: it is the contract that is being decided about.
         require_legs.remove(&Leg::Agreement);
         let review = match (kind, over) {
             (1, _) => Review::All,

@@ -23,7 +23,7 @@ pub fn zip(package: &ClosePackage, figures: &Figures) -> Result<Vec<u8>, String>
         (format!("milestoned-close-{month}.xlsx"), workbook(figures).map_err(|error| error.to_string())?),
         (format!("milestoned-close-{month}.json"), told(figures)?.into_bytes()),
         (format!("milestoned-close-{month}.journal"), figures.journal.clone().into_bytes()),
-        // What was signed, byte by byte: its digest is the one of the signature.
+        // The bytes that were signed: the signature's digest is made of this file.
         ("figures.json".to_owned(), package.figures.clone().into_bytes()),
     ];
     let mut list = String::new();

@@ -172,7 +172,7 @@ async fn look(env: &Environment, person: &Person, form: &Form) -> Result<Looked,
         Ok(order) => order,
         Err(told) => return wrong(&told, &BTreeMap::new()),
     };
-    // What it would do is asked of one that counts: one that is not signed changes nothing yet.
+    // The effect is asked of the order as if it were signed: an unsigned change order has no effect.
     let mut signed = order.clone();
     signed["signed"] = json!(true);
     match agreements::examine(env, signed, &person.caller.actor(), env.clock.now()).await {
