@@ -145,7 +145,11 @@ async fn sign(config: Option<&Path>, asked: Sign, json: bool) -> anyhow::Result<
     say(&if json {
         serde_json::to_string_pretty(&answer)?
     } else {
-        format!("{} is signed by {by}: its figures are frozen, and its dates are closed", month.in_words())
+        format!(
+            "{} is signed by {by}: its figures are frozen, and its dates are closed; take the package with `milestoned close prepare \
+             {month} --out FILE`",
+            month.in_words()
+        )
     });
     Ok(ExitCode::SUCCESS)
 }

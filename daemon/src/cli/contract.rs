@@ -57,7 +57,7 @@ pub fn summaries(rows: &[Summary]) -> String {
         "Contract",
         "Customer",
         "ERP",
-        "",
+        "Currency",
         "Total",
         "Billed, decided",
         "In the ERP",

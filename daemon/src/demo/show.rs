@@ -11,6 +11,7 @@ use crate::cli::contract::summaries as contract_table;
 use crate::cli::table::{amount, count, state, titled};
 use crate::review::portfolio::{Remedied, Summary};
 use milestoned_mapping::contract::Severity;
+use milestoned_mapping::money::Currency;
 
 /// The outcome for machines.
 pub(super) fn json(
@@ -54,7 +55,7 @@ pub(super) fn tables(samples: &[Sample], proof: &Proof, contracts: &[Summary], e
 }
 
 fn documents(proof: &Proof) -> String {
-    let mut table = titled(&["ERP", "Kind", "", "Held", "Sum held", "Own book", "Sum in own book"]);
+    let mut table = titled(&["ERP", "Kind", "Currency", "Held", "Sum held", "Own book", "Sum in own book"]);
     for erp in ERPS {
         let Some(one) = proof.erps.get(erp) else { continue };
         for (kind, held) in &one.held {
@@ -65,13 +66,20 @@ fn documents(proof: &Proof) -> String {
                 word.replace('_', " ").into(),
                 currency.into(),
                 count(held.count),
-                amount(&held.sum),
+                amount(&digits(&held.sum, currency)),
                 count(own.count),
-                amount(&own.sum),
+                amount(&digits(&own.sum, currency)),
             ]);
         }
     }
     table.to_string()
+}
+
+/// A sum with all digits of its currency.
+fn digits(sum: &str, currency: &str) -> String {
+    let known: Option<Currency> = currency.parse().ok();
+    let money = known.zip(sum.parse().ok()).and_then(|(currency, sum)| currency.from_decimal(sum));
+    money.map_or_else(|| sum.to_owned(), |money| money.to_string())
 }
 
 fn by_code(exceptions: &[Remedied]) -> String {

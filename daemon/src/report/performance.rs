@@ -12,6 +12,7 @@ use milestoned_mapping::money::{Currency, Minor};
 use milestoned_mapping::problem::Problem;
 use milestoned_workbook::cell::Cell;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 
 use super::close::{self, Month};
 use super::export::List;
@@ -25,6 +26,8 @@ use crate::store::StoreError;
 
 /// Months of a trend, the present one included.
 const MONTHS: i32 = 12;
+/// What stands in the place of a variance of a month that nobody has prepared.
+pub const NOT_PREPARED: &str = "not prepared";
 /// What a forecast calls a document that time alone will write.
 const TO_BILL: &str = "to bill";
 /// Months that a forecast looks ahead, the present one included.
@@ -66,6 +69,25 @@ impl Metric {
             Self::DisputeRate => "Dispute rate",
         }
     }
+}
+
+impl Metric {
+    /// Whether a value as it is shown misses its aim: an invoice within a day of acceptance, 98 % right at the first sending, all
+    /// revenue in its month, at most 2 % disputed.
+    pub fn misses(self, shown: &str) -> bool {
+        tenths(shown).is_some_and(|value| match self {
+            Self::CycleTime => value > 10,
+            Self::FirstSend => value < 980,
+            Self::PeriodAccuracy => value < 1_000,
+            Self::DisputeRate => value > 20,
+        })
+    }
+}
+
+/// A value as it is shown, `1.5 d` or `98.0 %`, in tenths; none where nothing counted.
+pub fn tenths(shown: &str) -> Option<i128> {
+    let number: Decimal = shown.split(' ').next()?.parse().ok()?;
+    number.checked_mul(Decimal::TEN)?.trunc().to_i128()
 }
 
 impl std::str::FromStr for Metric {
@@ -232,7 +254,7 @@ pub async fn metrics(env: &Environment, today: Date) -> Result<List, Refused> {
 async fn variance(env: &Environment, month: Month) -> Result<String, Refused> {
     let figures = match close::kept(env, month).await {
         Ok((_, figures)) => figures,
-        Err(Refused::Missing(_)) => return Ok("not prepared".into()),
+        Err(Refused::Missing(_)) => return Ok(NOT_PREPARED.into()),
         Err(refused) => return Err(refused),
     };
     let label = figures.standard.labels().liability;
@@ -548,5 +570,9 @@ mod tests {
         assert_eq!(value(Metric::FirstSend, &all), "66.7 %");
         assert_eq!(value(Metric::DisputeRate, &all), "33.3 %");
         assert_eq!(value(Metric::PeriodAccuracy, &[]), "");
+        let misses = |metric: Metric, shown: &str| metric.misses(shown);
+        assert!(misses(Metric::CycleTime, "1.5 d") && !misses(Metric::CycleTime, "1 d"));
+        assert!(misses(Metric::FirstSend, "97.9 %") && !misses(Metric::FirstSend, "98.0 %"));
+        assert!(misses(Metric::DisputeRate, "2.1 %") && !misses(Metric::DisputeRate, ""));
     }
 }

@@ -49,6 +49,14 @@ pub struct Aged {
     pub buckets: [Money; 5],
 }
 
+impl Aged {
+    /// What is open, whatever its age.
+    pub fn in_all(&self) -> Money {
+        let [first, ..] = self.buckets;
+        first.currency().money(self.buckets.iter().map(|bucket| bucket.units()).sum())
+    }
+}
+
 /// Names of the buckets of [`Aged`].
 pub const BUCKETS: [&str; 5] =
     ["Not due", "1–30 days overdue", "31–60 days overdue", "61–90 days overdue", "More than 90 days overdue"];
@@ -76,10 +84,17 @@ fn is_named(text: &str, names: &[&str]) -> bool {
     text.is_empty() || names.iter().any(|name| name.to_lowercase().contains(&text))
 }
 
-/// Contracts whose id or customer contains a text, by id.
+/// Contracts whose id or customer contains a text, by id; where there is none, those that have an invoice of this number.
 pub fn contracts(snapshot: &Snapshot, text: &str) -> Vec<Summary> {
     let all = snapshot.contracts.values().map(|line| &line.summary);
-    all.filter(|one| is_named(text, &[&one.contract, &one.customer])).cloned().collect()
+    let found: Vec<Summary> = all.filter(|one| is_named(text, &[&one.contract, &one.customer])).cloned().collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let text = text.trim();
+    let has_invoice =
+        |line: &&Arc<Line>| line.receivables.iter().any(|invoice| invoice.number.eq_ignore_ascii_case(text));
+    snapshot.contracts.values().filter(has_invoice).map(|line| line.summary.clone()).collect()
 }
 
 /// Invoices that are open, the one that was due first before the others; overdue ones only, or all.

@@ -33,16 +33,16 @@ pub struct Import {
 }
 
 impl Store {
-    /// Keeps a workbook that was brought.
+    /// Keeps a workbook that was brought; one that is kept already under its id stays as it is.
     ///
     /// # Errors
     /// The database failed.
     pub fn keep_import(&self, import: Import) -> Verb<'_, ()> {
         self.write(move |tx| {
-            tx.change(&WORKBOOK_IMPORT, values![import.id], || {
+            let kept = tx.change(&WORKBOOK_IMPORT, values![import.id], || {
                 tx.run(
                     "INSERT INTO workbook_import (id, name, actor, brought_at, digest, about, edits)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
                     values![
                         import.id,
                         import.name,
@@ -54,6 +54,9 @@ impl Store {
                     ],
                 )
             })?;
+            if kept == 0 {
+                return Ok(());
+            }
             let detail = format!("import {}, SHA-256 {}", import.id, import.digest);
             let line = Entry::by(&import.actor, Action::WorkbookBrought, None, import.name.clone(), detail);
             audit::append(tx, import.brought_at, &[line])

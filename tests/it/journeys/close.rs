@@ -111,6 +111,28 @@ async fn the_ledgers_of_both_erps_tie_out_to_the_cent_and_what_others_posted_is_
     }
 }
 
+/// Heads of the columns of a page's table.
+async fn heads(world: &World, path: &str) -> Vec<String> {
+    let session = world.session(REVIEWER).await.unwrap();
+    let asked = reqwest::Client::new().get(format!("{}{path}", world.url)).header(reqwest::header::COOKIE, session);
+    let page = asked.send().await.unwrap().text().await.unwrap();
+    let heads = page.split("<th scope=\"col\"").skip(1).filter_map(|rest| rest.split_once('>')?.1.split('<').next());
+    heads.map(Into::into).collect()
+}
+
+#[tokio::test]
+async fn a_roll_forward_is_read_balance_by_balance() {
+    let world = march().await;
+    prepared(&world).await;
+    let of = async |rest: &str| heads(&world, &format!("/closes/2026-03?part=roll-forward{rest}")).await;
+    let named = ["Contract", "Customer", "ERP", "Currency"];
+    assert_eq!(of("").await, [&named[..], &["Opening", "Billed", "Collected", "Closing"]].concat());
+    let liability = ["Opening", "Billed", "Recognised", "Modifications", "Revenue not billed", "Closing"];
+    assert_eq!(of("&of=contract-liability").await, [&named[..], &liability].concat());
+    let revenue = ["Revenue of the month", "Of it from the opening contract liability"];
+    assert_eq!(of("&of=revenue").await, [&named[..], &revenue].concat());
+}
+
 #[tokio::test]
 async fn signed_figures_stay_byte_for_byte_and_what_is_learned_later_is_an_adjustment() {
     let world = march().await;

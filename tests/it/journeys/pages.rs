@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use calamine::{Reader, Xlsx};
 use milestoned_tests::{ADMIN, REVIEWER, VIEWER, World};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
 /// Contracts of which each has one milestone of this amount that waits for an approval.
@@ -186,6 +186,8 @@ async fn pages_show_what_holds_now_and_what_time_alone_will_bill() {
     world.at("2026-04-16T09:00:00Z").unwrap();
     world.settle().await.unwrap();
     assert!(page(&world, "/receivables").await.contains("A-M1"), "it is invoiced now");
+    let found = page(&world, "/contracts?q=a-m1").await;
+    assert!(found.contains("href=\"/contracts/A\""), "a contract is found by the number of its invoice: {found}");
     assert!(page(&world, "/receivables?part=overdue").await.contains("Nothing is overdue"));
     world.at("2026-06-16T09:00:00Z").unwrap();
     world.settle().await.unwrap();
@@ -235,6 +237,32 @@ async fn a_contract_as_of_a_date_is_a_page_with_two_answers_and_a_question_witho
         assert!(page(&world, &format!("/contracts/A/as-of?{asked}")).await.contains(why), "{asked}");
     }
     assert_eq!(browse(&world, VIEWER, "/contracts/B/as-of", None).await.0, 404);
+    // Days on which nothing happened to the contract have come all the same.
+    world.at("2026-04-20T09:00:00Z").unwrap();
+    let today = page(&world, "/contracts/A/as-of").await;
+    assert!(
+        today.contains("at the end of 2026-04-20") && today.contains("nothing was decided about it after"),
+        "{today}"
+    );
+}
+
+#[tokio::test]
+async fn times_and_today_are_those_of_the_reader() {
+    let world = World::start("2026-03-02T20:00:00Z").await.unwrap();
+    let (status, text, _) = send(&world, "/zone", &[("zone", "Mars/Olympus")]).await;
+    assert!(status == 422 && text.contains("no time zone"), "{text}");
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let session = world.session(ADMIN).await.unwrap();
+    let form = client.post(format!("{}/zone", world.url)).header(COOKIE, &session).header("origin", world.origin());
+    let kept = form.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body("zone=Asia%2FTokyo").send().await;
+    let kept = kept.unwrap().headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let read = async |path: &str| {
+        let asked = client.get(format!("{}{path}", world.url)).header(COOKIE, format!("{session}; {kept}"));
+        asked.send().await.unwrap().text().await.unwrap()
+    };
+    assert!(page(&world, "/").await.contains("2026-03-02"));
+    assert!(read("/").await.contains("2026-03-03"), "it is the next day in Tokyo");
+    assert!(read("/sessions").await.contains("2026-03-03 05:00 JST"));
 }
 
 /// The fields of a page's form with what stands in them, and some with something else in them.

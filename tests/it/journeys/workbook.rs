@@ -243,3 +243,14 @@ async fn a_foreign_or_altered_workbook_is_not_taken() {
     let (status, said) = bring(&world, ADMIN, altered.save_to_buffer().unwrap()).await;
     assert!(status == 422 && said["detail"].as_str().unwrap().contains("has been altered"), "{said}");
 }
+
+#[tokio::test]
+async fn a_file_that_is_brought_twice_in_one_moment_is_one_import() {
+    let world = world().await;
+    filed(&world, &["A"]).await;
+    let file = edited(&export(&world, ADMIN).await, &[("milestone:A:M1", "Name", "Blueprint")]);
+    let (first, second) = (bring(&world, ADMIN, file.clone()).await, bring(&world, ADMIN, file).await);
+    assert_eq!((first.0, second.0), (201, 201), "{second:?}");
+    assert_eq!(first.1["id"], second.1["id"]);
+    assert_eq!(confirm(&world, ADMIN, &second.1).await.0, 200);
+}

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use jiff::civil::Date;
+use milestoned_mapping::contract::{Beside, Difference};
 use milestoned_mapping::fact::Leg;
 use serde::Deserialize;
 
@@ -45,6 +46,15 @@ impl CasePage {
     fn then(&self) -> String {
         let back = if self.from.is_empty() { "/queue".to_owned() } else { format!("/queue?{}", self.from) };
         self.next.clone().or_else(|| self.before.clone()).unwrap_or(back)
+    }
+}
+
+impl CasePage {
+    /// Whether a leg's value is another than what is agreed, or is what the case is about.
+    fn differs(&self, row: &Beside, leg: Leg) -> bool {
+        let item = &self.case.item;
+        let is_of_it = |value: &Difference| value.what == row.what && value.seen.as_deref() == row.of(leg);
+        row.differs(leg) || (item.leg == Some(leg) && row.of(leg).is_some() && item.values.iter().any(is_of_it))
     }
 }
 

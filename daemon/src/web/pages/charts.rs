@@ -24,18 +24,25 @@ const LETTERS: usize = 9;
 pub(super) struct Bar {
     /// What it is of.
     label: String,
-    /// The value.
-    amount: Money,
+    /// Its size; none: there is no value, and nothing is drawn.
+    size: Option<i128>,
+    /// The value as people read it.
+    text: String,
 }
 
 impl Bar {
     pub(super) fn new(label: impl Into<String>, amount: Money) -> Self {
-        Self { label: label.into(), amount }
+        Self::sized(label, Some(amount.units().units()), grouped(&amount.to_string()))
+    }
+
+    /// A value that is no money.
+    pub(super) fn sized(label: impl Into<String>, size: Option<i128>, text: impl Into<String>) -> Self {
+        Self { label: label.into(), size, text: text.into() }
     }
 
     /// A value that is taken away.
     pub(super) fn less(label: impl Into<String>, amount: Money) -> Self {
-        Self { label: label.into(), amount: amount.currency().money(-amount.units()) }
+        Self::new(label, amount.currency().money(-amount.units()))
     }
 }
 
@@ -121,18 +128,18 @@ fn labels(bars: &[Bar]) -> String {
 }
 
 fn chart(title: &str, svg: String, bars: &[Bar]) -> Chart {
-    let text = |amount: &Money| grouped(&amount.to_string());
+    let newest = bars.iter().rfind(|bar| bar.size.is_some());
     Chart {
         title: title.into(),
-        latest: bars.last().map(|bar| text(&bar.amount)).unwrap_or_default(),
-        latest_of: bars.last().map(|bar| bar.label.clone()).unwrap_or_default(),
+        latest: newest.map(|bar| bar.text.clone()).unwrap_or_default(),
+        latest_of: newest.map(|bar| bar.label.clone()).unwrap_or_default(),
         svg,
-        rows: bars.iter().map(|bar| (bar.label.clone(), text(&bar.amount))).collect(),
+        rows: bars.iter().map(|bar| (bar.label.clone(), bar.text.clone())).collect(),
     }
 }
 
 fn titled(bar: &Bar) -> String {
-    format!("<title>{}: {}</title>", escaped(&bar.label), grouped(&bar.amount.to_string()))
+    format!("<title>{}: {}</title>", escaped(&bar.label), escaped(&bar.text))
 }
 
 fn rectangle(class: &str, (x, width): (i128, i128), (from, to): (i128, i128), title: &str) -> String {
@@ -147,16 +154,13 @@ fn rectangle(class: &str, (x, width): (i128, i128), (from, to): (i128, i128), ti
 
 /// A bar for each value; the last one is the present month.
 pub(super) fn bars(title: &str, bars: Vec<Bar>) -> Chart {
-    let units = |bar: &Bar| bar.amount.units().units();
-    let scale = Scale::of(bars.iter().map(units));
+    let scale = Scale::of(bars.iter().filter_map(|bar| bar.size));
     let mut inner = String::new();
     for (index, bar) in bars.iter().enumerate() {
+        let Some(size) = bar.size else { continue };
         let class = if index.saturating_add(1) == bars.len() { "now" } else { "bar" };
-        let _ = write!(
-            inner,
-            "{}",
-            rectangle(class, place(index, bars.len()), (scale.y(units(bar)), scale.y(0)), &titled(bar))
-        );
+        let span = (scale.y(size), scale.y(0));
+        inner.push_str(&rectangle(class, place(index, bars.len()), span, &titled(bar)));
     }
     inner.push_str(&labels(&bars));
     chart(title, drawing(title, &inner, &scale), &bars)
@@ -164,16 +168,16 @@ pub(super) fn bars(title: &str, bars: Vec<Bar>) -> Chart {
 
 /// A line through all values.
 pub(super) fn lines(title: &str, bars: Vec<Bar>) -> Chart {
-    let units = |bar: &Bar| bar.amount.units().units();
-    let scale = Scale::of(bars.iter().map(units));
+    let scale = Scale::of(bars.iter().filter_map(|bar| bar.size));
     let point = |(index, bar): (usize, &Bar)| {
         let (x, width) = place(index, bars.len());
-        (x + width / 2, scale.y(units(bar)))
+        bar.size.map(|size| (x + width / 2, scale.y(size)))
     };
-    let points: Vec<(i128, i128)> = bars.iter().enumerate().map(point).collect();
-    let path: Vec<String> = points.iter().map(|(x, y)| format!("{x},{y}")).collect();
+    let points: Vec<Option<(i128, i128)>> = bars.iter().enumerate().map(point).collect();
+    let path: Vec<String> = points.iter().flatten().map(|(x, y)| format!("{x},{y}")).collect();
     let mut inner = format!("<polyline class=\"line\" points=\"{}\"/>", path.join(" "));
-    for ((x, y), bar) in points.iter().zip(&bars) {
+    for (point, bar) in points.iter().zip(&bars) {
+        let Some((x, y)) = point else { continue };
         let _ = write!(inner, "<circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"3\">{}</circle>", titled(bar));
     }
     inner.push_str(&labels(&bars));
@@ -182,17 +186,17 @@ pub(super) fn lines(title: &str, bars: Vec<Bar>) -> Chart {
 
 /// From the first value by the others to `closing`.
 pub(super) fn waterfall(title: &str, steps: Vec<Bar>, closing: Money) -> Chart {
-    let units = |bar: &Bar| bar.amount.units().units();
+    let size = |bar: &Bar| bar.size.unwrap_or(0);
     let mut levels = vec![0_i128];
     for step in &steps {
-        levels.push(levels.last().copied().unwrap_or(0).saturating_add(units(step)));
+        levels.push(levels.last().copied().unwrap_or(0).saturating_add(size(step)));
     }
     let scale = Scale::of(levels.iter().copied().chain([closing.units().units()]));
     let count = steps.len().saturating_add(1);
     let mut inner = String::new();
     for (index, (step, pair)) in steps.iter().zip(levels.windows(2)).enumerate() {
         let [from, to] = pair else { continue };
-        let class = match (index, units(step) < 0) {
+        let class = match (index, size(step) < 0) {
             (0, _) => "bar",
             (_, true) => "fall",
             (_, false) => "rise",

@@ -74,8 +74,17 @@ struct Tab {
     count: usize,
 }
 
+/// A balance of a roll-forward: its columns of the sheet.
+struct Balance {
+    name: String,
+    query: String,
+    shown: bool,
+}
+
 /// What a page shows below its tabs.
 struct Table {
+    /// Balances of a wide sheet, of which one is shown at a time.
+    balances: Vec<Balance>,
     sheet: Sheet,
     rows: Vec<Vec<Shown>>,
     pages: Pages,
@@ -104,6 +113,9 @@ struct MonthPage {
 pub(super) struct Asked {
     #[serde(default)]
     part: String,
+    /// Which balance of a roll-forward.
+    #[serde(default)]
+    of: String,
     #[serde(default)]
     page: Option<usize>,
 }
@@ -130,7 +142,7 @@ pub(super) async fn page(
         may_close: person.caller.rights.has(Right::Overrule),
         tabs: figures.sheets.iter().map(tab).collect(),
         open: steps.iter().filter(|step| step.name != "dates" && !step.is_done()).count(),
-        table: sheet.map(|sheet| table(sheet, month, asked.page.unwrap_or(1))),
+        table: sheet.map(|sheet| table(sheet, month, &asked)),
         chart: if asked.part.is_empty() { liability(&figures) } else { None },
         part: asked.part,
         person,
@@ -142,13 +154,53 @@ pub(super) async fn page(
     }))
 }
 
-fn table(sheet: &Sheet, month: Month, asked: usize) -> Table {
-    let (path, query) = (format!("/closes/{month}"), format!("part={}", sheet.part()));
-    let pages = Pages::of(&path, &query, asked, sheet.rows.len(), OF_A_PAGE);
+fn table(sheet: &Sheet, month: Month, asked: &Asked) -> Table {
+    let (balances, sheet) = by_balance(sheet, &asked.of);
+    let query =
+        balances.iter().find(|one| one.shown).map_or_else(|| format!("part={}", sheet.part()), |one| one.query.clone());
+    let pages = Pages::of(&format!("/closes/{month}"), &query, asked.page.unwrap_or(1), sheet.rows.len(), OF_A_PAGE);
     let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
     let rows = sheet.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&sheet.columns, row)).collect();
-    let head = Sheet { rows: Vec::new(), ..sheet.clone() };
-    Table { sheet: head, rows, pages }
+    Table { balances, sheet: Sheet { rows: Vec::new(), ..sheet }, rows, pages }
+}
+
+/// What a sheet shows of one balance: columns that are called `Contract liability, opening` belong to `Contract liability`, those
+/// behind them to `Revenue`. A sheet without such columns is shown as it is.
+fn by_balance(sheet: &Sheet, asked: &str) -> (Vec<Balance>, Sheet) {
+    let of_balance = |column: &String| column.split_once(", ").map(|(name, _)| name.to_owned());
+    let Some(first) = sheet.columns.iter().position(|column| of_balance(column).is_some()) else {
+        return (Vec::new(), sheet.clone());
+    };
+    let group = |(place, column): (usize, &String)| {
+        (place >= first).then(|| of_balance(column).unwrap_or_else(|| "Revenue".to_owned()))
+    };
+    let groups: Vec<Option<String>> = sheet.columns.iter().enumerate().map(group).collect();
+    let mut names: Vec<&String> = groups.iter().flatten().collect();
+    names.dedup();
+    let word = |name: &str| name.to_lowercase().replace(' ', "-");
+    let chosen = names
+        .iter()
+        .find(|name| word(name) == asked)
+        .or(names.first())
+        .map_or_else(String::new, |name| (*name).clone());
+    let is_shown =
+        |place: &usize| groups.get(*place).is_some_and(|group| group.as_ref().is_none_or(|name| *name == chosen));
+    let places: Vec<usize> = (0..sheet.columns.len()).filter(is_shown).collect();
+    let title = |column: &String| {
+        let short = column.split_once(", ").map_or(column.as_str(), |(_, short)| short);
+        let mut letters = short.chars();
+        letters.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(letters).collect())
+    };
+    let columns = places.iter().filter_map(|place| sheet.columns.get(*place)).map(title).collect();
+    let cells = |row: &Vec<_>| places.iter().filter_map(|place| row.get(*place).cloned()).collect();
+    let rows = sheet.rows.iter().map(cells).collect();
+    let balance = |name: &&String| Balance {
+        query: format!("part={}&of={}", sheet.part(), word(name)),
+        shown: **name == chosen,
+        name: (*name).clone(),
+    };
+    let balances = names.iter().map(balance).collect();
+    (balances, Sheet { columns, rows, ..sheet.clone() })
 }
 
 /// The contract liability of the currency that comes first, as a waterfall.

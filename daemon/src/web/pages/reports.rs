@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use milestoned_mapping::address;
 use milestoned_mapping::money::grouped;
 
+use super::charts::{Bar, Chart, bars};
 use super::lists::Asked;
 use super::person::Person;
 use super::queue::Pages;
@@ -23,12 +24,16 @@ use milestoned_workbook::cell::Cell;
 
 /// Rows of a page.
 const OF_A_PAGE: usize = 100;
+/// Column of the metrics that shows the variance of deferred revenue.
+const VARIANCE: usize = 4;
 
 /// A cell of a table.
 pub(super) struct Shown {
     pub(super) text: String,
     pub(super) is_number: bool,
     pub(super) link: Option<String>,
+    /// It is a value that is not as it should be.
+    pub(super) misses: bool,
 }
 
 /// A row of a table as a page shows it: ids lead to the pages of what they name.
@@ -46,7 +51,7 @@ pub(super) fn shown(columns: &[String], row: &[Cell]) -> Vec<Shown> {
         };
         let is_number = !matches!(cell, Cell::Text(_));
         let link = link.filter(|_| !text.is_empty());
-        Shown { text: if is_number { grouped(&text) } else { text }, is_number, link }
+        Shown { text: if is_number { grouped(&text) } else { text }, is_number, link, misses: false }
     };
     columns.iter().zip(row).map(cell).collect()
 }
@@ -67,6 +72,8 @@ struct ReportPage {
     months: Option<(Month, Month)>,
     /// Month, what, amounts: of a forecast.
     sums: Vec<(String, String, String)>,
+    /// Trends of the metrics.
+    charts: Vec<Chart>,
 }
 
 impl ReportPage {
@@ -77,11 +84,46 @@ impl ReportPage {
             self.columns.get(*place).and_then(|title| Metric::ALL.into_iter().find(|one| one.title() == *title));
         Some(match metric {
             Some(metric) => format!("/reports/cases?part={}&month={}", metric.word(), month.text),
-            None if *place == 4 => format!("/closes/{}?part=differences", month.text),
+            None if *place == VARIANCE
+                && row.get(*place).is_some_and(|cell| cell.text == performance::NOT_PREPARED) =>
+            {
+                "/closes".to_owned()
+            }
+            None if *place == VARIANCE => format!("/closes/{}?part=differences", month.text),
             None => return None,
         })
-        .filter(|_| row.get(*place).is_some_and(|cell| !cell.text.is_empty() && cell.text != "not prepared"))
+        .filter(|_| row.get(*place).is_some_and(|cell| !cell.text.is_empty()))
     }
+
+    /// Whether a column has numbers.
+    fn is_numeric(&self, place: &usize) -> bool {
+        self.rows.iter().any(|row| row.get(*place).is_some_and(|cell| cell.is_number))
+    }
+}
+
+/// Marks what misses its aim among the values of the metrics.
+fn mark(columns: &[String], rows: &mut [Vec<Shown>]) {
+    for row in rows {
+        for (column, cell) in columns.iter().zip(row.iter_mut()) {
+            let metric = Metric::ALL.into_iter().find(|one| one.title() == column);
+            cell.misses = metric.is_some_and(|metric| metric.misses(&cell.text));
+        }
+    }
+}
+
+/// A chart of each metric, the oldest month first. A month in which nothing counted has no bar.
+fn trends(list: &List) -> Vec<Chart> {
+    let chart = |metric: Metric| {
+        let place = list.columns.iter().position(|column| column == metric.title())?;
+        let bar = |row: &Vec<Cell>| {
+            let text = row.get(place).map(Cell::shown).unwrap_or_default();
+            let label = row.first().map(Cell::shown).unwrap_or_default();
+            let label = label.parse::<Month>().map_or(label, |month| month.first().strftime("%b %Y").to_string());
+            Bar::sized(label, performance::tenths(&text), if text.is_empty() { "nothing counted" } else { &text })
+        };
+        Some(bars(metric.title(), list.rows.iter().rev().map(bar).collect()))
+    };
+    Metric::ALL.into_iter().filter_map(chart).collect()
 }
 
 /// A report under what was asked for.
@@ -103,7 +145,7 @@ fn told(list: &List) -> (String, &'static str) {
         "cases" => (list.filter.clone(), "What is not as it should be comes first."),
         "cohort" => (
             format!("Cohort {}", list.filter),
-            "Every milestone that was accepted or invoiced in the month, and how far it has come; red flags first.",
+            "Every milestone whose acceptance or invoice, whichever came first, is of the month, and how far it has come; red flags first.",
         ),
         _ => (
             "Forecast".into(),
@@ -133,14 +175,23 @@ pub(super) async fn page(
     } else {
         None
     };
+    let mut rows: Vec<Vec<Shown>> =
+        list.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&list.columns, row)).collect();
+    let charts = if list.name == "metrics" {
+        mark(&list.columns, &mut rows);
+        trends(&list)
+    } else {
+        Vec::new()
+    };
     Ok(render(&ReportPage {
         person,
+        charts,
+        rows,
         name: list.name,
         title,
         note,
         query: asked.query(),
         columns: list.columns.clone(),
-        rows: list.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&list.columns, row)).collect(),
         count,
         pages,
         months,
