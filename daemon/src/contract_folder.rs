@@ -44,7 +44,7 @@ pub async fn named(folder: &Path, wanted: fn(&Path) -> bool) -> Result<Vec<PathB
 /// # Errors
 /// Why it is not taken.
 pub async fn read(path: &Path) -> Result<String, String> {
-    String::from_utf8(bytes(path, FILE_LIMIT).await?).map_err(|_| "the file is not UTF-8 text".into())
+    String::from_utf8(bytes(path, FILE_LIMIT).await?).map_err(|_| "the file is not UTF-8 text: save it as UTF-8".into())
 }
 
 /// The bytes of a regular file, at most so many.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::command::JournalEntry;
-use crate::contract::Contract;
+use crate::contract::{Contract, DocumentKind, IssuedDocument};
 use crate::fact::{Leg, LegMilestone};
 use crate::record::{InvoiceSeen, InvoiceStatus, JournalSeen};
 use crate::statement::Statement;
@@ -57,11 +57,13 @@ kinds! {
          that says so, and close this with the reason.";
     DocumentChanged, "DOCUMENT_CHANGED", Erp, "The ERP has one of our documents otherwise than it was delivered",
         "Ask who edited it. Put it back there; if the edit is right, file a change order that leads to the same, and close \
-         this with the reason.";
+         this with the reason. Where its customer was renamed or merged there, say which record the customer is \
+         (`milestoned customer choose`).";
     DocumentDoubled, "DOCUMENT_DOUBLED", Erp, "The ERP has one of our documents or entries more than once",
         "Find out where the second one comes from, and void or delete it there.";
     DocumentGone, "DOCUMENT_GONE", Erp, "The ERP has one of our documents no longer",
-        "Ask who deleted it. Write it again there under the same number; if it should be gone, file a change order that \
+        "Ask who deleted it. Where it was only given another number, give it its own again there; else write it again there under \
+         the same number; if it should be gone, file a change order that \
          takes it back, and close this with the reason. It is not written again by itself.";
     DocumentVoided, "DOCUMENT_VOIDED", Erp, "One of our documents was voided in the ERP",
         "Ask who voided it, and why. To bill it again, give the void another number there, for it holds ours, and write it \
@@ -140,7 +142,10 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
         match (copies, copies.iter().filter(live).count()) {
             // A document that the ERP has never shown may be on its way there: it is not missing yet.
             ([], _) if !shown.confirmed.contains(&issued.number) => {}
-            ([], _) => note(Kind::DocumentGone, format!("{} was there, and is not there any more", issued.number)),
+            ([], _) => {
+                let gone = format!("{} was there, and is not there any more", issued.number);
+                note(Kind::DocumentGone, gone + &renumbered(contract, issued, shown.invoices));
+            }
             // Another invoice was adopted in its place.
             (_, 0) if issued.withdrawn => {}
             (_, 0) => note(Kind::DocumentVoided, format!("{} is void", issued.number)),
@@ -158,6 +163,24 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
             (_, count) => note(Kind::DocumentDoubled, format!("{} is there {count} times", issued.number)),
         }
     }
+}
+
+/// What else of the contract says the same as a document that is gone, but for its number.
+fn renumbered(contract: &Contract, issued: &IssuedDocument, invoices: &[InvoiceSeen]) -> String {
+    let wanted = Statement { number: None, ..Statement::of_document(contract, issued) };
+    let ours = |number: &str| contract.documents().iter().any(|one| one.number == number);
+    let alike = |one: &&InvoiceSeen| {
+        one.milestone.as_deref() == Some(issued.milestone.as_str())
+            && one.credit_memo == (issued.kind == DocumentKind::CreditMemo)
+            && one.status != InvoiceStatus::Void
+            && !ours(&one.number)
+            && Statement::of_invoice(one).differences(&wanted).is_empty()
+    };
+    let numbers: Vec<&str> = invoices.iter().filter(alike).map(|one| one.number.as_str()).collect();
+    if numbers.is_empty() {
+        return String::new();
+    }
+    format!("; {} says the same: it may have been given that number", numbers.join(", "))
 }
 
 fn entries(shown: &Shown<'_>, found: &mut Vec<Drift>) {

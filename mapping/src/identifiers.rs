@@ -9,6 +9,8 @@ use crate::schema::FileKind;
 
 /// Longest id.
 const LONGEST: usize = 64;
+/// Longest name of a customer or a milestone: it stands on a line of an invoice, and every ERP takes so many characters there.
+const LONGEST_NAME: usize = 1_000;
 
 /// What is wrong with the ids and texts of a contract, or of a change order, that is to be filed; every problem at once.
 pub fn problems(filed: &Value) -> Vec<Problem> {
@@ -24,6 +26,9 @@ fn walk(value: &Value, place: &str, file: FileKind, found: &mut Vec<Problem>) {
                 let field = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
                 let reason = match value {
                     Value::String(id) if name == "id" && brings_in(place) => id_problem(id),
+                    Value::String(text) if name == "name" || name == "customer" => {
+                        text_problem(text).or_else(|| name_problem(text))
+                    }
                     Value::String(text) => text_problem(text),
                     _ => None,
                 };
@@ -72,10 +77,49 @@ fn text_problem(text: &str) -> Option<String> {
     Some(format!("U+{:04X}, {what}, may not stand in it: take it out", u32::from(unseen)))
 }
 
+/// What is wrong with a name that others compare with their own: systems cut blanks off its ends, and take one blank for
+/// another, so that it would differ from itself once it is read back.
+fn name_problem(name: &str) -> Option<String> {
+    let length = name.chars().count();
+    if length > LONGEST_NAME {
+        return Some(format!("has {length} characters, and a line of an invoice takes {LONGEST_NAME}: shorten it"));
+    }
+    if name.trim() != name && !name.trim().is_empty() {
+        return Some(format!("{name:?} begins or ends with a blank: take it out"));
+    }
+    let unlike_a_blank = |character: &char| character.is_whitespace() && *character != ' ';
+    let unseen = |character: &char| matches!(character, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}');
+    let other = name.chars().find(|character| unlike_a_blank(character) || unseen(character))?;
+    Some(format!(
+        "U+{:04X} may not stand in it, which looks like a blank or like nothing: type a blank",
+        u32::from(other)
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn names_are_the_same_when_another_system_gives_them_back() {
+        let long = "x".repeat(1_001);
+        for (name, reason) in [
+            (" Northwind", "begins or ends with a blank"),
+            ("Northwind\u{a0}", "begins or ends with a blank"),
+            ("North\u{a0}wind", "U+00A0"),
+            ("North\u{200b}wind", "U+200B"),
+            (&long, "has 1001 characters"),
+        ] {
+            for filed in
+                [json!({ "id": "C", "customer": name }), json!({ "id": "C", "milestones": [{ "name": name }] })]
+            {
+                let told = told(filed);
+                assert!(told.len() == 1 && told[0].contains(reason), "{name}: {told:?}");
+            }
+        }
+        assert_eq!(told(json!({ "id": "C", "customer": "Müller & Söhne 🎉, Inc." })), [] as [&str; 0]);
+    }
 
     fn told(filed: Value) -> Vec<String> {
         problems(&filed).into_iter().map(|problem| problem.said()).collect()

@@ -58,7 +58,7 @@ pub fn normalise(record: &SourceRecord, map: &FieldMap) -> Normalised {
         }
     };
     let mut reader = Reading { record, map, tree: &tree, problems: Vec::new() };
-    let contract = reader.text("contract");
+    let contract = reader.name("contract");
     match map.kind {
         RecordKind::Deal => deal(&mut reader, contract),
         RecordKind::Milestone => milestone(&mut reader, contract, history),
@@ -108,6 +108,16 @@ impl Reading<'_> {
 
     fn text(&self, field: &str) -> Option<String> {
         self.texts(field).into_iter().next()
+    }
+
+    /// A text that is compared with one of the agreement, in which no blank is at an end, none is twice, and none is hidden: people
+    /// type and paste these fields, and agreements are filed without such blanks.
+    fn name(&self, field: &str) -> Option<String> {
+        let text = self.text(field)?;
+        let hidden = ['\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}'];
+        let words: Vec<String> = text.split_whitespace().map(|word| word.replace(hidden, "")).collect();
+        Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
+            .filter(|text| !text.is_empty())
     }
 
     /// An exact decimal. Digits that only look like noise are a problem: an amount is never rounded on its way in.
@@ -205,8 +215,8 @@ fn deal(reader: &mut Reading<'_>, contract: Option<String>) -> Normalised {
         stage: reader.text("stage"),
         amount: reader.decimal("amount"),
         currency: reader.text("currency"),
-        customer: reader.text("customer"),
-        payment_terms: reader.text("payment_terms"),
+        customer: reader.name("customer"),
+        payment_terms: reader.name("payment_terms").map(|terms| terms.to_lowercase()),
         version: reader.whole("version"),
         ..LegRecord::default()
     };
@@ -227,7 +237,7 @@ fn deal(reader: &mut Reading<'_>, contract: Option<String>) -> Normalised {
 }
 
 fn milestone(reader: &mut Reading<'_>, contract: Option<String>, history: &[Change]) -> Normalised {
-    let (contract, id) = match (contract, reader.text("milestone")) {
+    let (contract, id) = match (contract, reader.name("milestone")) {
         (None, None) => return Normalised::default(),
         (Some(contract), Some(id)) => (contract, id),
         (contract, id) => {

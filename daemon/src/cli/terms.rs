@@ -127,6 +127,9 @@ pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<
     let name = file.display();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            return Ok(unreadable(file, "is not UTF-8 text: save it as UTF-8", json));
+        }
         Err(error) => return Ok(unreadable(file, &error.to_string(), json)),
     };
     let read = match file.extension().and_then(|extension| extension.to_str()) {

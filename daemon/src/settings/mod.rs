@@ -463,8 +463,10 @@ impl Settings {
         let mut problems = source::resolve_secrets(&mut merged, secrets);
         let defaults = source::defaults();
         let (settings, found) = repair::read(merged, &defaults);
-        problems
-            .extend(found.into_iter().map(|(place, reason)| Problem::new(place, reason, "see config/default.toml")));
+        problems.extend(found.into_iter().map(|(place, reason)| {
+            let remedy = source::former_key(&place).unwrap_or("see config/default.toml");
+            Problem::new(place, reason, remedy)
+        }));
         let mut examined = Examined { settings, problems, warnings };
         if let Some(settings) = &examined.settings {
             examined.problems.extend(rules::refused(settings, secrets));
@@ -568,6 +570,16 @@ mod tests {
             assert!(told.iter().any(|line| line.starts_with(words)), "{words}\n{told:#?}");
         }
         assert_eq!(told.len(), expected.len(), "{told:#?}");
+    }
+
+    #[test]
+    fn a_token_with_the_role_of_former_versions_is_told_what_to_write() {
+        let text = "[[http.tokens]]\nname = \"ada\"\nrole = \"admin\"\ntoken = \"Zq3kT0pWvLs8xYb1MdGh5A\"";
+        let told = Settings::from_toml(text).unwrap_err().0;
+        assert!(
+            told.iter().any(|problem| problem.place.ends_with("role") && problem.remedy.contains("`rights`")),
+            "{told:#?}"
+        );
     }
 
     #[test]

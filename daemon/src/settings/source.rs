@@ -27,6 +27,15 @@ pub(super) const SECRET_KEYS: [&str; 14] = [
 /// In place of a secret that is not there, or not needed.
 pub(super) const NO_SECRET: &str = "(no secret)";
 
+/// What is written in the place of a key that former versions had.
+pub(super) fn former_key(place: &str) -> Option<&'static str> {
+    let (table, key) = place.rsplit_once('.')?;
+    (table.starts_with("http.tokens[") && key == "role").then_some(
+        "write `rights`, what the program may do, in its place, such as rights = [\"view\"]; all of them: view, file_terms, \
+         tell_facts, approve, overrule, release, operate, audit",
+    )
+}
+
 /// The layers of a configuration, one over the other.
 #[derive(Debug)]
 pub(super) struct Layers {

@@ -180,3 +180,12 @@ async fn who_ends_sessions_closes_accounts_and_forgets_names_has_a_token() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn a_program_that_asks_for_a_page_with_its_token_is_told_where_tokens_are_taken() {
+    let world = world().await;
+    let answer = browser().get(format!("{}/", world.url)).bearer_auth(ADMIN).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let told = answer.text().await.unwrap();
+    assert!(told.contains("/v1/") && told.contains("milestoned people link"), "{told}");
+}

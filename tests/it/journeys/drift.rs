@@ -187,6 +187,22 @@ async fn an_invoice_that_is_edited_says_what_differs_until_it_is_put_back() {
 }
 
 #[tokio::test]
+async fn an_invoice_that_was_given_another_number_is_told_with_that_number_until_it_has_its_own() {
+    for (erp, field) in [("netsuite", "tranId"), ("quickbooks", "DocNumber")] {
+        let world = billed(erp).await;
+        edit(&world, erp, json!({ field: "2026-77" }));
+        opens(&world, "DOCUMENT_GONE", "2026-77 says the same: it may have been given that number", erp).await;
+        let back = fields(json!({ field: "SOW-1-M1" }));
+        match erp {
+            "netsuite" => world.simulators.netsuite.edit_invoice("back", "2026-77", back).unwrap(),
+            _ => world.simulators.quickbooks.edit_invoice("back", "2026-77", back).unwrap(),
+        }
+        world.settle().await.unwrap();
+        assert_eq!(open(&world).await, [], "{erp}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_voided_within_the_second_in_which_it_was_read_is_missed() {
     for erp in ["netsuite", "quickbooks"] {
         let world = accepted(erp, "2026-03-02T09:00:00Z").await;

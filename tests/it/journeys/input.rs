@@ -57,6 +57,27 @@ async fn an_amount_with_noise_is_parked_a_deleted_issue_is_seen_and_the_rest_goe
 }
 
 #[tokio::test]
+async fn blanks_that_people_type_and_paste_are_no_part_of_an_id_a_name_or_terms() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let terms = json!({ "id": "SOW-1", "customer": "Northwind Ltd", "currency": "USD", "total": "40000.00",
+        "signed_on": "2026-03-02", "milestones": [{ "id": "M1", "name": "Design", "amount": "40000.00" }],
+        "milestoned": { "erp": "quickbooks" } });
+    std::fs::write(world.contracts.join("SOW-1.json"), terms.to_string()).unwrap();
+    world.deal("SOW-1", "40000.00").unwrap();
+    let salesforce = &world.simulators.salesforce;
+    salesforce.put("name", "Account", "northwind", fields(json!({ "Name": "Northwind\u{a0} Ltd" }))).unwrap();
+    salesforce.put("terms", "Opportunity", "SOW-1", fields(json!({ "Payment_Terms__c": "Net  30" }))).unwrap();
+    let issue = json!({ "summary": "Design", "customfield_10101": "\u{200b}SOW-1 ", "customfield_10102": " M1\u{a0}",
+        "status": "To Do" });
+    let issue = world.simulators.jira.create_issue("issue", "MS", fields(issue)).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-10T15:00:00Z").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks"), [("SOW-1-M1".to_owned(), "40000.00".to_owned())], "{}", parked(&world).await);
+}
+
+#[tokio::test]
 async fn of_two_issues_for_one_milestone_neither_speaks_until_one_is_gone() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let issue = world.contract("SOW-1", "netsuite").unwrap();

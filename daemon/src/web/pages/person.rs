@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -79,6 +79,10 @@ impl Person {
     }
 }
 
+/// What stands behind the address of the sign-in.
+const NOT_SIGNED_IN: &str = "Pages are for people who have signed in, and take no token: a program calls the API under /v1/. \
+                             `milestoned people link NAME` prints a link that signs in once.\n";
+
 impl FromRequestParts<Arc<Environment>> for Person {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Response> {
@@ -93,7 +97,9 @@ impl FromRequestParts<Arc<Environment>> for Person {
         let known = access.person(env, &parts.headers).await;
         let Some(caller) = known.map_err(|error| ApiError::from(error).into_response())? else {
             let next = if parts.method == Method::GET { address::segment(&here) } else { String::new() };
-            return Err(Redirect::to(&format!("/sign-in?next={next}")).into_response());
+            // A program that came with a token reads this instead of following.
+            let sign_in = [(header::LOCATION, format!("/sign-in?next={next}"))];
+            return Err((StatusCode::SEE_OTHER, sign_in, NOT_SIGNED_IN).into_response());
         };
         if !parts.method.is_safe() && !access.comes_from_our_pages(&parts.headers) {
             return Err(problem::foreign().into_response());
