@@ -504,6 +504,7 @@ fn landing(
         erp: &agreement.erp,
         orders: erp.is_some_and(Connection::writes_orders),
         emails: erp.is_some_and(Connection::emails_invoices),
+        acceptances: erp.is_some_and(Connection::keeps_acceptances),
         links: context.links,
         records: &work.records,
     };

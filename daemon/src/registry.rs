@@ -231,6 +231,11 @@ impl Connection {
         each!(self, connection => connection.emails_invoices())
     }
 
+    /// An ERP that keeps the record of an acceptance beside its invoice.
+    pub fn keeps_acceptances(&self) -> bool {
+        each!(self, connection => connection.keeps_acceptances())
+    }
+
     /// A project tool: its silence may be an acceptance.
     pub fn tells_acceptance(&self) -> bool {
         each!(self, connection => connection.tells_acceptance())

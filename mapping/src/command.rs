@@ -47,6 +47,8 @@ impl core::fmt::Display for DeliveryKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Command {
+    /// Have the ERP keep the record of an acceptance beside the invoice that it let go, once.
+    AcceptanceRecord(AcceptanceRecord),
     /// Show where a milestone stands on its CRM or PSA record (a state: the newest one wins).
     BillingStatus(BillingStatus),
     /// A credit memo for an invoice.
@@ -73,6 +75,7 @@ impl Command {
     pub fn customer(&self) -> Option<&str> {
         match self {
             Self::CreditMemo(document) | Self::Invoice(document) => Some(&document.customer),
+            Self::AcceptanceRecord(record) => Some(&record.customer),
             Self::InvoiceEmail(email) => Some(&email.customer),
             Self::JournalEntry(entry) => Some(&entry.customer),
             Self::SalesOrder(order) => Some(&order.customer),
@@ -127,6 +130,49 @@ pub struct InvoiceEmail {
     pub milestone: String,
     /// Customer's exact name.
     pub customer: String,
+}
+
+/// The record of an acceptance: a file that the ERP keeps beside the invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptanceRecord {
+    /// Document number of the invoice.
+    pub number: String,
+    /// Contract (SOW) id.
+    pub contract: String,
+    /// Milestone id.
+    pub milestone: String,
+    /// Customer's exact name.
+    pub customer: String,
+    /// What the invoice bills, in the contract's own words.
+    pub description: String,
+    /// Acceptance date.
+    pub accepted_on: Date,
+    /// Accepted by silence.
+    pub deemed: bool,
+    /// Link to the acceptance document, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// Link to the milestone's page, with the whole trail.
+    pub link: String,
+}
+
+impl AcceptanceRecord {
+    /// Name of the file. A number may hold characters that no file has in its name.
+    pub fn file_name(&self) -> String {
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() || "-._".contains(letter) { letter } else { '_' };
+        format!("acceptance-{}.txt", self.number.chars().map(plain).collect::<String>())
+    }
+
+    /// The file: the same bytes for the same record.
+    pub fn text(&self) -> String {
+        let how = if self.deemed { ", by silence: the time to reject had passed" } else { "" };
+        let document = self.document.as_deref().unwrap_or("none");
+        format!(
+            "Acceptance of milestone {} of contract {}\n\nCustomer: {}\nInvoice: {}\nBilled for: {}\nAccepted on: {}{how}\n\
+             Acceptance document: {document}\nTrail: {}\n",
+            self.milestone, self.contract, self.customer, self.number, self.description, self.accepted_on, self.link
+        )
+    }
 }
 
 /// A line of a contract's order.

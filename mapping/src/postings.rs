@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::address;
 use crate::command::{
-    BillingStatus, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, OrderLine, OrderedLine, Posting,
-    SalesOrder,
+    AcceptanceRecord, BillingStatus, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, OrderLine,
+    OrderedLine, Posting, SalesOrder,
 };
 use crate::contract::{Contract, DatedEntry, DocumentKind, IssuedDocument, MilestoneView};
 use crate::money::Money;
@@ -30,6 +30,8 @@ pub struct Addresses<'a> {
     pub orders: bool,
     /// Whether the ERP is asked to mail each invoice to the customer.
     pub emails: bool,
+    /// Whether the ERP keeps the record of an acceptance beside its invoice.
+    pub acceptances: bool,
     /// Base address of links, without a slash at its end.
     pub links: &'a str,
     /// Records that show a milestone, as (connection, record id); the empty milestone stands for the whole contract.
@@ -230,11 +232,40 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
     let key = document_key(terms.id(), addresses.erp, issued);
     let mut postings = vec![customer];
     postings.extend(order.into_iter().filter(|posting| matches!(posting.command, Command::SalesOrder(_))));
-    let email =
-        (addresses.emails && issued.kind != DocumentKind::CreditMemo).then(|| email(contract, issued, addresses));
+    let bills = issued.kind != DocumentKind::CreditMemo;
     postings.push(Posting { key, target: addresses.erp.into(), command, after });
-    postings.extend(email);
+    postings.extend(acceptance(contract, issued, addresses).filter(|_| bills && addresses.acceptances));
+    postings.extend((bills && addresses.emails).then(|| email(contract, issued, addresses)));
     postings
+}
+
+/// Key of the acceptance record beside an issued document.
+pub(crate) fn acceptance_key(contract: &str, erp: &str, document: &IssuedDocument) -> DeliveryKey {
+    DeliveryKey::of(&[erp, contract, &document.milestone, "acceptance", &document.number])
+}
+
+/// The record of the acceptance by which an invoice was issued, once the ERP has the invoice. What is billed without one, such
+/// as a milestone in advance, has none.
+fn acceptance(contract: &Contract, issued: &IssuedDocument, addresses: &Addresses<'_>) -> Option<Posting> {
+    let (terms, erp) = (contract.terms(), addresses.erp);
+    let milestone = contract.milestones().into_iter().find(|one| one.id == issued.milestone)?;
+    let record = AcceptanceRecord {
+        number: issued.number.clone(),
+        contract: terms.id().into(),
+        milestone: issued.milestone.clone(),
+        customer: terms.customer().into(),
+        description: issued.description.clone(),
+        accepted_on: milestone.accepted_on?,
+        deemed: milestone.deemed,
+        document: milestone.document,
+        link: address::milestone(addresses.links, terms.id(), &issued.milestone),
+    };
+    Some(Posting {
+        key: acceptance_key(terms.id(), erp, issued),
+        target: erp.into(),
+        command: Command::AcceptanceRecord(record),
+        after: vec![document_key(terms.id(), erp, issued)],
+    })
 }
 
 /// Key of the mail with an issued document.

@@ -114,7 +114,7 @@ impl Statement {
             }
             Command::JournalEntry(one) => Self::of_entry(one),
             Command::InvoiceEmail(one) => Self { number: Some(one.number.clone()), ..Self::default() },
-            Command::BillingStatus(_) | Command::SalesOrder(_) => Self::default(),
+            Command::AcceptanceRecord(_) | Command::BillingStatus(_) | Command::SalesOrder(_) => Self::default(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Deriving again what is about to be sent: whatever waited is compared with what its contract has decided, whatever its kind.
 //! What does not follow from the contract is not to be sent.
 
-use crate::command::{BillingStatus, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, SalesOrder};
+use crate::command::{
+    AcceptanceRecord, BillingStatus, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, SalesOrder,
+};
 use crate::contract::{Contract, DocumentKind, IssuedDocument};
 use crate::money::Money;
 use crate::postings;
@@ -48,6 +50,7 @@ impl Warrant<'_> {
     /// made otherwise since (the customer's name, its papers, the lines of an earlier order) is compared while none has come.
     pub fn flaw(&self, key: &DeliveryKey, target: &str, command: &Command) -> Option<String> {
         match command {
+            Command::AcceptanceRecord(record) => self.flaw_of_acceptance(key, target, record),
             Command::BillingStatus(status) => self.flaw_of_status(status),
             Command::CreditMemo(document) => self.flaw_of_document(key, target, document, true),
             Command::Customer { name, currency } => self.flaw_of_customer(key, target, name, currency),
@@ -118,10 +121,17 @@ impl Warrant<'_> {
         found.told()
     }
 
+    /// The invoice beside which something is put or with which it is mailed: one of ours that stands.
+    fn invoice(&self, number: &str) -> Result<&IssuedDocument, String> {
+        let stands = |one: &&IssuedDocument| one.number == number && !one.adopted && !one.withdrawn;
+        let issued = self.contract.documents().iter().find(stands);
+        issued.ok_or_else(|| format!("contract {} has no invoice {number}", self.id()))
+    }
+
     fn flaw_of_email(&self, key: &DeliveryKey, target: &str, email: &InvoiceEmail) -> Option<String> {
-        let stands = |one: &&IssuedDocument| one.number == email.number && !one.adopted && !one.withdrawn;
-        let Some(issued) = self.contract.documents().iter().find(stands) else {
-            return Some(format!("contract {} has no invoice {}", self.id(), email.number));
+        let issued = match self.invoice(&email.number) {
+            Ok(issued) => issued,
+            Err(none) => return Some(none),
         };
         let mut found = Differences::default();
         found.compare("ERP", &self.erp, &target);
@@ -129,6 +139,27 @@ impl Warrant<'_> {
         found.compare("contract", &self.id(), &email.contract.as_str());
         found.compare("milestone", &issued.milestone, &email.milestone);
         self.compare_customer(&email.customer, &mut found);
+        found.told()
+    }
+
+    fn flaw_of_acceptance(&self, key: &DeliveryKey, target: &str, record: &AcceptanceRecord) -> Option<String> {
+        let issued = match self.invoice(&record.number) {
+            Ok(issued) => issued,
+            Err(none) => return Some(none),
+        };
+        let milestone = self.contract.milestones().into_iter().find(|one| one.id == issued.milestone);
+        let (on, deemed, document) =
+            milestone.map(|one| (one.accepted_on, one.deemed, one.document)).unwrap_or_default();
+        let mut found = Differences::default();
+        found.compare("ERP", &self.erp, &target);
+        found.compare("key", &postings::acceptance_key(self.id(), self.erp, issued), key);
+        found.compare("contract", &self.id(), &record.contract.as_str());
+        found.compare("milestone", &issued.milestone, &record.milestone);
+        found.compare("description", &issued.description, &record.description);
+        found.compare("acceptance date", &on, &Some(record.accepted_on));
+        found.compare("acceptance by silence", &deemed, &record.deemed);
+        found.compare("acceptance document", &document, &record.document);
+        self.compare_customer(&record.customer, &mut found);
         found.told()
     }
 

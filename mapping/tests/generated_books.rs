@@ -85,7 +85,7 @@ proptest! {
     fn what_an_erp_was_told_of_a_date_is_what_is_known_of_it(json in dated()) {
         let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
         let (mut contract, records) = (case.open(), BTreeMap::new());
-        let addresses = Addresses { erp: "erp", orders: false, emails: false, links: "", records: &records };
+        let addresses = Addresses { erp: "erp", orders: false, emails: false, acceptances: false, links: "", records: &records };
         let mut told: Vec<(DeliveryKey, JournalEntry)> = Vec::new();
         for fact in played(&case) {
             let (before, entries) = (contract.clone(), told.iter().map(|(_, entry)| entry.clone()).collect::<Vec<_>>());

@@ -93,6 +93,7 @@ fn postings() {
         erp: "netsuite",
         orders: false,
         emails: false,
+        acceptances: false,
         links: "https://milestoned.example",
         records: &records,
     };

@@ -99,7 +99,8 @@ fn told(contract: &Contract) -> Vec<JournalEntry> {
     let (nobody, records) = (contract.clone(), std::collections::BTreeMap::new());
     let mut later = contract.clone();
     later.advance_to(contract.as_of().tomorrow().unwrap());
-    let addresses = Addresses { erp: "netsuite", orders: false, emails: false, links: "", records: &records };
+    let addresses =
+        Addresses { erp: "netsuite", orders: false, emails: false, acceptances: false, links: "", records: &records };
     let planned = Planned { documents: usize::MAX, journal_through: None, entries: &[] };
     let postings = plan(&nobody, &later, planned, &addresses).postings.into_iter();
     let entry = |posting: Posting| match posting.command {

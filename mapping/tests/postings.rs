@@ -28,7 +28,8 @@ fn told(contract: &mut Contract, said: Value, entries: &mut Vec<JournalEntry>) -
     let (before, records) = (contract.clone(), BTreeMap::new());
     contract.apply(&fact(said)).unwrap();
     let planned = Planned { documents: before.documents().len(), journal_through: None, entries };
-    let addresses = Addresses { erp: "erp", orders: false, emails: false, links: "", records: &records };
+    let addresses =
+        Addresses { erp: "erp", orders: false, emails: false, acceptances: false, links: "", records: &records };
     let postings: Vec<Posting> = plan(&before, contract, planned, &addresses).postings;
     entries.extend(postings.iter().filter_map(|one| match &one.command {
         Command::JournalEntry(entry) => Some(entry.clone()),

@@ -25,8 +25,14 @@ fn told() -> (Contract, Vec<Posting>, Vec<JournalEntry>) {
         "milestones": [{ "id": "M1", "name": "a", "amount": "40.00" }, { "id": "M2", "name": "b", "amount": "60.00" }] } });
     let mut contract = Case::from_value(case, &Calendars::built_in()).unwrap().open();
     let records = BTreeMap::from([("M1".to_owned(), vec![("jira".to_owned(), "10001".to_owned())])]);
-    let addresses =
-        Addresses { erp: "erp", orders: true, emails: false, links: "https://m.example", records: &records };
+    let addresses = Addresses {
+        erp: "erp",
+        orders: true,
+        emails: true,
+        acceptances: true,
+        links: "https://m.example",
+        records: &records,
+    };
     let (mut postings, mut entries, mut through) = (Vec::<Posting>::new(), Vec::new(), None);
     for said in [
         json!({ "at": "2026-03-02T12:00:00Z", "type": "accepted", "milestone": "M1", "by": "c", "document": "d" }),
@@ -84,7 +90,7 @@ fn what_was_decided_follows_and_any_other_value_of_it_does_not() {
     let (contract, postings, entries) = told();
     let kinds: std::collections::BTreeSet<String> =
         postings.iter().map(|one| serde_json::to_value(&one.command).unwrap()["kind"].to_string()).collect();
-    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
     let latest = |one: &Posting| !matches!(&one.command, Command::BillingStatus(status) if status.status != "invoiced");
     let mut changed = 0;
     for posting in postings.iter().filter(|one| latest(one)) {

@@ -1,7 +1,8 @@
 //! Which properties a vendor's records have, and of what type: read from the tables in `mocks/data`, whose heads name their
 //! sources.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The tables of one vendor: record or part of a record, its properties, and their types.
 pub(crate) struct Properties {
@@ -49,6 +50,29 @@ impl Properties {
     /// The words that stand under a type of a record: values of an enumeration.
     pub(crate) fn words(&self, record: &str, of: &str) -> Vec<&'static str> {
         self.of(record).unwrap_or_default().iter().filter(|known| known.of == of).map(|known| known.name).collect()
+    }
+}
+
+/// The tables of a vendor as one simulator keeps to them: a test takes a property out, and asks which ones clients have named.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    without: Option<(String, String)>,
+    named: RefCell<BTreeSet<(String, String)>>,
+}
+
+impl Kept {
+    /// Whether a property that a client names is still in the table.
+    pub(crate) fn has(&self, record: &str, name: &str) -> bool {
+        self.named.borrow_mut().insert((record.to_string(), name.to_string()));
+        self.without.as_ref().is_none_or(|(of, out)| of != record || out != name)
+    }
+
+    pub(crate) fn take_out(&mut self, record: &str, name: &str) {
+        self.without = Some((record.to_string(), name.to_string()));
+    }
+
+    pub(crate) fn named(&self) -> Vec<(String, String)> {
+        self.named.borrow().iter().cloned().collect()
     }
 }
 

@@ -97,7 +97,7 @@ impl<'a> Subject<'a> {
             Command::Customer { name, .. } => {
                 Self { kind: Kind::Customer, contract: None, customer: name, milestone: None, obligation: None }
             }
-            Command::BillingStatus(_) | Command::InvoiceEmail(_) => return None,
+            Command::AcceptanceRecord(_) | Command::BillingStatus(_) | Command::InvoiceEmail(_) => return None,
         })
     }
 

@@ -213,6 +213,11 @@ pub trait Sink: Send + Sync {
         false
     }
 
+    /// Whether it keeps the record of an acceptance beside its invoice, by a write of its own.
+    fn keeps_acceptances(&self) -> bool {
+        false
+    }
+
     /// Name of the customer's record with this id; `None`: there is none, or records of customers have no ids here.
     fn customer_at(&self, id: &str) -> impl Future<Output = Result<Option<String>, Fault>> + Send {
         let _ = id;

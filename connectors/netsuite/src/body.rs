@@ -128,6 +128,9 @@ impl NetSuite {
             Command::BillingStatus(_) => {
                 return Err(self.client.fault(Class::Refused, "this connection takes no billing status", None));
             }
+            Command::AcceptanceRecord(_) => {
+                return Err(self.client.fault(Class::Refused, "NetSuite's REST interface attaches no files", None));
+            }
             Command::InvoiceEmail(_) => {
                 let said = "NetSuite mails an invoice when it is created, or not at all";
                 return Err(self.client.fault(Class::Refused, said, None));

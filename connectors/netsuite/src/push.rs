@@ -72,6 +72,7 @@ impl Sink for NetSuite {
 
     fn lane(&self, command: &Command) -> Lane {
         match command {
+            Command::AcceptanceRecord(_) => Lane { name: "acceptance records", most: 1 },
             Command::BillingStatus(_) => Lane { name: "billing status", most: 1 },
             // A name is looked up once and created once: two currencies of one customer share a call.
             Command::Customer { .. } => Lane { name: "customers", most: MOST },
@@ -141,7 +142,10 @@ fn may_be_a_job(command: &Command) -> bool {
     match command {
         Command::CreditMemo(_) | Command::Customer { .. } | Command::JournalEntry(_) => true,
         Command::Invoice(document) => document.order.is_none(),
-        Command::BillingStatus(_) | Command::InvoiceEmail(_) | Command::SalesOrder(_) => false,
+        Command::AcceptanceRecord(_)
+        | Command::BillingStatus(_)
+        | Command::InvoiceEmail(_)
+        | Command::SalesOrder(_) => false,
     }
 }
 
@@ -370,7 +374,7 @@ fn currency(command: &Command) -> Option<String> {
         Command::CreditMemo(document) | Command::Invoice(document) => Some(document.amount.currency().to_string()),
         Command::JournalEntry(entry) => entry.lines.first().map(|line| line.amount.currency().to_string()),
         Command::SalesOrder(order) => Some(order.amount.currency().to_string()),
-        Command::BillingStatus(_) | Command::InvoiceEmail(_) => None,
+        Command::AcceptanceRecord(_) | Command::BillingStatus(_) | Command::InvoiceEmail(_) => None,
     }
 }
 

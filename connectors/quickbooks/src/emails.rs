@@ -15,8 +15,8 @@ const NO_ADDRESS_REMEDY: &str =
     "a mail address in the CRM, write BillEmail into the invoice, or set it under extra, and release this";
 
 impl QuickBooks {
-    /// The id of the invoice that a write mails.
-    fn invoice_of<'a>(&self, write: &Write<'a>) -> Result<&'a str, Fault> {
+    /// The id of the invoice that a write mails, or beside which it puts something.
+    pub(crate) fn invoice_of<'a>(&self, write: &Write<'a>) -> Result<&'a str, Fault> {
         let invoice = write.after.original.as_ref().map(|receipt| receipt.remote_id.as_str());
         invoice.ok_or_else(|| self.client.fault(Class::Refused, "the invoice is not known: it comes first", None))
     }

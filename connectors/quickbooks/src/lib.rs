@@ -1,6 +1,7 @@
 //! The QuickBooks connector: documents in by change data capture, documents out with a request id that is the
 //! delivery's key.
 
+mod attachments;
 mod auth;
 mod body;
 mod budget;
@@ -135,9 +136,7 @@ impl QuickBooks {
                 .bearer_auth(token.value.expose_secret())
                 // Without it the answer is XML.
                 .header(ACCEPT, "application/json");
-            if let Some(body) = call.body {
-                // A request to mail has no body, and is to say so.
-                let kind = if body.is_empty() { "application/octet-stream" } else { "application/json" };
+            if let Some((kind, body)) = call.body {
                 request = request.header(CONTENT_TYPE, kind).body(body.to_owned());
             }
             let answer = if call.write {
@@ -158,7 +157,9 @@ impl QuickBooks {
     }
 
     async fn post(&self, path: &str, body: &str, class: Option<&str>) -> Result<Answer, Fault> {
-        self.send(Call { write: true, method: Method::POST, path, body: Some(body), class }).await
+        // A request to mail has no body, and is to say so.
+        let kind = if body.is_empty() { "application/octet-stream" } else { "application/json" };
+        self.send(Call { write: true, method: Method::POST, path, body: Some((kind, body)), class }).await
     }
 
     /// A fault may come with any status, 200 included.
@@ -185,6 +186,7 @@ impl QuickBooks {
             // The number is taken: an earlier attempt may have written it, and it is looked up and verified.
             "6140" => (Class::Unanswered, ""),
             "3200" | "3100" | "100" | "120" => (Class::Unauthorised, ""),
+            "610" | "2500" if says("inactive") => (Class::Refused, INACTIVE),
             "6210" => (Class::Refused, CLOSED),
             "5010" | "6200" if says("period") || says("closed") => (Class::Refused, CLOSED),
             "6240" => (
@@ -212,7 +214,8 @@ struct Call<'a> {
     write: bool,
     method: Method,
     path: &'a str,
-    body: Option<&'a str>,
+    /// Its type, and its text.
+    body: Option<(&'a str, &'a str)>,
     /// Class of calls that has a limit of its own.
     class: Option<&'a str>,
 }
@@ -227,6 +230,10 @@ fn in_doubt(fault: Fault) -> Fault {
 
 /// What to do where the books are closed. The date is never moved.
 const CLOSED: &str = "; the books are closed on that date: reopen them, or agree on another date with the controller";
+
+/// What to do where something is inactive: QuickBooks does not say what.
+const INACTIVE: &str = "; it is the customer, the item or an account: make it active again there, or name another one in the \
+                        configuration (`milestoned check` tells which of those is not there)";
 
 /// Text in a query.
 fn quoted(text: &str) -> String {

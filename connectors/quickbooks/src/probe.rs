@@ -71,7 +71,13 @@ impl QuickBooks {
 
     /// Whether the company's switches let a command through. Before one is refused they are read afresh.
     pub(crate) async fn may_write(&self, command: &Command) -> Result<(), Fault> {
-        if matches!(command, Command::BillingStatus(_) | Command::Customer { .. } | Command::InvoiceEmail(_)) {
+        if matches!(
+            command,
+            Command::AcceptanceRecord(_)
+                | Command::BillingStatus(_)
+                | Command::Customer { .. }
+                | Command::InvoiceEmail(_)
+        ) {
             return Ok(());
         }
         if self.forbids(&self.switches(false).await?, command).is_none() {
@@ -87,7 +93,8 @@ impl QuickBooks {
         let (date, entry) = match command {
             Command::CreditMemo(document) | Command::Invoice(document) => (Some(document.date), false),
             Command::JournalEntry(entry) => (Some(entry.date), true),
-            Command::SalesOrder(_)
+            Command::AcceptanceRecord(_)
+            | Command::SalesOrder(_)
             | Command::BillingStatus(_)
             | Command::Customer { .. }
             | Command::InvoiceEmail(_) => (None, false),

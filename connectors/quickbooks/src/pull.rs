@@ -461,34 +461,44 @@ impl QuickBooks {
         })
     }
 
-    /// What a payment pays, invoice by invoice. Credit that it applies along the way is no money: it pays first.
+    /// What a payment pays, invoice by invoice. What it applies along the way and is no money (credit memos, entries of a
+    /// write-off, deposits) pays first.
     fn payments(
         &self,
         one: &Transaction<'_>,
         numbers: &BTreeMap<String, Paid>,
     ) -> Result<Vec<(String, PaymentSeen)>, String> {
-        let linked = |kind: &'static str| {
-            one.line.iter().flat_map(move |line| {
-                line.linked_txn.iter().filter(move |link| link.txn_type == kind).map(move |link| (link, line.amount))
-            })
-        };
+        // An invoice may stand on several lines of a payment.
+        let mut applied: Vec<(&str, DecimalText)> = Vec::new();
         let mut credit = zero();
-        for (_, raw) in linked("CreditMemo") {
-            credit = plus(credit, raw.map(amount).transpose()?.unwrap_or_else(zero))?;
+        for line in &one.line {
+            for link in &line.linked_txn {
+                let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+                match (link.txn_type.as_str(), applied.iter_mut().find(|(id, _)| *id == link.txn_id)) {
+                    ("CreditMemo", _) => credit = plus(credit, amount)?,
+                    ("Invoice", Some((_, sum))) => *sum = plus(*sum, amount)?,
+                    ("Invoice", None) => applied.push((&link.txn_id, amount)),
+                    _ => {}
+                }
+            }
+        }
+        if let (Some(total), Some(unapplied)) = (one.total_amt, one.unapplied_amt) {
+            let money = plus(amount(total)?, minus(amount(unapplied)?))?;
+            let all = applied.iter().try_fold(zero(), |all, (_, sum)| plus(all, *sum))?;
+            credit = credit.max(plus(all, minus(money))?);
         }
         let mut payments = Vec::new();
-        for (link, raw) in linked("Invoice") {
-            let (Some(paid_one), Some(raw)) = (numbers.get(&link.txn_id), raw) else { continue };
-            let mut paid = amount(raw)?;
-            let by_credit = credit.0.min(paid.0);
+        for (id, sum) in applied {
+            let Some(paid_one) = numbers.get(id) else { continue };
+            let by_credit = credit.0.min(sum.0);
             credit = plus(credit, DecimalText(-by_credit))?;
-            paid = plus(paid, DecimalText(-by_credit))?;
+            let paid = plus(sum, DecimalText(-by_credit))?;
             if !paid.0.is_zero() {
                 let (currency, date) = (self.currency(one), date(one)?);
                 let Paid { number: invoice, contract, asked } = paid_one.clone();
                 let amount = asked.net_of(paid, &currency);
                 let seen = PaymentSeen { invoice, currency, date, amount, contract };
-                payments.push((link.txn_id.clone(), seen));
+                payments.push((id.to_owned(), seen));
             }
         }
         Ok(payments)

@@ -49,6 +49,10 @@ impl Sink for QuickBooks {
         Some(NUMBER_LENGTH).filter(|_| self.settings.numbers == Numbers::Ours)
     }
 
+    fn keeps_acceptances(&self) -> bool {
+        self.settings.attach_acceptances
+    }
+
     fn emails_invoices(&self) -> bool {
         self.settings.email_invoices
     }
@@ -75,6 +79,7 @@ impl Sink for QuickBooks {
 
     fn lane(&self, command: &Command) -> Lane {
         let name = match command {
+            Command::AcceptanceRecord(_) => return Lane { name: "acceptance records", most: 1 },
             Command::BillingStatus(_) => "billing status",
             Command::CreditMemo(_) => "credit memos",
             Command::Customer { .. } => "customers",
@@ -95,6 +100,9 @@ impl Sink for QuickBooks {
     async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {
         if writes.iter().any(|write| matches!(write.command, Command::InvoiceEmail(_))) {
             return self.emailed(writes).await;
+        }
+        if writes.iter().any(|write| matches!(write.command, Command::AcceptanceRecord(_))) {
+            return self.attached(writes).await;
         }
         let Some((entity, field)) = writes.first().and_then(|write| place(write.command)) else {
             return Ok(writes.iter().map(|_| None).collect());
@@ -132,6 +140,9 @@ impl Sink for QuickBooks {
     async fn put(&self, writes: &[Write<'_>]) -> Vec<Result<Receipt, Fault>> {
         if writes.iter().any(|write| matches!(write.command, Command::InvoiceEmail(_))) {
             return self.email(writes).await;
+        }
+        if writes.iter().any(|write| matches!(write.command, Command::AcceptanceRecord(_))) {
+            return self.attach(writes).await;
         }
         let mut outcomes: BTreeMap<usize, Result<Receipt, Fault>> = BTreeMap::new();
         let (mut places, mut items) = (Vec::new(), Vec::new());
@@ -187,7 +198,10 @@ fn place(command: &Command) -> Option<(&'static str, &'static str)> {
         Command::Invoice(_) => Some(("Invoice", "DocNumber")),
         Command::CreditMemo(_) => Some(("CreditMemo", "DocNumber")),
         Command::JournalEntry(_) => Some(("JournalEntry", "DocNumber")),
-        Command::BillingStatus(_) | Command::InvoiceEmail(_) | Command::SalesOrder(_) => None,
+        Command::AcceptanceRecord(_)
+        | Command::BillingStatus(_)
+        | Command::InvoiceEmail(_)
+        | Command::SalesOrder(_) => None,
     }
 }
 
@@ -197,6 +211,7 @@ fn name(command: &Command) -> String {
         Command::Invoice(document) | Command::CreditMemo(document) => document.number.clone(),
         Command::JournalEntry(entry) => entry.number.clone(),
         Command::SalesOrder(order) => order.contract.clone(),
+        Command::AcceptanceRecord(record) => record.number.clone(),
         Command::InvoiceEmail(email) => email.number.clone(),
         Command::BillingStatus(_) => String::new(),
     }
@@ -316,7 +331,7 @@ impl QuickBooks {
                     Item { entity: "Estimate", operation: "update", body: body.to_string(), key }
                 }
             },
-            Command::BillingStatus(_) | Command::InvoiceEmail(_) => {
+            Command::AcceptanceRecord(_) | Command::BillingStatus(_) | Command::InvoiceEmail(_) => {
                 return Err(self.client.fault(Class::Refused, "this connection takes no such document", None));
             }
         })

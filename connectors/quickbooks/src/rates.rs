@@ -31,7 +31,10 @@ impl QuickBooks {
                 None => return Ok(()),
             },
             Command::SalesOrder(order) => (order.amount.currency().to_string(), order.date),
-            Command::BillingStatus(_) | Command::Customer { .. } | Command::InvoiceEmail(_) => return Ok(()),
+            Command::AcceptanceRecord(_)
+            | Command::BillingStatus(_)
+            | Command::Customer { .. }
+            | Command::InvoiceEmail(_) => return Ok(()),
         };
         let set = self.settings.exchange_rates.contains_key(&code);
         if set || code == self.settings.home_currency || self.known_rate(&code, date).is_some() {

@@ -42,6 +42,9 @@ pub struct Settings {
     /// Whether QuickBooks is asked to mail each invoice to the customer, once it has it.
     #[serde(default)]
     pub email_invoices: bool,
+    /// Whether the record of an acceptance is attached to its invoice as a file.
+    #[serde(default)]
+    pub attach_acceptances: bool,
     /// Ids of customers, by their names in the agreements; `"new"`: one is created though others are called alike. What
     /// people decide while the daemon runs stands over it.
     #[serde(default)]

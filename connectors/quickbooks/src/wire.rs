@@ -114,6 +114,9 @@ pub(crate) struct Transaction<'a> {
     pub(crate) currency_ref: Option<Ref>,
     #[serde(borrow, default)]
     pub(crate) total_amt: Option<&'a RawValue>,
+    /// Of a payment, what it has left.
+    #[serde(borrow, default)]
+    pub(crate) unapplied_amt: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) balance: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -135,6 +138,29 @@ pub(crate) struct Transaction<'a> {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Emailed {
     pub(crate) invoice: Saved,
+}
+
+/// A file that is attached to something.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Attachable {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) file_name: String,
+}
+
+/// The answer to an upload: for each file what was made of it, or why nothing was.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Uploaded {
+    pub(crate) attachable_response: Vec<UploadedFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct UploadedFile {
+    pub(crate) attachable: Option<Attachable>,
+    pub(crate) fault: Option<FaultBody>,
 }
 
 /// A refusal; the layer that checks tokens writes it in lower case.

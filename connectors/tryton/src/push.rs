@@ -35,6 +35,7 @@ impl Sink for Tryton {
     /// One at a time: what Tryton takes in one call stands or falls together.
     fn lane(&self, command: &Command) -> Lane {
         let name = match command {
+            Command::AcceptanceRecord(_) => "acceptance records",
             Command::BillingStatus(_) => "billing status",
             Command::CreditMemo(_) => "credit memos",
             Command::Customer { .. } => "customers",
@@ -62,7 +63,10 @@ impl Sink for Tryton {
                 Command::Invoice(document) => self.find_document(write, document, false).await?,
                 Command::CreditMemo(document) => self.find_document(write, document, true).await?,
                 Command::JournalEntry(_) => self.find_move(write).await?,
-                Command::BillingStatus(_) | Command::InvoiceEmail(_) | Command::SalesOrder(_) => None,
+                Command::AcceptanceRecord(_)
+                | Command::BillingStatus(_)
+                | Command::InvoiceEmail(_)
+                | Command::SalesOrder(_) => None,
             });
         }
         Ok(found)
@@ -205,6 +209,7 @@ impl Tryton {
                 let posted: wire::Move = self.post_or_discard(MOVE, draft.id, &MOVE_FIELDS).await?;
                 Ok(receipt(posted.id, posted.number))
             }
+            Command::AcceptanceRecord(_) => Err(self.refused("this connection keeps no records of acceptances")),
             Command::BillingStatus(_) => Err(self.refused("this connection takes no billing status")),
             Command::InvoiceEmail(_) => Err(self.refused("this connection mails no invoices")),
             Command::SalesOrder(_) => Err(self.refused("this connection takes no orders")),

@@ -267,11 +267,12 @@ fn unsaid(target: &str) -> Fault {
     Fault { system: target.into(), class: Class::Unanswered, detail, code: None, request_id: None }
 }
 
-/// A customer is always looked up before one is created, and whether an invoice was mailed before it is mailed; a status or an order is a state and may be written twice; anything else is
+/// A customer is always looked up before one is created, whether an invoice was mailed before it is mailed, and what is attached to
+/// it before something is attached; a status or an order is a state and may be written twice; anything else is
 /// looked up where an earlier attempt may have written it.
 fn asks_first(claimed: &Claimed) -> bool {
     match claimed.command {
-        Command::Customer { .. } | Command::InvoiceEmail(_) => true,
+        Command::AcceptanceRecord(_) | Command::Customer { .. } | Command::InvoiceEmail(_) => true,
         Command::BillingStatus(_) | Command::SalesOrder(_) => false,
         Command::CreditMemo(_) | Command::Invoice(_) | Command::JournalEntry(_) => claimed.look_first,
     }
@@ -307,7 +308,9 @@ fn adopt(command: &Command, found: Found) -> Outcome {
     let Receipt { remote_id, .. } = found.receipt;
     Outcome::Parked {
         fault: format!("the remote has record {remote_id} under this key, and it differs: {}", differences.join("; ")),
-        remedy: "Compare the remote's record with the agreement; void or correct it there, then release or dismiss the delivery.".into(),
+        remedy: "Compare the remote's record with the agreement; correct it there, or give it another number (one that is void keeps \
+                 its own), then release or dismiss the delivery."
+            .into(),
     }
 }
 

@@ -274,7 +274,8 @@ fn own(erp: &str, deliveries: &[Delivery]) -> BTreeMap<String, Tally> {
                         entry.lines.first()?.amount.currency(),
                     )
                 }
-                Command::BillingStatus(_)
+                Command::AcceptanceRecord(_)
+                | Command::BillingStatus(_)
                 | Command::Customer { .. }
                 | Command::InvoiceEmail(_)
                 | Command::SalesOrder(_) => return None,

@@ -192,8 +192,10 @@ pub(super) fn amount_of(command: &Command) -> Option<Amount> {
             let currency = entry.lines.first()?.amount.currency();
             Some(Amount { amount: debits.to_string(), currency: currency.to_string() })
         }
-        Command::BillingStatus(_) | Command::Customer { .. } | Command::InvoiceEmail(_) | Command::SalesOrder(_) => {
-            None
-        }
+        Command::AcceptanceRecord(_)
+        | Command::BillingStatus(_)
+        | Command::Customer { .. }
+        | Command::InvoiceEmail(_)
+        | Command::SalesOrder(_) => None,
     }
 }

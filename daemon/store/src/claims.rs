@@ -243,7 +243,10 @@ fn note_receipt(after: &mut After, (kind, receipt): (CommandKind, Receipt)) {
         CommandKind::Customer => after.customer = Some(receipt),
         CommandKind::SalesOrder => after.order = Some(receipt),
         CommandKind::Invoice | CommandKind::CreditMemo => after.original = Some(receipt),
-        CommandKind::BillingStatus | CommandKind::InvoiceEmail | CommandKind::JournalEntry => {}
+        CommandKind::AcceptanceRecord
+        | CommandKind::BillingStatus
+        | CommandKind::InvoiceEmail
+        | CommandKind::JournalEntry => {}
     }
 }
 

@@ -108,6 +108,9 @@ pub struct Delivery {
 /// Names a command's kind and subject.
 pub fn describe(command: &Command) -> (CommandKind, String) {
     match command {
+        Command::AcceptanceRecord(record) => {
+            (CommandKind::AcceptanceRecord, format!("acceptance record of {}", record.number))
+        }
         Command::BillingStatus(status) => {
             (CommandKind::BillingStatus, format!("{} {}", status.record, status.milestone))
         }

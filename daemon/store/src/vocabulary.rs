@@ -66,6 +66,8 @@ impl DeliveryState {
 words! {
     /// What a delivery writes.
     CommandKind {
+        /// Record of an acceptance, kept beside its invoice.
+        AcceptanceRecord = "acceptance_record",
         /// Billing status of a deal or issue.
         BillingStatus = "billing_status",
         /// Credit memo.

@@ -6,7 +6,7 @@ use super::search::problem_payload;
 use super::state::problem;
 use crate::call::{Call, Reply};
 use crate::json::Json;
-use crate::properties::Properties;
+use crate::properties::{Kept, Properties};
 
 static TABLES: LazyLock<Properties> = LazyLock::new(|| Properties::read(include_str!("../../data/jira.txt")));
 
@@ -26,11 +26,11 @@ fn table(rest: &[&str]) -> Option<&'static str> {
 }
 
 /// Refuses a body that says what no table knows.
-pub(super) fn check(call: &Call, rest: &[&str], server: bool) -> Result<(), Reply> {
+pub(super) fn check(call: &Call, rest: &[&str], server: bool, kept: &Kept) -> Result<(), Reply> {
     let known = table(rest).filter(|table| server == (*table == "search") || table.starts_with("issue/"));
     let Some(table) = known.filter(|_| matches!(call.method.as_str(), "POST" | "PUT")) else { return Ok(()) };
     let Ok(body) = call.json() else { return Ok(()) };
-    match unknown(&TABLES, &body, table) {
+    match unknown((&TABLES, kept), &body, table) {
         None => Ok(()),
         // A Data Center says what it was.
         Some(name) if table == "search" => {
@@ -41,9 +41,11 @@ pub(super) fn check(call: &Call, rest: &[&str], server: bool) -> Result<(), Repl
 }
 
 /// The first name of a body that its table lacks, or whose value is of another type.
-fn unknown(tables: &Properties, body: &Json, table: &str) -> Option<String> {
+fn unknown((tables, kept): (&Properties, &Kept), body: &Json, table: &str) -> Option<String> {
     body.members().iter().find_map(|(name, value)| {
-        let Some(property) = tables.find(table, name) else { return Some(name.clone()) };
+        let Some(property) = tables.find(table, name).filter(|_| kept.has(table, name)) else {
+            return Some(name.clone());
+        };
         let is_text = |value: &Json| value.as_str().is_some();
         let is_number = |value: &Json| matches!(value, Json::Number(_));
         let all = |is: &dyn Fn(&Json) -> bool| matches!(value, Json::List(items) if items.iter().all(is));
@@ -55,7 +57,7 @@ fn unknown(tables: &Properties, body: &Json, table: &str) -> Option<String> {
             "boolean" => matches!(value, Json::Bool(_)),
             "texts" => all(&is_text),
             "numbers" => all(&is_number),
-            "part" => return unknown(tables, value, &format!("{table}.{name}")),
+            "part" => return unknown((tables, kept), value, &format!("{table}.{name}")),
             _ => true,
         };
         (!fits).then(|| name.clone())
@@ -68,7 +70,7 @@ mod tests {
 
     fn refused(tables: &str, body: &str) -> Option<String> {
         let tables = Properties::read(tables.to_owned().leak());
-        unknown(&tables, &Json::parse(body).unwrap(), "search/jql")
+        unknown((&tables, &Kept::default()), &Json::parse(body).unwrap(), "search/jql")
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl State {
     fn api(&mut self, call: &Call, api: &str, rest: &[&str]) -> Answer {
         let anonymous = self.caller.is_anonymous();
         if !anonymous {
-            bodies::check(call, rest, self.is_server())?;
+            bodies::check(call, rest, self.is_server(), &self.tables)?;
         }
         match (call.method.as_str(), rest) {
             ("GET", ["serverInfo" | "myself"]) if anonymous => Err(unauthorized()),

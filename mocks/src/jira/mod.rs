@@ -39,6 +39,7 @@ use crate::faults::Faults;
 use crate::hooks::{self, Deliveries, Letter};
 use crate::json::{Json, obj};
 use crate::lot::LotSpec;
+use crate::properties::Kept;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
 use crate::systems::Opening;
@@ -94,6 +95,7 @@ impl Jira {
             cost: 0,
             pages: BTreeMap::new(),
             revoked: false,
+            tables: Kept::default(),
             quirk: None,
             keep_on_refusal: false,
             traces: 0,
@@ -335,6 +337,16 @@ impl Jira {
     /// Changes switches.
     pub fn configure(&self, change: impl FnOnce(&mut SiteSettings)) {
         change(&mut held(&self.state).settings);
+    }
+
+    /// Takes a property out of the vendor's tables: whatever names it is refused.
+    pub fn take_out_property(&self, record: &str, name: &str) {
+        held(&self.state).tables.take_out(record, name);
+    }
+
+    /// Properties of the vendor's tables that clients have named, with their records.
+    pub fn named_properties(&self) -> Vec<(String, String)> {
+        held(&self.state).tables.named()
     }
 
     /// How long search goes on seeing an issue as it was before its last change.

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) traces: u64,
     /// The body of a webhook is being written.
     pub(crate) telling: bool,
+    /// The vendor's tables.
+    pub(crate) tables: crate::properties::Kept,
 }
 
 /// A refusal: the answer itself.

@@ -32,6 +32,7 @@ use crate::clock::held;
 use crate::document::ErpDocument;
 use crate::json::{Json, list, obj};
 use crate::lot::LotSpec;
+use crate::properties::Kept;
 use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
@@ -83,6 +84,7 @@ impl NetSuite {
             series,
             rules,
             recent: Vec::new(),
+            tables: Kept::default(),
             tally: BTreeMap::new(),
         };
         let client = state.client()?;
@@ -323,6 +325,16 @@ impl NetSuite {
     /// Whether Advanced Revenue Management is switched on (true).
     pub fn set_advanced_revenue(&self, on: bool) {
         held(&self.state).rules.advanced_revenue = on;
+    }
+
+    /// Takes a property out of the vendor's tables: whatever names it is refused.
+    pub fn take_out_property(&self, record: &str, name: &str) {
+        held(&self.state).tables.take_out(record, name);
+    }
+
+    /// Properties of the vendor's tables that clients have named, with their records.
+    pub fn named_properties(&self) -> Vec<(String, String)> {
+        held(&self.state).tables.named()
     }
 
     /// Properties without which nothing is saved (none): `invoice.location`, `invoice.item.class`, `journalEntry.line.department`.

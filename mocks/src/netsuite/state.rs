@@ -11,6 +11,7 @@ use super::chart::{self, Shape};
 use crate::call::Reply;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
+use crate::properties::Kept;
 use crate::series::Series;
 use crate::spare::Tables;
 use crate::store::Store;
@@ -126,6 +127,8 @@ pub(crate) struct State {
     pub(crate) rules: Rules,
     pub(crate) recent: Vec<i64>,
     pub(crate) tally: BTreeMap<&'static str, u64>,
+    /// The vendor's tables.
+    pub(crate) tables: Kept,
 }
 
 pub(crate) fn place(kind: &str) -> String {
@@ -360,7 +363,12 @@ impl State {
     /// Takes the header properties of a body over into a record.
     fn header(&self, kind: &str, record: &mut Json, body: &Json, checks: Checks) -> Result<(), Refusal> {
         for (name, value) in body.members() {
-            let Some(property) = chart::property(kind, name).filter(|name| !self.hides(name)) else {
+            let known = chart::property(kind, name);
+            if known.as_ref().is_some_and(|name| !self.tables.has(kind, name)) {
+                State::unknown(name, checks)?;
+                continue;
+            }
+            let Some(property) = known.filter(|name| !self.hides(name)) else {
                 let sublist = chart::SUBLISTS.iter().any(|known| known.eq_ignore_ascii_case(name));
                 if !sublist || (kind == "journalEntry" && name.eq_ignore_ascii_case("item")) {
                     State::unknown(name, checks)?;
@@ -385,7 +393,8 @@ impl State {
     fn line(&self, part: &str, given: &Json, digits: u32, checks: Checks) -> Result<Json, Refusal> {
         let mut line = Json::object();
         for (name, value) in given.members() {
-            let Some(property) = chart::line_property(part, name).filter(|name| !self.hides(name)) else {
+            let known = chart::line_property(part, name).filter(|name| self.tables.has(part, name));
+            let Some(property) = known.filter(|name| !self.hides(name)) else {
                 State::unknown(name, checks)?;
                 continue;
             };

@@ -68,6 +68,8 @@ pub(crate) const TRANSACTIONS: &[&str] =
 /// Lists.
 const LISTS: &[&str] =
     &["Term", "Account", "Item", "Class", "Department", "TaxCode", "PaymentMethod", "CustomerType", "CompanyCurrency"];
+/// Files and notes, each attached to something.
+pub(crate) const ATTACHABLE: &str = "Attachable";
 /// Entities of the purchase side and others: a company has them, this one has none and takes none.
 const EMPTY: &[&str] = &[
     "Bill",
@@ -84,14 +86,13 @@ const EMPTY: &[&str] = &[
     "JournalCode",
     "InventoryAdjustment",
     "RecurringTransaction",
-    "Attachable",
     "CreditCardPayment",
     "ReimburseCharge",
 ];
 
 /// The entity of the vendor's spelling, whatever the case.
 pub(crate) fn entity(name: &str) -> Option<&'static str> {
-    let all = NAMES.iter().chain(TRANSACTIONS).chain(LISTS).chain(EMPTY);
+    let all = NAMES.iter().chain(TRANSACTIONS).chain(LISTS).chain(EMPTY).chain(&[ATTACHABLE]);
     all.copied().find(|known| known.eq_ignore_ascii_case(name))
 }
 
@@ -107,7 +108,8 @@ pub(crate) fn voidable(entity: &str) -> bool {
 pub(crate) fn longest(name: &str) -> Option<usize> {
     Some(match name {
         "DocNumber" => 21,
-        "PrivateNote" => 4000,
+        "PrivateNote" | "Description" => 4000,
+        "Note" => 2000,
         "DisplayName" => 500,
         "CompanyName" | "GivenName" | "FamilyName" | "MiddleName" => 100,
         "Name" => 100,

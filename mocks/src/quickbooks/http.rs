@@ -94,6 +94,7 @@ impl State {
                 Ok(reply(200, obj! {"QueryResponse" => found}, &time))
             }
             ("GET", ["cdc"]) => self.changes(call),
+            ("POST", ["upload"]) => self.upload(call),
             ("POST", ["batch"]) => self.once(call, |state, call| state.batch(call)),
             ("GET", ["preferences"]) => Ok(reply(200, obj! {"Preferences" => self.preferences()}, &time)),
             ("POST", ["preferences"]) => self.set_preferences(call),

@@ -34,6 +34,9 @@ pub(crate) const COLUMNS: &[(&str, &str, char)] = &[
     ("AccountSubType", "accountsubtype", 's'),
     ("Classification", "classification", 's'),
     ("PaymentRefNum", "paymentref", 's'),
+    ("AttachableRef.EntityRef.Type", "attachedtype", 's'),
+    ("AttachableRef.EntityRef.value", "attachedto", 's'),
+    ("FileName", "filename", 's'),
 ];
 
 pub(crate) fn open() -> rusqlite::Result<Tables> {
@@ -58,9 +61,15 @@ pub(crate) fn open() -> rusqlite::Result<Tables> {
     Tables::open("quickbooks", |sql| sql.execute_batch(&tables))
 }
 
+fn first(record: &Json, list: &str) -> Json {
+    record.list(list).first().cloned().unwrap_or_default()
+}
+
 impl State {
     fn indexed(&self, record: &Json, property: &str, kind: char) -> Value {
         let text = match property {
+            "AttachableRef.EntityRef.Type" => first(record, "AttachableRef").text("EntityRef.type"),
+            "AttachableRef.EntityRef.value" => first(record, "AttachableRef").text("EntityRef.value"),
             "PrimaryEmailAddr" => record.text("PrimaryEmailAddr.Address"),
             _ if kind == 'r' => record.text(&format!("{property}.value")),
             _ => record.text(property),

@@ -35,7 +35,7 @@ impl State {
         for line in record.list("Line") {
             for link in line.list("LinkedTxn") {
                 let amount = line.decimal("Amount");
-                let credit = link.text("TxnType") == "CreditMemo";
+                let credit = link.text("TxnType") != "Invoice";
                 applied += if credit { -amount } else { amount };
                 if !self.paid(link, &record.text("Id"), amount) {
                     return Err(fault("2500", "Invalid Reference Id", "Invalid Reference Id : LinkedTxn"));

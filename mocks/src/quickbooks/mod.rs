@@ -1,5 +1,6 @@
 //! A QuickBooks Online company: accounting API, OAuth with rotating refresh tokens, webhooks.
 
+mod attachments;
 mod auth;
 mod batch;
 mod chart;
@@ -33,6 +34,7 @@ use crate::faults::Faults;
 use crate::hooks::{self, Deliveries, Letter};
 use crate::json::{Json, list, obj};
 use crate::lot::LotSpec;
+use crate::properties::Kept;
 use crate::series::Series;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
@@ -76,6 +78,7 @@ impl QuickBooks {
             cloudevents_type: false,
             enhanced_fields: None,
             asks_enhanced: false,
+            tables: Kept::default(),
         };
         if state.store.is_empty() {
             let stamp = state.stamp();
@@ -215,6 +218,11 @@ impl QuickBooks {
         held(&self.state).every(entity)
     }
 
+    /// The text of an attached file.
+    pub fn file(&self, id: &str) -> Option<String> {
+        held(&self.state).store.get(attachments::FILES, id).map(Json::text_of)
+    }
+
     /// Invoices, credit memos, journal entries and payments, in order of creation.
     pub fn documents(&self) -> Vec<ErpDocument> {
         let state = held(&self.state);
@@ -331,6 +339,16 @@ impl QuickBooks {
     /// does not ask for `enhancedAllCustomFields`, are dropped without a word.
     pub fn set_enhanced_fields(&self, definitions: &[&str]) {
         held(&self.state).enhanced_fields = Some(definitions.iter().map(ToString::to_string).collect());
+    }
+
+    /// Takes a property out of the vendor's tables: whatever names it is refused.
+    pub fn take_out_property(&self, record: &str, name: &str) {
+        held(&self.state).tables.take_out(record, name);
+    }
+
+    /// Properties of the vendor's tables that clients have named, with their records.
+    pub fn named_properties(&self) -> Vec<(String, String)> {
+        held(&self.state).tables.named()
     }
 
     /// Sends webhooks as `application/cloudevents+json` (false).

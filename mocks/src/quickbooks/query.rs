@@ -127,6 +127,7 @@ fn filterable(entity: &str, column: &str) -> bool {
         "Customer" | "Vendor" | "Employee" => {
             &["displayname", "companyname", "givenname", "familyname", "balance", "email", "fullname"]
         }
+        chart::ATTACHABLE => &["attachedtype", "attachedto", "filename"],
         "Payment" => &["txndate", "customer", "total", "paymentref"],
         _ if chart::TRANSACTIONS.contains(&entity) => {
             &["docnumber", "txndate", "customer", "total", "duedate", "balance"]

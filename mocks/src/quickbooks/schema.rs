@@ -6,25 +6,27 @@ use jiff::civil::Date;
 
 use super::faults::{Fault, fault};
 use crate::json::Json;
-use crate::properties::Properties;
+use crate::properties::{Kept, Properties};
 
 static TABLES: LazyLock<Properties> = LazyLock::new(|| Properties::read(include_str!("../../data/quickbooks.txt")));
 
 /// Refuses a property that the schema does not have, and a value of another type than the schema's. Entities without a table
 /// are taken as they are.
-pub(crate) fn checked(entity: &str, body: &Json) -> Result<(), Fault> {
+pub(crate) fn checked(kept: &Kept, entity: &str, body: &Json) -> Result<(), Fault> {
     if TABLES.of(entity).is_none() {
         return Ok(());
     }
     for (name, value) in body.members() {
-        let Some(property) = TABLES.find(entity, name) else { return Err(unknown(name)) };
+        let Some(property) = TABLES.find(entity, name).filter(|_| kept.has(entity, name)) else {
+            return Err(unknown(name));
+        };
         // Clients send empty texts for what they do not know.
         if value.is_null() || value.as_str() == Some("") {
             continue;
         }
         match property.of.strip_suffix("[]") {
-            Some(of) => value.items().iter().try_for_each(|item| typed(name, of, item))?,
-            None => typed(name, property.of, value)?,
+            Some(of) => value.items().iter().try_for_each(|item| typed(kept, name, of, item))?,
+            None => typed(kept, name, property.of, value)?,
         }
     }
     Ok(())
@@ -35,7 +37,7 @@ fn unknown(name: &str) -> Fault {
     fault("2010", "Request has invalid or unsupported property", detail)
 }
 
-fn typed(name: &str, of: &str, value: &Json) -> Result<(), Fault> {
+fn typed(kept: &Kept, name: &str, of: &str, value: &Json) -> Result<(), Fault> {
     let text = value.scalar();
     let fits = match of {
         "decimal" | "integer" | "long" => value.number().is_some(),
@@ -55,7 +57,7 @@ fn typed(name: &str, of: &str, value: &Json) -> Result<(), Fault> {
             return Err(fault("2170", "Invalid Enumeration", format!("Invalid Enumeration : {text}")));
         }
         _ if TABLES.of(of).is_some() => {
-            return if text.is_none() { checked(of, value) } else { Err(unknown(name)) };
+            return if text.is_none() { checked(kept, of, value) } else { Err(unknown(name)) };
         }
         _ => true,
     };

@@ -14,6 +14,7 @@ use super::limits::Limits;
 use super::query::Key;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
+use crate::properties::Kept;
 use crate::series::Series;
 use crate::spare::Tables;
 use crate::store::Store;
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) enhanced_fields: Option<Vec<String>>,
     /// The present request asks for the newer custom fields.
     pub(crate) asks_enhanced: bool,
+    /// The vendor's tables.
+    pub(crate) tables: Kept,
 }
 
 pub(crate) fn place(entity: &str) -> String {
@@ -353,8 +356,9 @@ impl State {
     fn complete(&mut self, entity: &'static str, record: &mut Json, duplicates: bool) -> Result<(), Fault> {
         let mut told = record.clone();
         ["paid", "before"].iter().for_each(|kept| drop(told.remove(kept)));
-        super::schema::checked(entity, &told)?;
-        for (name, value) in record.members() {
+        super::schema::checked(&self.tables, entity, &told)?;
+        let lines = record.list("Line").iter().flat_map(Json::members);
+        for (name, value) in record.members().iter().chain(lines) {
             if let Some(most) = chart::longest(name).filter(|most| value.text_of().chars().count() > *most) {
                 let detail = format!(
                     "The length of the field exceeds the maximum number of characters allowed. Property: {name}, max {most}"
@@ -371,7 +375,11 @@ impl State {
             if chart::NAMES.contains(&entity) {
                 return self.named(entity, record, &id);
             }
-            return if record.text("Name").is_empty() { Err(required("Name")) } else { Ok(()) };
+            return if entity != chart::ATTACHABLE && record.text("Name").is_empty() {
+                Err(required("Name"))
+            } else {
+                Ok(())
+            };
         }
         if record.text("TxnDate").is_empty() {
             record.set("TxnDate", self.today().to_string());
@@ -387,7 +395,7 @@ impl State {
     pub(crate) fn delete(&mut self, entity: &'static str, body: &Json) -> Result<Json, Fault> {
         let old = self.current(entity, body)?;
         let id = old.text("Id");
-        if !chart::TRANSACTIONS.contains(&entity) {
+        if !chart::TRANSACTIONS.contains(&entity) && entity != chart::ATTACHABLE {
             // lists are made inactive instead
             return Err(fault("500", "Unsupported Operation", "Operation delete is not supported."));
         }

@@ -108,3 +108,24 @@ async fn an_invoice_is_mailed_once_by_the_erp_where_that_is_switched_on() {
     assert_eq!((status.as_str(), sent(&world)), ("EmailSent", 2), "one was refused, one went out");
     assert!(world.waiting().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn the_record_of_an_acceptance_is_beside_its_invoice_once_whatever_happens_to_the_answer() {
+    let on = vec![("item = \"1\"".to_owned(), "item = \"1\"\nattach_acceptances = true".to_owned())];
+    let world = World::configured("2026-03-02T09:00:00Z", on).await.unwrap();
+    let issue = world.contract("SOW-1", "quickbooks").unwrap();
+    world.settle().await.unwrap();
+    let lost = milestoned_mocks::FaultSpec::new("drop_after_write").on("POST", "/upload");
+    world.simulators.faults.inject("quickbooks", lost).unwrap();
+    world.at("2026-03-10T15:00:00Z").unwrap();
+    world.accept(&issue).unwrap();
+    world.settle().await.unwrap();
+    world.at("2026-03-10T16:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert!(world.waiting().await.unwrap().is_empty());
+    let attached = world.simulators.quickbooks.records("Attachable");
+    let files: Vec<String> = attached.iter().map(|one| one.text("FileName")).collect();
+    assert_eq!(files, ["acceptance-SOW-1-M1.txt"]);
+    let file = world.simulators.quickbooks.file(&attached[0].text("Id")).unwrap();
+    assert!(file.contains("Accepted on: 2026-03-10\nAcceptance document: https://docs.example/signed.pdf\n"), "{file}");
+}

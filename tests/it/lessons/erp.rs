@@ -2,8 +2,8 @@
 
 use milestoned_connector_kit::{After, Cursor, Fault, Found, Receipt, Sink, Source, Write};
 use milestoned_mapping::command::{
-    Account, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, JournalLine, OrderLine, OrderedLine,
-    SalesOrder, Side,
+    AcceptanceRecord, Account, Command, DeliveryKey, Document, InvoiceEmail, JournalEntry, JournalLine, OrderLine,
+    OrderedLine, SalesOrder, Side,
 };
 use milestoned_mapping::money::Money;
 use milestoned_mapping::record::{Particulars, SourceRecord};
@@ -90,6 +90,22 @@ pub(crate) fn email(milestone: &str, invoice: &str) -> Said {
         customer: "Northwind Ltd".into(),
     };
     keyed(Command::InvoiceEmail(email), After { original: receipt(invoice), ..After::default() })
+}
+
+/// The acceptance record beside an invoice that has this id.
+pub(crate) fn acceptance(milestone: &str, invoice: &str) -> Said {
+    let record = AcceptanceRecord {
+        number: format!("SOW/1-{milestone}"),
+        contract: "SOW/1".into(),
+        milestone: milestone.into(),
+        customer: "Northwind Ltd".into(),
+        description: "Größe & Entwurf".into(),
+        accepted_on: "2026-03-02".parse().unwrap(),
+        deemed: false,
+        document: Some("https://example.com/signed.pdf".into()),
+        link: "https://m.example/contracts/SOW%2F1#M1".into(),
+    };
+    keyed(Command::AcceptanceRecord(record), After { original: receipt(invoice), ..After::default() })
 }
 
 /// A customer in a currency.

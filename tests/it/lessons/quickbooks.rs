@@ -370,6 +370,53 @@ async fn a_credit_memo_is_applied_to_its_invoice_and_is_no_money() {
     assert!(records.iter().all(|one| !matches!(one.content, Content::Payment(_))), "{records:?}");
 }
 
+/// What payments have paid of our invoices, as they are read.
+async fn paid(company: &Company) -> Vec<String> {
+    let (records, _) = company.read(&Cursor::default()).await;
+    let seen = |one: &SourceRecord| match &one.content {
+        Content::Payment(paid) => Some(format!("{} {}", paid.invoice, paid.amount)),
+        _ => None,
+    };
+    records.iter().filter_map(seen).collect()
+}
+
+#[tokio::test]
+async fn a_payment_with_two_lines_of_one_invoice_pays_both() {
+    let company = Company::start().await;
+    let invoice = put_one(&company.quickbooks, &invoice("M1", "100.00", &company.customer)).await.unwrap().remote_id;
+    let line = |amount: &str| json!({ "Amount": amount, "LinkedTxn": [{ "TxnId": invoice, "TxnType": "Invoice" }] });
+    let payment = json!({ "CustomerRef": { "value": company.customer }, "TotalAmt": "75.00", "TxnDate": "2026-03-05",
+        "Line": [line("40.00"), line("30.00")] });
+    company.put("twice", "Payment", payment);
+    assert_eq!(paid(&company).await, ["SOW-1-M1 70"]);
+}
+
+#[tokio::test]
+async fn an_invoice_that_is_written_off_by_an_entry_is_not_paid() {
+    let company = Company::start().await;
+    let invoice = put_one(&company.quickbooks, &invoice("M1", "100.00", &company.customer)).await.unwrap().remote_id;
+    let detail = |side: &str, account: &str| {
+        json!({ "DetailType": "JournalEntryLineDetail", "Amount": "60.00", "JournalEntryLineDetail": {
+            "PostingType": side, "AccountRef": { "value": account },
+            "Entity": { "Type": "Customer", "EntityRef": { "value": company.customer } } } })
+    };
+    let entry = json!({ "TxnDate": "2026-03-05", "Line": [detail("Debit", "81"), detail("Credit", "84")] });
+    let entry = company.put("bad debt", "JournalEntry", entry);
+    let line = |id: &str, kind: &str, amount: &str| json!({ "Amount": amount, "LinkedTxn": [{ "TxnId": id, "TxnType": kind }] });
+    let applied = json!({ "CustomerRef": { "value": company.customer }, "TotalAmt": "40.00", "TxnDate": "2026-03-05",
+        "Line": [line(&invoice, "Invoice", "100.00"), line(&entry, "JournalEntry", "60.00")] });
+    company.put("applied", "Payment", applied);
+    assert_eq!(paid(&company).await, ["SOW-1-M1 40"], "what came as money");
+}
+
+#[tokio::test]
+async fn something_that_is_inactive_is_told_with_what_it_may_be() {
+    let company = Company::start().await;
+    company.put("inactive", "Item", json!({ "Id": "1", "Active": false }));
+    let fault = put_one(&company.quickbooks, &invoice("M1", "1.00", &company.customer)).await.unwrap_err();
+    assert!(fault.class == Class::Refused && fault.detail.contains("the customer, the item or an account"), "{fault}");
+}
+
 #[tokio::test]
 async fn an_interrupted_credit_is_finished_by_its_look_up() {
     let company = Company::start().await;

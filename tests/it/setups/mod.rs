@@ -5,3 +5,4 @@ mod jira;
 mod netsuite;
 mod quickbooks;
 mod salesforce;
+mod tables;

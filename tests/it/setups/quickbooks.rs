@@ -7,7 +7,9 @@ use milestoned_mapping::statement::Statement;
 use milestoned_mocks::FaultSpec;
 use serde_json::{Value, json};
 
-use crate::lessons::erp::{Said, contoso, credit_memo, customer, email, find, invoice, knowing, put_one, release};
+use crate::lessons::erp::{
+    Said, acceptance, contoso, credit_memo, customer, email, find, invoice, knowing, put_one, release,
+};
 use crate::lessons::quickbooks::Company;
 
 fn in_currency(said: &Said, code: &str) -> Said {
@@ -158,6 +160,32 @@ async fn an_invoice_is_mailed_once_and_a_lost_answer_is_looked_up() {
     let write = milestoned_connector_kit::Write { key, command, after };
     let fault = company.quickbooks.find(&[write]).await.unwrap_err();
     assert!(fault.class == Class::Refused && fault.detail.contains("void"), "{fault}");
+}
+
+#[tokio::test]
+async fn the_record_of_an_acceptance_is_attached_to_its_invoice_once_and_a_lost_answer_is_looked_up() {
+    let company = Company::with(json!({ "attach_acceptances": true })).await;
+    let invoice = put_one(&company.quickbooks, &invoice("M1", "100.00", &company.customer)).await.unwrap();
+    let record = acceptance("M1", &invoice.remote_id);
+    assert!(find(&company.quickbooks, &record).await.is_none(), "nobody has attached it");
+    let lost = FaultSpec::new("drop_after_write").on("POST", "/upload");
+    company.desk.simulators.faults.inject("quickbooks", lost).unwrap();
+    assert_eq!(put_one(&company.quickbooks, &record).await.unwrap_err().class, Class::Unanswered);
+    let found = find(&company.quickbooks, &record).await.unwrap();
+    assert_eq!(found.says.differences(&Statement::of_command(&record.1)), [] as [&str; 0]);
+    let attached = &company.records("Attachable")[0];
+    assert_eq!(attached.text("FileName"), "acceptance-SOW_1-M1.txt");
+    let reference = &attached.list("AttachableRef")[0];
+    assert_eq!(
+        ["EntityRef.type", "EntityRef.value", "IncludeOnSend"].map(|name| reference.text(name)),
+        ["Invoice", invoice.remote_id.as_str(), "false"]
+    );
+    let file = company.desk.simulators.quickbooks.file(&found.receipt.remote_id).unwrap();
+    for said in ["Accepted on: 2026-03-02\n", "Billed for: Größe & Entwurf\n", "https://example.com/signed.pdf"] {
+        assert!(file.contains(said), "{file}");
+    }
+    let gone = acceptance("M2", "999999");
+    assert_eq!(put_one(&company.quickbooks, &gone).await.unwrap_err().class, Class::Refused);
 }
 
 #[tokio::test]
