@@ -106,6 +106,7 @@ impl App {
         Self::learn_customers(&mine, system, entry).await?;
         let mut came = intake::poll(&mine.store, system, entry, settings, now).await?;
         came |= periods::learn(&mine.store, system, entry, settings, now).await?;
+        came |= signed_documents::fetch(&self.env, &mine.store, system, entry, now).await?;
         if came {
             self.env.wake_ups.decisions().send();
         }

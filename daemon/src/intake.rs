@@ -83,8 +83,7 @@ async fn take_census(
             }
             Err(fault) => {
                 tracing::warn!(system, stream, %fault, "census failed");
-                let wait = delay(stream, known.attempts.saturating_add(1), &settings.delivery);
-                let due = due(&fault, wait, now);
+                let due = again(&fault, stream, known.attempts, &settings.delivery, now);
                 store.poll_failed(system.to_owned(), census::stream_of(stream), fault.to_string(), due, now).await?;
                 return Ok(false);
             }
@@ -137,8 +136,7 @@ async fn poll_stream(
             }
             Err(fault) => {
                 tracing::warn!(system, stream, %fault, "poll failed");
-                let wait = delay(stream, attempts.saturating_add(1), delivery);
-                let due = due(&fault, wait, now);
+                let due = again(&fault, stream, attempts, delivery, now);
                 store.poll_failed(system.to_owned(), stream.to_owned(), fault.to_string(), due, now).await?;
                 break;
             }
@@ -149,9 +147,14 @@ async fn poll_stream(
 
 /// Whether it is not yet time. What would wait for longer than it ever does was put off by a clock that was ahead, and is
 /// due; where the remote failed it may have asked for more time itself.
-fn waits(mark: &Watermark, every: SignedDuration, now: Timestamp) -> bool {
+pub fn waits(mark: &Watermark, every: SignedDuration, now: Timestamp) -> bool {
     let longest = if mark.fault.is_some() { every.max(LONGEST_WAIT) } else { every };
     mark.due_at.is_some_and(|due| due > now && due.duration_since(now) <= longest)
+}
+
+/// When a stream whose poll failed is read again.
+pub fn again(fault: &Fault, stream: &str, attempts: u32, delivery: &Delivery, now: Timestamp) -> Timestamp {
+    due(fault, delay(stream, attempts.saturating_add(1), delivery), now)
 }
 
 /// When it is tried again: never earlier than the remote asked.

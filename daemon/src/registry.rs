@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::token::TokenStore;
 use milestoned_connector_kit::{
-    Acknowledgement, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane, LedgerLine, Needs,
-    Page, Platform, Probe, Receipt, Refused, Sink, Source, WebhookRequest, Write,
+    Acknowledgement, AttachedFile, Census, Clock, Connector, Cursor, Delivery, Expiry, Fault, Found, Hook, Lane,
+    LedgerLine, Needs, Page, Platform, Probe, Receipt, Refused, Sink, Source, WebhookRequest, Write,
 };
 use milestoned_jira::Jira;
 use milestoned_mapping::command::Command;
@@ -124,6 +124,24 @@ impl Connection {
     /// What people call a record, where that is not its id.
     pub fn name_in(&self, raw: &str) -> Option<String> {
         each!(self, connection => connection.name_in(raw))
+    }
+
+    /// Whether files on its records are brought to the agreements that people read.
+    pub fn brings_documents(&self) -> bool {
+        each!(self, connection => connection.brings_documents())
+    }
+
+    /// Files of a record that may be signed agreements.
+    pub fn attached(&self, raw: &str) -> Vec<AttachedFile> {
+        each!(self, connection => connection.attached(raw))
+    }
+
+    /// The bytes of a file of a record.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn fetch(&self, file: &AttachedFile) -> Result<Vec<u8>, Fault> {
+        each!(self, connection => connection.fetch(file).await)
     }
 
     /// Most characters of a document's number.

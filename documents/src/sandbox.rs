@@ -22,8 +22,9 @@ use crate::reader::{self, FILE_LIMIT, ReadError};
 pub const MEMORY_LIMIT: u64 = 200 * 1024 * 1024;
 /// Processor time of the child, in seconds.
 pub const CPU_LIMIT: u64 = 60;
-/// Time after which the parent ends the child.
-const WALL_LIMIT: Duration = Duration::from_secs(90);
+/// Time after which the parent ends the child. A busy machine may give the child its processor time late: this ends only one that
+/// hangs.
+const WALL_LIMIT: Duration = Duration::from_mins(15);
 /// Largest answer that the parent takes, in bytes.
 const ANSWER_LIMIT: u64 = 256 * 1024 * 1024;
 

@@ -279,6 +279,31 @@ impl Client {
     /// # Errors
     /// Not reachable, throttled, or a write that was sent and not answered.
     pub async fn once(&self, request: RequestBuilder, kind: Kind, calls: Option<&str>) -> Result<Answer, Fault> {
+        let (answer, body) = self.exchanged(request, kind, calls).await?;
+        let body = String::from_utf8(body)
+            .map_err(|_| self.fault(Class::Misunderstood, "the answer is not UTF-8", answer.header(self.request_id)))?;
+        Ok(Answer { body, ..answer })
+    }
+
+    /// Sends a read once whose answer is a file. What is no success has its words in the body of the answer.
+    ///
+    /// # Errors
+    /// Not reachable, throttled.
+    pub async fn file(&self, request: RequestBuilder) -> Result<(Answer, Vec<u8>), Fault> {
+        let (answer, bytes) = self.exchanged(request, Kind::Read, None).await?;
+        if answer.status.is_success() {
+            return Ok((answer, bytes));
+        }
+        Ok((Answer { body: String::from_utf8_lossy(&bytes).into_owned(), ..answer }, Vec::new()))
+    }
+
+    /// Sends once; the body stands beside the answer.
+    async fn exchanged(
+        &self,
+        request: RequestBuilder,
+        kind: Kind,
+        calls: Option<&str>,
+    ) -> Result<(Answer, Vec<u8>), Fault> {
         self.pace.wait(calls, |time| self.sleep(time)).await;
         let _place =
             self.places.acquire().await.map_err(|_| self.fault(Class::Unreachable, "the client is closed", None))?;
@@ -300,7 +325,7 @@ impl Client {
             let told = id.to_str().map(|text| self.secrets.told(text)).unwrap_or_default();
             *id = HeaderValue::from_str(&told).unwrap_or(HeaderValue::from_static(""));
         }
-        let answer = Answer { status, headers, body };
+        let answer = Answer { status, headers, body: String::new() };
         // A write may have been carried out by a server that is "unavailable", also by one that says until when.
         let unavailable = status == StatusCode::SERVICE_UNAVAILABLE && kind == Kind::Read;
         if status == StatusCode::TOO_MANY_REQUESTS || (unavailable && answer.headers.contains_key(RETRY_AFTER)) {
@@ -312,7 +337,7 @@ impl Client {
                 answer.header(self.request_id),
             ));
         }
-        Ok(answer)
+        Ok((answer, body))
     }
 
     /// A request that goes where it may: whatever an answer or a cursor says, credentials go nowhere else.
@@ -332,7 +357,7 @@ impl Client {
         transport: &dyn Transport,
         request: Request,
         kind: Kind,
-    ) -> Result<(StatusCode, HeaderMap, String), Fault> {
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Fault> {
         let mut plain = ::http::Request::builder().method(request.method()).uri(request.url().as_str());
         for (name, value) in request.headers() {
             plain = plain.header(name, value);
@@ -344,12 +369,10 @@ impl Client {
             .await
             .map_err(|cut| self.fault(lost(kind, cut == Cut::NoAnswer), cut.to_string(), None))?;
         let (parts, body) = response.into_parts();
-        let body = String::from_utf8(body.to_vec())
-            .map_err(|_| self.fault(Class::Misunderstood, "the answer is not UTF-8", None))?;
-        Ok((parts.status, parts.headers, body))
+        Ok((parts.status, parts.headers, body.to_vec()))
     }
 
-    async fn body(&self, mut response: reqwest::Response, kind: Kind) -> Result<String, Fault> {
+    async fn body(&self, mut response: reqwest::Response, kind: Kind) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::new();
         loop {
             let chunk = response.chunk().await.map_err(|error| self.fault(lost(kind, true), describe(&error), None))?;
@@ -359,7 +382,7 @@ impl Client {
                 return Err(self.fault(Class::Misunderstood, "the answer is larger than 32 MiB", None));
             }
         }
-        String::from_utf8(bytes).map_err(|_| self.fault(Class::Misunderstood, "the answer is not UTF-8", None))
+        Ok(bytes)
     }
 
     /// When the remote wants to be asked again: `Retry-After` in seconds or as a date, or `X-RateLimit-Reset`.

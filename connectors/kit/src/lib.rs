@@ -189,6 +189,32 @@ pub trait Source: Send + Sync {
         let _ = raw;
         None
     }
+
+    /// Whether files that hang on its records are brought to the agreements that people read.
+    fn brings_documents(&self) -> bool {
+        false
+    }
+
+    /// Files of a record that may be signed agreements, by what the vendor sent of it.
+    fn attached(&self, raw: &str) -> Vec<AttachedFile> {
+        let _ = raw;
+        Vec::new()
+    }
+
+    /// The bytes of a file that [`Self::attached`] has named.
+    fn fetch(&self, file: &AttachedFile) -> impl Future<Output = Result<Vec<u8>, Fault>> + Send {
+        let detail = format!("{}: this kind of connection fetches no files", file.id);
+        async move { Err(Fault { system: String::new(), class: Class::Refused, detail, code: None, request_id: None }) }
+    }
+}
+
+/// A file that hangs on a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedFile {
+    /// The vendor's id of its content: another content has another id.
+    pub id: String,
+    /// Its name, with its ending.
+    pub name: String,
 }
 
 /// Writes to a remote system. Writes of one lane share a call where the vendor takes several at once.

@@ -91,11 +91,7 @@ impl Salesforce {
                 };
             }
             self.usage.told(&answer, self.client.now());
-            let ended = answer.status == 401
-                && refusal::errors(&answer.body).iter().any(|error| {
-                    error.code == "INVALID_SESSION_ID" && !NOT_FOR_REST.iter().any(|said| error.message.contains(said))
-                });
-            if !ended {
+            if !session_ended(&answer) {
                 return Ok(answer);
             }
             self.token.refused(&token).await;
@@ -105,4 +101,30 @@ impl Salesforce {
         }
         Err(self.dead("no session".into()))
     }
+
+    /// The bytes of a file. A session that has ended is renewed once.
+    pub(crate) async fn download(&self, path: &str) -> Result<Vec<u8>, Fault> {
+        for again in [true, false] {
+            let token = self.token.get(self.client.now(), || self.sign_in()).await?;
+            let request = self.client.request(Method::GET, path).bearer_auth(token.value.expose_secret());
+            let (answer, bytes) = self.client.file(request).await?;
+            self.usage.told(&answer, self.client.now());
+            if answer.status.is_success() {
+                return Ok(bytes);
+            }
+            if !(session_ended(&answer) && again) {
+                return Err(self.refused(&answer));
+            }
+            self.token.refused(&token).await;
+        }
+        Err(self.dead("no session".into()))
+    }
+}
+
+/// Whether the session was refused, and a new one may mend it.
+fn session_ended(answer: &Answer) -> bool {
+    answer.status == 401
+        && refusal::errors(&answer.body).iter().any(|error| {
+            error.code == "INVALID_SESSION_ID" && !NOT_FOR_REST.iter().any(|said| error.message.contains(said))
+        })
 }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use milestoned_connector_kit::Fault;
+use milestoned_connector_kit::{AttachedFile, Fault};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::query::listed;
@@ -72,4 +73,32 @@ impl Salesforce {
             "link": format!("{base}/sfc/servlet.shepherd/version/download/{}", version.id),
         })
     }
+}
+
+/// What a record says of its files.
+#[derive(Deserialize)]
+struct Deal {
+    #[serde(rename = "IsWon", default)]
+    won: bool,
+    #[serde(rename = "Files", default)]
+    files: Vec<File>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    id: String,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    extension: Option<String>,
+}
+
+/// The files of a deal, where it is won.
+pub(crate) fn of_won_deal(raw: &str) -> Vec<AttachedFile> {
+    let deal: Option<Deal> = serde_json::from_str(raw).ok().filter(|deal: &Deal| deal.won);
+    let named = |file: File| {
+        let (title, extension) = (file.title.unwrap_or_default(), file.extension.unwrap_or_default());
+        AttachedFile { id: file.id, name: format!("{title}.{extension}") }
+    };
+    deal.into_iter().flat_map(|deal| deal.files).map(named).collect()
 }

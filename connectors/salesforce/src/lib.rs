@@ -36,6 +36,9 @@ const REQUEST_ID: &str = "x-request-id";
 const OPTIONAL: [&str; 2] = [CURRENCY, "ContractId"];
 /// Currency of a record, in an org with several.
 const CURRENCY: &str = "CurrencyIsoCode";
+/// The object of deals, and its field that says that one is won.
+const DEAL: &str = "Opportunity";
+const WON: &str = "IsWon";
 /// Member of a record under which its files stand.
 const FILES: &str = "Files";
 
@@ -96,6 +99,22 @@ impl Reads {
     }
 }
 
+impl Reads {
+    /// Files are read, and whether a deal is won.
+    fn of_won_deals(&mut self, object: &str) -> Result<(), String> {
+        if object != DEAL {
+            return Err(format!(
+                "documents: files are brought from won deals, and object is {object:?}; remove one of both"
+            ));
+        }
+        self.files = true;
+        if !self.fields.iter().any(|field| field == WON) {
+            self.fields.push(WON.into());
+        }
+        Ok(())
+    }
+}
+
 impl Connector for Salesforce {
     type Settings = Settings;
     const KIND: &'static str = "salesforce";
@@ -121,7 +140,10 @@ impl Salesforce {
     ) -> Result<Self, String> {
         let client =
             Client::build(name, &settings.base_url, REQUEST_ID, &settings.limits, &PUBLISHED, platform.into())?;
-        let reads = Reads::of(map)?;
+        let mut reads = Reads::of(map)?;
+        if settings.documents {
+            reads.of_won_deals(&settings.object)?;
+        }
         let absent = settings.currency.iter().map(|_| CURRENCY.to_owned()).collect();
         Ok(Self {
             client,

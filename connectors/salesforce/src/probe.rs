@@ -9,6 +9,8 @@ use super::{CURRENCY, OPTIONAL, Salesforce, wire};
 
 /// Decimals beyond which amounts are parked.
 const DECIMALS: u32 = 4;
+/// Whether the user that signs in may see every file of the org.
+const ALL_FILES: &str = "PermissionsQueryAllFiles";
 const HIDDEN: &str = "create the field, or give the integration user read access to it (field-level security)";
 
 /// A field by its name, or by the first relationship of a dotted path.
@@ -49,6 +51,7 @@ impl Probe for Salesforce {
             let remedy = "give the integration user access to files (\"Query All Files\")";
             problems.push(Problem::new("ContentVersion", fault.to_string(), remedy));
         }
+        problems.extend(self.files_problem().await);
         if let Some(status) = &self.settings.status {
             match self.describe(&status.object).await {
                 Err(fault) => {
@@ -90,6 +93,23 @@ impl Salesforce {
             }
         }
         problems
+    }
+
+    /// Without the permission the integration user sees files that are shared with it, and others are missed without a word.
+    async fn files_problem(&self) -> Option<Problem> {
+        if !self.settings.documents {
+            return None;
+        }
+        let question = format!("SELECT {ALL_FILES} FROM UserPermissionAccess LIMIT 1");
+        let rows = self.all_rows(&question).await.ok()?;
+        let granted: serde_json::Value = serde_json::from_str(rows.first()?).ok()?;
+        (granted.get(ALL_FILES) == Some(&serde_json::Value::Bool(false))).then(|| {
+            Problem::new(
+                "documents",
+                "the integration user sees only the files that are shared with it",
+                "give it the permission \"Query All Files\", or share the files of the deals with it and set documents = false",
+            )
+        })
     }
 
     fn first_row(&self) -> String {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_connector_kit::{AttachedFile, Census, Class, Cursor, Fault, Page, Source, Unreadable};
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::record::{Content, SourceRecord};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::approvals::Decisions;
 use super::history::Histories;
 use super::query::{is_id, listed};
 use super::sweep::{Question, Swept, begun, is_under_way};
-use super::{CURRENCY, FILES, OPTIONAL, Salesforce, wire};
+use super::{CURRENCY, DEAL, FILES, OPTIONAL, Salesforce, wire};
 
 /// Streams in such an order that those of every connection stand side by side.
 const STREAMS: &[&str] = &["files", "reread", "records", "line_items"];
@@ -115,6 +115,22 @@ impl Source for Salesforce {
         outcomes
     }
 
+    fn brings_documents(&self) -> bool {
+        self.settings.documents
+    }
+
+    fn attached(&self, raw: &str) -> Vec<AttachedFile> {
+        if self.settings.documents { super::files::of_won_deal(raw) } else { Vec::new() }
+    }
+
+    async fn fetch(&self, file: &AttachedFile) -> Result<Vec<u8>, Fault> {
+        if !is_id(&file.id) {
+            return Err(self.client.fault(Class::Refused, format!("{:?} is no id", file.id), None));
+        }
+        self.spare(true).await?;
+        self.download(&self.data(&format!("sobjects/ContentVersion/{}/VersionData", file.id))).await
+    }
+
     /// What was purged leaves nothing behind, not even among the deleted; and a record may leave the filter unseen.
     async fn census(&self, stream: &str, from: &Cursor) -> Result<Option<Census>, Fault> {
         if stream != "records" {
@@ -150,7 +166,7 @@ fn nothing(next: Cursor, now: Timestamp) -> Page {
 
 impl Salesforce {
     fn has_line_items(&self) -> bool {
-        self.settings.line_items && self.settings.object == "Opportunity"
+        self.settings.line_items && self.settings.object == DEAL
     }
 
     fn rests(&self, from: &Cursor, now: Timestamp) -> bool {

@@ -34,6 +34,9 @@ pub struct Settings {
     /// Whether a change of an opportunity's products makes the opportunity be read again.
     #[serde(default = "yes")]
     pub line_items: bool,
+    /// Whether files on won opportunities are brought to the agreements that people read.
+    #[serde(default)]
+    pub documents: bool,
     /// How far behind the newest record reading starts again: stamps are taken before commits.
     #[serde(default = "overlap")]
     pub overlap: SignedDuration,

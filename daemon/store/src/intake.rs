@@ -152,6 +152,10 @@ pub(super) const UNREAD: &str =
     "SELECT id, system, object, remote_id, version, changed_at, seen_at, record, state, contract,
     issues, mac FROM source_record WHERE state = 'new' ORDER BY id LIMIT $1";
 
+/// Records of a connection after a row, whether they were read or not.
+const AFTER: &str = "SELECT id, system, object, remote_id, version, changed_at, seen_at, record, state, contract,
+    issues, mac FROM source_record WHERE system = $1 AND id > $2 ORDER BY id LIMIT $3";
+
 /// Hints whose record is to be read again.
 pub(super) const HINTS_DUE: &str = "SELECT id, object, remote_id, attempts FROM hint
     WHERE system = $1 AND done_at IS NULL AND due_at <= $2 ORDER BY due_at, id LIMIT $3";
@@ -352,6 +356,23 @@ impl Store {
                 let examined = tx.examine(&SOURCE_RECORD, row, 0)?;
                 let record = parse("source_record", "record", &id.to_string(), &text)?;
                 Ok(StoredRecord { id, record, attested: examined.genuine.then_some(examined.attested) })
+            })
+        })
+    }
+
+    /// Records of a connection that came after the row `after`, oldest first: their rows, and what the remote sent. One that was not
+    /// written by us, or was changed since, is passed over.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn records_after(&self, system: String, after: i64, limit: u32) -> Verb<'_, Vec<(i64, Option<SourceRecord>)>> {
+        self.read(move |tx| {
+            tx.all(AFTER, values![system, after, i64::from(limit)], |row| {
+                let (id, text): (i64, String) = (row.get(0)?, row.get(7)?);
+                let genuine = tx.examine(&SOURCE_RECORD, row, 0)?.genuine;
+                // What was never readable stands there as text, and has a line in the queue.
+                let record = || parse("source_record", "record", &id.to_string(), &text).ok();
+                Ok((id, genuine.then(record).flatten()))
             })
         })
     }

@@ -224,6 +224,17 @@ impl Store {
         })
     }
 
+    /// Who has ever decided about a value of a document.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn reading_hands(&self, reading: String) -> Verb<'_, Vec<Actor>> {
+        self.read(move |tx| {
+            let sql = "SELECT actor FROM reading_hand WHERE reading = $1 ORDER BY actor";
+            tx.all(sql, values![reading], |row| row.actor(0))
+        })
+    }
+
     /// Notes that a contract was filed from a document.
     ///
     /// # Errors

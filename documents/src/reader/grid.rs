@@ -114,6 +114,24 @@ fn row_starts(lines: &[PrintLine]) -> Option<Vec<bool>> {
     Some(core::iter::once(true).chain((0..gaps.len()).map(large)).collect())
 }
 
+/// Whether rows that gaps show would have several figures at their right end: then each line is a row, and the gap only parts the
+/// heading from them.
+fn hides_rows(lines: &[PrintLine], starts: &[bool]) -> bool {
+    let figure = |line: &PrintLine| {
+        let last = line.segments.last().filter(|_| line.segments.len() > 1).map(Segment::text).unwrap_or_default();
+        let digits = last.chars().filter(char::is_ascii_digit).count();
+        digits > 0 && digits * 2 >= last.chars().filter(|c| c.is_alphanumeric()).count()
+    };
+    let mut figures = 0;
+    for (line, starts) in lines.iter().zip(starts) {
+        figures = if *starts { 0 } else { figures } + usize::from(figure(line));
+        if figures > 2 {
+            return true;
+        }
+    }
+    false
+}
+
 /// Makes a table of lines; nothing where they show fewer than two columns.
 pub(crate) fn table(lines: &[PrintLine], gutter: i32) -> Option<Table> {
     table_of(lines, &columns(lines, gutter))
@@ -124,7 +142,7 @@ pub(crate) fn table_of(lines: &[PrintLine], columns: &[(i32, i32)]) -> Option<Ta
     if columns.len() < 2 {
         return None;
     }
-    let starts = row_starts(lines);
+    let starts = row_starts(lines).filter(|starts| !hides_rows(lines, starts));
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let fresh = starts.as_ref().is_none_or(|starts| starts.get(index).copied().unwrap_or(true));

@@ -3,7 +3,7 @@
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::text::decoded;
-use crate::block::{Block, Cell, Document, Format, Mark, Passage, Place, Table};
+use crate::block::{Block, Cell, Document, Format, Mark, Passage, Place, Remark, RemarkKind, Table};
 
 /// Lines of a text, so that a byte tells its line.
 struct Lines(Vec<usize>);
@@ -27,6 +27,9 @@ struct Reader {
     row: Vec<Cell>,
     lists: Vec<Option<u64>>,
     heading: bool,
+    /// What comes is struck through: it is told, and is no text.
+    struck: bool,
+    remarks: Vec<Remark>,
 }
 
 /// Reads Markdown.
@@ -41,8 +44,12 @@ pub(crate) fn read(bytes: &[u8]) -> Document {
         row: Vec::new(),
         lists: Vec::new(),
         heading: false,
+        struck: false,
+        remarks: Vec::new(),
     };
-    for (event, range) in Parser::new_ext(&source, Options::ENABLE_TABLES).into_offset_iter() {
+    for (event, range) in
+        Parser::new_ext(&source, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH).into_offset_iter()
+    {
         reader.take(event, range.start);
     }
     reader.close();
@@ -50,7 +57,7 @@ pub(crate) fn read(bytes: &[u8]) -> Document {
         format: Format::Markdown,
         pages: None,
         blocks: reader.blocks,
-        remarks: Vec::new(),
+        remarks: reader.remarks,
         sizes: Vec::new(),
         source: Some(source),
     }
@@ -88,6 +95,7 @@ impl Reader {
                 };
                 self.text(&label, at);
             }
+            Tag::Strikethrough => self.struck = true,
             Tag::Paragraph if self.passage.text.len() > 4 => self.close(),
             Tag::Table(_) => {
                 self.close();
@@ -105,6 +113,7 @@ impl Reader {
                 self.close();
                 self.heading = false;
             }
+            TagEnd::Strikethrough => self.struck = false,
             TagEnd::List(_) => {
                 self.close();
                 self.lists.pop();
@@ -139,6 +148,9 @@ impl Reader {
     fn text(&mut self, text: &str, at: usize) {
         let table = self.table.as_ref().map(|_| self.tables);
         let place = Place { line: Some(self.lines.line(at)), table, ..Place::default() };
+        if self.struck {
+            return self.remarks.push(Remark { kind: RemarkKind::Deleted, text: text.to_owned(), place });
+        }
         let mark = Mark {
             at: u32::try_from(self.passage.text.len()).unwrap_or(u32::MAX),
             place,

@@ -279,12 +279,20 @@ fn segments(line: &Line<'_>) -> Vec<(usize, usize, String)> {
     parts
 }
 
+/// A line with two texts, such as a title and a number, right above a table with more columns and parted from it.
+fn is_letterhead(lines: &[Line<'_>], at: usize) -> bool {
+    let empty = |line: &&Line<'_>| line.raw.trim().is_empty();
+    let blank = lines.get(at + 1).is_some_and(|next| empty(&next));
+    let below = lines[at + 1..].iter().find(|line| !empty(line));
+    blank && below.is_some_and(|below| segments(&lines[at]).len() * 2 <= segments(below).len())
+}
+
 /// Where a table that is set with blanks ends, if one begins here.
 fn set_table(lines: &[Line<'_>], from: usize) -> Option<usize> {
     let wide = |line: &Line<'_>| {
         !line.raw.contains(['\t', '\u{a0}']) && segments(line).len() > 1 && !line.raw.contains("....")
     };
-    if !wide(lines.get(from)?) {
+    if !wide(lines.get(from)?) || is_letterhead(lines, from) {
         return None;
     }
     let (mut end, mut count, mut skipped) = (from + 1, 1, 0);

@@ -151,11 +151,7 @@ fn first_text(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Col
         return;
     }
     let unknown = |column: u32| !roles.iter().any(|(at, ..)| *at == column);
-    let worded = |column: u32| {
-        let cells = body.iter().flatten().filter(|cell| cell.column == column && !cell.range.is_empty());
-        let texts: Vec<usize> = cells.map(|cell| flow.words(cell.range.clone()).split(' ').count()).collect();
-        texts.iter().filter(|words| **words > 1).count() * 2 > texts.len()
-    };
+    let worded = |column: u32| words(flow, body, column) > 1;
     let first = columns
         .iter()
         .find(|(column, ..)| unknown(*column) && content(flow, body, *column).is_none() && worded(*column))
@@ -163,8 +159,22 @@ fn first_text(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Col
     roles.extend(first);
 }
 
+/// How many words most cells of a column have at least.
+fn words(flow: &Flow<'_>, body: &[Vec<FlowCell>], column: u32) -> usize {
+    let cells = body.iter().flatten().filter(|cell| cell.column == column && !cell.range.is_empty());
+    let mut counts: Vec<usize> = cells.map(|cell| flow.words(cell.range.clone()).split(' ').count()).collect();
+    counts.sort_unstable();
+    counts.get(counts.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+}
+
 /// A column of nothing but amounts or percents has them, whatever it is called, where no heading names another.
 fn by_content(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Column], body: &[Vec<FlowCell>]) {
+    // "Contract Price" below "Percentage of" has percents.
+    let percents = |column: u32| content(flow, body, column) == Some(Role::Percent);
+    replace(roles, |at, role| role == Role::Amount && percents(at), Role::Percent);
+    // "Invoice date" above "Upon completion of Milestone 1" says when it happens.
+    let worded = |column: u32| content(flow, body, column).is_none() && words(flow, body, column) > 3;
+    replace(roles, |at, role| role == Role::Date && worded(at), Role::Trigger);
     for (column, span, text, _) in columns {
         let kept = roles.iter().find(|(at, ..)| at == column).map(|(_, _, role)| *role);
         let Some(kind) = content(flow, body, *column) else { continue };

@@ -273,7 +273,7 @@ pub(super) fn milestone(
 /// The number that opens a name: `(2)`, `M1 –`, `Milestone 3:`.
 fn label(flow: &Flow<'_>, name: &Range<usize>) -> Option<Range<usize>> {
     static LABEL: Pattern = pattern!(
-        r"^\s*(?:(?P<marker>\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\))\s|(?P<code>[A-Z]{1,3}[-‑. ]?\d{1,3}(?:\.\d{1,2})?)(?:\s*[:–—]|\s+-\s|\s*$)|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+(?:(?i:no\.?)\s*)?(?P<number>[A-Z]{0,3}-?\d{1,2}(?:\.\d{1,2})?)(?:\s*[:.–—(]|\s+-\s|\s*$))"
+        r"^\s*(?:(?P<marker>\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})\)|\d{1,2}\.)\s|(?P<code>[A-Z]{1,3}[-‑. ]?\d{1,3}(?:\.\d{1,2})?)(?:\s*[:–—]|\s+-\s|\s*$)|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+(?:(?i:no\.?)\s*)?(?P<number>[A-Z]{0,3}-?\d{1,2}(?:\.\d{1,2})?)(?:\s*[:.–—(]|\s+-\s|\s*$))"
     );
     let found = LABEL.as_ref()?.captures(flow.slice(name.clone()))?;
     let part = ["marker", "code", "number"].into_iter().find_map(|part| found.name(part))?;

@@ -19,7 +19,7 @@ static DAMAGES: Pattern = pattern!(
     r"(?i)\b(?:liquidated\s+damages|per\s+diem|insurance|coverage|limits?\s+of\s+liability|service\s+credits?)\b"
 );
 static IDENTIFIER: Pattern = pattern!(
-    r"^(?:\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+[A-Z]?\d{1,2}:?)$"
+    r"^(?:\(?[A-Za-z]{0,5}[-‑. ]?[A-Za-z]{0,4}[-‑.]?\d{1,4}(?:[.-]\d{1,3}){0,2}[a-z]?[.)]?|\d{1,2}(?:st|nd|rd|th)|(?i:milestone|phase|stage|instal?lment|payment|deliverable)\s+[A-Z]?\d{1,2}:?)$"
 );
 
 static MILESTONE: Pattern = pattern!(r"(?i)\b(?:milestone|deliverable|stage|phase|instal?lment|payment|event)s?\b");

@@ -37,20 +37,27 @@ pub struct Money {
 static MONEY: Pattern = pattern!(
     r"(?x)
     (?P<pre>US\s?\$|U\.\s?S\.\s?\$|USD\s?\$?|United\ States\ Dollars\s|S\$|SGD|C\$|CA\$|CAD|A\$|AU\$|AUD|NZ\$|NZD|HK\$|HKD
-      |[kKmM]\s?€|[kKMT]EUR|k\$|GBP|£|EUR|Euros?\s|€|CHF|JPY|¥|INR|₹|Rs\.?|NOK|SEK|DKK|PLN|ZAR|AED|\$)
+      |[kKmM]\s?€|[kKMT]EUR|k\$|GBP|£|EUR|Euros?\s|€|CHF|JPY|¥|INR|₹|Rs\.?|NOK|SEK|DKK|PLN|ZAR|AED|SAR|UGX|MYR|KES|NGN|QAR|KWD|OMR|BHD|EGP|THB|IDR|PHP|VND|KRW|CNY|TWD|BRL|MXN|CLP|COP|PEN|ARS|TRY|HUF|CZK|RON|ILS|PKR|BDT|LKR|TZS|GHS|MAD|UAH|ISK|RM|RMB|R\$|\$)
     \s*(?P<digits>\d{1,3}(?:[\ \u{a0}\u{202f}\u{2009}]\d{3})+(?:[.,]\d{1,2})?|\d[\d.,'’]*\d|\d)
     (?P<scale>\s?(?:thousand|millions?|mln|mn|Mio\.?|billion|bn|crores?|lakhs?)\b|[kKmM]n?\b)?
     |
     (?P<digits2>\d{1,3}(?:[\ \u{a0}\u{202f}\u{2009}]\d{3})+(?:[.,]\d{1,2})?|\d[\d.,'’]*\d|\d)
     (?P<scale2>\s?(?:thousand|millions?|mln|mn|Mio\.?|billion|bn|crores?|lakhs?)\b|[kKmM]\b)?
     \s*(?P<suf>US\s?\$|USD\b|US\s[Dd]ollars|U\.S\.\s[Dd]ollars|United\ States\ Dollars|S\$|SGD\b|CAD\b|AUD\b|GBP\b|£|EUR\b|[Ee]uros?\b
-      |[kKM]\s?€|€|CHF\b|JPY\b|INR\b|NOK\b|SEK\b|DKK\b|PLN\b|[Pp]ounds\ sterling|[Dd]ollars\b)
+      |[kKM]\s?€|€|CHF\b|JPY\b|INR\b|(?:NOK|SEK|DKK|PLN|ZAR|AED|SAR|UGX|MYR|KES|NGN|QAR|KWD|OMR|BHD|EGP|THB|IDR|PHP|VND|KRW|CNY|TWD|BRL|MXN|CLP|COP|PEN|ARS|TRY|HUF|CZK|RON|ILS|PKR|BDT|LKR|TZS|GHS|MAD|UAH|ISK)\b|[Pp]ounds\ sterling|[Dd]ollars\b)
     "
 );
 static PER: Pattern = pattern!(
     r"(?i)^\W{0,3}(?:(?:US\s)?dollars\)?\s)?(?:/\s?|per\s+|each\s+|a\s+)(?:(?:calendar|full|working|business|banking)\s+)?(day|week|month|quarter|year|annum|hour|man-?day|man-?hour|person|employee|occurrence|claim|accident|hose|truck|unit|trip|user|boat|meter)"
 );
 static MONTHLY: Pattern = pattern!(r"(?i)^\W{0,4}(monthly|weekly|quarterly|annually|yearly|hourly|daily)\b");
+
+/// Currencies that are written by their codes alone.
+const FURTHER: [&str; 36] = [
+    "SAR", "UGX", "MYR", "KES", "NGN", "QAR", "KWD", "OMR", "BHD", "EGP", "THB", "IDR", "PHP", "VND", "KRW", "CNY",
+    "TWD", "BRL", "MXN", "CLP", "COP", "PEN", "ARS", "TRY", "HUF", "CZK", "RON", "ILS", "PKR", "BDT", "LKR", "TZS",
+    "GHS", "MAD", "UAH", "ISK",
+];
 
 fn unit(token: &str) -> (Option<Unit>, u32) {
     let letters: String = token.chars().filter(|c| !c.is_whitespace() && *c != '.').collect();
@@ -78,8 +85,11 @@ fn unit(token: &str) -> (Option<Unit>, u32) {
         "PLN" => plain("PLN"),
         "ZAR" => plain("ZAR"),
         "AED" => plain("AED"),
+        "RM" => plain("MYR"),
+        "RMB" => plain("CNY"),
+        "R$" => plain("BRL"),
         "$" | "DOLLARS" => (Some(Unit::Dollar), 0),
-        _ => (None, 0),
+        other => (FURTHER.into_iter().find(|code| *code == other).map(Unit::Code), 0),
     }
 }
 

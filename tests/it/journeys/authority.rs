@@ -6,7 +6,10 @@ use clap::Parser as _;
 use milestoned::agreements;
 use milestoned::cli::{BAD_INPUT, Cli, FOUND};
 use milestoned::store::readings::{self, Decided, Reading};
+use milestoned_documents::block::Format;
+use milestoned_documents::{Input, confirm, propose, reader, sha256};
 use milestoned_tests::World;
+use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};
 use serde_json::{Value, json};
 
 /// Token of somebody of these journeys.
@@ -496,4 +499,60 @@ async fn who_corrected_what_a_signed_document_says_approves_nothing_of_it_though
     }
     assert!(world.held("quickbooks").is_empty());
     assert!(approve(&world, "sue", "S1").await.0 < 300, "somebody who had no hand in it may");
+}
+
+/// What somebody answers to a form of the pages.
+async fn submit(world: &World, who: &str, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let mut form = reqwest::Url::parse("http://form/").unwrap();
+    form.query_pairs_mut().extend_pairs(fields);
+    let session = world.session(&token(who)).await.unwrap();
+    let request = client.post(format!("{}{path}", world.url)).body(form.query().unwrap_or_default().to_owned());
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").header(COOKIE, session);
+    let answer = request.header(ORIGIN, world.origin()).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn terms_above_the_limit_are_filed_by_another_person_than_who_decided_about_the_document() {
+    let world = company("approvals.second_over = \"50000.00\"").await;
+    let (env, now) = (&world.app.env, world.app.env.clock.now());
+    let text = b"# Statement of Work No. SOW-2041
+
+made as of 5 January 2026 between Northwind Ltd (the \"Client\") and Acme Systems Inc. (the \"Vendor\").
+The total contract value is USD 100,000.00. Invoices are payable within 30 days.
+
+| Milestone | Description | Fee (USD) |
+|---|---|---|
+| M1 | Design accepted | 40,000 |
+| M2 | System in production | 60,000 |
+";
+    let document = reader::read(text, Format::Markdown).unwrap();
+    let proposal = propose(vec![Input::new("sow.md", text, document.clone())], None);
+    let reading = Reading {
+        id: sha256(text),
+        name: "sow.md".into(),
+        actor: "eve".into(),
+        read_at: now,
+        document: serde_json::to_string(&document).unwrap(),
+        proposal: serde_json::to_string(&proposal).unwrap(),
+        contract: None,
+    };
+    let page = format!("/documents/{}", reading.id);
+    env.store.keep_reading(reading, text.to_vec()).await.unwrap();
+    for asked in confirm::asked(&proposal) {
+        let verdict = if asked.value.is_some() { "confirm" } else { "reject" };
+        let value = asked.value.unwrap_or_default();
+        let fields = [("path", asked.path.as_str()), ("verdict", verdict), ("value", &value), ("seen", "")];
+        let (status, said) = submit(&world, "fay", &format!("{page}/value"), &fields).await;
+        assert_eq!(status, 303, "{}: {said}", asked.path);
+    }
+    let file = format!("{page}/file");
+    for who in ["fay", "fay-script"] {
+        let (status, said) = submit(&world, who, &file, &[("erp", "quickbooks"), ("owner", "")]).await;
+        assert_eq!((status, said.contains("two people are needed")), (409, true), "{who}: {said}");
+    }
+    assert_eq!(env.store.contract_count().await.unwrap(), 0);
+    let (status, said) = submit(&world, "rob", &file, &[("erp", "quickbooks"), ("owner", "")]).await;
+    assert_eq!((status, env.store.contract_count().await.unwrap()), (303, 1), "{said}");
 }

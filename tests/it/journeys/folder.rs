@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
-use milestoned_tests::{VIEWER, World};
+use milestoned_tests::{VIEWER, World, fields};
+use serde_json::json;
 
 async fn parked(world: &World) -> String {
     world.call("GET", "/v1/queue", VIEWER, None).await.unwrap().1.to_string()
@@ -46,4 +47,35 @@ async fn a_folder_that_cannot_be_read_is_noted_once_until_it_can_be() {
     std::fs::rename(&away, &world.contracts).unwrap();
     world.settle().await.unwrap();
     assert!(world.app.env.store.file_problems().await.unwrap().is_empty(), "{}", parked(&world).await);
+}
+
+#[tokio::test]
+async fn a_file_on_a_won_deal_is_fetched_once_for_each_content_and_told_where_it_cannot_be_read() {
+    let asked = ("kind = \"salesforce\"".to_owned(), "kind = \"salesforce\"\ndocuments = true".to_owned());
+    let world = World::configured("2026-03-02T09:00:00Z", vec![asked]).await.unwrap();
+    let org = &world.simulators.salesforce;
+    world.deal("SOW-1", "40000.00").unwrap();
+    let deal = org.record("Opportunity", "SOW-1").unwrap().text("Id");
+    let put = |act: &str, file: serde_json::Value| org.put(act, "ContentVersion", "", fields(file)).unwrap();
+    let first = json!({ "PathOnClient": "Signed SOW.pdf", "VersionData": "no PDF", "FirstPublishLocationId": deal });
+    let version = put("first", first);
+    put("picture", json!({ "PathOnClient": "Logo.png", "VersionData": "x", "FirstPublishLocationId": deal }));
+    let fetched = || {
+        let calls = world.simulators.faults.requests("salesforce");
+        calls.iter().filter(|(endpoint, _)| endpoint.contains("VersionData")).map(|(_, count)| *count).sum::<u64>()
+    };
+    for minute in 1..4 {
+        world.at(&format!("2026-03-02T09:{:02}:00Z", minute * 10)).unwrap();
+        world.settle().await.unwrap();
+    }
+    assert_eq!(fetched(), 1, "a picture is no agreement, and nothing is fetched twice");
+    let told = parked(&world).await;
+    assert!(told.contains("salesforce: Signed SOW.pdf") && told.contains("reading the file"), "{told}");
+    let document = org.record("ContentVersion", &version).unwrap().text("ContentDocumentId");
+    put("second", json!({ "PathOnClient": "Signed SOW.pdf", "VersionData": "other", "ContentDocumentId": document }));
+    for minute in 4..6 {
+        world.at(&format!("2026-03-02T09:{:02}:00Z", minute * 10)).unwrap();
+        world.settle().await.unwrap();
+    }
+    assert_eq!(fetched(), 2, "another content is another document");
 }

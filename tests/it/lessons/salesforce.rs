@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Class, Cursor, Fault, Hook, Probe, Source, WebhookRequest};
+use milestoned_connector_kit::{AttachedFile, Class, Cursor, Fault, Hook, Probe, Source, WebhookRequest};
 use milestoned_mapping::fieldmap::{FieldMap, Shape};
 use milestoned_mapping::record::{Content, SourceRecord};
 use milestoned_mocks::{FaultSpec, Fields};
@@ -569,4 +569,34 @@ async fn an_invoice_is_written_to_its_milestone_in_one_update_that_the_packaged_
     let open = self::milestone(&other, false);
     let refused = put(&other.salesforce, &[status(1, &open)]).await.remove(0).unwrap_err();
     mentions(&refused, &Class::Refused, "FIELD_CUSTOM_VALIDATION_EXCEPTION");
+}
+
+#[tokio::test]
+async fn files_of_won_deals_are_named_and_fetched_where_that_is_asked_for() {
+    let org = Org::with(DEALS, json!({ "documents": true })).await;
+    let (won, open) = (org.deal(json!({})), org.deal(json!({ "StageName": "Prospecting" })));
+    for deal in [&won, &open] {
+        let file = json!({ "PathOnClient": "Signed SOW.pdf", "VersionData": "signed", "FirstPublishLocationId": deal });
+        org.put("ContentVersion", "", fields(file));
+    }
+    let records = org.read(&mut Cursor::default()).await;
+    assert_eq!(records.len(), 2, "the open deal names a contract");
+    let files: Vec<_> = records.iter().flat_map(|record| org.salesforce.attached(&record.raw)).collect();
+    assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["Signed SOW.pdf"]);
+    assert_eq!(org.salesforce.fetch(&files[0]).await.unwrap(), b"signed");
+    let unknown = AttachedFile { id: "068000000000999AAA".into(), ..files[0].clone() };
+    mentions(&org.salesforce.fetch(&unknown).await.unwrap_err(), &Class::Refused, "NOT_FOUND");
+    let silent = Org::start().await;
+    assert!(silent.salesforce.attached(&records[0].raw).is_empty() && !silent.salesforce.brings_documents());
+}
+
+#[tokio::test]
+async fn a_user_who_sees_only_what_is_shared_with_him_is_told_before_files_are_missed() {
+    let org = Org::with(DEALS, json!({ "documents": true })).await;
+    let may = |all: bool| org.put("UserPermissionAccess", "me", fields(json!({ "PermissionsQueryAllFiles": all })));
+    may(false);
+    let problems = org.salesforce.probe().await;
+    assert!(problems[0].remedy.contains("Query All Files"), "{problems:?}");
+    may(true);
+    assert_eq!(org.salesforce.probe().await, []);
 }

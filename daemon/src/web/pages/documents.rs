@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::multipart::MultipartError;
@@ -34,6 +35,8 @@ use crate::store::{StoreError, json as as_json, parse};
 use crate::web::extract::{Fields, Segments};
 use crate::web::problem::ApiError;
 
+/// How long somebody who brings a document waits for it to be read; a busy machine may need more.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// More than the file itself: the form's own parts.
 pub(super) const FORM: usize = 64 * 1024;
 
@@ -62,7 +65,12 @@ async fn bring(State(env): State<Arc<Environment>>, person: Person, mut form: Mu
         "" => None,
         id => Some(portfolio::earlier(&env, id).await?.ok_or_else(|| ApiError::not_found("contract", id))?),
     };
-    let kept = signed_documents::keep(&env, &name, bytes, person.caller.actor(), earlier.as_ref()).await;
+    let reading = signed_documents::keep_apart(Arc::clone(&env), name.clone(), bytes, person.caller.actor(), earlier);
+    let Ok(kept) = tokio::time::timeout(PATIENCE, reading).await else {
+        let text = format!("{name} is still being read: it appears in this list, or in the queue if it cannot be read");
+        return told("/documents", &text);
+    };
+    let kept = kept.unwrap_or_else(|_| Err(NotKept::Unread("reading it was broken off".into())));
     let id = kept.map_err(|error| match error {
         NotKept::Refused(reason) => ApiError::invalid(format!("{name}: {reason}")),
         NotKept::Unread(reason) => unread(&name, &reason),
@@ -372,11 +380,15 @@ pub(super) async fn file(
     if let Some(contract) = reading.contract {
         return told(&address::contract("", &contract), "it was filed from this document before");
     }
-    let deciders: BTreeSet<Actor> = verdicts.values().map(|(_, decided)| decided.actor.clone()).collect();
+    // Under whatever name: also those over whose verdicts somebody else has decided since.
+    let mut deciders: BTreeSet<Actor> = verdicts.values().map(|(_, decided)| decided.actor.clone()).collect();
+    deciders.extend(env.store.reading_hands(id.clone()).await?);
+    let filer = env.people.person_of(person.caller.actor().name());
+    let decided = deciders.iter().any(|actor| env.people.person_of(actor.name()) == filer);
     let verdicts = verdicts.into_iter().map(|(path, (verdict, _))| (path, verdict)).collect();
     let mut terms = confirm::terms(&proposal, &verdicts).map_err(|wrong| ApiError::invalid(wrong.join("\n")))?;
     let limit = env.settings.approvals.second_over.as_ref().map(|limit| limit.0);
-    if deciders.contains(&person.caller.actor()) && needs_second(limit, &terms) {
+    if decided && needs_second(limit, &terms) {
         let reason =
             "the terms are above the amount from which two people are needed, and you have decided about their values";
         let remedy = "ask somebody else who may file terms to compare them and to file";
