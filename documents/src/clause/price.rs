@@ -68,7 +68,7 @@ pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
     }
     // "shall pay the sum of ($1,200,000) in the following instalments" calls it no price.
     static PARTED: Pattern = pattern!(
-        r"(?i)^\)?\s{1,2}(?:[a-z]+\s+){0,4}?(?:in\s+the\s+following|payable\s+as\s+follows|in\s+\w+\s+(?:\(\d+\)\s+)?(?:equal\s+)?instal?lments|in\s+instal?lments)\b"
+        r"(?i)^\)?\s{1,2}(?:[\w’']+,?\s+){0,5}?(?:in\s+the\s+following|(?:payable\s+)?as\s+follows|in\s+\w+\s+(?:\(\d+\)\s+)?(?:equal\s+)?instal?lments|in\s+instal?lments)\b"
     );
     let parted =
         amounts.iter().filter(|one| one.per.is_none() && found(&PARTED, flow.slice(flow.after(one.range.end, 80))));

@@ -146,7 +146,7 @@ fn payment_column(roles: &mut [(u32, u32, Role)], columns: &[Column]) {
 
 /// The first column of text without a known heading says what a row is, where no other column does.
 fn first_text(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Column], body: &[Vec<FlowCell>]) {
-    let known = roles.len() > 1 && columns.len() > 2;
+    let known = roles.len() > 1 && (columns.len() > 2 || has(roles, Role::Date) || has(roles, Role::Number));
     if has(roles, Role::Name) || has(roles, Role::Description) || body.is_empty() || !known {
         return;
     }
@@ -156,6 +156,15 @@ fn first_text(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Col
         .iter()
         .find(|(column, ..)| unknown(*column) && content(flow, body, *column).is_none() && worded(*column))
         .map(|(column, span, ..)| (*column, *span, Role::Name));
+    // A column without any heading may have the names: "Month", nothing, "EUR".
+    let bare = || {
+        let places = body.iter().flatten().filter(|cell| cell.span == 1).map(|cell| cell.column);
+        let places: std::collections::BTreeSet<u32> = places.collect();
+        let free = |at: &u32| unknown(*at) && !columns.iter().any(|(column, ..)| column == at);
+        let mut free = places.into_iter().filter(free);
+        free.find(|at| content(flow, body, *at).is_none() && worded(*at)).map(|at| (at, 1, Role::Name))
+    };
+    let first = first.or_else(bare);
     roles.extend(first);
 }
 

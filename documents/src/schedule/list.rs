@@ -66,7 +66,7 @@ static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
 static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|shall\s+pay\s+(?:\w+\s+){0,8}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -566,7 +566,10 @@ fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
 }
 
 static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");
-static SUM: Pattern = pattern!(r"(?i)^\W{0,3}(?:sub\s?-?\s?total|total)\b");
+/// Totals, and a clause that says what the price is.
+static SUM: Pattern = pattern!(
+    r"(?i)^\W{0,3}(?:(?:sub\s?-?\s?total|total)\b|(?:the\s+)?(?:contract|purchase|fixed|agreed)\s+(?:price|sum|value|fee)\s*(?:[:.]|\s+is\b))"
+);
 static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
 static ENDS: Pattern = pattern!(r"[a-z)A-Z]\.\s+[A-Z]");
 static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");

@@ -234,6 +234,10 @@ fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], body: &[Vec<FlowCell>], e
     if all.iter().any(|text| found(&RATE, text) && !column::is_withheld(text)) {
         return None;
     }
+    // What has values in it is a row.
+    if rows.iter().flatten().any(|cell| is_value(flow, cell)) {
+        return None;
+    }
     let roles = column::roles(flow, &columns, body);
     let mut units = Units::default();
     for (column, _, text, ranges) in &columns {
