@@ -2,9 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod generated;
+
+use generated::{case as any_case, eased, read};
+use jiff::ToSpan as _;
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
 use milestoned_mapping::fact::Fact;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn case() -> Case {
@@ -74,5 +79,27 @@ fn a_stage_that_was_left_since_is_that_of_its_date() {
         ("2026-03-20", "submitted"),
     ] {
         assert_eq!(at(date, now).0, status, "{date}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    /// A milestone that was split since is shown by its parts, and is left out here.
+    #[test]
+    fn a_date_of_which_nothing_was_learned_later_is_shown_as_it_was(json in any_case(), back in 1_i64..120) {
+        let mut json = json;
+        eased(&mut json);
+        for event in json["events"].as_array_mut().unwrap() {
+            event.as_object_mut().unwrap().remove("portion");
+        }
+        let case = read(&json);
+        let date = case.until().checked_sub(back.days()).unwrap();
+        let facts: Vec<Fact> =
+            case.events().iter().filter(|fact| case.terms().local_date(fact.at) <= case.until()).cloned().collect();
+        json["until"] = json!(date);
+        let then = read(&json).play().report();
+        let happened = case.open().having_happened_by(date, &facts);
+        prop_assert_eq!(case.play().report_at(date, &happened), then);
     }
 }
