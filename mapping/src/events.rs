@@ -84,7 +84,7 @@ const EVENTS: [(&str, bool, &[Field]); 17] = [
     ),
     ("evidence", true, &[MILESTONE, must("evidence", is::<Vec<String>>)]),
     ("external_event", true, &[MILESTONE, may("name", is::<String>)]),
-    ("observed", false, &[must("leg", is::<Leg>), must("record", is::<LegRecord>)]),
+    ("observed", false, &[must("leg", is::<Leg>), must("record", is_record)]),
     (
         "overrule",
         false,
@@ -215,6 +215,21 @@ fn is_date(value: &Value) -> Result<(), (String, String)> {
         Some(Ok(_)) => Ok(()),
         _ => Err((String::new(), format!("{value} is not a date such as \"2026-02-02\""))),
     }
+}
+
+/// What a leg says. A list is no table of fields, whatever stands in it.
+fn is_record(value: &Value) -> Result<(), (String, String)> {
+    let is_table = |value: &Value, place: String| match value {
+        Value::Object(_) => Ok(()),
+        _ => Err((place, "must be a table of fields".to_owned())),
+    };
+    is_table(value, String::new())?;
+    for list in ["milestones", "invoices", "recognised"] {
+        for (index, item) in value.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            is_table(item, format!(".{list}[{index}]"))?;
+        }
+    }
+    is::<LegRecord>(value)
 }
 
 /// A text that says something.

@@ -174,3 +174,23 @@ fn an_acceptance_that_is_not_invoiced_stands_on_both_sides_of_the_cut_off() {
         "revenue is taken from what was billed ahead"
     );
 }
+
+#[test]
+fn what_time_earns_of_a_month_is_to_come_until_its_last_day_is_over() {
+    let case = json!({ "until": "2026-03-30", "contract": { "id": "C", "customer": "c", "currency": "USD", "total": "90.00",
+        "signed_on": "2026-01-01", "milestones": [{ "id": "M1", "name": "m", "amount": "90.00" }], "obligations": [
+            { "id": "o", "ssp": "1.00", "method": "time_elapsed", "start": "2026-01-01", "end": "2026-03-31" }] } });
+    let mut contract = Case::from_value(case, &Calendars::built_in()).unwrap().play();
+    contract.advance_to(MARCH.1);
+    assert_eq!(contract.to_recognise(MARCH.1).total().units(), 3_100);
+    contract.close_day();
+    assert_eq!(contract.to_recognise(MARCH.1).total().units(), 0);
+}
+
+#[test]
+fn a_contract_has_open_dates_after_its_last_closed_one() {
+    let contract =
+        played("2026-04-30", json!([{ "at": "2026-04-05T10:00:00Z", "type": "period_closed", "through": MARCH.1 }]));
+    let open = [MARCH.1, APRIL.0].map(|through| contract.has_open_dates_through(through));
+    assert_eq!(open, [false, true]);
+}

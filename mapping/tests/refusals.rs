@@ -244,6 +244,14 @@ fn a_field_of_an_event_is_refused_in_its_place() {
             "events[0].record.milestones[0].amount: write it as text in quotes",
         ),
         (
+            json!({ "at": at, "type": "observed", "leg": "erp", "record": ["closed_won"] }),
+            "events[0].record: must be a table of fields",
+        ),
+        (
+            json!({ "at": at, "type": "observed", "leg": "erp", "record": { "milestones": [{ "id": "M2" }, ["M1"]] } }),
+            "events[0].record.milestones[1]: must be a table of fields",
+        ),
+        (
             json!({ "at": at, "type": "rejected", "milestone": "M1", "criteria": "none" }),
             "events[0].criteria: invalid type",
         ),

@@ -90,6 +90,8 @@ mod tests {
     fn each_kind_of_terms_counts_from_the_date_and_is_written_back_as_it_was_read() {
         for (text, from, due) in [
             ("due on receipt", "2026-01-31", "2026-01-31"),
+            ("net 999", "2026-01-31", "2028-10-26"),
+            ("net 60 months", "2026-01-31", "2031-01-31"),
             ("net 30", "2026-01-31", "2026-03-02"),
             ("net 1 months", "2026-01-31", "2026-02-28"),
             ("30 days end of month", "2026-01-15", "2026-02-28"),
