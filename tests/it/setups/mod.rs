@@ -6,3 +6,4 @@ mod netsuite;
 mod quickbooks;
 mod salesforce;
 mod tables;
+mod walk;
