@@ -126,3 +126,10 @@ fn what_is_proposed_is_read_back_as_a_history() {
     let fields: Vec<Value> = proposal.items.iter().map(|one| Value::Object(one.fields())).collect();
     assert_eq!(read["history"], Value::Array(fields));
 }
+
+#[test]
+fn what_happened_yesterday_is_history_from_today_on() {
+    let yesterday = json!({ "at": "2026-04-01T12:00:00Z", "type": "accepted", "milestone": "M2", "by": "c" });
+    let proposal = proposed(&[], &[acceptance("M1"), yesterday]);
+    assert_eq!((proposal.books_from.to_string().as_str(), proposal.items.len()), ("2026-04-02", 2));
+}

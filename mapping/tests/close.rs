@@ -194,3 +194,14 @@ fn a_contract_has_open_dates_after_its_last_closed_one() {
     let open = [MARCH.1, APRIL.0].map(|through| contract.has_open_dates_through(through));
     assert_eq!(open, [false, true]);
 }
+
+#[test]
+fn what_is_due_and_not_invoiced_is_known_of_a_date_that_is_over() {
+    let hold = json!({ "at": "2026-03-05T10:00:00Z", "type": "review", "milestone": "M1", "decision": "hold", "by": "controller" });
+    let contract = played(
+        "2026-04-30",
+        json!([hold, accepted("2026-03-20T10:00:00Z", "M1"), accepted("2026-03-20T11:00:00Z", "M2")]),
+    );
+    let at = contract.balances_known_at(MARCH.1);
+    assert_eq!((at.unbilled.units(), at.receivable.units(), at.liability.units()), (10_000, 20_000, 0));
+}
