@@ -12,8 +12,8 @@ fuzz_target!(|text: &str| {
         match read {
             Ok(terms) => {
                 let (first, calendar) = (terms.signed_on(), calendars.get(terms.calendar()).cloned());
-                let mut contract =
-                    Contract::open(terms, Policy::default(), calendar.unwrap_or(Calendar::Weekends), first);
+                let calendar = calendar.unwrap_or(Calendar::Weekends);
+                let Ok(mut contract) = Contract::open(terms, Policy::default(), calendar, first) else { continue };
                 if let Ok(later) = first.checked_add(jiff::Span::new().days(400)) {
                     contract.advance_to(later);
                 }

@@ -1,4 +1,4 @@
-//! What the targets of the readers of documents have in common.
+//! What the targets of the readers of documents have in common: any bytes are a document, or refused.
 
 use std::io::{Cursor, Write as _};
 

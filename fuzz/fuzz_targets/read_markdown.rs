@@ -4,4 +4,4 @@
 use libfuzzer_sys::fuzz_target;
 use milestoned_documents::block::Format;
 
-fuzz_target!(|bytes: &[u8]| milestoned_mapping_fuzz::read(bytes, Format::Markdown));
+fuzz_target!(|bytes: &[u8]| milestoned_fuzz::documents::read(bytes, Format::Markdown));

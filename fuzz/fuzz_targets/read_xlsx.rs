@@ -11,7 +11,7 @@ const STYLES: &str = r#"<styleSheet xmlns="http://schemas.openxmlformats.org/spr
 
 fuzz_target!(|bytes: &[u8]| {
     if bytes.starts_with(b"PK") {
-        return milestoned_mapping_fuzz::read(bytes, Format::Xlsx);
+        return milestoned_fuzz::documents::read(bytes, Format::Xlsx);
     }
     let Ok(sheet) = core::str::from_utf8(bytes) else { return };
     let parts = [
@@ -21,5 +21,5 @@ fuzz_target!(|bytes: &[u8]| {
         ("xl/styles.xml", STYLES),
         ("xl/worksheets/sheet1.xml", sheet),
     ];
-    milestoned_mapping_fuzz::read(&milestoned_mapping_fuzz::archive(&parts), Format::Xlsx);
+    milestoned_fuzz::documents::read(&milestoned_fuzz::documents::archive(&parts), Format::Xlsx);
 });

@@ -1,0 +1,6 @@
+//! Whatever the remote answers to whatever is asked or written: it is understood, or a fault.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| milestoned_fuzz::ask("netsuite", input));
