@@ -9,4 +9,5 @@ pub mod book;
 pub mod cell;
 pub mod merge;
 pub mod read;
+mod sizes;
 pub mod write;

@@ -44,7 +44,9 @@ pub enum ReadError {
         second: String,
     },
     /// It is larger than any export.
-    #[error("the workbook has more than {CELLS} cells; export fewer contracts and edit those")]
+    #[error(
+        "the workbook has more than {CELLS} cells, or unpacks to more than any export; export fewer contracts and edit those"
+    )]
     Large,
 }
 
@@ -67,6 +69,7 @@ pub struct Brought {
 /// Why it is not taken.
 pub fn read(bytes: &[u8], attested: &dyn Fn(&str, &str) -> bool) -> Result<Brought, ReadError> {
     let damaged = |error: calamine::XlsxError| ReadError::Damaged(error.to_string());
+    crate::sizes::check(bytes)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let names = book.sheet_names();
     if !names.iter().any(|name| name == HIDDEN) {

@@ -309,3 +309,19 @@ fn what_was_edited_goes_back_with_a_note_beside_what_holds_now() {
     let Some((_, said)) = by_openpyxl(&bytes, "print(book['Milestones']['C2'].comment.text)") else { return };
     assert_eq!(said, "milestoned:\nnow 38,000.00, by dana\n");
 }
+
+#[test]
+fn a_small_file_that_unpacks_to_more_than_any_export_is_refused_before_it_is_read() {
+    for (part, element, times) in [
+        ("xl/styles.xml", "<xf numFmtId=\"0\"/>", 300_000),
+        ("xl/workbook.xml", "<x:sheet name=\"A\"/>", 1_001),
+        ("xl/worksheets/sheet1.xml", "a", 1_048_577),
+    ] {
+        let mut file = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        file.start_file(part, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut file, element.repeat(times).as_bytes()).unwrap();
+        let bytes = file.finish().unwrap().into_inner();
+        assert!(bytes.len() < 100_000, "{part}: {}", bytes.len());
+        assert_eq!(back(&bytes), Err(ReadError::Large), "{part}");
+    }
+}
