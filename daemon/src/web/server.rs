@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +29,12 @@ use tower::ServiceExt as _;
 const RESERVE: u64 = 128;
 /// Bytes of the head of a request at most, and of what is read of a body at once.
 const BUFFER: usize = 64 * 1024;
+/// Bytes of a head up to which it is waited for its end without the server's buffers. A longer one has them at once.
+const WAITED_FOR: usize = 4 * 1024;
+/// The longest way to write the end of a head.
+const END: &[u8] = b"\n\r\n";
+/// Bytes that are read of a head at once while its end is waited for.
+const AT_ONCE: usize = 512;
 /// How long requests under way may take to be answered after a stop: longer than any of them may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(35);
 /// Pause after a connection could not be accepted, so that a lack of descriptors does not spin.
@@ -133,28 +141,68 @@ pub(super) async fn serve(
 
 /// One connection from its first request to its end.
 async fn talk(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     connection: &Arc<Connection>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    // Buffers are allocated when the first byte can be read, so that an idle connection has none.
-    tokio::select! {
-        first = tokio::time::timeout(limits.idle, stream.readable()) => {
-            if !matches!(first, Ok(Ok(()))) {
-                return;
-            }
-        }
+    let head = tokio::select! {
+        head = tokio::time::timeout(limits.idle, first_head(&mut stream)) => match head {
+            Ok(Ok(head)) => head,
+            Ok(Err(_)) | Err(_) => return,
+        },
         () = stop.cancelled() => return,
-    }
+    };
     // Without it an answer may wait for the acknowledgement of the former one.
     let _ = stream.set_nodelay(true);
+    // On the heap, for a connection that says nothing to take no room for it.
+    Box::pin(converse((head, stream), peer, router, connection, limits, stop)).await;
+}
+
+/// What a connection says until the head of its first request is whole, or is too long to be waited for. The server's buffers
+/// are 16 KB a connection from the first byte on: whoever says nothing, or half of a head, gets none.
+async fn first_head(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    loop {
+        stream.readable().await?;
+        let mut some = [0; AT_ONCE];
+        let read = match stream.try_read(&mut some) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => some.get(..read).unwrap_or_default(),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        };
+        // The end may have begun with what came before.
+        let from = head.len().saturating_sub(END.len());
+        head.extend_from_slice(read);
+        if head.len() >= WAITED_FOR || has_end(head.get(from..).unwrap_or_default()) {
+            return Ok(head);
+        }
+    }
+}
+
+/// Whether the line that ends a head is among these bytes: an empty one. Lines may end without a carriage return.
+fn has_end(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+}
+
+/// Requests and answers, from what was read of the first head on.
+async fn converse(
+    (head, stream): (Vec<u8>, TcpStream),
+    peer: SocketAddr,
+    router: Router,
+    connection: &Arc<Connection>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         answer(router.clone(), UnderWay::new(connection), request.map(Body::new))
     });
+    let (reader, writer) = stream.into_split();
+    let stream = tokio::io::join(Cursor::new(head).chain(reader), writer);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(BUFFER);
     let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
