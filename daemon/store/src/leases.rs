@@ -24,6 +24,15 @@ const FENCE: Sql = Sql {
     sqlite: "SELECT epoch FROM lease WHERE name = $1 AND owner = $2 AND epoch = $3",
 };
 
+/// How many times as long as a lease lasts one may last at most: nothing attests them, and one without an end, or of a daemon
+/// that is not there, would keep a duty from everybody.
+const LONGEST: i32 = 4;
+
+/// The latest instant until which a lease can have been taken, by daemons whose clocks differ a little.
+fn latest(until: Timestamp, now: Timestamp) -> Timestamp {
+    now.saturating_add(until.duration_since(now).saturating_mul(LONGEST)).unwrap_or(Timestamp::MAX)
+}
+
 impl Lease {
     /// Inside a transaction: the duty has not passed on.
     pub(super) fn holds(&self, tx: &Session<'_>) -> Result<(), StoreError> {
@@ -56,9 +65,10 @@ impl Store {
             let epoch = tx.one(
                 "INSERT INTO lease (name, owner, epoch, until) VALUES ($1, $2, 1, $3)
                  ON CONFLICT (name) DO UPDATE SET owner = $2, until = $3,
-                 epoch = CASE WHEN lease.owner = $2 THEN lease.epoch ELSE lease.epoch + 1 END
-                 WHERE lease.owner = $2 OR lease.until <= $4 RETURNING epoch",
-                values![name, owner, instant(until), instant(now)],
+                 epoch = CASE WHEN lease.owner = $2 THEN lease.epoch WHEN lease.epoch < 4611686018427387904
+                 THEN lease.epoch + 1 ELSE 1 END
+                 WHERE lease.owner = $2 OR lease.until <= $4 OR lease.until > $5 RETURNING epoch",
+                values![name, owner, instant(until), instant(now), instant(latest(until, now))],
                 |row| row.get(0),
             )?;
             Ok(epoch.map(|epoch| Lease { name, owner, epoch }))
@@ -77,10 +87,11 @@ impl Store {
                 |row| Ok(Lease { name: row.get(0)?, owner: owner.clone(), epoch: row.get(1)? }),
             )?;
             // A daemon's own name is of no use to anybody once it is gone.
-            let sql = "DELETE FROM lease WHERE until <= $1 AND name LIKE $2";
-            tx.run(sql, values![instant(now), presence_of("%")])?;
-            let sql = "SELECT count(DISTINCT owner) FROM lease WHERE until > $1";
-            let owners = tx.one(sql, values![instant(now)], |row| row.get::<i64>(0))?.unwrap_or(0);
+            let (now, latest) = (instant(now), instant(latest(until, now)));
+            let sql = "DELETE FROM lease WHERE (until <= $1 OR until > $3) AND name LIKE $2";
+            tx.run(sql, values![now, presence_of("%"), latest])?;
+            let sql = "SELECT count(DISTINCT owner) FROM lease WHERE until > $1 AND until <= $2";
+            let owners = tx.one(sql, values![now, latest], |row| row.get::<i64>(0))?.unwrap_or(0);
             Ok((held, usize::try_from(owners).unwrap_or(1)))
         })
     }

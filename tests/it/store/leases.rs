@@ -10,6 +10,7 @@ on_both!(
     a_duty_has_one_owner_and_passes_on_when_he_is_silent,
     who_lost_a_duty_writes_nothing,
     of_many_who_ask_at_once_one_gets_it,
+    a_lease_without_an_end_and_a_daemon_that_is_not_there_keep_nothing_from_anybody,
 );
 
 impl Place {
@@ -61,4 +62,16 @@ async fn of_many_who_ask_at_once_one_gets_it(place: Place) {
         let got = futures_util::future::try_join_all(asks).await.unwrap();
         assert_eq!(got.iter().flatten().count(), 1, "round {round}");
     }
+}
+
+async fn a_lease_without_an_end_and_a_daemon_that_is_not_there_keep_nothing_from_anybody(place: Place) {
+    place
+        .tamper(
+            "INSERT INTO lease (name, owner, epoch, until) VALUES
+             ('duty', 'x', 9223372036854775807, '9999-12-30T00:00:00.000000Z'),
+             ('daemon y', 'y', 1, '9999-12-30T00:00:00.000000Z')",
+        )
+        .await;
+    assert!(place.take("a", 0).await.is_some());
+    assert_eq!(place.store.renew_leases("a".into(), later(15), now()).await.unwrap().1, 1, "y is not there");
 }
