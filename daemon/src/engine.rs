@@ -292,7 +292,8 @@ fn decide(work: &Work, context: &Context<'_>, asked: &BTreeSet<String>) -> Resul
     if before.has_begun() {
         timeline.take(std::mem::take(&mut past));
     }
-    let legs = changed_legs(work, timeline.contract);
+    let record = customer_record(work, context, &agreement.erp, timeline.contract);
+    let legs = changed_legs(work, timeline.contract, record.as_deref());
     let legs_wait = today > limit && !legs.is_empty();
     // What a leg says now is known before what happened today is decided: a mismatch holds the invoice. A project tool
     // that only shows a new status says what today's facts say: it is taken after them.
@@ -438,23 +439,35 @@ impl<'a> Timeline<'a> {
 }
 
 /// Legs whose parts say something else than what was observed last.
-fn changed_legs(work: &Work, contract: &Contract) -> Vec<(Leg, LegRecord)> {
+fn changed_legs(work: &Work, contract: &Contract, customer_record: Option<&str>) -> Vec<(Leg, LegRecord)> {
     let mut changed = Vec::new();
     for leg in [Leg::Crm, Leg::Psa, Leg::Erp] {
         let (known, parts) = (work.legs.get(&leg), &work.parts);
-        if known.is_none() && !parts.speak_of(leg) {
+        let names_customer = leg == Leg::Erp && customer_record.is_some();
+        if known.is_none() && !parts.speak_of(leg) && !names_customer {
             continue;
         }
         let record = match leg {
             Leg::Crm => assemble_crm(&parts.crm),
             Leg::Psa => assemble_psa(&parts.psa),
-            Leg::Agreement | Leg::Erp => assembled_erp(work, contract),
+            Leg::Agreement | Leg::Erp => {
+                // An ERP of which nothing has come lists no invoices, not an empty list of them.
+                let said = parts.speak_of(leg) || known.is_some_and(LegRecord::is_read);
+                let record = if said { assembled_erp(work, contract) } else { LegRecord::default() };
+                LegRecord { customer_record: customer_record.map(Into::into), ..record }
+            }
         };
         if known != Some(&record) {
             changed.push((leg, record));
         }
     }
     changed
+}
+
+/// Which record of the contract's ERP its customer is, where a person has said it, or else the configuration.
+fn customer_record(work: &Work, context: &Context<'_>, erp: &str, contract: &Contract) -> Option<String> {
+    let chosen = work.customer_records.get(erp).cloned();
+    chosen.or_else(|| context.registry.get(erp)?.customers.configured(contract.terms().customer()))
 }
 
 /// Whether an observation differs from the former one in statuses alone.

@@ -1,5 +1,6 @@
 //! Supervision of the daemon's loops: one that ends by itself ends the process, so that whoever started it starts it
-//! again; one that makes no turn for too long is told by `/readyz`, by the metrics, and by a watchdog that is not fed.
+//! again; one that makes no turn for too long is told by `/readyz`, by the metrics, and by a watchdog that is not fed; one whose
+//! turns all fail is told by `/readyz` and the metrics.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,6 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinError, JoinSet};
+
+/// How long all turns of a loop may fail before it is told: a single failure, such as a lost connection, mends itself.
+const FAILING_AT_MOST: Duration = Duration::from_secs(60);
 
 /// The loops of the daemon and their turns. A daemon whose turns somebody else makes (the demo, tests) has none.
 #[derive(Debug, Default)]
@@ -17,6 +21,8 @@ struct Turns {
     made: u64,
     last: Instant,
     at_most: Duration,
+    /// Since when every turn has failed.
+    failing: Option<Instant>,
 }
 
 /// How one loop is doing.
@@ -30,12 +36,19 @@ pub struct LoopHealth {
     pub age: Duration,
     /// How long a turn may take before the loop counts as stalled.
     pub at_most: Duration,
+    /// For how long every turn has failed.
+    pub failing: Duration,
 }
 
 impl LoopHealth {
     /// How much longer than allowed its turn takes.
     pub fn late(&self) -> Duration {
         self.age.saturating_sub(self.at_most)
+    }
+
+    /// Whether its turns have failed for longer than a failure lasts that mends itself.
+    pub fn keeps_failing(&self) -> bool {
+        self.failing > FAILING_AT_MOST
     }
 
     /// Whether its turn takes longer than allowed.
@@ -51,13 +64,14 @@ impl Loops {
 
     /// A loop begins at an instant; each of its turns may take so long.
     pub fn begin(&self, name: &str, at_most: Duration, now: Instant) {
-        self.turns().insert(name.to_owned(), Turns { made: 0, last: now, at_most });
+        self.turns().insert(name.to_owned(), Turns { made: 0, last: now, at_most, failing: None });
     }
 
-    /// A loop has made a turn, whether it went well or not.
-    pub fn turned(&self, name: &str, now: Instant) {
+    /// A loop has made a turn, and whether it went well.
+    pub fn turned(&self, name: &str, went_well: bool, now: Instant) {
         if let Some(turns) = self.turns().get_mut(name) {
             (turns.made, turns.last) = (turns.made.saturating_add(1), now);
+            turns.failing = if went_well { None } else { Some(turns.failing.unwrap_or(now)) };
         }
     }
 
@@ -68,6 +82,7 @@ impl Loops {
             turns: turns.made,
             age: now.saturating_duration_since(turns.last),
             at_most: turns.at_most,
+            failing: turns.failing.map(|since| now.saturating_duration_since(since)).unwrap_or_default(),
         };
         self.turns().iter().map(health).collect()
     }
@@ -164,8 +179,22 @@ mod tests {
             stalled.iter().map(|one| (one.name.as_str(), one.late().as_secs())).collect::<Vec<_>>(),
             [("decisions", 30)]
         );
-        loops.turned("decisions", later);
+        loops.turned("decisions", true, later);
         assert!(loops.stalled(later).is_empty());
         assert_eq!(loops.health(later)[0].turns, 1);
+    }
+
+    #[test]
+    fn a_loop_whose_turns_all_fail_is_told_until_one_goes_well() {
+        let (loops, begin) = (Loops::default(), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        loops.begin("decisions", Duration::from_secs(60), begin);
+        let told = |seconds| loops.health(at(seconds))[0].keeps_failing();
+        loops.turned("decisions", false, at(10));
+        assert!(!told(30), "a lost connection mends itself");
+        loops.turned("decisions", false, at(80));
+        assert!(told(80));
+        loops.turned("decisions", true, at(81));
+        assert!(!told(300));
     }
 }

@@ -150,6 +150,10 @@ pub enum Event {
         /// The date on which it opens again, if its condition lasts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Date>,
+        /// What the exception held back, in the contract's currency: two people decide about large amounts, and several small
+        /// overrulings count together. Absent: it held back nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<DecimalText>,
     },
     /// Money came in for an invoice.
     Payment {
@@ -495,9 +499,19 @@ pub struct LegRecord {
     /// ERP: balance of deferred revenue of this contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred_balance: Option<DecimalText>,
+    /// ERP: its record of the customer, where a person or the configuration has said which one it is; `new`: one is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_record: Option<String>,
     /// Ids that two records of the leg bear; `contract` for the deal itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Vec<String>>,
+}
+
+impl LegRecord {
+    /// Whether it says what was read in the leg: which record its customer is has been said by people.
+    pub fn is_read(&self) -> bool {
+        self.customer_record.is_none() || Self { customer_record: None, ..self.clone() } != Self::default()
+    }
 }
 
 /// A milestone as a leg has it.

@@ -2,7 +2,9 @@
 //! stand in mails, on pages and on invoices, where a control character or a changed direction of reading hides what is said.
 
 use serde_json::Value;
-use unicode_normalization::is_nfc;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+use unicode_security::confusable_detection::skeleton;
+use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _};
 
 use crate::problem::Problem;
 use crate::schema::FileKind;
@@ -65,15 +67,38 @@ fn id_problem(id: &str) -> Option<String> {
     if id.split('/').any(|segment| segment.is_empty() || segment == "." || segment == "..") {
         return Some(format!("{id:?} has an empty part, \".\" or \"..\" beside a slash"));
     }
-    (!is_nfc(id)).then(|| format!("{id:?} is not in Unicode's composed form (NFC): type its letters anew"))
+    if !is_nfc(id) {
+        return Some(format!("{id:?} is not in Unicode's composed form (NFC): type its letters anew"));
+    }
+    let letters: String = id.chars().filter(|character| character.is_alphanumeric()).collect();
+    let looks_latin = !letters.is_ascii() && skeleton(&letters).all(|character| character.is_ascii());
+    (looks_latin || !letters.check_restriction_level(RestrictionLevel::HighlyRestrictive)).then(|| {
+        format!("{} has letters that look like those of another alphabet: type them anew", id.escape_unicode())
+    })
+}
+
+/// What a name looks like, for people and for systems that compare without case: two spellings of one customer are the same.
+/// `Northwind Ltd.`, `NORTHWIND LTD` and one with a Cyrillic letter in it look alike; `Northwind Inc` does not.
+pub fn looks(name: &str) -> String {
+    let lower = name.nfkc().collect::<String>().to_lowercase();
+    let seen = skeleton(&lower).filter(|character| character.is_alphanumeric());
+    seen.collect::<String>().to_lowercase()
 }
 
 /// What is wrong with a text that people read.
 fn text_problem(text: &str) -> Option<String> {
     let turns = |character: &char| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let unseen = text.chars().find(|character| character.is_control() || turns(character))?;
-    let what =
-        if unseen.is_control() { "a control character" } else { "a character that turns the direction of reading" };
+    // Those that join letters (U+200C, U+200D) belong to the spelling of some languages.
+    let hides = |character: &char| {
+        matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}')
+    };
+    let unseen = text.chars().find(|one| one.is_control() || turns(one) || hides(one))?;
+    let what = match unseen {
+        one if one.is_control() => "a control character",
+        one if turns(&one) => "a character that turns the direction of reading",
+        _ => "a character that nobody sees",
+    };
     Some(format!("U+{:04X}, {what}, may not stand in it: take it out", u32::from(unseen)))
 }
 
@@ -162,5 +187,25 @@ mod tests {
                  take it out",
             ]
         );
+    }
+
+    #[test]
+    fn letters_of_another_alphabet_stand_for_no_others_and_spellings_of_one_customer_look_alike() {
+        for (id, taken) in [
+            ("PRJ-東京", true),
+            ("Überführung-7", true),
+            ("ПРОЕКТ-7", true),
+            ("\u{415}V-7", false),
+            ("\u{410}\u{412}", false),
+        ] {
+            assert_eq!(told(json!({ "id": id })).is_empty(), taken, "{id}");
+        }
+        assert!(told(json!({ "customer": "North\u{200b}wind" }))[0].contains("U+200B, a character that nobody sees"));
+        for other in
+            ["NORTHWIND LTD", "Northwind  Ltd.", "N\u{43e}rthwind Ltd", "Northwind\u{a0}Ltd ", "Ｎorthwind Ltd"]
+        {
+            assert_eq!(looks(other), looks("Northwind Ltd"), "{other}");
+        }
+        assert_ne!(looks("Northwind Inc"), looks("Northwind Ltd"));
     }
 }

@@ -79,6 +79,11 @@ impl Customers {
         self.ids().into_iter().find(|(_, known)| known == id).map(|(name, _)| name)
     }
 
+    /// What the configuration says of a customer: an id, or `new`.
+    pub fn configured(&self, name: &str) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).configured.get(name).cloned()
+    }
+
     fn said(&self, name: &str) -> Option<String> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.decided.get(name).or_else(|| known.configured.get(name)).cloned()

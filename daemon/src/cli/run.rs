@@ -145,7 +145,7 @@ impl Turns {
     /// # Errors
     /// The store's thread has ended: no turn will go well any more.
     fn ended(&self, turn: Result<bool, StoreError>) -> anyhow::Result<Duration> {
-        self.app.env.loops.turned(&self.name, Instant::now());
+        self.app.env.loops.turned(&self.name, turn.is_ok(), Instant::now());
         match turn {
             Ok(true) => Ok(Duration::ZERO),
             Ok(false) => Ok(PAUSE),

@@ -39,6 +39,7 @@ use server::Limits;
 use crate::environment::Environment;
 use crate::review::snapshot::Snapshots;
 use crate::settings::Open;
+use crate::supervision::LoopHealth;
 
 /// The API's description; its paths come from the handlers.
 #[derive(OpenApi)]
@@ -205,7 +206,17 @@ async fn ready(State(env): State<Arc<Environment>>) -> impl IntoResponse {
         Ok(_) => env.store.outage(),
         Err(error) => Some(error.to_string()),
     };
+    let health = env.loops.health(Instant::now());
     match outage {
+        None if health.iter().any(LoopHealth::keeps_failing) => {
+            let failing: Vec<&str> =
+                health.iter().filter(|one| one.keeps_failing()).map(|one| one.name.as_str()).collect();
+            let told = format!(
+                "not ready: every turn of {} fails\nSee the daemon's log for the reason; it is tried again by itself.\n",
+                failing.join(", ")
+            );
+            (StatusCode::SERVICE_UNAVAILABLE, text, told)
+        }
         None => (StatusCode::OK, text, "ready\n".to_owned()),
         Some(why) => {
             let told = format!(

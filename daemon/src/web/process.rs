@@ -28,16 +28,18 @@ pub(super) fn register(registry: &mut Registry, env: &Environment, guesses: &Gue
         registry.register(name, help, counter);
     }
     let turns = Family::<Labels, Counter<u64, AtomicU64>>::default();
-    let (age, late) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+    let [age, late, failing] = [(); 3].map(|()| Family::<Labels, Gauge>::default());
     for health in env.loops.health(Instant::now()) {
         let labels = vec![("loop".to_owned(), health.name.clone())];
         turns.get_or_create(&labels).inc_by(health.turns);
         age.get_or_create(&labels).set(seconds(health.age));
         late.get_or_create(&labels).set(seconds(health.late()));
+        failing.get_or_create(&labels).set(seconds(health.failing));
     }
     registry.register("milestoned_loop_turns", "Turns that a loop has made", turns);
     registry.register("milestoned_loop_turn_age_seconds", "Seconds since a loop has ended a turn", age);
     registry.register("milestoned_loop_late_seconds", "Seconds by which a turn takes longer than it may", late);
+    registry.register("milestoned_loop_failing_seconds", "Seconds for which every turn of a loop has failed", failing);
 }
 
 fn seconds(time: std::time::Duration) -> i64 {

@@ -9,9 +9,10 @@ use super::actor::Actor;
 use super::attest::Session;
 use super::attested::CHANGE_ORDER;
 use super::audit::{self, Entry};
+use super::customers;
 use super::intake::{NewFact, insert_fact};
 use super::session::{Row, values};
-use super::{Store, StoreError, Verb, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 
 /// A change order that was filed.
 #[derive(Debug, Clone)]
@@ -105,7 +106,7 @@ fn genuine(tx: &Session<'_>, mut orders: Vec<WaitingOrder>) -> Result<Vec<Waitin
 
 /// Who looks at the queue looks again.
 fn look_again(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
-    tx.run("UPDATE contract SET revision = revision + 1 WHERE id = $1", values![contract]).map(drop)
+    tx.run(concat!("UPDATE contract SET ", next_revision!(), " WHERE id = $1"), values![contract]).map(drop)
 }
 
 impl Store {
@@ -178,12 +179,16 @@ impl Store {
         let sql = "SELECT contract, identity, stake, currency FROM change_order WHERE customer = $1 AND filed_at >= $2
                    AND state <> 'refused' ORDER BY filed_at, contract, identity";
         self.read(move |tx| {
-            let rows = tx.all(sql, values![customer, instant(since)], |row| {
-                let currency: Currency = row.parsed(3, "change_order.currency")?;
-                let (contract, identity): (String, String) = (row.get(0)?, row.get(1)?);
-                Ok(row.money(2, currency, "change_order.stake")?.map(|stake| (contract, identity, stake)))
-            })?;
-            Ok(rows.into_iter().flatten().collect())
+            let mut all = Vec::new();
+            for name in customers::names_of(tx, &customer)? {
+                let rows = tx.all(sql, values![name, instant(since)], |row| {
+                    let currency: Currency = row.parsed(3, "change_order.currency")?;
+                    let (contract, identity): (String, String) = (row.get(0)?, row.get(1)?);
+                    Ok(row.money(2, currency, "change_order.stake")?.map(|stake| (contract, identity, stake)))
+                })?;
+                all.extend(rows.into_iter().flatten());
+            }
+            Ok(all)
         })
     }
 

@@ -17,6 +17,7 @@ use super::actor::Actor;
 use super::attest::{Attested, Session};
 use super::attested::{CONTRACT, FACT, LEG, LEG_PART};
 use super::audit::{self, Entry};
+use super::customers;
 use super::drift::{self, DriftRow};
 use super::hands;
 use super::intake::{NewFact, UNATTESTED, UNATTESTED_REMEDY, insert_fact};
@@ -74,6 +75,8 @@ pub struct Work {
     pub closed: BTreeMap<String, ClosedDates>,
     /// Drifts that last.
     pub drift: Vec<DriftRow>,
+    /// Which record of an ERP its customer is, as people have said, by connection.
+    pub customer_records: BTreeMap<String, String>,
     /// Who gave the latest approval of each milestone.
     pub approvers: BTreeMap<String, BTreeSet<String>>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
@@ -592,6 +595,7 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
         closed: periods::closed(tx)?,
         drift: drift::lasting(tx, id)?,
         approvers: hands::approvers(tx, id)?,
+        customer_records: customers::chosen_for(tx, id, &row.state)?,
         records,
         row,
     }))

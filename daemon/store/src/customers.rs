@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::customers::Known;
+use milestoned_connector_kit::customers::{Known, NEW};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::fact::DecimalText;
+use milestoned_mapping::identifiers;
 use milestoned_mapping::record::{Content, InvoiceSeen};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::action::Action;
@@ -15,6 +16,7 @@ use super::actor::Actor;
 use super::attest::Session;
 use super::attested::{CUSTOMER_RECORD, LEG_PART, OUTBOX};
 use super::audit::{self, Entry};
+use super::intake::mark_legs;
 use super::session::{Row, values};
 use super::vocabulary::DeliveryState;
 use super::{Store, StoreError, Verb, instant, json, parse};
@@ -78,6 +80,12 @@ impl Store {
                     values![erp, name, remote_id, actor.name(), instant(now)],
                 )
             })?;
+            // An approval is of what was shown, and this is shown: their contracts are decided about anew.
+            for contract in tx.all("SELECT id FROM contract WHERE customer = $1 ORDER BY id", values![name], |row| {
+                row.get::<String>(0)
+            })? {
+                mark_legs(tx, &contract)?;
+            }
             let detail = format!("{name:?} is {remote_id} in {erp}: {why}");
             let mut lines = vec![Entry::by(&actor, Action::CustomerChosen, None, name.clone(), detail)];
             let mut released = 0;
@@ -166,6 +174,46 @@ impl Store {
             Ok(taxes)
         })
     }
+}
+
+/// Which record of an ERP the customer of a contract is now, as people have said, by connection. A row that is not attested says
+/// nothing.
+pub(super) fn chosen_for(tx: &Session<'_>, id: &str, state: &str) -> Result<BTreeMap<String, String>, StoreError> {
+    // A change order may have brought another customer in.
+    let state: State = parse("contract", "state", id, state)?;
+    let sql = "SELECT CAST(0 AS BIGINT), erp, name, remote_id, alike, actor, decided_at, mac FROM customer_record
+               WHERE name = $1";
+    let mut chosen = BTreeMap::new();
+    tx.each(sql, values![state.terms.map(|terms| terms.customer)], |row| {
+        if let (true, Some(id)) = (tx.examine(&CUSTOMER_RECORD, row, 0)?.genuine, row.get(3)?) {
+            chosen.insert(row.get(1)?, id);
+        }
+        Ok(())
+    })?;
+    Ok(chosen)
+}
+
+/// What is needed of a contract's state.
+#[derive(Deserialize)]
+struct State {
+    terms: Option<Head>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    customer: String,
+}
+
+/// The names under which contracts of one customer were filed: those that look alike, and those that people have said to be
+/// the same record of an ERP. Another spelling is no way around what is summed up by customer.
+pub(super) fn names_of(tx: &Session<'_>, customer: &str) -> Result<Vec<String>, StoreError> {
+    let same = "SELECT other.name FROM customer_record AS one JOIN customer_record AS other ON other.erp = one.erp
+                AND other.remote_id = one.remote_id WHERE one.name = $1 AND one.remote_id <> $2";
+    let same = tx.all(same, values![customer, NEW], |row| row.get::<String>(0))?;
+    let looks = identifiers::looks(customer);
+    let mut names = tx.all("SELECT DISTINCT customer FROM contract", values![], |row| row.get::<String>(0))?;
+    names.retain(|name| name == customer || same.contains(name) || identifiers::looks(name) == looks);
+    Ok(names)
 }
 
 /// Deliveries of a customer that wait for a person: key, contract, subject.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::action::Action;
 use super::actor::Actor;
 use super::attest::Session;
+use super::customers;
 use super::readings;
 use super::session::{Row, values};
 use super::{Store, StoreError, Verb, instant, parse};
@@ -28,14 +29,14 @@ pub struct Hands {
     pub told: Vec<(Actor, Fact)>,
 }
 
-/// An amount that was approved.
+/// An amount that was let go: approved, or no longer held back by an exception that was overruled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approved {
+pub struct LetGo {
     /// Contract.
     pub contract: String,
-    /// Milestone.
-    pub milestone: String,
-    /// What was approved.
+    /// Milestone; none: an exception held back the whole contract.
+    pub milestone: Option<String>,
+    /// How much.
     pub amount: Money,
 }
 
@@ -133,21 +134,21 @@ impl Store {
         })
     }
 
-    /// Amounts that were approved for a customer since an instant, in the order in which they were.
+    /// Amounts that people let go for a customer, however it is spelled, since an instant.
     ///
     /// # Errors
     /// The database failed.
-    pub fn approved_since(&self, customer: String, since: Timestamp) -> Verb<'_, Vec<Approved>> {
+    pub fn let_go_since(&self, customer: String, since: Timestamp) -> Verb<'_, Vec<LetGo>> {
         self.read(move |tx| {
             // `;` is the character after `:`.
-            let rows = tx.all(
-                "SELECT f.contract, f.fact, c.agreement FROM contract AS c JOIN fact AS f ON f.contract = c.id
-                 WHERE c.customer = $1 AND f.identity >= 'review:' AND f.identity < 'review;' AND f.learned_at >= $2
-                 AND f.problem IS NULL ORDER BY f.id",
-                values![customer, instant(since)],
-                read_approved,
-            )?;
-            Ok(rows.into_iter().flatten().collect())
+            let sql = "SELECT f.contract, f.fact, c.agreement FROM contract AS c JOIN fact AS f ON f.contract = c.id
+                       WHERE c.customer = $1 AND f.identity >= 'review:' AND f.identity < 'review;' AND f.learned_at >= $2
+                       AND f.problem IS NULL ORDER BY f.id";
+            let mut all = Vec::new();
+            for name in customers::names_of(tx, &customer)? {
+                all.extend(tx.all(sql, values![name, instant(since)], read_let_go)?.into_iter().flatten());
+            }
+            Ok(all)
         })
     }
 
@@ -169,18 +170,22 @@ impl Store {
     }
 }
 
-/// An approval with its amount; nothing, where the fact is another decision or names no amount.
-fn read_approved(row: &Row<'_>) -> Result<Option<Approved>, StoreError> {
+/// An approval or an overruling with its amount; nothing, where the fact is another decision or names no amount.
+fn read_let_go(row: &Row<'_>) -> Result<Option<LetGo>, StoreError> {
     let contract: String = row.get(0)?;
     let fact: Fact = parse("fact", "fact", &contract, &row.get::<String>(1)?)?;
-    let Event::Review { milestone, decision: ReviewDecision::Approve, shown: Some(shown), .. } = fact.event else {
-        return Ok(None);
+    let (milestone, amount) = match fact.event {
+        Event::Review { milestone, decision: ReviewDecision::Approve, shown: Some(shown), .. } => {
+            (Some(milestone), shown.amount)
+        }
+        Event::Overrule { milestone, held: Some(held), .. } => (milestone, held),
+        _ => return Ok(None),
     };
     let agreement: Value = parse("contract", "agreement", &contract, &row.get::<String>(2)?)?;
     let currency = agreement.pointer("/terms/currency").cloned().unwrap_or_default();
     let currency: Option<Currency> = serde_json::from_value(currency).ok();
-    let amount = currency.and_then(|currency| currency.from_decimal(shown.amount.0));
-    Ok(amount.map(|amount| Approved { contract, milestone, amount }))
+    let amount = currency.and_then(|currency| currency.from_decimal(amount.0));
+    Ok(amount.map(|amount| LetGo { contract, milestone, amount }))
 }
 
 fn read_word(row: &Row<'_>) -> Result<WaitingWord, StoreError> {

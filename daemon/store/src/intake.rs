@@ -18,7 +18,7 @@ use super::audit::{self, Entry};
 use super::described::ProblemBody;
 use super::session::{Cell, Sql, cells, values};
 use super::vocabulary::CENSUS;
-use super::{Store, StoreError, Verb, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 use crate::failpoint;
 
 /// Where the reading of one stream stands.
@@ -260,7 +260,8 @@ impl Store {
                     let mark = Watermark {
                         cursor: parse("watermark", "cursor", &stream, &cursor)?,
                         fresh_through: row.parsed_option(2, "watermark.fresh_through")?,
-                        due_at: row.parsed_option(3, "watermark.due_at")?,
+                        // Nothing attests it: what is no instant says that the stream is due.
+                        due_at: row.parsed_option(3, "watermark.due_at").ok().flatten(),
                         fault: row.get(4)?,
                         attempts: row.count(5)?,
                     };
@@ -444,7 +445,10 @@ pub(super) fn mark_followed(tx: &Session<'_>, followed: &[Followed], now: &str) 
     }
     tx.run_each("UPDATE hint SET done_at = $2 WHERE id = $1", &done)?;
     let later: Vec<_> = later.iter().map(|(hint, due_at)| values![*hint, *due_at].to_vec()).collect();
-    tx.run_each("UPDATE hint SET due_at = $2, attempts = attempts + 1 WHERE id = $1", &later)?;
+    // Nothing attests how often it was tried: at its highest the number stays.
+    let sql = "UPDATE hint SET due_at = $2, attempts = CASE WHEN attempts < 1000000 THEN attempts + 1 ELSE attempts END
+               WHERE id = $1";
+    tx.run_each(sql, &later)?;
     Ok(())
 }
 
@@ -648,8 +652,8 @@ fn park_unreadable(
 
 /// A leg of a contract changed: a decision that was made without it does not land.
 pub(super) fn mark_legs(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
-    tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1 WHERE id = $1", values![contract])
-        .map(drop)
+    let sql = concat!("UPDATE contract SET legs_changed = TRUE, ", next_revision!(), " WHERE id = $1");
+    tx.run(sql, values![contract]).map(drop)
 }
 
 /// Where a stream stands, if that is what we wrote; else it is read from its beginning.
@@ -773,6 +777,12 @@ pub(super) fn insert_fact(
     )?;
     if let Some(id) = new {
         tx.inserted(&FACT, id, &code);
+        return Ok(true);
     }
-    Ok(new.is_some())
+    let sql = "SELECT id FROM fact WHERE contract = $1 AND identity = $2";
+    match tx.one(sql, values![fact.contract, fact.identity], |row| row.get::<i64>(0))? {
+        Some(_) => Ok(false),
+        // Nobody is told that it is known.
+        None => Err(StoreError::NotKept { table: "fact", row: fact.identity.clone() }),
+    }
 }

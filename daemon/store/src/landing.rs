@@ -9,7 +9,7 @@ use super::contracts::{ExceptionRow, IssuedRow, Landing};
 use super::outbox::enqueue;
 use super::review::keep_approvals;
 use super::session::{Cell, Value, cells, values};
-use super::{StoreError, drift, instant, json};
+use super::{StoreError, drift, instant, json, next_revision};
 use crate::failpoint;
 
 /// Writes one decision, but for its audit lines. `doubts`: the remote may know what is new to us. `false`: somebody else
@@ -21,8 +21,12 @@ pub(super) fn land(tx: &Session<'_>, landing: &Landing, doubts: bool, now: Times
     let standing = cells![&landing.state, history, &as_of, &wake_at, landing.planned_documents, &journal_through];
     let code = tx.code_after(&CONTRACT, &landing.attested_before, &standing)?;
     let changed = tx.run(
-        "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
-             journal_through = $7, legs_changed = $9, mac = $10, revision = revision + 1 WHERE id = $1 AND revision = $8",
+        concat!(
+            "UPDATE contract SET state = $2, history = $3, as_of = $4, wake_at = $5, planned_documents = $6,
+             journal_through = $7, legs_changed = $9, mac = $10, ",
+            next_revision!(),
+            " WHERE id = $1 AND revision = $8"
+        ),
         values![
             landing.contract,
             landing.state,

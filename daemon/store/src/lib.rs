@@ -45,6 +45,7 @@ pub mod readings;
 pub mod rebuild;
 pub mod redact;
 pub mod review;
+mod schema;
 mod session;
 pub mod set_aside;
 pub mod sign_ins;
@@ -90,6 +91,14 @@ mod migrations {
         }
     }
 }
+
+/// The next revision of a contract, in SQL. Nothing attests a revision: at its highest it begins anew.
+macro_rules! next_revision {
+    () => {
+        "revision = CASE WHEN revision < 4611686018427387904 THEN revision + 1 ELSE 0 END"
+    };
+}
+pub(crate) use next_revision;
 
 /// `[store]` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -185,6 +194,16 @@ pub enum StoreError {
         /// Its key.
         row: String,
     },
+    /// The database took a row, and it is not there.
+    #[error(
+        "{table} row {row} was written and is not there: a trigger or a rule keeps it out; see `milestoned audit verify`"
+    )]
+    NotKept {
+        /// Its table.
+        table: &'static str,
+        /// Its key.
+        row: String,
+    },
     /// The store's thread has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -247,6 +266,7 @@ impl StoreError {
             Self::Stopped | Self::Unopened { .. } => true,
             Self::Unattested { table, .. } => *table == "audit_head",
             Self::Corrupt { .. }
+            | Self::NotKept { .. }
             | Self::Fenced(_)
             | Self::Key(_)
             | Self::KeyReused { .. }

@@ -13,7 +13,7 @@ use super::attest::Session;
 use super::attested::CLOSED_DATES;
 use super::audit::{self, Entry};
 use super::session::values;
-use super::{Store, StoreError, Verb, instant};
+use super::{Store, StoreError, Verb, instant, next_revision};
 
 /// How far the dates of an ERP's contracts are closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -57,7 +57,7 @@ impl Store {
                 )
             })?;
             // Which ERP a contract has stands in its agreement: those of others decide that nothing follows.
-            tx.run("UPDATE contract SET legs_changed = TRUE, revision = revision + 1", values![])?;
+            tx.run(concat!("UPDATE contract SET legs_changed = TRUE, ", next_revision!()), values![])?;
             let detail = format!("all dates through {through}: {reason}");
             audit::append(tx, now, &[Entry::by(&actor, Action::DatesClosed, None, erp.clone(), detail)])?;
             Ok(true)

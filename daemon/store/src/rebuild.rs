@@ -14,7 +14,7 @@ use super::landing::keep_exceptions;
 use super::pauses::{self, Scope};
 use super::review::keep_approvals;
 use super::session::values;
-use super::{Store, StoreError, Verb, instant};
+use super::{Store, StoreError, Verb, instant, next_revision};
 
 /// Contracts rebuilt between two questions of which are left.
 const AT_ONCE: i64 = 200;
@@ -64,8 +64,11 @@ impl Store {
             }
             let changed = tx.change(&CONTRACT, values![id], || {
                 tx.run(
-                    "UPDATE contract SET state = $2, as_of = $3, wake_at = $4, revision = revision + 1
-                     WHERE id = $1 AND revision = $5",
+                    concat!(
+                        "UPDATE contract SET state = $2, as_of = $3, wake_at = $4, ",
+                        next_revision!(),
+                        " WHERE id = $1 AND revision = $5"
+                    ),
                     values![id, rebuilt.state, rebuilt.as_of.to_string(), instant(now), rebuilt.revision_before],
                 )
             })?;

@@ -17,7 +17,7 @@ use super::attested::{APPROVAL, FACT, OUTBOX, REVIEW};
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact};
 use super::session::{Row, Sql, cells, values};
-use super::{Store, StoreError, Verb, instant, json, parse};
+use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 
 /// What somebody said last about one thing that waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -249,7 +249,8 @@ impl Store {
                     let sql = "UPDATE fact SET problem = $2 WHERE id = $1";
                     tx.change(&FACT, values![known], || tx.run(sql, values![known, why]))?;
                     // The revision makes cached queues read the contract again: it waits for a second person now.
-                    tx.run("UPDATE contract SET revision = revision + 1 WHERE id = $1", values![fact.contract])?;
+                    let sql = concat!("UPDATE contract SET ", next_revision!(), " WHERE id = $1");
+                    tx.run(sql, values![fact.contract])?;
                 }
             }
             let told = tx.examine_one(&FACT, values![known])?;

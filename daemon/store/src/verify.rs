@@ -12,7 +12,7 @@ use super::attest::{AS_IT_STANDS, Session, Sheet, Sum, name_of, place, read_head
 use super::attested::{ALL, Table};
 use super::audit::{self, Finding, Head, Verdict};
 use super::session::{Cell, Row};
-use super::{Store, StoreError, Verb};
+use super::{Store, StoreError, Verb, schema};
 
 /// Findings that are told at most.
 const MOST: usize = 1_000;
@@ -66,6 +66,7 @@ fn verify(tx: &Session<'_>, kept: &[Head]) -> Result<Verdict, StoreError> {
             verdict.findings.push(Finding { table: table.name.into(), row: String::new(), what });
         }
     }
+    schema::examine(tx, &mut verdict.findings)?;
     let room = MOST.saturating_sub(verdict.findings.len());
     verdict.findings.extend(rows.missing().take(room));
     Ok(verdict)

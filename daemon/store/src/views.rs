@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::attest::Session;
 use super::attested::TOKEN;
+use super::customers;
 use super::described::DifferenceBody;
 use super::session::{Row, Sql, values};
 use super::vocabulary::DeliveryState;
@@ -253,14 +254,20 @@ impl Store {
     /// The database failed.
     pub fn billed_beside(&self, contract: String, currency: Currency, since: Date) -> Verb<'_, Vec<(Date, Money)>> {
         let sql = "SELECT d.date, d.amount FROM contract AS c JOIN document AS d ON d.contract = c.id
-                   WHERE c.customer = (SELECT customer FROM contract WHERE id = $1) AND c.id <> $1 AND d.currency = $2
+                   WHERE c.customer = $4 AND c.id <> $1 AND d.currency = $2
                    AND d.date >= $3 AND d.kind <> 'credit_memo'";
         self.read(move |tx| {
-            let rows = tx.all(sql, values![contract, currency.code(), since.to_string()], |row| {
-                let date: Date = row.parsed(0, "document.date")?;
-                Ok(row.money(1, currency, "document.amount")?.map(|amount| (date, amount)))
-            })?;
-            Ok(rows.into_iter().flatten().collect())
+            let of = "SELECT customer FROM contract WHERE id = $1";
+            let customer = tx.one(of, values![contract], |row| row.get::<String>(0))?.unwrap_or_default();
+            let mut all = Vec::new();
+            for name in customers::names_of(tx, &customer)? {
+                let rows = tx.all(sql, values![contract, currency.code(), since.to_string(), name], |row| {
+                    let date: Date = row.parsed(0, "document.date")?;
+                    Ok(row.money(1, currency, "document.amount")?.map(|amount| (date, amount)))
+                })?;
+                all.extend(rows.into_iter().flatten());
+            }
+            Ok(all)
         })
     }
 

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::exceptions::Key;
 use super::state::{Contract, Milestone, Phase, Stage, TakenBack};
+use crate::fact::LegRecord;
 use crate::money::Minor;
 use crate::rules::Code;
 use crate::split::percent_half_up;
@@ -245,7 +246,8 @@ impl Contract {
             self.milestones.iter().filter(|milestone| milestone.counts()).map(|milestone| milestone.terms.amount).sum();
         let mismatch = sum != self.total;
         self.judge(Key::new(Code::ScheduleTotalMismatch, None, None), mismatch);
-        let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !self.legs.contains_key(leg))).collect();
+        let is_read = |leg| self.legs.get(leg).is_some_and(LegRecord::is_read);
+        let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !is_read(leg))).collect();
         for (leg, missing) in missing {
             self.judge(Key::new(Code::LegMissing, None, Some(leg)), missing);
         }

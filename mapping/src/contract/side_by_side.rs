@@ -61,6 +61,7 @@ impl Contract {
         };
         let rows = vec![
             row("customer", Some(self.terms.customer.clone()), &|said| said.customer.clone()),
+            row("customer's record", None, &|said| said.customer_record.clone()),
             row("amount", Some(grouped(&self.total().to_string())), &|said| amount(said.amount)),
             row("currency", Some(self.terms.currency.to_string()), &|said| said.currency.clone()),
             row("payment terms", Some(self.terms.payment_terms_text()), &|said| said.payment_terms.clone()),

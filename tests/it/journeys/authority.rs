@@ -556,3 +556,70 @@ The total contract value is USD 100,000.00. Invoices are payable within 30 days.
     let (status, said) = submit(&world, "rob", &file, &[("erp", "quickbooks"), ("owner", "")]).await;
     assert_eq!((status, env.store.contract_count().await.unwrap()), (303, 1), "{said}");
 }
+
+#[tokio::test]
+async fn several_small_overrulings_count_together() {
+    let world = company("approvals.second_over = \"50000.00\"").await;
+    for id in ["S1", "S2"] {
+        let mut held = terms("45000.00", json!({ "policy": { "review": "none", "require_legs": ["erp"] } }));
+        held["milestones"][0]["evidence"] = json!([]);
+        let path = format!("/v1/contracts/{id}");
+        assert_eq!(world.call("PUT", &path, &token("fay"), Some(held)).await.unwrap().0, 201);
+        let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+        assert_eq!(post(&world, "tom", &format!("{path}/facts"), fact).await.0, 202);
+    }
+    world.settle().await.unwrap();
+    let overrule = async |who: &str, id: &str| {
+        let body = json!({ "code": "LEG_MISSING", "leg": "erp", "reason": "agreed" });
+        let said = post(&world, who, &format!("/v1/contracts/{id}/exceptions/overrule"), body).await.1;
+        world.settle().await.unwrap();
+        said
+    };
+    let (first, second) = (overrule("rob", "S1").await, overrule("rob", "S2").await);
+    assert!(first.contains("is closed") && second.contains("two people are needed"), "{first} {second}");
+    assert_eq!(world.held("quickbooks").len(), 1, "90,000 in two halves for one customer on one day");
+    assert!(overrule("sue", "S2").await.contains("is closed"));
+    assert_eq!(world.held("quickbooks").len(), 2);
+}
+
+#[tokio::test]
+async fn an_approval_is_of_the_customers_record_and_void_when_somebody_names_another() {
+    let world = company("policy.review = \"all\"").await;
+    let customer = |name: &str| {
+        let record = milestoned_tests::fields(json!({ "DisplayName": name }));
+        world.simulators.quickbooks.put_record(name, "Customer", record).unwrap()
+    };
+    let (ours, other) = (customer("Northwind Ltd"), customer("Elsewhere Inc"));
+    let path = "/v1/contracts/S1";
+    let held = terms("10.00", json!({ "policy": { "review": "all", "require_legs": ["erp"] } }));
+    assert_eq!(world.call("PUT", path, &token("fay"), Some(held)).await.unwrap().0, 201);
+    let choose = async |id: &str| {
+        let body = json!({ "remote_id": id, "reason": "asked Dana" });
+        let chosen = world.call("PUT", "/v1/customers/quickbooks/Northwind%20Ltd", &token("sue"), Some(body)).await;
+        assert_eq!(chosen.unwrap().0, 202);
+        world.settle().await.unwrap();
+    };
+    choose(&ours).await;
+    let (_, contract) = world.call("GET", path, &token("rob"), None).await.unwrap();
+    assert_eq!(contract["milestones"][0]["shown"]["legs"]["erp customer record"], ours, "{contract}");
+    assert!(contract.to_string().contains("LEG_MISSING"), "a person's word is no record of the ERP: {contract}");
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    let shown = &contract["milestones"][0]["shown"];
+    choose(&other).await;
+    let body = json!({ "decision": "approve", "shown": shown });
+    let (status, said) = post(&world, "rob", &format!("{path}/milestones/M1/review"), body).await;
+    assert!(status == 409 && said.contains(&format!("erp customer record was {ours}, it is {other} now")), "{said}");
+    let delivered = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    let report = json!({ "type": "evidence", "milestone": "M1", "evidence": ["Report"] });
+    for (who, fact) in [("tom", delivered), ("eve", report)] {
+        assert_eq!(post(&world, who, &format!("{path}/facts"), fact).await.0, 202);
+    }
+    world.settle().await.unwrap();
+    let why = waits(&world).await;
+    assert!(why.contains(&format!("erp customer record was {ours}, it is {other} now")), "{why}");
+    let (_, page) = world.call("GET", "/case/approval:S1:M1", &token("rob"), None).await.unwrap();
+    assert!(
+        page.to_string().contains("customer&#39;s record") || page.to_string().contains("customer's record"),
+        "{page}"
+    );
+}

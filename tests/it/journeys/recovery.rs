@@ -57,6 +57,7 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
         if overruled {
             // The same day: what the ERP has is seen before the acceptance is decided on, and looks foreign.
             let event = Event::Overrule {
+                held: None,
                 code: "FOREIGN_INVOICE".into(),
                 milestone: Some("M1".into()),
                 leg: Some(Leg::Erp),

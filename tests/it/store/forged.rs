@@ -3,7 +3,7 @@
 use milestoned::store::StoreError;
 use milestoned::store::action::Action;
 use milestoned::store::audit::Entry;
-use milestoned::store::intake::Reading;
+use milestoned::store::intake::{NewFact, Reading};
 use milestoned::store::sign_ins::{SignedIn, Way};
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_connector_kit::{Cursor, Page};
@@ -24,6 +24,8 @@ on_both!(
     a_stream_whose_place_was_moved_is_read_from_its_beginning,
     an_attested_row_of_another_name_or_time_is_no_attested_row,
     who_takes_the_seal_off_gets_nothing_attested,
+    who_teaches_the_database_to_lose_rows_is_found_out,
+    what_nothing_attests_stops_nothing,
 );
 
 const LEASE: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
@@ -302,4 +304,55 @@ async fn an_attested_row_of_another_name_or_time_is_no_attested_row(place: Place
     place.tamper("DELETE FROM outbox; INSERT INTO outbox SELECT * FROM kept").await;
     let verdict = place.store.verify_audit(Vec::new()).await.unwrap();
     assert!(verdict.findings.iter().any(|one| one.what.contains("earlier time")), "{:?}", verdict.findings);
+}
+
+async fn who_teaches_the_database_to_lose_rows_is_found_out(place: Place) {
+    waiting(&place).await;
+    let flaw = async || place.store.verify_audit(Vec::new()).await.unwrap().flaw();
+    assert_eq!(flaw().await, None);
+    let (begin, end, keeper) = if place.is_postgres() {
+        (
+            "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+             CREATE TRIGGER lose BEFORE INSERT ON fact FOR EACH ROW EXECUTE FUNCTION lose()",
+            "DROP TRIGGER lose ON fact",
+            "ALTER TABLE audit DISABLE TRIGGER audit_keeps_lines",
+        )
+    } else {
+        (
+            "CREATE TRIGGER lose BEFORE INSERT ON fact BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER lose",
+            "DROP TRIGGER audit_keeps_lines",
+        )
+    };
+    let tell = async || {
+        let (contract, identity) = ("SOW-1".into(), "told".into());
+        let fact = NewFact { contract, identity, fact: accepted("M1"), actor: "tom".into() };
+        place.store.add_facts(vec![fact], later(1)).await
+    };
+    place.tamper(begin).await;
+    assert!(matches!(tell().await, Err(StoreError::NotKept { table: "fact", .. })), "nobody is told that it is known");
+    assert!(flaw().await.unwrap().contains("lose"));
+    place.tamper(end).await;
+    assert_eq!((tell().await.unwrap(), tell().await.unwrap(), flaw().await), (1, 0, None));
+    place.tamper("CREATE VIEW facts AS SELECT * FROM fact WHERE id > 1").await;
+    assert!(flaw().await.unwrap().contains("facts"));
+    place.tamper("DROP VIEW facts").await;
+    place.tamper(keeper).await;
+    assert!(flaw().await.unwrap().contains("audit_keeps_lines"));
+}
+
+async fn what_nothing_attests_stops_nothing(place: Place) {
+    waiting(&place).await;
+    let page = Page {
+        records: Vec::new(),
+        unreadable: Vec::new(),
+        next: Cursor::default(),
+        more: false,
+        fresh_through: now(),
+    };
+    place.store.record_page("jira".into(), "issues".into(), page, None, now()).await.unwrap();
+    place.tamper("UPDATE contract SET revision = 9223372036854775807; UPDATE watermark SET due_at = 'tomorrow'").await;
+    assert_eq!(place.store.watermarks("jira".into()).await.unwrap()["issues"].due_at, None, "it is due");
+    let row = place.store.contract("SOW-1".into()).await.unwrap().unwrap();
+    assert!(place.store.land(landing(&row, Vec::new()), later(1)).await.unwrap(), "the contract is decided about");
 }

@@ -20,6 +20,7 @@ on_both!(
     what_was_approved_counts_and_what_waits_does_not,
     a_change_order_waits_and_becomes_a_fact_once,
     a_change_order_that_was_put_in_or_changed_does_not_wait,
+    another_spelling_of_a_customer_is_no_way_around_the_sum,
 );
 
 async fn filed(place: &Place, id: &str, from: String) {
@@ -88,7 +89,7 @@ async fn what_was_approved_counts_and_what_waits_does_not(place: Place) {
         |by: &str| json!({ "type": "review", "milestone": "M1", "decision": "approve", "by": by, "shown": shown });
     let first = told(&first_identity("c", "1"), "rob", approve("rob"));
     assert!(place.store.tell(first, Weight::Waits("two people".into()), line("rob"), now()).await.unwrap());
-    let approved = async || place.store.approved_since("Northwind Ltd".into(), now()).await.unwrap();
+    let approved = async || place.store.let_go_since("Northwind Ltd".into(), now()).await.unwrap();
     assert_eq!(approved().await, []);
     let words = place.store.waiting_words(Some("S1".into())).await.unwrap();
     assert_eq!((words[0].content.as_str(), words[0].actor.name()), ("c", "rob"));
@@ -97,7 +98,7 @@ async fn what_was_approved_counts_and_what_waits_does_not(place: Place) {
     assert!(place.store.tell(second, Weight::Counts { with: vec![words[0].row] }, line("sue"), now()).await.unwrap());
     assert_eq!(place.store.waiting_words(None).await.unwrap(), []);
     assert_eq!(approved().await[0].amount.to_string(), "45000.00");
-    assert_eq!(place.store.approved_since("Northwind Ltd".into(), later(1)).await.unwrap(), []);
+    assert_eq!(place.store.let_go_since("Northwind Ltd".into(), later(1)).await.unwrap(), []);
     assert_eq!(place.store.hands("S1".into()).await.unwrap().told.len(), 2);
     assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }
@@ -150,4 +151,28 @@ async fn a_change_order_that_was_put_in_or_changed_does_not_wait(place: Place) {
         "{approved:?}"
     );
     assert!(place.store.verify_audit(Vec::new()).await.unwrap().flaw().is_some());
+}
+
+async fn another_spelling_of_a_customer_is_no_way_around_the_sum(place: Place) {
+    filed(&place, "S1", "api".into()).await;
+    let approve = json!({ "type": "review", "milestone": "M1", "decision": "approve", "by": "rob", "shown": {
+        "version": 1, "amount": "45000.00", "customer": "Northwind Ltd", "terms": "t" } });
+    let (approved, counts) = (told("review:1", "rob", approve), Weight::Counts { with: vec![] });
+    assert!(place.store.tell(approved, counts, line("rob"), now()).await.unwrap());
+    let overrule = json!({ "type": "overrule", "code": "LEG_MISSING", "by": "rob", "reason": "x", "held": "7.00" });
+    let (overruled, counts) = (told("review:2", "rob", overrule), Weight::Counts { with: vec![] });
+    assert!(place.store.tell(overruled, counts, line("rob"), now()).await.unwrap());
+    let sums = async |customer: &str| {
+        let all = place.store.let_go_since(customer.into(), now()).await.unwrap();
+        all.iter().map(|one| one.amount.to_string()).collect::<Vec<_>>()
+    };
+    for customer in ["Northwind Ltd", "NORTHWIND  LTD.", "N\u{43e}rthwind Ltd"] {
+        assert_eq!(sums(customer).await, ["45000.00", "7.00"], "{customer}");
+    }
+    assert_eq!((sums("Northwind Inc").await.len(), sums("Apex").await.len()), (0, 0));
+    for name in ["Northwind Ltd", "Apex"] {
+        let said = ("sue".into(), "asked".into());
+        place.store.choose_customer("netsuite".into(), name.into(), "7".into(), said, now()).await.unwrap();
+    }
+    assert_eq!(sums("Apex").await.len(), 2, "one record of the ERP is one customer");
 }

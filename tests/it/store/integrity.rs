@@ -179,14 +179,10 @@ impl Experiment {
         flate2::read::GzDecoder::new(packed).read_to_end(&mut database).unwrap();
         std::fs::write(&path, database).unwrap();
         // Brought to this version's tables first, so that every one of them has a row that is attested.
-        let mut raw = Connection::open(&path).unwrap();
+        let mut raw = super::without_triggers(&path);
         super::migrations::sqlite::migrations::runner().run(&mut raw).unwrap();
         raw.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
-        raw.execute_batch(
-            "PRAGMA foreign_keys = off; DROP TRIGGER audit_keeps_lines; DROP TRIGGER audit_keeps_chained;
-             DELETE FROM rebuild;",
-        )
-        .unwrap();
+        raw.execute_batch("PRAGMA foreign_keys = off; DELETE FROM rebuild;").unwrap();
         for table in tables(&raw) {
             if table.columns.contains(&"contract".to_owned()) && table.name != "audit" {
                 raw.execute_batch(&format!(

@@ -53,11 +53,14 @@ impl Place {
         Some(Self { store: connect(&url).await.unwrap(), raw: Raw::Postgres(url) })
     }
 
-    /// Runs statements as somebody would who has the database in his hands.
+    /// Runs statements as somebody would who has the database in his hands: no trigger stands in his way.
     pub(crate) async fn tamper(&self, sql: &str) {
         match &self.raw {
-            Raw::Postgres(url) => cluster().unwrap().client(url).await.unwrap().batch_execute(sql).await.unwrap(),
-            Raw::Sqlite(path, _) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            Raw::Postgres(url) => {
+                let sql = format!("SET session_replication_role = replica; {sql}");
+                cluster().unwrap().client(url).await.unwrap().batch_execute(&sql).await.unwrap();
+            }
+            Raw::Sqlite(path, _) => without_triggers(path).execute_batch(sql).unwrap(),
         }
     }
 
@@ -77,12 +80,6 @@ impl Place {
     /// Everything is attested as it stands, as at the first start after an older version: such a row may be one that cannot be
     /// read.
     pub(crate) async fn attest_as_it_stands(&mut self) {
-        let lines_can_be_changed = if self.is_postgres() {
-            "ALTER TABLE audit DISABLE TRIGGER ALL"
-        } else {
-            "DROP TRIGGER IF EXISTS audit_keeps_chained"
-        };
-        self.tamper(lines_can_be_changed).await;
         self.tamper(
             "UPDATE audit SET attests = NULL; UPDATE audit SET action = 'other' WHERE action = 'rows attested'",
         )
@@ -94,6 +91,23 @@ impl Place {
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.raw, Raw::Postgres(_))
     }
+}
+
+impl Place {
+    /// Whether the tables refuse a statement of somebody who leaves their triggers as they are.
+    pub(crate) async fn refuses(&self, sql: &str) -> bool {
+        match &self.raw {
+            Raw::Postgres(url) => cluster().unwrap().client(url).await.unwrap().batch_execute(sql).await.is_err(),
+            Raw::Sqlite(path, _) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).is_err(),
+        }
+    }
+}
+
+/// A database whose triggers do nothing on this connection.
+fn without_triggers(path: &std::path::Path) -> rusqlite::Connection {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    raw.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
+    raw
 }
 
 /// What there is to decide about the contract.

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::contract::{Code, Contract};
 use milestoned_mapping::drift::Kind;
-use milestoned_mapping::fact::{Event, Fact, Leg, ReviewDecision, Shown};
+use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, ReviewDecision, Shown};
 use milestoned_mapping::money::{Money, grouped};
 use milestoned_mapping::problem::Problem;
 
@@ -144,7 +144,7 @@ pub(super) async fn overrule(
         let remedy = "write a date that is to come, or none";
         return Err(Refused::Invalid(Problem::new("until", "has come already: it would open again at once", remedy)));
     }
-    let event = |values: Option<Vec<String>>| Event::Overrule {
+    let event = |values: Option<Vec<String>>, held: Option<Money>| Event::Overrule {
         code: code.name().into(),
         milestone: milestone.map(Into::into),
         leg,
@@ -152,10 +152,11 @@ pub(super) async fn overrule(
         reason: word.reason.clone(),
         values,
         until,
+        held: held.map(|held| DecimalText(held.decimal())),
     };
     let place = [milestone.map(Into::into), leg.map(|leg| leg.to_string())];
     let place: String = place.into_iter().flatten().map(|one| format!(" {one}")).collect();
-    let closed = closes(&contract, code, &Fact::of(env.clock.now(), event(None))).ok_or_else(|| {
+    let closed = closes(&contract, code, &Fact::of(env.clock.now(), event(None, None))).ok_or_else(|| {
         Refused::Missing(Problem::new(
             "code",
             format!("contract {id} has no open {code}{place}"),
@@ -179,7 +180,7 @@ pub(super) async fn overrule(
     let line = Entry::by(&word.actor(), ruling.action(Action::ExceptionOverruled), Some(id), code.name(), says);
     // What stands behind our own exceptions moves with the work (what it still waits for, what is billed so far): that is no
     // other value than was shown.
-    decide(env, &row, event(leg.map(|_| closed.values)), &ruling, line, word).await?;
+    decide(env, &row, event(leg.map(|_| closed.values), closed.held), &ruling, line, word).await?;
     if let Some(why) = ruling.waits() {
         return Ok(format!("{code}{place} stays open; {why}"));
     }

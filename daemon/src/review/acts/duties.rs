@@ -172,14 +172,14 @@ fn named<'a>(matter: &Matter<'_>, hands: &'a Hands) -> Named<'a> {
     named
 }
 
-/// The amount with what was approved beside it within the window of approvals; of a change order with what others have put at
-/// stake. Approved twice, a milestone counts once, with its largest amount.
+/// The amount with what was let go beside it within the window of approvals, by approvals and overrulings; of a change order with
+/// what others have put at stake. Let go twice, a milestone counts once, with its largest amount.
 async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Refused> {
     let filed: Filed = parse("contract", "agreement", &matter.row.id, &matter.row.agreement)?;
     let (customer, terms) = (filed.terms.customer, matter.contract.terms());
     let since = env.settings.approvals.since(terms, env.clock.now());
-    let mut today = BTreeMap::<(String, String), Decimal>::new();
-    let mut count = |contract: String, what: String, amount: Money| {
+    let mut today = BTreeMap::<(String, Option<String>), Decimal>::new();
+    let mut count = |contract: String, what: Option<String>, amount: Money| {
         if amount.currency() == terms.currency() {
             let largest = today.entry((contract, what)).or_default();
             *largest = amount.decimal().max(*largest);
@@ -187,8 +187,8 @@ async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Re
     };
     match matter.order {
         None => {
-            for one in env.store.approved_since(customer, since).await? {
-                if one.contract != matter.row.id || matter.milestone != Some(one.milestone.as_str()) {
+            for one in env.store.let_go_since(customer, since).await? {
+                if one.contract != matter.row.id || matter.milestone != one.milestone.as_deref() {
                     count(one.contract, one.milestone, one.amount);
                 }
             }
@@ -196,7 +196,7 @@ async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Re
         Some(order) => {
             for (contract, identity, stake) in env.store.staked_since(customer, since).await? {
                 if (&contract, &identity) != (&order.contract, &order.identity) {
-                    count(contract, identity, stake);
+                    count(contract, Some(identity), stake);
                 }
             }
         }
