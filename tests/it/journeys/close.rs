@@ -129,6 +129,9 @@ async fn a_roll_forward_is_read_balance_by_balance() {
     assert_eq!(of("").await, [&named[..], &["Opening", "Billed", "Collected", "Closing"]].concat());
     let liability = ["Opening", "Billed", "Recognised", "Modifications", "Revenue not billed", "Closing"];
     assert_eq!(of("&of=contract-liability").await, [&named[..], &liability].concat());
+    let (_, body) = world.call("GET", "/v1/closes/2026-03", VIEWER, None).await.unwrap();
+    assert_eq!(rows(&body, "Roll-forward").len(), 2, "the sheet has all balances of a contract in one row");
+    assert_eq!(of("&of=contract-asset").await, Vec::<String>::new(), "nobody has a contract asset");
     let revenue = ["Revenue of the month", "Of it from the opening contract liability"];
     assert_eq!(of("&of=revenue").await, [&named[..], &revenue].concat());
 }

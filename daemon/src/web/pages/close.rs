@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use jiff::ToSpan as _;
 use milestoned_identity::rights::Right;
 use milestoned_mapping::money::Currency;
+use milestoned_workbook::cell::Cell;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::charts::{Bar, Chart, waterfall};
@@ -192,8 +194,13 @@ fn by_balance(sheet: &Sheet, asked: &str) -> (Vec<Balance>, Sheet) {
         letters.next().map_or_else(String::new, |letter| letter.to_uppercase().chain(letters).collect())
     };
     let columns = places.iter().filter_map(|place| sheet.columns.get(*place)).map(title).collect();
-    let cells = |row: &Vec<_>| places.iter().filter_map(|place| row.get(*place).cloned()).collect();
-    let rows = sheet.rows.iter().map(cells).collect();
+    let cells = |row: &Vec<Cell>| -> Vec<Cell> { places.iter().filter_map(|place| row.get(*place).cloned()).collect() };
+    // A contract without this balance has no row.
+    let is_something = |row: &Vec<Cell>| {
+        let amounts = row.iter().filter(|cell| matches!(cell, Cell::Amount(_)));
+        amounts.into_iter().any(|cell| cell.shown().parse::<Decimal>().is_ok_and(|amount| !amount.is_zero()))
+    };
+    let rows = sheet.rows.iter().map(cells).filter(is_something).collect();
     let balance = |name: &&String| Balance {
         query: format!("part={}&of={}", sheet.part(), word(name)),
         shown: **name == chosen,
