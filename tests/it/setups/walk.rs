@@ -152,7 +152,7 @@ async fn problems(changes: Vec<(String, String)>, leave: &dyn Fn(&World), system
     leave(&world);
     let mut told = Vec::new();
     for (name, entry) in world.app.env.registry.iter() {
-        let of_it = name == &system.to_lowercase() || (system == "Salesforce" && name == "certinia");
+        let of_it = *name == system.to_lowercase() || (system == "Salesforce" && name == "certinia");
         if of_it {
             let found = entry.connection.probe().await;
             told.extend(found.into_iter().map(|one| format!("{}: {}", one.place, one.reason)));
