@@ -57,7 +57,7 @@ const NOUNS: [&str; 16] = [
 ];
 
 static MARKER: Pattern = pattern!(
-    r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
+    r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|\(?(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\)?\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
 );
 static VALUE: Pattern = pattern!(
     r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?\d|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?(?:five|ten|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]\w+)?\s+per\s?cent|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"

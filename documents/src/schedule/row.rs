@@ -228,7 +228,8 @@ pub(super) fn milestone(
         .map_or_else(Field::default, |part| {
             let part = label(flow, &part).unwrap_or(part);
             let label = flow.words(part.clone());
-            let label = label.trim_end_matches(['.', ')', ':']).trim_start_matches('(').to_owned();
+            // "MS-" above "01" in a narrow column is one label.
+            let label = label.trim_end_matches(['.', ')', ':']).trim_start_matches('(').replace("- ", "-");
             Field::read(flow, label, part)
         });
     let date = due.iter().map(|part| dated(flow, part.clone())).find(|field| field.why != Some(Why::NotFound));
