@@ -634,7 +634,7 @@ async fn order_waits(
     let since = env.settings.approvals.since(state.terms(), now);
     let staked = env.store.staked_since(agreement.terms.customer().to_owned(), since).await?.into_iter();
     let before: Minor =
-        staked.filter(|(.., one)| one.currency() == stake.currency()).map(|(.., one)| one.units()).sum();
+        staked.filter(|(.., amount)| amount.currency() == stake.currency()).map(|(.., amount)| amount.units()).sum();
     let counted = stake.currency().money(before + stake.units());
     Ok(agreement.policy.asks_for(counted) || company.asks_for(counted))
 }
@@ -664,9 +664,9 @@ pub fn erp_problems((erp, connection): (&str, &Connection), contract: &str, file
 pub fn long_numbers(erp: &str, most: usize, contract: &str, filed: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
     for list in ["milestones", "add"] {
-        for (index, one) in filed.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
-            let Some(id) = one.get("id").and_then(Value::as_str) else { continue };
-            let billed = one.get("billable").and_then(Value::as_bool).unwrap_or(true);
+        for (index, value) in filed.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let Some(id) = value.get("id").and_then(Value::as_str) else { continue };
+            let billed = value.get("billable").and_then(Value::as_bool).unwrap_or(true);
             let number = format!("{contract}-{id}{CORRECTION}");
             let length = number.chars().count();
             if billed && length > most {

@@ -51,17 +51,17 @@ fn compared(contract: &str, before: &[DriftRow], found: Vec<Drift>, today: Date)
         rows.push(row);
     };
     let is = |row: &DriftRow, drift: &Drift| row.kind == drift.kind && row.subject == drift.subject;
-    for row in before.iter().filter(|row| !found.iter().any(|one| is(row, one))) {
+    for row in before.iter().filter(|row| !found.iter().any(|drift| is(row, drift))) {
         note(Action::DriftUndone, DriftRow { closed_on: row.closed_on.or(Some(today)), lasts: false, ..row.clone() });
     }
-    for one in found {
-        let known = before.iter().find(|row| is(row, &one));
-        if known.is_some_and(|row| row.detail == one.detail) {
+    for drift in found {
+        let known = before.iter().find(|row| is(row, &drift));
+        if known.is_some_and(|row| row.detail == drift.detail) {
             continue;
         }
         // A drift that a person has closed, and that is seen again, opens anew, with today's date.
         let since = known.filter(|row| row.closed_on.is_none()).map_or(today, |row| row.opened_on);
-        let Drift { kind, subject, milestone, detail } = one;
+        let Drift { kind, subject, milestone, detail } = drift;
         note(
             Action::DriftNoticed,
             DriftRow { kind, subject, milestone, detail, opened_on: since, closed_on: None, lasts: true },

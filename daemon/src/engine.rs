@@ -166,7 +166,7 @@ async fn works(env: &Environment, ids: Vec<String>) -> Result<Vec<Work>, StoreEr
 
 /// Of the records that belong to a contract those that show billing status.
 fn keep_shown(registry: &Registry, work: &mut Work) {
-    let shows = |system: &str| registry.get(system).is_some_and(|one| one.connection.shows_status());
+    let shows = |system: &str| registry.get(system).is_some_and(|entry| entry.connection.shows_status());
     for records in work.records.values_mut() {
         records.retain(|(system, _)| shows(system));
     }
@@ -251,7 +251,7 @@ async fn with_sums(
     let after: Contract = parse("contract", "state", &work.row.id, &decided.landing.state)?;
     let since = |date: Date| env.settings.approvals.first_day(date);
     let new = after.documents().iter().skip(before.documents().len());
-    let Some(first) = new.map(|one| one.date).min() else { return Ok(decided) };
+    let Some(first) = new.map(|document| document.date).min() else { return Ok(decided) };
     let others = env.store.billed_beside(work.row.id.clone(), after.terms().currency(), since(first)).await?;
     match after.to_ask(&before, &others, since) {
         asked if asked.is_empty() => Ok(decided),
@@ -331,7 +331,7 @@ fn pending(work: &Work, contract: &Contract, erp: &str) -> Vec<PendingFact> {
     if let Some(closed) = work.closed.get(erp).filter(|closed| contract.has_open_dates_through(closed.through)) {
         let fact = Fact::of(closed.closed_at, Event::PeriodClosed { through: closed.through });
         let identity = format!("closed:{}", closed.through);
-        let place = pending.partition_point(|one| one.fact.at <= fact.at);
+        let place = pending.partition_point(|known| known.fact.at <= fact.at);
         pending.insert(place, PendingFact { stored: None, origin: None, fact, actor: closed.actor.clone(), identity });
     }
     pending
@@ -367,12 +367,14 @@ impl Approvers<'_> {
             hands.iter().any(|(_, person)| self.people.person_of(person) == self.people.person_of(approver))
         };
         let mut void = Vec::new();
-        for one in contract.milestones().iter().filter(|one| matches!(one.approval, Approval::Given { .. })) {
-            let lineage = contract.lineage(&one.id);
+        for view in
+            contract.milestones().iter().filter(|milestone| matches!(milestone.approval, Approval::Given { .. }))
+        {
+            let lineage = contract.lineage(&view.id);
             let concerned = pending.fact.event.milestone().is_none_or(|id| lineage.iter().any(|of| of == id));
             let mut approved = lineage.iter().filter_map(|id| approvers.get(id)).flatten();
             let Some(by) = approved.find(tells).filter(|_| concerned) else { continue };
-            let (milestone, decision) = (one.id.clone(), ReviewDecision::Void);
+            let (milestone, decision) = (view.id.clone(), ReviewDecision::Void);
             let identity = format!("void:{milestone}:{}", pending.identity);
             let event = Event::Review { milestone, decision, by: by.clone(), shown: None };
             let (fact, actor) = (Fact::of(pending.fact.at, event), Actor::Daemon);
@@ -474,8 +476,8 @@ fn customer_record(work: &Work, context: &Context<'_>, erp: &str, contract: &Con
 fn says_only_status((leg, record): &(Leg, LegRecord), work: &Work) -> bool {
     let without_status = |record: &LegRecord| {
         let mut record = record.clone();
-        for one in record.milestones.iter_mut().flatten() {
-            one.status = None;
+        for milestone in record.milestones.iter_mut().flatten() {
+            milestone.status = None;
         }
         record
     };

@@ -97,7 +97,7 @@ impl FastPath<'_> {
 
 /// What was read again, and what each record says; no readings, where one of the records is not plain.
 fn batch(followed: Vec<Followed>, entry: &Entry) -> Batch {
-    let records = followed.iter().filter_map(|one| one.outcome.as_ref().ok()).flatten();
+    let records = followed.iter().filter_map(|followed| followed.outcome.as_ref().ok()).flatten();
     let readings = records.map(|record| intake::plainly(record, entry)).collect();
     Batch { followed, readings, landings: Vec::new() }
 }

@@ -443,7 +443,8 @@ fn reversal_identity(system: &str, part: &str) -> String {
 async fn gone(store: &Store, record: &SourceRecord) -> Result<Reading, StoreError> {
     let mut reading = vanished(store, record, &[]).await?;
     if let Some(contract) = store.contract_of_record(record.clone()).await? {
-        if let Some(counted) = counted(store, &contract, &record.system, &record.id).await?.filter(|one| !one.reversed)
+        if let Some(counted) =
+            counted(store, &contract, &record.system, &record.id).await?.filter(|counted| !counted.reversed)
         {
             payment_gone(&mut reading, record, (&contract, &record.id), &counted);
         }
@@ -459,7 +460,9 @@ async fn vanished(store: &Store, record: &SourceRecord, parts: &[String]) -> Res
         if parts.contains(&part) {
             continue;
         }
-        if let Some(counted) = counted(store, &contract, &record.system, &part).await?.filter(|one| !one.reversed) {
+        if let Some(counted) =
+            counted(store, &contract, &record.system, &part).await?.filter(|counted| !counted.reversed)
+        {
             payment_gone(&mut reading, record, (&contract, &part), &counted);
             reading.contract = Some(contract);
         }

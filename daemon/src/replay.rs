@@ -145,7 +145,8 @@ async fn differences(env: &Environment, row: &ContractRow, contract: &Contract) 
     let decided = contract.documents();
     for index in 0..issued.len().max(decided.len()) {
         let was = issued.get(index).map(told);
-        let is = decided.get(index).map(|one| format!("{} of {} {}", one.number, one.date, one.amount));
+        let is =
+            decided.get(index).map(|document| format!("{} of {} {}", document.number, document.date, document.amount));
         if was != is {
             let [was, is] = [was, is].map(|text| text.unwrap_or_else(|| "nothing".into()));
             different.push(format!("{was} was issued, and this version would have issued {is}"));

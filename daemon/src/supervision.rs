@@ -176,7 +176,7 @@ mod tests {
         let later = begin + Duration::from_secs(90);
         let stalled = loops.stalled(later);
         assert_eq!(
-            stalled.iter().map(|one| (one.name.as_str(), one.late().as_secs())).collect::<Vec<_>>(),
+            stalled.iter().map(|part| (part.name.as_str(), part.late().as_secs())).collect::<Vec<_>>(),
             [("decisions", 30)]
         );
         loops.turned("decisions", true, later);

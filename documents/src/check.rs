@@ -39,7 +39,7 @@ pub(crate) fn all(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
         let message = "no payment schedule was found; a person must look for the milestones".into();
         all.push(finding("no_schedule", Gravity::Warning, message, Vec::new()));
     }
-    if let Some(prices) = read.schedules.first().filter(|one| one.prices) {
+    if let Some(prices) = read.schedules.first().filter(|schedule| schedule.prices) {
         let message =
             "the documents say what each part costs, and not when it is paid; a person decides what is a milestone";
         let quotes = read.flow.quotes(read.flow.after(prices.range.start, 120));
@@ -53,15 +53,15 @@ pub(crate) fn all(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
     all.extend(blanks(read.flow));
     all.extend(reference::absent_exhibits(read.flow));
     all.extend(empty_heads(proposal));
-    all.sort_by_key(|one| one.gravity);
+    all.sort_by_key(|finding| finding.gravity);
     all
 }
 
 /// What the file itself, beside its text, makes a person look at.
 pub(crate) fn remarks(file: &str, remarks: &[crate::block::Remark]) -> Vec<Finding> {
     let mut all: Vec<Finding> = Vec::new();
-    for one in remarks {
-        let (code, gravity, what) = match one.kind {
+    for remark in remarks {
+        let (code, gravity, what) = match remark.kind {
             RemarkKind::Deleted => (
                 "tracked_change",
                 Gravity::Warning,
@@ -86,7 +86,7 @@ pub(crate) fn remarks(file: &str, remarks: &[crate::block::Remark]) -> Vec<Findi
             }
             RemarkKind::Damaged => ("file_damaged", Gravity::Warning, "a part of the file cannot be read"),
         };
-        let quote = Quote { text: one.text.clone(), place: one.place };
+        let quote = Quote { text: remark.text.clone(), place: remark.place };
         match all.iter_mut().find(|other| other.code == code && other.message.contains(what)) {
             Some(same) => same.quotes.push(quote),
             None => all.push(finding(code, gravity, format!("{file}: {what}"), vec![quote])),
@@ -116,23 +116,23 @@ fn words_and_digits(read: &Read<'_>) -> Vec<Finding> {
             ),
         ));
     };
-    for one in money::all(&flow.text, whole.clone(), read.mark).iter().filter(|one| money::words_differ(one)) {
-        if let (Some(spelled), Ok(amount)) = (&one.spelled, one.amount) {
-            add(one.range.clone(), spelled, two_decimals(amount));
+    for sum in money::all(&flow.text, whole.clone(), read.mark).iter().filter(|amount| money::words_differ(amount)) {
+        if let (Some(spelled), Ok(amount)) = (&sum.spelled, sum.amount) {
+            add(sum.range.clone(), spelled, two_decimals(amount));
         }
     }
-    for one in percent::all(&flow.text, whole.clone()).iter().filter(|one| percent::words_differ(one)) {
-        if let (Some(spelled), Some(value)) = (&one.spelled, one.value) {
-            add(one.range.clone(), spelled, format!("{value} %"));
+    for percent in percent::all(&flow.text, whole.clone()).iter().filter(|percent| percent::words_differ(percent)) {
+        if let (Some(spelled), Some(value)) = (&percent.spelled, percent.value) {
+            add(percent.range.clone(), spelled, format!("{value} %"));
         }
     }
-    for one in period::all(&flow.text, whole).iter().filter(|one| period::words_differ(one)) {
-        if let (Some(spelled), Some(count)) = (&one.spelled, one.written) {
-            add(one.range.clone(), spelled, count.to_string());
+    for period in period::all(&flow.text, whole).iter().filter(|period| period::words_differ(period)) {
+        if let (Some(spelled), Some(count)) = (&period.spelled, period.written) {
+            add(period.range.clone(), spelled, count.to_string());
         }
     }
     all.sort_by_key(|(at, _)| *at);
-    all.into_iter().map(|(_, one)| one).collect()
+    all.into_iter().map(|(_, finding)| finding).collect()
 }
 
 fn amounts(rows: &[Milestone]) -> impl Iterator<Item = (&Milestone, Decimal)> {
@@ -217,10 +217,10 @@ fn sums(read: &Read<'_>, schedule: &Schedule, proposal: &Proposal) -> Vec<Findin
 fn equal_elsewhere(read: &Read<'_>, sum: Decimal, total: &Field) -> Option<Vec<Quote>> {
     let schedule = read.schedules.first()?;
     let all = money::all(&read.flow.text, 0..read.flow.text.len(), read.mark);
-    let one = all.into_iter().find(|one| {
-        one.amount == Ok(sum) && !(schedule.range.contains(&one.range.start)) && total.number() != Some(sum)
+    let total = all.into_iter().find(|amount| {
+        amount.amount == Ok(sum) && !(schedule.range.contains(&amount.range.start)) && total.number() != Some(sum)
     })?;
-    Some(read.flow.quotes(one.range))
+    Some(read.flow.quotes(total.range))
 }
 
 /// Percents beside one hundred, subtotals and amounts.
@@ -448,8 +448,8 @@ fn other_schedules(read: &Read<'_>) -> Vec<Finding> {
     read.schedules
         .iter()
         .skip(1)
-        .map(|one| {
-            let rows: Vec<String> = one
+        .map(|schedule| {
+            let rows: Vec<String> = schedule
                 .rows
                 .iter()
                 .map(|row| {
@@ -466,7 +466,7 @@ fn other_schedules(read: &Read<'_>) -> Vec<Finding> {
                 "several_schedules",
                 Gravity::Warning,
                 message,
-                read.flow.quotes(read.flow.after(one.range.start, 120)),
+                read.flow.quotes(read.flow.after(schedule.range.start, 120)),
             )
         })
         .collect()
@@ -490,14 +490,14 @@ fn prices(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
     }
     let total = proposal.total.number();
     let mut seen: Vec<Decimal> = total.into_iter().collect();
-    for one in read.prices.iter().filter(|one| one.likely()) {
-        if let Ok(amount) = one.money.amount
+    for stated in read.prices.iter().filter(|price| price.likely()) {
+        if let Ok(amount) = stated.money.amount
             && total.is_some_and(|total| amount * Decimal::from(4) >= total)
             && !seen.contains(&amount)
             && !amounts(&proposal.milestones).any(|(_, row)| row == amount)
         {
             seen.push(amount);
-            let name = read.flow.words(one.name.clone());
+            let name = read.flow.words(stated.name.clone());
             let message = format!(
                 "{} is called \"{name}\" as well; the proposed price is {}",
                 two_decimals(amount),
@@ -505,7 +505,9 @@ fn prices(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
             );
             let mut quotes = quoted(&[&proposal.total]);
             quotes.extend(
-                read.flow.quotes(one.name.start.min(one.money.range.start)..one.name.end.max(one.money.range.end)),
+                read.flow.quotes(
+                    stated.name.start.min(stated.money.range.start)..stated.name.end.max(stated.money.range.end),
+                ),
             );
             all.push(finding("price_stated_twice", Gravity::Note, message, quotes));
         }
@@ -557,13 +559,13 @@ fn payment_terms(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
         _ => {}
     }
     let mut seen: Vec<&str> = first.field.value.as_deref().into_iter().collect();
-    for one in &read.terms[1..] {
-        if let Some(value) = one.field.value.as_deref()
+    for term in &read.terms[1..] {
+        if let Some(value) = term.field.value.as_deref()
             && !seen.contains(&value)
         {
             seen.push(value);
             let mut quotes = first.field.quotes.clone();
-            quotes.extend(read.flow.quotes(one.range.clone()));
+            quotes.extend(read.flow.quotes(term.range.clone()));
             let message = format!(
                 "payment terms are {} here and {value} there",
                 first.field.value.as_deref().unwrap_or("not stated in days")
@@ -606,7 +608,7 @@ fn blanks(flow: &Flow<'_>) -> Vec<Finding> {
     );
     let places: Vec<Range<usize>> = captures(&PLACES, &flow.text, 0..flow.text.len())
         .iter()
-        .filter_map(|one| one.get(0).map(|one| one.range()))
+        .filter_map(|capture| capture.get(0).map(|found| found.range()))
         .collect();
     if places.is_empty() {
         return Vec::new();

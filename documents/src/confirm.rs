@@ -99,13 +99,13 @@ fn put(terms: &mut Map<String, Value>, path: &str, value: Value) {
     };
     let rows = terms.entry(first).or_insert_with(|| json!([]));
     let Some(rows) = rows.as_array_mut() else { return };
-    let index = rows.iter().position(|one| one.get(ROW).and_then(Value::as_str) == Some(row));
+    let index = rows.iter().position(|value| value.get(ROW).and_then(Value::as_str) == Some(row));
     let index = index.unwrap_or_else(|| {
         rows.push(json!({ ROW: row }));
         rows.len().saturating_sub(1)
     });
-    if let Some(one) = rows.get_mut(index).and_then(Value::as_object_mut) {
-        one.insert(key.into(), value);
+    if let Some(row) = rows.get_mut(index).and_then(Value::as_object_mut) {
+        row.insert(key.into(), value);
     }
 }
 
@@ -144,9 +144,9 @@ mod tests {
     fn terms_hold_what_was_confirmed_and_corrected_and_nothing_else() {
         let proposal = proposal();
         let asked = asked(&proposal);
-        let read = asked.iter().filter(|one| one.value.is_some());
-        assert!(read.clone().all(|one| !one.quotes.is_empty()), "every value has its words: {asked:?}");
-        let mut verdicts: BTreeMap<_, _> = read.map(|one| (one.path.clone(), Verdict::Confirmed)).collect();
+        let read = asked.iter().filter(|value| value.value.is_some());
+        assert!(read.clone().all(|value| !value.quotes.is_empty()), "every value has its words: {asked:?}");
+        let mut verdicts: BTreeMap<_, _> = read.map(|value| (value.path.clone(), Verdict::Confirmed)).collect();
         verdicts.insert("customer".into(), Verdict::Corrected("Northwind Ltd".into()));
         verdicts.insert("milestones.M.2.name".into(), Verdict::Corrected("Build and test".into()));
         verdicts.insert("acceptance.window_days".into(), Verdict::Corrected("10".into()));
@@ -165,7 +165,7 @@ mod tests {
         let document = reader::read(text.as_bytes(), Format::Text).unwrap();
         let proposal = propose(vec![Input::new("contract.txt", text.as_bytes(), document)], None);
         let asked = asked(&proposal);
-        let of = |path: &str| asked.iter().find(|one| one.path == path).unwrap();
+        let of = |path: &str| asked.iter().find(|value| value.path == path).unwrap();
         assert_eq!(of("retainage.percent").value.as_deref(), Some("5"));
         assert!(of("retainage.release").reason.unwrap().contains("whose acceptance releases"));
         assert!(of("milestones.1.trigger").reason.unwrap().contains("the last counts"));
@@ -177,7 +177,7 @@ mod tests {
     fn what_nobody_has_decided_about_and_what_is_no_value_is_told_with_its_place() {
         let verdicts = BTreeMap::from([("acceptance.deemed".to_owned(), Verdict::Corrected("perhaps".into()))]);
         let wrong = terms(&proposal(), &verdicts).unwrap_err();
-        assert!(wrong.iter().any(|one| one == "total: nobody has decided about it"), "{wrong:?}");
-        assert!(wrong.iter().any(|one| one.starts_with("acceptance.deemed: \"perhaps\"")), "{wrong:?}");
+        assert!(wrong.iter().any(|problem| problem == "total: nobody has decided about it"), "{wrong:?}");
+        assert!(wrong.iter().any(|problem| problem.starts_with("acceptance.deemed: \"perhaps\"")), "{wrong:?}");
     }
 }

@@ -122,9 +122,9 @@ impl<'d> Flow<'d> {
         for block in &cell.blocks {
             match block {
                 Block::Text(passage) => {
-                    let one = self.passage(passage, file, Some(table));
+                    let content = self.passage(passage, file, Some(table));
                     if !nested {
-                        range = Some(range.map_or(one.clone(), |range| range.start..one.end));
+                        range = Some(range.map_or(content.clone(), |range| range.start..content.end));
                     }
                 }
                 Block::Table(_) => {

@@ -106,17 +106,17 @@ fn slot<'p>(proposal: &'p mut Proposal, field: &str) -> Option<&'p mut Field> {
 fn value(flow: &Flow<'_>, field: &str, range: Range<usize>, mark: DecimalMark) -> Option<Field> {
     match field {
         "total" => {
-            let one = money::all(&flow.text, range, mark).into_iter().find(|one| one.per.is_none())?;
-            Some(Field::read(flow, crate::clause::price::two_decimals(one.amount.ok()?), one.range))
+            let sum = money::all(&flow.text, range, mark).into_iter().find(|amount| amount.per.is_none())?;
+            Some(Field::read(flow, crate::clause::price::two_decimals(sum.amount.ok()?), sum.range))
         }
         "signed_on" => {
-            let one = date::all(&flow.text, range).into_iter().next()?;
-            Some(Field::read(flow, one.when.text()?, one.range))
+            let written = date::all(&flow.text, range).into_iter().next()?;
+            Some(Field::read(flow, written.when.text()?, written.range))
         }
         "payment_terms" => crate::clause::payment::stated(flow)
             .into_iter()
-            .find(|one| one.range.start >= range.start && one.range.end <= range.end)
-            .map(|one| one.field),
+            .find(|terms| terms.range.start >= range.start && terms.range.end <= range.end)
+            .map(|terms| terms.field),
         "id" | "customer" | "supplier" | "po_number" if range.len() < 200 => Some(Field::words(flow, range)),
         _ => None,
     }

@@ -62,7 +62,7 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
     // A schedule's own total is the price where no clause states one.
     if total.value.is_none()
         && total.quotes.is_empty()
-        && let Some(sum) = first.and_then(|one| one.totals.iter().rev().find(|total| !total.partial))
+        && let Some(sum) = first.and_then(|schedule| schedule.totals.iter().rev().find(|total| !total.partial))
     {
         total = sum.amount.clone();
     }
@@ -71,7 +71,7 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
         .filter(|price| price.likely())
         .take(1)
         .filter_map(|price| price.money.unit.map(|unit| (unit, price.money.range.clone())))
-        .chain(first.and_then(|one| one.unit.clone()))
+        .chain(first.and_then(|schedule| schedule.unit.clone()))
         .collect();
     let (customer, supplier) = parties::read(&flow);
     let mut proposal = Proposal {
@@ -89,7 +89,7 @@ pub fn propose(inputs: Vec<Input>, model: Option<Exchange>) -> Proposal {
         acceptance: acceptance::read(&flow),
         retainage: retainage::read(&flow),
         amends: reference::amends(&flow),
-        milestones: first.map(|one| one.rows.clone()).unwrap_or_default(),
+        milestones: first.map(|schedule| schedule.rows.clone()).unwrap_or_default(),
         other_schedules: schedules
             .iter()
             .skip(1)

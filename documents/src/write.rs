@@ -309,7 +309,7 @@ impl<'p> Writer<'p> {
         let depends: Vec<Field> = row
             .depends_on
             .iter()
-            .filter(|one| one.value.as_ref().is_some_and(|other| *other != id && known.contains(other)))
+            .filter(|field| field.value.as_ref().is_some_and(|other| *other != id && known.contains(other)))
             .cloned()
             .collect();
         self.list(&path, "depends_on", &depends);

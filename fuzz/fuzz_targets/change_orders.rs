@@ -9,7 +9,7 @@ fuzz_target!(|text: &str| {
     for tree in [toml_tree(text), json_tree(text)].into_iter().flatten() {
         match ChangeOrder::read(tree) {
             Ok(order) => assert!(!order.amends.is_empty()),
-            Err(problems) => assert!(problems.iter().all(|one| !one.reason.is_empty())),
+            Err(problems) => assert!(problems.iter().all(|problem| !problem.reason.is_empty())),
         }
     }
 });

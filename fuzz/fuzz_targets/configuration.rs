@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         Ok(settings) => {
             for (name, connection) in &settings.connections {
                 let problems = Registry::problems(name, connection);
-                assert!(problems.iter().all(|one| !one.reason.is_empty()));
+                assert!(problems.iter().all(|problem| !problem.reason.is_empty()));
             }
             let _ = milestoned::calendars::from_settings(&settings);
         }

@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| {
                 contract.close_day();
                 let _ = serde_json::to_string(&contract.report());
             }
-            Err(TermsErrors(problems)) => assert!(problems.iter().all(|one| !one.reason.is_empty())),
+            Err(TermsErrors(problems)) => assert!(problems.iter().all(|problem| !problem.reason.is_empty())),
         }
     }
 });

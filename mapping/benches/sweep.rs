@@ -199,16 +199,16 @@ fn main() {
     let rows: usize = portfolio.agreement.rows.len() + portfolio.legs.iter().map(|side| side.rows.len()).sum::<usize>();
     let findings = portfolio.sweep(0..portfolio.len());
     assert_eq!(findings, two_cores(&portfolio));
-    let codes: usize = findings.iter().map(|one| one.codes.iter().count()).sum();
+    let codes: usize = findings.iter().map(|finding| finding.codes.iter().count()).sum();
     println!(
         "{} milestones, {rows} rows of four legs, {} findings with {codes} codes",
         portfolio.agreement.rows.len(),
         findings.len()
     );
-    let one = median(|| drop(black_box(portfolio.sweep(0..portfolio.len()))));
+    let one_core = median(|| drop(black_box(portfolio.sweep(0..portfolio.len()))));
     let two = median(|| drop(black_box(two_cores(&portfolio))));
-    println!("milestoned, one core  {one:>9.1} ms\nmilestoned, two cores {two:>9.1} ms");
-    println!("one contract again    {:>9.3} µs (of one core's sweep)", one * 1_000.0 / CONTRACTS as f64);
+    println!("milestoned, one core  {one_core:>9.1} ms\nmilestoned, two cores {two:>9.1} ms");
+    println!("one contract again    {:>9.3} µs (of one core's sweep)", one_core * 1_000.0 / CONTRACTS as f64);
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep");
     std::fs::create_dir_all(&folder).unwrap();

@@ -156,31 +156,32 @@ impl Ledger {
         let journal = contract.journal();
         let mut movements: Vec<Movement> =
             opening.chain(journal.iter().map(|entry| movement(entry.date, &entry.lines))).collect();
-        movements.sort_by_key(|one| one.date);
+        movements.sort_by_key(|movement| movement.date);
         Self { movements }
     }
 
     /// Balances at the end of a date.
     pub fn at(&self, date: Date) -> Balances {
-        self.movements.iter().take_while(|one| one.date <= date).map(|one| one.change).sum()
+        self.movements.iter().take_while(|movement| movement.date <= date).map(|movement| movement.change).sum()
     }
 
     /// The date of the first entry; none: there is none.
     pub fn first(&self) -> Option<Date> {
-        self.movements.first().map(|one| one.date)
+        self.movements.first().map(|movement| movement.date)
     }
 
     /// How balances went from the beginning of one date to the end of another.
     pub fn roll_forward(&self, from: Date, through: Date) -> RollForward {
-        let opening: Balances = self.movements.iter().take_while(|one| one.date < from).map(|one| one.change).sum();
+        let opening: Balances =
+            self.movements.iter().take_while(|movement| movement.date < from).map(|movement| movement.change).sum();
         let mut rolled = RollForward { opening, closing: opening, ..RollForward::default() };
-        for one in self.movements.iter().filter(|one| (from..=through).contains(&one.date)) {
-            let change = one.change;
+        for movement in self.movements.iter().filter(|movement| (from..=through).contains(&movement.date)) {
+            let change = movement.change;
             rolled.closing = rolled.closing + change;
             rolled.billed += change.billed();
             rolled.collected += change.cash;
-            rolled.recognised += change.revenue - one.catch_up;
-            rolled.modifications += one.catch_up;
+            rolled.recognised += change.revenue - movement.catch_up;
+            rolled.modifications += movement.catch_up;
             let (rise, fall) = (|by: Minor| by.max(Minor::ZERO), |by: Minor| (-by).max(Minor::ZERO));
             rolled.unbilled_added += rise(change.unbilled);
             rolled.unbilled_released += fall(change.unbilled);
@@ -231,7 +232,9 @@ impl RollForward {
 
     /// Whether nothing stands and nothing moved.
     pub fn is_empty(&self) -> bool {
-        let still = |one: Balances| Balances { revenue: Minor::ZERO, cash: Minor::ZERO, ..one } == Balances::default();
+        let still = |balances: Balances| {
+            Balances { revenue: Minor::ZERO, cash: Minor::ZERO, ..balances } == Balances::default()
+        };
         let moved = [self.billed, self.collected, self.recognised, self.modifications];
         still(self.opening) && still(self.closing) && moved.iter().all(|amount| *amount == Minor::ZERO)
     }
@@ -399,27 +402,27 @@ pub struct Listed {
 pub fn listing(contract: &Contract, told: &[JournalEntry], from: Date, through: Date) -> Vec<Listed> {
     let currency = contract.terms().currency();
     let mut listed = Vec::new();
-    if let Some(opening) = contract.opening_entry().filter(|one| (from..=through).contains(&one.date)) {
+    if let Some(opening) = contract.opening_entry().filter(|entry| (from..=through).contains(&entry.date)) {
         let (kind, number) = (PostingKind::Opening, String::new());
         listed.push(Listed { date: opening.date, kind, number, of: None, lines: opening.lines });
     }
-    for entry in contract.journal().into_iter().filter(|one| (from..=through).contains(&one.date)) {
+    for entry in contract.journal().into_iter().filter(|entry| (from..=through).contains(&entry.date)) {
         let mut rest = Balances::of(&entry.lines);
         let own = of_date(contract, entry.date);
-        let documents: Balances = own.iter().map(|one| Balances::of(&one.lines)).sum();
+        let documents: Balances = own.iter().map(|listed| Balances::of(&listed.lines)).sum();
         // Documents of a date that was closed before they were known were booked later.
         if (documents.receivable, documents.cash) == (rest.receivable, rest.cash) {
             rest = rest - documents;
             listed.extend(own);
         }
-        for one in told.iter().filter(|one| one.date == entry.date) {
-            rest = rest - Balances::of(&one.lines);
+        for journal in told.iter().filter(|candidate| candidate.date == entry.date) {
+            rest = rest - Balances::of(&journal.lines);
             listed.push(Listed {
-                date: one.date,
+                date: journal.date,
                 kind: PostingKind::Entry,
-                number: one.number.clone(),
-                of: one.milestone.clone(),
-                lines: one.lines.clone(),
+                number: journal.number.clone(),
+                of: journal.milestone.clone(),
+                lines: journal.lines.clone(),
             });
         }
         if rest != Balances::default() {
@@ -435,40 +438,41 @@ pub fn listing(contract: &Contract, told: &[JournalEntry], from: Date, through: 
 /// Documents and payments of a date.
 fn of_date(contract: &Contract, date: Date) -> Vec<Listed> {
     let currency = contract.terms().currency();
-    let documents = contract.documents().iter().filter(|one| one.date == date && !one.withdrawn).map(|one| {
-        let credits = one.kind == DocumentKind::CreditMemo;
-        let amount = if credits { -one.amount.units() } else { one.amount.units() };
-        let change = Balances { receivable: amount, liability: amount, ..Balances::default() };
+    let documents =
+        contract.documents().iter().filter(|document| document.date == date && !document.withdrawn).map(|document| {
+            let credits = document.kind == DocumentKind::CreditMemo;
+            let amount = if credits { -document.amount.units() } else { document.amount.units() };
+            let change = Balances { receivable: amount, liability: amount, ..Balances::default() };
+            Listed {
+                date,
+                kind: PostingKind::Document(document.kind),
+                number: document.number.clone(),
+                of: Some(document.milestone.clone()),
+                lines: change.lines(currency),
+            }
+        });
+    let payments = contract.cash_movements().into_iter().filter(|movement| movement.on == date).map(|movement| {
+        let change = Balances { receivable: -movement.amount, cash: movement.amount, ..Balances::default() };
         Listed {
             date,
-            kind: PostingKind::Document(one.kind),
-            number: one.number.clone(),
-            of: Some(one.milestone.clone()),
+            kind: if movement.amount < Minor::ZERO { PostingKind::PaymentReversed } else { PostingKind::Payment },
+            number: movement.id.unwrap_or_default(),
+            of: Some(movement.invoice),
             lines: change.lines(currency),
         }
     });
-    let payments = contract.cash_movements().into_iter().filter(|one| one.on == date).map(|one| {
-        let change = Balances { receivable: -one.amount, cash: one.amount, ..Balances::default() };
-        Listed {
-            date,
-            kind: if one.amount < Minor::ZERO { PostingKind::PaymentReversed } else { PostingKind::Payment },
-            number: one.id.unwrap_or_default(),
-            of: Some(one.invoice),
-            lines: change.lines(currency),
-        }
-    });
-    documents.chain(payments).filter(|one| !one.lines.is_empty()).collect()
+    documents.chain(payments).filter(|document| !document.lines.is_empty()).collect()
 }
 
 /// A posting as a transaction of plain-text accounting.
-pub fn transaction(contract: &Contract, one: &Listed) -> Transaction {
+pub fn transaction(contract: &Contract, listed: &Listed) -> Transaction {
     Transaction {
-        date: one.date,
+        date: listed.date,
         contract: contract.terms().id().to_owned(),
         customer: contract.terms().customer().to_owned(),
         currency: contract.terms().currency(),
-        documents: Some(one.number.clone()).filter(|number| !number.is_empty()).into_iter().collect(),
-        lines: one.lines.clone(),
+        documents: Some(listed.number.clone()).filter(|number| !number.is_empty()).into_iter().collect(),
+        lines: listed.lines.clone(),
     }
 }
 
@@ -520,8 +524,8 @@ pub fn cut_off(contract: &Contract, from: Date, through: Date) -> Vec<Straddling
     let within = |date: Option<Date>| date.is_some_and(|date| (from..=through).contains(&date));
     let by_then = |date: Option<Date>| date.is_some_and(|date| date <= through);
     let mut found = Vec::new();
-    for one in contract.milestones() {
-        let (accepted_on, invoiced_on, booked_on) = (one.accepted_on, one.invoiced_on, contract.booked_on(&one.id));
+    for view in contract.milestones() {
+        let (accepted_on, invoiced_on, booked_on) = (view.accepted_on, view.invoiced_on, contract.booked_on(&view.id));
         let tests = [
             (CutOff::AcceptedNotInvoiced, within(accepted_on) && !by_then(invoiced_on)),
             (CutOff::InvoicedNotAccepted, within(invoiced_on) && !by_then(accepted_on)),
@@ -529,12 +533,12 @@ pub fn cut_off(contract: &Contract, from: Date, through: Date) -> Vec<Straddling
             (CutOff::BookedForEarlier, within(booked_on) && accepted_on.is_some_and(|on| on < from)),
         ];
         found.extend(tests.into_iter().filter(|(_, holds)| *holds).map(|(why, _)| Straddling {
-            milestone: one.id.clone(),
+            milestone: view.id.clone(),
             why,
             accepted_on,
             booked_on,
             invoiced_on,
-            amount: one.amount.units(),
+            amount: view.amount.units(),
         }));
     }
     found

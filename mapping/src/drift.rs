@@ -168,15 +168,15 @@ fn documents(contract: &Contract, shown: &Shown<'_>, found: &mut Vec<Drift>) {
 /// What else of the contract says the same as a document that is gone, but for its number.
 fn renumbered(contract: &Contract, issued: &IssuedDocument, invoices: &[InvoiceSeen]) -> String {
     let wanted = Statement { number: None, ..Statement::of_document(contract, issued) };
-    let ours = |number: &str| contract.documents().iter().any(|one| one.number == number);
-    let alike = |one: &&InvoiceSeen| {
-        one.milestone.as_deref() == Some(issued.milestone.as_str())
-            && one.credit_memo == (issued.kind == DocumentKind::CreditMemo)
-            && one.status != InvoiceStatus::Void
-            && !ours(&one.number)
-            && Statement::of_invoice(one).differences(&wanted).is_empty()
+    let ours = |number: &str| contract.documents().iter().any(|document| document.number == number);
+    let alike = |seen: &&InvoiceSeen| {
+        seen.milestone.as_deref() == Some(issued.milestone.as_str())
+            && seen.credit_memo == (issued.kind == DocumentKind::CreditMemo)
+            && seen.status != InvoiceStatus::Void
+            && !ours(&seen.number)
+            && Statement::of_invoice(seen).differences(&wanted).is_empty()
     };
-    let numbers: Vec<&str> = invoices.iter().filter(alike).map(|one| one.number.as_str()).collect();
+    let numbers: Vec<&str> = invoices.iter().filter(alike).map(|invoice| invoice.number.as_str()).collect();
     if numbers.is_empty() {
         return String::new();
     }

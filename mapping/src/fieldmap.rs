@@ -219,7 +219,10 @@ impl FieldMap {
 
     /// Statuses that mean this.
     pub fn statuses_that_mean(&self, meaning: Meaning) -> impl Iterator<Item = &str> {
-        self.transitions.iter().filter(move |(_, one)| **one == meaning).map(|(status, _)| status.as_str())
+        self.transitions
+            .iter()
+            .filter(move |(_, transition)| **transition == meaning)
+            .map(|(status, _)| status.as_str())
     }
 
     /// Statuses of which the map says what they mean.

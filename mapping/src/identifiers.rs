@@ -93,7 +93,7 @@ fn text_problem(text: &str) -> Option<String> {
         matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
             | '\u{e0000}'..='\u{e007f}')
     };
-    let unseen = text.chars().find(|one| one.is_control() || turns(one) || hides(one))?;
+    let unseen = text.chars().find(|letter| letter.is_control() || turns(letter) || hides(letter))?;
     let what = match unseen {
         one if one.is_control() => "a control character",
         one if turns(&one) => "a character that turns the direction of reading",

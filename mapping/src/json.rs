@@ -166,7 +166,7 @@ impl Tree {
                     Step::Each => tree.items().iter().collect(),
                     Step::Picked { key, value } => {
                         let names = |item: &&Self| {
-                            key.iter().all(|step| matches!(step, Step::Key(key) if item.get(key).is_some_and(|one| one.says(value))))
+                            key.iter().all(|step| matches!(step, Step::Key(key) if item.get(key).is_some_and(|tree| tree.says(value))))
                         };
                         tree.items().iter().filter(names).collect()
                     }

@@ -93,7 +93,7 @@ pub fn plan(before: &Contract, after: &Contract, planned: Planned<'_>, addresses
     let (over, open): (Vec<_>, Vec<_>) =
         after.untold_entries(told).into_iter().partition(|entry| last_over.is_some_and(|last| entry.date <= last));
     for entry in over {
-        let place = entries.iter().filter(|one| one.date == entry.date).count().saturating_add(1);
+        let place = entries.iter().filter(|candidate| candidate.date == entry.date).count().saturating_add(1);
         postings.extend(journal_postings(after, entry, place, addresses.erp));
     }
     postings.extend(status_postings(before, after, addresses));
@@ -182,10 +182,13 @@ fn order_lines(contract: &Contract) -> Vec<OrderLine> {
 
 /// The line of the order that a document bills.
 pub(crate) fn ordered_line(contract: &Contract, erp: &str, milestone: &str) -> Option<OrderedLine> {
-    let root =
-        contract.milestones().into_iter().find(|one| one.id == milestone).map(|one| one.parent.unwrap_or(one.id))?;
+    let root = contract
+        .milestones()
+        .into_iter()
+        .find(|candidate| candidate.id == milestone)
+        .map(|milestone| milestone.parent.unwrap_or(milestone.id))?;
     let places = order_places(contract);
-    let place = places.iter().position(|one| *one == root)?;
+    let place = places.iter().position(|name| *name == root)?;
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Some(OrderedLine {
         order: order_key(contract.terms().id(), erp),
@@ -217,8 +220,10 @@ fn document_postings(contract: &Contract, issued: &IssuedDocument, addresses: &A
         obligation: contract.obligation_of(&issued.milestone).map(Into::into),
     };
     let mut after = vec![customer.key.clone()];
-    let original =
-        issued.original.as_ref().and_then(|number| contract.documents().iter().find(|one| one.number == *number));
+    let original = issued
+        .original
+        .as_ref()
+        .and_then(|number| contract.documents().iter().find(|document| document.number == *number));
     // An invoice of somebody else is not delivered by us: nothing would ever settle what waits for it.
     let original = original.filter(|original| !original.adopted);
     after.extend(original.map(|original| document_key(terms.id(), addresses.erp, original)));
@@ -248,7 +253,7 @@ pub(crate) fn acceptance_key(contract: &str, erp: &str, document: &IssuedDocumen
 /// as a milestone in advance, has none.
 fn acceptance(contract: &Contract, issued: &IssuedDocument, addresses: &Addresses<'_>) -> Option<Posting> {
     let (terms, erp) = (contract.terms(), addresses.erp);
-    let milestone = contract.milestones().into_iter().find(|one| one.id == issued.milestone)?;
+    let milestone = contract.milestones().into_iter().find(|milestone| milestone.id == issued.milestone)?;
     let record = AcceptanceRecord {
         number: issued.number.clone(),
         contract: terms.id().into(),
@@ -296,8 +301,12 @@ fn journal_postings(contract: &Contract, untold: DatedEntry, place: usize, erp: 
     let terms = contract.terms();
     let key = journal_key(terms.id(), erp, date, place);
     let customer = customer(contract, erp);
-    let accepted: Vec<String> =
-        contract.milestones().into_iter().filter(|one| one.accepted_on == Some(date)).map(|one| one.id).collect();
+    let accepted: Vec<String> = contract
+        .milestones()
+        .into_iter()
+        .filter(|milestone| milestone.accepted_on == Some(date))
+        .map(|milestone| milestone.id)
+        .collect();
     let obligation = accepted.first().and_then(|first| contract.obligation_of(first));
     let obligation = obligation.filter(|one| accepted.iter().all(|other| contract.obligation_of(other) == Some(*one)));
     let obligation = obligation.map(Into::into);

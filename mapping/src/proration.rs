@@ -66,11 +66,11 @@ pub fn earned_by_month(price: Minor, start: Date, end: Date) -> Vec<(Date, Minor
     let mut before = Minor::ZERO;
     by_month(Minor::ZERO, start, end, DayCount::ActualActual)
         .into_iter()
-        .map(|one| {
-            let to_date = earned(price, start, end, one.month.last_of_month());
+        .map(|month| {
+            let to_date = earned(price, start, end, month.month.last_of_month());
             let amount = to_date - before;
             before = to_date;
-            (one.month, amount)
+            (month.month, amount)
         })
         .collect()
 }

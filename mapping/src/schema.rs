@@ -344,8 +344,8 @@ impl FileKind {
     pub fn problem(self, path: impl Into<String>, reason: impl Into<String>) -> Problem {
         let path = path.into();
         let (table, field) = self.field_of(&path);
-        let listed = LISTS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.2);
-        let single = FIELDS.iter().find(|one| one.0 == table && one.1 == field).map(|one| one.4);
+        let listed = LISTS.iter().find(|candidate| candidate.0 == table && candidate.1 == field).map(|field| field.2);
+        let single = FIELDS.iter().find(|candidate| candidate.0 == table && candidate.1 == field).map(|field| field.4);
         let remedy = listed.or(single).map_or_else(|| "correct the file".into(), |what| format!("write {what}"));
         Problem::new(path, reason, remedy)
     }
@@ -376,8 +376,8 @@ impl FileKind {
 }
 
 fn names(table: &str) -> impl Iterator<Item = &'static str> {
-    let lists = LISTS.iter().filter(move |one| one.0 == table).map(|one| one.1);
-    FIELDS.iter().filter(move |one| one.0 == table).map(|one| one.1).chain(lists)
+    let lists = LISTS.iter().filter(move |field| field.0 == table).map(|field| field.1);
+    FIELDS.iter().filter(move |field| field.0 == table).map(|field| field.1).chain(lists)
 }
 
 /// One letter too many, too few, wrong, or two swapped.
@@ -425,12 +425,12 @@ fn titled(mut schema: Value, title: &str) -> Value {
 }
 
 fn required(table: &str) -> Vec<&'static str> {
-    FIELDS.iter().filter(|one| one.0 == table && one.3).map(|one| one.1).collect()
+    FIELDS.iter().filter(|field| field.0 == table && field.3).map(|field| field.1).collect()
 }
 
 fn table_schema(table: &str, required: Vec<&str>) -> Value {
     let mut properties = Map::new();
-    for (_, name, kind, _, what) in FIELDS.iter().filter(|one| one.0 == table) {
+    for (_, name, kind, _, what) in FIELDS.iter().filter(|field| field.0 == table) {
         let mut property = kind_schema(*kind);
         // A contract has milestones; a change order may bring none in.
         if let Some(property) = property.as_object_mut() {
@@ -441,7 +441,7 @@ fn table_schema(table: &str, required: Vec<&str>) -> Value {
         }
         properties.insert((*name).into(), property);
     }
-    for (_, name, what) in LISTS.iter().filter(|one| one.0 == table) {
+    for (_, name, what) in LISTS.iter().filter(|field| field.0 == table) {
         properties
             .insert((*name).into(), json!({ "type": "array", "items": { "type": "string" }, "description": what }));
     }

@@ -184,8 +184,8 @@ impl Statement {
                 None => found.push(format!("{} not shown, and should be {wanted}", what.verb())),
             }
         };
-        let amount = |one: &Self| one.amount.map(|amount| plain(amount.0).to_string());
-        let date = |one: &Self| one.date.map(|date| date.to_string());
+        let amount = |statement: &Self| statement.amount.map(|amount| plain(amount.0).to_string());
+        let date = |statement: &Self| statement.date.map(|date| date.to_string());
         compare(Essential::Number, wanted.number.clone(), self.number.clone());
         compare(Essential::Customer, wanted.customer.clone(), self.customer.clone());
         compare(Essential::Date, date(wanted), date(self));
@@ -202,8 +202,8 @@ impl Statement {
 }
 
 /// Lines in one order and one spelling: vendors keep neither the order nor blanks.
-fn lines(one: &Statement) -> Option<String> {
-    let mut lines: Vec<String> = one
+fn lines(statement: &Statement) -> Option<String> {
+    let mut lines: Vec<String> = statement
         .lines
         .as_ref()?
         .iter()

@@ -304,9 +304,9 @@ impl Packer {
                 }
             };
             let mut rows: Vec<Row> = listed.into_iter().flatten().map(row).collect();
-            let unlisted = doubled
-                .iter()
-                .filter(|id| **id != crate::contract::WHOLE && !listed.into_iter().flatten().any(|one| one.id == **id));
+            let unlisted = doubled.iter().filter(|id| {
+                **id != crate::contract::WHOLE && !listed.into_iter().flatten().any(|said| said.id == **id)
+            });
             rows.extend(unlisted.map(|id| Row { doubled: true, ..Row::bare(self.symbols.of(id)) }));
             if let Some(side) = self.portfolio.legs.get_mut(index) {
                 if doubled.contains(crate::contract::WHOLE) {

@@ -67,13 +67,14 @@ impl Warrant<'_> {
 
     /// Whether a name is, or was, the customer's.
     fn knows_customer(&self, name: &str) -> bool {
-        name == self.contract.terms().customer() || self.former_customers.iter().any(|one| one == name)
+        name == self.contract.terms().customer() || self.former_customers.iter().any(|customer| customer == name)
     }
 
     /// A contract's milestones pass from one obligation to another by change orders: one that the contract has is compared with
     /// nothing more.
     fn compare_obligation(&self, obligation: Option<&str>, differences: &mut Differences) {
-        let ids: Vec<&str> = self.contract.terms().obligations.iter().map(|one| one.id.as_str()).collect();
+        let ids: Vec<&str> =
+            self.contract.terms().obligations.iter().map(|obligation| obligation.id.as_str()).collect();
         if let Some(unknown) = obligation.filter(|id| !ids.contains(id)) {
             differences.0.push(format!("obligation: the contract has {ids:?}, and this says {unknown:?}"));
         }
@@ -87,7 +88,7 @@ impl Warrant<'_> {
 
     fn flaw_of_document(&self, key: &DeliveryKey, target: &str, document: &Document, credits: bool) -> Option<String> {
         let (contract, erp) = (self.contract, self.erp);
-        let ours = |one: &&IssuedDocument| one.number == document.number && !one.adopted;
+        let ours = |candidate: &&IssuedDocument| candidate.number == document.number && !candidate.adopted;
         let Some(issued) = contract.documents().iter().find(ours) else {
             return Some(format!("contract {} has issued no document {}", self.id(), document.number));
         };
@@ -123,7 +124,7 @@ impl Warrant<'_> {
 
     /// The invoice beside which something is put or with which it is mailed: one of ours that stands.
     fn invoice(&self, number: &str) -> Result<&IssuedDocument, String> {
-        let stands = |one: &&IssuedDocument| one.number == number && !one.adopted && !one.withdrawn;
+        let stands = |document: &&IssuedDocument| document.number == number && !document.adopted && !document.withdrawn;
         let issued = self.contract.documents().iter().find(stands);
         issued.ok_or_else(|| format!("contract {} has no invoice {number}", self.id()))
     }
@@ -147,9 +148,10 @@ impl Warrant<'_> {
             Ok(issued) => issued,
             Err(none) => return Some(none),
         };
-        let milestone = self.contract.milestones().into_iter().find(|one| one.id == issued.milestone);
-        let (on, deemed, document) =
-            milestone.map(|one| (one.accepted_on, one.deemed, one.document)).unwrap_or_default();
+        let milestone = self.contract.milestones().into_iter().find(|milestone| milestone.id == issued.milestone);
+        let (on, deemed, document) = milestone
+            .map(|milestone| (milestone.accepted_on, milestone.deemed, milestone.document))
+            .unwrap_or_default();
         let mut found = Differences::default();
         found.compare("ERP", &self.erp, &target);
         found.compare("key", &postings::acceptance_key(self.id(), self.erp, issued), key);
@@ -166,8 +168,9 @@ impl Warrant<'_> {
     /// All entries of a date together are what is known of it: one that is changed, or put in, makes them another.
     fn flaw_of_entry(&self, key: &DeliveryKey, target: &str, entry: &JournalEntry) -> Option<String> {
         let (id, erp, date) = (self.id(), self.erp, entry.date);
-        let of_date: Vec<&JournalEntry> = self.entries.iter().filter(|one| one.date == date).collect();
-        let Some(place) = of_date.iter().position(|one| *one == entry).map(|place| place.saturating_add(1)) else {
+        let of_date: Vec<&JournalEntry> = self.entries.iter().filter(|entry| entry.date == date).collect();
+        let Some(place) = of_date.iter().position(|candidate| *candidate == entry).map(|place| place.saturating_add(1))
+        else {
             return Some(format!("contract {id} has no such entry of {date}"));
         };
         let mut found = Differences::default();
@@ -180,9 +183,9 @@ impl Warrant<'_> {
         found.compare("memo", &memo.as_str(), &if place == 1 { entry.memo.as_str() } else { begins });
         self.compare_customer(&entry.customer, &mut found);
         self.compare_obligation(entry.obligation.as_deref(), &mut found);
-        let told = of_date.iter().map(|one| (one.date, one.lines.as_slice()));
+        let told = of_date.iter().map(|entry| (entry.date, entry.lines.as_slice()));
         let untold = self.contract.untold_entries(told);
-        if untold.iter().any(|one| one.date == date) {
+        if untold.iter().any(|entry| entry.date == date) {
             found.0.push(format!("amounts: all entries of {date} together are not what contract {id} has booked"));
         }
         found.told()
@@ -225,7 +228,7 @@ impl Warrant<'_> {
 
     fn flaw_of_status(&self, status: &BillingStatus) -> Option<String> {
         let milestones = self.contract.milestones();
-        let Some(milestone) = milestones.iter().find(|one| one.id == status.milestone) else {
+        let Some(milestone) = milestones.iter().find(|milestone| milestone.id == status.milestone) else {
             return Some(format!("contract {} has no milestone {}", self.id(), status.milestone));
         };
         let mut found = Differences::default();

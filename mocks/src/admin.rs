@@ -194,7 +194,7 @@ fn counted(world: &Simulators, system: &str) -> Json {
 }
 
 fn addresses(world: &Simulators) -> Json {
-    let systems = world.list().iter().map(|one| (one.name.to_string(), Json::from(&one.url)));
+    let systems = world.list().iter().map(|listed| (listed.name.to_string(), Json::from(&listed.url)));
     Json::Object(systems.chain([("smtp".to_string(), Json::from(&world.smtp_address))]).collect())
 }
 

@@ -61,7 +61,7 @@ impl Simulators {
         let mail = Arc::new(MailSink::open(dir, systems.clock.clone(), systems.faults.clone())?);
         let post = Arc::clone(&mail).serve(mail_door);
         let served = doors.into_iter().zip(systems.list());
-        let servers = served.map(|(door, one)| serve::serve(door, systems.desk(one, true))).collect();
+        let servers = served.map(|(door, listed)| serve::serve(door, systems.desk(listed, true))).collect();
         Ok(Simulators { systems, mail, smtp_address, servers, post })
     }
 

@@ -86,8 +86,8 @@ systems! {
 impl Systems {
     /// Every setting of the clock lands the late writes whose time has come.
     fn settle_by_the_clock(&self) {
-        for one in &self.list {
-            let (weak, faults, view) = (Arc::downgrade(&one.system), self.faults.clone(), one.view.clone());
+        for listed in &self.list {
+            let (weak, faults, view) = (Arc::downgrade(&listed.system), self.faults.clone(), listed.view.clone());
             self.clock.on_set(move || {
                 if let Some(system) = weak.upgrade() {
                     serve::settle(system.as_ref(), &faults, &view);
@@ -101,28 +101,28 @@ impl Systems {
     }
 
     /// Where calls to a system are answered; `in_flight`: as many at once as the vendor takes.
-    pub(crate) fn desk(&self, one: &Listed, in_flight: bool) -> Arc<Desk> {
-        Desk::new(Arc::clone(&one.system), self.faults.clone(), one.view.clone(), in_flight)
+    pub(crate) fn desk(&self, listed: &Listed, in_flight: bool) -> Arc<Desk> {
+        Desk::new(Arc::clone(&listed.system), self.faults.clone(), listed.view.clone(), in_flight)
     }
 
     /// Address of a system: `http://127.0.0.1:PORT`; empty, where none has the name.
     pub fn url(&self, system: &str) -> &str {
-        self.list.iter().find(|one| one.name == system).map_or("", |one| &one.url)
+        self.list.iter().find(|listed| listed.name == system).map_or("", |listed| &listed.url)
     }
 
     /// Lets the clock of one system be wrong by so many milliseconds until it is set right with zero.
     pub fn skew(&self, system: &str, ms: i64) -> Result<(), Refused> {
-        let Some(one) = self.list.iter().find(|one| one.name == system) else {
+        let Some(listed) = self.list.iter().find(|listed| listed.name == system) else {
             return Err(Refused(format!("no system is called `{system}`")));
         };
-        one.view.skew(ms);
+        listed.view.skew(ms);
         Ok(())
     }
 
     /// Lands the late writes whose time has come. Every request and every setting of the clock does so by itself.
     pub fn settle(&self) {
-        for one in &self.list {
-            serve::settle(one.system.as_ref(), &self.faults, &self.clock);
+        for listed in &self.list {
+            serve::settle(listed.system.as_ref(), &self.faults, &self.clock);
         }
     }
 }

@@ -40,7 +40,7 @@ impl Unplugged {
     pub fn at(now: Timestamp) -> io::Result<Unplugged> {
         let urls = (8901..).zip(NAMES).map(|(port, _)| format!("http://127.0.0.1:{port}")).collect();
         let systems = Systems::open(None, now, urls)?;
-        let desks = systems.list().iter().map(|one| (one.url.clone(), systems.desk(one, false))).collect();
+        let desks = systems.list().iter().map(|listed| (listed.url.clone(), systems.desk(listed, false))).collect();
         Ok(Unplugged { systems, desks })
     }
 

@@ -277,11 +277,11 @@ impl Jira {
                 Ok(texts) => {
                     for text in texts {
                         match issue::read(self.client.system(), &text) {
-                            Ok(one) => {
-                                if one.cut_off || one.shown >= EMBEDDED || !with_history {
-                                    cut_off.insert(one.record.id.clone());
+                            Ok(issues) => {
+                                if issues.cut_off || issues.shown >= EMBEDDED || !with_history {
+                                    cut_off.insert(issues.record.id.clone());
                                 }
-                                read.push(one.record);
+                                read.push(issues.record);
                             }
                             Err(reason) => broken.push(unreadable(text, reason)),
                         }
@@ -291,7 +291,7 @@ impl Jira {
         }
         self.complete(&mut read, &cut_off).await?;
         let there: BTreeSet<&str> = read.iter().map(|record| record.id.as_str()).collect();
-        let is_broken = |id: &str| broken.iter().any(|one| one.id == id);
+        let is_broken = |id: &str| broken.iter().any(|unreadable| unreadable.id == id);
         let missing: Vec<&str> = ids.iter().copied().filter(|id| !there.contains(id) && !is_broken(id)).collect();
         let mut records = Vec::with_capacity(ids.len());
         for id in missing {
@@ -340,9 +340,9 @@ impl Jira {
             }
             let page: wire::Changelogs<'_> =
                 serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-            for one in page.issues {
-                if let Some(record) = places.get_mut(one.id.as_ref()) {
-                    issue::complete(record, one.histories);
+            for issue in page.issues {
+                if let Some(record) = places.get_mut(issue.id.as_ref()) {
+                    issue::complete(record, issue.histories);
                 }
             }
             match page.next {

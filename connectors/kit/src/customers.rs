@@ -27,7 +27,7 @@ pub struct Known {
 /// # Errors
 /// [`Class::Alike`], with those who are.
 pub fn unlike(client: &Client, name: &str, candidates: impl IntoIterator<Item = Known>) -> Result<(), Fault> {
-    let known: Vec<Known> = candidates.into_iter().filter(|one| alike(&one.name, name)).collect();
+    let known: Vec<Known> = candidates.into_iter().filter(|candidate| alike(&candidate.name, name)).collect();
     let said = proposal(name, &known);
     if known.is_empty() { Ok(()) } else { Err(client.fault(Class::Alike(known.into()), said, None)) }
 }

@@ -123,7 +123,7 @@ impl<'a> Subject<'a> {
             && among(&extra.milestones, self.milestone)
             && among(&extra.obligations, self.obligation)
             && (extra.countries.is_empty()
-                || country.is_some_and(|country| extra.countries.iter().any(|one| one.eq_ignore_ascii_case(country))))
+                || country.is_some_and(|country| extra.countries.iter().any(|name| name.eq_ignore_ascii_case(country))))
     }
 }
 

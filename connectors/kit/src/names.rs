@@ -70,7 +70,7 @@ pub fn beginning(name: &str) -> String {
 
 /// What a refusal says of names that are alike: each with the remote's id.
 pub(crate) fn proposal(name: &str, alike: &[Known]) -> String {
-    let known: Vec<String> = alike.iter().map(|one| format!("{:?} (id {})", one.name, one.id)).collect();
+    let known: Vec<String> = alike.iter().map(|known| format!("{:?} (id {})", known.name, known.id)).collect();
     format!(
         "there is no customer {name:?}, and names alike are there: {}; say on the customer's page, or by `milestoned customer \
          choose`, which one it is, or that it is none of them",

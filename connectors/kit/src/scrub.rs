@@ -58,7 +58,7 @@ impl Secrets {
             return;
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.iter().any(|one| one.plain == secret) {
+        if known.iter().any(|candidate| candidate.plain == secret) {
             return;
         }
         if known.len() >= REMEMBERED {
@@ -115,7 +115,8 @@ impl Secrets {
                 }
             }
         }
-        let mut short: String = told.chars().map(|one| if one.is_control() { ' ' } else { one }).take(TEXT).collect();
+        let mut short: String =
+            told.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(TEXT).collect();
         if told.chars().nth(TEXT).is_some() {
             short.push('…');
         }

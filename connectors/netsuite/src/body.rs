@@ -276,7 +276,7 @@ impl NetSuite {
                 Ok(plain("billingRevenueEvent", body))
             }
             Revenue::Schedules => {
-                let (amount, account) = (self.released(entry)?, |one| self.account(one));
+                let (amount, account) = (self.released(entry)?, |account| self.account(account));
                 let step = Body::new()
                     .number("recAmount", amount)
                     .text("recurDate", &entry.date.to_string())

@@ -95,8 +95,8 @@ impl Source for NetSuite {
         let Ok(number) = whole.parse() else { return Ok(Vec::new()) };
         let rows = self.query(&sql::page(&self.settings, &self.customers, stream, From::One(number), MOST)).await?;
         let (mut records, unreadable) = self.records(stream, &rows).await?;
-        if let Some(one) = unreadable.into_iter().next() {
-            return Err(self.client.fault(Class::Misunderstood, one.reason, None));
+        if let Some(record) = unreadable.into_iter().next() {
+            return Err(self.client.fault(Class::Misunderstood, record.reason, None));
         }
         let now = self.client.now();
         if records.is_empty() {
@@ -493,10 +493,10 @@ fn order(row: &Row, lines: &[Row], schedules: &BTreeMap<String, Option<String>>)
     if let Some(Some(schedule)) = row.get("schedule").and_then(|schedule| schedules.get(schedule)) {
         let schedule: wire::BillingSchedule<'_> =
             serde_json::from_str(schedule).map_err(|error| format!("billing schedule: {error}"))?;
-        for one in schedule.milestones(total) {
-            match milestones.iter_mut().find(|line| line.id == one.id) {
-                Some(line) => line.amount = one.amount.or(line.amount),
-                None => milestones.push(one),
+        for milestone in schedule.milestones(total) {
+            match milestones.iter_mut().find(|line| line.id == milestone.id) {
+                Some(line) => line.amount = milestone.amount.or(line.amount),
+                None => milestones.push(milestone),
             }
         }
     }

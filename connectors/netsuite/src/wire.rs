@@ -197,7 +197,8 @@ impl Errors {
     }
 
     pub(crate) fn text(&self) -> String {
-        let details: Vec<String> = self.details.iter().map(|one| format!("{} {}", one.code, one.detail)).collect();
+        let details: Vec<String> =
+            self.details.iter().map(|detail| format!("{} {}", detail.code, detail.detail)).collect();
         if details.is_empty() { self.title.clone() } else { details.join("; ") }
     }
 }

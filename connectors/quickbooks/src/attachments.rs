@@ -34,11 +34,11 @@ impl QuickBooks {
             let answer = self.query(&query).await?;
             let mut found = None;
             for (_, raw) in self.objects(&answer.body)? {
-                let one: Attachable =
+                let attachable: Attachable =
                     serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
-                if one.file_name == record.file_name() {
+                if attachable.file_name == record.file_name() {
                     let request_id = answer.header(REQUEST_ID);
-                    let receipt = Receipt { remote_id: one.id, remote_number: None, request_id };
+                    let receipt = Receipt { remote_id: attachable.id, remote_number: None, request_id };
                     found = Some(Found { receipt, says: Statement::default() });
                 }
             }

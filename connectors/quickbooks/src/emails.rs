@@ -31,15 +31,15 @@ impl QuickBooks {
             let Some((_, raw)) = self.objects(&answer.body)?.into_iter().next() else {
                 return Err(self.client.fault(Class::Refused, "the invoice is not there any more", None));
             };
-            let one: Transaction<'_> =
+            let transaction: Transaction<'_> =
                 serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
-            if pull::is_void(&one) {
+            if pull::is_void(&transaction) {
                 return Err(self.client.fault(Class::Refused, "the invoice is void: it is not mailed", None));
             }
             let receipt =
                 Receipt { remote_id: id.to_owned(), remote_number: None, request_id: answer.header(REQUEST_ID) };
-            let says = Statement { number: pull::number(&one), ..Statement::default() };
-            all.push((one.email_status.as_deref() == Some(SENT)).then_some(Found { receipt, says }));
+            let says = Statement { number: pull::number(&transaction), ..Statement::default() };
+            all.push((transaction.email_status.as_deref() == Some(SENT)).then_some(Found { receipt, says }));
         }
         Ok(all)
     }

@@ -39,12 +39,12 @@ fn delivery(text: &str, realm: &str) -> Delivery {
         return Delivery { id: DeliveryKey::of(&[text]).to_string(), hints };
     };
     // A message has no name of its own, and events come again in other company: it is what it tells.
-    let mut ids: Vec<&str> = told.iter().map(|one| one.id.as_str()).collect();
+    let mut ids: Vec<&str> = told.iter().map(|told| told.id.as_str()).collect();
     ids.sort_unstable();
-    let ours = told.iter().filter(|one| one.realm == realm);
+    let ours = told.iter().filter(|told| told.realm == realm);
     let known = ours.filter(|our| ENTITIES.iter().any(|entity| entity.eq_ignore_ascii_case(&our.entity)));
     // Within a message events stand in no order.
-    let earliest = known.map(|one| one.at.parse::<Timestamp>().ok()).min();
+    let earliest = known.map(|told| told.at.parse::<Timestamp>().ok()).min();
     let since = earliest.map(|at| at.map(|at| at.to_string()).unwrap_or_default());
     let hints = since.map(|id| Hint { object: CHANGES.into(), id }).into_iter().collect();
     Delivery { id: DeliveryKey::of(&ids).to_string(), hints }
@@ -65,14 +65,14 @@ fn read(text: &str) -> Option<Vec<Told>> {
     let hook: wire::LegacyHook = serde_json::from_str(text).ok()?;
     let mut told = Vec::new();
     for notification in hook.event_notifications {
-        for one in notification.data_change_event.map(|event| event.entities).unwrap_or_default() {
+        for changed in notification.data_change_event.map(|event| event.entities).unwrap_or_default() {
             told.push(Told {
-                id: [&notification.realm_id, &one.name, &one.id, &one.operation, &one.last_updated]
+                id: [&notification.realm_id, &changed.name, &changed.id, &changed.operation, &changed.last_updated]
                     .map(String::as_str)
                     .join(" "),
                 realm: notification.realm_id.clone(),
-                entity: one.name,
-                at: one.last_updated,
+                entity: changed.name,
+                at: changed.last_updated,
             });
         }
     }
@@ -106,7 +106,7 @@ mod tests {
         {
             let text = fixture(name);
             let told = read(&text).unwrap();
-            assert!(!told.is_empty() && told.iter().all(|one| !one.id.is_empty()), "{name}");
+            assert!(!told.is_empty() && told.iter().all(|entity| !entity.id.is_empty()), "{name}");
             assert!(delivery(&text, "another company").hints.is_empty(), "{name}");
             assert!(delivery(&text, &told[0].realm).hints.len() <= 1, "{name}: one look is enough");
         }

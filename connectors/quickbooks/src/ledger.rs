@@ -111,8 +111,8 @@ impl QuickBooks {
             self.query("SELECT * FROM Account WHERE AccountType = 'Accounts Receivable' MAXRESULTS 1000").await?;
         let mut accounts = BTreeMap::new();
         for (_, raw) in self.objects(&answer.body)? {
-            let one: wire::Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
-            accounts.insert(one.id, Account::AccountsReceivable);
+            let saved: wire::Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+            accounts.insert(saved.id, Account::AccountsReceivable);
         }
         for (name, id) in &self.settings.accounts {
             let account = match name.as_str() {
@@ -137,8 +137,8 @@ impl QuickBooks {
     ) -> Result<(), String> {
         let head = row.header.as_ref().and_then(|header| header.cells.first()).and_then(|cell| cell.id.as_ref());
         let account = head.and_then(|id| accounts.get(id).copied()).or(within);
-        for one in &row.rows.row {
-            self.section(one, (accounts, account), places, lines)?;
+        for subsection in &row.rows.row {
+            self.section(subsection, (accounts, account), places, lines)?;
         }
         if let Some(account) = account.filter(|_| !row.cells.is_empty()) {
             lines.extend(self.posting_of(account, &row.cells, places)?);

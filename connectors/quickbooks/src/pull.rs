@@ -36,8 +36,8 @@ pub(crate) const ENTITIES: [&str; 5] = ["Invoice", "CreditMemo", "JournalEntry",
 pub(crate) const CHANGES: &str = "changes";
 
 /// Our number of a sale: that in its note, where QuickBooks gives numbers itself.
-pub(crate) fn number(one: &Transaction<'_>) -> Option<String> {
-    our_number(one.private_note.as_deref()).or_else(|| one.doc_number.clone())
+pub(crate) fn number(transaction: &Transaction<'_>) -> Option<String> {
+    our_number(transaction.private_note.as_deref()).or_else(|| transaction.doc_number.clone())
 }
 
 /// An invoice that a payment pays.
@@ -124,11 +124,11 @@ impl Source for QuickBooks {
         let objects = self.objects(&answer.body)?;
         let mut ids = Vec::new();
         for (_, raw) in &objects {
-            let one: Transaction<'_> =
+            let transaction: Transaction<'_> =
                 serde_json::from_str(raw).map_err(|error| self.client.garbage(&answer, error))?;
-            let parts = one.line.iter().flat_map(|line| &line.linked_txn).filter(|_| *entity == "Payment");
-            ids.extend(parts.map(|link| format!("{}:{}", one.id, link.txn_id)));
-            ids.push(one.id);
+            let parts = transaction.line.iter().flat_map(|line| &line.linked_txn).filter(|_| *entity == "Payment");
+            ids.extend(parts.map(|link| format!("{}:{}", transaction.id, link.txn_id)));
+            ids.push(transaction.id);
         }
         let full = objects.len() == MOST;
         let (place, start) = if full { (place, start.saturating_add(MOST)) } else { (place.saturating_add(1), 1) };
@@ -219,7 +219,7 @@ impl QuickBooks {
     async fn readable(&self, objects: &Objects) -> Result<Vec<SourceRecord>, Fault> {
         let (records, unreadable) = self.records(objects).await?;
         match unreadable.into_iter().next() {
-            Some(one) => Err(self.client.fault(Class::Misunderstood, one.reason, None)),
+            Some(record) => Err(self.client.fault(Class::Misunderstood, record.reason, None)),
             None => Ok(records),
         }
     }
@@ -234,7 +234,9 @@ impl QuickBooks {
             match self.read_object(entity, raw, &beside) {
                 Ok(found) => records.extend(found),
                 Err(reason) => {
-                    let id = serde_json::from_str::<Transaction<'_>>(raw).map(|one| one.id).unwrap_or_default();
+                    let id = serde_json::from_str::<Transaction<'_>>(raw)
+                        .map(|transaction| transaction.id)
+                        .unwrap_or_default();
                     unreadable.push(Unreadable { object: entity.clone(), id, raw: raw.clone(), reason });
                 }
             }
@@ -248,11 +250,11 @@ impl QuickBooks {
         let mut numbers = BTreeMap::new();
         let mut asked = Vec::new();
         for (entity, raw) in objects {
-            let Ok(one) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
+            let Ok(transaction) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
             if entity == "Invoice" {
-                numbers.extend(self.paid(&one).map(|paid| (one.id.clone(), paid)));
+                numbers.extend(self.paid(&transaction).map(|paid| (transaction.id.clone(), paid)));
             } else if entity == "Payment" {
-                let links = one.line.iter().flat_map(|line| &line.linked_txn);
+                let links = transaction.line.iter().flat_map(|line| &line.linked_txn);
                 asked.extend(links.filter(|link| link.txn_type == "Invoice").map(|link| link.txn_id.clone()));
             }
         }
@@ -263,8 +265,8 @@ impl QuickBooks {
             let query = format!("SELECT * FROM Invoice WHERE Id IN ({}) MAXRESULTS {MOST}", listed(ids));
             let answer = self.query(&query).await?;
             for (_, raw) in self.objects(&answer.body)? {
-                let Ok(one) = serde_json::from_str::<Transaction<'_>>(&raw) else { continue };
-                numbers.extend(self.paid(&one).map(|paid| (one.id.clone(), paid)));
+                let Ok(transaction) = serde_json::from_str::<Transaction<'_>>(&raw) else { continue };
+                numbers.extend(self.paid(&transaction).map(|paid| (transaction.id.clone(), paid)));
             }
         }
         Ok(numbers)
@@ -275,8 +277,8 @@ impl QuickBooks {
         let mut known = self.income.lock().await;
         let mut asked: Vec<String> = Vec::new();
         for (_, raw) in objects.iter().filter(|(entity, _)| entity == "Invoice" || entity == "CreditMemo") {
-            let Ok(one) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
-            let sold = one.line.into_iter().filter_map(|line| line.sales_item_line_detail);
+            let Ok(transaction) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
+            let sold = transaction.line.into_iter().filter_map(|line| line.sales_item_line_detail);
             asked.extend(sold.filter(|sold| sold.item_account_ref.is_none()).map(|sold| sold.item_ref.value));
         }
         asked.retain(|id| !id.is_empty() && *id != self.settings.item && !known.contains_key(id));
@@ -297,31 +299,34 @@ impl QuickBooks {
     }
 
     fn read_object(&self, entity: &str, raw: &str, beside: &Beside) -> Result<Vec<SourceRecord>, String> {
-        let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        let stamp = &one.meta_data.last_updated_time;
+        let transaction: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let stamp = &transaction.meta_data.last_updated_time;
         let at: Timestamp = stamp.parse().map_err(|error| format!("MetaData.LastUpdatedTime {stamp:?}: {error}"))?;
         // A document may change without a new token, and twice within the second that stamps show: what it says belongs to
         // its version.
         let record = |id: &str, content: Content| {
-            let version = format!("{} {stamp} {}", one.sync_token, digest(raw, &content));
+            let version = format!("{} {stamp} {}", transaction.sync_token, digest(raw, &content));
             self.record(entity, id, version, at, raw, content)
         };
-        if one.status.as_deref() == Some("Deleted") {
-            return Ok(vec![self.record(entity, &one.id, format!("deleted {stamp}"), at, raw, Content::Gone)]);
+        if transaction.status.as_deref() == Some("Deleted") {
+            return Ok(vec![self.record(entity, &transaction.id, format!("deleted {stamp}"), at, raw, Content::Gone)]);
         }
         Ok(match entity {
             "Invoice" | "CreditMemo" => {
-                vec![record(&one.id, Content::Invoice(self.invoice(&one, entity == "CreditMemo", beside)?))]
+                vec![record(
+                    &transaction.id,
+                    Content::Invoice(self.invoice(&transaction, entity == "CreditMemo", beside)?),
+                )]
             }
-            "JournalEntry" => vec![record(&one.id, Content::Journal(self.entry(&one)?))],
-            "Estimate" => vec![record(&one.id, Content::Order(self.order(&one)?))],
+            "JournalEntry" => vec![record(&transaction.id, Content::Journal(self.entry(&transaction)?))],
+            "Estimate" => vec![record(&transaction.id, Content::Order(self.order(&transaction)?))],
             _ => {
                 let mut payments = Vec::new();
-                for (invoice, payment) in self.payments(&one, &beside.numbers)? {
-                    payments.push(record(&format!("{}:{invoice}", one.id), Content::Payment(payment)));
+                for (invoice, payment) in self.payments(&transaction, &beside.numbers)? {
+                    payments.push(record(&format!("{}:{invoice}", transaction.id), Content::Payment(payment)));
                 }
                 let ids = payments.iter().map(|payment| payment.id.clone()).collect();
-                payments.push(record(&one.id, Content::Parts { ids }));
+                payments.push(record(&transaction.id, Content::Parts { ids }));
                 payments
             }
         })
@@ -340,30 +345,42 @@ impl QuickBooks {
         SourceRecord { system, object: entity.into(), id: id.into(), version, at, raw: raw.into(), content }
     }
 
-    pub(crate) fn custom(&self, one: &Transaction<'_>, definition: &str) -> Option<String> {
-        let field = one.custom_field.iter().find(|field| field.definition_id == definition)?;
+    pub(crate) fn custom(&self, transaction: &Transaction<'_>, definition: &str) -> Option<String> {
+        let field = transaction.custom_field.iter().find(|field| field.definition_id == definition)?;
         field.string_value.clone().filter(|text| !text.is_empty())
     }
 
-    pub(crate) fn currency(&self, one: &Transaction<'_>) -> String {
-        one.currency_ref.as_ref().map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value.clone())
+    pub(crate) fn currency(&self, transaction: &Transaction<'_>) -> String {
+        transaction
+            .currency_ref
+            .as_ref()
+            .map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value.clone())
     }
 
     /// What a payment has to know of the invoice that it pays.
-    fn paid(&self, one: &Transaction<'_>) -> Option<Paid> {
-        let asked = Asked { net: net(one).ok()?, total: one.total_amt.map(amount).transpose().ok()?? };
-        Some(Paid { number: number(one)?, contract: self.custom(one, &self.settings.contract_field), asked })
+    fn paid(&self, transaction: &Transaction<'_>) -> Option<Paid> {
+        let asked = Asked { net: net(transaction).ok()?, total: transaction.total_amt.map(amount).transpose().ok()?? };
+        Some(Paid {
+            number: number(transaction)?,
+            contract: self.custom(transaction, &self.settings.contract_field),
+            asked,
+        })
     }
 
     fn account(&self, name: &str) -> &str {
         self.settings.accounts.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    fn invoice(&self, one: &Transaction<'_>, credit_memo: bool, beside: &Beside) -> Result<InvoiceSeen, String> {
-        let void = is_void(one);
-        let paid = one.balance.map(amount).transpose()?.is_some_and(|balance| balance.0.is_zero());
+    fn invoice(
+        &self,
+        transaction: &Transaction<'_>,
+        credit_memo: bool,
+        beside: &Beside,
+    ) -> Result<InvoiceSeen, String> {
+        let void = is_void(transaction);
+        let paid = transaction.balance.map(amount).transpose()?.is_some_and(|balance| balance.0.is_zero());
         let (mut deferred, mut recognised) = (zero(), zero());
-        for line in one.line.iter().filter(|_| !void) {
+        for line in transaction.line.iter().filter(|_| !void) {
             let Some(sold) = &line.sales_item_line_detail else { continue };
             let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
             let amount = if credit_memo { minus(amount) } else { amount };
@@ -381,14 +398,14 @@ impl QuickBooks {
         }
         Ok(InvoiceSeen {
             credit_memo,
-            number: number(one).unwrap_or_default(),
-            contract: self.custom(one, &self.settings.contract_field),
-            milestone: self.custom(one, &self.settings.milestone_field),
-            customer: self.customer_name(&one.customer_ref).ok_or("CustomerRef names no customer")?,
-            currency: self.currency(one),
-            date: date(one)?,
-            amount: net(one)?,
-            tax: tax(one)?,
+            number: number(transaction).unwrap_or_default(),
+            contract: self.custom(transaction, &self.settings.contract_field),
+            milestone: self.custom(transaction, &self.settings.milestone_field),
+            customer: self.customer_name(&transaction.customer_ref).ok_or("CustomerRef names no customer")?,
+            currency: self.currency(transaction),
+            date: date(transaction)?,
+            amount: net(transaction)?,
+            tax: tax(transaction)?,
             status: match (void, paid) {
                 (true, _) => InvoiceStatus::Void,
                 (false, true) => InvoiceStatus::Paid,
@@ -396,16 +413,16 @@ impl QuickBooks {
             },
             deferred: Some(deferred),
             recognised: Some(recognised),
-            lines: Some(sold(one)?),
+            lines: Some(sold(transaction)?),
         })
     }
 
-    fn entry(&self, one: &Transaction<'_>) -> Result<JournalSeen, String> {
-        let (mut debits, mut deferred, date) = (zero(), zero(), date(one)?);
-        let note = one.private_note.as_deref().unwrap_or_default();
+    fn entry(&self, transaction: &Transaction<'_>) -> Result<JournalSeen, String> {
+        let (mut debits, mut deferred, date) = (zero(), zero(), date(transaction)?);
+        let note = transaction.private_note.as_deref().unwrap_or_default();
         let (head, ours) = (Names::read(note), note.contains(OWN_ENTRY));
         let mut recognised = Vec::new();
-        for line in &one.line {
+        for line in &transaction.line {
             let Some(detail) = &line.journal_entry_line_detail else { continue };
             let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
             let credit = detail.posting_type == "Credit";
@@ -423,22 +440,22 @@ impl QuickBooks {
                 recognised.push(LegRecognition { milestone, date, amount });
             }
         }
-        let of_line = || one.line.iter().find_map(|line| Names::read(line.description.as_deref()?).contract);
+        let of_line = || transaction.line.iter().find_map(|line| Names::read(line.description.as_deref()?).contract);
         Ok(JournalSeen {
-            number: one.doc_number.clone().unwrap_or_default(),
+            number: transaction.doc_number.clone().unwrap_or_default(),
             contract: head.contract.or_else(of_line),
             date,
-            currency: self.currency(one),
+            currency: self.currency(transaction),
             amount: debits,
             deferred: Some(deferred),
             recognised,
-            lines: if ours { Some(self.posted(one)?) } else { None },
+            lines: if ours { Some(self.posted(transaction)?) } else { None },
         })
     }
 
-    fn order(&self, one: &Transaction<'_>) -> Result<OrderSeen, String> {
+    fn order(&self, transaction: &Transaction<'_>) -> Result<OrderSeen, String> {
         // An estimate's line says which milestone it is: `M2: requirements document`.
-        let milestones = one.line.iter().filter_map(|line| {
+        let milestones = transaction.line.iter().filter_map(|line| {
             let (id, description) = line.description.as_deref()?.split_once(": ")?;
             Some(LegMilestone {
                 id: id.into(),
@@ -447,16 +464,16 @@ impl QuickBooks {
                 ..LegMilestone::default()
             })
         });
-        let term = one.sales_term_ref.as_ref().and_then(|term| {
+        let term = transaction.sales_term_ref.as_ref().and_then(|term| {
             self.settings.terms.iter().find(|(_, id)| **id == term.value).map(|(name, _)| name.clone())
         });
         Ok(OrderSeen {
-            contract: self.custom(one, &self.settings.contract_field),
-            customer: self.customer_name(&one.customer_ref),
-            currency: Some(self.currency(one)),
-            amount: Some(net(one)?),
+            contract: self.custom(transaction, &self.settings.contract_field),
+            customer: self.customer_name(&transaction.customer_ref),
+            currency: Some(self.currency(transaction)),
+            amount: Some(net(transaction)?),
             payment_terms: term,
-            version: one.private_note.as_deref().and_then(|note| Names::read(note).version),
+            version: transaction.private_note.as_deref().and_then(|note| Names::read(note).version),
             milestones: milestones.collect(),
         })
     }
@@ -465,13 +482,13 @@ impl QuickBooks {
     /// write-off, deposits) pays first.
     fn payments(
         &self,
-        one: &Transaction<'_>,
+        transaction: &Transaction<'_>,
         numbers: &BTreeMap<String, Paid>,
     ) -> Result<Vec<(String, PaymentSeen)>, String> {
         // An invoice may stand on several lines of a payment.
         let mut applied: Vec<(&str, DecimalText)> = Vec::new();
         let mut credit = zero();
-        for line in &one.line {
+        for line in &transaction.line {
             for link in &line.linked_txn {
                 let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
                 match (link.txn_type.as_str(), applied.iter_mut().find(|(id, _)| *id == link.txn_id)) {
@@ -482,7 +499,7 @@ impl QuickBooks {
                 }
             }
         }
-        if let (Some(total), Some(unapplied)) = (one.total_amt, one.unapplied_amt) {
+        if let (Some(total), Some(unapplied)) = (transaction.total_amt, transaction.unapplied_amt) {
             let money = plus(amount(total)?, minus(amount(unapplied)?))?;
             let all = applied.iter().try_fold(zero(), |all, (_, sum)| plus(all, *sum))?;
             credit = credit.max(plus(all, minus(money))?);
@@ -494,7 +511,7 @@ impl QuickBooks {
             credit = plus(credit, DecimalText(-by_credit))?;
             let paid = plus(sum, DecimalText(-by_credit))?;
             if !paid.0.is_zero() {
-                let (currency, date) = (self.currency(one), date(one)?);
+                let (currency, date) = (self.currency(transaction), date(transaction)?);
                 let Paid { number: invoice, contract, asked } = paid_one.clone();
                 let amount = asked.net_of(paid, &currency);
                 let seen = PaymentSeen { invoice, currency, date, amount, contract };
@@ -549,34 +566,34 @@ fn zero() -> DecimalText {
 }
 
 /// QuickBooks marks a void sale in its note and keeps it with amounts of nothing.
-pub(crate) fn is_void(one: &Transaction<'_>) -> bool {
-    one.private_note.as_deref().is_some_and(|note| note.starts_with("Voided"))
+pub(crate) fn is_void(transaction: &Transaction<'_>) -> bool {
+    transaction.private_note.as_deref().is_some_and(|note| note.starts_with("Voided"))
 }
 
 /// What QuickBooks has added as tax.
-fn tax(one: &Transaction<'_>) -> Result<Option<DecimalText>, String> {
-    one.txn_tax_detail.as_ref().and_then(|tax| tax.total_tax).map(amount).transpose()
+fn tax(transaction: &Transaction<'_>) -> Result<Option<DecimalText>, String> {
+    transaction.txn_tax_detail.as_ref().and_then(|tax| tax.total_tax).map(amount).transpose()
 }
 
 /// The total without tax: what was billed by the agreement.
-pub(crate) fn net(one: &Transaction<'_>) -> Result<DecimalText, String> {
-    let total = amount(one.total_amt.ok_or("TotalAmt is missing")?)?;
-    let tax = tax(one)?;
+pub(crate) fn net(transaction: &Transaction<'_>) -> Result<DecimalText, String> {
+    let total = amount(transaction.total_amt.ok_or("TotalAmt is missing")?)?;
+    let tax = tax(transaction)?;
     Ok(DecimalText(plus(total, minus(tax.unwrap_or_else(zero)))?.0.normalize()))
 }
 
 /// Lines of a sale; a subtotal is none.
-pub(crate) fn sold(one: &Transaction<'_>) -> Result<Vec<Line>, String> {
+pub(crate) fn sold(transaction: &Transaction<'_>) -> Result<Vec<Line>, String> {
     let mut lines = Vec::new();
-    for line in one.line.iter().filter(|line| line.sales_item_line_detail.is_some()) {
+    for line in transaction.line.iter().filter(|line| line.sales_item_line_detail.is_some()) {
         let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
         lines.push(Line { says: line.description.clone().unwrap_or_default(), amount });
     }
     Ok(lines)
 }
 
-pub(crate) fn date(one: &Transaction<'_>) -> Result<jiff::civil::Date, String> {
-    let text = one.txn_date.as_deref().unwrap_or_default();
+pub(crate) fn date(transaction: &Transaction<'_>) -> Result<jiff::civil::Date, String> {
+    let text = transaction.txn_date.as_deref().unwrap_or_default();
     text.parse().map_err(|error| format!("TxnDate {text:?}: {error}"))
 }
 

@@ -233,25 +233,26 @@ impl QuickBooks {
             };
             return Ok((saved.display_name, Found { receipt: receipt(saved.id), says }));
         }
-        let one: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        let says = if entity == "JournalEntry" { self.entry_says(&one)? } else { self.sale_says(&one)? };
-        let number = if entity == "JournalEntry" { one.doc_number.clone() } else { pull::number(&one) };
-        let given = one.doc_number.clone().filter(|given| number.as_ref() != Some(given));
-        let receipt = Receipt { remote_number: given, ..receipt(one.id) };
+        let transaction: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let says =
+            if entity == "JournalEntry" { self.entry_says(&transaction)? } else { self.sale_says(&transaction)? };
+        let number = if entity == "JournalEntry" { transaction.doc_number.clone() } else { pull::number(&transaction) };
+        let given = transaction.doc_number.clone().filter(|given| number.as_ref() != Some(given));
+        let receipt = Receipt { remote_number: given, ..receipt(transaction.id) };
         Ok((number.unwrap_or_default(), Found { receipt, says }))
     }
 
-    fn sale_says(&self, one: &Transaction<'_>) -> Result<Statement, String> {
+    fn sale_says(&self, transaction: &Transaction<'_>) -> Result<Statement, String> {
         Ok(Statement {
-            number: pull::number(one),
-            customer: self.customer_name(&one.customer_ref),
-            currency: Some(self.currency(one)),
-            date: pull::date(one).ok(),
-            amount: Some(pull::net(one)?),
-            lines: Some(pull::sold(one)?),
+            number: pull::number(transaction),
+            customer: self.customer_name(&transaction.customer_ref),
+            currency: Some(self.currency(transaction)),
+            date: pull::date(transaction).ok(),
+            amount: Some(pull::net(transaction)?),
+            lines: Some(pull::sold(transaction)?),
             belongs: Some(belongs(
-                self.custom(one, &self.settings.contract_field).as_deref(),
-                self.custom(one, &self.settings.milestone_field).as_deref(),
+                self.custom(transaction, &self.settings.contract_field).as_deref(),
+                self.custom(transaction, &self.settings.milestone_field).as_deref(),
             )),
             ..Statement::default()
         })
@@ -264,28 +265,28 @@ impl QuickBooks {
         Some(Found { receipt, says: Statement { customer: Some(name.into()), silent, ..Statement::default() } })
     }
 
-    fn entry_says(&self, one: &Transaction<'_>) -> Result<Statement, String> {
+    fn entry_says(&self, transaction: &Transaction<'_>) -> Result<Statement, String> {
         let mut debits = DecimalText::default();
-        for line in &one.line {
+        for line in &transaction.line {
             let debit = line.journal_entry_line_detail.as_ref().is_some_and(|detail| detail.posting_type == "Debit");
             if let (true, Some(amount)) = (debit, line.amount) {
                 debits = pull::plus(debits, pull::amount(amount)?)?;
             }
         }
         Ok(Statement {
-            number: one.doc_number.clone(),
-            currency: Some(self.currency(one)),
-            date: pull::date(one).ok(),
+            number: transaction.doc_number.clone(),
+            currency: Some(self.currency(transaction)),
+            date: pull::date(transaction).ok(),
             amount: Some(debits),
-            lines: Some(self.posted(one)?),
+            lines: Some(self.posted(transaction)?),
             ..Statement::default()
         })
     }
 
     /// What an entry posts, by our names of accounts; of other accounts by their ids.
-    pub(crate) fn posted(&self, one: &Transaction<'_>) -> Result<Vec<Line>, String> {
+    pub(crate) fn posted(&self, transaction: &Transaction<'_>) -> Result<Vec<Line>, String> {
         let mut lines = Vec::new();
-        for line in &one.line {
+        for line in &transaction.line {
             let Some(detail) = &line.journal_entry_line_detail else { continue };
             let id = detail.account_ref.value.as_str();
             let ours = self.settings.accounts.iter().find(|(_, account)| *account == id).map(|(name, _)| name.as_str());
@@ -530,7 +531,7 @@ impl QuickBooks {
             }
         }
         let written = self.write(&items).await;
-        outcomes.extend(places.into_iter().zip(written.into_iter().map(|one| one.map(drop))));
+        outcomes.extend(places.into_iter().zip(written.into_iter().map(|receipt| receipt.map(drop))));
         outcomes.into_values().collect()
     }
 
@@ -546,11 +547,11 @@ impl QuickBooks {
             let query = format!("SELECT * FROM {entity} WHERE Id IN ({}) MAXRESULTS 1000", listed(&ids));
             let answer = self.query(&query).await?;
             for (_, raw) in self.objects(&answer.body)? {
-                let one: Transaction<'_> =
+                let transaction: Transaction<'_> =
                     serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
-                let balance = one.balance.map(pull::amount).transpose();
+                let balance = transaction.balance.map(pull::amount).transpose();
                 let balance = balance.map_err(|reason| self.client.garbage(&answer, reason))?;
-                open.insert((entity.to_owned(), one.id), balance.unwrap_or_default());
+                open.insert((entity.to_owned(), transaction.id), balance.unwrap_or_default());
             }
         }
         Ok(open)

@@ -100,7 +100,7 @@ fn filter(
         _ => ("op[updated_on]", "v[updated_on][]"),
     };
     query.extend([("f[]", field.to_owned()), (op, operator.to_owned())]);
-    query.extend(values.into_iter().map(|one| (value, one)));
+    query.extend(values.into_iter().map(|name| (value, name)));
 }
 
 impl Redmine {
@@ -123,9 +123,9 @@ impl Redmine {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let one: wire::One<'_> =
+        let found: wire::One<'_> =
             serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        let raw: &RawValue = one.issue;
+        let raw: &RawValue = found.issue;
         Ok(Some(raw.get().to_owned()))
     }
 

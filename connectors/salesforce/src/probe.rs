@@ -121,11 +121,11 @@ fn status_fields(status: &StatusObject, described: &wire::Describe) -> Vec<Probl
     let mut problems = Vec::new();
     let written = || status.fields.values().chain(status.constants.keys()).chain(&status.external_id);
     // A record that is there already has what it needs.
-    let demanded = described.fields.iter().filter(|one| one.createable && !one.nillable && !one.defaulted);
-    let missing = demanded.filter(|one| status.external_id.is_some() && !written().any(|name| *name == one.name));
-    problems.extend(missing.map(|one| {
+    let demanded = described.fields.iter().filter(|field| field.createable && !field.nillable && !field.defaulted);
+    let missing = demanded.filter(|field| status.external_id.is_some() && !written().any(|name| *name == field.name));
+    problems.extend(missing.map(|field| {
         let remedy = "write it: under [status.fields], or with a value that never changes under [status.constants]";
-        let place = format!("{}.{}", status.object, one.name);
+        let place = format!("{}.{}", status.object, field.name);
         Problem::new(place, "the org demands the field of a new record, and nothing fills it", remedy)
     }));
     for name in status.fields.values().chain(status.constants.keys()).filter(|name| field(described, name).is_none()) {

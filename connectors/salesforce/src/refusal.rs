@@ -12,7 +12,7 @@ pub(crate) const LONG: SignedDuration = SignedDuration::from_mins(15);
 /// Reads a refused request's errors: a list, a single one, or not JSON at all.
 pub(crate) fn errors(body: &str) -> Vec<wire::ErrorItem> {
     if body.trim_start().starts_with('{') {
-        return serde_json::from_str(body).map(|one| vec![one]).unwrap_or_default();
+        return serde_json::from_str(body).map(|refusal| vec![refusal]).unwrap_or_default();
     }
     serde_json::from_str(body).unwrap_or_default()
 }

@@ -257,7 +257,7 @@ mod tests {
     fn recorded_collections_say_of_each_record_whether_it_was_written() {
         for (name, count) in [("created", 16), ("upserted", 4)] {
             let saved: Vec<Saved> = serde_json::from_str(&read(&format!("cumulusci_collection_{name}"))).unwrap();
-            assert!(saved.iter().all(|one| one.success && one.id.is_some()), "{name}");
+            assert!(saved.iter().all(|result| result.success && result.id.is_some()), "{name}");
             assert_eq!(saved.len(), count, "{name}");
         }
     }
@@ -283,18 +283,18 @@ mod tests {
         }
         let text = read("transcribed_error_bodies");
         let bodies: Vec<Transcribed<'_>> = serde_json::from_str(&text).unwrap();
-        for one in &bodies {
-            let body = one.body.get();
-            if one.name.starts_with("oauth") {
+        for transcribed in &bodies {
+            let body = transcribed.body.get();
+            if transcribed.name.starts_with("oauth") {
                 assert!(
                     serde_json::from_str::<OauthError>(body).is_ok_and(|error| !error.error_description.is_empty())
                 );
-            } else if one.name.starts_with("collections") {
+            } else if transcribed.name.starts_with("collections") {
                 let saved: Vec<Saved> = serde_json::from_str(body).unwrap();
-                assert!(!saved[0].success && !saved[0].errors[0].code.is_empty(), "{}", one.name);
+                assert!(!saved[0].success && !saved[0].errors[0].code.is_empty(), "{}", transcribed.name);
             } else {
-                assert!(errors(body).iter().all(|error| !error.code.is_empty()), "{}", one.name);
-                assert!(!errors(body).is_empty(), "{}", one.name);
+                assert!(errors(body).iter().all(|error| !error.code.is_empty()), "{}", transcribed.name);
+                assert!(!errors(body).is_empty(), "{}", transcribed.name);
             }
         }
         assert!(bodies.len() >= 18);

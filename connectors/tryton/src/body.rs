@@ -119,7 +119,7 @@ impl Tryton {
     }
 
     /// What the posted lines of a move are, by our names of accounts; of other accounts by their ids.
-    pub(crate) fn posted(&self, one: &wire::Move) -> Vec<Line> {
+    pub(crate) fn posted(&self, entry: &wire::Move) -> Vec<Line> {
         let line = |line: &wire::MoveLine| {
             let ours = self.settings.accounts.iter().find(|(_, id)| **id == line.account.id).map(|(name, _)| name);
             let account = ours.cloned().unwrap_or_else(|| format!("account {}", line.account.id));
@@ -127,61 +127,61 @@ impl Tryton {
                 if line.credit.0.0.is_zero() { (Side::Debit, line.debit.0) } else { (Side::Credit, line.credit.0) };
             Line { says: posting(side, &account), amount }
         };
-        one.lines.iter().map(line).collect()
+        entry.lines.iter().map(line).collect()
     }
 
     /// What a move says.
-    pub(crate) async fn move_says(&self, one: &wire::Move) -> Result<Statement, Fault> {
+    pub(crate) async fn move_says(&self, entry: &wire::Move) -> Result<Statement, Fault> {
         Ok(Statement {
-            number: one.description.clone(),
+            number: entry.description.clone(),
             currency: Some(self.company().await?.currency.clone()),
-            date: Some(one.date.0),
-            amount: Some(debits(one)),
-            lines: Some(self.posted(one)),
+            date: Some(entry.date.0),
+            amount: Some(debits(entry)),
+            lines: Some(self.posted(entry)),
             ..Statement::default()
         })
     }
 }
 
 /// Sum of the debits of a move.
-pub(crate) fn debits(one: &wire::Move) -> DecimalText {
-    DecimalText(one.lines.iter().map(|line| line.debit.0.0).sum())
+pub(crate) fn debits(entry: &wire::Move) -> DecimalText {
+    DecimalText(entry.lines.iter().map(|line| line.debit.0.0).sum())
 }
 
 /// Whether an invoice takes back.
-pub(crate) fn is_credit_memo(one: &wire::Invoice) -> bool {
-    one.untaxed_amount.0.0.is_sign_negative() && !one.untaxed_amount.0.0.is_zero()
+pub(crate) fn is_credit_memo(invoice: &wire::Invoice) -> bool {
+    invoice.untaxed_amount.0.0.is_sign_negative() && !invoice.untaxed_amount.0.0.is_zero()
 }
 
 /// Lines of an invoice, positive for credit notes, too.
-pub(crate) fn sold(one: &wire::Invoice) -> Vec<Line> {
-    let lines = one.lines.iter().filter(|line| line.kind == "line");
+pub(crate) fn sold(invoice: &wire::Invoice) -> Vec<Line> {
+    let lines = invoice.lines.iter().filter(|line| line.kind == "line");
     lines
         .map(|line| {
             let amount = line.amount.map(|amount| amount.0.0).unwrap_or_default();
             Line {
                 says: line.description.clone().unwrap_or_default(),
-                amount: DecimalText(if is_credit_memo(one) { -amount } else { amount }),
+                amount: DecimalText(if is_credit_memo(invoice) { -amount } else { amount }),
             }
         })
         .collect()
 }
 
 /// What an invoice says.
-pub(crate) fn invoice_says(one: &wire::Invoice) -> Statement {
+pub(crate) fn invoice_says(invoice: &wire::Invoice) -> Statement {
     Statement {
-        number: one.reference.clone(),
-        customer: one.party.name.clone(),
-        currency: Some(one.currency.code.clone()),
-        date: one.invoice_date.map(|date| date.0),
-        amount: Some(DecimalText(one.untaxed_amount.0.0.abs())),
-        lines: Some(sold(one)),
+        number: invoice.reference.clone(),
+        customer: invoice.party.name.clone(),
+        currency: Some(invoice.currency.code.clone()),
+        date: invoice.invoice_date.map(|date| date.0),
+        amount: Some(DecimalText(invoice.untaxed_amount.0.0.abs())),
+        lines: Some(sold(invoice)),
         belongs: None,
         silent: &[],
     }
 }
 
 /// What a party says: it has no currency.
-pub(crate) fn party_says(one: &wire::Party) -> Statement {
-    Statement { customer: one.name.clone(), silent: &[Essential::Currency], ..Statement::default() }
+pub(crate) fn party_says(party: &wire::Party) -> Statement {
+    Statement { customer: party.name.clone(), silent: &[Essential::Currency], ..Statement::default() }
 }

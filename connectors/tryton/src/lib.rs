@@ -216,7 +216,8 @@ impl Tryton {
             let question =
                 Question { domain: json!([["id", "in", ids]]), fields: &["party_required"], ..Question::default() };
             let accounts: Vec<wire::Account> = self.find_all("account.account", &question).await?;
-            let with_party = accounts.iter().filter(|one| wire::is_set(&one.party_required)).map(|one| one.id);
+            let with_party =
+                accounts.iter().filter(|account| wire::is_set(&account.party_required)).map(|account| account.id);
             Ok(Company { currency: company.currency.code, with_party: with_party.collect() })
         };
         self.company.get_or_try_init(ask).await

@@ -161,23 +161,24 @@ impl Tryton {
     /// What a row stands for.
     fn records(&self, model: &str, raw: &str, company: &str) -> Result<Vec<SourceRecord>, String> {
         if model == MOVE {
-            let one: wire::Move = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-            let at = one.write_date.unwrap_or(one.create_date).0;
-            let content = Content::Journal(self.journal(&one, company)?);
-            return Ok(vec![self.record(MOVE, one.id.to_string(), version(at, raw, &content), at, raw, content)]);
+            let entry: wire::Move = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            let at = entry.write_date.unwrap_or(entry.create_date).0;
+            let content = Content::Journal(self.journal(&entry, company)?);
+            return Ok(vec![self.record(MOVE, entry.id.to_string(), version(at, raw, &content), at, raw, content)]);
         }
-        let one: wire::Invoice = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        let Some(number) = number(&one) else { return Ok(Vec::new()) };
-        let at = one.write_date.unwrap_or(one.create_date).0;
+        let invoice: wire::Invoice = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let Some(number) = number(&invoice) else { return Ok(Vec::new()) };
+        let at = invoice.write_date.unwrap_or(invoice.create_date).0;
         let record = |object: &str, id: String, content: Content| {
             self.record(object, id, version(at, raw, &content), at, raw, content)
         };
-        let mut records = vec![record(INVOICE, one.id.to_string(), Content::Invoice(self.invoice(&one, &number)?))];
-        for (line, payment) in payments(&one, &number) {
-            records.push(record(PAYMENT, format!("{}:{line}", one.id), Content::Payment(payment)));
+        let mut records =
+            vec![record(INVOICE, invoice.id.to_string(), Content::Invoice(self.invoice(&invoice, &number)?))];
+        for (line, payment) in payments(&invoice, &number) {
+            records.push(record(PAYMENT, format!("{}:{line}", invoice.id), Content::Payment(payment)));
         }
         let ids = records.iter().filter(|record| record.object == PAYMENT).map(|record| record.id.clone()).collect();
-        records.push(record(PAYMENT, one.id.to_string(), Content::Parts { ids }));
+        records.push(record(PAYMENT, invoice.id.to_string(), Content::Parts { ids }));
         Ok(records)
     }
 
@@ -194,43 +195,43 @@ impl Tryton {
         SourceRecord { system, object: object.into(), id, version, at, raw: raw.into(), content }
     }
 
-    fn invoice(&self, one: &wire::Invoice, number: &str) -> Result<InvoiceSeen, String> {
-        let void = one.state == "cancelled";
+    fn invoice(&self, invoice: &wire::Invoice, number: &str) -> Result<InvoiceSeen, String> {
+        let void = invoice.state == "cancelled";
         let booked = |account: &str| {
             let id = self.account(account);
-            let lines = one.lines.iter().filter(|line| !void && line.account.as_ref().map(|row| row.id) == id);
+            let lines = invoice.lines.iter().filter(|line| !void && line.account.as_ref().map(|row| row.id) == id);
             DecimalText(lines.filter_map(|line| line.amount).map(|amount| amount.0.0).sum())
         };
-        let names = Names::read(one.description.as_deref().unwrap_or_default());
+        let names = Names::read(invoice.description.as_deref().unwrap_or_default());
         Ok(InvoiceSeen {
-            credit_memo: is_credit_memo(one),
+            credit_memo: is_credit_memo(invoice),
             number: number.into(),
             contract: names.contract,
             milestone: names.milestone,
-            customer: self.customer_name(&one.party).ok_or("party.name is missing")?,
-            currency: one.currency.code.clone(),
-            date: one.invoice_date.ok_or("invoice_date is missing")?.0,
-            amount: DecimalText(one.untaxed_amount.0.0.abs()),
-            tax: one.total_amount.0.0.checked_sub(one.untaxed_amount.0.0).map(|tax| DecimalText(tax.abs())),
+            customer: self.customer_name(&invoice.party).ok_or("party.name is missing")?,
+            currency: invoice.currency.code.clone(),
+            date: invoice.invoice_date.ok_or("invoice_date is missing")?.0,
+            amount: DecimalText(invoice.untaxed_amount.0.0.abs()),
+            tax: invoice.total_amount.0.0.checked_sub(invoice.untaxed_amount.0.0).map(|tax| DecimalText(tax.abs())),
             status: if void {
                 InvoiceStatus::Void
-            } else if one.state == "paid" || one.amount_to_pay.0.0.is_zero() {
+            } else if invoice.state == "paid" || invoice.amount_to_pay.0.0.is_zero() {
                 InvoiceStatus::Paid
             } else {
                 InvoiceStatus::Open
             },
             deferred: Some(booked("deferred_revenue")),
             recognised: Some(booked("revenue")),
-            lines: Some(sold(one)),
+            lines: Some(sold(invoice)),
         })
     }
 
-    fn journal(&self, one: &wire::Move, company: &str) -> Result<JournalSeen, String> {
+    fn journal(&self, entry: &wire::Move, company: &str) -> Result<JournalSeen, String> {
         let words = |line: &wire::MoveLine| line.description.clone().unwrap_or_default();
-        let ours = one.lines.iter().any(|line| words(line).contains(OWN_ENTRY));
-        let head = Names::read(one.description.as_deref().unwrap_or_default());
+        let ours = entry.lines.iter().any(|line| words(line).contains(OWN_ENTRY));
+        let head = Names::read(entry.description.as_deref().unwrap_or_default());
         let (mut deferred, mut recognised) = (Decimal::ZERO, Vec::new());
-        for line in &one.lines {
+        for line in &entry.lines {
             let id = Some(line.account.id);
             if id == self.account("deferred_revenue") {
                 deferred = deferred.checked_add(line.credit.0.0).unwrap_or_default();
@@ -239,26 +240,26 @@ impl Tryton {
             let milestone = Names::read(&words(line)).milestone.or_else(|| head.milestone.clone());
             let credit = !line.credit.0.0.is_zero();
             if let (true, Some(milestone)) = (credit && !ours && id == self.account("revenue"), milestone) {
-                recognised.push(LegRecognition { milestone, date: one.date.0, amount: line.credit.0 });
+                recognised.push(LegRecognition { milestone, date: entry.date.0, amount: line.credit.0 });
             }
         }
-        let number = if ours { one.description.clone() } else { one.number.clone() };
+        let number = if ours { entry.description.clone() } else { entry.number.clone() };
         Ok(JournalSeen {
             number: number.ok_or("number is missing")?,
-            contract: head.contract.or_else(|| one.lines.iter().find_map(|line| Names::read(&words(line)).contract)),
-            date: one.date.0,
+            contract: head.contract.or_else(|| entry.lines.iter().find_map(|line| Names::read(&words(line)).contract)),
+            date: entry.date.0,
             currency: company.into(),
-            amount: debits(one),
+            amount: debits(entry),
             deferred: Some(DecimalText(deferred)),
             recognised,
-            lines: ours.then(|| self.posted(one)),
+            lines: ours.then(|| self.posted(entry)),
         })
     }
 }
 
 /// Our number, where it is there, else Tryton's. A draft that was cancelled by hand has neither.
-fn number(one: &wire::Invoice) -> Option<String> {
-    one.reference.clone().filter(|text| !text.is_empty()).or_else(|| one.number.clone())
+fn number(invoice: &wire::Invoice) -> Option<String> {
+    invoice.reference.clone().filter(|text| !text.is_empty()).or_else(|| invoice.number.clone())
 }
 
 /// A record may change within the microsecond, and what belongs to it without it: what it says belongs to its version.
@@ -267,12 +268,12 @@ fn version(at: Timestamp, raw: &str, content: &Content) -> String {
 }
 
 /// What pays an invoice in money, by line: not credit notes, write-offs and exchange differences.
-fn payments(one: &wire::Invoice, number: &str) -> Vec<(i64, PaymentSeen)> {
-    if is_credit_memo(one) {
+fn payments(document: &wire::Invoice, number: &str) -> Vec<(i64, PaymentSeen)> {
+    if is_credit_memo(document) {
         return Vec::new();
     }
     let mut payments: Vec<(i64, PaymentSeen)> = Vec::new();
-    for line in one.payment_lines.iter().chain(&one.reconciliation_lines) {
+    for line in document.payment_lines.iter().chain(&document.reconciliation_lines) {
         let money = !matches!(line.entry.journal.kind.as_deref(), Some("revenue" | "expense" | "write-off"));
         let paid = match line.amount_second_currency {
             Some(foreign) => foreign.0.0.abs(),
@@ -280,9 +281,9 @@ fn payments(one: &wire::Invoice, number: &str) -> Vec<(i64, PaymentSeen)> {
         };
         let known = payments.iter().any(|(id, _)| *id == line.id);
         if money && !known && paid > Decimal::ZERO {
-            let asked = Asked { net: one.untaxed_amount.0, total: one.total_amount.0 };
-            let amount = asked.net_of(DecimalText(paid.normalize()), &one.currency.code);
-            let (invoice, currency, date) = (number.to_owned(), one.currency.code.clone(), line.date.0);
+            let asked = Asked { net: document.untaxed_amount.0, total: document.total_amount.0 };
+            let amount = asked.net_of(DecimalText(paid.normalize()), &document.currency.code);
+            let (invoice, currency, date) = (number.to_owned(), document.currency.code.clone(), line.date.0);
             payments.push((line.id, PaymentSeen { invoice, currency, date, amount, contract: None }));
         }
     }

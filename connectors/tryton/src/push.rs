@@ -92,7 +92,7 @@ fn is_draft(state: &str) -> bool {
 
 /// The one record that is live, of those that bear a name; of dead ones the first.
 fn only<T>(mut found: Vec<T>, live: impl Fn(&T) -> bool) -> Result<Option<T>, usize> {
-    match found.iter().filter(|one| live(one)).count() {
+    match found.iter().filter(|candidate| live(candidate)).count() {
         0 => Ok(if found.is_empty() { None } else { Some(found.remove(0)) }),
         1 => Ok(found.into_iter().find(live)),
         several => Err(several),
@@ -115,8 +115,8 @@ impl Tryton {
     }
 
     /// What an invoice says, its customer in our words.
-    fn says(&self, one: &wire::Invoice) -> Statement {
-        Statement { customer: self.customer_name(&one.party), ..invoice_says(one) }
+    fn says(&self, invoice: &wire::Invoice) -> Statement {
+        Statement { customer: self.customer_name(&invoice.party), ..invoice_says(invoice) }
     }
 
     /// The party that somebody named.
@@ -152,7 +152,7 @@ impl Tryton {
             );
         let question = Question { domain, fields: &INVOICE_FIELDS, order: json!([["id", "ASC"]]), most: None };
         let invoices: Vec<wire::Invoice> = self.find_all(INVOICE, &question).await?;
-        let invoice = only(invoices, |one| one.state != "cancelled").map_err(|several| {
+        let invoice = only(invoices, |invoice| invoice.state != "cancelled").map_err(|several| {
             self.refused(format!("{several} invoices bear the reference {}: cancel all but one", document.number))
         })?;
         let Some(mut invoice) = invoice else { return Ok(None) };
@@ -228,7 +228,7 @@ impl Tryton {
         credit_memo: bool,
     ) -> Result<wire::Invoice, Fault> {
         let party: wire::Party = self.get(PARTY, self.party(write)?, &["name", "addresses.invoice"]).await?;
-        let address = party.addresses.iter().find(|one| wire::is_set(&one.invoice)).or(party.addresses.first());
+        let address = party.addresses.iter().find(|address| wire::is_set(&address.invoice)).or(party.addresses.first());
         let address = address.ok_or_else(|| {
             self.refused(format!("the party {} has no address: give it one for invoices", document.customer))
         })?;
@@ -272,7 +272,7 @@ impl Tryton {
         let original = write.after.original.as_ref().and_then(|receipt| receipt.remote_id.parse::<i64>().ok());
         let Some(original) = original.filter(|_| memo.state == "posted") else { return Ok(()) };
         let invoice: wire::Invoice = self.get(INVOICE, original, &INVOICE_FIELDS).await?;
-        let applied = |line: &wire::Row| invoice.payment_lines.iter().any(|one| one.id == line.id);
+        let applied = |line: &wire::Row| invoice.payment_lines.iter().any(|payment_line| payment_line.id == line.id);
         let lines: Vec<i64> = memo.lines_to_pay.iter().filter(|line| !applied(line)).map(|line| line.id).collect();
         if invoice.state != "posted" || lines.is_empty() {
             return Ok(());

@@ -51,8 +51,8 @@ impl People {
         for (index, person) in listed.iter().enumerate() {
             for name in std::iter::once(&person.person).chain(&person.known_as) {
                 if let Some(before) = by_name.insert(folded(name), index).filter(|before| *before != index) {
-                    let one = listed.get(before).map_or_else(String::new, |listed| listed.person.clone());
-                    return Err(SharedName { name: name.clone(), one, other: person.person.clone() });
+                    let former = listed.get(before).map_or_else(String::new, |listed| listed.person.clone());
+                    return Err(SharedName { name: name.clone(), one: former, other: person.person.clone() });
                 }
             }
         }

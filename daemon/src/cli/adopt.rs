@@ -116,7 +116,7 @@ fn written(proposal: &Proposal) -> String {
 /// The contract's tree with what nobody has to confirm first.
 fn as_tree(mut tree: Value, proposal: &Proposal) -> Value {
     let certain = proposal.items.iter().filter(|item| item.is_certain());
-    let history: Vec<Value> = certain.map(|one| Value::Object(one.fields())).collect();
+    let history: Vec<Value> = certain.map(|proposed| Value::Object(proposed.fields())).collect();
     if let Some(table) = tree.as_object_mut() {
         table.insert("books_from".into(), json!(proposal.books_from));
         table.insert("history".into(), Value::Array(history));

@@ -67,20 +67,20 @@ pub fn summaries(rows: &[Summary]) -> String {
         "Blocking",
         "Warnings",
     ]);
-    for one in rows {
+    for row in rows {
         table.add_row(vec![
-            one.contract.as_str().into(),
-            one.customer.as_str().into(),
-            one.erp.as_str().into(),
-            one.currency.as_str().into(),
-            amount(&one.total),
-            amount(&one.billed),
-            amount(&one.in_erp),
-            amount(&one.remaining),
-            amount(&one.deferred),
-            count(one.to_approve),
-            count(one.blocking),
-            count(one.warnings),
+            row.contract.as_str().into(),
+            row.customer.as_str().into(),
+            row.erp.as_str().into(),
+            row.currency.as_str().into(),
+            amount(&row.total),
+            amount(&row.billed),
+            amount(&row.in_erp),
+            amount(&row.remaining),
+            amount(&row.deferred),
+            count(row.to_approve),
+            count(row.blocking),
+            count(row.warnings),
         ]);
     }
     table.to_string()
@@ -109,30 +109,30 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
     let mut milestones = titled(&["Milestone", "Name", "State", "Amount", "Accepted", "Invoice of", "Due", "Held by"]);
     let date = |date: Option<jiff::civil::Date>| date.map(|date| date.to_string()).unwrap_or_default();
     for line in &view.milestones {
-        let one = &line.milestone;
+        let milestone = &line.milestone;
         milestones.add_row(vec![
-            one.id.as_str().into(),
-            one.name.as_str().into(),
+            milestone.id.as_str().into(),
+            milestone.name.as_str().into(),
             state(&line.state),
-            amount(&one.amount.to_string()),
-            format!("{}{}", date(one.accepted_on), if one.deemed { " deemed" } else { "" }).into(),
-            date(one.invoiced_on).into(),
-            date(one.due_on).into(),
-            one.blocked_by.join(" ").into(),
+            amount(&milestone.amount.to_string()),
+            format!("{}{}", date(milestone.accepted_on), if milestone.deemed { " deemed" } else { "" }).into(),
+            date(milestone.invoiced_on).into(),
+            date(milestone.due_on).into(),
+            milestone.blocked_by.join(" ").into(),
         ]);
     }
     say(&milestones.to_string());
     let mut documents = titled(&["Document", "Kind", "Date", "Due", "Amount", "In the ERP"]);
     for line in &view.documents {
-        let one = &line.document;
+        let document = &line.document;
         let tax = line.tax.as_ref().map(|tax| format!(" and {tax} of tax")).unwrap_or_default();
-        let theirs = one.remote_number.as_ref().map(|theirs| format!(" (there {theirs})")).unwrap_or_default();
+        let theirs = document.remote_number.as_ref().map(|theirs| format!(" (there {theirs})")).unwrap_or_default();
         documents.add_row(vec![
-            format!("{}{theirs}", one.number).into(),
-            one.kind.name().into(),
-            one.date.into(),
-            one.due_on.into(),
-            amount(&one.amount.to_string()),
+            format!("{}{theirs}", document.number).into(),
+            document.kind.name().into(),
+            document.date.into(),
+            document.due_on.into(),
+            amount(&document.amount.to_string()),
             state(&format!("{}{tax}", line.standing)),
         ]);
     }

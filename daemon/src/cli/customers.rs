@@ -53,12 +53,12 @@ pub(super) async fn list(env: &Environment, json: bool) -> anyhow::Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = titled(&["Customer", "ERP", "Record", "How it is known", "Called alike"]);
-    for one in &lines {
-        let alike: Vec<String> = one.alike.iter().map(|known| format!("{} ({})", known.name, known.id)).collect();
-        let record = one.remote_id.clone().unwrap_or_default();
-        let by = one.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-        let how = format!("{}{by}", one.how.words());
-        table.add_row(vec![one.name.clone(), one.erp.clone(), record, how, alike.join(", ")]);
+    for line in &lines {
+        let alike: Vec<String> = line.alike.iter().map(|known| format!("{} ({})", known.name, known.id)).collect();
+        let record = line.remote_id.clone().unwrap_or_default();
+        let by = line.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let how = format!("{}{by}", line.how.words());
+        table.add_row(vec![line.name.clone(), line.erp.clone(), record, how, alike.join(", ")]);
     }
     say(&table.to_string());
     Ok(ExitCode::SUCCESS)

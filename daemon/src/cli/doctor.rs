@@ -53,8 +53,8 @@ pub(super) async fn doctor(env: &Environment, options: Options, json: bool) -> a
         say("nothing was found");
     } else {
         let mut table = titled(&["Where", "What", "What to do"]);
-        for one in &findings {
-            table.add_row(vec![&one.place, &one.reason, &one.remedy]);
+        for finding in &findings {
+            table.add_row(vec![&finding.place, &finding.reason, &finding.remedy]);
         }
         say(&table.to_string());
     }
@@ -111,14 +111,15 @@ async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<P
     for issued in contract.documents() {
         let row = documents.iter().find(|row| row.number == issued.number);
         let same = row.is_some_and(|row| (row.kind, row.date, row.amount) == (issued.kind, issued.date, issued.amount));
-        let told = row.and_then(|row| deliveries.iter().find(|one| one.key == row.posting));
+        let told = row.and_then(|row| deliveries.iter().find(|delivery| delivery.key == row.posting));
         let wanted = Statement::of_document(contract, issued);
         let differs = |command: &Command| !Statement::of_command(command).differences(&wanted).is_empty();
         if !same || told.is_some_and(|told| told.command.as_ref().is_none_or(differs)) {
             wrong.push(format!("document {}", issued.number));
         }
     }
-    let extra = documents.iter().filter(|row| contract.documents().iter().all(|one| one.number != row.number));
+    let extra =
+        documents.iter().filter(|row| contract.documents().iter().all(|document| document.number != row.number));
     wrong.extend(extra.map(|row| format!("document {}", row.number)));
     let shown = env.store.exceptions(Some(id.into()), false).await?;
     let shown = shown.into_iter().filter(|row| Kind::named(&row.code).is_none());
@@ -174,17 +175,19 @@ async fn compare(target: &str, connection: &Connection, deliveries: &[(&Delivery
     let mut rest = deliveries;
     while let Some(((_, first), _)) = rest.split_first() {
         let lane = connection.lane(first);
-        let same = rest.iter().take(lane.most.max(1)).take_while(|(_, one)| connection.lane(one).name == lane.name);
+        let same =
+            rest.iter().take(lane.most.max(1)).take_while(|(_, command)| connection.lane(command).name == lane.name);
         let (batch, later) = rest.split_at(same.count().max(1));
         rest = later;
         let after = After::default();
-        let keys: Vec<DeliveryKey> = batch.iter().map(|(one, _)| DeliveryKey::stored(one.key.clone())).collect();
+        let keys: Vec<DeliveryKey> =
+            batch.iter().map(|(delivery, _)| DeliveryKey::stored(delivery.key.clone())).collect();
         let writes: Vec<Write<'_>> =
             batch.iter().zip(&keys).map(|((_, command), key)| Write { key, command, after: &after }).collect();
         match connection.find(&writes).await {
             Ok(found) => {
-                for ((one, command), found) in batch.iter().zip(found) {
-                    findings.extend(judge(target, one, command, found.as_ref()));
+                for ((delivery, command), found) in batch.iter().zip(found) {
+                    findings.extend(judge(target, delivery, command, found.as_ref()));
                 }
             }
             Err(fault) => {

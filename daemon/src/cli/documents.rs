@@ -77,7 +77,7 @@ pub(super) fn lint(options: &Read, json: bool) -> anyhow::Result<ExitCode> {
         }
     };
     say(if json { serde_json::to_string_pretty(&proposal.findings)? } else { findings(&proposal) }.trim_end());
-    let wrong = proposal.findings.iter().any(|one| one.gravity == Gravity::Error);
+    let wrong = proposal.findings.iter().any(|finding| finding.gravity == Gravity::Error);
     Ok(if wrong { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
 }
 

@@ -91,16 +91,16 @@ fn tables(told: &Disclosures) -> String {
         "Contract asset",
         "Unbilled receivable",
     ]);
-    for one in &told.roll_forward {
-        let mut row = vec![one.month.strftime("%Y-%m").to_string().into()];
+    for month in &told.roll_forward {
+        let mut row = vec![month.month.strftime("%Y-%m").to_string().into()];
         let amounts = [
-            one.opening,
-            one.billed,
-            one.recognised,
-            one.from_contract_assets,
-            one.closing,
-            one.contract_asset,
-            one.unbilled_receivable,
+            month.opening,
+            month.billed,
+            month.recognised,
+            month.from_contract_assets,
+            month.closing,
+            month.contract_asset,
+            month.unbilled_receivable,
         ];
         row.extend(amounts.map(|money| amount(&money.to_string())));
         months.add_row(row);

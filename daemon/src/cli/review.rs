@@ -165,7 +165,8 @@ impl Daemon {
             return Ok(Err(NotTaken::Answer(status, view)));
         }
         let lines = view["milestones"].as_array().into_iter().flatten();
-        let Some(shown) = lines.into_iter().find(|one| one["id"] == milestone).map(|one| one["shown"].clone()) else {
+        let Some(shown) = lines.into_iter().find(|line| line["id"] == milestone).map(|line| line["shown"].clone())
+        else {
             return Ok(Ok(Value::Null));
         };
         let Some(stands) = shown["amount"].as_str() else { return Ok(Ok(shown)) };
@@ -252,7 +253,7 @@ async fn replay(daemon: &Daemon, id: Option<i64>) -> anyhow::Result<Outcome> {
     let mut done = Vec::new();
     for subject in queue.as_array().into_iter().flatten().filter_map(|item| item["subject"].as_str()) {
         match daemon.act(subject, Verb::Replay, json!({})).await? {
-            Ok(one) => done.extend(one),
+            Ok(answer) => done.extend(answer),
             Err(not_taken) => return Ok(Err(not_taken)),
         }
     }
@@ -284,7 +285,7 @@ pub(super) fn refused(status: StatusCode, body: &Value) -> ExitCode {
 fn told(outcome: Outcome, json: bool) -> anyhow::Result<ExitCode> {
     let (code, why) = match outcome {
         Ok(done) => {
-            let texts: Vec<&str> = done.iter().filter_map(|one| one["text"].as_str()).collect();
+            let texts: Vec<&str> = done.iter().filter_map(|value| value["text"].as_str()).collect();
             match texts.as_slice() {
                 _ if json => say(&serde_json::to_string(&done)?),
                 [] => say("nothing waits"),

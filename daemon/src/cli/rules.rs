@@ -110,7 +110,7 @@ pub(super) fn prorate(options: &Prorate, json: bool) -> anyhow::Result<ExitCode>
     if json {
         let months: Vec<Value> = months
             .iter()
-            .map(|one| json!({ "month": one.month, "days": one.days, "days_in_month": one.days_in_month, "amount": currency.money(one.amount).to_string() }))
+            .map(|month| json!({ "month": month.month, "days": month.days, "days_in_month": month.days_in_month, "amount": currency.money(month.amount).to_string() }))
             .collect();
         say(&serde_json::to_string_pretty(
             &json!({ "currency": currency.code(), "months": months, "total": total.to_string() }),
@@ -118,12 +118,12 @@ pub(super) fn prorate(options: &Prorate, json: bool) -> anyhow::Result<ExitCode>
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = titled(&["Month", "Days", "Of", "Amount"]);
-    for one in &months {
+    for month in &months {
         table.add_row(vec![
-            one.month.strftime("%Y-%m").to_string().into(),
-            one.days.into(),
-            one.days_in_month.into(),
-            amount(&currency.money(one.amount).to_string()),
+            month.month.strftime("%Y-%m").to_string().into(),
+            month.days.into(),
+            month.days_in_month.into(),
+            amount(&currency.money(month.amount).to_string()),
         ]);
     }
     table.add_row(vec!["".into(), "".into(), "".into(), amount(&total.to_string())]);

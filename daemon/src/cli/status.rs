@@ -31,27 +31,27 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = titled(&["Connection", "Stream", "Read through", "State"]);
-    for one in &streams {
-        let health = one.fault.as_deref().unwrap_or("ok");
+    for stream in &streams {
+        let health = stream.fault.as_deref().unwrap_or("ok");
         table.add_row(vec![
-            one.system.as_str().into(),
-            one.stream.as_str().into(),
-            one.fresh_through.map_or_else(|| "never".into(), |at| at.to_string()).into(),
+            stream.system.as_str().into(),
+            stream.stream.as_str().into(),
+            stream.fresh_through.map_or_else(|| "never".into(), |at| at.to_string()).into(),
             state(health),
         ]);
     }
     say(&table.to_string());
     if !open.is_empty() {
         let mut table = titled(&["Delivery to", "What", "State", "Attempts", "Next", "Fault", "Key"]);
-        for one in &open {
+        for delivery in &open {
             table.add_row(vec![
-                one.target.as_str().into(),
-                format!("{} {}", one.kind, one.subject).into(),
-                state(one.state.name()),
-                one.attempts.into(),
-                one.due_at.to_string().into(),
-                one.fault.as_deref().unwrap_or("").into(),
-                one.key.as_str().into(),
+                delivery.target.as_str().into(),
+                format!("{} {}", delivery.kind, delivery.subject).into(),
+                state(delivery.state.name()),
+                delivery.attempts.into(),
+                delivery.due_at.to_string().into(),
+                delivery.fault.as_deref().unwrap_or("").into(),
+                delivery.key.as_str().into(),
             ]);
         }
         say(&table.to_string());
@@ -128,8 +128,8 @@ pub(super) async fn waiting(
 /// Exceptions as a table.
 pub(super) fn exception_table(rows: &[Remedied]) -> String {
     let mut table = titled(&["Contract", "Place", "Exception", "Severity", "Open", "Holds", "Why, and what to do"]);
-    for one in rows {
-        let exception = &one.exception;
+    for row in rows {
+        let exception = &row.exception;
         let place: Vec<String> =
             [exception.milestone.clone(), exception.leg.map(|leg| leg.to_string())].into_iter().flatten().collect();
         let open = match &exception.closed_on {
@@ -143,7 +143,7 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
             state(&exception.severity.to_string()),
             open.into(),
             amount(&exception.held.map(|held| held.to_string()).unwrap_or_default()),
-            format!("{}. {}", one.reason, one.remedy).into(),
+            format!("{}. {}", row.reason, row.remedy).into(),
         ]);
     }
     table.to_string()
@@ -178,14 +178,14 @@ pub(super) async fn plan(env: &Environment, json: bool) -> anyhow::Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = titled(&["Contract", "To", "What", "Amount", "State", "Key"]);
-    for one in &writes {
+    for write in &writes {
         table.add_row(vec![
-            one.contract.as_str().into(),
-            one.target.as_str().into(),
-            format!("{} {}", one.kind, one.subject).into(),
-            amount(&one.amount.as_ref().map(ToString::to_string).unwrap_or_default()),
-            state(&one.state),
-            one.key.as_str().into(),
+            write.contract.as_str().into(),
+            write.target.as_str().into(),
+            format!("{} {}", write.kind, write.subject).into(),
+            amount(&write.amount.as_ref().map(ToString::to_string).unwrap_or_default()),
+            state(&write.state),
+            write.key.as_str().into(),
         ]);
     }
     say(&table.to_string());
@@ -281,15 +281,15 @@ pub(super) async fn digest(env: &Environment, send: bool, json: bool) -> anyhow:
     if json {
         say(&serde_json::to_string_pretty(&mails)?);
     } else {
-        for one in &mails {
+        for mail in &mails {
             say(&format!(
                 "{}: {} ({}){}",
-                one.recipients,
-                one.state,
-                one.subject,
-                one.fault.as_deref().map(|fault| format!(": {fault}")).unwrap_or_default()
+                mail.recipients,
+                mail.state,
+                mail.subject,
+                mail.fault.as_deref().map(|fault| format!(": {fault}")).unwrap_or_default()
             ));
         }
     }
-    Ok(if mails.iter().all(|one| one.state == MailState::Sent) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    Ok(if mails.iter().all(|mail| mail.state == MailState::Sent) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }

@@ -255,14 +255,14 @@ fn notes(contract: &Contract) -> Vec<String> {
     contract
         .exceptions()
         .iter()
-        .filter_map(|one| {
-            let rule = rules::find(one.code.name())?;
-            let milestone = one.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
-            let remedy = match one.code {
+        .filter_map(|exception| {
+            let rule = rules::find(exception.code.name())?;
+            let milestone = exception.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
+            let remedy = match exception.code {
                 Code::ScheduleTotalMismatch => correct_the_draft(contract),
                 _ => rule.remedy.to_owned(),
             };
-            Some(format!("{}{milestone} ({}): {}. {remedy}", one.code, one.severity, rule.title))
+            Some(format!("{}{milestone} ({}): {}. {remedy}", exception.code, exception.severity, rule.title))
         })
         .collect()
 }
@@ -270,7 +270,7 @@ fn notes(contract: &Contract) -> Vec<String> {
 /// A draft whose amounts do not sum to its total is corrected, not amended.
 fn correct_the_draft(contract: &Contract) -> String {
     let currency = contract.terms().currency();
-    let sum: Minor = contract.milestones().iter().map(|one| one.amount.units()).sum();
+    let sum: Minor = contract.milestones().iter().map(|milestone| milestone.amount.units()).sum();
     let difference = contract.total().units() - sum;
     let than = if difference < Minor::ZERO { "more" } else { "less" };
     format!(
@@ -284,12 +284,12 @@ fn correct_the_draft(contract: &Contract) -> String {
 fn summary(contract: &Contract) -> String {
     let terms = contract.terms();
     let mut table = titled(&["Milestone", "Name", "Amount", "Revenue"]);
-    for one in contract.milestones() {
-        let revenue = one.recognition_amount.map(|money| money.to_string()).unwrap_or_default();
+    for milestone in contract.milestones() {
+        let revenue = milestone.recognition_amount.map(|money| money.to_string()).unwrap_or_default();
         table.add_row(vec![
-            one.id.as_str().into(),
-            one.name.as_str().into(),
-            amount(&one.amount.to_string()),
+            milestone.id.as_str().into(),
+            milestone.name.as_str().into(),
+            amount(&milestone.amount.to_string()),
             amount(&revenue),
         ]);
     }

@@ -146,11 +146,11 @@ fn told(came: &Value, json: bool) -> ExitCode {
     if json {
         say(&came.to_string());
     } else {
-        for one in all() {
-            let done = if one["done"] == true { "done" } else { "not done" };
-            let text = |name: &str| one[name].as_str().unwrap_or_default();
+        for value in all() {
+            let done = if value["done"] == true { "done" } else { "not done" };
+            let text = |name: &str| value[name].as_str().unwrap_or_default();
             say(&format!("{}: {} {done}: {}", text("of"), text("what"), text("text")));
         }
     }
-    if all().all(|one| one["done"] == true) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) }
+    if all().all(|value| value["done"] == true) { ExitCode::SUCCESS } else { ExitCode::from(FOUND) }
 }

@@ -39,11 +39,11 @@ pub(super) struct Act {
 /// Everything that happens in the year, in order.
 pub(super) fn acts(samples: &[Sample], last: Timestamp) -> Vec<Act> {
     let mut acts = Vec::new();
-    for (sample, one) in samples.iter().enumerate() {
-        acts.push(Act { at: one.filed_at(), sample, event: None });
-        for (event, fact) in one.case.events().iter().enumerate().filter(|(_, fact)| fact.at < last) {
+    for (sample, filed) in samples.iter().enumerate() {
+        acts.push(Act { at: filed.filed_at(), sample, event: None });
+        for (event, fact) in filed.case.events().iter().enumerate().filter(|(_, fact)| fact.at < last) {
             // A first event may come before its day's first minute is over.
-            acts.push(Act { at: fact.at.max(one.filed_at()), sample, event: Some(event) });
+            acts.push(Act { at: fact.at.max(filed.filed_at()), sample, event: Some(event) });
         }
     }
     acts.sort_by_key(|act| (act.at, act.sample, act.event));
@@ -224,7 +224,7 @@ impl Scene<'_> {
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(|one| one["id"].as_str())
+            .filter_map(|value| value["id"].as_str())
             .collect();
         for said in listed {
             let issue = self.issue(&said.id, &said.id)?;

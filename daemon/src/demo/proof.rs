@@ -85,7 +85,7 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         let ids: Vec<String> = samples.iter().map(|sample| format!("{}-", sample.id())).collect();
         let ours = |document: &ErpDocument| {
             document.kind != "payment"
-                && (expected.iter().any(|one| one.number == document.number)
+                && (expected.iter().any(|entry| entry.number == document.number)
                     || ids.iter().any(|id| document.number.starts_with(id)))
         };
         let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|document| ours(document));
@@ -104,14 +104,14 @@ pub(super) async fn prove(world: &World, samples: &[Sample]) -> anyhow::Result<P
         erps.insert(erp, Erp { documents, held, own, by_others });
     }
     let open = world.app.env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
-    differences.extend(open.iter().map(|one| {
+    differences.extend(open.iter().map(|delivery| {
         format!(
             "{} {} to {} is {}: {}",
-            one.kind,
-            one.subject,
-            one.target,
-            one.state,
-            one.fault.as_deref().unwrap_or("")
+            delivery.kind,
+            delivery.subject,
+            delivery.target,
+            delivery.state,
+            delivery.fault.as_deref().unwrap_or("")
         )
     }));
     for row in world.app.env.store.contracts().await? {
@@ -210,12 +210,12 @@ fn differing(erp: &str, expected: &BTreeSet<Entry>, documents: &[Entry]) -> Vec<
             differences.push(format!("{erp} holds {} twice", document.number));
         }
         if !expected.contains(document) {
-            let rule = expected.iter().find(|one| one.number == document.number);
-            let rule = rule.map_or("nothing".to_owned(), |one| format!("{one:?}"));
+            let rule = expected.iter().find(|entry| entry.number == document.number);
+            let rule = rule.map_or("nothing".to_owned(), |entry| format!("{entry:?}"));
             differences.push(format!("{erp} holds {document:?}, the rules say {rule}"));
         }
     }
-    for missing in expected.iter().filter(|one| !seen.contains(&one.number)) {
+    for missing in expected.iter().filter(|entry| !seen.contains(&entry.number)) {
         differences.push(format!("{erp} lacks {missing:?}"));
     }
     differences
@@ -238,10 +238,10 @@ fn plain(amount: &str) -> String {
 
 fn tally(entries: &[Entry]) -> BTreeMap<String, Tally> {
     let mut sums: BTreeMap<String, (usize, Decimal)> = BTreeMap::new();
-    for one in entries {
-        let sum = sums.entry(format!("{} {}", one.kind, one.currency)).or_default();
+    for entry in entries {
+        let sum = sums.entry(format!("{} {}", entry.kind, entry.currency)).or_default();
         sum.0 = sum.0.saturating_add(1);
-        sum.1 = sum.1.saturating_add(one.amount.parse().unwrap_or_default());
+        sum.1 = sum.1.saturating_add(entry.amount.parse().unwrap_or_default());
     }
     sums.into_iter().map(|(kind, (count, sum))| (kind, Tally { count, sum: sum.normalize().to_string() })).collect()
 }

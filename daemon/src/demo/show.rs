@@ -57,9 +57,9 @@ pub(super) fn tables(samples: &[Sample], proof: &Proof, contracts: &[Summary], e
 fn documents(proof: &Proof) -> String {
     let mut table = titled(&["ERP", "Kind", "Currency", "Held", "Sum held", "Own book", "Sum in own book"]);
     for erp in ERPS {
-        let Some(one) = proof.erps.get(erp) else { continue };
-        for (kind, held) in &one.held {
-            let own = one.own.get(kind).cloned().unwrap_or_default();
+        let Some(book) = proof.erps.get(erp) else { continue };
+        for (kind, held) in &book.held {
+            let own = book.own.get(kind).cloned().unwrap_or_default();
             let (word, currency) = kind.split_once(' ').unwrap_or((kind, ""));
             table.add_row(vec![
                 erp.into(),
@@ -84,9 +84,9 @@ fn digits(sum: &str, currency: &str) -> String {
 
 fn by_code(exceptions: &[Remedied]) -> String {
     let mut codes: BTreeMap<(Severity, &str), (Vec<&str>, &str)> = BTreeMap::new();
-    for one in exceptions {
-        let key = (one.exception.severity, one.exception.code.as_str());
-        codes.entry(key).or_insert((Vec::new(), one.remedy)).0.push(&one.exception.contract);
+    for exception in exceptions {
+        let key = (exception.exception.severity, exception.exception.code.as_str());
+        codes.entry(key).or_insert((Vec::new(), exception.remedy)).0.push(&exception.exception.contract);
     }
     let mut table = titled(&["Severity", "Exception", "Open", "Contracts", "What to do"]);
     for ((severity, code), (contracts, remedy)) in codes {

@@ -131,7 +131,7 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
         let parked = parked.iter().filter(|item| finance && is_awake(item, day)).cloned().collect();
         let known = env.store.told_by_digest(recipient.clone()).await?;
         let mut told = told(env, (own, parked), (&waiting, &known), day);
-        let near = silences.iter().filter(|one| one.last_day <= until && is_theirs(one.owner.as_ref()));
+        let near = silences.iter().filter(|silence| silence.last_day <= until && is_theirs(silence.owner.as_ref()));
         told.silences = near.cloned().collect();
         if told.is_empty() {
             continue;
@@ -159,13 +159,14 @@ fn told(
     (waiting, known): (&BTreeSet<String>, &[DigestItem]),
     day: Date,
 ) -> Told {
-    let resolved = known.iter().filter(|one| !waiting.contains(&one.subject)).map(|one| one.title.clone()).collect();
+    let resolved =
+        known.iter().filter(|item| !waiting.contains(&item.subject)).map(|item| item.title.clone()).collect();
     let approvals: Vec<&Item> = own.iter().filter(|item| item.kind == "approval").collect();
     let to_approve = match approvals.len() {
         0 => String::new(),
         count => format!("{}, {}", counted(count, "invoice"), portfolio::held(&approvals)),
     };
-    let was_told = |item: &Item| known.iter().any(|one| one.subject == item.subject.to_string());
+    let was_told = |item: &Item| known.iter().any(|candidate| candidate.subject == item.subject.to_string());
     let (open, new): (Vec<Item>, Vec<Item>) = own.into_iter().partition(was_told);
     Told {
         new: grouped(env, new, day),
@@ -182,7 +183,7 @@ fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestI
     let all = told.lines().map(|line| &line.item).chain(&told.parked);
     let item = |item: &Item| {
         let subject = item.subject.to_string();
-        let first_told = known.iter().find(|one| one.subject == subject).map_or(now, |one| one.first_told);
+        let first_told = known.iter().find(|item| item.subject == subject).map_or(now, |item| item.first_told);
         let place = item.place_in_full();
         let title = if place.is_empty() { item.title.clone() } else { format!("{} {place}", item.title) };
         DigestItem { subject, title, first_told }
@@ -194,16 +195,16 @@ fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestI
 async fn silences(env: &Environment) -> Result<Vec<Silence>, StoreError> {
     let base = &env.settings.http.public_url;
     let mut all = Vec::new();
-    portfolio::each_booked(env, |one| {
-        let id = one.state.terms().id();
-        let ahead = one.state.outlook(one.state.as_of()).deadlines.into_iter();
+    portfolio::each_booked(env, |booked| {
+        let id = booked.state.terms().id();
+        let ahead = booked.state.outlook(booked.state.as_of()).deadlines.into_iter();
         all.extend(ahead.map(|deadline| Silence {
             contract: id.to_owned(),
             link: address::milestone(base, id, &deadline.milestone),
             amount: crate::review::item::Amount::from(deadline.amount).to_string(),
             milestone: deadline.milestone,
             last_day: deadline.last_day,
-            owner: one.owner.clone(),
+            owner: booked.owner.clone(),
         }));
     })
     .await?;

@@ -128,12 +128,16 @@ pub async fn manifest(
 /// The store failed, or one cannot be written.
 pub async fn files(env: &Environment, asked: &Asked) -> anyhow::Result<Vec<File>> {
     let documents = env.store.documents(None).await?.into_iter();
-    let documents: Vec<DocumentLine> =
-        documents.filter(|one| asked.holds(&one.contract) && asked.spans(one.date)).map(DocumentLine::from).collect();
+    let documents: Vec<DocumentLine> = documents
+        .filter(|document| asked.holds(&document.contract) && asked.spans(document.date))
+        .map(DocumentLine::from)
+        .collect();
     let mut names: Vec<String> = documents.iter().map(|line| line.document.number.clone()).collect();
     let (mut entries, mut facts) = (list("journal", &ENTRIES), list("facts", &FACTS));
     for row in env.store.contracts().await?.into_iter().filter(|row| asked.holds(&row.id)) {
-        for entry in env.store.journal_entries(row.id.clone()).await?.into_iter().filter(|one| asked.spans(one.date)) {
+        for entry in
+            env.store.journal_entries(row.id.clone()).await?.into_iter().filter(|entry| asked.spans(entry.date))
+        {
             entries.rows.extend(entry.lines.iter().map(|line| {
                 let amount = Cell::Amount(line.amount.to_string());
                 let (side, currency) = (format!("{:?}", line.side).to_lowercase(), line.amount.currency());
@@ -148,13 +152,19 @@ pub async fn files(env: &Environment, asked: &Asked) -> anyhow::Result<Vec<File>
             names.push(entry.number);
         }
         let zone = crate::review::portfolio::state(&row)?;
-        for one in env.store.decided_facts(row.id.clone()).await? {
-            let date = one.effective_at.map(|at| zone.terms().local_date(at));
-            let Ok(fact) = serde_json::from_value::<Fact>(one.fact.clone()) else { continue };
+        for traced in env.store.decided_facts(row.id.clone()).await? {
+            let date = traced.effective_at.map(|at| zone.terms().local_date(at));
+            let Ok(fact) = serde_json::from_value::<Fact>(traced.fact.clone()) else { continue };
             if date.is_some_and(|date| asked.spans(date)) {
                 let (date, told) = (date.map(|date| date.to_string()).unwrap_or_default(), event_in_words(&fact.event));
-                let texts =
-                    [row.id.clone(), date, one.at.to_string(), one.actor.to_string(), fact.event.kind().into(), told];
+                let texts = [
+                    row.id.clone(),
+                    date,
+                    traced.at.to_string(),
+                    traced.actor.to_string(),
+                    fact.event.kind().into(),
+                    told,
+                ];
                 facts.rows.push(texts.into_iter().map(Cell::Text).collect());
             }
         }
@@ -199,19 +209,19 @@ fn list(name: &'static str, columns: &[&str]) -> List {
 
 fn billed(documents: &[DocumentLine]) -> List {
     let row = |line: &DocumentLine| -> Vec<Cell> {
-        let one = &line.document;
+        let document = &line.document;
         let texts = [
-            one.number.clone(),
-            one.contract.clone(),
-            one.kind.name().into(),
-            one.milestone.clone(),
-            one.date.to_string(),
-            one.due_on.to_string(),
+            document.number.clone(),
+            document.contract.clone(),
+            document.kind.name().into(),
+            document.milestone.clone(),
+            document.date.to_string(),
+            document.due_on.to_string(),
         ];
         let rest = [
-            Cell::Amount(one.amount.to_string()),
-            Cell::text(one.currency),
-            Cell::text(&one.target),
+            Cell::Amount(document.amount.to_string()),
+            Cell::text(document.currency),
+            Cell::text(&document.target),
             Cell::text(line.standing),
         ];
         texts.into_iter().map(Cell::Text).chain(rest).collect()

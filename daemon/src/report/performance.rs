@@ -96,7 +96,7 @@ impl std::str::FromStr for Metric {
     fn from_str(text: &str) -> Result<Self, Problem> {
         let names = Self::ALL.map(Self::word).join(", ");
         let wrong = || Problem::new("metric", format!("{text:?} is none of them"), format!("write one of {names}"));
-        Self::ALL.into_iter().find(|one| one.word() == text).ok_or_else(wrong)
+        Self::ALL.into_iter().find(|metric| metric.word() == text).ok_or_else(wrong)
     }
 }
 
@@ -131,33 +131,44 @@ fn told(contract: &Contract) -> Vec<Case> {
         days,
         said,
     };
-    for one in contract.milestones() {
-        if let (Some(accepted), Some(invoiced)) = (one.accepted_on, one.invoiced_on)
+    for milestone in contract.milestones() {
+        if let (Some(accepted), Some(invoiced)) = (milestone.accepted_on, milestone.invoiced_on)
             && invoiced >= accepted
         {
             let took = days(accepted, invoiced);
             let said = format!("accepted {accepted}, invoiced {invoiced}");
-            cases.push(case(Metric::CycleTime, invoiced, &one.id, took <= 1, took, said));
+            cases.push(case(Metric::CycleTime, invoiced, &milestone.id, took <= 1, took, said));
         }
-        if let (Some(accepted), Some(booked)) = (one.accepted_on, contract.booked_on(&one.id)) {
+        if let (Some(accepted), Some(booked)) = (milestone.accepted_on, contract.booked_on(&milestone.id)) {
             let good = Month::of(accepted) == Month::of(booked);
             let said = format!("accepted {accepted}, revenue booked {booked}");
-            cases.push(case(Metric::PeriodAccuracy, booked, &one.id, good, days(accepted, booked), said));
+            cases.push(case(Metric::PeriodAccuracy, booked, &milestone.id, good, days(accepted, booked), said));
         }
-        if let Some(accepted) = one.accepted_on {
-            cases.push(case(Metric::DisputeRate, accepted, &one.id, true, 0, format!("accepted {accepted}")));
+        if let Some(accepted) = milestone.accepted_on {
+            cases.push(case(Metric::DisputeRate, accepted, &milestone.id, true, 0, format!("accepted {accepted}")));
         }
     }
-    for one in contract.documents().iter().filter(|one| one.kind == DocumentKind::Invoice && !one.adopted) {
+    for document in
+        contract.documents().iter().filter(|document| document.kind == DocumentKind::Invoice && !document.adopted)
+    {
         let credited = contract.documents().iter().find(|memo| {
-            memo.kind == DocumentKind::CreditMemo && !memo.withdrawn && memo.original.as_deref() == Some(&one.number)
+            memo.kind == DocumentKind::CreditMemo
+                && !memo.withdrawn
+                && memo.original.as_deref() == Some(&document.number)
         });
-        let said = match (credited, one.withdrawn) {
-            (Some(memo), _) => format!("{} was credited by {} on {}", one.number, memo.number, memo.date),
-            (None, true) => format!("{} was withdrawn", one.number),
-            (None, false) => format!("{} stands as it was sent", one.number),
+        let said = match (credited, document.withdrawn) {
+            (Some(memo), _) => format!("{} was credited by {} on {}", document.number, memo.number, memo.date),
+            (None, true) => format!("{} was withdrawn", document.number),
+            (None, false) => format!("{} stands as it was sent", document.number),
         };
-        cases.push(case(Metric::FirstSend, one.date, &one.milestone, credited.is_none() && !one.withdrawn, 0, said));
+        cases.push(case(
+            Metric::FirstSend,
+            document.date,
+            &document.milestone,
+            credited.is_none() && !document.withdrawn,
+            0,
+            said,
+        ));
     }
     cases
 }
@@ -165,14 +176,14 @@ fn told(contract: &Contract) -> Vec<Case> {
 /// All cases of all metrics.
 async fn all_cases(env: &Environment) -> Result<Vec<Case>, StoreError> {
     let mut all: Vec<Case> = Vec::new();
-    portfolio::each_booked(env, |one| all.extend(told(&one.state))).await?;
-    for one in env.store.rejections().await? {
-        let on = one.fact.on.unwrap_or_else(|| crate::review::snapshot::utc_date(one.fact.at));
+    portfolio::each_booked(env, |booked| all.extend(told(&booked.state))).await?;
+    for rejection in env.store.rejections().await? {
+        let on = rejection.fact.on.unwrap_or_else(|| crate::review::snapshot::utc_date(rejection.fact.at));
         all.push(Case {
             metric: Metric::DisputeRate,
             month: Month::of(on),
-            milestone: one.fact.event.milestone().unwrap_or_default().to_owned(),
-            contract: one.contract,
+            milestone: rejection.fact.event.milestone().unwrap_or_default().to_owned(),
+            contract: rejection.contract,
             good: false,
             days: 0,
             said: format!("rejected {on}"),
@@ -189,10 +200,10 @@ fn share(part: usize, of: usize) -> String {
 
 /// The value of a metric from its cases: the median of days, or a share.
 fn value(metric: Metric, cases: &[&Case]) -> String {
-    let good = cases.iter().filter(|one| one.good).count();
+    let good = cases.iter().filter(|case| case.good).count();
     match metric {
         Metric::CycleTime => {
-            let mut all: Vec<i64> = cases.iter().map(|one| one.days).collect();
+            let mut all: Vec<i64> = cases.iter().map(|case| case.days).collect();
             all.sort_unstable();
             median(&all)
         }
@@ -234,7 +245,7 @@ pub async fn metrics(env: &Environment, today: Date) -> Result<List, Refused> {
     let mut list = List::new("metrics", columns, format!("the {MONTHS} months up to {}", Month::of(today)));
     for month in trend(today) {
         let of = |metric: Metric| -> Vec<&Case> {
-            all.iter().filter(|one| one.metric == metric && one.month == month).collect()
+            all.iter().filter(|case| case.metric == metric && case.month == month).collect()
         };
         let invoices = of(Metric::FirstSend).len();
         list.rows.push(vec![
@@ -285,15 +296,15 @@ pub async fn cases(env: &Environment, metric: Metric, month: Month) -> Result<Li
     let columns = &["Contract", "Milestone", "As it should be", "Days", "What happened"];
     let mut list = List::new("cases", columns, format!("{} in {}", metric.title(), month.in_words()));
     let mut own: Vec<Case> =
-        all_cases(env).await?.into_iter().filter(|one| one.metric == metric && one.month == month).collect();
+        all_cases(env).await?.into_iter().filter(|case| case.metric == metric && case.month == month).collect();
     own.sort_by(|a, b| (a.good, -a.days, &a.contract, &a.milestone).cmp(&(b.good, -b.days, &b.contract, &b.milestone)));
-    list.rows.extend(own.into_iter().map(|one| {
+    list.rows.extend(own.into_iter().map(|case| {
         vec![
-            Cell::text(one.contract),
-            Cell::text(one.milestone),
-            Cell::text(if one.good { "yes" } else { "no" }),
-            Cell::Count(one.days),
-            Cell::text(one.said),
+            Cell::text(case.contract),
+            Cell::text(case.milestone),
+            Cell::text(if case.good { "yes" } else { "no" }),
+            Cell::Count(case.days),
+            Cell::text(case.said),
         ]
     }));
     Ok(list)
@@ -332,13 +343,13 @@ pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List
         }
     }
     let mut rows = Vec::new();
-    portfolio::each_booked(env, |one| {
-        let receivables = one.state.receivables();
-        for milestone in one.state.milestones() {
+    portfolio::each_booked(env, |booked| {
+        let receivables = booked.state.receivables();
+        for milestone in booked.state.milestones() {
             let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
             if expected.is_some_and(|on| Month::of(on) == month) {
-                let item = items.get(&(one.state.terms().id().to_owned(), milestone.id.clone()));
-                rows.push(cohort_row((&one, &milestone, expected), &receivables, &standings, item, today));
+                let item = items.get(&(booked.state.terms().id().to_owned(), milestone.id.clone()));
+                rows.push(cohort_row((&booked, &milestone, expected), &receivables, &standings, item, today));
             }
         }
     })
@@ -349,13 +360,13 @@ pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List
 }
 
 fn cohort_row(
-    (one, milestone, expected): (&Booked, &MilestoneView, Option<Date>),
+    (booked, milestone, expected): (&Booked, &MilestoneView, Option<Date>),
     receivables: &[Receivable],
     standings: &BTreeMap<String, Standing>,
     item: Option<&Item>,
     today: Date,
 ) -> (bool, Vec<Cell>) {
-    let terms = one.state.terms();
+    let terms = booked.state.terms();
     let (id, currency) = (terms.id(), terms.currency());
     let own: Vec<&Receivable> = receivables.iter().filter(|invoice| invoice.milestone == milestone.id).collect();
     let standing: Option<Standing> = own.iter().filter_map(|invoice| standings.get(&invoice.number)).min().copied();
@@ -366,13 +377,15 @@ fn cohort_row(
         _ if late > 0 => "not paid, and overdue".to_owned(),
         _ => item.map(|item| item.title.clone()).unwrap_or_default(),
     };
-    let sum = |amount: fn(&Receivable) -> Minor| currency.money(own.iter().map(|one| amount(one)).sum()).to_string();
+    let sum = |amount: fn(&Receivable) -> Minor| {
+        currency.money(own.iter().map(|receivable| amount(receivable)).sum()).to_string()
+    };
     let numbers: Vec<&str> = own.iter().map(|invoice| invoice.number.as_str()).collect();
     let row = vec![
         Cell::text(id),
         Cell::text(&milestone.id),
         Cell::text(terms.customer()),
-        Cell::text(&one.erp),
+        Cell::text(&booked.erp),
         Cell::optional(expected),
         Cell::text(numbers.join(", ")),
         Cell::optional(standing),
@@ -415,24 +428,24 @@ pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError
     let until = Month::of(today.saturating_add((AHEAD - 1).months())).last();
     let mut list = List::new("forecast", columns, format!("{today} to {until}"));
     let (mut all, mut paid) = (Vec::new(), BTreeMap::new());
-    portfolio::each_booked(env, |one| {
-        paid_late(&one.state, &mut paid);
-        all.push(Coming::of(&one.state, until));
+    portfolio::each_booked(env, |booked| {
+        paid_late(&booked.state, &mut paid);
+        all.push(Coming::of(&booked.state, until));
     })
     .await?;
     let lateness = lateness(paid);
     let mut expected = Vec::new();
-    for one in &all {
-        expected.extend(one.expected(lateness.get(&one.customer).copied(), today));
+    for coming in &all {
+        expected.extend(coming.expected(lateness.get(&coming.customer).copied(), today));
     }
-    expected.retain(|one| one.month.is_none_or(|month| month.first() <= until));
-    let place = |one: &Expected| one.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>();
-    expected.sort_by_key(|one| (one.month.is_none(), one.month, place(one)));
-    for one in expected {
-        if let [_, what, .., currency, amount] = one.row.as_slice() {
+    expected.retain(|expected| expected.month.is_none_or(|month| month.first() <= until));
+    let place = |expected: &Expected| expected.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>();
+    expected.sort_by_key(|expected| (expected.month.is_none(), expected.month, place(expected)));
+    for expectation in expected {
+        if let [_, what, .., currency, amount] = expectation.row.as_slice() {
             list.add(&what.shown(), &currency.shown(), &amount.shown());
         }
-        list.rows.push(one.row);
+        list.rows.push(expectation.row);
     }
     Ok(list)
 }
@@ -473,7 +486,11 @@ impl Coming {
             contract: terms.id().to_owned(),
             customer: terms.customer().to_owned(),
             currency: terms.currency(),
-            open: contract.receivables().into_iter().filter(|one| one.open.units() > Minor::ZERO).collect(),
+            open: contract
+                .receivables()
+                .into_iter()
+                .filter(|receivable| receivable.open.units() > Minor::ZERO)
+                .collect(),
             documents: contract.outlook(until).documents,
         }
     }
@@ -499,16 +516,29 @@ impl Coming {
             expected.push(Expected { month, row });
         };
         let paid_on = |due: Date| due.saturating_add(late.unwrap_or(0).days());
-        for one in &self.open {
-            let on = Some(paid_on(one.due_on)).filter(|on| *on >= today);
+        for receivable in &self.open {
+            let on = Some(paid_on(receivable.due_on)).filter(|on| *on >= today);
             let what = if on.is_some() { "cash" } else { "overdue" };
-            push(what, &one.milestone, &one.number, (one.due_on, on), one.open.to_string());
+            push(what, &receivable.milestone, &receivable.number, (receivable.due_on, on), receivable.open.to_string());
         }
-        for one in &self.documents {
-            let credits = one.kind == DocumentKind::CreditMemo;
-            let amount = if credits { self.currency.money(-one.amount.units()) } else { one.amount }.to_string();
-            push(TO_BILL, &one.milestone, &one.number, (one.due_on, Some(one.date)), amount.clone());
-            push("cash", &one.milestone, &one.number, (one.due_on, Some(paid_on(one.due_on).max(today))), amount);
+        for document in &self.documents {
+            let credits = document.kind == DocumentKind::CreditMemo;
+            let amount =
+                if credits { self.currency.money(-document.amount.units()) } else { document.amount }.to_string();
+            push(
+                TO_BILL,
+                &document.milestone,
+                &document.number,
+                (document.due_on, Some(document.date)),
+                amount.clone(),
+            );
+            push(
+                "cash",
+                &document.milestone,
+                &document.number,
+                (document.due_on, Some(paid_on(document.due_on).max(today))),
+                amount,
+            );
         }
         expected
     }

@@ -155,7 +155,7 @@ fn concerns(line: &AuditLine, subject: &str, milestone: Option<&str>, title: &st
     let words = |text: &str, word: &str| {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         text.split(|c: char| !is_part(c))
-            .any(|one| one == word || one.strip_suffix(word).is_some_and(|rest| rest.ends_with('-')))
+            .any(|name| name == word || name.strip_suffix(word).is_some_and(|rest| rest.ends_with('-')))
     };
     line.subject == subject
         || line.subject == title
@@ -174,7 +174,7 @@ fn evidence(facts: &[TracedFact], lineage: &[String], sources: &[LegSource]) -> 
                 | Event::Rejected { .. }
                 | Event::Submitted { .. }
         );
-        let concerns = read.event.milestone().is_some_and(|id| lineage.iter().any(|one| one == id));
+        let concerns = read.event.milestone().is_some_and(|id| lineage.iter().any(|name| name == id));
         (told && concerns).then(|| Evidence {
             at: fact.at,
             what: event_in_words(&read.event),

@@ -86,7 +86,7 @@ pub fn effect(contract: &Contract, order: &Fact) -> Result<Effect, Problem> {
     let mut after = contract.clone();
     after.apply(order)?;
     after.advance_to(today);
-    let new = |one: &&IssuedDocument| !before.documents().iter().any(|known| known.number == one.number);
+    let new = |document: &&IssuedDocument| !before.documents().iter().any(|known| known.number == document.number);
     Ok(Effect {
         figures: figures(&before, &after),
         writes: after.documents().iter().filter(new).cloned().collect(),
@@ -114,15 +114,15 @@ fn figures(before: &Contract, after: &Contract) -> Vec<Figure> {
 fn to_come(before: &Contract, after: &Contract, today: Date) -> Vec<Paper> {
     let until = today.saturating_add(AHEAD_DAYS.days());
     let (was, is) = (before.outlook(until).documents, after.outlook(until).documents);
-    let told = |one: &IssuedDocument| (one.date, one.amount);
-    let of = |all: &[IssuedDocument], number: &str| all.iter().find(|one| one.number == number).map(told);
+    let told = |document: &IssuedDocument| (document.date, document.amount);
+    let of = |all: &[IssuedDocument], number: &str| all.iter().find(|document| document.number == number).map(told);
     let mut papers: Vec<Paper> = Vec::new();
-    for one in was.iter().chain(&is) {
-        if papers.iter().any(|paper| paper.number == one.number) {
+    for document in was.iter().chain(&is) {
+        if papers.iter().any(|paper| paper.number == document.number) {
             continue;
         }
-        let (before, after) = (of(&was, &one.number), of(&is, &one.number));
-        papers.push(Paper { number: one.number.clone(), before, after, kind: one.kind });
+        let (before, after) = (of(&was, &document.number), of(&is, &document.number));
+        papers.push(Paper { number: document.number.clone(), before, after, kind: document.kind });
     }
     papers.retain(|paper| paper.before != paper.after);
     papers.sort_by_key(|paper| paper.after.or(paper.before).map(|(date, _)| date));

@@ -92,7 +92,7 @@ fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures>
     let this = today.first_of_month();
     let next = this.saturating_add(1.month());
     let to_come = |month: Date| -> Minor {
-        let documents = lines.iter().flat_map(|line| &line.to_come).filter(|one| one.date.first_of_month() == month);
+        let documents = lines.iter().flat_map(|line| &line.to_come).filter(|line| line.date.first_of_month() == month);
         documents
             .map(|document| {
                 if document.kind == DocumentKind::CreditMemo {
@@ -103,7 +103,7 @@ fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures>
             })
             .sum()
     };
-    let overdue = lines.iter().flat_map(|line| &line.receivables).filter(|one| one.due_on < today);
+    let overdue = lines.iter().flat_map(|line| &line.receivables).filter(|line| line.due_on < today);
     let months = months(lines, this);
     Some(Figures {
         currency: code.into(),
@@ -112,7 +112,7 @@ fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures>
         billed: months.last()?.billed,
         unbilled: currency.money(lines.iter().map(|line| line.unbilled.units()).sum()),
         deferred: currency.money(lines.iter().map(|line| line.deferred.units()).sum()),
-        overdue: currency.money(overdue.map(|one| one.open.units().max(Minor::ZERO)).sum()),
+        overdue: currency.money(overdue.map(|receivable| receivable.open.units().max(Minor::ZERO)).sum()),
         months,
     })
 }

@@ -87,7 +87,8 @@ fn is_named(text: &str, names: &[&str]) -> bool {
 /// Contracts whose id or customer contains a text, by id; where there is none, those that have an invoice of this number.
 pub fn contracts(snapshot: &Snapshot, text: &str) -> Vec<Summary> {
     let all = snapshot.contracts.values().map(|line| &line.summary);
-    let found: Vec<Summary> = all.filter(|one| is_named(text, &[&one.contract, &one.customer])).cloned().collect();
+    let found: Vec<Summary> =
+        all.filter(|summary| is_named(text, &[&summary.contract, &summary.customer])).cloned().collect();
     if !found.is_empty() {
         return found;
     }
@@ -102,15 +103,16 @@ pub fn receivables(snapshot: &Snapshot, text: &str, overdue: bool, today: Date) 
     let of_line = |line: &Arc<Line>| -> Vec<Open> {
         let summary = &line.summary;
         let open = line.receivables.iter().filter(|receivable| receivable.open.units() > Minor::ZERO);
-        let open = open.filter(|one| !overdue || one.due_on < today);
-        let named = open.filter(|one| is_named(text, &[&summary.contract, &summary.customer, &one.number]));
+        let open = open.filter(|receivable| !overdue || receivable.due_on < today);
+        let named =
+            open.filter(|receivable| is_named(text, &[&summary.contract, &summary.customer, &receivable.number]));
         named
-            .map(|one| Open {
+            .map(|receivable| Open {
                 contract: summary.contract.clone(),
                 customer: summary.customer.clone(),
                 erp: summary.erp.clone(),
-                days: one.due_on.until(today).map_or(0, |span| i64::from(span.get_days().max(0))),
-                invoice: one.clone(),
+                days: receivable.due_on.until(today).map_or(0, |span| i64::from(span.get_days().max(0))),
+                invoice: receivable.clone(),
             })
             .collect()
     };
@@ -148,7 +150,7 @@ pub fn sums(contracts: &[Summary], receivables: &[Open]) -> Vec<Sums> {
     codes.dedup();
     let sum = |code: &str, value: fn(&Summary) -> &String| -> String {
         let of_it = contracts.iter().filter(|contract| contract.currency == code);
-        let sum: Decimal = of_it.filter_map(|one| value(one).parse::<Decimal>().ok()).sum();
+        let sum: Decimal = of_it.filter_map(|summary| value(summary).parse::<Decimal>().ok()).sum();
         grouped(&sum.to_string())
     };
     let open = |code: &str| {
@@ -160,10 +162,10 @@ pub fn sums(contracts: &[Summary], receivables: &[Open]) -> Vec<Sums> {
         .into_iter()
         .map(|code| Sums {
             currency: code.into(),
-            total: sum(code, |one| &one.total),
-            billed: sum(code, |one| &one.billed),
-            remaining: sum(code, |one| &one.remaining),
-            deferred: sum(code, |one| &one.deferred),
+            total: sum(code, |summary| &summary.total),
+            billed: sum(code, |summary| &summary.billed),
+            remaining: sum(code, |summary| &summary.remaining),
+            deferred: sum(code, |summary| &summary.deferred),
             open: open(code),
         })
         .collect()
@@ -183,8 +185,9 @@ pub fn month(word: &str, today: Date) -> Option<Date> {
 pub fn to_come(snapshot: &Snapshot, text: &str, month: Date) -> Vec<ToCome> {
     let of_line = |line: &Arc<Line>| -> Vec<ToCome> {
         let summary = &line.summary;
-        let of_month = line.to_come.iter().filter(|one| one.date.first_of_month() == month);
-        let named = of_month.filter(|one| is_named(text, &[&summary.contract, &summary.customer, &one.number]));
+        let of_month = line.to_come.iter().filter(|document| document.date.first_of_month() == month);
+        let named =
+            of_month.filter(|document| is_named(text, &[&summary.contract, &summary.customer, &document.number]));
         named
             .map(|document| ToCome {
                 contract: summary.contract.clone(),

@@ -202,7 +202,7 @@ pub struct Booked {
 /// The store failed.
 pub async fn booked(env: &Environment) -> Result<Vec<Booked>, StoreError> {
     let mut all = Vec::new();
-    each_booked(env, |one| all.push(one)).await?;
+    each_booked(env, |booked| all.push(booked)).await?;
     Ok(all)
 }
 
@@ -236,7 +236,11 @@ pub async fn earlier(env: &Environment, id: &str) -> Result<Option<Earlier>, Sto
     let milestones = contract
         .milestones()
         .into_iter()
-        .map(|one| EarlierMilestone { id: one.id.clone(), name: one.name.clone(), amount: one.amount.decimal() })
+        .map(|milestone| EarlierMilestone {
+            id: milestone.id.clone(),
+            name: milestone.name.clone(),
+            amount: milestone.amount.decimal(),
+        })
         .collect();
     Ok(Some(Earlier { contract: id.to_owned(), total: contract.total().decimal(), milestones }))
 }
@@ -280,12 +284,17 @@ pub(super) fn summary(
     let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
     let position = contract.position();
     let open = |severity: Severity| {
-        contract.exceptions().iter().filter(|one| one.closed_on.is_none() && one.severity == severity).count()
+        contract
+            .exceptions()
+            .iter()
+            .filter(|exception| exception.closed_on.is_none() && exception.severity == severity)
+            .count()
     };
-    let missing = missing.iter().filter(|one| one.contract == row.id).map(|one| match one.kind {
-        DocumentKind::CreditMemo => -one.amount.decimal(),
-        _ => one.amount.decimal(),
-    });
+    let missing =
+        missing.iter().filter(|undelivered| undelivered.contract == row.id).map(|undelivered| match undelivered.kind {
+            DocumentKind::CreditMemo => -undelivered.amount.decimal(),
+            _ => undelivered.amount.decimal(),
+        });
     let in_erp = missing.fold(position.billed.decimal(), |sum, amount| sum - amount);
     Ok(Summary {
         contract: row.id.clone(),
@@ -333,7 +342,7 @@ pub async fn documents(env: &Environment, contract: &Contract) -> Result<Vec<Doc
     let mut documents: Vec<DocumentLine> =
         env.store.documents(Some(id.to_owned())).await?.into_iter().map(DocumentLine::from).collect();
     for line in documents.iter_mut().filter(|line| line.standing.is_there()) {
-        let replaced = |one: &IssuedDocument| one.number == line.document.number && one.withdrawn;
+        let replaced = |document: &IssuedDocument| document.number == line.document.number && document.withdrawn;
         if contract.documents().iter().any(replaced) {
             line.standing = Standing::Replaced;
         }
@@ -349,7 +358,8 @@ pub async fn documents(env: &Environment, contract: &Contract) -> Result<Vec<Doc
 
 fn milestones(contract: &Contract, documents: &[DocumentLine]) -> Vec<MilestoneLine> {
     let line = |milestone: MilestoneView| {
-        let counts = |number: &str| contract.documents().iter().any(|one| one.number == number && !one.withdrawn);
+        let counts =
+            |number: &str| contract.documents().iter().any(|document| document.number == number && !document.withdrawn);
         let own =
             documents.iter().filter(|line| line.document.milestone == milestone.id && counts(&line.document.number));
         let standing = own.map(|line| line.standing).min();

@@ -67,7 +67,7 @@ impl Filter {
     }
 
     fn wants(&self, kind: &str) -> bool {
-        let named = self.kinds.is_empty() || self.kinds.iter().any(|one| one == kind);
+        let named = self.kinds.is_empty() || self.kinds.iter().any(|name| name == kind);
         named && self.subject.as_ref().is_none_or(|subject| subject.kind() == kind)
     }
 
@@ -290,14 +290,15 @@ async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Sto
 
 /// The records that show what an exception of a leg is about. `shown_by` is in the order of contracts.
 pub fn records(registry: &Registry, row: &ExceptionView, shown_by: &[ShownBy]) -> Vec<RecordName> {
-    let from = shown_by.partition_point(|one| one.contract < row.contract);
-    let own = shown_by.iter().skip(from).take_while(|one| one.contract == row.contract);
-    let shows =
-        |one: &&ShownBy| Some(one.leg) == row.leg && (one.milestone.is_none() || one.milestone == row.milestone);
+    let from = shown_by.partition_point(|record| record.contract < row.contract);
+    let own = shown_by.iter().skip(from).take_while(|record| record.contract == row.contract);
+    let shows = |record: &&ShownBy| {
+        Some(record.leg) == row.leg && (record.milestone.is_none() || record.milestone == row.milestone)
+    };
     let of_it: Vec<&ShownBy> = own.filter(shows).collect();
     // A record of the milestone itself says more than one of the whole contract.
-    let own = of_it.iter().any(|one| one.milestone.is_some());
-    let told = of_it.into_iter().filter(|one| !own || one.milestone.is_some());
+    let own = of_it.iter().any(|record| record.milestone.is_some());
+    let told = of_it.into_iter().filter(|record| !own || record.milestone.is_some());
     told.map(|shown| {
         let name = registry.get(&shown.system).zip(shown.raw.as_deref());
         let name = name.and_then(|(entry, raw)| entry.connection.name_in(raw));
@@ -507,7 +508,7 @@ async fn unfiled(env: &Environment) -> Result<Option<Item>, StoreError> {
         return Ok(None);
     }
     let named: Vec<String> =
-        unfiled.iter().take(NAMED).map(|one| format!("{} ({})", one.contract, one.systems)).collect();
+        unfiled.iter().take(NAMED).map(|unfiled| format!("{} ({})", unfiled.contract, unfiled.systems)).collect();
     let more = unfiled.len().saturating_sub(named.len());
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let noun =
@@ -538,7 +539,8 @@ async fn unseen(env: &Environment) -> Result<Vec<Item>, StoreError> {
             if write.kind == CommandKind::JournalEntry && !entry.connection.shows_entries() {
                 continue;
             }
-            let (id, request) = write.receipt.map(|one| (one.remote_id, one.request_id)).unwrap_or_default();
+            let (id, request) =
+                write.receipt.map(|receipt| (receipt.remote_id, receipt.request_id)).unwrap_or_default();
             let request = request.map(|request| format!(", request {request}")).unwrap_or_default();
             let since = minute(write.settled_at);
             let title = format!("{} {} to {target}", in_words(write.kind), write.subject);

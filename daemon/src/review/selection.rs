@@ -301,7 +301,7 @@ impl Selection {
         let text = self.text.to_lowercase();
         let optional = [&item.contract, &item.customer, &item.milestone, &item.owner, &item.note];
         let all = optional.into_iter().flatten().chain([&item.title, &item.problem.reason]);
-        all.into_iter().any(|one| one.to_lowercase().contains(&text))
+        all.into_iter().any(|name| name.to_lowercase().contains(&text))
     }
 
     /// How many items are asked for.
@@ -347,9 +347,9 @@ fn amount(item: &Item) -> Option<Decimal> {
 }
 
 fn by_word<T: Copy>(all: &[T], word: fn(T) -> &'static str, value: &str) -> Result<T, String> {
-    let found = all.iter().copied().find(|one| word(*one) == value);
+    let found = all.iter().copied().find(|candidate| word(*candidate) == value);
     found.ok_or_else(|| {
-        let words: Vec<&str> = all.iter().map(|one| word(*one)).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = all.iter().map(|choice| word(*choice)).filter(|word| !word.is_empty()).collect();
         format!("one of {}", words.join(", "))
     })
 }

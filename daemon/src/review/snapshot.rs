@@ -227,7 +227,7 @@ fn merged(a: &[Arc<Item>], b: Vec<Arc<Item>>) -> Vec<Arc<Item>> {
     let mut all = Vec::with_capacity(a.len().saturating_add(b.len()));
     let mut a = a.iter().peekable();
     for item in b {
-        while let Some(before) = a.next_if(|one| queue::order(one, &item).is_le()) {
+        while let Some(before) = a.next_if(|earlier| queue::order(earlier, &item).is_le()) {
             all.push(Arc::clone(before));
         }
         all.push(item);
@@ -238,8 +238,8 @@ fn merged(a: &[Arc<Item>], b: Vec<Arc<Item>>) -> Vec<Arc<Item>> {
 
 fn by_contract(missing: Vec<Undelivered>) -> BTreeMap<String, Vec<Undelivered>> {
     let mut sorted: BTreeMap<String, Vec<Undelivered>> = BTreeMap::new();
-    for one in missing {
-        sorted.entry(one.contract.clone()).or_default().push(one);
+    for undelivered in missing {
+        sorted.entry(undelivered.contract.clone()).or_default().push(undelivered);
     }
     sorted
 }

@@ -90,7 +90,7 @@ pub async fn package(env: &Environment, what: &str) -> Result<Option<Package>, S
 }
 
 fn told(what: &str, trace: &Trace) -> Trail {
-    let facts: Vec<(&TracedFact, Fact)> = trace.facts.iter().filter_map(|one| Some((one, parsed(one)?))).collect();
+    let facts: Vec<(&TracedFact, Fact)> = trace.facts.iter().filter_map(|fact| Some((fact, parsed(fact)?))).collect();
     let of = |wanted: fn(&Event) -> bool| -> Vec<Line> {
         facts
             .iter()
@@ -103,12 +103,14 @@ fn told(what: &str, trace: &Trace) -> Trail {
         lines.map(|line| Line::new(&line.at, &line.actor, format!("{}: {}", line.action, line.detail))).collect()
     };
     let clauses = trace.clauses.iter().map(|clause| Line::new("", "", in_words(clause))).collect();
-    let records = trace.records.iter().map(|one| {
-        let text =
-            format!("record:{} {} {} {}, version {}", one.id, one.system, one.object, one.remote_id, one.version);
-        Line::new(one.seen_at, &one.system, text)
+    let records = trace.records.iter().map(|record| {
+        let text = format!(
+            "record:{} {} {} {}, version {}",
+            record.id, record.system, record.object, record.remote_id, record.version
+        );
+        Line::new(record.seen_at, &record.system, text)
     });
-    let payments = trace.payments.iter().filter_map(|one| Some((one, parsed(one)?)));
+    let payments = trace.payments.iter().filter_map(|payment| Some((payment, parsed(payment)?)));
     let rest = |line: &AuditLine| {
         let told =
             [Action::ContractOpened, Action::FactDecided, Action::MilestoneApproved, Action::FirstOfTwoApprovals];
@@ -133,8 +135,8 @@ fn told(what: &str, trace: &Trace) -> Trail {
     Trail { about: what.to_owned(), contract: trace.contract.clone(), parts }
 }
 
-fn parsed(one: &TracedFact) -> Option<Fact> {
-    serde_json::from_value(one.fact.clone()).ok()
+fn parsed(fact: &TracedFact) -> Option<Fact> {
+    serde_json::from_value(fact.fact.clone()).ok()
 }
 
 fn is_of_the_work(event: &Event) -> bool {
@@ -149,7 +151,7 @@ fn is_decision(event: &Event) -> bool {
 fn fact_line(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Line {
     let mut text = event_in_words(&fact.event);
     if let Event::Payment { invoice, amount, .. } = &fact.event {
-        let currency = trace.documents.first().map(|one| one.currency);
+        let currency = trace.documents.first().map(|document| document.currency);
         let money = currency.and_then(|currency| currency.from_decimal(amount.0));
         let money = money.map_or_else(|| amount.to_string(), |money| Amount::from(money).to_string());
         text = format!("payment of {money} for {invoice}");
@@ -165,7 +167,7 @@ fn fact_line(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Line {
 /// Who approved what amount of what version, and what the systems said then.
 fn approval(traced: &TracedFact, fact: &Fact, trace: &Trace) -> Option<Line> {
     let Event::Review { milestone, decision: ReviewDecision::Approve, shown, .. } = &fact.event else { return None };
-    let currency = trace.documents.first().map(|one| format!(" {}", one.currency)).unwrap_or_default();
+    let currency = trace.documents.first().map(|document| format!(" {}", document.currency)).unwrap_or_default();
     let text = match shown {
         None => format!("approved {milestone}; what was shown is not on file"),
         Some(Shown { version, amount, customer, legs, .. }) => {
@@ -196,22 +198,26 @@ fn mail(mail: &TracedMail) -> Vec<Line> {
 }
 
 fn documents(trace: &Trace) -> Vec<Line> {
-    let line = |one: &crate::store::views::DocumentView| {
-        let (kind, amount) = (one.kind.name().replace('_', " "), grouped(&one.amount.to_string()));
-        let text = format!("{kind} {}: {amount} {}, due {}, for {}", one.number, one.currency, one.due_on, one.target);
-        Line::new(one.date, "milestoned", text)
+    let line = |document: &crate::store::views::DocumentView| {
+        let (kind, amount) = (document.kind.name().replace('_', " "), grouped(&document.amount.to_string()));
+        let text = format!(
+            "{kind} {}: {amount} {}, due {}, for {}",
+            document.number, document.currency, document.due_on, document.target
+        );
+        Line::new(document.date, "milestoned", text)
     };
     trace.documents.iter().map(line).collect()
 }
 
 fn deliveries(trace: &Trace) -> Vec<Line> {
-    let line = |one: &crate::store::outbox::Delivery| {
-        let id = one.remote_id.as_deref().map_or_else(|| "no record there".into(), |id| format!("record {id} there"));
-        let request = one.request_id.as_deref().map(|id| format!(", request {id}")).unwrap_or_default();
-        let seen = one.confirmed_at.map_or_else(|| "not seen there yet".into(), |at| format!("seen there {at}"));
-        let (kind, state) = (one.kind.to_string().replace('_', " "), one.state);
-        let text = format!("{kind} {} to {}: {state}, {id}{request}, {seen}", one.subject, one.target);
-        Line::new(one.settled_at.map_or_else(String::new, |at| at.to_string()), &one.target, text)
+    let line = |delivery: &crate::store::outbox::Delivery| {
+        let id =
+            delivery.remote_id.as_deref().map_or_else(|| "no record there".into(), |id| format!("record {id} there"));
+        let request = delivery.request_id.as_deref().map(|id| format!(", request {id}")).unwrap_or_default();
+        let seen = delivery.confirmed_at.map_or_else(|| "not seen there yet".into(), |at| format!("seen there {at}"));
+        let (kind, state) = (delivery.kind.to_string().replace('_', " "), delivery.state);
+        let text = format!("{kind} {} to {}: {state}, {id}{request}, {seen}", delivery.subject, delivery.target);
+        Line::new(delivery.settled_at.map_or_else(String::new, |at| at.to_string()), &delivery.target, text)
     };
     trace.deliveries.iter().map(line).collect()
 }

@@ -155,7 +155,7 @@ async fn create(
         return Ok((StatusCode::CREATED, answer));
     };
     let contract = crate::review::portfolio::state(&row)?;
-    if let Some(known) = contract.milestones().into_iter().find(|one| one.id == body.external_id) {
+    if let Some(known) = contract.milestones().into_iter().find(|milestone| milestone.id == body.external_id) {
         let same = known.name == body.name && known.amount == amount;
         return if same { Ok((StatusCode::OK, answer)) } else { Err(conflict(&body.external_id)) };
     }
@@ -374,7 +374,7 @@ async fn find(env: &Environment, id: &str) -> Result<(Contract, MilestoneView), 
     let (project, milestone) = id.split_once(SEPARATOR).ok_or_else(|| ApiError::not_found("milestone", id))?;
     let row = env.store.contract(project.to_owned()).await?.ok_or_else(|| ApiError::not_found("milestone", id))?;
     let contract = crate::review::portfolio::state(&row)?;
-    let view = contract.milestones().into_iter().find(|one| one.id == milestone);
+    let view = contract.milestones().into_iter().find(|candidate| candidate.id == milestone);
     let view = view.ok_or_else(|| ApiError::not_found("milestone", id))?;
     Ok((contract, view))
 }

@@ -209,8 +209,11 @@ async fn ready(State(env): State<Arc<Environment>>) -> impl IntoResponse {
     let health = env.loops.health(Instant::now());
     match outage {
         None if health.iter().any(LoopHealth::keeps_failing) => {
-            let failing: Vec<&str> =
-                health.iter().filter(|one| one.keeps_failing()).map(|one| one.name.as_str()).collect();
+            let failing: Vec<&str> = health
+                .iter()
+                .filter(|loop_health| loop_health.keeps_failing())
+                .map(|loop_health| loop_health.name.as_str())
+                .collect();
             let told = format!(
                 "not ready: every turn of {} fails\nSee the daemon's log for the reason; it is tried again by itself.\n",
                 failing.join(", ")

@@ -80,7 +80,7 @@ impl Connections {
     fn enter(&self, number: u64, most: usize) -> Option<Arc<Connection>> {
         let mut map = self.map();
         if map.len() >= most {
-            let idle = |(_, one): &(&u64, &Arc<Connection>)| one.under_way.load(Ordering::Acquire) == 0;
+            let idle = |(_, connection): &(&u64, &Arc<Connection>)| connection.under_way.load(Ordering::Acquire) == 0;
             let oldest = *map.iter().find(idle)?.0;
             map.remove(&oldest)?.shed.cancel();
         }

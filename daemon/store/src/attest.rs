@@ -482,7 +482,7 @@ impl Session<'_> {
 /// Index of a column in what [`Table::all`] gives; the number's where there is none.
 pub(super) fn place(table: &Table, column: &str) -> usize {
     let mut columns = table.told.iter().chain(table.standing);
-    columns.position(|one| *one == column).map_or(0, |index| index.saturating_add(1))
+    columns.position(|name| *name == column).map_or(0, |index| index.saturating_add(1))
 }
 
 fn keys_of(table: &Table, row: &Row<'_>) -> Result<Vec<Box<dyn Value>>, StoreError> {

@@ -145,8 +145,11 @@ const PARTICULARS: Sql = Sql {
 
 /// Adds what the CRM knows of the customer to what needs it. A part that is not attested says nothing.
 fn note_particulars(tx: &Session<'_>, claimed: &mut [Claimed]) -> Result<(), StoreError> {
-    let contracts: BTreeSet<&str> =
-        claimed.iter().filter(|one| needs_customer(&one.command)).map(|one| one.contract.as_str()).collect();
+    let contracts: BTreeSet<&str> = claimed
+        .iter()
+        .filter(|claimed| needs_customer(&claimed.command))
+        .map(|claimed| claimed.contract.as_str())
+        .collect();
     if contracts.is_empty() {
         return Ok(());
     }
@@ -159,16 +162,16 @@ fn note_particulars(tx: &Session<'_>, claimed: &mut [Claimed]) -> Result<(), Sto
         }
         Ok(())
     })?;
-    for one in claimed {
-        let name = match &one.command {
+    for lease in claimed {
+        let name = match &lease.command {
             Command::Customer { name, .. } => Some(name.as_str()),
             command => command.customer(),
         };
         // A deal of somebody else says nothing of this customer.
         let of_it = |deal: &&Deal| deal.record.customer.is_none() || deal.record.customer.as_deref() == name;
-        let deals = known.get(&one.contract).map(Vec::as_slice).unwrap_or_default();
+        let deals = known.get(&lease.contract).map(Vec::as_slice).unwrap_or_default();
         let told = deals.iter().filter(of_it).find(|deal| !deal.particulars.is_empty());
-        one.after.particulars = told.map(|deal| deal.particulars.clone()).unwrap_or_default();
+        lease.after.particulars = told.map(|deal| deal.particulars.clone()).unwrap_or_default();
     }
     Ok(())
 }

@@ -114,8 +114,8 @@ impl Store {
     /// The database failed.
     pub async fn chosen_customers(&self, erp: String) -> Result<BTreeMap<String, String>, StoreError> {
         let all = self.customer_records().await?;
-        let of_it = all.into_iter().filter(|one| one.erp == erp);
-        Ok(of_it.filter_map(|one| Some((one.name, one.remote_id?))).collect())
+        let of_it = all.into_iter().filter(|record| record.erp == erp);
+        Ok(of_it.filter_map(|record| Some((record.name, record.remote_id?))).collect())
     }
 
     /// All of whom anything is known; rows that are not attested say nothing.
@@ -142,8 +142,8 @@ impl Store {
     /// The database failed.
     pub async fn found_customers(&self) -> Result<BTreeMap<(String, String), String>, StoreError> {
         let deliveries = self.deliveries(None, &[DeliveryState::Done]).await?;
-        let of_customers = deliveries.into_iter().filter_map(|one| match one.command {
-            Some(Command::Customer { name, .. }) => Some(((one.target, name), one.remote_id?)),
+        let of_customers = deliveries.into_iter().filter_map(|delivery| match delivery.command {
+            Some(Command::Customer { name, .. }) => Some(((delivery.target, name), delivery.remote_id?)),
             _ => None,
         });
         Ok(of_customers.collect())

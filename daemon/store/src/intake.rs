@@ -437,10 +437,10 @@ impl Store {
 /// Hints whose record was read again are done; the others are due later.
 pub(super) fn mark_followed(tx: &Session<'_>, followed: &[Followed], now: &str) -> Result<(), StoreError> {
     let (mut done, mut later) = (Vec::new(), Vec::new());
-    for one in followed {
-        match &one.outcome {
-            Ok(_) => done.extend(one.hints.iter().map(|hint| values![*hint, now].to_vec())),
-            Err(due_at) => later.extend(one.hints.iter().map(|hint| (*hint, instant(*due_at)))),
+    for hint_followed in followed {
+        match &hint_followed.outcome {
+            Ok(_) => done.extend(hint_followed.hints.iter().map(|hint| values![*hint, now].to_vec())),
+            Err(due_at) => later.extend(hint_followed.hints.iter().map(|hint| (*hint, instant(*due_at)))),
         }
     }
     tx.run_each("UPDATE hint SET done_at = $2 WHERE id = $1", &done)?;

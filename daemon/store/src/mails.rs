@@ -140,9 +140,9 @@ impl Store {
                 return Ok(false);
             }
             let known = told_by_digest(tx, &recipient)?;
-            for one in known.iter().filter(|one| !items.iter().any(|item| item.subject == one.subject)) {
+            for told in known.iter().filter(|candidate| !items.iter().any(|item| item.subject == candidate.subject)) {
                 let sql = "DELETE FROM digest_item WHERE recipient = $1 AND subject = $2 RETURNING mac";
-                tx.delete(&DIGEST_ITEM, sql, values![recipient, one.subject])?;
+                tx.delete(&DIGEST_ITEM, sql, values![recipient, told.subject])?;
             }
             for item in &items {
                 tx.overwrite(&DIGEST_ITEM, values![recipient, item.subject], || {

@@ -383,25 +383,25 @@ impl Store {
                 .iter()
                 .map(|(claimed, outcome)| settlement(claimed, outcome, now))
                 .collect::<Result<_, _>>()?;
-            let states: Vec<&'static str> = settlements.iter().map(|one| one.state.name()).collect();
+            let states: Vec<&'static str> = settlements.iter().map(|settlement| settlement.state.name()).collect();
             let codes: Vec<Vec<u8>> = attempts
                 .iter()
                 .zip(&settlements)
-                .map(|((claimed, _), one)| tx.code_after(&OUTBOX, &claimed.attested, &one.standing().cells()))
+                .map(|((claimed, _), attempt)| tx.code_after(&OUTBOX, &claimed.attested, &attempt.standing().cells()))
                 .collect::<Result<_, _>>()?;
             let sets: Vec<_> = settlements
                 .iter()
                 .zip(states.iter().zip(&codes))
-                .map(|(one, (state, code))| {
+                .map(|(settlement, (state, code))| {
                     values![
-                        one.key,
+                        settlement.key,
                         *state,
-                        one.due_at,
-                        one.receipt,
-                        one.fault,
-                        one.remedy,
-                        one.settled_at,
-                        one.attempt,
+                        settlement.due_at,
+                        settlement.receipt,
+                        settlement.fault,
+                        settlement.remedy,
+                        settlement.settled_at,
+                        settlement.attempt,
                         *code
                     ]
                     .to_vec()

@@ -82,9 +82,9 @@ pub(super) fn closed(tx: &Session<'_>) -> Result<BTreeMap<String, ClosedDates>, 
         }
         let erp: String = row.get(1)?;
         let (through, closed_at) = (row.parsed(2, "closed_dates.through")?, row.parsed(3, "closed_dates.closed_at")?);
-        let one = ClosedDates { erp: erp.clone(), through, closed_at, actor: row.actor(4)? };
-        if latest.get(&erp).is_none_or(|known: &ClosedDates| known.through < one.through) {
-            latest.insert(erp, one);
+        let dates = ClosedDates { erp: erp.clone(), through, closed_at, actor: row.actor(4)? };
+        if latest.get(&erp).is_none_or(|known: &ClosedDates| known.through < dates.through) {
+            latest.insert(erp, dates);
         }
         Ok(())
     })?;

@@ -162,8 +162,8 @@ impl Store {
             let mut decided = tx.all(sql, values![id], read_decided)?;
             // A verdict that the house has not attested is left out.
             let mut genuine = Vec::with_capacity(decided.len());
-            for one in &decided {
-                let row = tx.examine_one(&READING_VERDICT, values![id, one.path])?;
+            for verdict in &decided {
+                let row = tx.examine_one(&READING_VERDICT, values![id, verdict.path])?;
                 genuine.push(row.is_some_and(|row| row.genuine));
             }
             let mut genuine = genuine.into_iter();

@@ -47,5 +47,5 @@ fn is_ours(text: &str) -> bool {
     let all = [migrations::sqlite::whole(), migrations::postgres::whole()];
     all.iter()
         .flat_map(refinery::Runner::get_migrations)
-        .any(|one| one.sql().is_some_and(|sql| sql.contains(text.trim())))
+        .any(|migration| migration.sql().is_some_and(|sql| sql.contains(text.trim())))
 }

@@ -95,7 +95,7 @@ pub struct Report {
 /// # Errors
 /// It cannot be read, or a line is none of an export: with its number.
 pub fn check(read: impl BufRead, kept: &[Checkpoint], public_keys: &[String]) -> Result<Report, String> {
-    let heads: Vec<Head> = kept.iter().map(|one| one.head.clone()).collect();
+    let heads: Vec<Head> = kept.iter().map(|checkpoint| checkpoint.head.clone()).collect();
     let (mut walk, mut rows, mut report) = (Walk::begin(&heads), Rows::default(), Report::default());
     let mut stated = None;
     for (number, text) in (1_usize..).zip(read.lines()) {

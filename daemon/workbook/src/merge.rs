@@ -58,11 +58,11 @@ pub struct Merged {
 #[must_use]
 pub fn merge(edits: Vec<Edit>, now: &Book) -> Vec<Merged> {
     let standing = now.standing();
-    let one = |edit: Edit| {
+    let outcome_of = |edit: Edit| {
         let now = standing.of(&edit.key, &edit.column);
         Merged { outcome: outcome(&edit, now.as_deref()), now, edit }
     };
-    edits.into_iter().map(one).collect()
+    edits.into_iter().map(outcome_of).collect()
 }
 
 fn outcome(edit: &Edit, now: Option<&str>) -> Outcome {

@@ -36,11 +36,11 @@ pub(crate) fn read(flow: &Flow<'_>) -> AcceptanceClause {
             .iter()
             .map(|period| (score(period), period))
             .filter(|(score, _)| *score > 0)
-            .max_by_key(|(score, one)| (*score, core::cmp::Reverse(one.range.start)))
+            .max_by_key(|(score, period)| (*score, core::cmp::Reverse(period.range.start)))
     };
     // Less is a period beside another kind of acceptance.
-    let window = best(&|one| window_score(flow, one) - 5).map(|(_, one)| days_field(flow, one));
-    let cure = best(&|one| cure_score(flow, one)).map(|(_, one)| days_field(flow, one));
+    let window = best(&|period| window_score(flow, period) - 5).map(|(_, period)| days_field(flow, period));
+    let cure = best(&|period| cure_score(flow, period)).map(|(_, period)| days_field(flow, period));
     let decided = captures(&DECIDES, &flow.text, 0..flow.text.len()).first().and_then(|capture| {
         capture.name("who").or_else(|| capture.name("by")).map(|who| Field::words(flow, who.range()))
     });
@@ -106,7 +106,7 @@ fn deemed(flow: &Flow<'_>) -> Field {
     let range = |pattern: &Pattern| {
         captures(pattern, &flow.text, 0..flow.text.len())
             .first()
-            .and_then(|capture| capture.get(0).map(|one| one.range()))
+            .and_then(|capture| capture.get(0).map(|found| found.range()))
     };
     if let Some(range) = range(&NOT_DEEMED) {
         return Field::read(flow, "false", range);

@@ -36,44 +36,44 @@ pub(crate) fn stated(flow: &Flow<'_>) -> Vec<Terms> {
     let whole = 0..flow.text.len();
     let mut all = Vec::new();
     for net in captures(&NET, &flow.text, whole.clone()) {
-        let (Some(range), Some(days)) = (net.get(0).map(|one| one.range()), net.name("days")) else { continue };
+        let (Some(range), Some(days)) = (net.get(0).map(|found| found.range()), net.name("days")) else { continue };
         let score = 10 + context(flow, &range);
         all.push(Terms { field: Field::read(flow, format!("net {}", days.as_str()), range.clone()), range, score });
     }
-    for one in captures(&ON_RECEIPT, &flow.text, whole.clone()) {
-        let Some(range) = one.get(0).map(|one| one.range()) else { continue };
+    for capture in captures(&ON_RECEIPT, &flow.text, whole.clone()) {
+        let Some(range) = capture.get(0).map(|found| found.range()) else { continue };
         let score = 4 + context(flow, &range);
         all.push(Terms { field: Field::read(flow, "due on receipt", range.clone()), range, score });
     }
-    for one in period::all(&flow.text, whole) {
-        let sentence = super::sentence(flow, one.range.clone());
+    for period in period::all(&flow.text, whole) {
+        let sentence = super::sentence(flow, period.range.clone());
         let text = flow.slice(sentence);
-        let tail = flow.slice(flow.after(one.range.end, 90));
+        let tail = flow.slice(flow.after(period.range.end, 90));
         let from_invoice = found(&INVOICE, tail);
         let transfer = found(&PAYMENTS, text);
         if !(found(&INVOICE, text) && found(&PAYS, text) || transfer) {
             continue;
         }
-        let mut score = if transfer { 9 } else { 6 } + context(flow, &one.range) + if from_invoice { 4 } else { -4 };
+        let mut score = if transfer { 9 } else { 6 } + context(flow, &period.range) + if from_invoice { 4 } else { -4 };
         if found(&EXTRA, text) {
             score -= 12;
         }
         // "Contractor submits an invoice within 5 days" is not when it is paid; "… and Client pays it within 30 days" is.
         static SUBMITS: Pattern = pattern!(r"(?i)\bsubmit");
         static PAY: Pattern = pattern!(r"(?i)\bpays?\b|\bpayable\b|\bpaid\b");
-        let submits = found(&SUBMITS, text) && !found(&PAY, flow.slice(flow.before(one.range.start, 80)));
+        let submits = found(&SUBMITS, text) && !found(&PAY, flow.slice(flow.before(period.range.start, 80)));
         if found(&DISPUTE, text) || submits {
             score -= 7;
         }
-        let field = match (one.count, one.days) {
-            (Some(count), Days::Calendar) => Field::read(flow, format!("net {count}"), one.range.clone()),
-            (Some(count), Days::Business) => Field::read(flow, format!("{count} business days"), one.range.clone()),
-            (None, _) => Field::empty(flow, Why::Redacted, one.range.clone()),
+        let field = match (period.count, period.days) {
+            (Some(count), Days::Calendar) => Field::read(flow, format!("net {count}"), period.range.clone()),
+            (Some(count), Days::Business) => Field::read(flow, format!("{count} business days"), period.range.clone()),
+            (None, _) => Field::empty(flow, Why::Redacted, period.range.clone()),
         };
-        all.push(Terms { field, range: one.range, score });
+        all.push(Terms { field, range: period.range, score });
     }
-    all.retain(|one| one.score > 3);
-    all.sort_by_key(|one| (-one.score, one.range.start));
+    all.retain(|terms| terms.score > 3);
+    all.sort_by_key(|terms| (-terms.score, terms.range.start));
     all
 }
 

@@ -57,33 +57,34 @@ pub(crate) fn stated(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Stated> {
     let amounts = money::all(&flow.text, 0..flow.text.len(), mark);
     let mut all: Vec<Stated> = Vec::new();
     for found in captures(&PRICE, &flow.text, 0..flow.text.len()) {
-        let Some(name) = found.get(0).map(|one| one.range()) else { continue };
+        let Some(name) = found.get(0).map(|found| found.range()) else { continue };
         // "20% of the Contract Price, amounting to US$32,840,000" states a part of the price.
         if found_before(flow, &PART_OF, name.start) {
             continue;
         }
-        if let Some(one) = nearest(flow, &name, &amounts) {
-            all.push(one);
+        if let Some(price) = nearest(flow, &name, &amounts) {
+            all.push(price);
         }
     }
     // "shall pay the sum of ($1,200,000) in the following instalments" calls it no price.
     static PARTED: Pattern = pattern!(
         r"(?i)^\)?\s{1,2}(?:[\w’']+,?\s+){0,5}?(?:in\s+the\s+following|(?:payable\s+)?as\s+follows|in\s+\w+\s+(?:\(\d+\)\s+)?(?:equal\s+)?instal?lments|in\s+instal?lments)\b"
     );
-    let parted =
-        amounts.iter().filter(|one| one.per.is_none() && found(&PARTED, flow.slice(flow.after(one.range.end, 80))));
-    all.extend(parted.map(|one| Stated { money: one.clone(), name: one.range.clone(), score: 2 }));
+    let parted = amounts
+        .iter()
+        .filter(|amount| amount.per.is_none() && found(&PARTED, flow.slice(flow.after(amount.range.end, 80))));
+    all.extend(parted.map(|amount| Stated { money: amount.clone(), name: amount.range.clone(), score: 2 }));
     // An amount that several clauses state is more likely to be the price.
     let again = |stated: &Stated| {
         all.iter().filter(|other| other.money.amount == stated.money.amount && other.score > 0).count()
     };
-    let more: Vec<i32> = all.iter().map(|one| i32::try_from(again(one).min(4)).unwrap_or(0)).collect();
-    all.iter_mut().zip(more).for_each(|(one, more)| one.score += if one.score > 0 { more } else { 0 });
-    all.sort_by_key(|one| (-one.score, one.money.range.start));
+    let more: Vec<i32> = all.iter().map(|stated| i32::try_from(again(stated).min(4)).unwrap_or(0)).collect();
+    all.iter_mut().zip(more).for_each(|(stated, more)| stated.score += if stated.score > 0 { more } else { 0 });
+    all.sort_by_key(|stated| (-stated.score, stated.money.range.start));
     let mut kept: Vec<Stated> = Vec::new();
-    for one in all {
-        if !kept.iter().any(|other| other.money.range == one.money.range) {
-            kept.push(one);
+    for stated in all {
+        if !kept.iter().any(|other| other.money.range == stated.money.range) {
+            kept.push(stated);
         }
     }
     kept
@@ -114,13 +115,14 @@ fn nearest(flow: &Flow<'_>, name: &Range<usize>, amounts: &[Money]) -> Option<St
     let same_sentence = |money: &Money| !between(money).contains("\n\n") || between(money).len() < 60;
     let no_stop = |money: &Money| !has_stop(between(money));
     let candidates: Vec<(&Money, i32)> = [
-        behind.filter(|one| defined && same_sentence(one) && no_stop(one)).map(|one| (one, 9)),
-        ahead.filter(|one| same_sentence(one) && no_stop(one)).map(|one| (one, 6)),
+        behind.filter(|amount| defined && same_sentence(amount) && no_stop(amount)).map(|amount| (amount, 9)),
+        ahead.filter(|amount| same_sentence(amount) && no_stop(amount)).map(|amount| (amount, 6)),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let (money, base) = candidates.into_iter().filter(|(one, _)| one.per.is_none()).max_by_key(|(_, base)| *base)?;
+    let (money, base) =
+        candidates.into_iter().filter(|(candidate, _)| candidate.per.is_none()).max_by_key(|(_, base)| *base)?;
     let inner = between(money);
     let score = scored(flow, name, money, base, inner);
     Some(Stated { money: money.clone(), name: name.clone(), score })
@@ -190,7 +192,7 @@ fn has_stop(text: &str) -> bool {
 
 /// The price as it stands, or what stands in its place; and whether it is the most that may be billed.
 pub(crate) fn total(flow: &Flow<'_>, stated: &[Stated]) -> (Field, Field) {
-    let Some(best) = stated.first().filter(|one| one.likely()) else {
+    let Some(best) = stated.first().filter(|stated| stated.likely()) else {
         return (lost(flow), Field::default());
     };
     let field = match best.money.amount {
@@ -209,11 +211,12 @@ pub(crate) fn total(flow: &Flow<'_>, stated: &[Stated]) -> (Field, Field) {
 /// The price is taken out or left open.
 fn lost(flow: &Flow<'_>) -> Field {
     for found in captures(&PRICE, &flow.text, 0..flow.text.len()) {
-        let Some(name) = found.get(0).map(|one| one.range()) else { continue };
+        let Some(name) = found.get(0).map(|found| found.range()) else { continue };
         let tail = flow.after(name.end, 240);
         let stop = flow.slice(tail.clone()).find(". ").map_or(tail.end, |at| tail.start + at);
         static SAYS: Pattern = pattern!(r"(?i)\b(?:is|be|of|equal\s+to|:)\s+(?:an?\s+\w+\s+\w+\s+of\s+)?");
-        let Some(says) = capture(&SAYS, &flow.text, tail.start..stop).and_then(|one| one.get(0).map(|one| one.range()))
+        let Some(says) = capture(&SAYS, &flow.text, tail.start..stop)
+            .and_then(|captured| captured.get(0).map(|found| found.range()))
         else {
             continue;
         };
@@ -265,7 +268,7 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
     if let Some(dollar) = dollar {
         let ground = [&US_DOLLARS, &US_STATE, &US_COMPANY]
             .into_iter()
-            .find_map(|pattern| capture(pattern, &flow.text, whole.clone())?.get(0).map(|one| one.range()));
+            .find_map(|pattern| capture(pattern, &flow.text, whole.clone())?.get(0).map(|found| found.range()));
         let others = [(&AUSTRALIAN, "AUD"), (&CANADIAN, "CAD"), (&SINGAPORE, "SGD")]
             .into_iter()
             .find_map(|(pattern, code)| Some((capture(pattern, &flow.text, whole.clone())?.get(0)?.range(), code)));
@@ -279,7 +282,8 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
             None => coded.unwrap_or_else(|| Field::empty(flow, Why::Ambiguous, dollar)),
         };
     }
-    let clause = capture(&CURRENCY, &flow.text, whole).and_then(|one| one.name("name").map(|name| name.range()));
+    let clause =
+        capture(&CURRENCY, &flow.text, whole).and_then(|captured| captured.name("name").map(|name| name.range()));
     clause.map_or_else(Field::default, |range| {
         let lower = flow.slice(range.clone()).to_lowercase();
         let code = match lower.chars().next() {

@@ -41,8 +41,8 @@ pub(crate) fn number(flow: &Flow<'_>) -> Field {
             }
         }
     }
-    let labelled =
-        capture(&LABEL, &flow.text, head).and_then(|one| one.name("id").map(|id| trimmed(&flow.text, id.range())));
+    let labelled = capture(&LABEL, &flow.text, head)
+        .and_then(|captured| captured.name("id").map(|id| trimmed(&flow.text, id.range())));
     labelled.map_or_else(Field::default, |range| match missing(&flow.text, range.clone()) {
         Some((kind, place)) => Field::empty(flow, crate::schedule::why(kind), place),
         None if flow.slice(range.clone()).chars().any(|c| c.is_ascii_digit()) => Field::words(flow, range),
@@ -53,7 +53,9 @@ pub(crate) fn number(flow: &Flow<'_>) -> Field {
 /// The customer's purchase order.
 pub(crate) fn purchase_order(flow: &Flow<'_>) -> Field {
     capture(&PO, &flow.text, 0..flow.text.len())
-        .and_then(|one| one.name("code").or_else(|| one.name("id")).map(|id| Field::words(flow, id.range())))
+        .and_then(|captured| {
+            captured.name("code").or_else(|| captured.name("id")).map(|id| Field::words(flow, id.range()))
+        })
         .unwrap_or_default()
 }
 
@@ -66,9 +68,9 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
     let head = 0..flow.floor(flow.text.len().min(60_000));
     let mut best: Option<(i32, Field)> = None;
     for made in captures(&MADE, &flow.text, head.clone()) {
-        let Some(whole) = made.get(0).map(|one| one.range()) else { continue };
+        let Some(whole) = made.get(0).map(|found| found.range()) else { continue };
         let tail = flow.after(whole.end, 160);
-        let Some(one) = date::all(&flow.text, tail.clone()).into_iter().next() else { continue };
+        let Some(written) = date::all(&flow.text, tail.clone()).into_iter().next() else { continue };
         let before = flow.slice(flow.before(whole.start, 120)).to_lowercase();
         let says = flow.slice(whole.clone()).to_lowercase();
         // "the contract dated … for" in a recital is another one.
@@ -94,7 +96,7 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
         .iter()
         .filter(|word| line.contains(**word))
         .count();
-        let near = i32::try_from(one.range.start - whole.end).unwrap_or(i32::MAX);
+        let near = i32::try_from(written.range.start - whole.end).unwrap_or(i32::MAX);
         let made = says.contains("made") || says.contains("entered") || says.contains("into the");
         let early = i32::try_from(whole.start / 3_000).unwrap_or(i32::MAX);
         let score = if made { 30 } else { 20 }
@@ -107,10 +109,10 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
             } else {
                 0
             };
-        let field = match (one.when, one.when.text()) {
-            (When::Day(_), Some(text)) => Field::read(flow, text, one.range),
-            (When::Open, _) => Field::empty(flow, Why::Blank, one.range),
-            (When::Ambiguous, _) => Field::empty(flow, Why::Ambiguous, one.range),
+        let field = match (written.when, written.when.text()) {
+            (When::Day(_), Some(text)) => Field::read(flow, text, written.range),
+            (When::Open, _) => Field::empty(flow, Why::Blank, written.range),
+            (When::Ambiguous, _) => Field::empty(flow, Why::Ambiguous, written.range),
             _ => continue,
         };
         if best.as_ref().is_none_or(|(most, _)| score > *most) {
@@ -131,8 +133,10 @@ pub(crate) fn absent_exhibits(flow: &Flow<'_>) -> Vec<Finding> {
     let signature = flow.text.rfind("IN WITNESS WHEREOF").or_else(|| flow.text.rfind("In witness whereof"));
     let late = signature.unwrap_or(flow.text.len() / 2).min(flow.text.len() / 2).max(flow.text.len() / 4);
     let lines: Vec<usize> = flow.lines().iter().map(|line| line.range.start).collect();
-    for one in captures(&EXHIBIT, &flow.text, 0..flow.text.len()) {
-        let (Some(whole), Some(kind), Some(id)) = (one.get(0), one.name("kind"), one.name("id")) else { continue };
+    for capture in captures(&EXHIBIT, &flow.text, 0..flow.text.len()) {
+        let (Some(whole), Some(kind), Some(id)) = (capture.get(0), capture.name("kind"), capture.name("id")) else {
+            continue;
+        };
         let key = format!("{} {}", titled(kind.as_str()), id.as_str());
         let opens = lines.binary_search(&whole.start()).is_ok();
         let span = flow.spans.iter().find(|span| span.range.contains(&whole.start()));
@@ -194,14 +198,14 @@ pub(crate) fn amends(flow: &Flow<'_>) -> Option<Amends> {
     let title = capture(&TITLE, &flow.text, head.clone())?.name("title")?.range();
     let near = title.start..flow.floor(flow.text.len().min(title.end + 6_000));
     let contract = capture(&PARENT, &flow.text, title.start..flow.floor(flow.text.len().min(12_000)))
-        .and_then(|one| one.name("id").map(|id| id.range()))
+        .and_then(|captured| captured.name("id").map(|id| id.range()))
         .or_else(|| {
             capture(&OF_CONTRACT, &flow.text, near.clone())?.name("what").map(|what| trimmed(&flow.text, what.range()))
         });
     let dated = contract.clone().and_then(|range| {
         let around = range.start..flow.after(range.end, 160).end;
-        let one = date::all(&flow.text, around).into_iter().next()?;
-        Some(Field::read(flow, one.when.text()?, one.range))
+        let written = date::all(&flow.text, around).into_iter().next()?;
+        Some(Field::read(flow, written.when.text()?, written.range))
     });
     let clauses = captures(&CHANGE, &flow.text, title.end..flow.text.len())
         .iter()

@@ -21,14 +21,14 @@ static OTHER: Pattern = pattern!(r"(?i)\b(?:interest|insurance|liquidated|net\s+
 pub(crate) fn read(flow: &Flow<'_>) -> Vec<RetainageRule> {
     let mut rules: Vec<RetainageRule> = Vec::new();
     let mut places: Vec<Range<usize>> = Vec::new();
-    for one in percent::all(&flow.text, 0..flow.text.len()) {
-        let sentence = super::sentence(flow, one.range.clone());
-        let near = flow.before(one.range.start, 160).start.max(sentence.start)
-            ..flow.after(one.range.end, 160).end.min(sentence.end);
+    for percent in percent::all(&flow.text, 0..flow.text.len()) {
+        let sentence = super::sentence(flow, percent.range.clone());
+        let near = flow.before(percent.range.start, 160).start.max(sentence.start)
+            ..flow.after(percent.range.end, 160).end.min(sentence.end);
         if !found(&RETAINS, flow.slice(near.clone())) || found(&OTHER, flow.slice(near)) {
             continue;
         }
-        if let Some(rule) = rule(flow, &one, &sentence) {
+        if let Some(rule) = rule(flow, &percent, &sentence) {
             // A rule that is stated again in other words of the same sentence, or word for word elsewhere, is one rule.
             let same = rules
                 .iter()
@@ -42,13 +42,13 @@ pub(crate) fn read(flow: &Flow<'_>) -> Vec<RetainageRule> {
     rules
 }
 
-fn rule(flow: &Flow<'_>, one: &Percent, sentence: &Range<usize>) -> Option<RetainageRule> {
-    let tail = flow.slice(flow.after(one.range.end, 90));
+fn rule(flow: &Flow<'_>, share: &Percent, sentence: &Range<usize>) -> Option<RetainageRule> {
+    let tail = flow.slice(flow.after(share.range.end, 90));
     let tail = tail.split([';', '.']).next().unwrap_or(tail);
     let lower = tail.trim_start().to_lowercase();
     let what = if is_threshold(&lower) {
         return None;
-    } else if found(&HOLD, tail) && one.value.is_some_and(|value| value > rust_decimal::Decimal::ONE_HUNDRED) {
+    } else if found(&HOLD, tail) && share.value.is_some_and(|value| value > rust_decimal::Decimal::ONE_HUNDRED) {
         "hold"
     } else if lower.starts_with("of retainage")
         || lower.starts_with("of the retainage")
@@ -58,9 +58,9 @@ fn rule(flow: &Flow<'_>, one: &Percent, sentence: &Range<usize>) -> Option<Retai
     } else {
         "retain"
     };
-    let percent = match one.value {
-        Some(value) => Field::read(flow, value.normalize().to_string(), one.range.clone()),
-        None => Field::empty(flow, Why::Redacted, one.range.clone()),
+    let percent = match share.value {
+        Some(value) => Field::read(flow, value.normalize().to_string(), share.range.clone()),
+        None => Field::empty(flow, Why::Redacted, share.range.clone()),
     };
     Some(RetainageRule { percent, what: what.into(), rule: Field::words(flow, shortened(flow, sentence.clone(), 600)) })
 }

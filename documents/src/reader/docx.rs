@@ -238,7 +238,7 @@ impl Reader {
                     .and_then(|span| span.parse().ok())
                     .unwrap_or(1_u32)
                     .clamp(1, 1_000);
-                let merge = properties.and_then(|one| one.children().find(|child| named(*child, "vMerge")));
+                let merge = properties.and_then(|property| property.children().find(|child| named(*child, "vMerge")));
                 let merged_up = merge.is_some_and(|merge| attribute(merge, "val") != Some("restart"));
                 let place = Place {
                     table: Some(number),

@@ -53,8 +53,8 @@ fn columns(lines: &[PrintLine], gutter: i32) -> Vec<(i32, i32)> {
     let words: Vec<(usize, &Word)> = lines
         .iter()
         .enumerate()
-        .flat_map(|(line, one)| {
-            one.segments.iter().flat_map(move |part| part.words.iter().map(move |word| (line, word)))
+        .flat_map(|(line, content)| {
+            content.segments.iter().flat_map(move |part| part.words.iter().map(move |word| (line, word)))
         })
         .collect();
     let (Some(left), Some(right)) =

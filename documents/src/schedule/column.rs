@@ -235,16 +235,16 @@ pub(super) fn cell_content(flow: &Flow<'_>, range: Range<usize>) -> Option<Role>
     let text = flow.slice(range.clone());
     let most = |found: Range<usize>| found.len() * 10 >= text.trim().len() * 7;
     let start = range.start;
-    if percent::all(&flow.text, range.clone()).first().is_some_and(|one| most(one.range.clone())) {
+    if percent::all(&flow.text, range.clone()).first().is_some_and(|percent| most(percent.range.clone())) {
         return Some(Role::Percent);
     }
     let money = money::all(&flow.text, range.clone(), DecimalMark::Unknown);
-    if money.first().is_some_and(|one| most(one.range.clone())) {
+    if money.first().is_some_and(|amount| most(amount.range.clone())) {
         return Some(Role::Amount);
     }
     static GROUPED: Pattern = pattern!(r"^\W{0,2}\d{1,3}(?:[.,’' \u{a0}\u{202f}]\d{3})+(?:[.,]\d{2})?\W{0,2}$");
     if found(&GROUPED, text.trim()) {
         return Some(Role::Amount);
     }
-    date::all(&flow.text, start..range.end).first().filter(|one| most(one.range.clone())).map(|_| Role::Date)
+    date::all(&flow.text, start..range.end).first().filter(|written| most(written.range.clone())).map(|_| Role::Date)
 }

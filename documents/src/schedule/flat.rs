@@ -61,8 +61,9 @@ fn parted(flow: &Flow<'_>, range: Range<usize>) -> Vec<Range<usize>> {
     static CLOSING: Pattern = pattern!(r"\s((?:US)?[$€£]\s?\d[\d,.]*|\d{1,3}(?:\.\d+)?\s?%)$");
     let mut parts = Vec::new();
     let mut rest = range;
-    while let Some(value) =
-        CLOSING.as_ref().and_then(|pattern| pattern.captures(flow.slice(rest.clone()))?.get(1).map(|one| one.range()))
+    while let Some(value) = CLOSING
+        .as_ref()
+        .and_then(|pattern| pattern.captures(flow.slice(rest.clone()))?.get(1).map(|capture| capture.range()))
     {
         parts.push(rest.start + value.start..rest.start + value.end);
         rest = trimmed(&flow.text, rest.start..rest.start + value.start);
@@ -138,7 +139,8 @@ fn heading(flow: &Flow<'_>, pieces: &[Piece], from: usize) -> Option<Heading> {
         }
     }
     static OF: Pattern = pattern!(r"(?i)contract\s+price");
-    units.percent_of = capture(&OF, &flow.text, range.clone()).and_then(|one| one.get(0).map(|one| one.range()));
+    units.percent_of =
+        capture(&OF, &flow.text, range.clone()).and_then(|captured| captured.get(0).map(|found| found.range()));
     Some(Heading { start: from, end, roles, units, text: whole })
 }
 
@@ -332,5 +334,5 @@ fn undetermined(text: &str) -> bool {
 }
 
 fn is_date(text: &str) -> bool {
-    date::all(text, 0..text.len()).first().is_some_and(|one| one.range.len() * 10 >= text.len() * 7)
+    date::all(text, 0..text.len()).first().is_some_and(|written| written.range.len() * 10 >= text.len() * 7)
 }

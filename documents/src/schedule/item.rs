@@ -110,17 +110,18 @@ fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Mo
     static TO: Pattern = pattern!(r"(?i)^\W{0,2}\s*to\s");
     let all: Vec<Money> = money::all(&flow.text, range.clone(), mark)
         .into_iter()
-        .filter(|one| {
-            let after = flow.slice(flow.after(one.range.end, 12));
-            !(found(&FROM, flow.slice(flow.before(one.range.start, 12))) && found(&TO, after))
+        .filter(|amount| {
+            let after = flow.slice(flow.after(amount.range.end, 12));
+            !(found(&FROM, flow.slice(flow.before(amount.range.start, 12))) && found(&TO, after))
         })
-        .filter(|one| {
-            let from = one.spelled.as_ref().map_or(one.range.start, |words| words.range.start.min(one.range.start));
+        .filter(|amount| {
+            let from =
+                amount.spelled.as_ref().map_or(amount.range.start, |words| words.range.start.min(amount.range.start));
             let before = flow.slice(flow.before(from, 90).start.max(range.start)..from);
             !found(&OFF, before) && !found(&BASE, before)
         })
         .collect();
-    all.iter().find(|one| one.per.is_none()).or_else(|| all.first()).cloned()
+    all.iter().find(|amount| amount.per.is_none()).or_else(|| all.first()).cloned()
 }
 
 /// Where the value begins after the title of a label: behind the colon of its first line.
@@ -137,19 +138,20 @@ fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Ra
     );
     let all: Vec<percent::Percent> = percent::all(&flow.text, range.clone())
         .into_iter()
-        .filter(|one| !found(&DONE, flow.slice(one.range.end..flow.after(one.range.end, 40).end)))
+        .filter(|percent| !found(&DONE, flow.slice(percent.range.end..flow.after(percent.range.end, 40).end)))
         .collect();
     // "Upon delivery of 80% of the equipment, 30% of the Contract Value": what is of a price is what is paid.
     static PRICED: Pattern = pattern!(r"(?i)\b(?:price|fees?|value|sum|amount|cost|budget)\b");
-    let priced = |one: &&percent::Percent| one.of.clone().is_some_and(|of| found(&PRICED, flow.slice(of)));
-    let first = all.iter().find(priced).or_else(|| all.iter().find(|one| one.of.is_none())).or_else(|| all.first());
-    let Some(one) = first else { return (Field::default(), Field::default(), None) };
-    let of = one.of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
-    let field = match one.value {
-        Some(value) => Field::read(flow, value.normalize().to_string(), one.range.clone()),
-        None => Field::empty(flow, Why::Redacted, one.range.clone()),
+    let priced = |percent: &&percent::Percent| percent.of.clone().is_some_and(|of| found(&PRICED, flow.slice(of)));
+    let first =
+        all.iter().find(priced).or_else(|| all.iter().find(|percent| percent.of.is_none())).or_else(|| all.first());
+    let Some(stated) = first else { return (Field::default(), Field::default(), None) };
+    let of = stated.of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
+    let field = match stated.value {
+        Some(value) => Field::read(flow, value.normalize().to_string(), stated.range.clone()),
+        None => Field::empty(flow, Why::Redacted, stated.range.clone()),
     };
-    (field, of, Some(one.range.clone()))
+    (field, of, Some(stated.range.clone()))
 }
 
 /// The first sentence of a range, or the whole where it has none.
@@ -180,9 +182,10 @@ fn event(flow: &Flow<'_>, body: &Range<usize>, value_end: usize) -> Option<(Rang
 /// The date of an event that is a date: `on or before 25 June 2016`; not one that a clause only mentions.
 fn date_of(flow: &Flow<'_>, event: Range<usize>) -> Field {
     static SAYS: Pattern = pattern!(r"(?i)^(?:on|by|at|due|no|not|later|than|or|before|the|\s)*");
-    let opening = SAYS.as_ref().and_then(|pattern| pattern.find(flow.slice(event.clone()))).map_or(0, |one| one.end());
+    let opening =
+        SAYS.as_ref().and_then(|pattern| pattern.find(flow.slice(event.clone()))).map_or(0, |found| found.end());
     let first = crate::value::date::all(&flow.text, event.clone()).into_iter().next();
-    if first.is_some_and(|one| one.range.start <= event.start + opening + 4) {
+    if first.is_some_and(|written| written.range.start <= event.start + opening + 4) {
         dated(flow, event)
     } else {
         Field::default()
@@ -305,8 +308,11 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
         money.spelled.as_ref().map_or(money.range.start, |words| words.range.start.min(money.range.start))
     };
     let mut read = Values {
-        first: [money.as_ref().map(words), place.as_ref().map(|one| one.start)].into_iter().flatten().min(),
-        last: [money.as_ref().map(|one| one.range.end), place.as_ref().map(|one| one.end)].into_iter().flatten().max(),
+        first: [money.as_ref().map(words), place.as_ref().map(|range| range.start)].into_iter().flatten().min(),
+        last: [money.as_ref().map(|amount| amount.range.end), place.as_ref().map(|range| range.end)]
+            .into_iter()
+            .flatten()
+            .max(),
         between: place
             .as_ref()
             .zip(money.as_ref())
@@ -318,10 +324,10 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
         percent_of: base,
         ..Values::default()
     };
-    if let Some(one) = money {
-        read.amount = amount_field(flow, &one, 0, None);
-        read.unit = one.unit.map(|unit| (unit, one.range));
-        read.per = one.per.or_else(|| recurring(flow.slice(head.clone())));
+    if let Some(amount) = money {
+        read.amount = amount_field(flow, &amount, 0, None);
+        read.unit = amount.unit.map(|unit| (unit, amount.range));
+        read.per = amount.per.or_else(|| recurring(flow.slice(head.clone())));
     } else if let Some((kind, place)) = lost {
         read.amount = Field::empty(flow, super::row::why(kind), place);
     }
@@ -343,7 +349,9 @@ fn item_date(flow: &Flow<'_>, event: Option<&Range<usize>>, after: Range<usize>)
         return date_of(flow, event.clone());
     }
     let first = crate::value::date::all(&flow.text, after.clone()).into_iter().next();
-    first.filter(|one| one.range.start <= after.start + 8).map_or_else(Field::default, |one| dated(flow, one.range))
+    first
+        .filter(|written| written.range.start <= after.start + 8)
+        .map_or_else(Field::default, |written| dated(flow, written.range))
 }
 
 /// Milestones that an item names beside its own label.
@@ -397,7 +405,7 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
         due: words(whole),
         date: item_date(flow, whole, value_end..head.end),
         trigger: words(event.as_ref().map(|(_, what)| what)),
-        within: within.map_or_else(Field::default, |one| days_field(flow, &one)),
+        within: within.map_or_else(Field::default, |period| days_field(flow, &period)),
         evidence: evidence(flow, &range),
         approver: Field::default(),
         depends_on: depends_on(flow, body.start..head.end),
@@ -425,7 +433,7 @@ fn item_kind(
     if found(&BALANCE, flow.slice(head.clone())) {
         return AmountKind::Balance;
     }
-    let value = money.map(|one| one.range.start).or(percent.map(|one| one.start));
+    let value = money.map(|amount| amount.range.start).or(percent.map(|range| range.start));
     let before = value.map_or(head.start..head.start, |at| flow.before(at, 40).start.max(head.start)..at);
     kind_of(flow.slice(before))
 }
@@ -444,11 +452,11 @@ fn marker_id(flow: &Flow<'_>, marker: Range<usize>) -> Field {
 }
 
 /// `3 business days`.
-pub(crate) fn days_field(flow: &Flow<'_>, one: &period::Period) -> Field {
-    let kind = if one.days == period::Days::Business { "business days" } else { "days" };
-    match one.count {
-        Some(count) => Field::read(flow, format!("{count} {kind}"), one.range.clone()),
-        None => Field::empty(flow, Why::Redacted, one.range.clone()),
+pub(crate) fn days_field(flow: &Flow<'_>, period: &period::Period) -> Field {
+    let kind = if period.days == period::Days::Business { "business days" } else { "days" };
+    match period.count {
+        Some(count) => Field::read(flow, format!("{count} {kind}"), period.range.clone()),
+        None => Field::empty(flow, Why::Redacted, period.range.clone()),
     }
 }
 
@@ -456,7 +464,7 @@ pub(crate) fn days_field(flow: &Flow<'_>, one: &period::Period) -> Field {
 fn trim_bullets(flow: &Flow<'_>, range: &Range<usize>) -> Range<usize> {
     let text = flow.slice(range.clone());
     let first = BULLET.as_ref().and_then(|pattern| pattern.find_at(text, text.len().min(1)));
-    let end = first.map_or(range.end, |one| range.start + one.start());
+    let end = first.map_or(range.end, |found| range.start + found.start());
     trimmed(&flow.text, range.start..end)
 }
 
@@ -464,7 +472,7 @@ fn trim_bullets(flow: &Flow<'_>, range: &Range<usize>) -> Range<usize> {
 fn evidence(flow: &Flow<'_>, range: &Range<usize>) -> Vec<Field> {
     let bullets: Vec<Range<usize>> = captures(&BULLET, &flow.text, range.clone())
         .iter()
-        .filter_map(|capture| capture.get(0).map(|one| one.range()))
+        .filter_map(|capture| capture.get(0).map(|found| found.range()))
         .collect();
     static OTHER: Pattern = pattern!(
         r"(?i)^(?:trigger|amounts?|fees?|payments?|price|due(?:\s+date)?|target(?:\s+date)?|date|invoice)\b[^:]{0,20}:"
@@ -472,18 +480,18 @@ fn evidence(flow: &Flow<'_>, range: &Range<usize>) -> Vec<Field> {
     let mut fields: Vec<Field> = bullets
         .iter()
         .enumerate()
-        .filter(|(_, one)| one.start > range.start)
-        .filter(|(_, one)| !found(&OTHER, flow.slice(one.end..range.end)))
-        .map(|(index, one)| {
+        .filter(|(_, bullet)| bullet.start > range.start)
+        .filter(|(_, bullet)| !found(&OTHER, flow.slice(bullet.end..range.end)))
+        .map(|(index, bullet)| {
             let end = bullets.get(index + 1).map_or(range.end, |next| next.start);
-            let text = trimmed(&flow.text, one.end..end);
+            let text = trimmed(&flow.text, bullet.end..end);
             let stop = flow.slice(text.clone()).find("\n\n").map_or(text.end, |at| text.start + at);
             Field::words(flow, shortened(flow, trimmed(&flow.text, text.start..stop), 400))
         })
         .collect();
     if fields.is_empty()
-        && let Some(what) =
-            capture(&AGAINST, &flow.text, range.clone()).and_then(|one| one.name("what").map(|what| what.range()))
+        && let Some(what) = capture(&AGAINST, &flow.text, range.clone())
+            .and_then(|captured| captured.name("what").map(|what| what.range()))
     {
         fields.push(Field::words(flow, trimmed(&flow.text, what)));
     }
@@ -493,7 +501,7 @@ fn evidence(flow: &Flow<'_>, range: &Range<usize>) -> Vec<Field> {
 /// Several conditions of which the first or the last counts.
 pub(crate) fn conditions(flow: &Flow<'_>, range: &Range<usize>) -> Field {
     let words = |pattern: &Pattern| {
-        capture(pattern, &flow.text, range.clone()).and_then(|one| one.get(0).map(|one| one.range()))
+        capture(pattern, &flow.text, range.clone()).and_then(|captured| captured.get(0).map(|found| found.range()))
     };
     match (words(&LATER), words(&EARLIER)) {
         (Some(range), _) => Field::read(flow, "last_of", range),

@@ -86,7 +86,7 @@ fn roman(text: &str) -> Option<u32> {
         "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv", "xvi", "xvii",
         "xviii", "xix", "xx",
     ];
-    ROMANS.iter().position(|one| *one == text).and_then(|at| u32::try_from(at + 1).ok())
+    ROMANS.iter().position(|name| *name == text).and_then(|at| u32::try_from(at + 1).ok())
 }
 
 /// Every reading of the marker of a line: `(i)` is the ninth letter and the first number.
@@ -172,7 +172,7 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
                 || (loose(&marker.kind) && marker.ordinal == 0)
                 || (marker.series != last.series
                     && marker.ordinal == 1
-                    && !group.iter().any(|one| one.series == marker.series));
+                    && !group.iter().any(|candidate| candidate.series == marker.series));
             let headed = matches!(marker.kind, Kind::Bullet | Kind::Value | Kind::Closing)
                 && lines[last.line + 1..marker.line].iter().any(|line| flow.spans[line.span].heading);
             near && counts && !headed
@@ -197,13 +197,13 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
         // An amount that a sentence runs over into a new line opens nothing.
         let kinds: Vec<Marker> = markers(flow, line, 0)
             .into_iter()
-            .filter(|one| one.kind != Kind::Closing && (one.kind != Kind::Value || line.first))
+            .filter(|marker| marker.kind != Kind::Closing && (marker.kind != Kind::Value || line.first))
             .collect();
         // A line with an amount at its end is an item for itself.
         if *kind == Kind::Closing {
             break;
         }
-        let bullet = kinds.iter().any(|one| one.kind == Kind::Bullet);
+        let bullet = kinds.iter().any(|marker| marker.kind == Kind::Bullet);
         let marked = !kinds.is_empty() && (!bullet || *kind == Kind::Bullet);
         let ended = flow.slice(0..end).trim_end().ends_with(['.', ';', ':']);
         let lower = text.chars().next().is_some_and(|c| c.is_lowercase() || matches!(c, '(' | '“' | '"'));
@@ -233,7 +233,7 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     found.sort_by_key(|(score, schedule)| (-score, schedule.range.start));
     let mut kept: Vec<Schedule> = Vec::new();
     for (_, schedule) in found {
-        let taken: Vec<Range<usize>> = kept.iter().map(|one| one.range.clone()).collect();
+        let taken: Vec<Range<usize>> = kept.iter().map(|schedule| schedule.range.clone()).collect();
         if free(&taken, &schedule.range) {
             kept.push(schedule);
         }
@@ -270,7 +270,7 @@ fn schedule(
         })
         .collect();
     // Bullets before labels: the labels make the list.
-    if first.kind == Kind::Bullet && items.iter().filter(|one| one.labelled).count() >= 2 {
+    if first.kind == Kind::Bullet && items.iter().filter(|item| item.labelled).count() >= 2 {
         return None;
     }
     let range = lines[first.line].range.start..bounds.last()?.end;
@@ -294,38 +294,54 @@ fn tranches(
     if parent.kind == Kind::Bullet {
         return inline(flow, range, mark);
     }
-    let inside = |one: &&Marker| one.line > parent.line && range.contains(&lines[one.line].range.start);
+    let inside = |marker: &&Marker| marker.line > parent.line && range.contains(&lines[marker.line].range.start);
     let below: Vec<&Marker> = markers.iter().filter(inside).collect();
     // Of the readings of the first line below, the one that most lines share: "(i)" is a letter and a number.
     let Some(kind) = below
         .iter()
-        .map(|one| &one.kind)
+        .map(|marker| &marker.kind)
         .filter(|kind| {
             !matches!(kind, Kind::Label(_) | Kind::Value | Kind::Closing | Kind::Dotted(_)) && **kind != parent.kind
         })
-        .max_by_key(|kind| below.iter().filter(|one| one.kind == **kind).count())
+        .max_by_key(|kind| below.iter().filter(|marker| marker.kind == **kind).count())
     else {
         return inline(flow, range, mark);
     };
-    let below: Vec<&Marker> = below.iter().filter(|one| one.kind == *kind).copied().collect();
+    let below: Vec<&Marker> = below.iter().filter(|marker| marker.kind == *kind).copied().collect();
     let mut items: Vec<Item> = below
         .iter()
         .enumerate()
-        .map(|(index, one)| {
+        .map(|(index, marker)| {
             let end = below.get(index + 1).map_or(range.end, |next| lines[next.line].range.start);
-            read_item(flow, one, one.range.end..end, mark)
+            read_item(flow, marker, marker.range.end..end, mark)
         })
-        .filter(|one| one.valued && one.eventful && (one.percent || one.milestone.amount.value.is_some()))
+        .filter(|item| item.valued && item.eventful && (item.percent || item.milestone.amount.value.is_some()))
         .collect();
     if items.len() < 2 {
         return Vec::new();
     }
     let first = lines[parent.line].range.clone();
     let title = item::shortened(flow, parent.range.end.max(first.start)..first.end, 120);
-    for one in items.iter_mut().filter(|one| one.percent && one.milestone.percent_of.value.is_none()) {
-        one.milestone.percent_of = Field::words(flow, crate::block::trimmed(&flow.text, title.clone()));
+    for item in items.iter_mut().filter(|item| item.percent && item.milestone.percent_of.value.is_none()) {
+        item.milestone.percent_of = Field::words(flow, crate::block::trimmed(&flow.text, title.clone()));
     }
     items
+}
+
+/// A note for each row whose amount the clause says may be adjusted.
+fn adjusted(items: &[Item]) -> Vec<Finding> {
+    let rows = items.iter().enumerate().filter(|(_, item)| item.adjusted && item.valued);
+    rows.map(|(index, item)| {
+        let row = &item.milestone;
+        let name = row.id.value.clone().unwrap_or_else(|| (index + 1).to_string());
+        Finding {
+            code: "amount_may_be_adjusted".into(),
+            gravity: Gravity::Note,
+            message: format!("the amount of row {name} may be adjusted by what the clause names"),
+            quotes: row.amount.quotes.iter().chain(&row.percent.quotes).take(1).cloned().collect(),
+        }
+    })
+    .collect()
 }
 
 /// Takes a list where most of its items are payments for events.
@@ -336,30 +352,32 @@ fn accepted(
     range: Range<usize>,
     mark: DecimalMark,
 ) -> Option<(i64, Schedule)> {
-    let paying = |one: &Item| {
-        one.valued
-            && one
+    let paying = |item: &Item| {
+        item.valued
+            && item
                 .milestone
                 .per
                 .as_deref()
                 .is_none_or(|per| matches!(per, "month" | "quarter" | "year" | "monthly" | "quarterly"))
-            && (one.labelled || one.eventful)
+            && (item.labelled || item.eventful)
     };
-    let count = items.iter().filter(|one| paying(one)).count();
-    let labelled = items.iter().filter(|one| one.labelled).count();
+    let count = items.iter().filter(|item| paying(item)).count();
+    let labelled = items.iter().filter(|item| item.labelled).count();
     let lead_text = flow.slice(lead.clone());
     // Items of which each says what its fee is need no words above them.
-    let stated = items.iter().all(|one| one.valued && one.eventful && says_fee(one));
+    let stated = items.iter().all(|item| item.valued && item.eventful && says_fee(item));
     // Percents for events that are a whole together are what a price is paid in.
-    let whole: rust_decimal::Decimal = items.iter().filter_map(|one| one.milestone.percent.number()).sum();
-    let whole = whole == rust_decimal::Decimal::ONE_HUNDRED && items.iter().all(|one| one.percent && one.eventful);
+    let whole: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
+    let whole = whole == rust_decimal::Decimal::ONE_HUNDRED && items.iter().all(|item| item.percent && item.eventful);
     let about = stated || whole || found(&PAYMENT, lead_text);
     let listed = labelled * 2 > items.len();
-    let pays =
-        items.iter().filter(|one| found(&ITEM_PAYS, one.milestone.description.value.as_deref().unwrap_or(""))).count();
+    let pays = items
+        .iter()
+        .filter(|item| found(&ITEM_PAYS, item.milestone.description.value.as_deref().unwrap_or("")))
+        .count();
     let first_words = flow.words(lead.clone());
     let tail: String = first_words.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect();
-    let eventful = items.iter().filter(|one| one.eventful).count() * 10 >= items.len() * 7;
+    let eventful = items.iter().filter(|item| item.eventful).count() * 10 >= items.len() * 7;
     // "10% of the Contract Price, less retainage of 5%, when …" is an instalment all the same.
     let other = found(&NO_SCHEDULE, &tail)
         || (!eventful
@@ -367,44 +385,30 @@ fn accepted(
     // A list of the parts of a price names no events.
     let parts = found(&PARTS, &tail) && !listed && !eventful;
     let says = pays * 2 >= items.len() || (about && (listed || eventful));
-    let prices = !says && listed && items.iter().all(|one| one.milestone.amount.value.is_some());
+    let prices = !says && listed && items.iter().all(|item| item.milestone.amount.value.is_some());
     let says = says || prices;
     let enough = count >= 2 && count * 10 >= items.len() * 6 && says;
     if !enough || (other && !listed && !stated) || parts || !(about || listed) {
         return None;
     }
-    let adjusted: Vec<usize> =
-        (0..items.len()).filter(|index| items[*index].adjusted && items[*index].valued).collect();
-    let findings = adjusted
-        .into_iter()
-        .map(|index| {
-            let row = &items[index].milestone;
-            let name = row.id.value.clone().unwrap_or_else(|| (index + 1).to_string());
-            Finding {
-                code: "amount_may_be_adjusted".into(),
-                gravity: Gravity::Note,
-                message: format!("the amount of row {name} may be adjusted by what the clause names"),
-                quotes: row.amount.quotes.iter().chain(&row.percent.quotes).take(1).cloned().collect(),
-            }
-        })
-        .collect();
-    let unit = items.iter().find_map(|one| one.unit.clone());
+    let findings = adjusted(&items);
+    let unit = items.iter().find_map(|item| item.unit.clone());
     let score = i64::try_from(count * 10 + labelled * 3 + usize::from(about) * 5).unwrap_or(0)
         - i64::try_from(items.len() - count).unwrap_or(0) * 4;
     // A row without value counts where it is called what the others are: a milestone among milestones, no phase above them.
-    let word = |one: &Item| {
-        let text = one.milestone.description.value.as_deref()?;
-        one.labelled.then(|| text.split_whitespace().next().unwrap_or("").to_lowercase())
+    let word = |item: &Item| {
+        let text = item.milestone.description.value.as_deref()?;
+        item.labelled.then(|| text.split_whitespace().next().unwrap_or("").to_lowercase())
     };
-    let called = items.iter().find(|one| one.valued).and_then(word);
+    let called = items.iter().find(|item| item.valued).and_then(word);
     let mut starts: Vec<usize> = Vec::new();
     let mut rows: Vec<_> = items
         .into_iter()
-        .filter(|one| !found(&SUM, one.milestone.description.value.as_deref().unwrap_or("")))
-        .filter(|one| one.valued || (one.labelled && word(one) == called))
-        .map(|one| {
-            starts.push(one.start);
-            one.milestone
+        .filter(|item| !found(&SUM, item.milestone.description.value.as_deref().unwrap_or("")))
+        .filter(|item| item.valued || (item.labelled && word(item) == called))
+        .map(|item| {
+            starts.push(item.start);
+            item.milestone
         })
         .collect();
     base_above(flow, &mut rows, &starts, range.start, mark);
@@ -413,10 +417,10 @@ fn accepted(
 }
 
 /// An item with "Fee: $45,000" or "Price – £2,000".
-fn says_fee(one: &Item) -> bool {
+fn says_fee(item: &Item) -> bool {
     static FEE: Pattern =
         pattern!(r"(?i)\b(?:fees?|price|amount|payment|charge|value)\s*[:=–—-]\s*\W{0,3}(?:[A-Z]{3}|\d)");
-    one.milestone.amount.value.is_some() && found(&FEE, one.milestone.description.value.as_deref().unwrap_or(""))
+    item.milestone.amount.value.is_some() && found(&FEE, item.milestone.description.value.as_deref().unwrap_or(""))
 }
 
 /// "Phase A – Design (US$400,000). Fifty percent (50%) (US$200,000) upon …": a percent and its amount say what the percent is
@@ -430,7 +434,7 @@ fn base_above(flow: &Flow<'_>, rows: &mut [Milestone], starts: &[usize], from: u
         };
         let of = amount.checked_mul(rust_decimal::Decimal::ONE_HUNDRED).and_then(|whole| whole.checked_div(percent));
         let above = money::all(&flow.text, flow.before(*start, 1_500).start.max(lead)..*start, mark);
-        if let Some(base) = above.iter().rev().find(|one| one.amount.ok() == of && one.per.is_none()) {
+        if let Some(base) = above.iter().rev().find(|amount| amount.amount.ok() == of && amount.per.is_none()) {
             let line = flow.before(base.range.start, 160);
             let open = flow.slice(line.clone()).rfind('\n').map_or(line.start, |at| line.start + at + 1);
             row.percent_of = Field::words(flow, open..base.range.end);
@@ -459,20 +463,22 @@ fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
     );
     let mut cuts: Vec<usize> = Vec::new();
     let mut from = from;
-    while let Some(one) = capture(&STARTS, &flow.text, from..end).and_then(|one| one.get(0).map(|one| one.range())) {
+    while let Some(opening) =
+        capture(&STARTS, &flow.text, from..end).and_then(|captured| captured.get(0).map(|found| found.range()))
+    {
         // The amount beside a percent, or the digits beside the words, belong to the same instalment.
         let beside = cuts.last().is_some_and(|last| {
-            let between = flow.slice(*last..one.start);
+            let between = flow.slice(*last..opening.start);
             !found(&ENDS, between) && (!found(&SEPARATES, between) || !found(&HAPPENS, between))
         });
         if !beside {
             // "Two Hundred Thousand Dollars ($200,000)" begins with its words.
-            let head = flow.slice(0..one.start).trim_end();
+            let head = flow.slice(0..opening.start).trim_end();
             let spelled = head.strip_suffix('(').and_then(|head| words::before(&flow.text, head.trim_end().len()));
             let floor = cuts.last().map_or(from.saturating_sub(400), |last| *last);
-            cuts.push(spelled.map_or(one.start, |words| words.range.start.max(floor).min(one.start)));
+            cuts.push(spelled.map_or(opening.start, |words| words.range.start.max(floor).min(opening.start)));
         }
-        from = one.end.max(from + 1);
+        from = opening.end.max(from + 1);
     }
     cuts
 }
@@ -501,8 +507,9 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
     let mut found_schedules = Vec::new();
     for span in flow.spans.iter().filter(|span| span.range.len() > 40 && span.range.len() < 3_000) {
         let text = flow.slice(span.range.clone());
-        let values = money::all(&flow.text, span.range.clone(), mark).iter().filter(|one| one.per.is_none()).count()
-            + percent::all(&flow.text, span.range.clone()).len();
+        let values =
+            money::all(&flow.text, span.range.clone(), mark).iter().filter(|amount| amount.per.is_none()).count()
+                + percent::all(&flow.text, span.range.clone()).len();
         if values < 2 || !found(&PAYMENT, text) || found(&NO_SCHEDULE, text) || found(&PARTS, text) {
             continue;
         }
@@ -512,7 +519,7 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
         }
         let mut items = pieces(flow, &cuts, span.range.end, mark);
         // "Our fee is £50,000. We will invoice £10,000 when …": the instalments begin with the first event.
-        let pays = |one: &Item| one.valued && one.eventful;
+        let pays = |item: &Item| item.valued && item.eventful;
         let first = items.iter().position(pays).unwrap_or(0);
         items.drain(..first);
         let range = cuts.get(first).copied().unwrap_or(span.range.start)..span.range.end;
@@ -532,21 +539,24 @@ fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Vec<Item>
     let cuts = cuts(flow, range.start, range.end);
     let Some(first) = cuts.first().copied().filter(|_| cuts.len() > 1) else { return Vec::new() };
     let mut items = pieces(flow, &cuts, range.end, mark);
-    let sum: rust_decimal::Decimal = items.iter().filter_map(|one| one.milestone.percent.number()).sum();
+    let sum: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
     let opens = |cut: &usize| {
-        percent::all(&flow.text, *cut..range.end).first().is_some_and(|one| one.range.start <= cut.saturating_add(1))
+        percent::all(&flow.text, *cut..range.end)
+            .first()
+            .is_some_and(|percent| percent.range.start <= cut.saturating_add(1))
     };
     if sum != rust_decimal::Decimal::ONE_HUNDRED
         || !cuts.iter().all(opens)
-        || !items.iter().all(|one| one.percent && one.eventful)
+        || !items.iter().all(|item| item.percent && item.eventful)
     {
         return Vec::new();
     }
     static VERB: Pattern = pattern!(r"(?i)[\s:–—-]*\b(?:shall|will|is|are|to\s+be|payable|invoiced|due)\b");
-    let verb = capture(&VERB, &flow.text, range.start..first).and_then(|one| one.get(0).map(|one| one.start()));
+    let verb =
+        capture(&VERB, &flow.text, range.start..first).and_then(|captured| captured.get(0).map(|found| found.start()));
     let title = crate::block::trimmed(&flow.text, range.start..verb.unwrap_or(first));
-    for one in items.iter_mut().filter(|one| !title.is_empty() && one.milestone.percent_of.value.is_none()) {
-        one.milestone.percent_of = Field::words(flow, title.clone());
+    for item in items.iter_mut().filter(|item| !title.is_empty() && item.milestone.percent_of.value.is_none()) {
+        item.milestone.percent_of = Field::words(flow, title.clone());
     }
     items
 }
@@ -556,13 +566,14 @@ fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
     static LEAD: Pattern = pattern!(
         r"(?i)\b(?:as\s+follows|in\s+the\s+following\s+(?:manner|instal?lments?|stages?|payments?)|in\s+\w+(?:\s+\(\d+\))?\s+(?:equal\s+)?(?:instal?lments?|payments?|stages?|tranches?)|payable)\s*[:.,–—-]?\s"
     );
-    let found = capture(&LEAD, &flow.text, range.clone()).and_then(|one| one.get(0).map(|one| one.range()));
+    let found =
+        capture(&LEAD, &flow.text, range.clone()).and_then(|captured| captured.get(0).map(|found| found.range()));
     // "Our invoices are payable within 14 days" after the instalments opens nothing.
-    let opens = |one: &Range<usize>| {
+    let opens = |range: &Range<usize>| {
         static VALUE: Pattern = pattern!(r"[$€£¥₹]\s?\d|\d\s?(?:%|percent)|\b[A-Z]{3}\s\d|percent\b");
-        VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(one.end..range.end)).count() > 1)
+        VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(range.end..range.end)).count() > 1)
     };
-    found.filter(|one| one.end < range.end && opens(one)).map_or(range.start, |one| one.end)
+    found.filter(|span| span.end < range.end && opens(span)).map_or(range.start, |range| range.end)
 }
 
 static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");
@@ -609,8 +620,8 @@ pub(crate) fn parts(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Vec<Part>> {
                 let amounts = money::all(&flow.text, bound, mark);
                 let stated = amounts
                     .iter()
-                    .find(|one| found(&TOTAL, flow.slice(flow.before(one.range.start, 20))))
-                    .or_else(|| amounts.iter().find(|one| one.per.is_none()))?;
+                    .find(|amount| found(&TOTAL, flow.slice(flow.before(amount.range.start, 20))))
+                    .or_else(|| amounts.iter().find(|amount| amount.per.is_none()))?;
                 Some(Part { amount: stated.amount.ok()?, range: stated.range.clone() })
             })
             .collect();

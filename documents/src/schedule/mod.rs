@@ -69,16 +69,16 @@ fn has_value(field: &Field) -> bool {
 /// Every schedule, the one that is proposed first.
 pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     let mut found = table::all(flow, mark);
-    let taken: Vec<Range<usize>> = found.iter().map(|one| one.range.clone()).collect();
-    found.extend(flat::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
-    let taken: Vec<Range<usize>> = found.iter().map(|one| one.range.clone()).collect();
-    found.extend(list::all(flow, mark).into_iter().filter(|one| free(&taken, &one.range)));
+    let taken: Vec<Range<usize>> = found.iter().map(|schedule| schedule.range.clone()).collect();
+    found.extend(flat::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
+    let taken: Vec<Range<usize>> = found.iter().map(|schedule| schedule.range.clone()).collect();
+    found.extend(list::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
     // A table of prices by phase is a schedule only where no other schedule says when something is paid.
-    if found.iter().any(|one| !one.prices) {
-        found.retain(|one| !one.prices);
+    if found.iter().any(|schedule| !schedule.prices) {
+        found.retain(|schedule| !schedule.prices);
     }
-    found.sort_by_key(|one| one.range.start);
-    let rank = |one: &Schedule| (one.valued(), one.priced(), usize::from(one.named));
+    found.sort_by_key(|schedule| schedule.range.start);
+    let rank = |schedule: &Schedule| (schedule.valued(), schedule.priced(), usize::from(schedule.named));
     // The first of those that say most.
     let best = (0..found.len()).rev().max_by_key(|index| rank(&found[*index]));
     if let Some(best) = best {
@@ -89,5 +89,5 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
 }
 
 fn free(taken: &[Range<usize>], range: &Range<usize>) -> bool {
-    !taken.iter().any(|one| one.start < range.end && range.start < one.end)
+    !taken.iter().any(|span| span.start < range.end && range.start < span.end)
 }

@@ -67,21 +67,21 @@ pub(super) fn unreadable(error: Unreadable) -> Why {
 }
 
 /// An amount as a field: two decimals at least, as terms have them.
-pub(super) fn amount_field(flow: &Flow<'_>, one: &money::Money, power: u32, heading: Option<&Range<usize>>) -> Field {
-    let value = one.amount.and_then(|amount| money::scaled(amount, power).ok_or(Unreadable::Malformed));
+pub(super) fn amount_field(flow: &Flow<'_>, money: &money::Money, power: u32, heading: Option<&Range<usize>>) -> Field {
+    let value = money.amount.and_then(|amount| money::scaled(amount, power).ok_or(Unreadable::Malformed));
     match value {
         Ok(mut amount) => {
             if amount.scale() < 2 {
                 amount.rescale(2);
             }
-            let mut field = Field::read(flow, amount.to_string(), one.range.clone());
+            let mut field = Field::read(flow, amount.to_string(), money.range.clone());
             // The heading is part of the ground where it says what the digits count.
             if let Some(heading) = heading.filter(|_| power > 0) {
                 field.quotes.extend(flow.quotes(heading.clone()));
             }
             field
         }
-        Err(error) => Field::empty(flow, unreadable(error), one.range.clone()),
+        Err(error) => Field::empty(flow, unreadable(error), money.range.clone()),
     }
 }
 
@@ -126,21 +126,21 @@ fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> P
     for part in ranges(cells, Role::Amount) {
         let read = money::all(&flow.text, part.clone(), mark).into_iter().next();
         let read = read.or_else(|| money::bare(&flow.text, part.clone(), mark));
-        if let Some(one) = read {
+        if let Some(stated) = read {
             // Digits that go on in the next line of a narrow column: nobody can tell whether they are one number.
-            let rest = flow.slice(one.range.end..part.end).trim_start_matches(['.', ',']);
+            let rest = flow.slice(stated.range.end..part.end).trim_start_matches(['.', ',']);
             if rest.starts_with('\n') && rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
-                if let Some(whole) = broken(flow, &one, part.end, units) {
-                    let unit = one.unit.map(|unit| (unit, one.range.clone()));
+                if let Some(whole) = broken(flow, &stated, part.end, units) {
+                    let unit = stated.unit.map(|unit| (unit, stated.range.clone()));
                     return Priced { amount: whole, kind: Some(kind_of(flow.slice(part.clone()))), unit, per: None };
                 }
                 return Priced { amount: Field::empty(flow, Why::Unreadable, part.clone()), ..Priced::default() };
             }
             return Priced {
-                amount: amount_field(flow, &one, units.power, units.heading.as_ref()),
+                amount: amount_field(flow, &stated, units.power, units.heading.as_ref()),
                 kind: Some(kind_of(flow.slice(part.clone()))),
-                unit: one.unit.map(|unit| (unit, one.range.clone())),
-                per: one.per,
+                unit: stated.unit.map(|unit| (unit, stated.range.clone())),
+                per: stated.per,
             };
         }
         if let Some((kind, range)) = missing(&flow.text, part.clone()) {
@@ -152,34 +152,34 @@ fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> P
 
 /// An amount whose last decimals stand in the next line of a narrow column: `14,473,900.` above `00`, `7,236,950.0` above `0`.
 /// Only where there are two decimals then, and nothing else in the cell.
-fn broken(flow: &Flow<'_>, one: &money::Money, end: usize, units: &Units) -> Option<Field> {
+fn broken(flow: &Flow<'_>, money: &money::Money, end: usize, units: &Units) -> Option<Field> {
     static LINES: Pattern = pattern!(r"^(?P<whole>\d{1,3}(?:,\d{3})+|\d+)\.(?P<first>\d?)\n(?P<last>\d{1,2})\s*$");
-    let range = one.digits.start..end;
+    let range = money.digits.start..end;
     let lines = LINES.as_ref()?.captures(flow.slice(range.clone()))?;
     let decimals = format!("{}{}", &lines["first"], &lines["last"]);
     let amount: rust_decimal::Decimal = format!("{}.{decimals}", lines["whole"].replace(',', "")).parse().ok()?;
-    (decimals.len() == 2 && units.power == 0).then(|| Field::read(flow, amount.to_string(), one.range.start..end))
+    (decimals.len() == 2 && units.power == 0).then(|| Field::read(flow, amount.to_string(), money.range.start..end))
 }
 
 fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> (Field, Field) {
     for role in [Role::Percent, Role::Amount] {
         for part in ranges(cells, role) {
-            if let Some(one) = percent::all(&flow.text, part.clone()).into_iter().next() {
-                let of = one.of.filter(|of| of.end <= part.end).or_else(|| units.percent_of.clone());
+            if let Some(percent) = percent::all(&flow.text, part.clone()).into_iter().next() {
+                let of = percent.of.filter(|of| of.end <= part.end).or_else(|| units.percent_of.clone());
                 let of = of.map_or_else(Field::default, |of| Field::words(flow, of));
-                let field = match one.value {
-                    Some(value) => Field::read(flow, value.normalize().to_string(), one.range),
-                    None => Field::empty(flow, Why::Redacted, one.range),
+                let field = match percent.value {
+                    Some(value) => Field::read(flow, value.normalize().to_string(), percent.range),
+                    None => Field::empty(flow, Why::Redacted, percent.range),
                 };
                 return (field, of);
             }
             if role == Role::Percent {
                 let of = || units.percent_of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
-                if let Some(one) = money::bare(&flow.text, part.clone(), mark)
-                    && let Ok(value) = one.amount
+                if let Some(amount) = money::bare(&flow.text, part.clone(), mark)
+                    && let Ok(value) = amount.amount
                     && value <= Decimal::ONE_HUNDRED
                 {
-                    return (Field::read(flow, value.normalize().to_string(), one.range), of());
+                    return (Field::read(flow, value.normalize().to_string(), amount.range), of());
                 }
                 if let Some((kind, range)) = missing(&flow.text, part.clone()) {
                     return (Field::empty(flow, why(kind), range), of());
@@ -193,11 +193,11 @@ fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: Decimal
 /// A date, as written and as a day or month.
 pub(super) fn dated(flow: &Flow<'_>, part: Range<usize>) -> Field {
     match date::all(&flow.text, part).into_iter().next() {
-        Some(one) => match one.when.text() {
-            Some(text) => Field::read(flow, text, one.range),
+        Some(written) => match written.when.text() {
+            Some(text) => Field::read(flow, text, written.range),
             None => {
-                let why = if one.when == When::Open { Why::Blank } else { Why::Ambiguous };
-                Field::empty(flow, why, one.range)
+                let why = if written.when == When::Open { Why::Blank } else { Why::Ambiguous };
+                Field::empty(flow, why, written.range)
             }
         },
         None => Field::default(),
@@ -304,10 +304,11 @@ fn depends(flow: &Flow<'_>, parts: &[Range<usize>]) -> Vec<Field> {
     let mut fields = Vec::new();
     for part in parts {
         let mut from = part.start;
-        while let Some(one) = capture(&ID, &flow.text, from..part.end).and_then(|one| one.get(0).map(|one| one.range()))
+        while let Some(named) =
+            capture(&ID, &flow.text, from..part.end).and_then(|captured| captured.get(0).map(|found| found.range()))
         {
-            from = one.end;
-            fields.push(Field::words(flow, one));
+            from = named.end;
+            fields.push(Field::words(flow, named));
         }
     }
     fields

@@ -97,7 +97,7 @@ fn gathered(sheets: Vec<(String, Schedule)>) -> Vec<Schedule> {
             None => schedules.push((heading, sheet)),
         }
     }
-    schedules.into_iter().map(|(_, one)| one).filter(|one| one.rows.len() > 1).collect()
+    schedules.into_iter().map(|(_, schedule)| schedule).filter(|schedule| schedule.rows.len() > 1).collect()
 }
 
 /// The table with its columns as rows, where its first column may be a heading: narrow, and as many cells as rows.
@@ -138,7 +138,7 @@ fn headless(flow: &Flow<'_>, table: &FlowTable) -> Option<Heading> {
     };
     for column in &columns {
         if let Some(role) = column::content(flow, &table.rows, *column)
-            && !roles.iter().any(|(_, _, one)| *one == role)
+            && !roles.iter().any(|(_, _, candidate)| *candidate == role)
         {
             roles.push((*column, 1, role));
         }
@@ -257,7 +257,7 @@ fn heading_of(flow: &Flow<'_>, rows: &[Vec<FlowCell>], body: &[Vec<FlowCell>], e
         }
     }
     let named = roles.iter().any(|(_, _, role)| *role == Role::Name);
-    let has = |role: Role| roles.iter().any(|(_, _, one)| *one == role);
+    let has = |role: Role| roles.iter().any(|(_, _, candidate)| *candidate == role);
     let value = has(Role::Amount) || has(Role::Percent);
     let subject =
         has(Role::Name) || has(Role::Description) || has(Role::Trigger) || (has(Role::Number) && columns.len() > 2);
@@ -392,7 +392,8 @@ fn numbered(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> Option<u32> {
             .collect();
         !texts.is_empty() && texts.iter().filter(|text| found(&IDENTIFIER, text)).count() * 10 >= texts.len() * 8
     };
-    let column = |role: Role| head.roles.iter().find(|(_, _, one)| *one == role).map(|(column, ..)| *column);
+    let column =
+        |role: Role| head.roles.iter().find(|(_, _, candidate)| *candidate == role).map(|(column, ..)| *column);
     let several =
         [Role::Description, Role::Name, Role::Trigger].into_iter().filter(|role| column(*role).is_some()).count() > 1;
     column(Role::Number)

@@ -29,14 +29,14 @@ pub(crate) fn captures<'t>(pattern: &Pattern, text: &'t str, range: Range<usize>
     let mut found = Vec::new();
     let mut from = range.start;
     while from <= part.len() && part.is_char_boundary(from) {
-        let Some(one) = regex.captures_at(part, from) else { break };
-        let Some(whole) = one.get(0) else { break };
+        let Some(capture) = regex.captures_at(part, from) else { break };
+        let Some(whole) = capture.get(0) else { break };
         from = if whole.end() > whole.start() {
             whole.end()
         } else {
             whole.end() + part[whole.end()..].chars().next().map_or(1, char::len_utf8)
         };
-        found.push(one);
+        found.push(capture);
     }
     found
 }

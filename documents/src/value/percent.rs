@@ -38,18 +38,18 @@ static PRICE: Pattern = pattern!(r"(?i)^(?:\W|percent|per\s?cent){0,4}\s*(contra
 pub fn all(text: &str, range: Range<usize>) -> Vec<Percent> {
     let mut all: Vec<Percent> = Vec::new();
     for found in captures(&PERCENT, text, range.clone()) {
-        let Some(one) = read(text, &found, range.end) else { continue };
+        let Some(percent) = read(text, &found, range.end) else { continue };
         // "twenty percent (20%)": the words were found for themselves before the digits were.
         if let Some(last) = all.last_mut()
-            && text.get(last.range.end..one.range.end).is_some_and(|between| between.trim_start().starts_with('('))
-            && one.range.start < last.range.end + 3
+            && text.get(last.range.end..percent.range.end).is_some_and(|between| between.trim_start().starts_with('('))
+            && percent.range.start < last.range.end + 3
         {
-            if one.value.is_some() || last.value.is_none() {
-                *last = one;
+            if percent.value.is_some() || last.value.is_none() {
+                *last = percent;
             }
             continue;
         }
-        all.push(one);
+        all.push(percent);
     }
     all
 }
@@ -119,7 +119,9 @@ mod tests {
     fn read(text: &str) -> Vec<(Option<String>, String)> {
         all(text, 0..text.len())
             .into_iter()
-            .map(|one| (one.value.map(|value| value.to_string()), one.of.map_or("", |of| &text[of]).to_owned()))
+            .map(|percent| {
+                (percent.value.map(|value| value.to_string()), percent.of.map_or("", |of| &text[of]).to_owned())
+            })
             .collect()
     }
 

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn days_are_counted_as_they_are_written() {
-        let read = |text: &str| all(text, 0..text.len()).into_iter().map(|one| (one.count, one.days)).next();
+        let read = |text: &str| all(text, 0..text.len()).into_iter().map(|period| (period.count, period.days)).next();
         assert_eq!(read("within three (3) business days of"), Some((Some(3), Days::Business)));
         assert_eq!(read("within forty-five (45) days from"), Some((Some(45), Days::Calendar)));
         assert_eq!(read("the ten (10) Business Day review"), Some((Some(10), Days::Business)));

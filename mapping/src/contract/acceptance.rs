@@ -149,7 +149,8 @@ impl Contract {
             return accepted_on;
         }
         let recognised_on = |accepted_on: Date| accepted_on.max(self.terms.signed_on);
-        let replaced = self.milestones.get(index).and_then(|one| Some((one.accepted_on?, one.booked_on?)));
+        let replaced =
+            self.milestones.get(index).and_then(|milestone| Some((milestone.accepted_on?, milestone.booked_on?)));
         match replaced {
             Some((deemed_on, booked_on)) if self.is_closed(recognised_on(deemed_on)) => booked_on,
             _ if self.is_closed(recognised_on(accepted_on)) => self.first_open_date(),
@@ -186,9 +187,9 @@ impl Contract {
             milestone.rejected_in_time = Some(on);
         }
         if code == Code::LateRejection {
-            let too_late = self.milestones.get(index).and_then(|one| match one.accepted_on {
+            let too_late = self.milestones.get(index).and_then(|milestone| match milestone.accepted_on {
                 Some(accepted) => Some(format!("accepted on {accepted}")),
-                None => one.window_end.map(|end| format!("the window's last day is {end}")),
+                None => milestone.window_end.map(|end| format!("the window's last day is {end}")),
             });
             return self.open_event_of(code, Some(&id), told("rejection", too_late, format!("dated {on}")));
         }
@@ -259,7 +260,7 @@ impl Contract {
             return;
         }
         milestone.billing.fired_on = None;
-        let fired = self.milestones.get(index).is_some_and(|one| self.fired_on(one).is_some());
+        let fired = self.milestones.get(index).is_some_and(|milestone| self.fired_on(milestone).is_some());
         let Some(milestone) = self.milestones.get_mut(index).filter(|_| !fired) else { return };
         milestone.billing.taken_back = Some(TakenBack::Undone);
         if out {

@@ -114,7 +114,9 @@ impl Contract {
         let books_from = after_last.map_or(month, |next| next.max(month)).min(today);
         let (kept, late): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.item.on < books_from);
         items = kept;
-        notes.extend(late.iter().map(|one| format!("not before {books_from}, and so no history: {}", one.source)));
+        notes.extend(
+            late.iter().map(|proposed| format!("not before {books_from}, and so no history: {}", proposed.source)),
+        );
         self.tell_what_is_missing(&items, held, &mut notes);
         let opening = self.opening_with(&items, (books_from, today), held, &mut notes);
         Proposal { books_from, items, notes, opening }
@@ -233,14 +235,14 @@ impl Taking<'_> {
         told.sort_by_key(|(on, _)| *on);
         let mut known = BTreeSet::new();
         for (on, fact) in told {
-            let Some(one) = fact.event.milestone().and_then(|id| self.contract.find(id)) else { continue };
-            let Some(one) = self.contract.milestones.get(one) else { continue };
-            let by_event = one.terms.completion == Completion::ExternalEvent;
+            let Some(index) = fact.event.milestone().and_then(|id| self.contract.find(id)) else { continue };
+            let Some(milestone) = self.contract.milestones.get(index) else { continue };
+            let by_event = milestone.terms.completion == Completion::ExternalEvent;
             let counts = match &fact.event {
                 Event::Accepted { portion: Some(_), .. } => {
                     self.notes.push(format!(
                         "a part of {} was accepted on {on}: add it by hand, with the ids of both parts",
-                        one.id()
+                        milestone.id()
                     ));
                     false
                 }
@@ -248,7 +250,7 @@ impl Taking<'_> {
                 Event::ExternalEvent { .. } => by_event,
                 _ => false,
             };
-            if counts && known.insert(one.id().to_owned()) {
+            if counts && known.insert(milestone.id().to_owned()) {
                 self.propose(on, fact.event.clone(), format!("told by the project tool at {}", fact.at), false);
             }
         }
@@ -305,16 +307,19 @@ impl Taking<'_> {
     fn payments(&mut self, payments: &[(String, PaymentSeen)]) {
         let mut payments: Vec<&(String, PaymentSeen)> = payments.iter().collect();
         payments.sort_by(|(one, a), (other, b)| (a.date, one).cmp(&(b.date, other)));
-        for (id, one) in payments {
-            let of_it = |proposed: &&Proposed| matches!(&proposed.item.event, Event::Adopted { number, .. } if *number == one.invoice);
+        for (id, payment) in payments {
+            let of_it = |proposed: &&Proposed| matches!(&proposed.item.event, Event::Adopted { number, .. } if *number == payment.invoice);
             let Some(likely) = self.items.iter().find(of_it).map(|proposed| proposed.likely) else { continue };
             let event = Event::Payment {
-                invoice: one.invoice.clone(),
-                amount: DecimalText(one.amount.0),
+                invoice: payment.invoice.clone(),
+                amount: DecimalText(payment.amount.0),
                 id: Some(id.clone()),
             };
-            let source = format!("payment of {} {} for {} on {}", one.amount, one.currency, one.invoice, one.date);
-            self.propose(one.date, event, source, likely);
+            let source = format!(
+                "payment of {} {} for {} on {}",
+                payment.amount, payment.currency, payment.invoice, payment.date
+            );
+            self.propose(payment.date, event, source, likely);
         }
     }
 }

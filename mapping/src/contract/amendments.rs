@@ -50,7 +50,7 @@ impl Contract {
             };
             // The fields are read whether or not the milestone is known: a malformed one is a bad fact.
             let known = self.milestones.iter().find(|milestone| milestone.id() == id).or(self.milestones.first());
-            self.changed(item, &path, known.map(|one| &one.terms), &obligations)?;
+            self.changed(item, &path, known.map(|milestone| &milestone.terms), &obligations)?;
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Contract {
             let path = format!("obligations[{index}]");
             let known = item.get("id").and_then(Value::as_str);
             let known = obligations.iter_mut().find(|obligation| Some(obligation.id.as_str()) == known);
-            let fields = known.as_ref().map_or_else(Map::new, |one| one.fields(self.terms.currency));
+            let fields = known.as_ref().map_or_else(Map::new, |obligation| obligation.fields(self.terms.currency));
             let fields = overlaid(fields, item, &path)?;
             let read = |reader: &mut Reader<'_>| Obligation::read(reader, self.terms.currency);
             let read = read_item(Value::Object(fields), &path, read)?;
@@ -316,7 +316,7 @@ impl Contract {
         let Ok(mut terms) = self.added(item, "add", &self.terms.obligations) else { return };
         if self.knows(&terms.id) {
             let known = self.milestones.iter().find(|milestone| milestone.id() == terms.id);
-            let there = match known.map(|one| (one.cancelled_on, one.terms.amount)) {
+            let there = match known.map(|milestone| (milestone.cancelled_on, milestone.terms.amount)) {
                 Some((None, amount)) => format!("{} of {}", terms.id, self.in_words(amount)),
                 Some((Some(gone), _)) => format!("{}, removed on {gone}", terms.id),
                 None => format!("{}, accepted in parts", terms.id),
@@ -392,11 +392,11 @@ impl Contract {
         let release = self.terms.retainage.as_ref().map(|retainage| retainage.release.as_str());
         let releases = place
             .and_then(|index| self.milestones.get(index))
-            .is_some_and(|one| release.is_some_and(|id| one.is_of(id)));
+            .is_some_and(|milestone| release.is_some_and(|id| milestone.is_of(id)));
         let Some(index) = place.filter(|_| !releases) else {
             return self.open_event(Code::UnknownMilestone, Some(id), None);
         };
-        let bore = self.milestones.get(index).map_or(Minor::ZERO, |one| self.documents_bear(one));
+        let bore = self.milestones.get(index).map_or(Minor::ZERO, |milestone| self.documents_bear(milestone));
         if let Some(milestone) = self.milestones.get_mut(index) {
             let former = milestone.terms.clone();
             milestone.former.push((on, former));
@@ -436,7 +436,7 @@ impl Contract {
             self.open_event(Code::RecognitionMethodMissing, None, None);
         }
         let lacking = self.milestones.iter().filter(|milestone| self.lacks_deemed_clause(milestone));
-        let ids: Vec<String> = lacking.map(|one| one.id().to_owned()).collect();
+        let ids: Vec<String> = lacking.map(|milestone| milestone.id().to_owned()).collect();
         for id in ids {
             self.open_event(Code::NoDeemedClause, Some(&id), None);
         }

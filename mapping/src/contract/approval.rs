@@ -51,21 +51,24 @@ pub struct Waiting {
 
 impl Contract {
     /// Whether a milestone needs an approval, as it stands now.
-    pub(super) fn needs_review(&self, one: &Milestone) -> bool {
+    pub(super) fn needs_review(&self, milestone: &Milestone) -> bool {
         match self.policy.review {
             Review::All => true,
             Review::None => false,
             Review::Over(limit) => {
                 let ordered = self.policy.orders && self.amended_on.is_some() && self.total >= limit;
-                one.terms.amount >= limit || ordered || self.asked.iter().any(|id| one.is_of(id))
+                milestone.terms.amount >= limit || ordered || self.asked.iter().any(|id| milestone.is_of(id))
             }
         }
     }
 
     /// Whether a milestone waits for a reviewer.
-    pub(super) fn approval(&self, one: &Milestone) -> Approval {
-        let awaited = one.counts() && one.terms.amount > Minor::ZERO && !one.is_invoiced() && self.needs_review(one);
-        match (one.approved_on, self.fired_on(one)) {
+    pub(super) fn approval(&self, milestone: &Milestone) -> Approval {
+        let awaited = milestone.counts()
+            && milestone.terms.amount > Minor::ZERO
+            && !milestone.is_invoiced()
+            && self.needs_review(milestone);
+        match (milestone.approved_on, self.fired_on(milestone)) {
             _ if !awaited => Approval::NotNeeded,
             (Some(on), _) => Approval::Given { on },
             (None, Some(since)) => Approval::Waits { since },
@@ -78,14 +81,14 @@ impl Contract {
         if self.policy.review == Review::None {
             return Vec::new();
         }
-        let waits = |one: &Milestone| {
-            let Approval::Waits { since } = self.approval(one) else { return None };
+        let waits = |candidate: &Milestone| {
+            let Approval::Waits { since } = self.approval(candidate) else { return None };
             Some(Waiting {
-                milestone: one.id().into(),
+                milestone: candidate.id().into(),
                 since,
-                amount: self.terms.money(one.terms.amount),
-                shown: self.shown_of(one),
-                void: one.void_approval.clone(),
+                amount: self.terms.money(candidate.terms.amount),
+                shown: self.shown_of(candidate),
+                void: candidate.void_approval.clone(),
             })
         };
         self.milestones.iter().filter_map(waits).collect()
@@ -93,32 +96,32 @@ impl Contract {
 
     /// What a reviewer of a milestone is shown: an approval is of exactly this. `None`: there is no such milestone now.
     pub fn shown(&self, milestone: &str) -> Option<Shown> {
-        self.find(milestone).and_then(|index| self.milestones.get(index)).map(|one| self.shown_of(one))
+        self.find(milestone).and_then(|index| self.milestones.get(index)).map(|milestone| self.shown_of(milestone))
     }
 
-    fn shown_of(&self, one: &Milestone) -> Shown {
+    fn shown_of(&self, milestone: &Milestone) -> Shown {
         let terms = &self.terms;
         let mut texts = vec![terms.currency.to_string(), terms.payment_terms_text()];
         texts.extend(terms.po_number().map(Into::into));
         // A field that says nothing is left out: a later version of the program that knows further fields gets the same
         // digest for terms that do not use them, so that replay takes the same approvals.
-        let fields = serde_json::to_value(&one.terms).unwrap_or_default();
+        let fields = serde_json::to_value(&milestone.terms).unwrap_or_default();
         let said: BTreeMap<&String, &Value> =
             fields.as_object().into_iter().flatten().filter(|(_, value)| says_something(value)).collect();
         texts.extend(said.into_iter().map(|(name, value)| format!("{name}={value}")));
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         Shown {
             version: self.version,
-            amount: DecimalText(terms.money(one.terms.amount).decimal()),
+            amount: DecimalText(terms.money(milestone.terms.amount).decimal()),
             customer: terms.customer().into(),
             terms: DeliveryKey::of(&texts).to_string(),
-            legs: Some(self.said_by_legs(one)),
+            legs: Some(self.said_by_legs(milestone)),
         }
     }
 
     /// What the legs say of the contract's head and of a milestone. A status is left out: it tells what has happened, which
     /// facts tell, too, and an approval may be given before.
-    fn said_by_legs(&self, one: &Milestone) -> BTreeMap<String, String> {
+    fn said_by_legs(&self, milestone: &Milestone) -> BTreeMap<String, String> {
         let mut said = BTreeMap::new();
         // However many digits a system writes: the same amount is the same.
         let money = |text: &str| {
@@ -134,10 +137,10 @@ impl Contract {
                 }
             };
             say("", &serde_json::to_value(record).unwrap_or_default());
-            for row in record.milestones.iter().flatten().filter(|row| one.is_of(&row.id)) {
+            for row in record.milestones.iter().flatten().filter(|row| milestone.is_of(&row.id)) {
                 say("milestone ", &serde_json::to_value(row).unwrap_or_default());
             }
-            for invoice in record.invoices.iter().flatten().filter(|invoice| one.is_of(&invoice.milestone)) {
+            for invoice in record.invoices.iter().flatten().filter(|invoice| milestone.is_of(&invoice.milestone)) {
                 let amount = money(&invoice.amount.to_string());
                 let text = format!("{amount} of {}, {}", invoice.date, invoice.status);
                 said.insert(format!("{leg} invoice {}", invoice.number), text);
@@ -164,45 +167,47 @@ impl Contract {
     /// amount. Others are dates and amounts, in the contract's currency.
     pub fn to_ask(&self, former: &Self, others: &[(Date, Money)], since: impl Fn(Date) -> Date) -> BTreeSet<String> {
         let Review::Over(limit) = self.policy.review else { return BTreeSet::new() };
-        let own = self.documents.iter().filter(|one| one.kind != DocumentKind::CreditMemo && !one.adopted);
-        let own: Vec<&IssuedDocument> = own.filter(|one| one.amount.units() < limit).collect();
-        let known: BTreeSet<&str> = former.documents.iter().map(|one| one.number.as_str()).collect();
-        let exceeds = |place: usize, one: &IssuedDocument| {
-            let counts = |date: Date| date >= since(one.date) && date <= one.date;
+        let own =
+            self.documents.iter().filter(|document| document.kind != DocumentKind::CreditMemo && !document.adopted);
+        let own: Vec<&IssuedDocument> = own.filter(|document| document.amount.units() < limit).collect();
+        let known: BTreeSet<&str> = former.documents.iter().map(|document| document.number.as_str()).collect();
+        let exceeds = |place: usize, document: &IssuedDocument| {
+            let counts = |date: Date| date >= since(document.date) && date <= document.date;
             let with = own.iter().take(place.saturating_add(1)).filter(|own| counts(own.date));
             let beside = others.iter().filter(|(date, amount)| counts(*date) && amount.units() < limit);
             let sum = with.map(|own| own.amount.units()).chain(beside.map(|(_, amount)| amount.units())).sum::<Minor>();
             sum >= limit
         };
-        let unapproved = |id: &str| self.milestones.iter().any(|one| one.id() == id && one.approved_on.is_none());
-        let asked = |one: &IssuedDocument| {
-            let first = one.kind == DocumentKind::Invoice && !known.contains(one.number.as_str());
-            first && unapproved(&one.milestone) && !self.asked.contains(&one.milestone)
+        let unapproved =
+            |id: &str| self.milestones.iter().any(|milestone| milestone.id() == id && milestone.approved_on.is_none());
+        let asked = |document: &IssuedDocument| {
+            let first = document.kind == DocumentKind::Invoice && !known.contains(document.number.as_str());
+            first && unapproved(&document.milestone) && !self.asked.contains(&document.milestone)
         };
-        let new = own.iter().enumerate().filter(|(place, one)| asked(one) && exceeds(*place, one));
-        new.map(|(_, one)| one.milestone.clone()).collect()
+        let new = own.iter().enumerate().filter(|(place, document)| asked(document) && exceeds(*place, document));
+        new.map(|(_, document)| document.milestone.clone()).collect()
     }
 
     /// Whether an invoice was issued since a former state that [`Self::to_ask`] would look at.
     pub fn bills_below_review(&self, former: &Self) -> bool {
         let Review::Over(limit) = self.policy.review else { return false };
         let new = self.documents.iter().skip(former.documents.len());
-        new.into_iter().any(|one| one.kind == DocumentKind::Invoice && one.amount.units() < limit)
+        new.into_iter().any(|document| document.kind == DocumentKind::Invoice && document.amount.units() < limit)
     }
 
     /// A reviewer approves a milestone. Of something else than what stands there now, the approval is void at once.
     fn approve(&mut self, index: usize, shown: Option<&Shown>) {
-        let now = self.milestones.get(index).map(|one| self.shown_of(one));
+        let now = self.milestones.get(index).map(|milestone| self.shown_of(milestone));
         let today = self.as_of;
-        let Some(one) = self.milestones.get_mut(index) else { return };
+        let Some(milestone) = self.milestones.get_mut(index) else { return };
         let stale = shown.filter(|shown| now.as_ref().is_none_or(|now| !shown.is_of(now)));
-        one.void_approval = stale.cloned();
+        milestone.void_approval = stale.cloned();
         if stale.is_some() {
             return;
         }
-        one.approved_on = Some(one.approved_on.unwrap_or(today));
-        one.approved = shown.cloned();
-        let id = one.id().to_owned();
+        milestone.approved_on = Some(milestone.approved_on.unwrap_or(today));
+        milestone.approved = shown.cloned();
+        let id = milestone.id().to_owned();
         self.clear_code(Code::HeldByReviewer, &id);
         self.clear_code(Code::InvoiceWithdrawn, &id);
     }
@@ -210,25 +215,25 @@ impl Contract {
     /// A reviewer withdraws an approval, and holds the milestone.
     fn hold(&mut self, index: usize) {
         self.withdraw_approval(index);
-        if let Some(id) = self.milestones.get(index).map(|one| one.id().to_owned()) {
+        if let Some(id) = self.milestones.get(index).map(|milestone| milestone.id().to_owned()) {
             self.open_event(Code::HeldByReviewer, Some(&id), None);
         }
     }
 
     /// An approval counts no more.
     pub(super) fn withdraw_approval(&mut self, index: usize) {
-        if let Some(one) = self.milestones.get_mut(index) {
-            one.approved_on = None;
-            one.approved = None;
-            one.void_approval = None;
+        if let Some(milestone) = self.milestones.get_mut(index) {
+            milestone.approved_on = None;
+            milestone.approved = None;
+            milestone.void_approval = None;
         }
     }
 
     /// Approvals of something else than what stands there now end: the milestone waits for a reviewer again.
     pub(super) fn void_stale_approvals(&mut self) {
         for index in 0..self.milestones.len() {
-            let Some(one) = self.milestones.get(index) else { continue };
-            if one.approved.as_ref().is_some_and(|was| !was.is_of(&self.shown_of(one))) {
+            let Some(milestone) = self.milestones.get(index) else { continue };
+            if milestone.approved.as_ref().is_some_and(|was| !was.is_of(&self.shown_of(milestone))) {
                 self.void_approval(index);
             }
         }
@@ -236,9 +241,9 @@ impl Contract {
 
     /// The approval of a milestone that is not invoiced counts no more.
     fn void_approval(&mut self, index: usize) {
-        if let Some(one) = self.milestones.get_mut(index).filter(|one| !one.is_invoiced()) {
-            one.approved_on = None;
-            one.void_approval = one.approved.take();
+        if let Some(milestone) = self.milestones.get_mut(index).filter(|milestone| !milestone.is_invoiced()) {
+            milestone.approved_on = None;
+            milestone.void_approval = milestone.approved.take();
         }
     }
 }

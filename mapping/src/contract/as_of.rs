@@ -34,19 +34,21 @@ impl Contract {
     /// whether a milestone was submitted or rejected then is kept of the latest time only.
     pub fn report_at(&self, date: Date, happened: &Self) -> Report {
         let stages: BTreeMap<&str, MilestoneStatus> =
-            happened.milestones.iter().map(|one| (one.id(), one.stage.into())).collect();
+            happened.milestones.iter().map(|milestone| (milestone.id(), milestone.stage.into())).collect();
         let position = self.position_by(date);
         let mut report = self.report();
         report.as_of = date;
-        report.milestones = self.milestones.iter().filter_map(|one| self.milestone_at(one, date, &stages)).collect();
-        report.invoices.retain(|one| one.date <= date);
-        report.journal.retain(|one| one.date <= date);
-        report.exceptions.retain(|one| one.opened_on <= date);
-        for one in &mut report.exceptions {
-            one.closed_on = one.closed_on.filter(|closed_on| *closed_on <= date);
+        report.milestones =
+            self.milestones.iter().filter_map(|milestone| self.milestone_at(milestone, date, &stages)).collect();
+        report.invoices.retain(|invoice| invoice.date <= date);
+        report.journal.retain(|entry| entry.date <= date);
+        report.exceptions.retain(|exception| exception.opened_on <= date);
+        for exception in &mut report.exceptions {
+            exception.closed_on = exception.closed_on.filter(|closed_on| *closed_on <= date);
         }
         report.position = report_position(position.view(&self.terms));
-        let agreed = self.milestones.iter().filter_map(|one| one.terms_at(date)).filter(|terms| terms.billable);
+        let agreed =
+            self.milestones.iter().filter_map(|milestone| milestone.terms_at(date)).filter(|terms| terms.billable);
         let total: Minor = agreed.map(|terms| terms.amount).sum();
         report.remaining_to_bill = self.terms.money(total - position.billed()).to_string();
         report
@@ -64,51 +66,51 @@ impl Contract {
 
     fn milestone_at(
         &self,
-        one: &Milestone,
+        milestone: &Milestone,
         date: Date,
         stages: &BTreeMap<&str, MilestoneStatus>,
     ) -> Option<ReportMilestone> {
         let has_come = |on: &Date| *on <= date;
-        let gone = one.cancelled_on.as_ref().is_some_and(has_come);
-        let terms = one.terms_at(date);
+        let gone = milestone.cancelled_on.as_ref().is_some_and(has_come);
+        let terms = milestone.terms_at(date);
         if terms.is_none() && !gone {
             return None;
         }
-        let accepted_on = one.accepted_on.filter(has_come);
-        let invoiced_on = one.billing.invoiced_on.filter(has_come);
+        let accepted_on = milestone.accepted_on.filter(has_come);
+        let invoiced_on = milestone.billing.invoiced_on.filter(has_come);
         let status = if gone {
             MilestoneStatus::Cancelled
         } else if invoiced_on.is_some() {
-            let paid = self.paid_by(one.id(), date) >= one.billing.billed_by(date);
+            let paid = self.paid_by(milestone.id(), date) >= milestone.billing.billed_by(date);
             if paid { MilestoneStatus::Paid } else { MilestoneStatus::Invoiced }
         } else if accepted_on.is_some() {
             MilestoneStatus::Accepted
         } else {
             // An acceptance that was undone since stood in the way of nothing.
-            let stage = stages.get(one.id()).copied().unwrap_or(MilestoneStatus::Pending);
+            let stage = stages.get(milestone.id()).copied().unwrap_or(MilestoneStatus::Pending);
             if stage == MilestoneStatus::Accepted { MilestoneStatus::Submitted } else { stage }
         };
-        let allocation = self.allocation_at(date).map_or(Minor::ZERO, |allocation| allocation.of(one.id()));
+        let allocation = self.allocation_at(date).map_or(Minor::ZERO, |allocation| allocation.of(milestone.id()));
         let text = |amount: Minor| self.terms.money(amount).to_string();
         Some(ReportMilestone {
-            id: one.id().into(),
+            id: milestone.id().into(),
             status: status.name(),
             amount: text(terms.map_or(Minor::ZERO, |terms| terms.amount)),
             recognition_amount: (!self.terms.obligations.is_empty()).then(|| text(allocation)),
             accepted_on,
-            deemed: one.deemed && accepted_on.is_some(),
+            deemed: milestone.deemed && accepted_on.is_some(),
             invoiced_on,
-            due_on: one.billing.due_on.filter(|_| invoiced_on.is_some()),
+            due_on: milestone.billing.due_on.filter(|_| invoiced_on.is_some()),
         })
     }
 
     /// Payments that were applied to a milestone's invoices by a date.
     fn paid_by(&self, id: &str, date: Date) -> Minor {
         let of_it = |number: &str| {
-            let mut out = self.documents.iter().filter(|one| one.milestone == id && !one.withdrawn);
-            out.any(|one| one.number == number && one.kind != DocumentKind::CreditMemo)
+            let mut out = self.documents.iter().filter(|document| document.milestone == id && !document.withdrawn);
+            out.any(|document| document.number == number && document.kind != DocumentKind::CreditMemo)
         };
-        let applied = self.payments.iter().filter(|one| of_it(&one.invoice) && one.on <= date);
-        applied.filter(|one| one.reversed_on.is_none_or(|on| on > date)).map(|one| one.amount).sum()
+        let applied = self.payments.iter().filter(|payment| of_it(&payment.invoice) && payment.on <= date);
+        applied.filter(|payment| payment.reversed_on.is_none_or(|on| on > date)).map(|payment| payment.amount).sum()
     }
 }

@@ -103,7 +103,8 @@ impl Contract {
     fn comes_on(&self, condition: &Condition, of: &Milestone) -> Option<Date> {
         match condition {
             Condition::Accepted { later, .. } => {
-                let accepted: Option<Vec<Date>> = self.named_by(condition, of).map(|one| one.accepted_on).collect();
+                let accepted: Option<Vec<Date>> =
+                    self.named_by(condition, of).map(|milestone| milestone.accepted_on).collect();
                 Some(later.than(accepted?.into_iter().max()?, &self.calendar))
             }
             Condition::Date { date, later } => Some(later.than(*date, &self.calendar)),
@@ -114,7 +115,7 @@ impl Contract {
 
     /// Whether a condition that has not come never will: a milestone whose acceptance it names was removed unaccepted.
     fn is_lost(&self, condition: &Condition, of: &Milestone) -> bool {
-        self.named_by(condition, of).any(|one| !one.live() && one.accepted_on.is_none())
+        self.named_by(condition, of).any(|milestone| !milestone.live() && milestone.accepted_on.is_none())
     }
 
     /// Whether the trigger cannot fire any more.
@@ -185,7 +186,7 @@ impl Contract {
     /// but for paperwork.
     pub(super) fn unconditional_at(&self, day: Date) -> Minor {
         let released = self.released_retainage_on().is_some_and(|on| on <= day);
-        let due = |one| self.due_of(one, one.terms_at(day)?);
+        let due = |due_milestone| self.due_of(due_milestone, due_milestone.terms_at(day)?);
         self.milestones.iter().filter_map(due).map(|due| due.on(day, released)).sum()
     }
 
@@ -334,7 +335,7 @@ impl Contract {
                 } else {
                     self.issue_retained(index);
                 }
-                if let Some(id) = self.milestones.get(index).map(|one| one.id().to_owned()) {
+                if let Some(id) = self.milestones.get(index).map(|milestone| milestone.id().to_owned()) {
                     self.clear_code(Code::OverCap, &id);
                 }
             }
@@ -354,7 +355,8 @@ impl Contract {
                 self.correct(index, difference);
             }
             // One that is due again before it was credited stays invoiced.
-            if let Some(milestone) = self.milestones.get_mut(index).filter(|one| fired && one.is_invoiced()) {
+            if let Some(milestone) = self.milestones.get_mut(index).filter(|milestone| fired && milestone.is_invoiced())
+            {
                 milestone.billing.taken_back = None;
             }
         }
@@ -430,7 +432,7 @@ impl Contract {
 
     /// The first later date on which something about this milestone happens by itself.
     pub(super) fn next_billing_date(&self, index: usize) -> Option<Date> {
-        let milestone = self.milestones.get(index).filter(|one| one.live())?;
+        let milestone = self.milestones.get(index).filter(|milestone| milestone.live())?;
         let fires = self.trigger_date(milestone);
         let mut dates = vec![fires];
         if !milestone.is_invoiced() {

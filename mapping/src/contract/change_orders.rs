@@ -55,12 +55,12 @@ impl Contract {
         let mut after = self.clone();
         after.amend(order, self.as_of);
         let own_terms = self.terms != after.terms || self.cap != after.cap;
-        let touched = |one: &Milestone| {
-            let before = self.milestones.iter().find(|before| before.id() == one.id());
+        let touched = |milestone: &Milestone| {
+            let before = self.milestones.iter().find(|before| before.id() == milestone.id());
             let amount = before.map_or(Minor::ZERO, |before| before.terms.amount);
-            let differs = before.is_none_or(|before| before.terms != one.terms);
-            let concerned = differs || (own_terms && one.counts() && !one.is_invoiced());
-            concerned.then(|| amount.max(one.terms.amount))
+            let differs = before.is_none_or(|before| before.terms != milestone.terms);
+            let concerned = differs || (own_terms && milestone.counts() && !milestone.is_invoiced());
+            concerned.then(|| amount.max(milestone.terms.amount))
         };
         let milestones: Minor = after.milestones.iter().filter_map(touched).sum();
         self.terms.money(milestones.max(after.total - self.total))
@@ -73,9 +73,9 @@ impl Contract {
         if let Some(cap) = self.terms.cap {
             put("cap".into(), self.terms.money(cap).to_string());
         }
-        for one in &self.terms.milestones {
-            for (field, value) in one.fields(self.terms.currency) {
-                put(format!("{} {field}", one.id), text(&value));
+        for milestone in &self.terms.milestones {
+            for (field, value) in milestone.fields(self.terms.currency) {
+                put(format!("{} {field}", milestone.id), text(&value));
             }
         }
         known

@@ -140,7 +140,7 @@ impl Contract {
                 self.of_invoices(record.invoices.as_deref().unwrap_or_default(), id, found);
             }
             (Code::RecognisedEarly | Code::RecognisedWrongPeriod, first, _) => {
-                let accepted = first.and_then(|one| one.accepted_on);
+                let accepted = first.and_then(|milestone| milestone.accepted_on);
                 let entries = record.recognised.iter().flatten().filter(|entry| entry.milestone == id);
                 let entries: Vec<String> =
                     entries.map(|entry| format!("{} on {}", self.amount_seen(entry.amount), entry.date)).collect();
@@ -206,10 +206,10 @@ impl Contract {
     }
 
     fn of_ours(&self, exception: &ExceptionRecord, milestone: Option<&str>, found: &mut Found) {
-        let one = milestone.and_then(|id| self.milestones.iter().find(|milestone| milestone.id() == id));
-        match (exception.code, one) {
-            (Code::ApproverNotAuthorised, Some(one)) => {
-                let roles = [one.terms.approver.clone(), one.terms.fallback_approver.clone()];
+        let concerned = milestone.and_then(|id| self.milestones.iter().find(|milestone| milestone.id() == id));
+        match (exception.code, concerned) {
+            (Code::ApproverNotAuthorised, Some(concerned)) => {
+                let roles = [concerned.terms.approver.clone(), concerned.terms.fallback_approver.clone()];
                 let roles: Vec<String> = roles.into_iter().flatten().collect();
                 if !roles.is_empty() {
                     found.agreed("approver", roles.join(" or "));
@@ -219,29 +219,29 @@ impl Contract {
                 let versions: Vec<String> = self.unsigned.iter().map(u32::to_string).collect();
                 found.agreed("change order", format!("version {} is not signed", versions.join(", ")));
             }
-            (Code::CureOverdue, Some(one)) => {
-                found.0.extend(one.cure_due.map(|due| difference("cure", format!("was due on {due}"))));
+            (Code::CureOverdue, Some(concerned)) => {
+                found.0.extend(concerned.cure_due.map(|due| difference("cure", format!("was due on {due}"))));
             }
-            (Code::EvidenceMissing, Some(one)) => {
-                let missing: Vec<&str> = one.missing_evidence().collect();
+            (Code::EvidenceMissing, Some(concerned)) => {
+                let missing: Vec<&str> = concerned.missing_evidence().collect();
                 found.agreed("missing evidence", missing.join(", "));
             }
-            (Code::InvoiceLate, Some(one)) => found.0.extend(self.late_since(one)),
+            (Code::InvoiceLate, Some(milestone)) => found.0.extend(self.late_since(milestone)),
             (Code::LegMissing, _) => {
                 found.0.extend(exception.leg.map(|leg| difference("leg", format!("{leg} has shown nothing"))));
             }
-            (Code::OutOfSequence, Some(one)) => {
-                let open = one.terms.depends_on.iter().filter(|id| self.dependency_met(id).is_none());
+            (Code::OutOfSequence, Some(concerned)) => {
+                let open = concerned.terms.depends_on.iter().filter(|id| self.dependency_met(id).is_none());
                 found.agreed("waits for", open.map(String::as_str).collect::<Vec<&str>>().join(", "));
             }
-            (Code::OverCap, Some(one)) => {
-                let with = self.billed() + self.next_bears(one);
+            (Code::OverCap, Some(concerned)) => {
+                let with = self.billed() + self.next_bears(concerned);
                 let cap = format!("cap of {}", self.in_words(self.cap.unwrap_or(self.total)));
                 found.computed("billed with this invoice", cap, self.in_words(with));
             }
             (Code::ScheduleTotalMismatch, _) => {
                 let counted = self.milestones.iter().filter(|milestone| milestone.counts());
-                let sum = counted.map(|one| one.terms.amount).sum();
+                let sum = counted.map(|milestone| milestone.terms.amount).sum();
                 found.computed(
                     "sum of milestones",
                     format!("total of {}", self.in_words(self.total)),

@@ -87,16 +87,16 @@ impl Contract {
     pub fn disclosures(&self) -> Disclosures {
         let money = |minor| self.terms.money(minor);
         let mut obligations = Vec::new();
-        for (index, one) in self.terms.obligations.iter().enumerate() {
+        for (index, obligation) in self.terms.obligations.iter().enumerate() {
             let (price, recognised) = (self.price_of(index), self.recognised_now(index));
             let by_cost = self.cost_to_cost(index);
             obligations.push(ObligationView {
-                id: one.id.clone(),
-                method: one.method.name(),
+                id: obligation.id.clone(),
+                method: obligation.method.name(),
                 price: money(price),
                 recognised: money(recognised),
-                expected_cost: by_cost.map(|one| money(one.expected_cost())),
-                loss_provision: by_cost.map(|one| money(one.loss_provision())),
+                expected_cost: by_cost.map(|method| money(method.expected_cost())),
+                loss_provision: by_cost.map(|method| money(method.loss_provision())),
             });
         }
         let remaining = self.to_recognise(self.as_of);
@@ -145,7 +145,7 @@ impl Contract {
             let place = self.books.positions.partition_point(|(date, _)| *date <= last);
             let at =
                 place.checked_sub(1).and_then(|place| self.books.positions.get(place)).map_or(before, |(_, at)| *at);
-            let assets = |one: &Position| one.contract_asset + one.unbilled_receivable;
+            let assets = |position: &Position| position.contract_asset + position.unbilled_receivable;
             rows.push(RollForward {
                 month,
                 opening: money(before.deferred_revenue),

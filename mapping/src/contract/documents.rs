@@ -137,7 +137,7 @@ impl Contract {
     fn original(&self, milestone: &Milestone) -> Option<String> {
         let mut out =
             self.documents.iter().filter(|document| !document.withdrawn && document.milestone == milestone.id());
-        out.find(|one| one.kind != DocumentKind::CreditMemo).map(|one| one.number.clone())
+        out.find(|document| document.kind != DocumentKind::CreditMemo).map(|document| document.number.clone())
     }
 
     /// The milestone's invoice, or what it lacks where it was taken back.
@@ -268,11 +268,14 @@ impl Contract {
     /// it.
     fn voided(&self, index: usize) -> Option<usize> {
         let milestone = self.milestones.get(index)?;
-        let mut out =
-            self.documents.iter().enumerate().filter(|(_, one)| !one.withdrawn && one.milestone == milestone.id());
+        let mut out = self
+            .documents
+            .iter()
+            .enumerate()
+            .filter(|(_, document)| !document.withdrawn && document.milestone == milestone.id());
         let (place, only) = out.next().filter(|_| out.next().is_none())?;
         let shown = self.legs.get(&Leg::Erp)?.invoices.as_ref()?;
-        let mut copies = shown.iter().filter(|one| one.number == only.number).peekable();
+        let mut copies = shown.iter().filter(|invoice| invoice.number == only.number).peekable();
         let void = copies.peek().is_some() && copies.all(|copy| copy.status == VOID);
         (void && only.kind == DocumentKind::Invoice && applied(&self.payments, &only.number) == Minor::ZERO)
             .then_some(place)
@@ -333,9 +336,10 @@ impl Contract {
     fn recount(&mut self, index: usize) {
         let Some(milestone) = self.milestones.get(index) else { return };
         let counted = self.documents.iter().skip(milestone.billing.counts_from);
-        let mut out = counted
-            .filter(|one| one.milestone == milestone.id() && !one.withdrawn && one.kind != DocumentKind::CreditMemo);
-        let first = out.next().map(|one| (one.date, one.due_on));
+        let mut out = counted.filter(|document| {
+            document.milestone == milestone.id() && !document.withdrawn && document.kind != DocumentKind::CreditMemo
+        });
+        let first = out.next().map(|document| (document.date, document.due_on));
         let Some(milestone) = self.milestones.get_mut(index) else { return };
         milestone.billing.invoiced_on = first.map(|(date, _)| date);
         milestone.billing.due_on = first.map(|(_, due_on)| due_on);
@@ -378,7 +382,8 @@ impl Contract {
     /// Payments of an invoice that came before it was adopted.
     fn match_payments(&mut self, number: &str) {
         let waiting = std::mem::take(&mut self.unmatched);
-        let (known, others): (Vec<Payment>, Vec<Payment>) = waiting.into_iter().partition(|one| one.invoice == number);
+        let (known, others): (Vec<Payment>, Vec<Payment>) =
+            waiting.into_iter().partition(|payment| payment.invoice == number);
         self.unmatched = others;
         if known.is_empty() {
             return;
@@ -400,7 +405,7 @@ impl Contract {
 
     /// What was paid under an id and matched nothing is told anew, or was taken back.
     fn forget_unmatched(&mut self, id: Option<&str>) {
-        self.unmatched.retain(|one| id.is_none() || one.id.as_deref() != id);
+        self.unmatched.retain(|payment| id.is_none() || payment.id.as_deref() != id);
     }
 
     /// A payment is taken back, for what was applied of it, not before its own date.
@@ -420,15 +425,15 @@ impl Contract {
     /// What is open on an invoice: its amount less credit memos and payments. Credit memos reduce the original first.
     fn open_on(&self, number: &str) -> Option<Minor> {
         let out = || self.documents.iter().filter(|document| !document.withdrawn);
-        let invoice = out().find(|one| one.number == number && one.kind != DocumentKind::CreditMemo)?;
-        let same = || out().filter(|one| one.milestone == invoice.milestone);
+        let invoice = out().find(|document| document.number == number && document.kind != DocumentKind::CreditMemo)?;
+        let same = || out().filter(|document| document.milestone == invoice.milestone);
         let amount = |issued_document: &IssuedDocument| issued_document.amount.units();
-        let mut credit: Minor = same().filter(|one| one.kind == DocumentKind::CreditMemo).map(amount).sum();
-        for one in same().filter(|one| one.kind != DocumentKind::CreditMemo) {
-            let reduced = credit.min(amount(one));
+        let mut credit: Minor = same().filter(|document| document.kind == DocumentKind::CreditMemo).map(amount).sum();
+        for document in same().filter(|document| document.kind != DocumentKind::CreditMemo) {
+            let reduced = credit.min(amount(document));
             credit -= reduced;
-            if one.number == number {
-                return Some(amount(one) - reduced - applied(&self.payments, number));
+            if document.number == number {
+                return Some(amount(document) - reduced - applied(&self.payments, number));
             }
         }
         None
@@ -437,7 +442,7 @@ impl Contract {
     /// Payments applied to a milestone's invoices.
     pub(super) fn paid(&self, id: &str) -> Minor {
         let out = self.documents.iter().filter(|document| document.milestone == id && !document.withdrawn);
-        out.map(|one| applied(&self.payments, &one.number)).sum()
+        out.map(|document| applied(&self.payments, &document.number)).sum()
     }
 }
 

@@ -67,9 +67,9 @@ impl Contract {
 
     fn open_index(&self, key: &Key) -> Option<usize> {
         self.open.iter().position(|index| {
-            self.exceptions
-                .get(*index)
-                .is_some_and(|one| one.code == key.code && one.milestone == key.milestone && one.leg == key.leg)
+            self.exceptions.get(*index).is_some_and(|exception| {
+                exception.code == key.code && exception.milestone == key.milestone && exception.leg == key.leg
+            })
         })
     }
 
@@ -100,17 +100,17 @@ impl Contract {
         let key = Key::new(code, milestone, None);
         self.raise(key.clone());
         let place = self.open_index(&key).and_then(|open| self.open.get(open).copied());
-        if let Some(one) =
-            place.and_then(|place| self.exceptions.get_mut(place)).filter(|one| !one.told.contains(&told))
+        if let Some(exception) =
+            place.and_then(|place| self.exceptions.get_mut(place)).filter(|exception| !exception.told.contains(&told))
         {
-            one.told.push(told);
+            exception.told.push(told);
         }
     }
 
     /// What opened an exception is over: it closes, and an overruling has done its work.
     pub(super) fn clear(&mut self, key: &Key) {
         self.overruled.retain(|overruled| overruled != key);
-        self.limited.retain(|one| one.key != *key);
+        self.limited.retain(|limited| limited.key != *key);
         self.shut(key);
     }
 
@@ -127,10 +127,10 @@ impl Contract {
         let Some(open) = self.open_index(key) else { return };
         let index = self.open.remove(open);
         let today = self.as_of;
-        if let Some(one) = self.exceptions.get_mut(index) {
-            one.closed_on = Some(today);
-            if one.severity == Severity::Blocking {
-                self.released.insert(one.milestone.clone().unwrap_or_default(), today);
+        if let Some(exception) = self.exceptions.get_mut(index) {
+            exception.closed_on = Some(today);
+            if exception.severity == Severity::Blocking {
+                self.released.insert(exception.milestone.clone().unwrap_or_default(), today);
             }
         }
     }
@@ -138,8 +138,10 @@ impl Contract {
     /// The values behind an exception that is or was open, in words.
     fn words_behind(&self, key: &Key) -> Vec<String> {
         let seen = self.exceptions.iter().rev();
-        let known = seen.filter(|one| one.code == key.code && one.milestone == key.milestone && one.leg == key.leg);
-        known.take(1).flat_map(|one| self.values_behind(one)).map(|value| value.to_string()).collect()
+        let known = seen.filter(|exception| {
+            exception.code == key.code && exception.milestone == key.milestone && exception.leg == key.leg
+        });
+        known.take(1).flat_map(|exception| self.values_behind(exception)).map(|value| value.to_string()).collect()
     }
 
     /// Overrulings that have ended: of other values than stand there now, or whose date has come. Their exceptions open again.
@@ -148,9 +150,10 @@ impl Contract {
             let other = limited.limits.values.as_ref().is_some_and(|were| *were != self.words_behind(&limited.key));
             other || limited.limits.until.is_some_and(|until| until <= self.as_of)
         };
-        let ended: Vec<Key> = self.limited.iter().filter(|one| has_ended(one)).map(|one| one.key.clone()).collect();
+        let ended: Vec<Key> =
+            self.limited.iter().filter(|limited| has_ended(limited)).map(|limited| limited.key.clone()).collect();
         for key in ended {
-            self.limited.retain(|one| one.key != key);
+            self.limited.retain(|limited| limited.key != key);
             self.overruled.retain(|overruled| *overruled != key);
             self.raise(key);
         }
@@ -158,7 +161,7 @@ impl Contract {
 
     /// The next date on which an overruling ends.
     pub(super) fn next_end_of_overruling(&self) -> Option<Date> {
-        self.limited.iter().filter_map(|one| one.limits.until).min()
+        self.limited.iter().filter_map(|limited| limited.limits.until).min()
     }
 
     /// A reviewer closes an open exception, with a reason.
@@ -194,9 +197,12 @@ impl Contract {
     /// Whether a person has to say first what becomes of a milestone's documents: until then nothing more of it is issued.
     pub(super) fn is_held(&self, index: usize) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
-        self.open.iter().filter_map(|index| self.exceptions.get(*index)).any(|one| {
-            matches!(one.code, Code::HeldByReviewer | Code::InvoiceWithdrawn)
-                && one.milestone.as_ref().is_some_and(|id| id == milestone.id() || milestone.ancestors.contains(id))
+        self.open.iter().filter_map(|index| self.exceptions.get(*index)).any(|exception| {
+            matches!(exception.code, Code::HeldByReviewer | Code::InvoiceWithdrawn)
+                && exception
+                    .milestone
+                    .as_ref()
+                    .is_some_and(|id| id == milestone.id() || milestone.ancestors.contains(id))
         })
     }
 
@@ -214,7 +220,7 @@ impl Contract {
             .iter()
             .filter_map(|index| self.exceptions.get(*index))
             .filter(concerns)
-            .map(|one| one.code.name())
+            .map(|exception| exception.code.name())
             .collect()
     }
 

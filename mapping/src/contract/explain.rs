@@ -174,18 +174,25 @@ impl Contract {
             self.terms.calendar,
             self.terms.timezone
         )];
-        for (index, one) in self.terms.obligations.iter().enumerate() {
+        for (index, obligation) in self.terms.obligations.iter().enumerate() {
             told.push(format!(
                 "obligation {}: {} of the price, by relative standalone selling price {}; recognised by {}",
-                one.id,
+                obligation.id,
                 self.terms.money(self.price_of(index)),
-                self.terms.money(one.ssp),
-                one.method.name()
+                self.terms.money(obligation.ssp),
+                obligation.method.name()
             ));
         }
-        for one in self.milestones.iter().filter(|one| one.counts() && !self.terms.obligations.is_empty()) {
-            let share = self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(one.id())));
-            told.push(format!("{}: invoice {}, revenue {share}", one.id(), self.terms.money(one.terms.amount)));
+        for milestone in
+            self.milestones.iter().filter(|milestone| milestone.counts() && !self.terms.obligations.is_empty())
+        {
+            let share =
+                self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(milestone.id())));
+            told.push(format!(
+                "{}: invoice {}, revenue {share}",
+                milestone.id(),
+                self.terms.money(milestone.terms.amount)
+            ));
         }
         told.extend(self.documents.iter().map(|document| self.why_document(document)));
         if let Some(opening) = self.opening() {
@@ -205,9 +212,9 @@ impl Contract {
         if self.version != before.version || self.total != before.total {
             told.push(format!("version {} holds; price {}, before {}", self.version, self.total(), before.total()));
         }
-        for one in &self.milestones {
-            let former = before.milestones.iter().find(|former| former.id() == one.id());
-            self.tell_milestone(one, former, &mut told);
+        for milestone in &self.milestones {
+            let former = before.milestones.iter().find(|former| former.id() == milestone.id());
+            self.tell_milestone(milestone, former, &mut told);
         }
         for document in self.documents.iter().skip(before.documents.len()) {
             told.push(self.why_document(document));
@@ -220,11 +227,11 @@ impl Contract {
         if let Some(through) = self.closed_through().filter(|through| before.closed_through() != Some(*through)) {
             told.push(format!("dates through {through} are closed (section 10)"));
         }
-        for (index, one) in self.exceptions.iter().enumerate() {
+        for (index, exception) in self.exceptions.iter().enumerate() {
             match before.exceptions.get(index) {
-                None => told.push(opened(one)),
-                Some(former) if former.closed_on.is_none() && one.closed_on.is_some() => {
-                    told.push(format!("{}{} closes", one.code, about(one)));
+                None => told.push(opened(exception)),
+                Some(former) if former.closed_on.is_none() && exception.closed_on.is_some() => {
+                    told.push(format!("{}{} closes", exception.code, about(exception)));
                 }
                 Some(_) => {}
             }
@@ -233,51 +240,52 @@ impl Contract {
         told
     }
 
-    fn tell_milestone(&self, one: &Milestone, former: Option<&Milestone>, told: &mut Vec<String>) {
-        let id = one.id();
+    fn tell_milestone(&self, milestone: &Milestone, former: Option<&Milestone>, told: &mut Vec<String>) {
+        let id = milestone.id();
         let Some(former) = former else {
-            let parent = one.ancestors.last().map_or(String::new(), |parent| format!(", part of {parent}"));
-            told.push(format!("{id} comes in with {}{parent}", self.terms.money(one.terms.amount)));
-            if let Some(on) = one.accepted_on {
+            let parent = milestone.ancestors.last().map_or(String::new(), |parent| format!(", part of {parent}"));
+            told.push(format!("{id} comes in with {}{parent}", self.terms.money(milestone.terms.amount)));
+            if let Some(on) = milestone.accepted_on {
                 told.push(format!("{id} accepted on {on}"));
             }
             return;
         };
-        if one.terms.amount != former.terms.amount {
+        if milestone.terms.amount != former.terms.amount {
             let amount = |minor| self.terms.money(minor);
-            told.push(format!("{id}: {} instead of {}", amount(one.terms.amount), amount(former.terms.amount)));
+            told.push(format!("{id}: {} instead of {}", amount(milestone.terms.amount), amount(former.terms.amount)));
         }
-        if one.cancelled_on.is_some() && former.cancelled_on.is_none() {
+        if milestone.cancelled_on.is_some() && former.cancelled_on.is_none() {
             told.push(format!("{id} is cancelled"));
         }
-        if let (Some(start), Some(end)) = (one.window_start, one.window_end)
-            && former.window_end != one.window_end
+        if let (Some(start), Some(end)) = (milestone.window_start, milestone.window_end)
+            && former.window_end != milestone.window_end
         {
-            let clause = match (one.resubmitted, one.terms.window_days) {
+            let clause = match (milestone.resubmitted, milestone.terms.window_days) {
                 (true, _) => "acceptance.reevaluation_days".to_owned(),
                 (false, Some(_)) => format!("window_days of {id}"),
                 (false, None) => "acceptance.window_days".into(),
             };
             told.push(format!("{id}: window from {start} through {end} ({clause}{})", self.days_told(start, end)));
-            if self.has_deemed_clause(one) {
+            if self.has_deemed_clause(milestone) {
                 let next = self.calendar.add(end, 1);
                 told.push(format!("{id}: silence is acceptance on {next} (acceptance.deemed)"));
             }
         }
-        if one.stage != former.stage {
-            match (one.stage, one.cure_due) {
-                (Stage::Accepted, _) if one.deemed => {
-                    let end = one.window_end.unwrap_or(self.as_of);
+        if milestone.stage != former.stage {
+            match (milestone.stage, milestone.cure_due) {
+                (Stage::Accepted, _) if milestone.deemed => {
+                    let end = milestone.window_end.unwrap_or(self.as_of);
                     told.push(format!("{id} deemed accepted: no answer through {end} (acceptance.deemed, section 4)"));
                 }
                 (Stage::Accepted, _) => {
-                    let document = one.document.as_deref().map_or(String::new(), |link| format!(", document {link}"));
-                    let on = one.accepted_on.unwrap_or(self.as_of);
+                    let document =
+                        milestone.document.as_deref().map_or(String::new(), |link| format!(", document {link}"));
+                    let on = milestone.accepted_on.unwrap_or(self.as_of);
                     told.push(format!("{id} accepted on {on}{document}"));
                 }
                 (Stage::Rejected, Some(due)) => told.push(format!(
                     "{id} rejected; cure due by {due} (acceptance.cure_days{})",
-                    self.days_told(one.rejected_on.unwrap_or(self.as_of), due)
+                    self.days_told(milestone.rejected_on.unwrap_or(self.as_of), due)
                 )),
                 (Stage::Rejected, None) => told.push(format!("{id} rejected; no cure is left (acceptance.max_cures)")),
                 (Stage::Submitted, _) => told.push(format!("{id} submitted")),
@@ -285,9 +293,9 @@ impl Contract {
             }
         }
         for (party, now, then) in [
-            ("vendor", one.vendor_approved_on, former.vendor_approved_on),
-            ("customer", one.customer_approved_on, former.customer_approved_on),
-            ("reviewer", one.approved_on, former.approved_on),
+            ("vendor", milestone.vendor_approved_on, former.vendor_approved_on),
+            ("customer", milestone.customer_approved_on, former.customer_approved_on),
+            ("reviewer", milestone.approved_on, former.approved_on),
         ] {
             if now != then {
                 told.push(format!("{id}: {} of the {party}", if now.is_some() { "approval" } else { "no approval" }));
@@ -315,8 +323,8 @@ impl Contract {
 
     pub(super) fn why_document(&self, document: &IssuedDocument) -> String {
         let head = format!("{} {} of {}", document.kind.name().replace('_', " "), document.number, document.amount);
-        let index = self.milestones.iter().position(|one| one.id() == document.milestone);
-        let Some((index, one)) = index.and_then(|index| Some((index, self.milestones.get(index)?))) else {
+        let index = self.milestones.iter().position(|milestone| milestone.id() == document.milestone);
+        let Some((index, milestone)) = index.and_then(|index| Some((index, self.milestones.get(index)?))) else {
             return head;
         };
         let dated = format!("{head}, dated {}", document.date);
@@ -324,10 +332,10 @@ impl Contract {
             return format!("{dated}: adopted, due {} (section 11)", document.due_on);
         }
         if document.kind != DocumentKind::Invoice {
-            return format!("{dated}: {}", self.why_beside(one, document));
+            return format!("{dated}: {}", self.why_beside(milestone, document));
         }
-        let mut why = vec![self.why_trigger(one)];
-        for id in &one.terms.depends_on {
+        let mut why = vec![self.why_trigger(milestone)];
+        for id in &milestone.terms.depends_on {
             let met = self
                 .milestones
                 .iter()
@@ -337,18 +345,18 @@ impl Contract {
         }
         why.extend(self.released_on(index).map(|on| format!("last hold gone on {on}")));
         if !matches!(self.policy.review, Review::None) {
-            why.extend(one.approved_on.map(|on| format!("approved by a reviewer on {on}")));
+            why.extend(milestone.approved_on.map(|on| format!("approved by a reviewer on {on}")));
         }
-        why.push(match one.terms.invoice {
+        why.push(match milestone.terms.invoice {
             InvoiceRule::NextCycle => {
                 format!("next billing-cycle day (billing_cycle_day = {})", self.terms.billing_cycle_day)
             }
             rule => format!("invoice = \"{}\"", rule.name()),
         });
-        let terms = one.terms.payment_terms.unwrap_or(self.terms.payment_terms);
+        let terms = milestone.terms.payment_terms.unwrap_or(self.terms.payment_terms);
         let due = match terms {
             PaymentTerms::DueOnReceipt => "due on receipt".to_owned(),
-            terms if self.terms.due_from_acceptance && one.accepted_on.is_some() => {
+            terms if self.terms.due_from_acceptance && milestone.accepted_on.is_some() => {
                 format!("due {}: {terms} from the acceptance, not before the invoice", document.due_on)
             }
             terms => format!("due {}: {terms} from the invoice", document.due_on),
@@ -357,7 +365,7 @@ impl Contract {
     }
 
     /// Why a document was written that is no first invoice.
-    fn why_beside(&self, one: &Milestone, document: &IssuedDocument) -> String {
+    fn why_beside(&self, milestone: &Milestone, document: &IssuedDocument) -> String {
         match document.kind {
             DocumentKind::RetainageInvoice => {
                 let release = self.terms.retainage.as_ref().map_or("", |retainage| retainage.release.as_str());
@@ -367,21 +375,21 @@ impl Contract {
             DocumentKind::SupplementaryInvoice if document.original.is_none() => {
                 "invoiced again: what was out before was taken back (sections 10, 14)".into()
             }
-            DocumentKind::CreditMemo if one.billing.undone && !one.is_invoiced() => {
+            DocumentKind::CreditMemo if milestone.billing.undone && !milestone.is_invoiced() => {
                 "the acceptance was undone (section 10)".into()
             }
-            _ if !one.live() => format!("version {} removed an invoiced milestone (section 6)", self.version),
+            _ if !milestone.live() => format!("version {} removed an invoiced milestone (section 6)", self.version),
             _ => format!("version {} changed an invoiced milestone (section 6)", self.version),
         }
     }
 
-    fn why_trigger(&self, one: &Milestone) -> String {
-        let on = self.trigger_date(one).map_or_else(|| "?".to_owned(), |date| date.to_string());
-        if one.terms.advance {
-            let from = if one.terms.depends_on.is_empty() { "signed_on" } else { "the last dependency" };
+    fn why_trigger(&self, milestone: &Milestone) -> String {
+        let on = self.trigger_date(milestone).map_or_else(|| "?".to_owned(), |date| date.to_string());
+        if milestone.terms.advance {
+            let from = if milestone.terms.depends_on.is_empty() { "signed_on" } else { "the last dependency" };
             return format!("billed in advance, from {from}, {on}");
         }
-        match &one.terms.trigger {
+        match &milestone.terms.trigger {
             Trigger::Acceptance => format!("accepted on {on}"),
             Trigger::Date(_) => format!("trigger_date {on}"),
             Trigger::Usage { metric, threshold } => format!("{metric} reached {threshold} on {on}"),
@@ -392,13 +400,13 @@ impl Contract {
     }
 
     fn tell_revenue(&self, before: &Self, told: &mut Vec<String>) {
-        for (index, one) in self.terms.obligations.iter().enumerate() {
+        for (index, obligation) in self.terms.obligations.iter().enumerate() {
             let (now, then) = (self.recognised_now(index), before.recognised_now(index));
             if now == then {
                 continue;
             }
             let price = self.terms.money(self.price_of(index));
-            let how = match one.method {
+            let how = match obligation.method {
                 Method::Output => "recognition amounts of the accepted milestones".to_owned(),
                 Method::PointInTime => format!("the whole price {price}: every milestone is accepted"),
                 Method::CostToCost { .. } => self.cost_to_cost(index).map_or(String::new(), |cost| {
@@ -415,7 +423,7 @@ impl Contract {
                 }
             };
             let change = self.terms.money(now - then);
-            told.push(format!("revenue {change} of {}: {} to date, {how}", one.id, self.terms.money(now)));
+            told.push(format!("revenue {change} of {}: {} to date, {how}", obligation.id, self.terms.money(now)));
         }
         for entry in self.booked_since(before) {
             let lines: Vec<String> = entry
@@ -433,9 +441,16 @@ impl Contract {
     /// What every milestone without an invoice waits for.
     fn still_open(&self) -> Vec<String> {
         let mut told = Vec::new();
-        for (index, one) in self.milestones.iter().enumerate().filter(|(_, one)| one.counts() && !one.is_invoiced()) {
+        for (index, milestone) in
+            self.milestones.iter().enumerate().filter(|(_, milestone)| milestone.counts() && !milestone.is_invoiced())
+        {
             let waits = self.what_it_waits_for(index);
-            told.push(format!("{} of {} waits: {}", one.id(), self.terms.money(one.terms.amount), waits.join(", ")));
+            told.push(format!(
+                "{} of {} waits: {}",
+                milestone.id(),
+                self.terms.money(milestone.terms.amount),
+                waits.join(", ")
+            ));
         }
         told.push(format!("{} billed, {} remains to bill", self.terms.money(self.billed()), self.remaining_to_bill()));
         told
@@ -443,14 +458,14 @@ impl Contract {
 
     /// What a milestone that is not invoiced waits for.
     pub(super) fn what_it_waits_for(&self, index: usize) -> Vec<String> {
-        let Some(one) = self.milestones.get(index) else { return Vec::new() };
+        let Some(milestone) = self.milestones.get(index) else { return Vec::new() };
         let mut waits: Vec<String> = self.blocking(index).into_iter().map(str::to_owned).collect();
-        match (self.fired_on(one), self.trigger_date(one)) {
+        match (self.fired_on(milestone), self.trigger_date(milestone)) {
             (None, Some(on)) => waits.push(format!("trigger on {on}")),
             (None, None) => waits.push("trigger has not fired".into()),
             (Some(_), _) => {}
         }
-        if one.ready_on.is_some() {
+        if milestone.ready_on.is_some() {
             waits.extend(self.invoice_date(index).map(|on| format!("invoice date {on}")));
         }
         if waits.is_empty() {
@@ -460,13 +475,13 @@ impl Contract {
     }
 }
 
-fn about(one: &super::ExceptionRecord) -> String {
-    let milestone = one.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
-    let leg = one.leg.map_or(String::new(), |leg| format!(", said by the {leg}"));
+fn about(record: &super::ExceptionRecord) -> String {
+    let milestone = record.milestone.as_deref().map_or(String::new(), |id| format!(" on {id}"));
+    let leg = record.leg.map_or(String::new(), |leg| format!(", said by the {leg}"));
     format!("{milestone}{leg}")
 }
 
-fn opened(one: &super::ExceptionRecord) -> String {
-    let rule = rules::of(one.code);
-    format!("{} opens{} ({}, section {}): {}", one.code, about(one), one.severity, rule.section, rule.title)
+fn opened(record: &super::ExceptionRecord) -> String {
+    let rule = rules::of(record.code);
+    format!("{} opens{} ({}, section {}): {}", record.code, about(record), record.severity, rule.section, rule.title)
 }

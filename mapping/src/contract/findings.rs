@@ -45,7 +45,7 @@ impl Contract {
             .open
             .iter()
             .filter_map(|index| self.exceptions.get(*index))
-            .map(|one| Key::new(one.code, one.milestone.as_deref(), one.leg))
+            .map(|exception| Key::new(exception.code, exception.milestone.as_deref(), exception.leg))
             .chain(self.overruled.iter().cloned())
             .filter(|key| key.leg.is_some() && rules::of(key.code).is_finding() && !shown.contains(key))
             .collect();
@@ -222,25 +222,25 @@ impl Contract {
 
     /// A dependency, accepted and billable, that has no invoice in the ERP and none from us.
     fn skipped<'a>(&'a self, id: &str, invoiced: &BTreeMap<&str, Vec<&LegInvoice>>) -> Option<&'a str> {
-        let one = self.milestones.iter().find(|milestone| milestone.id() == id)?;
-        let there = invoiced.contains_key(one.id()) || invoiced.contains_key(one.root.as_str());
-        let skipped = one.counts()
-            && one.terms.amount > Minor::ZERO
-            && one.stage == Stage::Accepted
+        let found = self.milestones.iter().find(|milestone| milestone.id() == id)?;
+        let there = invoiced.contains_key(found.id()) || invoiced.contains_key(found.root.as_str());
+        let skipped = found.counts()
+            && found.terms.amount > Minor::ZERO
+            && found.stage == Stage::Accepted
             && !there
-            && !one.is_invoiced();
-        skipped.then_some(one.root.as_str())
+            && !found.is_invoiced();
+        skipped.then_some(found.root.as_str())
     }
 
     fn recognition_findings(&self, recognised: &[LegRecognition], shown: &mut BTreeSet<Key>) {
         for entry in recognised {
-            for one in self.named(&entry.milestone) {
-                if !matches!(self.method_of(one), Some(Method::Output | Method::PointInTime)) {
+            for milestone in self.named(&entry.milestone) {
+                if !matches!(self.method_of(milestone), Some(Method::Output | Method::PointInTime)) {
                     continue;
                 }
                 let month = |date: Date| (date.year(), date.month());
-                let early = one.accepted_on.is_none_or(|accepted| entry.date < accepted);
-                let elsewhere = one.booked_on.is_some_and(|booked| month(entry.date) != month(booked));
+                let early = milestone.accepted_on.is_none_or(|accepted| entry.date < accepted);
+                let elsewhere = milestone.booked_on.is_some_and(|booked| month(entry.date) != month(booked));
                 if early {
                     shown.insert(Key::new(Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
                 }

@@ -33,9 +33,13 @@ impl Contract {
         let retainage = terms.retainage.as_ref();
         put(
             "retainage",
-            retainage.map_or(Value::Null, |one| json!({ "percent": one.percent.to_string(), "release": one.release })),
+            retainage.map_or(
+                Value::Null,
+                |retainage| json!({ "percent": retainage.percent.to_string(), "release": retainage.release }),
+            ),
         );
-        let obligations: Vec<Value> = terms.obligations.iter().map(|one| Value::Object(one.fields(currency))).collect();
+        let obligations: Vec<Value> =
+            terms.obligations.iter().map(|obligation| Value::Object(obligation.fields(currency))).collect();
         put("obligations", Value::Array(obligations));
         put("milestones", Value::Array(self.milestones_in_force().into_iter().map(Value::Object).collect()));
         fields
@@ -43,7 +47,7 @@ impl Contract {
 
     /// The milestones of the terms in force, field by field.
     pub fn milestones_in_force(&self) -> Vec<Map<String, Value>> {
-        let live = self.milestones.iter().filter(|one| one.live());
-        live.map(|one| one.terms.fields(self.terms.currency)).collect()
+        let live = self.milestones.iter().filter(|milestone| milestone.live());
+        live.map(|milestone| milestone.terms.fields(self.terms.currency)).collect()
     }
 }

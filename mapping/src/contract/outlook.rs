@@ -62,14 +62,15 @@ impl Contract {
     /// Why each document of a milestone was written, for that amount, on that date, due on that date.
     pub fn why(&self, milestone: &str) -> Vec<String> {
         let of_it = self.documents.iter().filter(|document| document.milestone == milestone && !document.withdrawn);
-        of_it.map(|one| self.why_document(one)).collect()
+        of_it.map(|document| self.why_document(document)).collect()
     }
 
     /// What a milestone without an invoice waits for; nothing: it is invoiced, or there is no such milestone.
     pub fn waits_for(&self, milestone: &str) -> Vec<String> {
-        let place = self.milestones.iter().position(|one| one.id() == milestone);
-        let open =
-            place.filter(|index| self.milestones.get(*index).is_some_and(|one| one.counts() && !one.is_invoiced()));
+        let place = self.milestones.iter().position(|candidate| candidate.id() == milestone);
+        let open = place.filter(|index| {
+            self.milestones.get(*index).is_some_and(|milestone| milestone.counts() && !milestone.is_invoiced())
+        });
         open.map(|index| self.what_it_waits_for(index)).unwrap_or_default()
     }
 }

@@ -121,7 +121,7 @@ impl Contract {
         match condition {
             Condition::Accepted { milestone, .. } if milestone == crate::terms::ITSELF => Box::new(std::iter::once(of)),
             Condition::Accepted { milestone, .. } => {
-                Box::new(self.milestones.iter().filter(|one| one.is_of(milestone)))
+                Box::new(self.milestones.iter().filter(|candidate| candidate.is_of(milestone)))
             }
             Condition::Date { .. } | Condition::Event(_) | Condition::Usage { .. } => Box::new(std::iter::empty()),
         }

@@ -59,35 +59,39 @@ pub struct CashMovement {
 impl Contract {
     /// Payments, and what was taken back of them, each by itself.
     pub fn cash_movements(&self) -> Vec<CashMovement> {
-        let movements = self.payments.iter().flat_map(|one| {
-            let movement =
-                |on: Date, amount: Minor| CashMovement { on, invoice: one.invoice.clone(), id: one.id.clone(), amount };
-            let back = one.reversed_on.map(|on| movement(on, -one.amount));
-            [Some(movement(one.on, one.amount)), back]
+        let movements = self.payments.iter().flat_map(|payment| {
+            let movement = |on: Date, amount: Minor| CashMovement {
+                on,
+                invoice: payment.invoice.clone(),
+                id: payment.id.clone(),
+                amount,
+            };
+            let back = payment.reversed_on.map(|on| movement(on, -payment.amount));
+            [Some(movement(payment.on, payment.amount)), back]
         });
         movements.flatten().collect()
     }
 
     /// Invoices that count, in the order in which they came about.
     pub fn receivables(&self) -> Vec<Receivable> {
-        let counts = self.documents.iter().filter(|one| !one.withdrawn);
-        let credits: Vec<_> = counts.clone().filter(|one| one.kind == DocumentKind::CreditMemo).collect();
-        let invoices = counts.filter(|one| one.kind != DocumentKind::CreditMemo);
-        let receivable = |one: &super::IssuedDocument| {
-            let of_it = credits.iter().filter(|memo| memo.original.as_deref() == Some(&one.number));
+        let counts = self.documents.iter().filter(|document| !document.withdrawn);
+        let credits: Vec<_> = counts.clone().filter(|document| document.kind == DocumentKind::CreditMemo).collect();
+        let invoices = counts.filter(|document| document.kind != DocumentKind::CreditMemo);
+        let receivable = |document: &super::IssuedDocument| {
+            let of_it = credits.iter().filter(|memo| memo.original.as_deref() == Some(&document.number));
             let credited: Minor = of_it.map(|memo| memo.amount.units()).sum();
-            let payments: Vec<_> = self.payments.iter().filter(|payment| payment.invoice == one.number).collect();
+            let payments: Vec<_> = self.payments.iter().filter(|payment| payment.invoice == document.number).collect();
             let stands = payments.iter().filter(|payment| payment.reversed_on.is_none());
             let paid: Minor = stands.map(|payment| payment.amount).sum();
             Receivable {
-                number: one.number.clone(),
-                milestone: one.milestone.clone(),
-                date: one.date,
-                due_on: one.due_on,
-                amount: one.amount,
+                number: document.number.clone(),
+                milestone: document.milestone.clone(),
+                date: document.date,
+                due_on: document.due_on,
+                amount: document.amount,
                 credited: self.terms.money(credited),
                 paid: self.terms.money(paid),
-                open: self.terms.money(one.amount.units() - credited - paid),
+                open: self.terms.money(document.amount.units() - credited - paid),
                 payments: payments
                     .into_iter()
                     .map(|payment| PaymentView {

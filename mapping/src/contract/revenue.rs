@@ -93,10 +93,10 @@ pub(super) struct Earnings(Vec<Earned>);
 /// Splits a price over milestones by their amounts. Where all of them are free, what they are worth is theirs all the same,
 /// in equal parts.
 fn by_amount(price: Minor, members: &[&Milestone]) -> Vec<(String, Minor)> {
-    let free = members.iter().all(|one| one.terms.amount == Minor::ZERO);
-    let weight = |one: &&Milestone| if free { 1 } else { one.terms.amount.units() };
+    let free = members.iter().all(|member| member.terms.amount == Minor::ZERO);
+    let weight = |milestone: &&Milestone| if free { 1 } else { milestone.terms.amount.units() };
     let weights: Vec<i128> = members.iter().map(weight).collect();
-    members.iter().map(|one| one.id().to_owned()).zip(split(price, &weights)).collect()
+    members.iter().map(|member| member.id().to_owned()).zip(split(price, &weights)).collect()
 }
 
 impl Contract {
@@ -114,12 +114,15 @@ impl Contract {
 
     /// Billable milestones of an obligation.
     fn members(&self, obligation: usize) -> Vec<&Milestone> {
-        self.milestones.iter().filter(|one| one.counts() && self.obligation_index(one) == Some(obligation)).collect()
+        self.milestones
+            .iter()
+            .filter(|milestone| milestone.counts() && self.obligation_index(milestone) == Some(obligation))
+            .collect()
     }
 
     /// The allocation in force at the end of a date.
     pub(super) fn allocation_at(&self, day: Date) -> Option<&Allocation> {
-        let place = self.allocations.partition_point(|one| one.from <= day);
+        let place = self.allocations.partition_point(|allocation| allocation.from <= day);
         place.checked_sub(1).and_then(|place| self.allocations.get(place))
     }
 
@@ -135,7 +138,7 @@ impl Contract {
 
     /// Allocates the transaction price anew from a date on: by relative SSP, then by amount.
     pub(super) fn allocate(&mut self, from: Date) {
-        let weights: Vec<i128> = self.terms.obligations.iter().map(|one| one.ssp.units()).collect();
+        let weights: Vec<i128> = self.terms.obligations.iter().map(|obligation| obligation.ssp.units()).collect();
         let prices = split(self.total, &weights);
         let mut allocated = BTreeMap::new();
         for (obligation, price) in prices.iter().enumerate() {
@@ -147,14 +150,14 @@ impl Contract {
 
     /// Billable milestones of an obligation whose revenue was not recognised yet.
     fn unrecognised(&self, obligation: usize, recognised: &BTreeMap<String, Minor>) -> Vec<&Milestone> {
-        self.members(obligation).into_iter().filter(|one| !recognised.contains_key(one.id())).collect()
+        self.members(obligation).into_iter().filter(|member| !recognised.contains_key(member.id())).collect()
     }
 
     /// A prospective amendment is possible where every obligation is satisfied by milestones, and one is left.
     pub(super) fn may_look_forward(&self, recognised: &BTreeMap<String, Minor>) -> bool {
         let by_milestone = |method: Method| matches!(method, Method::Output | Method::PointInTime);
         let mut obligations = 0..self.terms.obligations.len();
-        self.terms.obligations.iter().all(|one| by_milestone(one.method))
+        self.terms.obligations.iter().all(|obligation| by_milestone(obligation.method))
             && obligations.any(|index| !self.unrecognised(index, recognised).is_empty())
     }
 
@@ -167,7 +170,7 @@ impl Contract {
             .map(|index| allocation.satisfied_on(index, &accepted).is_some_and(by_then))
             .collect();
         let recognised = |(id, share): &(&String, &Share)| {
-            let method = allocation.obligations.get(share.obligation).map(|one| one.method);
+            let method = allocation.obligations.get(share.obligation).map(|obligation| obligation.method);
             let satisfied = match method {
                 Some(Method::PointInTime) => share.kept || satisfied.get(share.obligation) == Some(&true),
                 _ => true,
@@ -207,7 +210,10 @@ impl Contract {
 
     fn acceptances(&self) -> Acceptances<'_> {
         let signed = self.terms.signed_on;
-        self.milestones.iter().filter_map(|one| Some((one.id(), one.accepted_on?.max(signed)))).collect()
+        self.milestones
+            .iter()
+            .filter_map(|milestone| Some((milestone.id(), milestone.accepted_on?.max(signed))))
+            .collect()
     }
 
     fn earnings_under(&self, allocation: &Allocation) -> Earnings {
@@ -238,7 +244,7 @@ impl Contract {
 
     /// The same, with what was earned under each allocation.
     pub(super) fn recognised_with(&self, earnings: &[Earnings], day: Date, whole: bool) -> Minor {
-        let place = self.allocations.partition_point(|one| one.from <= day).checked_sub(1);
+        let place = self.allocations.partition_point(|allocation| allocation.from <= day).checked_sub(1);
         let in_force = place.and_then(|place| Some((self.allocations.get(place)?, earnings.get(place)?)));
         match in_force.filter(|_| day >= self.terms.signed_on) {
             Some((allocation, earned)) => self.recognised_under(allocation, earned, day, whole),
@@ -306,7 +312,9 @@ impl Contract {
     pub fn catch_ups(&self) -> Vec<(Date, Minor)> {
         let pairs = self.allocations.iter().zip(self.allocations.iter().skip(1));
         let changes = pairs.filter(|(_, after)| after.from >= self.terms.signed_on).map(|(before, after)| {
-            let at = |one: &Allocation| self.recognised_under(one, &self.earnings_under(one), after.from, true);
+            let at = |allocation: &Allocation| {
+                self.recognised_under(allocation, &self.earnings_under(allocation), after.from, true)
+            };
             (after.from, at(after) - at(before))
         });
         changes.filter(|(_, amount)| *amount != Minor::ZERO).collect()
@@ -348,8 +356,8 @@ impl Contract {
     /// Dates from `from` to the present one on which revenue is booked by time.
     pub(super) fn bookings(&self, from: Date) -> Vec<Date> {
         let mut dates = Vec::new();
-        let obligations = self.allocations.iter().flat_map(|one| &one.obligations);
-        for (start, end) in obligations.filter_map(|one| match one.method {
+        let obligations = self.allocations.iter().flat_map(|allocation| &allocation.obligations);
+        for (start, end) in obligations.filter_map(|obligation| match obligation.method {
             Method::TimeElapsed { start, end } => Some((start, end)),
             Method::CostToCost { .. } | Method::Output | Method::PointInTime => None,
         }) {
@@ -368,8 +376,8 @@ impl Contract {
     pub(super) fn next_booking(&self) -> Option<Date> {
         let signed = self.terms.signed_on;
         let from = if self.is_day_over() { self.as_of.tomorrow().ok()? } else { self.as_of };
-        let next = |one: &Obligation| {
-            let Method::TimeElapsed { start, end } = one.method else { return None };
+        let next = |obligation: &Obligation| {
+            let Method::TimeElapsed { start, end } = obligation.method else { return None };
             let first = from.max(start).max(signed);
             // After the end one booking is enough.
             let done = end.max(if end < signed { signed.last_of_month() } else { end }) < from;
@@ -381,7 +389,7 @@ impl Contract {
     /// Loss contracts: the latest report of an obligation expects more cost than its price.
     pub(super) fn judge_loss(&mut self) {
         let loss = (0..self.terms.obligations.len())
-            .any(|index| self.cost_to_cost(index).is_some_and(|one| one.expected_profit() < Minor::ZERO));
+            .any(|index| self.cost_to_cost(index).is_some_and(|method| method.expected_profit() < Minor::ZERO));
         self.judge(Key::new(Code::LossContract, None, None), loss);
     }
 }

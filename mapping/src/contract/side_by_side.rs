@@ -76,13 +76,13 @@ impl Contract {
 
     /// A milestone, as each leg has it; none: there is no such milestone.
     pub fn milestone_beside(&self, id: &str) -> Vec<Beside> {
-        let Some(one) = self.milestones.iter().find(|milestone| milestone.id() == id) else { return Vec::new() };
+        let Some(found) = self.milestones.iter().find(|milestone| milestone.id() == id) else { return Vec::new() };
         // Legs know the milestone of the agreement, not the parts into which an acceptance split it.
-        let root = one.root.as_str();
+        let root = found.root.as_str();
         let agreed = self.agreed();
         let parts = agreed.get(root).map(Vec::as_slice).unwrap_or_default();
-        let words = self.agreed_words(one);
-        let terms = self.agreed_on(one, parts, &words);
+        let words = self.agreed_words(found);
+        let terms = self.agreed_on(found, parts, &words);
         let listed = |leg: Leg| self.legs.get(&leg)?.milestones.iter().flatten().find(|said| said.id == root);
         let row = |what, agreed: Option<String>, said: &dyn Fn(&LegMilestone) -> Option<String>| {
             self.beside(what, agreed, true, |leg| said(listed(leg)?))
@@ -94,14 +94,14 @@ impl Contract {
             row("completion", Some(terms.completion.into()), &|said| said.completion.clone()),
             row("timing", Some(terms.timing.into()), &|said| said.timing.clone()),
             row("invoice rule", Some(terms.invoice.into()), &|said| said.invoice.clone()),
-            row("recognition", self.method_of(one).map(Method::name).map(Into::into), &|said| {
+            row("recognition", self.method_of(found).map(Method::name).map(Into::into), &|said| {
                 said.recognition_method.clone()
             }),
         ];
         rows.push(
-            self.beside("status", Some(self.status(one).name().into()), false, |leg| listed(leg)?.status.clone()),
+            self.beside("status", Some(self.status(found).name().into()), false, |leg| listed(leg)?.status.clone()),
         );
-        rows.push(self.beside("invoiced", self.invoiced_text(one), false, |leg| self.invoices_seen(leg, root)));
+        rows.push(self.beside("invoiced", self.invoiced_text(found), false, |leg| self.invoices_seen(leg, root)));
         rows.push(self.beside("revenue", None, false, |leg| self.revenue_seen(leg, root)));
         rows.into_iter().filter(Beside::is_told).collect()
     }
@@ -127,7 +127,15 @@ impl Contract {
         let listed = self.legs.get(&leg)?.invoices.as_ref()?;
         let of_it = listed.iter().filter(|invoice| invoice.milestone == root && invoice.status != VOID);
         let texts: Vec<String> = of_it
-            .map(|one| format!("{} {} of {}, {}", one.number, self.amount_seen(one.amount), one.date, one.status))
+            .map(|invoice| {
+                format!(
+                    "{} {} of {}, {}",
+                    invoice.number,
+                    self.amount_seen(invoice.amount),
+                    invoice.date,
+                    invoice.status
+                )
+            })
             .collect();
         Some(if texts.is_empty() { "none".into() } else { texts.join("; ") })
     }

@@ -131,7 +131,7 @@ impl Contract {
         for (index, accepted_on) in &silent {
             self.take_acceptance(*index, *accepted_on, true, None);
             let late = self.keep_books() && (*accepted_on < self.as_of || self.instant.is_some());
-            if let Some(id) = self.milestones.get(*index).filter(|_| late).map(|one| one.id().to_owned()) {
+            if let Some(id) = self.milestones.get(*index).filter(|_| late).map(|milestone| milestone.id().to_owned()) {
                 self.open_event(Code::BookedLate, Some(&id), None);
             }
         }

@@ -154,7 +154,7 @@ impl Contract {
 
     /// Purchase order and payment terms that a document of a milestone bears: the milestone's own, else the contract's.
     pub(crate) fn paper_terms(&self, id: &str) -> (Option<String>, String) {
-        let own = self.milestones.iter().find(|one| one.id() == id).map(|one| &one.terms);
+        let own = self.milestones.iter().find(|milestone| milestone.id() == id).map(|milestone| &milestone.terms);
         let po_number = own.and_then(|own| own.po_number.clone()).or_else(|| self.terms.po_number.clone());
         let payment_terms = own.and_then(|own| own.payment_terms).unwrap_or(self.terms.payment_terms);
         (po_number, payment_terms.to_string())
@@ -189,42 +189,43 @@ impl Contract {
     }
 
     fn milestone_view(&self, index: usize) -> Option<MilestoneView> {
-        let one = self.milestones.get(index)?;
-        let recognition = (!self.terms.obligations.is_empty())
-            .then(|| self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(one.id()))));
-        let blocked_by = if one.counts() && !one.is_invoiced() { self.blocking(index) } else { Vec::new() };
+        let milestone = self.milestones.get(index)?;
+        let recognition = (!self.terms.obligations.is_empty()).then(|| {
+            self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(milestone.id())))
+        });
+        let blocked_by = if milestone.counts() && !milestone.is_invoiced() { self.blocking(index) } else { Vec::new() };
         Some(MilestoneView {
-            id: one.id().into(),
-            parent: one.ancestors.first().cloned(),
-            name: one.terms.name.clone(),
-            status: self.status(one),
-            amount: self.terms.money(one.terms.amount),
+            id: milestone.id().into(),
+            parent: milestone.ancestors.first().cloned(),
+            name: milestone.terms.name.clone(),
+            status: self.status(milestone),
+            amount: self.terms.money(milestone.terms.amount),
             recognition_amount: recognition,
-            accepted_on: one.accepted_on,
-            deemed: one.deemed,
-            window: one.window_start.map(|start| (start, one.window_end)),
-            invoiced_on: one.billing.invoiced_on,
-            due_on: one.billing.due_on,
-            document: one.document.clone(),
+            accepted_on: milestone.accepted_on,
+            deemed: milestone.deemed,
+            window: milestone.window_start.map(|start| (start, milestone.window_end)),
+            invoiced_on: milestone.billing.invoiced_on,
+            due_on: milestone.billing.due_on,
+            document: milestone.document.clone(),
             blocked_by: blocked_by.into_iter().map(Into::into).collect(),
-            approval: self.approval(one),
-            void_approval: one.void_approval.clone(),
+            approval: self.approval(milestone),
+            void_approval: milestone.void_approval.clone(),
         })
     }
 
     /// How far a milestone has come.
-    pub(super) fn status(&self, one: &Milestone) -> MilestoneStatus {
-        if !one.live() {
+    pub(super) fn status(&self, milestone: &Milestone) -> MilestoneStatus {
+        if !milestone.live() {
             return MilestoneStatus::Cancelled;
         }
-        if one.is_invoiced() {
-            return if self.paid(one.id()) >= one.billing.billed() {
+        if milestone.is_invoiced() {
+            return if self.paid(milestone.id()) >= milestone.billing.billed() {
                 MilestoneStatus::Paid
             } else {
                 MilestoneStatus::Invoiced
             };
         }
-        one.stage.into()
+        milestone.stage.into()
     }
 
     /// What is agreed for the contract as a whole, with the name of each term.
@@ -237,7 +238,10 @@ impl Contract {
             ("Cap", self.cap.map(|cap| terms.money(cap).to_string())),
             (
                 "Retainage",
-                terms.retainage.as_ref().map(|one| format!("{} %, until {} is accepted", one.percent, one.release)),
+                terms
+                    .retainage
+                    .as_ref()
+                    .map(|retainage| format!("{} %, until {} is accepted", retainage.percent, retainage.release)),
             ),
             ("Books from", terms.books_from.map(|date| date.to_string())),
         ];
@@ -259,8 +263,8 @@ impl Contract {
 
     /// The clause of a milestone in the words of section 2 of the rules, field by field; none: there is no such milestone.
     pub fn clause(&self, id: &str) -> Vec<(String, String)> {
-        let Some(one) = self.milestones.iter().find(|one| one.id() == id) else { return Vec::new() };
-        let fields = one.terms.fields(self.terms.currency).into_iter().filter(|(_, value)| !value.is_null());
+        let Some(milestone) = self.milestones.iter().find(|milestone| milestone.id() == id) else { return Vec::new() };
+        let fields = milestone.terms.fields(self.terms.currency).into_iter().filter(|(_, value)| !value.is_null());
         let text = |value: Value| match value {
             Value::String(text) => text,
             Value::Array(items) => {
@@ -278,32 +282,35 @@ impl Contract {
 
     /// Whether an acceptance of this milestone needs a document.
     pub fn needs_document(&self, id: &str) -> bool {
-        let one = self.find(id).and_then(|index| self.milestones.get(index));
-        one.is_some_and(|one| one.stage != Stage::Accepted && one.terms.completion == Completion::CustomerSignoff)
+        let milestone = self.find(id).and_then(|index| self.milestones.get(index));
+        milestone.is_some_and(|milestone| {
+            milestone.stage != Stage::Accepted && milestone.terms.completion == Completion::CustomerSignoff
+        })
     }
 
     /// Whether the acceptance of this milestone recognises its revenue; under a method that goes by cost or time it does not.
     pub fn recognises_at_acceptance(&self, id: &str) -> bool {
-        let one = self.milestones.iter().find(|one| one.id() == id);
-        one.and_then(|one| self.method_of(one))
+        let milestone = self.milestones.iter().find(|milestone| milestone.id() == id);
+        milestone
+            .and_then(|milestone| self.method_of(milestone))
             .is_some_and(|method| matches!(method, Method::Output | Method::PointInTime))
     }
 
     /// The performance obligation of a milestone; `None`: the contract has none.
     pub fn obligation_of(&self, id: &str) -> Option<&str> {
-        let one = self.milestones.iter().find(|one| one.id() == id)?;
-        self.terms.obligations.get(self.obligation_index(one)?).map(|obligation| obligation.id.as_str())
+        let milestone = self.milestones.iter().find(|milestone| milestone.id() == id)?;
+        self.terms.obligations.get(self.obligation_index(milestone)?).map(|obligation| obligation.id.as_str())
     }
 
     /// The date on which the revenue of a milestone was booked: of its acceptance, or a later one where that was closed.
     pub fn booked_on(&self, id: &str) -> Option<Date> {
-        self.milestones.iter().find(|one| one.id() == id)?.booked_on
+        self.milestones.iter().find(|milestone| milestone.id() == id)?.booked_on
     }
 
     /// Whether a system event is this milestone's acceptance.
     pub fn accepts_by_event(&self, id: &str) -> bool {
-        let one = self.find(id).and_then(|index| self.milestones.get(index));
-        one.is_some_and(|one| one.terms.completion == Completion::ExternalEvent)
+        let milestone = self.find(id).and_then(|index| self.milestones.get(index));
+        milestone.is_some_and(|milestone| milestone.terms.completion == Completion::ExternalEvent)
     }
 
     /// What an open blocking exception holds back: the amounts of milestones that it concerns and that are not billed.
@@ -311,44 +318,46 @@ impl Contract {
         if exception.severity != Severity::Blocking || exception.closed_on.is_some() {
             return None;
         }
-        let concerned = |one: &&Milestone| {
-            exception.milestone.as_ref().is_none_or(|id| id == one.id() || one.ancestors.contains(id))
+        let concerned = |milestone: &&Milestone| {
+            exception.milestone.as_ref().is_none_or(|id| id == milestone.id() || milestone.ancestors.contains(id))
         };
-        let open = self.milestones.iter().filter(|one| one.counts() && !one.is_invoiced()).filter(concerned);
-        Some(self.terms.money(open.map(|one| one.terms.amount).sum()))
+        let open =
+            self.milestones.iter().filter(|milestone| milestone.counts() && !milestone.is_invoiced()).filter(concerned);
+        Some(self.terms.money(open.map(|milestone| milestone.terms.amount).sum()))
     }
 
     /// The output document of section 9 of the rules.
     pub fn report(&self) -> Report {
         let text = |money: Money| money.to_string();
-        let milestones = self.milestones().into_iter().map(|one| ReportMilestone {
-            id: one.id,
-            status: one.status.name(),
-            amount: text(one.amount),
-            recognition_amount: one.recognition_amount.map(text),
-            accepted_on: one.accepted_on,
-            deemed: one.deemed,
-            invoiced_on: one.invoiced_on,
-            due_on: one.due_on,
+        let milestones = self.milestones().into_iter().map(|milestone| ReportMilestone {
+            id: milestone.id,
+            status: milestone.status.name(),
+            amount: text(milestone.amount),
+            recognition_amount: milestone.recognition_amount.map(text),
+            accepted_on: milestone.accepted_on,
+            deemed: milestone.deemed,
+            invoiced_on: milestone.invoiced_on,
+            due_on: milestone.due_on,
         });
-        let mut documents: Vec<&IssuedDocument> = self.documents.iter().filter(|one| !one.withdrawn).collect();
-        documents.sort_by_key(|one| one.date);
-        let invoices = documents.into_iter().map(|one| ReportInvoice {
-            number: one.number.clone(),
-            kind: one.kind.name(),
-            milestone: one.milestone.clone(),
-            date: one.date,
-            due_on: one.due_on,
-            amount: text(one.amount),
-            description: one.description.clone(),
+        let mut documents: Vec<&IssuedDocument> =
+            self.documents.iter().filter(|document| !document.withdrawn).collect();
+        documents.sort_by_key(|document| document.date);
+        let invoices = documents.into_iter().map(|document| ReportInvoice {
+            number: document.number.clone(),
+            kind: document.kind.name(),
+            milestone: document.milestone.clone(),
+            date: document.date,
+            due_on: document.due_on,
+            amount: text(document.amount),
+            description: document.description.clone(),
         });
-        let exceptions = self.exceptions.iter().map(|one| ExceptionRow {
-            code: one.code.name(),
-            milestone: one.milestone.clone(),
-            leg: one.leg,
-            severity: one.severity,
-            opened_on: one.opened_on,
-            closed_on: one.closed_on,
+        let exceptions = self.exceptions.iter().map(|exception| ExceptionRow {
+            code: exception.code.name(),
+            milestone: exception.milestone.clone(),
+            leg: exception.leg,
+            severity: exception.severity,
+            opened_on: exception.opened_on,
+            closed_on: exception.closed_on,
         });
         Report {
             contract: self.terms.id.clone(),

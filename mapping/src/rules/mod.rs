@@ -270,7 +270,7 @@ mod tests {
                     .play();
                 let opened = played.exceptions().iter().any(|exception| exception.code == rule.code);
                 assert_eq!(opened, expected, "{}\n{case:#}", rule.code);
-                assert!(!expected || played.exceptions().iter().any(|one| one.severity == rule.severity));
+                assert!(!expected || played.exceptions().iter().any(|exception| exception.severity == rule.severity));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::terms::{MilestoneTerms, Obligation, Retainage};
 
 pub(super) fn check_obligations(reader: &mut Reader<'_>, obligations: &[Option<Obligation>]) {
     let mut seen = BTreeSet::new();
-    let known = || obligations.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
+    let known = || obligations.iter().enumerate().filter_map(|(index, obligation)| Some((index, obligation.as_ref()?)));
     for (index, obligation) in known() {
         if !seen.insert(&obligation.id) {
             reader.wrong(&format!("obligations[{index}].id"), format!("{:?} is there twice", obligation.id));
@@ -19,7 +19,9 @@ pub(super) fn check_obligations(reader: &mut Reader<'_>, obligations: &[Option<O
     }
     // Of one that could not be read its own problem is told.
     if !obligations.is_empty()
-        && obligations.iter().all(|obligation| obligation.as_ref().is_some_and(|one| one.ssp == Minor::ZERO))
+        && obligations
+            .iter()
+            .all(|obligation| obligation.as_ref().is_some_and(|obligation| obligation.ssp == Minor::ZERO))
     {
         reader.wrong("obligations", "at least one standalone selling price must be above 0");
     }
@@ -33,7 +35,7 @@ pub(super) fn check_milestones(
     if schedule.is_empty() && !reader.problems.iter().any(|problem| problem.place.starts_with("milestones")) {
         reader.wrong("milestones", "at least one milestone is needed");
     }
-    let known = || schedule.iter().enumerate().filter_map(|(index, one)| Some((index, &one.as_ref()?.0)));
+    let known = || schedule.iter().enumerate().filter_map(|(index, read)| Some((index, &read.as_ref()?.0)));
     let ids: BTreeSet<&str> = known().map(|(_, milestone)| milestone.id.as_str()).collect();
     // One that could not be read may be what another waits for, or belongs to: its own problem is told instead.
     let whole = schedule.iter().all(Option::is_some);
@@ -81,14 +83,14 @@ pub(super) fn check_retainage(
     schedule: &[Option<(MilestoneTerms, Option<Decimal>)>],
     retainage: Option<&Option<Retainage>>,
 ) {
-    let known = || schedule.iter().enumerate().filter_map(|(index, one)| Some((index, &one.as_ref()?.0)));
+    let known = || schedule.iter().enumerate().filter_map(|(index, read)| Some((index, &read.as_ref()?.0)));
     if let Some(Some(retainage)) = retainage
         && schedule.iter().all(Option::is_some)
         && !known().any(|(_, milestone)| milestone.id == retainage.release)
     {
         reader.wrong("retainage.release", format!("{:?} is no milestone of this contract", retainage.release));
     }
-    for (index, _) in known().filter(|(_, one)| retainage.is_none() && one.retainage_percent.is_some()) {
+    for (index, _) in known().filter(|(_, milestone)| retainage.is_none() && milestone.retainage_percent.is_some()) {
         reader.wrong(&format!("milestones[{index}].retainage_percent"), "needs a table [retainage]");
     }
 }

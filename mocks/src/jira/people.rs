@@ -112,7 +112,7 @@ impl State {
         let denied = |place: &str| {
             let denied = self.store.get("denied", place);
             denied.is_some_and(|who| {
-                who.items().iter().any(|one| one.as_str().is_some_and(|one| one == "*" || one == account))
+                who.items().iter().any(|item| item.as_str().is_some_and(|name| name == "*" || name == account))
             })
         };
         let gone = self.store.get("projects", &project).is_some_and(|kept| kept.text("status") == "deleted");
@@ -122,7 +122,7 @@ impl State {
     /// Takes a project or an issue from an account's sight (`*`: from everybody's), or gives it back.
     pub(crate) fn permit(&mut self, place: &str, account: &str, allowed: bool) {
         let mut denied: Vec<Json> = self.store.get("denied", place).map(|who| who.items().to_vec()).unwrap_or_default();
-        denied.retain(|one| one.as_str() != Some(account));
+        denied.retain(|row| row.as_str() != Some(account));
         if !allowed {
             denied.push(Json::from(account));
         }

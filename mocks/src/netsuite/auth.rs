@@ -129,7 +129,7 @@ impl State {
         }
         let scope = claims.get("scope").map(|scope| scope.scalar().unwrap_or_else(|| scope.to_string()));
         let mut scopes = scope.as_deref().unwrap_or_default().split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        if !scopes.any(|one| one == "rest_webservices") {
+        if !scopes.any(|scope| scope == "rest_webservices") {
             return Err("scope without rest_webservices");
         }
         Ok(kept.text("client"))

@@ -294,8 +294,8 @@ impl Writer<'_> {
                 Some(sign) if sign.is("=") => i64::from(number == 1),
                 _ => 0,
             };
-            let one = || Token::Word("1".to_string());
-            tokens.splice(at..at + 3, [one(), Token::Sign("=".to_string()), one()]);
+            let always_true = || Token::Word("1".to_string());
+            tokens.splice(at..at + 3, [always_true(), Token::Sign("=".to_string()), always_true()]);
             match sorted {
                 None => lower(most),
                 Some(end) => {
@@ -402,7 +402,8 @@ fn user_date(tokens: &[Token], at: usize) -> bool {
         _ => false,
     };
     let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
-    let compared = before(1).is_some_and(|sign| ["=", "<", ">", "<=", ">=", "!=", "<>"].iter().any(|one| sign.is(one)));
+    let compared =
+        before(1).is_some_and(|sign| ["=", "<", ">", "<=", ">=", "!=", "<>"].iter().any(|name| sign.is(name)));
     let between = before(1).is_some_and(|word| word.is("between"));
     let second = before(1).is_some_and(|word| word.is("and")) && before(3).is_some_and(|word| word.is("between"));
     (compared && date(at.checked_sub(2))) || (between && date(at.checked_sub(2))) || (second && date(at.checked_sub(4)))

@@ -320,7 +320,7 @@ impl State {
         let named = call.param("ids").map(|ids| ids.split(',').map(str::trim).collect::<Vec<_>>());
         let fits = |id: &String| {
             named.as_ref().is_none_or(|ids| ids.contains(&id.as_str()))
-                && criteria.as_ref().is_none_or(|all| self.record(kind, id).is_some_and(|one| all.hold(&one)))
+                && criteria.as_ref().is_none_or(|all| self.record(kind, id).is_some_and(|row| all.hold(&row)))
         };
         let whole = (criteria.is_none() && named.is_none()).then(|| self.how_many(kind));
         let (mut rows, mut met) = (Vec::new(), 0);

@@ -57,7 +57,7 @@ impl Criteria {
             let bare = matches!(operator.as_str(), "EMPTY" | "EMPTY_NOT");
             let value = if bare { None } else { Some(words.next().ok_or_else(|| wrong("A value is missing."))?) };
             let values: Vec<String> =
-                value.iter().flat_map(|value| value.split(',')).map(|one| one.trim().to_string()).collect();
+                value.iter().flat_map(|value| value.split(',')).map(|name| name.trim().to_string()).collect();
             if operator.contains("ON") && operator != "CONTAIN"
                 || operator.contains("BEFORE")
                 || operator.contains("AFTER")
@@ -86,7 +86,7 @@ impl Criteria {
     }
 
     pub(crate) fn hold(&self, record: &Json) -> bool {
-        self.groups.iter().any(|group| group.iter().all(|one| self.test(one, record) == Some(true)))
+        self.groups.iter().any(|group| group.iter().all(|condition| self.test(condition, record) == Some(true)))
     }
 
     /// The truth of a condition; nothing for an unknown operator.
@@ -98,7 +98,7 @@ impl Criteria {
         let number = |test: &dyn Fn(Decimal, Decimal) -> bool| {
             let held = crate::json::decimal(&text);
             held.is_some_and(|held| {
-                values.iter().filter_map(|value| crate::json::decimal(value)).any(|one| test(held, one))
+                values.iter().filter_map(|value| crate::json::decimal(value)).any(|value| test(held, value))
             })
         };
         let day = || match text.parse::<Timestamp>() {
@@ -106,7 +106,7 @@ impl Criteria {
             Err(_) => text.parse::<Date>().ok(),
         };
         let date = |test: &dyn Fn(Date, Date) -> bool| {
-            day().is_some_and(|held| values.iter().filter_map(|value| user_date(value)).any(|one| test(held, one)))
+            day().is_some_and(|held| values.iter().filter_map(|value| user_date(value)).any(|date| test(held, date)))
         };
         Some(match operator.as_str() {
             "EMPTY" => text.is_empty(),
@@ -117,17 +117,17 @@ impl Criteria {
             "CONTAIN_NOT" => !any(&|value| lower.contains(value)),
             "START_WITH" => any(&|value| lower.starts_with(value)),
             "END_WITH" => any(&|value| lower.ends_with(value)),
-            "EQUAL" => number(&|held, one| held == one),
-            "EQUAL_NOT" => number(&|held, one| held != one),
-            "GREATER" => number(&|held, one| held > one),
-            "GREATER_OR_EQUAL" => number(&|held, one| held >= one),
-            "LESS" => number(&|held, one| held < one),
-            "LESS_OR_EQUAL" => number(&|held, one| held <= one),
-            "ON" => date(&|held, one| held == one),
-            "AFTER" => date(&|held, one| held > one),
-            "BEFORE" => date(&|held, one| held < one),
-            "ON_OR_AFTER" => date(&|held, one| held >= one),
-            "ON_OR_BEFORE" => date(&|held, one| held <= one),
+            "EQUAL" => number(&|held, asked| held == asked),
+            "EQUAL_NOT" => number(&|held, asked| held != asked),
+            "GREATER" => number(&|held, asked| held > asked),
+            "GREATER_OR_EQUAL" => number(&|held, asked| held >= asked),
+            "LESS" => number(&|held, asked| held < asked),
+            "LESS_OR_EQUAL" => number(&|held, asked| held <= asked),
+            "ON" => date(&|held, asked| held == asked),
+            "AFTER" => date(&|held, asked| held > asked),
+            "BEFORE" => date(&|held, asked| held < asked),
+            "ON_OR_AFTER" => date(&|held, asked| held >= asked),
+            "ON_OR_BEFORE" => date(&|held, asked| held <= asked),
             _ => return None,
         })
     }

@@ -50,7 +50,7 @@ impl State {
         let (start, end) = (date("start_date")?, date("end_date")?);
         let asked = call.param("columns").unwrap_or(SHOWN);
         let columns: Vec<&(&str, &str)> =
-            COLUMNS.iter().filter(|(name, _)| asked.split(',').any(|one| one == *name)).collect();
+            COLUMNS.iter().filter(|(name, _)| asked.split(',').any(|text| text == *name)).collect();
         let wanted: Option<Vec<&str>> = call.param("account").map(|ids| ids.split(',').collect());
         let mut sections = Vec::new();
         for account in self.every("Account") {
@@ -75,15 +75,16 @@ impl State {
     fn section(&self, account: &Json, (start, end): (&str, &str), columns: &[&(&str, &str)]) -> Option<Json> {
         let mut posted = self.posted_to(account, end);
         let income = account.text("Classification") == "Revenue";
-        let carried: Decimal = posted.iter().filter(|one| one.on.as_str() < start).map(|one| one.amount).sum();
-        posted.retain(|one| one.on.as_str() >= start);
+        let carried: Decimal =
+            posted.iter().filter(|posted| posted.on.as_str() < start).map(|posted| posted.amount).sum();
+        posted.retain(|posted| posted.on.as_str() >= start);
         // accounts of income begin anew
         let carried = if income { Decimal::ZERO } else { carried };
         if posted.is_empty() && carried.is_zero() {
             return None;
         }
         let amount = |amount: Decimal| format!("{amount:.2}");
-        let sum: Decimal = posted.iter().map(|one| one.amount).sum::<Decimal>() + carried;
+        let sum: Decimal = posted.iter().map(|posted| posted.amount).sum::<Decimal>() + carried;
         let mut rows = Vec::new();
         if !carried.is_zero() {
             let cells = columns.iter().map(|(name, _)| match *name {
@@ -93,15 +94,15 @@ impl State {
             });
             rows.push(obj! {"ColData" => Json::List(cells.collect()), "type" => "Data"});
         }
-        for one in &posted {
+        for posting in &posted {
             let cells = columns.iter().map(|(name, _)| match *name {
-                "tx_date" => obj! {"value" => &one.on},
-                "txn_type" => obj! {"value" => one.kind, "id" => one.record.text("Id")},
-                "doc_num" => obj! {"value" => one.record.text("DocNumber")},
-                "name" => obj! {"value" => one.record.text("CustomerRef.name")},
-                "memo" => obj! {"value" => one.record.text("PrivateNote")},
-                "currency" => obj! {"value" => one.record.text("CurrencyRef.value")},
-                _ => obj! {"value" => one.amount.normalize().to_string()},
+                "tx_date" => obj! {"value" => &posting.on},
+                "txn_type" => obj! {"value" => posting.kind, "id" => posting.record.text("Id")},
+                "doc_num" => obj! {"value" => posting.record.text("DocNumber")},
+                "name" => obj! {"value" => posting.record.text("CustomerRef.name")},
+                "memo" => obj! {"value" => posting.record.text("PrivateNote")},
+                "currency" => obj! {"value" => posting.record.text("CurrencyRef.value")},
+                _ => obj! {"value" => posting.amount.normalize().to_string()},
             });
             rows.push(obj! {"ColData" => Json::List(cells.collect()), "type" => "Data"});
         }
@@ -132,7 +133,7 @@ impl State {
                 }
             }
         }
-        all.sort_by_key(|one| (one.on.clone(), one.record.int("Id")));
+        all.sort_by_key(|posted| (posted.on.clone(), posted.record.int("Id")));
         all
     }
 }

@@ -132,8 +132,8 @@ impl Salesforce {
             let meta = state.object(object)?.clone();
             // the first record is made, looked at, and taken back: its pattern is that of all
             let mark = state.store.mark();
-            let one = Json::Object(fields.members().iter().map(|(name, value)| (name.clone(), numbered(value))).collect());
-            let id = state.create(&meta.name, &one, true)?;
+            let merged = Json::Object(fields.members().iter().map(|(name, value)| (name.clone(), numbered(value))).collect());
+            let id = state.create(&meta.name, &merged, true)?;
             let mut whole = state.record(&meta.name, &id).map(std::borrow::Cow::into_owned).unwrap_or_default();
             state.store.rollback(mark);
             let mut numbers = Vec::new();

@@ -401,7 +401,7 @@ impl State {
 }
 
 fn includes(value: &Json, wanted: &Wanted) -> bool {
-    let has = |name: &str| value.as_str().unwrap_or_default().split(';').any(|one| one == name);
+    let has = |name: &str| value.as_str().unwrap_or_default().split(';').any(|text| text == name);
     match wanted {
         Wanted::Value(names) => names.as_str().unwrap_or_default().split(';').all(has),
         _ => false,

@@ -69,6 +69,19 @@ fn no_module_has_a_name_that_says_nothing() {
 }
 
 #[test]
+fn a_binding_says_what_it_is() {
+    // `one` beside `other` are two of a kind.
+    let says_nothing = |line: &str| {
+        let bound =
+            ["|one|", "|&one|", ", one|", "(one, ", "for one in ", "let one ", "let one:", "Some(one)", "Ok(one)"];
+        !code(line).contains("other") && bound.iter().any(|words| code(line).contains(words))
+    };
+    let product = |name: &str| !name.contains("tests/") && !name.starts_with("benches/");
+    let found = breaking(&files(&[".rs"]), |name, line| product(name) && says_nothing(line));
+    assert!(found.is_empty(), "name these after what they are: {found:#?}");
+}
+
+#[test]
 fn nothing_is_left_for_later_and_no_test_sleeps_or_is_ignored() {
     let words = [
         concat!("to", "do!("),

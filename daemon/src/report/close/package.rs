@@ -101,7 +101,7 @@ fn workbook(figures: &Figures) -> Result<Vec<u8>, XlsxError> {
         ("Audit line", figures.audit.to_string()),
         ("Rules", figures.rules.clone()),
     ];
-    let notes = figures.sheets.iter().map(|one| (one.name.as_str(), one.note.clone()));
+    let notes = figures.sheets.iter().map(|sheet| (sheet.name.as_str(), sheet.note.clone()));
     for (row, (name, text)) in (0_u32..).zip(about.into_iter().chain(notes)) {
         sheet.write_string_with_format(row, 0, name, &head)?;
         sheet.write_string(row, 1, text)?;
@@ -109,10 +109,10 @@ fn workbook(figures: &Figures) -> Result<Vec<u8>, XlsxError> {
     sheet.autofit();
     let sheet = workbook.add_worksheet().set_name("Checklist")?;
     let rows: Vec<Vec<Cell>> =
-        figures.findings.iter().map(|one| vec![Cell::text(&one.step), Cell::text(&one.found)]).collect();
+        figures.findings.iter().map(|finding| vec![Cell::text(&finding.step), Cell::text(&finding.found)]).collect();
     fill(sheet, &["Step".to_owned(), "Found".to_owned()], &rows)?;
-    for one in &figures.sheets {
-        fill(workbook.add_worksheet().set_name(&one.name)?, &one.columns, &one.rows)?;
+    for sheet in &figures.sheets {
+        fill(workbook.add_worksheet().set_name(&sheet.name)?, &sheet.columns, &sheet.rows)?;
     }
     workbook.save_to_buffer()
 }

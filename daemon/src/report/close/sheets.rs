@@ -92,7 +92,7 @@ pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Resu
         findings,
         sheets,
         journal: hledger(month, &parts),
-        closing: closing.filter(|(_, one)| one.balances != Balances::default()).collect(),
+        closing: closing.filter(|(_, closing)| closing.balances != Balances::default()).collect(),
     })
 }
 
@@ -118,29 +118,29 @@ fn heads(labels: &Labels) -> Vec<String> {
     heads
 }
 
-fn cells(one: &RollForward, currency: Currency) -> Vec<Cell> {
-    let (opening, closing) = (one.opening, one.closing);
+fn cells(roll: &RollForward, currency: Currency) -> Vec<Cell> {
+    let (opening, closing) = (roll.opening, roll.closing);
     let amounts = [
         opening.receivable,
-        one.billed,
-        -one.collected,
+        roll.billed,
+        -roll.collected,
         closing.receivable,
         opening.unbilled,
-        one.unbilled_added,
-        -one.unbilled_released,
+        roll.unbilled_added,
+        -roll.unbilled_released,
         closing.unbilled,
         opening.asset,
-        one.asset_added,
-        -one.asset_released,
+        roll.asset_added,
+        -roll.asset_released,
         closing.asset,
         opening.liability,
-        one.billed,
-        -one.recognised,
-        -one.modifications,
-        one.from_assets(),
+        roll.billed,
+        -roll.recognised,
+        -roll.modifications,
+        roll.from_assets(),
         closing.liability,
-        one.recognised + one.modifications,
-        one.from_opening,
+        roll.recognised + roll.modifications,
+        roll.from_opening,
     ];
     amounts.into_iter().map(|minor| Cell::Amount(currency.money(minor).to_string())).collect()
 }
@@ -151,10 +151,10 @@ fn roll_forward(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
     let mut sheet = Sheet::new("Roll-forward", note, &["Contract", "Customer", "ERP", "Currency"]);
     sheet.columns.extend(heads(labels));
     for part in parts {
-        let one = rolled(month, part);
-        if !one.is_empty() {
+        let rolled = rolled(month, part);
+        if !rolled.is_empty() {
             let mut row = part.named();
-            row.extend(cells(&one, part.currency()));
+            row.extend(cells(&rolled, part.currency()));
             sheet.rows.push(row);
         }
     }
@@ -256,15 +256,15 @@ fn straddling(month: Month, parts: &[Part]) -> Sheet {
     ];
     let mut sheet = Sheet::new("Cut-off", note, &columns);
     for part in parts {
-        for one in cut_off(&part.contract, month.first(), month.last()) {
+        for straddling in cut_off(&part.contract, month.first(), month.last()) {
             let mut row = part.named();
             row.extend([
-                Cell::text(&one.milestone),
-                Cell::text(one.why.name()),
-                Cell::optional(one.accepted_on),
-                Cell::optional(one.booked_on),
-                Cell::optional(one.invoiced_on),
-                part.amount(one.amount),
+                Cell::text(&straddling.milestone),
+                Cell::text(straddling.why.name()),
+                Cell::optional(straddling.accepted_on),
+                Cell::optional(straddling.booked_on),
+                Cell::optional(straddling.invoiced_on),
+                part.amount(straddling.amount),
             ]);
             sheet.rows.push(row);
         }
@@ -278,24 +278,24 @@ fn journal(month: Month, parts: &[Part]) -> Sheet {
         ["Date", "Contract", "Customer", "ERP", "Currency", "What", "Number", "Of", "Account", "Debit", "Credit"];
     let mut sheet = Sheet::new("Journal", note, &columns);
     for part in parts {
-        for one in listing(&part.contract, &part.told, month.first(), month.last()) {
-            sheet.rows.extend(one.lines.iter().map(|line| line_cells(part, &one, line)));
+        for listed in listing(&part.contract, &part.told, month.first(), month.last()) {
+            sheet.rows.extend(listed.lines.iter().map(|line| line_cells(part, &listed, line)));
         }
     }
     sheet.rows.sort_by(|a, b| a.iter().take(2).map(Cell::shown).cmp(b.iter().take(2).map(Cell::shown)));
     sheet
 }
 
-fn line_cells(part: &Part, one: &Listed, line: &JournalLine) -> Vec<Cell> {
+fn line_cells(part: &Part, listed: &Listed, line: &JournalLine) -> Vec<Cell> {
     let amount = Cell::Amount(line.amount.to_string());
     let none = Cell::text("");
     let (debit, credit) = if line.side == Side::Debit { (amount, none) } else { (none, amount) };
-    let mut row = vec![Cell::text(one.date)];
+    let mut row = vec![Cell::text(listed.date)];
     row.extend(part.named());
     row.extend([
-        Cell::text(one.kind.name()),
-        Cell::text(&one.number),
-        Cell::optional(one.of.as_ref()),
+        Cell::text(listed.kind.name()),
+        Cell::text(&listed.number),
+        Cell::optional(listed.of.as_ref()),
         Cell::text(line.account.name().replace('_', " ")),
         debit,
         credit,
@@ -321,7 +321,7 @@ fn hledger(month: Month, parts: &[Part]) -> String {
             });
         }
         let postings = listing(&part.contract, &part.told, month.first(), month.last());
-        all.extend(postings.iter().map(|one| transaction(&part.contract, one)));
+        all.extend(postings.iter().map(|posting| transaction(&part.contract, posting)));
     }
     ledger::write(Format::Hledger, all)
 }
@@ -348,8 +348,8 @@ async fn tied(env: &Environment, month: Month, parts: &[Part]) -> Result<(Vec<Er
             Ok(Some(lines)) => {
                 let numbers: BTreeMap<String, String> = done
                     .iter()
-                    .filter(|one| one.target == erp && is_posting(one.command.as_ref()))
-                    .filter_map(|one| Some((one.remote_id.clone()?, one.subject.clone())))
+                    .filter(|delivery| delivery.target == erp && is_posting(delivery.command.as_ref()))
+                    .filter_map(|delivery| Some((delivery.remote_id.clone()?, delivery.subject.clone())))
                     .collect();
                 let own: Vec<Own> = ours.iter().flat_map(|part| postings(part, month.last())).collect();
                 all.push(ErpTied { tied: tie_out(&own, &lines, &numbers), erp });
@@ -369,14 +369,14 @@ fn is_posting(command: Option<&Command>) -> bool {
 /// Our postings of a contract through a date, on the accounts that an ERP's ledger is asked for.
 fn postings(part: &Part, through: Date) -> Vec<Own> {
     let listed = listing(&part.contract, &part.told, Date::MIN, through);
-    let own = listed.iter().flat_map(|one| {
-        let number = number(part, one);
-        one.lines.iter().filter(|line| line.account != Account::Cash).map(move |line| Own {
+    let own = listed.iter().flat_map(|listed| {
+        let number = number(part, listed);
+        listed.lines.iter().filter(|line| line.account != Account::Cash).map(move |line| Own {
             contract: part.id().to_owned(),
             number: number.clone(),
-            what: one.kind.name(),
+            what: listed.kind.name(),
             account: line.account,
-            on: one.date,
+            on: listed.date,
             currency: line.amount.currency().to_string(),
             amount: if line.side == Side::Debit { line.amount.decimal() } else { -line.amount.decimal() },
         })
@@ -386,12 +386,12 @@ fn postings(part: &Part, through: Date) -> Vec<Own> {
 
 /// What a posting of ours is known by in the ERP. Ids of payments begin with the connection, and end with the invoice where one
 /// payment pays several.
-fn number(part: &Part, one: &Listed) -> String {
-    let in_erp = one.number.strip_prefix(&format!("{}:", part.erp));
+fn number(part: &Part, listed: &Listed) -> String {
+    let in_erp = listed.number.strip_prefix(&format!("{}:", part.erp));
     match in_erp.and_then(|id| id.split(':').next()) {
         Some(id) => payment(id),
-        None if one.number.is_empty() => format!("{} of {} on {}", one.kind.name(), part.id(), one.date),
-        None => one.number.clone(),
+        None if listed.number.is_empty() => format!("{} of {} on {}", listed.kind.name(), part.id(), listed.date),
+        None => listed.number.clone(),
     }
 }
 
@@ -414,19 +414,19 @@ fn tie_out_sheets(ties: &[ErpTied], labels: &Labels) -> [Sheet; 2] {
     ];
     let mut entries = Sheet::new("Differences", note, &columns);
     for ErpTied { erp, tied } in ties {
-        for one in tied {
-            let digits = one.currency.parse::<Currency>().map_or(2, |currency| u32::from(currency.digits()));
+        for balance in tied {
+            let digits = balance.currency.parse::<Currency>().map_or(2, |currency| u32::from(currency.digits()));
             let amount = |amount: Decimal| {
                 let mut exact = amount.normalize();
                 exact.rescale(exact.scale().max(digits));
                 Cell::Amount(exact.to_string())
             };
-            let named = || vec![Cell::text(erp), Cell::text(labels.of(one.account)), Cell::text(&one.currency)];
+            let named = || vec![Cell::text(erp), Cell::text(labels.of(balance.account)), Cell::text(&balance.currency)];
             let mut row = named();
-            row.extend([amount(one.ours), amount(one.theirs), amount(one.difference())]);
-            row.push(Cell::Count(i64::try_from(one.entries.len()).unwrap_or(i64::MAX)));
+            row.extend([amount(balance.ours), amount(balance.theirs), amount(balance.difference())]);
+            row.push(Cell::Count(i64::try_from(balance.entries.len()).unwrap_or(i64::MAX)));
             balances.rows.push(row);
-            for entry in &one.entries {
+            for entry in &balance.entries {
                 let mut row = named();
                 row.extend([
                     Cell::text(&entry.number),

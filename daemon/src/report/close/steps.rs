@@ -77,13 +77,13 @@ impl Step {
 
 /// Sorts findings in the order of the steps.
 pub(super) fn sort(findings: &mut [Finding]) {
-    findings.sort_by_key(|one| STEPS.iter().position(|(name, ..)| *name == one.step));
+    findings.sort_by_key(|finding| STEPS.iter().position(|(name, ..)| *name == finding.step));
 }
 
-fn count(rows: usize, one: &str, many: &str) -> String {
+fn count(rows: usize, singular: &str, many: &str) -> String {
     match rows {
         0 => String::new(),
-        1 => format!("1 {one}"),
+        1 => format!("1 {singular}"),
         more => format!("{more} {many}"),
     }
 }
@@ -111,31 +111,33 @@ pub(super) fn of_ledgers(untold: Vec<String>) -> Vec<Finding> {
 /// Streams that were not read past the end of the month.
 pub(super) fn of_streams(streams: &[StreamHealth], month: Month) -> Finding {
     let after = month.last().tomorrow().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).map(|at| at.timestamp());
-    let behind =
-        streams.iter().filter(|one| !one.stream.ends_with(" census")).filter(|one| match (&after, one.fresh_through) {
+    let behind = streams.iter().filter(|stream| !stream.stream.ends_with(" census")).filter(|stream| {
+        match (&after, stream.fresh_through) {
             (Ok(after), Some(through)) => through < *after,
             _ => true,
-        });
-    let names: Vec<String> = behind.map(|one| format!("{} {}", one.system, one.stream)).collect();
+        }
+    });
+    let names: Vec<String> = behind.map(|stream| format!("{} {}", stream.system, stream.stream)).collect();
     let found = if names.is_empty() { String::new() } else { format!("not read past it: {}", names.join(", ")) };
     Finding::new("sources", found)
 }
 
 /// Documents and entries that are dated in or before the month and are not settled.
 pub(super) fn of_deliveries(open: &[Delivery], month: Month) -> Finding {
-    let dated = |one: &&Delivery| match &one.command {
+    let dated = |delivery: &&Delivery| match &delivery.command {
         Some(Command::Invoice(document) | Command::CreditMemo(document)) => document.date <= month.last(),
         Some(Command::JournalEntry(entry)) => entry.date <= month.last(),
         Some(_) => false,
         None => true,
     };
-    let names: Vec<String> = open.iter().filter(dated).map(|one| format!("{} is {}", one.subject, one.state)).collect();
+    let names: Vec<String> =
+        open.iter().filter(dated).map(|delivery| format!("{} is {}", delivery.subject, delivery.state)).collect();
     Finding::new("deliveries", names.join(", "))
 }
 
 /// ERPs whose dates are not closed through the end of the month.
 pub(super) fn of_dates(closed: &BTreeMap<String, ClosedDates>, erps: &[String], month: Month) -> Finding {
-    let open = |erp: &&String| closed.get(*erp).is_none_or(|one| one.through < month.last());
+    let open = |erp: &&String| closed.get(*erp).is_none_or(|dates| dates.through < month.last());
     let names: Vec<&str> = erps.iter().filter(open).map(String::as_str).collect();
     let found = if names.is_empty() {
         String::new()
@@ -156,10 +158,10 @@ pub async fn steps(env: &Environment, month: Month, figures: &Figures) -> Result
         let found: Vec<&str> = figures
             .findings
             .iter()
-            .filter(|one| one.step == name && !one.found.is_empty())
-            .map(|one| one.found.as_str())
+            .filter(|finding| finding.step == name && !finding.found.is_empty())
+            .map(|finding| finding.found.as_str())
             .collect();
-        let said = said.iter().find(|one| one.step == name);
+        let said = said.iter().find(|step| step.step == name);
         let done = said.and_then(|said| said.done.as_ref()).filter(|(_, at)| *at >= figures.prepared_at);
         Step {
             name,
@@ -195,8 +197,13 @@ fn known(step: &str) -> Result<(), Refused> {
 pub async fn look_at(env: &Environment, month: Month, step: &str, word: &Word) -> Result<(), Refused> {
     known(step)?;
     let (month, now) = (month.to_string(), env.clock.now());
-    let owner =
-        env.store.close_steps(month.clone()).await?.into_iter().find(|one| one.step == step).and_then(|one| one.owner);
+    let owner = env
+        .store
+        .close_steps(month.clone())
+        .await?
+        .into_iter()
+        .find(|candidate| candidate.step == step)
+        .and_then(|step| step.owner);
     let done = Some((word.actor(), now));
     let said = CloseStep { month, step: step.into(), owner, done, note: word.reason().to_owned() };
     Ok(env.store.keep_close_step(said, word.actor(), now).await?)
@@ -215,7 +222,7 @@ pub async fn assign(
 ) -> Result<(), Refused> {
     known(step)?;
     let (month, now) = (month.to_string(), env.clock.now());
-    let said = env.store.close_steps(month.clone()).await?.into_iter().find(|one| one.step == step);
+    let said = env.store.close_steps(month.clone()).await?.into_iter().find(|candidate| candidate.step == step);
     let (done, note) = said.map(|said| (said.done, said.note)).unwrap_or_default();
     let said = CloseStep { month, step: step.into(), owner, done, note };
     Ok(env.store.keep_close_step(said, by, now).await?)

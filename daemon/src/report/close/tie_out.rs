@@ -79,9 +79,9 @@ type Pairs<'a> = BTreeMap<String, Pair<'a>>;
 /// Compares our postings with the lines of a ledger. `numbers`: our number of what the ERP calls by an id.
 pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<String, String>) -> Vec<Tied> {
     let mut accounts: BTreeMap<(&'static str, &str), (Account, Pairs<'_>)> = BTreeMap::new();
-    for one in ours {
-        let (_, pairs) = accounts.entry((one.account.name(), &one.currency)).or_insert((one.account, BTreeMap::new()));
-        pairs.entry(one.number.clone()).or_default().ours.push(one);
+    for own in ours {
+        let (_, pairs) = accounts.entry((own.account.name(), &own.currency)).or_insert((own.account, BTreeMap::new()));
+        pairs.entry(own.number.clone()).or_default().ours.push(own);
     }
     for line in theirs {
         let (_, pairs) =
@@ -91,7 +91,7 @@ pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<St
     let tied = accounts.into_iter().map(|((_, currency), (account, pairs))| {
         let (mut ours, mut theirs, mut entries) = (Decimal::ZERO, Decimal::ZERO, Vec::new());
         for (number, pair) in pairs {
-            let own: Decimal = pair.ours.iter().map(|one| one.amount).sum();
+            let own: Decimal = pair.ours.iter().map(|own| own.amount).sum();
             let shown: Decimal = pair.theirs.iter().map(|line| line.amount.0).sum();
             (ours, theirs) = (ours + own, theirs + shown);
             if own != shown {
@@ -125,13 +125,13 @@ pub(super) fn payment(id: &str) -> String {
 
 fn differing(number: String, pair: &Pair<'_>, ours: Decimal, theirs: Decimal) -> Differing {
     let first = pair.ours.first();
-    let on = first.map(|one| one.on).or_else(|| pair.theirs.first().map(|line| line.on)).filter(|on| *on != Date::MIN);
+    let on = first.map(|own| own.on).or_else(|| pair.theirs.first().map(|line| line.on)).filter(|on| *on != Date::MIN);
     let why = match (first, pair.theirs.first()) {
-        (Some(one), None) => format!("{} that the ledger does not show by then", one.what),
+        (Some(line), None) => format!("{} that the ledger does not show by then", line.what),
         (None, Some(line)) => format!("{} that no contract here knows", line.kind.to_lowercase()),
         _ => "both show it, with different amounts".to_owned(),
     };
-    Differing { number, contract: first.map(|one| one.contract.clone()).unwrap_or_default(), on, ours, theirs, why }
+    Differing { number, contract: first.map(|own| own.contract.clone()).unwrap_or_default(), on, ours, theirs, why }
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(tied.len(), 1);
         assert_eq!(tied[0].difference(), Decimal::new(4_700, 2));
         let named: Vec<(&str, Decimal)> =
-            tied[0].entries.iter().map(|one| (one.number.as_str(), one.theirs - one.ours)).collect();
+            tied[0].entries.iter().map(|entry| (entry.number.as_str(), entry.theirs - entry.ours)).collect();
         assert_eq!(named, [("SOW-1-M2", Decimal::new(5_000, 2)), ("X-1", Decimal::new(-300, 2))]);
     }
 
@@ -188,7 +188,7 @@ mod tests {
             let theirs: Vec<LedgerLine> =
                 theirs.iter().map(|(number, amount)| line("", &number.to_string(), *amount)).collect();
             for tied in tie_out(&ours, &theirs, &BTreeMap::new()) {
-                let sum: Decimal = tied.entries.iter().map(|one| one.theirs - one.ours).sum();
+                let sum: Decimal = tied.entries.iter().map(|entry| entry.theirs - entry.ours).sum();
                 prop_assert_eq!(sum, tied.difference());
             }
         }

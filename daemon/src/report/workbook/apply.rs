@@ -158,9 +158,9 @@ async fn acts(
     reason: &str,
 ) -> Result<Vec<Came>, Refused> {
     let mut groups: BTreeMap<(Verb, Option<String>), Vec<Row>> = BTreeMap::new();
-    for one in asked {
-        let subject = one.subject.parse().map_err(Refused::Invalid)?;
-        groups.entry((one.verb, one.to.clone())).or_default().push(Row { subject, stamp: one.stamp.clone() });
+    for act in asked {
+        let subject = act.subject.parse().map_err(Refused::Invalid)?;
+        groups.entry((act.verb, act.to.clone())).or_default().push(Row { subject, stamp: act.stamp.clone() });
     }
     let mut came = Vec::new();
     for ((verb, to), rows) in groups {

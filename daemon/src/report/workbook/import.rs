@@ -104,7 +104,7 @@ pub async fn bring(
     });
     let brought = reading.await.map_err(|error| refused(format!("it cannot be read: {error}")))?.map_err(refused)?;
     let contracts: BTreeSet<String> =
-        brought.base.rows.keys().filter_map(|key| named_by(key)).map(|one| one.0).collect();
+        brought.base.rows.keys().filter_map(|key| named_by(key)).map(|row| row.0).collect();
     let contracts: Vec<String> = contracts.into_iter().collect();
     let snapshot = snapshots.now(env).await?;
     let now = standing(env, &snapshot, asker, &contracts).await?;
@@ -201,7 +201,7 @@ pub struct Preview {
 impl Preview {
     /// How many edits come to this.
     pub fn count(&self, is: fn(&Outcome) -> bool) -> usize {
-        self.edits.iter().filter(|one| is(&one.merged.outcome)).count()
+        self.edits.iter().filter(|edit| is(&edit.merged.outcome)).count()
     }
 }
 
@@ -218,7 +218,7 @@ pub async fn preview(
     let Some(import) = env.store.import(id.to_owned()).await? else { return Ok(None) };
     let kept: Kept = parse("workbook_import", "about", id, &import.about)?;
     let edits: Vec<Edit> = parse("workbook_import", "edits", id, &import.edits)?;
-    let contracts: BTreeSet<String> = edits.iter().filter_map(|edit| named_by(&edit.key)).map(|one| one.0).collect();
+    let contracts: BTreeSet<String> = edits.iter().filter_map(|edit| named_by(&edit.key)).map(|edit| edit.0).collect();
     // What waits to be decided is decided first: an edit is compared with what holds now.
     engine::turn(env, |due| contracts.contains(due)).await?;
     let snapshot = snapshots.now(env).await?;
@@ -226,32 +226,32 @@ pub async fn preview(
     let now = standing(env, &snapshot, asker, &contracts).await?;
     let mut merged = merge(edits, &now);
     let waiting = waiting(env).await?;
-    for one in &mut merged {
-        refuse(one, asker);
-        meet_waiting(one, &waiting);
+    for row in &mut merged {
+        refuse(row, asker);
+        meet_waiting(row, &waiting);
     }
     let acts = acts(&mut merged, asker);
     let edits = with_authors(env, merged).await?;
     let orders = orders(env, &edits, asker, &waiting).await?;
-    let mut parts: Vec<String> = edits.iter().map(|one| format!("{:?}", one.merged)).collect();
-    parts.extend(orders.iter().map(|one| one.order.to_string()));
+    let mut parts: Vec<String> = edits.iter().map(|edit| format!("{:?}", edit.merged)).collect();
+    parts.extend(orders.iter().map(|order| order.order.to_string()));
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let seen = DeliveryKey::of(&parts).to_string();
     Ok(Some(Preview { import, kept, edits, orders, acts, seen }))
 }
 
 /// What cannot be taken from this person, or by this way.
-fn refuse(one: &mut Merged, asker: &Asker) {
-    if one.outcome != Outcome::Edit {
+fn refuse(row: &mut Merged, asker: &Asker) {
+    if row.outcome != Outcome::Edit {
         return;
     }
-    let of_terms = [TERMS, MILESTONES].contains(&one.edit.sheet.as_str());
-    let reason = match one.edit.theirs.as_str() {
+    let of_terms = [TERMS, MILESTONES].contains(&row.edit.sheet.as_str());
+    let reason = match row.edit.theirs.as_str() {
         "" => "an emptied cell takes nothing back: file a change order for it",
         _ if of_terms && !asker.rights.has(Right::FileTerms) => "it needs the right file_terms",
         _ => return,
     };
-    one.outcome = Outcome::Refused(reason.into());
+    row.outcome = Outcome::Refused(reason.into());
 }
 
 /// Change orders that wait for an approval, by contract.
@@ -266,15 +266,15 @@ async fn waiting(env: &Environment) -> Result<Waiting, StoreError> {
 }
 
 /// What somebody else has changed already, in a change order that waits for an approval, is theirs.
-fn meet_waiting(one: &mut Merged, waiting: &Waiting) {
-    let named = named_by(&one.edit.key).filter(|_| one.outcome == Outcome::Edit);
+fn meet_waiting(row: &mut Merged, waiting: &Waiting) {
+    let named = named_by(&row.edit.key).filter(|_| row.outcome == Outcome::Edit);
     let Some((contract, milestone)) = named else { return };
-    let Some(field) = field_of(milestone.is_some(), &one.edit.column) else { return };
+    let Some(field) = field_of(milestone.is_some(), &row.edit.column) else { return };
     for order in waiting.get(&contract).into_iter().flatten() {
         let fact = serde_json::to_value(&order.fact).unwrap_or_default();
         if let Some(value) = said_of(&fact, milestone.as_deref(), field.name) {
             let (version, by) = (agreements::order_version(&order.fact), &order.actor);
-            one.outcome = Outcome::Refused(format!(
+            row.outcome = Outcome::Refused(format!(
                 "version {version} of {contract}, filed by {by}, makes it {value} and waits for an approval"
             ));
         }
@@ -292,15 +292,15 @@ fn said_of<'a>(order: &'a Value, milestone: Option<&str>, field: &str) -> Option
 /// The acts that the edits ask for; what does not make one is refused.
 fn acts(merged: &mut [Merged], asker: &Asker) -> Vec<Asked> {
     let is_act =
-        |one: &&mut Merged| one.outcome == Outcome::Edit && [ACTION, ASSIGN_TO].contains(&one.edit.column.as_str());
+        |row: &&mut Merged| row.outcome == Outcome::Edit && [ACTION, ASSIGN_TO].contains(&row.edit.column.as_str());
     let mut rows: BTreeMap<String, Vec<&mut Merged>> = BTreeMap::new();
-    for one in merged.iter_mut().filter(is_act) {
-        rows.entry(one.edit.key.clone()).or_default().push(one);
+    for row in merged.iter_mut().filter(is_act) {
+        rows.entry(row.edit.key.clone()).or_default().push(row);
     }
     let mut acts = Vec::new();
     for (subject, mut cells) in rows {
         let said = |cells: &[&mut Merged], column: &str| {
-            cells.iter().find(|one| one.edit.column == column).map(|one| one.edit.theirs.clone())
+            cells.iter().find(|cell| cell.edit.column == column).map(|cell| cell.edit.theirs.clone())
         };
         let to = said(&cells, ASSIGN_TO);
         let verb = said(&cells, ACTION).map(|word| word.parse::<Verb>());
@@ -318,12 +318,12 @@ fn acts(merged: &mut [Merged], asker: &Asker) -> Vec<Asked> {
         };
         match (refused, verb) {
             (None, Some(Ok(verb))) => {
-                let stamp = cells.first().map(|one| one.edit.stamp.clone()).unwrap_or_default();
+                let stamp = cells.first().map(|cell| cell.edit.stamp.clone()).unwrap_or_default();
                 acts.push(Asked { subject, stamp, verb, to });
             }
             (reason, _) => {
                 let reason = reason.unwrap_or_default();
-                cells.iter_mut().for_each(|one| one.outcome = Outcome::Refused(reason.clone()));
+                cells.iter_mut().for_each(|cell| cell.outcome = Outcome::Refused(reason.clone()));
             }
         }
     }
@@ -334,8 +334,8 @@ fn acts(merged: &mut [Merged], asker: &Asker) -> Vec<Asked> {
 async fn with_authors(env: &Environment, merged: Vec<Merged>) -> Result<Vec<Beside>, StoreError> {
     let mut facts: BTreeMap<String, Vec<TracedFact>> = BTreeMap::new();
     let mut all = Vec::with_capacity(merged.len());
-    for one in merged {
-        let named = named_by(&one.edit.key).filter(|_| one.outcome == Outcome::Conflict);
+    for row in merged {
+        let named = named_by(&row.edit.key).filter(|_| row.outcome == Outcome::Conflict);
         let changed_by = match named {
             None => None,
             Some((contract, milestone)) => {
@@ -343,10 +343,10 @@ async fn with_authors(env: &Environment, merged: Vec<Merged>) -> Result<Vec<Besi
                     facts.insert(contract.clone(), env.store.decided_facts(contract.clone()).await?);
                 }
                 let facts = facts.get(&contract).map(Vec::as_slice).unwrap_or_default();
-                author(facts, milestone.as_deref(), &one.edit.column)
+                author(facts, milestone.as_deref(), &row.edit.column)
             }
         };
-        all.push(Beside { merged: one, changed_by });
+        all.push(Beside { merged: row, changed_by });
     }
     Ok(all)
 }
@@ -372,9 +372,9 @@ async fn orders(
     waiting: &Waiting,
 ) -> Result<Vec<Planned>, StoreError> {
     let mut by_contract: BTreeMap<String, Vec<(Option<String>, &Edit)>> = BTreeMap::new();
-    for one in edits.iter().filter(|one| one.merged.outcome == Outcome::Edit) {
-        if let Some((contract, milestone)) = named_by(&one.merged.edit.key) {
-            by_contract.entry(contract).or_default().push((milestone, &one.merged.edit));
+    for beside in edits.iter().filter(|edit| edit.merged.outcome == Outcome::Edit) {
+        if let Some((contract, milestone)) = named_by(&beside.merged.edit.key) {
+            by_contract.entry(contract).or_default().push((milestone, &beside.merged.edit));
         }
     }
     let mut planned = Vec::new();
@@ -444,13 +444,14 @@ pub async fn annotated(
     let snapshot = snapshots.now(env).await?;
     let book = book(env, &snapshot, asker, text).await?;
     let mut marks = Marks::new();
-    for one in &preview.edits {
-        let edit = &one.merged.edit;
-        let held = one.merged.now.as_deref().unwrap_or_default();
-        let stands_out = !matches!(one.merged.outcome, Outcome::Edit | Outcome::Same);
+    for beside in &preview.edits {
+        let edit = &beside.merged.edit;
+        let held = beside.merged.now.as_deref().unwrap_or_default();
+        let stands_out = !matches!(beside.merged.outcome, Outcome::Edit | Outcome::Same);
         // A cell that is not edited here shows what holds.
         let value = if edit.refused.is_some() { held.to_owned() } else { edit.theirs.clone() };
-        let note = format!("{}. Exported: {:?}. Written: {:?}. Now: {held:?}.", one.in_words(), edit.base, edit.theirs);
+        let note =
+            format!("{}. Exported: {:?}. Written: {:?}. Now: {held:?}.", beside.in_words(), edit.base, edit.theirs);
         marks.insert((edit.key.clone(), edit.column.clone()), Mark { value, note, stands_out });
     }
     written(env, &book, &marks)

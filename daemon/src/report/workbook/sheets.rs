@@ -111,7 +111,8 @@ impl Asker {
 /// # Errors
 /// The store failed.
 pub async fn book(env: &Environment, snapshot: &Snapshot, asker: &Asker, text: &str) -> Result<Book, StoreError> {
-    let chosen: Vec<String> = listing::contracts(snapshot, text).into_iter().map(|one| one.contract).collect();
+    let chosen: Vec<String> =
+        listing::contracts(snapshot, text).into_iter().map(|contract| contract.contract).collect();
     let everything = text.trim().is_empty();
     let concerns = |item: &&Arc<Item>| match &item.contract {
         Some(id) => chosen.binary_search(id).is_ok(),
@@ -394,14 +395,14 @@ fn by_date(snapshot: &Snapshot, text: &str, today: Date) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut month = today.first_of_month();
     for _ in 0..3 {
-        for one in listing::to_come(snapshot, text, month) {
-            let document = &one.document;
+        for to_come in listing::to_come(snapshot, text, month) {
+            let document = &to_come.document;
             let cells = vec![
                 Cell::text(format!("{} by date", document.kind.name().replace('_', " "))),
-                Cell::text(&one.contract),
+                Cell::text(&to_come.contract),
                 Cell::text(&document.milestone),
-                Cell::text(&one.customer),
-                Cell::text(&one.erp),
+                Cell::text(&to_come.customer),
+                Cell::text(&to_come.erp),
                 Cell::text(document.date),
                 Cell::text(document.amount.currency()),
                 amount(document.amount),
@@ -478,35 +479,35 @@ impl ContractRows<'_> {
         cells.push(Cell::Count(i64::from(self.contract.version())));
         cells.push(Cell::text(self.contract.terms().signed_on()));
         let summary = self.snapshot.contracts.get(&self.row.id).map(|line| &line.summary);
-        cells.push(Cell::optional(summary.map(|one| &one.erp)));
+        cells.push(Cell::optional(summary.map(|summary| &summary.erp)));
         let position = self.contract.position();
-        let in_erp = summary.map_or_else(|| Cell::text(""), |one| Cell::Amount(one.in_erp.clone()));
+        let in_erp = summary.map_or_else(|| Cell::text(""), |summary| Cell::Amount(summary.in_erp.clone()));
         cells.extend([amount(position.billed), in_erp, amount(self.contract.remaining_to_bill())]);
         cells.extend([amount(position.recognised), amount(position.deferred_revenue)]);
         let count = |count: Option<usize>| Cell::Count(count.and_then(|count| i64::try_from(count).ok()).unwrap_or(0));
-        cells.push(count(summary.map(|one| one.to_approve)));
-        cells.extend([summary.map(|one| one.blocking), summary.map(|one| one.warnings)].map(count));
+        cells.push(count(summary.map(|summary| summary.to_approve)));
+        cells.extend([summary.map(|summary| summary.blocking), summary.map(|summary| summary.warnings)].map(count));
         vec![Row { key: format!("{OF_TERMS}{}", self.row.id), stamp: String::new(), cells }]
     }
 
     fn milestones(&self) -> Vec<Row> {
         let in_force = self.contract.milestones_in_force();
         let by_id: BTreeMap<&str, &Map<String, Value>> =
-            in_force.iter().filter_map(|one| Some((one.get("id")?.as_str()?, one))).collect();
-        let row = |one: milestoned_mapping::contract::MilestoneView| {
-            let fields = by_id.get(one.id.as_str())?;
+            in_force.iter().filter_map(|map| Some((map.get("id")?.as_str()?, map))).collect();
+        let row = |milestone: milestoned_mapping::contract::MilestoneView| {
+            let fields = by_id.get(milestone.id.as_str())?;
             let [contract, customer] = self.named();
-            let mut cells = vec![contract, Cell::text(&one.id), customer, self.currency()];
+            let mut cells = vec![contract, Cell::text(&milestone.id), customer, self.currency()];
             cells.extend(OF_A_MILESTONE.iter().map(|field| value(field, fields)));
-            let dates = [one.accepted_on, one.invoiced_on, one.due_on];
-            cells.push(Cell::text(one.status));
+            let dates = [milestone.accepted_on, milestone.invoiced_on, milestone.due_on];
+            cells.push(Cell::text(milestone.status));
             cells.extend(dates.map(Cell::optional));
-            cells.push(Cell::text(one.blocked_by.join(", ")));
+            cells.push(Cell::text(milestone.blocked_by.join(", ")));
             let documents =
-                self.contract.documents().iter().filter(|paper| paper.milestone == one.id && !paper.withdrawn);
+                self.contract.documents().iter().filter(|paper| paper.milestone == milestone.id && !paper.withdrawn);
             cells.push(Cell::text(documents.map(|paper| paper.number.clone()).collect::<Vec<_>>().join(", ")));
-            cells.extend(self.legs(&one.id));
-            Some(Row { key: milestone_key(&self.row.id, &one.id), stamp: String::new(), cells })
+            cells.extend(self.legs(&milestone.id));
+            Some(Row { key: milestone_key(&self.row.id, &milestone.id), stamp: String::new(), cells })
         };
         self.contract.milestones().into_iter().filter_map(row).collect()
     }
@@ -530,45 +531,54 @@ impl ContractRows<'_> {
 
     fn receivables(&self) -> Vec<Row> {
         let erp = self.snapshot.contracts.get(&self.row.id).map(|line| line.summary.erp.clone());
-        let row = |one: milestoned_mapping::contract::Receivable| {
+        let row = |receivable: milestoned_mapping::contract::Receivable| {
             let [contract, customer] = self.named();
             let mut cells = vec![
-                Cell::text(&one.number),
+                Cell::text(&receivable.number),
                 contract,
-                Cell::text(&one.milestone),
+                Cell::text(&receivable.milestone),
                 customer,
                 Cell::optional(erp.as_ref()),
-                Cell::text(one.date),
-                Cell::text(one.due_on),
+                Cell::text(receivable.date),
+                Cell::text(receivable.due_on),
                 self.currency(),
             ];
-            cells.extend([one.amount, one.credited, one.paid, one.open].map(amount));
+            cells.extend([receivable.amount, receivable.credited, receivable.paid, receivable.open].map(amount));
             Self::plain(cells)
         };
         self.contract.receivables().into_iter().map(row).collect()
     }
 
     fn remaining(&self) -> Vec<Row> {
-        let open = |one: &milestoned_mapping::contract::MilestoneView| {
-            one.invoiced_on.is_none() && one.status != milestoned_mapping::contract::MilestoneStatus::Cancelled
+        let open = |milestone: &milestoned_mapping::contract::MilestoneView| {
+            milestone.invoiced_on.is_none()
+                && milestone.status != milestoned_mapping::contract::MilestoneStatus::Cancelled
         };
-        let row = |one: milestoned_mapping::contract::MilestoneView| {
+        let row = |milestone: milestoned_mapping::contract::MilestoneView| {
             let [contract, customer] = self.named();
-            let (name, status) = (Cell::text(&one.name), Cell::text(one.status));
-            let held = Cell::text(one.blocked_by.join(", "));
-            let cells =
-                vec![contract, customer, Cell::text(&one.id), name, status, held, self.currency(), amount(one.amount)];
+            let (name, status) = (Cell::text(&milestone.name), Cell::text(milestone.status));
+            let held = Cell::text(milestone.blocked_by.join(", "));
+            let cells = vec![
+                contract,
+                customer,
+                Cell::text(&milestone.id),
+                name,
+                status,
+                held,
+                self.currency(),
+                amount(milestone.amount),
+            ];
             Self::plain(cells)
         };
         self.contract.milestones().into_iter().filter(open).map(row).collect()
     }
 
     fn roll_forward(&self) -> Vec<Row> {
-        let row = |one: milestoned_mapping::contract::RollForward| {
+        let row = |roll: milestoned_mapping::contract::RollForward| {
             let [contract, customer] = self.named();
-            let mut cells = vec![contract, customer, Cell::text(one.month.strftime("%Y-%m")), self.currency()];
-            let assets = [one.from_contract_assets, one.closing, one.contract_asset, one.unbilled_receivable];
-            cells.extend([one.opening, one.billed, one.recognised].into_iter().chain(assets).map(amount));
+            let mut cells = vec![contract, customer, Cell::text(roll.month.strftime("%Y-%m")), self.currency()];
+            let assets = [roll.from_contract_assets, roll.closing, roll.contract_asset, roll.unbilled_receivable];
+            cells.extend([roll.opening, roll.billed, roll.recognised].into_iter().chain(assets).map(amount));
             Self::plain(cells)
         };
         self.contract.disclosures().roll_forward.into_iter().map(row).collect()

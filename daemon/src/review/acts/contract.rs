@@ -41,7 +41,7 @@ pub(super) async fn known(env: &Environment, id: &str) -> Result<(ContractRow, C
 /// What a reviewer is shown of a milestone that is not invoiced yet.
 fn shown(contract: &Contract, milestone: &str) -> Result<Shown, Refused> {
     contract.shown(milestone).ok_or_else(|| {
-        let names: Vec<String> = contract.milestones().into_iter().map(|one| one.id).collect();
+        let names: Vec<String> = contract.milestones().into_iter().map(|milestone| milestone.id).collect();
         let id = contract.terms().id();
         Refused::Invalid(Problem::new(
             "milestone",
@@ -98,7 +98,7 @@ pub(super) async fn approve(
     }
     let after = known(env, id).await?.1;
     let numbers: Vec<String> =
-        after.documents().iter().skip(contract.documents().len()).map(|one| one.number.clone()).collect();
+        after.documents().iter().skip(contract.documents().len()).map(|document| document.number.clone()).collect();
     Ok(match numbers.as_slice() {
         [] => format!("{milestone} is approved at {amount}; its invoice follows when everything else is together"),
         _ => format!("{milestone} is approved at {amount}: {} is decided, and will be sent", numbers.join(", ")),
@@ -155,7 +155,7 @@ pub(super) async fn overrule(
         held: held.map(|held| DecimalText(held.decimal())),
     };
     let place = [milestone.map(Into::into), leg.map(|leg| leg.to_string())];
-    let place: String = place.into_iter().flatten().map(|one| format!(" {one}")).collect();
+    let place: String = place.into_iter().flatten().map(|name| format!(" {name}")).collect();
     let closed = closes(&contract, code, &Fact::of(env.clock.now(), event(None, None))).ok_or_else(|| {
         Refused::Missing(Problem::new(
             "code",

@@ -16,7 +16,7 @@ use crate::store::vocabulary::DeliveryState;
 /// A delivery that waits for a person.
 async fn waiting(env: &Environment, key: &str) -> Result<Delivery, Refused> {
     let delivery = env.store.delivery(key.to_owned()).await?;
-    delivery.filter(|one| one.state == DeliveryState::Parked).ok_or_else(|| not_waiting(key))
+    delivery.filter(|delivery| delivery.state == DeliveryState::Parked).ok_or_else(|| not_waiting(key))
 }
 
 fn not_waiting(key: &str) -> Refused {

@@ -187,9 +187,9 @@ async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Re
     };
     match matter.order {
         None => {
-            for one in env.store.let_go_since(customer, since).await? {
-                if one.contract != matter.row.id || matter.milestone != one.milestone.as_deref() {
-                    count(one.contract, one.milestone, one.amount);
+            for let_go in env.store.let_go_since(customer, since).await? {
+                if let_go.contract != matter.row.id || matter.milestone != let_go.milestone.as_deref() {
+                    count(let_go.contract, let_go.milestone, let_go.amount);
                 }
             }
         }

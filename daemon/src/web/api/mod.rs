@@ -113,7 +113,7 @@ async fn contracts(
         let some = portfolio::summaries_after(&env, after.clone(), limit).await?;
         let more = some.len() == limit;
         after = some.last().map(|last| last.contract.clone()).unwrap_or_default();
-        kept.extend(some.into_iter().filter(|one| caller.reach.has(&one.contract)));
+        kept.extend(some.into_iter().filter(|summary| caller.reach.has(&summary.contract)));
         if !more || kept.len() >= limit {
             kept.truncate(limit);
             return Ok(Json(kept));
@@ -327,7 +327,7 @@ async fn documents(
 ) -> Result<Json<Vec<DocumentLine>>, ApiError> {
     reach.require_of(query.contract.as_deref())?;
     let documents = env.store.documents(query.contract).await?.into_iter();
-    Ok(Json(documents.filter(|one| reach.has(&one.contract)).map(DocumentLine::from).collect()))
+    Ok(Json(documents.filter(|document| reach.has(&document.contract)).map(DocumentLine::from).collect()))
 }
 
 /// Deliveries to the remotes, each with its key.
@@ -340,7 +340,7 @@ async fn deliveries(
 ) -> Result<Json<Vec<Delivery>>, ApiError> {
     reach.require_of(query.contract.as_deref())?;
     let deliveries = env.store.deliveries(query.contract, &[]).await?.into_iter();
-    Ok(Json(deliveries.filter(|one| reach.has(&one.contract)).collect()))
+    Ok(Json(deliveries.filter(|delivery| reach.has(&delivery.contract)).collect()))
 }
 
 /// Events of one answer.

@@ -126,21 +126,21 @@ struct LookedOrder {
 
 impl From<Preview> for Looked {
     fn from(preview: Preview) -> Self {
-        let edits = preview.edits.iter().map(|one| LookedEdit {
-            sheet: one.merged.edit.sheet.clone(),
-            row: one.merged.edit.row,
-            key: one.merged.edit.key.clone(),
-            column: one.merged.edit.column.clone(),
-            exported: one.merged.edit.base.clone(),
-            written: one.merged.edit.theirs.clone(),
-            now: one.merged.now.clone(),
-            outcome: one.in_words(),
+        let edits = preview.edits.iter().map(|edit| LookedEdit {
+            sheet: edit.merged.edit.sheet.clone(),
+            row: edit.merged.edit.row,
+            key: edit.merged.edit.key.clone(),
+            column: edit.merged.edit.column.clone(),
+            exported: edit.merged.edit.base.clone(),
+            written: edit.merged.edit.theirs.clone(),
+            now: edit.merged.now.clone(),
+            outcome: edit.in_words(),
         });
         let edits = edits.collect();
-        let orders = preview.orders.into_iter().map(|one| LookedOrder {
-            contract: one.contract,
-            order: one.order,
-            refused: one.effect.err(),
+        let orders = preview.orders.into_iter().map(|planned| LookedOrder {
+            contract: planned.contract,
+            order: planned.order,
+            refused: planned.effect.err(),
         });
         Self {
             orders: orders.collect(),

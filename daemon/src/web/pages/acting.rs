@@ -204,7 +204,8 @@ pub(super) async fn look(
     let found = items.len();
     let items: Vec<Arc<Item>> = items.into_iter().take(AT_MOST).collect();
     let looked = looked(&env, items, verb, &person.caller.name).await?;
-    let eligible: Vec<&Item> = looked.iter().filter(|one| one.refused.is_none()).map(|one| one.item.as_ref()).collect();
+    let eligible: Vec<&Item> =
+        looked.iter().filter(|looked| looked.refused.is_none()).map(|looked| looked.item.as_ref()).collect();
     let (held, eligible) = (portfolio::held(&eligible), eligible.len());
     let (gone, left_out) = (wanted.saturating_sub(found), found.saturating_sub(looked.len()));
     Ok(render(&BulkPage { person, verb, looked, gone, left_out, eligible, held, next: many.next }))
@@ -267,6 +268,6 @@ async fn act_on(env: &Environment, person: Person, many: Many) -> Result<Respons
             Err(reason) => told(&many.next, &format!("not done: {reason}")),
         };
     }
-    let done = told_of.iter().filter(|one| one.outcome.is_ok()).count();
+    let done = told_of.iter().filter(|told| told.outcome.is_ok()).count();
     Ok(render(&DonePage { person, verb, told: told_of, done, next: super::page_of_ours(&many.next) }))
 }

@@ -81,7 +81,7 @@ pub(super) async fn page(
     };
     let asked = Selection::read(&from)?;
     let list = asked.pick(&snapshot.items, &today).items;
-    let place = list.iter().position(|one| one.subject == item.subject);
+    let place = list.iter().position(|candidate| candidate.subject == item.subject);
     let at = |place: Option<usize>| place.and_then(|index| list.get(index)).map(|item| case_address(item, &from));
     let (before, next) =
         (at(place.and_then(|place| place.checked_sub(1))), at(place.and_then(|place| place.checked_add(1))));

@@ -54,7 +54,7 @@ pub(super) async fn list(State(env): State<Arc<Environment>>, person: Person) ->
     let mut months: Vec<Line> = Vec::new();
     for back in 1..=MONTHS {
         let month = Month::of(this.saturating_sub(back.months()));
-        let place = packages.iter().position(|one| one.month == month.to_string());
+        let place = packages.iter().position(|package| package.month == month.to_string());
         months.push(Line { month, package: place.map(|place| packages.remove(place)), is_next: false });
     }
     let next = months.iter().position(|line| line.package.is_some()).map_or(Some(0), |latest| latest.checked_sub(1));
@@ -158,8 +158,10 @@ pub(super) async fn page(
 
 fn table(sheet: &Sheet, month: Month, asked: &Asked) -> Table {
     let (balances, sheet) = by_balance(sheet, &asked.of);
-    let query =
-        balances.iter().find(|one| one.shown).map_or_else(|| format!("part={}", sheet.part()), |one| one.query.clone());
+    let query = balances
+        .iter()
+        .find(|balance| balance.shown)
+        .map_or_else(|| format!("part={}", sheet.part()), |balance| balance.query.clone());
     let pages = Pages::of(&format!("/closes/{month}"), &query, asked.page.unwrap_or(1), sheet.rows.len(), OF_A_PAGE);
     let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
     let rows = sheet.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&sheet.columns, row)).collect();
@@ -217,7 +219,7 @@ fn liability(figures: &Figures) -> Option<Chart> {
         figures
             .closing
             .values()
-            .filter(|one| row.first().is_some_and(|cell| cell.shown() == one.currency.to_string()))
+            .filter(|closing| row.first().is_some_and(|cell| cell.shown() == closing.currency.to_string()))
             .count()
     })?;
     let currency: Currency = row.first()?.shown().parse().ok()?;

@@ -112,7 +112,7 @@ pub(super) async fn page(
 fn milestone(contract: &Contract, receivables: &[Receivable], outlook: &Outlook, line: MilestoneLine) -> MilestoneRow {
     let id = &line.milestone.id;
     let of_it: Vec<&Receivable> = receivables.iter().filter(|receivable| receivable.milestone == *id).collect();
-    let paid: Minor = of_it.iter().map(|one| one.paid.units()).sum();
+    let paid: Minor = of_it.iter().map(|receivable| receivable.paid.units()).sum();
     let currency = contract.terms().currency();
     let clause = contract.clause(id);
     MilestoneRow {
@@ -132,9 +132,9 @@ fn charts(months: &[RollForward], currency: &str) -> Vec<Chart> {
         months.iter().map(|month| Bar::new(month.month.strftime("%b %Y").to_string(), value(month))).collect()
     };
     vec![
-        bars(&format!("Billed by month, {currency}"), of(|one| one.billed)),
-        bars(&format!("Revenue by month, {currency}"), of(|one| one.recognised)),
-        lines(&format!("Deferred revenue at month’s end, {currency}"), of(|one| one.closing)),
+        bars(&format!("Billed by month, {currency}"), of(|row| row.billed)),
+        bars(&format!("Revenue by month, {currency}"), of(|row| row.recognised)),
+        lines(&format!("Deferred revenue at month’s end, {currency}"), of(|row| row.closing)),
     ]
 }
 

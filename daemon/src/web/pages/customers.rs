@@ -43,16 +43,16 @@ pub(super) async fn page(
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let mut contracts = listing::contracts(&snapshot, "");
-    contracts.retain(|one| one.customer == name);
+    contracts.retain(|contract| contract.customer == name);
     if contracts.is_empty() {
         return Err(ApiError::not_found("customer", &name));
     }
     let mut receivables = listing::receivables(&snapshot, "", false, today);
-    receivables.retain(|one| one.customer == name);
+    receivables.retain(|receivable| receivable.customer == name);
     let items = snapshot.items.iter().filter(|item| item.customer.as_ref() == Some(&name)).cloned().collect();
     let sums = listing::sums(&contracts, &receivables);
     let mut records = customers::customers(&env).await?;
-    records.retain(|one| one.name == name);
+    records.retain(|record| record.name == name);
     let may_choose = person.caller.rights.has(Right::Release);
     let page = CustomerPage { person, name, sums, contracts, receivables, items, today, records, may_choose };
     Ok(render(&page))

@@ -200,9 +200,9 @@ struct Known {
 async fn known(env: &Environment, id: &str) -> Result<Known, ApiError> {
     let found = env.store.reading(id.to_owned()).await?;
     let (reading, decided) = found.ok_or_else(|| ApiError::not_found("document", id))?;
-    let verdict = |one: Decided| -> Result<_, StoreError> {
-        let verdict: Verdict = parse("reading_verdict", "verdict", &one.path, &one.verdict)?;
-        Ok((one.path.clone(), (verdict, one)))
+    let verdict = |decided: Decided| -> Result<_, StoreError> {
+        let verdict: Verdict = parse("reading_verdict", "verdict", &decided.path, &decided.verdict)?;
+        Ok((decided.path.clone(), (verdict, decided)))
     };
     Ok(Known {
         document: parse("reading", "document", id, &reading.document)?,

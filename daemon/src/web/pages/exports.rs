@@ -149,13 +149,13 @@ fn named(asked: &Asked, what: &str) -> String {
 
 /// Ids of the contracts that are asked for, in their order.
 fn chosen(snapshot: &Snapshot, asked: &Asked) -> Vec<String> {
-    listing::contracts(snapshot, &asked.q).into_iter().map(|one| one.contract).collect()
+    listing::contracts(snapshot, &asked.q).into_iter().map(|contract| contract.contract).collect()
 }
 
 /// Customer and ERP of a contract.
 fn whose(snapshot: &Snapshot, id: &str) -> [Cell; 2] {
     let summary = snapshot.contracts.get(id).map(|line| &line.summary);
-    [Cell::optional(summary.map(|one| &one.customer)), Cell::optional(summary.map(|one| &one.erp))]
+    [Cell::optional(summary.map(|summary| &summary.customer)), Cell::optional(summary.map(|summary| &summary.erp))]
 }
 
 /// Documents, each with where it stands in the ERP.
@@ -300,8 +300,8 @@ async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
     let what = if open { "open exceptions of contracts" } else { "exceptions of contracts, closed ones too" };
     let mut list = List::new("exceptions", columns, named(asked, what));
     let ids = chosen(snapshot, asked);
-    for one in portfolio::remedied(env, None, open).await? {
-        let exception = &one.exception;
+    for remedied in portfolio::remedied(env, None, open).await? {
+        let exception = &remedied.exception;
         if ids.binary_search(&exception.contract).is_err() {
             continue;
         }
@@ -323,8 +323,8 @@ async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
             Cell::optional(exception.closed_on),
             Cell::optional(currency),
             held.map_or_else(|| Cell::text(""), Cell::Amount),
-            Cell::text(&one.reason),
-            Cell::text(one.remedy),
+            Cell::text(&remedied.reason),
+            Cell::text(remedied.remedy),
         ]);
     }
     Ok(list)
@@ -381,14 +381,21 @@ fn contracts(snapshot: &Snapshot, asked: &Asked) -> List {
     ];
     let mut list = List::new("contracts", columns, named(asked, "contracts"));
     let count = |count: usize| Cell::Count(i64::try_from(count).unwrap_or(i64::MAX));
-    for one in listing::contracts(snapshot, &asked.q) {
-        list.add("Total", &one.currency, &one.total);
-        list.add("Billed, decided", &one.currency, &one.billed);
-        let amounts = [&one.total, &one.billed, &one.in_erp, &one.remaining, &one.recognised, &one.deferred];
-        let texts = [&one.contract, &one.customer, &one.erp, &one.currency];
+    for contract in listing::contracts(snapshot, &asked.q) {
+        list.add("Total", &contract.currency, &contract.total);
+        list.add("Billed, decided", &contract.currency, &contract.billed);
+        let amounts = [
+            &contract.total,
+            &contract.billed,
+            &contract.in_erp,
+            &contract.remaining,
+            &contract.recognised,
+            &contract.deferred,
+        ];
+        let texts = [&contract.contract, &contract.customer, &contract.erp, &contract.currency];
         let mut row: Vec<Cell> = texts.into_iter().map(Cell::text).collect();
         row.extend(amounts.into_iter().cloned().map(Cell::Amount));
-        row.extend([one.to_approve, one.blocking, one.warnings].map(count));
+        row.extend([contract.to_approve, contract.blocking, contract.warnings].map(count));
         list.rows.push(row);
     }
     list
@@ -413,19 +420,19 @@ fn receivables(snapshot: &Snapshot, asked: &Asked, today: Date) -> List {
     let overdue = asked.part == "overdue";
     let what = if overdue { "overdue invoices" } else { "open invoices" };
     let mut list = List::new("receivables", columns, named(asked, what));
-    for one in listing::receivables(snapshot, &asked.q, overdue, today) {
-        let (invoice, currency) = (&one.invoice, one.invoice.open.currency().to_string());
+    for receivable in listing::receivables(snapshot, &asked.q, overdue, today) {
+        let (invoice, currency) = (&receivable.invoice, receivable.invoice.open.currency().to_string());
         list.add("Open", &currency, &invoice.open.to_string());
         let amounts = [invoice.amount, invoice.credited, invoice.paid, invoice.open];
         let mut row = vec![
             Cell::text(&invoice.number),
-            Cell::text(&one.contract),
+            Cell::text(&receivable.contract),
             Cell::text(&invoice.milestone),
-            Cell::text(&one.customer),
-            Cell::text(&one.erp),
+            Cell::text(&receivable.customer),
+            Cell::text(&receivable.erp),
             Cell::text(invoice.date),
             Cell::text(invoice.due_on),
-            Cell::Count(one.days),
+            Cell::Count(receivable.days),
             Cell::text(&currency),
         ];
         row.extend(amounts.map(|amount| Cell::Amount(amount.to_string())));
@@ -440,17 +447,17 @@ fn outlook(snapshot: &Snapshot, asked: &Asked, today: Date) -> Result<List, ApiE
     let month = listing::month(&asked.month, today).ok_or_else(|| ApiError::invalid("month: is not understood"))?;
     let what = format!("documents that time alone will write in {}", month.strftime("%B %Y"));
     let mut list = List::new("outlook", columns, named(asked, &what));
-    for one in listing::to_come(snapshot, &asked.q, month) {
-        let document = &one.document;
+    for to_come in listing::to_come(snapshot, &asked.q, month) {
+        let document = &to_come.document;
         let currency = document.amount.currency().to_string();
         list.add("Amount", &currency, &document.amount.to_string());
         list.rows.push(vec![
             Cell::text(&document.number),
             Cell::text(document.kind.name().replace('_', " ")),
-            Cell::text(&one.contract),
+            Cell::text(&to_come.contract),
             Cell::text(&document.milestone),
-            Cell::text(&one.customer),
-            Cell::text(&one.erp),
+            Cell::text(&to_come.customer),
+            Cell::text(&to_come.erp),
             Cell::text(document.date),
             Cell::text(document.due_on),
             Cell::text(&currency),

@@ -85,11 +85,11 @@ pub(super) async fn page(
     silences.truncate(FEW);
     late.truncate(FEW);
     let charts = shown.map(trends).unwrap_or_default();
-    let overdue = figures.iter().filter(|one| one.overdue.minor() != 0);
+    let overdue = figures.iter().filter(|figure| figure.overdue.minor() != 0);
     let overdue: Vec<String> =
-        overdue.map(|one| format!("{} {}", grouped(&one.overdue.to_string()), one.currency)).collect();
+        overdue.map(|figures| format!("{} {}", grouped(&figures.overdue.to_string()), figures.currency)).collect();
     Ok(render(&HomePage {
-        currency: shown.map(|one| one.currency.clone()).unwrap_or_default(),
+        currency: shown.map(|figures| figures.currency.clone()).unwrap_or_default(),
         behind: behind(&snapshot, env.clock.now()),
         contracts: most_waiting(&snapshot),
         contract_count: snapshot.contracts.len(),

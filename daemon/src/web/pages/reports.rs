@@ -81,7 +81,7 @@ impl ReportPage {
     fn cases(&self, row: &[Shown], place: &usize) -> Option<String> {
         let month = row.first().filter(|_| self.name == "metrics")?;
         let metric =
-            self.columns.get(*place).and_then(|title| Metric::ALL.into_iter().find(|one| one.title() == *title));
+            self.columns.get(*place).and_then(|title| Metric::ALL.into_iter().find(|metric| metric.title() == *title));
         Some(match metric {
             Some(metric) => format!("/reports/cases?part={}&month={}", metric.word(), month.text),
             None if *place == VARIANCE
@@ -105,7 +105,7 @@ impl ReportPage {
 fn mark(columns: &[String], rows: &mut [Vec<Shown>]) {
     for row in rows {
         for (column, cell) in columns.iter().zip(row.iter_mut()) {
-            let metric = Metric::ALL.into_iter().find(|one| one.title() == column);
+            let metric = Metric::ALL.into_iter().find(|metric| metric.title() == column);
             cell.misses = metric.is_some_and(|metric| metric.misses(&cell.text));
         }
     }

@@ -110,10 +110,10 @@ struct ImportPage {
 impl ImportPage {
     fn of(&self, outcome: &str) -> usize {
         let is: fn(&Outcome) -> bool = match outcome {
-            "edit" => |one| *one == Outcome::Edit,
-            "same" => |one| *one == Outcome::Same,
-            "conflict" => |one| *one == Outcome::Conflict,
-            _ => |one| matches!(one, Outcome::Refused(_)),
+            "edit" => |outcome| *outcome == Outcome::Edit,
+            "same" => |outcome| *outcome == Outcome::Same,
+            "conflict" => |outcome| *outcome == Outcome::Conflict,
+            _ => |outcome| matches!(outcome, Outcome::Refused(_)),
         };
         self.preview.count(is)
     }
@@ -121,7 +121,7 @@ impl ImportPage {
     /// Edits that somebody has to look at first, then the others.
     fn rows(&self) -> Vec<&Beside> {
         let mut rows: Vec<&Beside> = self.preview.edits.iter().collect();
-        rows.sort_by_key(|one| !Self::stands_out(one));
+        rows.sort_by_key(|row| !Self::stands_out(row));
         rows.truncate(SHOWN);
         rows
     }
@@ -130,8 +130,8 @@ impl ImportPage {
         self.preview.edits.len().saturating_sub(SHOWN)
     }
 
-    fn stands_out(one: &Beside) -> bool {
-        !matches!(one.merged.outcome, Outcome::Edit | Outcome::Same)
+    fn stands_out(beside: &Beside) -> bool {
+        !matches!(beside.merged.outcome, Outcome::Edit | Outcome::Same)
     }
 
     /// Whether something can be confirmed by this person.
@@ -142,12 +142,12 @@ impl ImportPage {
             && self.preview.import.actor == self.person.caller.actor()
     }
 
-    fn now(one: &Beside) -> &str {
-        one.merged.now.as_deref().unwrap_or("(not there any more)")
+    fn now(beside: &Beside) -> &str {
+        beside.merged.now.as_deref().unwrap_or("(not there any more)")
     }
 
     fn done(&self) -> usize {
-        self.came.iter().filter(|one| one.done).count()
+        self.came.iter().filter(|came| came.done).count()
     }
 }
 
@@ -200,7 +200,7 @@ pub(super) async fn confirm(
 ) -> Result<Response, ApiError> {
     let confirmed = Confirmed { seen: form.seen, signed: form.signed == "yes", reason: form.reason };
     let came = apply::confirm(&env, person.snapshots(), &asker(&person), (&id, &confirmed)).await?;
-    let done = came.iter().filter(|one| one.done).count();
+    let done = came.iter().filter(|came| came.done).count();
     let not = came.len().saturating_sub(done);
     told(&format!("/workbook/{id}"), &format!("{done} done, {not} not"))
 }

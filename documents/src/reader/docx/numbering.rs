@@ -75,7 +75,7 @@ impl Numbering {
     fn style(&mut self, node: Node<'_, '_>) {
         let Some(id) = attribute(node, "styleId") else { return };
         let properties = node.children().find(|child| named(*child, "pPr"));
-        let outline = properties.is_some_and(|one| one.children().any(|child| named(child, "outlineLvl")));
+        let outline = properties.is_some_and(|property| property.children().any(|child| named(child, "outlineLvl")));
         let style = Style {
             based_on: value(node, "basedOn").map(Into::into),
             list: properties.and_then(list_of),
@@ -114,9 +114,9 @@ impl Numbering {
             return None;
         }
         let mut text = current.text.clone();
-        for (at, one) in levels.iter().enumerate() {
-            let count = counts[at].max(one.start.min(1));
-            text = text.replace(&format!("%{}", at + 1), &written(count, &one.format));
+        for (at, level) in levels.iter().enumerate() {
+            let count = counts[at].max(level.start.min(1));
+            text = text.replace(&format!("%{}", at + 1), &written(count, &level.format));
         }
         (!text.trim().is_empty()).then(|| format!("{text} "))
     }

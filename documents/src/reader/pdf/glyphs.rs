@@ -172,8 +172,10 @@ impl<'a> Device<'a> for Sink {
             }
             DrawMode::Fill(_) => {
                 // A filled outline of four lines is a rectangle; one path may hold many.
-                for part in
-                    path.elements().split(|one| matches!(one, hayro_interpret::kurbo::PathEl::ClosePath)).take(LIMIT)
+                for part in path
+                    .elements()
+                    .split(|segment| matches!(segment, hayro_interpret::kurbo::PathEl::ClosePath))
+                    .take(LIMIT)
                 {
                     if (2..=6).contains(&part.len()) {
                         self.rectangle(BezPath::from_vec(part.to_vec()).bounding_box(), false);

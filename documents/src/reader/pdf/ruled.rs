@@ -72,7 +72,7 @@ pub(super) fn tables(page: &mut Page) -> Vec<Ruled> {
     let mut found = Vec::new();
     for group in components(&page.rules) {
         let edges =
-            |upright: bool| distinct(group.iter().filter(|one| one.upright == upright).map(|one| one.at).collect());
+            |upright: bool| distinct(group.iter().filter(|rule| rule.upright == upright).map(|rule| rule.at).collect());
         let (columns, rows) = (edges(true), edges(false));
         if columns.len() < 3 || rows.len() < 3 {
             continue;
@@ -95,7 +95,7 @@ pub(super) fn tables(page: &mut Page) -> Vec<Ruled> {
             table,
         });
     }
-    found.sort_by_key(|one| (one.top, one.left));
+    found.sort_by_key(|ruled| (ruled.top, ruled.left));
     found
 }
 

@@ -363,7 +363,7 @@ impl Draft {
         Group {
             title,
             row: None,
-            open: more.iter().any(|one| !one.problem.is_empty() || one.was.is_some()),
+            open: more.iter().any(|input| !input.problem.is_empty() || input.was.is_some()),
             inputs,
             more,
             carried: carried.keys().map(|name| name.replace('_', " ")).collect::<Vec<_>>().join(", "),

@@ -106,8 +106,8 @@ pub(super) async fn new(
 fn of_template(name: &str, signed_on: Date) -> Result<Value, ApiError> {
     let template = match name {
         "" => Template::Phased,
-        name => Template::ALL.into_iter().find(|one| one.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = Template::ALL.iter().map(|one| one.name()).collect();
+        name => Template::ALL.into_iter().find(|template| template.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Template::ALL.iter().map(|template| template.name()).collect();
             ApiError::invalid(format!("template: {name:?} is none of {}", names.join(", ")))
         })?,
     };
