@@ -37,7 +37,7 @@ async fn faults_by_code() {
         ("/nothing", json!({}), 400, "500"),
         ("/bill", json!({"VendorRef": {"value": "1"}}), 400, "500"),
         ("/reports", json!({}), 400, "500"),
-        ("/upload", json!({}), 400, "500"),
+        ("/upload", json!({}), 400, "2010"),
         ("/creditmemo?operation=void", json!({"Id": "1", "SyncToken": "0"}), 400, "500"),
         ("/customer?operation=delete", json!({"Id": "101", "SyncToken": "0"}), 400, "500"),
         ("/invoice?operation=delete", json!({"Id": "999", "SyncToken": "0"}), 400, "610"),

@@ -569,9 +569,9 @@ fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
     let found =
         capture(&LEAD, &flow.text, range.clone()).and_then(|captured| captured.get(0).map(|found| found.range()));
     // "Our invoices are payable within 14 days" after the instalments opens nothing.
-    let opens = |range: &Range<usize>| {
+    let opens = |span: &Range<usize>| {
         static VALUE: Pattern = pattern!(r"[$€£¥₹]\s?\d|\d\s?(?:%|percent)|\b[A-Z]{3}\s\d|percent\b");
-        VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(range.end..range.end)).count() > 1)
+        VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(span.end..range.end)).count() > 1)
     };
     found.filter(|span| span.end < range.end && opens(span)).map_or(range.start, |range| range.end)
 }
