@@ -290,7 +290,7 @@ impl StoreError {
 }
 
 /// The answer of a verb, once it is awaited; nothing is done before. It is boxed, and what runs below it knows no type of
-/// its result ([`Work`]), so that the compiler makes the code of each verb once, here, and not again in every crate that
+/// its result (`Work`), so that the compiler makes the code of each verb once, here, and not again in every crate that
 /// calls it.
 pub type Verb<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
