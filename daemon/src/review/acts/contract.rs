@@ -21,6 +21,7 @@ use crate::store::audit::Entry;
 use crate::store::contracts::ContractRow;
 use crate::store::hands::first_identity;
 use crate::store::intake::NewFact;
+use crate::store::parked::Handle;
 use crate::store::parse;
 use crate::store::review::Weight;
 
@@ -108,6 +109,13 @@ pub(super) async fn approve(
 pub(super) async fn hold(env: &Environment, id: &str, milestone: &str, word: &Word) -> Result<String, Refused> {
     let (row, contract) = known(env, id).await?;
     shown(&contract, milestone)?;
+    // An approval that waits for a second person was given before the hold: after it both have to approve.
+    for waiting in env.store.waiting_words(Some(id.to_owned())).await? {
+        if waiting.fact.event.milestone() == Some(milestone) {
+            let why = word.says("void: the milestone is held");
+            env.store.close_parked(Handle::Fact(waiting.row), word.actor(), why, env.clock.now()).await?;
+        }
+    }
     let line =
         Entry::by(&word.actor(), Action::MilestoneHeld, Some(id), milestone, word.says(format!("{milestone} of {id}")));
     let decision = ReviewDecision::Hold;
