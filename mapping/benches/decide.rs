@@ -187,7 +187,7 @@ fn main() {
     for facts in [10, 100, 1_000, 10_000] {
         println!("a fact after {facts:>6} facts: {:.2} µs", median(&format!("history/{facts}")) / 5_000.0);
     }
-    println!("a late fact after 1,000 facts: {:.2} ms", median("late/1000") / 1e6);
+    println!("a late fact after 1,000 facts: {:.2} ms", median("late_1000") / 1e6);
     println!(
         "simulate, six milestones: {:.0} µs, {:.1} times the floor (reading it as JSON)",
         median("simulate/six_milestones") / 1_000.0,
