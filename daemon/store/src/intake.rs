@@ -437,10 +437,10 @@ impl Store {
 /// Hints whose record was read again are done; the others are due later.
 pub(super) fn mark_followed(tx: &Session<'_>, followed: &[Followed], now: &str) -> Result<(), StoreError> {
     let (mut done, mut later) = (Vec::new(), Vec::new());
-    for hint_followed in followed {
-        match &hint_followed.outcome {
-            Ok(_) => done.extend(hint_followed.hints.iter().map(|hint| values![*hint, now].to_vec())),
-            Err(due_at) => later.extend(hint_followed.hints.iter().map(|hint| (*hint, instant(*due_at)))),
+    for followed_hint in followed {
+        match &followed_hint.outcome {
+            Ok(_) => done.extend(followed_hint.hints.iter().map(|hint| values![*hint, now].to_vec())),
+            Err(due_at) => later.extend(followed_hint.hints.iter().map(|hint| (*hint, instant(*due_at)))),
         }
     }
     tx.run_each("UPDATE hint SET done_at = $2 WHERE id = $1", &done)?;

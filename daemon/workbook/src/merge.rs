@@ -58,11 +58,11 @@ pub struct Merged {
 #[must_use]
 pub fn merge(edits: Vec<Edit>, now: &Book) -> Vec<Merged> {
     let standing = now.standing();
-    let outcome_of = |edit: Edit| {
+    let merged = |edit: Edit| {
         let now = standing.of(&edit.key, &edit.column);
         Merged { outcome: outcome(&edit, now.as_deref()), now, edit }
     };
-    edits.into_iter().map(outcome_of).collect()
+    edits.into_iter().map(merged).collect()
 }
 
 fn outcome(edit: &Edit, now: Option<&str>) -> Outcome {

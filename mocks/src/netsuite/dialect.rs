@@ -294,8 +294,8 @@ impl Writer<'_> {
                 Some(sign) if sign.is("=") => i64::from(number == 1),
                 _ => 0,
             };
-            let always_true = || Token::Word("1".to_string());
-            tokens.splice(at..at + 3, [always_true(), Token::Sign("=".to_string()), always_true()]);
+            let digit_one = || Token::Word("1".to_string());
+            tokens.splice(at..at + 3, [digit_one(), Token::Sign("=".to_string()), digit_one()]);
             match sorted {
                 None => lower(most),
                 Some(end) => {
