@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::collections::BTreeSet;
+
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
 use milestoned_mapping::contract::{Contract, Held, Proposal};
 use milestoned_mapping::fact::Fact;
-use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, PaymentSeen};
+use milestoned_mapping::legs::deferred_difference;
+use milestoned_mapping::record::{InvoiceSeen, InvoiceStatus, JournalSeen, PaymentSeen};
 use serde_json::{Value, json};
 
 fn terms() -> Value {
@@ -98,6 +101,43 @@ fn what_only_its_amount_tells_waits_for_a_person() {
     let text = proposal.to_toml();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("history") || line.contains("number")).collect();
     assert_eq!(lines, ["# [[history]]", "# number = \"INV-5\""]);
+}
+
+#[test]
+fn an_amount_is_compared_with_the_milestones_that_no_named_invoice_bills() {
+    let named = invoice("INV-1", Some("M1"), "40.00");
+    let same_amount = proposed(&[invoice("INV-5", None, "40.00"), named], &[]);
+    let told = same_amount.to_toml() + &same_amount.notes.join("\n");
+    assert!(told.contains("INV-1") && !told.contains("INV-5"), "{told}");
+    let unnamed = || invoice("INV-5", None, "25.00");
+    for stranger in [
+        InvoiceSeen { contract: Some("SOW-8".into()), ..unnamed() },
+        InvoiceSeen { customer: "Southwind".into(), ..unnamed() },
+        InvoiceSeen { currency: "EUR".into(), ..unnamed() },
+    ] {
+        assert!(proposed(std::slice::from_ref(&stranger), &[]).items.is_empty(), "{stranger:?} bills nothing here");
+    }
+}
+
+#[test]
+fn our_invoice_of_the_first_date_of_the_books_is_not_in_the_opening_balance() {
+    let hand_written = invoice("INV-1", Some("M1"), "40.00");
+    let proposal = proposed(std::slice::from_ref(&hand_written), &[acceptance("M2")]);
+    let contract = taken_over(&proposal);
+    assert_eq!(contract.documents().last().map(|ours| ours.date), Some(proposal.books_from));
+    let revenue = JournalSeen {
+        number: "JE-1".into(),
+        contract: Some("SOW-7".into()),
+        date: "2026-01-30".parse().unwrap(),
+        currency: "USD".into(),
+        amount: "35.00".parse().unwrap(),
+        deferred: Some("-35.00".parse().unwrap()),
+        recognised: Vec::new(),
+        lines: None,
+    };
+    let shown = [hand_written, invoice("SOW-7-M2", Some("M2"), "35.00")];
+    let difference = deferred_difference(&contract, &shown, &[revenue], &[], &BTreeSet::new());
+    assert!(difference.unwrap().is_zero(), "40.00 and 35.00 less 35.00 of revenue, here and in the ERP");
 }
 
 #[test]
