@@ -3,6 +3,7 @@
 use jiff::Span;
 use jiff::civil::Date;
 
+use super::documents::IssuedDocument;
 use super::exceptions::Key;
 use super::state::{Contract, Milestone, Phase, Stage, TakenBack};
 use crate::fact::LegRecord;
@@ -20,6 +21,8 @@ struct Due<'a> {
     amount: Minor,
     /// The part that is kept back until the release.
     retained: Minor,
+    /// The date of the first of its documents that were withdrawn.
+    withdrawn_from: Option<Date>,
 }
 
 impl Due<'_> {
@@ -31,8 +34,9 @@ impl Due<'_> {
         let retained = if released { Minor::ZERO } else { self.retained };
         let billing = &self.milestone.billing;
         let billed = billing.billed_by(day);
-        // Of one whose invoice is out, what is due beside it: what was kept back, and what was withdrawn.
-        let beside = billing.withdrawn || (released && billing.retains && self.retained > Minor::ZERO);
+        // Of one whose invoice is out, what is due beside it: what was kept back, and from its date on what was withdrawn.
+        let withdrawn = self.withdrawn_from.is_some_and(|from| from <= day);
+        let beside = withdrawn || (released && billing.retains && self.retained > Minor::ZERO);
         if billed > Minor::ZERO && !beside {
             return Minor::ZERO;
         }
@@ -186,7 +190,7 @@ impl Contract {
     /// but for paperwork.
     pub(super) fn unconditional_at(&self, day: Date) -> Minor {
         let released = self.released_retainage_on().is_some_and(|on| on <= day);
-        let due = |due_milestone| self.due_of(due_milestone, due_milestone.terms_at(day)?);
+        let due = |due_milestone| self.due_of(due_milestone, due_milestone.terms_at(day)?, day);
         self.milestones.iter().filter_map(due).map(|due| due.on(day, released)).sum()
     }
 
@@ -197,24 +201,35 @@ impl Contract {
             let mut since = milestone.brought_in.unwrap_or(Date::MIN);
             for (until, terms) in &milestone.former {
                 let until = milestone.cancelled_on.map_or(*until, |gone| gone.min(*until));
-                dues.extend(self.due_of(milestone, terms).map(|due| (since, Some(until), due)));
+                dues.extend(self.due_of(milestone, terms, since).map(|due| (since, Some(until), due)));
                 since = since.max(until);
             }
-            dues.extend(self.due_of(milestone, &milestone.terms).map(|due| (since, milestone.cancelled_on, due)));
+            dues.extend(
+                self.due_of(milestone, &milestone.terms, since).map(|due| (since, milestone.cancelled_on, due)),
+            );
         }
         Dues { dues, released_on: self.released_retainage_on() }
     }
 
-    fn due_of<'a>(&self, milestone: &'a Milestone, terms: &MilestoneTerms) -> Option<Due<'a>> {
+    /// What is due of a milestone under terms that were in force on a date.
+    fn due_of<'a>(&self, milestone: &'a Milestone, terms: &MilestoneTerms, in_force: Date) -> Option<Due<'a>> {
         if !terms.billable {
             return None;
         }
+        let billing = &milestone.billing;
+        // The trigger's date stays as it was when the milestone was invoiced; terms from before have their own.
+        let fixed = billing.fired_on.filter(|_| billing.fired_under.is_none_or(|since| since <= in_force));
+        let withdrawn = billing.withdrawn.then(|| {
+            let of_it = |document: &&IssuedDocument| document.withdrawn && document.milestone == milestone.id();
+            self.documents.iter().filter(of_it).map(|document| document.date).min()
+        });
         Some(Due {
             milestone,
-            fires_on: milestone.billing.fired_on.or_else(|| self.fires_on(milestone, terms))?,
+            fires_on: fixed.or_else(|| self.fires_on(milestone, terms))?,
             after: self.dependencies_met(terms)?,
             amount: terms.amount,
             retained: self.retained(milestone, terms),
+            withdrawn_from: withdrawn.flatten(),
         })
     }
 
@@ -318,16 +333,22 @@ impl Contract {
             let today = self.as_of;
             if let Some(milestone) = self.milestones.get_mut(index) {
                 milestone.ready_on = if ready { milestone.ready_on.or(Some(today)) } else { None };
+                milestone.cycle_day_closed &= ready;
             }
+            let comes = |contract: &Self| ready && contract.invoice_date(index).is_some_and(|date| date <= today);
             // On a closed date nothing is issued, and the cap is not judged.
             if !self.may_issue() {
+                let waits = comes(self);
+                if let Some(milestone) = self.milestones.get_mut(index) {
+                    milestone.cycle_day_closed |= waits && milestone.terms.invoice == InvoiceRule::NextCycle;
+                }
                 continue;
             }
             if !self.is_held(index) {
                 self.correct_what_differs(index);
             }
             let within = self.is_within_cap(index);
-            let invoice = ready && self.invoice_date(index).is_some_and(|date| date <= today);
+            let invoice = comes(self);
             let retained = self.is_retainage_due(index);
             if (invoice || retained) && self.passes_cap(index, within) {
                 if invoice {
@@ -350,7 +371,7 @@ impl Contract {
         let difference = self.documents_bear(milestone) - milestone.billing.billed();
         // The credit memo of an acceptance that was undone may have been withdrawn.
         let undone = milestone.billing.taken_back == Some(TakenBack::Undone) && !fired;
-        if milestone.is_invoiced() || !milestone.live() || undone {
+        if milestone.is_invoiced() || !milestone.counts() || undone {
             if difference != Minor::ZERO {
                 self.correct(index, difference);
             }
@@ -413,13 +434,10 @@ impl Contract {
         let together = milestone.ready_on.unwrap_or(self.as_of);
         let withdrawn = milestone.billing.taken_back == Some(TakenBack::Withdrawn);
         Some(match milestone.terms.invoice {
-            InvoiceRule::NextCycle if !withdrawn => {
-                let mut date = cycle_day_after(ready, self.terms.billing_cycle_day);
-                if date < together {
-                    let eve = together.yesterday().unwrap_or(together);
-                    date = cycle_day_after(eve, self.terms.billing_cycle_day);
-                }
-                date
+            InvoiceRule::NextCycle if !withdrawn && !milestone.cycle_day_closed => {
+                // A cycle day that is over when all comes together, or is learned anew, does not come again.
+                let yesterday = self.as_of.yesterday().unwrap_or(self.as_of);
+                cycle_day_after(ready.max(yesterday), self.terms.billing_cycle_day)
             }
             InvoiceRule::NextCycle | InvoiceRule::OnCompletion | InvoiceRule::WithinDays(_) => ready.max(together),
         })

@@ -341,6 +341,8 @@ impl Contract {
             dates.extend([milestone.brought_in, milestone.cancelled_on, milestone.accepted_on].into_iter().flatten());
             dates.extend(milestone.billing.documents.iter().map(|(date, _)| *date));
         }
+        // What was withdrawn is due from its date on.
+        dates.extend(self.documents.iter().filter(|document| document.withdrawn).map(|document| document.date));
         dates.extend(self.payments.iter().flat_map(|payment| [Some(payment.on), payment.reversed_on]).flatten());
         dates.extend(self.costs.values().flatten().map(|(date, _)| *date));
         dates.extend(self.allocations.iter().map(|allocation| allocation.from));

@@ -161,9 +161,9 @@ impl Contract {
         let conditions = !milestone.terms.trigger.conditions().is_empty();
         let id = milestone.id().to_owned();
         let Some(milestone) = self.milestones.get_mut(index) else { return };
+        milestone.fix_trigger(fired.filter(|_| conditions));
         let billing = &mut milestone.billing;
         billing.retains = retains;
-        billing.fired_on = fired.filter(|_| conditions);
         let (number, kind) = if billing.numbered {
             billing.supplements = billing.supplements.saturating_add(1);
             (format!("{plain}-S{}", billing.supplements), DocumentKind::SupplementaryInvoice)
@@ -252,8 +252,8 @@ impl Contract {
         let on = adopted.on;
         let due_on = adopted.due_on.unwrap_or_else(|| self.due_date(index, on, true));
         let Some(milestone) = self.milestones.get_mut(index) else { return };
+        milestone.fix_trigger(fired);
         milestone.billing.retains = retains;
-        milestone.billing.fired_on = fired;
         milestone.billing.taken_back = None;
         let (number, kind) = (adopted.number.to_owned(), DocumentKind::Invoice);
         let draft = Draft { number, kind, date: on, due_on, amount: bears, description, original: None, adopted: true };

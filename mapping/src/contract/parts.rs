@@ -107,6 +107,7 @@ fn part(parent: &Milestone, id: &str, words: &str, amounts: [Minor; 2], which: u
     part.cure_due = None;
     part.rejected_in_time = None;
     part.ready_on = None;
+    part.cycle_day_closed = false;
     part.billing = Billing::default();
     part
 }

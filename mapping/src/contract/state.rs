@@ -263,6 +263,9 @@ pub(crate) struct Milestone {
     pub(crate) void_approval: Option<Shown>,
     /// Since when everything that its invoice needs has been together.
     pub(crate) ready_on: Option<Date>,
+    /// Its billing-cycle day came on a closed date: its invoice waits for the first open date, and for no other cycle day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) cycle_day_closed: bool,
     pub(crate) billing: Billing,
 }
 
@@ -287,6 +290,9 @@ pub(crate) struct Billing {
     pub(crate) counts_from: usize,
     /// The trigger's date when it was invoiced, where it has several conditions.
     pub(crate) fired_on: Option<Date>,
+    /// Since when it had the trigger under which it was invoiced then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fired_under: Option<Date>,
     /// A part of it was kept back.
     pub(crate) retains: bool,
     /// The retainage invoice is out.
@@ -416,6 +422,7 @@ impl Milestone {
             approved: None,
             void_approval: None,
             ready_on: None,
+            cycle_day_closed: false,
             billing: Billing::default(),
         }
     }
@@ -454,6 +461,14 @@ impl Milestone {
     /// The contract's own words.
     pub(super) fn description(&self) -> &str {
         self.terms.wording()
+    }
+
+    /// It is invoiced: its trigger's date stays as it is under this trigger, and under those that follow.
+    pub(super) fn fix_trigger(&mut self, fired_on: Option<Date>) {
+        let other = |terms: &MilestoneTerms| terms.trigger != self.terms.trigger || terms.advance != self.terms.advance;
+        let since = self.former.iter().rev().find(|(_, terms)| other(terms)).map(|(until, _)| *until);
+        self.billing.fired_on = fired_on;
+        self.billing.fired_under = since;
     }
 
     /// The terms in force at the end of a date; `None` where it was not there then.
