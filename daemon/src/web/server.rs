@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::io::Cursor;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,8 +20,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -37,6 +39,8 @@ const END: &[u8] = b"\n\r\n";
 const AT_ONCE: usize = 512;
 /// How long requests under way may take to be answered after a stop: longer than any of them may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(35);
+/// Bytes a second that who reads an answer takes at least, once the time is over in which a connection may say nothing.
+const LEAST_READ: u64 = 32 * 1024;
 /// Pause after a connection could not be accepted, so that a lack of descriptors does not spin.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -202,7 +206,7 @@ async fn converse(
         answer(router.clone(), UnderWay::new(connection), request.map(Body::new))
     });
     let (reader, writer) = stream.into_split();
-    let stream = tokio::io::join(Cursor::new(head).chain(reader), writer);
+    let stream = tokio::io::join(Cursor::new(head).chain(reader), Impatient::new(writer, limits.idle));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(BUFFER);
     let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
@@ -218,6 +222,73 @@ async fn converse(
 async fn answer(router: Router, under_way: UnderWay, request: Request) -> Result<hyper::Response<Answer>, Infallible> {
     let Ok(response) = router.oneshot(request).await;
     Ok(response.map(|body| Answer { body, _under_way: under_way }))
+}
+
+/// Writes answers to who takes them: an answer is in memory until it is written, and whoever reads it byte by byte is cut off.
+struct Impatient<W> {
+    to: W,
+    /// How long nothing need be taken.
+    idle: Duration,
+    /// Since when what is to be written waits for the reader, and how much of it was taken since.
+    slow: Option<(Instant, u64)>,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl<W: AsyncWrite + Unpin> Impatient<W> {
+    fn new(to: W, idle: Duration) -> Self {
+        Self { to, idle, slow: None, alarm: Box::pin(tokio::time::sleep(idle)) }
+    }
+
+    /// Nothing more can be written now: an error, where the reader has had the time that it may have.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let (since, taken) = *self.slow.get_or_insert_with(|| (Instant::now(), 0));
+        let until =
+            self.idle.checked_add(Duration::from_secs(taken / LEAST_READ)).and_then(|may| since.checked_add(may));
+        let Some(until) = until else { return Poll::Pending };
+        self.alarm.as_mut().reset(until);
+        self.alarm.as_mut().poll(context).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    fn wrote(
+        &mut self,
+        written: Poll<std::io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<usize>> {
+        if let (Poll::Ready(Ok(count)), Some((_, taken))) = (&written, self.slow.as_mut()) {
+            *taken = taken.saturating_add(u64::try_from(*count).unwrap_or(u64::MAX));
+        }
+        if written.is_pending() { self.wait(context) } else { written }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Impatient<W> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.to).poll_write(context, bytes);
+        self.wrote(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.to).poll_write_vectored(context, parts);
+        self.wrote(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.to.is_write_vectored()
+    }
+
+    /// Everything there was to write is taken.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.slow = None;
+        Pin::new(&mut self.to).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.to).poll_shutdown(context)
+    }
 }
 
 /// A request that is not answered to the last byte.

@@ -41,6 +41,15 @@ async fn who_says_nothing_half_of_it_or_too_slowly_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_asks_and_does_not_take_the_answers_is_cut_off() {
+    let world = with_http("http.idle_timeout = \"300ms\"").await;
+    let ask = format!("GET /openapi.json HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {VIEWER}\r\n\r\n");
+    let mut stream = raw(&world, &ask).await;
+    let cut_off = async { while stream.write_all(ask.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(20), cut_off).await.expect("its answers fill no memory for ever");
+}
+
+#[tokio::test]
 async fn idle_connections_make_room_for_those_that_ask() {
     let world = with_http("http.connections = 16").await;
     let mut idle = Vec::new();
