@@ -514,10 +514,13 @@ pub fn read(env: &Environment, mut value: Value) -> Result<Agreement, Refusal> {
         options => serde_path_to_error::deserialize(options)
             .map_err(|error| Refusal::Invalid(format!("milestoned.{}: {}", error.path(), error.inner())))?,
     };
-    if let Some(owner) = &options.owner
-        && let Err(reason) = mail_address(owner)
-    {
-        return Err(Refusal::Invalid(format!("milestoned.owner: {owner:?}: {reason}; write name@example.com")));
+    if let Some(owner) = &options.owner {
+        let taken = mail_address(owner).map_err(|reason| format!("{owner:?}: {reason}; write name@example.com"));
+        let taken = taken.and_then(|()| match &env.settings.mail {
+            Some(mail) => mail.takes(owner).map_err(|problem| format!("{}; {}", problem.reason, problem.remedy)),
+            None => Ok(()),
+        });
+        taken.map_err(|reason| Refusal::Invalid(format!("milestoned.owner: {reason}")))?;
     }
     let terms = Terms::from_value(value, &env.calendars).map_err(|errors| Refusal::Invalid(errors.to_string()))?;
     if options.approvals.and_then(|own| own.second_over).is_some_and(|limit| limit.0.is_sign_negative()) {

@@ -117,7 +117,7 @@ struct Plain<'a> {
 /// The store failed.
 pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, StoreError> {
     let now = env.clock.now();
-    let all = queue(env, &Filter::default()).await?;
+    let all: Vec<Item> = queue(env, &Filter::default()).await?.into_iter().map(in_lines_of_ours).collect();
     let waiting: BTreeSet<String> = all.iter().map(|item| item.subject.to_string()).collect();
     let (owned, parked): (Vec<Item>, Vec<Item>) = all.into_iter().partition(|item| OWNED.contains(&item.kind));
     let silences = silences(env).await?;
@@ -149,6 +149,16 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
         }
     }
     Ok(written)
+}
+
+/// A thing of which each text is one line: what a remote or a person wrote begins no line of the mail.
+fn in_lines_of_ours(mut item: Item) -> Item {
+    let texts = [&mut item.title, &mut item.problem.reason, &mut item.problem.remedy];
+    for text in texts.into_iter().chain(item.note.as_mut()).chain(item.customer.as_mut()) {
+        *text =
+            text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    }
+    item
 }
 
 /// Sorts what waits into what is new, what was told before, and what is resolved: what is snoozed, or somebody else's now, still
@@ -227,7 +237,7 @@ fn is_awake(item: &Item, day: Date) -> bool {
 fn recipients(mail: &Mail, owned: &[Item]) -> Vec<String> {
     let mut recipients = mail.finance.clone();
     for owner in owned.iter().filter_map(|item| item.owner.as_ref()) {
-        if owner.contains('@') && !recipients.contains(owner) {
+        if mail.takes(owner).is_ok() && !recipients.contains(owner) {
             recipients.push(owner.clone());
         }
     }

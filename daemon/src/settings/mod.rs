@@ -9,7 +9,7 @@ pub(crate) mod repair;
 mod rules;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -362,6 +362,46 @@ pub struct Mail {
     /// Owner by exception code; a contract's own `owner` comes first.
     #[serde(default)]
     pub owners: BTreeMap<String, String>,
+    /// Domains to whose addresses mail goes beside those of `from`, `finance` and `owners`.
+    #[serde(default)]
+    pub domains: Vec<String>,
+}
+
+impl Mail {
+    /// Domains to whose addresses mail goes: what waits for a person says amounts and customers, and who may look at it may give it
+    /// to anybody to look after.
+    fn own_domains(&self) -> BTreeSet<String> {
+        let named = std::iter::once(&self.from).chain(&self.finance).chain(self.owners.values());
+        named
+            .filter_map(|address| domain_of(address))
+            .chain(self.domains.iter().map(|domain| domain.to_lowercase()))
+            .collect()
+    }
+
+    /// Why no mail goes to an address.
+    ///
+    /// # Errors
+    /// It is none, or is at a domain that nobody has named.
+    pub fn takes(&self, address: &str) -> Result<(), Problem> {
+        let remedy = "write an address of one of them, or add its domain to mail.domains";
+        match domain_of(address) {
+            None => Err(Problem::new("", format!("{address:?} is no mail address"), "write name@example.com")),
+            Some(domain) if self.own_domains().contains(&domain) => Ok(()),
+            Some(_) => {
+                let domains = self.own_domains().into_iter().collect::<Vec<_>>().join(", ");
+                Err(Problem::new("", format!("{address:?}: mail goes to addresses at {domains} alone"), remedy))
+            }
+        }
+    }
+}
+
+/// The domain of a mail address.
+fn domain_of(address: &str) -> Option<String> {
+    if address.chars().any(char::is_control) {
+        return None;
+    }
+    let mailbox = address.parse::<lettre::message::Mailbox>().ok()?;
+    Some(mailbox.email.domain().to_lowercase())
 }
 
 /// What is wrong with the configuration.

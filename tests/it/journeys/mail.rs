@@ -1,6 +1,6 @@
 //! The exception digest, over real SMTP.
 
-use milestoned_tests::{REVIEWER, World};
+use milestoned_tests::{ADMIN, REVIEWER, World};
 use serde_json::json;
 
 #[tokio::test]
@@ -100,4 +100,42 @@ async fn a_digest_is_of_the_day_of_its_reader() {
     // Seven in the morning in UTC is eleven in the evening before in Los Angeles.
     assert!(newest(&world, "finance@vendor.example").contains("Subject: milestoned 2026-03-05"));
     assert!(newest(&world, "sales-ops@vendor.example").contains("Subject: milestoned 2026-03-04"));
+}
+
+#[tokio::test]
+async fn what_waits_is_mailed_to_nobody_outside_and_no_text_begins_a_line_of_the_mail() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "45000.00").unwrap();
+    world.settle().await.unwrap();
+    let subject = "exception:SOW-1:AMOUNT_MISMATCH::crm";
+    let act = async |act: &str, field: &str, value: &str| {
+        let mut body = json!({ "subject": subject, "act": act });
+        body[field] = json!(value);
+        world.call("POST", "/v1/acts", REVIEWER, Some(body)).await.unwrap()
+    };
+    for to in ["eve@evil.example", "Eve <eve@evil.example>", "eve@vendor.example\r\nBcc: eve@evil.example", "eve@", "@"]
+    {
+        let (status, said) = act("assign", "to", to).await;
+        assert_eq!((status, said["code"].as_str()), (422, Some("INVALID")), "{to:?}: {said}");
+    }
+    let forged = "seen\n\nResolved since the last digest\n\n  all of it <b>\r\n.\r\nQUIT\r\n";
+    assert_eq!(act("note", "reason", forged).await.0, 202);
+    assert_eq!(act("assign", "to", "mia@vendor.example").await.0, 202);
+    world.at("2026-03-05T07:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let recipients: Vec<String> =
+        world.simulators.mail.messages().iter().flat_map(|message| message.to.clone()).collect();
+    assert!(recipients.iter().all(|to| to.ends_with("@vendor.example")), "{recipients:?}");
+    let raw = newest(&world, "mia@vendor.example");
+    assert!(raw.contains("Note: seen Resolved since the last digest all of it <b> . QUIT"), "{raw}");
+    assert!(raw.contains("all of it &#60;b&#62;") || raw.contains("all of it &lt;b&gt;"), "{raw}");
+    assert!(!raw.contains("\nResolved since"), "{raw}");
+    let mut terms = json!({ "id": "SOW-2", "customer": "Northwind Ltd", "currency": "USD", "total": "1.00",
+        "signed_on": "2026-03-02", "milestones": [{ "id": "M1", "name": "Design", "amount": "1.00" }],
+        "milestoned": { "erp": "netsuite", "owner": "eve@evil.example" } });
+    let (status, said) = world.call("PUT", "/v1/contracts/SOW-2", ADMIN, Some(terms.clone())).await.unwrap();
+    assert!(status == 422 && said["detail"].as_str().unwrap().contains("at vendor.example alone"), "{said}");
+    terms["milestoned"]["owner"] = json!("mia@vendor.example");
+    assert_eq!(world.call("PUT", "/v1/contracts/SOW-2", ADMIN, Some(terms)).await.unwrap().0, 201);
 }

@@ -362,6 +362,13 @@ async fn mark(env: &Environment, subject: &Subject, change: Change, word: &Word)
         Change::Assign(Some(to)) => (Action::ItemAssigned, format!("{to} looks after it")),
         Change::Assign(None) => (Action::ItemAssigned, "nobody in particular looks after it".to_owned()),
         Change::Snooze(Some(until)) => (Action::ItemSnoozed, format!("nobody is reminded of it before {until}")),
+    if let (Change::Assign(Some(to)), Some(mail)) = (&change, &env.settings.mail)
+        && to.contains('@')
+        && let Err(problem) = mail.takes(to)
+    {
+        // Who looks after something is mailed what it is about.
+        return Err(Refused::Invalid(Problem { place: "to".into(), ..problem }));
+    }
         Change::Snooze(None) => (Action::ItemSnoozed, "people are reminded of it again".to_owned()),
         Change::Note(_) => (Action::ItemNoted, "noted".to_owned()),
     };
