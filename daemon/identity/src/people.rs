@@ -39,7 +39,8 @@ pub struct SharedName {
     pub other: String,
 }
 
-fn folded(name: &str) -> String {
+/// A name as names are compared.
+pub fn folded(name: &str) -> String {
     name.trim().to_lowercase()
 }
 

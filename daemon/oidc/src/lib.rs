@@ -191,6 +191,11 @@ impl Provider {
         Ok(Self { settings, redirect_uri, http, cache: Mutex::default() })
     }
 
+    /// The provider's address, as it stands in its tokens.
+    pub fn issuer(&self) -> &str {
+        self.settings.issuer.as_str()
+    }
+
     /// Where the browser is sent to sign in. `again`: the person has to show anew who they are.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Router, http};
 use jiff::Timestamp;
 use milestoned_identity::begun::Begun;
+use milestoned_identity::machine::RESERVED;
 use milestoned_identity::rights::{Right, Rights};
 use milestoned_identity::{account, secret, session};
 use milestoned_oidc::{Returned, SIGN_IN_WITHIN};
@@ -22,6 +23,8 @@ use super::guesses::address_of;
 use super::pages::{Person, filters, page_of_ours, render};
 use super::problem::{ApiError, foreign};
 use crate::environment::Environment;
+use crate::printable;
+use crate::store::actor::Actor;
 use crate::store::sign_ins::{Account, OneTime, SignedIn, Way};
 
 type Shared = State<Arc<Environment>>;
@@ -248,21 +251,36 @@ async fn from_provider(
         let problem = "The sign-in was not begun in this browser, or longer than ten minutes ago. Begin it again.";
         return Ok(show(&access, "/", Some(problem.into())));
     };
-    match provider.complete(&begun, returned, now).await {
-        Ok(identified) => {
-            let opened = Opened {
-                person: identified.person,
-                way: Way::Provider,
-                rights: identified.rights,
-                authenticated_at: identified.authenticated_at,
-            };
-            open(&env, &access, &visitor, opened, &page_of_ours(&begun.next)).await
-        }
+    let identified = match provider.complete(&begun, returned, now).await {
+        Ok(identified) => identified,
         Err(error) => {
             tracing::warn!(error = %error, "a sign-in at the identity provider failed");
-            Ok(show(&access, &begun.next, Some(error.to_string())))
+            return Ok(show(&access, &begun.next, Some(error.to_string())));
         }
-    }
+    };
+    let account = (provider.issuer().to_owned(), identified.subject);
+    let shown = identified.person.trim().to_owned();
+    let known =
+        if may_be_called(&env, &shown) { env.store.provider_account(account, shown.clone(), now).await? } else { None };
+    let Some(person) = known else {
+        tracing::warn!(person = shown, "a name of the identity provider is another one's here");
+        let problem = format!(
+            "Somebody else is known here as {shown:?}. Have the name corrected at the identity provider; or, where it has passed on to \
+             you, have whoever operates milestoned close the former account: milestoned people close."
+        );
+        return Ok(show(&access, &begun.next, Some(problem)));
+    };
+    let (rights, authenticated_at) = (identified.rights, identified.authenticated_at);
+    let opened = Opened { person, way: Way::Provider, rights, authenticated_at };
+    open(&env, &access, &visitor, opened, &page_of_ours(&begun.next)).await
+}
+
+/// Whether a name may be a person's: it is neither the daemon's own, nor a connection's, and holds nothing that nobody sees.
+fn may_be_called(env: &Environment, name: &str) -> bool {
+    let connections: Vec<String> = env.registry.iter().map(|(name, _)| name.to_owned()).collect();
+    let reserved = RESERVED.contains(&name.to_lowercase().as_str());
+    let plain = !name.is_empty() && printable::line(name) == name && !name.chars().any(char::is_control);
+    plain && !reserved && Actor::from(name).may_be_person(&connections)
 }
 
 /// What stands in an address that is used once.

@@ -156,6 +156,8 @@ table!(PAUSE = "pause", number [], key ["scope", "name"],
     told ["scope", "name", "since", "actor", "reason"], standing [], never);
 table!(READING = "reading", number [], key ["id"], told ["id", "name", "actor", "read_at", "document", "proposal"],
     standing ["contract"], never);
+table!(PROVIDER_ACCOUNT = "provider_account", number [], key ["issuer", "subject"],
+    told ["issuer", "subject", "person", "since"], standing [], never);
 table!(READING_HAND = "reading_hand", number [], key ["reading", "actor"], told ["reading", "actor", "since"],
     standing [], never);
 table!(READING_VERDICT = "reading_verdict", number [], key ["reading", "path"],
@@ -178,7 +180,7 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 32] = [
+pub(super) static ALL: [&Table; 33] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -205,6 +207,7 @@ pub(super) static ALL: [&Table; 32] = [
     &READING_HAND,
     &READING_VERDICT,
     &REVIEW,
+    &PROVIDER_ACCOUNT,
     &SAVED_VIEW,
     &SESSION,
     &SOURCE_RECORD,

@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_identity::begun::Begun;
+use milestoned_identity::people::folded;
 use milestoned_identity::rights::Rights;
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::actor::Actor;
-use super::attested::{ACCOUNT, ONE_TIME, SESSION};
+use super::attested::{ACCOUNT, ONE_TIME, PROVIDER_ACCOUNT, SESSION};
 use super::audit::{self, Entry};
 use super::session::{Row, values};
 use super::vocabulary::words;
@@ -356,14 +357,58 @@ impl Store {
         })
     }
 
-    /// Closes an account and ends its sessions. `false`: there is none that is open.
+    /// The name under which an account of the identity provider is known here: the one that it showed first. `None`: another
+    /// account of the provider is known under this name.
+    ///
+    /// # Errors
+    /// The database failed, or the row is not attested.
+    pub fn provider_account(
+        &self,
+        (issuer, subject): (String, String),
+        shown: String,
+        now: Timestamp,
+    ) -> Verb<'_, Option<String>> {
+        self.write(move |tx| {
+            let key = values![issuer, subject];
+            let known = tx.one(PROVIDER_ACCOUNT.one, key, |row| {
+                Ok((tx.examine(&PROVIDER_ACCOUNT, row, 0)?.genuine, row.get::<String>(3)?))
+            })?;
+            match known {
+                Some((true, person)) => return Ok(Some(person)),
+                Some((false, _)) => return Err(StoreError::Unattested { table: PROVIDER_ACCOUNT.name, row: subject }),
+                None => {}
+            }
+            let others = "SELECT person FROM provider_account WHERE issuer = $1";
+            let others = tx.all(others, values![issuer], |row| row.get::<String>(0))?;
+            if others.iter().any(|other| folded(other) == folded(&shown)) {
+                return Ok(None);
+            }
+            tx.change(&PROVIDER_ACCOUNT, key, || {
+                tx.run(
+                    "INSERT INTO provider_account (issuer, subject, person, since) VALUES ($1, $2, $3, $4)",
+                    values![issuer, subject, shown, instant(now)],
+                )
+            })?;
+            Ok(Some(shown))
+        })
+    }
+
+    /// Closes a local account, forgets which account of the identity provider a person has, and ends the sessions. `false`: there is
+    /// neither.
     ///
     /// # Errors
     /// The database failed.
     pub fn close_account(&self, person: String, actor: Actor, now: Timestamp) -> Verb<'_, bool> {
         self.write(move |tx| {
             let sql = "UPDATE account SET closed_at = $2 WHERE person = $1 AND closed_at IS NULL";
-            let closed = tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, instant(now)]))? > 0;
+            let mut closed = tx.change(&ACCOUNT, values![person], || tx.run(sql, values![person, instant(now)]))? > 0;
+            for known in tx.all("SELECT person FROM provider_account", values![], |row| row.get::<String>(0))? {
+                if folded(&known) == folded(&person) {
+                    let sql = "DELETE FROM provider_account WHERE person = $1 RETURNING mac";
+                    closed |= tx.delete(&PROVIDER_ACCOUNT, sql, values![known])? > 0;
+                    tx.delete(&SESSION, OF_PERSON, values![known])?;
+                }
+            }
             if closed {
                 tx.delete(&SESSION, OF_PERSON, values![person])?;
                 audit::append(tx, now, &[Entry::by(&actor, Action::AccountClosed, None, person, "")])?;

@@ -17,6 +17,7 @@ mod forged;
 mod input;
 mod mail;
 mod pages;
+mod provider;
 mod recovery;
 mod reports;
 mod review;

@@ -83,6 +83,9 @@ impl Person {
 const NOT_SIGNED_IN: &str = "Pages are for people who have signed in, and take no token: a program calls the API under /v1/. \
                              `milestoned people link NAME` prints a link that signs in once.\n";
 
+/// Where somebody goes who may not even look: out, and to their own sessions.
+const OWN_AFFAIRS: [&str; 3] = ["/sign-out", "/sessions", "/sessions/end"];
+
 impl FromRequestParts<Arc<Environment>> for Person {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, env: &Arc<Environment>) -> Result<Self, Response> {
@@ -103,6 +106,10 @@ impl FromRequestParts<Arc<Environment>> for Person {
         };
         if !parts.method.is_safe() && !access.comes_from_our_pages(&parts.headers) {
             return Err(problem::foreign().into_response());
+        }
+        // Whoever the identity provider knows may sign in: what they see is another question.
+        if !OWN_AFFAIRS.contains(&parts.uri.path()) {
+            caller.may(Right::View).map_err(IntoResponse::into_response)?;
         }
         Ok(Self { caller, told, here, keys, zone, snapshots })
     }
