@@ -46,17 +46,17 @@ pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool
     let read_through = read_through(env, now).await?;
     let context = Context::of(env, now, read_through);
     let due: Vec<String> = env.store.contracts_due(now).await?.into_iter().filter(|id| mine(id)).collect();
-    let mut moved = false;
+    let (mut moved, mut failed) = (false, Failed::new());
     for ids in due.chunks(TOGETHER) {
         let mut landings = Vec::with_capacity(ids.len());
-        for mut work in works(env, ids.to_vec()).await? {
+        for mut work in works(env, ids.to_vec(), &mut failed).await? {
             refuse_unattested(env, &mut work, now).await?;
             match decide(&work, &context, &BTreeSet::new()) {
                 Ok(decided) => {
                     if decided.bills_below_review {
                         // Decisions of this turn that came before count towards the sum over the customer: they are
                         // landed first.
-                        land(env, std::mem::take(&mut landings), now).await?;
+                        land(env, std::mem::take(&mut landings), now, &mut failed).await?;
                     }
                     let decided = with_sums(env, &work, &context, decided).await?;
                     moved |= decided.moves;
@@ -64,17 +64,56 @@ pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool
                         landings.push(decided.landing);
                     }
                 }
-                Err(error) => alone(&work.row.id, error)?,
+                Err(error) => alone(&work.row.id, error, &mut failed)?,
             }
         }
-        land(env, landings, now).await?;
+        land(env, landings, now, &mut failed).await?;
     }
     Ok(moved)
+    tell_failed(env, &due, failed, now).await?;
 }
 
 /// Lands decisions, and wakes who delivers what they say. What cannot land together lands one by one, so that one that
+/// Contracts about which no decision could be made or kept, each with why.
+type Failed = BTreeMap<String, String>;
+
+/// What is wrong with one contract's rows waits for a person, and the others go on.
+fn alone(contract: &str, error: StoreError, failed: &mut Failed) -> Result<(), StoreError> {
+    if !error.is_of_one_row() {
+        return Err(error);
+    }
+    failed.insert(contract.to_owned(), chain(&error));
+    Ok(())
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<String>>().join(": ")
+}
+
+/// Tells people of which contracts nothing could be decided about; those that it could be decided about again wait no more.
+async fn tell_failed(env: &Environment, due: &[String], failed: Failed, now: Timestamp) -> Result<(), StoreError> {
+    let before = env.store.undecided().await?.into_iter().map(|undecided| undecided.contract);
+    let again: Vec<String> = before.filter(|id| due.contains(id) && !failed.contains_key(id)).collect();
+    if !again.is_empty() {
+        env.store.decided_again(again).await?;
+    }
+    for (contract, problem) in failed {
+        if env.store.keep_undecided(contract.clone(), problem.clone(), now).await? {
+            tracing::error!(contract, problem, "nothing can be decided about a contract");
+        }
+    }
+    Ok(())
+}
+
 /// cannot land at all holds up nobody else.
-async fn land(env: &Environment, landings: Vec<Landing>, now: Timestamp) -> Result<(), StoreError> {
+async fn land(
+    env: &Environment,
+    landings: Vec<Landing>,
+    now: Timestamp,
+    failed: &mut Failed,
+) -> Result<(), StoreError> {
     if landings.is_empty() {
         return Ok(());
     }
@@ -84,7 +123,7 @@ async fn land(env: &Environment, landings: Vec<Landing>, now: Timestamp) -> Resu
         Err(error) if error.is_of_one_row() => {
             for landing in landings {
                 if let Err(error) = env.store.land(landing.clone(), now).await {
-                    alone(&landing.contract, error)?;
+                    alone(&landing.contract, error, failed)?;
                 }
             }
         }
@@ -121,15 +160,6 @@ async fn halt(env: &Environment, contract: String, error: &StoreError) -> Result
     env.store.pause(Scope::Contract, contract, Actor::Daemon, reason, env.clock.now()).await.map(drop)
 }
 
-/// What is wrong with one contract's rows is told, and the others go on.
-fn alone(contract: &str, error: StoreError) -> Result<(), StoreError> {
-    if !error.is_of_one_row() {
-        return Err(error);
-    }
-    tracing::error!(error = &error as &dyn std::error::Error, contract, "nothing can be decided about a contract");
-    Ok(())
-}
-
 /// What would be written if the engine ran now: nothing is stored.
 ///
 /// # Errors
@@ -140,7 +170,7 @@ pub async fn preview(env: &Environment) -> Result<Vec<Landing>, StoreError> {
     let context = Context::of(env, now, read_through);
     let mut landings = Vec::new();
     for ids in env.store.contracts_due(now).await?.chunks(TOGETHER) {
-        for work in works(env, ids.to_vec()).await? {
+        for work in works(env, ids.to_vec(), &mut Failed::new()).await? {
             let decided = decide(&work, &context, &BTreeSet::new())?;
             landings.push(with_sums(env, &work, &context, decided).await?.landing);
         }
@@ -149,7 +179,7 @@ pub async fn preview(env: &Environment) -> Result<Vec<Landing>, StoreError> {
 }
 
 /// What there is to decide about contracts; of the records that belong to each those that show billing status.
-async fn works(env: &Environment, ids: Vec<String>) -> Result<Vec<Work>, StoreError> {
+async fn works(env: &Environment, ids: Vec<String>, failed: &mut Failed) -> Result<Vec<Work>, StoreError> {
     let mut works = Vec::with_capacity(ids.len());
     for (id, work) in env.store.works(ids).await? {
         match work {
@@ -158,7 +188,7 @@ async fn works(env: &Environment, ids: Vec<String>) -> Result<Vec<Work>, StoreEr
                 works.push(work);
             }
             Err(error @ StoreError::Unattested { .. }) => halt(env, id, &error).await?,
-            Err(error) => alone(&id, error)?,
+            Err(error) => alone(&id, error, failed)?,
         }
     }
     Ok(works)

@@ -26,6 +26,7 @@ use crate::store::pauses::Scope;
 use crate::store::review::{Mark, ShownBy};
 use crate::store::set_aside::SetAside;
 use crate::store::views::ExceptionView;
+use crate::store::undecided::Undecided;
 use crate::store::vocabulary::{CommandKind, DeliveryState};
 use crate::store::{StoreError, parse};
 
@@ -391,6 +392,17 @@ fn delivery(delivery: Delivery) -> Item {
 }
 
 /// What came in and could not be taken, and what people have halted.
+/// A contract of which a row cannot be read.
+fn undecided(undecided: Undecided) -> Item {
+    let Undecided { contract, problem, since } = undecided;
+    let title = format!("Nothing is decided about {contract}");
+    let remedy = "see `milestoned audit verify`, and put a backup back; it is tried again at every turn";
+    let problem = Problem::new(format!("contract {contract}"), problem, remedy);
+    let since = Some(utc_date(since));
+    let item = Item::new(Subject::Undecided(contract.clone()), title, Severity::Blocking, problem);
+    Item { since, contract: Some(contract), ..item }
+}
+
 async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("pause") {
@@ -408,6 +420,9 @@ async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreEr
         }
     }
     if filter.wants("set_aside") {
+    if filter.wants("undecided") {
+        items.extend(env.store.undecided().await?.into_iter().map(undecided));
+    }
         for SetAside { contract, problem } in env.store.set_aside().await? {
             let title = format!("Contract {contract} cannot be read");
             let remedy = "nothing is decided about it: go back to the version before the upgrade, or file what is still \

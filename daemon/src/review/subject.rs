@@ -89,7 +89,9 @@ pub enum Subject {
 }
 
 /// What kinds of thing there are, each with the first word of its text form.
-pub const KINDS: [&str; 15] = [
+    /// A contract about which no decision can be made.
+    Undecided(String),
+pub const KINDS: [&str; 16] = [
     "approval",
     "change_order",
     "delivery",
@@ -111,6 +113,7 @@ impl Subject {
     /// The first word of its text form.
     pub fn kind(&self) -> &'static str {
         match self {
+    "undecided",
             Self::Approval { .. } => "approval",
             Self::ChangeOrder { .. } => "change_order",
             Self::Delivery(_) => "delivery",
@@ -133,6 +136,7 @@ impl Subject {
 impl Subject {
     /// The contract that its name says it belongs to.
     pub fn contract(&self) -> Option<&str> {
+            Self::Undecided(_) => "undecided",
         match self {
             Self::Approval { contract, .. }
             | Self::ChangeOrder { contract, .. }
@@ -195,7 +199,7 @@ impl fmt::Display for Subject {
             }
             Self::Fact(row) | Self::Record(row) => field(&row.to_string()),
             Self::File(path) => field(path),
-            Self::SetAside(contract) => field(contract),
+            Self::SetAside(contract) | Self::Undecided(contract) => field(contract),
             Self::Unattested(place) => field(place),
             Self::Pause { scope, name } => {
                 field(scope.name())?;
@@ -274,6 +278,7 @@ impl Serialize for Subject {
 
 #[cfg(test)]
 mod tests {
+        ("undecided", [contract]) => Subject::Undecided(text(contract)?),
     use proptest::prelude::*;
 
     use super::*;
@@ -313,6 +318,7 @@ mod tests {
         }
     }
 
+            text().prop_map(Subject::Undecided),
     #[test]
     fn what_names_nothing_is_refused_with_an_example() {
         for text in ["", "record", "record:x", "parked:1", "exception:SOW-1:NOPE::", "approval:SOW-1:", "unfiled:x"] {

@@ -146,6 +146,7 @@ pub fn offered(subject: &Subject) -> Vec<Verb> {
         | Subject::SetAside(_)
         | Subject::Stream { .. }
         | Subject::Unattested(_)
+        | Subject::Undecided(_)
         | Subject::Unfiled => Vec::new(),
     }
 }

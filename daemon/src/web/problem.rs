@@ -138,6 +138,10 @@ impl From<StoreError> for ApiError {
             let remedy = "see `milestoned audit verify` and who can write the database, and put a backup back";
             return Self::new(StatusCode::CONFLICT, "NOT_ATTESTED", error.to_string(), remedy);
         }
+        if let StoreError::SetAside(_) = &error {
+            let remedy = "see `milestoned queue --kind set_aside`; nothing was written";
+            return Self::new(StatusCode::CONFLICT, "SET_ASIDE", error.to_string(), remedy);
+        }
         let status =
             if error.is_outage() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
         Self::new(status, "STORE_FAILED", error.to_string(), "see the daemon's log; nothing was written")

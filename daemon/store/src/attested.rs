@@ -174,13 +174,14 @@ table!(TOKEN = "token", number [], key ["connection", "name"],
     told ["connection", "name", "value", "stored_at"], standing [], never);
 table!(WATERMARK = "watermark", number [], key ["system", "stream"],
     told ["system", "stream", "cursor", "fresh_through", "polled_at", "fault", "fault_since", "attempts"],
+table!(UNDECIDED = "undecided", number [], key ["contract"], told ["contract", "problem", "since"], standing [], never);
     standing [], never);
 table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     told ["id", "name", "actor", "brought_at", "digest", "about", "edits"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 33] = [
+pub(super) static ALL: [&Table; 34] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -215,6 +216,7 @@ pub(super) static ALL: [&Table; 33] = [
     &WATERMARK,
     &WORKBOOK_IMPORT,
 ];
+    &UNDECIDED,
 
 /// A column that may change without being noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -51,6 +51,7 @@ pub mod set_aside;
 pub mod sign_ins;
 mod sqlite;
 pub mod trace;
+pub mod undecided;
 mod verify;
 pub mod views;
 pub mod vocabulary;

@@ -7,6 +7,9 @@ use super::attest::Session;
 use super::session::values;
 use super::{Store, StoreError, Verb};
 
+/// What is said of a contract that has still to be rebuilt.
+const UNREAD: &str = "its state is still to be rebuilt, which is done when the daemon starts: start it again";
+
 /// A contract that this version cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SetAside {
@@ -26,14 +29,14 @@ pub(super) fn check_not_set_aside(tx: &Session<'_>, contract: &str) -> Result<()
 }
 
 impl Store {
-    /// Contracts that this version cannot read.
+    /// Contracts that this version cannot read, or has still to read: after an upgrade they are read before anything else.
     ///
     /// # Errors
     /// The database failed.
     pub fn set_aside(&self) -> Verb<'_, Vec<SetAside>> {
         self.read(|tx| {
-            let sql = "SELECT contract, problem FROM rebuild WHERE problem IS NOT NULL ORDER BY contract";
-            tx.all(sql, values![], |row| Ok(SetAside { contract: row.get(0)?, problem: row.get(1)? }))
+            let sql = "SELECT contract, coalesce(problem, $1) FROM rebuild ORDER BY contract";
+            tx.all(sql, values![UNREAD], |row| Ok(SetAside { contract: row.get(0)?, problem: row.get(1)? }))
         })
     }
 }

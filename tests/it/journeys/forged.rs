@@ -198,3 +198,53 @@ async fn what_was_changed_past_us_is_named_in_the_queue_and_by_a_metric_before_a
     let (count, metric, queue) = named().await;
     assert!(count > 0 && metric.as_deref() != Some("0") && queue.contains("contract SOW-1"), "{metric:?} {queue}");
 }
+
+#[tokio::test]
+async fn a_contract_about_which_nothing_can_be_decided_waits_for_a_person_and_the_others_go_on() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let issues = ["SOW-1", "SOW-2"].map(|id| world.contract(id, "netsuite").unwrap());
+    world.settle().await.unwrap();
+    let set = |at: &str| {
+        let sql = format!("UPDATE fact SET effective_at = {at} WHERE contract = 'SOW-1' AND position IS NOT NULL");
+        database(&world).execute_batch(&sql).unwrap();
+    };
+    let right: String = database(&world)
+        .query_row("SELECT max(effective_at) FROM fact WHERE contract = 'SOW-1'", [], |row| row.get(0))
+        .unwrap();
+    set("'never'");
+    issues.iter().for_each(|issue| world.accept(issue).unwrap());
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite").iter().map(|(number, _)| number.as_str()).collect::<Vec<_>>(), ["SOW-2-M1"]);
+    let (_, queue) = world.call("GET", "/v1/queue?kind=undecided", ADMIN, None).await.unwrap();
+    assert_eq!((&queue[0]["subject"], &queue[0]["contract"]), (&json!("undecided:SOW-1"), &json!("SOW-1")), "{queue}");
+    assert!(queue[0]["problem"]["reason"].as_str().unwrap().contains("\"never\" as fact.effective_at"), "{queue}");
+    let (_, metrics) = world.call("GET", "/metrics", ADMIN, None).await.unwrap();
+    assert!(
+        metrics.as_str().unwrap().contains("milestoned_queue{kind=\"undecided\",severity=\"blocking\"} 1"),
+        "{metrics}"
+    );
+    set(&format!("'{right}'"));
+    world.settle().await.unwrap();
+    assert_eq!(world.held("netsuite").len(), 2);
+    assert_eq!(world.call("GET", "/v1/queue?kind=undecided", ADMIN, None).await.unwrap().1, json!([]));
+}
+
+#[tokio::test]
+async fn a_contract_that_somebody_sets_aside_in_the_database_is_named_and_its_facts_are_refused_with_the_reason() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    for problem in ["NULL", "'put in'"] {
+        tamper(
+            &world,
+            &format!("DELETE FROM rebuild; INSERT INTO rebuild (contract, problem) VALUES ('SOW-1', {problem})"),
+        )
+        .await;
+        let (_, queue) = world.call("GET", "/v1/queue?kind=set_aside", ADMIN, None).await.unwrap();
+        assert_eq!(queue[0]["subject"], "set_aside:SOW-1", "{problem}: {queue}");
+    }
+    let fact = json!({ "type": "external_event", "milestone": "M1", "name": "d" });
+    let (status, said) = world.call("POST", "/v1/contracts/SOW-1/facts", ADMIN, Some(fact)).await.unwrap();
+    assert_eq!((status, &said["code"]), (409, &json!("SET_ASIDE")), "{said}");
+    assert!(said["remedy"].as_str().unwrap().contains("--kind set_aside"), "{said}");
+}
