@@ -33,6 +33,7 @@ use crate::store::agreement_files::Seen;
 use crate::store::audit::Entry;
 use crate::store::change_orders::{FiledOrder, OrderState, WaitingOrder};
 use crate::store::contracts::{ContractRow, NewContract};
+use crate::store::customers::Whose;
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
 
@@ -352,6 +353,11 @@ pub fn order_key(identity: &str) -> &str {
     identity.strip_prefix(AMENDMENT).unwrap_or(identity)
 }
 
+/// The customer whom a change order brings in.
+pub fn customer_brought(fact: &Fact) -> Option<String> {
+    if let Event::Amended(order) = &fact.event { order.customer.clone() } else { None }
+}
+
 /// The version that a change order makes.
 pub fn order_version(fact: &Fact) -> u32 {
     if let Event::Amended(order) = &fact.event { order.version } else { 0 }
@@ -605,9 +611,9 @@ async fn take(env: &Environment, order: Order, actor: &Actor, now: Timestamp) ->
         Event::Amended(amendment) => state.at_stake(amendment),
         _ => state.total(),
     };
-    let customer = agreement.terms.customer().to_owned();
+    let customer = customer_brought(&fact).unwrap_or_else(|| state.terms().customer().to_owned());
     let (version, contract) = (order_version(&fact), row.id);
-    let waits = order_waits(env, &agreement, &state, stake, now).await?;
+    let waits = order_waits(env, &agreement, &state, (&fact, stake), now).await?;
     let says = format!(
         "version {version} puts {} {} at stake, and takes no effect before it is approved",
         grouped(&stake.to_string()),
@@ -621,12 +627,12 @@ async fn take(env: &Environment, order: Order, actor: &Actor, now: Timestamp) ->
 }
 
 /// Whether a change order needs an approval, by the contract's policy or by the company's, as it is now: what change orders of
-/// the contract, or of the customer, have put at stake within the window of approvals counts with it.
+/// the contract, of its customers, or of the one whom it brings in, have put at stake within the window of approvals counts with it.
 async fn order_waits(
     env: &Environment,
     agreement: &Agreement,
     state: &Contract,
-    stake: Money,
+    (order, stake): (&Fact, Money),
     now: Timestamp,
 ) -> Result<bool, Refusal> {
     if stake.minor() <= 0 {
@@ -635,7 +641,8 @@ async fn order_waits(
     let company = Policy::from_value(env.settings.policy.clone(), stake.currency());
     let company = company.map_err(|errors| Refusal::Invalid(errors.to_string()))?;
     let since = env.settings.approvals.since(state.terms(), now);
-    let staked = env.store.staked_since(agreement.terms.customer().to_owned(), since).await?.into_iter();
+    let whose = Whose { contract: agreement.terms.id().to_owned(), brought: Vec::from_iter(customer_brought(order)) };
+    let staked = env.store.staked_since(whose, since).await?.into_iter();
     let before: Minor =
         staked.filter(|(.., amount)| amount.currency() == stake.currency()).map(|(.., amount)| amount.units()).sum();
     let counted = stake.currency().money(before + stake.units());

@@ -15,7 +15,7 @@ use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observa
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::{self, Addresses, Planned};
 
-use crate::agreements::{Addressee, OwnApprovals};
+use crate::agreements::{Addressee, OwnApprovals, customer_brought};
 use crate::drift;
 use crate::environment::Environment;
 use crate::failpoint;
@@ -25,6 +25,7 @@ use crate::store::action::Action;
 use crate::store::actor::Actor;
 use crate::store::audit::Entry;
 use crate::store::contracts::{DecidedFact, ExceptionRow, IssuedRow, Landing, NewEvent, PendingFact, Work};
+use crate::store::customers::Whose;
 use crate::store::fast_path::{Batch, Decide};
 use crate::store::hands::hands_in;
 use crate::store::pauses::Scope;
@@ -69,11 +70,10 @@ pub async fn turn(env: &Environment, mine: impl Fn(&str) -> bool) -> Result<bool
         }
         land(env, landings, now, &mut failed).await?;
     }
-    Ok(moved)
     tell_failed(env, &due, failed, now).await?;
+    Ok(moved)
 }
 
-/// Lands decisions, and wakes who delivers what they say. What cannot land together lands one by one, so that one that
 /// Contracts about which no decision could be made or kept, each with why.
 type Failed = BTreeMap<String, String>;
 
@@ -107,6 +107,7 @@ async fn tell_failed(env: &Environment, due: &[String], failed: Failed, now: Tim
     Ok(())
 }
 
+/// Lands decisions, and wakes who delivers what they say. What cannot land together lands one by one, so that one that
 /// cannot land at all holds up nobody else.
 async fn land(
     env: &Environment,
@@ -282,7 +283,10 @@ async fn with_sums(
     let since = |date: Date| env.settings.approvals.first_day(date);
     let new = after.documents().iter().skip(before.documents().len());
     let Some(first) = new.map(|document| document.date).min() else { return Ok(decided) };
-    let others = env.store.billed_beside(work.row.id.clone(), after.terms().currency(), since(first)).await?;
+    // What this decision brings in is not written down yet.
+    let brought = decided.landing.facts.iter().filter_map(|decided| customer_brought(&decided.pending.fact));
+    let whose = Whose { contract: work.row.id.clone(), brought: brought.collect() };
+    let others = env.store.billed_beside(whose, after.terms().currency(), since(first)).await?;
     match after.to_ask(&before, &others, since) {
         asked if asked.is_empty() => Ok(decided),
         asked => decide(work, context, &asked),

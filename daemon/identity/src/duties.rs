@@ -27,6 +27,10 @@ pub struct Involved {
     pub told: BTreeSet<String>,
     /// Brought the evidence.
     pub evidence: BTreeSet<String>,
+    /// Said which record of the ERP the customer is.
+    pub named: BTreeSet<String>,
+    /// Approved what goes out to the customer.
+    pub approved: BTreeSet<String>,
 }
 
 /// A duty that excludes from approving.
@@ -38,6 +42,10 @@ pub enum Duty {
     Told,
     /// Brought the evidence.
     Evidence,
+    /// Said which record of the ERP the customer is.
+    Named,
+    /// Approved what goes out to the customer.
+    Approved,
 }
 
 impl fmt::Display for Duty {
@@ -46,6 +54,8 @@ impl fmt::Display for Duty {
             Self::Filed => "filed or changed its terms",
             Self::Told => "told its acceptance",
             Self::Evidence => "brought its evidence",
+            Self::Named => "named its customer's record",
+            Self::Approved => "approved what goes out to it",
         })
     }
 }
@@ -53,7 +63,13 @@ impl fmt::Display for Duty {
 impl Involved {
     /// The duties that `person` has had.
     pub fn duties(&self, person: &str) -> Vec<Duty> {
-        let held = [(Duty::Filed, &self.filed), (Duty::Told, &self.told), (Duty::Evidence, &self.evidence)];
+        let held = [
+            (Duty::Filed, &self.filed),
+            (Duty::Told, &self.told),
+            (Duty::Evidence, &self.evidence),
+            (Duty::Named, &self.named),
+            (Duty::Approved, &self.approved),
+        ];
         held.into_iter().filter(|(_, people)| people.contains(person)).map(|(duty, _)| duty).collect()
     }
 }
@@ -149,11 +165,19 @@ mod tests {
 
     #[test]
     fn whoever_had_a_hand_in_it_does_not_approve_it() {
-        let involved = Involved { filed: set(&["ada"]), told: set(&["pam"]), evidence: set(&["pam", "eve"]) };
+        let involved = Involved {
+            filed: set(&["ada"]),
+            told: set(&["pam"]),
+            evidence: set(&["pam", "eve"]),
+            named: set(&["ned"]),
+            approved: set(&["kim"]),
+        };
         let judged = |approver| judge(POLICY, &involved, exposure(10, 0, 0), &set(&[]), approver);
         assert_eq!(judged("ada"), Verdict::Refused { duties: vec![Duty::Filed] });
         assert_eq!(judged("pam"), Verdict::Refused { duties: vec![Duty::Told, Duty::Evidence] });
         assert_eq!(judged("eve"), Verdict::Refused { duties: vec![Duty::Evidence] });
+        assert_eq!(judged("ned"), Verdict::Refused { duties: vec![Duty::Named] });
+        assert_eq!(judged("kim"), Verdict::Refused { duties: vec![Duty::Approved] });
         assert_eq!(judged("cfo"), Verdict::Approved);
     }
 

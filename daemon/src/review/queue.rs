@@ -20,13 +20,14 @@ use super::verb::Verb;
 use crate::agreements::{self, Options};
 use crate::environment::Environment;
 use crate::registry::Registry;
+use crate::store::customers::CustomerChoice;
 use crate::store::hands::WaitingWord;
 use crate::store::outbox::Delivery;
 use crate::store::pauses::Scope;
 use crate::store::review::{Mark, ShownBy};
 use crate::store::set_aside::SetAside;
-use crate::store::views::ExceptionView;
 use crate::store::undecided::Undecided;
+use crate::store::views::ExceptionView;
 use crate::store::vocabulary::{CommandKind, DeliveryState};
 use crate::store::{StoreError, parse};
 
@@ -391,7 +392,19 @@ fn delivery(delivery: Delivery) -> Item {
     item
 }
 
-/// What came in and could not be taken, and what people have halted.
+/// What one of two people has said about a customer.
+fn choice(choice: CustomerChoice) -> Item {
+    let CustomerChoice { erp, name, remote_id, reason, actor, said_at } = choice;
+    let since = Some(utc_date(said_at));
+    let title = format!("{name} in {erp}");
+    let says =
+        format!("{actor} says that it is record {remote_id}, because {reason}; another person has to say the same");
+    let remedy = "compare the record with the agreement, then approve it; or close it, and say what is wrong with it";
+    let problem = Problem::new(title.clone(), says, remedy);
+    let customer = Some(name.clone());
+    Item { since, customer, ..Item::new(Subject::Customer { erp, name }, title, Severity::Blocking, problem) }
+}
+
 /// A contract of which a row cannot be read.
 fn undecided(undecided: Undecided) -> Item {
     let Undecided { contract, problem, since } = undecided;
@@ -403,6 +416,7 @@ fn undecided(undecided: Undecided) -> Item {
     Item { since, contract: Some(contract), ..item }
 }
 
+/// What came in and could not be taken, and what people have halted.
 async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("pause") {
@@ -419,10 +433,13 @@ async fn inputs(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreEr
             items.push(Item { since: Some(utc_date(pause.since)), contract, ..item });
         }
     }
-    if filter.wants("set_aside") {
+    if filter.wants("customer") {
+        items.extend(env.store.customer_choices().await?.into_iter().map(choice));
+    }
     if filter.wants("undecided") {
         items.extend(env.store.undecided().await?.into_iter().map(undecided));
     }
+    if filter.wants("set_aside") {
         for SetAside { contract, problem } in env.store.set_aside().await? {
             let title = format!("Contract {contract} cannot be read");
             let remedy = "nothing is decided about it: go back to the version before the upgrade, or file what is still \
@@ -590,7 +607,7 @@ pub(super) async fn name(env: &Environment, items: &mut [Item]) -> Result<(), St
     let marks = env.store.marks().await?;
     for item in items {
         let known = item.contract.as_ref().and_then(|id| filed.get(id));
-        item.customer = known.map(|(customer, _)| (*customer).clone());
+        item.customer = known.map(|(customer, _)| (*customer).clone()).or(item.customer.take());
         item.erp = known.and_then(|(_, filed)| filed.as_ref()?.erp.clone());
         let Mark { assignee, snoozed_until, note } = marks.get(&item.subject.to_string()).cloned().unwrap_or_default();
         let own = known.and_then(|(_, filed)| filed.as_ref()?.options.owner.clone());

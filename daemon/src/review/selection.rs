@@ -64,11 +64,11 @@ impl Tab {
     pub fn has(self, item: &Item) -> bool {
         match self {
             Self::Everything => true,
-            Self::Approvals => matches!(item.kind, "approval" | "change_order"),
+            Self::Approvals => matches!(item.kind, "approval" | "change_order" | "customer"),
             Self::Blocked => item.severity == Severity::Blocking && item.kind == "exception",
             Self::Warnings => item.severity == Severity::Warning && item.kind != "drift",
             Self::Parked => {
-                let elsewhere = ["approval", "change_order", "drift", "exception"];
+                let elsewhere = ["approval", "change_order", "customer", "drift", "exception"];
                 item.severity == Severity::Blocking && !elsewhere.contains(&item.kind)
             }
             Self::Drift => item.kind == "drift",

@@ -29,6 +29,13 @@ pub enum Subject {
         /// What tells it from others: a digest of all that it says.
         key: String,
     },
+    /// Which record of an ERP a customer is, as one of two people has said it.
+    Customer {
+        /// Connection of the ERP.
+        erp: String,
+        /// The customer's name in the agreements.
+        name: String,
+    },
     /// A delivery, by its idempotency key.
     Delivery(String),
     /// Something in a remote that differs from what was delivered or accepted.
@@ -82,6 +89,8 @@ pub enum Subject {
     },
     /// A row or line of the database that is not as it was written, by its place.
     Unattested(String),
+    /// A contract about which no decision can be made.
+    Undecided(String),
     /// Deals and issues of contracts that nobody has filed, all of them together.
     Unfiled,
     /// A write that no poll has shown, by its idempotency key.
@@ -89,11 +98,10 @@ pub enum Subject {
 }
 
 /// What kinds of thing there are, each with the first word of its text form.
-    /// A contract about which no decision can be made.
-    Undecided(String),
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "approval",
     "change_order",
+    "customer",
     "delivery",
     "drift",
     "exception",
@@ -105,6 +113,7 @@ pub const KINDS: [&str; 16] = [
     "set_aside",
     "stream",
     "unattested",
+    "undecided",
     "unfiled",
     "unseen",
 ];
@@ -113,9 +122,9 @@ impl Subject {
     /// The first word of its text form.
     pub fn kind(&self) -> &'static str {
         match self {
-    "undecided",
             Self::Approval { .. } => "approval",
             Self::ChangeOrder { .. } => "change_order",
+            Self::Customer { .. } => "customer",
             Self::Delivery(_) => "delivery",
             Self::Drift { .. } => "drift",
             Self::Exception { .. } => "exception",
@@ -127,6 +136,7 @@ impl Subject {
             Self::SetAside(_) => "set_aside",
             Self::Stream { .. } => "stream",
             Self::Unattested(_) => "unattested",
+            Self::Undecided(_) => "undecided",
             Self::Unfiled => "unfiled",
             Self::Unseen(_) => "unseen",
         }
@@ -136,7 +146,6 @@ impl Subject {
 impl Subject {
     /// The contract that its name says it belongs to.
     pub fn contract(&self) -> Option<&str> {
-            Self::Undecided(_) => "undecided",
         match self {
             Self::Approval { contract, .. }
             | Self::ChangeOrder { contract, .. }
@@ -180,6 +189,10 @@ impl fmt::Display for Subject {
             Self::ChangeOrder { contract, key } => {
                 field(contract)?;
                 field(key)
+            }
+            Self::Customer { erp, name } => {
+                field(erp)?;
+                field(name)
             }
             Self::Delivery(key) | Self::Unseen(key) => field(key),
             Self::Drift { contract, kind, subject } => {
@@ -244,6 +257,7 @@ fn read(kind: &str, fields: &[String]) -> Option<Subject> {
             Subject::Approval { contract: text(contract)?, milestone: text(milestone)? }
         }
         ("change_order", [contract, key]) => Subject::ChangeOrder { contract: text(contract)?, key: text(key)? },
+        ("customer", [erp, name]) => Subject::Customer { erp: text(erp)?, name: text(name)? },
         ("delivery", [key]) => Subject::Delivery(text(key)?),
         ("drift", [contract, kind, subject]) => {
             Subject::Drift { contract: text(contract)?, kind: Kind::named(kind)?, subject: subject.clone() }
@@ -264,6 +278,7 @@ fn read(kind: &str, fields: &[String]) -> Option<Subject> {
         ("set_aside", [contract]) => Subject::SetAside(text(contract)?),
         ("stream", [connection, stream]) => Subject::Stream { connection: text(connection)?, stream: text(stream)? },
         ("unattested", [place]) => Subject::Unattested(text(place)?),
+        ("undecided", [contract]) => Subject::Undecided(text(contract)?),
         ("unfiled", []) => Subject::Unfiled,
         ("unseen", [key]) => Subject::Unseen(text(key)?),
         _ => return None,
@@ -278,7 +293,6 @@ impl Serialize for Subject {
 
 #[cfg(test)]
 mod tests {
-        ("undecided", [contract]) => Subject::Undecided(text(contract)?),
     use proptest::prelude::*;
 
     use super::*;
@@ -290,6 +304,7 @@ mod tests {
         prop_oneof![
             (text(), text()).prop_map(|(contract, milestone)| Subject::Approval { contract, milestone }),
             (text(), text()).prop_map(|(contract, key)| Subject::ChangeOrder { contract, key }),
+            (text(), text()).prop_map(|(erp, name)| Subject::Customer { erp, name }),
             text().prop_map(Subject::Delivery),
             (text(), prop::sample::select(Kind::ALL), prop_oneof![Just(String::new()), text().prop_map(Into::into)])
                 .prop_map(|(contract, kind, subject)| Subject::Drift { contract, kind, subject }),
@@ -303,6 +318,7 @@ mod tests {
             text().prop_map(Subject::SetAside),
             (text(), text()).prop_map(|(connection, stream)| Subject::Stream { connection, stream }),
             text().prop_map(Subject::Unattested),
+            text().prop_map(Subject::Undecided),
             Just(Subject::Unfiled),
             text().prop_map(Subject::Unseen),
         ]
@@ -318,7 +334,6 @@ mod tests {
         }
     }
 
-            text().prop_map(Subject::Undecided),
     #[test]
     fn what_names_nothing_is_refused_with_an_example() {
         for text in ["", "record", "record:x", "parked:1", "exception:SOW-1:NOPE::", "approval:SOW-1:", "unfiled:x"] {

@@ -132,7 +132,7 @@ impl std::str::FromStr for Verb {
 pub fn offered(subject: &Subject) -> Vec<Verb> {
     match subject {
         Subject::Approval { .. } => vec![Verb::Approve, Verb::Hold],
-        Subject::ChangeOrder { .. } => vec![Verb::Approve, Verb::Close],
+        Subject::ChangeOrder { .. } | Subject::Customer { .. } => vec![Verb::Approve, Verb::Close],
         Subject::Delivery(_) => vec![Verb::Release, Verb::Done, Verb::GiveUp],
         Subject::Exception { code: Code::HeldByReviewer | Code::InvoiceWithdrawn, milestone: Some(_), .. } => {
             vec![Verb::Approve, Verb::Overrule]

@@ -43,7 +43,7 @@ impl Reach {
         let mut contracts: BTreeSet<String> = machine.contracts.iter().flatten().cloned().collect();
         let customers: BTreeSet<String> = machine.customers.iter().flatten().cloned().collect();
         if !customers.is_empty() {
-            contracts.extend(store.contracts_of_customers(customers.iter().cloned().collect()).await?);
+            contracts.extend(store.contracts_of_customers(customers.clone()).await?);
         }
         Ok(Self::Only(Arc::new(Only { contracts, customers })))
     }

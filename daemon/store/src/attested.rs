@@ -121,6 +121,8 @@ table!(CONTRACT = "contract", number [], key ["id"],
     standing ["state", "history", "as_of", "wake_at", "planned_documents", "journal_through"], never);
 table!(CLOSED_DATES = "closed_dates", number [], key ["erp", "through"],
     told ["erp", "through", "closed_at", "actor"], standing [], never);
+table!(CUSTOMER_CHOICE = "customer_choice", number [], key ["erp", "name"],
+    told ["erp", "name", "remote_id", "reason", "actor", "said_at"], standing [], never);
 table!(CUSTOMER_RECORD = "customer_record", number [], key ["erp", "name"],
     told ["erp", "name", "remote_id", "alike", "actor", "decided_at"], standing [], never);
 table!(DIGEST_ITEM = "digest_item", number [], key ["recipient", "subject"],
@@ -154,10 +156,10 @@ table!(OUTBOX = "outbox", number ["ordinal"], key ["key"],
               "by_hand"], is_under_way);
 table!(PAUSE = "pause", number [], key ["scope", "name"],
     told ["scope", "name", "since", "actor", "reason"], standing [], never);
-table!(READING = "reading", number [], key ["id"], told ["id", "name", "actor", "read_at", "document", "proposal"],
-    standing ["contract"], never);
 table!(PROVIDER_ACCOUNT = "provider_account", number [], key ["issuer", "subject"],
     told ["issuer", "subject", "person", "since"], standing [], never);
+table!(READING = "reading", number [], key ["id"], told ["id", "name", "actor", "read_at", "document", "proposal"],
+    standing ["contract"], never);
 table!(READING_HAND = "reading_hand", number [], key ["reading", "actor"], told ["reading", "actor", "since"],
     standing [], never);
 table!(READING_VERDICT = "reading_verdict", number [], key ["reading", "path"],
@@ -172,16 +174,16 @@ table!(SOURCE_RECORD = "source_record", number ["id"], key ["id"],
     standing ["state", "contract", "issues"], never);
 table!(TOKEN = "token", number [], key ["connection", "name"],
     told ["connection", "name", "value", "stored_at"], standing [], never);
+table!(UNDECIDED = "undecided", number [], key ["contract"], told ["contract", "problem", "since"], standing [], never);
 table!(WATERMARK = "watermark", number [], key ["system", "stream"],
     told ["system", "stream", "cursor", "fresh_through", "polled_at", "fault", "fault_since", "attempts"],
-table!(UNDECIDED = "undecided", number [], key ["contract"], told ["contract", "problem", "since"], standing [], never);
     standing [], never);
 table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     told ["id", "name", "actor", "brought_at", "digest", "about", "edits"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 34] = [
+pub(super) static ALL: [&Table; 35] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -190,6 +192,7 @@ pub(super) static ALL: [&Table; 34] = [
     &CLOSE_PACKAGE,
     &CLOSE_STEP,
     &CONTRACT,
+    &CUSTOMER_CHOICE,
     &CUSTOMER_RECORD,
     &DIGEST_ITEM,
     &DOCUMENT,
@@ -204,19 +207,19 @@ pub(super) static ALL: [&Table; 34] = [
     &ONE_TIME,
     &OUTBOX,
     &PAUSE,
+    &PROVIDER_ACCOUNT,
     &READING,
     &READING_HAND,
     &READING_VERDICT,
     &REVIEW,
-    &PROVIDER_ACCOUNT,
     &SAVED_VIEW,
     &SESSION,
     &SOURCE_RECORD,
     &TOKEN,
+    &UNDECIDED,
     &WATERMARK,
     &WORKBOOK_IMPORT,
 ];
-    &UNDECIDED,
 
 /// A column that may change without being noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

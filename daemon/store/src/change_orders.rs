@@ -9,9 +9,9 @@ use super::actor::Actor;
 use super::attest::Session;
 use super::attested::CHANGE_ORDER;
 use super::audit::{self, Entry};
-use super::customers;
+use super::customers::{self, Beside, Whose};
 use super::intake::{NewFact, insert_fact};
-use super::session::{Row, values};
+use super::session::{Row, Sql, among, values};
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 
 /// A change order that was filed.
@@ -19,7 +19,7 @@ use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 pub struct FiledOrder {
     /// The fact that it becomes, with who filed it.
     pub fact: NewFact,
-    /// For whom its contract was filed.
+    /// The customer whom it brings in, or whom its contract has.
     pub customer: String,
     /// What it puts at stake.
     pub stake: Money,
@@ -170,25 +170,20 @@ impl Store {
         self.read(move |tx| tx.one(sql, values![contract, identity], |row| row.parsed(0, "change_order.state")))
     }
 
-    /// What change orders of a customer have put at stake since an instant: contract, identity, amount. Those that were refused
-    /// do not count.
+    /// What change orders have put at stake since an instant, of a contract, of those that share a customer with it, and of those
+    /// into which such a customer would be brought: contract, identity, amount. Those that were refused do not count.
     ///
     /// # Errors
     /// The database failed.
-    pub fn staked_since(&self, customer: String, since: Timestamp) -> Verb<'_, Vec<(String, String, Money)>> {
-        let sql = "SELECT contract, identity, stake, currency FROM change_order WHERE customer = $1 AND filed_at >= $2
-                   AND state <> 'refused' ORDER BY filed_at, contract, identity";
+    pub fn staked_since(&self, whose: Whose, since: Timestamp) -> Verb<'_, Vec<(String, String, Money)>> {
         self.read(move |tx| {
-            let mut all = Vec::new();
-            for name in customers::names_of(tx, &customer)? {
-                let rows = tx.all(sql, values![name, instant(since)], |row| {
-                    let currency: Currency = row.parsed(3, "change_order.currency")?;
-                    let (contract, identity): (String, String) = (row.get(0)?, row.get(1)?);
-                    Ok(row.money(2, currency, "change_order.stake")?.map(|stake| (contract, identity, stake)))
-                })?;
-                all.extend(rows.into_iter().flatten());
-            }
-            Ok(all)
+            let Beside { contracts, names } = customers::beside(tx, &whose)?;
+            let rows = tx.all(STAKED, values![contracts, instant(since), names], |row| {
+                let currency: Currency = row.parsed(3, "change_order.currency")?;
+                let (contract, identity): (String, String) = (row.get(0)?, row.get(1)?);
+                Ok(row.money(2, currency, "change_order.stake")?.map(|stake| (contract, identity, stake)))
+            })?;
+            Ok(rows.into_iter().flatten().collect())
         })
     }
 
@@ -232,6 +227,19 @@ impl Store {
     }
 }
 
+macro_rules! staked {
+    ($database:ident) => {
+        concat!(
+            "SELECT contract, identity, stake, currency FROM change_order WHERE filed_at >= $2 AND state <> 'refused' AND (",
+            among!($database, "contract", "$1"),
+            " OR ",
+            among!($database, "customer", "$3"),
+            ") ORDER BY filed_at, contract, identity"
+        )
+    };
+}
+
+const STAKED: Sql = Sql { postgres: staked!(postgres), sqlite: staked!(sqlite) };
 const FIRST: &str = "UPDATE change_order SET first_by = $3, first_of = $4 WHERE contract = $1 AND identity = $2";
 const DECIDED: &str = "UPDATE change_order SET state = $3, decided_by = $4, decided_at = $5
     WHERE contract = $1 AND identity = $2";

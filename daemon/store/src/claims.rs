@@ -62,10 +62,17 @@ macro_rules! settled_before {
 
 /// Nobody has halted its target, its contract or its customer.
 macro_rules! not_paused {
-    () => {
-        "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'target' AND s.name = o.target)
-         OR (s.scope = 'contract' AND s.name = o.contract)
-         OR (s.scope = 'customer' AND s.name = (SELECT c.customer FROM contract AS c WHERE c.id = o.contract)))"
+    ($database:ident) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'target' AND s.name = o.target)
+             OR (s.scope = 'contract' AND s.name = o.contract) OR (s.scope = 'customer' AND ",
+            $crate::customers::names_customer!(
+                $database,
+                "(SELECT c.customer FROM contract AS c WHERE c.id = o.contract)",
+                "o.contract"
+            ),
+            "))"
+        )
     };
 }
 
@@ -90,7 +97,7 @@ macro_rules! claimable {
             settled_before!($database),
             " AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
               AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown')) AND ",
-            not_paused!(),
+            not_paused!($database),
             " ORDER BY ordinal LIMIT $3",
             $lock
         )

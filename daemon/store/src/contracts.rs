@@ -17,13 +17,13 @@ use super::actor::Actor;
 use super::attest::{Attested, Session};
 use super::attested::{CONTRACT, FACT, LEG, LEG_PART};
 use super::audit::{self, Entry};
-use super::customers;
+use super::customers::{self, names_customer};
 use super::drift::{self, DriftRow};
 use super::hands;
 use super::intake::{NewFact, UNATTESTED, UNATTESTED_REMEDY, insert_fact};
 use super::journal;
 use super::periods::{self, ClosedDates};
-use super::session::{Cell, Row, Sql, cells, values};
+use super::session::{Cell, Row, Sql, among, cells, values};
 use super::set_aside;
 use super::{Store, StoreError, Verb, instant, json, parse};
 
@@ -276,10 +276,13 @@ macro_rules! columns {
 
 /// Nobody has halted the contract or its customer, and it is not set aside.
 macro_rules! not_halted {
-    () => {
-        "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'contract' AND s.name = c.id)
-         OR (s.scope = 'customer' AND s.name = c.customer))
-         AND NOT EXISTS (SELECT 1 FROM rebuild AS r WHERE r.contract = c.id)"
+    ($database:ident) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM pause AS s WHERE (s.scope = 'contract' AND s.name = c.id)
+             OR (s.scope = 'customer' AND ",
+            names_customer!($database, "c.customer", "c.id"),
+            ")) AND NOT EXISTS (SELECT 1 FROM rebuild AS r WHERE r.contract = c.id)"
+        )
     };
 }
 
@@ -290,17 +293,39 @@ macro_rules! not_set_aside {
     };
 }
 
+macro_rules! due {
+    ($database:ident) => {
+        concat!(
+            "SELECT DISTINCT c.id FROM (SELECT id FROM contract WHERE wake_at <= $1
+             UNION ALL SELECT id FROM contract WHERE legs_changed
+             UNION ALL SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL) AS due
+             CROSS JOIN contract AS c WHERE c.id = due.id AND ",
+            not_halted!($database),
+            " ORDER BY c.id"
+        )
+    };
+}
+
+macro_rules! next_wake {
+    ($database:ident) => {
+        concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_halted!($database))
+    };
+}
+
+const NEXT_WAKE: Sql = Sql { postgres: next_wake!(postgres), sqlite: next_wake!(sqlite) };
+
+macro_rules! halted {
+    ($database:ident) => {
+        concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT (", not_halted!($database), ")")
+    };
+}
+
+const HALTED: Sql = Sql { postgres: halted!(postgres), sqlite: halted!(sqlite) };
+
 /// Each of the three is a look into an index that holds what is due and nothing else. SQLite stays with that only so: a
 /// union without doubles it merges in the order of ids, which reads the index of all contracts, and a plain join may begin
 /// with the contracts.
-pub(super) const DUE: &str = concat!(
-    "SELECT DISTINCT c.id FROM (SELECT id FROM contract WHERE wake_at <= $1
-     UNION ALL SELECT id FROM contract WHERE legs_changed
-     UNION ALL SELECT contract FROM fact WHERE position IS NULL AND problem IS NULL) AS due
-     CROSS JOIN contract AS c WHERE c.id = due.id AND ",
-    not_halted!(),
-    " ORDER BY c.id"
-);
+pub(super) const DUE: Sql = Sql { postgres: due!(postgres), sqlite: due!(sqlite) };
 
 impl Store {
     /// Opens a contract. `false`: it is known already.
@@ -407,12 +432,12 @@ impl Store {
         self.read(move |tx| tx.all(AMONG, values![json(&ids)?], |row| read_row(tx, row)))
     }
 
-    /// Ids of the contracts that were filed for some customers.
+    /// Ids of the contracts that have had these customers and no others.
     ///
     /// # Errors
     /// The database failed.
-    pub fn contracts_of_customers(&self, customers: Vec<String>) -> Verb<'_, Vec<String>> {
-        self.read(move |tx| tx.all(OF_CUSTOMERS, values![json(&customers)?], |row| row.get(0)))
+    pub fn contracts_of_customers(&self, customers: BTreeSet<String>) -> Verb<'_, BTreeSet<String>> {
+        self.read(move |tx| customers::contracts_of_none_but(tx, &customers))
     }
 
     /// Contracts about which something is to be decided now.
@@ -428,10 +453,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub fn next_wake(&self) -> Verb<'_, Option<Timestamp>> {
-        self.read(|tx| {
-            let sql = concat!("SELECT min(wake_at) FROM contract AS c WHERE ", not_halted!());
-            Ok(tx.one(sql, values![], |row| row.parsed_option(0, "contract.wake_at"))?.flatten())
-        })
+        self.read(|tx| Ok(tx.one(NEXT_WAKE, values![], |row| row.parsed_option(0, "contract.wake_at"))?.flatten()))
     }
 
     /// What decisions about contracts need, in the order of their ids here; what there is no contract for is left out.
@@ -603,24 +625,13 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
 
 /// Whether a person has halted a contract, or its customer.
 pub(super) fn is_paused(tx: &Session<'_>, id: &str) -> Result<bool, StoreError> {
-    let sql = concat!("SELECT 1 FROM contract AS c WHERE c.id = $1 AND NOT ", not_halted!());
-    Ok(tx.one(sql, values![id], |_| Ok(()))?.is_some())
+    Ok(tx.one(HALTED, values![id], |_| Ok(()))?.is_some())
 }
-
-/// Contracts by their customers; `$1` is a JSON list of names.
-const OF_CUSTOMERS: Sql = Sql {
-    postgres: "SELECT id FROM contract
-               WHERE customer = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))))",
-    sqlite: "SELECT id FROM contract WHERE customer IN (SELECT value FROM json_each($1))",
-};
 
 /// Contracts whose id stands in a JSON list.
 const AMONG: Sql = Sql {
-    postgres: concat!(
-        columns!(),
-        " WHERE id = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json)))) ORDER BY id"
-    ),
-    sqlite: concat!(columns!(), " WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id"),
+    postgres: concat!(columns!(), " WHERE ", among!(postgres, "id", "$1"), " ORDER BY id"),
+    sqlite: concat!(columns!(), " WHERE ", among!(sqlite, "id", "$1"), " ORDER BY id"),
 };
 
 fn load_row(tx: &Session<'_>, id: &str) -> Result<Option<ContractRow>, StoreError> {

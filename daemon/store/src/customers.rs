@@ -1,11 +1,11 @@
 //! Which record of an ERP is which customer: what a remote proposed, and what people decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use milestoned_connector_kit::customers::{Known, NEW};
 use milestoned_mapping::command::Command;
-use milestoned_mapping::fact::DecimalText;
+use milestoned_mapping::fact::{Amendment, DecimalText, Event, Fact};
 use milestoned_mapping::identifiers;
 use milestoned_mapping::record::{Content, InvoiceSeen};
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 use super::action::Action;
 use super::actor::Actor;
 use super::attest::Session;
-use super::attested::{CUSTOMER_RECORD, LEG_PART, OUTBOX};
+use super::attested::{CUSTOMER_CHOICE, CUSTOMER_RECORD, LEG_PART, OUTBOX};
 use super::audit::{self, Entry};
 use super::intake::mark_legs;
-use super::session::{Row, values};
+use super::session::{Row, Sql, among, values};
 use super::vocabulary::DeliveryState;
 use super::{Store, StoreError, Verb, instant, json, parse};
 
@@ -38,6 +38,24 @@ pub struct CustomerRecord {
     /// When, UTC.
     #[schema(value_type = String, format = DateTime)]
     pub decided_at: Timestamp,
+}
+
+/// Which record of an ERP a customer is, as one of two people has said it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CustomerChoice {
+    /// Connection of the ERP.
+    pub erp: String,
+    /// The customer's name in the agreements.
+    pub name: String,
+    /// The ERP's id of the record, or `new`.
+    pub remote_id: String,
+    /// Why.
+    pub reason: String,
+    /// Who has said it.
+    pub actor: Actor,
+    /// When, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub said_at: Timestamp,
 }
 
 /// Notes that records are called alike, for a person to choose from.
@@ -81,12 +99,11 @@ impl Store {
                 )
             })?;
             // An approval is of what was shown, and this is shown: their contracts are decided about anew.
-            for contract in tx.all("SELECT id FROM contract WHERE customer = $1 ORDER BY id", values![name], |row| {
-                row.get::<String>(0)
-            })? {
+            for contract in contracts_of(tx, &BTreeSet::from([name.clone()]))? {
                 mark_legs(tx, &contract)?;
             }
             let detail = format!("{name:?} is {remote_id} in {erp}: {why}");
+            tx.delete(&CUSTOMER_CHOICE, FORGET_CHOICE, values![erp, name])?;
             let mut lines = vec![Entry::by(&actor, Action::CustomerChosen, None, name.clone(), detail)];
             let mut released = 0;
             for (key, contract, subject) in waiting(tx, &erp, &name)? {
@@ -106,6 +123,72 @@ impl Store {
             audit::append(tx, now, &lines)?;
             Ok(released)
         })
+    }
+
+    /// Keeps what the first of two people has said about a customer, in the place of what was said about it before.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn keep_choice(&self, choice: CustomerChoice, line: Entry) -> Verb<'_, ()> {
+        self.write(move |tx| {
+            let CustomerChoice { erp, name, remote_id, reason, actor, said_at } = &choice;
+            tx.overwrite(&CUSTOMER_CHOICE, values![erp, name], || {
+                tx.run(
+                    "INSERT INTO customer_choice (erp, name, remote_id, reason, actor, said_at)
+                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (erp, name)
+                     DO UPDATE SET remote_id = $3, reason = $4, actor = $5, said_at = $6",
+                    values![erp, name, remote_id, reason, actor.name(), instant(*said_at)],
+                )
+            })?;
+            audit::append(tx, *said_at, &[line])
+        })
+    }
+
+    /// Takes back what the first of two people has said. `false`: nothing waits for a second one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn drop_choice(&self, erp: String, name: String, line: Entry, now: Timestamp) -> Verb<'_, bool> {
+        self.write(move |tx| {
+            let gone = tx.delete(&CUSTOMER_CHOICE, FORGET_CHOICE, values![erp, name])? > 0;
+            if gone {
+                audit::append(tx, now, &[line])?;
+            }
+            Ok(gone)
+        })
+    }
+
+    /// What the first of two people has said about customers, by name and ERP; rows that are not attested say nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn customer_choices(&self) -> Verb<'_, Vec<CustomerChoice>> {
+        self.read(|tx| {
+            let mut all = Vec::new();
+            tx.each(CUSTOMER_CHOICE.all, values![], |row| {
+                if tx.examine(&CUSTOMER_CHOICE, row, 0)?.genuine {
+                    all.push(CustomerChoice {
+                        erp: row.get(1)?,
+                        name: row.get(2)?,
+                        remote_id: row.get(3)?,
+                        reason: row.get(4)?,
+                        actor: row.actor(5)?,
+                        said_at: row.parsed(6, "customer_choice.said_at")?,
+                    });
+                }
+                Ok(())
+            })?;
+            all.sort_by(|one: &CustomerChoice, other| (&one.name, &one.erp).cmp(&(&other.name, &other.erp)));
+            Ok(all)
+        })
+    }
+
+    /// Contracts that have, or have had, this customer.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn contracts_with_customer(&self, name: String) -> Verb<'_, BTreeSet<String>> {
+        self.read(move |tx| contracts_of(tx, &BTreeSet::from([name])))
     }
 
     /// Ids, or `new`, that people gave for customers of an ERP, by name.
@@ -204,16 +287,122 @@ struct Head {
     customer: String,
 }
 
-/// The names under which contracts of one customer were filed: those that look alike, and those that people have said to be
-/// the same record of an ERP. Another spelling is no way around what is summed up by customer.
-pub(super) fn names_of(tx: &Session<'_>, customer: &str) -> Result<Vec<String>, StoreError> {
-    let same = "SELECT other.name FROM customer_record AS one JOIN customer_record AS other ON other.erp = one.erp
-                AND other.remote_id = one.remote_id WHERE one.name = $1 AND one.remote_id <> $2";
-    let same = tx.all(same, values![customer, NEW], |row| row.get::<String>(0))?;
-    let looks = identifiers::looks(customer);
-    let mut names = tx.all("SELECT DISTINCT customer FROM contract", values![], |row| row.get::<String>(0))?;
-    names.retain(|name| name == customer || same.contains(name) || identifiers::looks(name) == looks);
-    Ok(names)
+const FORGET_CHOICE: &str = "DELETE FROM customer_choice WHERE erp = $1 AND name = $2 RETURNING mac";
+
+/// Contracts of customers, by their exact names: those that were filed for them, and those into which a change order has brought
+/// them.
+pub(super) fn contracts_of(tx: &Session<'_>, names: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
+    let filed = tx.all(FILED_FOR, values![json(names)?], |row| row.get::<String>(0))?;
+    let brought = brought(tx)?.into_iter().filter(|(_, customer)| names.contains(customer));
+    Ok(filed.into_iter().chain(brought.map(|(contract, _)| contract)).collect())
+}
+
+/// Contracts that have had these customers and no others.
+pub(super) fn contracts_of_none_but(
+    tx: &Session<'_>,
+    names: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut own: BTreeSet<String> = tx.all(FILED_FOR, values![json(names)?], |row| row.get(0))?.into_iter().collect();
+    for (contract, _) in brought(tx)?.iter().filter(|(_, customer)| !names.contains(customer)) {
+        own.remove(contract);
+    }
+    Ok(own)
+}
+
+/// What is summed up by customer beside a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Whose {
+    /// The contract.
+    pub contract: String,
+    /// Customers whom a change order is about to bring into it.
+    pub brought: Vec<String>,
+}
+
+/// Contracts that have or have had a customer of a contract, and the names of these customers, as JSON lists.
+pub(super) struct Beside {
+    pub(super) contracts: String,
+    pub(super) names: String,
+}
+
+/// What counts together with a contract: a customer is the same by the same name, by one that looks like it, or by one that people
+/// have said to be the same record of an ERP. Neither another spelling nor a change order is a way around what is summed up.
+pub(super) fn beside(tx: &Session<'_>, whose: &Whose) -> Result<Beside, StoreError> {
+    let brought = brought(tx)?;
+    let mut own: BTreeSet<String> = whose.brought.iter().cloned().collect();
+    own.extend(
+        tx.all("SELECT customer FROM contract WHERE id = $1", values![whose.contract], |row| row.get::<String>(0))?,
+    );
+    own.extend(brought.iter().filter(|(id, _)| *id == whose.contract).map(|(_, customer)| customer.clone()));
+    for name in own.clone() {
+        let same = "SELECT other.name FROM customer_record AS one JOIN customer_record AS other ON other.erp = one.erp
+                    AND other.remote_id = one.remote_id WHERE one.name = $1 AND one.remote_id <> $2";
+        own.extend(tx.all(same, values![name, NEW], |row| row.get::<String>(0))?);
+    }
+    let looks: BTreeSet<String> = own.iter().map(|name| identifiers::looks(name)).collect();
+    let filed = tx.all("SELECT DISTINCT customer FROM contract", values![], |row| row.get::<String>(0))?;
+    let all = filed.into_iter().chain(brought.into_iter().map(|(_, customer)| customer)).chain(whose.brought.clone());
+    let names = all.filter(|name| own.contains(name) || looks.contains(&identifiers::looks(name))).collect();
+    Ok(Beside { contracts: json(&contracts_of(tx, &names)?)?, names: json(&names)? })
+}
+
+/// Contracts by the customers for whom they were filed; `$1` is a JSON list of names.
+const FILED_FOR: Sql = Sql {
+    postgres: concat!("SELECT id FROM contract WHERE ", among!(postgres, "customer", "$1")),
+    sqlite: concat!("SELECT id FROM contract WHERE ", among!(sqlite, "customer", "$1")),
+};
+
+/// Change orders that have brought a customer in; `fact_customer` is an index of them alone.
+macro_rules! brings_customer {
+    () => {
+        "f.position IS NOT NULL AND f.fact LIKE '%\"type\":\"amended\"%\"customer\":%'"
+    };
+}
+
+/// Whether a pause `s` names the customer of a contract: the one for whom it was filed, or one whom a change order has brought in.
+/// The two databases make a JSON text of a name by different functions.
+macro_rules! names_customer {
+    (postgres, $filed:literal, $contract:literal) => {
+        $crate::customers::names_customer!(
+            $filed,
+            $contract,
+            "strpos(f.fact, '\"customer\":' || CAST(to_json(s.name) AS TEXT))"
+        )
+    };
+    (sqlite, $filed:literal, $contract:literal) => {
+        $crate::customers::names_customer!($filed, $contract, "instr(f.fact, '\"customer\":' || json_quote(s.name))")
+    };
+    ($filed:literal, $contract:literal, $place:literal) => {
+        concat!(
+            "(s.name = ",
+            $filed,
+            " OR EXISTS (SELECT 1 FROM fact AS f WHERE f.contract = ",
+            $contract,
+            " AND ",
+            $crate::customers::brings_customer!(),
+            " AND ",
+            $place,
+            " > 0))"
+        )
+    };
+}
+
+pub(super) use {brings_customer, names_customer};
+
+/// Every fact that has brought a customer in.
+pub(super) const BROUGHT: &str = concat!("SELECT f.contract, f.fact FROM fact AS f WHERE ", brings_customer!());
+
+/// Customers whom change orders have brought in, each with its contract.
+fn brought(tx: &Session<'_>) -> Result<Vec<(String, String)>, StoreError> {
+    let mut all = Vec::new();
+    tx.each(BROUGHT, values![], |row| {
+        // A row that somebody else has written may be no fact: it brings nobody, and `audit verify` names it.
+        let fact = serde_json::from_str::<Fact>(&row.get::<String>(1)?);
+        if let Ok(Fact { event: Event::Amended(Amendment { customer: Some(customer), .. }), .. }) = fact {
+            all.push((row.get(0)?, customer));
+        }
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// Deliveries of a customer that wait for a person: key, contract, subject.

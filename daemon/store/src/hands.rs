@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::action::Action;
 use super::actor::Actor;
 use super::attest::Session;
-use super::customers;
+use super::customers::{self, Whose};
 use super::readings;
-use super::session::{Row, values};
+use super::session::{Row, Sql, among, values};
 use super::{Store, StoreError, Verb, instant, parse};
 
 /// How the identity of a fact begins that one person has said and that waits for another one.
@@ -134,21 +134,15 @@ impl Store {
         })
     }
 
-    /// Amounts that people let go for a customer, however it is spelled, since an instant.
+    /// Amounts that people let go since an instant, of a contract and of those that share a customer with it, however it is
+    /// spelled.
     ///
     /// # Errors
     /// The database failed.
-    pub fn let_go_since(&self, customer: String, since: Timestamp) -> Verb<'_, Vec<LetGo>> {
+    pub fn let_go_since(&self, whose: Whose, since: Timestamp) -> Verb<'_, Vec<LetGo>> {
         self.read(move |tx| {
-            // `;` is the character after `:`.
-            let sql = "SELECT f.contract, f.fact, c.agreement FROM contract AS c JOIN fact AS f ON f.contract = c.id
-                       WHERE c.customer = $1 AND f.identity >= 'review:' AND f.identity < 'review;' AND f.learned_at >= $2
-                       AND f.problem IS NULL ORDER BY f.id";
-            let mut all = Vec::new();
-            for name in customers::names_of(tx, &customer)? {
-                all.extend(tx.all(sql, values![name, instant(since)], read_let_go)?.into_iter().flatten());
-            }
-            Ok(all)
+            let among = customers::beside(tx, &whose)?.contracts;
+            Ok(tx.all(LET_GO, values![among, instant(since)], read_let_go)?.into_iter().flatten().collect())
         })
     }
 
@@ -169,6 +163,21 @@ impl Store {
         })
     }
 }
+
+macro_rules! let_go {
+    ($database:ident) => {
+        // `;` is the character after `:`.
+        concat!(
+            "SELECT f.contract, f.fact, c.agreement FROM contract AS c JOIN fact AS f ON f.contract = c.id
+             WHERE f.identity >= 'review:' AND f.identity < 'review;' AND f.learned_at >= $2 AND f.problem IS NULL AND ",
+            among!($database, "c.id", "$1"),
+            " ORDER BY f.id"
+        )
+    };
+}
+
+/// What people decided about contracts since an instant.
+const LET_GO: Sql = Sql { postgres: let_go!(postgres), sqlite: let_go!(sqlite) };
 
 /// An approval or an overruling with its amount; nothing, where the fact is another decision or names no amount.
 fn read_let_go(row: &Row<'_>) -> Result<Option<LetGo>, StoreError> {

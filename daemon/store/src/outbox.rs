@@ -145,7 +145,7 @@ macro_rules! next_due {
             " AND state <> 'parked' AND ",
             settled_before!($database),
             " AND ",
-            not_paused!()
+            not_paused!($database)
         )
     };
 }

@@ -21,7 +21,7 @@ words! {
     Scope {
         /// One contract: nothing is decided, nothing goes out.
         Contract = "contract",
-        /// All contracts of a customer, as their terms name it.
+        /// All contracts that have, or have had, a customer, as their terms name it.
         Customer = "customer",
         /// Everything that goes to one connection; decisions go on.
         Target = "target",
@@ -90,17 +90,6 @@ impl Store {
                 audit::append(tx, now, &[Entry::by(&actor, Action::Resumed, contract, subject, reason)])?;
             }
             Ok(gone > 0)
-        })
-    }
-
-    /// Whether a contract has this customer.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn has_customer(&self, name: String) -> Verb<'_, bool> {
-        self.read(move |tx| {
-            let sql = "SELECT id FROM contract WHERE customer = $1 LIMIT 1";
-            Ok(tx.one(sql, values![name], |row| row.get::<String>(0))?.is_some())
         })
     }
 

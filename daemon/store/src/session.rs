@@ -64,6 +64,17 @@ macro_rules! values {
 }
 pub(super) use values;
 
+/// Whether a column is among the texts of a JSON list, which the two databases take apart differently.
+macro_rules! among {
+    (postgres, $column:literal, $list:literal) => {
+        concat!($column, " = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST(", $list, " AS TEXT) AS json))))")
+    };
+    (sqlite, $column:literal, $list:literal) => {
+        concat!($column, " IN (SELECT value FROM json_each(", $list, "))")
+    };
+}
+pub(super) use among;
+
 /// What a column holds, the same for both databases: a truth value is 1 or 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell<'a> {

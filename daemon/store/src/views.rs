@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 
 use super::attest::Session;
 use super::attested::TOKEN;
-use super::customers;
+use super::customers::{self, Whose};
 use super::described::DifferenceBody;
-use super::session::{Row, Sql, values};
+use super::session::{Row, Sql, among, values};
 use super::vocabulary::DeliveryState;
 use super::{Store, StoreError, Verb, instant, parse};
 
@@ -187,6 +187,19 @@ fn exceptions(contract: bool, open: bool) -> &'static str {
     }
 }
 
+macro_rules! billed {
+    ($database:ident) => {
+        concat!(
+            "SELECT date, amount FROM document WHERE contract <> $4 AND currency = $2 AND date >= $3
+             AND kind <> 'credit_memo' AND ",
+            among!($database, "contract", "$1")
+        )
+    };
+}
+
+/// Invoices of some contracts, but not of one of them.
+const BILLED: Sql = Sql { postgres: billed!(postgres), sqlite: billed!(sqlite) };
+
 macro_rules! documents {
     () => {
         "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting,
@@ -248,26 +261,18 @@ impl Store {
         })
     }
 
-    /// Dates and amounts of the invoices of other contracts of a contract's customer, in the same currency, since a date.
+    /// Dates and amounts of the invoices of other contracts that share a customer with one, in one currency, since a date.
     ///
     /// # Errors
     /// The database failed.
-    pub fn billed_beside(&self, contract: String, currency: Currency, since: Date) -> Verb<'_, Vec<(Date, Money)>> {
-        let sql = "SELECT d.date, d.amount FROM contract AS c JOIN document AS d ON d.contract = c.id
-                   WHERE c.customer = $4 AND c.id <> $1 AND d.currency = $2
-                   AND d.date >= $3 AND d.kind <> 'credit_memo'";
+    pub fn billed_beside(&self, whose: Whose, currency: Currency, since: Date) -> Verb<'_, Vec<(Date, Money)>> {
         self.read(move |tx| {
-            let of = "SELECT customer FROM contract WHERE id = $1";
-            let customer = tx.one(of, values![contract], |row| row.get::<String>(0))?.unwrap_or_default();
-            let mut all = Vec::new();
-            for name in customers::names_of(tx, &customer)? {
-                let rows = tx.all(sql, values![contract, currency.code(), since.to_string(), name], |row| {
-                    let date: Date = row.parsed(0, "document.date")?;
-                    Ok(row.money(1, currency, "document.amount")?.map(|amount| (date, amount)))
-                })?;
-                all.extend(rows.into_iter().flatten());
-            }
-            Ok(all)
+            let among = customers::beside(tx, &whose)?.contracts;
+            let rows = tx.all(BILLED, values![among, currency.code(), since.to_string(), whose.contract], |row| {
+                let date: Date = row.parsed(0, "document.date")?;
+                Ok(row.money(1, currency, "document.amount")?.map(|amount| (date, amount)))
+            })?;
+            Ok(rows.into_iter().flatten().collect())
         })
     }
 

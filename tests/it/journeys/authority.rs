@@ -135,6 +135,21 @@ async fn the_first_of_two_approvals_is_void_when_what_was_shown_changes() {
 }
 
 #[tokio::test]
+async fn a_hold_voids_the_approval_that_waits_for_a_second_person() {
+    let world = company("approvals.second_over = \"50.00\"").await;
+    due(&world, "S1", "100.00").await;
+    assert!(approve(&world, "rob", "S1").await.1.contains("two people are needed"));
+    let hold = json!({ "subject": "approval:S1:M1", "act": "hold", "reason": "the report is another one's" });
+    assert_eq!(post(&world, "eve", "/v1/acts", hold).await.0, 202);
+    world.settle().await.unwrap();
+    let said = approve(&world, "sue", "S1").await;
+    assert!(said.1.contains("two people are needed"), "what rob said before the hold is void: {said:?}");
+    assert_eq!(world.held("quickbooks"), []);
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
+    assert_eq!(world.held("quickbooks")[0].1, "100.00", "both have approved it after the hold");
+}
+
+#[tokio::test]
 async fn who_has_approved_and_then_tells_the_acceptance_has_approved_nothing() {
     let world = company("").await;
     let path = "/v1/contracts/S1";
@@ -384,6 +399,71 @@ async fn documents_that_together_exceed_the_amount_for_an_approval_wait_for_one(
     }
 }
 
+/// A contract of 45,000 that was filed for Apex, and that a change order has brought to Northwind; and one of Northwind's own.
+async fn brought_to_northwind(world: &World, review: Value) {
+    for (id, customer) in [("S1", "Apex"), ("S2", "Northwind Ltd")] {
+        let mut filed = terms("45000.00", json!({ "policy": review }));
+        filed["customer"] = json!(customer);
+        filed["milestones"][0]["evidence"] = json!([]);
+        let path = format!("/v1/contracts/{id}");
+        assert_eq!(world.call("PUT", &path, &token("fay"), Some(filed)).await.unwrap().0, 201);
+    }
+    world.settle().await.unwrap();
+    let order = json!({ "version": 2, "signed": true, "customer": "Northwind Ltd" });
+    assert_eq!(post(world, "fay", "/v1/contracts/S1/amendments", order).await.0, 202);
+    world.settle().await.unwrap();
+}
+
+async fn delivered(world: &World, id: &str) {
+    let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+    assert_eq!(post(world, "tom", &format!("/v1/contracts/{id}/facts"), fact).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_change_order_that_brings_another_customer_counts_with_all_that_goes_out_to_that_one() {
+    let over = json!({ "review": "over", "review_over": "50000.00" });
+    let world = company("policy = { review = \"over\", review_over = \"50000.00\" }").await;
+    brought_to_northwind(&world, over).await;
+    for id in ["S1", "S2"] {
+        delivered(&world, id).await;
+        world.settle().await.unwrap();
+    }
+    assert_eq!(world.held("quickbooks").len(), 1, "90,000 in two halves for one customer on one day");
+    assert_eq!(world.app.env.store.approvals(None).await.unwrap()[0].0, "S2");
+
+    let world = company("approvals.second_over = \"50000.00\"").await;
+    brought_to_northwind(&world, json!({ "review": "all" })).await;
+    assert_eq!(world.approve_orders(&token("rob")).await.unwrap()[0].0, 202);
+    for (id, alone) in [("S1", true), ("S2", false)] {
+        delivered(&world, id).await;
+        world.settle().await.unwrap();
+        let (_, said) = approve(&world, "rob", id).await;
+        assert_eq!(said.contains("two people are needed"), !alone, "{id}: {said}");
+    }
+    let order = json!({ "version": 2, "signed": true, "po_number": "7" });
+    assert_eq!(post(&world, "fay", "/v1/contracts/S2/amendments", order).await.0, 202);
+    let (status, said) = world.approve_orders(&token("rob")).await.unwrap().remove(0);
+    assert!(
+        status == 202 && said.contains("two people are needed"),
+        "what orders put at stake counts together: {said}"
+    );
+}
+
+#[tokio::test]
+async fn a_customer_that_is_halted_is_halted_in_contracts_into_which_it_was_brought() {
+    let world = company("policy = { review = \"over\", review_over = \"50000.00\" }").await;
+    brought_to_northwind(&world, json!({ "review": "over", "review_over": "50000.00" })).await;
+    let halt = json!({ "subject": "pause:customer:Northwind Ltd", "act": "pause", "reason": "in dispute" });
+    assert_eq!(post(&world, "rob", "/v1/acts", halt).await.0, 202);
+    delivered(&world, "S1").await;
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks"), []);
+    let on = json!({ "subject": "pause:customer:Northwind Ltd", "act": "resume", "reason": "settled" });
+    assert_eq!(post(&world, "rob", "/v1/acts", on).await.0, 202);
+    world.settle().await.unwrap();
+    assert_eq!(world.held("quickbooks")[0].0, "S1-M1");
+}
+
 #[tokio::test]
 async fn what_comes_out_of_the_folder_has_a_named_owner_or_waits_for_an_approval() {
     for (owner, held) in [("agreements.folder_owner = \"fay-script\"", 1), ("", 0)] {
@@ -622,4 +702,35 @@ async fn an_approval_is_of_the_customers_record_and_void_when_somebody_names_ano
         page.to_string().contains("customer&#39;s record") || page.to_string().contains("customer's record"),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn who_had_a_hand_in_what_goes_out_to_a_customer_does_not_say_which_record_it_is() {
+    let world = company("").await;
+    let record = milestoned_tests::fields(json!({ "DisplayName": "Northwind Holding" }));
+    let id = world.simulators.quickbooks.put_record("holding", "Customer", record).unwrap();
+    due(&world, "S1", "10.00").await;
+    let filed = world.call("PUT", "/v1/contracts/S2", &token("fay"), Some(terms("10.00", json!({})))).await.unwrap();
+    assert_eq!((filed.0, approve(&world, "rob", "S2").await.0), (201, 202), "before anything is delivered");
+    let choose = async |who: &str| {
+        let body = json!({ "remote_id": id, "reason": "asked Dana" });
+        let said =
+            world.call("PUT", "/v1/customers/quickbooks/Northwind%20Ltd", &token(who), Some(body)).await.unwrap();
+        (said.0, said.1.to_string())
+    };
+    for (who, why) in [
+        ("fay-script", "(there as fay) filed or changed its terms"),
+        ("tom", "told its acceptance"),
+        ("eve", "brought its evidence"),
+        ("rob", "approved what goes out to it"),
+    ] {
+        let (status, said) = choose(who).await;
+        assert!(status == 403 && said.contains("SEGREGATION_OF_DUTIES") && said.contains(why), "{who}: {said}");
+    }
+    let (status, said) = choose("sue").await;
+    assert!(status == 202 && said.contains("Northwind Holding"), "{said}");
+    world.settle().await.unwrap();
+    let (status, said) = approve(&world, "sue", "S1").await;
+    assert!(status == 403 && said.contains("named its customer's record"), "{said}");
+    assert_eq!(approve(&world, "rob", "S1").await.0, 202);
 }

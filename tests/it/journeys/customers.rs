@@ -78,6 +78,37 @@ async fn one_that_is_none_of_those_is_created_with_what_the_crm_knows_and_anothe
 }
 
 #[tokio::test]
+async fn above_the_amount_for_two_people_a_record_is_named_by_two_and_nothing_goes_there_before() {
+    let rules = "http.public_url = \"https://milestoned.example\"\napprovals.second_over = \"30000.00\"";
+    let (world, id) = alike(vec![("http.public_url".to_owned(), rules.to_owned())]).await;
+    let act = async |verb: &str| {
+        let act = json!({ "subject": "customer:quickbooks:Northwind Ltd", "act": verb, "reason": "seen" });
+        world.call("POST", "/v1/acts", REVIEWER, Some(act)).await.unwrap()
+    };
+    let (status, said) = choose(&world, ADMIN, "new").await;
+    assert!(status == 202 && said.to_string().contains("above 30,000.00 USD two people are needed"), "{said}");
+    assert_eq!(act("close").await.0, 202);
+    assert_eq!((act("close").await.0, act("approve").await.0), (404, 404), "nothing waits any more");
+    assert_eq!((choose(&world, ADMIN, "new").await.0, choose(&world, ADMIN, &id).await.0), (202, 202));
+    let (status, said) = choose(&world, ADMIN, &id).await;
+    assert!(status == 403 && said.to_string().contains("two people are needed"), "{said}");
+    world.settle().await.unwrap();
+    assert_eq!(billed(&world), [] as [String; 0]);
+    let (_, queue) = world.call("GET", "/v1/queue?kind=customer", VIEWER, None).await.unwrap();
+    let reason = queue[0]["problem"]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(&format!("ada says that it is record {id}")), "{queue}");
+    let (_, page) = world.call("GET", "/customers/Northwind%20Ltd", VIEWER, None).await.unwrap();
+    assert!(page.as_str().unwrap().contains("another person has to say the same"), "{page}");
+    let (status, said) = act("approve").await;
+    assert!(status == 202 && said.to_string().contains("what waited for it goes on"), "{said}");
+    world.settle().await.unwrap();
+    assert_eq!(
+        (billed(&world), world.call("GET", "/v1/queue?kind=customer", VIEWER, None).await.unwrap().1),
+        (vec![id], json!([]))
+    );
+}
+
+#[tokio::test]
 async fn an_invoice_is_mailed_once_by_the_erp_where_that_is_switched_on() {
     let on = vec![("item = \"1\"".to_owned(), "item = \"1\"\nemail_invoices = true".to_owned())];
     let mut world = World::configured("2026-03-02T09:00:00Z", on).await.unwrap();

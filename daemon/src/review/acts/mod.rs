@@ -276,6 +276,10 @@ pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> 
         (Subject::Drift { contract: id, kind, subject }, Act::Overrule { until: None }) => {
             contract::close_drift(env, id, *kind, subject, &word).await?
         }
+        (Subject::Customer { erp, name }, Act::Approve { shown: None }) => {
+            customers::approve_choice(env, erp, name, &word).await?
+        }
+        (Subject::Customer { erp, name }, Act::Close) => customers::drop_choice(env, erp, name, &word).await?,
         (Subject::Delivery(key), Act::Release) => delivery::release(env, key, &word).await?,
         (Subject::Delivery(key), Act::GiveUp) => delivery::give_up(env, key, &word).await?,
         (Subject::Delivery(key), Act::Done { remote_id }) => {
@@ -330,7 +334,7 @@ async fn replay(env: &Environment, subject: &Subject, row: i64, word: &Word) -> 
 async fn pause(env: &Environment, scope: Scope, name: &str, word: &Word) -> Result<String, Refused> {
     let there = match scope {
         Scope::Contract => env.store.contract(name.to_owned()).await?.is_some(),
-        Scope::Customer => env.store.has_customer(name.to_owned()).await?,
+        Scope::Customer => !env.store.contracts_with_customer(name.to_owned()).await?.is_empty(),
         Scope::Target => env.registry.get(name).is_some(),
     };
     if !there {
@@ -358,10 +362,6 @@ async fn resume(env: &Environment, scope: Scope, name: &str, word: &Word) -> Res
 async fn mark(env: &Environment, subject: &Subject, change: Change, word: &Word) -> Result<String, Refused> {
     let filter = Filter { subject: Some(subject.clone()), ..Filter::default() };
     let item = queue(env, &filter).await?.into_iter().next().ok_or_else(|| missing(subject))?;
-    let (action, text) = match &change {
-        Change::Assign(Some(to)) => (Action::ItemAssigned, format!("{to} looks after it")),
-        Change::Assign(None) => (Action::ItemAssigned, "nobody in particular looks after it".to_owned()),
-        Change::Snooze(Some(until)) => (Action::ItemSnoozed, format!("nobody is reminded of it before {until}")),
     if let (Change::Assign(Some(to)), Some(mail)) = (&change, &env.settings.mail)
         && to.contains('@')
         && let Err(problem) = mail.takes(to)
@@ -369,6 +369,10 @@ async fn mark(env: &Environment, subject: &Subject, change: Change, word: &Word)
         // Who looks after something is mailed what it is about.
         return Err(Refused::Invalid(Problem { place: "to".into(), ..problem }));
     }
+    let (action, text) = match &change {
+        Change::Assign(Some(to)) => (Action::ItemAssigned, format!("{to} looks after it")),
+        Change::Assign(None) => (Action::ItemAssigned, "nobody in particular looks after it".to_owned()),
+        Change::Snooze(Some(until)) => (Action::ItemSnoozed, format!("nobody is reminded of it before {until}")),
         Change::Snooze(None) => (Action::ItemSnoozed, "people are reminded of it again".to_owned()),
         Change::Note(_) => (Action::ItemNoted, "noted".to_owned()),
     };
