@@ -51,8 +51,10 @@ pub(crate) fn all(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
     all.extend(payment_terms(read, proposal));
     all.extend(retainage(&proposal.retainage));
     all.extend(blanks(read.flow));
+    all.extend(redactions(read.flow));
     all.extend(reference::absent_exhibits(read.flow));
     all.extend(empty_heads(proposal));
+    all.extend(token(proposal));
     all.sort_by_key(|finding| finding.gravity);
     all
 }
@@ -601,6 +603,28 @@ fn retainage(rules: &[RetainageRule]) -> Vec<Finding> {
     all
 }
 
+/// Places that were taken out of the documents before they were given away; stars that part passages are none.
+fn redactions(flow: &Flow<'_>) -> Vec<Finding> {
+    static PLACES: Pattern = pattern!(r"\[\s?\*+\s?\]|[$€£]\s?\*+|\*{3,}|█{2,}|\[REDACTED\]");
+    let spans = |at: usize| flow.spans.iter().find(|span| span.range.contains(&at));
+    let alone = |place: &Range<usize>| {
+        spans(place.start)
+            .is_some_and(|span| span.table.is_none() && flow.words(span.range.clone()).len() == place.len())
+    };
+    let places: Vec<Range<usize>> = captures(&PLACES, &flow.text, 0..flow.text.len())
+        .iter()
+        .filter_map(|capture| capture.get(0).map(|found| found.range()))
+        .filter(|place| !alone(place))
+        .collect();
+    if places.len() < 2 {
+        return Vec::new();
+    }
+    let quotes = places.iter().take(5).flat_map(|place| flow.quotes(place.clone())).collect();
+    let message =
+        format!("{} places are taken out of the documents; what stood there is not in this proposal", places.len());
+    vec![finding("redacted", Gravity::Warning, message, quotes)]
+}
+
 /// Places of a template that nobody has filled in.
 fn blanks(flow: &Flow<'_>) -> Vec<Finding> {
     static PLACES: Pattern = pattern!(
@@ -616,6 +640,13 @@ fn blanks(flow: &Flow<'_>) -> Vec<Finding> {
     let quotes = places.iter().take(5).flat_map(|range| flow.quotes(range.clone())).collect();
     let message = format!("{} places of the document are left to be filled in", places.len());
     vec![finding("blank", Gravity::Warning, message, quotes)]
+}
+
+/// Amounts in a unit that terms cannot have.
+fn token(proposal: &Proposal) -> Option<Finding> {
+    let code = proposal.currency.value.as_deref().filter(|code| money::TOKENS.contains(code))?;
+    let message = format!("the amounts are in {code}, which is no currency of ISO 4217; terms cannot be filed in it");
+    Some(finding("not_expressible", Gravity::Warning, message, proposal.currency.quotes.clone()))
 }
 
 /// Heads that can be read in two ways or are left open.

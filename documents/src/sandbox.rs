@@ -96,6 +96,16 @@ pub fn picture(program: &Path, arguments: &[&str], bytes: &[u8], page: u32) -> R
 
 /// Starts the child, gives it `bytes`, and waits for its whole answer.
 fn run(program: &Path, arguments: &[&str], task: &str, bytes: &[u8]) -> Result<Vec<u8>, ChildError> {
+    run_within(WALL_LIMIT, program, arguments, task, bytes)
+}
+
+fn run_within(
+    most: Duration,
+    program: &Path,
+    arguments: &[&str],
+    task: &str,
+    bytes: &[u8],
+) -> Result<Vec<u8>, ChildError> {
     let mut child = Command::new(program)
         .args(arguments)
         .arg(task)
@@ -118,7 +128,7 @@ fn run(program: &Path, arguments: &[&str], task: &str, bytes: &[u8]) -> Result<V
             let read = output.map(|output| output.take(ANSWER_LIMIT).read_to_end(&mut answer));
             read.is_some().then_some(answer)
         });
-        let ended = wait(&mut child);
+        let ended = wait(&mut child, most);
         if !ended {
             let _ = child.kill();
         }
@@ -127,7 +137,7 @@ fn run(program: &Path, arguments: &[&str], task: &str, bytes: &[u8]) -> Result<V
     let status = child.wait()?;
     let (ended, answer) = answer;
     if !ended {
-        return Err(ChildError::Ended(format!("takes longer than {} seconds", WALL_LIMIT.as_secs())));
+        return Err(ChildError::Ended(format!("takes longer than {} seconds", most.as_secs())));
     }
     if !status.success() {
         return Err(ChildError::Ended(ending(status)));
@@ -159,10 +169,10 @@ struct Question<'a> {
 }
 
 /// Waits for the child, but not for ever.
-fn wait(child: &mut std::process::Child) -> bool {
+fn wait(child: &mut std::process::Child, most: Duration) -> bool {
     let step = Duration::from_millis(2);
     let mut waited = Duration::ZERO;
-    while waited < WALL_LIMIT {
+    while waited < most {
         match child.try_wait() {
             Ok(Some(_)) | Err(_) => return true,
             Ok(None) => std::thread::sleep(step),
@@ -324,5 +334,23 @@ mod limits {
     /// Answers that there are no limits.
     pub(super) fn set() -> Vec<String> {
         vec!["this system has no limits for the process that reads files".into()]
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_hangs_is_ended_and_the_reason_is_told() {
+        let ended = run_within(Duration::from_secs(1), Path::new("/bin/sleep"), &["600"], "0", b"a file");
+        let said = ended.unwrap_err().to_string();
+        assert!(said.contains("takes longer than 1 seconds") && said.contains("save it anew"), "{said}");
+        let sleeps = |entry: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            stat.contains("(sleep)") && stat.contains(&format!(" {} ", std::process::id()))
+        };
+        let left = std::fs::read_dir("/proc").unwrap().flatten().any(sleeps);
+        assert!(!left, "nothing of it is left");
     }
 }

@@ -11,10 +11,10 @@ use crate::value::number::{DecimalMark, Unreadable};
 use crate::value::{Pattern, capture, captures, found, missing, pattern};
 
 static PRICE: Pattern = pattern!(
-    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|cost|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value|fees?|price|compensation|consideration)|total\s+(?:value|funding|grant|charges|investment|award)|(?:maximum\s+)?grant\s+amount|(?:firm[\s-])?fixed[\s-]price|(?:development|consignment|engagement|consultancy|service|programme|program)\s+fees?|the\s+(?-i:[A-Z][a-z]+)\s+(?:price|fee|sum)|the\s+(?:fees?|charges)(?:\s+for\s+(?:the|this|these)\s+\w+)?|(?:prix|montant)\s+(?:global|forfaitaire|total)(?:\s+et\s+forfaitaire)?|(?:pauschal(?:fest)?|fest|gesamt)preis|auftragssumme|(?:gesamt)?vergütung|(?:precio|importe)\s+total|prezzo\s+(?:totale|complessivo)|corrispettivo)\b"
+    r"(?ix)\b(?:(?:total|new|amended|revised|aggregate|overall|fixed|maximum|sow|original|addendum|amendment|change\s+order)\s+){0,3}(?:contract\s+(?:price|sum|value|amount)|purchase\s+price|project\s+(?:fee|price|cost)|(?:total|fixed)\s+(?:fees?|price|compensation|amount|costs?|consideration|remuneration)|lump\s+sum(?:\s+price|\s+fee)?|not[\s-]to[\s-]exceed\s+(?:amount|price|fee)|licen[sc]e\s+fee|guaranteed\s+maximum\s+price|agreed\s+price|price\s+of\s+(?:the|this)\s+(?:contract|work|works|services|goods|order|system)|the\s+(?:fixed\s+|agreed\s+)?price|sow\s+value|fees\s+in\s+an?\s+aggregate|aggregate\s+(?:estimated\s+)?(?:amount|value|fees?|price|compensation|consideration)|total\s+(?:value|funding|grant|charges|investment|award)|(?:maximum\s+)?grant\s+amount|(?:firm[\s-])?fixed[\s-]price|(?:development|consignment|engagement|consultancy|service|programme|program)\s+fees?|the\s+(?-i:[A-Z][a-z]+)\s+(?:price|fee|sum)|the\s+(?:fees?|charges)(?:\s+for\s+(?:the|this|these)\s+\w+)?|(?:prix|montant)\s+(?:global|forfaitaire|total)(?:\s+et\s+forfaitaire)?|(?:pauschal(?:fest)?|fest|gesamt)preis|auftragssumme|(?:gesamt)?vergütung|(?:precio|importe)\s+total|prezzo\s+(?:totale|complessivo)|corrispettivo)\b"
 );
 static NOT_IT: Pattern = pattern!(
-    r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability)\b"
+    r"(?i)\b(?:reduc\w+\s+by|increas\w+\s+by|deduct\w*|exceed\s+(?:five|ten|twenty)|penalt\w+|liquidated|insur\w+|liabilit\w+|per\s+(?:day|occurrence|claim)|allowance|deductible|bond|option\s+vessel|discount|late\s+payment|cap\s+on\s+liability|less\s+than|exceeding|greater\s+than|in\s+excess\s+of|bidding)\b"
 );
 static CAP: Pattern = pattern!(
     r"(?i)\b(?:not[\s-]to[\s-]exceed|shall\s+not\s+exceed|no\s+more\s+than|maximum\s+(?:aggregate\s+)?(?:amount|price|fee|value)|capped\s+at)\b"
@@ -162,6 +162,13 @@ fn scored(flow: &Flow<'_>, name: &Range<usize>, money: &Money, base: i32, inner:
     } else if found(&CHANGED, inner) {
         score += 9;
     }
+    // "Phase A – Enablement (Fixed Fee: US $300,000)" says what a part costs.
+    static PART: Pattern = pattern!(
+        r"(?i)\b(?:phases?|stages?|milestones?|workstreams?|work\s+packages?|modules?)\s+[A-Z0-9][A-Z0-9.]{0,4}\b[^\n.;]{0,80}\($"
+    );
+    if found(&PART, &text[flow.before(name.start, 110)]) {
+        score -= 12;
+    }
     // "The price" alone is called so wherever a price is spoken of: only what it is said to be counts.
     if lower.starts_with("the ") && !found(&IS, inner) {
         score -= 10;
@@ -254,6 +261,16 @@ static AUSTRALIAN: Pattern = pattern!(r"(?i)\bAustralian\s+dollars?\b|\bAUD\b|\b
 static CANADIAN: Pattern = pattern!(r"(?i)\bCanadian\s+dollars?\b|\bCAD\b|\bC\$");
 static SINGAPORE: Pattern = pattern!(r"(?i)\bSingapore\s+dollars?\b|\bSGD\b|\bS\$");
 
+/// The sign of the yen is the yuan's too: which one it is, the words of the document say.
+fn yuan(flow: &Flow<'_>, field: &Field) -> Option<Field> {
+    static YUAN: Pattern = pattern!(r"(?i)\b(?:RMB|CNY|Renminbi|yuan)\b|人民币");
+    let sign = field.quotes.first().is_some_and(|quote| quote.text.contains(['¥', '￥']));
+    let ground = capture(&YUAN, &flow.text, 0..flow.text.len()).filter(|_| sign)?.get(0)?.range();
+    let mut quotes = field.quotes.clone();
+    quotes.extend(flow.quotes(ground));
+    Some(Field { value: Some("CNY".into()), quotes, why: None })
+}
+
 /// The currency, by the price, the schedule, a clause on payment; a bare `$` needs a ground for which dollar it is.
 pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field {
     let coded = units.iter().find_map(|(unit, range)| match unit {
@@ -261,10 +278,10 @@ pub(crate) fn currency(flow: &Flow<'_>, units: &[(Unit, Range<usize>)]) -> Field
         Unit::Dollar => None,
     });
     let dollar = units.iter().find(|(unit, _)| *unit == Unit::Dollar).map(|(_, range)| range.clone());
-    if let (Some(field), None) = (&coded, &dollar) {
-        return field.clone();
-    }
     let whole = 0..flow.text.len();
+    if let (Some(field), None) = (&coded, &dollar) {
+        return yuan(flow, field).unwrap_or_else(|| field.clone());
+    }
     if let Some(dollar) = dollar {
         let ground = [&US_DOLLARS, &US_STATE, &US_COMPANY]
             .into_iter()

@@ -123,7 +123,7 @@ pub(crate) fn signed(flow: &Flow<'_>) -> Field {
 }
 
 static EXHIBIT: Pattern = pattern!(
-    r#"\b(?P<kind>Exhibit|EXHIBIT|Annex|ANNEX|Schedule|SCHEDULE|Appendix|APPENDIX|Attachment|ATTACHMENT)\s+["“\[(‘]{0,3}(?P<id>[A-Z](?:-\d{1,2}|\d{1,2})?|[IVX]{1,4}|\d{1,2})["”’\])]{0,3}(?:[^A-Za-z0-9]|$)"#
+    r#"\b(?P<kind>Exhibit|EXHIBIT|Annex|ANNEX|Schedule|SCHEDULE|Appendix|APPENDIX|Attachment|ATTACHMENT)\s+["“\[(‘]{0,3}(?P<id>[A-Z](?:-\d{1,2}|\d{1,2})?|[IVX]{1,4}|\d{1,2}(?:\.\d{1,3})?)["”’\])]{0,3}(?:[^A-Za-z0-9]|$)"#
 );
 
 /// Exhibits that are named and do not stand in the files.
@@ -139,9 +139,12 @@ pub(crate) fn absent_exhibits(flow: &Flow<'_>) -> Vec<Finding> {
         };
         let key = format!("{} {}", titled(kind.as_str()), id.as_str());
         let opens = lines.binary_search(&whole.start()).is_ok();
+        // The first page of a contract that is filed with the authority says "Exhibit 10.47": the filing's number of it.
+        if opens && id.as_str().contains('.') && kind.as_str().eq_ignore_ascii_case("exhibit") {
+            continue;
+        }
         let span = flow.spans.iter().find(|span| span.range.contains(&whole.start()));
         let short = span.is_some_and(|span| span.range.len() < 200 || span.heading);
-        // The first page of an exhibit that is filed with the authority says "Exhibit 10.2", which is another number.
         if opens && short && whole.start() >= late {
             there.push(key);
         } else {

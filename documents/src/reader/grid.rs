@@ -137,6 +137,29 @@ pub(crate) fn table(lines: &[PrintLine], gutter: i32) -> Option<Table> {
     table_of(lines, &columns(lines, gutter))
 }
 
+/// Makes a table of lines that are each a text and a figure at its right end, where the figures do not stand below each other;
+/// nothing where some line is otherwise.
+pub(crate) fn paired(lines: &[PrintLine], figure: impl Fn(&str) -> bool) -> Option<Table> {
+    let pairs = lines.iter().filter(|line| line.segments.len() == 2).count();
+    let fits = |line: &PrintLine| match line.segments.as_slice() {
+        [_] => true,
+        [_, last] => figure(&last.text()),
+        _ => false,
+    };
+    if pairs < 3 || pairs * 10 < lines.len() * 8 || !lines.iter().all(fits) {
+        return None;
+    }
+    let cell = |(column, segment): (u32, &Segment)| Cell {
+        column,
+        span: 1,
+        merged_up: false,
+        blocks: vec![Block::Text(Passage::at(segment.text(), segment.place()))],
+    };
+    let mut rows: Vec<Vec<Cell>> = lines.iter().map(|line| (0..).zip(&line.segments).map(cell).collect()).collect();
+    rows.iter_mut().enumerate().for_each(|(number, row)| number_cells(row, number));
+    Some(Table { rows, page_breaks: Vec::new(), lines: true })
+}
+
 /// Makes a table of lines whose columns are known; nothing where there are fewer than two.
 pub(crate) fn table_of(lines: &[PrintLine], columns: &[(i32, i32)]) -> Option<Table> {
     if columns.len() < 2 {

@@ -68,6 +68,7 @@ impl Reader {
         match event {
             Event::Start(tag) => self.open(&tag, at),
             Event::End(tag) => self.end(tag),
+            Event::InlineHtml(tag) if tag.starts_with("<br") => self.space('\n'),
             Event::Text(text) | Event::Code(text) | Event::InlineHtml(text) | Event::Html(text) => self.text(&text, at),
             Event::SoftBreak | Event::HardBreak => self.space('\n'),
             _ => {}

@@ -13,6 +13,7 @@ static PAGE: Pattern =
     pattern!(r"(?i)^\s*(?:<PAGE>\s*\d*|-\s*\d{1,3}\s*-|page\s+\d{1,3}(?:\s+of\s+\d{1,3})?|\[page\s*\d*\])\s*$");
 static TAG: Pattern = pattern!(r"(?i)^\s*</?(?:TABLE|CAPTION|S|C|FN|F\d)>(?:\s*<C>)*\s*$");
 static NUMBER: Pattern = pattern!(r"^\s*\d{1,3}\s*$");
+static ITEM: Pattern = pattern!(r"^\(?\d{1,2}[.)]\s+\S");
 static MARKER: Pattern = pattern!(r"^(?:\(?[a-zA-Z0-9]{1,5}[.)]|\d{1,3}(?:\.\d{1,3})*\.?|[o•·*–-]|[A-Z]{1,3}\.)$");
 
 /// Bytes as text: UTF-8, UTF-16 with a mark, else Windows-1252.
@@ -287,15 +288,24 @@ fn is_letterhead(lines: &[Line<'_>], at: usize) -> bool {
     blank && below.is_some_and(|below| segments(&lines[at]).len() * 2 <= segments(below).len())
 }
 
+/// None of the next four lines with text has columns: the head of a letter, not that of a table.
+fn stands_alone(below: &[Line<'_>], wide: impl Fn(&Line<'_>) -> bool) -> bool {
+    let mut next = below.iter().filter(|line| !line.raw.trim().is_empty()).take(4).peekable();
+    next.peek().is_some() && !next.any(wide)
+}
+
 /// Where a table that is set with blanks ends, if one begins here.
 fn set_table(lines: &[Line<'_>], from: usize) -> Option<usize> {
     let wide = |line: &Line<'_>| {
         !line.raw.contains(['\t', '\u{a0}']) && segments(line).len() > 1 && !line.raw.contains("....")
     };
-    if !wide(lines.get(from)?) || is_letterhead(lines, from) {
+    let first = lines.get(from)?;
+    // The first row of a page may begin above the line with its amount.
+    let begins = |at: usize| found(&ITEM, lines[at].raw.trim_start()) && lines.get(at + 1).is_some_and(wide);
+    if !(wide(first) || begins(from)) || is_letterhead(lines, from) || stands_alone(&lines[from + 1..], wide) {
         return None;
     }
-    let (mut end, mut count, mut skipped) = (from + 1, 1, 0);
+    let (mut end, mut count, mut skipped) = (from + 1, usize::from(wide(first)), 0);
     for (index, line) in lines.iter().enumerate().skip(from + 1) {
         if line.artefact {
             break;
@@ -314,7 +324,8 @@ fn set_table(lines: &[Line<'_>], from: usize) -> Option<usize> {
         } else {
             // A wrapped cell stands alone in its line, indented or short; a sentence from margin to margin ends the table.
             let alone = segments(line);
-            let long = alone.first().is_some_and(|(_, _, text)| text.chars().count() > 60);
+            // "4. 8% Complete NC cutting of …" above the line with its amount is a row that begins.
+            let long = alone.first().is_some_and(|(_, _, text)| text.chars().count() > 60) && !begins(index);
             if long || skipped > 1 {
                 break;
             }
@@ -326,7 +337,9 @@ fn set_table(lines: &[Line<'_>], from: usize) -> Option<usize> {
     }
     // Most lines of a table have several columns.
     let filled = lines[from..end].iter().filter(|line| !line.raw.trim().is_empty()).count();
-    (count >= 3 && count * 2 >= filled).then_some(end)
+    // The last rows overleaf may be two, with their numbers.
+    let least = if found(&ITEM, first.raw.trim_start()) { 2 } else { 3 };
+    (count >= least && count * 2 >= filled).then_some(end)
 }
 
 /// Columns that a line of dashes under the heading shows: `-----  ----------  ------`.
@@ -420,6 +433,6 @@ fn grid_of(lines: &[Line<'_>]) -> Option<crate::block::Table> {
             let columns: Vec<(i32, i32)> = columns.into_iter().map(|(from, to)| (x(from), x(to))).collect();
             grid::table_of(&print, &columns)
         }
-        None => grid::table(&print, CELL),
+        None => grid::table(&print, CELL).or_else(|| grid::paired(&print, |text| found(&CLOSING, text))),
     }
 }

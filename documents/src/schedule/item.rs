@@ -11,10 +11,11 @@ use crate::value::number::DecimalMark;
 use crate::value::{Missing, Pattern, capture, captures, found, missing, pattern, percent, period};
 
 static LABEL: Pattern = pattern!(
-    r"(?ix)^(?:(?:the|an?)\s+)?(?:(?:payment|fee|amount|price|value)\s+(?:for|of)\s+)?(?:new\s+)?(?:(?:(?-i:[A-Z][\w’'/&‑-]{0,20})\s+){0,3}(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable|term|termijn|meilenstein|rate|teilzahlung|abschlag(?:szahlung)?|jalon|étape|échéance|acompte|hito|pago|plazo|rata)\s*(?:no\.?\s*|nr\.?\s*|n°\s*|\#\s*|number\s+)?(?P<number>[A-Z]{0,3}[-‑]?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}(?:[-‑][A-H])?|[A-H])\b
+    r"(?ix)^(?:(?:the|an?)\s+)?(?:(?:payment|fee|amount|price|value)\s+(?:for|of)\s+)?(?:new\s+)?(?:(?:(?-i:[A-Z][\w’'/&‑-]{0,20})\s+){0,3}(?:milestone|instal?lment|payment|phase|stage|module|draw|tranche|deliverable|term|termijn|meilenstein|rate|teilzahlung|abschlag(?:szahlung)?|jalon|étape|échéance|acompte|hito|pago|plazo|rata)\s*(?:no\.?\s*|nr\.?\s*|n°\s*|\#\s*|number\s+)?(?P<number>[A-Z]\.\d{1,2}|[A-Z]{0,3}[-‑]?M?\d{1,2}(?:\.\d{1,2})?|[ivx]{1,4}(?:[-‑][A-H])?|[A-H])\b
+      |(?:milestones|phases|stages|deliverables)\s+(?P<range>\d{1,2}\s?(?:[–-]|to|and|&)\s?\d{1,2})\b
       |(?P<nth>\d{1,2})(?:st|nd|rd|th)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone)(?:\s+payment)?\b
       |(?P<ordinal>\d{1,2})\.\s+(?:rate|teilzahlung|abschlag(?:szahlung)?|meilenstein|termijn|rata)\b
-      |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|initial|final|last)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone|tranche)(?:\s+payment)?\b)"
+      |(?P<word>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|initial|final|last)\s+(?:(?-i:[A-Z]\w+)\s+){0,2}(?:instal?lment|payment|milestone|tranche|deposit)(?:\s+payment)?\b)"
 );
 static CODE: Pattern = pattern!(r"^(?P<code>[A-Z]{1,3}[-‑]?[A-Z]?\d{1,2}(?:\.\d{1,2})?)\s*[:(–—-]");
 static EVENT: Pattern = pattern!(
@@ -23,7 +24,7 @@ static EVENT: Pattern = pattern!(
       |(?:up)?on\s+the\s+\w+\s+(?:banking|business|working)\s+day\s+(?:next\s+)?following
       |nach|bei|mit|zum|bij|na|op|à\s+(?:la|l['’])|au|après|dès|lors\s+d[eu]|a\s+la|al|tras|alla
       |upon|following|after|before|prior\s+to|as\s+soon\s+as|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
-      |at\s+(?:the\s+)?(?:time|date|end|start|completion|sign(?:ing|ature)|execution|delivery|acceptance|closing|kick|project|go)\w*(?:\s+of)?
+      |at\s+(?:the\s+)?(?:time|date|end|start|commencement|completion|sign(?:ing|ature)|execution|delivery|acceptance|closing|kick|project|go)\w*(?:\s+of)?
       |on(?:\s+the)?(?:\s+date)?(?:\s+of)?
     )\s+"
 );
@@ -76,7 +77,7 @@ pub(super) fn label(flow: &Flow<'_>, range: &Range<usize>) -> Option<(Range<usiz
     }
     let read = [&LABEL, &CODE].into_iter().find_map(|pattern| pattern.as_ref()?.captures(text))?;
     let whole = read.get(0)?;
-    let part = ["number", "nth", "ordinal", "word", "code"].into_iter().find_map(|name| read.name(name))?;
+    let part = ["number", "range", "nth", "ordinal", "word", "code"].into_iter().find_map(|name| read.name(name))?;
     let number = match part.as_str().to_lowercase().as_str() {
         "first" => "1".into(),
         "second" => "2".into(),
@@ -108,6 +109,13 @@ fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Mo
     // "is changed from $50,000 to $65,000": the first is what it was.
     static FROM: Pattern = pattern!(r"(?i)\bfrom\s+$");
     static TO: Pattern = pattern!(r"(?i)^\W{0,2}\s*to\s");
+    // "Cost per work day: £300": a rate.
+    static RATE: Pattern = pattern!(
+        r"(?i)\b(?:per\s+(?:\w+\s+){0,2}?(?:day|hour|week|month|unit|site)s?|(?:daily|hourly|day)\s+rate)\b[^\n.;]{0,6}$"
+    );
+    let rate = |amount: &Money| {
+        found(&RATE, flow.slice(flow.before(amount.range.start, 50).start.max(range.start)..amount.range.start))
+    };
     let all: Vec<Money> = money::all(&flow.text, range.clone(), mark)
         .into_iter()
         .filter(|amount| {
@@ -121,7 +129,7 @@ fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Mo
             !found(&OFF, before) && !found(&BASE, before)
         })
         .collect();
-    all.iter().find(|amount| amount.per.is_none()).or_else(|| all.first()).cloned()
+    all.iter().find(|amount| amount.per.is_none() && !rate(amount)).or_else(|| all.first()).cloned()
 }
 
 /// Where the value begins after the title of a label: behind the colon of its first line.
@@ -134,7 +142,7 @@ fn after_title(flow: &Flow<'_>, from: usize, end: usize) -> Option<usize> {
 
 fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Range<usize>>) {
     static DONE: Pattern = pattern!(
-        r"(?i)^\W{0,3}(?:complet\w+|of\s+(?:the\s+)?(?:work|completion|drawings)|done|uptime|availability|interest|retention|retainage|per\s+(?:annum|month|year))"
+        r"(?i)^\W{0,3}(?:complet\w+|of\s+(?:the\s+)?(?:works?\b\s*(?:[,;.)]|$|(?:is|are|has|have|being|completed|performed|done|under)\b)|completion|drawings)|done|uptime|availability|interest|retention|retainage|per\s+(?:annum|month|year))"
     );
     let all: Vec<percent::Percent> = percent::all(&flow.text, range.clone())
         .into_iter()
@@ -174,9 +182,29 @@ fn event(flow: &Flow<'_>, body: &Range<usize>, value_end: usize) -> Option<(Rang
         return Some((whole.clone(), whole));
     }
     let after = value_end.max(body.start)..body.end;
-    let says = capture(&EVENT, text, after.clone())?.get(0)?.range();
+    if let Some(opening) = happening(flow, body, value_end) {
+        return Some(opening);
+    }
+    static BY: Pattern = pattern!(
+        r"(?i)\b(?P<says>by\s+)(?:the\s+)?(?:[\w’'-]+\s+){0,3}(?:date|anniversary|deadline|end|close|\d{1,2}(?:st|nd|rd|th)?\b)"
+    );
+    let says = [
+        capture(&EVENT, text, after.clone()).and_then(|event| event.get(0).map(|says| says.range())),
+        capture(&BY, text, after).and_then(|event| event.name("says").map(|says| says.range())),
+    ];
+    let says = says.into_iter().flatten().min_by_key(|says| says.start)?;
     let what = sentence(flow, says.end..body.end);
     if what.len() > 2 { Some((says.start..what.end, what)) } else { None }
+}
+
+/// "Completion and acceptance of the design: 15% of the fees": what must happen opens the item and ends before a colon and the value.
+fn happening(flow: &Flow<'_>, body: &Range<usize>, value_end: usize) -> Option<(Range<usize>, Range<usize>)> {
+    static HAPPENS: Pattern = pattern!(
+        r"(?i)^\W{0,3}(?P<what>(?:(?:successful|final|formal|written|substantial|client(?:['’]s)?|customer(?:['’]s)?)\s+){0,2}(?:completion|acceptance|approval|delivery|signing|signature|execution|commencement|submission|receipt|installation|commissioning|handover|sign-?off|launch|erection|go-?live|deployment)\b[^\n:]{3,250}?|(?:by\s+|on\s+)?(?:(?:end|middle|start|beginning)\s+(?:of\s+)?)?(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?:\d{1,2},?\s+)?\d{4})\s*:\s"
+    );
+    let what = HAPPENS.as_ref()?.captures(flow.slice(body.clone()))?.name("what")?.range();
+    let what = body.start + what.start..body.start + what.end;
+    (what.end < value_end).then(|| (what.clone(), what))
 }
 
 /// The date of an event that is a date: `on or before 25 June 2016`; not one that a clause only mentions.
@@ -248,7 +276,24 @@ fn paid_part(flow: &Flow<'_>, head: &Range<usize>, at: &Range<usize>, money: &Ra
     let tail = flow.slice(flow.after(at.end, 90));
     let near = between.len() < 200 && !between.contains('\n') && !found(&STOPS, between);
     static STOPS: Pattern = pattern!(r"[.;]\s+[A-Z]");
+    if done_part(opens, tail) {
+        return false;
+    }
     near || found(&LED, line) || (found(&PRICED, tail) && !found(&RETAINED, line))
+}
+
+/// "shall be paid after 90% of the design review has been completed": how much of something is done by then, by the words before
+/// the percent and after it.
+fn done_part(before: &str, after: &str) -> bool {
+    static HAPPENS: Pattern = pattern!(
+        r"(?i)\b(?:after|upon|when|once|until|on|following|at\s+least|completion\s+of|delivery\s+of|receipt\s+of|reaching|achiev\w+)\s+(?:[\w-]+\s+){0,3}\(?$"
+    );
+    static OF: Pattern = pattern!(r"(?i)^\W{0,3}(?:percent\W{0,3})?of\s+(?P<what>[^,;.\n]{2,60})");
+    static PAYABLE: Pattern = pattern!(
+        r"(?i)\b(?:price|fees?|value|sum|amount|cost|charges|budget|total|payments?|contract|order|grant|funding|funds|balance|remainder|instal?lment)\b"
+    );
+    found(&HAPPENS, before)
+        && OF.as_ref().and_then(|pattern| pattern.captures(after)).is_some_and(|of| !found(&PAYABLE, &of["what"]))
 }
 
 static RETAINED: Pattern = pattern!(r"(?i)\b(?:retain|retains|withholds?|deducts?)\b");
@@ -326,12 +371,25 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
     };
     if let Some(amount) = money {
         read.amount = amount_field(flow, &amount, 0, None);
+        read.per = amount.per.or_else(|| recurring(near(flow, head, &amount.range)));
         read.unit = amount.unit.map(|unit| (unit, amount.range));
-        read.per = amount.per.or_else(|| recurring(flow.slice(head.clone())));
     } else if let Some((kind, place)) = lost {
         read.amount = Field::empty(flow, super::row::why(kind), place);
     }
     read
+}
+
+/// The words around an amount, as far as its paragraph and its bullet go.
+fn near<'f>(flow: &'f Flow<'_>, head: &Range<usize>, amount: &Range<usize>) -> &'f str {
+    static ENDS: Pattern = pattern!(r"\n\n|\n\s*[-•·*]\s");
+    let before = flow.before(amount.start, 160).start.max(head.start)..amount.start;
+    let after = amount.end..flow.after(amount.end, 160).end.min(head.end);
+    let ends = |range: &Range<usize>| -> Vec<Range<usize>> {
+        captures(&ENDS, &flow.text, range.clone()).iter().filter_map(|end| Some(end.get(0)?.range())).collect()
+    };
+    let from = ends(&before).last().map_or(before.start, |end| end.end);
+    let to = ends(&after).first().map_or(after.end, |end| end.start);
+    flow.slice(from..to)
 }
 
 /// How often an amount comes again that does not say so itself: `monthly in arrears, in equal instalments of`.
@@ -384,7 +442,11 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
     let name = named.or_else(|| event.as_ref().map(|(_, what)| what.clone())).unwrap_or_else(|| range.clone());
     let whole = event.as_ref().map(|(whole, _)| whole);
     let within = whole.and_then(|whole| period::all(&flow.text, whole.clone()).into_iter().next());
+    // "3.3.1 Initial deposit" is called by its clause.
+    let deposit =
+        label.as_ref().is_some_and(|(whole, ..)| flow.slice(whole.clone()).to_lowercase().contains("deposit"));
     let id = match (&label, marker) {
+        (_, Some(marker)) if deposit => marker_id(flow, marker),
         (Some((_, number, place)), _) => Field::read(flow, number.clone(), place.clone()),
         (None, Some(marker)) => marker_id(flow, marker),
         (None, None) => Field::default(),

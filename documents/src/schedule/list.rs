@@ -37,10 +37,11 @@ struct Marker {
 }
 
 /// What labels are called; the first that stands in one names its list.
-const NOUNS: [&str; 16] = [
+const NOUNS: [&str; 17] = [
     "milestone",
     "instal",
     "payment",
+    "deposit",
     "phase",
     "stage",
     "module",
@@ -66,7 +67,7 @@ static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
 static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -147,7 +148,8 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
         let range = whole.start..whole.start;
         let text = flow.slice(whole).to_lowercase();
         let noun = NOUNS.into_iter().find(|noun| text.contains(noun)).unwrap_or("code");
-        let kind = Kind::Label(noun.to_owned());
+        // An initial deposit is the first of the payments.
+        let kind = Kind::Label(if noun == "deposit" { "payment" } else { noun }.to_owned());
         found_markers.push(Marker { kind, ordinal, range, line: index, series });
     } else if rest.start == start && found(&VALUE, text) {
         add(Kind::Value, 0, start..start);
@@ -160,6 +162,13 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
     let mut open: BTreeMap<Kind, Vec<Marker>> = BTreeMap::new();
     let mut closed = Vec::new();
     let loose = |kind: &Kind| matches!(kind, Kind::Bullet | Kind::Label(_) | Kind::Value | Kind::Closing);
+    // A clause such as 3.3 parts the bullets before it from those after it.
+    let clauses: Vec<usize> =
+        all.iter().filter(|marker| matches!(marker.kind, Kind::Dotted(_))).map(|marker| marker.line).collect();
+    let between = |from: usize, to: usize| {
+        let next = clauses.partition_point(|line| *line <= from);
+        clauses.get(next).is_some_and(|line| *line < to)
+    };
     for marker in all {
         let group = open.entry(marker.kind.clone()).or_default();
         let follows = group.last().is_some_and(|last| {
@@ -169,12 +178,18 @@ fn groups(all: &[Marker], lines: &[Line], flow: &Flow<'_>) -> Vec<Vec<Marker>> {
             let reach = if matches!(marker.kind, Kind::Label(_)) { 3 } else { 1 };
             let counts = (marker.ordinal > last.ordinal && marker.ordinal - last.ordinal <= reach)
                 || marker.ordinal == u32::MAX && last.ordinal != u32::MAX
+                // "Milestone 3 (first half): …" right above "Milestone 3 (second half): …".
+                || (matches!(marker.kind, Kind::Label(_))
+                    && marker.ordinal == last.ordinal
+                    && marker.line == last.line + 1
+                    && marker.range.start > lines[marker.line].range.start)
                 || (loose(&marker.kind) && marker.ordinal == 0)
                 || (marker.series != last.series
                     && marker.ordinal == 1
                     && !group.iter().any(|candidate| candidate.series == marker.series));
             let headed = matches!(marker.kind, Kind::Bullet | Kind::Value | Kind::Closing)
-                && lines[last.line + 1..marker.line].iter().any(|line| flow.spans[line.span].heading);
+                && (lines[last.line + 1..marker.line].iter().any(|line| flow.spans[line.span].heading)
+                    || between(last.line, marker.line));
             near && counts && !headed
         });
         if !follows && !group.is_empty() {
@@ -257,24 +272,48 @@ fn schedule(
                 Some(next) => lines[next.line].range.start,
                 None => last_end(flow, lines, marker.line, &marker.kind),
             };
+            let end = before_outer(lines, markers, marker, end);
             marker.range.end..end.max(marker.range.end)
         })
         .collect();
     let lead = flow.before(lines[first.line].range.start, 350);
-    let items: Vec<Item> = bounds
+    let mut items: Vec<(bool, Item)> = bounds
         .iter()
         .zip(group)
         .flat_map(|(range, marker)| {
             let tranches = tranches(flow, lines, markers, marker, range, mark);
-            if tranches.is_empty() { vec![read_item(flow, marker, range.clone(), mark)] } else { tranches }
+            let parted = !tranches.is_empty();
+            let read = if parted { tranches } else { vec![read_item(flow, marker, range.clone(), mark)] };
+            read.into_iter().map(move |item| (parted, item))
         })
         .collect();
+    // Where the payments stand below clauses such as 3.2, a clause beside them, "3.1 Contract value", is none; nor is a phase
+    // that says what it costs and not when that is paid.
+    let clauses = matches!(first.kind, Kind::Dotted(_) | Kind::Digit(_));
+    if items.iter().any(|(parted, _)| *parted) {
+        items.retain(|(parted, item)| *parted || names_payment(item) || (item.eventful && (item.labelled || !clauses)));
+        // Of clauses of which one has milestones, those of the others are what a price is made of.
+        if clauses && items.iter().any(|(_, item)| names_payment(item)) {
+            items.retain(|(_, item)| names_payment(item));
+        }
+    }
+    let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
     // Bullets before labels: the labels make the list.
     if first.kind == Kind::Bullet && items.iter().filter(|item| item.labelled).count() >= 2 {
         return None;
     }
     let range = lines[first.line].range.start..bounds.last()?.end;
     accepted(flow, &lead, items, range, mark)
+}
+
+/// Where a bullet ends: "(b) North America ($146,000)" after the last bullet of "(a)" is no part of it.
+fn before_outer(lines: &[Line], markers: &[Marker], marker: &Marker, end: usize) -> usize {
+    if marker.kind != Kind::Bullet {
+        return end;
+    }
+    let later = &markers[markers.partition_point(|other| other.line <= marker.line)..];
+    let outer = later.iter().find(|other| matches!(other.kind, Kind::Letter(_) | Kind::Digit(_) | Kind::Dotted(_)));
+    outer.map_or(end, |outer| end.min(lines[outer.line].range.start))
 }
 
 fn read_item(flow: &Flow<'_>, marker: &Marker, range: Range<usize>, mark: DecimalMark) -> Item {
@@ -313,10 +352,18 @@ fn tranches(
         .enumerate()
         .map(|(index, marker)| {
             let end = below.get(index + 1).map_or(range.end, |next| lines[next.line].range.start);
+            let end = before_outer(lines, markers, marker, end).max(marker.range.end);
             read_item(flow, marker, marker.range.end..end, mark)
         })
-        .filter(|item| item.valued && item.eventful && (item.percent || item.milestone.amount.value.is_some()))
+        .filter(|item| {
+            let value = item.percent || item.milestone.amount.value.is_some();
+            item.valued && (item.eventful || names_payment(item)) && value
+        })
         .collect();
+    // Milestones below a clause, and a note on what something is estimated at: the milestones are what is paid.
+    if items.iter().filter(|item| item.labelled).count() * 2 > items.len() {
+        items.retain(|item| item.labelled || item.percent);
+    }
     if items.len() < 2 {
         return Vec::new();
     }
@@ -326,6 +373,13 @@ fn tranches(
         item.milestone.percent_of = Field::words(flow, crate::block::trimmed(&flow.text, title.clone()));
     }
     items
+}
+
+/// Whether an item is labelled as what is paid for; a phase is what others are part of.
+fn names_payment(item: &Item) -> bool {
+    static PAID: Pattern =
+        pattern!(r"(?i)^(?:\w+\s+){0,2}(?:milestones?|instal?lments?|payments?|deposit|draw|tranche|deliverables?)\b");
+    item.labelled && found(&PAID, item.milestone.description.value.as_deref().unwrap_or(""))
 }
 
 /// A note for each row whose amount the clause says may be adjusted.
@@ -388,7 +442,7 @@ fn accepted(
     let prices = !says && listed && items.iter().all(|item| item.milestone.amount.value.is_some());
     let says = says || prices;
     let enough = count >= 2 && count * 10 >= items.len() * 6 && says;
-    if !enough || (other && !listed && !stated) || parts || !(about || listed) {
+    if !enough || (other && !listed && !stated && !whole) || parts || !(about || listed) {
         return None;
     }
     let findings = adjusted(&items);
@@ -459,7 +513,7 @@ fn inherit_base(rows: &mut [Milestone]) {
 /// Where each instalment begins that a sentence names after `from`.
 fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
     static STARTS: Pattern = pattern!(
-        r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|final|last)\s+(?:payment|instal?lment)|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?\d|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
+        r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|final|last)\s+(?:payment|instal?lment)|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?(?:\d|\[?\s?\*)|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
     );
     let mut cuts: Vec<usize> = Vec::new();
     let mut from = from;
@@ -502,6 +556,9 @@ fn pieces(flow: &Flow<'_>, cuts: &[usize], end: usize, mark: DecimalMark) -> Vec
         .collect()
 }
 
+/// An amount that was taken out.
+static TAKEN_OUT: Pattern = pattern!(r"[$€£]\s?\[?\s?\*");
+
 /// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.
 fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
     let mut found_schedules = Vec::new();
@@ -509,7 +566,8 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
         let text = flow.slice(span.range.clone());
         let values =
             money::all(&flow.text, span.range.clone(), mark).iter().filter(|amount| amount.per.is_none()).count()
-                + percent::all(&flow.text, span.range.clone()).len();
+                + percent::all(&flow.text, span.range.clone()).len()
+                + TAKEN_OUT.as_ref().map_or(0, |pattern| pattern.find_iter(text).count());
         if values < 2 || !found(&PAYMENT, text) || found(&NO_SCHEDULE, text) || found(&PARTS, text) {
             continue;
         }
@@ -536,25 +594,41 @@ fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
 /// Payments that an item names in its one sentence: "Phase 1 fee shall be invoiced 40% upon …, 40% upon … and 20% upon …". Their
 /// percents are all of what the item names, so that they are its whole.
 fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Vec<Item> {
-    let cuts = cuts(flow, range.start, range.end);
-    let Some(first) = cuts.first().copied().filter(|_| cuts.len() > 1) else { return Vec::new() };
-    let mut items = pieces(flow, &cuts, range.end, mark);
-    let sum: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
     let opens = |cut: &usize| {
         percent::all(&flow.text, *cut..range.end)
             .first()
             .is_some_and(|percent| percent.range.start <= cut.saturating_add(1))
     };
+    // "US$74,455, invoiced as follows: fifty percent (50%) upon …": the amount before them is what the percents are of.
+    let mut cuts = cuts(flow, range.start, range.end);
+    if let [first, second, ..] = cuts[..]
+        && !opens(&first)
+        && let Some(percent) = percent::all(&flow.text, first..second).first()
+    {
+        cuts[0] = percent.range.start;
+    }
+    let Some(first) = cuts.first().copied().filter(|_| cuts.len() > 1) else { return Vec::new() };
+    let mut items = pieces(flow, &cuts, range.end, mark);
+    let sum: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
+    static VERB: Pattern = pattern!(r"(?i)[\s:–—-]*\b(?:shall|will|is|are|to\s+be|payable|invoiced|due)\b");
+    let verb =
+        capture(&VERB, &flow.text, range.start..first).and_then(|captured| captured.get(0).map(|found| found.start()));
+    let title = crate::block::trimmed(&flow.text, range.start..verb.unwrap_or(first));
+    // "Completion of phase 3: 70% of its fee; the remaining 30% upon sign-off": the title is the event of the first.
+    static HAPPENS: Pattern =
+        pattern!(r"(?i)\b(?:completion|acceptance|approval|delivery|signature|signing|commencement|go-?live)\b");
+    let led = found(&HAPPENS, flow.slice(title.clone()));
+    if let Some(first) = items.first_mut().filter(|item| led && !item.eventful) {
+        first.eventful = true;
+        first.milestone.name = Field::words(flow, item::shortened(flow, title.clone(), 100));
+        first.milestone.trigger = first.milestone.name.clone();
+    }
     if sum != rust_decimal::Decimal::ONE_HUNDRED
         || !cuts.iter().all(opens)
         || !items.iter().all(|item| item.percent && item.eventful)
     {
         return Vec::new();
     }
-    static VERB: Pattern = pattern!(r"(?i)[\s:–—-]*\b(?:shall|will|is|are|to\s+be|payable|invoiced|due)\b");
-    let verb =
-        capture(&VERB, &flow.text, range.start..first).and_then(|captured| captured.get(0).map(|found| found.start()));
-    let title = crate::block::trimmed(&flow.text, range.start..verb.unwrap_or(first));
     for item in items.iter_mut().filter(|item| !title.is_empty() && item.milestone.percent_of.value.is_none()) {
         item.milestone.percent_of = Field::words(flow, title.clone());
     }
@@ -570,7 +644,7 @@ fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
         capture(&LEAD, &flow.text, range.clone()).and_then(|captured| captured.get(0).map(|found| found.range()));
     // "Our invoices are payable within 14 days" after the instalments opens nothing.
     let opens = |span: &Range<usize>| {
-        static VALUE: Pattern = pattern!(r"[$€£¥₹]\s?\d|\d\s?(?:%|percent)|\b[A-Z]{3}\s\d|percent\b");
+        static VALUE: Pattern = pattern!(r"[$€£¥₹]\s?(?:\d|\[?\s?\*)|\d\s?(?:%|percent)|\b[A-Z]{3}\s\d|percent\b");
         VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(span.end..range.end)).count() > 1)
     };
     found.filter(|span| span.end < range.end && opens(span)).map_or(range.start, |range| range.end)

@@ -51,6 +51,14 @@ impl Schedule {
         self.rows.iter().filter(|row| has_value(&row.amount) || has_value(&row.percent)).count()
     }
 
+    /// Most of its rows are rates, "S$300 per operation": a list of prices.
+    fn rates(&self) -> bool {
+        let rate = |row: &&Milestone| {
+            row.per.as_deref().is_some_and(|per| !matches!(per, "week" | "month" | "quarter" | "year" | "annum"))
+        };
+        self.rows.iter().filter(rate).count() * 2 > self.rows.len()
+    }
+
     fn priced(&self) -> usize {
         self.rows.iter().filter(|row| row.amount.value.is_some()).count()
     }
@@ -73,6 +81,7 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     found.extend(flat::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
     let taken: Vec<Range<usize>> = found.iter().map(|schedule| schedule.range.clone()).collect();
     found.extend(list::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
+    found.retain(|schedule| !schedule.rates());
     // A table of prices by phase is a schedule only where no other schedule says when something is paid.
     if found.iter().any(|schedule| !schedule.prices) {
         found.retain(|schedule| !schedule.prices);

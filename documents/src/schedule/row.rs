@@ -46,7 +46,7 @@ pub(super) struct Units {
 pub(super) type Cells = BTreeMap<Role, Vec<Range<usize>>>;
 
 static ESTIMATE: Pattern = pattern!(r"(?i)\b(?:est\.?|estimated?|approx\.?|approximately|budget(?:ed)?|c\.)\W");
-static UP_TO: Pattern = pattern!(r"(?i)\b(?:up to|not to exceed|maximum of|nte|capped at)\b");
+static UP_TO: Pattern = pattern!(r"(?i)\b(?:up\s?to|not to exceed|maximum of|nte|capped at)\b");
 static BALANCE: Pattern =
     pattern!(r"(?i)\b(?:balance|remainder|remaining (?:balance|amount|portion|payment)|rest of)\b");
 
@@ -135,6 +135,11 @@ fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> P
                     return Priced { amount: whole, kind: Some(kind_of(flow.slice(part.clone()))), unit, per: None };
                 }
                 return Priced { amount: Field::empty(flow, Why::Unreadable, part.clone()), ..Priced::default() };
+            }
+            // "500,000: Builder A" above "500,000: Builder B" are two amounts: which one is the row's, a person says.
+            static FURTHER: Pattern = pattern!(r"\n\s*(?:US)?[$€£]?\s?\d{1,3}(?:,\d{3})+\b");
+            if found(&FURTHER, flow.slice(stated.range.end..part.end)) {
+                return Priced { amount: Field::empty(flow, Why::Ambiguous, part.clone()), ..Priced::default() };
             }
             return Priced {
                 amount: amount_field(flow, &stated, units.power, units.heading.as_ref()),

@@ -7,7 +7,7 @@ use super::row::{self, Cells, Role, Units};
 use super::{Schedule, Total};
 use crate::block::Quote;
 use crate::flow::{Flow, FlowCell, FlowTable};
-use crate::proposal::{Field, Finding, Gravity};
+use crate::proposal::{Field, Finding, Gravity, Milestone};
 use crate::value::money;
 use crate::value::number::DecimalMark;
 use crate::value::{Pattern, found, pattern, percent};
@@ -51,7 +51,12 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
             (!read.rows.is_empty()).then(|| (read, squeezed(&head.text)))
         };
         let read = heading(flow, table, 0).and_then(|head| of(table, &head));
-        let Some((read, heading)) = read.or_else(|| of(table, &headless(flow, table)?)) else {
+        // A table without heading goes on overleaf without one.
+        let follows = last.as_ref().is_some_and(|(_, at, above)| at + 1 == index && above.is_empty())
+            && schedules.last().is_some_and(|open| {
+                flow.words(open.range.end..table.range.start.max(open.range.end)).chars().count() < 60
+            });
+        let Some((read, heading)) = read.or_else(|| of(table, &headless(flow, table, follows)?)) else {
             let turned = turned(table);
             let sheet = turned.as_ref().and_then(|table| of(table, &first_column(flow, table)?));
             sheets.extend(sheet.map(|(read, heading)| (heading, read)));
@@ -125,10 +130,12 @@ fn first_column(flow: &Flow<'_>, table: &FlowTable) -> Option<Heading> {
     (named && (has(Role::Amount) || has(Role::Percent))).then_some(head)
 }
 
-/// A table without heading after words such as "payable as follows": what its columns are for is seen by what stands in them.
-fn headless(flow: &Flow<'_>, table: &FlowTable) -> Option<Heading> {
+/// A table without heading after words such as "payable as follows", or where one without heading goes on: what its columns are for
+/// is seen by what stands in them.
+fn headless(flow: &Flow<'_>, table: &FlowTable, follows: bool) -> Option<Heading> {
     let lead = flow.slice(flow.before(table.range.start, 350));
-    if !super::list::announces(lead) || table.rows.len() < 2 {
+    static VALUES: Pattern = pattern!(r"(?i)schedule\s+of\s+values[^.]{0,60}$");
+    if !(follows || super::list::announces(lead) || found(&VALUES, lead)) || table.rows.len() < 2 {
         return None;
     }
     let columns: std::collections::BTreeSet<u32> = table.rows.iter().flatten().map(|cell| cell.column).collect();
@@ -150,10 +157,16 @@ fn headless(flow: &Flow<'_>, table: &FlowTable) -> Option<Heading> {
     value.then(|| Heading { end: 0, roles, units: Units::default(), text: String::new(), named: true })
 }
 
-/// Nothing but white space and running heads stands between.
+/// Nothing but white space and running heads stands between; a heading of its own opens another table.
 fn goes_on(flow: &Flow<'_>, open: &Schedule, next: &Schedule) -> bool {
+    static AGAIN: Pattern = pattern!(r"(?i)\bcont(?:inued|['’]?d|\.)");
     let closed = open.totals.last().is_some_and(|total| !total.partial && total.after == open.rows.len());
-    !closed && flow.words(open.range.end..next.range.start.max(open.range.end)).chars().count() < 60
+    let gap = open.range.end..next.range.start.max(open.range.end);
+    let headed = flow
+        .spans
+        .iter()
+        .any(|span| span.heading && gap.contains(&span.range.start) && !found(&AGAIN, flow.slice(span.range.clone())));
+    !closed && !headed && flow.words(open.range.end..next.range.start.max(open.range.end)).chars().count() < 60
 }
 
 fn continued(open: &mut Schedule, next: Schedule) {
@@ -306,6 +319,8 @@ fn schedule(flow: &Flow<'_>, table: &FlowTable, head: &Heading, mark: DecimalMar
         prices: false,
     };
     let numbered = numbered(flow, table, head);
+    let marked = table.lines && numbered.is_none() && marked(flow, table, head);
+    let mut opening: Vec<(usize, Field)> = Vec::new();
     let mut open: Option<Cells> = None;
     let mut at = head.end;
     while let Some(row) = table.rows.get(at) {
@@ -323,20 +338,70 @@ fn schedule(flow: &Flow<'_>, table: &FlowTable, head: &Heading, mark: DecimalMar
             continue;
         }
         if let Some(total) = total(flow, row, &read, head, mark) {
-            close(flow, &mut schedule, open.take(), head, mark);
+            close(flow, &mut schedule, open.take(), head, mark, &mut opening);
             schedule.totals.push(Total { after: schedule.rows.len(), ..total });
             continue;
         }
+        let goes_on = |cells: &Cells| {
+            if marked { !opens(flow, &read) } else { continues(flow, cells, &read, table.lines || breaks, numbered) }
+        };
         match &mut open {
-            Some(cells) if continues(flow, cells, &read, table.lines || breaks, numbered) => merge(cells, read),
+            Some(cells) if goes_on(cells) => merge(cells, read),
             _ => {
-                close(flow, &mut schedule, open.take(), head, mark);
+                close(flow, &mut schedule, open.take(), head, mark, &mut opening);
                 open = Some(read);
             }
         }
     }
-    close(flow, &mut schedule, open, head, mark);
+    close(flow, &mut schedule, open, head, mark, &mut opening);
+    borne_out(&mut schedule.rows, opening);
     schedule
+}
+
+/// Whether the words of a row open with a number such as `4.`.
+fn opens(flow: &Flow<'_>, read: &Cells) -> bool {
+    static MARKER: Pattern = pattern!(r"^\(?\d{1,2}[.)]\s");
+    let words = SUBJECTS.into_iter().find_map(|role| read.get(&role)?.iter().find(|part| !part.is_empty()).cloned());
+    words.is_some_and(|part| found(&MARKER, flow.slice(part).trim_start()))
+}
+
+/// Whether lines of print that open with a number are the rows: most that have a value do.
+fn marked(flow: &Flow<'_>, table: &FlowTable, head: &Heading) -> bool {
+    let rows: Vec<Cells> = table.rows.iter().skip(head.end).map(|row| by_role(flow, row, head, None)).collect();
+    let opening = rows.iter().filter(|read| opens(flow, read)).count();
+    let valued = rows.iter().filter(|read| has(read, Role::Amount) || has(read, Role::Percent)).count();
+    opening > 2 && opening * 10 >= valued * 8
+}
+
+/// "10% Upon erection of the bow" in the words of a row.
+fn opening_percent(flow: &Flow<'_>, cells: &Cells) -> Option<Field> {
+    static OPENS: Pattern = pattern!(r"^\s*(?:\(?\d{1,2}[.)]\s+)?(?P<percent>(?P<digits>\d{1,2}(?:\.\d{1,2})?)\s?%)\s");
+    let part = SUBJECTS.into_iter().find_map(|role| cells.get(&role)?.iter().find(|part| !part.is_empty()).cloned())?;
+    let says = OPENS.as_ref()?.captures(flow.slice(part.clone()))?;
+    let value: rust_decimal::Decimal = says["digits"].parse().ok()?;
+    let range = says.name("percent")?.range();
+    Some(Field::read(flow, value.normalize().to_string(), part.start + range.start..part.start + range.end))
+}
+
+/// Percents that open the words of rows are what is paid where the amounts bear them out: each is its percent of the same sum, to
+/// one in a hundred.
+fn borne_out(rows: &mut [Milestone], opening: Vec<(usize, Field)>) {
+    let whole = |(index, percent): &(usize, Field)| {
+        let amount = rows.get(*index)?.amount.number()?;
+        amount.checked_mul(rust_decimal::Decimal::ONE_HUNDRED)?.checked_div(percent.number()?)
+    };
+    let wholes: Option<Vec<rust_decimal::Decimal>> = opening.iter().map(whole).collect();
+    let wholes = wholes.unwrap_or_default();
+    let (Some(least), Some(most)) = (wholes.iter().min(), wholes.iter().max()) else { return };
+    let near = (*most - *least).checked_mul(rust_decimal::Decimal::ONE_HUNDRED).is_some_and(|gap| gap <= *most);
+    if wholes.len() < 2 || !near {
+        return;
+    }
+    for (index, percent) in opening {
+        if let Some(row) = rows.get_mut(index).filter(|row| row.percent.value.is_none()) {
+            row.percent = percent;
+        }
+    }
 }
 
 /// Directives and places of a template that nobody has filled in.
@@ -474,7 +539,14 @@ fn merge(open: &mut Cells, next: Cells) {
     }
 }
 
-fn close(flow: &Flow<'_>, schedule: &mut Schedule, open: Option<Cells>, head: &Heading, mark: DecimalMark) {
+fn close(
+    flow: &Flow<'_>,
+    schedule: &mut Schedule,
+    open: Option<Cells>,
+    head: &Heading,
+    mark: DecimalMark,
+    opening: &mut Vec<(usize, Field)>,
+) {
     let Some(cells) = open else { return };
     let valued = has(&cells, Role::Amount) || has(&cells, Role::Percent);
     let subject =
@@ -485,6 +557,7 @@ fn close(flow: &Flow<'_>, schedule: &mut Schedule, open: Option<Cells>, head: &H
     }
     let (milestone, unit) = row::milestone(flow, &cells, &head.units, mark);
     schedule.unit = schedule.unit.clone().or(unit);
+    opening.extend(opening_percent(flow, &cells).map(|percent| (schedule.rows.len(), percent)));
     schedule.rows.push(milestone);
 }
 

@@ -37,20 +37,29 @@ pub struct Money {
 static MONEY: Pattern = pattern!(
     r"(?x)
     (?P<pre>US\s?\$|U\.\s?S\.\s?\$|USD\s?\$?|United\ States\ Dollars\s|S\$|SGD|C\$|CA\$|CAD|A\$|AU\$|AUD|NZ\$|NZD|HK\$|HKD
-      |[kKmM]\s?€|[kKMT]EUR|k\$|GBP|£|EUR|Euros?\s|€|CHF|JPY|¥|INR|₹|Rs\.?|NOK|SEK|DKK|PLN|ZAR|AED|SAR|UGX|MYR|KES|NGN|QAR|KWD|OMR|BHD|EGP|THB|IDR|PHP|VND|KRW|CNY|TWD|BRL|MXN|CLP|COP|PEN|ARS|TRY|HUF|CZK|RON|ILS|PKR|BDT|LKR|TZS|GHS|MAD|UAH|ISK|RM|RMB|R\$|\$)
+      |[kKmM]\s?€|[kKMT]EUR|k\$|GBP|£|EUR|Euros?\s|€|CHF|JPY|[¥￥]|INR|₹|Rs\.?|NOK|SEK|DKK|PLN|ZAR|AED|SAR|UGX|MYR|KES|NGN|QAR|KWD|OMR|BHD|EGP|THB|IDR|PHP|VND|KRW|CNY|TWD|BRL|MXN|CLP|COP|PEN|ARS|TRY|HUF|CZK|RON|ILS|PKR|BDT|LKR|TZS|GHS|MAD|UAH|ISK|RM|RMB|R\$|\$)
     \s*(?P<digits>\d{1,3}(?:[\ \u{a0}\u{202f}\u{2009}]\d{3})+(?:[.,]\d{1,2})?|\d[\d.,'’]*\d|\d)
     (?P<scale>\s?(?:thousand|millions?|mln|mn|Mio\.?|billion|bn|crores?|lakhs?)\b|[kKmM]n?\b)?
     |
     (?P<digits2>\d{1,3}(?:[\ \u{a0}\u{202f}\u{2009}]\d{3})+(?:[.,]\d{1,2})?|\d[\d.,'’]*\d|\d)
     (?P<scale2>\s?(?:thousand|millions?|mln|mn|Mio\.?|billion|bn|crores?|lakhs?)\b|[kKmM]\b)?
     \s*(?P<suf>US\s?\$|USD\b|US\s[Dd]ollars|U\.S\.\s[Dd]ollars|United\ States\ Dollars|S\$|SGD\b|CAD\b|AUD\b|GBP\b|£|EUR\b|[Ee]uros?\b
-      |[kKM]\s?€|€|CHF\b|JPY\b|INR\b|(?:NOK|SEK|DKK|PLN|ZAR|AED|SAR|UGX|MYR|KES|NGN|QAR|KWD|OMR|BHD|EGP|THB|IDR|PHP|VND|KRW|CNY|TWD|BRL|MXN|CLP|COP|PEN|ARS|TRY|HUF|CZK|RON|ILS|PKR|BDT|LKR|TZS|GHS|MAD|UAH|ISK)\b|[Pp]ounds\ sterling|[Dd]ollars\b)
+      |[kKM]\s?€|€|CHF\b|JPY\b|INR\b|(?:NOK|SEK|DKK|PLN|ZAR|AED|SAR|UGX|MYR|KES|NGN|QAR|KWD|OMR|BHD|EGP|THB|IDR|PHP|VND|KRW|CNY|TWD|BRL|MXN|CLP|COP|PEN|ARS|TRY|HUF|CZK|RON|ILS|PKR|BDT|LKR|TZS|GHS|MAD|UAH|ISK|USDC|USDT|DAI|Dai|DOT|KSM|FIL|ADA|CC)\b|[Pp]ounds\ sterling|[Dd]ollars\b|[Yy]uan\b)
     "
 );
 static PER: Pattern = pattern!(
     r"(?i)^\W{0,3}(?:(?:US\s)?dollars\)?\s)?(?:/\s?|per\s+|each\s+|a\s+)(?:(?:calendar|full|working|business|banking)\s+)?(day|week|month|quarter|year|annum|hour|man-?day|man-?hour|person|employee|occurrence|claim|accident|hose|truck|unit|trip|user|boat|meter)"
 );
+/// "S$300.00/operation", "RMB 170 per cubic metre": a rate, whatever it is per.
+static UNIT_RATE: Pattern = pattern!(r"^\W{0,2}(?:/\s?|[Pp]er\s+)(?P<per>[a-z][a-z²³0-9]{1,14})\b");
+/// "per the attached schedule" says no rate.
+static NO_RATE: Pattern = pattern!(
+    r"(?i)^(?:the|this|that|these|those|our|your|its|their|attached|agreement|contract|articles?|sections?|clauses?|exhibits?|schedules?|annex|appendix|attachment|paragraph|invoices?|terms|or|milestones?|cent)$"
+);
 static MONTHLY: Pattern = pattern!(r"(?i)^\W{0,4}(monthly|weekly|quarterly|annually|yearly|hourly|daily)\b");
+
+/// Units that are paid in and that ISO 4217 has no code for.
+pub(crate) const TOKENS: [&str; 8] = ["USDC", "USDT", "DAI", "DOT", "KSM", "FIL", "ADA", "CC"];
 
 /// Currencies that are written by their codes alone.
 const FURTHER: [&str; 36] = [
@@ -77,7 +86,7 @@ fn unit(token: &str) -> (Option<Unit>, u32) {
         "GBP" | "£" | "POUNDSSTERLING" => plain("GBP"),
         "EUR" | "€" | "EURO" | "EUROS" => plain("EUR"),
         "CHF" => plain("CHF"),
-        "JPY" | "¥" => plain("JPY"),
+        "JPY" | "¥" | "￥" => plain("JPY"),
         "INR" | "₹" | "RS" => plain("INR"),
         "NOK" => plain("NOK"),
         "SEK" => plain("SEK"),
@@ -86,10 +95,10 @@ fn unit(token: &str) -> (Option<Unit>, u32) {
         "ZAR" => plain("ZAR"),
         "AED" => plain("AED"),
         "RM" => plain("MYR"),
-        "RMB" => plain("CNY"),
+        "RMB" | "YUAN" => plain("CNY"),
         "R$" => plain("BRL"),
         "$" | "DOLLARS" => (Some(Unit::Dollar), 0),
-        other => (FURTHER.into_iter().find(|code| *code == other).map(Unit::Code), 0),
+        other => (FURTHER.into_iter().chain(TOKENS).find(|code| *code == other).map(Unit::Code), 0),
     }
 }
 
@@ -125,6 +134,11 @@ fn read(text: &str, found: &regex::Captures<'_>, mark: DecimalMark) -> Option<Mo
     if glued || after.is_some_and(|c| c == '%' || (c.is_ascii_digit())) {
         return None;
     }
+    // "250 CC" is the size of an engine, "3 ADA ramps" are ramps.
+    let short = digits.as_str().len() < 4 && matches!(token.as_str(), "CC" | "ADA" | "DOT" | "FIL");
+    if short {
+        return None;
+    }
     let (unit, unit_power) = unit(token.as_str());
     let scale = found.name("scale").or_else(|| found.name("scale2")).map_or(0, |scale| power(scale.as_str()));
     let amount = decimal(digits.as_str(), mark)
@@ -144,6 +158,11 @@ fn rate(tail: &str) -> Option<String> {
     capture(&PER, tail, 0..floor(tail, 60))
         .or_else(|| capture(&MONTHLY, tail, 0..floor(tail, 30)))
         .and_then(|found| found.get(1).map(|per| per.as_str().to_lowercase()))
+        .or_else(|| {
+            let found = capture(&UNIT_RATE, tail, 0..floor(tail, 40))?;
+            let per = found.name("per")?.as_str().to_lowercase();
+            (!super::found(&NO_RATE, &per)).then_some(per)
+        })
 }
 
 /// The last place at or before `at` where a character begins.

@@ -151,6 +151,9 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
                 format!("{}: {:?} is {read:?}", row.name, (&row.amount, &row.percent, &row.per))
             })
             .collect();
+        let beside: Vec<&Milestone> = proposal.other_schedules.iter().flat_map(|one| &one.milestones).collect();
+        let known = |row: &&Row| beside.iter().any(|proposed| is(row, proposed) && exact(row, proposed));
+        let others: Vec<&Row> = truth.others.iter().filter(|row| !known(row)).collect();
         let exact = found.len() - inexact.len();
         let heads: Vec<String> = truth
             .heads
@@ -181,6 +184,7 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
                 let read = |row: &Milestone| (row.id.value.clone(), row.name.value.clone(), row.amount.value.clone());
                 format!("rows are missing; read {:#?}", proposal.milestones.iter().map(read).collect::<Vec<_>>())
             }),
+            (!others.is_empty()).then(|| format!("rows of other schedules are missing: {others:#?}")),
             (!missed.is_empty()).then(|| format!("findings missed: {missed:?}")),
             (!made_up.is_empty()).then(|| format!("not in the document: {made_up:#?}")),
             (extra > 0).then(|| format!("{extra} rows that a person does not find")),

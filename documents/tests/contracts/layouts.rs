@@ -142,10 +142,20 @@ fn read_again(path: &Path) -> Vec<Figures> {
     proposal.milestones.into_iter().map(|row| (row.id.value, row.amount.value, row.percent.value)).collect()
 }
 
-#[test]
-fn no_row_is_lost_in_word_and_pdf_whatever_the_layout() {
+/// What was lost of schedules that were rendered and read again.
+struct Again {
+    files: usize,
+    /// Rows of an unruled table in a narrow column of a PDF that were not found.
+    narrow: usize,
+    /// What was lost elsewhere.
+    lost: Vec<String>,
+    /// Amounts that no document has.
+    wrong: Vec<String>,
+}
+
+/// Renders the schedules in every layout and reads them again; nothing where there is no LibreOffice.
+fn rendered_again(truths: &[Truth]) -> Option<Again> {
     let folder = tempfile::tempdir().unwrap();
-    let truths: Vec<Truth> = truth::all().into_iter().filter(|truth| !truth.rows.is_empty()).collect();
     let mut files = Vec::new();
     for (number, truth) in truths.iter().enumerate() {
         for layout in LAYOUTS {
@@ -156,32 +166,59 @@ fn no_row_is_lost_in_word_and_pdf_whatever_the_layout() {
     }
     if !(converted(folder.path(), "pdf", &files) && converted(folder.path(), "docx:MS Word 2007 XML", &files)) {
         assert!(std::env::var_os("MILESTONED_REQUIRE_LIBREOFFICE").is_none(), "soffice did not convert the files");
-        return println!("LibreOffice is not here: skipped");
+        return None;
     }
-    let (mut lost, mut narrow) = (Vec::new(), 0);
+    let mut again = Again { files: files.len() * 2, narrow: 0, lost: Vec::new(), wrong: Vec::new() };
     for (number, truth) in truths.iter().enumerate() {
         for layout in LAYOUTS {
             for ending in ["docx", "pdf"] {
                 let read = read_again(&folder.path().join(format!("{number}-{layout:?}.{ending}")));
-                let numbered = truth.rows.iter().enumerate().map(|(index, row)| {
-                    let id = row.id.clone().or_else(|| Some((index + 1).to_string()));
-                    (id, row.amount.clone(), row.percent.clone())
-                });
-                let expected: Vec<_> = numbered.collect();
-                let missing: Vec<_> = expected.iter().filter(|row| !read.contains(row)).collect();
-                // Rows of an unruled table in a narrow column of a PDF may be lost; none is read wrongly.
-                if layout == Layout::Columns && ending == "pdf" {
-                    narrow += missing.len();
-                    let wrong: Vec<_> =
-                        read.iter().filter(|row| row.1.is_some() && !amounts(&expected).contains(&&row.1)).collect();
-                    assert!(wrong.is_empty(), "{} {layout:?}: {wrong:?}", truth.document);
-                } else if !missing.is_empty() || read.len() != truth.rows.len() {
-                    lost.push(format!("{} {layout:?} {ending}: lost {missing:?}, read {}", truth.document, read.len()));
-                }
+                again.count(truth, layout, ending, &read);
             }
         }
     }
-    println!("{} renderings read again; {narrow} rows lost in narrow columns of PDF", truths.len() * LAYOUTS.len() * 2);
-    assert!(lost.is_empty(), "{lost:#?}");
-    assert!(narrow <= 16, "{narrow} rows lost in narrow columns");
+    Some(again)
+}
+
+impl Again {
+    fn count(&mut self, truth: &Truth, layout: Layout, ending: &str, read: &[Figures]) {
+        let numbered = truth.rows.iter().enumerate().map(|(index, row)| {
+            let id = row.id.clone().or_else(|| Some((index + 1).to_string()));
+            (id, row.amount.clone(), row.percent.clone())
+        });
+        let expected: Vec<_> = numbered.collect();
+        let missing: Vec<_> = expected.iter().filter(|row| !read.contains(row)).collect();
+        let place = format!("{} {layout:?} {ending}", truth.document);
+        let strange = read.iter().filter(|row| row.1.is_some() && !amounts(&expected).contains(&&row.1));
+        self.wrong.extend(strange.map(|row| format!("{place}: {row:?}")));
+        if layout == Layout::Columns && ending == "pdf" {
+            self.narrow += missing.len();
+        } else if !missing.is_empty() || read.len() != truth.rows.len() {
+            self.lost.push(format!("{place}: lost {missing:?}, read {}", read.len()));
+        }
+    }
+}
+
+#[test]
+fn no_row_is_lost_in_word_and_pdf_whatever_the_layout() {
+    let truths: Vec<Truth> = truth::all().into_iter().filter(|truth| !truth.rows.is_empty()).collect();
+    let Some(again) = rendered_again(&truths) else { return println!("LibreOffice is not here: skipped") };
+    println!("{} renderings read again; {} rows lost in narrow columns of PDF", again.files, again.narrow);
+    assert!(again.wrong.is_empty(), "{:#?}", again.wrong);
+    assert!(again.lost.is_empty(), "{:#?}", again.lost);
+    assert!(again.narrow <= 16, "{} rows lost in narrow columns", again.narrow);
+}
+
+/// Rows of the documents of our own that are lost in narrow columns of a PDF, at most: a figure that may only fall.
+const OWN_NARROW: usize = 31;
+
+#[test]
+fn documents_of_our_own_lose_nothing_more_in_any_layout() {
+    let fixed = |truth: &Truth| !truth.rows.is_empty() && truth.rows.iter().all(|row| row.per.is_none());
+    let truths: Vec<Truth> = truth::own().0.into_iter().filter(fixed).collect();
+    let Some(again) = rendered_again(&truths) else { return println!("LibreOffice is not here: skipped") };
+    println!("{} renderings read again; {} rows lost in narrow columns of PDF", again.files, again.narrow);
+    assert!(again.wrong.is_empty(), "{:#?}", again.wrong);
+    assert!(again.lost.is_empty(), "{:#?}", again.lost);
+    assert!(again.narrow <= OWN_NARROW, "{} rows lost in narrow columns", again.narrow);
 }

@@ -34,6 +34,9 @@ pub(crate) struct Truth {
     /// The schedule.
     #[serde(default)]
     pub(crate) rows: Vec<Row>,
+    /// Rows of schedules that stand beside it.
+    #[serde(default)]
+    pub(crate) others: Vec<Row>,
 }
 
 /// Folder with the contracts, where there is one.
