@@ -10,7 +10,7 @@ use milestoned_seal::Key;
 
 use crate::clock::Clock;
 use crate::integrity::Integrity;
-use crate::known_balances::KnownBalances;
+use crate::known_balances::{KnownBalances, KnownVariances};
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -41,6 +41,8 @@ pub struct Environment {
     pub integrity: Integrity,
     /// Balances at the end of the month whose adjustments were looked at last.
     pub balances: KnownBalances,
+    /// What packages of closes say of the variance of deferred revenue.
+    pub variances: KnownVariances,
 }
 
 impl Environment {
@@ -76,6 +78,7 @@ impl Environment {
             loops,
             integrity: Integrity::default(),
             balances: KnownBalances::default(),
+            variances: KnownVariances::default(),
         }))
     }
 }

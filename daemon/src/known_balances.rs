@@ -1,5 +1,6 @@
 //! What is known now of the balances of contracts at the end of a month, kept with the revisions of the contracts at which it was
-//! computed: whoever asks again for the same month has only those computed that were decided about since. Nothing is decided from it.
+//! computed: whoever asks again for the same month has only those computed that were decided about since; and what packages of
+//! closes say in sum. Nothing is decided from it.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ pub struct AtDate {
     /// Balances that are not nothing, by contract.
     pub balances: BTreeMap<String, (Currency, Balances)>,
 }
+
+/// By how much ledgers differed from the contract liability, in words, by the digest of the close's package that says so.
+pub type KnownVariances = tokio::sync::Mutex<BTreeMap<String, String>>;
 
 /// The balances of the date that was asked for last.
 pub type KnownBalances = tokio::sync::Mutex<AtDate>;

@@ -16,6 +16,7 @@ pub mod close;
 pub mod command;
 pub mod compare;
 pub mod contract;
+pub mod counted;
 pub mod drift;
 mod events;
 pub mod fact;

@@ -12,6 +12,7 @@ use super::table::{amount, complain, count, say, state, titled};
 use super::{BAD_INPUT, FOUND};
 use crate::environment::Environment;
 use crate::review::portfolio::{self, Summary};
+use crate::review::queue::titles_and_codes;
 
 /// `milestoned simulate FILE`: one JSON document on standard output; a bad file: exit 2 and nothing there.
 /// With `explain` it tells how each date and amount came about.
@@ -118,7 +119,7 @@ pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Res
             format!("{}{}", date(milestone.accepted_on), if milestone.deemed { " deemed" } else { "" }).into(),
             date(milestone.invoiced_on).into(),
             date(milestone.due_on).into(),
-            milestone.blocked_by.join(" ").into(),
+            titles_and_codes(&milestone.blocked_by).into(),
         ]);
     }
     say(&milestones.to_string());

@@ -142,8 +142,8 @@ pub async fn waiting(env: &Environment) -> anyhow::Result<Vec<Problem>> {
     let mut items = queue(env, &Filter::of_kinds(&kinds)).await?;
     // What was decided, given up and not billed again is missing in the ERP.
     let withdrawn = queue(env, &Filter::of_kinds(&["exception"])).await?;
-    items.extend(withdrawn.into_iter().filter(|item| item.title == Code::InvoiceWithdrawn.name()));
-    let place = |item: &Item| format!("{} {}", item.title, item.contract.as_deref().unwrap_or_default());
+    items.extend(withdrawn.into_iter().filter(|item| item.code.as_deref() == Some(Code::InvoiceWithdrawn.name())));
+    let place = |item: &Item| format!("{} {}", item.title_and_code(), item.contract.as_deref().unwrap_or_default());
     Ok(items.into_iter().map(|item| Problem { place: place(&item).trim_end().into(), ..item.problem }).collect())
 }
 

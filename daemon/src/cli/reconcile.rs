@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use milestoned_mapping::counted::counted;
 use milestoned_mapping::sweep::Packer;
 use serde_json::{Value, json};
 
 use super::FOUND;
 use super::table::{say, state, titled};
 use crate::environment::Environment;
-use crate::report::digest::counted;
 use crate::review::portfolio;
 
 /// `milestoned reconcile`: exit 1 where something is not as agreed.
@@ -51,7 +51,7 @@ pub(super) async fn reconcile(env: &Environment, json: bool) -> anyhow::Result<E
             .collect();
         say(&serde_json::to_string_pretty(&json!({ "contracts": contracts.len(), "findings": rows }))?);
     } else if rows.is_empty() {
-        say(&format!("{} contracts: every leg says what is agreed", contracts.len()));
+        say(&format!("{}: every leg says what is agreed", counted(contracts.len(), "contract")));
     } else {
         let mut table = titled(&["Contract", "Milestone", "Leg", "Code", "Exception"]);
         for (contract, milestone, leg, code, standing) in &rows {

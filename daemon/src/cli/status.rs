@@ -12,10 +12,11 @@ use crate::report::{self, digest, performance, verification};
 use crate::review::item::Item;
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
-use crate::review::snapshot::utc_date;
+use crate::review::snapshot::{Snapshots, utc_date};
 use crate::review::subject::KINDS;
 use crate::store::mails::MailState;
 use crate::store::vocabulary::DeliveryState;
+use milestoned_mapping::counted::counted;
 use milestoned_workbook::cell::Cell;
 
 /// `milestoned status`
@@ -69,10 +70,9 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
             continue;
         }
         let (count, held) = (of_kind.len(), portfolio::held(&of_kind));
-        let plural = if count == 1 { "" } else { "s" };
         let verb = if ["approval", "change_order"].contains(&kind) { " to approve" } else { "" };
         let held = if held.is_empty() { String::new() } else { format!(", {held} held") };
-        say(&format!("{count} {noun}{plural}{verb}{held}: `milestoned queue --kind {kind}`"));
+        say(&format!("{}{verb}{held}: `milestoned queue --kind {kind}`", counted(count, noun)));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,7 +86,7 @@ fn item_table<'a>(items: impl IntoIterator<Item = &'a Item>) -> String {
         table.add_row(vec![
             state_of(item),
             of.join(" ").into(),
-            item.problem.reason.as_str().into(),
+            item.particulars().into(),
             item.problem.remedy.as_str().into(),
             amount(&item.held.as_ref().map(ToString::to_string).unwrap_or_default()),
             item.owner.as_deref().unwrap_or("").into(),
@@ -99,7 +99,8 @@ fn item_table<'a>(items: impl IntoIterator<Item = &'a Item>) -> String {
 /// What waits, in the colour of how much it needs somebody.
 fn state_of(item: &Item) -> comfy_table::Cell {
     let color = if item.severity.is_blocking() { comfy_table::Color::Red } else { comfy_table::Color::Yellow };
-    comfy_table::Cell::new(&item.title).fg(color)
+    let code = item.code.as_ref().map(|code| format!("\n{code}")).unwrap_or_default();
+    comfy_table::Cell::new(format!("{}{code}", item.title)).fg(color)
 }
 
 /// `milestoned queue`
@@ -189,8 +190,7 @@ pub(super) async fn plan(env: &Environment, json: bool) -> anyhow::Result<ExitCo
         ]);
     }
     say(&table.to_string());
-    let plural = if writes.len() == 1 { "" } else { "s" };
-    say(&format!("{} write{plural}; nothing was sent", writes.len()));
+    say(&format!("{}; nothing was sent", counted(writes.len(), "write")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -207,7 +207,7 @@ pub(super) async fn replay(env: &Environment, check: bool, json: bool) -> anyhow
     if json {
         say(&json!({ "contracts": rows.len(), "different": different }).to_string());
     } else if different.is_empty() {
-        let contracts = digest::counted(rows.len(), "contract");
+        let contracts = counted(rows.len(), "contract");
         say(&format!("{contracts} rebuilt from their facts: all equal, byte for byte"));
     } else {
         complain(&format!(
@@ -238,10 +238,16 @@ pub(super) async fn report(env: &Environment, asked: Report, json: bool) -> anyh
         None => Month::of(today),
         Some(month) => month.parse().map_err(|problem| anyhow::anyhow!("{problem}"))?,
     };
-    let named = performance::named(env, &asked.name, asked.metric.as_deref().unwrap_or_default(), month, today).await;
+    let snapshot = Snapshots::default().now(env).await?;
+    let what = (asked.name.as_str(), asked.metric.as_deref().unwrap_or_default());
+    let named = performance::named(env, &snapshot, what, month, today).await;
     let list = named.map_err(|refused| anyhow::anyhow!("{refused}"))?;
     if json {
         say(&serde_json::to_string_pretty(&list.told())?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if list.rows.is_empty() {
+        say(&format!("{}: nothing", list.filter));
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = titled(&list.columns.iter().map(String::as_str).collect::<Vec<_>>());
@@ -271,7 +277,7 @@ pub(super) async fn digest(env: &Environment, send: bool, json: bool) -> anyhow:
             say("nothing waits that a digest would tell");
         }
         for group in groups {
-            say(&format!("{}: {}", group.owner, digest::counted(group.lines.len(), "item")));
+            say(&format!("{}: {}", group.owner, counted(group.lines.len(), "item")));
         }
         return Ok(ExitCode::SUCCESS);
     }

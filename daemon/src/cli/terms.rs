@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use milestoned_mapping::calendar::{Calendar, Calendars};
 use milestoned_mapping::change_order::ChangeOrder;
 use milestoned_mapping::contract::{Code, Contract, Policy};
+use milestoned_mapping::counted::counted;
 use milestoned_mapping::filed::{json_tree, toml_tree};
 use milestoned_mapping::locate::Lines;
 use milestoned_mapping::money::Minor;
@@ -159,8 +160,8 @@ pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<
             notes.iter().for_each(|note| say(&format!("note: {note}")));
         } else {
             complain(&format!(
-                "milestoned: {name}: {} problems; nothing of it is taken until they are gone",
-                problems.len()
+                "milestoned: {name}: {}; nothing of it is taken until they are gone",
+                counted(problems.len(), "problem")
             ));
         }
     }
@@ -201,9 +202,9 @@ fn check_change_order(file: &Path, tree: Value, lines: &Lines, beside: &Beside, 
                 ));
             }
             None => complain(&format!(
-                "milestoned: {}: {} problems; nothing of it is taken",
+                "milestoned: {}: {}; nothing of it is taken",
                 file.display(),
-                problems.len()
+                counted(problems.len(), "problem")
             )),
         }
     }

@@ -17,6 +17,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
+use milestoned_mapping::counted::counted;
 use milestoned_mocks::FaultSpec;
 
 use milestoned_identity::rights::Right;
@@ -109,8 +110,8 @@ pub async fn run(options: Options, json: bool) -> anyhow::Result<ExitCode> {
         Ok(ExitCode::SUCCESS)
     } else {
         complain(&format!(
-            "milestoned: {} differences between the simulated ERPs and the rules",
-            proof.differences.len()
+            "milestoned: {} between the simulated ERPs and the rules",
+            counted(proof.differences.len(), "difference")
         ));
         Ok(ExitCode::from(crate::cli::FOUND))
     }

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use lettre::message::{Mailbox, Message, MultiPart};
 use milestoned_mapping::address;
 use milestoned_mapping::command::DeliveryKey;
+use milestoned_mapping::counted::counted;
 
 use crate::environment::Environment;
 use crate::review::item::Item;
@@ -195,7 +196,7 @@ fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestI
         let subject = item.subject.to_string();
         let first_told = known.iter().find(|item| item.subject == subject).map_or(now, |item| item.first_told);
         let place = item.place_in_full();
-        let title = if place.is_empty() { item.title.clone() } else { format!("{} {place}", item.title) };
+        let title = format!("{} {place}", item.title_and_code()).trim_end().to_owned();
         DigestItem { subject, title, first_told }
     };
     all.map(item).collect()
@@ -280,11 +281,6 @@ fn line(env: &Environment, item: Item, day: Date) -> Line {
         link,
         item,
     }
-}
-
-/// A number with its noun: `1 day`, `2 days`.
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn message(

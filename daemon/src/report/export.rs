@@ -30,6 +30,8 @@ pub struct List {
     pub by: String,
     /// When, UTC.
     pub at: String,
+    /// The same where the reader is, by the name of the time zone, where that is another.
+    pub local: Option<(String, String)>,
 }
 
 /// A digest of the rules that decided what the list shows: it changes when one of them does.
@@ -51,6 +53,7 @@ impl List {
             parameters: String::new(),
             by: String::new(),
             at: String::new(),
+            local: None,
         }
     }
 
@@ -104,11 +107,9 @@ impl List {
             ("Rows".into(), self.rows.len().to_string()),
         ];
         about.extend(self.sums.iter().map(|(of, sum)| (format!("Sum of {of}"), sum.to_string())));
-        about.extend([
-            ("Time, UTC".to_owned(), self.at.clone()),
-            ("Asked by".into(), self.by.clone()),
-            ("SHA-256 of the rows as CSV".into(), self.digest()?),
-        ]);
+        about.push(("Time, UTC".to_owned(), self.at.clone()));
+        about.extend(self.local.iter().map(|(zone, at)| (format!("Time, {zone}"), at.clone())));
+        about.extend([("Asked by".to_owned(), self.by.clone()), ("SHA-256 of the rows as CSV".into(), self.digest()?)]);
         Ok(about)
     }
 
@@ -180,6 +181,7 @@ mod tests {
             parameters: String::new(),
             by: "=cmd|' /C calc'!A0".into(),
             at: String::new(),
+            local: None,
         }
     }
 

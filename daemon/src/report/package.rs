@@ -1,7 +1,7 @@
 //! A package for an auditor: everything about the documents and journal entries of a period, of some contracts or of all, as JSON
 //! lines, CSV and one page that any browser shows, with a manifest of hashes that the house's key signs. It is read without us.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use askama::Template;
 use jiff::Timestamp;
@@ -194,17 +194,7 @@ const FACTS: [&str; 6] = ["Contract", "Date", "At (UTC)", "Who", "Type", "What"]
 const AUDIT: [&str; 7] = ["Line", "At (UTC)", "Who", "What", "Contract", "Subject", "Detail"];
 
 fn list(name: &'static str, columns: &[&str]) -> List {
-    List {
-        name,
-        columns: columns.iter().map(|head| (*head).to_owned()).collect(),
-        rows: Vec::new(),
-        sums: BTreeMap::new(),
-        source: String::new(),
-        filter: String::new(),
-        parameters: String::new(),
-        by: String::new(),
-        at: String::new(),
-    }
+    List::new(name, columns, String::new())
 }
 
 fn billed(documents: &[DocumentLine]) -> List {

@@ -4,23 +4,25 @@
 //! What a month's value is made of can be looked at case by case: [`cases`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use milestoned_mapping::contract::{Contract, DocumentKind, IssuedDocument, MilestoneView, Receivable};
-use milestoned_mapping::money::{Currency, Minor};
+use milestoned_mapping::contract::{DocumentKind, MilestoneView, Receivable};
+use milestoned_mapping::money::Minor;
 use milestoned_mapping::problem::Problem;
 use milestoned_workbook::cell::Cell;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 
-use super::close::{self, Month};
+use super::close::{self, Figures, Month};
 use super::export::List;
 use crate::environment::Environment;
 use crate::review::acts::Refused;
 use crate::review::item::Item;
-use crate::review::portfolio::{self, Booked, DocumentLine};
-use crate::review::queue::{Filter, queue};
+use crate::review::measures::{self, Case, Counted, Metric};
+use crate::review::portfolio::{self, Booked};
+use crate::review::snapshot::{Line, Snapshot, utc_date};
 use crate::review::standing::Standing;
 use crate::store::StoreError;
 
@@ -32,44 +34,6 @@ pub const NOT_PREPARED: &str = "not prepared";
 const TO_BILL: &str = "to bill";
 /// Months that a forecast looks ahead, the present one included.
 const AHEAD: i32 = 6;
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// Days from acceptance to invoice, by month of the invoice.
-    CycleTime,
-    /// Invoices that were never credited or withdrawn, by month of the invoice.
-    FirstSend,
-    /// Revenue that was booked in the month of its acceptance, by month of the booking.
-    PeriodAccuracy,
-    /// Customers' answers that were rejections, by month of the answer.
-    DisputeRate,
-}
-
-impl Metric {
-    /// All that have cases.
-    pub const ALL: [Self; 4] = [Self::CycleTime, Self::FirstSend, Self::PeriodAccuracy, Self::DisputeRate];
-
-    /// Its word in addresses.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::CycleTime => "cycle-time",
-            Self::FirstSend => "first-send",
-            Self::PeriodAccuracy => "period",
-            Self::DisputeRate => "disputes",
-        }
-    }
-
-    /// What it is called.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::CycleTime => "Milestone-to-invoice cycle time",
-            Self::FirstSend => "First-send accuracy",
-            Self::PeriodAccuracy => "Period accuracy",
-            Self::DisputeRate => "Dispute rate",
-        }
-    }
-}
 
 impl Metric {
     /// Whether a value as it is shown misses its aim: an invoice within a day of acceptance, 98 % right at the first sending, all
@@ -90,106 +54,18 @@ pub fn tenths(shown: &str) -> Option<i128> {
     number.checked_mul(Decimal::TEN)?.trunc().to_i128()
 }
 
-impl std::str::FromStr for Metric {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        let names = Self::ALL.map(Self::word).join(", ");
-        let wrong = || Problem::new("metric", format!("{text:?} is none of them"), format!("write one of {names}"));
-        Self::ALL.into_iter().find(|metric| metric.word() == text).ok_or_else(wrong)
-    }
-}
-
-/// One case of a metric.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Case {
-    metric: Metric,
-    month: Month,
-    contract: String,
-    milestone: String,
-    /// It is as it should be.
-    good: bool,
-    /// Days, where they are measured.
-    days: i64,
-    said: String,
-}
-
-fn days(from: Date, to: Date) -> i64 {
-    from.until(to).map_or(0, |span| i64::from(span.get_days()))
-}
-
-/// What one contract tells of each metric.
-fn told(contract: &Contract) -> Vec<Case> {
-    let mut cases = Vec::new();
-    let id = contract.terms().id();
-    let case = |metric, on: Date, milestone: &str, good, days, said: String| Case {
-        metric,
-        month: Month::of(on),
-        contract: id.to_owned(),
-        milestone: milestone.to_owned(),
-        good,
-        days,
-        said,
-    };
-    for milestone in contract.milestones() {
-        if let (Some(accepted), Some(invoiced)) = (milestone.accepted_on, milestone.invoiced_on)
-            && invoiced >= accepted
-        {
-            let took = days(accepted, invoiced);
-            let said = format!("accepted {accepted}, invoiced {invoiced}");
-            cases.push(case(Metric::CycleTime, invoiced, &milestone.id, took <= 1, took, said));
-        }
-        if let (Some(accepted), Some(booked)) = (milestone.accepted_on, contract.booked_on(&milestone.id)) {
-            let good = Month::of(accepted) == Month::of(booked);
-            let said = format!("accepted {accepted}, revenue booked {booked}");
-            cases.push(case(Metric::PeriodAccuracy, booked, &milestone.id, good, days(accepted, booked), said));
-        }
-        if let Some(accepted) = milestone.accepted_on {
-            cases.push(case(Metric::DisputeRate, accepted, &milestone.id, true, 0, format!("accepted {accepted}")));
-        }
-    }
-    for document in
-        contract.documents().iter().filter(|document| document.kind == DocumentKind::Invoice && !document.adopted)
-    {
-        let credited = contract.documents().iter().find(|memo| {
-            memo.kind == DocumentKind::CreditMemo
-                && !memo.withdrawn
-                && memo.original.as_deref() == Some(&document.number)
-        });
-        let said = match (credited, document.withdrawn) {
-            (Some(memo), _) => format!("{} was credited by {} on {}", document.number, memo.number, memo.date),
-            (None, true) => format!("{} was withdrawn", document.number),
-            (None, false) => format!("{} stands as it was sent", document.number),
-        };
-        cases.push(case(
-            Metric::FirstSend,
-            document.date,
-            &document.milestone,
-            credited.is_none() && !document.withdrawn,
-            0,
-            said,
-        ));
-    }
-    cases
-}
-
-/// All cases of all metrics.
-async fn all_cases(env: &Environment) -> Result<Vec<Case>, StoreError> {
-    let mut all: Vec<Case> = Vec::new();
-    portfolio::each_booked(env, |booked| all.extend(told(&booked.state))).await?;
-    for rejection in env.store.rejections().await? {
-        let on = rejection.fact.on.unwrap_or_else(|| crate::review::snapshot::utc_date(rejection.fact.at));
-        all.push(Case {
-            metric: Metric::DisputeRate,
-            month: Month::of(on),
+/// Rejections as cases: they leave nothing in a contract's state.
+async fn rejections(env: &Environment) -> Result<Vec<Case>, StoreError> {
+    let rejections = env.store.rejections().await?.into_iter().map(|rejection| {
+        let on = rejection.fact.on.unwrap_or_else(|| utc_date(rejection.fact.at));
+        Case {
+            counted: Counted { metric: Metric::DisputeRate, month: on.first_of_month(), good: false, days: 0 },
             milestone: rejection.fact.event.milestone().unwrap_or_default().to_owned(),
             contract: rejection.contract,
-            good: false,
-            days: 0,
             said: format!("rejected {on}"),
-        });
-    }
-    Ok(all)
+        }
+    });
+    Ok(rejections.collect())
 }
 
 /// A share in percent with one digit behind the point; empty where nothing counts.
@@ -199,11 +75,11 @@ fn share(part: usize, of: usize) -> String {
 }
 
 /// The value of a metric from its cases: the median of days, or a share.
-fn value(metric: Metric, cases: &[&Case]) -> String {
+fn value(metric: Metric, cases: &[Counted]) -> String {
     let good = cases.iter().filter(|case| case.good).count();
     match metric {
         Metric::CycleTime => {
-            let mut all: Vec<i64> = cases.iter().map(|case| case.days).collect();
+            let mut all: Vec<i64> = cases.iter().map(|case| case.days.into()).collect();
             all.sort_unstable();
             median(&all)
         }
@@ -231,7 +107,7 @@ fn trend(today: Date) -> Vec<Month> {
 ///
 /// # Errors
 /// The store failed.
-pub async fn metrics(env: &Environment, today: Date) -> Result<List, Refused> {
+pub async fn metrics(env: &Environment, snapshot: &Snapshot, today: Date) -> Result<List, Refused> {
     let columns = &[
         "Month",
         "Milestone-to-invoice cycle time",
@@ -241,33 +117,49 @@ pub async fn metrics(env: &Environment, today: Date) -> Result<List, Refused> {
         "Dispute rate",
         "Invoices",
     ];
-    let all = all_cases(env).await?;
+    let mut all: BTreeMap<(Metric, Date), Vec<Counted>> = BTreeMap::new();
+    let rejected = rejections(env).await?;
+    let cases = snapshot.contracts.values().flat_map(|line| line.measures.cases.iter());
+    for case in cases.chain(rejected.iter().map(|case| &case.counted)) {
+        all.entry((case.metric, case.month)).or_default().push(*case);
+    }
     let mut list = List::new("metrics", columns, format!("the {MONTHS} months up to {}", Month::of(today)));
+    let variances = variances(env).await?;
     for month in trend(today) {
-        let of = |metric: Metric| -> Vec<&Case> {
-            all.iter().filter(|case| case.metric == metric && case.month == month).collect()
-        };
-        let invoices = of(Metric::FirstSend).len();
+        let of = |metric: Metric| all.get(&(metric, month.first())).map(Vec::as_slice).unwrap_or_default();
+        let told = |metric: Metric| Cell::text(value(metric, of(metric)));
+        let variance = variances.get(&month.to_string()).map_or(NOT_PREPARED, String::as_str);
         list.rows.push(vec![
             Cell::text(month),
-            Cell::text(value(Metric::CycleTime, &of(Metric::CycleTime))),
-            Cell::text(value(Metric::FirstSend, &of(Metric::FirstSend))),
-            Cell::text(value(Metric::PeriodAccuracy, &of(Metric::PeriodAccuracy))),
-            Cell::text(variance(env, month).await?),
-            Cell::text(value(Metric::DisputeRate, &of(Metric::DisputeRate))),
-            Cell::Count(i64::try_from(invoices).unwrap_or(i64::MAX)),
+            told(Metric::CycleTime),
+            told(Metric::FirstSend),
+            told(Metric::PeriodAccuracy),
+            Cell::text(variance),
+            told(Metric::DisputeRate),
+            Cell::Count(i64::try_from(of(Metric::FirstSend).len()).unwrap_or(i64::MAX)),
         ]);
     }
     Ok(list)
 }
 
-/// By how much the ERPs' ledgers differed from the contract liability when the month was prepared, by currency.
-async fn variance(env: &Environment, month: Month) -> Result<String, Refused> {
-    let figures = match close::kept(env, month).await {
-        Ok((_, figures)) => figures,
-        Err(Refused::Missing(_)) => return Ok(NOT_PREPARED.into()),
-        Err(refused) => return Err(refused),
-    };
+/// By how much the ERPs' ledgers differed from the contract liability when each month was prepared, by currency. A package is
+/// read once: its digest stands for what it says.
+async fn variances(env: &Environment) -> Result<BTreeMap<String, String>, Refused> {
+    let mut known = env.variances.lock().await;
+    let (mut by_month, mut by_digest) = (BTreeMap::new(), BTreeMap::new());
+    for package in env.store.close_packages().await? {
+        let variance = match known.get(&package.digest) {
+            Some(variance) => variance.clone(),
+            None => variance(&close::kept(env, package.month.parse().map_err(Refused::Invalid)?).await?.1),
+        };
+        by_digest.insert(package.digest, variance.clone());
+        by_month.insert(package.month, variance);
+    }
+    *known = by_digest;
+    Ok(by_month)
+}
+
+fn variance(figures: &Figures) -> String {
     let label = figures.standard.labels().liability;
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
     for row in figures.sheets.iter().filter(|sheet| sheet.name == "Tie-out").flat_map(|sheet| &sheet.rows) {
@@ -281,29 +173,39 @@ async fn variance(env: &Environment, month: Month) -> Result<String, Refused> {
     }
     let told: Vec<String> =
         sums.iter().filter(|(_, sum)| !sum.is_zero()).map(|(currency, sum)| format!("{sum} {currency}")).collect();
-    Ok(match (told.is_empty(), sums.is_empty()) {
+    match (told.is_empty(), sums.is_empty()) {
         (false, _) => told.join(", "),
         (true, false) => "0".into(),
         (true, true) => "no ledger was read".into(),
-    })
+    }
 }
 
-/// What the value of a metric in a month is made of, what is not as it should be first.
+/// What the value of a metric in a month is made of, what is not as it should be first. Only contracts that have such a case are
+/// read.
 ///
 /// # Errors
 /// The store failed.
-pub async fn cases(env: &Environment, metric: Metric, month: Month) -> Result<List, StoreError> {
+pub async fn cases(env: &Environment, snapshot: &Snapshot, metric: Metric, month: Month) -> Result<List, StoreError> {
     let columns = &["Contract", "Milestone", "As it should be", "Days", "What happened"];
     let mut list = List::new("cases", columns, format!("{} in {}", metric.title(), month.in_words()));
-    let mut own: Vec<Case> =
-        all_cases(env).await?.into_iter().filter(|case| case.metric == metric && case.month == month).collect();
-    own.sort_by(|a, b| (a.good, -a.days, &a.contract, &a.milestone).cmp(&(b.good, -b.days, &b.contract, &b.milestone)));
+    let is_of_it = |case: &Case| case.counted.metric == metric && case.counted.month == month.first();
+    let mut own = rejections(env).await?;
+    own.retain(is_of_it);
+    let has_one = |(_, line): &(&String, &Arc<Line>)| line.measures.has(metric, month.first());
+    let ids: Vec<String> = snapshot.contracts.iter().filter(has_one).map(|(id, _)| id.clone()).collect();
+    for some in ids.chunks(portfolio::AT_ONCE) {
+        for contract in portfolio::states(env, some).await? {
+            own.extend(measures::cases(&contract).into_iter().filter(is_of_it));
+        }
+    }
+    let order = |case: &Case| (case.counted.good, -case.counted.days);
+    own.sort_by(|a, b| (order(a), &a.contract, &a.milestone).cmp(&(order(b), &b.contract, &b.milestone)));
     list.rows.extend(own.into_iter().map(|case| {
         vec![
             Cell::text(case.contract),
             Cell::text(case.milestone),
-            Cell::text(if case.good { "yes" } else { "no" }),
-            Cell::Count(case.days),
+            Cell::text(if case.counted.good { "yes" } else { "no" }),
+            Cell::Count(case.counted.days.into()),
             Cell::text(case.said),
         ]
     }));
@@ -315,7 +217,7 @@ pub async fn cases(env: &Environment, metric: Metric, month: Month) -> Result<Li
 ///
 /// # Errors
 /// The store failed.
-pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List, StoreError> {
+pub async fn cohort(env: &Environment, snapshot: &Snapshot, month: Month, today: Date) -> Result<List, StoreError> {
     let columns = &[
         "Contract",
         "Milestone",
@@ -332,28 +234,30 @@ pub async fn cohort(env: &Environment, month: Month, today: Date) -> Result<List
         "Exception",
     ];
     let mut list = List::new("cohort", columns, format!("accepted or invoiced in {}", month.in_words()));
-    let mut standings: BTreeMap<String, Standing> = BTreeMap::new();
-    for line in env.store.documents(None).await?.into_iter().map(DocumentLine::from) {
-        standings.insert(line.document.number, line.standing);
-    }
-    let mut items: BTreeMap<(String, String), Item> = BTreeMap::new();
-    for item in queue(env, &Filter::of_kinds(&["exception", "drift", "approval"])).await? {
+    let mut items: BTreeMap<(&String, &String), &Item> = BTreeMap::new();
+    for item in snapshot.items.iter().filter(|item| matches!(item.kind, "exception" | "drift" | "approval")) {
         if let (Some(contract), Some(milestone)) = (&item.contract, &item.milestone) {
-            items.entry((contract.clone(), milestone.clone())).or_insert(item);
+            items.entry((contract, milestone)).or_insert(item);
         }
     }
+    let has_one = |(_, line): &(&String, &Arc<Line>)| line.measures.due.contains(&month.first());
+    let ids: Vec<String> = snapshot.contracts.iter().filter(has_one).map(|(id, _)| id.clone()).collect();
     let mut rows = Vec::new();
-    portfolio::each_booked(env, |booked| {
-        let receivables = booked.state.receivables();
-        for milestone in booked.state.milestones() {
-            let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
-            if expected.is_some_and(|on| Month::of(on) == month) {
-                let item = items.get(&(booked.state.terms().id().to_owned(), milestone.id.clone()));
-                rows.push(cohort_row((&booked, &milestone, expected), &receivables, &standings, item, today));
+    for some in ids.chunks(portfolio::AT_ONCE) {
+        let documents = portfolio::documents_of(env, snapshot, some).await?;
+        let standings: BTreeMap<String, Standing> =
+            documents.into_iter().map(|line| (line.document.number, line.standing)).collect();
+        for booked in portfolio::booked_of(env, some).await? {
+            let (receivables, id) = (booked.state.receivables(), booked.state.terms().id().to_owned());
+            for milestone in booked.state.milestones() {
+                if measures::due(milestone.accepted_on, milestone.invoiced_on) == Some(month.first()) {
+                    let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
+                    let item = items.get(&(&id, &milestone.id)).copied();
+                    rows.push(cohort_row((&booked, &milestone, expected), &receivables, &standings, item, today));
+                }
             }
         }
-    })
-    .await?;
+    }
     rows.sort_by_key(|(flagged, _)| !*flagged);
     list.rows.extend(rows.into_iter().map(|(_, row)| row));
     Ok(list)
@@ -408,10 +312,7 @@ struct Expected {
 
 /// What will be billed and paid in the months to come. A customer is expected to pay as late as they did so far, on average; by
 /// when an invoice is paid whose day passed without a payment, nobody knows: it is overdue, and expected on no date.
-///
-/// # Errors
-/// The store failed.
-pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError> {
+pub fn forecast(snapshot: &Snapshot, today: Date) -> List {
     let columns = &[
         "Month",
         "What",
@@ -427,16 +328,11 @@ pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError
     ];
     let until = Month::of(today.saturating_add((AHEAD - 1).months())).last();
     let mut list = List::new("forecast", columns, format!("{today} to {until}"));
-    let (mut all, mut paid) = (Vec::new(), BTreeMap::new());
-    portfolio::each_booked(env, |booked| {
-        paid_late(&booked.state, &mut paid);
-        all.push(Coming::of(&booked.state, until));
-    })
-    .await?;
-    let lateness = lateness(paid);
+    let lateness = lateness(snapshot);
     let mut expected = Vec::new();
-    for coming in &all {
-        expected.extend(coming.expected(lateness.get(&coming.customer).copied(), today));
+    for line in snapshot.contracts.values() {
+        let late = lateness.get(line.summary.customer.as_str()).copied();
+        expected.extend(coming(line, (today, until), late));
     }
     expected.retain(|expected| expected.month.is_none_or(|month| month.first() <= until));
     let place = |expected: &Expected| expected.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>();
@@ -447,113 +343,74 @@ pub async fn forecast(env: &Environment, today: Date) -> Result<List, StoreError
         }
         list.rows.push(expectation.row);
     }
-    Ok(list)
-}
-
-/// Days that the paid invoices of a contract were paid late, by customer; who pays early or in time pays in time.
-fn paid_late(contract: &Contract, paid: &mut BTreeMap<String, Vec<i64>>) {
-    for invoice in contract.receivables().iter().filter(|invoice| invoice.open.units() == Minor::ZERO) {
-        let stands = invoice.payments.iter().filter(|payment| payment.reversed_on.is_none());
-        if let Some(last) = stands.map(|payment| payment.on).max() {
-            let late = days(invoice.due_on, last).max(0);
-            paid.entry(contract.terms().customer().to_owned()).or_default().push(late);
-        }
-    }
+    list
 }
 
 /// Days that each customer has paid late, on average over their paid invoices.
-fn lateness(paid: BTreeMap<String, Vec<i64>>) -> BTreeMap<String, i64> {
-    let average = |all: Vec<i64>| {
-        let count = i64::try_from(all.len()).unwrap_or(i64::MAX);
-        all.iter().sum::<i64>().checked_div(count).unwrap_or(0)
+fn lateness(snapshot: &Snapshot) -> BTreeMap<&str, i64> {
+    let mut paid: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+    for line in snapshot.contracts.values() {
+        let (days, count) = line.measures.late;
+        let of = paid.entry(&line.summary.customer).or_default();
+        *of = (of.0.saturating_add(days), of.1.saturating_add(count));
+    }
+    paid.into_iter().filter_map(|(customer, (days, count))| Some((customer, days.checked_div(count)?))).collect()
+}
+
+/// What is open of a contract, and what time alone will write for it until a date.
+fn coming(line: &Line, (today, until): (Date, Date), late: Option<i64>) -> Vec<Expected> {
+    let (summary, currency) = (&line.summary, line.deferred.currency());
+    let mut expected = Vec::new();
+    let mut push = |what: &str, milestone: &str, number: &str, (due, on): (Date, Option<Date>), amount: String| {
+        let month = on.map(Month::of);
+        let late = late.filter(|_| what != TO_BILL).map_or_else(|| Cell::text(""), Cell::Count);
+        let row = vec![
+            month.map_or_else(|| Cell::text("no date"), Cell::text),
+            Cell::text(what),
+            Cell::text(&summary.contract),
+            Cell::text(milestone),
+            Cell::text(&summary.customer),
+            Cell::text(number),
+            Cell::text(due),
+            late,
+            Cell::optional(on),
+            Cell::text(currency),
+            Cell::Amount(amount),
+        ];
+        expected.push(Expected { month, row });
     };
-    paid.into_iter().map(|(customer, all)| (customer, average(all))).collect()
-}
-
-/// What is open of a contract, and what time alone will write for it.
-struct Coming {
-    contract: String,
-    customer: String,
-    currency: Currency,
-    open: Vec<Receivable>,
-    documents: Vec<IssuedDocument>,
-}
-
-impl Coming {
-    fn of(contract: &Contract, until: Date) -> Self {
-        let terms = contract.terms();
-        Self {
-            contract: terms.id().to_owned(),
-            customer: terms.customer().to_owned(),
-            currency: terms.currency(),
-            open: contract
-                .receivables()
-                .into_iter()
-                .filter(|receivable| receivable.open.units() > Minor::ZERO)
-                .collect(),
-            documents: contract.outlook(until).documents,
-        }
+    let paid_on = |due: Date| due.saturating_add(late.unwrap_or(0).days());
+    for receivable in &line.open {
+        let on = Some(paid_on(receivable.due_on)).filter(|on| *on >= today);
+        let what = if on.is_some() { "cash" } else { "overdue" };
+        push(what, &receivable.milestone, &receivable.number, (receivable.due_on, on), receivable.open.to_string());
     }
-
-    fn expected(&self, late: Option<i64>, today: Date) -> Vec<Expected> {
-        let mut expected = Vec::new();
-        let mut push = |what: &str, milestone: &str, number: &str, (due, on): (Date, Option<Date>), amount: String| {
-            let month = on.map(Month::of);
-            let late = late.filter(|_| what != TO_BILL).map_or_else(|| Cell::text(""), Cell::Count);
-            let row = vec![
-                month.map_or_else(|| Cell::text("no date"), Cell::text),
-                Cell::text(what),
-                Cell::text(&self.contract),
-                Cell::text(milestone),
-                Cell::text(&self.customer),
-                Cell::text(number),
-                Cell::text(due),
-                late,
-                Cell::optional(on),
-                Cell::text(self.currency),
-                Cell::Amount(amount),
-            ];
-            expected.push(Expected { month, row });
-        };
-        let paid_on = |due: Date| due.saturating_add(late.unwrap_or(0).days());
-        for receivable in &self.open {
-            let on = Some(paid_on(receivable.due_on)).filter(|on| *on >= today);
-            let what = if on.is_some() { "cash" } else { "overdue" };
-            push(what, &receivable.milestone, &receivable.number, (receivable.due_on, on), receivable.open.to_string());
-        }
-        for document in &self.documents {
-            let credits = document.kind == DocumentKind::CreditMemo;
-            let amount =
-                if credits { self.currency.money(-document.amount.units()) } else { document.amount }.to_string();
-            push(
-                TO_BILL,
-                &document.milestone,
-                &document.number,
-                (document.due_on, Some(document.date)),
-                amount.clone(),
-            );
-            push(
-                "cash",
-                &document.milestone,
-                &document.number,
-                (document.due_on, Some(paid_on(document.due_on).max(today))),
-                amount,
-            );
-        }
-        expected
+    for document in line.to_come.iter().filter(|document| document.date <= until) {
+        let credits = document.kind == DocumentKind::CreditMemo;
+        let amount = if credits { currency.money(-document.amount.units()) } else { document.amount }.to_string();
+        let (milestone, number, due) = (&document.milestone, &document.number, document.due_on);
+        push(TO_BILL, milestone, number, (due, Some(document.date)), amount.clone());
+        push("cash", milestone, number, (due, Some(paid_on(due).max(today))), amount);
     }
+    expected
 }
 
 /// A report by its name; `metric` counts for cases alone, `month` for cases and cohorts.
 ///
 /// # Errors
 /// There is no such report or metric, or the store failed.
-pub async fn named(env: &Environment, name: &str, metric: &str, month: Month, today: Date) -> Result<List, Refused> {
+pub async fn named(
+    env: &Environment,
+    snapshot: &Snapshot,
+    (name, metric): (&str, &str),
+    month: Month,
+    today: Date,
+) -> Result<List, Refused> {
     Ok(match name {
-        "metrics" => metrics(env, today).await?,
-        "cases" => cases(env, metric.parse().map_err(Refused::Invalid)?, month).await?,
-        "cohort" => cohort(env, month, today).await?,
-        "forecast" => forecast(env, today).await?,
+        "metrics" => metrics(env, snapshot, today).await?,
+        "cases" => cases(env, snapshot, metric.parse().map_err(Refused::Invalid)?, month).await?,
+        "cohort" => cohort(env, snapshot, month, today).await?,
+        "forecast" => forecast(snapshot, today),
         _ => {
             let remedy = "one of metrics, cases, cohort, forecast";
             return Err(Refused::Missing(Problem::new("report", format!("there is no report {name:?}"), remedy)));
@@ -584,16 +441,13 @@ pub fn sums(forecast: &List) -> Vec<(String, String, String)> {
 mod tests {
     use super::*;
 
-    fn case(good: bool, days: i64) -> Case {
-        let (metric, month) = (Metric::CycleTime, Month::of(jiff::civil::date(2026, 3, 1)));
-        let (contract, milestone, said) = ("SOW-1".to_owned(), "M1".to_owned(), String::new());
-        Case { metric, month, contract, milestone, good, days, said }
+    fn case(good: bool, days: i32) -> Counted {
+        Counted { metric: Metric::CycleTime, month: jiff::civil::date(2026, 3, 1), good, days }
     }
 
     #[test]
     fn values_are_medians_and_shares_and_nothing_where_nothing_counts() {
-        let cases = [case(true, 0), case(true, 1), case(false, 30)];
-        let all: Vec<&Case> = cases.iter().collect();
+        let all = [case(true, 0), case(true, 1), case(false, 30)];
         assert_eq!(value(Metric::CycleTime, &all), "1 d");
         assert_eq!(value(Metric::CycleTime, &all[1..]), "15.5 d");
         assert_eq!(value(Metric::CycleTime, &[]), "");

@@ -100,10 +100,8 @@ pub async fn case(env: &Environment, item: Arc<Item>, by: &str) -> Result<Case, 
         history: Vec::new(),
     };
     let Some(id) = item.contract.clone() else { return Ok(case) };
-    case.history = env.store.audit(Some(id.clone()), LINES).await?;
-    let subject = item.subject.to_string();
-    case.history.retain(|line| concerns(line, &subject, item.milestone.as_deref(), &item.title));
-    case.history.reverse();
+    let names = [item.subject.to_string()];
+    case.history = history(env, Some(id.clone()), &names, &item.milestone, item.code.as_deref()).await?;
     let Some(row) = env.store.contract(id.clone()).await? else { return Ok(case) };
     let contract = portfolio::state(&row)?;
     let sources = env.store.leg_sources(id.clone()).await?;
@@ -150,15 +148,31 @@ fn with_pages(env: &Environment, sources: Vec<LegSource>) -> Vec<Source> {
     sources.into_iter().map(|record| Source { page: page(&record), record }).collect()
 }
 
+/// Lines of the trail that concern a thing, by any of its names, its milestone or its code; newest first.
+pub(super) async fn history(
+    env: &Environment,
+    contract: Option<String>,
+    names: &[String],
+    milestone: &Option<String>,
+    code: Option<&str>,
+) -> Result<Vec<AuditLine>, StoreError> {
+    let mut lines = env.store.audit(contract, LINES).await?;
+    lines.retain(|line| concerns(line, names, milestone.as_deref(), code));
+    lines.reverse();
+    Ok(lines)
+}
+
 /// Whether a line of the trail is about this thing: it names it, its milestone or its code.
-fn concerns(line: &AuditLine, subject: &str, milestone: Option<&str>, title: &str) -> bool {
+fn concerns(line: &AuditLine, names: &[String], milestone: Option<&str>, code: Option<&str>) -> bool {
     let words = |text: &str, word: &str| {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         text.split(|c: char| !is_part(c))
             .any(|name| name == word || name.strip_suffix(word).is_some_and(|rest| rest.ends_with('-')))
     };
-    line.subject == subject
-        || line.subject == title
+    names.iter().any(|name| {
+        !name.is_empty()
+            && (line.subject == *name || line.detail.starts_with(&format!("{name}:")) || words(&line.detail, name))
+    }) || code.is_some_and(|code| line.subject == code)
         || milestone.is_some_and(|id| words(&line.subject, id) || words(&line.detail, id))
 }
 

@@ -8,6 +8,8 @@ use milestoned_mapping::fact::Fact;
 use milestoned_mapping::money::{Minor, Money};
 use milestoned_mapping::problem::Problem;
 
+use super::queue::titles_and_codes;
+
 /// How far ahead both are played on.
 const AHEAD_DAYS: i32 = 400;
 
@@ -144,7 +146,7 @@ fn only_in(one: &Contract, other: &Contract) -> Vec<String> {
         let held = one.amount_held(record).filter(|held| held.units() != Minor::ZERO);
         let held = held.map(|held| format!(", which holds {held} {}", held.currency())).unwrap_or_default();
         let place = if place.is_empty() { String::new() } else { format!(" of {}", place.join(", ")) };
-        format!("{}{place}{held}", record.code)
+        format!("{}{place}{held}", titles_and_codes(&[record.code.to_string()]))
     };
     new.map(words).collect()
 }

@@ -103,7 +103,7 @@ fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures>
             })
             .sum()
     };
-    let overdue = lines.iter().flat_map(|line| &line.receivables).filter(|line| line.due_on < today);
+    let overdue = lines.iter().flat_map(|line| &line.open).filter(|line| line.due_on < today);
     let months = months(lines, this);
     Some(Figures {
         currency: code.into(),
@@ -135,15 +135,9 @@ fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
         for month in &line.months {
             let sum = place(month.first, this).map_or(Some(&mut before), |index| sums.get_mut(index));
             if let Some(sum) = sum {
-                sum.billed += month.billed.units();
-                sum.recognised += month.recognised.units();
-            }
-        }
-        let payments = line.receivables.iter().flat_map(|receivable| &receivable.payments);
-        for payment in payments.filter(|payment| payment.reversed_on.is_none()) {
-            let sum = place(payment.on, this).map_or(Some(&mut before), |index| sums.get_mut(index));
-            if let Some(sum) = sum {
-                sum.collected += payment.amount.units();
+                sum.billed += month.billed.into();
+                sum.recognised += month.recognised.into();
+                sum.collected += month.collected.into();
             }
         }
         carry_deferred(line, this, &mut sums);
@@ -180,43 +174,46 @@ fn carry_deferred(line: &Line, this: Date, sums: &mut [Sums; MONTHS]) {
     let mut months = line.months.iter().peekable();
     for (index, sum) in sums.iter_mut().enumerate() {
         while let Some(month) = months.next_if(|month| place(month.first, this).is_none_or(|place| place <= index)) {
-            at = month.deferred.units();
+            at = month.deferred.into();
         }
         sum.deferred += at;
     }
 }
 
-/// Milestones that silence will accept, the next first.
-pub fn silences(snapshot: &Snapshot) -> Vec<Silence> {
-    let of_line = |line: &Arc<Line>| -> Vec<Silence> {
-        let silence = |deadline: &Deadline| Silence {
-            contract: line.summary.contract.clone(),
-            customer: line.summary.customer.clone(),
-            deadline: deadline.clone(),
-        };
-        line.deadlines.iter().map(silence).collect()
-    };
-    let mut all: Vec<Silence> = snapshot.contracts.values().flat_map(of_line).collect();
-    all.sort_by(|a, b| (a.deadline.last_day, &a.contract).cmp(&(b.deadline.last_day, &b.contract)));
-    all
+/// Milestones that silence will accept, the next first: so many of them, and how many there are.
+pub fn silences(snapshot: &Snapshot, few: usize) -> (Vec<Silence>, usize) {
+    let count = snapshot.contracts.values().map(|line| line.deadlines.len()).sum();
+    let all = snapshot.contracts.values().flat_map(|line| line.deadlines.iter().map(move |deadline| (line, deadline)));
+    let first = first(all.collect(), few, |(line, deadline)| (deadline.last_day, line.summary.contract.as_str()));
+    let silences = first.into_iter().map(|(line, deadline)| Silence {
+        contract: line.summary.contract.clone(),
+        customer: line.summary.customer.clone(),
+        deadline: deadline.clone(),
+    });
+    (silences.collect(), count)
 }
 
-/// Invoices that were due before today and are not paid, the latest first.
-pub fn late(snapshot: &Snapshot, today: Date) -> Vec<Late> {
-    let of_line = |line: &Arc<Line>| -> Vec<Late> {
-        let overdue = line
-            .receivables
-            .iter()
-            .filter(|receivable| receivable.due_on < today && receivable.open.units() > Minor::ZERO);
-        let late = |receivable: &Receivable| Late {
-            contract: line.summary.contract.clone(),
-            customer: line.summary.customer.clone(),
-            days: receivable.due_on.until(today).map_or(0, |span| i64::from(span.get_days())),
-            invoice: receivable.clone(),
-        };
-        overdue.map(late).collect()
-    };
-    let mut all: Vec<Late> = snapshot.contracts.values().flat_map(of_line).collect();
-    all.sort_by(|a, b| (a.invoice.due_on, &a.contract).cmp(&(b.invoice.due_on, &b.contract)));
+/// Invoices that were due before today and are not paid, the latest first: so many of them, and how many there are.
+pub fn late(snapshot: &Snapshot, today: Date, few: usize) -> (Vec<Late>, usize) {
+    let all = snapshot.contracts.values().flat_map(|line| line.open.iter().map(move |invoice| (line, invoice)));
+    let all: Vec<(&Arc<Line>, &Receivable)> = all.filter(|(_, invoice)| invoice.due_on < today).collect();
+    let count = all.len();
+    let late = first(all, few, |(line, invoice)| (invoice.due_on, line.summary.contract.as_str()));
+    let late = late.into_iter().map(|(line, invoice)| Late {
+        contract: line.summary.contract.clone(),
+        customer: line.summary.customer.clone(),
+        days: invoice.due_on.until(today).map_or(0, |span| i64::from(span.get_days())),
+        invoice: invoice.clone(),
+    });
+    (late.collect(), count)
+}
+
+/// The first few of many in an order: the others are not sorted.
+fn first<'a, T: Copy>(mut all: Vec<T>, few: usize, order: impl Fn(&T) -> (Date, &'a str)) -> Vec<T> {
+    if few < all.len() {
+        all.select_nth_unstable_by(few, |a, b| order(a).cmp(&order(b)));
+        all.truncate(few);
+    }
+    all.sort_by(|a, b| order(a).cmp(&order(b)));
     all
 }

@@ -64,8 +64,10 @@ pub struct Item {
     /// The first word of `subject`: `approval`, `exception`, `delivery`, …
     #[schema(value_type = String)]
     pub kind: &'static str,
-    /// What it is, in a word or a line: the code of an exception, a document and where it goes.
+    /// What it is, in words: what the code of an exception means, a document and where it goes.
     pub title: String,
+    /// Code of an exception, or kind of a drift.
+    pub code: Option<String>,
     /// Contract, where one is concerned.
     pub contract: Option<String>,
     /// Its customer.
@@ -115,6 +117,7 @@ impl Item {
             acts: super::verb::offered(&subject),
             subject,
             title: title.into(),
+            code: None,
             contract: None,
             customer: None,
             erp: None,
@@ -131,6 +134,17 @@ impl Item {
             snoozed_until: None,
             note: None,
         }
+    }
+
+    /// What it is, with its code where it has one: `The amount differs from the agreement (AMOUNT_MISMATCH)`.
+    pub fn title_and_code(&self) -> String {
+        self.code.as_ref().map_or_else(|| self.title.clone(), |code| format!("{} ({code})", self.title))
+    }
+
+    /// What the reason says beyond the title, for who reads the two below each other; often nothing.
+    pub fn particulars(&self) -> &str {
+        let rest = self.problem.reason.strip_prefix(&self.title).unwrap_or(&self.problem.reason);
+        rest.trim_start_matches([':', ' '])
     }
 
     /// Milestone and leg, as people read them: `M1, crm`.

@@ -1,43 +1,44 @@
 //! Rows of the lists that pages show and exports carry: contracts, receivables with their age, what will be billed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use milestoned_mapping::contract::{DocumentKind, IssuedDocument, Receivable};
-use milestoned_mapping::money::{Minor, Money, grouped};
+use milestoned_mapping::money::{Money, grouped};
 use rust_decimal::Decimal;
 
 use super::portfolio::Summary;
-use super::snapshot::{Line, Snapshot};
+use super::snapshot::Snapshot;
+use crate::environment::Environment;
+use crate::store::StoreError;
 
-/// An invoice of some contract that is open, or was paid.
+/// An invoice of some contract that is open.
 #[derive(Debug, Clone)]
-pub struct Open {
+pub struct Open<'a> {
     /// Contract.
-    pub contract: String,
+    pub contract: &'a str,
     /// Customer.
-    pub customer: String,
+    pub customer: &'a str,
     /// ERP connection.
-    pub erp: String,
+    pub erp: &'a str,
     /// The invoice.
-    pub invoice: Receivable,
-    /// Days since it was due; 0: it is not due yet, or paid.
+    pub invoice: &'a Receivable,
+    /// Days since it was due; 0: it is not due yet.
     pub days: i64,
 }
 
 /// A document that time alone will write.
 #[derive(Debug, Clone)]
-pub struct ToCome {
+pub struct ToCome<'a> {
     /// Contract.
-    pub contract: String,
+    pub contract: &'a str,
     /// Customer.
-    pub customer: String,
+    pub customer: &'a str,
     /// ERP connection.
-    pub erp: String,
+    pub erp: &'a str,
     /// The document.
-    pub document: IssuedDocument,
+    pub document: &'a IssuedDocument,
 }
 
 /// Open amounts of one currency by age.
@@ -84,45 +85,53 @@ fn is_named(text: &str, names: &[&str]) -> bool {
     text.is_empty() || names.iter().any(|name| name.to_lowercase().contains(&text))
 }
 
-/// Contracts whose id or customer contains a text, by id; where there is none, those that have an invoice of this number.
-pub fn contracts(snapshot: &Snapshot, text: &str) -> Vec<Summary> {
+/// Contracts whose id or customer contains a text, by id; where there is none, the one that has a document of this number.
+///
+/// # Errors
+/// The store failed.
+pub async fn contracts<'a>(
+    env: &Environment,
+    snapshot: &'a Snapshot,
+    text: &str,
+) -> Result<Vec<&'a Summary>, StoreError> {
     let all = snapshot.contracts.values().map(|line| &line.summary);
-    let found: Vec<Summary> =
-        all.filter(|summary| is_named(text, &[&summary.contract, &summary.customer])).cloned().collect();
+    let found: Vec<&Summary> = all.filter(|summary| is_named(text, &[&summary.contract, &summary.customer])).collect();
     if !found.is_empty() {
-        return found;
+        return Ok(found);
     }
-    let text = text.trim();
-    let has_invoice =
-        |line: &&Arc<Line>| line.receivables.iter().any(|invoice| invoice.number.eq_ignore_ascii_case(text));
-    snapshot.contracts.values().filter(has_invoice).map(|line| line.summary.clone()).collect()
+    let id = env.store.contract_of_number(text.trim().to_owned()).await?;
+    let line = id.and_then(|id| snapshot.contracts.get(&id));
+    Ok(line.map(|line| &line.summary).into_iter().collect())
+}
+
+/// Contracts of a customer, by id.
+pub fn contracts_of<'a>(snapshot: &'a Snapshot, customer: &str) -> Vec<&'a Summary> {
+    let all = snapshot.contracts.values().map(|line| &line.summary);
+    all.filter(|summary| summary.customer == customer).collect()
 }
 
 /// Invoices that are open, the one that was due first before the others; overdue ones only, or all.
-pub fn receivables(snapshot: &Snapshot, text: &str, overdue: bool, today: Date) -> Vec<Open> {
-    let of_line = |line: &Arc<Line>| -> Vec<Open> {
-        let summary = &line.summary;
-        let open = line.receivables.iter().filter(|receivable| receivable.open.units() > Minor::ZERO);
-        let open = open.filter(|receivable| !overdue || receivable.due_on < today);
-        let named =
-            open.filter(|receivable| is_named(text, &[&summary.contract, &summary.customer, &receivable.number]));
-        named
-            .map(|receivable| Open {
-                contract: summary.contract.clone(),
-                customer: summary.customer.clone(),
-                erp: summary.erp.clone(),
-                days: receivable.due_on.until(today).map_or(0, |span| i64::from(span.get_days().max(0))),
-                invoice: receivable.clone(),
-            })
-            .collect()
-    };
-    let mut all: Vec<Open> = snapshot.contracts.values().flat_map(of_line).collect();
+pub fn receivables<'a>(snapshot: &'a Snapshot, text: &str, overdue: bool, today: Date) -> Vec<Open<'a>> {
+    let all =
+        snapshot.contracts.values().flat_map(|line| line.open.iter().map(move |invoice| (&line.summary, invoice)));
+    let asked = all.filter(|(summary, invoice)| {
+        (!overdue || invoice.due_on < today) && is_named(text, &[&summary.contract, &summary.customer, &invoice.number])
+    });
+    let mut all: Vec<Open<'_>> = asked
+        .map(|(summary, invoice)| Open {
+            contract: &summary.contract,
+            customer: &summary.customer,
+            erp: &summary.erp,
+            days: invoice.due_on.until(today).map_or(0, |span| i64::from(span.get_days().max(0))),
+            invoice,
+        })
+        .collect();
     all.sort_by(|a, b| (a.invoice.due_on, &a.invoice.number).cmp(&(b.invoice.due_on, &b.invoice.number)));
     all
 }
 
 /// What is open by age, by currency.
-pub fn ageing(rows: &[Open]) -> Vec<Aged> {
+pub fn ageing(rows: &[Open<'_>]) -> Vec<Aged> {
     let mut by_currency: BTreeMap<String, Aged> = BTreeMap::new();
     for row in rows {
         let currency = row.invoice.open.currency();
@@ -144,12 +153,12 @@ pub fn ageing(rows: &[Open]) -> Vec<Aged> {
 }
 
 /// Sums of contracts and their open invoices, by currency.
-pub fn sums(contracts: &[Summary], receivables: &[Open]) -> Vec<Sums> {
+pub fn sums(contracts: &[&Summary], receivables: &[Open<'_>]) -> Vec<Sums> {
     let mut codes: Vec<&str> = contracts.iter().map(|contract| contract.currency.as_str()).collect();
     codes.sort_unstable();
     codes.dedup();
     let sum = |code: &str, value: fn(&Summary) -> &String| -> String {
-        let of_it = contracts.iter().filter(|contract| contract.currency == code);
+        let of_it = contracts.iter().copied().filter(|contract| contract.currency == code);
         let sum: Decimal = of_it.filter_map(|summary| value(summary).parse::<Decimal>().ok()).sum();
         grouped(&sum.to_string())
     };
@@ -182,28 +191,27 @@ pub fn month(word: &str, today: Date) -> Option<Date> {
 }
 
 /// Documents that time alone will write in a month, by date.
-pub fn to_come(snapshot: &Snapshot, text: &str, month: Date) -> Vec<ToCome> {
-    let of_line = |line: &Arc<Line>| -> Vec<ToCome> {
-        let summary = &line.summary;
-        let of_month = line.to_come.iter().filter(|document| document.date.first_of_month() == month);
-        let named =
-            of_month.filter(|document| is_named(text, &[&summary.contract, &summary.customer, &document.number]));
-        named
-            .map(|document| ToCome {
-                contract: summary.contract.clone(),
-                customer: summary.customer.clone(),
-                erp: summary.erp.clone(),
-                document: document.clone(),
-            })
-            .collect()
-    };
-    let mut all: Vec<ToCome> = snapshot.contracts.values().flat_map(of_line).collect();
+pub fn to_come<'a>(snapshot: &'a Snapshot, text: &str, month: Date) -> Vec<ToCome<'a>> {
+    let lines = snapshot.contracts.values();
+    let all = lines.flat_map(|line| line.to_come.iter().map(move |document| (&line.summary, document)));
+    let asked = all.filter(|(summary, document)| {
+        document.date.first_of_month() == month
+            && is_named(text, &[&summary.contract, &summary.customer, &document.number])
+    });
+    let mut all: Vec<ToCome<'_>> = asked
+        .map(|(summary, document)| ToCome {
+            contract: &summary.contract,
+            customer: &summary.customer,
+            erp: &summary.erp,
+            document,
+        })
+        .collect();
     all.sort_by(|a, b| (a.document.date, &a.document.number).cmp(&(b.document.date, &b.document.number)));
     all
 }
 
 /// The sum of what will be written, by currency; credit memos are taken away.
-pub fn sums_to_come(rows: &[ToCome]) -> Vec<String> {
+pub fn sums_to_come(rows: &[ToCome<'_>]) -> Vec<String> {
     let mut sums: BTreeMap<String, Money> = BTreeMap::new();
     for row in rows {
         let amount = row.document.amount;

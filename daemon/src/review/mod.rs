@@ -2,7 +2,7 @@
 //! and writes what a person decides, [`acts`]; pages, API, command line, mail and metrics show the one and call the other.
 //!
 //! Reading order: [`subject`] (what acts are about), [`item`], [`queue`], [`acts`]; [`portfolio`] is what people see of
-//! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`effect`] what
+//! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`closed`] of one that waits no more, [`effect`] what
 //! a change order would do, [`customers`] which record of an ERP each customer is. [`snapshot`]
 //! keeps what they see for pages, [`selection`] picks from it.
 
@@ -10,6 +10,7 @@ pub mod acts;
 pub mod as_of;
 pub mod bulk;
 pub mod case;
+pub mod closed;
 pub mod customers;
 pub mod described;
 pub mod effect;
@@ -17,6 +18,7 @@ pub mod figures;
 pub mod halves;
 pub mod item;
 pub mod listing;
+pub mod measures;
 pub mod portfolio;
 pub mod queue;
 pub mod selection;

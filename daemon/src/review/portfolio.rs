@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::described::{MilestoneBody, ReportBody};
 use super::item::{Amount, Item, RecordName, amount_of};
 use super::queue::{meaning, reason, records};
+use super::snapshot::Snapshot;
 use super::standing::Standing;
 use crate::agreements::Addressee;
 use crate::engine;
@@ -196,14 +197,11 @@ pub struct Booked {
     pub owner: Option<String>,
 }
 
-/// Every contract with its ERP, by id.
-///
-/// # Errors
-/// The store failed.
-pub async fn booked(env: &Environment) -> Result<Vec<Booked>, StoreError> {
-    let mut all = Vec::new();
-    each_booked(env, |booked| all.push(booked)).await?;
-    Ok(all)
+impl Booked {
+    fn of(row: &ContractRow) -> Result<Self, StoreError> {
+        let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
+        Ok(Self { state: state(row)?, erp: agreement.erp, owner: agreement.options.owner })
+    }
 }
 
 /// Hands over every contract with its ERP, by id, and keeps none of them: a report looks at each once.
@@ -213,17 +211,34 @@ pub async fn booked(env: &Environment) -> Result<Vec<Booked>, StoreError> {
 pub async fn each_booked(env: &Environment, mut look: impl FnMut(Booked)) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
-        let rows = env.store.contracts_after(after, AT_ONCE).await?;
-        let more = rows.len() == AT_ONCE;
-        after = rows.last().map(|row| row.id.clone()).unwrap_or_default();
-        for row in rows {
-            let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
-            look(Booked { state: state(&row)?, erp: agreement.erp, owner: agreement.options.owner });
-        }
-        if !more {
-            return Ok(());
+        let some = booked_after(env, &after).await?;
+        let Some(last) = some.last() else { return Ok(()) };
+        last.state.terms().id().clone_into(&mut after);
+        some.into_iter().for_each(&mut look);
+    }
+}
+
+/// Contracts after this id with their ERPs, by id, as many as are read at once; none: there are no more.
+///
+/// # Errors
+/// The store failed.
+pub async fn booked_after(env: &Environment, after: &str) -> Result<Vec<Booked>, StoreError> {
+    let rows = env.store.contracts_after(after.to_owned(), AT_ONCE).await?;
+    rows.iter().map(Booked::of).collect()
+}
+
+/// Some contracts with their ERPs, by id.
+///
+/// # Errors
+/// The store failed.
+pub async fn booked_of(env: &Environment, ids: &[String]) -> Result<Vec<Booked>, StoreError> {
+    let mut all = Vec::with_capacity(ids.len());
+    for some in ids.chunks(AT_ONCE) {
+        for row in env.store.contracts_of(some.to_vec()).await? {
+            all.push(Booked::of(&row)?);
         }
     }
+    Ok(all)
 }
 
 /// A contract as an amendment is compared with it; `None`: it is not known.
@@ -356,6 +371,26 @@ pub async fn documents(env: &Environment, contract: &Contract) -> Result<Vec<Doc
     Ok(documents)
 }
 
+/// Documents of some contracts, each with where it stands in the ERP, by contract.
+///
+/// # Errors
+/// The store failed.
+pub async fn documents_of(
+    env: &Environment,
+    snapshot: &Snapshot,
+    contracts: &[String],
+) -> Result<Vec<DocumentLine>, StoreError> {
+    let mut lines: Vec<DocumentLine> =
+        env.store.documents_of(contracts.to_vec()).await?.into_iter().map(DocumentLine::from).collect();
+    for line in lines.iter_mut().filter(|line| line.standing.is_there()) {
+        let contract = snapshot.contracts.get(&line.document.contract);
+        if contract.is_some_and(|contract| contract.measures.withdrawn.contains(&line.document.number)) {
+            line.standing = Standing::Replaced;
+        }
+    }
+    Ok(lines)
+}
+
 fn milestones(contract: &Contract, documents: &[DocumentLine]) -> Vec<MilestoneLine> {
     let line = |milestone: MilestoneView| {
         let counts =
@@ -461,20 +496,26 @@ fn in_one_text<S: Serializer>(amount: &Option<Amount>, serializer: S) -> Result<
     }
 }
 
-/// What items hold back, by currency: `2,000,000.00 USD, 15,000 JPY`. An invoice that several of them hold back counts once,
-/// and what is held with its whole contract counts there.
-pub fn held(items: &[&Item]) -> String {
+/// What each item holds back beyond those before it: an invoice that several of them hold back counts once, and what is held with
+/// its whole contract counts there.
+pub fn counted_once<'a>(items: &[&'a Item]) -> Vec<Option<&'a Amount>> {
     let mut seen: HashSet<(&Option<String>, &Option<String>)> = HashSet::with_capacity(items.len());
     let places = items.iter().filter(|item| item.held.is_some() && item.milestone.is_none());
     let whole: HashSet<&Option<String>> = places.map(|item| &item.contract).collect();
-    let mut sums: BTreeMap<&str, rust_decimal::Decimal> = BTreeMap::new();
-    for item in items {
-        let Some(held) = &item.held else { continue };
+    let once = items.iter().map(|item| {
+        let held = item.held.as_ref()?;
         let counts = item.milestone.is_none() || !whole.contains(&item.contract);
-        if counts && seen.insert((&item.contract, &item.milestone)) {
-            let sum = sums.entry(&held.currency).or_default();
-            *sum = sum.saturating_add(held.amount.parse().unwrap_or_default());
-        }
+        (counts && seen.insert((&item.contract, &item.milestone))).then_some(held)
+    });
+    once.collect()
+}
+
+/// What items hold back, by currency: `2,000,000.00 USD, 15,000 JPY`, each invoice once.
+pub fn held(items: &[&Item]) -> String {
+    let mut sums: BTreeMap<&str, rust_decimal::Decimal> = BTreeMap::new();
+    for held in counted_once(items).into_iter().flatten() {
+        let sum = sums.entry(&held.currency).or_default();
+        *sum = sum.saturating_add(held.amount.parse().unwrap_or_default());
     }
     let texts: Vec<String> =
         sums.into_iter().map(|(code, sum)| format!("{} {code}", grouped(&sum.to_string()))).collect();

@@ -270,6 +270,12 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
     rule.or_else(|| Kind::named(code).map(|kind| (kind.title(), kind.remedy()))).unwrap_or_default()
 }
 
+/// What codes mean, each with its code: `A reviewer holds the milestone (HELD_BY_REVIEWER)`.
+pub fn titles_and_codes(codes: &[String]) -> String {
+    let told = codes.iter().map(|code| format!("{} ({code})", meaning(code).0));
+    told.collect::<Vec<String>>().join("; ")
+}
+
 async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let contract = filter.contract_or_subjects();
     let rows = env.store.exceptions(contract.clone(), true).await?;
@@ -350,7 +356,8 @@ fn exception(registry: &Registry, row: ExceptionView, shown_by: &[ShownBy]) -> O
         held,
         values: row.differences,
         records,
-        ..Item::new(subject, row.code, row.severity, problem)
+        code: Some(row.code),
+        ..Item::new(subject, title, row.severity, problem)
     })
 }
 
@@ -611,7 +618,7 @@ pub(super) async fn name(env: &Environment, items: &mut [Item]) -> Result<(), St
         item.erp = known.and_then(|(_, filed)| filed.as_ref()?.erp.clone());
         let Mark { assignee, snoozed_until, note } = marks.get(&item.subject.to_string()).cloned().unwrap_or_default();
         let own = known.and_then(|(_, filed)| filed.as_ref()?.options.owner.clone());
-        item.owner = assignee.or(own).or_else(|| owner_by_code(env, &item.title));
+        item.owner = assignee.or(own).or_else(|| owner_by_code(env, item.code.as_deref().unwrap_or_default()));
         item.snoozed_until = snoozed_until;
         item.note = note;
     }

@@ -159,7 +159,7 @@ pub struct Selection {
     pub age: Option<i64>,
     /// At least so much is held, in whatever currency.
     pub amount: Option<Decimal>,
-    /// Text that stands in contract, customer, milestone, title, reason, owner or note.
+    /// Text that stands in contract, customer, milestone, title, code, reason, owner or note.
     pub text: String,
     /// Without what is to be looked at later.
     pub awake: bool,
@@ -284,7 +284,7 @@ impl Selection {
             && is(&self.contract, item.contract.as_ref())
             && is(&self.customer, item.customer.as_ref())
             && is(&self.erp, item.erp.as_ref())
-            && is(&self.code, Some(&item.title))
+            && is(&self.code, item.code.as_ref())
             && (self.kind.is_empty() || self.kind == item.kind)
             && self.leg.is_none_or(|leg| item.leg == Some(leg))
             && self.age.is_none_or(|days| item.age(today) >= days)
@@ -299,7 +299,7 @@ impl Selection {
             return true;
         }
         let text = self.text.to_lowercase();
-        let optional = [&item.contract, &item.customer, &item.milestone, &item.owner, &item.note];
+        let optional = [&item.contract, &item.customer, &item.milestone, &item.owner, &item.note, &item.code];
         let all = optional.into_iter().flatten().chain([&item.title, &item.problem.reason]);
         all.into_iter().any(|name| name.to_lowercase().contains(&text))
     }

@@ -12,10 +12,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use milestoned_mapping::contract::{Contract, Deadline, IssuedDocument, Receivable};
-use milestoned_mapping::money::Money;
+use milestoned_mapping::money::{Minor, Money};
 use tokio::sync::Mutex;
 
 use super::item::Item;
+use super::measures::Measures;
 use super::portfolio::{self, Summary};
 use super::queue::{self, Filter};
 use crate::environment::Environment;
@@ -31,21 +32,23 @@ const ONE_BY_ONE: usize = 64;
 /// Contracts whose states are read at once: a state takes kilobytes.
 const AT_ONCE: usize = 256;
 /// Months after the present one for which it is said what will be billed.
-const MONTHS_AHEAD: i64 = 2;
+const MONTHS_AHEAD: i64 = 6;
 
 /// One contract, as lists and figures need it.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// In a line.
     pub summary: Summary,
-    /// Its invoices with what is open.
-    pub receivables: Vec<Receivable>,
-    /// Documents that time alone will write until the end of the month after next.
+    /// Its invoices of which something is open.
+    pub open: Vec<Receivable>,
+    /// Documents that time alone will write in this month and the [`MONTHS_AHEAD`] after it.
     pub to_come: Vec<IssuedDocument>,
     /// Milestones that silence will accept.
     pub deadlines: Vec<Deadline>,
-    /// By first of month: what was billed and recognised in it, and what was deferred at its end.
-    pub months: Vec<Month>,
+    /// By first of month: what was billed, recognised and collected in it, and what was deferred at its end.
+    pub months: Box<[Month]>,
+    /// What reports are made of.
+    pub measures: Measures,
     /// What was recognised and is not billed.
     pub unbilled: Money,
     /// Billed and not recognised.
@@ -57,12 +60,14 @@ pub struct Line {
 pub struct Month {
     /// Its first day.
     pub first: Date,
-    /// Invoices less credit memos.
-    pub billed: Money,
+    /// Invoices less credit memos, in minor units.
+    pub billed: i64,
     /// Revenue.
-    pub recognised: Money,
+    pub recognised: i64,
+    /// Payments.
+    pub collected: i64,
     /// Deferred revenue at its end.
-    pub deferred: Money,
+    pub deferred: i64,
 }
 
 /// What pages look at.
@@ -80,6 +85,8 @@ pub struct Snapshot {
     decided: Vec<Arc<Item>>,
     /// How often each contract was decided about, by id.
     revisions: Vec<(String, i64)>,
+    /// How many contracts there were, and how often they were decided about in all.
+    decided_so_far: (i64, i64),
     searched: Vec<Item>,
     searched_at: Option<Timestamp>,
     /// The month for which it was said what will be billed.
@@ -137,15 +144,10 @@ impl Snapshot {
         let now = env.clock.now();
         let month = utc_date(now).first_of_month();
         let (named, audit) = env.store.named_after(self.audit).await?;
-        let revisions = env.store.revisions().await?;
-        let all = self.month != Some(month);
-        let mut changed = if all { BTreeSet::new() } else { self.decided_about_since(&revisions) };
-        if all {
-            changed.extend(revisions.iter().map(|(id, _)| id.clone()));
-        }
-        let known = |id: &String| revisions.binary_search_by(|(known, _)| known.cmp(id)).is_ok();
-        changed.extend(named.into_iter().filter(known));
-        let filed = revisions.len() != self.revisions.len();
+        let decided = env.store.decided_so_far().await?;
+        let fresh = if self.decided_so_far == decided { None } else { Some(env.store.revisions().await?) };
+        let changed = self.changed(fresh.as_deref(), named, self.month != Some(month));
+        let filed = self.decided_so_far.0 != decided.0;
         if !changed.is_empty() {
             self.read_contracts(env, &changed, month).await?;
             self.read_decided(env, &changed).await?;
@@ -161,8 +163,24 @@ impl Snapshot {
         others.sort_by(queue::order);
         self.items = merged(&self.decided, others.into_iter().map(Arc::new).collect());
         self.streams = env.store.streams().await?;
-        (self.audit, self.revisions, self.month) = (audit, revisions, Some(month));
+        (self.audit, self.month, self.decided_so_far) = (audit, Some(month), decided);
+        if let Some(fresh) = fresh {
+            self.revisions = fresh;
+        }
         Ok(())
+    }
+
+    /// Contracts to read again: those that were decided about since and those that the audit trail names, or all. `fresh`: the
+    /// revisions, where something was decided since.
+    fn changed(&self, fresh: Option<&[(String, i64)]>, named: Vec<String>, all: bool) -> BTreeSet<String> {
+        let revisions = fresh.unwrap_or(&self.revisions);
+        if all {
+            return revisions.iter().map(|(id, _)| id.clone()).collect();
+        }
+        let mut changed = fresh.map(|fresh| self.decided_about_since(fresh)).unwrap_or_default();
+        let known = |id: &String| revisions.binary_search_by(|(known, _)| known.cmp(id)).is_ok();
+        changed.extend(named.into_iter().filter(known));
+        changed
     }
 
     /// Reads what was decided about contracts and waits for a person.
@@ -248,25 +266,41 @@ fn line(row: &ContractRow, drifts: usize, missing: &[Undelivered], until: Date) 
     let contract: Contract = portfolio::state(row)?;
     let outlook = contract.outlook(until);
     let position = contract.position();
-    let months = contract.disclosures().roll_forward;
+    let mut open = contract.receivables();
+    let months = months(&contract, &open);
+    open.retain(|invoice| invoice.open.units() > Minor::ZERO);
+    open.shrink_to_fit();
     Ok(Line {
         summary: portfolio::summary(row, &contract, drifts, missing)?,
-        receivables: contract.receivables(),
+        open,
         to_come: outlook.documents,
         deadlines: outlook.deadlines,
-        months: months
-            .into_iter()
-            .map(|month| Month {
-                first: month.month,
-                billed: month.billed,
-                recognised: month.recognised,
-                deferred: month.closing,
-            })
-            .collect(),
+        months,
+        measures: Measures::of(&contract),
         unbilled: contract
             .terms()
             .currency()
             .money(position.unbilled_receivable.units() + position.contract_asset.units()),
         deferred: position.deferred_revenue,
     })
+}
+
+/// What a contract did month by month. What was deferred at the end of a month in which it did nothing but was paid is what was
+/// deferred before.
+fn months(contract: &Contract, invoices: &[Receivable]) -> Box<[Month]> {
+    let mut months: BTreeMap<Date, Month> = BTreeMap::new();
+    for month in contract.disclosures().roll_forward {
+        let (billed, recognised) = (month.billed.minor(), month.recognised.minor());
+        let (first, deferred) = (month.month, month.closing.minor());
+        months.insert(first, Month { first, billed, recognised, collected: 0, deferred });
+    }
+    let payments = invoices.iter().flat_map(|invoice| &invoice.payments);
+    for payment in payments.filter(|payment| payment.reversed_on.is_none()) {
+        let first = payment.on.first_of_month();
+        let deferred = months.range(..=first).next_back().map_or(0, |(_, month)| month.deferred);
+        let month = Month { first, billed: 0, recognised: 0, collected: 0, deferred };
+        let month = months.entry(first).or_insert(month);
+        month.collected = month.collected.saturating_add(payment.amount.minor());
+    }
+    months.into_values().collect()
 }

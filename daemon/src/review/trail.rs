@@ -210,16 +210,18 @@ fn documents(trace: &Trace) -> Vec<Line> {
 }
 
 fn deliveries(trace: &Trace) -> Vec<Line> {
-    let line = |delivery: &crate::store::outbox::Delivery| {
+    let lines = |delivery: &crate::store::outbox::Delivery| {
         let id =
             delivery.remote_id.as_deref().map_or_else(|| "no record there".into(), |id| format!("record {id} there"));
         let request = delivery.request_id.as_deref().map(|id| format!(", request {id}")).unwrap_or_default();
-        let seen = delivery.confirmed_at.map_or_else(|| "not seen there yet".into(), |at| format!("seen there {at}"));
-        let (kind, state) = (delivery.kind.to_string().replace('_', " "), delivery.state);
-        let text = format!("{kind} {} to {}: {state}, {id}{request}, {seen}", delivery.subject, delivery.target);
-        Line::new(delivery.settled_at.map_or_else(String::new, |at| at.to_string()), &delivery.target, text)
+        let unseen = if delivery.confirmed_at.is_some() { "" } else { ", not seen there yet" };
+        let what = format!("{} {}", delivery.kind.to_string().replace('_', " "), delivery.subject);
+        let text = format!("{what} to {}: {}, {id}{request}{unseen}", delivery.target, delivery.state);
+        let settled = delivery.settled_at.map_or_else(String::new, |at| at.to_string());
+        let seen = delivery.confirmed_at.map(|at| Line::new(at, &delivery.target, format!("{what}: seen there")));
+        [Some(Line::new(settled, &delivery.target, text)), seen].into_iter().flatten()
     };
-    trace.deliveries.iter().map(line).collect()
+    trace.deliveries.iter().flat_map(lines).collect()
 }
 
 /// The fields of a clause that say something: `name: Terminal survey, amount: 30000.00`.

@@ -90,7 +90,12 @@ fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
         waits.get_or_create(&vec![label("kind", item.kind), label("severity", &severity)]).inc();
         match item.kind {
             "drift" | "exception" => {
-                exceptions.get_or_create(&vec![label("code", &item.title), label("severity", &severity)]).inc();
+                exceptions
+                    .get_or_create(&vec![
+                        label("code", item.code.as_deref().unwrap_or_default()),
+                        label("severity", &severity),
+                    ])
+                    .inc();
             }
             "record" => {
                 parked.get_or_create(&Vec::new()).inc();

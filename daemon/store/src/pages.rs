@@ -81,6 +81,16 @@ impl Store {
         })
     }
 
+    /// How many contracts there are, and how often they were decided about in all: where both are what they were, nothing was
+    /// decided since.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn decided_so_far(&self) -> Verb<'_, (i64, i64)> {
+        let sql = "SELECT count(*), CAST(coalesce(sum(revision), 0) AS BIGINT) FROM contract";
+        self.read(move |tx| Ok(tx.one(sql, values![], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default()))
+    }
+
     /// Contracts that lines of the audit trail after a place name, and the newest place.
     ///
     /// # Errors

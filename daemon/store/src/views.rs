@@ -15,7 +15,7 @@ use super::customers::{self, Whose};
 use super::described::DifferenceBody;
 use super::session::{Row, Sql, among, values};
 use super::vocabulary::DeliveryState;
-use super::{Store, StoreError, Verb, instant, parse};
+use super::{Store, StoreError, Verb, instant, json, parse};
 
 /// A document with its delivery.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -207,6 +207,12 @@ macro_rules! documents {
     };
 }
 
+/// Documents of the contracts whose ids stand in a JSON list.
+const DOCUMENTS_OF: Sql = Sql {
+    postgres: concat!(documents!(), among!(postgres, "d.contract", "$1"), " ORDER BY d.contract, d.ordinal"),
+    sqlite: concat!(documents!(), among!(sqlite, "d.contract", "$1"), " ORDER BY d.contract, d.ordinal"),
+};
+
 /// A document by its number, with the position of the fact that set it off.
 pub(super) fn document(tx: &Session<'_>, number: &str) -> Result<Option<(DocumentView, Option<i64>)>, StoreError> {
     tx.one(concat!(documents!(), "d.number = $1"), values![number], |row| Ok((read_document(row)?, row.get(11)?)))
@@ -259,6 +265,23 @@ impl Store {
             Some(id) => tx.all(concat!(documents!(), "d.contract = $1 ORDER BY d.ordinal"), values![id], read_document),
             None => tx.all(concat!(documents!(), "1 = 1 ORDER BY d.contract, d.ordinal"), values![], read_document),
         })
+    }
+
+    /// Documents of some contracts, by contract, in the order in which they came about.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn documents_of(&self, contracts: Vec<String>) -> Verb<'_, Vec<DocumentView>> {
+        self.read(move |tx| tx.all(DOCUMENTS_OF, values![json(&contracts)?], read_document))
+    }
+
+    /// The contract of the document with this number, in whatever letters it is written.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn contract_of_number(&self, number: String) -> Verb<'_, Option<String>> {
+        let sql = "SELECT contract FROM document WHERE lower(number) = lower($1) ORDER BY number LIMIT 1";
+        self.read(move |tx| tx.one(sql, values![number], |row| row.get(0)))
     }
 
     /// Dates and amounts of the invoices of other contracts that share a customer with one, in one currency, since a date.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::exceptions::ExceptionRecord;
 use super::findings::{CLOSED_WON, DONE, VOID};
 use super::state::{Contract, Milestone};
+use crate::counted::counted;
 use crate::fact::{DecimalText, Leg, LegInvoice, LegMilestone, LegRecord};
 use crate::money::{Minor, grouped};
 use crate::rules::Code;
@@ -280,7 +281,7 @@ fn difference(what: &'static str, agreed: String) -> Difference {
 }
 
 fn days(count: u32) -> String {
-    format!("{count} business day{}", if count == 1 { "" } else { "s" })
+    counted(count, "business day")
 }
 
 fn yes(holds: bool) -> String {

@@ -9,6 +9,7 @@ use super::documents::{DocumentKind, IssuedDocument};
 use super::state::{Contract, Milestone, Review, Stage};
 use crate::case::Case;
 use crate::command::Side;
+use crate::counted::counted;
 use crate::fact::{Event, Fact, ReviewDecision};
 use crate::money::Minor;
 use crate::proration::days_between;
@@ -167,10 +168,10 @@ pub fn event_in_words(event: &Event) -> String {
 impl Contract {
     fn at_load(&self) -> Vec<String> {
         let mut told = vec![format!(
-            "price {}, cap {}, {} milestones, calendar {}, time zone {}",
+            "price {}, cap {}, {}, calendar {}, time zone {}",
             self.total(),
             self.terms.money(self.cap.unwrap_or(self.total)),
-            self.milestones.len(),
+            counted(self.milestones.len(), "milestone"),
             self.terms.calendar,
             self.terms.timezone
         )];
@@ -306,11 +307,11 @@ impl Contract {
     /// `, 10 business days, skipping Sat 2026-02-07, …`
     fn days_told(&self, from: Date, to: Date) -> String {
         let mut days = Vec::new();
-        let (mut day, mut counted) = (from, 0_u32);
+        let (mut day, mut number) = (from, 0_u32);
         while day < to {
             day = day.tomorrow().unwrap_or(to);
             if self.calendar.is_business_day(day) {
-                counted = counted.saturating_add(1);
+                number = number.saturating_add(1);
             } else {
                 let weekend = day.weekday().to_monday_one_offset() > 5;
                 let why = if weekend { day.strftime("%a").to_string() } else { "holiday".into() };
@@ -318,7 +319,7 @@ impl Contract {
             }
         }
         let skipping = if days.is_empty() { String::new() } else { format!(", skipping {}", days.join(", ")) };
-        format!(", {counted} business days{skipping}")
+        format!(", {}{skipping}", counted(number, "business day"))
     }
 
     pub(super) fn why_document(&self, document: &IssuedDocument) -> String {

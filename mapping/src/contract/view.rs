@@ -10,6 +10,7 @@ use super::documents::IssuedDocument;
 use super::exceptions::ExceptionRecord;
 use super::state::{Contract, Milestone, MilestoneStatus, Stage};
 use crate::command::Side;
+use crate::counted::counted;
 use crate::fact::Shown;
 use crate::money::{Minor, Money, grouped};
 use crate::rules::Severity;
@@ -249,10 +250,14 @@ impl Contract {
             ("Signed on", terms.signed_on.to_string()),
             ("Payment terms", format!("{}{from}", terms.payment_terms)),
             ("Billing-cycle day", terms.billing_cycle_day.to_string()),
-            ("Acceptance", format!("{} business days, {silence}", acceptance.window_days)),
+            ("Acceptance", format!("{}, {silence}", counted(acceptance.window_days, "business day"))),
             (
                 "After a rejection",
-                format!("{} days to cure, at most {} times", acceptance.cure_days, acceptance.max_cures),
+                format!(
+                    "{} to cure, at most {}",
+                    counted(acceptance.cure_days, "day"),
+                    counted(acceptance.max_cures, "time")
+                ),
             ),
             ("Acceptance in part", if terms.partial_acceptance { "allowed" } else { "not allowed" }.into()),
             ("Calendar and time zone", format!("{}, {}", terms.calendar, terms.timezone)),

@@ -65,7 +65,11 @@ async fn a_digest_tells_what_is_new_what_is_still_open_and_what_is_resolved_sinc
     world.at("2026-03-05T07:00:00Z").unwrap();
     world.settle().await.unwrap();
     let raw = newest(&world, "finance@vendor.example");
-    assert!(raw.contains("Resolved since the last digest") && raw.contains("AMOUNT_MISMATCH SOW-1"), "{raw}");
+    assert!(
+        raw.contains("Resolved since the last digest")
+            && raw.contains("The amount differs from the agreement (AMOUNT_MISMATCH) SOW-1"),
+        "{raw}"
+    );
 }
 
 #[tokio::test]

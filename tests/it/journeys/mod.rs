@@ -11,6 +11,7 @@ mod edges;
 mod erp;
 mod facade;
 mod faults;
+mod figures;
 mod fleet;
 mod folder;
 mod forged;

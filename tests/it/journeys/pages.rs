@@ -24,7 +24,12 @@ async fn waiting(world: &World, amounts: &[(&str, &str)]) {
 }
 
 /// A page, or what a form leads to: status, text, and where it leads.
-async fn browse(world: &World, token: &str, path: &str, form: Option<&[(&str, &str)]>) -> (u16, Vec<u8>, String) {
+pub(super) async fn browse(
+    world: &World,
+    token: &str,
+    path: &str,
+    form: Option<&[(&str, &str)]>,
+) -> (u16, Vec<u8>, String) {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let url = format!("{}{path}", world.url);
     let request = match form {
@@ -44,7 +49,7 @@ async fn browse(world: &World, token: &str, path: &str, form: Option<&[(&str, &s
     (status, answer.bytes().await.unwrap().to_vec(), location)
 }
 
-async fn page(world: &World, path: &str) -> String {
+pub(super) async fn page(world: &World, path: &str) -> String {
     let (status, body, _) = browse(world, ADMIN, path, None).await;
     let text = String::from_utf8(body).unwrap();
     assert_eq!(status, 200, "{path}: {text}");
@@ -147,6 +152,37 @@ async fn a_case_shows_the_legs_with_their_records_the_clause_and_what_would_be_w
 }
 
 #[tokio::test]
+async fn a_link_to_what_waits_no_more_says_what_it_was_and_who_ended_it_when() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    waiting(&world, &[("A", "100.00")]).await;
+    world.contract("SOW-1", "quickbooks").unwrap();
+    world.deal("SOW-1", "41000.00").unwrap();
+    world.settle().await.unwrap();
+    let (_, items) = world.call("GET", "/v1/queue?kind=approval", REVIEWER, None).await.unwrap();
+    let approve = json!({ "subject": "approval:A:M1", "act": "approve", "shown": items[0]["shown"] });
+    assert_eq!(world.call("POST", "/v1/acts", REVIEWER, Some(approve)).await.unwrap().0, 202);
+    world.at("2026-03-05T09:00:00Z").unwrap();
+    let overrule =
+        [("subject", "exception:SOW-1:AMOUNT_MISMATCH::crm"), ("act", "overrule"), ("reason", "agreed by mail")];
+    assert_eq!(send(&world, "/act", &overrule).await.0, 303);
+    world.settle().await.unwrap();
+    for (subject, words) in [
+        ("approval:A:M1", ["milestone approved by rob, 2026-03-02", "waits for nobody any more"]),
+        ("exception:SOW-1:AMOUNT_MISMATCH::crm", ["exception overruled by rob, 2026-03-05", "agreed by mail"]),
+        (
+            "exception:SOW-1:AMOUNT_MISMATCH::crm",
+            ["open from 2026-03-02 to 2026-03-05", "40,000.00 agreed; 41,000.00 seen"],
+        ),
+    ] {
+        let case = page(&world, &format!("/case/{subject}")).await;
+        assert!(words.iter().all(|word| case.contains(word)), "{words:?}: {case}");
+    }
+    for unknown in ["approval:A:M9", "exception:SOW-1:CURRENCY_MISMATCH::crm", "delivery:none", "fact:4711"] {
+        assert_eq!(browse(&world, ADMIN, &format!("/case/{unknown}"), None).await.0, 404, "{unknown}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_is_taken_away_with_what_it_is_and_the_trail_says_who_took_it() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     waiting(&world, &[("A", "100.10"), ("B", "200.20")]).await;
@@ -154,12 +190,12 @@ async fn a_list_is_taken_away_with_what_it_is_and_the_trail_says_who_took_it() {
     send(&world, "/act", &note).await;
     let (status, csv, _) = browse(&world, VIEWER, "/export/queue.csv?part=approvals", None).await;
     let csv = String::from_utf8(csv).unwrap();
-    assert!(status == 200 && csv.contains("'=HYPERLINK") && csv.contains(",100.10,USD,"), "{csv}");
+    assert!(status == 200 && csv.contains("'=HYPERLINK") && csv.contains(",100.10,100.10,USD,"), "{csv}");
     let (_, xlsx, _) = browse(&world, VIEWER, "/export/queue.xlsx?part=approvals", None).await;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(xlsx)).unwrap();
     let about = book.worksheet_range("About").unwrap();
     let said = |name: &str| about.rows().find(|row| row[0] == name).map(|row| row[1].to_string()).unwrap_or_default();
-    let told = [said("Rows"), said("Sum of Held USD"), said("Asked by"), said("Filter")];
+    let told = [said("Rows"), said("Sum of Held, counted once USD"), said("Asked by"), said("Filter")];
     assert_eq!(told, ["2", "300.30", "vic", "To approve"]);
     let lines = world.app.env.store.audit(None, 10).await.unwrap();
     let line = lines.iter().rev().find(|line| line.action == "list exported").unwrap();
@@ -263,6 +299,15 @@ async fn times_and_today_are_those_of_the_reader() {
     assert!(page(&world, "/").await.contains("2026-03-02"));
     assert!(read("/").await.contains("2026-03-03"), "it is the next day in Tokyo");
     assert!(read("/sessions").await.contains("2026-03-03 05:00 JST"));
+    waiting(&world, &[("A", "100.00")]).await;
+    assert!(read("/trail?of=fact:1").await.contains("2026-03-03 05:00 JST"));
+    // A file says both times, and which is which.
+    let audit = read("/export/audit.csv?q=A").await;
+    assert!(audit.contains("Line,\"Time, UTC\",\"Time, Asia/Tokyo\",Who"), "{audit}");
+    assert!(audit.contains("T20:00:") && audit.contains(",2026-03-03 05:00:"), "{audit}");
+    assert!(
+        !String::from_utf8(browse(&world, ADMIN, "/export/audit.csv?q=A", None).await.1).unwrap().contains("Tokyo")
+    );
 }
 
 /// The fields of a page's form with what stands in them, and some with something else in them.

@@ -271,7 +271,7 @@ async fn what_the_erp_refused_is_called_that_and_what_was_given_up_can_be_billed
     world.settle().await.unwrap();
     assert_eq!(act("release").await.0, 409, "sent now, it would be billed twice");
     let still = waiting(&world, "?kind=exception").await.remove(0);
-    assert_eq!((&still["title"], &still["acts"]), (&json!("INVOICE_WITHDRAWN"), &json!(["approve", "overrule"])));
+    assert_eq!((&still["code"], &still["acts"]), (&json!("INVOICE_WITHDRAWN"), &json!(["approve", "overrule"])));
     let findings = doctor::waiting(&world.app.env).await.unwrap();
     assert!(findings.iter().any(|one| one.place.contains("INVOICE_WITHDRAWN")), "{findings:?}");
     let view = contract().await;
@@ -311,7 +311,7 @@ async fn what_a_reviewer_holds_is_held() {
     world.settle().await.unwrap();
     assert_eq!(world.held("netsuite"), []);
     let held = waiting(&world, "?kind=exception").await.remove(0);
-    assert_eq!((&held["title"], &held["held"]["amount"]), (&json!("HELD_BY_REVIEWER"), &json!("40000.00")));
+    assert_eq!((&held["code"], &held["held"]["amount"]), (&json!("HELD_BY_REVIEWER"), &json!("40000.00")));
     let (_, page, _) = browse(&world, "/contracts/SOW-1", None).await;
     assert!(page.contains("held by a reviewer"), "{page}");
     let approve = json!({ "subject": held["subject"], "act": "approve", "shown": held["shown"] });

@@ -1,10 +1,11 @@
 //! The tables of a package, from the contracts and the ERPs' ledgers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use milestoned_mapping::close::{Balances, Bands, Ledger, Listed, RollForward, cut_off, listing, transaction};
-use milestoned_mapping::command::{Account, Command, JournalEntry, JournalLine, Side};
+use milestoned_mapping::command::{Account, JournalEntry, JournalLine, Side};
 use milestoned_mapping::contract::{Contract, event_in_words};
 use milestoned_mapping::fact::Event;
 use milestoned_mapping::ledger::{self, Format, Transaction};
@@ -54,34 +55,26 @@ impl Part {
 /// The figures of a month, as everything is known now.
 pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Result<Figures, StoreError> {
     let labels = env.settings.close.standard.labels();
-    let mut parts = Vec::new();
-    for Booked { state, erp, .. } in portfolio::booked(env).await? {
-        let told = env.store.journal_entries(state.terms().id().to_owned()).await?;
-        parts.push(Part { ledger: Ledger::of(&state), contract: state, erp, told });
-    }
-    let (ties, mut findings) = tied(env, month, &parts).await?;
-    let (waterfall, remaining) = released(month, &parts);
+    let gathered = gather(env, month, &labels).await?;
+    let (ties, mut findings) = tied(env, month, &gathered.books).await?;
     let mut sheets = vec![
-        roll_forward(month, &parts, &labels),
-        in_sum(month, &parts, &labels),
-        waterfall,
-        remaining,
-        unbilled(month, &parts, &labels),
-        straddling(month, &parts),
-        journal(month, &parts),
+        gathered.roll_forward,
+        in_sum(&gathered.sums, &labels),
+        gathered.waterfall,
+        gathered.remaining,
+        gathered.unbilled,
+        gathered.straddling,
+        gathered.journal,
     ];
     sheets.extend(tie_out_sheets(&ties, &labels));
-    sheets.push(judgements(env, month, &parts).await?);
+    sheets.push(judgements(env, month, &gathered.ids).await?);
     sheets.push(exceptions(env).await?);
     findings.extend(steps::of_sheets(&sheets));
     findings.push(steps::of_streams(&env.store.streams().await?, month));
     findings.push(steps::of_deliveries(&env.store.deliveries(None, DeliveryState::UNSETTLED).await?, month));
-    findings.push(steps::of_dates(&env.store.closed_dates().await?, &parts_erps(&parts), month));
+    let erps: Vec<String> = gathered.books.into_keys().collect();
+    findings.push(steps::of_dates(&env.store.closed_dates().await?, &erps, month));
     steps::sort(&mut findings);
-    let closing = parts.iter().map(|part| {
-        let balances = part.ledger.at(month.last());
-        (part.id().to_owned(), Closing { currency: part.currency(), balances })
-    });
     Ok(Figures {
         month: month.to_string(),
         standard: env.settings.close.standard,
@@ -91,18 +84,118 @@ pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Resu
         rules: super::version(),
         findings,
         sheets,
-        journal: hledger(month, &parts),
-        closing: closing.filter(|(_, closing)| closing.balances != Balances::default()).collect(),
+        journal: ledger::write(Format::Hledger, gathered.transactions),
+        closing: gathered.closing,
     })
 }
 
-fn parts_erps(parts: &[Part]) -> Vec<String> {
-    let erps: std::collections::BTreeSet<&String> = parts.iter().map(|part| &part.erp).collect();
-    erps.into_iter().cloned().collect()
+/// What contracts bring to the package, one after the other: none of them is kept.
+struct Gathered {
+    ids: BTreeSet<String>,
+    roll_forward: Sheet,
+    sums: BTreeMap<Currency, RollForward>,
+    waterfall: Sheet,
+    remaining: Sheet,
+    unbilled: Sheet,
+    straddling: Sheet,
+    journal: Sheet,
+    transactions: Vec<Transaction>,
+    closing: BTreeMap<String, Closing>,
+    /// Postings through the month's end by ERP, and the date of the first.
+    books: BTreeMap<String, (Vec<Own>, Option<Date>)>,
 }
 
-fn rolled(month: Month, part: &Part) -> RollForward {
-    part.ledger.roll_forward(month.first(), month.last())
+async fn gather(env: &Environment, month: Month, labels: &Labels) -> Result<Gathered, StoreError> {
+    let (waterfall, remaining) = released();
+    let mut gathered = Gathered {
+        ids: BTreeSet::new(),
+        roll_forward: roll_forward(labels),
+        sums: BTreeMap::new(),
+        waterfall,
+        remaining,
+        unbilled: unbilled(labels),
+        straddling: straddling(),
+        journal: journal(),
+        transactions: Vec::new(),
+        closing: BTreeMap::new(),
+        books: BTreeMap::new(),
+    };
+    let mut after = String::new();
+    loop {
+        let some = portfolio::booked_after(env, &after).await?;
+        let ids: Vec<String> = some.iter().map(|booked| booked.state.terms().id().to_owned()).collect();
+        let Some(last) = ids.last() else { break };
+        after.clone_from(last);
+        let mut told = env.store.journal_entries_of(ids).await?;
+        for Booked { state, erp, .. } in some {
+            let told = told.remove(state.terms().id()).unwrap_or_default();
+            gathered.take(month, &Part { ledger: Ledger::of(&state), contract: state, erp, told });
+        }
+    }
+    gathered.journal.rows.sort_by(|a, b| a.iter().take(2).map(Cell::shown).cmp(b.iter().take(2).map(Cell::shown)));
+    gathered.sums.retain(|_, sum| !sum.is_empty());
+    Ok(gathered)
+}
+
+impl Gathered {
+    fn take(&mut self, month: Month, part: &Part) {
+        self.ids.insert(part.id().to_owned());
+        let rolled = part.ledger.roll_forward(month.first(), month.last());
+        let sum = self.sums.entry(part.currency()).or_default();
+        *sum = *sum + rolled;
+        if !rolled.is_empty() {
+            let mut row = part.named();
+            row.extend(cells(&rolled, part.currency()));
+            self.roll_forward.rows.push(row);
+        }
+        let at = part.ledger.at(month.last());
+        if part.contract.terms().signed_on() <= month.last() {
+            self.release(month, part, at.liability);
+        }
+        if at.unbilled != Minor::ZERO || at.asset != Minor::ZERO {
+            let mut row = part.named();
+            row.extend([part.amount(at.unbilled), part.amount(at.asset)]);
+            self.unbilled.rows.push(row);
+        }
+        self.straddling.rows.extend(straddling_rows(month, part));
+        let listed = listing(&part.contract, &part.told, month.first(), month.last());
+        for posting in &listed {
+            self.journal.rows.extend(posting.lines.iter().map(|line| line_cells(part, posting, line)));
+        }
+        self.transactions.extend(opening(month, part));
+        self.transactions.extend(listed.iter().map(|posting| transaction(&part.contract, posting)));
+        if at != Balances::default() {
+            self.closing.insert(part.id().to_owned(), Closing { currency: part.currency(), balances: at });
+        }
+        let (own, first) = self.books.entry(part.erp.clone()).or_default();
+        own.extend(postings(part, month.last()));
+        *first = [*first, part.ledger.first()].into_iter().flatten().min();
+    }
+
+    /// When what remains is recognised: month by month, and in bands.
+    fn release(&mut self, month: Month, part: &Part, liability: Minor) {
+        let left = part.contract.to_recognise(month.last());
+        let released = left.releasing(liability);
+        for (first, amount) in &left.by_month {
+            let of_it =
+                released.by_month.iter().find(|(month, _)| month == first).map_or(Minor::ZERO, |(_, of_it)| *of_it);
+            let mut row = part.named();
+            row.extend([Cell::text(first.strftime("%Y-%m")), part.amount(*amount), part.amount(of_it)]);
+            self.waterfall.rows.push(row);
+        }
+        if left.undated != Minor::ZERO || released.undated != Minor::ZERO {
+            let mut row = part.named();
+            row.extend([Cell::text("no date"), part.amount(left.undated), part.amount(released.undated)]);
+            self.waterfall.rows.push(row);
+        }
+        let bands = left.bands(month.last());
+        if bands != Bands::default() {
+            let mut row = part.named();
+            let amounts = [bands.first_year, bands.second_year, bands.later, bands.undated, bands.total()];
+            row.extend(amounts.map(|amount| part.amount(amount)));
+            self.remaining.rows.push(row);
+        }
+    }
 }
 
 /// Heads of a roll-forward, in the words of the standard.
@@ -145,45 +238,32 @@ fn cells(roll: &RollForward, currency: Currency) -> Vec<Cell> {
     amounts.into_iter().map(|minor| Cell::Amount(currency.money(minor).to_string())).collect()
 }
 
-fn roll_forward(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
+fn roll_forward(labels: &Labels) -> Sheet {
     let note = "Balances of each contract from the beginning of the month to its end; the figures between opening and closing \
                 sum to the difference.";
     let mut sheet = Sheet::new("Roll-forward", note, &["Contract", "Customer", "ERP", "Currency"]);
     sheet.columns.extend(heads(labels));
-    for part in parts {
-        let rolled = rolled(month, part);
-        if !rolled.is_empty() {
-            let mut row = part.named();
-            row.extend(cells(&rolled, part.currency()));
-            sheet.rows.push(row);
-        }
-    }
     sheet
 }
 
-fn in_sum(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
+fn in_sum(sums: &BTreeMap<Currency, RollForward>, labels: &Labels) -> Sheet {
     let mut sheet = Sheet::new("Sums", "The roll-forward of all contracts, by currency.", &["Currency"]);
     sheet.columns.extend(heads(labels));
-    let mut sums: BTreeMap<Currency, RollForward> = BTreeMap::new();
-    for part in parts {
-        let sum = sums.entry(part.currency()).or_default();
-        *sum = *sum + rolled(month, part);
-    }
-    for (currency, sum) in sums.into_iter().filter(|(_, sum)| !sum.is_empty()) {
+    for (currency, sum) in sums {
         let mut row = vec![Cell::text(currency)];
-        row.extend(cells(&sum, currency));
+        row.extend(cells(sum, *currency));
         sheet.rows.push(row);
     }
     sheet
 }
 
 /// The waterfall, and remaining performance obligations in bands.
-fn released(month: Month, parts: &[Part]) -> (Sheet, Sheet) {
+fn released() -> (Sheet, Sheet) {
     let note = "When what remains is recognised, and what of it releases the contract liability. What an acceptance or a cost \
                 report brings has no month.";
     let columns =
         ["Contract", "Customer", "ERP", "Currency", "Month", "Revenue to come", "Of it from the contract liability"];
-    let mut waterfall = Sheet::new("Waterfall", note, &columns);
+    let waterfall = Sheet::new("Waterfall", note, &columns);
     let note = "The transaction price that is not recognised yet, by when time alone will bring it.";
     let columns = [
         "Contract",
@@ -196,51 +276,15 @@ fn released(month: Month, parts: &[Part]) -> (Sheet, Sheet) {
         "No date",
         "In all",
     ];
-    let mut remaining = Sheet::new("Remaining obligations", note, &columns);
-    for part in parts.iter().filter(|part| part.contract.terms().signed_on() <= month.last()) {
-        let left = part.contract.to_recognise(month.last());
-        let released = left.releasing(part.ledger.at(month.last()).liability);
-        for (first, amount) in &left.by_month {
-            let of_it =
-                released.by_month.iter().find(|(month, _)| month == first).map_or(Minor::ZERO, |(_, of_it)| *of_it);
-            let mut row = part.named();
-            row.extend([Cell::text(first.strftime("%Y-%m")), part.amount(*amount), part.amount(of_it)]);
-            waterfall.rows.push(row);
-        }
-        if left.undated != Minor::ZERO || released.undated != Minor::ZERO {
-            let mut row = part.named();
-            row.extend([Cell::text("no date"), part.amount(left.undated), part.amount(released.undated)]);
-            waterfall.rows.push(row);
-        }
-        let bands = left.bands(month.last());
-        if bands != Bands::default() {
-            let mut row = part.named();
-            let amounts = [bands.first_year, bands.second_year, bands.later, bands.undated, bands.total()];
-            row.extend(amounts.map(|amount| part.amount(amount)));
-            remaining.rows.push(row);
-        }
-    }
-    (waterfall, remaining)
+    (waterfall, Sheet::new("Remaining obligations", note, &columns))
 }
 
-fn unbilled(month: Month, parts: &[Part], labels: &Labels) -> Sheet {
-    let mut sheet = Sheet::new(
-        "Unbilled",
-        "Revenue that was recognised and not billed by the end of the month.",
-        &["Contract", "Customer", "ERP", "Currency", labels.unbilled, labels.asset],
-    );
-    for part in parts {
-        let at = part.ledger.at(month.last());
-        if at.unbilled != Minor::ZERO || at.asset != Minor::ZERO {
-            let mut row = part.named();
-            row.extend([part.amount(at.unbilled), part.amount(at.asset)]);
-            sheet.rows.push(row);
-        }
-    }
-    sheet
+fn unbilled(labels: &Labels) -> Sheet {
+    let note = "Revenue that was recognised and not billed by the end of the month.";
+    Sheet::new("Unbilled", note, &["Contract", "Customer", "ERP", "Currency", labels.unbilled, labels.asset])
 }
 
-fn straddling(month: Month, parts: &[Part]) -> Sheet {
+fn straddling() -> Sheet {
     let note = "Milestones with one of their dates within the month and another one outside of it, in both directions.";
     let columns = [
         "Contract",
@@ -254,36 +298,30 @@ fn straddling(month: Month, parts: &[Part]) -> Sheet {
         "Invoiced",
         "Amount",
     ];
-    let mut sheet = Sheet::new("Cut-off", note, &columns);
-    for part in parts {
-        for straddling in cut_off(&part.contract, month.first(), month.last()) {
-            let mut row = part.named();
-            row.extend([
-                Cell::text(&straddling.milestone),
-                Cell::text(straddling.why.name()),
-                Cell::optional(straddling.accepted_on),
-                Cell::optional(straddling.booked_on),
-                Cell::optional(straddling.invoiced_on),
-                part.amount(straddling.amount),
-            ]);
-            sheet.rows.push(row);
-        }
-    }
-    sheet
+    Sheet::new("Cut-off", note, &columns)
 }
 
-fn journal(month: Month, parts: &[Part]) -> Sheet {
+fn straddling_rows(month: Month, part: &Part) -> Vec<Vec<Cell>> {
+    let straddling = cut_off(&part.contract, month.first(), month.last()).into_iter().map(|straddling| {
+        let mut row = part.named();
+        row.extend([
+            Cell::text(&straddling.milestone),
+            Cell::text(straddling.why.name()),
+            Cell::optional(straddling.accepted_on),
+            Cell::optional(straddling.booked_on),
+            Cell::optional(straddling.invoiced_on),
+            part.amount(straddling.amount),
+        ]);
+        row
+    });
+    straddling.collect()
+}
+
+fn journal() -> Sheet {
     let note = "Every posting of the month by itself: documents, payments, entries; none is netted with another one of its date.";
     let columns =
         ["Date", "Contract", "Customer", "ERP", "Currency", "What", "Number", "Of", "Account", "Debit", "Credit"];
-    let mut sheet = Sheet::new("Journal", note, &columns);
-    for part in parts {
-        for listed in listing(&part.contract, &part.told, month.first(), month.last()) {
-            sheet.rows.extend(listed.lines.iter().map(|line| line_cells(part, &listed, line)));
-        }
-    }
-    sheet.rows.sort_by(|a, b| a.iter().take(2).map(Cell::shown).cmp(b.iter().take(2).map(Cell::shown)));
-    sheet
+    Sheet::new("Journal", note, &columns)
 }
 
 fn line_cells(part: &Part, listed: &Listed, line: &JournalLine) -> Vec<Cell> {
@@ -303,27 +341,19 @@ fn line_cells(part: &Part, listed: &Listed, line: &JournalLine) -> Vec<Cell> {
     row
 }
 
-/// The postings of the month as plain-text accounting: first the balances of each contract before it.
-fn hledger(month: Month, parts: &[Part]) -> String {
-    let mut all: Vec<Transaction> = Vec::new();
-    for part in parts {
-        let before = month.first().yesterday().unwrap_or(month.first());
-        let lines = part.ledger.at(before).lines(part.currency());
-        if !lines.is_empty() {
-            let terms = part.contract.terms();
-            all.push(Transaction {
-                date: before,
-                contract: terms.id().to_owned(),
-                customer: terms.customer().to_owned(),
-                currency: part.currency(),
-                documents: Vec::new(),
-                lines,
-            });
-        }
-        let postings = listing(&part.contract, &part.told, month.first(), month.last());
-        all.extend(postings.iter().map(|posting| transaction(&part.contract, posting)));
-    }
-    ledger::write(Format::Hledger, all)
+/// The balances of a contract before the month, as a transaction of plain-text accounting.
+fn opening(month: Month, part: &Part) -> Option<Transaction> {
+    let before = month.first().yesterday().unwrap_or(month.first());
+    let lines = part.ledger.at(before).lines(part.currency());
+    let terms = part.contract.terms();
+    (!lines.is_empty()).then(|| Transaction {
+        date: before,
+        contract: terms.id().to_owned(),
+        customer: terms.customer().to_owned(),
+        currency: part.currency(),
+        documents: Vec::new(),
+        lines,
+    })
 }
 
 /// The ledger of one ERP beside our books of its contracts.
@@ -333,26 +363,22 @@ struct ErpTied {
 }
 
 /// Asks every ERP for its ledger, and compares it. What an ERP does not tell is a finding.
-async fn tied(env: &Environment, month: Month, parts: &[Part]) -> Result<(Vec<ErpTied>, Vec<Finding>), StoreError> {
+async fn tied(
+    env: &Environment,
+    month: Month,
+    books: &BTreeMap<String, (Vec<Own>, Option<Date>)>,
+) -> Result<(Vec<ErpTied>, Vec<Finding>), StoreError> {
     let (mut all, mut untold) = (Vec::new(), Vec::new());
-    let done = env.store.deliveries(None, &[DeliveryState::Done]).await?;
-    for erp in parts_erps(parts) {
-        let ours: Vec<&Part> = parts.iter().filter(|part| part.erp == erp).collect();
-        let first = ours.iter().filter_map(|part| part.ledger.first()).min();
+    for (erp, (own, first)) in books {
         let Some(first) = first.filter(|first| *first <= month.last()) else { continue };
-        let Some(entry) = env.registry.get(&erp) else {
+        let Some(entry) = env.registry.get(erp) else {
             untold.push(format!("{erp}: there is no such connection any more"));
             continue;
         };
         match entry.connection.ledger(first, month.last()).await {
             Ok(Some(lines)) => {
-                let numbers: BTreeMap<String, String> = done
-                    .iter()
-                    .filter(|delivery| delivery.target == erp && is_posting(delivery.command.as_ref()))
-                    .filter_map(|delivery| Some((delivery.remote_id.clone()?, delivery.subject.clone())))
-                    .collect();
-                let own: Vec<Own> = ours.iter().flat_map(|part| postings(part, month.last())).collect();
-                all.push(ErpTied { tied: tie_out(&own, &lines, &numbers), erp });
+                let numbers = env.store.posted_as(erp.clone()).await?;
+                all.push(ErpTied { tied: tie_out(own, &lines, &numbers), erp: erp.clone() });
             }
             Ok(None) => untold.push(format!("{erp}: its ledger is not read; compare its balances by hand")),
             Err(fault) => untold.push(format!("{erp}: {fault}")),
@@ -361,23 +387,19 @@ async fn tied(env: &Environment, month: Month, parts: &[Part]) -> Result<(Vec<Er
     Ok((all, steps::of_ledgers(untold)))
 }
 
-/// Whether a delivery posts to the ledger. Ids of customers and orders may be those of postings.
-fn is_posting(command: Option<&Command>) -> bool {
-    matches!(command, Some(Command::CreditMemo(_) | Command::Invoice(_) | Command::JournalEntry(_)))
-}
-
 /// Our postings of a contract through a date, on the accounts that an ERP's ledger is asked for.
 fn postings(part: &Part, through: Date) -> Vec<Own> {
+    let contract: Arc<str> = part.id().into();
     let listed = listing(&part.contract, &part.told, Date::MIN, through);
     let own = listed.iter().flat_map(|listed| {
-        let number = number(part, listed);
+        let (contract, number): (_, Arc<str>) = (Arc::clone(&contract), number(part, listed).into());
         listed.lines.iter().filter(|line| line.account != Account::Cash).map(move |line| Own {
-            contract: part.id().to_owned(),
-            number: number.clone(),
+            contract: Arc::clone(&contract),
+            number: Arc::clone(&number),
             what: listed.kind.name(),
             account: line.account,
             on: listed.date,
-            currency: line.amount.currency().to_string(),
+            currency: line.amount.currency(),
             amount: if line.side == Side::Debit { line.amount.decimal() } else { -line.amount.decimal() },
         })
     });
@@ -445,7 +467,7 @@ fn tie_out_sheets(ties: &[ErpTied], labels: &Labels) -> [Sheet; 2] {
 }
 
 /// What people judged in the month: what they overruled, adopted or withdrew, what they estimated, and dates that they told.
-async fn judgements(env: &Environment, month: Month, parts: &[Part]) -> Result<Sheet, StoreError> {
+async fn judgements(env: &Environment, month: Month, contracts: &BTreeSet<String>) -> Result<Sheet, StoreError> {
     let columns = ["Contract", "Milestone", "What", "In words", "Dated", "Learned", "Who", "Reason"];
     let note =
         "What was not measured but decided by somebody in the month: overrulings, estimates, dates that were told.";
@@ -453,7 +475,6 @@ async fn judgements(env: &Environment, month: Month, parts: &[Part]) -> Result<S
     let zone = jiff::tz::TimeZone::UTC;
     let after = month.last().tomorrow().unwrap_or(month.last());
     let (Ok(from), Ok(until)) = (month.first().to_zoned(zone.clone()), after.to_zoned(zone)) else { return Ok(sheet) };
-    let known = |id: &str| parts.iter().any(|part| part.id() == id);
     let systems = env.registry.names();
     for mut told in env.store.judgements(from.timestamp(), until.timestamp()).await? {
         let by_hand = told.actor.may_be_person(&systems);
@@ -465,7 +486,7 @@ async fn judgements(env: &Environment, month: Month, parts: &[Part]) -> Result<S
             _ if told.fact.on.is_some() && by_hand => "date that was told",
             _ => continue,
         };
-        if !known(&told.contract) {
+        if !contracts.contains(&told.contract) {
             continue;
         }
         let (words, on) = (event_in_words(&told.fact.event), told.fact.on);
@@ -486,7 +507,8 @@ async fn judgements(env: &Environment, month: Month, parts: &[Part]) -> Result<S
 }
 
 async fn exceptions(env: &Environment) -> Result<Sheet, StoreError> {
-    let columns = ["Name", "What", "Contract", "Milestone", "Severity", "Since", "Held", "Currency", "Owner", "Reason"];
+    let columns =
+        ["Name", "What", "Code", "Contract", "Milestone", "Severity", "Since", "Held", "Currency", "Owner", "Reason"];
     let note = "What waited for a person when the figures were prepared.";
     let mut sheet = Sheet::new("Open exceptions", note, &columns);
     for item in queue(env, &Filter::of_kinds(&["exception", "drift", "delivery", "fact", "record"])).await? {
@@ -497,6 +519,7 @@ async fn exceptions(env: &Environment) -> Result<Sheet, StoreError> {
         sheet.rows.push(vec![
             Cell::text(&item.subject),
             Cell::text(&item.title),
+            Cell::optional(item.code.as_ref()),
             Cell::optional(item.contract.as_ref()),
             Cell::optional(item.milestone.as_ref()),
             Cell::text(item.severity),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use milestoned_mapping::command::Command;
+use milestoned_mapping::counted::counted;
 use milestoned_mapping::problem::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -80,26 +81,21 @@ pub(super) fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|finding| STEPS.iter().position(|(name, ..)| *name == finding.step));
 }
 
-fn count(rows: usize, singular: &str, many: &str) -> String {
-    match rows {
-        0 => String::new(),
-        1 => format!("1 {singular}"),
-        more => format!("{more} {many}"),
-    }
+/// How many there are of what was found, and the verb behind it; empty: nothing was.
+fn found(rows: usize, noun: &str, one: &str, many: &str) -> String {
+    let verb = if rows == 1 { one } else { many };
+    if rows == 0 { String::new() } else { format!("{} {verb}", counted(rows, noun)).trim_end().to_owned() }
 }
 
 /// What sheets show.
 pub(super) fn of_sheets(sheets: &[Sheet]) -> Vec<Finding> {
     let rows = |name: &str| sheets.iter().find(|sheet| sheet.name == name).map_or(0, |sheet| sheet.rows.len());
     vec![
-        Finding::new("tie-out", count(rows("Differences"), "entry differs", "entries differ")),
-        Finding::new(
-            "cut-off",
-            count(rows("Cut-off"), "milestone stands on both sides", "milestones stand on both sides"),
-        ),
-        Finding::new("exceptions", count(rows("Open exceptions"), "thing waits", "things wait")),
-        Finding::new("judgements", count(rows("Judgements"), "judgement", "judgements")),
-        Finding::new("balances", count(rows("Roll-forward"), "contract has balances", "contracts have balances")),
+        Finding::new("tie-out", found(rows("Differences"), "entry", "differs", "differ")),
+        Finding::new("cut-off", found(rows("Cut-off"), "milestone", "stands on both sides", "stand on both sides")),
+        Finding::new("exceptions", found(rows("Open exceptions"), "thing", "waits", "wait")),
+        Finding::new("judgements", found(rows("Judgements"), "judgement", "", "")),
+        Finding::new("balances", found(rows("Roll-forward"), "contract", "has balances", "have balances")),
     ]
 }
 

@@ -2,19 +2,21 @@
 //! difference is made of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use milestoned_connector_kit::LedgerLine;
 use milestoned_mapping::command::Account;
+use milestoned_mapping::money::Currency;
 use rust_decimal::Decimal;
 
 /// One posting of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Own {
     /// Contract.
-    pub(super) contract: String,
+    pub(super) contract: Arc<str>,
     /// Number of the document or entry; of a payment its id in the ERP; of what has neither, what it is.
-    pub(super) number: String,
+    pub(super) number: Arc<str>,
     /// What it is, in words.
     pub(super) what: &'static str,
     /// Account.
@@ -22,7 +24,7 @@ pub(super) struct Own {
     /// Date.
     pub(super) on: Date,
     /// Currency.
-    pub(super) currency: String,
+    pub(super) currency: Currency,
     /// Debits positive.
     pub(super) amount: Decimal,
 }
@@ -80,12 +82,13 @@ type Pairs<'a> = BTreeMap<String, Pair<'a>>;
 pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<String, String>) -> Vec<Tied> {
     let mut accounts: BTreeMap<(&'static str, &str), (Account, Pairs<'_>)> = BTreeMap::new();
     for own in ours {
-        let (_, pairs) = accounts.entry((own.account.name(), &own.currency)).or_insert((own.account, BTreeMap::new()));
-        pairs.entry(own.number.clone()).or_default().ours.push(own);
+        let (_, pairs) =
+            accounts.entry((own.account.name(), own.currency.code())).or_insert((own.account, BTreeMap::new()));
+        pairs.entry(own.number.to_string()).or_default().ours.push(own);
     }
     for line in theirs {
         let (_, pairs) =
-            accounts.entry((line.account.name(), &line.currency)).or_insert((line.account, BTreeMap::new()));
+            accounts.entry((line.account.name(), line.currency.as_str())).or_insert((line.account, BTreeMap::new()));
         pairs.entry(key(line, numbers)).or_default().theirs.push(line);
     }
     let tied = accounts.into_iter().map(|((_, currency), (account, pairs))| {
@@ -103,12 +106,12 @@ pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<St
     tied.collect()
 }
 
-/// What a line of the ledger is known by: our number where we wrote it, else its id where it is a payment, else its number.
+/// What a line of the ledger is known by: a payment by its id, else our number where we wrote it, else its own number.
 fn key(line: &LedgerLine, numbers: &BTreeMap<String, String>) -> String {
     let ours = numbers.get(&line.id).filter(|_| !line.id.is_empty());
     match ours {
+        _ if is_payment(&line.kind) => payment(&line.id),
         Some(number) => number.clone(),
-        None if is_payment(&line.kind) => payment(&line.id),
         None if line.number.is_empty() => format!("{} {}", line.kind, line.id).trim().to_owned(),
         None => line.number.clone(),
     }
@@ -131,7 +134,7 @@ fn differing(number: String, pair: &Pair<'_>, ours: Decimal, theirs: Decimal) ->
         (None, Some(line)) => format!("{} that no contract here knows", line.kind.to_lowercase()),
         _ => "both show it, with different amounts".to_owned(),
     };
-    Differing { number, contract: first.map(|own| own.contract.clone()).unwrap_or_default(), on, ours, theirs, why }
+    Differing { number, contract: first.map(|own| own.contract.to_string()).unwrap_or_default(), on, ours, theirs, why }
 }
 
 #[cfg(test)]
@@ -149,7 +152,7 @@ mod tests {
             what: "invoice",
             account: Account::DeferredRevenue,
             on: date(2026, 3, 1),
-            currency: "USD".into(),
+            currency: "USD".parse().unwrap(),
             amount: Decimal::new(amount, 2),
         }
     }

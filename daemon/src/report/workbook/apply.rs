@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use milestoned_mapping::counted::counted;
 use milestoned_mapping::problem::Problem;
 use milestoned_workbook::merge::Outcome;
 use serde::{Deserialize, Serialize};
@@ -140,7 +141,7 @@ async fn file(
         Err(refusal) => return Ok(came(false, refusal.to_string())),
     };
     engine::turn(env, |due| due == contract).await?;
-    let cells = if cells == 1 { "1 edited cell".to_owned() } else { format!("{cells} edited cells") };
+    let cells = counted(cells, "edited cell");
     let signed = match (signed, waits) {
         (_, true) => "it takes no effect before somebody else has approved it",
         (true, false) => "it holds",

@@ -21,6 +21,7 @@ use crate::review::bulk;
 use crate::review::item::Item;
 use crate::review::listing;
 use crate::review::portfolio;
+use crate::review::queue::titles_and_codes;
 use crate::review::snapshot::{Snapshot, utc_date};
 use crate::review::subject::Subject;
 use crate::review::verb::Verb;
@@ -112,7 +113,7 @@ impl Asker {
 /// The store failed.
 pub async fn book(env: &Environment, snapshot: &Snapshot, asker: &Asker, text: &str) -> Result<Book, StoreError> {
     let chosen: Vec<String> =
-        listing::contracts(snapshot, text).into_iter().map(|contract| contract.contract).collect();
+        listing::contracts(env, snapshot, text).await?.into_iter().map(|contract| contract.contract.clone()).collect();
     let everything = text.trim().is_empty();
     let concerns = |item: &&Arc<Item>| match &item.contract {
         Some(id) => chosen.binary_search(id).is_ok(),
@@ -200,14 +201,14 @@ fn instructions(asker: &Asker) -> Vec<String> {
     said
 }
 
-/// Sums of a sheet's amounts, where its rows say in which currency.
+/// Sums of a sheet's amounts, where its rows say in which currency; not of what is held, for several rows may hold one invoice.
 fn sums(sheet: &Sheet) -> Vec<(String, String)> {
     let Some(currency) = sheet.columns.iter().position(|column| column.name == "Currency") else { return Vec::new() };
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
     for row in &sheet.rows {
         let Some(code) = row.cells.get(currency).map(Cell::compared) else { continue };
         for (column, cell) in sheet.columns.iter().zip(&row.cells) {
-            if let Cell::Amount(text) = cell {
+            if let (Cell::Amount(text), true) = (cell, column.name != "Held") {
                 let sum = sums.entry(format!("Sum of {} of {}, {code}", column.name, sheet.name)).or_default();
                 *sum = sum.saturating_add(text.parse().unwrap_or_default());
             }
@@ -380,7 +381,7 @@ fn of_items(items: &[Arc<Item>], asker: &Asker, today: Date) -> Vec<Sheet> {
         let (leg, severity) = (Cell::optional(item.leg), Cell::text(item.severity));
         let (reason, remedy) = (Cell::text(&item.problem.reason), Cell::text(&item.problem.remedy));
         let (review, note) = (Cell::optional(item.snoozed_until), Cell::optional(item.note.as_ref()));
-        let what = Cell::text(&item.title);
+        let what = Cell::text(item.title_and_code());
         let cells = vec![
             what, contract, milestone, customer, erp, leg, severity, since, currency, amount, age, owner, review,
             reason, remedy, note, action, to,
@@ -396,13 +397,13 @@ fn by_date(snapshot: &Snapshot, text: &str, today: Date) -> Vec<Row> {
     let mut month = today.first_of_month();
     for _ in 0..3 {
         for to_come in listing::to_come(snapshot, text, month) {
-            let document = &to_come.document;
+            let document = to_come.document;
             let cells = vec![
                 Cell::text(format!("{} by date", document.kind.name().replace('_', " "))),
-                Cell::text(&to_come.contract),
+                Cell::text(to_come.contract),
                 Cell::text(&document.milestone),
-                Cell::text(&to_come.customer),
-                Cell::text(&to_come.erp),
+                Cell::text(to_come.customer),
+                Cell::text(to_come.erp),
                 Cell::text(document.date),
                 Cell::text(document.amount.currency()),
                 amount(document.amount),
@@ -502,7 +503,7 @@ impl ContractRows<'_> {
             let dates = [milestone.accepted_on, milestone.invoiced_on, milestone.due_on];
             cells.push(Cell::text(milestone.status));
             cells.extend(dates.map(Cell::optional));
-            cells.push(Cell::text(milestone.blocked_by.join(", ")));
+            cells.push(Cell::text(titles_and_codes(&milestone.blocked_by)));
             let documents =
                 self.contract.documents().iter().filter(|paper| paper.milestone == milestone.id && !paper.withdrawn);
             cells.push(Cell::text(documents.map(|paper| paper.number.clone()).collect::<Vec<_>>().join(", ")));
@@ -557,7 +558,7 @@ impl ContractRows<'_> {
         let row = |milestone: milestoned_mapping::contract::MilestoneView| {
             let [contract, customer] = self.named();
             let (name, status) = (Cell::text(&milestone.name), Cell::text(milestone.status));
-            let held = Cell::text(milestone.blocked_by.join(", "));
+            let held = Cell::text(titles_and_codes(&milestone.blocked_by));
             let cells = vec![
                 contract,
                 customer,

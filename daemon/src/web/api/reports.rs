@@ -1,5 +1,6 @@
 //! The API of reports: the five metrics, what they are made of, the cohort of a month, the forecast.
 
+use axum::Extension;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use utoipa_axum::routes;
 use super::{Arc, Environment, Shared};
 use crate::report::close::Month;
 use crate::report::performance;
-use crate::review::snapshot::utc_date;
+use crate::review::snapshot::{Snapshots, utc_date};
 use crate::web::access::Viewing;
 use crate::web::extract::{Parameters, Segments};
 use crate::web::json::Json;
@@ -39,11 +40,13 @@ struct ReportQuery {
 async fn report(
     State(env): Shared,
     _: Viewing,
+    Extension(snapshots): Extension<Arc<Snapshots>>,
     Segments(name): Segments<String>,
     Parameters(asked): Parameters<ReportQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let today = utc_date(env.clock.now());
     let month = asked.month.map_or(Ok(Month::of(today)), |month| month.parse())?;
-    let list = performance::named(&env, &name, asked.metric.as_deref().unwrap_or_default(), month, today).await?;
+    let asked = (name.as_str(), asked.metric.as_deref().unwrap_or_default());
+    let list = performance::named(&env, &*snapshots.now(&env).await?, asked, month, today).await?;
     Ok(Json(list.told()))
 }

@@ -17,6 +17,7 @@ use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::acts::Verb;
 use crate::review::case::{self, Case};
+use crate::review::closed::{self, Closed};
 use crate::review::selection::Selection;
 use crate::review::subject::Subject;
 use crate::web::extract::{Parameters, Segments};
@@ -39,6 +40,14 @@ struct CasePage {
     place: usize,
     count: usize,
     today: Date,
+}
+
+/// What is shown of a thing that waits no more.
+#[derive(Template)]
+#[template(path = "closed.html")]
+struct ClosedPage {
+    person: Person,
+    case: Closed,
 }
 
 impl CasePage {
@@ -77,7 +86,10 @@ pub(super) async fn page(
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let found = snapshot.items.iter().find(|item| item.subject == subject).cloned();
     let Some(item) = found else {
-        return Err(ApiError::not_found("nothing that waits is called so any more:", &subject.to_string()));
+        return match closed::closed(&env, &subject).await? {
+            Some(case) => Ok(render(&ClosedPage { person, case })),
+            None => Err(ApiError::not_found("nothing that waits, or waited, is called so:", &subject.to_string())),
+        };
     };
     let asked = Selection::read(&from)?;
     let list = asked.pick(&snapshot.items, &today).items;

@@ -23,12 +23,12 @@ use crate::web::problem::ApiError;
 
 #[derive(Template)]
 #[template(path = "customer.html")]
-struct CustomerPage {
+struct CustomerPage<'a> {
     person: Person,
     name: String,
     sums: Vec<listing::Sums>,
-    contracts: Vec<Summary>,
-    receivables: Vec<Open>,
+    contracts: Vec<&'a Summary>,
+    receivables: Vec<Open<'a>>,
     items: Vec<Arc<Item>>,
     today: Date,
     records: Vec<CustomerLine>,
@@ -42,8 +42,7 @@ pub(super) async fn page(
     Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
-    let mut contracts = listing::contracts(&snapshot, "");
-    contracts.retain(|contract| contract.customer == name);
+    let contracts = listing::contracts_of(&snapshot, &name);
     if contracts.is_empty() {
         return Err(ApiError::not_found("customer", &name));
     }

@@ -11,12 +11,14 @@ use milestoned_identity::rights::Right;
 use milestoned_mapping::command::Side;
 use milestoned_workbook::cell::Cell;
 
+use super::filters;
 use super::lists::Asked;
 use super::person::Person;
 use super::reports;
 use crate::environment::Environment;
 use crate::report::export::List;
 use crate::report::workbook::sheets;
+use crate::review::item::{Amount, Item};
 use crate::review::listing;
 use crate::review::portfolio;
 use crate::review::selection::Selection;
@@ -44,10 +46,12 @@ pub(super) async fn file(
         "journal" => journal(&env, &snapshot, &asked(&query)?).await?,
         "milestones" => milestones(&env, &snapshot, &asked(&query)?).await?,
         "payments" => payments(&env, &snapshot, &asked(&query)?).await?,
-        "contracts" => contracts(&snapshot, &asked(&query)?),
+        "contracts" => contracts(&env, &snapshot, &asked(&query)?).await?,
         "receivables" => receivables(&snapshot, &asked(&query)?, today),
         "outlook" => outlook(&snapshot, &asked(&query)?, today)?,
-        "metrics" | "cases" | "cohort" | "forecast" => reports::report(&env, name, &asked(&query)?, today).await?,
+        "metrics" | "cases" | "cohort" | "forecast" => {
+            reports::report(&env, &snapshot, name, &asked(&query)?, today).await?
+        }
         _ => return Err(ApiError::not_found("export", &file)),
     };
     list.source = format!(
@@ -58,7 +62,9 @@ pub(super) async fn file(
     );
     list.parameters = query;
     list.by.clone_from(&person.caller.name);
-    list.at = env.clock.now().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let now = env.clock.now();
+    list.at = now.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    list.local = person.other_zone().map(|(name, zone)| (name.to_owned(), filters::second(now, zone)));
     let cannot = |error: String| ApiError::invalid(format!("the list cannot be written: {error}"));
     let (bytes, media) = match kind {
         "csv" => (list.csv().map_err(cannot)?, "text/csv; charset=utf-8"),
@@ -86,11 +92,15 @@ fn asked(query: &str) -> Result<Asked, ApiError> {
     Ok(asked)
 }
 
+/// Column of what an item holds back and no row above it does: it sums to what the tab of the queue says.
+const COUNTED_ONCE: &str = "Held, counted once";
+
 fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError> {
     let asked = Selection::read(query)?;
     let columns = &[
         "Name",
         "What",
+        "Code",
         "Contract",
         "Milestone",
         "Customer",
@@ -100,6 +110,7 @@ fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError
         "Since",
         "Age in days",
         "Held",
+        COUNTED_ONCE,
         "Currency",
         "Owner",
         "Next review",
@@ -108,17 +119,18 @@ fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError
         "Note",
     ];
     let mut list = List::new("queue", columns, asked.in_words());
-    for item in asked.pick(&snapshot.items, &today).items {
-        let (amount, currency) = match &item.held {
-            Some(held) => (Cell::Amount(held.amount.clone()), Cell::text(&held.currency)),
-            None => (Cell::text(""), Cell::text("")),
-        };
-        if let Some(held) = &item.held {
-            list.add("Held", &held.currency, &held.amount);
+    let items = asked.pick(&snapshot.items, &today).items;
+    let items: Vec<&Item> = items.iter().map(AsRef::as_ref).collect();
+    let amount = |held: &Amount| Cell::Amount(held.amount.clone());
+    for (item, once) in items.iter().zip(portfolio::counted_once(&items)) {
+        if let Some(held) = once {
+            list.add(COUNTED_ONCE, &held.currency, &held.amount);
         }
+        let held = item.held.as_ref();
         list.rows.push(vec![
             Cell::text(&item.subject),
             Cell::text(&item.title),
+            Cell::optional(item.code.as_ref()),
             Cell::optional(item.contract.as_ref()),
             Cell::optional(item.milestone.as_ref()),
             Cell::optional(item.customer.as_ref()),
@@ -127,8 +139,9 @@ fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError
             Cell::text(item.severity),
             Cell::optional(item.since),
             Cell::Count(item.age(&today)),
-            amount,
-            currency,
+            held.map_or_else(|| Cell::text(""), amount),
+            once.map_or_else(|| Cell::text(""), amount),
+            Cell::optional(held.map(|held| &held.currency)),
             Cell::optional(item.owner.as_ref()),
             Cell::optional(item.snoozed_until),
             Cell::text(&item.problem.reason),
@@ -148,8 +161,9 @@ fn named(asked: &Asked, what: &str) -> String {
 }
 
 /// Ids of the contracts that are asked for, in their order.
-fn chosen(snapshot: &Snapshot, asked: &Asked) -> Vec<String> {
-    listing::contracts(snapshot, &asked.q).into_iter().map(|contract| contract.contract).collect()
+async fn chosen(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<Vec<String>, ApiError> {
+    let found = listing::contracts(env, snapshot, &asked.q).await?;
+    Ok(found.into_iter().map(|contract| contract.contract.clone()).collect())
 }
 
 /// Customer and ERP of a contract.
@@ -173,13 +187,11 @@ async fn documents(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Res
         "ERP",
         "Stands there as",
     ];
-    let ids = chosen(snapshot, asked);
     let mut list = List::new("documents", columns, named(asked, "documents of contracts"));
-    for id in &ids {
-        let Some(row) = env.store.contract(id.clone()).await? else { continue };
-        for line in portfolio::documents(env, &portfolio::state(&row)?).await? {
+    for ids in chosen(env, snapshot, asked).await?.chunks(portfolio::AT_ONCE) {
+        for line in portfolio::documents_of(env, snapshot, ids).await? {
             let (document, currency) = (&line.document, line.document.currency.to_string());
-            let [customer, _] = whose(snapshot, id);
+            let [customer, _] = whose(snapshot, &document.contract);
             list.add(&document.kind.name().replace('_', " "), &currency, &document.amount.to_string());
             list.rows.push(vec![
                 Cell::text(&document.number),
@@ -201,7 +213,7 @@ async fn documents(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Res
 
 /// Milestones with all legs beside each other.
 async fn milestones(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
-    let sheet = sheets::milestones_of(env, snapshot, &chosen(snapshot, asked)).await?;
+    let sheet = sheets::milestones_of(env, snapshot, &chosen(env, snapshot, asked).await?).await?;
     let mut list = List::new("milestones", &[], named(asked, "milestones of contracts"));
     list.columns = sheet.columns.iter().map(|column| column.name.clone()).collect();
     let place = |name: &str| sheet.columns.iter().position(|column| column.name == name);
@@ -219,7 +231,7 @@ async fn milestones(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
 async fn journal(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
     let columns = &["Date", "Contract", "Customer", "ERP", "Account", "Currency", "Debit", "Credit"];
     let mut list = List::new("journal", columns, named(asked, "journal entries of contracts"));
-    for contract in portfolio::states(env, &chosen(snapshot, asked)).await? {
+    for contract in portfolio::states(env, &chosen(env, snapshot, asked).await?).await? {
         for (entry, line) in
             contract.journal().iter().flat_map(|entry| entry.lines.iter().map(move |line| (entry, line)))
         {
@@ -253,7 +265,7 @@ async fn payments(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Resu
         "Taken back on",
     ];
     let mut list = List::new("payments", columns, named(asked, "payments of contracts"));
-    for contract in portfolio::states(env, &chosen(snapshot, asked)).await? {
+    for contract in portfolio::states(env, &chosen(env, snapshot, asked).await?).await? {
         for invoice in contract.receivables() {
             for payment in &invoice.payments {
                 let currency = payment.amount.currency().to_string();
@@ -299,7 +311,7 @@ async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
     let open = asked.part == "open";
     let what = if open { "open exceptions of contracts" } else { "exceptions of contracts, closed ones too" };
     let mut list = List::new("exceptions", columns, named(asked, what));
-    let ids = chosen(snapshot, asked);
+    let ids = chosen(env, snapshot, asked).await?;
     for remedied in portfolio::remedied(env, None, open).await? {
         let exception = &remedied.exception;
         if ids.binary_search(&exception.contract).is_err() {
@@ -307,9 +319,6 @@ async fn exceptions(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Re
         }
         let held = exception.held.map(|held| held.to_string());
         let currency = exception.currency.map(|currency| currency.to_string());
-        if let (Some(held), Some(currency)) = (&held, &currency) {
-            list.add("Held", currency, held);
-        }
         let [customer, erp] = whose(snapshot, &exception.contract);
         list.rows.push(vec![
             Cell::text(&exception.code),
@@ -338,6 +347,7 @@ const MOST_LINES: usize = 200_000;
 async fn audit(env: &Environment, person: &Person, contract: &str) -> Result<List, ApiError> {
     person.caller.may(Right::Audit)?;
     let columns = &["Line", "Time, UTC", "Who", "What", "Contract", "Of", "Detail", "Hash"];
+    let local = person.other_zone();
     let contract = Some(contract.trim().to_owned()).filter(|id| !id.is_empty());
     let of = contract.as_ref().map_or_else(|| "all contracts".to_owned(), |id| format!("contract {id}"));
     let (mut all, mut before) = (Vec::new(), None);
@@ -353,17 +363,25 @@ async fn audit(env: &Environment, person: &Person, contract: &str) -> Result<Lis
     }
     let rest = if all.len() >= MOST_LINES { format!(", the newest {}", all.len()) } else { String::new() };
     let mut list = List::new("audit", columns, format!("audit trail of {of}{rest}"));
+    if let Some((name, _)) = local {
+        list.columns.insert(2, format!("Time, {name}"));
+    }
     list.rows.extend(all.into_iter().rev().map(|line| {
+        let at = line.at.parse().ok();
+        let there = local.map(|(_, zone)| Cell::optional(at.map(|at| filters::second(at, zone))));
         let (time, contract) = (Cell::text(line.at), Cell::optional(line.contract));
         let words = [line.actor, line.action].map(Cell::Text);
         let [actor, action] = words;
         let (subject, detail) = (Cell::Text(line.subject), Cell::Text(line.detail));
-        vec![Cell::Count(line.seq), time, actor, action, contract, subject, detail, Cell::Text(line.hash)]
+        let mut row = vec![Cell::Count(line.seq), time];
+        row.extend(there);
+        row.extend([actor, action, contract, subject, detail, Cell::Text(line.hash)]);
+        row
     }));
     Ok(list)
 }
 
-fn contracts(snapshot: &Snapshot, asked: &Asked) -> List {
+async fn contracts(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<List, ApiError> {
     let columns = &[
         "Contract",
         "Customer",
@@ -381,7 +399,7 @@ fn contracts(snapshot: &Snapshot, asked: &Asked) -> List {
     ];
     let mut list = List::new("contracts", columns, named(asked, "contracts"));
     let count = |count: usize| Cell::Count(i64::try_from(count).unwrap_or(i64::MAX));
-    for contract in listing::contracts(snapshot, &asked.q) {
+    for contract in listing::contracts(env, snapshot, &asked.q).await? {
         list.add("Total", &contract.currency, &contract.total);
         list.add("Billed, decided", &contract.currency, &contract.billed);
         let amounts = [
@@ -398,7 +416,7 @@ fn contracts(snapshot: &Snapshot, asked: &Asked) -> List {
         row.extend([contract.to_approve, contract.blocking, contract.warnings].map(count));
         list.rows.push(row);
     }
-    list
+    Ok(list)
 }
 
 fn receivables(snapshot: &Snapshot, asked: &Asked, today: Date) -> List {
@@ -421,15 +439,15 @@ fn receivables(snapshot: &Snapshot, asked: &Asked, today: Date) -> List {
     let what = if overdue { "overdue invoices" } else { "open invoices" };
     let mut list = List::new("receivables", columns, named(asked, what));
     for receivable in listing::receivables(snapshot, &asked.q, overdue, today) {
-        let (invoice, currency) = (&receivable.invoice, receivable.invoice.open.currency().to_string());
+        let (invoice, currency) = (receivable.invoice, receivable.invoice.open.currency().to_string());
         list.add("Open", &currency, &invoice.open.to_string());
         let amounts = [invoice.amount, invoice.credited, invoice.paid, invoice.open];
         let mut row = vec![
             Cell::text(&invoice.number),
-            Cell::text(&receivable.contract),
+            Cell::text(receivable.contract),
             Cell::text(&invoice.milestone),
-            Cell::text(&receivable.customer),
-            Cell::text(&receivable.erp),
+            Cell::text(receivable.customer),
+            Cell::text(receivable.erp),
             Cell::text(invoice.date),
             Cell::text(invoice.due_on),
             Cell::Count(receivable.days),
@@ -448,16 +466,16 @@ fn outlook(snapshot: &Snapshot, asked: &Asked, today: Date) -> Result<List, ApiE
     let what = format!("documents that time alone will write in {}", month.strftime("%B %Y"));
     let mut list = List::new("outlook", columns, named(asked, &what));
     for to_come in listing::to_come(snapshot, &asked.q, month) {
-        let document = &to_come.document;
+        let document = to_come.document;
         let currency = document.amount.currency().to_string();
         list.add("Amount", &currency, &document.amount.to_string());
         list.rows.push(vec![
             Cell::text(&document.number),
             Cell::text(document.kind.name().replace('_', " ")),
-            Cell::text(&to_come.contract),
+            Cell::text(to_come.contract),
             Cell::text(&document.milestone),
-            Cell::text(&to_come.customer),
-            Cell::text(&to_come.erp),
+            Cell::text(to_come.customer),
+            Cell::text(to_come.erp),
             Cell::text(document.date),
             Cell::text(document.due_on),
             Cell::text(&currency),

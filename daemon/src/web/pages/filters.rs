@@ -4,6 +4,8 @@
 use milestoned_mapping::address;
 use milestoned_mapping::money::grouped;
 
+use crate::review::queue::meaning;
+
 /// Thousands separated.
 #[askama::filter_fn]
 pub(in crate::web) fn money(text: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
@@ -44,8 +46,41 @@ pub(in crate::web) fn minute(
     Ok(there(*at, zone))
 }
 
+/// An instant to the second, in a zone that is named beside it.
+pub(super) fn second(at: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
 fn there(at: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
+}
+
+/// A number with its noun: `1 day`, `2 days`.
+#[askama::filter_fn]
+pub(in crate::web) fn counted(
+    count: impl std::fmt::Display,
+    _: &dyn askama::Values,
+    noun: &str,
+) -> askama::Result<String> {
+    Ok(milestoned_mapping::counted::counted(count.to_string().parse::<i64>().unwrap_or_default(), noun))
+}
+
+/// A noun as it stands behind a number that is written by itself.
+#[askama::filter_fn]
+pub(in crate::web) fn plural(
+    noun: impl std::fmt::Display,
+    _: &dyn askama::Values,
+    count: usize,
+) -> askama::Result<String> {
+    Ok(milestoned_mapping::counted::plural(count, &noun.to_string()))
+}
+
+/// What the code of an exception or a drift means.
+#[askama::filter_fn]
+pub(in crate::web) fn title_of_code(code: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+    let code = code.to_string();
+    let (title, _) = meaning(&code);
+    Ok(if title.is_empty() { code } else { title.to_owned() })
 }
 
 /// A word of the code as people read it: `credit_memo` as `credit memo`.

@@ -80,10 +80,7 @@ pub(super) async fn page(
     let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
     let figures = figures(&snapshot, today);
     let shown = figures.iter().find(|figure| figure.currency == asked.currency).or(figures.first());
-    let (mut silences, mut late) = (silences(&snapshot), late(&snapshot, today));
-    let (silent, late_count) = (silences.len(), late.len());
-    silences.truncate(FEW);
-    late.truncate(FEW);
+    let ((silences, silent), (late, late_count)) = (silences(&snapshot, FEW), late(&snapshot, today, FEW));
     let charts = shown.map(trends).unwrap_or_default();
     let overdue = figures.iter().filter(|figure| figure.overdue.minor() != 0);
     let overdue: Vec<String> =

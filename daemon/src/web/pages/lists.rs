@@ -77,19 +77,20 @@ pub(super) async fn contracts(
     person: Person,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
-    let found = listing::contracts(&*person.snapshot(&env).await?, &asked.q);
+    let snapshot = person.snapshot(&env).await?;
+    let found = listing::contracts(&env, &snapshot, &asked.q).await?;
     let (count, (pages, from)) = (found.len(), asked.pages("/contracts", found.len()));
-    let contracts = found.into_iter().skip(from).take(OF_A_PAGE).collect();
+    let contracts = found.into_iter().skip(from).take(OF_A_PAGE).cloned().collect();
     Ok(render(&ContractsPage { person, query: asked.query(), asked, contracts, count, pages }))
 }
 
 #[derive(Template)]
 #[template(path = "receivables.html")]
-struct ReceivablesPage {
+struct ReceivablesPage<'a> {
     person: Person,
     asked: Asked,
     query: String,
-    rows: Vec<Open>,
+    rows: Vec<Open<'a>>,
     count: usize,
     buckets: Vec<listing::Aged>,
     pages: Pages,
@@ -111,15 +112,17 @@ pub(super) async fn receivables(
 
 #[derive(Template)]
 #[template(path = "outlook.html")]
-struct OutlookPage {
+struct OutlookPage<'a> {
     person: Person,
     asked: Asked,
     query: String,
     title: String,
-    rows: Vec<ToCome>,
+    rows: Vec<ToCome<'a>>,
     sums: Vec<String>,
     count: usize,
+    /// The first of them.
     silences: Vec<Silence>,
+    silent: usize,
     pages: Pages,
 }
 
@@ -138,15 +141,6 @@ pub(super) async fn outlook(
     let (count, (pages, from)) = (rows.len(), asked.pages("/outlook", rows.len()));
     let rows = rows.into_iter().skip(from).take(OF_A_PAGE).collect();
     let title = month.strftime("%B %Y").to_string();
-    Ok(render(&OutlookPage {
-        person,
-        query: asked.query(),
-        asked,
-        title,
-        rows,
-        sums,
-        count,
-        silences: silences(&snapshot),
-        pages,
-    }))
+    let (silences, silent) = silences(&snapshot, OF_A_PAGE);
+    Ok(render(&OutlookPage { person, query: asked.query(), asked, title, rows, sums, count, silences, silent, pages }))
 }

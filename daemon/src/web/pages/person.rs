@@ -57,6 +57,11 @@ impl Person {
         self.zone.iana_name().unwrap_or("UTC")
     }
 
+    /// Their time zone with its name, where it is another than that of files for machines.
+    pub(super) fn other_zone(&self) -> Option<(&str, &TimeZone)> {
+        Some((self.zone_name(), &self.zone)).filter(|(name, _)| *name != "UTC")
+    }
+
     /// Whether a page stands under an address that begins so, for the navigation.
     pub(in crate::web) fn is_at(&self, path: &str) -> bool {
         let here = self.here.split('?').next().unwrap_or_default();

@@ -61,7 +61,8 @@ const LISTED: usize = 200;
 #[derive(Default)]
 struct Choices {
     customers: BTreeSet<String>,
-    codes: BTreeSet<String>,
+    /// Title and code.
+    codes: BTreeSet<(String, String)>,
     owners: BTreeSet<String>,
     erps: BTreeSet<String>,
 }
@@ -78,7 +79,11 @@ impl Choices {
             add(&mut choices.customers, item.customer.as_ref());
             add(&mut choices.owners, item.owner.as_ref());
             add(&mut choices.erps, item.erp.as_ref());
-            add(&mut choices.codes, Some(&item.title).filter(|_| matches!(item.kind, "drift" | "exception")));
+            if let Some(code) = &item.code
+                && !choices.codes.iter().any(|(_, known)| known == code)
+            {
+                choices.codes.insert((item.title.clone(), code.clone()));
+            }
         }
         choices
     }

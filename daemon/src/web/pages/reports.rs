@@ -13,11 +13,13 @@ use super::charts::{Bar, Chart, bars};
 use super::lists::Asked;
 use super::person::Person;
 use super::queue::Pages;
-use super::render;
+use super::{filters, render};
 use crate::environment::Environment;
 use crate::report::close::Month;
 use crate::report::export::List;
-use crate::report::performance::{self, Metric};
+use crate::report::performance;
+use crate::review::measures::Metric;
+use crate::review::snapshot::Snapshot;
 use crate::web::extract::{Parameters, Segments};
 use crate::web::problem::ApiError;
 use milestoned_workbook::cell::Cell;
@@ -127,12 +129,18 @@ fn trends(list: &List) -> Vec<Chart> {
 }
 
 /// A report under what was asked for.
-pub(super) async fn report(env: &Environment, name: &str, asked: &Asked, today: Date) -> Result<List, ApiError> {
+pub(super) async fn report(
+    env: &Environment,
+    snapshot: &Snapshot,
+    name: &str,
+    asked: &Asked,
+    today: Date,
+) -> Result<List, ApiError> {
     let month = match asked.month.as_str() {
         "" | "this" => Month::of(today),
         text => text.parse()?,
     };
-    Ok(performance::named(env, name, &asked.part, month, today).await?)
+    Ok(performance::named(env, snapshot, (name, &asked.part), month, today).await?)
 }
 
 fn told(list: &List) -> (String, &'static str) {
@@ -163,8 +171,8 @@ pub(super) async fn page(
     Segments(name): Segments<String>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
-    let today = person.today(&env);
-    let list = report(&env, &name, &asked, today).await?;
+    let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
+    let list = report(&env, &snapshot, &name, &asked, today).await?;
     let (title, note) = told(&list);
     let (count, pages) =
         (list.rows.len(), asked.pages_of(&format!("/reports/{}", list.name), list.rows.len(), OF_A_PAGE));
