@@ -68,6 +68,10 @@ async fn prepare(config: Option<&Path>, asked: Prepare, json: bool) -> anyhow::R
     if let Some(file) = asked.out.as_ref().filter(|file| file.exists()) {
         anyhow::bail!("--out: {} is there already; give a file that is not there yet", file.display());
     }
+    let folder = asked.out.as_ref().and_then(|file| file.parent()).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        anyhow::bail!("--out: {} is no folder; give a file in one that is there", folder.display());
+    }
     let (mut status, mut body) = daemon.ask(Method::PUT, &format!("/v1/closes/{month}"), None).await?;
     if status == reqwest::StatusCode::CONFLICT {
         // 409: the close is signed. Its frozen figures are shown.

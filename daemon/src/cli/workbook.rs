@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use milestoned_mapping::address;
+use milestoned_mapping::counted::counted;
 use serde_json::{Value, json};
 
 use super::review::Daemon;
@@ -55,14 +56,19 @@ pub(crate) struct Import {
 pub(super) async fn workbook(config: Option<&Path>, command: WorkbookCommand, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         WorkbookCommand::Export { file, contracts, caller } => {
+            absent(&file)?;
             let path = format!("/v1/workbook?q={}", address::segment(&contracts));
             match Daemon::of(config, &caller)?.fetch(&path).await? {
                 Ok(bytes) => {
                     write(&file, &bytes)?;
-                    say(&format!(
-                        "{} is written; edit its blue columns, and bring it back with `milestoned workbook import`",
-                        file.display()
-                    ));
+                    let place = file.display().to_string();
+                    say(&if json {
+                        json!({ "file": place, "bytes": bytes.len() }).to_string()
+                    } else {
+                        format!(
+                            "{place} is written; edit its blue columns, and bring it back with `milestoned workbook import`"
+                        )
+                    });
                     Ok(ExitCode::SUCCESS)
                 }
                 Err(answer) => Ok(refused(&answer)),
@@ -72,8 +78,19 @@ pub(super) async fn workbook(config: Option<&Path>, command: WorkbookCommand, js
     }
 }
 
+/// Refuses a place where something is already: it may be a workbook that somebody has edited.
+fn absent(file: &Path) -> anyhow::Result<()> {
+    if file.exists() {
+        anyhow::bail!("{} is there already; give a file that is not there yet", file.display());
+    }
+    Ok(())
+}
+
 fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(file, bytes).map_err(|error| anyhow::anyhow!("{}: {error}; give another place", file.display()))
+    use std::io::Write as _;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
+    made.and_then(|mut made| made.write_all(bytes))
+        .map_err(|error| anyhow::anyhow!("{}: {error}; give another place", file.display()))
 }
 
 fn refused(answer: &Value) -> ExitCode {
@@ -88,6 +105,9 @@ async fn bring(config: Option<&Path>, import: Import, json: bool) -> anyhow::Res
         Ok(bytes) => bytes,
         Err(error) => anyhow::bail!("{}: {error}; give the file that was exported and edited", import.file.display()),
     };
+    if let Some(place) = &import.annotated {
+        absent(place)?;
+    }
     let daemon = Daemon::of(config, &import.caller)?;
     let name = import.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let looked = match daemon.send(&format!("/v1/workbook?name={}", address::segment(&name)), bytes).await? {
@@ -121,7 +141,8 @@ async fn bring(config: Option<&Path>, import: Import, json: bool) -> anyhow::Res
 
 fn show(looked: &Value) {
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    say(&format!("{} rows read, {} cells changed by others and not here", looked["rows"], looked["changed_since"]));
+    let count = |name: &str, noun: &str| counted(looked[name].as_u64().unwrap_or_default(), noun);
+    say(&format!("{} read, {} changed by others and not here", count("rows", "row"), count("changed_since", "cell")));
     for edit in looked["edits"].as_array().into_iter().flatten() {
         let place = format!("{} row {}, {}", text(edit, "sheet"), edit["row"], text(edit, "column"));
         say(&format!(
