@@ -2,6 +2,7 @@
 //! over the REST API that an application key opens. Our document number stands in a field that can be searched.
 
 mod body;
+mod ledger;
 mod probe;
 mod pull;
 mod push;

@@ -142,7 +142,7 @@ fn fields_of(model: &str) -> &'static [&'static str] {
 
 impl Tryton {
     /// The records of a model that are ours to read.
-    fn wanted(&self, model: &str) -> Vec<Value> {
+    pub(crate) fn wanted(&self, model: &str) -> Vec<Value> {
         let company = json!(["company", "=", self.settings.company]);
         if model == INVOICE {
             return vec![company, json!(["type", "=", "out"]), json!(["state", "in", ["posted", "paid", "cancelled"]])];
@@ -167,7 +167,9 @@ impl Tryton {
             return Ok(vec![self.record(MOVE, entry.id.to_string(), version(at, raw, &content), at, raw, content)]);
         }
         let invoice: wire::Invoice = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        let Some(number) = number(&invoice) else { return Ok(Vec::new()) };
+        let Some(number) = number_of(invoice.reference.as_ref(), invoice.number.as_ref()) else {
+            return Ok(Vec::new());
+        };
         let at = invoice.write_date.unwrap_or(invoice.create_date).0;
         let record = |object: &str, id: String, content: Content| {
             self.record(object, id, version(at, raw, &content), at, raw, content)
@@ -258,8 +260,8 @@ impl Tryton {
 }
 
 /// Our number, where it is there, else Tryton's. A draft that was cancelled by hand has neither.
-fn number(invoice: &wire::Invoice) -> Option<String> {
-    invoice.reference.clone().filter(|text| !text.is_empty()).or_else(|| invoice.number.clone())
+pub(crate) fn number_of(reference: Option<&String>, number: Option<&String>) -> Option<String> {
+    reference.filter(|text| !text.is_empty()).or(number).cloned()
 }
 
 /// A record may change within the microsecond, and what belongs to it without it: what it says belongs to its version.

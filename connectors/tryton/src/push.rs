@@ -2,9 +2,10 @@
 //! draft that is found and says what it should is posted. What cannot be posted is taken away again.
 
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use milestoned_connector_kit::customers::{Known, unlike};
 use milestoned_connector_kit::names::beginning;
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write};
 use milestoned_mapping::command::{Command, Document};
 use milestoned_mapping::statement::{Essential, Statement};
 use reqwest::Method;
@@ -50,6 +51,10 @@ impl Sink for Tryton {
     /// Of a field that is searched nothing keeps a second one away.
     fn commits_within(&self) -> SignedDuration {
         self.settings.commits_within
+    }
+
+    async fn ledger(&self, _from: Date, through: Date) -> Result<Option<Vec<LedgerLine>>, Fault> {
+        self.postings(through).await.map(Some)
     }
 
     async fn find(&self, writes: &[Write<'_>]) -> Result<Vec<Option<Found>>, Fault> {

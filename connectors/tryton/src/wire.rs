@@ -245,6 +245,54 @@ pub(crate) struct MoveLine {
     pub(crate) description: Option<String>,
 }
 
+/// An invoice, as far as the ledger needs it to know what its moves and lines are of.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Paper {
+    pub(crate) id: i64,
+    #[serde(default)]
+    pub(crate) number: Option<String>,
+    #[serde(default)]
+    pub(crate) reference: Option<String>,
+    #[serde(rename = "move", default)]
+    pub(crate) entry: Option<Row>,
+    #[serde(default)]
+    pub(crate) cancel_move: Option<i64>,
+    #[serde(default)]
+    pub(crate) additional_moves: Vec<Row>,
+    #[serde(default)]
+    pub(crate) payment_lines: Vec<Row>,
+    #[serde(default)]
+    pub(crate) reconciliation_lines: Vec<Row>,
+}
+
+/// A posted line of an account move.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Posted {
+    pub(crate) id: i64,
+    pub(crate) account: Row,
+    pub(crate) debit: Amount,
+    pub(crate) credit: Amount,
+    #[serde(default)]
+    pub(crate) second_currency: Option<Currency>,
+    #[serde(default)]
+    pub(crate) amount_second_currency: Option<Amount>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(rename = "move")]
+    pub(crate) entry: PostedMove,
+}
+
+/// The move that a posted line is of.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PostedMove {
+    pub(crate) id: i64,
+    #[serde(default)]
+    pub(crate) number: Option<String>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    pub(crate) date: Date,
+}
+
 /// Why a request was refused.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Refusal {

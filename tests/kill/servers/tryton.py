@@ -157,6 +157,20 @@ def cancel(url, number):
     invoice(number).click('cancel')
 
 
+def book(url, amount, date):
+    """Books revenue by hand, against the bank."""
+    connect(url)
+    Account, Journal = Model.get('account.account'), Model.get('account.journal')
+    day = datetime.date.fromisoformat(date)
+    one = Model.get('account.move')(journal=Journal.find([('code', '=', 'MISC')])[0], date=day)
+    one.period = Model.get('account.period').find([('start_date', '<=', day), ('end_date', '>=', day)])[0]
+    for code, side in (('1.1.1', 'debit'), ('4.1.2', 'credit')):
+        line = one.lines.new(account=Account.find([('code', '=', code)])[0])
+        setattr(line, side, Decimal(amount))
+    one.save()
+    one.click('post')
+
+
 def books(url):
     """Everything that the books hold, a line each, sorted. Read over REST: where every question signs in with a password,
     signing in writes, and a company in SQLite has room for one writer."""

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use jiff::ToSpan as _;
 use milestoned_kill::daemon::Program;
 use milestoned_kill::servers::journey::{Office, due};
 use milestoned_kill::servers::lossy::Lossy;
@@ -191,4 +192,49 @@ async fn an_invoice_that_is_cancelled_in_tryton_by_hand_is_noticed_and_not_writt
     let of_it: Vec<&String> = books.iter().filter(|line| line.starts_with("invoice SOW-0-M1 ")).collect();
     assert!(matches!(of_it.as_slice(), [one] if one.contains(" cancelled ")), "{books:#?}");
     drop(daemon);
+}
+
+#[tokio::test]
+async fn the_close_ties_out_with_trytons_own_ledger_and_names_each_entry_of_a_difference() {
+    let (Some((_alone, project, company)), program) = (installed().await, program()) else { return };
+    let (redmine, tryton) = (project.serve().await.unwrap(), company.serve().await.unwrap());
+    let mut office = Office::open(&program, redmine, tryton, None).unwrap();
+    office.file("SOW-0", "Customer 0", "net 30", amounts(0)).unwrap();
+    let issue = office.redmine.issue("SOW-0", "M1", "40000").await.unwrap();
+    office.accept(&issue).await.unwrap();
+    let first = office.today();
+    let daemon = office.daemon().unwrap();
+    office.held("invoice SOW-0-M1 posted", 1).await.unwrap();
+    office.tryton.accountant("pay", &["SOW-0-M1", "15000.00", &first.to_string()]).unwrap();
+    let paid = |said: &Value| said["report"]["position"]["cash"] == "15000.00";
+    office.says("/v1/contracts/SOW-0", paid).await.unwrap();
+    drop(daemon);
+    office.next_day().unwrap();
+    let daemon = office.daemon().unwrap();
+    office.held("J posted", 1).await.unwrap();
+    drop(daemon);
+    office.on(first.last_of_month().checked_add(35.days()).unwrap()).unwrap();
+    let _daemon = office.daemon().unwrap();
+    let month = first.strftime("%Y-%m").to_string();
+    let tied = async || {
+        let said = office.prepare(&month).await.unwrap();
+        let rows = said["figures"]["tables"]["Tie-out"].as_array().cloned().unwrap_or_default();
+        let row = |row: &Value| {
+            ["Account", "In our books", "In the ledger", "Difference"]
+                .map(|name| row[name].as_str().unwrap().to_owned())
+        };
+        (rows.iter().map(row).collect::<Vec<_>>(), said)
+    };
+    let (rows, said) = tied().await;
+    let wanted = [
+        ["Accounts receivable", "25000.00", "25000.00", "0.00"],
+        ["Contract liability", "0.00", "0.00", "0.00"],
+        ["Revenue", "-40000.00", "-40000.00", "0.00"],
+    ];
+    assert_eq!(rows, wanted.map(|row| row.map(String::from)), "{said:#}");
+    // What an accountant books by hand, and no contract knows, is named.
+    office.tryton.accountant("book", &["7.50", &first.to_string()]).unwrap();
+    let (_, said) = tied().await;
+    let differences = said["figures"]["tables"]["Differences"].as_array().unwrap();
+    assert!(matches!(differences.as_slice(), [one] if one["Difference"] == "-7.50"), "{differences:#?}");
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use milestoned_tests::ADMIN;
@@ -49,7 +50,7 @@ impl<'a> Office<'a> {
         let (port, dice) = (free_port()?, StdRng::seed_from_u64(16));
         let text = format!(
             "store.path = '{folder}/milestoned.db'\nhttp.listen = \"127.0.0.1:{port}\"\n\
-             http.tokens = [{{ name = \"ada\", rights = [\"view\"], token = \"{ADMIN}\" }}]\n\
+             http.tokens = [{{ name = \"ada\", rights = [\"view\", \"overrule\"], token = \"{ADMIN}\" }}]\n\
              agreements = {{ folder = '{folder}/contracts', folder_owner = \"dora\", scan_every = \"200ms\" }}\n\
              delivery = {{ first_delay = \"200ms\", look_after = \"1s\" }}\n{}{}",
             redmine.settings()?,
@@ -86,6 +87,15 @@ impl<'a> Office<'a> {
     pub fn next_day(&mut self) -> anyhow::Result<()> {
         self.today = self.today.tomorrow()?;
         self.begin(self.today)
+    }
+
+    /// Begins a later day.
+    ///
+    /// # Errors
+    /// The clock cannot be written.
+    pub fn on(&mut self, day: Date) -> anyhow::Result<()> {
+        self.today = day;
+        self.begin(day)
     }
 
     /// Lets the daemon's clock show the morning of a day. The daemon may read it at any instant.
@@ -205,6 +215,18 @@ impl<'a> Office<'a> {
             anyhow::ensure!(begun.elapsed() < STUCK, "issue {issue} shows {shown:?}");
             pause(Duration::from_millis(500)).await;
         }
+    }
+
+    /// What the daemon answers when the close of a month is prepared.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn prepare(&self, month: &str) -> anyhow::Result<Value> {
+        self.says("/v1/closes", Value::is_array).await?;
+        let answer = call(&self.url(), "PUT", &format!("/v1/closes/{month}"), "", None).await;
+        let (status, said) = answer.context("the daemon does not answer")?;
+        anyhow::ensure!(status == 200, "{status} {said:#}\n{}", self.log());
+        Ok(said)
     }
 
     async fn ask(&self, path: &str) -> Value {
