@@ -1,5 +1,6 @@
-//! The pages over a large portfolio: home, queue, search, a case and a contract, each asked for again after a contract has
-//! changed; and one act about five hundred things.
+//! The pages over a large portfolio of ten milestones a contract: home, queue, search, lists, a case and a contract, each asked for
+//! again after a contract has changed; one act about five hundred things; reports; and the memory that all of it takes. Each page is
+//! printed with its times, and the run fails where one of them is above its limit.
 //!
 //! A lot of twenty contracts goes through the daemon's own verbs; it is multiplied within the database, as rows.
 //!
@@ -7,6 +8,7 @@
 
 mod lots;
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 use milestoned_tests::{ADMIN, World};
@@ -17,21 +19,62 @@ use lots::multiply;
 
 /// Contracts of the lot.
 const LOT: usize = 20;
-/// Requests for each page.
+/// Milestones of a contract.
+const MILESTONES: usize = 10;
+/// Requests for each page, and for each report.
 const ROUNDS: usize = 40;
+const REPORT_ROUNDS: usize = 5;
 /// Things that one act is about.
 const MANY: usize = 500;
+/// What a page may take at p95, a report, and an act about many things, in milliseconds.
+const PAGE_LIMIT: f64 = 100.0;
+const REPORT_LIMIT: f64 = 2_000.0;
+const ACT_LIMIT: f64 = 2_000.0;
+/// Resident memory in the end, in MB: daemon, simulators and the bench itself.
+const MEMORY_LIMIT: usize = 150;
+
+const PAGES: [&str; 10] = [
+    "/",
+    "/queue",
+    "/queue?part=approvals&sort=amount&page=50",
+    "/queue?q=LOT-3",
+    "/contracts?q=LOT-3",
+    "/contracts?q=LOT-3-M4",
+    "/case/approval:LOT-0:M1",
+    "/contracts/LOT-0",
+    "/receivables",
+    "/outlook?month=next",
+];
+const REPORTS: [&str; 4] = [
+    "/reports/metrics",
+    "/reports/cases?part=first-send&month=2026-03",
+    "/reports/cohort?month=2026-03",
+    "/reports/forecast",
+];
+
+/// Times above their limits.
+#[derive(Default)]
+struct Limits(Vec<String>);
+
+impl Limits {
+    fn check(&mut self, what: &str, value: f64, limit: f64) {
+        if value > limit {
+            self.0.push(format!("{what}: {value:.0}, and the limit is {limit:.0}"));
+        }
+    }
+}
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--test") {
-        return;
+        return ExitCode::SUCCESS;
     }
     let wanted: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(50_000);
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     for number in 0..LOT {
         file(&world, number).await;
     }
+    world.settle().await.unwrap();
     world.settle().await.unwrap();
     let path = world.app.env.settings.store.path.clone();
     multiply(&path, wanted / LOT, COPY);
@@ -44,52 +87,64 @@ async fn main() {
         let text = answer.text().await.unwrap();
         (begun.elapsed().as_secs_f64() * 1e3, text)
     };
+    let mut limits = Limits::default();
     let (first, _) = get("/").await;
-    println!("{wanted} contracts; the first page reads all of them: {first:.0} ms");
+    println!("{wanted} contracts of {MILESTONES} milestones; the first page reads all of them: {first:.0} ms");
     println!("| page | p50 | p95 | bytes |\n|---|---|---|---|");
-    let pages = [
-        "/",
-        "/queue",
-        "/queue?part=approvals&sort=amount&page=50",
-        "/queue?q=LOT-3",
-        "/contracts?q=LOT-3",
-        "/case/approval:LOT-0:M1",
-        "/contracts/LOT-0",
-        "/receivables",
-        "/outlook?month=next",
-    ];
-    for page in pages {
+    let pages = PAGES.map(|page| (page, ROUNDS, PAGE_LIMIT));
+    for (page, rounds, limit) in pages.into_iter().chain(REPORTS.map(|page| (page, REPORT_ROUNDS, REPORT_LIMIT))) {
         let (mut times, mut bytes) = (Vec::new(), 0);
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             change(&world, round).await;
             let (time, text) = get(page).await;
             times.push(time);
             bytes = text.len();
         }
         times.sort_by(f64::total_cmp);
-        println!("| {page} | {:.0} ms | {:.0} ms | {bytes} |", times[ROUNDS / 2], times[ROUNDS * 95 / 100]);
+        let (middle, high) = (times[rounds / 2], times[rounds * 95 / 100]);
+        println!("| {page} | {middle:.0} ms | {high:.0} ms | {bytes} |");
+        limits.check(page, high, limit);
     }
-    many(&world, &client, &session).await;
+    many(&world, (&client, &session), &mut limits).await;
+    let resident = resident();
+    println!("resident: {resident} MB");
+    limits.check("resident MB", resident as f64, MEMORY_LIMIT as f64);
+    limits.0.iter().for_each(|said| println!("above its limit: {said}"));
+    if limits.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A contract whose first milestone waits for an approval, and whose second is billed by a date.
+/// Resident memory of this process, in MB.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<usize>().unwrap() / 1024
+}
+
+/// A contract whose first milestone waits for an approval, whose second is billed by a date, of which four are invoiced, and four
+/// wait for their events.
 async fn file(world: &World, number: usize) {
-    let amount = format!("{}.00", 1_000 + number);
-    let total = format!("{}.00", 2 * (1_000 + number));
-    let milestone = |id: &str, trigger: serde_json::Value| {
-        let mut table = json!({ "id": id, "name": "Delivery", "amount": amount });
+    let milestone = |place: usize| {
+        let amount = if place == 1 { format!("{}.00", 60_000 + number) } else { format!("{}.00", 1_000 + place) };
+        let mut table = json!({ "id": format!("M{place}"), "name": "Delivery", "amount": amount });
+        let trigger = if place == 2 {
+            json!({ "trigger": "date", "trigger_date": "2026-04-15" })
+        } else {
+            json!({ "completion": "external_event" })
+        };
         table.as_object_mut().unwrap().extend(trigger.as_object().unwrap().clone());
         table
     };
+    let milestones: Vec<_> = (1..=MILESTONES).map(milestone).collect();
+    let total = format!("{}.00", 60_000 + number + (2..=MILESTONES).map(|place| 1_000 + place).sum::<usize>());
     let terms = json!({ "customer": format!("Customer {number}"), "currency": "USD", "total": total, "signed_on": "2026-03-02",
-        "obligations": [{ "id": "services", "ssp": total, "method": "output" }],
-        "milestones": [milestone("M1", json!({ "completion": "external_event" })),
-            milestone("M2", json!({ "trigger": "date", "trigger_date": "2026-04-15" }))],
-        "milestoned": { "erp": "quickbooks", "policy": { "review": "all" } } });
+        "obligations": [{ "id": "services", "ssp": total, "method": "output" }], "milestones": milestones,
+        "milestoned": { "erp": "quickbooks", "policy": { "review": "over", "review_over": "50000.00" } } });
     let path = format!("/v1/contracts/LOT-{number}");
     assert_eq!(world.call("PUT", &path, ADMIN, Some(terms)).await.unwrap().0, 201);
-    let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
-    assert_eq!(world.call("POST", &format!("{path}/facts"), ADMIN, Some(fact)).await.unwrap().0, 202);
+    for place in [1, 3, 4, 5, 6] {
+        let fact = json!({ "type": "external_event", "milestone": format!("M{place}"), "name": "delivery" });
+        assert_eq!(world.call("POST", &format!("{path}/facts"), ADMIN, Some(fact)).await.unwrap().0, 202);
+    }
 }
 
 const COPY: &str = "
@@ -104,6 +159,14 @@ INSERT INTO approval (contract, milestone, since, amount, currency, shown, void)
 INSERT INTO fact (contract, identity, at, effective_at, learned_at, fact, actor, position, problem)
   SELECT 'L' || n || substr(contract, 4), identity, at, effective_at, learned_at, fact, actor, position, problem
   FROM lot, fact WHERE contract LIKE 'LOT-%' ORDER BY n, id;
+INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
+  SELECT 'L' || n || substr(number, 4), 'L' || n || substr(contract, 4), ordinal, kind, milestone, date, due_on, currency, amount,
+  target, posting || '-' || n, cause FROM lot, document WHERE contract LIKE 'LOT-%' ORDER BY n;
+INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, attempts, due_at, created_at,
+    settled_at, confirmed_at, receipt)
+  SELECT key || '-' || n, ordinal + n * 100000, 'L' || n || substr(contract, 4), target, kind,
+  replace(subject, 'LOT-', 'L' || n || '-'), replace(command, 'LOT-', 'L' || n || '-'), digest, after, state, attempts, due_at,
+  created_at, settled_at, confirmed_at, receipt FROM lot, outbox WHERE contract LIKE 'LOT-%' ORDER BY n;
 DROP TRIGGER audit_keeps_chained;
 UPDATE audit SET attests = NULL;
 UPDATE audit_head SET sealed = '';
@@ -118,7 +181,7 @@ async fn change(world: &World, round: usize) {
 }
 
 /// One act about many things, as the page does it.
-async fn many(world: &World, client: &reqwest::Client, session: &str) {
+async fn many(world: &World, (client, session): (&reqwest::Client, &str), limits: &mut Limits) {
     let send = async |path: &str, form: Vec<(String, String)>| {
         let mut url = reqwest::Url::parse("http://form/").unwrap();
         url.query_pairs_mut().extend_pairs(form);
@@ -141,4 +204,6 @@ async fn many(world: &World, client: &reqwest::Client, session: &str) {
     let (done, page) = send("/bulk/act", form).await;
     assert!(page.contains(&format!("{MANY} done, 0 not")), "{act}: {}", &page[..page.len().min(4_000)]);
     println!("{act} {MANY}: looked at in {looked:.0} ms, done in {done:.0} ms");
+    limits.check("looking at many", looked, ACT_LIMIT);
+    limits.check("acting on many", done, ACT_LIMIT);
 }
