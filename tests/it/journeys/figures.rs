@@ -35,7 +35,7 @@ impl Said {
 }
 
 fn decimal(text: &str) -> Decimal {
-    text.replace(',', "").trim().parse().unwrap_or_else(|_| panic!("{text:?} is no amount"))
+    text.replace(',', "").trim().parse().map_err(|_| text).unwrap()
 }
 
 /// Amounts of a company: each seed has others.
@@ -106,7 +106,7 @@ async fn company(seed: u64) -> World {
 /// Rows of a sheet, each by its heads.
 fn sheet(file: Vec<u8>, name: &str) -> Vec<BTreeMap<String, String>> {
     let mut book: Xlsx<_> = Reader::new(Cursor::new(file)).unwrap();
-    let range = book.worksheet_range(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let range = book.worksheet_range(name).map_err(|error| (name, error)).unwrap();
     let text = |cell: &Data| cell.to_string();
     let mut rows = range.rows();
     let heads: Vec<String> = rows.next().unwrap().iter().map(text).collect();
@@ -132,7 +132,7 @@ fn is_in(row: &BTreeMap<String, String>, column: &str, month: &str) -> bool {
 
 /// The text between two others, behind a place.
 fn between<'a>(text: &'a str, behind: &str, from: &str, to: &str) -> &'a str {
-    let rest = &text[text.find(behind).unwrap_or_else(|| panic!("{behind:?} is missing in {text}")) + behind.len()..];
+    let rest = &text[text.find(behind).ok_or((behind, text)).unwrap() + behind.len()..];
     let rest = &rest[rest.find(from).unwrap() + from.len()..];
     let inner = &rest[..rest.find(to).unwrap()];
     inner.rsplit('>').next().unwrap()
