@@ -251,22 +251,19 @@ impl Contract {
         self.take_back(index);
     }
 
-    /// What was billed of an acceptance that was undone is credited, unless the trigger has fired without it. One whose invoice was
-    /// withdrawn waits for all that an invoice waits for.
+    /// What was billed of an acceptance that was undone is credited, unless the trigger has fired without it.
     fn take_back(&mut self, index: usize) {
-        let Some(milestone) = self.milestones.get_mut(index) else { return };
-        let (out, withdrawn) = (milestone.is_invoiced(), milestone.billing.taken_back == Some(TakenBack::Withdrawn));
-        if !out && !withdrawn {
+        let Some(milestone) = self.milestones.get_mut(index).filter(|milestone| milestone.is_invoiced()) else {
             return;
+        };
+        if milestone.billing.fired_on.take().is_some() {
+            self.relearn(Date::MIN);
         }
-        milestone.billing.fired_on = None;
         let fired = self.milestones.get(index).is_some_and(|milestone| self.fired_on(milestone).is_some());
         let Some(milestone) = self.milestones.get_mut(index).filter(|_| !fired) else { return };
         milestone.billing.taken_back = Some(TakenBack::Undone);
-        if out {
-            // Where a change order had it credited already, there is nothing to credit.
-            self.forget_credited(index);
-        }
+        // Where a change order had it credited already, there is nothing to credit.
+        self.forget_credited(index);
     }
 
     pub(super) fn has_deemed_clause(&self, milestone: &Milestone) -> bool {

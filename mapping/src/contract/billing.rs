@@ -3,7 +3,7 @@
 use jiff::Span;
 use jiff::civil::Date;
 
-use super::documents::IssuedDocument;
+use super::documents::{DocumentKind, IssuedDocument};
 use super::exceptions::Key;
 use super::state::{Contract, Milestone, Phase, Stage, TakenBack};
 use crate::fact::LegRecord;
@@ -307,7 +307,16 @@ impl Contract {
             && !billing.retainage_out
             && self.retained(milestone, &milestone.terms) > Minor::ZERO
             && self.released_retainage_on().is_some()
-            && self.is_unblocked(index)
+            && if self.is_retainage_withdrawn(milestone) { !self.is_held(index) } else { self.is_unblocked(index) }
+    }
+
+    /// Whether a retainage invoice of a milestone is withdrawn: like an invoice it is issued anew, whatever else there is.
+    fn is_retainage_withdrawn(&self, milestone: &Milestone) -> bool {
+        let of_it = |document: &IssuedDocument| {
+            document.milestone == milestone.id() && document.kind == DocumentKind::RetainageInvoice
+        };
+        let mut counted = self.documents.iter().skip(milestone.billing.counts_from);
+        milestone.billing.withdrawn && counted.any(|document| document.withdrawn && of_it(document))
     }
 
     /// Ready date: the latest of trigger, dependencies, released holds and approval. It may lie before the day on which all
@@ -346,6 +355,7 @@ impl Contract {
             }
             if !self.is_held(index) {
                 self.correct_what_differs(index);
+                self.wait_for_the_trigger(index);
             }
             let within = self.is_within_cap(index);
             let invoice = comes(self);
@@ -362,6 +372,18 @@ impl Contract {
             }
         }
         self.documents.len() > before
+    }
+
+    /// Where a person lets an invoice that was withdrawn go out anew, and the trigger has not fired under the terms in force, it
+    /// waits for all that an invoice waits for.
+    fn wait_for_the_trigger(&mut self, index: usize) {
+        let Some(milestone) = self.milestones.get(index) else { return };
+        if self.is_issued_anew(milestone)
+            && self.fired_on(milestone).is_none()
+            && let Some(milestone) = self.milestones.get_mut(index)
+        {
+            milestone.billing.taken_back = Some(TakenBack::Undone);
+        }
     }
 
     /// What the documents of a milestone lack or exceed, in one document.
