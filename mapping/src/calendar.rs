@@ -91,26 +91,22 @@ fn nth(year: i16, month: i8, weekday: Weekday, n: i8) -> Option<Date> {
 
 fn is_us_federal(day: Date) -> bool {
     let year = day.year();
-    let fixed = |year: i16, month: i8, of: i8| Date::new(year, month, of).ok().map(us_observed);
-    let mut holidays = vec![
-        fixed(year, 1, 1),
-        // New Year's Day on a Saturday is observed on the last day of the year before.
-        year.checked_add(1).and_then(|next| fixed(next, 1, 1)),
-        nth(year, 1, Weekday::Monday, 3),
-        nth(year, 2, Weekday::Monday, 3),
-        nth(year, 5, Weekday::Monday, -1),
-        fixed(year, 7, 4),
-        nth(year, 9, Weekday::Monday, 1),
-        nth(year, 10, Weekday::Monday, 2),
-        fixed(year, 11, 11),
-        nth(year, 11, Weekday::Thursday, 4),
-        fixed(year, 12, 25),
-    ];
-    if year >= 2021 {
+    let is = |holiday: Option<Date>| holiday == Some(day);
+    let fixed = |year: i16, month: i8, of: i8| is(Date::new(year, month, of).ok().map(us_observed));
+    match day.month() {
+        1 => fixed(year, 1, 1) || is(nth(year, 1, Weekday::Monday, 3)),
+        2 => is(nth(year, 2, Weekday::Monday, 3)),
+        5 => is(nth(year, 5, Weekday::Monday, -1)),
         // Juneteenth became a federal holiday on 17 June 2021 (Public Law 117-17).
-        holidays.push(fixed(year, 6, 19));
+        6 => year >= 2021 && fixed(year, 6, 19),
+        7 => fixed(year, 7, 4),
+        9 => is(nth(year, 9, Weekday::Monday, 1)),
+        10 => is(nth(year, 10, Weekday::Monday, 2)),
+        11 => fixed(year, 11, 11) || is(nth(year, 11, Weekday::Thursday, 4)),
+        // New Year's Day on a Saturday is observed on the last day of the year before.
+        12 => fixed(year, 12, 25) || year.checked_add(1).is_some_and(|next| fixed(next, 1, 1)),
+        _ => false,
     }
-    holidays.contains(&Some(day))
 }
 
 fn us_observed(holiday: Date) -> Date {

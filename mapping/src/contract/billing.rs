@@ -235,9 +235,9 @@ impl Contract {
 
     /// Conditions of billing that open and close exceptions.
     pub(super) fn judge_billing(&mut self) {
-        for index in 0..self.milestones.len() {
-            let Some(milestone) = self.milestones.get(index) else { continue };
-            let id = milestone.id().to_owned();
+        let mut changed = Vec::new();
+        for milestone in &self.milestones {
+            let id = Some(milestone.id());
             let fired = self.fired_on(milestone);
             let out_of_sequence =
                 milestone.counts() && fired.is_some() && self.dependencies_met(&milestone.terms).is_none();
@@ -251,12 +251,14 @@ impl Contract {
                 _ => false,
             };
             let lost = self.has_lost_its_condition(milestone);
-            self.judge(Key::new(Code::OutOfSequence, Some(&id), None), out_of_sequence);
-            self.judge(Key::new(Code::ConditionLost, Some(&id), None), lost);
-            if late {
-                // It closes with the invoice, and with nothing else: a removal does not make it in time.
-                self.raise(Key::new(Code::InvoiceLate, Some(&id), None));
-            }
+            // A late invoice closes with the invoice, and with nothing else: a removal does not make it in time.
+            let late = late.then_some((Code::InvoiceLate, true));
+            let judged = [(Code::OutOfSequence, out_of_sequence), (Code::ConditionLost, lost)].into_iter().chain(late);
+            let unlike = judged.filter(|(code, holds)| !self.stands(*code, id, None, *holds));
+            changed.extend(unlike.map(|(code, holds)| (Key::new(code, id, None), holds)));
+        }
+        for (key, holds) in changed {
+            self.judge(key, holds);
         }
         let sum: Minor =
             self.milestones.iter().filter(|milestone| milestone.counts()).map(|milestone| milestone.terms.amount).sum();
@@ -421,7 +423,6 @@ impl Contract {
     /// stays open: another hold, or a billing cycle that is waited for, does not end it (nor what a reviewer said of it).
     fn is_within_cap(&mut self, index: usize) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
-        let key = Key::new(Code::OverCap, Some(milestone.id()), None);
         let billing = &milestone.billing;
         let capped =
             if milestone.is_invoiced() { billing.retainage_invoices == 0 } else { billing.taken_back.is_none() };
@@ -433,7 +434,8 @@ impl Contract {
             && due
             && next > Minor::ZERO
             && self.billed() + next > self.cap.unwrap_or(self.total);
-        if !over {
+        if !over && !self.stands(Code::OverCap, Some(milestone.id()), None, false) {
+            let key = Key::new(Code::OverCap, Some(milestone.id()), None);
             self.clear(&key);
         }
         !over

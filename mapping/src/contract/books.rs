@@ -218,6 +218,9 @@ pub(crate) struct Books {
     pub(super) positions: Vec<(Date, Position)>,
     /// The first date whose position may be another than was known.
     relearned: Option<Date>,
+    /// The position of the present date may be another than was reckoned. Never true between two calls from outside.
+    #[serde(skip)]
+    unreckoned: bool,
     /// The end of the present date has passed.
     day_over: bool,
     /// All dates through this one are closed.
@@ -294,8 +297,13 @@ impl Contract {
         index.checked_sub(1).and_then(|index| self.books.positions.get(index)).map(|(_, at)| *at).unwrap_or_default()
     }
 
-    /// Reckons positions, and books what they differ by for closed dates. Returns whether it did.
+    /// Reckons positions, and books what they differ by for closed dates. Returns whether it did. While no date is closed, the
+    /// positions of a date are reckoned once, as it is left or as the call from outside ends.
     pub(super) fn keep_books(&mut self) -> bool {
+        if self.books.closed_through.is_none() {
+            self.books.unreckoned = true;
+            return false;
+        }
         self.reckon();
         let Some(through) = self.books.closed_through.filter(|_| self.phase != Phase::History) else { return false };
         let known = self.known_at(through.min(self.as_of)).balances();
@@ -310,8 +318,16 @@ impl Contract {
         true
     }
 
+    /// Reckons what is still to be reckoned of the present date.
+    pub(super) fn reckon_rest(&mut self) {
+        if self.books.unreckoned {
+            self.reckon();
+        }
+    }
+
     /// Reckons the positions of the present date, and of those of which something was learned.
     fn reckon(&mut self) {
+        self.books.unreckoned = false;
         let today = self.as_of;
         let from = self.books.relearned.take().map_or(today, |day| day.min(today));
         let kept = self.books.positions.partition_point(|(date, _)| *date < from);
@@ -354,7 +370,7 @@ impl Contract {
     /// The history is taken: what is dated before the first date of the books was booked by others.
     pub(super) fn open_books(&mut self) {
         self.relearn(Date::MIN);
-        self.keep_books();
+        self.reckon();
         let first = self.terms.books_from;
         // Without a date of the books the dates before the first day are nobody's: nothing is posted into the past.
         let filed_late = (self.as_of > self.terms.signed_on && self.terms.history.is_empty()).then_some(self.as_of);
@@ -407,6 +423,7 @@ impl Contract {
 
     /// A date begins.
     pub(super) fn start_day(&mut self, day: Date) {
+        self.reckon_rest();
         self.books.day_over = false;
         self.as_of = day;
     }

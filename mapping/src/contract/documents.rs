@@ -414,7 +414,9 @@ impl Contract {
 
     /// What was paid under an id and matched nothing is told anew, or was taken back.
     fn forget_unmatched(&mut self, id: Option<&str>) {
-        self.unmatched.retain(|payment| id.is_none() || payment.id.as_deref() != id);
+        if id.is_some() {
+            self.unmatched.retain(|payment| payment.id.as_deref() != id);
+        }
     }
 
     /// A payment is taken back, for what was applied of it, not before its own date.

@@ -21,6 +21,10 @@ impl Key {
     pub(crate) fn new(code: Code, milestone: Option<&str>, leg: Option<Leg>) -> Self {
         Self { code, milestone: milestone.map(Into::into), leg }
     }
+
+    fn is(&self, code: Code, milestone: Option<&str>, leg: Option<Leg>) -> bool {
+        self.code == code && self.leg == leg && self.milestone.as_deref() == milestone
+    }
 }
 
 /// What an overruling is of, and until when: it ends when another value stands behind the exception, or with the date.
@@ -60,6 +64,12 @@ pub struct ExceptionRecord {
     pub(super) told: Vec<Difference>,
 }
 
+impl ExceptionRecord {
+    fn is(&self, code: Code, milestone: Option<&str>, leg: Option<Leg>) -> bool {
+        self.code == code && self.leg == leg && self.milestone.as_deref() == milestone
+    }
+}
+
 impl Contract {
     pub(super) fn is_open(&self, key: &Key) -> bool {
         self.open_index(key).is_some()
@@ -67,9 +77,9 @@ impl Contract {
 
     fn open_index(&self, key: &Key) -> Option<usize> {
         self.open.iter().position(|index| {
-            self.exceptions.get(*index).is_some_and(|exception| {
-                exception.code == key.code && exception.milestone == key.milestone && exception.leg == key.leg
-            })
+            self.exceptions
+                .get(*index)
+                .is_some_and(|exception| exception.is(key.code, key.milestone.as_deref(), key.leg))
         })
     }
 
@@ -118,6 +128,15 @@ impl Contract {
         self.clear(&Key::new(code, Some(milestone), None));
     }
 
+    /// Whether an exception stands as its condition says: there is nothing to open or to close. Conditions are judged after
+    /// every event, and most of them have not changed.
+    pub(super) fn stands(&self, code: Code, milestone: Option<&str>, leg: Option<Leg>, holds: bool) -> bool {
+        let overruled = self.overruled.iter().any(|key| key.is(code, milestone, leg));
+        let mut open = self.open.iter().filter_map(|index| self.exceptions.get(*index));
+        let known = overruled || open.any(|exception| exception.is(code, milestone, leg));
+        known == holds
+    }
+
     /// The condition of an exception holds or does not.
     pub(super) fn judge(&mut self, key: Key, holds: bool) {
         if holds { self.raise(key) } else { self.clear(&key) }
@@ -138,9 +157,7 @@ impl Contract {
     /// The values behind an exception that is or was open, in words.
     fn words_behind(&self, key: &Key) -> Vec<String> {
         let seen = self.exceptions.iter().rev();
-        let known = seen.filter(|exception| {
-            exception.code == key.code && exception.milestone == key.milestone && exception.leg == key.leg
-        });
+        let known = seen.filter(|exception| exception.is(key.code, key.milestone.as_deref(), key.leg));
         known.take(1).flat_map(|exception| self.values_behind(exception)).map(|value| value.to_string()).collect()
     }
 

@@ -61,7 +61,7 @@ impl Telling {
     fn take<'a>(&mut self, facts: impl Iterator<Item = &'a Fact>) {
         for fact in facts {
             let date = self.contract.terms.local_date(fact.at);
-            if !self.contract.takes_as_filed(fact) {
+            if !self.contract.takes_as_filed(fact, date) {
                 self.pass_to(date, Some(fact.at));
             }
             let date = date.max(self.contract.as_of);

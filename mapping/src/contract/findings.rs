@@ -38,17 +38,20 @@ impl Contract {
     /// Opens what the legs show and closes what they no longer show.
     pub(super) fn judge_findings(&mut self) {
         let mut shown = BTreeSet::new();
-        for (leg, record) in &self.legs {
-            shown.extend(self.findings(*leg, record));
+        if !self.legs.is_empty() {
+            let (agreed, payment_terms) = (self.agreed(), self.terms.payment_terms.to_string());
+            let frame = self.frame(&payment_terms);
+            for (leg, record) in &self.legs {
+                shown.extend(self.findings(*leg, record, &agreed, &frame));
+            }
         }
-        let over: Vec<Key> = self
-            .open
-            .iter()
-            .filter_map(|index| self.exceptions.get(*index))
-            .map(|exception| Key::new(exception.code, exception.milestone.as_deref(), exception.leg))
-            .chain(self.overruled.iter().cloned())
-            .filter(|key| key.leg.is_some() && rules::of(key.code).is_finding() && !shown.contains(key))
-            .collect();
+        let is_finding = |code, leg: Option<Leg>| leg.is_some() && rules::of(code).is_finding();
+        let open = self.open.iter().filter_map(|index| self.exceptions.get(*index));
+        let open = open
+            .filter(|exception| is_finding(exception.code, exception.leg))
+            .map(|exception| Key::new(exception.code, exception.milestone.as_deref(), exception.leg));
+        let overruled = self.overruled.iter().filter(|key| is_finding(key.code, key.leg)).cloned();
+        let over: Vec<Key> = open.chain(overruled).filter(|key| !shown.contains(key)).collect();
         for key in over {
             self.clear(&key);
         }
@@ -59,15 +62,21 @@ impl Contract {
 
     /// What a leg's record shows. Where two records claim one milestone nobody can say which of them speaks, so neither is
     /// compared (its invoices and revenue are other records); where two claim the contract, nothing is.
-    fn findings(&self, leg: Leg, record: &LegRecord) -> BTreeSet<Key> {
+    fn findings(
+        &self,
+        leg: Leg,
+        record: &LegRecord,
+        agreed: &BTreeMap<&str, Vec<&Milestone>>,
+        frame: &Frame<&str, Decimal>,
+    ) -> BTreeSet<Key> {
         let doubled = doubled(record);
         let key = |id: &str| Key::new(Code::AmbiguousRecord, Some(id).filter(|id| *id != WHOLE), Some(leg));
         let ambiguous = doubled.iter().map(|id| key(id));
         let mut shown = BTreeSet::new();
         if !doubled.contains(WHOLE) {
-            self.milestone_findings(leg, record, &mut shown);
+            self.milestone_findings(leg, record, agreed, &mut shown);
             shown.retain(|key| key.milestone.as_ref().is_none_or(|id| !doubled.contains(id.as_str())));
-            self.contract_findings(leg, record, &mut shown);
+            self.contract_findings(leg, record, frame, &mut shown);
             if leg == Leg::Erp {
                 self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), &mut shown);
                 self.recognition_findings(record.recognised.as_deref().unwrap_or_default(), &mut shown);
@@ -77,9 +86,8 @@ impl Contract {
         shown
     }
 
-    fn contract_findings(&self, leg: Leg, record: &LegRecord, shown: &mut BTreeSet<Key>) {
-        let payment_terms = self.terms.payment_terms.to_string();
-        for code in compare::contract(leg, &self.frame(&payment_terms), &frame_said(record)).iter() {
+    fn contract_findings(&self, leg: Leg, record: &LegRecord, frame: &Frame<&str, Decimal>, shown: &mut BTreeSet<Key>) {
+        for code in compare::contract(leg, frame, &frame_said(record)).iter() {
             shown.insert(Key::new(code, None, Some(leg)));
         }
         if leg == Leg::Erp && self.deferred_variance {
@@ -110,9 +118,14 @@ impl Contract {
         agreed
     }
 
-    fn milestone_findings(&self, leg: Leg, record: &LegRecord, shown: &mut BTreeSet<Key>) {
+    fn milestone_findings(
+        &self,
+        leg: Leg,
+        record: &LegRecord,
+        agreed: &BTreeMap<&str, Vec<&Milestone>>,
+        shown: &mut BTreeSet<Key>,
+    ) {
         let Some(listed) = &record.milestones else { return };
-        let agreed = self.agreed();
         for said in listed {
             let Some(parts) = agreed.get(said.id.as_str()) else {
                 shown.insert(Key::new(Code::UnknownMilestone, Some(&said.id), Some(leg)));
@@ -122,7 +135,7 @@ impl Contract {
                 shown.insert(Key::new(code, Some(&said.id), Some(leg)));
             }
         }
-        for (id, parts) in &agreed {
+        for (id, parts) in agreed {
             let billable = parts.iter().any(|part| part.terms.billable);
             let lists = listed.iter().any(|said| said.id == *id);
             if billable && !lists {

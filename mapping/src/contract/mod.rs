@@ -140,18 +140,18 @@ impl Contract {
     pub fn apply(&mut self, fact: &Fact) -> Result<(), Problem> {
         let local = self.terms.local_date(fact.at);
         if self.waiting.is_empty() {
-            self.understand(fact)?;
+            self.understand(fact, local)?;
         } else {
             // A change order that waits may come first, and bring in what this one names.
             let mut then = self.clone();
             then.advance_to(local);
-            then.understand(fact)?;
+            then.understand(fact, local)?;
         }
         if local < self.begins_on && self.as_of < self.begins_on {
             // It is taken on the first day, which has not come.
             return Ok(());
         }
-        let filed = self.takes_as_filed(fact);
+        let filed = self.takes_as_filed(fact, local);
         if !filed && (self.phase != Phase::Running || self.instant != Some(fact.at)) {
             self.advance_to(local.max(self.as_of));
         }
@@ -178,23 +178,21 @@ impl Contract {
         if booked_late {
             self.open_event(Code::BookedLate, meant.as_deref(), None);
         }
+        self.reckon_rest();
         Ok(())
     }
 
     /// Whether a fact is taken before the contract's first day begins: it was known before, or is about what others say.
-    fn takes_as_filed(&self, fact: &Fact) -> bool {
-        let local = self.terms.local_date(fact.at);
+    fn takes_as_filed(&self, fact: &Fact, local: Date) -> bool {
         self.phase == Phase::Filed
             && self.filed_until.is_none_or(|until| fact.at <= until)
             && (local < self.as_of || (local == self.as_of && fact.is_known_at_filing()))
     }
 
-    fn understand(&self, fact: &Fact) -> Result<(), Problem> {
+    fn understand(&self, fact: &Fact, local: Date) -> Result<(), Problem> {
         self.check(fact)?;
         match &fact.event {
-            Event::Amended(amendment) if fact.on.is_none_or(|on| on <= self.terms.local_date(fact.at)) => {
-                self.check_items(amendment)
-            }
+            Event::Amended(amendment) if fact.on.is_none_or(|on| on <= local) => self.check_items(amendment),
             _ => Ok(()),
         }
     }

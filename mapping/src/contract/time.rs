@@ -41,6 +41,7 @@ impl Contract {
                 }
             }
             self.begin_day();
+            self.reckon_rest();
         }
     }
 
@@ -72,6 +73,7 @@ impl Contract {
             }
             self.begin_day();
         }
+        self.reckon_rest();
     }
 
     /// Passes the end of the present date: what is booked by time at a month's end. Harmless before [`Self::advance_to`].
@@ -80,6 +82,7 @@ impl Contract {
         if self.phase == Phase::Running {
             self.end_instant();
             self.end_day();
+            self.reckon_rest();
         }
     }
 
