@@ -89,7 +89,7 @@ fn item_table<'a>(items: impl IntoIterator<Item = &'a Item>) -> String {
             item.particulars().into(),
             item.problem.remedy.as_str().into(),
             amount(&item.held.as_ref().map(ToString::to_string).unwrap_or_default()),
-            item.owner.as_deref().unwrap_or("").into(),
+            item.mark.owner.as_deref().unwrap_or("").into(),
             item.subject.to_string().into(),
         ]);
     }

@@ -128,7 +128,8 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
         let until = day.saturating_add(jiff::Span::new().days(AHEAD));
         let finance = mail.finance.contains(&recipient);
         let is_theirs = |owner: Option<&String>| finance || owner == Some(&recipient);
-        let own = owned.iter().filter(|item| is_theirs(item.owner.as_ref()) && is_awake(item, day)).cloned().collect();
+        let own =
+            owned.iter().filter(|item| is_theirs(item.mark.owner.as_ref()) && is_awake(item, day)).cloned().collect();
         let parked = parked.iter().filter(|item| finance && is_awake(item, day)).cloned().collect();
         let known = env.store.told_by_digest(recipient.clone()).await?;
         let mut told = told(env, (own, parked), (&waiting, &known), day);
@@ -232,12 +233,12 @@ fn today(env: &Environment, mail: &Mail, reader: &str) -> Date {
 
 /// Whether a thing is not snoozed on a day.
 fn is_awake(item: &Item, day: Date) -> bool {
-    item.snoozed_until.is_none_or(|until| until <= day)
+    item.mark.snoozed_until.is_none_or(|until| until <= day)
 }
 
 fn recipients(mail: &Mail, owned: &[Item]) -> Vec<String> {
     let mut recipients = mail.finance.clone();
-    for owner in owned.iter().filter_map(|item| item.owner.as_ref()) {
+    for owner in owned.iter().filter_map(|item| item.mark.owner.as_ref()) {
         if mail.takes(owner).is_ok() && !recipients.contains(owner) {
             recipients.push(owner.clone());
         }
@@ -259,7 +260,7 @@ pub async fn groups(env: &Environment, mail: &Mail) -> Result<Vec<Group>, StoreE
 fn grouped(env: &Environment, items: Vec<Item>, day: Date) -> Vec<Group> {
     let mut groups: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for item in items {
-        groups.entry(item.owner.clone().unwrap_or_default()).or_default().push(line(env, item, day));
+        groups.entry(item.mark.owner.clone().unwrap_or_default()).or_default().push(line(env, item, day));
     }
     groups.into_iter().map(|(owner, lines)| Group { owner, lines }).collect()
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use milestoned_mapping::command::DeliveryKey;
 
 use super::acts::{self, Act, Given, Refused, Verb, Word};
@@ -53,10 +52,8 @@ pub fn stamp(item: &Item) -> String {
 pub struct Shared {
     /// The act's name.
     pub verb: Verb,
-    /// With `assign`: all to one person, or to nobody in particular.
-    pub to: Option<String>,
-    /// With `snooze` and `overrule`: until one date.
-    pub until: Option<Date>,
+    /// What comes with it, the same for each.
+    pub given: Given,
 }
 
 impl Shared {
@@ -68,8 +65,8 @@ impl Shared {
     fn of(&self, item: &Item) -> Act {
         // A drift is closed for good: only an exception has a date on which it opens again.
         let lasts = self.verb != Verb::Overrule || item.kind == "exception";
-        let until = self.until.filter(|_| lasts);
-        Act::of(self.verb, Given { shown: item.shown.clone(), to: self.to.clone(), until, ..Given::default() })
+        let until = self.given.until.filter(|_| lasts);
+        Act::of(self.verb, Given { shown: item.shown.clone(), until, ..self.given.clone() })
     }
 }
 

@@ -1,6 +1,5 @@
 //! One thing that waits for a person: what, why, what to do, whose it is, and which acts there are.
 
-use crate::store::described::{DifferenceBody, ProblemBody};
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
@@ -14,6 +13,8 @@ use utoipa::ToSchema;
 
 use super::subject::Subject;
 use super::verb::Verb;
+use crate::store::described::{DifferenceBody, ProblemBody};
+use crate::store::review::Mark;
 
 /// An amount with its currency, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -98,13 +99,9 @@ pub struct Item {
     /// What an approval would be of: it goes with the approval.
     #[schema(value_type = Option<ShownBody>)]
     pub shown: Option<Shown>,
-    /// Who looks after it.
-    pub owner: Option<String>,
-    /// Until when nobody is reminded of it.
-    #[schema(value_type = Option<String>, format = Date)]
-    pub snoozed_until: Option<Date>,
-    /// What somebody wrote down about it last.
-    pub note: Option<String>,
+    /// What people said of it.
+    #[serde(flatten)]
+    pub mark: Mark,
     /// Acts that apply to it.
     pub acts: Vec<Verb>,
 }
@@ -130,9 +127,7 @@ impl Item {
             values: Vec::new(),
             records: Vec::new(),
             shown: None,
-            owner: None,
-            snoozed_until: None,
-            note: None,
+            mark: Mark::default(),
         }
     }
 

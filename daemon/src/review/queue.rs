@@ -24,7 +24,7 @@ use crate::store::customers::CustomerChoice;
 use crate::store::hands::WaitingWord;
 use crate::store::outbox::Delivery;
 use crate::store::pauses::Scope;
-use crate::store::review::{Mark, ShownBy};
+use crate::store::review::ShownBy;
 use crate::store::set_aside::SetAside;
 use crate::store::undecided::Undecided;
 use crate::store::views::ExceptionView;
@@ -76,7 +76,7 @@ impl Filter {
     fn keeps(&self, item: &Item) -> bool {
         self.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id))
             && self.subject.as_ref().is_none_or(|subject| item.subject == *subject)
-            && self.owner.as_ref().is_none_or(|owner| item.owner.as_ref() == Some(owner))
+            && self.owner.as_ref().is_none_or(|owner| item.mark.owner.as_ref() == Some(owner))
     }
 }
 
@@ -611,16 +611,16 @@ pub(super) async fn name(env: &Environment, items: &mut [Item]) -> Result<(), St
     let agreements = env.store.agreements(contracts.into_iter().collect()).await?;
     let filed: BTreeMap<&String, (&String, Option<Filed>)> =
         agreements.iter().map(|(id, (customer, text))| (id, (customer, serde_json::from_str(text).ok()))).collect();
-    let marks = env.store.marks().await?;
+    let mut marks = env.store.marks().await?;
     for item in items {
         let known = item.contract.as_ref().and_then(|id| filed.get(id));
         item.customer = known.map(|(customer, _)| (*customer).clone()).or(item.customer.take());
         item.erp = known.and_then(|(_, filed)| filed.as_ref()?.erp.clone());
-        let Mark { assignee, snoozed_until, note } = marks.get(&item.subject.to_string()).cloned().unwrap_or_default();
-        let own = known.and_then(|(_, filed)| filed.as_ref()?.options.owner.clone());
-        item.owner = assignee.or(own).or_else(|| owner_by_code(env, item.code.as_deref().unwrap_or_default()));
-        item.snoozed_until = snoozed_until;
-        item.note = note;
+        item.mark = marks.remove(&item.subject.to_string()).unwrap_or_default();
+        if item.mark.owner.is_none() {
+            let own = known.and_then(|(_, filed)| filed.as_ref()?.options.owner.clone());
+            item.mark.owner = own.or_else(|| owner_by_code(env, item.code.as_deref().unwrap_or_default()));
+        }
     }
     Ok(())
 }

@@ -128,8 +128,8 @@ impl Order {
             Self::Age => items.sort_by_key(|item| item.since.unwrap_or(Date::MAX)),
             Self::Amount => items.sort_by_key(|item| std::cmp::Reverse(amount(item))),
             Self::Customer => items.sort_by(|a, b| (&a.customer, &a.contract).cmp(&(&b.customer, &b.contract))),
-            Self::Owner => items.sort_by(|a, b| a.owner.cmp(&b.owner)),
-            Self::Review => items.sort_by_key(|item| item.snoozed_until),
+            Self::Owner => items.sort_by(|a, b| a.mark.owner.cmp(&b.mark.owner)),
+            Self::Review => items.sort_by_key(|item| item.mark.snoozed_until),
         }
     }
 }
@@ -277,8 +277,8 @@ impl Selection {
         }
         let is = |asked: &str, value: Option<&String>| asked.is_empty() || value.is_some_and(|value| value == asked);
         let of_owner = match self.owner.as_str() {
-            "-" => item.owner.is_none(),
-            owner => is(owner, item.owner.as_ref()),
+            "-" => item.mark.owner.is_none(),
+            owner => is(owner, item.mark.owner.as_ref()),
         };
         of_owner
             && is(&self.contract, item.contract.as_ref())
@@ -289,7 +289,7 @@ impl Selection {
             && self.leg.is_none_or(|leg| item.leg == Some(leg))
             && self.age.is_none_or(|days| item.age(today) >= days)
             && self.amount.is_none_or(|least| amount(item).is_some_and(|held| held >= least))
-            && (!self.awake || item.snoozed_until.is_none_or(|until| until <= *today))
+            && (!self.awake || item.mark.snoozed_until.is_none_or(|until| until <= *today))
             && self.is_spoken_of(item)
     }
 
@@ -299,7 +299,7 @@ impl Selection {
             return true;
         }
         let text = self.text.to_lowercase();
-        let optional = [&item.contract, &item.customer, &item.milestone, &item.owner, &item.note, &item.code];
+        let optional = [&item.contract, &item.customer, &item.milestone, &item.mark.owner, &item.mark.note, &item.code];
         let all = optional.into_iter().flatten().chain([&item.title, &item.problem.reason]);
         all.into_iter().any(|name| name.to_lowercase().contains(&text))
     }

@@ -9,6 +9,8 @@ use milestoned_mapping::contract::{DocumentKind, Waiting};
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::money::{Currency, Money};
 use milestoned_trail::rows::named;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::action::Action;
 use super::actor::Actor;
@@ -19,14 +21,15 @@ use super::intake::{NewFact, insert_fact};
 use super::session::{Row, Sql, cells, values};
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 
-/// What somebody said last about one thing that waits.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What people said last about one thing that waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mark {
     /// Who looks after it.
-    pub assignee: Option<String>,
+    pub owner: Option<String>,
     /// Until when nobody is reminded of it.
+    #[schema(value_type = Option<String>, format = Date)]
     pub snoozed_until: Option<Date>,
-    /// A note.
+    /// What somebody wrote down about it last.
     pub note: Option<String>,
 }
 
@@ -204,7 +207,7 @@ impl Store {
         self.read(|tx| {
             let rows = tx.all("SELECT subject, assignee, snoozed_until, note FROM review", values![], |row| {
                 let snoozed_until = row.parsed_option(2, "review.snoozed_until")?;
-                Ok((row.get(0)?, Mark { assignee: row.get(1)?, snoozed_until, note: row.get(3)? }))
+                Ok((row.get(0)?, Mark { owner: row.get(1)?, snoozed_until, note: row.get(3)? }))
             })?;
             Ok(rows.into_iter().collect())
         })

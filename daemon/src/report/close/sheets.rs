@@ -526,7 +526,7 @@ async fn exceptions(env: &Environment) -> Result<Sheet, StoreError> {
             Cell::optional(item.since),
             held,
             currency,
-            Cell::optional(item.owner.as_ref()),
+            Cell::optional(item.mark.owner.as_ref()),
             Cell::text(&item.problem.reason),
         ]);
     }

@@ -15,7 +15,7 @@ use super::sheets::Asker;
 use crate::agreements::{self, Filed, Refusal};
 use crate::engine;
 use crate::environment::Environment;
-use crate::review::acts::{Channel, Refused, Verb, Word};
+use crate::review::acts::{Channel, Given, Refused, Verb, Word};
 use crate::review::bulk::{self, AT_MOST, Row, Shared};
 use crate::review::snapshot::Snapshots;
 use crate::store::json as as_json;
@@ -165,7 +165,7 @@ async fn acts(
     }
     let mut came = Vec::new();
     for ((verb, to), rows) in groups {
-        let shared = Shared { verb, to, until: None };
+        let shared = Shared { verb, given: Given { to, ..Given::default() } };
         let word = Word::new(&asker.name, reason, Channel::Workbook, verb)?;
         let snapshot = snapshots.now(env).await?;
         for told in bulk::act(env, &snapshot.items, &rows, &shared, &word).await? {

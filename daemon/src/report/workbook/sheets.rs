@@ -370,7 +370,7 @@ fn of_items(items: &[Arc<Item>], asker: &Asker, today: Date) -> Vec<Sheet> {
         let [contract, milestone] = named;
         let (customer, erp) = (Cell::optional(item.customer.as_ref()), Cell::optional(item.erp.as_ref()));
         let (since, age) = (Cell::optional(item.since), Cell::Count(item.age(&today)));
-        let owner = Cell::optional(item.owner.as_ref());
+        let owner = Cell::optional(item.mark.owner.as_ref());
         let (action, to) = (Cell::text(""), Cell::text(""));
         if matches!(item.subject, Subject::Approval { .. }) {
             let why = Cell::text("waits for an approval");
@@ -380,7 +380,7 @@ fn of_items(items: &[Arc<Item>], asker: &Asker, today: Date) -> Vec<Sheet> {
         }
         let (leg, severity) = (Cell::optional(item.leg), Cell::text(item.severity));
         let (reason, remedy) = (Cell::text(&item.problem.reason), Cell::text(&item.problem.remedy));
-        let (review, note) = (Cell::optional(item.snoozed_until), Cell::optional(item.note.as_ref()));
+        let (review, note) = (Cell::optional(item.mark.snoozed_until), Cell::optional(item.mark.note.as_ref()));
         let what = Cell::text(item.title_and_code());
         let cells = vec![
             what, contract, milestone, customer, erp, leg, severity, since, currency, amount, age, owner, review,

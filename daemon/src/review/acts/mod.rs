@@ -8,13 +8,14 @@ mod duties;
 mod orders;
 mod periods;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::Date;
 use milestoned_mapping::contract::Code;
 use milestoned_mapping::fact::Shown;
 use milestoned_mapping::problem::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use contract::named;
@@ -83,7 +84,8 @@ pub enum Act {
 }
 
 /// What may come with the name of an act, from a form, a call or a workbook. Each act takes what it needs of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Given {
     /// What the reviewer was shown.
     pub shown: Option<Shown>,
@@ -93,6 +95,26 @@ pub struct Given {
     pub until: Option<Date>,
     /// The remote's id of what was done by hand.
     pub remote_id: String,
+}
+
+impl Given {
+    /// What a form says beside what every act needs. A field that is empty says nothing; what was shown is JSON in a text.
+    ///
+    /// # Errors
+    /// A field is not what it should be.
+    pub fn of_form(fields: &BTreeMap<String, String>) -> Result<Self, Problem> {
+        let remedy = "load the page again and fill the form in anew";
+        let mut given = serde_json::Map::new();
+        for (name, text) in fields.iter().map(|(name, text)| (name, text.trim())).filter(|(_, text)| !text.is_empty()) {
+            let value = match name.as_str() {
+                "shown" => serde_json::from_str(text).map_err(|error| Problem::new(name, error.to_string(), remedy))?,
+                _ => text.into(),
+            };
+            given.insert(name.clone(), value);
+        }
+        serde_path_to_error::deserialize(serde_json::Value::Object(given))
+            .map_err(|error| Problem::new(error.path().to_string(), error.inner().to_string(), remedy))
+    }
 }
 
 impl Act {

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use jiff::civil::Date;
 use milestoned_mapping::contract::Contract;
-use milestoned_mapping::fact::Shown;
 use serde::Deserialize;
 
 use super::person::Person;
@@ -33,24 +31,15 @@ pub(super) struct ActForm {
     act: String,
     #[serde(default)]
     reason: String,
-    /// With `approve`: what was shown, JSON.
-    #[serde(default)]
-    shown: String,
-    /// With `done`: the record that was written by hand.
-    #[serde(default)]
-    remote_id: String,
-    /// With `assign`: to whom.
-    #[serde(default)]
-    to: String,
-    /// With `snooze` and `overrule`: until when.
-    #[serde(default)]
-    until: String,
     /// With `give_up`: what follows was read.
     #[serde(default)]
     confirmed: String,
     /// Page to show then.
     #[serde(default)]
     next: String,
+    /// What comes with the act.
+    #[serde(flatten)]
+    given: BTreeMap<String, String>,
 }
 
 impl ActForm {
@@ -59,25 +48,8 @@ impl ActForm {
         if verb == Verb::GiveUp && self.confirmed != "yes" {
             return Err(ApiError::invalid("confirmed: giving up is not confirmed"));
         }
-        let (shown, until) = (self.shown()?, date(&self.until)?);
-        Ok(Act::of(verb, Given { shown, to: said(&self.to), until, remote_id: self.remote_id.clone() }))
+        Ok(Act::of(verb, Given::of_form(&self.given)?))
     }
-
-    fn shown(&self) -> Result<Option<Shown>, ApiError> {
-        if self.shown.is_empty() {
-            return Ok(None);
-        }
-        serde_json::from_str(&self.shown).map(Some).map_err(|error| ApiError::invalid(format!("shown: {error}")))
-    }
-}
-
-fn said(text: &str) -> Option<String> {
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-fn date(text: &str) -> Result<Option<Date>, ApiError> {
-    let read = said(text).map(|text| text.parse::<Date>()).transpose();
-    read.map_err(|error| ApiError::invalid(format!("until: {error}")))
 }
 
 fn word(person: &Person, verb: Verb, reason: &str) -> Result<Word, ApiError> {
@@ -111,8 +83,8 @@ struct Many {
     filter: String,
     next: String,
     reason: String,
-    to: String,
-    until: String,
+    /// What comes with the act.
+    given: BTreeMap<String, String>,
 }
 
 impl Many {
@@ -129,9 +101,7 @@ impl Many {
                 "filter" => many.filter = value,
                 "next" => many.next = value,
                 "reason" => many.reason = value,
-                "to" => many.to = value,
-                "until" => many.until = value,
-                _ => {}
+                _ => drop(many.given.insert(name, value)),
             }
         }
         Ok(many)
@@ -141,7 +111,7 @@ impl Many {
         if !Shared::is_possible(verb) {
             return Err(ApiError::invalid(format!("act: {} is about one thing at a time", verb.name())));
         }
-        Ok(Shared { verb, to: said(&self.to), until: date(&self.until)? })
+        Ok(Shared { verb, given: Given::of_form(&self.given)? })
     }
 }
 

@@ -142,11 +142,11 @@ fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError
             held.map_or_else(|| Cell::text(""), amount),
             once.map_or_else(|| Cell::text(""), amount),
             Cell::optional(held.map(|held| &held.currency)),
-            Cell::optional(item.owner.as_ref()),
-            Cell::optional(item.snoozed_until),
+            Cell::optional(item.mark.owner.as_ref()),
+            Cell::optional(item.mark.snoozed_until),
             Cell::text(&item.problem.reason),
             Cell::text(&item.problem.remedy),
-            Cell::optional(item.note.as_ref()),
+            Cell::optional(item.mark.note.as_ref()),
         ]);
     }
     Ok(list)

@@ -77,7 +77,7 @@ impl Choices {
         };
         for item in &snapshot.items {
             add(&mut choices.customers, item.customer.as_ref());
-            add(&mut choices.owners, item.owner.as_ref());
+            add(&mut choices.owners, item.mark.owner.as_ref());
             add(&mut choices.erps, item.erp.as_ref());
             if let Some(code) = &item.code
                 && !choices.codes.iter().any(|(_, known)| known == code)
