@@ -156,7 +156,7 @@ pub async fn write(env: &Environment, mail: &Mail, slot: &str) -> Result<usize, 
 /// A thing of which each text is one line: what a remote or a person wrote begins no line of the mail.
 fn in_lines_of_ours(mut item: Item) -> Item {
     let texts = [&mut item.title, &mut item.problem.reason, &mut item.problem.remedy];
-    for text in texts.into_iter().chain(item.note.as_mut()).chain(item.customer.as_mut()) {
+    for text in texts.into_iter().chain(item.mark.note.as_mut()).chain(item.customer.as_mut()) {
         *text =
             text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     }
