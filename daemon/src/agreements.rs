@@ -185,9 +185,20 @@ pub enum Refusal {
 pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bool, StoreError> {
     let listed = contract_folder::list(folder).await;
     let Some(files) = listed_or_told(env, folder, listed, "agreements.folder", now).await? else { return Ok(false) };
-    let mut changed = false;
+    let (mut changed, mut waiting) = (false, Vec::new());
     for path in &files {
-        changed |= scan_file(env, path, now).await?;
+        match scan_file(env, path, now).await? {
+            Scanned::Waits { seen, problem } => waiting.push((path, seen, problem)),
+            Scanned::Changed => changed = true,
+            Scanned::Same => {}
+        }
+    }
+    for (path, seen, problem) in waiting {
+        // A file that was read after it may have brought the contract.
+        if changed && !matches!(scan_file(env, path, now).await?, Scanned::Waits { .. }) {
+            continue;
+        }
+        changed |= waits(env, path, seen, problem, now).await?;
     }
     let there: BTreeSet<String> = files.iter().map(|path| path.display().to_string()).collect();
     forget_refused(env, folder, &there, now).await?;
@@ -263,7 +274,34 @@ async fn missed(env: &Environment, folder: &Path, there: &BTreeSet<String>, now:
     Ok(())
 }
 
-async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<bool, StoreError> {
+/// What became of a contract file at a look at the folder.
+enum Scanned {
+    /// Nothing new.
+    Same,
+    /// It was taken, or refused.
+    Changed,
+    /// It is a change order of a contract that is not known: its digest, and what is said of it.
+    Waits { seen: Seen, problem: String },
+}
+
+/// Tells that a change order waits for its contract, once. Returns whether that is new.
+async fn waits(
+    env: &Environment,
+    path: &Path,
+    seen: Seen,
+    problem: String,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let name = path.display().to_string();
+    if env.store.agreement_file(name.clone()).await?.is_some_and(|known| known.seen == seen) {
+        return Ok(false);
+    }
+    tracing::warn!(file = name, problem, "a change order waits for its contract");
+    env.store.agreement_file_seen(name, seen, None, Some(problem), now).await?;
+    Ok(true)
+}
+
+async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<Scanned, StoreError> {
     let name = path.display().to_string();
     let text = contract_folder::read(path).await;
     let digest = match &text {
@@ -273,7 +311,7 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
     let seen = Seen::Text(digest.to_string());
     let known = env.store.agreement_file(name.clone()).await?;
     if known.as_ref().is_some_and(|known| known.seen == seen) {
-        return Ok(false);
+        return Ok(Scanned::Same);
     }
     let taken = known.and_then(|known| known.contract);
     let filed = match text.and_then(|text| tree(path, &text)) {
@@ -283,10 +321,10 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
     let (contract, problem) = match filed {
         Ok(Filed::Opened(id) | Filed::Known(id) | Filed::Amended(id) | Filed::Waits(id)) => (Some(id), None),
         Err(Refusal::Store(error)) => return Err(error),
-        // The file may name a contract that another file brings a moment later: it is tried again.
-        Err(Refusal::Unknown(id)) => {
-            tracing::warn!(file = name, contract = id, "a change order waits for its contract");
-            return Ok(false);
+        // Another file may bring the contract later: it is tried again.
+        Err(refusal @ Refusal::Unknown(_)) => {
+            let problem = format!("{refusal}; this file is tried again by itself");
+            return Ok(Scanned::Waits { seen: Seen::Waiting(digest.to_string()), problem });
         }
         Err(refusal) => {
             tracing::warn!(file = name, problem = %refusal, "contract file refused");
@@ -294,7 +332,7 @@ async fn scan_file(env: &Environment, path: &Path, now: Timestamp) -> Result<boo
         }
     };
     env.store.agreement_file_seen(name, seen, contract, problem, now).await?;
-    Ok(true)
+    Ok(Scanned::Changed)
 }
 
 /// Files what a file says. A file on which the daemon fails is refused like one that is wrong, and the others go on.

@@ -1,5 +1,7 @@
 //! Contract files: what was read of each, and what could not be taken.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,21 +21,30 @@ pub enum Seen {
     Lacking,
     /// Its text has this digest.
     Text(String),
+    /// A change order whose text has this digest, and whose contract is not known yet: it is tried again.
+    Waiting(String),
 }
+
+/// Stands before the digest of a change order that waits.
+const WAITS: &str = "waits ";
 
 impl Seen {
     /// What stands in the place of a digest.
-    fn name(&self) -> &str {
+    fn name(&self) -> Cow<'_, str> {
         match self {
-            Self::Gone => "",
-            Self::Lacking => "gone",
-            Self::Text(digest) => digest,
+            Self::Gone => "".into(),
+            Self::Lacking => "gone".into(),
+            Self::Text(digest) => digest.into(),
+            Self::Waiting(digest) => format!("{WAITS}{digest}").into(),
         }
     }
 }
 
 impl From<String> for Seen {
     fn from(text: String) -> Self {
+        if let Some(digest) = text.strip_prefix(WAITS) {
+            return Self::Waiting(digest.to_owned());
+        }
         [Self::Gone, Self::Lacking].into_iter().find(|seen| seen.name() == text).unwrap_or(Self::Text(text))
     }
 }
@@ -82,7 +93,7 @@ impl Store {
             tx.all(
                 "SELECT path, contract FROM agreement_file WHERE path > $1 AND path < $2 AND contract IS NOT NULL
                  AND digest <> $3 ORDER BY path",
-                values![format!("{folder}/"), format!("{folder}0"), Seen::Gone.name()],
+                values![format!("{folder}/"), format!("{folder}0"), Seen::Gone.name().as_ref()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })
@@ -105,17 +116,18 @@ impl Store {
                 tx.one("SELECT problem FROM agreement_file WHERE path = $1", values![path], |row| row.get(0))?;
             // What was noted already is not noted again with every look at the folder.
             if let Some(problem) = problem.as_ref().filter(|problem| known.flatten().as_ref() != Some(problem)) {
-                audit::append(
-                    tx,
-                    now,
-                    &[Entry::own(Action::ContractFileRefused, contract.as_deref(), path.clone(), problem.clone())],
-                )?;
+                let action = match &seen {
+                    Seen::Waiting(_) => Action::ChangeOrderWaits,
+                    Seen::Gone | Seen::Lacking | Seen::Text(_) => Action::ContractFileRefused,
+                };
+                let line = Entry::own(action, contract.as_deref(), path.clone(), problem.clone());
+                audit::append(tx, now, &[line])?;
             }
             tx.overwrite(&AGREEMENT_FILE, values![path], || {
                 tx.run(
                     "INSERT INTO agreement_file (path, digest, contract, problem, seen_at) VALUES ($1, $2, $3, $4, $5)
                      ON CONFLICT (path) DO UPDATE SET digest = $2, contract = $3, problem = $4, seen_at = $5",
-                    values![path, seen.name(), contract, problem, instant(now)],
+                    values![path, seen.name().as_ref(), contract, problem, instant(now)],
                 )
             })
             .map(drop)

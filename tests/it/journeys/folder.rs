@@ -49,6 +49,40 @@ async fn a_folder_that_cannot_be_read_is_noted_once_until_it_can_be() {
     assert!(world.app.env.store.file_problems().await.unwrap().is_empty(), "{}", parked(&world).await);
 }
 
+/// How often the trail says that a change order waits.
+async fn waits(world: &World) -> usize {
+    let lines = world.app.env.store.audit(None, 200).await.unwrap();
+    lines.iter().filter(|line| line.action == "change order waits").count()
+}
+
+#[tokio::test]
+async fn a_change_order_that_waits_for_its_contract_is_told_once_and_taken_with_it() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let order = |contract: &str| {
+        let order = json!({ "amends": contract, "version": 2, "signed": true, "total": "50000.00",
+            "add": [{ "id": "M2", "name": "Build", "amount": "10000.00" }] });
+        std::fs::write(world.contracts.join(format!("A-{contract}.json")), order.to_string()).unwrap();
+    };
+    order("SOW-1");
+    for _ in 0..3 {
+        world.settle().await.unwrap();
+    }
+    let told = parked(&world).await;
+    assert!(told.contains("contract SOW-1 is not known") && told.contains("tried again by itself"), "{told}");
+    assert_eq!(waits(&world).await, 1, "once, and not at every look");
+    world.contract("SOW-1", "netsuite").unwrap();
+    // One whose contract is read after it, at the same look, waits for nothing.
+    order("SOW-2");
+    world.contract("SOW-2", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    assert!(world.app.env.store.file_problems().await.unwrap().is_empty(), "{}", parked(&world).await);
+    for contract in ["SOW-1", "SOW-2"] {
+        let (_, shown) = world.call("GET", &format!("/v1/contracts/{contract}"), VIEWER, None).await.unwrap();
+        assert!(shown["milestones"].to_string().contains("\"M2\""), "{contract}: {shown:#}");
+    }
+    assert_eq!(waits(&world).await, 1);
+}
+
 #[tokio::test]
 async fn a_file_on_a_won_deal_is_fetched_once_for_each_content_and_told_where_it_cannot_be_read() {
     let asked = ("kind = \"salesforce\"".to_owned(), "kind = \"salesforce\"\ndocuments = true".to_owned());
