@@ -44,7 +44,13 @@ pub async fn named(folder: &Path, wanted: fn(&Path) -> bool) -> Result<Vec<PathB
 /// # Errors
 /// Why it is not taken.
 pub async fn read(path: &Path) -> Result<String, String> {
-    String::from_utf8(bytes(path, FILE_LIMIT).await?).map_err(|_| "the file is not UTF-8 text: save it as UTF-8".into())
+    let text = String::from_utf8(bytes(path, FILE_LIMIT).await?);
+    text.map(without_mark).map_err(|_| "the file is not UTF-8 text: save it as UTF-8".into())
+}
+
+/// A text without the byte order mark that some editors put before it.
+pub fn without_mark(text: String) -> String {
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
 }
 
 /// The bytes of a regular file, at most so many.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::json::{Path, Tree};
@@ -70,6 +71,8 @@ pub enum Meaning {
 pub(crate) struct Extract {
     pub(crate) path: Path,
     pub(crate) values: BTreeMap<String, String>,
+    /// Of a day that the source has as an instant: in which time zone it is that day; `None`: as it is written.
+    pub(crate) timezone: Option<TimeZone>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +94,8 @@ struct WrittenField {
     path: String,
     #[serde(default)]
     values: BTreeMap<String, String>,
+    #[serde(default)]
+    timezone: Option<String>,
 }
 
 const DEAL_FIELDS: &[&str] = &[
@@ -238,8 +243,11 @@ impl FieldMap {
 
 fn read_field(value: toml::Value) -> Result<Extract, String> {
     let written = match value {
-        toml::Value::String(path) => WrittenField { path, values: BTreeMap::new() },
+        toml::Value::String(path) => WrittenField { path, values: BTreeMap::new(), timezone: None },
         table => table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?,
     };
-    Ok(Extract { path: Path::parse(&written.path)?, values: written.values })
+    let zone =
+        |name: &String| TimeZone::get(name).map_err(|_| format!("timezone {name:?} is none, such as Europe/Berlin"));
+    let timezone = written.timezone.as_ref().map(zone).transpose()?;
+    Ok(Extract { path: Path::parse(&written.path)?, values: written.values, timezone })
 }

@@ -85,14 +85,24 @@ pub fn looks(name: &str) -> String {
     seen.collect::<String>().to_lowercase()
 }
 
+/// Whether a character turns the direction of reading.
+fn turns(character: &char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether nobody sees a character. Those that join letters (U+200C, U+200D) belong to the spelling of some languages.
+fn hides(character: &char) -> bool {
+    matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether a character leaves nothing on a screen: a soft hyphen, too. It comes along when people paste, and no agreement has it.
+pub(crate) fn is_unseen(character: char) -> bool {
+    character == '\u{ad}' || turns(&character) || hides(&character)
+}
+
 /// What is wrong with a text that people read.
 fn text_problem(text: &str) -> Option<String> {
-    let turns = |character: &char| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    // Those that join letters (U+200C, U+200D) belong to the spelling of some languages.
-    let hides = |character: &char| {
-        matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
-            | '\u{e0000}'..='\u{e007f}')
-    };
     let unseen = text.chars().find(|letter| letter.is_control() || turns(letter) || hides(letter))?;
     let what = match unseen {
         one if one.is_control() => "a control character",

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::fact::{DecimalText, Event, Fact, LegMilestone, LegRecord};
 use crate::fieldmap::{Extract, FieldMap, Meaning, RecordKind};
+use crate::identifiers::is_unseen;
 use crate::json::Tree;
 use crate::problem::Problem;
 use crate::record::{ATTACHED, Change, Content, Deal, Particulars, SourceRecord};
@@ -114,8 +116,7 @@ impl Reading<'_> {
     /// type and paste these fields, and agreements are filed without such blanks.
     fn name(&self, field: &str) -> Option<String> {
         let text = self.text(field)?;
-        let hidden = ['\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}'];
-        let words: Vec<String> = text.split_whitespace().map(|word| word.replace(hidden, "")).collect();
+        let words: Vec<String> = text.split_whitespace().map(|word| word.replace(is_unseen, "")).collect();
         Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
             .filter(|text| !text.is_empty())
     }
@@ -165,10 +166,14 @@ impl Reading<'_> {
         }
     }
 
-    /// The day that a field told when a change had been made; of an instant its date, as it is written.
+    /// The day that a field told when a change had been made; of an instant its date in the field's time zone, else as it is written.
     fn date(&mut self, field: &str, history: &[Change], group: usize) -> Option<Date> {
         let text = self.as_of(field, history, group)?;
-        let date = text.get(..10).unwrap_or(&text).parse().ok();
+        let zone = self.extract(field).and_then(|extract| extract.timezone.clone());
+        let date = match (zone, text.parse::<Timestamp>()) {
+            (Some(zone), Ok(at)) => Some(at.to_zoned(zone).date()),
+            _ => text.get(..10).unwrap_or(&text).parse().ok(),
+        };
         if date.is_none() {
             self.problem(field, format!("{text:?} is no date"), "write it like 2026-03-31, or map another field");
         }

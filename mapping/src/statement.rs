@@ -201,16 +201,28 @@ impl Statement {
     }
 }
 
-/// Lines in one order and one spelling: vendors keep neither the order nor blanks.
+/// A wording as it may be stored: vendors keep no blanks, drop or replace characters outside of the basic multilingual plane (an
+/// emoji, and what joins and colours it), and write `&`, `<`, `>` and quotes as HTML does.
+fn wording(says: &str) -> String {
+    let mut text = says.to_owned();
+    for (written, meant) in
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&apos;", "'"), ("&amp;", "&")]
+    {
+        text = text.replace(written, meant);
+    }
+    text.retain(|letter| {
+        letter <= '\u{ffff}' && !matches!(letter, '?' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' | '\u{fffd}')
+    });
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Lines in one order and one spelling: vendors do not keep the order.
 fn lines(statement: &Statement) -> Option<String> {
     let mut lines: Vec<String> = statement
         .lines
         .as_ref()?
         .iter()
-        .map(|line| {
-            let words: Vec<&str> = line.says.split_whitespace().collect();
-            format!("{:?} {}", words.join(" "), plain(line.amount.0))
-        })
+        .map(|line| format!("{:?} {}", wording(&line.says), plain(line.amount.0)))
         .collect();
     lines.sort_unstable();
     Some(lines.join(", "))
@@ -237,6 +249,19 @@ mod tests {
         };
         assert_eq!(said("Design  work ", "40.00").differences(&said("Design work", "40")), Vec::<String>::new());
         assert_eq!(two("a", "b").differences(&two("b", "a")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_wording_that_a_vendor_stores_in_its_own_way_is_no_difference_and_another_one_is() {
+        let wanted = said("R&D: \"Launch\" 🚀\u{fe0f} <phase 2>", "40");
+        for stored in [
+            "R&D: \"Launch\" <phase 2>",
+            "R&amp;D: &quot;Launch&quot; \u{fffd} &lt;phase 2&gt;",
+            "R&D: \"Launch\" 🚀\u{fe0f} <phase 2>",
+        ] {
+            assert_eq!(said(stored, "40").differences(&wanted), Vec::<String>::new(), "{stored}");
+        }
+        assert!(!said("R&D: \"Launch\" <phase 3>", "40").differences(&wanted).is_empty());
     }
 
     #[test]

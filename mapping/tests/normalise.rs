@@ -188,6 +188,36 @@ fn a_mapped_day_is_the_day_on_which_it_happened() {
 }
 
 #[test]
+fn an_instant_is_the_day_that_it_is_in_the_time_zone_of_its_field() {
+    let text =
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/fieldmaps/jira.toml"));
+    let field = "accepted_on = { path = \"fields.customfield_10199\", timezone = \"Asia/Tokyo\" }\n[transitions]";
+    let text = text.unwrap().replace("[transitions]", field);
+    let map = FieldMap::from_toml(&text, SHAPE).unwrap();
+    let history = vec![change("1", "status", Some("To Do"), Some("Accepted"))];
+    for (written, day) in [
+        ("2026-02-28T15:30:00.000+0000", "2026-03-01"),
+        ("2026-02-28T14:59:59Z", "2026-02-28"),
+        ("2026-02-28T08:00:00.000-0800", "2026-03-01"),
+        ("2026-02-28", "2026-02-28"),
+    ] {
+        let issue = ISSUE.replacen("\"fields\":{", &format!("\"fields\":{{\"customfield_10199\":\"{written}\","), 1);
+        assert_eq!(read(&map, &issue, history.clone()).facts[0].fact.on, Some(day.parse().unwrap()), "{written}");
+    }
+    let nowhere = text.replace("Asia/Tokyo", "Mars/Base");
+    assert!(FieldMap::from_toml(&nowhere, SHAPE).unwrap_err()[0].reason.contains("Mars/Base"));
+}
+
+#[test]
+fn characters_that_nobody_sees_come_along_with_what_is_pasted_and_are_no_part_of_it() {
+    for unseen in ['\u{a0}', '\u{ad}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{202b}', '\u{2069}', '\u{feff}'] {
+        let issue = ISSUE.replace("SOW-1", &format!("{unseen}SOW-1{unseen}"));
+        let read = read(&map("jira.toml"), &issue, Vec::new());
+        assert_eq!(read.contract.as_deref(), Some("SOW-1"), "U+{:04X}", u32::from(unseen));
+    }
+}
+
+#[test]
 fn a_field_map_tells_which_fields_it_reads() {
     let map = map("jira.toml");
     let names = map.source_fields();

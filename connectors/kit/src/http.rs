@@ -407,7 +407,13 @@ impl Client {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Class::Unauthorised,
             _ => Class::Refused,
         };
-        let detail = format!("status {}: {}", answer.status.as_u16(), said.into());
+        let elsewhere = answer.header("location").filter(|_| answer.status.is_redirection());
+        let elsewhere = elsewhere.and_then(|address| Url::parse(&address).ok());
+        let said = match elsewhere.map(|address| address.origin().ascii_serialization()) {
+            Some(origin) => format!("it leads to {origin}, where credentials are not sent: is that its address now?"),
+            None => said.into(),
+        };
+        let detail = format!("status {}: {said}", answer.status.as_u16());
         self.fault(class, detail, answer.header(self.request_id)).coded(answer.status.as_str())
     }
 

@@ -85,6 +85,25 @@ async fn a_read_is_tried_a_few_times_and_no_more() {
     assert_eq!(server.received_requests().await.unwrap().len(), 3);
 }
 
+#[tokio::test]
+async fn a_remote_that_names_no_time_at_all_is_asked_a_few_times_and_no_more() {
+    let server = remote(ResponseTemplate::new(429).insert_header("retry-after", "0")).await;
+    let client = client(&server.uri());
+    let fault = client.read(client.request(Method::GET, "/x")).await.unwrap_err();
+    assert_eq!(fault.class, Class::Throttled { until: Some(NOW.parse().unwrap()) });
+    assert_eq!(server.received_requests().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_remote_that_has_moved_is_told_with_its_new_address() {
+    let moved = ResponseTemplate::new(301).insert_header("location", "https://new.example/x?token=canary");
+    let server = remote(moved).await;
+    let client = client(&server.uri());
+    let answer = client.read(client.request(Method::GET, "/x")).await.unwrap();
+    let told = client.refusal(&answer, "no reason given").to_string();
+    assert!(told.contains("https://new.example") && !told.contains("canary"), "{told}");
+}
+
 #[test]
 fn plain_http_is_for_this_machine_only() {
     let build =

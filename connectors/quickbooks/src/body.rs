@@ -48,7 +48,13 @@ const OUR_NUMBER: &str = " Our number: ";
 pub(crate) const OWN_ENTRY: &str = ". Revenue of contract ";
 
 fn note(note: &str) -> String {
-    note.chars().take(NOTE_LENGTH).collect()
+    storable(note).chars().take(NOTE_LENGTH).collect()
+}
+
+/// A text without characters outside of the basic multilingual plane: QuickBooks has answered an emoji with an error of its server,
+/// and the document would wait without end.
+fn storable(text: &str) -> String {
+    text.chars().filter(|letter| *letter <= '\u{ffff}').collect()
 }
 
 /// A name for reading (`CompanyName`) is not sent: it may have a hundred characters, and a customer's name five hundred.
@@ -181,7 +187,7 @@ impl QuickBooks {
         Body::new()
             .text("DetailType", "SalesItemLineDetail")
             .number("Amount", amount)
-            .text("Description", description)
+            .text("Description", &storable(description))
             .object("SalesItemLineDetail", &detail)
     }
 

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::BAD_INPUT;
 use super::table::{amount, complain, say, titled};
 use crate::agreements::{Options, erp_problems, long_numbers};
+use crate::contract_folder;
 use crate::contract_template::{Template, Values};
 use crate::registry::{NUMBER_LENGTHS, Registry};
 use crate::settings::Settings;
@@ -127,7 +128,7 @@ fn named<'a>(tree: &'a Value, name: &str) -> &'a str {
 pub(super) fn check(file: &Path, beside: &Beside, json: bool) -> anyhow::Result<ExitCode> {
     let name = file.display();
     let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
+        Ok(text) => contract_folder::without_mark(text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             return Ok(unreadable(file, "is not UTF-8 text: save it as UTF-8", json));
         }

@@ -301,7 +301,11 @@ impl State {
     pub(crate) fn found(&self, text: &str, reconcile: &[String]) -> Result<Vec<u64>, String> {
         let jql = parse(text, self.is_server())?;
         let test = self.test_of(&jql)?;
-        let wanted = |issue: &Json| !issue.has("archived") && self.may_see(issue) && self.holds(&test, issue);
+        let archived = |issue: &Json| {
+            let project = self.store.get("projects", &issue.text("project"));
+            issue.has("archived") || project.is_some_and(|kept| kept.text("status") == "archived")
+        };
+        let wanted = |issue: &Json| !archived(issue) && self.may_see(issue) && self.holds(&test, issue);
         let range = end(&test, true).unwrap_or(i64::MIN)..=end(&test, false).unwrap_or(i64::MAX);
         let lagging = self.store.count("index") > 0 || self.store.count("unseen") > 0;
         let mut rows: Vec<(Vec<Key>, u64)> = Vec::new();
