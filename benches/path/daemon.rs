@@ -165,6 +165,7 @@ fn seen(document: &DocumentView, now: Timestamp) -> SourceRecord {
         deferred: None,
         recognised: None,
         lines: None,
+        applied_to: Vec::new(),
     };
     SourceRecord {
         system: "quickbooks".into(),

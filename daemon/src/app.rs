@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::store::marks::Mark;
 use crate::store::{Store, StoreError};
 use crate::wake::WakeUp;
-use crate::{agreements, deliver, engine, intake, periods, replay, report, signed_documents};
+use crate::{agreements, customer_names, deliver, engine, intake, periods, replay, report, signed_documents};
 
 /// Everything the daemon is made of.
 pub struct App {
@@ -106,6 +106,7 @@ impl App {
         Self::learn_customers(&mine, system, entry).await?;
         let mut came = intake::poll(&mine.store, system, entry, settings, now).await?;
         came |= periods::learn(&mine.store, system, entry, settings, now).await?;
+        came |= customer_names::learn(&mine.store, system, entry, now).await?;
         came |= signed_documents::fetch(&self.env, &mine.store, system, entry, now).await?;
         if came {
             self.env.wake_ups.decisions().send();

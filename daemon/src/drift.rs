@@ -13,10 +13,11 @@ use crate::store::audit::Entry;
 use crate::store::contracts::Work;
 use crate::store::drift::DriftRow;
 
-/// What changed about the drifts of a contract, and its audit lines. `work_now` is the project tool's leg, where it changed.
+/// What changed about the drifts of a contract, which is billed in an ERP, and its audit lines. `work_now` is the project tool's
+/// leg, where it changed.
 pub fn changes(
     work: &Work,
-    contract: &Contract,
+    (contract, erp): (&Contract, &str),
     work_now: Option<&LegRecord>,
     today: Date,
 ) -> (Vec<DriftRow>, Vec<Entry>) {
@@ -34,6 +35,9 @@ pub fn changes(
             confirmed: &work.confirmed,
             work_before: &work_before,
             work: &work_now,
+            unassigned: &work.parts.unassigned,
+            renamed: work.renamed.iter().find(|renamed| renamed.erp == erp),
+            since: work.row.opened_on,
             reopened: &reopened,
             deal_gone: work.legs.contains_key(&Leg::Crm) && work.parts.crm.is_empty(),
         },

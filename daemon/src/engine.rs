@@ -347,7 +347,7 @@ fn decide(work: &Work, context: &Context<'_>, asked: &BTreeSet<String>) -> Resul
 
     let mut landing = landing(work, &agreement, &before, &contract, facts, context)?;
     let psa = legs.iter().find(|(leg, _)| *leg == Leg::Psa).map(|(_, record)| record);
-    let (drift, lines) = drift::changes(work, &contract, psa, today);
+    let (drift, lines) = drift::changes(work, (&contract, &agreement.erp), psa, today);
     landing.drift = drift;
     landing.audit.extend(lines);
     landing.legs_wait = legs_wait;

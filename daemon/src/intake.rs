@@ -9,7 +9,7 @@ use milestoned_mapping::fact::{Event, Fact, Leg};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
 use milestoned_mapping::problem::Problem;
-use milestoned_mapping::record::{Content, PaymentSeen, SourceRecord};
+use milestoned_mapping::record::{Content, ErpPart, PaymentSeen, SourceRecord, UnassignedSeen};
 
 use crate::agreements::Agreement;
 use crate::deliver::policy::delay;
@@ -20,6 +20,7 @@ use crate::store::actor::Actor;
 use crate::store::census;
 use crate::store::intake::{Followed, LegContribution, NewFact, PendingHint, Reading, StoredRecord, Watermark};
 use crate::store::{Store, StoreError, parse};
+use crate::unassigned;
 
 /// Records taken from the store at once.
 const READ_BATCH: u32 = 200;
@@ -235,7 +236,7 @@ pub async fn read_records(store: &Store, registry: &Registry, now: Timestamp) ->
 /// Whether what a record means depends on what records before it gave: that must be in the store.
 fn asks_for_earlier(content: &Content) -> bool {
     match content {
-        Content::Gone | Content::Parts { .. } | Content::Payment(_) => true,
+        Content::Applied(_) | Content::Gone | Content::Parts { .. } | Content::Payment(_) => true,
         Content::Fields { .. } | Content::Invoice(_) | Content::Journal(_) | Content::Order(_) => false,
     }
 }
@@ -259,7 +260,12 @@ async fn read(
                 None => store.contract_of_document(invoice.number.clone()).await?,
             };
             store.confirm(record.system.clone(), invoice.number.clone(), now).await?;
-            Ok(erp_part(record, contract, invoice.milestone.clone()))
+            match contract {
+                Some(contract) => {
+                    Ok(erp_part(Some(contract), invoice.milestone.clone(), ErpPart::Invoice(invoice.clone())))
+                }
+                None => Ok(concerning(unassigned::document(store, record, invoice).await?)),
+            }
         }
         Content::Journal(journal) => {
             let contract = match &journal.contract {
@@ -267,9 +273,13 @@ async fn read(
                 None => store.contract_of_delivery(record.system.clone(), journal.number.clone()).await?,
             };
             store.confirm(record.system.clone(), journal.number.clone(), now).await?;
-            Ok(erp_part(record, contract, None))
+            match contract {
+                Some(contract) => Ok(erp_part(Some(contract), None, ErpPart::Journal(journal.clone()))),
+                None => Ok(concerning(unassigned::entry(store, record, journal).await?)),
+            }
         }
-        Content::Order(order) => Ok(erp_part(record, order.contract.clone(), None)),
+        Content::Order(order) => Ok(erp_part(order.contract.clone(), None, ErpPart::Order(order.clone()))),
+        Content::Applied(applied) => Ok(concerning(unassigned::application(store, record, applied).await?)),
         Content::Parts { ids } => vanished(store, record, ids).await,
         Content::Payment(payment) => self::payment(store, record, payment, now).await,
     }
@@ -294,7 +304,7 @@ fn mapped(record: &SourceRecord, map: &FieldMap) -> Reading {
             .collect(),
         _ => Vec::new(),
     };
-    Reading { contract, part, facts, problems }
+    Reading { contract, part, facts, problems, ..Reading::default() }
 }
 
 fn contribution(contract: &str, part: LegPart) -> LegContribution {
@@ -324,15 +334,21 @@ fn unmapped(record: &SourceRecord) -> Reading {
     Reading { problems: vec![problem], ..Reading::default() }
 }
 
-/// An ERP order or invoice. One that belongs to no contract is not ours.
-fn erp_part(record: &SourceRecord, contract: Option<String>, milestone: Option<String>) -> Reading {
+/// A part of the ERP's leg. What belongs to no contract is not ours.
+fn erp_part(contract: Option<String>, milestone: Option<String>, part: ErpPart) -> Reading {
     let part = contract.as_ref().map(|contract| LegContribution {
         contract: contract.clone(),
         leg: Leg::Erp,
         milestone,
-        part: serde_json::to_string(&record.content).unwrap_or_default(),
+        part: serde_json::to_string(&part).unwrap_or_default(),
     });
     Reading { contract, part, ..Reading::default() }
+}
+
+/// What concerns a contract without naming it.
+fn concerning(concerned: Option<(String, UnassignedSeen)>) -> Reading {
+    let (contract, said) = concerned.unzip();
+    said.map_or_else(Reading::default, |said| erp_part(contract, None, ErpPart::Unassigned(said)))
 }
 
 /// A payment is a fact of the contract that owns the invoice. One that changes after it was taken, or comes back after it was
@@ -364,6 +380,10 @@ async fn payment(
     if !reading.problems.is_empty() {
         return Ok(reading);
     }
+    if let Some(problem) = in_another_currency(store, &contract, record, payment).await? {
+        reading.problems.push(problem);
+        return Ok(reading);
+    }
     let id = Some(at_place(&payment_id(&record.system, &record.id), place));
     let (invoice, amount) = (payment.invoice.clone(), payment.amount);
     let on = paid_on(store, &contract, payment.date, record.at, now).await?;
@@ -371,6 +391,29 @@ async fn payment(
     let identity = at_place(&payment_identity(&record.system, &record.id), place);
     reading.facts.push(NewFact { contract, identity, fact, actor: (&record.system).into() });
     Ok(reading)
+}
+
+/// What is wrong with a payment whose amount is in another currency than the contract: what it pays cannot be told from it.
+async fn in_another_currency(
+    store: &Store,
+    contract: &str,
+    record: &SourceRecord,
+    payment: &PaymentSeen,
+) -> Result<Option<Problem>, StoreError> {
+    let Some(row) = store.contract(contract.to_owned()).await? else { return Ok(None) };
+    let agreement: Agreement = parse("contract", "agreement", contract, &row.agreement)?;
+    let agreed = agreement.terms.currency().to_string();
+    Ok((payment.currency != agreed).then(|| {
+        Problem::new(
+            format!("{} {} {}", record.system, record.object, record.id),
+            format!(
+                "pays {} {} on {}, and the contract is in {agreed}: how much of the invoice that is cannot be told",
+                payment.amount, payment.currency, payment.invoice
+            ),
+            "see what the ERP applied to the invoice, and enter the payment there in the invoice's currency; its next version is \
+             read by itself",
+        )
+    }))
 }
 
 /// A payment as it was taken last.
@@ -460,6 +503,7 @@ async fn vanished(store: &Store, record: &SourceRecord, parts: &[String]) -> Res
         if parts.contains(&part) {
             continue;
         }
+        reading.vanished.push(part.clone());
         if let Some(counted) =
             counted(store, &contract, &record.system, &part).await?.filter(|counted| !counted.reversed)
         {

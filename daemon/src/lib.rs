@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod contract_folder;
 pub mod contract_template;
+pub mod customer_names;
 pub mod deliver;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -32,6 +33,7 @@ pub mod review;
 pub mod settings;
 pub mod signed_documents;
 pub mod supervision;
+pub mod unassigned;
 pub mod wake;
 pub mod web;
 

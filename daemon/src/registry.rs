@@ -162,6 +162,14 @@ impl Connection {
         each!(self, connection => connection.customer_at(id).await)
     }
 
+    /// Names of the customers' records with these ids; `None`: there are no such records.
+    ///
+    /// # Errors
+    /// The remote's fault.
+    pub async fn customers_at(&self, ids: &[String]) -> Result<Option<BTreeMap<String, String>>, Fault> {
+        each!(self, connection => connection.customers_at(ids).await)
+    }
+
     /// Whether billing status is shown there.
     pub fn shows_status(&self) -> bool {
         each!(self, connection => connection.shows_status())

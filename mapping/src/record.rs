@@ -59,6 +59,8 @@ pub enum Content {
     },
     /// ERP: a payment applied to one invoice.
     Payment(PaymentSeen),
+    /// ERP: what is no money, and was applied to invoices.
+    Applied(AppliedSeen),
 }
 
 /// What a CRM knows of a customer beside the name: for the ERP's record of the customer. Nothing is decided from it.
@@ -166,6 +168,9 @@ pub struct InvoiceSeen {
     /// Its lines without tax, where the connection tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Vec<Line>>,
+    /// Numbers of the invoices to which a credit memo was applied, where its own record tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied_to: Vec<String>,
 }
 
 /// Where an ERP invoice stands.
@@ -201,9 +206,15 @@ pub struct JournalSeen {
     /// Revenue that it recognises, by milestone; none of an entry that is ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recognised: Vec<LegRecognition>,
-    /// Its lines by account, where the connection tells; of an entry that is ours only.
+    /// Its lines on the accounts that we write to, where the connection tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Vec<Line>>,
+    /// Customer whom its lines on these accounts name; of an entry that somebody else wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// Numbers of the invoices to which it was applied, where its own record tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied_to: Vec<String>,
 }
 
 /// A sales order or estimate as the ERP has it.
@@ -239,4 +250,83 @@ pub struct PaymentSeen {
     /// Contract that the invoice names, where somebody else wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
+}
+
+/// What is no money, and was applied to invoices in the ERP, where the record of the application tells and not its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedSeen {
+    /// What was applied.
+    pub what: Applied,
+    /// Its number; where it has none, the ERP's id.
+    pub number: String,
+    /// Numbers of the invoices.
+    pub invoices: Vec<String>,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Date of the application.
+    pub date: Date,
+    /// How much was applied.
+    pub amount: DecimalText,
+}
+
+/// What is applied to an invoice and is no money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Applied {
+    /// A credit memo.
+    CreditMemo,
+    /// A journal entry.
+    Entry,
+}
+
+/// What somebody wrote in the ERP that concerns a contract and names none: it is told, and nothing is decided from it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnassignedSeen {
+    /// What it is.
+    pub what: Unassigned,
+    /// The record: connection, object, and id there.
+    pub record: String,
+    /// Document number.
+    pub number: String,
+    /// Invoices of the contract to which it was applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invoices: Vec<String>,
+    /// Customer's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// Document date.
+    pub date: Date,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Amount; of an entry the sum of its debits.
+    pub amount: DecimalText,
+    /// What it posts to the accounts that we write to, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+}
+
+/// Kinds of what names no contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unassigned {
+    /// A credit memo of the customer.
+    CreditMemo,
+    /// An invoice of the customer.
+    Invoice,
+    /// A journal entry.
+    Entry,
+}
+
+/// What a record of the ERP contributes to the leg of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ErpPart {
+    /// An invoice or credit memo of the contract.
+    Invoice(InvoiceSeen),
+    /// A journal entry of the contract.
+    Journal(JournalSeen),
+    /// The contract's order.
+    Order(OrderSeen),
+    /// What concerns the contract and does not name it.
+    Unassigned(UnassignedSeen),
 }

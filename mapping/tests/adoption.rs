@@ -40,6 +40,7 @@ fn invoice(number: &str, milestone: Option<&str>, amount: &str) -> InvoiceSeen {
         deferred: Some(amount.parse().unwrap()),
         recognised: None,
         lines: None,
+        applied_to: Vec::new(),
     }
 }
 
@@ -134,6 +135,8 @@ fn our_invoice_of_the_first_date_of_the_books_is_not_in_the_opening_balance() {
         deferred: Some("-35.00".parse().unwrap()),
         recognised: Vec::new(),
         lines: None,
+        customer: None,
+        applied_to: Vec::new(),
     };
     let shown = [hand_written, invoice("SOW-7-M2", Some("M2"), "35.00")];
     let difference = deferred_difference(&contract, &shown, &[revenue], &[], &BTreeSet::new());

@@ -211,6 +211,7 @@ fn in_erp(ours: &Contract) -> Vec<InvoiceSeen> {
         deferred: None,
         recognised: None,
         lines: None,
+        applied_to: Vec::new(),
     };
     ours.documents().iter().map(seen).collect()
 }

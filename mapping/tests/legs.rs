@@ -29,6 +29,7 @@ fn invoice(number: &str, milestone: Option<&str>, status: InvoiceStatus, credit_
         deferred: None,
         recognised: None,
         lines: None,
+        applied_to: Vec::new(),
     }
 }
 
@@ -77,6 +78,8 @@ fn journal(number: &str, deferred: DecimalText) -> JournalSeen {
         deferred: Some(deferred),
         recognised: vec![recognised],
         lines: None,
+        customer: None,
+        applied_to: Vec::new(),
     }
 }
 

@@ -250,6 +250,16 @@ pub trait Sink: Send + Sync {
         async { Ok(None) }
     }
 
+    /// Names of the customers' records with these ids, as the remote calls them; one that is not there, or not active any more, is
+    /// left out. `None`: records of customers have no ids here.
+    fn customers_at(
+        &self,
+        ids: &[String],
+    ) -> impl Future<Output = Result<Option<BTreeMap<String, String>>, Fault>> + Send {
+        let _ = ids;
+        async { Ok(None) }
+    }
+
     /// What it takes exception to in a customer's name.
     fn customer_problem(&self, name: &str) -> Option<String> {
         let _ = name;

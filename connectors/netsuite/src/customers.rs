@@ -96,6 +96,26 @@ impl NetSuite {
         unlike(&self.client, name, rows.iter().filter_map(known))
     }
 
+    /// Names of records, by id; one that is inactive, or was merged into another, is left out.
+    pub(crate) async fn names_of_customers(&self, ids: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+        let mut names = BTreeMap::new();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).filter(|id| id.parse::<u64>().is_ok()).collect();
+        for ids in ids.chunks(500) {
+            let list = sql::listed(ids.iter().copied());
+            let rows = self
+                .query(&format!(
+                    "SELECT c.id AS id, c.companyname AS customer, c.isinactive AS inactive FROM customer c \
+                     WHERE c.id IN ({list}) ORDER BY c.id"
+                ))
+                .await?;
+            let active = rows.iter().filter(|row| row.get("inactive") != Some("T"));
+            names.extend(active.filter_map(|row| {
+                Some((row.get("id")?.to_owned(), row.get("customer").unwrap_or_default().to_owned()))
+            }));
+        }
+        Ok(names)
+    }
+
     /// Ids of the configuration that the account does not have.
     pub(crate) async fn unknown_customers(&self) -> Result<Vec<String>, Fault> {
         let ids: Vec<String> = self.customers.ids().into_values().collect();

@@ -109,7 +109,7 @@ impl NetSuite {
             let page = sql::page(&self.settings, &self.customers, stream, From::Since(now), 1);
             let lines = match *stream {
                 "orders" => Some(sql::order_lines(&self.settings, "'0'", (0, 0), 1)),
-                "journals" => Some(sql::revenue_lines(&self.settings, "'0'", (0, 0), 1)),
+                "journals" => Some(sql::entry_lines(&self.settings, &self.customers, "'0'", (0, 0), 1)),
                 "payments" => Some(sql::applications(&self.settings, "'0'", (0, 0), 1)),
                 _ => None,
             };

@@ -40,6 +40,8 @@ const COUNTED: [&str; 6] = ["salesOrder", "job", "invoice", "creditMemo", "custo
 #[derive(Default)]
 struct Beside {
     lines: BTreeMap<String, Vec<Row>>,
+    /// Invoices to which a credit memo or an entry is applied.
+    applied: BTreeMap<String, Vec<Row>>,
     schedules: BTreeMap<String, Option<String>>,
 }
 
@@ -198,19 +200,24 @@ impl NetSuite {
         Ok((records, unreadable))
     }
 
-    /// Lines of orders, applications of payments, revenue lines of entries that are not ours, billing schedules.
+    /// Lines of orders, applications of payments, billing schedules; of credit memos and entries that are not ours to which invoices
+    /// they are applied, and what they post to our accounts.
     async fn beside(&self, stream: &str, rows: &[Row]) -> Result<Beside, Fault> {
-        let wanted: Vec<&str> = match stream {
-            "orders" | "payments" => rows.iter().filter_map(|row| row.get("id")).collect(),
-            "journals" => {
-                let others = rows.iter().filter(|row| !ours(row) && row.get("revenue").is_some());
-                others.filter_map(|row| row.get("id")).collect()
-            }
-            _ => Vec::new(),
+        let others = || rows.iter().filter(|row| !ours(row));
+        let posts = |row: &&Row| POSTED.iter().any(|(column, _)| row.get(column).is_some());
+        let (own, applied): (Vec<&Row>, Vec<&Row>) = match stream {
+            "orders" | "payments" => (rows.iter().collect(), Vec::new()),
+            "invoices" => (Vec::new(), others().filter(|row| row.get("type") == Some("CustCred")).collect()),
+            "journals" => (others().filter(posts).collect(), others().collect()),
+            _ => (Vec::new(), Vec::new()),
         };
+        let ids = |rows: Vec<&Row>| sql::listed(rows.into_iter().filter_map(|row| row.get("id")));
         let mut beside = Beside::default();
-        if !wanted.is_empty() {
-            self.lines(stream, &sql::listed(wanted), &mut beside.lines).await?;
+        if !own.is_empty() {
+            self.lines(stream, &ids(own), &mut beside.lines).await?;
+        }
+        if !applied.is_empty() {
+            self.lines("payments", &ids(applied), &mut beside.applied).await?;
         }
         for schedule in rows.iter().filter_map(|row| row.get("schedule")) {
             if !beside.schedules.contains_key(schedule) {
@@ -228,7 +235,7 @@ impl NetSuite {
                 .query(&match stream {
                     "orders" => sql::order_lines(&self.settings, parents, after, MOST),
                     "payments" => sql::applications(&self.settings, parents, after, MOST),
-                    _ => sql::revenue_lines(&self.settings, parents, after, MOST),
+                    _ => sql::entry_lines(&self.settings, &self.customers, parents, after, MOST),
                 })
                 .await?;
             let count = rows.len();
@@ -279,13 +286,15 @@ impl NetSuite {
             .and_then(|local| instant(local, &self.zone))
             .map_err(|error| format!("lastmodifieddate {modified:?}: {error}"))?;
         let own = beside.lines.get(id).map(Vec::as_slice).unwrap_or_default();
-        let record = |object: &str, id: String, content: Content| self.record(object, id, at, row, own, content);
+        let applied = beside.applied.get(id).map(Vec::as_slice).unwrap_or_default();
+        let lines: Vec<Row> = own.iter().chain(applied).cloned().collect();
+        let record = |object: &str, id: String, content: Content| self.record(object, id, at, row, &lines, content);
         Ok(match stream {
             "orders" => vec![record("salesOrder", id.into(), Content::Order(order(row, own, &beside.schedules)?))],
             "projects" => vec![record("job", id.into(), Content::Order(order(row, own, &beside.schedules)?))],
             "invoices" => {
                 let object = if row.get("type") == Some("CustCred") { "creditMemo" } else { "invoice" };
-                vec![record(object, id.into(), Content::Invoice(invoice(row)?))]
+                vec![record(object, id.into(), Content::Invoice(invoice(row, applied)?))]
             }
             "payments" => {
                 let applied = if row.get("voided") == Some("T") { &[] } else { own };
@@ -307,7 +316,7 @@ impl NetSuite {
             _ if matches!(row.get("approval"), Some("1" | "3")) => {
                 vec![record("journalEntry", id.into(), Content::Gone)]
             }
-            _ => vec![record("journalEntry", id.into(), Content::Journal(journal(row, own)?))],
+            _ => vec![record("journalEntry", id.into(), Content::Journal(self.entry(row, own, applied)?))],
         })
     }
 
@@ -392,7 +401,12 @@ fn letter(status: &str) -> &str {
     status.rsplit(':').next().unwrap_or(status)
 }
 
-fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
+/// Numbers of the invoices to which something is applied.
+fn applied_to(applied: &[Row]) -> Vec<String> {
+    applied.iter().filter_map(|line| line.get("invoice")).map(str::to_owned).collect()
+}
+
+fn invoice(row: &Row, applied: &[Row]) -> Result<InvoiceSeen, String> {
     let status = row.get("status").map(letter);
     // One whose approval was rejected is no receivable, and never becomes one.
     let void = row.get("voided") == Some("T") || matches!(status, Some("V" | "E"));
@@ -416,6 +430,7 @@ fn invoice(row: &Row) -> Result<InvoiceSeen, String> {
         deferred: Some(if void { DecimalText::default() } else { credited(row, "deferred")? }),
         recognised: Some(if void { DecimalText::default() } else { credited(row, "revenue")? }),
         lines: sold(row)?,
+        applied_to: applied_to(applied),
     })
 }
 
@@ -434,16 +449,18 @@ fn sold(row: &Row) -> Result<Option<Vec<Line>>, String> {
     Ok(Some(vec![Line { says, amount: DecimalText(net.0.abs()) }]))
 }
 
-/// What an entry of ours posts to the accounts that we know.
+/// Columns of what an entry posts to the accounts that we write to.
+const POSTED: [(&str, Account); 4] = [
+    ("unbilled_receivable", Account::UnbilledReceivable),
+    ("contract_asset", Account::ContractAsset),
+    ("deferred", Account::DeferredRevenue),
+    ("revenue", Account::Revenue),
+];
+
+/// What an entry posts to these accounts.
 fn posted(row: &Row) -> Result<Vec<Line>, String> {
     let mut lines = Vec::new();
-    let accounts = [
-        ("unbilled_receivable", Account::UnbilledReceivable),
-        ("contract_asset", Account::ContractAsset),
-        ("deferred", Account::DeferredRevenue),
-        ("revenue", Account::Revenue),
-    ];
-    for (column, account) in accounts {
+    for (column, account) in POSTED {
         let amount = credited(row, column)?.0;
         if !amount.is_zero() {
             let side = if amount.is_sign_negative() { Side::Debit } else { Side::Credit };
@@ -453,26 +470,33 @@ fn posted(row: &Row) -> Result<Vec<Line>, String> {
     Ok(lines)
 }
 
-fn journal(row: &Row, lines: &[Row]) -> Result<JournalSeen, String> {
-    let date = day(row)?;
-    let mut recognised = Vec::new();
-    for line in lines {
-        let amount = credited(line, "amount")?;
-        let milestone = line.get("milestone").or(row.get("milestone"));
-        if let (true, Some(milestone)) = (amount.0 > DecimalText::default().0, milestone) {
-            recognised.push(LegRecognition { milestone: milestone.into(), date, amount });
+impl NetSuite {
+    fn entry(&self, row: &Row, lines: &[Row], applied: &[Row]) -> Result<JournalSeen, String> {
+        let (date, contract) = (day(row)?, row.get("contract"));
+        let revenue = self.settings.accounts.get("revenue").map(String::as_str);
+        let mut recognised = Vec::new();
+        for line in lines.iter().filter(|line| line.get("account") == revenue) {
+            let amount = credited(line, "amount")?;
+            let milestone = line.get("milestone").or(row.get("milestone"));
+            if let (true, Some(milestone)) = (amount.0 > DecimalText::default().0, milestone) {
+                recognised.push(LegRecognition { milestone: milestone.into(), date, amount });
+            }
         }
+        let unassigned = !ours(row) && contract.is_none();
+        let said = if ours(row) || unassigned { Some(posted(row)?) } else { None };
+        Ok(JournalSeen {
+            number: row.need("number")?.into(),
+            contract: contract.map(Into::into),
+            date,
+            currency: row.need("currency")?.into(),
+            amount: amount(row)?,
+            deferred: Some(credited(row, "deferred")?),
+            recognised,
+            lines: said.filter(|lines| ours(row) || !lines.is_empty()),
+            customer: lines.iter().filter(|_| unassigned).find_map(|line| line.get("customer")).map(Into::into),
+            applied_to: applied_to(applied),
+        })
     }
-    Ok(JournalSeen {
-        number: row.need("number")?.into(),
-        contract: row.get("contract").map(Into::into),
-        date,
-        currency: row.need("currency")?.into(),
-        amount: amount(row)?,
-        deferred: Some(credited(row, "deferred")?),
-        recognised,
-        lines: if ours(row) { Some(posted(row)?) } else { None },
-    })
 }
 
 /// An order or project; where it has a billing schedule with milestones, that is what is billed by.
@@ -528,7 +552,7 @@ mod tests {
             ];
             Row(row.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
         };
-        let status = |status: &str| invoice(&row(status)).unwrap().status;
+        let status = |status: &str| invoice(&row(status), &[]).unwrap().status;
         for (letter, expected) in [
             ("A", InvoiceStatus::Open),
             ("B", InvoiceStatus::Paid),
@@ -540,6 +564,6 @@ mod tests {
         }
         let mut nobodys = row("A");
         nobodys.0.remove("customer");
-        assert!(invoice(&nobodys).is_err_and(|problem| problem.to_string().contains("customer")));
+        assert!(invoice(&nobodys, &[]).is_err_and(|problem| problem.to_string().contains("customer")));
     }
 }

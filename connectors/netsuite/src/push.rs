@@ -54,6 +54,10 @@ impl Sink for NetSuite {
         Ok(rows.first().map(|row| row.get("customer").unwrap_or_default().to_owned()))
     }
 
+    async fn customers_at(&self, ids: &[String]) -> Result<Option<BTreeMap<String, String>>, Fault> {
+        self.names_of_customers(ids).await.map(Some)
+    }
+
     /// Periods are closed one after another: those count that end before the first one that is open.
     async fn closed_through(&self) -> Result<Option<Date>, Fault> {
         let rows = self.query(sql::CLOSED_PERIODS).await?;

@@ -118,7 +118,18 @@ fn accounting(settings: &Settings) -> String {
 }
 
 const JOINS: &str = "FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency";
-const CUSTOMER: &str = "LEFT JOIN customer c ON c.id = t.entity";
+
+/// The customer of a transaction, or of a line. Where contracts are projects, people bill projects, too: then that is the
+/// project's.
+fn customer_of(settings: &Settings, of: &str) -> String {
+    if settings.schedules.of_projects() {
+        return format!(
+            "LEFT JOIN job j ON j.id = {of}.entity LEFT JOIN customer c ON c.id = COALESCE(j.parent, {of}.entity)"
+        );
+    }
+    format!("LEFT JOIN customer c ON c.id = {of}.entity")
+}
+
 /// Debits of a journal entry, in its own currency.
 pub(crate) const DEBITS: &str =
     "(SELECT SUM(d.foreignamount) FROM transactionline d WHERE d.transaction = t.id AND d.foreignamount > 0)";
@@ -161,17 +172,17 @@ pub(crate) fn page(settings: &Settings, customers: &Customers, stream: &str, fro
     let since = from.condition("t.lastmodifieddate", "t.id");
     let deferred = posted(settings, "deferred_revenue", "deferred");
     let revenue = posted(settings, "revenue", "revenue");
-    let customer = name_column(customers);
+    let (customer, who) = (name_column(customers), customer_of(settings, "t"));
     match stream {
         "orders" => format!(
             "SELECT {common}, {customer} AS customer, t.foreigntotal AS amount, term.name AS terms, t.{} AS version{} \
-             {JOINS} {CUSTOMER} LEFT JOIN term ON term.id = t.terms WHERE t.type = 'SalesOrd'{since} {order}",
+             {JOINS} {who} LEFT JOIN term ON term.id = t.terms WHERE t.type = 'SalesOrd'{since} {order}",
             settings.version_field,
             if settings.schedules.of_orders() { ", t.billingschedule AS schedule" } else { "" }
         ),
         "invoices" => format!(
             "SELECT {common}, {customer} AS customer, t.type AS type, t.status AS status, t.foreigntotal AS amount, \
-             t.{} AS milestone, {deferred}, {revenue}, {} {JOINS} {CUSTOMER} \
+             t.{} AS milestone, {deferred}, {revenue}, {} {JOINS} {who} \
              WHERE t.type IN ('CustInvc','CustCred'){since} {order}",
             settings.milestone_field,
             sold()
@@ -228,15 +239,23 @@ pub(crate) fn order_lines(settings: &Settings, orders: &str, after: (i64, i64), 
     )
 }
 
-/// Lines of journal entries that post to revenue.
-pub(crate) fn revenue_lines(settings: &Settings, journals: &str, after: (i64, i64), most: usize) -> String {
-    let account = settings.accounts.get("revenue").map(String::as_str).unwrap_or_default();
+/// Lines of journal entries that post to the accounts that we write to, with the customer whom each names.
+pub(crate) fn entry_lines(
+    settings: &Settings,
+    customers: &Customers,
+    journals: &str,
+    after: (i64, i64),
+    most: usize,
+) -> String {
     format!(
-        "SELECT l.transaction AS parent, l.id AS line, l.foreignamount AS amount, l.{}milestone AS milestone \
-         FROM transactionline l {} WHERE a.account = {} AND l.transaction IN ({journals}){} ORDER BY l.transaction, l.id {}",
+        "SELECT l.transaction AS parent, l.id AS line, l.foreignamount AS amount, a.account AS account, \
+         l.{}milestone AS milestone, {} AS customer FROM transactionline l {} {} \
+         WHERE a.account IN ({}) AND l.transaction IN ({journals}){} ORDER BY l.transaction, l.id {}",
         settings.line_prefix,
+        name_column(customers),
         accounting(settings),
-        quoted(account),
+        customer_of(settings, "l"),
+        listed(settings.accounts.values().map(String::as_str)),
         lines_after(after),
         first(most)
     )
@@ -278,12 +297,12 @@ fn lines_after((parent, line): (i64, i64)) -> String {
     format!(" AND (l.transaction > {parent} OR (l.transaction = {parent} AND l.id > {line}))")
 }
 
-/// Invoices that payments are applied to, after the pair `after`.
-pub(crate) fn applications(settings: &Settings, payments: &str, (parent, line): (i64, i64), most: usize) -> String {
+/// Invoices to which payments, credit memos or entries are applied, after the pair `after`.
+pub(crate) fn applications(settings: &Settings, appliers: &str, (parent, line): (i64, i64), most: usize) -> String {
     format!(
         "SELECT l.nextdoc AS parent, i.id AS line, {} AS invoice, i.{} AS contract, l.foreignamount AS amount, \
          i.foreigntotal AS total, {} FROM nexttransactionlink l JOIN transaction i ON i.id = l.previousdoc \
-         WHERE l.linktype = 'Payment' AND l.nextdoc IN ({payments}) \
+         WHERE l.linktype = 'Payment' AND l.nextdoc IN ({appliers}) \
          AND (l.nextdoc > {parent} OR (l.nextdoc = {parent} AND i.id > {line})) ORDER BY l.nextdoc, i.id {}",
         number(settings, "i"),
         settings.contract_field,

@@ -10,7 +10,7 @@ use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unrea
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
-    Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
+    Applied, AppliedSeen, Content, InvoiceSeen, InvoiceStatus, JournalSeen, OrderSeen, PaymentSeen, SourceRecord,
 };
 use milestoned_mapping::statement::Line;
 use serde_json::value::RawValue;
@@ -32,6 +32,9 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(29 * 24);
 const MOST: usize = 1_000;
 /// Entities that are read.
 pub(crate) const ENTITIES: [&str; 5] = ["Invoice", "CreditMemo", "JournalEntry", "Estimate", "Payment"];
+/// What payments apply beside money.
+const CREDIT: &str = "CreditMemo";
+const ENTRY: &str = "JournalEntry";
 /// Object of a hint that means: what changed since.
 pub(crate) const CHANGES: &str = "changes";
 
@@ -226,9 +229,10 @@ impl QuickBooks {
 
     async fn records(&self, objects: &Objects) -> Result<(Vec<SourceRecord>, Vec<Unreadable>), Fault> {
         let numbers = self.paid_invoices(objects).await?;
+        let applied = self.applied_numbers(objects).await?;
         self.learn_items(objects).await?;
         let income = self.income.lock().await.clone();
-        let beside = Beside { numbers, income };
+        let beside = Beside { numbers, applied, income };
         let (mut records, mut unreadable) = (Vec::new(), Vec::new());
         for (entity, raw) in objects.iter().filter(|(entity, _)| ENTITIES.contains(&entity.as_str())) {
             match self.read_object(entity, raw, &beside) {
@@ -325,6 +329,9 @@ impl QuickBooks {
                 for (invoice, payment) in self.payments(&transaction, &beside.numbers)? {
                     payments.push(record(&format!("{}:{invoice}", transaction.id), Content::Payment(payment)));
                 }
+                for (other, applied) in self.applied(&transaction, beside)? {
+                    payments.push(record(&format!("{}:{other}", transaction.id), Content::Applied(applied)));
+                }
                 let ids = payments.iter().map(|payment| payment.id.clone()).collect();
                 payments.push(record(&transaction.id, Content::Parts { ids }));
                 payments
@@ -414,6 +421,7 @@ impl QuickBooks {
             deferred: Some(deferred),
             recognised: Some(recognised),
             lines: Some(sold(transaction)?),
+            applied_to: Vec::new(),
         })
     }
 
@@ -441,16 +449,29 @@ impl QuickBooks {
             }
         }
         let of_line = || transaction.line.iter().find_map(|line| Names::read(line.description.as_deref()?).contract);
+        let contract = head.contract.or_else(of_line);
+        let unassigned = !ours && contract.is_none();
+        let lines = if ours || unassigned { Some(self.posted(transaction)?) } else { None };
         Ok(JournalSeen {
             number: transaction.doc_number.clone().unwrap_or_default(),
-            contract: head.contract.or_else(of_line),
+            contract,
             date,
             currency: self.currency(transaction),
             amount: debits,
             deferred: Some(deferred),
             recognised,
-            lines: if ours { Some(self.posted(transaction)?) } else { None },
+            lines: if unassigned { on_ours(lines) } else { lines },
+            customer: if unassigned { self.customer_of_entry(transaction) } else { None },
+            applied_to: Vec::new(),
         })
+    }
+
+    /// The customer whom a line on one of our accounts names.
+    fn customer_of_entry(&self, transaction: &Transaction<'_>) -> Option<String> {
+        let details = transaction.line.iter().filter_map(|line| line.journal_entry_line_detail.as_ref());
+        let ours = details.filter(|detail| self.settings.accounts.values().any(|id| *id == detail.account_ref.value));
+        let mut named = ours.filter_map(|detail| detail.entity.as_ref()).filter(|entity| entity.kind == "Customer");
+        named.find_map(|entity| self.customer_name(&entity.entity_ref))
     }
 
     fn order(&self, transaction: &Transaction<'_>) -> Result<OrderSeen, String> {
@@ -522,10 +543,88 @@ impl QuickBooks {
     }
 }
 
+impl QuickBooks {
+    /// Numbers of credit memos and entries that payments apply, by entity and id: a link names these alone.
+    async fn applied_numbers(&self, objects: &Objects) -> Result<BTreeMap<(String, String), String>, Fault> {
+        let (mut numbers, mut asked) = (BTreeMap::new(), BTreeMap::from([(CREDIT, Vec::new()), (ENTRY, Vec::new())]));
+        for (entity, raw) in objects {
+            let Ok(transaction) = serde_json::from_str::<Transaction<'_>>(raw) else { continue };
+            if [CREDIT, ENTRY].contains(&entity.as_str()) {
+                numbers.extend(number(&transaction).map(|number| ((entity.clone(), transaction.id.clone()), number)));
+            }
+            for link in transaction.line.iter().flat_map(|line| &line.linked_txn).filter(|_| entity == "Payment") {
+                asked.get_mut(link.txn_type.as_str()).into_iter().for_each(|ids| ids.push(link.txn_id.clone()));
+            }
+        }
+        for (entity, mut ids) in asked {
+            ids.retain(|id| !numbers.contains_key(&(entity.to_owned(), id.clone())));
+            ids.sort();
+            ids.dedup();
+            for ids in ids.chunks(200) {
+                let query = format!("SELECT * FROM {entity} WHERE Id IN ({}) MAXRESULTS {MOST}", listed(ids));
+                for (entity, raw) in self.objects(&self.query(&query).await?.body)? {
+                    let Ok(transaction) = serde_json::from_str::<Transaction<'_>>(&raw) else { continue };
+                    numbers.extend(number(&transaction).map(|number| ((entity, transaction.id.clone()), number)));
+                }
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// What a payment applies to invoices that is no money, by its id. A link to an entry may be a debit that is paid with the
+    /// invoices: it is a credit where the invoices are paid by more than money and credit memos.
+    fn applied(&self, transaction: &Transaction<'_>, beside: &Beside) -> Result<BTreeMap<String, AppliedSeen>, String> {
+        let (mut invoices, mut applied) = (Vec::new(), BTreeMap::new());
+        let (mut paid, mut credited) = (zero(), zero());
+        for line in &transaction.line {
+            let sum = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+            for link in &line.linked_txn {
+                let what = match link.txn_type.as_str() {
+                    "Invoice" => {
+                        paid = plus(paid, sum)?;
+                        invoices.extend(beside.numbers.get(&link.txn_id).map(|paid| paid.number.clone()));
+                        continue;
+                    }
+                    CREDIT => Applied::CreditMemo,
+                    ENTRY => Applied::Entry,
+                    _ => continue,
+                };
+                if what == Applied::CreditMemo {
+                    credited = plus(credited, sum)?;
+                }
+                let key = (link.txn_type.clone(), link.txn_id.clone());
+                let number = beside.applied.get(&key).unwrap_or(&link.txn_id).clone();
+                let (currency, date) = (self.currency(transaction), date(transaction)?);
+                let seen = AppliedSeen { what, number, invoices: Vec::new(), currency, date, amount: sum };
+                applied.insert(link.txn_id.clone(), seen);
+            }
+        }
+        let money = match (transaction.total_amt, transaction.unapplied_amt) {
+            (Some(total), Some(left)) => plus(amount(total)?, minus(amount(left)?))?,
+            (Some(total), None) => amount(total)?,
+            _ => paid,
+        };
+        let by_entries = plus(paid, minus(plus(money, credited)?))?;
+        applied.retain(|_, seen: &mut AppliedSeen| seen.what == Applied::CreditMemo || by_entries > zero());
+        invoices.dedup();
+        applied.values_mut().for_each(|seen| seen.invoices.clone_from(&invoices));
+        Ok(if invoices.is_empty() { BTreeMap::new() } else { applied })
+    }
+}
+
+/// Lines on accounts that we write to; `None`: there are none.
+fn on_ours(lines: Option<Vec<Line>>) -> Option<Vec<Line>> {
+    let mut lines = lines?;
+    lines.retain(|line| !line.says.contains(" account "));
+    Some(lines).filter(|lines| !lines.is_empty())
+}
+
 /// What stands beside the objects of an answer.
 struct Beside {
     /// Numbers of invoices, by id.
     numbers: BTreeMap<String, Paid>,
+    /// Numbers of credit memos and entries that payments apply, by entity and id.
+    applied: BTreeMap<(String, String), String>,
     /// Income accounts of items, by id.
     income: BTreeMap<String, String>,
 }

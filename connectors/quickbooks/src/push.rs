@@ -65,6 +65,10 @@ impl Sink for QuickBooks {
         Ok(Some(saved.display_name))
     }
 
+    async fn customers_at(&self, ids: &[String]) -> Result<Option<BTreeMap<String, String>>, Fault> {
+        self.names_of_customers(ids).await.map(Some)
+    }
+
     fn customer_problem(&self, name: &str) -> Option<String> {
         body::name_problem(name)
     }

@@ -83,6 +83,18 @@ pub(crate) struct JournalDetail {
     pub(crate) posting_type: String,
     #[serde(default)]
     pub(crate) account_ref: Ref,
+    #[serde(default)]
+    pub(crate) entity: Option<LineEntity>,
+}
+
+/// Whom a line of an entry names.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LineEntity {
+    #[serde(rename = "Type", default)]
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) entity_ref: Ref,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,8 @@
 //! Writing: a draft is created and then posted, two calls of which each may be lost. Both are looked up by our number; a
 //! draft that is found and says what it should is posted. What cannot be posted is taken away again.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use milestoned_connector_kit::customers::{Known, unlike};
@@ -31,6 +33,13 @@ impl Sink for Tryton {
         let question = Question { domain, fields: &["name"], order: json!([["id", "ASC"]]), most: None };
         let parties: Vec<wire::Party> = self.find_all(PARTY, &question).await?;
         Ok(parties.into_iter().next().map(|party| party.name.unwrap_or_default()))
+    }
+
+    async fn customers_at(&self, ids: &[String]) -> Result<Option<BTreeMap<String, String>>, Fault> {
+        let numbers: Vec<i64> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let question = Question { domain: json!([["id", "in", numbers]]), fields: &["name"], ..Question::default() };
+        let parties: Vec<wire::Party> = self.find_all(PARTY, &question).await?;
+        Ok(Some(parties.into_iter().map(|party| (party.id.to_string(), party.name.unwrap_or_default())).collect()))
     }
 
     /// One at a time: what Tryton takes in one call stands or falls together.

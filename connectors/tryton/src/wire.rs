@@ -191,6 +191,16 @@ pub(crate) struct Invoice {
     pub(crate) write_date: Option<Instant>,
 }
 
+/// The numbers of an invoice.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: i64,
+    #[serde(default)]
+    pub(crate) number: Option<String>,
+    #[serde(default)]
+    pub(crate) reference: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct InvoiceLine {
     #[serde(rename = "type", default)]
@@ -219,6 +229,11 @@ pub(crate) struct PaymentLine {
 #[derive(Debug, Deserialize)]
 pub(crate) struct PaymentMove {
     pub(crate) journal: Journal,
+    #[serde(default)]
+    pub(crate) number: Option<String>,
+    /// Model and id of what it comes from: `account.invoice,12`; of a move by hand nothing.
+    #[serde(default)]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -243,6 +258,8 @@ pub(crate) struct MoveLine {
     pub(crate) credit: Amount,
     #[serde(default)]
     pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) party: Option<Party>,
 }
 
 /// An invoice, as far as the ledger needs it to know what its moves and lines are of.

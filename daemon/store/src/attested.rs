@@ -123,6 +123,8 @@ table!(CLOSED_DATES = "closed_dates", number [], key ["erp", "through"],
     told ["erp", "through", "closed_at", "actor"], standing [], never);
 table!(CUSTOMER_CHOICE = "customer_choice", number [], key ["erp", "name"],
     told ["erp", "name", "remote_id", "reason", "actor", "said_at"], standing [], never);
+table!(CUSTOMER_NAME = "customer_name", number [], key ["erp", "name"],
+    told ["erp", "name", "remote_id", "called_before", "called_now"], standing [], never);
 table!(CUSTOMER_RECORD = "customer_record", number [], key ["erp", "name"],
     told ["erp", "name", "remote_id", "alike", "actor", "decided_at"], standing [], never);
 table!(DIGEST_ITEM = "digest_item", number [], key ["recipient", "subject"],
@@ -183,7 +185,7 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 35] = [
+pub(super) static ALL: [&Table; 36] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -193,6 +195,7 @@ pub(super) static ALL: [&Table; 35] = [
     &CLOSE_STEP,
     &CONTRACT,
     &CUSTOMER_CHOICE,
+    &CUSTOMER_NAME,
     &CUSTOMER_RECORD,
     &DIGEST_ITEM,
     &DOCUMENT,

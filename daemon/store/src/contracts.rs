@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use milestoned_mapping::command::{DeliveryKey, JournalEntry, Posting};
 use milestoned_mapping::contract::{Difference, DocumentKind, Severity, Waiting};
+use milestoned_mapping::drift::Renamed;
 use milestoned_mapping::fact::{Amendment, Event, Fact, Leg, LegMilestone, LegRecord};
 use milestoned_mapping::money::{Currency, Money};
-use milestoned_mapping::record::{Content, Deal, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord};
+use milestoned_mapping::record::{Deal, ErpPart, InvoiceSeen, JournalSeen, OrderSeen, SourceRecord, UnassignedSeen};
 use milestoned_trail::rows::named;
 
 use super::action::Action;
@@ -77,6 +78,8 @@ pub struct Work {
     pub drift: Vec<DriftRow>,
     /// Which record of an ERP its customer is, as people have said, by connection.
     pub customer_records: BTreeMap<String, String>,
+    /// Its customer's records that an ERP calls otherwise than before, or has no longer.
+    pub renamed: Vec<Renamed>,
     /// Who gave the latest approval of each milestone.
     pub approvers: BTreeMap<String, BTreeSet<String>>,
     /// Remote records that show a milestone: (system, remote id) by milestone; the empty milestone is the contract's.
@@ -107,6 +110,8 @@ pub struct Parts {
     pub invoices: Vec<InvoiceSeen>,
     /// Journal entries in the ERP.
     pub journals: Vec<JournalSeen>,
+    /// What the ERP has that concerns the contract and does not name it.
+    pub unassigned: Vec<UnassignedSeen>,
 }
 
 /// A fact that waits for its decision.
@@ -440,6 +445,18 @@ impl Store {
         self.read(move |tx| customers::contracts_of_none_but(tx, &customers))
     }
 
+    /// Contracts of a customer that were opened by a date, by id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn contracts_of_customer(&self, customer: String, by: Date) -> Verb<'_, Vec<ContractRow>> {
+        self.read(move |tx| {
+            let sql =
+                concat!(columns!(), " WHERE customer = $1 AND opened_on <= $2 AND ", not_set_aside!(), " ORDER BY id");
+            tx.all(sql, values![customer, by.to_string()], |row| read_row(tx, row))
+        })
+    }
+
     /// Contracts about which something is to be decided now.
     ///
     /// # Errors
@@ -618,6 +635,7 @@ pub(super) fn work(tx: &Session<'_>, id: &str) -> Result<Option<Work>, StoreErro
         drift: drift::lasting(tx, id)?,
         approvers: hands::approvers(tx, id)?,
         customer_records: customers::chosen_for(tx, id, &row.state)?,
+        renamed: customers::renamed_for(tx, id, &row.state)?,
         records,
         row,
     }))
@@ -730,10 +748,10 @@ impl Parts {
             Leg::Crm => self.crm.push(parse::<Deal>(table, column, contract, part)?.record),
             Leg::Psa => self.psa.push(parse(table, column, contract, part)?),
             Leg::Agreement | Leg::Erp => match parse(table, column, contract, part)? {
-                Content::Order(seen) => self.order = Some(seen),
-                Content::Invoice(seen) => self.invoices.push(seen),
-                Content::Journal(seen) => self.journals.push(seen),
-                Content::Fields { .. } | Content::Gone | Content::Parts { .. } | Content::Payment(_) => {}
+                ErpPart::Order(seen) => self.order = Some(seen),
+                ErpPart::Invoice(seen) => self.invoices.push(seen),
+                ErpPart::Journal(seen) => self.journals.push(seen),
+                ErpPart::Unassigned(seen) => self.unassigned.push(seen),
             },
         }
         Ok(())

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use milestoned_connector_kit::Receipt;
 use milestoned_connector_kit::customers::{Known, NEW};
 use milestoned_mapping::command::Command;
+use milestoned_mapping::drift::Renamed;
 use milestoned_mapping::fact::{Amendment, DecimalText, Event, Fact};
 use milestoned_mapping::identifiers;
-use milestoned_mapping::record::{Content, InvoiceSeen};
+use milestoned_mapping::record::{ErpPart, InvoiceSeen};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::action::Action;
 use super::actor::Actor;
 use super::attest::Session;
-use super::attested::{CUSTOMER_CHOICE, CUSTOMER_RECORD, LEG_PART, OUTBOX};
+use super::attested::{CUSTOMER_CHOICE, CUSTOMER_NAME, CUSTOMER_RECORD, LEG_PART, OUTBOX, outbox_row};
 use super::audit::{self, Entry};
 use super::intake::mark_legs;
 use super::session::{Row, Sql, among, values};
@@ -98,10 +100,11 @@ impl Store {
                     values![erp, name, remote_id, actor.name(), instant(now)],
                 )
             })?;
+            // Whatever it was called before: it is that record from now on.
+            let sql = "DELETE FROM customer_name WHERE erp = $1 AND name = $2 RETURNING mac";
+            tx.delete(&CUSTOMER_NAME, sql, values![erp, name])?;
             // An approval is of what was shown, and this is shown: their contracts are decided about anew.
-            for contract in contracts_of(tx, &BTreeSet::from([name.clone()]))? {
-                mark_legs(tx, &contract)?;
-            }
+            mark_contracts(tx, &name)?;
             let detail = format!("{name:?} is {remote_id} in {erp}: {why}");
             tx.delete(&CUSTOMER_CHOICE, FORGET_CHOICE, values![erp, name])?;
             let mut lines = vec![Entry::by(&actor, Action::CustomerChosen, None, name.clone(), detail)];
@@ -233,6 +236,106 @@ impl Store {
     }
 }
 
+/// A customer's record as an ERP was just asked about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The customer's name in the agreements.
+    pub name: String,
+    /// The ERP's id.
+    pub remote_id: String,
+    /// Somebody said which record it is: it may be called otherwise than in the agreements.
+    pub mapped: bool,
+    /// Its name there; `None`: the ERP does not show it.
+    pub now: Option<String>,
+}
+
+impl Store {
+    /// Records of customers that were found or created in an ERP by their names: name and id. A delivery that is not attested says
+    /// nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn customers_found_in(&self, erp: String) -> Verb<'_, BTreeMap<String, String>> {
+        self.read(move |tx| {
+            let mut found = BTreeMap::new();
+            let sql = concat!(outbox_row!(), " WHERE target = $1 AND kind = 'customer' AND state = 'done'");
+            tx.each(sql, values![erp], |row| {
+                let key: String = row.get(1)?;
+                if !tx.examine(&OUTBOX, row, 0)?.genuine {
+                    return Ok(());
+                }
+                let command: Command = parse("outbox", "command", &key, &row.get::<String>(6)?)?;
+                if let (Command::Customer { name, .. }, Some(receipt)) = (command, row.get::<Option<String>>(16)?) {
+                    let receipt: Receipt = parse("outbox", "receipt", &key, &receipt)?;
+                    found.insert(name, receipt.remote_id);
+                }
+                Ok(())
+            })?;
+            Ok(found)
+        })
+    }
+
+    /// Keeps how an ERP calls the records of customers; the contracts of those that are called otherwise than they were when that
+    /// was asked last are decided about anew. Returns how many these are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn customers_asked(&self, erp: String, asked: Vec<Asked>) -> Verb<'_, usize> {
+        self.write(move |tx| {
+            let mut changed = 0_usize;
+            for Asked { name, remote_id, mapped, now } in &asked {
+                let known = name_of(tx, &erp, name)?.filter(|known| known.remote_id == *remote_id);
+                let first = now.as_ref().filter(|_| *mapped).unwrap_or(name);
+                let before = known.as_ref().map_or(first, |known| &known.before).clone();
+                if known.as_ref().is_some_and(|known| known.now == *now) {
+                    continue;
+                }
+                tx.overwrite(&CUSTOMER_NAME, values![erp, name], || {
+                    tx.run(
+                        "INSERT INTO customer_name (erp, name, remote_id, called_before, called_now)
+                         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (erp, name) DO UPDATE
+                         SET remote_id = $3, called_before = $4, called_now = $5",
+                        values![erp, name, remote_id, before, now],
+                    )
+                })?;
+                if known.is_some() || now.as_ref() != Some(&before) {
+                    mark_contracts(tx, name)?;
+                    changed = changed.saturating_add(1);
+                }
+            }
+            Ok(changed)
+        })
+    }
+}
+
+/// The contracts of a customer are decided about anew.
+fn mark_contracts(tx: &Session<'_>, customer: &str) -> Result<(), StoreError> {
+    let contracts = contracts_of(tx, &BTreeSet::from([customer.to_owned()]))?;
+    contracts.iter().try_for_each(|contract| mark_legs(tx, contract))
+}
+
+/// How an ERP calls a customer's record; a row that is not attested says nothing.
+fn name_of(tx: &Session<'_>, erp: &str, name: &str) -> Result<Option<Renamed>, StoreError> {
+    let known = tx.one(CUSTOMER_NAME.one, values![erp, name], |row| named(tx, row))?;
+    Ok(known.flatten())
+}
+
+fn named(tx: &Session<'_>, row: &Row<'_>) -> Result<Option<Renamed>, StoreError> {
+    if !tx.examine(&CUSTOMER_NAME, row, 0)?.genuine {
+        return Ok(None);
+    }
+    Ok(Some(Renamed { erp: row.get(1)?, remote_id: row.get(3)?, before: row.get(4)?, now: row.get(5)? }))
+}
+
+/// Records of a contract's customer that an ERP calls otherwise than before, or does not show any more.
+pub(super) fn renamed_for(tx: &Session<'_>, id: &str, state: &str) -> Result<Vec<Renamed>, StoreError> {
+    let state: State = parse("contract", "state", id, state)?;
+    let sql = "SELECT CAST(0 AS BIGINT), erp, name, remote_id, called_before, called_now, mac FROM customer_name
+               WHERE name = $1 AND (called_now IS NULL OR called_now <> called_before) ORDER BY erp";
+    let all = tx.all(sql, values![state.terms.map(|terms| terms.customer)], |row| named(tx, row))?;
+    Ok(all.into_iter().flatten().collect())
+}
+
 impl Store {
     /// What the ERP has added as tax to the documents of a contract, by number, where it has told. A part that is not attested
     /// says nothing.
@@ -248,8 +351,8 @@ impl Store {
                 if !tx.examine(&LEG_PART, row, 0)?.genuine {
                     return Ok(());
                 }
-                let part: Content = parse("leg_part", "part", &contract, &row.get::<String>(7)?)?;
-                if let Content::Invoice(InvoiceSeen { number, tax: Some(tax), .. }) = part {
+                let part: ErpPart = parse("leg_part", "part", &contract, &row.get::<String>(7)?)?;
+                if let ErpPart::Invoice(InvoiceSeen { number, tax: Some(tax), .. }) = part {
                     taxes.insert(number, tax);
                 }
                 Ok(())

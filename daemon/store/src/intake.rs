@@ -94,6 +94,8 @@ pub struct Reading {
     pub contract: Option<String>,
     /// What it contributes to its leg; `None` takes a former contribution away.
     pub part: Option<LegContribution>,
+    /// Ids of records that it stood for, and does not any more: what they contribute is taken away.
+    pub vanished: Vec<String>,
     /// Facts.
     pub facts: Vec<NewFact>,
     /// Why it is parked; empty: it was understood.
@@ -551,7 +553,16 @@ pub(super) fn apply_reading(
     if parked {
         supersede_parked(tx, record, id)?;
     }
-    replace_part(tx, record, reading.part.as_ref())
+    let mut replaced = replace_part(tx, record, reading.part.as_ref())?;
+    for part in &reading.vanished {
+        let SourceRecord { system, object, version, at, .. } = record;
+        let gone = SourceRecord::gone(system, object, part, version.clone(), *at);
+        if parked {
+            supersede_parked(tx, &gone, id)?;
+        }
+        replaced.contracts.extend(replace_part(tx, &gone, None)?.contracts);
+    }
+    Ok(replaced)
 }
 
 /// A newer version supersedes what was parked of this record before.

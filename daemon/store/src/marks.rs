@@ -16,6 +16,8 @@ pub enum Mark {
     CheckpointMail,
     /// Signed heads were sent to an address.
     CheckpointWebhook,
+    /// An ERP was asked how it calls its customers: the connection.
+    Customers(String),
     /// The digest was sent.
     Digest,
     /// After a restore: until then a remote is asked before anything new is written.
@@ -33,6 +35,7 @@ impl Mark {
             Self::CheckpointFile => "checkpoint file".into(),
             Self::CheckpointMail => "checkpoint mail".into(),
             Self::CheckpointWebhook => "checkpoint webhook".into(),
+            Self::Customers(system) => format!("customers {system}"),
             Self::Digest => "digest".into(),
             Self::LookFirst => "look first until".into(),
             Self::Periods(system) => format!("periods {system}"),

@@ -207,6 +207,21 @@ impl NetSuite {
         })
     }
 
+    /// Applies a journal entry to an invoice that people see under this number, as an accountant does who writes it off; `amount`
+    /// is decimal text.
+    pub fn apply_entry(&self, act: &str, entry: &str, invoice: &str, amount: &str) -> Result<(), Refused> {
+        self.act(act, |state| {
+            let invoice = by_number(state, "invoice", invoice).ok_or_else(missing)?;
+            let amount = amount.parse().map_err(|_| missing())?;
+            state.settle(&invoice, ("journalEntry", entry), amount)?;
+            let record = state.record("journalEntry", entry).ok_or_else(missing)?;
+            let stamp = state.stamp();
+            state.store.put(&place("journalEntry"), entry, record.with("lastModifiedDate", stamp));
+            Ok(entry.to_string())
+        })
+        .map(drop)
+    }
+
     /// Voids an invoice: its amounts become zero and it posts nothing.
     pub fn void_invoice(&self, act: &str, tranid: &str) -> Result<(), Refused> {
         self.act(act, |state| {

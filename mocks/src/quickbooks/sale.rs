@@ -128,7 +128,7 @@ impl State {
         let open = total - record.decimal("paid");
         match entity {
             "Invoice" => {
-                record.set("Balance", Json::amount(open));
+                record.set("Balance", Json::amount(open - record.decimal("Deposit")));
                 for (name, value) in [("EmailStatus", "NotSet"), ("PrintStatus", "NotSet")] {
                     if !record.has(name) {
                         record.set(name, value);
@@ -174,6 +174,13 @@ impl State {
                 ));
             }
             detail.set("AccountRef", account);
+            let entity = detail.get("Entity").cloned().unwrap_or_default();
+            let who = entity.path("EntityRef").cloned().unwrap_or_default();
+            if let Some(customer) =
+                self.record("Customer", &who.text("value")).filter(|_| entity.text("Type") == "Customer")
+            {
+                detail.set("Entity", entity.with("EntityRef", who.with("name", customer.text("DisplayName"))));
+            }
             match detail.text("PostingType").as_str() {
                 "Debit" => debit += line.decimal("Amount"),
                 "Credit" => credit += line.decimal("Amount"),

@@ -16,7 +16,7 @@ async fn accepted(erp: &str, at: &str) -> World {
 }
 
 /// A contract that is billed, recognised, and read back.
-async fn billed(erp: &str) -> World {
+pub(super) async fn billed(erp: &str) -> World {
     let world = accepted(erp, "2026-03-10T15:00:00Z").await;
     for time in ["2026-03-11T15:00:00Z", "2026-03-11T16:00:00Z"] {
         world.at(time).unwrap();
@@ -26,27 +26,27 @@ async fn billed(erp: &str) -> World {
 }
 
 /// Open exceptions and drifts: code, and what the page says of it.
-async fn open(world: &World) -> Vec<(String, String)> {
+pub(super) async fn open(world: &World) -> Vec<(String, String)> {
     let (_, body) = world.call("GET", "/v1/exceptions?contract=SOW-1", VIEWER, None).await.unwrap();
     let said = |one: &Value| (one["code"].as_str().unwrap().to_owned(), one.to_string());
     body.as_array().unwrap().iter().map(said).collect()
 }
 
-async fn opens(world: &World, code: &str, words: &str, what: &str) {
+pub(super) async fn opens(world: &World, code: &str, words: &str, what: &str) {
     world.settle().await.unwrap();
     let open = open(world).await;
     let found = open.iter().find(|(one, said)| one == code && said.contains(words));
     assert!(found.is_some_and(|(_, said)| !said.contains("\"remedy\":\"\"")), "{what}: {code} {words}: {open:#?}");
 }
 
-async fn closes(world: &World, code: &str, what: &str) {
+pub(super) async fn closes(world: &World, code: &str, what: &str) {
     world.settle().await.unwrap();
     let open = open(world).await;
     assert!(open.iter().all(|(one, _)| one != code), "{what} was undone: {open:#?}");
 }
 
 /// A sold line as the ERP writes it.
-fn sold(erp: &str, amount: &str, words: &str) -> Value {
+pub(super) fn sold(erp: &str, amount: &str, words: &str) -> Value {
     match erp {
         "netsuite" => json!({ "item": { "items": [{ "item": { "id": "5" }, "quantity": 1, "rate": amount,
             "amount": amount, "description": words }] } }),

@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod billing;
+mod by_hand;
 mod close;
 mod customers;
 mod dates;
@@ -20,6 +21,7 @@ mod mail;
 mod pages;
 mod provider;
 mod recovery;
+mod reported;
 mod reports;
 mod review;
 mod scopes;

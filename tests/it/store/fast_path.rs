@@ -38,7 +38,7 @@ impl Place {
         let fact = NewFact { contract: "SOW-1".into(), identity, fact: accepted("M1"), actor: "dana".into() };
         let said = format!("{{\"id\":\"M1\",\"description\":\"{version}\"}}");
         let (contract, part) = (Some("SOW-1".into()), Some(part("SOW-1", &said)));
-        let readings = Some(vec![Reading { contract, part, facts: vec![fact], problems: Vec::new() }]);
+        let readings = Some(vec![Reading { contract, part, facts: vec![fact], ..Reading::default() }]);
         Arc::new(Batch { followed, readings, landings: Vec::new() })
     }
 

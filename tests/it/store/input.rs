@@ -121,7 +121,7 @@ async fn a_reading_lands_whole_and_a_newer_one_replaces_it(place: Place) {
         contract: Some("SOW-1".into()),
         part: Some(part("SOW-1", r#"{"id":"M1"}"#)),
         facts: vec![fact],
-        problems: Vec::new(),
+        ..Reading::default()
     };
     place.read(whole).await;
     let work = to_decide(store).await;
