@@ -242,11 +242,16 @@ impl Contract {
         for item in &amendment.add {
             self.add_milestone(item, on);
         }
-        for item in &amendment.change {
-            self.change_milestone(item, on);
-        }
-        for id in &amendment.remove {
-            self.remove_milestone(id, on);
+        let bore: Vec<Minor> = self.milestones.iter().map(|milestone| self.documents_bear(milestone)).collect();
+        let mut touched: Vec<usize> = Vec::new();
+        touched.extend(amendment.change.iter().filter_map(|item| self.change_milestone(item, on)));
+        touched.extend(amendment.remove.iter().filter_map(|id| self.remove_milestone(id, on)));
+        // Of what it changes and removes, in its order, documents are corrected once.
+        let mut corrected = BTreeSet::new();
+        for index in touched {
+            if let Some(bore) = bore.get(index).filter(|_| corrected.insert(index)) {
+                self.correct_after(index, *bore);
+            }
         }
         self.judge_clauses(&clause_before, on);
         if self.allocated() != before {
@@ -343,15 +348,16 @@ impl Contract {
         known
     }
 
-    fn change_milestone(&mut self, item: &Value, on: Date) {
-        let Some(id) = item.get("id").and_then(Value::as_str) else { return };
+    /// Changes a milestone. Gives its place.
+    fn change_milestone(&mut self, item: &Value, on: Date) -> Option<usize> {
+        let id = item.get("id").and_then(Value::as_str)?;
         let place = self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live());
         let Some((index, milestone)) = place.and_then(|index| Some((index, self.milestones.get(index)?))) else {
-            return self.open_event(Code::UnknownMilestone, Some(id), None);
+            self.open_event(Code::UnknownMilestone, Some(id), None);
+            return None;
         };
         let former = milestone.terms.clone();
-        let bore = self.documents_bear(milestone);
-        let Ok(mut terms) = self.changed(item, "change", Some(&former), &self.terms.obligations) else { return };
+        let mut terms = self.changed(item, "change", Some(&former), &self.terms.obligations).ok()?;
         if former.depends_on != terms.depends_on {
             terms.depends_on = self.known_dependencies(&terms.depends_on);
         }
@@ -364,7 +370,7 @@ impl Contract {
             self.begin_window(index, Some(on));
             self.judge_evidence(index);
         }
-        self.correct_after(index, bore);
+        Some(index)
     }
 
     /// An amended milestone's documents are corrected for what they lack or exceed.
@@ -387,23 +393,24 @@ impl Contract {
         self.open_event_of(Code::AmendedAfterInvoice, Some(&id), said);
     }
 
-    fn remove_milestone(&mut self, id: &str, on: Date) {
+    /// Removes a milestone. Gives its place.
+    fn remove_milestone(&mut self, id: &str, on: Date) -> Option<usize> {
         let place = self.milestones.iter().position(|milestone| milestone.id() == id && milestone.live());
         let release = self.terms.retainage.as_ref().map(|retainage| retainage.release.as_str());
         let releases = place
             .and_then(|index| self.milestones.get(index))
             .is_some_and(|milestone| release.is_some_and(|id| milestone.is_of(id)));
         let Some(index) = place.filter(|_| !releases) else {
-            return self.open_event(Code::UnknownMilestone, Some(id), None);
+            self.open_event(Code::UnknownMilestone, Some(id), None);
+            return None;
         };
-        let bore = self.milestones.get(index).map_or(Minor::ZERO, |milestone| self.documents_bear(milestone));
         if let Some(milestone) = self.milestones.get_mut(index) {
             let former = milestone.terms.clone();
             milestone.former.push((on, former));
             milestone.cancelled_on = Some(on);
             milestone.terms.amount = Minor::ZERO;
         }
-        self.correct_after(index, bore);
+        Some(index)
     }
 
     /// A deemed clause that an amendment brings lets the windows of submitted milestones begin anew; one that it takes away,

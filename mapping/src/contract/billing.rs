@@ -396,13 +396,13 @@ impl Contract {
         // The credit memo of an acceptance that was undone may have been withdrawn.
         let undone = milestone.billing.taken_back == Some(TakenBack::Undone) && !fired;
         if milestone.is_invoiced() || !milestone.counts() || undone {
-            if difference != Minor::ZERO {
-                self.correct(index, difference);
-            }
-            // One that is due again before it was credited stays invoiced.
+            // One that is due again before it was credited stays invoiced, whatever a change order has made of it.
             if let Some(milestone) = self.milestones.get_mut(index).filter(|milestone| fired && milestone.is_invoiced())
             {
                 milestone.billing.taken_back = None;
+            }
+            if difference != Minor::ZERO {
+                self.correct(index, difference);
             }
         }
     }
