@@ -137,16 +137,26 @@ fn after_title(flow: &Flow<'_>, from: usize, end: usize) -> Option<usize> {
     let line = flow.slice(from..end).split('\n').next()?;
     // The colon right after the label itself opens the title.
     let skipped = line.len() - line.trim_start_matches([' ', ':', '–', '-', '.', '\t']).len();
-    line.get(skipped..)?.find(':').map(|at| from + skipped + at + 1)
+    let at = line.get(skipped..)?.find(':').map(|at| from + skipped + at + 1)?;
+    // "100% of the fee, payable as follows: …" has its value before the colon.
+    percent::all(&flow.text, from..at).is_empty().then_some(at)
 }
 
 fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Range<usize>>) {
     static DONE: Pattern = pattern!(
         r"(?i)^\W{0,3}(?:complet\w+|of\s+(?:the\s+)?(?:works?\b\s*(?:[,;.)]|$|(?:is|are|has|have|being|completed|performed|done|under)\b)|completion|drawings)|done|uptime|availability|interest|retention|retainage|per\s+(?:annum|month|year))"
     );
+    // "subject to an annual escalation of 3%" pays nothing.
+    static NOT_PAID: Pattern = pattern!(
+        r"(?i)\b(?:escalat\w+|increases?|indexation|discount|interest|mark-?up|penalt\w+|damages|credits?)\b[^.;:\n]{0,20}$"
+    );
     let all: Vec<percent::Percent> = percent::all(&flow.text, range.clone())
         .into_iter()
         .filter(|percent| !found(&DONE, flow.slice(percent.range.end..flow.after(percent.range.end, 40).end)))
+        .filter(|percent| {
+            let from = flow.before(percent.range.start, 45).start.max(range.start);
+            !found(&NOT_PAID, flow.slice(from..percent.range.start))
+        })
         .collect();
     // "Upon delivery of 80% of the equipment, 30% of the Contract Value": what is of a price is what is paid.
     static PRICED: Pattern = pattern!(r"(?i)\b(?:price|fees?|value|sum|amount|cost|budget)\b");
@@ -395,10 +405,10 @@ fn near<'f>(flow: &'f Flow<'_>, head: &Range<usize>, amount: &Range<usize>) -> &
 /// How often an amount comes again that does not say so itself: `monthly in arrears, in equal instalments of`.
 fn recurring(text: &str) -> Option<String> {
     static AGAIN: Pattern = pattern!(
-        r"(?i)\b(?P<per>month|quarter|annual|year)ly\b[^.;]{0,30}\b(?:in\s+(?:arrears|advance)|instal?lments?|fees?\b)"
+        r"(?i)\b(?P<per>monthly|quarterly|annual(?:ly)?|yearly)\b[^.;]{0,30}\b(?:in\s+(?:arrears|advance)|instal?lments?|fees?\b|rent\b|charges?\b)"
     );
     let found = AGAIN.as_ref()?.captures(text)?;
-    Some(found.name("per")?.as_str().to_lowercase())
+    Some(found.name("per")?.as_str().to_lowercase().trim_end_matches("ly").to_owned())
 }
 
 /// The date of an item: of its event, or one that stands right after the value.

@@ -67,7 +67,7 @@ static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
 static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|paid\s+in\s+\w+\s+(?:tranches|instal?lments|parts|stages|payments)|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -350,10 +350,11 @@ fn tranches(
     let mut items: Vec<Item> = below
         .iter()
         .enumerate()
-        .map(|(index, marker)| {
+        .flat_map(|(index, marker)| {
             let end = below.get(index + 1).map_or(range.end, |next| lines[next.line].range.start);
             let end = before_outer(lines, markers, marker, end).max(marker.range.end);
-            read_item(flow, marker, marker.range.end..end, mark)
+            let several = inline(flow, &(marker.range.end..end), mark);
+            if several.is_empty() { vec![read_item(flow, marker, marker.range.end..end, mark)] } else { several }
         })
         .filter(|item| {
             let value = item.percent || item.milestone.amount.value.is_some();
@@ -523,7 +524,9 @@ fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
         // The amount beside a percent, or the digits beside the words, belong to the same instalment.
         let beside = cuts.last().is_some_and(|last| {
             let between = flow.slice(*last..opening.start);
-            !found(&ENDS, between) && (!found(&SEPARATES, between) || !found(&HAPPENS, between))
+            !found(&ENDS, between)
+                && !found(&REST, between)
+                && (!found(&SEPARATES, between) || !found(&HAPPENS, between))
         });
         if !beside {
             // "Two Hundred Thousand Dollars ($200,000)" begins with its words.
@@ -655,6 +658,8 @@ static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");
 static SUM: Pattern = pattern!(
     r"(?i)^\W{0,3}(?:(?:sub\s?-?\s?total|total)\b|(?:the\s+)?(?:contract|purchase|fixed|agreed)\s+(?:price|sum|value|fee)\s*(?:[:.]|\s+is\b))"
 );
+/// "70% of the fee; the remaining 30%": another instalment.
+static REST: Pattern = pattern!(r"(?i);\s*(?:and\s+)?(?:the\s+)?remaining\s+$");
 static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
 static ENDS: Pattern = pattern!(r"[a-z)A-Z]\.\s+[A-Z]");
 static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");

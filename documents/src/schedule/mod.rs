@@ -19,6 +19,7 @@ use crate::flow::Flow;
 use crate::proposal::{Field, Finding, Milestone};
 use crate::value::money::Unit;
 use crate::value::number::DecimalMark;
+use crate::value::{Pattern, found, pattern};
 
 /// A line of totals.
 #[derive(Debug, Clone)]
@@ -59,6 +60,18 @@ impl Schedule {
         self.rows.iter().filter(rate).count() * 2 > self.rows.len()
     }
 
+    /// Rows that say when they are paid, or that are called what is paid for.
+    fn paying(&self) -> usize {
+        static PAID: Pattern = pattern!(
+            r"(?i)^\W{0,4}(?:\w+\s+){0,2}(?:milestones?|instal?lments?|payments?|deposit|tranche|deliverables?)\b"
+        );
+        let called = |field: &Field| field.value.as_deref().is_some_and(|words| found(&PAID, words));
+        let pays = |row: &&Milestone| {
+            row.trigger.value.is_some() || row.due.value.is_some() || called(&row.name) || called(&row.description)
+        };
+        self.rows.iter().filter(pays).count()
+    }
+
     fn priced(&self) -> usize {
         self.rows.iter().filter(|row| row.amount.value.is_some()).count()
     }
@@ -76,25 +89,26 @@ fn has_value(field: &Field) -> bool {
 
 /// Every schedule, the one that is proposed first.
 pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
-    let mut found = table::all(flow, mark);
-    let taken: Vec<Range<usize>> = found.iter().map(|schedule| schedule.range.clone()).collect();
-    found.extend(flat::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
-    let taken: Vec<Range<usize>> = found.iter().map(|schedule| schedule.range.clone()).collect();
-    found.extend(list::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
-    found.retain(|schedule| !schedule.rates());
+    let mut schedules = table::all(flow, mark);
+    let taken: Vec<Range<usize>> = schedules.iter().map(|schedule| schedule.range.clone()).collect();
+    schedules.extend(flat::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
+    let taken: Vec<Range<usize>> = schedules.iter().map(|schedule| schedule.range.clone()).collect();
+    schedules.extend(list::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
+    schedules.retain(|schedule| !schedule.rates());
     // A table of prices by phase is a schedule only where no other schedule says when something is paid.
-    if found.iter().any(|schedule| !schedule.prices) {
-        found.retain(|schedule| !schedule.prices);
+    if schedules.iter().any(|schedule| !schedule.prices) {
+        schedules.retain(|schedule| !schedule.prices);
     }
-    found.sort_by_key(|schedule| schedule.range.start);
-    let rank = |schedule: &Schedule| (schedule.valued(), schedule.priced(), usize::from(schedule.named));
+    schedules.sort_by_key(|schedule| schedule.range.start);
+    let rank =
+        |schedule: &Schedule| (schedule.valued(), schedule.paying(), schedule.priced(), usize::from(schedule.named));
     // The first of those that say most.
-    let best = (0..found.len()).rev().max_by_key(|index| rank(&found[*index]));
+    let best = (0..schedules.len()).rev().max_by_key(|index| rank(&schedules[*index]));
     if let Some(best) = best {
-        let first = found.remove(best);
-        found.insert(0, first);
+        let first = schedules.remove(best);
+        schedules.insert(0, first);
     }
-    found
+    schedules
 }
 
 fn free(taken: &[Range<usize>], range: &Range<usize>) -> bool {

@@ -107,7 +107,9 @@ enum Command {
 
 /// The harness; where it started itself, the daemon.
 fn main() -> anyhow::Result<ExitCode> {
-    if std::env::var_os(AS_DAEMON).is_some() {
+    // The process that reads documents is given nothing of the daemon's environment.
+    let reads = std::env::args().nth(1).as_deref() == Some(milestoned::reading::CHILD);
+    if reads || std::env::var_os(AS_DAEMON).is_some() {
         return Ok(milestoned::cli::main());
     }
     let options = Options::parse();
