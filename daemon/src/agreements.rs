@@ -457,9 +457,14 @@ pub async fn file(
         Examined::Known(filed) => Ok(filed),
         Examined::Contract(new) => {
             let Fresh { row, customer } = *new;
-            let (id, as_of) = (row.id.clone(), row.opened_on);
+            let (id, as_of, digest) = (row.id.clone(), row.opened_on, row.digest.clone());
             let new = NewContract { row, as_of, customer, source: source.into(), actor: actor.clone() };
-            env.store.open_contract(new, now).await?;
+            if !env.store.open_contract(new, now).await? {
+                // Somebody else has filed it in this moment.
+                let known = env.store.contract(id.clone()).await?;
+                let same = known.is_some_and(|known| known.digest == digest);
+                return if same { Ok(Filed::Known(id)) } else { Err(Refusal::Changed(id)) };
+            }
             tracing::info!(contract = id, source, %actor, "contract filed");
             Ok(Filed::Opened(id))
         }

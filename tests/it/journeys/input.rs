@@ -240,3 +240,18 @@ async fn an_outbound_message_is_acknowledged_once_stored_and_the_deal_is_read_ag
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].hint.object, "Opportunity");
 }
+
+#[tokio::test]
+async fn of_those_who_file_one_contract_at_once_with_other_terms_one_is_told_that_it_is_open() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let file = |total: u32| {
+        let total = format!("{total}.00");
+        let body = json!({ "customer": "Northwind Ltd", "currency": "USD", "total": total, "signed_on": "2026-03-02",
+            "milestones": [{ "id": "M1", "name": "Design", "amount": total }], "milestoned": { "erp": "netsuite" } });
+        world.call("PUT", "/v1/contracts/SOW-1", ADMIN, Some(body))
+    };
+    let told = futures_util::future::try_join_all((1..=20).map(file)).await.unwrap();
+    let opened = told.iter().filter(|(status, _)| *status == 201).count();
+    let refused = told.iter().filter(|(status, said)| *status == 409 && said["code"] == "TERMS_CHANGED").count();
+    assert_eq!((opened, refused), (1, 19), "{told:?}");
+}
