@@ -318,6 +318,9 @@ async fn what_a_reviewer_holds_is_held() {
     assert_eq!(post(&world, "/v1/acts", approve).await.0, 202);
     world.settle().await.unwrap();
     assert_eq!(world.held("netsuite")[0].0, "SOW-1-M1");
+    let late = json!({ "decision": "hold", "reason": "too late" });
+    let (_, said) = post(&world, "/v1/contracts/SOW-1/milestones/M1/review", late).await;
+    assert!(said.to_string().contains("decided before: SOW-1-M1"), "nobody is told that it is not invoiced: {said}");
 }
 
 #[tokio::test]

@@ -121,7 +121,14 @@ pub(super) async fn hold(env: &Environment, id: &str, milestone: &str, word: &Wo
     let decision = ReviewDecision::Hold;
     let event = Event::Review { milestone: milestone.into(), decision, by: word.by.clone(), shown: None };
     decide(env, &row, event, &alone(), line, word).await?;
-    Ok(format!("{milestone} is held: it is not invoiced until somebody approves it"))
+    // An approval may have come in between.
+    let after = known(env, id).await?.1;
+    let documents = after.documents().iter().filter(|document| document.milestone == milestone);
+    let out: Vec<&str> = documents.map(|document| document.number.as_str()).collect();
+    Ok(match out.as_slice() {
+        [] => format!("{milestone} is held: it is not invoiced until somebody approves it"),
+        _ => format!("{milestone} is held: nothing more of it is invoiced; decided before: {}", out.join(", ")),
+    })
 }
 
 /// Takes an acceptance back that a rejection in time contradicts.
