@@ -77,23 +77,28 @@ impl App {
         Ok(())
     }
 
-    /// Reads the folders of contract files and of signed documents. Returns whether a file was new or changed.
+    /// Reads the folder of contract files. Returns whether a file was new or changed.
     ///
     /// # Errors
     /// The store failed.
     pub async fn scan(&self) -> Result<bool, StoreError> {
+        let Some(folder) = &self.env.settings.agreements.folder else { return Ok(false) };
         if self.duty(Duty::Reading, 1).await?.is_none() {
             return Ok(false);
         }
-        let (settings, now) = (&self.env.settings.agreements, self.env.clock.now());
-        let mut changed = false;
-        if let Some(folder) = &settings.folder {
-            changed |= agreements::scan(&self.env, folder, now).await?;
+        agreements::scan(&self.env, folder, self.env.clock.now()).await
+    }
+
+    /// Reads some of the folder of signed documents. Returns whether a file was new or changed.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn scan_documents(&self) -> Result<bool, StoreError> {
+        let Some(folder) = &self.env.settings.agreements.documents else { return Ok(false) };
+        if self.duty(Duty::Reading, 1).await?.is_none() {
+            return Ok(false);
         }
-        if let Some(folder) = &settings.documents {
-            changed |= signed_documents::scan(&self.env, folder, now).await?;
-        }
-        Ok(changed)
+        signed_documents::scan(&self.env, folder, self.env.clock.now()).await
     }
 
     /// Reads the streams of one connection that are due. Returns whether anything came in.
@@ -242,6 +247,7 @@ impl App {
     pub async fn settle(&self) -> Result<(), StoreError> {
         loop {
             let mut moved = self.scan().await?;
+            moved |= self.scan_documents().await?;
             // Connections that tell acceptances are read last, so that an acceptance is decided with what CRM and ERP
             // show at the same time.
             let mut connections: Vec<_> = self.env.registry.iter().collect();

@@ -29,6 +29,8 @@ use crate::store::{Store, StoreError, json, parse};
 const STREAM: &str = "documents";
 /// Key of the last row whose files were looked for.
 const AFTER: &str = "after";
+/// Files of the folder that are read in one turn.
+const AT_ONCE: usize = 16;
 /// Records whose files are looked for in one turn.
 const RECORDS: u32 = 200;
 
@@ -114,7 +116,8 @@ pub fn keep_apart(
     waits
 }
 
-/// Reads the folder. Returns whether a file was new or changed.
+/// Reads the folder, at most [`AT_ONCE`] files that are new or changed: each is read by a process of its own, which takes its time.
+/// Returns whether there were any.
 ///
 /// # Errors
 /// The store failed. A file that cannot be read is noted with its problem, and the others go on.
@@ -123,13 +126,16 @@ pub async fn scan(env: &Environment, folder: &Path, now: Timestamp) -> Result<bo
     let listed = contract_folder::named(folder, readable).await;
     let listed = agreements::listed_or_told(env, folder, listed, "agreements.documents", now).await?;
     let Some(files) = listed else { return Ok(false) };
-    let mut changed = false;
+    let mut changed = 0_usize;
     for path in &files {
-        changed |= scan_file(env, path, now).await?;
+        changed = changed.saturating_add(usize::from(scan_file(env, path, now).await?));
+        if changed >= AT_ONCE {
+            break;
+        }
     }
     let there: BTreeSet<String> = files.iter().map(|path| path.display().to_string()).collect();
     agreements::forget_refused(env, folder, &there, now).await?;
-    Ok(changed)
+    Ok(changed > 0)
 }
 
 /// Reads one file, once for each content that it has.

@@ -111,6 +111,9 @@ fn start(app: &Arc<App>, stop: &CancellationToken, listener: TcpListener) -> Sup
     let turns = |name: &str, at_most| Turns::begin(app, name, at_most, stop);
     parts.start("decisions", decisions(turns("decisions", LOCAL_TURN)));
     parts.start("reports", reports(turns("reports", REMOTE_TURN)));
+    if app.env.settings.agreements.documents.is_some() {
+        parts.start("documents", documents(turns("documents", REMOTE_TURN)));
+    }
     if app.fleet.is_shared() {
         parts.start("presence", presence(turns("presence", LOCAL_TURN)));
     }
@@ -228,6 +231,17 @@ async fn decide(app: &App, scan: bool) -> Result<bool, StoreError> {
     let mut moved = scan && app.scan().await?;
     moved |= app.read_records().await?;
     Ok(app.decide().await? || moved)
+}
+
+/// Folder of signed documents: reading many of them holds up no decision.
+async fn documents(turns: Turns) -> anyhow::Result<()> {
+    let app = &turns.app;
+    let every = Duration::try_from(app.env.settings.agreements.scan_every).unwrap_or(PAUSE);
+    while !turns.stop.is_cancelled() {
+        let pause = turns.ended(app.scan_documents().await)?;
+        turns.sleep_for(if pause.is_zero() { pause } else { pause.max(every) }).await;
+    }
+    Ok(())
 }
 
 /// Tells the other daemons that this one is there.

@@ -113,3 +113,23 @@ async fn a_file_on_a_won_deal_is_fetched_once_for_each_content_and_told_where_it
     }
     assert_eq!(fetched(), 2, "another content is another document");
 }
+
+#[tokio::test]
+async fn a_flood_of_documents_is_read_in_parts_and_apart_from_contracts() {
+    let flood = tempfile::tempdir().unwrap();
+    let documents = format!("agreements.documents = '{}'\nagreements.folder_owner = \"dora\"", flood.path().display());
+    let changes = vec![("agreements.folder_owner".to_owned(), documents)];
+    let world = World::configured("2026-03-02T09:00:00Z", changes).await.unwrap();
+    for number in 10..50 {
+        symlink("/dev/zero", flood.path().join(format!("{number}.md"))).unwrap();
+    }
+    world.contract("SOW-1", "netsuite").unwrap();
+    let noted = async || world.app.env.store.file_problems().await.unwrap().len();
+    assert!(world.app.scan().await.unwrap(), "the contract is filed");
+    assert_eq!(noted().await, 0, "and waits for no document");
+    for expected in [16, 32, 40] {
+        assert!(world.app.scan_documents().await.unwrap());
+        assert_eq!(noted().await, expected);
+    }
+    assert!(!world.app.scan_documents().await.unwrap(), "each is read once");
+}
