@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod api;
+mod conditional;
 pub mod extract;
 pub mod facade;
 pub mod guesses;
@@ -75,6 +76,7 @@ pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(problem::no_such_address)
+        .layer(middleware::from_fn(conditional::conditions))
         .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(one_host))
         .layer(Extension(access.guesses()))
@@ -96,11 +98,17 @@ fn described(mut document: Value) -> Value {
         ("403", "The token lacks the right, or is restricted to contracts and customers that this is not about"),
         ("429", "Too many wrong tokens came from this address"),
     ];
+    const KNOWN: &str = "It says what the tag in If-None-Match stands for";
+    const ON_CONDITION: (&str, &str) = ("412", "A write on a condition is not made");
     let paths = document.get_mut("paths").into_iter().flat_map(members);
-    for operation in paths.flat_map(members) {
+    for (method, operation) in paths.flat_map(named_members) {
         let guarded = operation.get("security").is_some();
         let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
-        for (status, meaning) in REFUSED.into_iter().filter(|_| guarded) {
+        if guarded && method == "get" {
+            answers.insert("304".into(), json!({ "description": KNOWN }));
+        }
+        let on_condition = Some(ON_CONDITION).filter(|_| method != "get");
+        for (status, meaning) in REFUSED.into_iter().chain(on_condition).filter(|_| guarded) {
             let body = json!({ "description": meaning, "content": { "application/problem+json":
                 { "schema": { "$ref": "#/components/schemas/ErrorBody" } } } });
             answers.entry(status).or_insert(body);
@@ -116,7 +124,11 @@ fn described(mut document: Value) -> Value {
 }
 
 fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {
-    value.as_object_mut().into_iter().flatten().map(|(_, inner)| inner)
+    named_members(value).map(|(_, inner)| inner)
+}
+
+fn named_members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.as_object_mut().into_iter().flatten()
 }
 
 /// What names targets, codes and counts: for who has a token, but where the configuration opens it.

@@ -100,6 +100,27 @@ async fn every_answer_tells_browsers_what_they_must_not_do() {
 }
 
 #[tokio::test]
+async fn what_is_read_bears_a_tag_and_nothing_is_written_on_a_condition() {
+    let world = World::start(NOW).await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    let url = format!("{}/v1/contracts/SOW-1", world.url);
+    let get = |known: String| Client::new().get(&url).bearer_auth(VIEWER).header("if-none-match", known).send();
+    let first = get("\"other\"".into()).await.unwrap();
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!((first.status().as_u16(), first.text().await.unwrap().is_empty()), (200, false));
+    let again = get(format!("\"other\", W/{tag}")).await.unwrap();
+    assert_eq!((again.status().as_u16(), again.text().await.unwrap().as_str()), (304, ""));
+    let order = serde_json::json!({ "version": 2, "signed": true, "po_number": "7" });
+    let write = Client::new().post(format!("{url}/amendments")).bearer_auth(ADMIN).header("if-match", "\"old\"");
+    assert_eq!(write.json(&order).send().await.unwrap().status(), 412);
+    assert_eq!(world.app.env.store.waiting_orders(None).await.unwrap().len(), 0);
+    world.settle().await.unwrap();
+    let (_, contract) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+    assert!(!contract.to_string().contains("\"po_number\":\"7\""), "{contract}");
+}
+
+#[tokio::test]
 async fn what_names_targets_and_codes_wants_a_token_unless_it_is_opened() {
     let get = |url: String| async move { Client::new().get(url).send().await.unwrap().status().as_u16() };
     let world = World::start(NOW).await.unwrap();
