@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::item::{Amount, as_said};
+use super::queue::titles_and_codes;
 use crate::environment::Environment;
 use crate::store::StoreError;
 use crate::store::action::Action;
@@ -100,7 +101,7 @@ fn told(what: &str, trace: &Trace) -> Trail {
     };
     let acts = |wanted: fn(&AuditLine) -> bool| -> Vec<Line> {
         let lines = trace.lines.iter().filter(|line| wanted(line));
-        lines.map(|line| Line::new(&line.at, &line.actor, format!("{}: {}", line.action, line.detail))).collect()
+        lines.map(|line| Line::new(&line.at, &line.actor, act_in_words(line))).collect()
     };
     let clauses = trace.clauses.iter().map(|clause| Line::new("", "", in_words(clause))).collect();
     let records = trace.records.iter().map(|record| {
@@ -133,6 +134,21 @@ fn told(what: &str, trace: &Trace) -> Trail {
     let parts = parts.into_iter().filter(|(_, lines)| !lines.is_empty());
     let parts = parts.map(|(title, lines): (&'static str, Vec<Line>)| Part { title, lines }).collect();
     Trail { about: what.to_owned(), contract: trace.contract.clone(), parts }
+}
+
+/// What a line of the audit trail says was done; of an exception also which.
+fn act_in_words(line: &AuditLine) -> String {
+    let of_exceptions = [
+        Action::ExceptionOpened,
+        Action::ExceptionClosed,
+        Action::ExceptionOpenedAndClosed,
+        Action::ExceptionOverruled,
+    ];
+    if of_exceptions.iter().any(|action| line.says(*action)) {
+        let which = titles_and_codes(std::slice::from_ref(&line.subject));
+        return format!("{}: {which} {}", line.action, line.detail).trim_end().to_owned();
+    }
+    format!("{}: {}", line.action, line.detail)
 }
 
 fn parsed(fact: &TracedFact) -> Option<Fact> {
