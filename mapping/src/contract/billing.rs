@@ -362,7 +362,12 @@ impl Contract {
             let within = self.is_within_cap(index);
             let invoice = comes(self);
             let retained = self.is_retainage_due(index);
-            if (invoice || retained) && self.passes_cap(index, within) {
+            if (invoice || retained) && !self.passes_cap(index, within) {
+                // What the cap holds is ready on the day on which it holds it no longer.
+                if let Some(milestone) = self.milestones.get_mut(index) {
+                    milestone.cycle_day_closed = false;
+                }
+            } else if invoice || retained {
                 if invoice {
                     self.issue(index);
                 } else {
