@@ -193,19 +193,19 @@ struct Document {
     display_name: Option<String>,
 }
 
+/// What was sent, with its id: as QuickBooks answers, which gives back every field that it has kept.
 fn saved(remotes: &Remotes, entity: &str, text: &str) -> String {
     let document: Document = serde_json::from_str(text).unwrap();
-    match (&document.doc_number, &document.display_name) {
+    let id = match (document.doc_number, document.display_name) {
         (Some(number), _) => {
-            let event = portfolio::event_of(number);
-            remotes.arrive(event.into_iter());
-            format!("\"{entity}\":{{\"Id\":\"{number}\",\"SyncToken\":\"0\",\"DocNumber\":\"{number}\"}}")
+            remotes.arrive(portfolio::event_of(&number).into_iter());
+            number
         }
-        (None, Some(name)) => {
-            format!("\"{entity}\":{{\"Id\":\"{name}\",\"SyncToken\":\"0\",\"DisplayName\":\"{name}\"}}")
-        }
+        (None, Some(name)) => name,
         (None, None) => panic!("{text}"),
-    }
+    };
+    let fields = text.strip_prefix('{').unwrap();
+    format!("\"{entity}\":{{\"Id\":\"{id}\",\"SyncToken\":\"0\",{fields}")
 }
 
 async fn batch(State(remotes): State<Arc<Remotes>>, body: Bytes) -> ([(&'static str, &'static str); 1], String) {
