@@ -116,7 +116,7 @@ pub fn keep_apart(
     waits
 }
 
-/// Reads the folder, at most [`AT_ONCE`] files that are new or changed: each is read by a process of its own, which takes its time.
+/// Reads the folder, at most so many files that are new or changed: each is read by a process of its own, which takes its time.
 /// Returns whether there were any.
 ///
 /// # Errors

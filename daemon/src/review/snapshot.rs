@@ -41,7 +41,7 @@ pub struct Line {
     pub summary: Summary,
     /// Its invoices of which something is open.
     pub open: Vec<Receivable>,
-    /// Documents that time alone will write in this month and the [`MONTHS_AHEAD`] after it.
+    /// Documents that time alone will write in this month and the six after it.
     pub to_come: Vec<IssuedDocument>,
     /// Milestones that silence will accept.
     pub deadlines: Vec<Deadline>,
