@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::ask("jira", input));
+fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("jira", input));

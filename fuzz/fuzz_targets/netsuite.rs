@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::ask("netsuite", input));
+fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("netsuite", input));

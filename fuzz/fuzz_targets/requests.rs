@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use libfuzzer_sys::fuzz_target;
-use milestoned_fuzz::{Daemon, TOKEN};
+use milestoned_fuzz::daemon::{Daemon, TOKEN};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
