@@ -87,7 +87,7 @@ async function approvesThirty() {
   check((await page.locator("h1").innerText()).includes("30 done, 0 not"), `thirty are done: ${await page.locator("h1").innerText()}`);
   await audit(page, "what was done");
   await page.goto(`${url}/case/approval:BULK-01:M1`);
-  check((await page.locator("main").innerText()).includes("milestone approved by"), "a link to what waits no more says who ended it");
+  check((await page.locator("main").innerText()).includes("Milestone approved by"), "a link to what waits no more says who ended it");
   await wide(page, "case closed");
   check(clicks() <= 4, `thirty clean invoices are approved in ${clicks()} clicks, at most 4`);
   console.log(`thirty clean invoices approved: ${clicks()} clicks`);
