@@ -68,6 +68,13 @@ pub struct Brought {
 /// # Errors
 /// Why it is not taken.
 pub fn read(bytes: &[u8], attested: &dyn Fn(&str, &str) -> bool) -> Result<Brought, ReadError> {
+    // The library computes with what a file says, such as the letters of a column, and may panic over it.
+    let reading = std::panic::AssertUnwindSafe(|| read_parts(bytes, attested));
+    std::panic::catch_unwind(reading)
+        .unwrap_or_else(|_| Err(ReadError::Damaged("a part of it means nothing to any reader".into())))
+}
+
+fn read_parts(bytes: &[u8], attested: &dyn Fn(&str, &str) -> bool) -> Result<Brought, ReadError> {
     let damaged = |error: calamine::XlsxError| ReadError::Damaged(error.to_string());
     crate::sizes::check(bytes)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;

@@ -1,6 +1,7 @@
 //! Workbooks that go out and come back: nothing edited is nothing changed, and each edit is one cell.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says why it did nothing")]
 
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -191,6 +192,29 @@ fn a_row_that_is_gone_is_refused_and_a_foreign_or_altered_file_is_not_taken() {
     );
     assert!(matches!(back(b"no workbook"), Err(ReadError::Damaged(_))));
     assert_eq!(read(&export(&exported), &|_, _| false), Err(ReadError::Altered));
+}
+
+/// A workbook in which a text of its sheets is another.
+fn with_other_text(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut other = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for index in 0..archive.len() {
+        let mut part = archive.by_index(index).unwrap();
+        let (name, mut text) = (part.name().unwrap().into_owned(), Vec::new());
+        part.read_to_end(&mut text).unwrap();
+        if name.starts_with("xl/worksheets/sheet") {
+            text = String::from_utf8(text).unwrap().replace(from, to).into_bytes();
+        }
+        other.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        other.write_all(&text).unwrap();
+    }
+    other.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_column_of_more_letters_than_there_are_is_damage_and_ends_nothing() {
+    let bytes = with_other_text(&export(&book(&three())), "r=\"A2\"", "r=\"ZZZZZZZZZZ2\"");
+    assert!(matches!(back(&bytes), Err(ReadError::Damaged(_))));
 }
 
 /// Python with openpyxl, or why there is none.
