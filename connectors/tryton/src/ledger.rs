@@ -29,7 +29,7 @@ const LINE_FIELDS: [&str; 9] = [
     "move.description",
     "move.date",
 ];
-const PAPER_FIELDS: [&str; 7] = [
+const INVOICED_FIELDS: [&str; 7] = [
     "number",
     "reference",
     "move.id",
@@ -41,7 +41,7 @@ const PAPER_FIELDS: [&str; 7] = [
 
 /// What moves and lines are of.
 #[derive(Default)]
-struct Papers {
+struct InvoicedMoves {
     /// Numbers of customer invoices and credit notes, by their moves and by those that cancel them.
     invoices: BTreeMap<i64, String>,
     /// Invoices by the lines that pay them.
@@ -51,7 +51,7 @@ struct Papers {
 impl Tryton {
     /// Every posting through a date.
     pub(crate) async fn postings(&self, through: Date) -> Result<Vec<LedgerLine>, Fault> {
-        let papers = self.papers().await?;
+        let invoiced = self.invoiced().await?;
         let currency = &self.company().await?.currency;
         let accounts: Vec<i64> = self.settings.accounts.values().copied().collect();
         let domain = vec![
@@ -60,22 +60,25 @@ impl Tryton {
             json!(["move.date", "<=", wire::date(through)]),
             json!(["account", "in", accounts]),
         ];
-        let lines: Vec<wire::Posted> = self.all(LINE, &domain, &LINE_FIELDS, |line: &wire::Posted| line.id).await?;
-        Ok(lines.iter().filter_map(|line| self.posting(line, &papers, currency)).collect())
+        let lines: Vec<wire::PostedLine> =
+            self.all(LINE, &domain, &LINE_FIELDS, |line: &wire::PostedLine| line.id).await?;
+        Ok(lines.iter().filter_map(|line| self.posting(line, &invoiced, currency)).collect())
     }
 
-    async fn papers(&self) -> Result<Papers, Fault> {
+    async fn invoiced(&self) -> Result<InvoicedMoves, Fault> {
         let domain = self.wanted(INVOICE);
-        let all: Vec<wire::Paper> = self.all(INVOICE, &domain, &PAPER_FIELDS, |paper: &wire::Paper| paper.id).await?;
-        let mut papers = Papers::default();
-        for paper in all {
-            let Some(number) = number_of(paper.reference.as_ref(), paper.number.as_ref()) else { continue };
-            let own = paper.entry.iter().chain(&paper.additional_moves).map(|row| row.id).chain(paper.cancel_move);
-            papers.invoices.extend(own.map(|id| (id, number.clone())));
-            let lines = paper.payment_lines.iter().chain(&paper.reconciliation_lines);
-            papers.paid.extend(lines.map(|line| (line.id, paper.id)));
+        let all: Vec<wire::InvoiceMoves> =
+            self.all(INVOICE, &domain, &INVOICED_FIELDS, |invoice: &wire::InvoiceMoves| invoice.id).await?;
+        let mut invoiced = InvoicedMoves::default();
+        for invoice in all {
+            let Some(number) = number_of(invoice.reference.as_ref(), invoice.number.as_ref()) else { continue };
+            let own =
+                invoice.entry.iter().chain(&invoice.additional_moves).map(|row| row.id).chain(invoice.cancel_move);
+            invoiced.invoices.extend(own.map(|id| (id, number.clone())));
+            let lines = invoice.payment_lines.iter().chain(&invoice.reconciliation_lines);
+            invoiced.paid.extend(lines.map(|line| (line.id, invoice.id)));
         }
-        Ok(papers)
+        Ok(invoiced)
     }
 
     /// All records of a model that a domain finds, page by page in the order of their ids.
@@ -102,10 +105,10 @@ impl Tryton {
         }
     }
 
-    fn posting(&self, line: &wire::Posted, papers: &Papers, currency: &str) -> Option<LedgerLine> {
+    fn posting(&self, line: &wire::PostedLine, invoiced: &InvoicedMoves, currency: &str) -> Option<LedgerLine> {
         let entry = &line.entry;
         let words = line.description.as_deref().unwrap_or_default();
-        let (kind, id, number) = match (papers.invoices.get(&entry.id), papers.paid.get(&line.id)) {
+        let (kind, id, number) = match (invoiced.invoices.get(&entry.id), invoiced.paid.get(&line.id)) {
             (Some(number), _) => ("Invoice", String::new(), Some(number)),
             (None, Some(invoice)) => ("Payment", invoice.to_string(), entry.number.as_ref()),
             (None, None) if words.contains(OWN_ENTRY) => ("Journal entry", String::new(), entry.description.as_ref()),

@@ -264,7 +264,7 @@ pub(crate) struct MoveLine {
 
 /// An invoice, as far as the ledger needs it to know what its moves and lines are of.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Paper {
+pub(crate) struct InvoiceMoves {
     pub(crate) id: i64,
     #[serde(default)]
     pub(crate) number: Option<String>,
@@ -284,7 +284,7 @@ pub(crate) struct Paper {
 
 /// A posted line of an account move.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Posted {
+pub(crate) struct PostedLine {
     pub(crate) id: i64,
     pub(crate) account: Row,
     pub(crate) debit: Amount,
