@@ -11,22 +11,7 @@ use milestoned_documents::block::Format;
 use milestoned_documents::sandbox;
 use serde_json::Value;
 
-const SOW: &str = "# STATEMENT OF WORK
-
-**Reference No.: SOW-2041**
-
-This Statement of Work is made and entered into as of **5 January 2026** by and between
-
-- **Northwind Ltd**, a company with offices in Leeds (the “Client”); and
-- **Acme Systems Inc.**, a corporation with offices in Austin (the “Vendor”).
-
-3.1 The total contract value is **USD $100,000**. All invoices are payable within forty-five (45) days of the invoice date.
-
-| Milestone | Description | Target Date | Fee (USD) |
-|---|---|---|---|
-| M1 | Design accepted | 2026-03-01 | 40,000 |
-| M2 | System in production | 2026-06-30 | 50,000 |
-";
+const SOW: &str = include_str!("../../documents/tests/statement-of-work.md");
 
 fn milestoned(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_milestoned")).args(arguments).output().unwrap()

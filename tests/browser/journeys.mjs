@@ -205,22 +205,7 @@ async function exportsLists() {
   }
 }
 
-const SOW = `# STATEMENT OF WORK
-
-**Reference No.: SOW-7701**
-
-This Statement of Work is made and entered into as of **5 January 2026** by and between
-
-- **Northwind Ltd**, a company with offices in Leeds (the “Client”); and
-- **Acme Systems Inc.**, a corporation with offices in Austin (the “Vendor”).
-
-3.1 The total contract value is **USD $100,000**. All invoices are payable within forty-five (45) days of the invoice date.
-
-| Milestone | Description | Target Date | Fee (USD) |
-|---|---|---|---|
-| M1 | Design accepted | 2026-03-01 | 40,000 |
-| M2 | System in production | 2026-06-30 | 50,000 |
-`;
+const SOW = readFileSync(new URL("../../documents/tests/statement-of-work.md", import.meta.url), "utf8").replace("SOW-2041", "SOW-7701");
 
 // From the signed document to the filed contract: each value beside its words, one corrected, one rejected.
 async function readsADocument() {

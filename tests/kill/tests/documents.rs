@@ -11,22 +11,10 @@ use milestoned_kill::world::{World, pause};
 use milestoned_tests::fields;
 use serde_json::json;
 
-const SOW: &str = "# STATEMENT OF WORK
-
-**Reference No.: SOW-2041**
-
-This Statement of Work is made and entered into as of **5 January 2026** by and between
-
-- **Northwind Ltd**, a company with offices in Leeds (the “Client”); and
-- **Acme Systems Inc.**, a corporation with offices in Austin (the “Vendor”).
-
-3.1 The total contract value is **USD $100,000**. All invoices are payable within forty-five (45) days of the invoice date.
-
-| Milestone | Description | Target Date | Fee (USD) |
-|---|---|---|---|
-| M1 | Design accepted | 2026-03-01 | 40,000 |
-| M2 | System in production | 2026-06-30 | 60,000 |
-";
+/// Its rows make up the price.
+fn statement_of_work() -> String {
+    include_str!("../../../documents/tests/statement-of-work.md").replace("50,000", "60,000")
+}
 
 /// Somebody at the pages of a daemon.
 struct Visitor {
@@ -108,7 +96,8 @@ async fn a_file_on_a_won_deal_is_read_confirmed_and_filed_with_its_words() {
         "CurrencyIsoCode": "USD", "SOW_Number__c": "SOW-2041", "Payment_Terms__c": "net 45",
     });
     let deal = org.put("deal", "Opportunity", "SOW-2041", fields(deal)).unwrap();
-    let file = json!({ "PathOnClient": "Signed SOW.md", "VersionData": SOW, "FirstPublishLocationId": deal });
+    let file =
+        json!({ "PathOnClient": "Signed SOW.md", "VersionData": statement_of_work(), "FirstPublishLocationId": deal });
     org.put("file", "ContentVersion", "", fields(file)).unwrap();
 
     let program = Program::at(env!("CARGO_BIN_EXE_milestoned-kill").into());
@@ -163,7 +152,11 @@ async fn an_upload_that_takes_longer_than_anybody_waits_goes_on_by_itself() {
     assert!(daemon.accepting(Duration::from_secs(60)).await.is_some(), "the daemon does not answer");
     let visitor = Visitor::enter(&world, &program).await;
     // Large enough that its process can be stopped before it has answered.
-    let long = format!("{SOW}\n{}", "Nothing of this paragraph is about money or about time.\n\n".repeat(60_000));
+    let long = format!(
+        "{}\n{}",
+        statement_of_work(),
+        "Nothing of this paragraph is about money or about time.\n\n".repeat(60_000)
+    );
     let head = "--part\r\ncontent-disposition: form-data; name=\"document\"; filename=\"Long SOW.md\"\r\n\r\n";
     let body = format!("{head}{long}\r\n--part--\r\n");
     let answer = visitor.post("/documents", "multipart/form-data; boundary=part", body);
