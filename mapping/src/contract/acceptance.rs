@@ -72,6 +72,10 @@ impl Contract {
         let Some(milestone) = self.milestones.get(index).filter(|_| self.phase != Phase::Filed) else { return };
         let awaited = matches!(milestone.stage, Stage::Submitted | Stage::Accepted);
         let missing = awaited && !milestone.evidence_complete();
+        if missing && !milestone.live() {
+            // Of one that was removed nothing is asked any more; what was told of it stays told.
+            return;
+        }
         let key = Key::new(Code::EvidenceMissing, Some(milestone.id()), None);
         self.judge(key, missing);
     }

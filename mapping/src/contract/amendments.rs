@@ -250,6 +250,7 @@ impl Contract {
         let mut corrected = BTreeSet::new();
         for index in touched {
             if let Some(bore) = bore.get(index).filter(|_| corrected.insert(index)) {
+                self.judge_evidence(index);
                 self.correct_after(index, *bore);
             }
         }
@@ -368,7 +369,6 @@ impl Contract {
         }
         if asks_otherwise {
             self.begin_window(index, Some(on));
-            self.judge_evidence(index);
         }
         Some(index)
     }

@@ -33,14 +33,13 @@ impl Due<'_> {
         }
         let retained = if released { Minor::ZERO } else { self.retained };
         let billing = &self.milestone.billing;
-        let billed = billing.billed_by(day);
         // Of one whose invoice is out, what is due beside it: what was kept back, and from its date on what was withdrawn.
         let withdrawn = self.withdrawn_from.is_some_and(|from| from <= day);
         let beside = withdrawn || (released && billing.retains && self.retained > Minor::ZERO);
-        if billed > Minor::ZERO && !beside {
+        if billing.invoiced_on.is_some_and(|out| out <= day) && !beside {
             return Minor::ZERO;
         }
-        (self.amount - retained - billed).max(Minor::ZERO)
+        (self.amount - retained - billing.billed_by(day)).max(Minor::ZERO)
     }
 }
 

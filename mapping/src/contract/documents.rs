@@ -144,15 +144,6 @@ impl Contract {
     pub(super) fn issue(&mut self, index: usize) {
         let today = self.as_of;
         let due_on = self.due_date(index, today, true);
-        let Some(milestone) = self.milestones.get_mut(index) else { return };
-        let billed = milestone.billing.billed();
-        if milestone.billing.taken_back == Some(TakenBack::Undone) && billed > Minor::ZERO {
-            // The credit memo of its undone acceptance was withdrawn, and it is due again: its documents stand, but for what
-            // they lack or exceed.
-            milestone.billing.taken_back = None;
-            milestone.billing.counts_from = 0;
-            return self.recount(index);
-        }
         let Some(milestone) = self.milestones.get(index) else { return };
         let (retains, fired) = (self.keeps_back(milestone), self.fires_on(milestone, &milestone.terms));
         let lacks = self.invoice_bears(milestone) - milestone.billing.billed();
@@ -164,6 +155,7 @@ impl Contract {
         milestone.fix_trigger(fired.filter(|_| conditions));
         let billing = &mut milestone.billing;
         billing.retains = retains;
+        billing.retainage_out = false;
         let (number, kind) = if billing.numbered {
             billing.supplements = billing.supplements.saturating_add(1);
             (format!("{plain}-S{}", billing.supplements), DocumentKind::SupplementaryInvoice)
@@ -226,8 +218,6 @@ impl Contract {
         }
         billing.invoiced_on = None;
         billing.due_on = None;
-        billing.retains = false;
-        billing.retainage_out = false;
         billing.undone = true;
         // An adopted invoice was the milestone's invoice, whatever its number.
         billing.numbered = true;
@@ -307,6 +297,11 @@ impl Contract {
         let billing = &mut milestone.billing;
         billing.withdrawn = true;
         billing.retainage_out &= kind != DocumentKind::RetainageInvoice;
+        if kind == DocumentKind::CreditMemo && billing.undone && billing.taken_back.is_some() {
+            // An acceptance that was undone is not credited any more: until it is, its invoice counts as it did before.
+            billing.undone = false;
+            billing.counts_from = 0;
+        }
         let id = milestone.id().to_owned();
         self.recount(index);
         self.open_event(Code::InvoiceWithdrawn, Some(&id), None);
