@@ -167,7 +167,7 @@ fn order_lines(contract: &Contract) -> Vec<OrderLine> {
         let parts = agreed.get(root.as_str())?;
         let first = parts.first()?;
         let words = contract.agreed_words(first);
-        let agreed = contract.agreed_on(first, parts, &words);
+        let agreed = contract.agreed_on(first, parts, words);
         Some(OrderLine {
             amount: currency.from_decimal(agreed.amount)?,
             description: agreed.description.into(),

@@ -262,7 +262,7 @@ impl Packer {
             // A part has a row of its own where it is agreed otherwise than the one before.
             let mut before = None;
             for part in &parts {
-                let agreed = contract.agreed_on(part, &parts, &words);
+                let agreed = contract.agreed_on(part, &parts, words);
                 if before == Some(agreed) {
                     continue;
                 }

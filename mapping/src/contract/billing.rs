@@ -140,13 +140,11 @@ impl Contract {
     /// The date on which what is kept back is due: the acceptance of the milestone that releases it, of a split one the last.
     pub(super) fn released_retainage_on(&self) -> Option<Date> {
         let release = &self.terms.retainage.as_ref()?.release;
-        let accepted: Option<Vec<Date>> = self
-            .milestones
-            .iter()
-            .filter(|milestone| milestone.is_of(release))
-            .map(|milestone| milestone.accepted_on)
-            .collect();
-        accepted?.into_iter().max()
+        let mut last = None;
+        for milestone in self.milestones.iter().filter(|milestone| milestone.is_of(release)) {
+            last = last.max(Some(milestone.accepted_on?));
+        }
+        last
     }
 
     /// The part of a milestone's amount that its terms keep back until the release.
@@ -261,8 +259,7 @@ impl Contract {
         }
         let sum: Minor =
             self.milestones.iter().filter(|milestone| milestone.counts()).map(|milestone| milestone.terms.amount).sum();
-        let mismatch = sum != self.total;
-        self.judge(Key::new(Code::ScheduleTotalMismatch, None, None), mismatch);
+        self.judge(Key::new(Code::ScheduleTotalMismatch, None, None), sum != self.total);
         let is_read = |leg| self.legs.get(leg).is_some_and(LegRecord::is_read);
         let missing: Vec<_> = self.policy.require_legs.iter().map(|leg| (*leg, !is_read(leg))).collect();
         for (leg, missing) in missing {
@@ -271,8 +268,8 @@ impl Contract {
     }
 
     /// Nothing blocks a milestone but the cap, which is judged last.
-    fn is_unblocked(&self, index: usize) -> bool {
-        self.blocking(index).iter().all(|code| *code == Code::OverCap.name())
+    fn is_unblocked(&self, milestone: &Milestone) -> bool {
+        self.blocking(milestone).all(|code| code == Code::OverCap)
     }
 
     /// What was withdrawn lacks nothing but a person's word, which has been given: it is issued anew, whatever else there is.
@@ -283,18 +280,18 @@ impl Contract {
     /// Everything that the invoice needs is together.
     fn is_ready(&self, index: usize) -> bool {
         let Some(milestone) = self.milestones.get(index) else { return false };
+        if !milestone.counts() || milestone.is_invoiced() || self.fired_on(milestone).is_none() {
+            return false;
+        }
         let anew = self.is_issued_anew(milestone);
         // Where a credit memo of what was withdrawn is out, its documents lack something even of an amount of 0.
         let lacks = if anew { self.next_bears(milestone) } else { self.invoice_bears(milestone) };
         // A dependency that is not accepted holds by its exception; overruled, it holds no longer.
-        milestone.counts()
-            && !milestone.is_invoiced()
-            && lacks > Minor::ZERO
-            && self.fired_on(milestone).is_some()
+        lacks > Minor::ZERO
             && if anew {
                 !self.is_held(index)
             } else {
-                (milestone.approved_on.is_some() || !self.needs_review(milestone)) && self.is_unblocked(index)
+                (milestone.approved_on.is_some() || !self.needs_review(milestone)) && self.is_unblocked(milestone)
             }
     }
 
@@ -308,7 +305,7 @@ impl Contract {
             && !billing.retainage_out
             && self.retained(milestone, &milestone.terms) > Minor::ZERO
             && self.released_retainage_on().is_some()
-            && if self.is_retainage_withdrawn(milestone) { !self.is_held(index) } else { self.is_unblocked(index) }
+            && if self.is_retainage_withdrawn(milestone) { !self.is_held(index) } else { self.is_unblocked(milestone) }
     }
 
     /// Whether a retainage invoice of a milestone is withdrawn: like an invoice it is issued anew, whatever else there is.

@@ -301,7 +301,7 @@ impl Contract {
     /// positions of a date are reckoned once, as it is left or as the call from outside ends.
     pub(super) fn keep_books(&mut self) -> bool {
         if self.books.closed_through.is_none() {
-            self.books.unreckoned = true;
+            self.books.unreckoned |= self.books.relearned.is_some();
             return false;
         }
         self.reckon();
@@ -418,6 +418,7 @@ impl Contract {
     /// The end of the present date passes: what is booked by time at a month's end is booked.
     pub(super) fn end_day(&mut self) {
         self.books.day_over = true;
+        self.books.unreckoned = true;
         self.keep_books();
     }
 
@@ -425,6 +426,7 @@ impl Contract {
     pub(super) fn start_day(&mut self, day: Date) {
         self.reckon_rest();
         self.books.day_over = false;
+        self.books.unreckoned = true;
         self.as_of = day;
     }
 

@@ -167,7 +167,7 @@ impl Contract {
         found: &mut Found,
     ) {
         let words = self.agreed_words(first);
-        let agreed = self.agreed_on(first, parts, &words);
+        let agreed = self.agreed_on(first, parts, words);
         match code {
             Code::AcceptanceTermsMismatch => {
                 found.compare("acceptance window", days(agreed.window_days), said.window_days.map(days));
@@ -183,7 +183,7 @@ impl Contract {
                 let seen = said.status.as_deref().filter(|status| *status == DONE);
                 found.compare("acceptance", "none yet".into(), seen.map(|status| format!("work is {status}")));
             }
-            Code::DescriptionMismatch => found.compare("description", words.clone(), said.description.clone()),
+            Code::DescriptionMismatch => found.compare("description", words.to_owned(), said.description.clone()),
             Code::RecognitionMismatch => {
                 let method = self.method_of(first).map(Method::name).unwrap_or_default();
                 found.compare("recognition", method.into(), said.recognition_method.clone());

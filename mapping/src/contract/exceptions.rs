@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::differences::Difference;
-use super::state::Contract;
+use super::state::{Contract, Milestone};
 use crate::fact::Leg;
 use crate::rules::{self, Code, Severity};
 
@@ -224,8 +224,8 @@ impl Contract {
     }
 
     /// Codes of the open blocking exceptions that concern a milestone: its own, its parents', the contract's.
-    pub(super) fn blocking(&self, index: usize) -> Vec<&'static str> {
-        let Some(milestone) = self.milestones.get(index) else { return Vec::new() };
+    pub(super) fn blocking(&self, milestone: &Milestone) -> impl Iterator<Item = Code> {
+        let open = self.open.iter().filter_map(|index| self.exceptions.get(*index));
         let concerns = |exception_record: &&ExceptionRecord| {
             exception_record.severity == Severity::Blocking
                 && exception_record
@@ -233,12 +233,7 @@ impl Contract {
                     .as_ref()
                     .is_none_or(|id| id == milestone.id() || milestone.ancestors.contains(id))
         };
-        self.open
-            .iter()
-            .filter_map(|index| self.exceptions.get(*index))
-            .filter(concerns)
-            .map(|exception| exception.code.name())
-            .collect()
+        open.filter(concerns).map(|exception| exception.code)
     }
 
     /// When the last blocking exception that concerned a milestone was closed.

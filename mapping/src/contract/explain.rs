@@ -460,7 +460,7 @@ impl Contract {
     /// What a milestone that is not invoiced waits for.
     pub(super) fn what_it_waits_for(&self, index: usize) -> Vec<String> {
         let Some(milestone) = self.milestones.get(index) else { return Vec::new() };
-        let mut waits: Vec<String> = self.blocking(index).into_iter().map(str::to_owned).collect();
+        let mut waits: Vec<String> = self.blocking(milestone).map(|code| code.name().to_owned()).collect();
         match (self.fired_on(milestone), self.trigger_date(milestone)) {
             (None, Some(on)) => waits.push(format!("trigger on {on}")),
             (None, None) => waits.push("trigger has not fired".into()),

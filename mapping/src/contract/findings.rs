@@ -19,6 +19,9 @@ use crate::terms::Method;
 pub(super) const VOID: &str = "void";
 /// Stage of a deal that is won.
 pub(super) const CLOSED_WON: &str = "closed_won";
+/// What a leg shows: code, milestone or none, leg. In the order of [`Key`].
+type Finding<'a> = (Code, Option<&'a str>, Option<Leg>);
+
 /// The id under which two records claim the contract itself.
 pub(crate) const WHOLE: &str = "contract";
 /// Status of work that is done.
@@ -38,44 +41,47 @@ impl Contract {
     /// Opens what the legs show and closes what they no longer show.
     pub(super) fn judge_findings(&mut self) {
         let mut shown = BTreeSet::new();
+        // The text is written only where a leg has one to be compared with it.
+        let said = self.legs.values().any(|record| record.payment_terms.is_some());
+        let payment_terms = if said { self.terms.payment_terms.to_string() } else { String::new() };
         if !self.legs.is_empty() {
-            let (agreed, payment_terms) = (self.agreed(), self.terms.payment_terms.to_string());
-            let frame = self.frame(&payment_terms);
+            let (agreed, frame) = (self.agreed(), self.frame(&payment_terms));
             for (leg, record) in &self.legs {
                 shown.extend(self.findings(*leg, record, &agreed, &frame));
             }
         }
         let is_finding = |code, leg: Option<Leg>| leg.is_some() && rules::of(code).is_finding();
         let open = self.open.iter().filter_map(|index| self.exceptions.get(*index));
-        let open = open
-            .filter(|exception| is_finding(exception.code, exception.leg))
-            .map(|exception| Key::new(exception.code, exception.milestone.as_deref(), exception.leg));
-        let overruled = self.overruled.iter().filter(|key| is_finding(key.code, key.leg)).cloned();
-        let over: Vec<Key> = open.chain(overruled).filter(|key| !shown.contains(key)).collect();
+        let open = open.map(|exception| (exception.code, exception.milestone.as_deref(), exception.leg));
+        let overruled = self.overruled.iter().map(|key| (key.code, key.milestone.as_deref(), key.leg));
+        let over = open.chain(overruled).filter(|found| is_finding(found.0, found.2) && !shown.contains(found));
+        let over: Vec<Key> = over.map(|(code, id, leg)| Key::new(code, id, leg)).collect();
+        let new = shown.iter().filter(|(code, id, leg)| !self.stands(*code, *id, *leg, true));
+        let new: Vec<Key> = new.map(|(code, id, leg)| Key::new(*code, *id, *leg)).collect();
         for key in over {
             self.clear(&key);
         }
-        for key in shown {
+        for key in new {
             self.raise(key);
         }
     }
 
     /// What a leg's record shows. Where two records claim one milestone nobody can say which of them speaks, so neither is
     /// compared (its invoices and revenue are other records); where two claim the contract, nothing is.
-    fn findings(
-        &self,
+    fn findings<'a>(
+        &'a self,
         leg: Leg,
-        record: &LegRecord,
-        agreed: &BTreeMap<&str, Vec<&Milestone>>,
+        record: &'a LegRecord,
+        agreed: &BTreeMap<&'a str, Vec<&'a Milestone>>,
         frame: &Frame<&str, Decimal>,
-    ) -> BTreeSet<Key> {
+    ) -> BTreeSet<Finding<'a>> {
         let doubled = doubled(record);
-        let key = |id: &str| Key::new(Code::AmbiguousRecord, Some(id).filter(|id| *id != WHOLE), Some(leg));
-        let ambiguous = doubled.iter().map(|id| key(id));
+        let ambiguous =
+            doubled.iter().map(|id| (Code::AmbiguousRecord, Some(*id).filter(|id| *id != WHOLE), Some(leg)));
         let mut shown = BTreeSet::new();
         if !doubled.contains(WHOLE) {
             self.milestone_findings(leg, record, agreed, &mut shown);
-            shown.retain(|key| key.milestone.as_ref().is_none_or(|id| !doubled.contains(id.as_str())));
+            shown.retain(|(_, milestone, _)| milestone.is_none_or(|id| !doubled.contains(id)));
             self.contract_findings(leg, record, frame, &mut shown);
             if leg == Leg::Erp {
                 self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), &mut shown);
@@ -86,12 +92,18 @@ impl Contract {
         shown
     }
 
-    fn contract_findings(&self, leg: Leg, record: &LegRecord, frame: &Frame<&str, Decimal>, shown: &mut BTreeSet<Key>) {
+    fn contract_findings<'a>(
+        &self,
+        leg: Leg,
+        record: &LegRecord,
+        frame: &Frame<&str, Decimal>,
+        shown: &mut BTreeSet<Finding<'a>>,
+    ) {
         for code in compare::contract(leg, frame, &frame_said(record)).iter() {
-            shown.insert(Key::new(code, None, Some(leg)));
+            shown.insert((code, None, Some(leg)));
         }
         if leg == Leg::Erp && self.deferred_variance {
-            shown.insert(Key::new(Code::DeferredVariance, None, Some(leg)));
+            shown.insert((Code::DeferredVariance, None, Some(leg)));
         }
     }
 
@@ -118,28 +130,28 @@ impl Contract {
         agreed
     }
 
-    fn milestone_findings(
-        &self,
+    fn milestone_findings<'a>(
+        &'a self,
         leg: Leg,
-        record: &LegRecord,
-        agreed: &BTreeMap<&str, Vec<&Milestone>>,
-        shown: &mut BTreeSet<Key>,
+        record: &'a LegRecord,
+        agreed: &BTreeMap<&'a str, Vec<&'a Milestone>>,
+        shown: &mut BTreeSet<Finding<'a>>,
     ) {
         let Some(listed) = &record.milestones else { return };
         for said in listed {
             let Some(parts) = agreed.get(said.id.as_str()) else {
-                shown.insert(Key::new(Code::UnknownMilestone, Some(&said.id), Some(leg)));
+                shown.insert((Code::UnknownMilestone, Some(&said.id), Some(leg)));
                 continue;
             };
             for code in self.differences(leg, said, parts).iter() {
-                shown.insert(Key::new(code, Some(&said.id), Some(leg)));
+                shown.insert((code, Some(&said.id), Some(leg)));
             }
         }
         for (id, parts) in agreed {
             let billable = parts.iter().any(|part| part.terms.billable);
             let lists = listed.iter().any(|said| said.id == *id);
             if billable && !lists {
-                shown.insert(Key::new(Code::NotConfigured, Some(id), Some(leg)));
+                shown.insert((Code::NotConfigured, Some(id), Some(leg)));
             }
         }
     }
@@ -148,7 +160,7 @@ impl Contract {
     fn differences(&self, leg: Leg, said: &LegMilestone, parts: &[&Milestone]) -> Codes {
         let Some(first) = parts.first() else { return Codes::default() };
         let (words, said) = (self.agreed_words(first), milestone_said(said));
-        let of_each = parts.iter().map(|part| compare::milestone(leg, &self.agreed_on(part, parts, &words), &said));
+        let of_each = parts.iter().map(|part| compare::milestone(leg, &self.agreed_on(part, parts, words), &said));
         of_each.fold(Codes::default(), Codes::and)
     }
 
@@ -174,23 +186,19 @@ impl Contract {
     }
 
     /// The contract language of the agreement's milestone, without the words that tell its parts apart.
-    pub(crate) fn agreed_words(&self, milestone: &Milestone) -> String {
-        let mut words = milestone.description().to_owned();
+    pub(crate) fn agreed_words<'a>(&self, milestone: &'a Milestone) -> &'a str {
+        let mut words = milestone.description();
         for _ in &milestone.ancestors {
-            for tail in [" (accepted part)", " (remaining part)"] {
-                if let Some(parent) = words.strip_suffix(tail) {
-                    words = parent.to_owned();
-                    break;
-                }
-            }
+            let whole = [" (accepted part)", " (remaining part)"].iter().find_map(|tail| words.strip_suffix(tail));
+            words = whole.unwrap_or(words);
         }
         words
     }
 
-    fn invoice_findings(&self, invoices: &[LegInvoice], shown: &mut BTreeSet<Key>) {
+    fn invoice_findings<'a>(&'a self, invoices: &'a [LegInvoice], shown: &mut BTreeSet<Finding<'a>>) {
         let live = || invoices.iter().filter(|invoice| invoice.status != VOID);
-        let mut show = |code: Code, id: &str| {
-            shown.insert(Key::new(code, Some(id), Some(Leg::Erp)));
+        let mut show = |code: Code, id: &'a str| {
+            shown.insert((code, Some(id), Some(Leg::Erp)));
         };
         let mut by_milestone: BTreeMap<&str, Vec<&LegInvoice>> = BTreeMap::new();
         for invoice in live() {
@@ -245,7 +253,7 @@ impl Contract {
         skipped.then_some(found.root.as_str())
     }
 
-    fn recognition_findings(&self, recognised: &[LegRecognition], shown: &mut BTreeSet<Key>) {
+    fn recognition_findings<'a>(&self, recognised: &'a [LegRecognition], shown: &mut BTreeSet<Finding<'a>>) {
         for entry in recognised {
             for milestone in self.named(&entry.milestone) {
                 if !matches!(self.method_of(milestone), Some(Method::Output | Method::PointInTime)) {
@@ -255,10 +263,10 @@ impl Contract {
                 let early = milestone.accepted_on.is_none_or(|accepted| entry.date < accepted);
                 let elsewhere = milestone.booked_on.is_some_and(|booked| month(entry.date) != month(booked));
                 if early {
-                    shown.insert(Key::new(Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
+                    shown.insert((Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
                 }
                 if elsewhere {
-                    shown.insert(Key::new(Code::RecognisedWrongPeriod, Some(&entry.milestone), Some(Leg::Erp)));
+                    shown.insert((Code::RecognisedWrongPeriod, Some(&entry.milestone), Some(Leg::Erp)));
                 }
             }
         }

@@ -164,8 +164,10 @@ impl Contract {
             None if filed => local.min(self.as_of),
             None => self.as_of,
         };
-        let meant = fact.event.milestone().map(|id| self.open_part(id).to_owned());
         let ahead = fact.on.is_some_and(|on| on > self.as_of);
+        // The milestone that it means now: it may split it.
+        let may_tell = ahead || self.closed_through().is_some();
+        let meant = fact.event.milestone().filter(|_| may_tell).map(|id| self.open_part(id).to_owned());
         match &fact.event {
             Event::Amended(amendment) if ahead => {
                 let place = self.waiting.partition_point(|(date, _)| *date <= on);

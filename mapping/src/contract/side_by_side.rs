@@ -82,7 +82,7 @@ impl Contract {
         let agreed = self.agreed();
         let parts = agreed.get(root).map(Vec::as_slice).unwrap_or_default();
         let words = self.agreed_words(found);
-        let terms = self.agreed_on(found, parts, &words);
+        let terms = self.agreed_on(found, parts, words);
         let listed = |leg: Leg| self.legs.get(&leg)?.milestones.iter().flatten().find(|said| said.id == root);
         let row = |what, agreed: Option<String>, said: &dyn Fn(&LegMilestone) -> Option<String>| {
             self.beside(what, agreed, true, |leg| said(listed(leg)?))
@@ -90,7 +90,7 @@ impl Contract {
         let amount = self.terms.currency.from_decimal(terms.amount).map(|money| grouped(&money.to_string()));
         let mut rows = vec![
             row("milestone amount", amount, &|said| said.amount.map(|seen| self.amount_seen(seen))),
-            row("description", Some(words.clone()), &|said| said.description.clone()),
+            row("description", Some(words.to_owned()), &|said| said.description.clone()),
             row("completion", Some(terms.completion.into()), &|said| said.completion.clone()),
             row("timing", Some(terms.timing.into()), &|said| said.timing.clone()),
             row("invoice rule", Some(terms.invoice.into()), &|said| said.invoice.clone()),

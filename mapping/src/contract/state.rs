@@ -562,8 +562,9 @@ impl Contract {
             return;
         }
         // One that is not above it and not before it is met by it first.
-        readings.retain(|(date, other)| *date < on || *other > value);
-        readings.insert(readings.partition_point(|(date, _)| *date <= on), (on, value));
+        let from = readings.partition_point(|(date, _)| *date < on);
+        let upto = readings.partition_point(|(date, other)| *date < on || *other <= value);
+        readings.splice(from..upto, [(on, value)]);
     }
 
     /// The date of the first reading at or above a threshold.

@@ -34,6 +34,7 @@ impl Contract {
         if self.phase != Phase::Running && self.as_of >= self.begins_on {
             self.phase = Phase::Running;
             self.instant = None;
+            self.relearn(self.as_of);
             self.judge_terms();
             for index in 0..self.milestones.len() {
                 if self.milestones.get(index).is_some_and(Milestone::live) {

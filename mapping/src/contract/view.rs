@@ -194,7 +194,8 @@ impl Contract {
         let recognition = (!self.terms.obligations.is_empty()).then(|| {
             self.terms.money(self.allocation().map_or(Minor::ZERO, |allocation| allocation.of(milestone.id())))
         });
-        let blocked_by = if milestone.counts() && !milestone.is_invoiced() { self.blocking(index) } else { Vec::new() };
+        let awaited = milestone.counts() && !milestone.is_invoiced();
+        let blocking = self.blocking(milestone).filter(|_| awaited);
         Some(MilestoneView {
             id: milestone.id().into(),
             parent: milestone.ancestors.first().cloned(),
@@ -208,7 +209,7 @@ impl Contract {
             invoiced_on: milestone.billing.invoiced_on,
             due_on: milestone.billing.due_on,
             document: milestone.document.clone(),
-            blocked_by: blocked_by.into_iter().map(Into::into).collect(),
+            blocked_by: blocking.map(|code| code.name().into()).collect(),
             approval: self.approval(milestone),
             void_approval: milestone.void_approval.clone(),
         })
