@@ -16,7 +16,7 @@ use super::attest::{Attested, Session};
 use super::attested::{FACT, LEG_PART, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
 use super::described::ProblemBody;
-use super::session::{Cell, Sql, cells, values};
+use super::session::{Cell, Sql, cells, numbered, values};
 use super::vocabulary::CENSUS;
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 use crate::failpoint;
@@ -620,8 +620,11 @@ pub(super) fn insert_records(
         })
         .collect();
     let new = tx.number_each(
-        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, contract, mac)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id",
+        numbered!(
+            "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, contract, mac)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+            "id"
+        ),
         &sets,
     )?;
     for (id, code) in new.iter().zip(&codes) {
@@ -644,11 +647,13 @@ fn park_unreadable(
     let (at, raw, issues) = (instant(now), json(&unreadable.raw)?, json(&[problem])?);
     let told = cells![system, &unreadable.object, &unreadable.id, version.as_str(), &at, &at, &raw];
     let code = tx.code(&SOURCE_RECORD, &told, &cells!["parked", Cell::Null, &issues])?;
-    let new = tx.one(
-        "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues, mac)
-         VALUES ($1, $2, $3, $4, $5, $5, $6, 'parked', $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+    let new = tx.number(
+        numbered!(
+            "INSERT INTO source_record (system, object, remote_id, version, changed_at, seen_at, record, state, issues, mac)
+             VALUES ($1, $2, $3, $4, $5, $5, $6, 'parked', $7, $8) ON CONFLICT DO NOTHING",
+            "id"
+        ),
         values![system, unreadable.object, unreadable.id, version.as_str(), at, raw, issues, code],
-        |row| row.get::<i64>(0),
     )?;
     if let Some(id) = new {
         tx.inserted(&SOURCE_RECORD, id, &code);
@@ -780,11 +785,13 @@ pub(super) fn insert_fact(
     let (at, learned_at, text) = (instant(fact.fact.at), instant(now), json(&fact.fact)?);
     let told = cells![&fact.contract, &fact.identity, &at, &learned_at, &text, &fact.actor, origin];
     let code = tx.code(&FACT, &told, &[Cell::Null; 4])?;
-    let new = tx.one(
-        "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, origin, mac)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+    let new = tx.number(
+        numbered!(
+            "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, origin, mac)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            "id"
+        ),
         values![fact.contract, fact.identity, at, learned_at, text, fact.actor.name(), origin, code],
-        |row| row.get::<i64>(0),
     )?;
     if let Some(id) = new {
         tx.inserted(&FACT, id, &code);

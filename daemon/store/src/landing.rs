@@ -8,7 +8,7 @@ use super::attested::{CONTRACT, DOCUMENT, EVENT, EXCEPTION, FACT, LEG};
 use super::contracts::{ExceptionRow, IssuedRow, Landing};
 use super::outbox::enqueue;
 use super::review::keep_approvals;
-use super::session::{Cell, Value, cells, values};
+use super::session::{Cell, Numbered, Value, cells, numbered, values};
 use super::{StoreError, drift, instant, json, next_revision};
 use crate::failpoint;
 
@@ -57,9 +57,11 @@ fn decided_count(landing: &Landing) -> i64 {
     i64::try_from(landing.facts.iter().filter(|fact| fact.problem.is_none()).count()).unwrap_or(i64::MAX)
 }
 
-const INSERT: &str =
-    "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem,
-    origin, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING id";
+const INSERT: Numbered = numbered!(
+    "INSERT INTO fact (contract, identity, at, learned_at, fact, actor, position, effective_at, problem, origin, mac)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+    "id"
+);
 
 /// A fact that is known by its identity, and waited or was parked, is what this decision brings along.
 fn land_again(tx: &Session<'_>, row: &[&dyn Value]) -> Result<(), StoreError> {
@@ -114,7 +116,7 @@ fn land_facts(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(),
                     pending.origin,
                     code
                 ];
-                match tx.one(INSERT, row, |row| row.get::<i64>(0))? {
+                match tx.number(INSERT, row)? {
                     Some(id) => tx.inserted(&FACT, id, &code),
                     None => land_again(tx, row)?,
                 }
@@ -148,11 +150,13 @@ fn land_results(tx: &Session<'_>, landing: &Landing, now: Timestamp) -> Result<(
         let at = instant(now);
         let told = cells![&event.identity, &at, event.kind, &landing.contract, &event.milestone, &event.body];
         let code = tx.code(&EVENT, &told, &[])?;
-        let seq = tx.one(
-            "INSERT INTO event (identity, at, type, contract, milestone, body, mac) VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT DO NOTHING RETURNING seq",
+        let seq = tx.number(
+            numbered!(
+                "INSERT INTO event (identity, at, type, contract, milestone, body, mac)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+                "seq"
+            ),
             values![event.identity, at, event.kind, landing.contract, event.milestone, event.body, code],
-            |row| row.get::<i64>(0),
         )?;
         if let Some(seq) = seq {
             tx.inserted(&EVENT, seq, &code);

@@ -555,13 +555,37 @@ pub fn parse<T: DeserializeOwned>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_due_is_found_without_a_look_at_what_is_not() {
-        let folder = tempfile::tempdir().unwrap();
+    /// How SQLite carries a statement out, step by step.
+    fn plan(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = plan.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get(3).unwrap());
+        }
+        steps
+    }
+
+    fn opened(folder: &tempfile::TempDir) -> rusqlite::Connection {
         let path = folder.path().join("m.db");
         drop(Store::open(&path, Key::of([7; 32])).unwrap());
         let connection = rusqlite::Connection::open(&path).unwrap();
         sqlite::compile_once(&connection).unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_claim_passes_over_nothing_that_is_not_due_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = plan(&opened(&folder), claims::CLAIMABLE.sqlite);
+        assert!(steps.iter().any(|step| step.contains("outbox_claim (target=? AND due_at<?)")), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+    }
+
+    #[test]
+    fn what_is_due_is_found_without_a_look_at_what_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = opened(&folder);
         let statements = [
             intake::UNREAD,
             intake::HINTS_DUE,
@@ -576,10 +600,7 @@ mod tests {
         // What is gathered on the way, and the lists within rows, are short.
         let short = ["SCAN due", "SCAN a VIRTUAL TABLE"];
         for sql in statements {
-            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let mut rows = plan.raw_query();
-            while let Some(row) = rows.next().unwrap() {
-                let step: String = row.get(3).unwrap();
+            for step in plan(&connection, sql) {
                 let all = !step.contains(" INDEX ") || step.contains("autoindex");
                 let whole = step.starts_with("SCAN ") && all && !short.iter().any(|of| step.starts_with(of));
                 let subjects = step.contains("INDEX outbox_subject") && step.starts_with("SCAN");

@@ -17,7 +17,7 @@ use super::attested::OUTBOX;
 use super::audit::{self, Entry};
 pub use super::claims::Claimed;
 use super::claims::{self, not_paused, settled_before};
-use super::session::{Cell, Row, Sql, Value, cells, values};
+use super::session::{Cell, Numbered, Row, Sql, Value, cells, values};
 use super::vocabulary::{CommandKind, DeliveryState};
 use super::{Store, StoreError, Verb, customers, instant, json};
 
@@ -195,12 +195,13 @@ const OF_CONTRACT: Sql = Sql {
 };
 
 /// PostgreSQL numbers rows by a sequence, which leaves gaps and waits for nobody.
-const ENQUEUE: Sql = Sql {
+const ENQUEUE: Numbered = Numbered {
     postgres: "INSERT INTO outbox (key, contract, target, kind, subject, command, digest, after, state, due_at, created_at, mac)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11) ON CONFLICT (key) DO NOTHING RETURNING ordinal",
     sqlite: "INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, due_at, created_at,
              mac) VALUES ($1, (SELECT coalesce(max(ordinal), 0) + 1 FROM outbox), $2, $3, $4, $5, $6, $7, $8, $10, $9, $9, $11)
-             ON CONFLICT (key) DO NOTHING RETURNING ordinal",
+             ON CONFLICT (key) DO NOTHING",
+    number: Some("SELECT ordinal FROM outbox WHERE rowid = $1"),
 };
 
 /// Writes a posting down, inside the deciding transaction. The same key with the same payload is known already. `doubts`:
@@ -221,10 +222,9 @@ pub(super) fn enqueue(
     let state = if doubtful { DeliveryState::Unknown } else { DeliveryState::Pending };
     let told = cells![key, contract, &posting.target, kind.name(), &subject, &command, digest, &after, &at];
     let (code, told) = tx.code_and_digest(&OUTBOX, &told, &Standing::fresh(state, &at).cells())?;
-    let new = tx.one(
+    let new = tx.number(
         ENQUEUE,
         values![key, contract, posting.target, kind.name(), subject, command, digest, after, at, state.name(), code],
-        |row| row.get::<i64>(0),
     )?;
     if let Some(ordinal) = new {
         tx.inserted(&OUTBOX, ordinal, &code);

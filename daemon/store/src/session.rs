@@ -38,6 +38,30 @@ impl From<&'static str> for Sql {
     }
 }
 
+/// A statement that inserts a row which the database numbers. In SQLite the number is asked afterwards: `RETURNING` costs it a
+/// table for what is returned, and a copy of every page that the statement changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numbered {
+    /// What PostgreSQL is given, which returns the number.
+    pub(super) postgres: &'static str,
+    /// What SQLite is given.
+    pub(super) sqlite: &'static str,
+    /// Asks SQLite for the number, where it is not that of the row itself.
+    pub(super) number: Option<&'static str>,
+}
+
+/// A statement that inserts a row, and the column that numbers it: in SQLite the row's own number.
+macro_rules! numbered {
+    ($insert:literal, $number:literal) => {
+        $crate::session::Numbered {
+            postgres: concat!($insert, " RETURNING ", $number),
+            sqlite: $insert,
+            number: None,
+        }
+    };
+}
+pub(super) use numbered;
+
 /// A value that both databases take.
 pub(super) trait Value: rusqlite::ToSql + ToPostgres + Sync {
     /// As PostgreSQL takes it.
@@ -249,17 +273,32 @@ impl Link<'_> {
         }
     }
 
-    /// Runs a statement that inserts a row and returns its number, once for each set of values, in their order; `None`: there
-    /// was one already. PostgreSQL is told all of them before it has answered the first.
+    /// Inserts a row and gives its number; `None`: there was one already.
+    pub(super) fn number(&self, insert: Numbered, values: &[&dyn Value]) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Postgres(_) => self.one(insert.postgres, values, |row| row.get(0)),
+            Self::Sqlite(connection) => {
+                if self.run(insert.sqlite, values)? == 0 {
+                    return Ok(None);
+                }
+                let row = connection.last_insert_rowid();
+                match insert.number {
+                    Some(number) => self.one(number, values![row], |row| row.get(0)),
+                    None => Ok(Some(row)),
+                }
+            }
+        }
+    }
+
+    /// The same for each set of values, in their order. PostgreSQL is told all of them before it has answered the first.
     pub(super) fn number_each(
         &self,
-        sql: impl Into<Sql>,
+        insert: Numbered,
         sets: &[Vec<&dyn Value>],
     ) -> Result<Vec<Option<i64>>, StoreError> {
-        let sql = sql.into();
         match self {
-            Self::Postgres(conversation) => conversation.number_each(sql.postgres, sets),
-            Self::Sqlite(_) => sets.iter().map(|values| self.one(sql, values, |row| row.get(0))).collect(),
+            Self::Postgres(conversation) => conversation.number_each(insert.postgres, sets),
+            Self::Sqlite(_) => sets.iter().map(|values| self.number(insert, values)).collect(),
         }
     }
 
