@@ -4,7 +4,7 @@
 
 use milestoned_mapping::calendar::Calendars;
 use milestoned_mapping::case::Case;
-use milestoned_mapping::contract::Contract;
+use milestoned_mapping::contract::{Contract, Receivable};
 use milestoned_mapping::fact::{Fact, Leg};
 use serde_json::{Value, json};
 
@@ -52,6 +52,29 @@ fn a_receivable_is_what_was_invoiced_less_what_stands_of_its_payments() {
     assert_eq!(one.open, contract.position().accounts_receivable);
     let reversed: Vec<bool> = one.payments.iter().map(|payment| payment.reversed_on.is_some()).collect();
     assert_eq!(reversed, [true, false]);
+}
+
+/// Section 7: a payment is taken as far as its invoice is open, and what is shown as open is what a payment is held against.
+#[test]
+fn credit_memos_reduce_the_first_invoice_of_a_milestone_and_then_the_next() {
+    let order = |at: &str, version: u32, amount: &str, total: &str| {
+        json!({ "at": at, "type": "amended", "version": version, "signed": true, "total": total,
+            "change": [{ "id": "M1", "amount": amount }], "add": [], "remove": [] })
+    };
+    let paid = json!({ "at": "2026-03-06T10:00:00Z", "type": "payment", "invoice": "SOW-1-M1-S1", "amount": "50.00", "id": "P1" });
+    let contract = played(
+        "2026-03-07",
+        json!([
+            accepted("2026-03-03T10:00:00Z"),
+            order("2026-03-04T10:00:00Z", 2, "150.00", "350.00"),
+            order("2026-03-05T10:00:00Z", 3, "20.00", "220.00"),
+            paid
+        ]),
+    );
+    let told =
+        |one: Receivable| format!("{} {} - {} - {} = {}", one.number, one.amount, one.credited, one.paid, one.open);
+    let receivables: Vec<String> = contract.receivables().into_iter().map(told).collect();
+    assert_eq!(receivables, ["SOW-1-M1 100.00 - 100.00 - 0.00 = 0.00", "SOW-1-M1-S1 50.00 - 30.00 - 20.00 = 0.00"]);
 }
 
 #[test]

@@ -53,11 +53,7 @@ pub(super) struct Numbered {
 /// A statement that inserts a row, and the column that numbers it: in SQLite the row's own number.
 macro_rules! numbered {
     ($insert:literal, $number:literal) => {
-        $crate::session::Numbered {
-            postgres: concat!($insert, " RETURNING ", $number),
-            sqlite: $insert,
-            number: None,
-        }
+        $crate::session::Numbered { postgres: concat!($insert, " RETURNING ", $number), sqlite: $insert, number: None }
     };
 }
 pub(super) use numbered;

@@ -1,5 +1,7 @@
 //! Documents: what was issued, adopted, withdrawn, and paid.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -428,21 +430,35 @@ impl Contract {
         }
     }
 
-    /// What is open on an invoice: its amount less credit memos and payments. Credit memos reduce the original first.
+    /// What is open on an invoice: its amount less credit memos and payments.
     fn open_on(&self, number: &str) -> Option<Minor> {
+        let (invoice, credited) = self.reduced().into_iter().find(|(document, _)| document.number == number)?;
+        Some(invoice.amount.units() - credited - applied(&self.payments, number))
+    }
+
+    /// Invoices that are out, in the order in which they came about, each with what credit memos take off it: those of a
+    /// milestone reduce its first invoice first (section 7).
+    pub(super) fn reduced(&self) -> Vec<(&IssuedDocument, Minor)> {
         let out = || self.documents.iter().filter(|document| !document.withdrawn);
-        let invoice = out().find(|document| document.number == number && document.kind != DocumentKind::CreditMemo)?;
-        let same = || out().filter(|document| document.milestone == invoice.milestone);
-        let amount = |issued_document: &IssuedDocument| issued_document.amount.units();
-        let mut credit: Minor = same().filter(|document| document.kind == DocumentKind::CreditMemo).map(amount).sum();
-        for document in same().filter(|document| document.kind != DocumentKind::CreditMemo) {
-            let reduced = credit.min(amount(document));
-            credit -= reduced;
-            if document.number == number {
-                return Some(amount(document) - reduced - applied(&self.payments, number));
-            }
+        let mut credits: BTreeMap<&str, Minor> = BTreeMap::new();
+        for memo in out().filter(|document| document.kind == DocumentKind::CreditMemo) {
+            let credit = credits.entry(&memo.milestone).or_insert(Minor::ZERO);
+            *credit = *credit + memo.amount.units();
         }
-        None
+        let invoices = out().filter(|document| document.kind != DocumentKind::CreditMemo);
+        let mut all = Vec::new();
+        for invoice in invoices {
+            let credited = match credits.get_mut(invoice.milestone.as_str()) {
+                Some(credit) => {
+                    let credited = (*credit).min(invoice.amount.units());
+                    *credit -= credited;
+                    credited
+                }
+                None => Minor::ZERO,
+            };
+            all.push((invoice, credited));
+        }
+        all
     }
 
     /// Payments applied to a milestone's invoices.

@@ -3,7 +3,6 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::documents::DocumentKind;
 use super::state::Contract;
 use crate::money::{Minor, Money};
 
@@ -20,7 +19,7 @@ pub struct Receivable {
     pub due_on: Date,
     /// What it bears.
     pub amount: Money,
-    /// Credit memos against it.
+    /// What credit memos take off it: those of a milestone reduce its first invoice first, then the next.
     pub credited: Money,
     /// Payments, in the order in which they were applied.
     pub payments: Vec<PaymentView>,
@@ -74,12 +73,7 @@ impl Contract {
 
     /// Invoices that count, in the order in which they came about.
     pub fn receivables(&self) -> Vec<Receivable> {
-        let counts = self.documents.iter().filter(|document| !document.withdrawn);
-        let credits: Vec<_> = counts.clone().filter(|document| document.kind == DocumentKind::CreditMemo).collect();
-        let invoices = counts.filter(|document| document.kind != DocumentKind::CreditMemo);
-        let receivable = |document: &super::IssuedDocument| {
-            let of_it = credits.iter().filter(|memo| memo.original.as_deref() == Some(&document.number));
-            let credited: Minor = of_it.map(|memo| memo.amount.units()).sum();
+        let receivable = |(document, credited): (&super::IssuedDocument, Minor)| {
             let payments: Vec<_> = self.payments.iter().filter(|payment| payment.invoice == document.number).collect();
             let stands = payments.iter().filter(|payment| payment.reversed_on.is_none());
             let paid: Minor = stands.map(|payment| payment.amount).sum();
@@ -103,6 +97,6 @@ impl Contract {
                     .collect(),
             }
         };
-        invoices.map(receivable).collect()
+        self.reduced().into_iter().map(receivable).collect()
     }
 }

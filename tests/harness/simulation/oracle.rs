@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use milestoned::replay;
 use milestoned::store::contracts::Work;
+use milestoned::store::drift::DriftRow;
 use milestoned::store::outbox::Delivery;
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_mapping::command::Command;
@@ -212,8 +213,9 @@ fn drifts(world: &World, agreement: &Agreement, work: &Work) -> anyhow::Result<(
         let told = known.contains(&(kind, number.as_str()));
         anyhow::ensure!(told, "11: {number} is {touch:?}, and {} is not told", kind.name());
     }
-    for (kind, subject) in known.into_iter().filter(|(kind, _)| *kind != Kind::WorkReopened) {
-        anyhow::ensure!(is_consequence(world, subject), "11: {} {subject} is told, and nobody did it", kind.name());
+    for DriftRow { kind, subject, detail, .. } in work.drift.iter().filter(|one| one.kind != Kind::WorkReopened) {
+        let caused = is_consequence(world, subject);
+        anyhow::ensure!(caused, "11: {} {subject} is told, and nobody did it: {detail}", kind.name());
     }
     Ok(())
 }
