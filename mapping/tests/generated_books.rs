@@ -108,6 +108,17 @@ proptest! {
         }
     }
 
+    /// And no invoice is credited by more than it bears.
+    #[test]
+    fn what_is_open_on_all_invoices_is_the_receivable_of_the_position(json in dated()) {
+        let Ok(case) = Case::from_value(json, &Calendars::built_in()) else { return Ok(()) };
+        let contract = case.play();
+        let receivables = contract.receivables();
+        let open: i64 = receivables.iter().map(|one| one.open.minor()).sum();
+        prop_assert_eq!(open, contract.position().accounts_receivable.minor());
+        prop_assert!(receivables.iter().all(|one| one.credited.minor() <= one.amount.minor()));
+    }
+
     /// But for an invoice that somebody else wrote, which bears its own date.
     #[test]
     fn documents_and_exceptions_bear_the_day_on_which_they_came_about(json in dated()) {
