@@ -116,7 +116,7 @@ pub(super) fn edits_the_trail(world: &mut World, dice: &mut StdRng) -> anyhow::R
         "detail = detail || ' (agreed)'",
         "subject = subject || 'x'",
         "action = 'milestone approved'",
-        "at = '2026-03-02T09:00:01.000000Z'",
+        "at = '2026-03-01T09:00:01.000000Z'",
         "attests = NULL",
     ];
     let edit = edits[dice.random_range(0..edits.len())];

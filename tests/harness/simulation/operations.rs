@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 
 use super::world::World;
-use super::{Scope, accountant, company, dates, front, intruder, people, replicas};
+use super::{Scope, accountant, company, dates, front, intruder, oracle, people, replicas};
 
 /// Troubles that may strike a request to any vendor.
 const TROUBLES: [&str; 15] = [
@@ -183,7 +183,7 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
         // What a system says otherwise since makes an approval void: the reviewer looks at it again.
         let waiting = world.ask(|app| async move { app.env.store.approvals(None).await })??;
         let open = open.iter().filter(|one| !world.company.has_forged(one.key.as_str())).count();
-        let mut rests = open == 0 && waiting.is_empty();
+        let mut rests = open == 0 && waiting.is_empty() && !oracle::has_a_day_to_book(world)?;
         if round < 3 {
             rests &= !reconnect(world)?;
             accountant::clear(world, dice, false)?;

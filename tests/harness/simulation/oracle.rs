@@ -88,6 +88,17 @@ pub(super) fn at_last(world: &mut World) -> anyhow::Result<()> {
     followed(world)
 }
 
+/// Whether something was booked on a day that is not over: its entry follows once it is.
+pub(super) fn has_a_day_to_book(world: &mut World) -> anyhow::Result<bool> {
+    for agreement in world.agreements.clone() {
+        let contract = replayed(world, &agreement)?;
+        if contract.journal().last().is_some_and(|entry| entry.date >= contract.as_of()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// 5: the state is what its facts say.
 fn replayed(world: &mut World, agreement: &Agreement) -> anyhow::Result<Contract> {
     let id = agreement.id;
