@@ -1,15 +1,16 @@
-//! Payment schedules in prose: lists of instalments with markers or labels, lines that begin with amounts, sentences.
+//! Payment schedules in prose: lists of instalments with markers or labels, and lines that begin with amounts.
 
 use core::ops::Range;
 use std::collections::BTreeMap;
 
 use super::item::{self, Item};
+use super::sentence::{inline, sentences};
 use super::{Schedule, free};
 use crate::flow::{Flow, Line};
 use crate::proposal::{Field, Finding, Gravity, Milestone};
 use crate::value::money;
 use crate::value::number::DecimalMark;
-use crate::value::{Pattern, capture, found, pattern, percent, words};
+use crate::value::{Pattern, found, pattern};
 
 /// What kind of marker opens a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,16 +67,17 @@ static VALUE: Pattern = pattern!(
 static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
-static PAYMENT: Pattern = pattern!(
+pub(super) static PAYMENT: Pattern = pattern!(
     r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|paid\s+in\s+\w+\s+(?:tranches|instal?lments|parts|stages|payments)|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
 );
-static NO_SCHEDULE: Pattern = pattern!(
+pub(super) static NO_SCHEDULE: Pattern = pattern!(
     r"(?i)\b(?:insurance|liabilit|indemnif|liquidated\s+damages|interest|penalt|service\s+credits?|rate\s+schedule|hourly\s+rates?|overhead|mark-?up|warrant|terminat|discount|bond|letter\s+of\s+credit|retainage|default|suspension)\b"
 );
-static PARTS: Pattern = pattern!(r"(?i)\b(?:compris|compos|consist|broken\s+down|breakdown|components?|allocated)\w*");
+pub(super) static PARTS: Pattern =
+    pattern!(r"(?i)\b(?:compris|compos|consist|broken\s+down|breakdown|components?|allocated)\w*");
 
 /// Whether words before a list or a table say that payments follow.
 pub(super) fn announces(lead: &str) -> bool {
@@ -400,7 +402,7 @@ fn adjusted(items: &[Item]) -> Vec<Finding> {
 }
 
 /// Takes a list where most of its items are payments for events.
-fn accepted(
+pub(super) fn accepted(
     flow: &Flow<'_>,
     lead: &Range<usize>,
     items: Vec<Item>,
@@ -511,158 +513,11 @@ fn inherit_base(rows: &mut [Milestone]) {
     }
 }
 
-/// Where each instalment begins that a sentence names after `from`.
-fn cuts(flow: &Flow<'_>, from: usize, end: usize) -> Vec<usize> {
-    static STARTS: Pattern = pattern!(
-        r"(?i)(?:\b(?:a\s+(?:deposit|down\s+payment)\s+of|an?\s+(?:initial|advance|first|second|third|final|further)\s+(?:payment|instal?lment)\s+of|the\s+(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|final|last)\s+(?:payment|instal?lment)|the\s+(?:remaining\s+)?(?:balance|remainder))\b|(?:US|U\.S\.)?\s?[$€£]\s?(?:\d|\[?\s?\*)|\b(?:USD|EUR|GBP)\s?\$?\d|\b\d{1,3}(?:\.\d+)?\s?(?:%|percent\b)|\b\w+\s+percent\s+\()"
-    );
-    let mut cuts: Vec<usize> = Vec::new();
-    let mut from = from;
-    while let Some(opening) =
-        capture(&STARTS, &flow.text, from..end).and_then(|captured| captured.get(0).map(|found| found.range()))
-    {
-        // The amount beside a percent, or the digits beside the words, belong to the same instalment.
-        let beside = cuts.last().is_some_and(|last| {
-            let between = flow.slice(*last..opening.start);
-            !found(&ENDS, between)
-                && !found(&REST, between)
-                && (!found(&SEPARATES, between) || !found(&HAPPENS, between))
-        });
-        if !beside {
-            // "Two Hundred Thousand Dollars ($200,000)" begins with its words.
-            let head = flow.slice(0..opening.start).trim_end();
-            let spelled = head.strip_suffix('(').and_then(|head| words::before(&flow.text, head.trim_end().len()));
-            let floor = cuts.last().map_or(from.saturating_sub(400), |last| *last);
-            cuts.push(spelled.map_or(opening.start, |words| words.range.start.max(floor).min(opening.start)));
-        }
-        from = opening.end.max(from + 1);
-    }
-    cuts
-}
-
-/// What stands between the cuts, each read as an item.
-fn pieces(flow: &Flow<'_>, cuts: &[usize], end: usize, mark: DecimalMark) -> Vec<Item> {
-    static MARKER: Pattern = pattern!(r"\((?:[a-z]|[ivx]{1,4}|\d{1,2})\)\s*$");
-    let marker = |at: usize| {
-        let before = flow.before(at, 12);
-        let found = MARKER.as_ref()?.find(flow.slice(before.clone()))?;
-        let text = found.as_str().trim_end();
-        Some(before.start + found.start()..before.start + found.start() + text.len())
-    };
-    let ends = cuts.iter().skip(1).copied().chain([end]);
-    cuts.iter()
-        .zip(ends)
-        .map(|(start, end)| {
-            let end = marker(end).map_or(end, |next| next.start.max(*start));
-            item::read(flow, marker(*start), *start..end, mark)
-        })
-        .collect()
-}
-
-/// An amount that was taken out.
-static TAKEN_OUT: Pattern = pattern!(r"[$€£]\s?\[?\s?\*");
-
-/// Instalments in one sentence: `30% on signature, 40% on delivery and the balance on acceptance`.
-fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedule)> {
-    let mut found_schedules = Vec::new();
-    for span in flow.spans.iter().filter(|span| span.range.len() > 40 && span.range.len() < 3_000) {
-        let text = flow.slice(span.range.clone());
-        let values =
-            money::all(&flow.text, span.range.clone(), mark).iter().filter(|amount| amount.per.is_none()).count()
-                + percent::all(&flow.text, span.range.clone()).len()
-                + TAKEN_OUT.as_ref().map_or(0, |pattern| pattern.find_iter(text).count());
-        if values < 2 || !found(&PAYMENT, text) || found(&NO_SCHEDULE, text) || found(&PARTS, text) {
-            continue;
-        }
-        let cuts = cuts(flow, opening(flow, span.range.clone()), span.range.end);
-        if cuts.len() < 2 {
-            continue;
-        }
-        let mut items = pieces(flow, &cuts, span.range.end, mark);
-        // "Our fee is £50,000. We will invoice £10,000 when …": the instalments begin with the first event.
-        let pays = |item: &Item| item.valued && item.eventful;
-        let first = items.iter().position(pays).unwrap_or(0);
-        items.drain(..first);
-        let range = cuts.get(first).copied().unwrap_or(span.range.start)..span.range.end;
-        let all = items.len() > 1 && items.iter().all(pays);
-        if let Some((score, schedule)) =
-            accepted(flow, &flow.before(range.start, 350), items, range, mark).filter(|_| all)
-        {
-            found_schedules.push((score - 15, schedule));
-        }
-    }
-    found_schedules
-}
-
-/// Payments that an item names in its one sentence: "Phase 1 fee shall be invoiced 40% upon …, 40% upon … and 20% upon …". Their
-/// percents are all of what the item names, so that they are its whole.
-fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Vec<Item> {
-    let opens = |cut: &usize| {
-        percent::all(&flow.text, *cut..range.end)
-            .first()
-            .is_some_and(|percent| percent.range.start <= cut.saturating_add(1))
-    };
-    // "US$74,455, invoiced as follows: fifty percent (50%) upon …": the amount before them is what the percents are of.
-    let mut cuts = cuts(flow, range.start, range.end);
-    if let [first, second, ..] = cuts[..]
-        && !opens(&first)
-        && let Some(percent) = percent::all(&flow.text, first..second).first()
-    {
-        cuts[0] = percent.range.start;
-    }
-    let Some(first) = cuts.first().copied().filter(|_| cuts.len() > 1) else { return Vec::new() };
-    let mut items = pieces(flow, &cuts, range.end, mark);
-    let sum: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
-    static VERB: Pattern = pattern!(r"(?i)[\s:–—-]*\b(?:shall|will|is|are|to\s+be|payable|invoiced|due)\b");
-    let verb =
-        capture(&VERB, &flow.text, range.start..first).and_then(|captured| captured.get(0).map(|found| found.start()));
-    let title = crate::block::trimmed(&flow.text, range.start..verb.unwrap_or(first));
-    // "Completion of phase 3: 70% of its fee; the remaining 30% upon sign-off": the title is the event of the first.
-    static HAPPENS: Pattern =
-        pattern!(r"(?i)\b(?:completion|acceptance|approval|delivery|signature|signing|commencement|go-?live)\b");
-    let led = found(&HAPPENS, flow.slice(title.clone()));
-    if let Some(first) = items.first_mut().filter(|item| led && !item.eventful) {
-        first.eventful = true;
-        first.milestone.name = Field::words(flow, item::shortened(flow, title.clone(), 100));
-        first.milestone.trigger = first.milestone.name.clone();
-    }
-    if sum != rust_decimal::Decimal::ONE_HUNDRED
-        || !cuts.iter().all(opens)
-        || !items.iter().all(|item| item.percent && item.eventful)
-    {
-        return Vec::new();
-    }
-    for item in items.iter_mut().filter(|item| !title.is_empty() && item.milestone.percent_of.value.is_none()) {
-        item.milestone.percent_of = Field::words(flow, title.clone());
-    }
-    items
-}
-
-/// Where the instalments of a sentence begin: after "of $425,000, payable as follows:" and the like.
-fn opening(flow: &Flow<'_>, range: Range<usize>) -> usize {
-    static LEAD: Pattern = pattern!(
-        r"(?i)\b(?:as\s+follows|in\s+the\s+following\s+(?:manner|instal?lments?|stages?|payments?)|in\s+\w+(?:\s+\(\d+\))?\s+(?:equal\s+)?(?:instal?lments?|payments?|stages?|tranches?)|payable)\s*[:.,–—-]?\s"
-    );
-    let found =
-        capture(&LEAD, &flow.text, range.clone()).and_then(|captured| captured.get(0).map(|found| found.range()));
-    // "Our invoices are payable within 14 days" after the instalments opens nothing.
-    let opens = |span: &Range<usize>| {
-        static VALUE: Pattern = pattern!(r"[$€£¥₹]\s?(?:\d|\[?\s?\*)|\d\s?(?:%|percent)|\b[A-Z]{3}\s\d|percent\b");
-        VALUE.as_ref().is_some_and(|value| value.find_iter(flow.slice(span.end..range.end)).count() > 1)
-    };
-    found.filter(|span| span.end < range.end && opens(span)).map_or(range.start, |range| range.end)
-}
-
 static SAYS_OF: Pattern = pattern!(r"(?i)(?:%|percent)\W{0,5}of\b");
 /// Totals, and a clause that says what the price is.
 static SUM: Pattern = pattern!(
     r"(?i)^\W{0,3}(?:(?:sub\s?-?\s?total|total)\b|(?:the\s+)?(?:contract|purchase|fixed|agreed)\s+(?:price|sum|value|fee)\s*(?:[:.]|\s+is\b))"
 );
-/// "70% of the fee; the remaining 30%": another instalment.
-static REST: Pattern = pattern!(r"(?i);\s*(?:and\s+)?(?:the\s+)?remaining\s+$");
-static SEPARATES: Pattern = pattern!(r"[,;]|\band\b|\.\s");
-static ENDS: Pattern = pattern!(r"[a-z)A-Z]\.\s+[A-Z]");
-static HAPPENS: Pattern = pattern!(r"(?i)\b(?:upon|on|at|after|following|when|within|before|against|due|by)\b");
 
 /// One part of the price.
 #[derive(Debug, Clone)]

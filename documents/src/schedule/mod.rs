@@ -5,6 +5,7 @@ mod flat;
 mod item;
 mod list;
 mod row;
+mod sentence;
 mod table;
 
 pub(crate) use self::item::{days_field, shortened};
