@@ -23,7 +23,7 @@ static EVENT: Pattern = pattern!(
       within\s+[^,;.]{1,50}?(?:days?|weeks?|months?)(?:\s+(?:of|from|after|following))?(?:\s+the\s+date\s+of)?
       |(?:up)?on\s+the\s+\w+\s+(?:banking|business|working)\s+day\s+(?:next\s+)?following
       |nach|bei|mit|zum|bij|na|op|à\s+(?:la|l['’])|au|après|dès|lors\s+d[eu]|a\s+la|al|tras|alla
-      |upon|following|after|before|prior\s+to|as\s+soon\s+as|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
+      |upon|following|after|before|prior\s+to|subsequent\s+to|with\s+the\s+signed|with\s+(?:the\s+)?purchase|as\s+soon\s+as|against|on\s+or\s+before|not?\s+later\s+than|when|once|due\s+(?:on|at|upon)
       |at\s+(?:the\s+)?(?:time|date|end|start|commencement|completion|sign(?:ing|ature)|execution|delivery|acceptance|closing|kick|project|go)\w*(?:\s+of)?
       |on(?:\s+the)?(?:\s+date)?(?:\s+of)?
     )\s+"
@@ -52,7 +52,7 @@ static BALANCE: Pattern = pattern!(
 );
 
 /// What an item says, and what the schedule learns from it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Item {
     pub(super) milestone: Milestone,
     pub(super) unit: Option<(Unit, Range<usize>)>,
@@ -106,6 +106,10 @@ fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Mo
     static BASE: Pattern = pattern!(
         r"(?i)(?:%|percent|per\s?cent)\)?\W{0,3}of\s+(?:the\s+)?(?:total\s+|fixed\s+)?(?:fees?\s+of\s+|price\s+of\s+)?$"
     );
+    // "upon net sales first exceeding $10,000,000": what must be reached is not what is paid.
+    static THRESHOLD: Pattern = pattern!(
+        r"(?i)\b(?:exceed(?:s|ing)?|in\s+excess\s+of|reach(?:es|ing)?|greater\s+than|more\s+than)\b[^.;,]{0,50}$"
+    );
     // "is changed from $50,000 to $65,000": the first is what it was.
     static FROM: Pattern = pattern!(r"(?i)\bfrom\s+$");
     static TO: Pattern = pattern!(r"(?i)^\W{0,2}\s*to\s");
@@ -126,7 +130,7 @@ fn amount(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -> Option<Mo
             let from =
                 amount.spelled.as_ref().map_or(amount.range.start, |words| words.range.start.min(amount.range.start));
             let before = flow.slice(flow.before(from, 90).start.max(range.start)..from);
-            !found(&OFF, before) && !found(&BASE, before)
+            !found(&OFF, before) && !found(&BASE, before) && !found(&THRESHOLD, before)
         })
         .collect();
     all.iter().find(|amount| amount.per.is_none() && !rate(amount)).or_else(|| all.first()).cloned()
@@ -205,6 +209,17 @@ fn event(flow: &Flow<'_>, body: &Range<usize>, value_end: usize) -> Option<(Rang
     let says = says.into_iter().flatten().min_by_key(|says| says.start)?;
     let what = sentence(flow, says.end..body.end);
     if what.len() > 2 { Some((says.start..what.end, what)) } else { None }
+}
+
+/// "Payment on delivery. Buyer shall, within 10 days after the test, pay 30% …": the event stands before the value.
+fn led(flow: &Flow<'_>, before: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    static LED: Pattern =
+        pattern!(r"(?i)\b(?:within\s+[^,;.]{1,60}?days?(?:\s+(?:of|from|after|following))?|upon|after|following)\s+");
+    let says = capture(&LED, &flow.text, before.clone())?.get(0)?.range();
+    let what = sentence(flow, says.end..before.end);
+    let stop = flow.slice(what.clone()).find(',').map_or(what.end, |at| what.start + at);
+    let what = trimmed(&flow.text, what.start..stop);
+    (what.len() > 2).then_some((says.start..what.end, what))
 }
 
 /// "Completion and acceptance of the design: 15% of the fees": what must happen opens the item and ends before a colon and the value.
@@ -446,6 +461,7 @@ pub(super) fn read(flow: &Flow<'_>, marker: Option<Range<usize>>, range: Range<u
         let (start, end) = values.between?;
         event(flow, &(body.start..end), start)
     });
+    let event = event.or_else(|| led(flow, body.start..values.first?));
     let named = title(flow, body.start, range.end, values.first)
         .filter(|_| label.is_some() || event.is_none())
         .or_else(|| marker.as_ref().and_then(|_| headline(flow, &range, values.first)));

@@ -10,7 +10,7 @@ use crate::flow::{Flow, Line};
 use crate::proposal::{Field, Finding, Gravity, Milestone};
 use crate::value::money;
 use crate::value::number::DecimalMark;
-use crate::value::{Pattern, found, pattern};
+use crate::value::{Pattern, captures, found, pattern};
 
 /// What kind of marker opens a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,19 +62,19 @@ static MARKER: Pattern = pattern!(
     r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|\(?(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\)?\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
 );
 static VALUE: Pattern = pattern!(
-    r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?\d|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?(?:five|ten|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]\w+)?\s+per\s?cent|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"
+    r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?(?:\d|\[?\s?\*|x{3})|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?(?:five|ten|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]\w+)?\s+per\s?cent|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"
 );
 static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
 pub(super) static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:instal?lments?|stages?|payments?|manner)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|paid\s+in\s+\w+\s+(?:tranches|instal?lments|parts|stages|payments)|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:[\w-]+\s+)?(?:instal?lments?|stages?|payments?|manner|amounts|sums)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|paid\s+in\s+\w+\s+(?:tranches|instal?lments|parts|stages|payments)|to\s+be\s+paid|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
 );
 pub(super) static NO_SCHEDULE: Pattern = pattern!(
-    r"(?i)\b(?:insurance|liabilit|indemnif|liquidated\s+damages|interest|penalt|service\s+credits?|rate\s+schedule|hourly\s+rates?|overhead|mark-?up|warrant|terminat|discount|bond|letter\s+of\s+credit|retainage|default|suspension)\b"
+    r"(?i)\b(?:insurance|liabilit|indemnif|liquidated\s+damages|interest|penalt|service\s+credits?|rate\s+schedule|hourly\s+rates?|overhead|mark-?up|warrant|terminat|discount|bond|letter\s+of\s+credit|retainage|(?:events?\s+of|in)\s+default|suspension)\b"
 );
 pub(super) static PARTS: Pattern =
     pattern!(r"(?i)\b(?:compris|compos|consist|broken\s+down|breakdown|components?|allocated)\w*");
@@ -241,12 +241,16 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
 
 pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     let lines = flow.lines();
-    let markers: Vec<Marker> = lines.iter().enumerate().flat_map(|(index, line)| markers(flow, line, index)).collect();
-    let mut found: Vec<(i64, Schedule)> = groups(&markers, &lines, flow)
-        .iter()
-        .filter_map(|group| schedule(flow, &lines, &markers, group, mark))
-        .collect();
-    found.extend(sentences(flow, mark));
+    let enumerated = enumerated(flow, &lines);
+    let mut found = lists(flow, &lines, mark);
+    if enumerated.len() > lines.len() {
+        let most = |rows: &[Milestone]| rows.iter().filter(|row| pays_for(row)).count() * 10 >= rows.len() * 8;
+        let inside = lists(flow, &enumerated, mark).into_iter().filter(|(_, schedule)| most(&schedule.rows));
+        found.extend(inside.map(|(score, schedule)| (score - 10, schedule)));
+    }
+    // What a paragraph enumerates is parted by its numbers, and not by the amounts in it.
+    let listed: Vec<Range<usize>> = found.iter().map(|(_, schedule)| schedule.range.clone()).collect();
+    found.extend(sentences(flow, mark).into_iter().filter(|(_, schedule)| free(&listed, &schedule.range)));
     found.sort_by_key(|(score, schedule)| (-score, schedule.range.start));
     let mut kept: Vec<Schedule> = Vec::new();
     for (_, schedule) in found {
@@ -256,6 +260,58 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
         }
     }
     kept
+}
+
+/// Lists whose items begin at these lines.
+fn lists(flow: &Flow<'_>, lines: &[Line], mark: DecimalMark) -> Vec<(i64, Schedule)> {
+    let markers: Vec<Marker> = lines.iter().enumerate().flat_map(|(index, line)| markers(flow, line, index)).collect();
+    let groups = groups(&markers, lines, flow);
+    groups.iter().filter_map(|group| schedule(flow, lines, &markers, group, mark)).collect()
+}
+
+/// A row that says how much, and when.
+fn pays_for(row: &Milestone) -> bool {
+    let valued = |field: &Field| field.value.is_some() || !field.quotes.is_empty();
+    let when = row.trigger.value.is_some() || row.due.value.is_some() || row.date.value.is_some();
+    row.per.is_none() && when && (valued(&row.amount) || valued(&row.percent))
+}
+
+/// The lines, and those that items make which a paragraph enumerates in itself: "as follows: (a) $50,000 upon signing; and (b) …".
+fn enumerated(flow: &Flow<'_>, lines: &[Line]) -> Vec<Line> {
+    static INSIDE: Pattern = pattern!(
+        r"\s(?:(?P<mark>\((?:[a-z]|[ivx]{1,4}|\d{1,2})\))\s|(?P<clause>\d{1,2}(?:\.\d{1,2}){1,2})\.?\s+[A-Z]|(?P<label>(?:Milestone|Phase|Payment|Stage|Instal?lment)\s+(?:[Nn]o\.?\s*|#\s*)?\d{1,2}\s?:)\s)"
+    );
+    let cut = |line: &Line| -> Vec<Line> {
+        let text = flow.slice(line.range.clone());
+        let inside = captures(&INSIDE, text, 0..text.len());
+        let starts = inside.iter().filter_map(|inside| {
+            let at = ["mark", "clause", "label"].into_iter().find_map(|name| inside.name(name))?;
+            let before = text[..at.start()].split_whitespace().next_back().unwrap_or("");
+            // "within thirty (30) days" counts nothing on.
+            let digits = at.as_str().starts_with('(') && at.as_str().contains(|c: char| c.is_ascii_digit());
+            if digits && !(before.ends_with([';', ':', ',', '.']) || matches!(before, "and" | "or")) {
+                return None;
+            }
+            // "Section 4.1 The …" and "of Phase 2: …" name what stands elsewhere.
+            let named = at.as_str().starts_with('(') || text[..at.start()].trim_end().ends_with(['.', ';', ':', ')']);
+            let named = named || at.as_str().ends_with(':') && !before.starts_with(char::is_lowercase);
+            named.then_some(line.range.start + at.start())
+        });
+        let starts: Vec<usize> = core::iter::once(line.range.start).chain(starts).collect();
+        let ends = starts.iter().skip(1).copied().chain([line.range.end]);
+        let parts = starts.iter().zip(ends).enumerate();
+        parts
+            .map(|(index, (start, end))| Line {
+                range: crate::block::trimmed(&flow.text, *start..end),
+                span: line.span,
+                first: line.first && index == 0,
+            })
+            .collect()
+    };
+    lines
+        .iter()
+        .flat_map(|line| if flow.spans[line.span].table.is_some() { vec![line.clone()] } else { cut(line) })
+        .collect()
 }
 
 fn schedule(
@@ -293,6 +349,9 @@ fn schedule(
     // that says what it costs and not when that is paid.
     let clauses = matches!(first.kind, Kind::Dotted(_) | Kind::Digit(_));
     if items.iter().any(|(parted, _)| *parted) {
+        if matches!(first.kind, Kind::Dotted(_)) && scattered(&items) {
+            return None;
+        }
         items.retain(|(parted, item)| *parted || names_payment(item) || (item.eventful && (item.labelled || !clauses)));
         // Of clauses of which one has milestones, those of the others are what a price is made of.
         if clauses && items.iter().any(|(_, item)| names_payment(item)) {
@@ -305,7 +364,44 @@ fn schedule(
         return None;
     }
     let range = lines[first.line].range.start..bounds.last()?.end;
-    accepted(flow, &lead, items, range, mark)
+    let run = paying_run(&items);
+    if run.len() < 2 || run.len() == items.len() {
+        return accepted(flow, &lead, items, range, mark);
+    }
+    // "(i) Upon delivery, X will pay $1,000,000. (ii) … (iii) Any dispute shall be resolved by …": the first two are what is paid.
+    let end = items.get(run.end).map_or(range.end, |next| next.start);
+    let part = items[run.start].start..end;
+    let some = items[run].to_vec();
+    accepted(flow, &lead, items, range, mark).or_else(|| accepted(flow, &lead, some, part, mark))
+}
+
+/// The longest run of items that each say that something is paid, and when.
+fn paying_run(items: &[Item]) -> Range<usize> {
+    let mut best = 0..0;
+    let mut from = 0;
+    for (index, item) in items.iter().enumerate() {
+        if !(item.valued && item.eventful && says_pays(item)) {
+            from = index + 1;
+        } else if index + 1 - from > best.len() {
+            best = from..index + 1;
+        }
+    }
+    best
+}
+
+/// An item that says itself that it is paid: "X will pay $1,000,000", "shall be invoiced".
+fn says_pays(item: &Item) -> bool {
+    static PAYS: Pattern = pattern!(
+        r"(?i)\b(?:will|shall|agrees?\s+to)\s+(?:also\s+)?(?:pay|invoice)\b[^.;]{0,90}?(?:[$€£]|\b[A-Z]{3}\s?\d|\d\s?%|percent)|(?:[$€£]|\d\s?%|\d\)|percent\)?)[^.;]{0,90}?\b(?:shall|will|to)\s+be\s+(?:paid|payable|invoiced|due)\b|(?:[$€£]|\d\s?%|\d\))[^.;]{0,60}?\b(?:payable|due)\b"
+    );
+    item.milestone.per.is_none() && found(&PAYS, item.milestone.description.value.as_deref().unwrap_or(""))
+}
+
+/// Clauses with payments below them, and others between these: "5.1 License fee: (a) … (b) …", "5.2 Reports", "5.4 Sales: (a) … (b) …"
+/// are two schedules.
+fn scattered(items: &[(bool, Item)]) -> bool {
+    let runs = items.chunk_by(|one, next| one.0 == next.0);
+    runs.filter(|run| run[0].0).count() > 1
 }
 
 /// Where a bullet ends: "(b) North America ($146,000)" after the last bullet of "(a)" is no part of it.
@@ -409,8 +505,15 @@ pub(super) fn accepted(
     range: Range<usize>,
     mark: DecimalMark,
 ) -> Option<(i64, Schedule)> {
+    static SECURITY: Pattern = pattern!(r"(?i)^\W{0,3}(?:\w+\s+){0,4}(?:bonds?|guarantees?|security)\b");
+    let secures = |item: &Item| found(&SECURITY, item.milestone.description.value.as_deref().unwrap_or(""));
+    // "5% of net sales by the 7th of each month": a royalty.
+    static SALES: Pattern = pattern!(r"(?i)\b(?:net|gross)\s+(?:sales|revenues?|receipts|profits?|proceeds)\b");
+    let royalty = |item: &Item| item.milestone.percent_of.value.as_deref().is_some_and(|of| found(&SALES, of));
     let paying = |item: &Item| {
         item.valued
+            && !secures(item)
+            && !royalty(item)
             && item
                 .milestone
                 .per
@@ -426,7 +529,8 @@ pub(super) fn accepted(
     // Percents for events that are a whole together are what a price is paid in.
     let whole: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
     let whole = whole == rust_decimal::Decimal::ONE_HUNDRED && items.iter().all(|item| item.percent && item.eventful);
-    let about = stated || whole || found(&PAYMENT, lead_text);
+    let said = items.iter().all(|item| item.valued && item.eventful && says_pays(item));
+    let about = stated || whole || said || found(&PAYMENT, lead_text);
     let listed = labelled * 2 > items.len();
     let pays = items
         .iter()

@@ -95,7 +95,7 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     schedules.extend(flat::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
     let taken: Vec<Range<usize>> = schedules.iter().map(|schedule| schedule.range.clone()).collect();
     schedules.extend(list::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
-    schedules.retain(|schedule| !schedule.rates());
+    schedules.retain(|schedule| !schedule.rates() && !finances(flow, schedule));
     // A table of prices by phase is a schedule only where no other schedule says when something is paid.
     if schedules.iter().any(|schedule| !schedule.prices) {
         schedules.retain(|schedule| !schedule.prices);
@@ -110,6 +110,35 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
         schedules.insert(0, first);
     }
     schedules
+}
+
+/// Rent, repayments of a loan, premiums, shares: payments that nobody delivers or builds anything for. Told by what the rows speak
+/// of, or the words above them where the rows name no work.
+fn finances(flow: &Flow<'_>, schedule: &Schedule) -> bool {
+    static MONEY: Pattern = pattern!(
+        r"(?i)\b(?:principal|borrowers?|lenders?|loans?|(?:base|annual|monthly|minimum|additional)\s+rent(?:al)?|rent|tenants?|landlord|lease\s+years?|promissory|prepay\w*|maturity\s+date|mortgage|severance|salary|vest(?:s|ed|ing)?|shares\s+of|common\s+stock|per\s+occurrence|coverage|deductible)\b"
+    );
+    static WORK: Pattern = pattern!(
+        r"(?i)\b(?:milestones?|deliver\w*|accept\w*|contract\s+(?:price|sum|value)|progress|works?|services?|complet\w*|launch\w*|design|commission\w*|licen[cs]e|phases?|install\w*|retainage)\b"
+    );
+    let says = |pattern: &Pattern, field: &Field| field.value.as_deref().is_some_and(|words| found(pattern, words));
+    let speaks = |pattern: &'static Pattern| {
+        move |row: &&Milestone| {
+            [&row.name, &row.description, &row.trigger].into_iter().any(|field| says(pattern, field))
+        }
+    };
+    let of_money = schedule.rows.iter().filter(speaks(&MONEY)).count();
+    let of_work = schedule.rows.iter().filter(speaks(&WORK)).count();
+    // What is paid for being late, or broken, is no milestone either.
+    static DAMAGES: Pattern = pattern!(
+        r"(?i)\b(?:penalt\w+|liquidated\s+damages|fine\s+of|late\s+(?:delivery|completion)|(?:is|are|be)\s+delayed|delays?\s+in|in\s+breach|breach\s+of)\b"
+    );
+    let damages = schedule.rows.iter().filter(speaks(&DAMAGES)).count();
+    if of_money > of_work || damages * 2 > schedule.rows.len() {
+        return true;
+    }
+    let lead = flow.slice(flow.before(schedule.range.start, 350));
+    of_work == 0 && found(&MONEY, lead) && !found(&WORK, lead)
 }
 
 fn free(taken: &[Range<usize>], range: &Range<usize>) -> bool {

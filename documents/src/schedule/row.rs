@@ -125,7 +125,7 @@ struct Priced {
 fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> Priced {
     for part in ranges(cells, Role::Amount) {
         let read = money::all(&flow.text, part.clone(), mark).into_iter().next();
-        let read = read.or_else(|| money::bare(&flow.text, part.clone(), mark));
+        let read = read.or_else(|| figure(flow, part, mark));
         if let Some(stated) = read {
             // Digits that go on in the next line of a narrow column: nobody can tell whether they are one number.
             let rest = flow.slice(stated.range.end..part.end).trim_start_matches(['.', ',']);
@@ -153,6 +153,14 @@ fn priced(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> P
         }
     }
     Priced::default()
+}
+
+/// A number without currency, where the cell has little else: "12.3 Should any member …" is a clause.
+fn figure(flow: &Flow<'_>, part: &Range<usize>, mark: DecimalMark) -> Option<money::Money> {
+    let text = flow.slice(part.clone());
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    (letters <= 12.max(digits * 3)).then(|| money::bare(&flow.text, part.clone(), mark)).flatten()
 }
 
 /// An amount whose last decimals stand in the next line of a narrow column: `14,473,900.` above `00`, `7,236,950.0` above `0`.

@@ -48,7 +48,7 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
         let width = table.rows.iter().flatten().map(|cell| cell.column + cell.span).max().unwrap_or(0);
         let of = |table: &FlowTable, head: &Heading| {
             let read = schedule(flow, table, head, mark);
-            (!read.rows.is_empty()).then(|| (read, squeezed(&head.text)))
+            credible(&read).then(|| (read, squeezed(&head.text)))
         };
         let read = heading(flow, table, 0).and_then(|head| of(table, &head));
         // A table without heading goes on overleaf without one.
@@ -77,6 +77,13 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     }
     schedules.extend(gathered(sheets));
     schedules
+}
+
+/// Whether there are values where the heading says so. Where most rows have none, the columns are those of print: paragraphs that
+/// hang behind their numbers, or a form that nobody has filled in.
+fn credible(read: &Schedule) -> bool {
+    let valued = read.valued();
+    valued > 0 && valued * 3 >= read.rows.len()
 }
 
 /// A table of damages, rates of insurance and the like, by its heading or the words above it; not where its heading speaks of

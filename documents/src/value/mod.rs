@@ -43,7 +43,7 @@ pub(crate) fn captures<'t>(pattern: &Pattern, text: &'t str, range: Range<usize>
 
 /// The first match in a range of the text.
 pub(crate) fn capture<'t>(pattern: &Pattern, text: &'t str, range: Range<usize>) -> Option<Captures<'t>> {
-    let part = text.get(..range.end)?;
+    let part = text.get(..range.end).filter(|part| range.start <= part.len())?;
     pattern.as_ref()?.captures_at(part, range.start)
 }
 
@@ -64,10 +64,10 @@ pub enum Missing {
 }
 
 static REDACTED: Pattern = pattern!(
-    r"(?i)\[?\*{2,}\]?|\[\s*\*\s*\]|\[redacted\]|\[?(?:confidential (?:treatment|material|portion)s?[^\]]{0,40}redacted|redacted)\]?|█+"
+    r"(?i)\[?\*{2,}\]?|\[\s*\*\s*\]|[$€£]\s?\*|\[\s?\*(?:\s\*)+\s?\]|\[redacted\]|\[?(?:confidential (?:treatment|material|portion)s?[^\]]{0,40}redacted|redacted)\]?|█+"
 );
 static BLANK: Pattern = pattern!(
-    r"_{3,}|\[\s*[●•]\s*\]|\[\s{0,6}\]|●|\{\{[^{}]{0,80}\}\}|\[\s*(?i:insert|enter|amount|date|tbc)[^\]]{0,60}\]|X{4,}|\[l\]"
+    r"_{3,}|\[\s*[●•]\s*\]|\[\s{0,6}\]|●|\{\{[^{}]{0,80}\}\}|\[\s*(?i:insert|enter|amount|date|tbc)[^\]]{0,60}\]|[Xx]{4,}|[$€£]\s?[Xx]{1,3}(?:,[Xx]{3})+|\[l\]"
 );
 static UNDETERMINED: Pattern =
     pattern!(r"(?i)\bto be (?:determined|agreed|confirmed|advised|negotiated)\b|\bT\.?B\.?[DCA]\b\.?");

@@ -121,7 +121,57 @@ pub(crate) fn scaled(amount: Decimal, power: u32) -> Option<Decimal> {
 /// Every amount with a currency in a range of the text.
 #[must_use]
 pub fn all(text: &str, range: Range<usize>, mark: DecimalMark) -> Vec<Money> {
-    captures(&MONEY, text, range).iter().filter_map(|found| read(text, found, mark)).collect()
+    let mut all: Vec<Money> =
+        captures(&MONEY, text, range.clone()).iter().filter_map(|found| read(text, found, mark)).collect();
+    let beside = worded(text, range, mark);
+    let apart =
+        |one: &Money| all.iter().all(|other| other.range.end <= one.range.start || one.range.end <= other.range.start);
+    let beside: Vec<Money> = beside.into_iter().filter(apart).collect();
+    all.extend(beside);
+    all.sort_by_key(|amount| amount.range.start);
+    all
+}
+
+/// Digits in parentheses after words that name the currency: "RMB Seven Hundred Thousand Only (700,000.00)", "Fifty Thousand Dollars
+/// (50,000)".
+fn worded(text: &str, range: Range<usize>, mark: DecimalMark) -> Vec<Money> {
+    static DIGITS: Pattern =
+        pattern!(r"\(\s?(?P<digits>\d{1,3}(?:,\d{2,3})+(?:\.\d{2})?|\d{4,}(?:\.\d{2})?)\s?(?:/[-–=])?\)");
+    static CURRENCY: Pattern = pattern!(
+        r"(?i)\b(?:(?P<usd>(?:US|U\.S\.|United\s+States)\s+Dollars?|USD|US\s?\$)|(?P<cny>RMB|Renminbi|Yuan)|(?P<eur>Euros?|EUR)|(?P<gbp>Pounds?(?:\s+Sterling)?|GBP)|(?P<inr>Rupees|INR)|(?P<jpy>Yen|JPY)|(?P<dollar>Dollars?))\W*$"
+    );
+    let mut all = Vec::new();
+    for found in captures(&DIGITS, text, range.clone()) {
+        let (Some(whole), Some(digits)) = (found.get(0), found.name("digits")) else { continue };
+        let head = text[..whole.start()].trim_end();
+        let Some(spelled) = words::before(text, head.len()).filter(|words| words.range.start >= range.start) else {
+            continue;
+        };
+        let code = |text: &str| {
+            let found = CURRENCY.as_ref()?.captures(text)?;
+            let named = |name: &str| found.name(name).is_some();
+            let codes =
+                [("usd", "USD"), ("cny", "CNY"), ("eur", "EUR"), ("gbp", "GBP"), ("inr", "INR"), ("jpy", "JPY")];
+            let code = codes.into_iter().find(|(name, _)| named(name)).map(|(_, code)| Unit::Code(code));
+            code.or_else(|| named("dollar").then_some(Unit::Dollar))
+        };
+        let before = &text[floor(text, spelled.range.start.saturating_sub(40))..spelled.range.start];
+        let within = head.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let within = within.strip_suffix("only").or_else(|| within.strip_suffix("Only")).unwrap_or(within);
+        let Some(unit) = code(before).or_else(|| code(&within[floor(within, within.len().saturating_sub(40))..]))
+        else {
+            continue;
+        };
+        all.push(Money {
+            per: rate(&text[whole.end()..]),
+            amount: decimal(digits.as_str(), mark),
+            range: digits.range(),
+            digits: digits.range(),
+            unit: Some(unit),
+            spelled: Some(spelled),
+        });
+    }
+    all
 }
 
 fn read(text: &str, found: &regex::Captures<'_>, mark: DecimalMark) -> Option<Money> {
@@ -129,9 +179,12 @@ fn read(text: &str, found: &regex::Captures<'_>, mark: DecimalMark) -> Option<Mo
     let digits = found.name("digits").or_else(|| found.name("digits2"))?;
     let token = found.name("pre").or_else(|| found.name("suf"))?;
     // "CAD" in "ARCADE 5" or "Rs" in "hours 3" is no currency.
+    // "$" at the end of a line and the number of the next clause are no amount.
+    let between = text.get(token.end().min(digits.end())..digits.start().max(token.start())).unwrap_or("");
+    let parted = between.contains("\n\n") || (between.contains('\n') && digits.as_str().len() < 4);
     let glued = text[..whole.start].chars().next_back().is_some_and(char::is_alphanumeric);
     let after = text[whole.end..].chars().next();
-    if glued || after.is_some_and(|c| c == '%' || (c.is_ascii_digit())) {
+    if parted || glued || after.is_some_and(|c| c == '%' || (c.is_ascii_digit())) {
         return None;
     }
     // "250 CC" is the size of an engine, "3 ADA ramps" are ramps.
@@ -284,6 +337,24 @@ mod tests {
         assert!(!words_differ(&one(
             "USD 2,834,798 (two million eight hundred thirty-four thousand seven hundred ninety-eight United States dollars)"
         )));
+    }
+
+    #[test]
+    fn digits_in_parentheses_have_the_currency_of_the_words_before_them() {
+        for (text, unit, amount) in [
+            (
+                "RMB Three Hundred and Thirteen Thousand and Six Hundred Only\n(313,600.00)",
+                Unit::Code("CNY"),
+                "313600.00",
+            ),
+            ("a sum of Fifty Thousand Dollars (50,000)", Unit::Dollar, "50000"),
+            ("Rupees Twelve Thousand only (12,000)", Unit::Code("INR"), "12000"),
+        ] {
+            let money = one(text);
+            assert_eq!((money.unit, money.amount), (Some(unit), Ok(amount.parse().unwrap())), "{text}");
+            assert!(!words_differ(&money), "{text}");
+        }
+        assert!(all("for ten thousand (10,000) units", 0..34, DecimalMark::Unknown).is_empty());
     }
 
     #[test]
