@@ -121,7 +121,7 @@ async fn derived(env: &Environment, contract: &Contract) -> anyhow::Result<Vec<P
     let extra =
         documents.iter().filter(|row| contract.documents().iter().all(|document| document.number != row.number));
     wrong.extend(extra.map(|row| format!("document {}", row.number)));
-    let shown = env.store.exceptions(Some(id.into()), false).await?;
+    let shown = env.store.exceptions(Some(vec![id.into()]), false).await?;
     let shown = shown.into_iter().filter(|row| Kind::named(&row.code).is_none());
     let shown: Vec<_> = shown.map(|row| (row.code, row.milestone, row.opened_on, row.closed_on)).collect();
     let rows = engine::exceptions(contract).into_iter();

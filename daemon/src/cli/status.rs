@@ -8,7 +8,9 @@ use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
 use crate::environment::Environment;
 use crate::report::close::Month;
-use crate::report::{self, digest, performance, verification};
+use crate::report::performance::{self, Rows};
+use crate::report::{self, digest, verification};
+use crate::review::holding::held;
 use crate::review::item::Item;
 use crate::review::portfolio::{self, Remedied};
 use crate::review::queue::{Filter, queue};
@@ -69,7 +71,7 @@ pub(super) async fn status(env: &Environment, json: bool) -> anyhow::Result<Exit
         if of_kind.is_empty() {
             continue;
         }
-        let (count, held) = (of_kind.len(), portfolio::held(&of_kind));
+        let (count, held) = (of_kind.len(), held(&of_kind));
         let verb = if ["approval", "change_order"].contains(&kind) { " to approve" } else { "" };
         let held = if held.is_empty() { String::new() } else { format!(", {held} held") };
         say(&format!("{}{verb}{held}: `milestoned queue --kind {kind}`", counted(count, noun)));
@@ -114,7 +116,8 @@ pub(super) async fn waiting(
     if let Some(kind) = kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
         anyhow::bail!("--kind: {kind:?} is none of {}", KINDS.join(", "));
     }
-    let filter = Filter { contract, kinds: kind.into_iter().collect(), owner, subject: None };
+    let filter =
+        Filter { contracts: contract.into_iter().collect(), kinds: kind.into_iter().collect(), owner, subject: None };
     let items = queue(env, &filter).await?;
     if json {
         say(&serde_json::to_string_pretty(&items)?);
@@ -158,7 +161,7 @@ pub(super) async fn exceptions(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let rows = portfolio::remedied(env, contract.as_deref(), !all).await?;
-    let filter = Filter { contract, ..Filter::of_kinds(&["approval", "delivery"]) };
+    let filter = Filter { contracts: contract.into_iter().collect(), ..Filter::of_kinds(&["approval", "delivery"]) };
     let items = queue(env, &filter).await?;
     if json {
         say(&serde_json::to_string_pretty(&json!({ "exceptions": rows, "waiting": items }))?);
@@ -240,8 +243,8 @@ pub(super) async fn report(env: &Environment, asked: Report, json: bool) -> anyh
     };
     let snapshot = Snapshots::default().now(env).await?;
     let what = (asked.name.as_str(), asked.metric.as_deref().unwrap_or_default());
-    let named = performance::named(env, &snapshot, what, month, today).await;
-    let list = named.map_err(|refused| anyhow::anyhow!("{refused}"))?;
+    let named = performance::named(env, &snapshot, what, (month, today), Rows::All).await;
+    let list = named.map_err(|refused| anyhow::anyhow!("{refused}"))?.list;
     if json {
         say(&serde_json::to_string_pretty(&list.told())?);
         return Ok(ExitCode::SUCCESS);

@@ -7,12 +7,14 @@ use std::time::SystemTime;
 
 use askama::Template;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use lettre::message::{Mailbox, Message, MultiPart};
 use milestoned_mapping::address;
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::counted::counted;
 
 use crate::environment::Environment;
+use crate::review::holding::held;
 use crate::review::item::Item;
 use crate::review::portfolio;
 use crate::review::queue::{Filter, queue};
@@ -176,7 +178,7 @@ fn told(
     let approvals: Vec<&Item> = own.iter().filter(|item| item.kind == "approval").collect();
     let to_approve = match approvals.len() {
         0 => String::new(),
-        count => format!("{}, {}", counted(count, "invoice"), portfolio::held(&approvals)),
+        count => format!("{}, {}", counted(count, "invoice"), held(&approvals)),
     };
     let was_told = |item: &Item| known.iter().any(|candidate| candidate.subject == item.subject.to_string());
     let (open, new): (Vec<Item>, Vec<Item>) = own.into_iter().partition(was_told);
@@ -191,7 +193,7 @@ fn told(
 }
 
 /// What is remembered of a digest.
-fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestItem> {
+fn items(told: &Told, known: &[DigestItem], now: Timestamp) -> Vec<DigestItem> {
     let all = told.lines().map(|line| &line.item).chain(&told.parked);
     let item = |item: &Item| {
         let subject = item.subject.to_string();
@@ -203,23 +205,27 @@ fn items(told: &Told, known: &[DigestItem], now: jiff::Timestamp) -> Vec<DigestI
     all.map(item).collect()
 }
 
-/// Acceptances that silence will bring, the earliest first.
+/// Acceptances that silence will bring soon, the earliest first. Where time alone changes nothing soon, there is none.
 async fn silences(env: &Environment) -> Result<Vec<Silence>, StoreError> {
     let base = &env.settings.http.public_url;
     let mut all = Vec::new();
-    portfolio::each_booked(env, |booked| {
-        let id = booked.state.terms().id();
-        let ahead = booked.state.outlook(booked.state.as_of()).deadlines.into_iter();
-        all.extend(ahead.map(|deadline| Silence {
-            contract: id.to_owned(),
-            link: address::milestone(base, id, &deadline.milestone),
-            amount: crate::review::item::Amount::from(deadline.amount).to_string(),
-            milestone: deadline.milestone,
-            last_day: deadline.last_day,
-            owner: booked.owner.clone(),
-        }));
-    })
-    .await?;
+    // The business day that follows on a deadline may be some days later.
+    let soon = env.clock.now().saturating_add(SignedDuration::from_hours(AHEAD.saturating_mul(3 * 24)));
+    let ids = env.store.contracts_waking_by(soon.unwrap_or(Timestamp::MAX)).await?;
+    for some in ids.chunks(portfolio::AT_ONCE) {
+        for booked in portfolio::booked_of(env, some).await? {
+            let id = booked.state.terms().id();
+            let ahead = booked.state.outlook(booked.state.as_of()).deadlines.into_iter();
+            all.extend(ahead.map(|deadline| Silence {
+                contract: id.to_owned(),
+                link: address::milestone(base, id, &deadline.milestone),
+                amount: crate::review::item::Amount::from(deadline.amount).to_string(),
+                milestone: deadline.milestone,
+                last_day: deadline.last_day,
+                owner: booked.owner.clone(),
+            }));
+        }
+    }
     all.sort_by(|a, b| (a.last_day, &a.contract, &a.milestone).cmp(&(b.last_day, &b.contract, &b.milestone)));
     Ok(all)
 }

@@ -3,13 +3,14 @@
 //!
 //! What a month's value is made of can be looked at case by case: [`cases`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use milestoned_mapping::contract::{DocumentKind, MilestoneView, Receivable};
-use milestoned_mapping::money::Minor;
+use milestoned_mapping::contract::{MilestoneView, Receivable};
+use milestoned_mapping::money::{Currency, Minor, grouped};
 use milestoned_mapping::problem::Problem;
 use milestoned_workbook::cell::Cell;
 use rust_decimal::Decimal;
@@ -19,10 +20,12 @@ use super::close::{self, Figures, Month};
 use super::export::List;
 use crate::environment::Environment;
 use crate::review::acts::Refused;
-use crate::review::item::Item;
-use crate::review::measures::{self, Case, Counted, Metric};
+use crate::review::entry::Entry;
+use crate::review::line::Line;
+use crate::review::listing::window;
+use crate::review::measures::{self, Case, Counted, Due, Metric};
 use crate::review::portfolio::{self, Booked};
-use crate::review::snapshot::{Line, Snapshot, utc_date};
+use crate::review::snapshot::{Snapshot, utc_date};
 use crate::review::standing::Standing;
 use crate::store::StoreError;
 
@@ -30,8 +33,6 @@ use crate::store::StoreError;
 const MONTHS: i32 = 12;
 /// What stands in the place of a variance of a month that nobody has prepared.
 pub const NOT_PREPARED: &str = "not prepared";
-/// What a forecast calls a document that time alone will write.
-const TO_BILL: &str = "to bill";
 /// Months that a forecast looks ahead, the present one included.
 const AHEAD: i32 = 6;
 
@@ -120,7 +121,9 @@ pub async fn metrics(env: &Environment, snapshot: &Snapshot, today: Date) -> Res
     let mut all: BTreeMap<(Metric, Date), Vec<Counted>> = BTreeMap::new();
     let rejected = rejections(env).await?;
     let cases = snapshot.contracts.values().flat_map(|line| line.measures.cases.iter());
-    for case in cases.chain(rejected.iter().map(|case| &case.counted)) {
+    let since = trend(today).last().map(|month| month.first());
+    let cases = cases.chain(rejected.iter().map(|case| &case.counted));
+    for case in cases.filter(|case| since.is_none_or(|since| since <= case.month)) {
         all.entry((case.metric, case.month)).or_default().push(*case);
     }
     let mut list = List::new("metrics", columns, format!("the {MONTHS} months up to {}", Month::of(today)));
@@ -180,27 +183,91 @@ fn variance(figures: &Figures) -> String {
     }
 }
 
-/// What the value of a metric in a month is made of, what is not as it should be first. Only contracts that have such a case are
+/// Rows of a report that somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Every row.
+    All,
+    /// Those of a page: its number from 1, the last where there are not so many, and how many rows a page has.
+    Page(usize, usize),
+}
+
+impl Rows {
+    fn of(self, count: usize) -> Range<usize> {
+        match self {
+            Self::All => 0..count,
+            Self::Page(number, rows) => {
+                let last = count.div_ceil(rows.max(1)).max(1);
+                let from = number.clamp(1, last).saturating_sub(1).saturating_mul(rows);
+                from.min(count)..from.saturating_add(rows).min(count)
+            }
+        }
+    }
+}
+
+/// A report: the rows that were asked for, and what all of its rows come to.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The rows.
+    pub list: List,
+    /// How many rows there are.
+    pub count: usize,
+    /// Sums of a forecast: month, what, amounts by currency.
+    pub sums: Vec<(String, String, String)>,
+}
+
+impl Report {
+    fn of(list: List, count: usize) -> Self {
+        Self { list, count, sums: Vec::new() }
+    }
+}
+
+/// What the value of a metric in a month is made of, what is not as it should be first. Only contracts whose cases are wanted are
 /// read.
 ///
 /// # Errors
 /// The store failed.
-pub async fn cases(env: &Environment, snapshot: &Snapshot, metric: Metric, month: Month) -> Result<List, StoreError> {
+pub async fn cases(
+    env: &Environment,
+    snapshot: &Snapshot,
+    metric: Metric,
+    month: Month,
+    rows: Rows,
+) -> Result<Report, StoreError> {
     let columns = &["Contract", "Milestone", "As it should be", "Days", "What happened"];
     let mut list = List::new("cases", columns, format!("{} in {}", metric.title(), month.in_words()));
-    let is_of_it = |case: &Case| case.counted.metric == metric && case.counted.month == month.first();
-    let mut own = rejections(env).await?;
-    own.retain(is_of_it);
-    let has_one = |(_, line): &(&String, &Arc<Line>)| line.measures.has(metric, month.first());
-    let ids: Vec<String> = snapshot.contracts.iter().filter(has_one).map(|(id, _)| id.clone()).collect();
+    let counts = |counted: &Counted| counted.metric == metric && counted.month == month.first();
+    let mut rejected = rejections(env).await?;
+    rejected.retain(|case| counts(&case.counted));
+    let lines = snapshot.contracts.values();
+    let own = lines.flat_map(|line| line.measures.cases.iter().map(move |case| (&*line.brief.contract, case)));
+    let own = own.filter(|(_, case)| counts(case)).map(|(contract, case)| (order(case), contract));
+    let mut places: Vec<((bool, i32), &str)> = own.collect();
+    places.extend(rejected.iter().map(|case| (order(&case.counted), case.contract.as_str())));
+    places.sort();
+    let (count, wanted) = (places.len(), rows.of(places.len()));
+    let shown = places.get(wanted.clone()).unwrap_or_default();
+    let (Some(first), Some(last)) = (shown.first(), shown.last()) else { return Ok(Report::of(list, count)) };
+    // Cases of one contract that count alike stand together: those of the first and the last place are read whole.
+    let from = places.partition_point(|place| place < first);
+    let is_within = |case: &Case| {
+        let place = (order(&case.counted), case.contract.as_str());
+        counts(&case.counted) && *first <= place && place <= *last
+    };
+    let ids: BTreeSet<&str> = shown.iter().map(|(_, contract)| *contract).collect();
+    let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+    let mut read = Vec::new();
     for some in ids.chunks(portfolio::AT_ONCE) {
         for contract in portfolio::states(env, some).await? {
-            own.extend(measures::cases(&contract).into_iter().filter(is_of_it));
+            read.extend(measures::cases(&contract).into_iter().filter(is_within));
         }
     }
-    let order = |case: &Case| (case.counted.good, -case.counted.days);
-    own.sort_by(|a, b| (order(a), &a.contract, &a.milestone).cmp(&(order(b), &b.contract, &b.milestone)));
-    list.rows.extend(own.into_iter().map(|case| {
+    read.extend(rejected.iter().filter(|case| is_within(case)).cloned());
+    read.sort_by(|a, b| {
+        (order(&a.counted), &a.contract, &a.milestone).cmp(&(order(&b.counted), &b.contract, &b.milestone))
+    });
+    let shown = read.into_iter().skip(wanted.start.saturating_sub(from)).take(wanted.len());
+    list.rows.extend(shown.map(|case| {
         vec![
             Cell::text(case.contract),
             Cell::text(case.milestone),
@@ -209,15 +276,26 @@ pub async fn cases(env: &Environment, snapshot: &Snapshot, metric: Metric, month
             Cell::text(case.said),
         ]
     }));
-    Ok(list)
+    Ok(Report::of(list, count))
+}
+
+/// What is not as it should be comes first, then what took longest.
+fn order(case: &Counted) -> (bool, i32) {
+    (case.good, case.days.saturating_neg())
 }
 
 /// The milestones that were accepted or invoiced in a month, and how far each has come: issued, in the ERP, paid; what is wrong
-/// first.
+/// first. Only contracts whose milestones are wanted are read.
 ///
 /// # Errors
 /// The store failed.
-pub async fn cohort(env: &Environment, snapshot: &Snapshot, month: Month, today: Date) -> Result<List, StoreError> {
+pub async fn cohort(
+    env: &Environment,
+    snapshot: &Snapshot,
+    month: Month,
+    today: Date,
+    rows: Rows,
+) -> Result<Report, StoreError> {
     let columns = &[
         "Contract",
         "Milestone",
@@ -234,15 +312,15 @@ pub async fn cohort(env: &Environment, snapshot: &Snapshot, month: Month, today:
         "Exception",
     ];
     let mut list = List::new("cohort", columns, format!("accepted or invoiced in {}", month.in_words()));
-    let mut items: BTreeMap<(&String, &String), &Item> = BTreeMap::new();
-    for item in snapshot.items.iter().filter(|item| matches!(item.kind, "exception" | "drift" | "approval")) {
-        if let (Some(contract), Some(milestone)) = (&item.contract, &item.milestone) {
-            items.entry((contract, milestone)).or_insert(item);
-        }
-    }
-    let has_one = |(_, line): &(&String, &Arc<Line>)| line.measures.due.contains(&month.first());
-    let ids: Vec<String> = snapshot.contracts.iter().filter(has_one).map(|(id, _)| id.clone()).collect();
-    let mut rows = Vec::new();
+    let lines = snapshot.contracts.values();
+    let due = lines.flat_map(|line| line.measures.due.iter().map(move |due| (line, due)));
+    let of_it: Vec<(&Arc<Line>, &Due)> = due.filter(|(_, due)| due.month == month.first()).collect();
+    let count = of_it.len();
+    let shown = window(of_it, rows.of(count), |(line, due)| !is_flagged(snapshot, line, due, today));
+    let mut ids: Vec<String> = shown.iter().map(|(line, _)| line.brief.contract.to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    let mut made: BTreeMap<(String, String), Vec<Cell>> = BTreeMap::new();
     for some in ids.chunks(portfolio::AT_ONCE) {
         let documents = portfolio::documents_of(env, snapshot, some).await?;
         let standings: BTreeMap<String, Standing> =
@@ -250,26 +328,42 @@ pub async fn cohort(env: &Environment, snapshot: &Snapshot, month: Month, today:
         for booked in portfolio::booked_of(env, some).await? {
             let (receivables, id) = (booked.state.receivables(), booked.state.terms().id().to_owned());
             for milestone in booked.state.milestones() {
-                if measures::due(milestone.accepted_on, milestone.invoiced_on) == Some(month.first()) {
-                    let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
-                    let item = items.get(&(&id, &milestone.id)).copied();
-                    rows.push(cohort_row((&booked, &milestone, expected), &receivables, &standings, item, today));
-                }
+                let expected = [milestone.accepted_on, milestone.invoiced_on].into_iter().flatten().min();
+                let item = exception_of(snapshot, &id, &milestone.id);
+                let row = cohort_row((&booked, &milestone, expected), &receivables, &standings, item, today);
+                made.insert((id.clone(), milestone.id), row);
             }
         }
     }
-    rows.sort_by_key(|(flagged, _)| !*flagged);
-    list.rows.extend(rows.into_iter().map(|(_, row)| row));
-    Ok(list)
+    let row =
+        |(line, due): (&Arc<Line>, &Due)| made.remove(&(line.brief.contract.to_string(), due.milestone.to_string()));
+    list.rows.extend(shown.into_iter().filter_map(row));
+    Ok(Report::of(list, count))
+}
+
+/// The first thing that waits about a milestone that was billed or is to be.
+fn exception_of<'a>(snapshot: &'a Snapshot, contract: &str, milestone: &str) -> Option<&'a Entry> {
+    let entries = snapshot.waiting_of(contract).iter().map(AsRef::as_ref);
+    let mut of_it = entries.filter(|entry: &&Entry| entry.milestone.as_deref() == Some(milestone));
+    of_it.find(|entry| matches!(entry.kind(), "exception" | "drift" | "approval"))
+}
+
+/// Whether something is wrong with a milestone: see [`cohort_row`], which says what.
+fn is_flagged(snapshot: &Snapshot, line: &Line, due: &Due, today: Date) -> bool {
+    let is_late = || line.open.iter().any(|invoice| invoice.milestone == due.milestone && invoice.due_on < today);
+    !due.is_invoiced
+        || due.is_missing
+        || is_late()
+        || exception_of(snapshot, &line.brief.contract, &due.milestone).is_some()
 }
 
 fn cohort_row(
     (booked, milestone, expected): (&Booked, &MilestoneView, Option<Date>),
     receivables: &[Receivable],
     standings: &BTreeMap<String, Standing>,
-    item: Option<&Item>,
+    item: Option<&Entry>,
     today: Date,
-) -> (bool, Vec<Cell>) {
+) -> Vec<Cell> {
     let terms = booked.state.terms();
     let (id, currency) = (terms.id(), terms.currency());
     let own: Vec<&Receivable> = receivables.iter().filter(|invoice| invoice.milestone == milestone.id).collect();
@@ -279,13 +373,13 @@ fn cohort_row(
         (true, _) => "accepted, and no invoice".to_owned(),
         (false, Some(standing)) if !standing.is_there() => format!("issued, and not in the ERP: {standing}"),
         _ if late > 0 => "not paid, and overdue".to_owned(),
-        _ => item.map(|item| item.title.clone()).unwrap_or_default(),
+        _ => item.map(|item| item.title.to_string()).unwrap_or_default(),
     };
     let sum = |amount: fn(&Receivable) -> Minor| {
         currency.money(own.iter().map(|receivable| amount(receivable)).sum()).to_string()
     };
     let numbers: Vec<&str> = own.iter().map(|invoice| invoice.number.as_str()).collect();
-    let row = vec![
+    vec![
         Cell::text(id),
         Cell::text(&milestone.id),
         Cell::text(terms.customer()),
@@ -299,20 +393,66 @@ fn cohort_row(
         Cell::Amount(sum(|invoice| invoice.open.units())),
         Cell::text(&flag),
         Cell::optional(item.map(|item| item.subject.to_string())),
-    ];
-    (!flag.is_empty(), row)
+    ]
 }
 
-/// What comes in, by month: a document that time alone will write, or money for one that is open or will be written. What is
-/// overdue for longer than its customer has ever been late on average has no month.
-struct Expected {
-    month: Option<Month>,
-    row: Vec<Cell>,
+/// What is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Cash,
+    Overdue,
+    ToBill,
+}
+
+impl What {
+    /// What a forecast calls it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Cash => "cash",
+            Self::Overdue => "overdue",
+            Self::ToBill => "to bill",
+        }
+    }
+}
+
+/// What comes in: a document that time alone will write, or money for one that is open or will be written. What is
+/// overdue for longer than its customer has ever been late on average has no date.
+#[derive(Clone, Copy)]
+struct Expected<'a> {
+    line: &'a Line,
+    what: What,
+    milestone: &'a str,
+    number: &'a str,
+    due: Date,
+    on: Option<Date>,
+    amount: i64,
+    /// Days that the customer has paid late so far.
+    late: Option<i64>,
+}
+
+impl Expected<'_> {
+    fn row(&self) -> Vec<Cell> {
+        let (brief, month) = (&self.line.brief, self.on.map(Month::of));
+        let late = self.late.filter(|_| self.what != What::ToBill);
+        vec![
+            month.map_or_else(|| Cell::text("no date"), Cell::text),
+            Cell::text(self.what.word()),
+            Cell::text(&brief.contract),
+            Cell::text(self.milestone),
+            Cell::text(&brief.customer),
+            Cell::text(self.number),
+            Cell::text(self.due),
+            late.map_or_else(|| Cell::text(""), Cell::Count),
+            Cell::optional(self.on),
+            Cell::text(brief.currency),
+            Cell::Amount(self.line.money(self.amount).to_string()),
+        ]
+    }
 }
 
 /// What will be billed and paid in the months to come. A customer is expected to pay as late as they did so far, on average; by
 /// when an invoice is paid whose day passed without a payment, nobody knows: it is overdue, and expected on no date.
-pub fn forecast(snapshot: &Snapshot, today: Date) -> List {
+pub fn forecast(snapshot: &Snapshot, today: Date, rows: Rows) -> Report {
     let columns = &[
         "Month",
         "What",
@@ -331,19 +471,31 @@ pub fn forecast(snapshot: &Snapshot, today: Date) -> List {
     let lateness = lateness(snapshot);
     let mut expected = Vec::new();
     for line in snapshot.contracts.values() {
-        let late = lateness.get(line.summary.customer.as_str()).copied();
+        let late = lateness.get(&*line.brief.customer).copied();
         expected.extend(coming(line, (today, until), late));
     }
-    expected.retain(|expected| expected.month.is_none_or(|month| month.first() <= until));
-    let place = |expected: &Expected| expected.row.iter().skip(1).take(2).map(Cell::shown).collect::<Vec<_>>();
-    expected.sort_by_key(|expected| (expected.month.is_none(), expected.month, place(expected)));
-    for expectation in expected {
-        if let [_, what, .., currency, amount] = expectation.row.as_slice() {
-            list.add(&what.shown(), &currency.shown(), &amount.shown());
-        }
-        list.rows.push(expectation.row);
+    expected.retain(|flow| flow.on.is_none_or(|on| Month::of(on).first() <= until));
+    let (mut sums, mut by_month) = (BTreeMap::<_, Minor>::new(), BTreeMap::<_, BTreeMap<Currency, Minor>>::new());
+    for flow in &expected {
+        let (amount, currency) = (Minor::from(flow.amount), flow.line.brief.currency);
+        *sums.entry((flow.what, currency)).or_default() += amount;
+        let month = flow.on.map(Month::of);
+        let of_month = by_month.entry((month.is_none(), month, flow.what)).or_default();
+        *of_month.entry(currency).or_default() += amount;
     }
-    list
+    for ((what, currency), sum) in sums {
+        list.add(what.word(), currency.code(), &currency.money(sum).to_string());
+    }
+    let count = expected.len();
+    let place = |flow: &Expected<'_>| (flow.on.is_none(), flow.on.map(Month::of), flow.what);
+    list.rows.extend(window(expected, rows.of(count), place).iter().map(Expected::row));
+    let told = by_month.into_iter().map(|((_, month, what), amounts)| {
+        let month = month.map_or_else(|| "no date".to_owned(), |month| month.to_string());
+        let text =
+            |(currency, sum): (Currency, Minor)| format!("{} {currency}", grouped(&currency.money(sum).to_string()));
+        (month, what.word().to_owned(), amounts.into_iter().map(text).collect::<Vec<_>>().join(", "))
+    });
+    Report { sums: told.collect(), list, count }
 }
 
 /// Days that each customer has paid late, on average over their paid invoices.
@@ -351,48 +503,36 @@ fn lateness(snapshot: &Snapshot) -> BTreeMap<&str, i64> {
     let mut paid: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     for line in snapshot.contracts.values() {
         let (days, count) = line.measures.late;
-        let of = paid.entry(&line.summary.customer).or_default();
+        let of = paid.entry(&line.brief.customer).or_default();
         *of = (of.0.saturating_add(days), of.1.saturating_add(count));
     }
     paid.into_iter().filter_map(|(customer, (days, count))| Some((customer, days.checked_div(count)?))).collect()
 }
 
 /// What is open of a contract, and what time alone will write for it until a date.
-fn coming(line: &Line, (today, until): (Date, Date), late: Option<i64>) -> Vec<Expected> {
-    let (summary, currency) = (&line.summary, line.deferred.currency());
-    let mut expected = Vec::new();
-    let mut push = |what: &str, milestone: &str, number: &str, (due, on): (Date, Option<Date>), amount: String| {
-        let month = on.map(Month::of);
-        let late = late.filter(|_| what != TO_BILL).map_or_else(|| Cell::text(""), Cell::Count);
-        let row = vec![
-            month.map_or_else(|| Cell::text("no date"), Cell::text),
-            Cell::text(what),
-            Cell::text(&summary.contract),
-            Cell::text(milestone),
-            Cell::text(&summary.customer),
-            Cell::text(number),
-            Cell::text(due),
+fn coming(line: &Line, (today, until): (Date, Date), late: Option<i64>) -> impl Iterator<Item = Expected<'_>> {
+    let paid_on = move |due: Date| due.saturating_add(late.unwrap_or(0).days());
+    let open = line.open.iter().map(move |invoice| {
+        let on = Some(paid_on(invoice.due_on)).filter(|on| *on >= today);
+        let what = if on.is_some() { What::Cash } else { What::Overdue };
+        let (milestone, number) = (&*invoice.milestone, &*invoice.number);
+        Expected { line, what, milestone, number, due: invoice.due_on, on, amount: invoice.open(), late }
+    });
+    let to_come = line.to_come.iter().filter(move |document| document.date <= until).flat_map(move |document| {
+        let (milestone, number, due) = (&*document.milestone, &*document.number, document.due_on);
+        let expected = move |what: What, on: Date| Expected {
+            line,
+            what,
+            milestone,
+            number,
+            due,
+            on: Some(on),
+            amount: document.signed(),
             late,
-            Cell::optional(on),
-            Cell::text(currency),
-            Cell::Amount(amount),
-        ];
-        expected.push(Expected { month, row });
-    };
-    let paid_on = |due: Date| due.saturating_add(late.unwrap_or(0).days());
-    for receivable in &line.open {
-        let on = Some(paid_on(receivable.due_on)).filter(|on| *on >= today);
-        let what = if on.is_some() { "cash" } else { "overdue" };
-        push(what, &receivable.milestone, &receivable.number, (receivable.due_on, on), receivable.open.to_string());
-    }
-    for document in line.to_come.iter().filter(|document| document.date <= until) {
-        let credits = document.kind == DocumentKind::CreditMemo;
-        let amount = if credits { currency.money(-document.amount.units()) } else { document.amount }.to_string();
-        let (milestone, number, due) = (&document.milestone, &document.number, document.due_on);
-        push(TO_BILL, milestone, number, (due, Some(document.date)), amount.clone());
-        push("cash", milestone, number, (due, Some(paid_on(due).max(today))), amount);
-    }
-    expected
+        };
+        [expected(What::ToBill, document.date), expected(What::Cash, paid_on(due).max(today))]
+    });
+    open.chain(to_come)
 }
 
 /// A report by its name; `metric` counts for cases alone, `month` for cases and cohorts.
@@ -403,38 +543,23 @@ pub async fn named(
     env: &Environment,
     snapshot: &Snapshot,
     (name, metric): (&str, &str),
-    month: Month,
-    today: Date,
-) -> Result<List, Refused> {
+    (month, today): (Month, Date),
+    rows: Rows,
+) -> Result<Report, Refused> {
     Ok(match name {
-        "metrics" => metrics(env, snapshot, today).await?,
-        "cases" => cases(env, snapshot, metric.parse().map_err(Refused::Invalid)?, month).await?,
-        "cohort" => cohort(env, snapshot, month, today).await?,
-        "forecast" => forecast(snapshot, today),
+        "metrics" => {
+            let list = metrics(env, snapshot, today).await?;
+            let count = list.rows.len();
+            Report::of(list, count)
+        }
+        "cases" => cases(env, snapshot, metric.parse().map_err(Refused::Invalid)?, month, rows).await?,
+        "cohort" => cohort(env, snapshot, month, today, rows).await?,
+        "forecast" => forecast(snapshot, today, rows),
         _ => {
             let remedy = "one of metrics, cases, cohort, forecast";
             return Err(Refused::Missing(Problem::new("report", format!("there is no report {name:?}"), remedy)));
         }
     })
-}
-
-/// Sums of a forecast: month, what, amounts by currency.
-pub fn sums(forecast: &List) -> Vec<(String, String, String)> {
-    let mut sums: BTreeMap<(String, String), BTreeMap<String, Decimal>> = BTreeMap::new();
-    for row in &forecast.rows {
-        if let [month, what, .., currency, amount] = row.as_slice() {
-            let of = sums.entry((month.shown(), what.shown())).or_default().entry(currency.shown()).or_default();
-            *of = of.saturating_add(amount.shown().parse().unwrap_or_default());
-        }
-    }
-    let text = |amounts: BTreeMap<String, Decimal>| {
-        let all: Vec<String> = amounts
-            .into_iter()
-            .map(|(currency, sum)| format!("{} {currency}", milestoned_mapping::money::grouped(&sum.to_string())))
-            .collect();
-        all.join(", ")
-    };
-    sums.into_iter().map(|((month, what), amounts)| (month, what, text(amounts))).collect()
 }
 
 #[cfg(test)]

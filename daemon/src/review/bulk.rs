@@ -7,7 +7,9 @@ use std::sync::Arc;
 use milestoned_mapping::command::DeliveryKey;
 
 use super::acts::{self, Act, Given, Refused, Verb, Word};
+use super::entry::Entry;
 use super::item::Item;
+use super::queue::whole;
 use super::subject::Subject;
 use crate::environment::Environment;
 use crate::store::StoreError;
@@ -99,17 +101,18 @@ pub struct Told {
 /// The store failed; what was done before that is done.
 pub async fn act(
     env: &Environment,
-    items: &[Arc<Item>],
+    items: &[Arc<Entry>],
     rows: &[Row],
     shared: &Shared,
     word: &Word,
 ) -> Result<Vec<Told>, StoreError> {
     let wanted: BTreeSet<&Subject> = rows.iter().map(|row| &row.subject).collect();
-    let known: BTreeMap<&Subject, &Arc<Item>> =
-        items.iter().filter(|item| wanted.contains(&item.subject)).map(|item| (&item.subject, item)).collect();
+    let known: Vec<Arc<Entry>> = items.iter().filter(|item| wanted.contains(&item.subject)).cloned().collect();
+    let known: BTreeMap<Subject, Arc<Item>> =
+        whole(env, &known).await?.into_iter().map(|item| (item.subject.clone(), item)).collect();
     let mut told = Vec::with_capacity(rows.len());
     for row in rows {
-        let item = known.get(&row.subject).map(|item| Arc::clone(item));
+        let item = known.get(&row.subject).cloned();
         let refused = not_eligible(item.as_deref(), shared.verb, &row.stamp);
         let outcome = match (&item, refused) {
             (Some(item), None) => match acts::act(env, &row.subject, shared.of(item), word.clone()).await {

@@ -126,7 +126,7 @@ impl Closed {
         let (Some(contract), Some(code)) = (self.contract.clone(), self.code.clone()) else { return Ok(()) };
         let (title, _) = meaning(&code);
         self.title = title.into();
-        let rows = env.store.exceptions(Some(contract), false).await?;
+        let rows = env.store.exceptions(Some(vec![contract]), false).await?;
         let is_it = |row: &crate::store::views::ExceptionView| match &self.subject {
             Subject::Exception { milestone, leg, .. } => row.milestone == *milestone && row.leg == *leg,
             Subject::Drift { subject, .. } => row.subject == *subject,

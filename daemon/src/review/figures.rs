@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use milestoned_mapping::contract::{Deadline, DocumentKind, Receivable};
-use milestoned_mapping::money::{Minor, Money};
+use milestoned_mapping::contract::Deadline;
+use milestoned_mapping::money::{Currency, Minor, Money};
 
-use super::snapshot::{Line, Snapshot};
+use super::line::{Line, OpenInvoice};
+use super::listing::window;
+use super::snapshot::Snapshot;
 
 /// Months that trends show, the present one included.
 pub const MONTHS: usize = 12;
@@ -70,49 +72,42 @@ pub struct Late {
     pub contract: String,
     /// Customer.
     pub customer: String,
-    /// The invoice.
-    pub invoice: Receivable,
+    /// Number of the invoice.
+    pub number: String,
+    /// What is open of it.
+    pub open: Money,
     /// Days since it was due.
     pub days: i64,
 }
 
 /// Figures by currency, the one with most contracts first.
 pub fn figures(snapshot: &Snapshot, today: Date) -> Vec<Figures> {
-    let mut by_currency: BTreeMap<&str, Vec<&Arc<Line>>> = BTreeMap::new();
+    let mut by_currency: BTreeMap<Currency, Vec<&Arc<Line>>> = BTreeMap::new();
     for line in snapshot.contracts.values() {
-        by_currency.entry(&line.summary.currency).or_default().push(line);
+        by_currency.entry(line.brief.currency).or_default().push(line);
     }
-    let mut sorted: Vec<(&str, Vec<&Arc<Line>>)> = by_currency.into_iter().collect();
-    sorted.sort_by_key(|(code, lines)| (std::cmp::Reverse(lines.len()), *code));
-    sorted.into_iter().filter_map(|(code, lines)| of_currency(code, &lines, today)).collect()
+    let mut sorted: Vec<(Currency, Vec<&Arc<Line>>)> = by_currency.into_iter().collect();
+    sorted.sort_by_key(|(currency, lines)| (std::cmp::Reverse(lines.len()), *currency));
+    sorted.into_iter().filter_map(|(currency, lines)| of_currency(currency, &lines, today)).collect()
 }
 
-fn of_currency(code: &str, lines: &[&Arc<Line>], today: Date) -> Option<Figures> {
-    let currency = lines.first()?.deferred.currency();
+fn of_currency(currency: Currency, lines: &[&Arc<Line>], today: Date) -> Option<Figures> {
     let this = today.first_of_month();
     let next = this.saturating_add(1.month());
     let to_come = |month: Date| -> Minor {
         let documents = lines.iter().flat_map(|line| &line.to_come).filter(|line| line.date.first_of_month() == month);
-        documents
-            .map(|document| {
-                if document.kind == DocumentKind::CreditMemo {
-                    -document.amount.units()
-                } else {
-                    document.amount.units()
-                }
-            })
-            .sum()
+        documents.map(|document| Minor::from(document.signed())).sum()
     };
     let overdue = lines.iter().flat_map(|line| &line.open).filter(|line| line.due_on < today);
-    let months = months(lines, this);
+    let months = months(currency, lines, this);
     Some(Figures {
-        currency: code.into(),
+        currency: currency.to_string(),
         to_bill_this_month: currency.money(to_come(this)),
         to_bill_next_month: currency.money(to_come(next)),
         billed: months.last()?.billed,
-        unbilled: currency.money(lines.iter().map(|line| line.unbilled.units()).sum()),
-        deferred: currency.money(lines.iter().map(|line| line.deferred.units()).sum()),
-        overdue: currency.money(overdue.map(|receivable| receivable.open.units().max(Minor::ZERO)).sum()),
+        unbilled: currency.money(lines.iter().map(|line| Minor::from(line.brief.unbilled)).sum()),
+        deferred: currency.money(lines.iter().map(|line| Minor::from(line.brief.deferred)).sum()),
+        overdue: currency.money(overdue.map(|invoice| Minor::from(invoice.open())).sum()),
         months,
     })
 }
@@ -127,9 +122,7 @@ struct Sums {
 }
 
 /// The last [`MONTHS`] months. What stood at the end of a month in which a contract did nothing stood there before.
-fn months(lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
-    let Some(first) = lines.first() else { return Vec::new() };
-    let currency = first.deferred.currency();
+fn months(currency: Currency, lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
     let (mut sums, mut before) = ([Sums::default(); MONTHS], Sums::default());
     for line in lines {
         for month in &line.months {
@@ -182,12 +175,12 @@ fn carry_deferred(line: &Line, this: Date, sums: &mut [Sums; MONTHS]) {
 
 /// Milestones that silence will accept, the next first: so many of them, and how many there are.
 pub fn silences(snapshot: &Snapshot, few: usize) -> (Vec<Silence>, usize) {
-    let count = snapshot.contracts.values().map(|line| line.deadlines.len()).sum();
     let all = snapshot.contracts.values().flat_map(|line| line.deadlines.iter().map(move |deadline| (line, deadline)));
-    let first = first(all.collect(), few, |(line, deadline)| (deadline.last_day, line.summary.contract.as_str()));
-    let silences = first.into_iter().map(|(line, deadline)| Silence {
-        contract: line.summary.contract.clone(),
-        customer: line.summary.customer.clone(),
+    let all: Vec<(&Arc<Line>, &Deadline)> = all.collect();
+    let count = all.len();
+    let silences = window(all, 0..few, |(_, deadline)| deadline.last_day).into_iter().map(|(line, deadline)| Silence {
+        contract: line.brief.contract.to_string(),
+        customer: line.brief.customer.to_string(),
         deadline: deadline.clone(),
     });
     (silences.collect(), count)
@@ -196,24 +189,14 @@ pub fn silences(snapshot: &Snapshot, few: usize) -> (Vec<Silence>, usize) {
 /// Invoices that were due before today and are not paid, the latest first: so many of them, and how many there are.
 pub fn late(snapshot: &Snapshot, today: Date, few: usize) -> (Vec<Late>, usize) {
     let all = snapshot.contracts.values().flat_map(|line| line.open.iter().map(move |invoice| (line, invoice)));
-    let all: Vec<(&Arc<Line>, &Receivable)> = all.filter(|(_, invoice)| invoice.due_on < today).collect();
+    let all: Vec<(&Arc<Line>, &OpenInvoice)> = all.filter(|(_, invoice)| invoice.due_on < today).collect();
     let count = all.len();
-    let late = first(all, few, |(line, invoice)| (invoice.due_on, line.summary.contract.as_str()));
-    let late = late.into_iter().map(|(line, invoice)| Late {
-        contract: line.summary.contract.clone(),
-        customer: line.summary.customer.clone(),
+    let late = window(all, 0..few, |(_, invoice)| invoice.due_on).into_iter().map(|(line, invoice)| Late {
+        contract: line.brief.contract.to_string(),
+        customer: line.brief.customer.to_string(),
+        number: invoice.number.to_string(),
+        open: line.money(invoice.open()),
         days: invoice.due_on.until(today).map_or(0, |span| i64::from(span.get_days())),
-        invoice: invoice.clone(),
     });
     (late.collect(), count)
-}
-
-/// The first few of many in an order: the others are not sorted.
-fn first<'a, T: Copy>(mut all: Vec<T>, few: usize, order: impl Fn(&T) -> (Date, &'a str)) -> Vec<T> {
-    if few < all.len() {
-        all.select_nth_unstable_by(few, |a, b| order(a).cmp(&order(b)));
-        all.truncate(few);
-    }
-    all.sort_by(|a, b| order(a).cmp(&order(b)));
-    all
 }

@@ -166,9 +166,14 @@ impl Item {
 
     /// Days since it began to wait.
     pub fn age(&self, today: &Date) -> i64 {
-        let days = self.since.map(|since| since.min(*today)).and_then(|since| since.until(*today).ok());
-        days.map_or(0, |span| i64::from(span.get_days()))
+        days_since(self.since, today)
     }
+}
+
+/// Days since a date; 0 where there is none, or it is to come.
+pub(super) fn days_since(since: Option<Date>, today: &Date) -> i64 {
+    let days = since.map(|since| since.min(*today)).and_then(|since| since.until(*today).ok());
+    days.map_or(0, |span| i64::from(span.get_days()))
 }
 
 /// What a reviewer was shown; an approval is of exactly this.

@@ -1,44 +1,86 @@
 //! Rows of the lists that pages show and exports carry: contracts, receivables with their age, what will be billed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use milestoned_mapping::contract::{DocumentKind, IssuedDocument, Receivable};
-use milestoned_mapping::money::{Money, grouped};
-use rust_decimal::Decimal;
+use milestoned_mapping::money::{Currency, Minor, Money, grouped};
 
-use super::portfolio::Summary;
+use super::line::{Brief, DocumentToCome, Line, OpenInvoice};
+use super::selection::contains;
 use super::snapshot::Snapshot;
 use crate::environment::Environment;
 use crate::store::StoreError;
 
 /// An invoice of some contract that is open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Open<'a> {
-    /// Contract.
-    pub contract: &'a str,
-    /// Customer.
-    pub customer: &'a str,
-    /// ERP connection.
-    pub erp: &'a str,
+    /// Its contract.
+    pub line: &'a Line,
     /// The invoice.
-    pub invoice: &'a Receivable,
+    pub invoice: &'a OpenInvoice,
+}
+
+impl Open<'_> {
+    /// What the invoice bears.
+    pub fn amount(&self) -> Money {
+        self.line.money(self.invoice.amount)
+    }
+
+    /// Credit memos against it.
+    pub fn credited(&self) -> Money {
+        self.line.money(self.invoice.credited)
+    }
+
+    /// What was paid and not taken back.
+    pub fn paid(&self) -> Money {
+        self.line.money(self.invoice.paid)
+    }
+
+    /// What is open.
+    pub fn open(&self) -> Money {
+        self.line.money(self.invoice.open())
+    }
+
     /// Days since it was due; 0: it is not due yet.
-    pub days: i64,
+    pub fn days(&self, today: &Date) -> i64 {
+        self.invoice.due_on.until(*today).map_or(0, |span| i64::from(span.get_days().max(0)))
+    }
 }
 
 /// A document that time alone will write.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ToCome<'a> {
-    /// Contract.
-    pub contract: &'a str,
-    /// Customer.
-    pub customer: &'a str,
-    /// ERP connection.
-    pub erp: &'a str,
+    /// Its contract.
+    pub line: &'a Line,
     /// The document.
-    pub document: &'a IssuedDocument,
+    pub document: &'a DocumentToCome,
+}
+
+impl ToCome<'_> {
+    /// What it will bear, without a sign.
+    pub fn amount(&self) -> Money {
+        self.line.money(self.document.amount)
+    }
+}
+
+/// Of things in an order, those at these places: the others are not sorted. Equals stay in the order in which they come.
+pub fn window<T, K: Ord>(all: Vec<T>, places: Range<usize>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut keyed: Vec<(K, usize, T)> =
+        all.into_iter().enumerate().map(|(place, one)| (key(&one), place, one)).collect();
+    let order = |a: &(K, usize, T), b: &(K, usize, T)| (&a.0, a.1).cmp(&(&b.0, b.1));
+    if places.end < keyed.len() {
+        keyed.select_nth_unstable_by(places.end, order);
+        keyed.truncate(places.end);
+    }
+    if places.start > 0 && places.start < keyed.len() {
+        keyed.select_nth_unstable_by(places.start, order);
+    }
+    let mut shown = keyed.split_off(places.start.min(keyed.len()));
+    shown.sort_unstable_by(order);
+    shown.into_iter().map(|(.., one)| one).collect()
 }
 
 /// Open amounts of one currency by age.
@@ -81,8 +123,8 @@ pub struct Sums {
 
 /// Whether one of the texts contains what is searched for.
 fn is_named(text: &str, names: &[&str]) -> bool {
-    let text = text.trim().to_lowercase();
-    text.is_empty() || names.iter().any(|name| name.to_lowercase().contains(&text))
+    let text = text.trim();
+    text.is_empty() || names.iter().any(|name| contains(name, text))
 }
 
 /// Contracts whose id or customer contains a text, by id; where there is none, the one that has a document of this number.
@@ -93,91 +135,83 @@ pub async fn contracts<'a>(
     env: &Environment,
     snapshot: &'a Snapshot,
     text: &str,
-) -> Result<Vec<&'a Summary>, StoreError> {
-    let all = snapshot.contracts.values().map(|line| &line.summary);
-    let found: Vec<&Summary> = all.filter(|summary| is_named(text, &[&summary.contract, &summary.customer])).collect();
+) -> Result<Vec<&'a Brief>, StoreError> {
+    let all = snapshot.contracts.values().map(|line| &line.brief);
+    let found: Vec<&Brief> = all.filter(|brief| is_named(text, &[&brief.contract, &brief.customer])).collect();
     if !found.is_empty() {
         return Ok(found);
     }
     let id = env.store.contract_of_number(text.trim().to_owned()).await?;
-    let line = id.and_then(|id| snapshot.contracts.get(&id));
-    Ok(line.map(|line| &line.summary).into_iter().collect())
+    let line = id.and_then(|id| snapshot.contracts.get(id.as_str()));
+    Ok(line.map(|line| &line.brief).into_iter().collect())
 }
 
 /// Contracts of a customer, by id.
-pub fn contracts_of<'a>(snapshot: &'a Snapshot, customer: &str) -> Vec<&'a Summary> {
-    let all = snapshot.contracts.values().map(|line| &line.summary);
-    all.filter(|summary| summary.customer == customer).collect()
+pub fn contracts_of<'a>(snapshot: &'a Snapshot, customer: &str) -> Vec<&'a Line> {
+    let all = snapshot.contracts.values().map(Arc::as_ref);
+    all.filter(|line| *line.brief.customer == *customer).collect()
 }
 
-/// Invoices that are open, the one that was due first before the others; overdue ones only, or all.
+/// Invoices that are open, by contract; overdue ones only, or all.
 pub fn receivables<'a>(snapshot: &'a Snapshot, text: &str, overdue: bool, today: Date) -> Vec<Open<'a>> {
-    let all =
-        snapshot.contracts.values().flat_map(|line| line.open.iter().map(move |invoice| (&line.summary, invoice)));
-    let asked = all.filter(|(summary, invoice)| {
-        (!overdue || invoice.due_on < today) && is_named(text, &[&summary.contract, &summary.customer, &invoice.number])
-    });
-    let mut all: Vec<Open<'_>> = asked
-        .map(|(summary, invoice)| Open {
-            contract: &summary.contract,
-            customer: &summary.customer,
-            erp: &summary.erp,
-            days: invoice.due_on.until(today).map_or(0, |span| i64::from(span.get_days().max(0))),
-            invoice,
-        })
-        .collect();
-    all.sort_by(|a, b| (a.invoice.due_on, &a.invoice.number).cmp(&(b.invoice.due_on, &b.invoice.number)));
-    all
+    let lines = snapshot.contracts.values().map(Arc::as_ref);
+    let all = lines.flat_map(open_of).filter(|open| !overdue || open.invoice.due_on < today);
+    let is_asked =
+        |open: &Open<'_>| is_named(text, &[&open.line.brief.contract, &open.line.brief.customer, &open.invoice.number]);
+    all.filter(is_asked).collect()
+}
+
+/// Invoices of a contract that are open.
+pub fn open_of(line: &Line) -> impl Iterator<Item = Open<'_>> {
+    line.open.iter().map(move |invoice| Open { line, invoice })
+}
+
+/// Open invoices at these places of a list in which the one that was due first stands before the others, and those of one date by
+/// contract.
+pub fn by_due_date<'a>(rows: Vec<Open<'a>>, places: Range<usize>) -> Vec<Open<'a>> {
+    window(rows, places, |open| open.invoice.due_on)
 }
 
 /// What is open by age, by currency.
-pub fn ageing(rows: &[Open<'_>]) -> Vec<Aged> {
-    let mut by_currency: BTreeMap<String, Aged> = BTreeMap::new();
+pub fn ageing(rows: &[Open<'_>], today: Date) -> Vec<Aged> {
+    let mut by_currency: BTreeMap<Currency, [Minor; 5]> = BTreeMap::new();
     for row in rows {
-        let currency = row.invoice.open.currency();
-        let code = currency.to_string();
-        let nothing = [currency.minor(0); 5];
-        let aged = by_currency.entry(code.clone()).or_insert(Aged { currency: code, buckets: nothing });
-        let place = match row.days {
+        let buckets = by_currency.entry(row.line.brief.currency).or_default();
+        let place = match row.days(&today) {
             0 => 0,
             1..=30 => 1,
             31..=60 => 2,
             61..=90 => 3,
             _ => 4,
         };
-        if let Some(bucket) = aged.buckets.get_mut(place) {
-            *bucket = currency.money(bucket.units() + row.invoice.open.units());
+        if let Some(bucket) = buckets.get_mut(place) {
+            *bucket += row.invoice.open().into();
         }
     }
-    by_currency.into_values().collect()
+    let aged = |(currency, buckets): (Currency, [Minor; 5])| Aged {
+        currency: currency.to_string(),
+        buckets: buckets.map(|bucket| currency.money(bucket)),
+    };
+    by_currency.into_iter().map(aged).collect()
 }
 
 /// Sums of contracts and their open invoices, by currency.
-pub fn sums(contracts: &[&Summary], receivables: &[Open<'_>]) -> Vec<Sums> {
-    let mut codes: Vec<&str> = contracts.iter().map(|contract| contract.currency.as_str()).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    let sum = |code: &str, value: fn(&Summary) -> &String| -> String {
-        let of_it = contracts.iter().copied().filter(|contract| contract.currency == code);
-        let sum: Decimal = of_it.filter_map(|summary| value(summary).parse::<Decimal>().ok()).sum();
-        grouped(&sum.to_string())
+pub fn sums(contracts: &[&Line]) -> Vec<Sums> {
+    let mut by_currency: BTreeMap<Currency, [Minor; 5]> = BTreeMap::new();
+    for line in contracts {
+        let brief = &line.brief;
+        let sums = by_currency.entry(brief.currency).or_default();
+        let open: Minor = line.open.iter().map(|invoice| Minor::from(invoice.open())).sum();
+        let amounts = [brief.total, brief.billed, brief.remaining, brief.deferred].map(Minor::from);
+        for (sum, amount) in sums.iter_mut().zip(amounts.into_iter().chain([open])) {
+            *sum += amount;
+        }
+    }
+    let told = |(currency, sums): (Currency, [Minor; 5])| {
+        let [total, billed, remaining, deferred, open] = sums.map(|sum| grouped(&currency.money(sum).to_string()));
+        Sums { currency: currency.to_string(), total, billed, remaining, deferred, open }
     };
-    let open = |code: &str| {
-        let of_it =
-            receivables.iter().map(|receivable| receivable.invoice.open).filter(|open| open.currency().code() == code);
-        grouped(&of_it.map(|open| open.decimal()).sum::<Decimal>().to_string())
-    };
-    codes
-        .into_iter()
-        .map(|code| Sums {
-            currency: code.into(),
-            total: sum(code, |summary| &summary.total),
-            billed: sum(code, |summary| &summary.billed),
-            remaining: sum(code, |summary| &summary.remaining),
-            deferred: sum(code, |summary| &summary.deferred),
-            open: open(code),
-        })
-        .collect()
+    by_currency.into_iter().map(told).collect()
 }
 
 /// The first day of the month that is asked for: `this`, `next`, or `2026-03`; this one without a word.
@@ -190,34 +224,28 @@ pub fn month(word: &str, today: Date) -> Option<Date> {
     }
 }
 
-/// Documents that time alone will write in a month, by date.
+/// Documents that time alone will write in a month, by contract.
 pub fn to_come<'a>(snapshot: &'a Snapshot, text: &str, month: Date) -> Vec<ToCome<'a>> {
-    let lines = snapshot.contracts.values();
-    let all = lines.flat_map(|line| line.to_come.iter().map(move |document| (&line.summary, document)));
-    let asked = all.filter(|(summary, document)| {
-        document.date.first_of_month() == month
-            && is_named(text, &[&summary.contract, &summary.customer, &document.number])
-    });
-    let mut all: Vec<ToCome<'_>> = asked
-        .map(|(summary, document)| ToCome {
-            contract: &summary.contract,
-            customer: &summary.customer,
-            erp: &summary.erp,
-            document,
-        })
-        .collect();
-    all.sort_by(|a, b| (a.document.date, &a.document.number).cmp(&(b.document.date, &b.document.number)));
-    all
+    let lines = snapshot.contracts.values().map(Arc::as_ref);
+    let all = lines.flat_map(|line| line.to_come.iter().map(move |document| ToCome { line, document }));
+    let of_it = all.filter(|to_come| to_come.document.date.first_of_month() == month);
+    let is_asked = |to_come: &ToCome<'_>| {
+        is_named(text, &[&to_come.line.brief.contract, &to_come.line.brief.customer, &to_come.document.number])
+    };
+    of_it.filter(is_asked).collect()
+}
+
+/// Documents at these places of a list in the order of their dates, and those of one date by contract.
+pub fn by_date<'a>(rows: Vec<ToCome<'a>>, places: Range<usize>) -> Vec<ToCome<'a>> {
+    window(rows, places, |to_come| to_come.document.date)
 }
 
 /// The sum of what will be written, by currency; credit memos are taken away.
 pub fn sums_to_come(rows: &[ToCome<'_>]) -> Vec<String> {
-    let mut sums: BTreeMap<String, Money> = BTreeMap::new();
+    let mut sums: BTreeMap<Currency, Minor> = BTreeMap::new();
     for row in rows {
-        let amount = row.document.amount;
-        let units = if row.document.kind == DocumentKind::CreditMemo { -amount.units() } else { amount.units() };
-        let sum = sums.entry(amount.currency().to_string()).or_insert_with(|| amount.currency().minor(0));
-        *sum = amount.currency().money(sum.units() + units);
+        *sums.entry(row.line.brief.currency).or_default() += row.document.signed().into();
     }
-    sums.into_iter().map(|(code, sum)| format!("{} {code}", grouped(&sum.to_string()))).collect()
+    let text = |(currency, sum): (Currency, Minor)| format!("{} {currency}", grouped(&currency.money(sum).to_string()));
+    sums.into_iter().map(text).collect()
 }

@@ -1,10 +1,15 @@
 //! What one contract tells of how billing goes: the cases of each metric, the months in which its milestones were to be billed,
 //! and how late it was paid. Reports are made of it without reading contracts; what a case was, in words, its contract tells.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
-use milestoned_mapping::contract::{Contract, DocumentKind};
+use milestoned_mapping::contract::{Contract, DocumentKind, IssuedDocument, Receivable};
 use milestoned_mapping::money::Minor;
 use milestoned_mapping::problem::Problem;
+
+use super::names::Names;
+use crate::store::review::Undelivered;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,13 +85,26 @@ pub struct Case {
     pub said: String,
 }
 
+/// A milestone that was accepted or invoiced.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// Which.
+    pub milestone: Arc<str>,
+    /// First day of the month in which the one or the other happened, whichever came first.
+    pub month: Date,
+    /// It has an invoice that counts.
+    pub is_invoiced: bool,
+    /// One of its invoices is not in the ERP.
+    pub is_missing: bool,
+}
+
 /// What is kept of a contract.
 #[derive(Debug, Clone, Default)]
 pub struct Measures {
     /// Cases of all metrics.
     pub cases: Box<[Counted]>,
-    /// First days of the months in which milestones were accepted or invoiced, whichever came first.
-    pub due: Box<[Date]>,
+    /// Milestones that were accepted or invoiced, in their order.
+    pub due: Box<[Due]>,
     /// Days that its paid invoices were paid late, in sum, and how many there are; who pays early or in time pays in time.
     pub late: (i64, i64),
     /// Numbers of documents that were withdrawn.
@@ -94,9 +112,14 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Of a contract as it stands.
-    pub fn of(contract: &Contract) -> Self {
-        let paid = contract.receivables().into_iter().filter(|invoice| invoice.open.units() == Minor::ZERO);
+    /// Of a contract as it stands, with its invoices. `missing`: its documents that the ERP has not got.
+    pub(super) fn of(
+        contract: &Contract,
+        invoices: &[Receivable],
+        missing: &[&Undelivered],
+        names: &mut Names,
+    ) -> Self {
+        let paid = invoices.iter().filter(|invoice| invoice.open.units() == Minor::ZERO);
         let mut late = (0, 0);
         for invoice in paid {
             let stands = invoice.payments.iter().filter(|payment| payment.reversed_on.is_none());
@@ -107,17 +130,23 @@ impl Measures {
             }
         }
         let withdrawn = contract.documents().iter().filter(|document| document.withdrawn);
+        let due = contract.milestones().into_iter().filter_map(|view| {
+            let month = due(view.accepted_on, view.invoiced_on)?;
+            let mut own = invoices.iter().filter(|invoice| invoice.milestone == view.id);
+            let is_invoiced = own.clone().next().is_some();
+            let is_missing = own.any(|invoice| {
+                let is_void = |document: &IssuedDocument| document.withdrawn && document.number == invoice.number;
+                missing.iter().any(|document| document.number == invoice.number)
+                    || contract.documents().iter().any(is_void)
+            });
+            Some(Due { milestone: names.keep(&view.id), month, is_invoiced, is_missing })
+        });
         Self {
             cases: cases(contract).into_iter().map(|case| case.counted).collect(),
-            due: contract.milestones().iter().filter_map(|view| due(view.accepted_on, view.invoiced_on)).collect(),
+            due: due.collect(),
             late,
             withdrawn: withdrawn.map(|document| document.number.clone()).collect(),
         }
-    }
-
-    /// Whether a case of a metric is of a month.
-    pub fn has(&self, metric: Metric, month: Date) -> bool {
-        self.cases.iter().any(|case| case.metric == metric && case.month == month)
     }
 }
 

@@ -4,7 +4,8 @@
 //! Reading order: [`subject`] (what acts are about), [`item`], [`queue`], [`acts`]; [`portfolio`] is what people see of
 //! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`closed`] of one that waits no more, [`effect`] what
 //! a change order would do, [`customers`] which record of an ERP each customer is. [`snapshot`]
-//! keeps what they see for pages, [`selection`] picks from it.
+//! keeps what pages sum up and sort by, a [`line`] for each contract and an [`entry`] for each thing that waits; [`selection`] picks
+//! from it.
 
 pub mod acts;
 pub mod as_of;
@@ -14,11 +15,15 @@ pub mod closed;
 pub mod customers;
 pub mod described;
 pub mod effect;
+pub mod entry;
 pub mod figures;
 pub mod halves;
+pub mod holding;
 pub mod item;
+pub mod line;
 pub mod listing;
 pub mod measures;
+pub mod names;
 pub mod portfolio;
 pub mod queue;
 pub mod selection;

@@ -1,19 +1,18 @@
 //! What people and programs see of contracts: one set of views for command line, API, pages and demo.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use milestoned_documents::amendment::{Earlier, EarlierMilestone};
-use milestoned_mapping::contract::{
-    Approval, Code, Contract, DocumentKind, IssuedDocument, MilestoneStatus, MilestoneView, Severity,
-};
+use milestoned_mapping::contract::{Approval, Code, Contract, IssuedDocument, MilestoneStatus, MilestoneView};
 use milestoned_mapping::fact::Shown;
-use milestoned_mapping::money::grouped;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::described::{MilestoneBody, ReportBody};
-use super::item::{Amount, Item, RecordName, amount_of};
+use super::item::{Amount, RecordName, amount_of};
+use super::line::Brief;
+use super::names::Names;
 use super::queue::{meaning, reason, records};
 use super::snapshot::Snapshot;
 use super::standing::Standing;
@@ -204,20 +203,6 @@ impl Booked {
     }
 }
 
-/// Hands over every contract with its ERP, by id, and keeps none of them: a report looks at each once.
-///
-/// # Errors
-/// The store failed.
-pub async fn each_booked(env: &Environment, mut look: impl FnMut(Booked)) -> Result<(), StoreError> {
-    let mut after = String::new();
-    loop {
-        let some = booked_after(env, &after).await?;
-        let Some(last) = some.last() else { return Ok(()) };
-        last.state.terms().id().clone_into(&mut after);
-        some.into_iter().for_each(&mut look);
-    }
-}
-
 /// Contracts after this id with their ERPs, by id, as many as are read at once; none: there are no more.
 ///
 /// # Errors
@@ -282,50 +267,35 @@ pub async fn summaries(env: &Environment) -> Result<Vec<Summary>, StoreError> {
 /// # Errors
 /// The store failed.
 pub async fn summaries_after(env: &Environment, after: String, limit: usize) -> Result<Vec<Summary>, StoreError> {
-    let drifts = env.store.drifts().await?;
-    let drifts = |id: &str| drifts.get(id).copied().unwrap_or_default();
-    let missing = env.store.undelivered(None).await?;
     let rows = env.store.contracts_after(after, limit).await?;
-    rows.iter().map(|row| summary(row, &state(row)?, drifts(&row.id), &missing)).collect()
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let drifts = env.store.drifts(ids.clone()).await?;
+    let missing = env.store.undelivered(Some(ids)).await?;
+    let missing = by_contract(&missing);
+    let summary = |row: &ContractRow| {
+        let missing = missing.get(row.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        summary(row, &state(row)?, drifts.get(&row.id).copied().unwrap_or_default(), missing)
+    };
+    rows.iter().map(summary).collect()
 }
 
-/// A contract in a line. `missing`: documents, also of others, that their ERP has not got.
-pub(super) fn summary(
+/// A contract in a line. `missing`: its documents that the ERP has not got.
+fn summary(
     row: &ContractRow,
     contract: &Contract,
     drifts: usize,
-    missing: &[Undelivered],
+    missing: &[&Undelivered],
 ) -> Result<Summary, StoreError> {
-    let agreement: Addressee = parse("contract", "agreement", &row.id, &row.agreement)?;
-    let position = contract.position();
-    let open = |severity: Severity| {
-        contract
-            .exceptions()
-            .iter()
-            .filter(|exception| exception.closed_on.is_none() && exception.severity == severity)
-            .count()
-    };
-    let missing =
-        missing.iter().filter(|undelivered| undelivered.contract == row.id).map(|undelivered| match undelivered.kind {
-            DocumentKind::CreditMemo => -undelivered.amount.decimal(),
-            _ => undelivered.amount.decimal(),
-        });
-    let in_erp = missing.fold(position.billed.decimal(), |sum, amount| sum - amount);
-    Ok(Summary {
-        contract: row.id.clone(),
-        customer: contract.terms().customer().into(),
-        erp: agreement.erp,
-        currency: contract.terms().currency().to_string(),
-        total: contract.total().to_string(),
-        billed: position.billed.to_string(),
-        in_erp: in_erp.to_string(),
-        remaining: contract.remaining_to_bill().to_string(),
-        recognised: position.recognised.to_string(),
-        deferred: position.deferred_revenue.to_string(),
-        blocking: open(Severity::Blocking),
-        warnings: open(Severity::Warning).saturating_add(drifts),
-        to_approve: contract.waiting_for_approval().len(),
-    })
+    Ok(Brief::of(row, contract, drifts, missing, &mut Names::default())?.summary())
+}
+
+/// Documents that their ERP has not got, by contract.
+pub(super) fn by_contract(missing: &[Undelivered]) -> BTreeMap<&str, Vec<&Undelivered>> {
+    let mut sorted: BTreeMap<&str, Vec<&Undelivered>> = BTreeMap::new();
+    for undelivered in missing {
+        sorted.entry(&undelivered.contract).or_default().push(undelivered);
+    }
+    sorted
 }
 
 /// One contract in full; `None`: not known.
@@ -336,10 +306,10 @@ pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView
     let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(None) };
     let contract = state(&row)?;
     let documents = documents(env, &contract).await?;
-    let drifts = env.store.drifts_of(id.to_owned()).await?;
-    let missing = env.store.undelivered(Some(id.to_owned())).await?;
+    let drifts = env.store.drifts(vec![id.to_owned()]).await?.remove(id).unwrap_or_default();
+    let missing = env.store.undelivered(Some(vec![id.to_owned()])).await?;
     Ok(Some(ContractView {
-        summary: summary(&row, &contract, drifts, &missing)?,
+        summary: summary(&row, &contract, drifts, &missing.iter().collect::<Vec<_>>())?,
         report: serde_json::to_value(contract.report()).unwrap_or_default(),
         milestones: milestones(&contract, &documents),
         documents,
@@ -383,7 +353,7 @@ pub async fn documents_of(
     let mut lines: Vec<DocumentLine> =
         env.store.documents_of(contracts.to_vec()).await?.into_iter().map(DocumentLine::from).collect();
     for line in lines.iter_mut().filter(|line| line.standing.is_there()) {
-        let contract = snapshot.contracts.get(&line.document.contract);
+        let contract = snapshot.contracts.get(line.document.contract.as_str());
         if contract.is_some_and(|contract| contract.measures.withdrawn.contains(&line.document.number)) {
             line.standing = Standing::Replaced;
         }
@@ -434,8 +404,9 @@ fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
 /// # Errors
 /// The store failed.
 pub async fn remedied(env: &Environment, contract: Option<&str>, open: bool) -> Result<Vec<Remedied>, StoreError> {
-    let rows = env.store.exceptions(contract.map(Into::into), open).await?;
-    let shown_by = env.store.shown_by(contract.map(Into::into)).await?;
+    let contracts = contract.map(|id| vec![id.to_owned()]);
+    let rows = env.store.exceptions(contracts.clone(), open).await?;
+    let shown_by = env.store.shown_by(contracts).await?;
     let remedied = rows.into_iter().map(|exception| {
         let (title, remedy) = meaning(&exception.code);
         let records = match exception.closed_on {
@@ -494,30 +465,4 @@ fn in_one_text<S: Serializer>(amount: &Option<Amount>, serializer: S) -> Result<
         Some(Amount { amount, currency }) => serializer.collect_str(&format_args!("{amount} {currency}")),
         None => serializer.serialize_none(),
     }
-}
-
-/// What each item holds back beyond those before it: an invoice that several of them hold back counts once, and what is held with
-/// its whole contract counts there.
-pub fn counted_once<'a>(items: &[&'a Item]) -> Vec<Option<&'a Amount>> {
-    let mut seen: HashSet<(&Option<String>, &Option<String>)> = HashSet::with_capacity(items.len());
-    let places = items.iter().filter(|item| item.held.is_some() && item.milestone.is_none());
-    let whole: HashSet<&Option<String>> = places.map(|item| &item.contract).collect();
-    let once = items.iter().map(|item| {
-        let held = item.held.as_ref()?;
-        let counts = item.milestone.is_none() || !whole.contains(&item.contract);
-        (counts && seen.insert((&item.contract, &item.milestone))).then_some(held)
-    });
-    once.collect()
-}
-
-/// What items hold back, by currency: `2,000,000.00 USD, 15,000 JPY`, each invoice once.
-pub fn held(items: &[&Item]) -> String {
-    let mut sums: BTreeMap<&str, rust_decimal::Decimal> = BTreeMap::new();
-    for held in counted_once(items).into_iter().flatten() {
-        let sum = sums.entry(&held.currency).or_default();
-        *sum = sum.saturating_add(held.amount.parse().unwrap_or_default());
-    }
-    let texts: Vec<String> =
-        sums.into_iter().map(|(code, sum)| format!("{} {code}", grouped(&sum.to_string()))).collect();
-    texts.join(", ")
 }

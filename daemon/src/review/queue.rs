@@ -2,6 +2,7 @@
 //! part of it, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +15,7 @@ use milestoned_mapping::problem::Problem;
 use milestoned_mapping::rules;
 use serde::Deserialize;
 
+use super::entry::Entry;
 use super::item::{Amount, Item, RecordName, as_said};
 use super::subject::Subject;
 use super::verb::Verb;
@@ -41,8 +43,8 @@ const NAMED: usize = 3;
 /// Which part of the queue.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Of one contract.
-    pub contract: Option<String>,
+    /// Of these contracts; of all where it is empty.
+    pub contracts: Vec<String>,
     /// Of these kinds, first words of a subject; of all where it is empty.
     pub kinds: Vec<String>,
     /// One thing.
@@ -54,7 +56,7 @@ pub struct Filter {
 impl Filter {
     /// Everything about one contract.
     pub fn of_contract(id: &str) -> Self {
-        Self { contract: Some(id.into()), ..Self::default() }
+        Self::of_contracts(vec![id.into()])
     }
 
     /// Everything of these kinds.
@@ -62,10 +64,15 @@ impl Filter {
         Self { kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(), ..Self::default() }
     }
 
-    /// The contract that is asked for, or that of the one thing that is.
-    fn contract_or_subjects(&self) -> Option<String> {
-        let of_subject = || self.subject.as_ref().and_then(Subject::contract).map(Into::into);
-        self.contract.clone().or_else(of_subject)
+    /// Everything about some contracts.
+    pub(super) fn of_contracts(ids: Vec<String>) -> Self {
+        Self { contracts: ids, ..Self::default() }
+    }
+
+    /// The contracts that are asked for, or that of the one thing that is; none: all of them.
+    fn among(&self) -> Option<Vec<String>> {
+        let of_subject = || self.subject.as_ref().and_then(Subject::contract).map(|id| vec![id.to_owned()]);
+        if self.contracts.is_empty() { of_subject() } else { Some(self.contracts.clone()) }
     }
 
     fn wants(&self, kind: &str) -> bool {
@@ -73,8 +80,12 @@ impl Filter {
         named && self.subject.as_ref().is_none_or(|subject| subject.kind() == kind)
     }
 
+    fn is_of_contracts(&self, item: &Item) -> bool {
+        self.contracts.is_empty() || item.contract.as_ref().is_some_and(|id| self.contracts.contains(id))
+    }
+
     fn keeps(&self, item: &Item) -> bool {
-        self.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id))
+        self.is_of_contracts(item)
             && self.subject.as_ref().is_none_or(|subject| item.subject == *subject)
             && self.owner.as_ref().is_none_or(|owner| item.mark.owner.as_ref() == Some(owner))
     }
@@ -88,25 +99,67 @@ pub async fn queue(env: &Environment, filter: &Filter) -> Result<Vec<Item>, Stor
     let mut items = decided(env, filter).await?;
     items.extend(outside(env, filter).await?);
     items.extend(searched_for(env, filter).await?);
-    items.retain(|item| filter.contract.as_ref().is_none_or(|id| item.contract.as_ref() == Some(id)));
+    items.retain(|item| filter.is_of_contracts(item));
     name(env, &mut items).await?;
     items.retain(|item| filter.keeps(item));
-    items.sort_by(order);
+    items.sort_by(|a, b| of_item(a).cmp(&of_item(b)));
     Ok(items)
 }
 
-/// The order of the queue: what holds something back first, then by how long it has waited.
-pub(super) fn order(a: &Item, b: &Item) -> std::cmp::Ordering {
-    let weight = |item: &Item| (item.severity == Severity::Warning, item.since.unwrap_or(Date::MAX));
-    (weight(a), &a.contract, &a.subject).cmp(&(weight(b), &b.contract, &b.subject))
+/// The place of a thing in the queue: what holds something back first, then by how long it has waited.
+pub(super) type Place<'a> = (bool, Date, Option<&'a str>, &'a Subject);
+
+/// The place of a thing in the queue.
+pub(super) fn place<'a>(
+    severity: Severity,
+    since: Option<Date>,
+    contract: Option<&'a str>,
+    subject: &'a Subject,
+) -> Place<'a> {
+    (severity == Severity::Warning, since.unwrap_or(Date::MAX), contract, subject)
+}
+
+fn of_item(item: &Item) -> Place<'_> {
+    place(item.severity, item.since, item.contract.as_deref(), &item.subject)
+}
+
+/// Things as they are kept, whole: those that a contract's decision says are read again, together; what waits no more is left out.
+///
+/// # Errors
+/// The store failed.
+pub async fn whole(env: &Environment, entries: &[Arc<Entry>]) -> Result<Vec<Arc<Item>>, StoreError> {
+    let mut all = Vec::with_capacity(entries.len());
+    for some in entries.chunks(AT_ONCE) {
+        let decided = some.iter().filter(|entry| entry.whole.is_none());
+        let contracts: BTreeSet<String> =
+            decided.filter_map(|entry| entry.contract.as_ref().map(|id| id.to_string())).collect();
+        let mut items = Vec::new();
+        if !contracts.is_empty() {
+            items = decided_about(env, contracts.into_iter().collect()).await?;
+        }
+        let mut items: BTreeMap<Subject, Item> = items.into_iter().map(|item| (item.subject.clone(), item)).collect();
+        let whole = |entry: &Arc<Entry>| match &entry.whole {
+            Some(item) => Some(Arc::clone(item)),
+            None => items.remove(&entry.subject).map(Arc::new),
+        };
+        all.extend(some.iter().filter_map(whole));
+    }
+    Ok(all)
+}
+
+/// What was decided about some contracts and waits for a person, with names.
+pub(super) async fn decided_about(env: &Environment, contracts: Vec<String>) -> Result<Vec<Item>, StoreError> {
+    let mut items = decided(env, &Filter::of_contracts(contracts)).await?;
+    name(env, &mut items).await?;
+    Ok(items)
 }
 
 /// What was decided about contracts and waits for a person: approvals, change orders, exceptions, drifts. It changes with a decision alone.
-pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
     if filter.wants("approval") {
-        let words = env.store.waiting_words(filter.contract_or_subjects()).await?;
-        let rows = env.store.approvals(filter.contract_or_subjects()).await?;
+        let words = env.store.waiting_words(None).await?;
+        let rows = env.store.approvals(filter.among()).await?;
         items.extend(rows.into_iter().map(|(contract, row)| approval(contract, row, &words)));
     }
     if filter.wants("change_order") {
@@ -121,7 +174,11 @@ pub(super) async fn decided(env: &Environment, filter: &Filter) -> Result<Vec<It
 /// Change orders that take no effect before somebody approves them.
 async fn orders(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
-    for order in env.store.waiting_orders(filter.contract_or_subjects()).await? {
+    let among = filter.among();
+    let only = among.as_deref().and_then(|ids| if let [id] = ids { Some(id.clone()) } else { None });
+    let mut waiting = env.store.waiting_orders(only).await?;
+    waiting.retain(|order| among.as_ref().is_none_or(|ids| ids.contains(&order.contract)));
+    for order in waiting {
         let contract: Contract = match env.store.contract(order.contract.clone()).await {
             Ok(Some(row)) => parse("contract", "state", &row.id, &row.state)?,
             Ok(None) | Err(StoreError::SetAside(_) | StoreError::Unattested { .. }) => continue,
@@ -277,9 +334,8 @@ pub fn titles_and_codes(codes: &[String]) -> String {
 }
 
 async fn exceptions(env: &Environment, filter: &Filter) -> Result<Vec<Item>, StoreError> {
-    let contract = filter.contract_or_subjects();
-    let rows = env.store.exceptions(contract.clone(), true).await?;
-    let shown_by = env.store.shown_by(contract).await?;
+    let rows = env.store.exceptions(filter.among(), true).await?;
+    let shown_by = env.store.shown_by(filter.among()).await?;
     let items = rows.into_iter().filter_map(|row| exception(&env.registry, row, &shown_by));
     let mut items: Vec<Item> = items.filter(|item| filter.wants(item.kind)).collect();
     for item in items.iter_mut().filter(|item| item.acts.contains(&Verb::Approve)) {
@@ -605,13 +661,23 @@ struct Filed {
     options: Options,
 }
 
+/// Agreements and marks that are read at once: an agreement takes kilobytes.
+const AT_ONCE: usize = 500;
+
 /// Puts names to things: the customer, the owner, and what people said about them.
 pub(super) async fn name(env: &Environment, items: &mut [Item]) -> Result<(), StoreError> {
+    for some in items.chunks_mut(AT_ONCE) {
+        name_some(env, some).await?;
+    }
+    Ok(())
+}
+
+async fn name_some(env: &Environment, items: &mut [Item]) -> Result<(), StoreError> {
     let contracts: BTreeSet<String> = items.iter().filter_map(|item| item.contract.clone()).collect();
     let agreements = env.store.agreements(contracts.into_iter().collect()).await?;
     let filed: BTreeMap<&String, (&String, Option<Filed>)> =
         agreements.iter().map(|(id, (customer, text))| (id, (customer, serde_json::from_str(text).ok()))).collect();
-    let mut marks = env.store.marks().await?;
+    let mut marks = env.store.marks(items.iter().map(|item| item.subject.to_string()).collect()).await?;
     for item in items {
         let known = item.contract.as_ref().and_then(|id| filed.get(id));
         item.customer = known.map(|(customer, _)| (*customer).clone()).or(item.customer.take());

@@ -10,7 +10,8 @@ use milestoned_mapping::fact::Leg;
 use milestoned_mapping::problem::Problem;
 use rust_decimal::Decimal;
 
-use super::item::Item;
+use super::entry::Entry;
+use super::holding::held;
 use super::subject;
 
 /// The tabs of the queue.
@@ -61,17 +62,17 @@ impl Tab {
     }
 
     /// Whether an item belongs there.
-    pub fn has(self, item: &Item) -> bool {
+    pub fn has(self, item: &Entry) -> bool {
         match self {
             Self::Everything => true,
-            Self::Approvals => matches!(item.kind, "approval" | "change_order" | "customer"),
-            Self::Blocked => item.severity == Severity::Blocking && item.kind == "exception",
-            Self::Warnings => item.severity == Severity::Warning && item.kind != "drift",
+            Self::Approvals => matches!(item.kind(), "approval" | "change_order" | "customer"),
+            Self::Blocked => item.severity == Severity::Blocking && item.kind() == "exception",
+            Self::Warnings => item.severity == Severity::Warning && item.kind() != "drift",
             Self::Parked => {
                 let elsewhere = ["approval", "change_order", "customer", "drift", "exception"];
-                item.severity == Severity::Blocking && !elsewhere.contains(&item.kind)
+                item.severity == Severity::Blocking && !elsewhere.contains(&item.kind())
             }
-            Self::Drift => item.kind == "drift",
+            Self::Drift => item.kind() == "drift",
         }
     }
 }
@@ -122,14 +123,14 @@ impl Order {
         }
     }
 
-    fn sort(self, items: &mut [Arc<Item>]) {
+    fn sort(self, items: &mut [Arc<Entry>]) {
         match self {
             Self::Urgency => {}
             Self::Age => items.sort_by_key(|item| item.since.unwrap_or(Date::MAX)),
             Self::Amount => items.sort_by_key(|item| std::cmp::Reverse(amount(item))),
             Self::Customer => items.sort_by(|a, b| (&a.customer, &a.contract).cmp(&(&b.customer, &b.contract))),
-            Self::Owner => items.sort_by(|a, b| a.mark.owner.cmp(&b.mark.owner)),
-            Self::Review => items.sort_by_key(|item| item.mark.snoozed_until),
+            Self::Owner => items.sort_by(|a, b| a.owner.cmp(&b.owner)),
+            Self::Review => items.sort_by_key(|item| item.snoozed_until),
         }
     }
 }
@@ -271,52 +272,52 @@ impl Selection {
     }
 
     /// Whether an item is asked for, whatever the tab.
-    fn keeps(&self, item: &Item, today: &Date) -> bool {
+    fn keeps(&self, item: &Entry, today: &Date) -> bool {
         if !self.is_filtered() {
             return true;
         }
-        let is = |asked: &str, value: Option<&String>| asked.is_empty() || value.is_some_and(|value| value == asked);
+        let is = |asked: &str, value: Option<&str>| asked.is_empty() || value.is_some_and(|value| value == asked);
         let of_owner = match self.owner.as_str() {
-            "-" => item.mark.owner.is_none(),
-            owner => is(owner, item.mark.owner.as_ref()),
+            "-" => item.owner.is_none(),
+            owner => is(owner, item.owner.as_deref()),
         };
         of_owner
-            && is(&self.contract, item.contract.as_ref())
-            && is(&self.customer, item.customer.as_ref())
-            && is(&self.erp, item.erp.as_ref())
-            && is(&self.code, item.code.as_ref())
-            && (self.kind.is_empty() || self.kind == item.kind)
+            && is(&self.contract, item.contract.as_deref())
+            && is(&self.customer, item.customer.as_deref())
+            && is(&self.erp, item.erp.as_deref())
+            && is(&self.code, item.code.as_deref())
+            && (self.kind.is_empty() || self.kind == item.kind())
             && self.leg.is_none_or(|leg| item.leg == Some(leg))
             && self.age.is_none_or(|days| item.age(today) >= days)
             && self.amount.is_none_or(|least| amount(item).is_some_and(|held| held >= least))
-            && (!self.awake || item.mark.snoozed_until.is_none_or(|until| until <= *today))
+            && (!self.awake || item.snoozed_until.is_none_or(|until| until <= *today))
             && self.is_spoken_of(item)
     }
 
     /// Whether the text that is searched for stands in what people read of an item.
-    fn is_spoken_of(&self, item: &Item) -> bool {
+    fn is_spoken_of(&self, item: &Entry) -> bool {
         if self.text.is_empty() {
             return true;
         }
-        let text = self.text.to_lowercase();
-        let optional = [&item.contract, &item.customer, &item.milestone, &item.mark.owner, &item.mark.note, &item.code];
-        let all = optional.into_iter().flatten().chain([&item.title, &item.problem.reason]);
-        all.into_iter().any(|name| name.to_lowercase().contains(&text))
+        let names = [&item.contract, &item.customer, &item.milestone, &item.owner, &item.code];
+        let names = names.into_iter().flatten().map(AsRef::as_ref);
+        let mut said = names.chain(item.note.as_deref()).chain([&*item.title, &*item.reason]);
+        said.any(|said| contains(said, &self.text))
     }
 
     /// How many items are asked for.
-    pub fn count(&self, items: &[Arc<Item>], today: &Date) -> usize {
+    pub fn count(&self, items: &[Arc<Entry>], today: &Date) -> usize {
         items.iter().filter(|item| self.tab.has(item) && self.keeps(item, today)).count()
     }
 
     /// Of all items those that are asked for, in the order that is asked for, and how many of each tab there are.
-    pub fn pick(&self, items: &[Arc<Item>], today: &Date) -> Picked {
-        let kept: Vec<Arc<Item>> = items.iter().filter(|item| self.keeps(item, today)).cloned().collect();
+    pub fn pick(&self, items: &[Arc<Entry>], today: &Date) -> Picked {
+        let kept: Vec<Arc<Entry>> = items.iter().filter(|item| self.keeps(item, today)).cloned().collect();
         let tabs = Tab::ALL.map(|tab| {
-            let of_it: Vec<&Item> = kept.iter().map(AsRef::as_ref).filter(|item| tab.has(item)).collect();
-            TabCount { tab, count: of_it.len(), held: super::portfolio::held(&of_it) }
+            let of_it: Vec<&Entry> = kept.iter().map(AsRef::as_ref).filter(|item| tab.has(item)).collect();
+            TabCount { tab, count: of_it.len(), held: held(&of_it) }
         });
-        let mut items: Vec<Arc<Item>> = kept.into_iter().filter(|item| self.tab.has(item)).collect();
+        let mut items: Vec<Arc<Entry>> = kept.into_iter().filter(|item| self.tab.has(item)).collect();
         self.order.sort(&mut items);
         Picked { items, tabs }
     }
@@ -326,7 +327,7 @@ impl Selection {
 #[derive(Debug, Clone)]
 pub struct Picked {
     /// In the order that was asked for.
-    pub items: Vec<Arc<Item>>,
+    pub items: Vec<Arc<Entry>>,
     /// Every tab under the same filters.
     pub tabs: [TabCount; 6],
 }
@@ -342,8 +343,20 @@ pub struct TabCount {
     pub held: String,
 }
 
-fn amount(item: &Item) -> Option<Decimal> {
-    item.held.as_ref().and_then(|held| held.amount.parse().ok())
+fn amount(item: &Entry) -> Option<Decimal> {
+    item.held.as_ref().map(|(amount, _)| *amount)
+}
+
+/// Whether a text contains another, in whatever letters they are written.
+pub(super) fn contains(text: &str, wanted: &str) -> bool {
+    if wanted.is_empty() {
+        return true;
+    }
+    if text.is_ascii() && wanted.is_ascii() {
+        let wanted = wanted.as_bytes();
+        return text.as_bytes().windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted));
+    }
+    text.to_lowercase().contains(&wanted.to_lowercase())
 }
 
 fn by_word<T: Copy>(all: &[T], word: fn(T) -> &'static str, value: &str) -> Result<T, String> {

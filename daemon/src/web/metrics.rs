@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use milestoned_mapping::contract::Severity;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,6 +27,9 @@ use crate::store::census;
 use crate::store::intake::StreamHealth;
 use crate::store::vocabulary::DeliveryState;
 
+/// Kinds of thing that are counted in the database: there may be tens of thousands.
+const DECIDED: [&str; 3] = ["approval", "drift", "exception"];
+
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge<i64, AtomicI64>>;
 
@@ -39,9 +43,11 @@ pub async fn show(State(env): State<Arc<Environment>>, Extension(guesses): Exten
 }
 
 async fn collect(env: &Environment, guesses: &Guesses) -> Result<String, StoreError> {
+    let others: Vec<&str> = KINDS.into_iter().filter(|kind| !DECIDED.contains(kind)).collect();
     let read = Read {
         waiting: env.store.waiting().await?,
-        items: queue(env, &Filter::default()).await?,
+        decided: env.store.decided_and_waiting().await?,
+        items: queue(env, &Filter::of_kinds(&others)).await?,
         contracts: env.store.contract_count().await?,
         streams: env.store.streams().await?,
         audit: env.store.audit_head().await?.seq,
@@ -59,6 +65,9 @@ async fn collect(env: &Environment, guesses: &Guesses) -> Result<String, StoreEr
 /// What the metrics are made of.
 struct Read {
     waiting: Vec<(String, DeliveryState, i64)>,
+    /// What is counted in the database: kind of thing, code, severity, how many.
+    decided: Vec<(String, String, Severity, i64)>,
+    /// Everything else that waits.
     items: Vec<Item>,
     contracts: i64,
     streams: Vec<StreamHealth>,
@@ -85,22 +94,17 @@ fn register(registry: &mut Registry, read: &Read, now: Timestamp) {
     let exceptions = gauges(registry, "milestoned_exceptions_open", "Open exceptions by code and severity");
     let parked = gauges(registry, "milestoned_parked_records", "Source records that wait for a person");
     parked.get_or_create(&Vec::new()).set(0);
+    for (kind, code, severity, count) in &read.decided {
+        let severity = label("severity", &severity.to_string());
+        waits.get_or_create(&vec![label("kind", kind), severity.clone()]).inc_by(*count);
+        if !code.is_empty() {
+            exceptions.get_or_create(&vec![label("code", code), severity]).inc_by(*count);
+        }
+    }
     for item in &read.items {
-        let severity = item.severity.to_string();
-        waits.get_or_create(&vec![label("kind", item.kind), label("severity", &severity)]).inc();
-        match item.kind {
-            "drift" | "exception" => {
-                exceptions
-                    .get_or_create(&vec![
-                        label("code", item.code.as_deref().unwrap_or_default()),
-                        label("severity", &severity),
-                    ])
-                    .inc();
-            }
-            "record" => {
-                parked.get_or_create(&Vec::new()).inc();
-            }
-            _ => {}
+        waits.get_or_create(&vec![label("kind", item.kind), label("severity", &item.severity.to_string())]).inc();
+        if item.kind == "record" {
+            parked.get_or_create(&Vec::new()).inc();
         }
     }
     let contracts = gauges(registry, "milestoned_contracts", "Contracts");

@@ -61,6 +61,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// Nobody could be known: see [`Access::new`].
 pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
+    router_over(env, Arc::default())
+}
+
+fn router_over(env: Arc<Environment>, snapshots: Arc<Snapshots>) -> anyhow::Result<Router> {
     let access = Arc::new(Access::new(&env.settings, Arc::clone(&env.people))?);
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(api::routes())
@@ -80,7 +84,7 @@ pub fn router(env: Arc<Environment>) -> anyhow::Result<Router> {
         .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(one_host))
         .layer(Extension(access.guesses()))
-        .layer(Extension(Arc::new(Snapshots::default())))
+        .layer(Extension(snapshots))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(env.settings.http.body_limit))
@@ -199,7 +203,12 @@ pub async fn serve(env: Arc<Environment>, listener: TcpListener, stop: Cancellat
     let http = &env.settings.http;
     let idle = Duration::try_from(http.idle_timeout).unwrap_or(TIMEOUT);
     let limits = Limits::within_the_machine(http.connections, idle);
-    Ok(server::serve(router(env)?, listener, limits, stop).await?)
+    let snapshots = Arc::new(Snapshots::default());
+    let router = router_over(Arc::clone(&env), Arc::clone(&snapshots))?;
+    let reader = tokio::spawn(async move { snapshots.keep(&env).await });
+    let served = server::serve(router, listener, limits, stop).await;
+    reader.abort();
+    Ok(served?)
 }
 
 /// Ready when the store answers, the latest write went well, and every loop makes its turns.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::Request;
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection, RawFormRejection};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use milestoned_mapping::problem::Problem;
@@ -15,7 +15,11 @@ use utoipa::ToSchema;
 
 use crate::agreements::Refusal;
 use crate::review::acts::Refused;
+use crate::review::snapshot::Gathering;
 use crate::store::StoreError;
+
+/// Code of an answer that waits for what is being read.
+const GATHERING: &str = "GATHERING";
 
 /// The body of every error, `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -61,6 +65,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{what} {id:?} is not known"), "check the id")
     }
 
+    /// 503, for the seconds after a start in which contracts are read.
+    pub fn gathering(Gathering { read, of }: Gathering) -> Self {
+        let detail = format!("figures are being gathered: {read} of {of} contracts are read");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, GATHERING, detail, "look again in a few seconds")
+    }
+
     /// 422.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", detail, "correct the named field and send it again")
@@ -75,6 +85,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let text = serde_json::to_string(&*self.body).unwrap_or_default();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response();
+        if self.body.code == GATHERING {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
         response.extensions_mut().insert(Told(self.body));
         response
     }
@@ -95,8 +108,10 @@ pub async fn as_page(request: Request, next: Next) -> Response {
         .is_some_and(|accept| accept.contains("text/html"));
     let response = next.run(request).await;
     let Some(Told(error)) = response.extensions().get().filter(|_| wants_page).cloned() else { return response };
-    let status = response.status();
+    let (status, code) = (response.status(), error.code.clone());
     match (ErrorPage { error }).render() {
+        // A browser looks again by itself.
+        Ok(page) if code == GATHERING => (status, [(header::REFRESH, "2")], Html(page)).into_response(),
         Ok(page) => (status, Html(page)).into_response(),
         Err(_) => response,
     }

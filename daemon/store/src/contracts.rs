@@ -465,6 +465,15 @@ impl Store {
         self.read(move |tx| tx.all(DUE, values![instant(now)], |row| row.get(0)))
     }
 
+    /// Contracts that time alone may change by an instant, by id; but those that are set aside.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn contracts_waking_by(&self, at: Timestamp) -> Verb<'_, Vec<String>> {
+        let sql = concat!("SELECT id FROM contract WHERE wake_at <= $1 AND ", not_set_aside!(), " ORDER BY id");
+        self.read(move |tx| tx.all(sql, values![instant(at)], |row| row.get(0)))
+    }
+
     /// The earliest instant at which time alone may change a contract.
     ///
     /// # Errors

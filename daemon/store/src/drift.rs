@@ -11,8 +11,8 @@ use super::actor::Actor;
 use super::attest::Session;
 use super::attested::DRIFT;
 use super::audit::{self, Entry};
-use super::session::{Row, values};
-use super::{Store, StoreError, Verb};
+use super::session::{Row, Sql, among, values};
+use super::{Store, StoreError, Verb, json};
 
 /// A drift as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,28 +82,28 @@ pub(super) fn keep(tx: &Session<'_>, contract: &str, rows: &[DriftRow]) -> Resul
     Ok(())
 }
 
-impl Store {
-    /// How many are open, by contract.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn drifts(&self) -> Verb<'_, BTreeMap<String, usize>> {
-        self.read(|tx| {
-            let sql = "SELECT contract, count(*) FROM drift WHERE closed_on IS NULL GROUP BY contract";
-            let count = |row: &Row<'_>| Ok((row.get(0)?, usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX)));
-            Ok(tx.all(sql, values![], count)?.into_iter().collect())
-        })
-    }
+macro_rules! open_of {
+    ($database:ident) => {
+        concat!(
+            "SELECT contract, count(*) FROM drift WHERE closed_on IS NULL AND ",
+            among!($database, "contract", "$1"),
+            " GROUP BY contract"
+        )
+    };
+}
 
-    /// How many drifts of one contract are open.
+/// How many are open of some contracts; `$1` is a JSON list of their ids.
+const OPEN_OF: Sql = Sql { postgres: open_of!(postgres), sqlite: open_of!(sqlite) };
+
+impl Store {
+    /// How many are open, by contract: of some contracts.
     ///
     /// # Errors
     /// The database failed.
-    pub fn drifts_of(&self, contract: String) -> Verb<'_, usize> {
+    pub fn drifts(&self, contracts: Vec<String>) -> Verb<'_, BTreeMap<String, usize>> {
         self.read(move |tx| {
-            let sql = "SELECT count(*) FROM drift WHERE closed_on IS NULL AND contract = $1";
-            let count = tx.one(sql, values![contract], |row| row.get::<i64>(0))?.unwrap_or(0);
-            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+            let count = |row: &Row<'_>| Ok((row.get(0)?, usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX)));
+            Ok(tx.all(OPEN_OF, values![json(&contracts)?], count)?.into_iter().collect())
         })
     }
 

@@ -18,7 +18,7 @@ use super::attest::Session;
 use super::attested::{APPROVAL, FACT, OUTBOX, REVIEW};
 use super::audit::{self, Entry};
 use super::intake::{NewFact, insert_fact};
-use super::session::{Row, Sql, cells, values};
+use super::session::{Row, Sql, among, cells, values};
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
 
 /// What people said last about one thing that waits.
@@ -80,6 +80,8 @@ pub struct ShownBy {
 pub struct Undelivered {
     /// Contract.
     pub contract: String,
+    /// Number.
+    pub number: String,
     /// Kind.
     pub kind: DocumentKind,
     /// Amount.
@@ -89,59 +91,86 @@ pub struct Undelivered {
 macro_rules! undelivered {
     ($state:literal) => {
         concat!(
-            "SELECT d.contract, d.kind, d.amount, d.currency FROM outbox AS o JOIN document AS d ON d.number = o.subject
+            "SELECT d.contract, d.kind, d.amount, d.currency, d.number FROM outbox AS o JOIN document AS d ON d.number = o.subject
              AND d.posting = o.key WHERE ",
             $state
         )
     };
 }
 
-/// Of all contracts, or of one: statements of their own, so that each is found by an index.
+/// Of all contracts, or of some: statements of their own, so that each is found by an index.
 macro_rules! all_undelivered {
-    ($which:literal) => {
+    ($($which:tt)*) => {
         concat!(
             undelivered!("o.state IN ('pending', 'sending', 'unknown', 'parked')"),
-            $which,
+            $($which)*,
             " UNION ALL ",
             undelivered!(
                 "o.state = 'dismissed' AND NOT EXISTS (SELECT 1 FROM fact AS f WHERE f.contract = o.contract
                  AND f.identity = 'withdrawn:' || o.key)"
             ),
-            $which
+            $($which)*
         )
     };
 }
 
-/// Statements of their own, so that one contract is found by its index.
+const UNDELIVERED_OF: Sql = Sql {
+    postgres: all_undelivered!(concat!(" AND ", among!(postgres, "o.contract", "$1"))),
+    sqlite: all_undelivered!(concat!(" AND ", among!(sqlite, "o.contract", "$1"))),
+};
+
+/// Statements of their own, so that some contracts are found by their index.
 macro_rules! shown_by {
-    ($which:literal) => {
+    ($($which:tt)*) => {
         concat!(
             "SELECT s.contract, s.leg, s.milestone, s.system, s.object, s.remote_id, (SELECT r.record FROM source_record AS r
                 WHERE r.system = s.system AND r.object = s.object AND r.remote_id = s.remote_id ORDER BY r.id DESC LIMIT 1)
              FROM (SELECT DISTINCT p.contract, p.leg, p.milestone, p.system, p.object, p.remote_id
                 FROM exception AS e JOIN leg_part AS p ON p.contract = e.contract AND p.leg = e.leg
                 AND (p.milestone IS NULL OR p.milestone = e.milestone) WHERE e.closed_on IS NULL",
-            $which,
+            $($which)*,
             ") AS s ORDER BY s.contract, s.leg, s.system, s.object, s.remote_id"
         )
     };
 }
 
+const SHOWN_BY_OF: Sql = Sql {
+    postgres: shown_by!(concat!(" AND ", among!(postgres, "e.contract", "$1"))),
+    sqlite: shown_by!(concat!(" AND ", among!(sqlite, "e.contract", "$1"))),
+};
+
 macro_rules! approvals {
-    ($which:literal) => {
+    ($($which:tt)*) => {
         concat!(
             "SELECT contract, milestone, since, amount, currency, shown, void FROM approval",
-            $which,
+            $($which)*,
             " ORDER BY contract, since, milestone"
         )
     };
 }
+
+const APPROVALS_OF: Sql = Sql {
+    postgres: approvals!(concat!(" WHERE ", among!(postgres, "contract", "$1"))),
+    sqlite: approvals!(concat!(" WHERE ", among!(sqlite, "contract", "$1"))),
+};
 
 /// Agreements of some contracts; `$1` is a JSON list of their ids.
 const AGREEMENTS: Sql = Sql {
     postgres: "SELECT id, customer, agreement FROM contract
                WHERE id = ANY (ARRAY (SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))))",
     sqlite: "SELECT id, customer, agreement FROM contract WHERE id IN (SELECT value FROM json_each($1))",
+};
+
+/// What people said of some things; `$1` is a JSON list of their subjects.
+const MARKS: Sql = Sql {
+    postgres: concat!(
+        "SELECT subject, assignee, snoozed_until, note FROM review WHERE ",
+        among!(postgres, "subject", "$1")
+    ),
+    sqlite: concat!(
+        "SELECT subject, assignee, snoozed_until, note FROM review WHERE ",
+        among!(sqlite, "subject", "$1")
+    ),
 };
 
 /// All that is written down about what waits for approval of a contract, anew.
@@ -177,35 +206,35 @@ fn read_approval(row: &Row<'_>) -> Result<(String, Waiting), StoreError> {
 }
 
 impl Store {
-    /// Milestones whose invoice waits for a reviewer: of one contract, or of all by contract.
+    /// Milestones whose invoice waits for a reviewer: of some contracts, or of all, by contract.
     ///
     /// # Errors
     /// The database failed.
-    pub fn approvals(&self, contract: Option<String>) -> Verb<'_, Vec<(String, Waiting)>> {
-        self.read(move |tx| match contract {
-            Some(id) => tx.all(approvals!(" WHERE contract = $1"), values![id], read_approval),
+    pub fn approvals(&self, contracts: Option<Vec<String>>) -> Verb<'_, Vec<(String, Waiting)>> {
+        self.read(move |tx| match contracts {
+            Some(ids) => tx.all(APPROVALS_OF, values![json(&ids)?], read_approval),
             None => tx.all(approvals!(""), values![], read_approval),
         })
     }
 
-    /// Documents that their ERP has not got: on their way, in doubt, refused or given up. Of one contract, or of all.
+    /// Documents that their ERP has not got: on their way, in doubt, refused or given up. Of some contracts, or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub fn undelivered(&self, contract: Option<String>) -> Verb<'_, Vec<Undelivered>> {
-        self.read(move |tx| match contract {
-            Some(id) => tx.all(all_undelivered!(" AND o.contract = $1"), values![id], read_undelivered),
+    pub fn undelivered(&self, contracts: Option<Vec<String>>) -> Verb<'_, Vec<Undelivered>> {
+        self.read(move |tx| match contracts {
+            Some(ids) => tx.all(UNDELIVERED_OF, values![json(&ids)?], read_undelivered),
             None => tx.all(all_undelivered!(""), values![], read_undelivered),
         })
     }
 
-    /// What people said about things that wait, by the text of their subject.
+    /// What people said about some things that wait, by the text of their subject.
     ///
     /// # Errors
     /// The database failed.
-    pub fn marks(&self) -> Verb<'_, BTreeMap<String, Mark>> {
-        self.read(|tx| {
-            let rows = tx.all("SELECT subject, assignee, snoozed_until, note FROM review", values![], |row| {
+    pub fn marks(&self, subjects: Vec<String>) -> Verb<'_, BTreeMap<String, Mark>> {
+        self.read(move |tx| {
+            let rows = tx.all(MARKS, values![json(&subjects)?], |row| {
                 let snoozed_until = row.parsed_option(2, "review.snoozed_until")?;
                 Ok((row.get(0)?, Mark { owner: row.get(1)?, snoozed_until, note: row.get(3)? }))
             })?;
@@ -305,13 +334,13 @@ impl Store {
         })
     }
 
-    /// The records that show what open exceptions of a leg are about: those of one contract, or of all.
+    /// The records that show what open exceptions of a leg are about: those of some contracts, or of all.
     ///
     /// # Errors
     /// The database failed.
-    pub fn shown_by(&self, contract: Option<String>) -> Verb<'_, Vec<ShownBy>> {
-        self.read(move |tx| match contract {
-            Some(id) => tx.all(shown_by!(" AND e.contract = $1"), values![id], read_shown_by),
+    pub fn shown_by(&self, contracts: Option<Vec<String>>) -> Verb<'_, Vec<ShownBy>> {
+        self.read(move |tx| match contracts {
+            Some(ids) => tx.all(SHOWN_BY_OF, values![json(&ids)?], read_shown_by),
             None => tx.all(shown_by!(""), values![], read_shown_by),
         })
     }
@@ -321,6 +350,7 @@ fn read_undelivered(row: &Row<'_>) -> Result<Undelivered, StoreError> {
     let currency: Currency = row.parsed(3, "document.currency")?;
     Ok(Undelivered {
         contract: row.get(0)?,
+        number: row.get(4)?,
         kind: row.parsed(1, "document.kind")?,
         amount: row.money(2, currency, "document.amount")?.unwrap_or_else(|| currency.minor(0)),
     })

@@ -164,27 +164,49 @@ const UNFILED: Sql = Sql {
 };
 
 macro_rules! exceptions {
-    ($which:literal) => {
+    ($($which:tt)*) => {
         concat!(
             "SELECT contract, code, milestone, leg, severity, opened_on, closed_on, held, currency, NULL AS detail, ordinal,
              '' AS subject, differences FROM exception WHERE ",
-            $which,
+            $($which)*,
             " UNION ALL SELECT contract, kind, milestone, leg, 'warning', opened_on, closed_on, NULL, NULL, detail, 1000000000,
              subject, '[]' FROM drift WHERE ",
-            $which,
+            $($which)*,
             " ORDER BY 1, 11, 2, 12"
         )
     };
 }
 
-/// Statements of their own, so that each is found by an index: with one for all of them every row would be looked at.
-fn exceptions(contract: bool, open: bool) -> &'static str {
-    match (contract, open) {
-        (true, true) => exceptions!("contract = $1 AND closed_on IS NULL"),
-        (true, false) => exceptions!("contract = $1"),
-        (false, true) => exceptions!("closed_on IS NULL"),
-        (false, false) => exceptions!("1 = 1"),
-    }
+/// Of all contracts, open ones or closed ones too, and of some: statements of their own, so that each is found by an index.
+const OPEN: &str = exceptions!("closed_on IS NULL");
+const ALL: &str = exceptions!("1 = 1");
+const OPEN_OF: Sql = Sql {
+    postgres: exceptions!(concat!(among!(postgres, "contract", "$1"), " AND closed_on IS NULL")),
+    sqlite: exceptions!(concat!(among!(sqlite, "contract", "$1"), " AND closed_on IS NULL")),
+};
+const ALL_OF: Sql = Sql {
+    postgres: exceptions!(among!(postgres, "contract", "$1")),
+    sqlite: exceptions!(among!(sqlite, "contract", "$1")),
+};
+
+fn read_exception(row: &Row<'_>) -> Result<ExceptionView, StoreError> {
+    let currency: Option<Currency> = row.parsed_option(8, "exception.currency")?;
+    let held = currency.map(|currency| row.money(7, currency, "exception.held")).transpose()?;
+    let contract: String = row.get(0)?;
+    Ok(ExceptionView {
+        differences: parse("exception", "differences", &contract, &row.get::<String>(12)?)?,
+        contract,
+        code: row.get(1)?,
+        milestone: row.get(2)?,
+        leg: row.parsed_option(3, "exception.leg")?,
+        severity: row.parsed(4, "exception.severity")?,
+        opened_on: row.parsed(5, "exception.opened_on")?,
+        closed_on: row.parsed_option(6, "exception.closed_on")?,
+        held: held.flatten(),
+        currency,
+        detail: row.get(9)?,
+        subject: row.get(11)?,
+    })
 }
 
 macro_rules! billed {
@@ -299,52 +321,33 @@ impl Store {
         })
     }
 
-    /// Exceptions of one contract or all, and after them its drifts; open ones only, or all.
+    /// Exceptions of some contracts or all, and after them the drifts of each; open ones only, or all.
     ///
     /// # Errors
     /// The database failed.
-    pub fn exceptions(&self, contract: Option<String>, open: bool) -> Verb<'_, Vec<ExceptionView>> {
-        self.read(move |tx| {
-            let sql = exceptions(contract.is_some(), open);
-            let id = values![contract.as_deref().unwrap_or_default()];
-            tx.all(sql, if contract.is_some() { id } else { &[] }, |row| {
-                let currency: Option<Currency> = row.parsed_option(8, "exception.currency")?;
-                let held = currency.map(|currency| row.money(7, currency, "exception.held")).transpose()?;
-                Ok(ExceptionView {
-                    contract: row.get(0)?,
-                    code: row.get(1)?,
-                    milestone: row.get(2)?,
-                    leg: row.parsed_option(3, "exception.leg")?,
-                    severity: row.parsed(4, "exception.severity")?,
-                    opened_on: row.parsed(5, "exception.opened_on")?,
-                    closed_on: row.parsed_option(6, "exception.closed_on")?,
-                    held: held.flatten(),
-                    currency,
-                    detail: row.get(9)?,
-                    subject: row.get(11)?,
-                    differences: parse(
-                        "exception",
-                        "differences",
-                        row.get::<String>(0)?.as_str(),
-                        &row.get::<String>(12)?,
-                    )?,
-                })
-            })
+    pub fn exceptions(&self, contracts: Option<Vec<String>>, open: bool) -> Verb<'_, Vec<ExceptionView>> {
+        self.read(move |tx| match (contracts, open) {
+            (Some(ids), true) => tx.all(OPEN_OF, values![json(&ids)?], read_exception),
+            (Some(ids), false) => tx.all(ALL_OF, values![json(&ids)?], read_exception),
+            (None, true) => tx.all(OPEN, values![], read_exception),
+            (None, false) => tx.all(ALL, values![], read_exception),
         })
     }
 
-    /// How many exceptions and drifts are open, by code and severity.
+    /// How many approvals, exceptions and drifts wait for a person: kind of thing, code, severity, how many.
     ///
     /// # Errors
     /// The database failed.
-    pub fn open_exceptions(&self) -> Verb<'_, Vec<(String, Severity, i64)>> {
+    pub fn decided_and_waiting(&self) -> Verb<'_, Vec<(String, String, Severity, i64)>> {
         self.read(|tx| {
             tx.all(
-                "SELECT code, severity, count(*) FROM (SELECT code, severity FROM exception WHERE closed_on IS NULL
-                 UNION ALL SELECT kind, 'warning' FROM drift WHERE closed_on IS NULL) AS seen
-                 GROUP BY code, severity ORDER BY 1, 2",
+                "SELECT thing, code, severity, count(*) FROM (
+                    SELECT 'exception' AS thing, code, severity FROM exception WHERE closed_on IS NULL
+                    UNION ALL SELECT 'drift', kind, 'warning' FROM drift WHERE closed_on IS NULL
+                    UNION ALL SELECT 'approval', '', 'blocking' FROM approval) AS waiting
+                 GROUP BY thing, code, severity ORDER BY 1, 2, 3",
                 values![],
-                |row| Ok((row.get(0)?, row.parsed(1, "exception.severity")?, row.get(2)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.parsed(2, "exception.severity")?, row.get(3)?)),
             )
         })
     }

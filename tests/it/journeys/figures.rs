@@ -80,7 +80,7 @@ async fn accepted(world: &World, number: u64) {
 }
 
 /// Three months of a company: acceptances, payments in full and in part, one that is taken back by nobody.
-async fn company(seed: u64) -> World {
+pub(super) async fn company(seed: u64) -> World {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     filed(&world, seed).await;
     world.at("2026-03-20T09:00:00Z").unwrap();

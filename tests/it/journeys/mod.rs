@@ -16,6 +16,7 @@ mod figures;
 mod fleet;
 mod folder;
 mod forged;
+mod gathering;
 mod input;
 mod mail;
 mod pages;

@@ -18,10 +18,11 @@ use super::import::PARAMETERS;
 use crate::environment::Environment;
 use crate::report::export::rules_version;
 use crate::review::bulk;
+use crate::review::entry::Entry;
 use crate::review::item::Item;
 use crate::review::listing;
 use crate::review::portfolio;
-use crate::review::queue::titles_and_codes;
+use crate::review::queue::{titles_and_codes, whole};
 use crate::review::snapshot::{Snapshot, utc_date};
 use crate::review::subject::Subject;
 use crate::review::verb::Verb;
@@ -113,13 +114,14 @@ impl Asker {
 /// The store failed.
 pub async fn book(env: &Environment, snapshot: &Snapshot, asker: &Asker, text: &str) -> Result<Book, StoreError> {
     let chosen: Vec<String> =
-        listing::contracts(env, snapshot, text).await?.into_iter().map(|contract| contract.contract.clone()).collect();
+        listing::contracts(env, snapshot, text).await?.into_iter().map(|brief| brief.contract.to_string()).collect();
     let everything = text.trim().is_empty();
-    let concerns = |item: &&Arc<Item>| match &item.contract {
-        Some(id) => chosen.binary_search(id).is_ok(),
+    let concerns = |item: &&Arc<Entry>| match &item.contract {
+        Some(id) => chosen.binary_search_by(|chosen| (**chosen).cmp(&**id)).is_ok(),
         None => everything,
     };
-    let items: Vec<Arc<Item>> = snapshot.items.iter().filter(concerns).cloned().collect();
+    let items: Vec<Arc<Entry>> = snapshot.items.iter().filter(concerns).cloned().collect();
+    let items = whole(env, &items).await?;
     let mut sheets = of_contracts(env, snapshot, &chosen).await?;
     let today = utc_date(env.clock.now());
     let remaining = sheets.split_off(2);
@@ -157,7 +159,7 @@ pub async fn standing(
 ) -> Result<Book, StoreError> {
     let mut sheets = of_contracts(env, snapshot, contracts).await?;
     sheets.truncate(2);
-    sheets.extend(of_items(&snapshot.items, asker, utc_date(env.clock.now())));
+    sheets.extend(of_items(&whole(env, &snapshot.items).await?, asker, utc_date(env.clock.now())));
     Ok(Book { about: Vec::new(), instructions: Vec::new(), sheets })
 }
 
@@ -396,17 +398,17 @@ fn by_date(snapshot: &Snapshot, text: &str, today: Date) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut month = today.first_of_month();
     for _ in 0..3 {
-        for to_come in listing::to_come(snapshot, text, month) {
-            let document = to_come.document;
+        for to_come in listing::by_date(listing::to_come(snapshot, text, month), 0..usize::MAX) {
+            let (brief, document) = (&to_come.line.brief, to_come.document);
             let cells = vec![
                 Cell::text(format!("{} by date", document.kind.name().replace('_', " "))),
-                Cell::text(to_come.contract),
+                Cell::text(&brief.contract),
                 Cell::text(&document.milestone),
-                Cell::text(to_come.customer),
-                Cell::text(to_come.erp),
+                Cell::text(&brief.customer),
+                Cell::text(&brief.erp),
                 Cell::text(document.date),
-                Cell::text(document.amount.currency()),
-                amount(document.amount),
+                Cell::text(brief.currency),
+                amount(to_come.amount()),
                 Cell::text(""),
                 Cell::text(""),
                 Cell::text(""),
@@ -479,7 +481,8 @@ impl ContractRows<'_> {
         cells.extend(OF_CONTRACT.iter().map(|field| value(field, &in_force)));
         cells.push(Cell::Count(i64::from(self.contract.version())));
         cells.push(Cell::text(self.contract.terms().signed_on()));
-        let summary = self.snapshot.contracts.get(&self.row.id).map(|line| &line.summary);
+        let summary = self.snapshot.contracts.get(self.row.id.as_str()).map(|line| line.brief.summary());
+        let summary = summary.as_ref();
         cells.push(Cell::optional(summary.map(|summary| &summary.erp)));
         let position = self.contract.position();
         let in_erp = summary.map_or_else(|| Cell::text(""), |summary| Cell::Amount(summary.in_erp.clone()));
@@ -531,7 +534,7 @@ impl ContractRows<'_> {
     }
 
     fn receivables(&self) -> Vec<Row> {
-        let erp = self.snapshot.contracts.get(&self.row.id).map(|line| line.summary.erp.clone());
+        let erp = self.snapshot.contracts.get(self.row.id.as_str()).map(|line| line.brief.erp.clone());
         let row = |receivable: milestoned_mapping::contract::Receivable| {
             let [contract, customer] = self.named();
             let mut cells = vec![

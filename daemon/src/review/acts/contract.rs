@@ -282,7 +282,7 @@ pub async fn named(
             "`milestoned rules` and `milestoned exceptions` show the codes",
         )));
     };
-    let open = env.store.exceptions(Some(contract.into()), true).await?.into_iter();
+    let open = env.store.exceptions(Some(vec![contract.into()]), true).await?.into_iter();
     let drifts: Vec<Subject> = open
         .filter(|row| row.code == code && (milestone.is_none() || row.milestone == milestone))
         .map(|row| Subject::Drift { contract: row.contract, kind, subject: row.subject })

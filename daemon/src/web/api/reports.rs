@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{Arc, Environment, Shared};
 use crate::report::close::Month;
-use crate::report::performance;
+use crate::report::performance::{self, Rows};
 use crate::review::snapshot::{Snapshots, utc_date};
 use crate::web::access::Viewing;
 use crate::web::extract::{Parameters, Segments};
@@ -47,6 +47,6 @@ async fn report(
     let today = utc_date(env.clock.now());
     let month = asked.month.map_or(Ok(Month::of(today)), |month| month.parse())?;
     let asked = (name.as_str(), asked.metric.as_deref().unwrap_or_default());
-    let list = performance::named(&env, &*snapshots.now(&env).await?, asked, month, today).await?;
-    Ok(Json(list.told()))
+    let report = performance::named(&env, &*snapshots.now(&env).await?, asked, (month, today), Rows::All).await?;
+    Ok(Json(report.list.told()))
 }

@@ -58,7 +58,8 @@ async fn waiting(
         return Err(ApiError::invalid(format!("kind: {kind:?} is none of {}", KINDS.join(", "))));
     }
     let kinds = query.kind.into_iter().collect();
-    let filter = Filter { contract: query.contract, kinds, owner: query.owner, subject: None };
+    let contracts = query.contract.into_iter().collect();
+    let filter = Filter { contracts, kinds, owner: query.owner, subject: None };
     let mut items = queue(&env, &filter).await?;
     items.retain(|item| is_within(&reach, item));
     Ok(Json(items))

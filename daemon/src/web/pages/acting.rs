@@ -16,8 +16,11 @@ use crate::environment::Environment;
 use crate::review::acts::{self, Act, Channel, Given, Verb, Word};
 use crate::review::bulk::{self, AT_MOST, Row, Shared, Told};
 use crate::review::case::{Writing, would_write};
+use crate::review::entry::Entry;
+use crate::review::holding::held;
 use crate::review::item::Item;
 use crate::review::portfolio;
+use crate::review::queue::whole;
 use crate::review::selection::Selection;
 use crate::review::snapshot::Snapshot;
 use crate::review::subject::Subject;
@@ -172,16 +175,18 @@ pub(super) async fn look(
         (ticked(&snapshot, &many.rows), many.rows.len())
     };
     let found = items.len();
-    let items: Vec<Arc<Item>> = items.into_iter().take(AT_MOST).collect();
+    let items: Vec<Arc<Entry>> = items.into_iter().take(AT_MOST).collect();
+    let left_out = found.saturating_sub(items.len());
+    let items = whole(&env, &items).await?;
     let looked = looked(&env, items, verb, &person.caller.name).await?;
     let eligible: Vec<&Item> =
         looked.iter().filter(|looked| looked.refused.is_none()).map(|looked| looked.item.as_ref()).collect();
-    let (held, eligible) = (portfolio::held(&eligible), eligible.len());
-    let (gone, left_out) = (wanted.saturating_sub(found), found.saturating_sub(looked.len()));
+    let (held, eligible) = (held(&eligible), eligible.len());
+    let gone = wanted.saturating_sub(left_out).saturating_sub(looked.len());
     Ok(render(&BulkPage { person, verb, looked, gone, left_out, eligible, held, next: many.next }))
 }
 
-fn ticked(snapshot: &Snapshot, rows: &[Row]) -> Vec<Arc<Item>> {
+fn ticked(snapshot: &Snapshot, rows: &[Row]) -> Vec<Arc<Entry>> {
     let wanted: std::collections::BTreeSet<&Subject> = rows.iter().map(|row| &row.subject).collect();
     snapshot.items.iter().filter(|item| wanted.contains(&item.subject)).cloned().collect()
 }

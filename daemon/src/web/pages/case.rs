@@ -18,6 +18,8 @@ use crate::environment::Environment;
 use crate::review::acts::Verb;
 use crate::review::case::{self, Case};
 use crate::review::closed::{self, Closed};
+use crate::review::entry::Entry;
+use crate::review::queue::whole;
 use crate::review::selection::Selection;
 use crate::review::subject::Subject;
 use crate::web::extract::{Parameters, Segments};
@@ -84,8 +86,8 @@ pub(super) async fn page(
 ) -> Result<Response, ApiError> {
     let subject: Subject = subject.parse()?;
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
-    let found = snapshot.items.iter().find(|item| item.subject == subject).cloned();
-    let Some(item) = found else {
+    let found: Vec<Arc<Entry>> = snapshot.items.iter().filter(|item| item.subject == subject).cloned().collect();
+    let Some(item) = whole(&env, &found).await?.pop() else {
         return match closed::closed(&env, &subject).await? {
             Some(case) => Ok(render(&ClosedPage { person, case })),
             None => Err(ApiError::not_found("nothing that waits, or waited, is called so:", &subject.to_string())),
@@ -94,7 +96,8 @@ pub(super) async fn page(
     let asked = Selection::read(&from)?;
     let list = asked.pick(&snapshot.items, &today).items;
     let place = list.iter().position(|candidate| candidate.subject == item.subject);
-    let at = |place: Option<usize>| place.and_then(|index| list.get(index)).map(|item| case_address(item, &from));
+    let at =
+        |place: Option<usize>| place.and_then(|index| list.get(index)).map(|item| case_address(&item.subject, &from));
     let (before, next) =
         (at(place.and_then(|place| place.checked_sub(1))), at(place.and_then(|place| place.checked_add(1))));
     let case = case::case(&env, item, &person.caller.name).await?;

@@ -19,7 +19,7 @@ use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::item::Item;
 use crate::review::portfolio::{self, DocumentLine, MilestoneLine, Remedied, Summary};
-use crate::review::queue::what_changed;
+use crate::review::queue::{self, what_changed};
 use crate::review::subject::Subject;
 use crate::store::audit::AuditLine;
 use crate::store::outbox::Delivery;
@@ -79,7 +79,7 @@ pub(super) async fn page(
     let view = portfolio::contract(&env, &id).await?.ok_or_else(|| ApiError::not_found("contract", &id))?;
     let row = crate::web::api::known(&env, &id).await?;
     let contract = portfolio::state(&row)?;
-    let items = person.snapshot(&env).await?.items_of(&id);
+    let items = queue::whole(&env, &person.snapshot(&env).await?.items_of(&id)).await?;
     let facts = env.store.decided_facts(id.clone()).await?;
     let facts: Vec<Fact> = facts.into_iter().filter_map(|fact| serde_json::from_value(fact.fact).ok()).collect();
     let today = contract.terms().local_date(env.clock.now());

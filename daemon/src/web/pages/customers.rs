@@ -18,6 +18,7 @@ use crate::review::customers::{self, CustomerLine};
 use crate::review::item::Item;
 use crate::review::listing::{self, Open};
 use crate::review::portfolio::Summary;
+use crate::review::queue;
 use crate::web::extract::{Fields, Segments};
 use crate::web::problem::ApiError;
 
@@ -27,8 +28,8 @@ struct CustomerPage<'a> {
     person: Person,
     name: String,
     sums: Vec<listing::Sums>,
-    contracts: Vec<&'a Summary>,
-    receivables: Vec<Open<'a>>,
+    contracts: Vec<Summary>,
+    rows: Vec<Open<'a>>,
     items: Vec<Arc<Item>>,
     today: Date,
     records: Vec<CustomerLine>,
@@ -46,14 +47,16 @@ pub(super) async fn page(
     if contracts.is_empty() {
         return Err(ApiError::not_found("customer", &name));
     }
-    let mut receivables = listing::receivables(&snapshot, "", false, today);
-    receivables.retain(|receivable| receivable.customer == name);
-    let items = snapshot.items.iter().filter(|item| item.customer.as_ref() == Some(&name)).cloned().collect();
-    let sums = listing::sums(&contracts, &receivables);
+    let open: Vec<Open<'_>> = contracts.iter().copied().flat_map(listing::open_of).collect();
+    let rows = listing::by_due_date(open, 0..usize::MAX);
+    let items = snapshot.items.iter().filter(|item| item.customer.as_deref() == Some(&*name));
+    let items = queue::whole(&env, &items.cloned().collect::<Vec<_>>()).await?;
+    let sums = listing::sums(&contracts);
+    let contracts = contracts.iter().map(|line| line.brief.summary()).collect();
     let mut records = customers::customers(&env).await?;
     records.retain(|record| record.name == name);
     let may_choose = person.caller.rights.has(Right::Release);
-    let page = CustomerPage { person, name, sums, contracts, receivables, items, today, records, may_choose };
+    let page = CustomerPage { person, name, sums, contracts, rows, items, today, records, may_choose };
     Ok(render(&page))
 }
 

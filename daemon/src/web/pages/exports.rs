@@ -17,10 +17,14 @@ use super::person::Person;
 use super::reports;
 use crate::environment::Environment;
 use crate::report::export::List;
+use crate::report::performance::Rows;
 use crate::report::workbook::sheets;
+use crate::review::holding::counted_once;
 use crate::review::item::{Amount, Item};
+use crate::review::line::Brief;
 use crate::review::listing;
 use crate::review::portfolio;
+use crate::review::queue::whole;
 use crate::review::selection::Selection;
 use crate::review::snapshot::Snapshot;
 use crate::web::extract::Segments;
@@ -39,7 +43,7 @@ pub(super) async fn file(
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let Some((name, kind)) = file.split_once('.') else { return Err(ApiError::not_found("export", &file)) };
     let mut list = match name {
-        "queue" => queue(&snapshot, &query, today)?,
+        "queue" => queue(&env, &snapshot, &query, today).await?,
         "audit" => audit(&env, &person, &asked(&query)?.q).await?,
         "documents" => documents(&env, &snapshot, &asked(&query)?).await?,
         "exceptions" => exceptions(&env, &snapshot, &asked(&query)?).await?,
@@ -50,7 +54,7 @@ pub(super) async fn file(
         "receivables" => receivables(&snapshot, &asked(&query)?, today),
         "outlook" => outlook(&snapshot, &asked(&query)?, today)?,
         "metrics" | "cases" | "cohort" | "forecast" => {
-            reports::report(&env, &snapshot, name, &asked(&query)?, today).await?
+            reports::report(&env, &snapshot, name, (&asked(&query)?, Rows::All), today).await?.list
         }
         _ => return Err(ApiError::not_found("export", &file)),
     };
@@ -95,7 +99,7 @@ fn asked(query: &str) -> Result<Asked, ApiError> {
 /// Column of what an item holds back and no row above it does: it sums to what the tab of the queue says.
 const COUNTED_ONCE: &str = "Held, counted once";
 
-fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError> {
+async fn queue(env: &Environment, snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError> {
     let asked = Selection::read(query)?;
     let columns = &[
         "Name",
@@ -119,14 +123,15 @@ fn queue(snapshot: &Snapshot, query: &str, today: Date) -> Result<List, ApiError
         "Note",
     ];
     let mut list = List::new("queue", columns, asked.in_words());
-    let items = asked.pick(&snapshot.items, &today).items;
+    let items = whole(env, &asked.pick(&snapshot.items, &today).items).await?;
     let items: Vec<&Item> = items.iter().map(AsRef::as_ref).collect();
     let amount = |held: &Amount| Cell::Amount(held.amount.clone());
-    for (item, once) in items.iter().zip(portfolio::counted_once(&items)) {
+    for (item, counts) in items.iter().zip(counted_once(&items)) {
+        let held = item.held.as_ref();
+        let once = held.filter(|_| counts);
         if let Some(held) = once {
             list.add(COUNTED_ONCE, &held.currency, &held.amount);
         }
-        let held = item.held.as_ref();
         list.rows.push(vec![
             Cell::text(&item.subject),
             Cell::text(&item.title),
@@ -163,13 +168,13 @@ fn named(asked: &Asked, what: &str) -> String {
 /// Ids of the contracts that are asked for, in their order.
 async fn chosen(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Result<Vec<String>, ApiError> {
     let found = listing::contracts(env, snapshot, &asked.q).await?;
-    Ok(found.into_iter().map(|contract| contract.contract.clone()).collect())
+    Ok(found.into_iter().map(|brief| brief.contract.to_string()).collect())
 }
 
 /// Customer and ERP of a contract.
 fn whose(snapshot: &Snapshot, id: &str) -> [Cell; 2] {
-    let summary = snapshot.contracts.get(id).map(|line| &line.summary);
-    [Cell::optional(summary.map(|summary| &summary.customer)), Cell::optional(summary.map(|summary| &summary.erp))]
+    let brief = snapshot.contracts.get(id).map(|line| &line.brief);
+    [Cell::optional(brief.map(|brief| &brief.customer)), Cell::optional(brief.map(|brief| &brief.erp))]
 }
 
 /// Documents, each with where it stands in the ERP.
@@ -399,7 +404,7 @@ async fn contracts(env: &Environment, snapshot: &Snapshot, asked: &Asked) -> Res
     ];
     let mut list = List::new("contracts", columns, named(asked, "contracts"));
     let count = |count: usize| Cell::Count(i64::try_from(count).unwrap_or(i64::MAX));
-    for contract in listing::contracts(env, snapshot, &asked.q).await? {
+    for contract in listing::contracts(env, snapshot, &asked.q).await?.into_iter().map(Brief::summary) {
         list.add("Total", &contract.currency, &contract.total);
         list.add("Billed, decided", &contract.currency, &contract.billed);
         let amounts = [
@@ -438,19 +443,21 @@ fn receivables(snapshot: &Snapshot, asked: &Asked, today: Date) -> List {
     let overdue = asked.part == "overdue";
     let what = if overdue { "overdue invoices" } else { "open invoices" };
     let mut list = List::new("receivables", columns, named(asked, what));
-    for receivable in listing::receivables(snapshot, &asked.q, overdue, today) {
-        let (invoice, currency) = (receivable.invoice, receivable.invoice.open.currency().to_string());
-        list.add("Open", &currency, &invoice.open.to_string());
-        let amounts = [invoice.amount, invoice.credited, invoice.paid, invoice.open];
+    let rows = listing::receivables(snapshot, &asked.q, overdue, today);
+    for receivable in listing::by_due_date(rows, 0..usize::MAX) {
+        let (brief, invoice) = (&receivable.line.brief, receivable.invoice);
+        let currency = brief.currency.to_string();
+        list.add("Open", &currency, &receivable.open().to_string());
+        let amounts = [receivable.amount(), receivable.credited(), receivable.paid(), receivable.open()];
         let mut row = vec![
             Cell::text(&invoice.number),
-            Cell::text(receivable.contract),
+            Cell::text(&brief.contract),
             Cell::text(&invoice.milestone),
-            Cell::text(receivable.customer),
-            Cell::text(receivable.erp),
+            Cell::text(&brief.customer),
+            Cell::text(&brief.erp),
             Cell::text(invoice.date),
             Cell::text(invoice.due_on),
-            Cell::Count(receivable.days),
+            Cell::Count(receivable.days(&today)),
             Cell::text(&currency),
         ];
         row.extend(amounts.map(|amount| Cell::Amount(amount.to_string())));
@@ -465,21 +472,21 @@ fn outlook(snapshot: &Snapshot, asked: &Asked, today: Date) -> Result<List, ApiE
     let month = listing::month(&asked.month, today).ok_or_else(|| ApiError::invalid("month: is not understood"))?;
     let what = format!("documents that time alone will write in {}", month.strftime("%B %Y"));
     let mut list = List::new("outlook", columns, named(asked, &what));
-    for to_come in listing::to_come(snapshot, &asked.q, month) {
-        let document = to_come.document;
-        let currency = document.amount.currency().to_string();
-        list.add("Amount", &currency, &document.amount.to_string());
+    for to_come in listing::by_date(listing::to_come(snapshot, &asked.q, month), 0..usize::MAX) {
+        let (brief, document) = (&to_come.line.brief, to_come.document);
+        let currency = brief.currency.to_string();
+        list.add("Amount", &currency, &to_come.amount().to_string());
         list.rows.push(vec![
             Cell::text(&document.number),
             Cell::text(document.kind.name().replace('_', " ")),
-            Cell::text(to_come.contract),
+            Cell::text(&brief.contract),
             Cell::text(&document.milestone),
-            Cell::text(to_come.customer),
-            Cell::text(to_come.erp),
+            Cell::text(&brief.customer),
+            Cell::text(&brief.erp),
             Cell::text(document.date),
             Cell::text(document.due_on),
             Cell::text(&currency),
-            Cell::Amount(document.amount.to_string()),
+            Cell::Amount(to_come.amount().to_string()),
             Cell::text(&document.description),
         ]);
     }

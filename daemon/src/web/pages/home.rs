@@ -1,5 +1,6 @@
 //! Home: what needs somebody today first, then the figures, then how they went month by month.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
@@ -14,9 +15,13 @@ use super::charts::{Bar, Chart, bars, lines, waterfall};
 use super::person::Person;
 use super::{filters, render};
 use crate::environment::Environment;
+use crate::review::entry::Entry;
 use crate::review::figures::{Figures, Late, MonthOf, Silence, figures, late, silences};
 use crate::review::item::Item;
+use crate::review::line::Brief;
+use crate::review::listing::window;
 use crate::review::portfolio::Summary;
+use crate::review::queue;
 use crate::review::selection::{Selection, Tab, TabCount};
 use crate::review::snapshot::Snapshot;
 use crate::store::census;
@@ -76,7 +81,9 @@ pub(super) async fn page(
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
-    let halted = snapshot.items.iter().filter(|item| Tab::Parked.has(item)).take(FEW).cloned().collect();
+    let halted: Vec<Arc<Entry>> =
+        snapshot.items.iter().filter(|item| Tab::Parked.has(item)).take(FEW).cloned().collect();
+    let halted = queue::whole(&env, &halted).await?;
     let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
     let figures = figures(&snapshot, today);
     let shown = figures.iter().find(|figure| figure.currency == asked.currency).or(figures.first());
@@ -118,11 +125,8 @@ fn behind(snapshot: &Snapshot, now: Timestamp) -> Vec<StreamHealth> {
 
 /// Contracts about which most waits.
 fn most_waiting(snapshot: &Snapshot) -> Vec<Summary> {
-    let waits =
-        |summary: &Summary| summary.to_approve.saturating_add(summary.blocking).saturating_add(summary.warnings);
-    let mut all: Vec<&Summary> = snapshot.contracts.values().map(|line| &line.summary).collect();
-    all.sort_by(|a, b| waits(b).cmp(&waits(a)).then_with(|| a.contract.cmp(&b.contract)));
-    all.into_iter().take(FEW).cloned().collect()
+    let all = snapshot.contracts.values().map(|line| &line.brief).collect();
+    window(all, 0..FEW, |brief| Reverse(brief.waits())).into_iter().map(Brief::summary).collect()
 }
 
 fn trends(figures: &Figures) -> Vec<Chart> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::person::Person;
@@ -12,6 +13,7 @@ use super::queue::Pages;
 use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::figures::{Silence, silences};
+use crate::review::line::Brief;
 use crate::review::listing::{self, Open, ToCome};
 use crate::review::portfolio::Summary;
 use crate::web::extract::Parameters;
@@ -34,7 +36,7 @@ pub(super) struct Asked {
     #[serde(default)]
     pub(super) month: String,
     #[serde(default)]
-    page: Option<usize>,
+    pub(super) page: Option<usize>,
 }
 
 impl Asked {
@@ -80,7 +82,7 @@ pub(super) async fn contracts(
     let snapshot = person.snapshot(&env).await?;
     let found = listing::contracts(&env, &snapshot, &asked.q).await?;
     let (count, (pages, from)) = (found.len(), asked.pages("/contracts", found.len()));
-    let contracts = found.into_iter().skip(from).take(OF_A_PAGE).cloned().collect();
+    let contracts = found.into_iter().skip(from).take(OF_A_PAGE).map(Brief::summary).collect();
     Ok(render(&ContractsPage { person, query: asked.query(), asked, contracts, count, pages }))
 }
 
@@ -93,6 +95,7 @@ struct ReceivablesPage<'a> {
     rows: Vec<Open<'a>>,
     count: usize,
     buckets: Vec<listing::Aged>,
+    today: Date,
     pages: Pages,
 }
 
@@ -104,10 +107,10 @@ pub(super) async fn receivables(
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
     let rows = listing::receivables(&snapshot, &asked.q, asked.part == "overdue", today);
-    let buckets = listing::ageing(&rows);
+    let buckets = listing::ageing(&rows, today);
     let (count, (pages, from)) = (rows.len(), asked.pages("/receivables", rows.len()));
-    let rows = rows.into_iter().skip(from).take(OF_A_PAGE).collect();
-    Ok(render(&ReceivablesPage { person, query: asked.query(), asked, rows, count, buckets, pages }))
+    let rows = listing::by_due_date(rows, from..from.saturating_add(OF_A_PAGE));
+    Ok(render(&ReceivablesPage { person, query: asked.query(), asked, rows, count, buckets, today, pages }))
 }
 
 #[derive(Template)]
@@ -139,7 +142,7 @@ pub(super) async fn outlook(
     let rows = listing::to_come(&snapshot, &asked.q, month);
     let sums = listing::sums_to_come(&rows);
     let (count, (pages, from)) = (rows.len(), asked.pages("/outlook", rows.len()));
-    let rows = rows.into_iter().skip(from).take(OF_A_PAGE).collect();
+    let rows = listing::by_date(rows, from..from.saturating_add(OF_A_PAGE));
     let title = month.strftime("%B %Y").to_string();
     let (silences, silent) = silences(&snapshot, OF_A_PAGE);
     Ok(render(&OutlookPage { person, query: asked.query(), asked, title, rows, sums, count, silences, silent, pages }))

@@ -68,9 +68,9 @@ impl Person {
         here == path || (path != "/" && here.starts_with(path))
     }
 
-    /// The queue and the contracts as they stand now.
+    /// The queue and the contracts as they stand now; while more is read than a page waits for, how far that is.
     pub(super) async fn snapshot(&self, env: &Environment) -> Result<Arc<Snapshot>, ApiError> {
-        Ok(self.snapshots.now(env).await?)
+        self.snapshots.look(env).await?.map_err(ApiError::gathering)
     }
 
     /// What keeps the snapshot, for who looks at it again in between.

@@ -13,9 +13,12 @@ use super::{filters, render};
 use crate::environment::Environment;
 use crate::review::acts::Verb;
 use crate::review::bulk::{AT_MOST, Row, Shared};
+use crate::review::entry::Entry;
 use crate::review::item::Item;
+use crate::review::queue::whole;
 use crate::review::selection::{Order, Selection, TabCount};
 use crate::review::snapshot::Snapshot;
+use crate::review::subject::Subject;
 use crate::web::problem::ApiError;
 
 /// Items of a page.
@@ -70,19 +73,19 @@ struct Choices {
 impl Choices {
     fn of(snapshot: &Snapshot) -> Self {
         let mut choices = Self::default();
-        let add = |set: &mut BTreeSet<String>, text: Option<&String>| {
-            if let Some(text) = text.filter(|text| !set.contains(*text)) {
-                set.insert(text.clone());
+        let add = |set: &mut BTreeSet<String>, text: Option<&Arc<str>>| {
+            if let Some(text) = text.filter(|text| !set.contains(&***text)) {
+                set.insert(text.to_string());
             }
         };
         for item in &snapshot.items {
             add(&mut choices.customers, item.customer.as_ref());
-            add(&mut choices.owners, item.mark.owner.as_ref());
+            add(&mut choices.owners, item.owner.as_ref());
             add(&mut choices.erps, item.erp.as_ref());
             if let Some(code) = &item.code
-                && !choices.codes.iter().any(|(_, known)| known == code)
+                && !choices.codes.iter().any(|(_, known)| **known == **code)
             {
-                choices.codes.insert((item.title.clone(), code.clone()));
+                choices.codes.insert((item.title.to_string(), code.to_string()));
             }
         }
         choices
@@ -115,9 +118,9 @@ pub(super) fn page_in(query: &str) -> usize {
 }
 
 /// The address of a case that was found in a part of the queue.
-pub(super) fn case_address(item: &Item, query: &str) -> String {
+pub(super) fn case_address(subject: &Subject, query: &str) -> String {
     use milestoned_mapping::address;
-    let subject = address::segment(&item.subject.to_string());
+    let subject = address::segment(&subject.to_string());
     if query.is_empty() {
         format!("/case/{subject}")
     } else {
@@ -126,7 +129,7 @@ pub(super) fn case_address(item: &Item, query: &str) -> String {
 }
 
 /// Acts that can be about many things at once and that something of the list offers, in their order.
-fn offers(items: &[Arc<Item>]) -> Vec<Verb> {
+fn offers(items: &[Arc<Entry>]) -> Vec<Verb> {
     let offered: BTreeSet<Verb> = items.iter().flat_map(|item| item.acts.iter().copied()).collect();
     offered.into_iter().filter(|verb| Shared::is_possible(*verb)).collect()
 }
@@ -174,11 +177,13 @@ pub(super) async fn page(
     let pages = Pages::of("/queue", &asked.query(), page_in(&query), count, OF_A_PAGE);
     let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
     let saved = env.store.saved_views().await?.into_iter().map(|view| (view.name, view.filter)).collect();
+    let offers = offers(&picked.items);
+    let shown: Vec<Arc<Entry>> = picked.items.into_iter().skip(from).take(OF_A_PAGE).collect();
     Ok(render(&QueuePage {
         views: views(&snapshot, saved, &person, &asked, &today),
         choices: Choices::of(&snapshot),
-        offers: offers(&picked.items),
-        items: picked.items.into_iter().skip(from).take(OF_A_PAGE).collect(),
+        offers,
+        items: whole(&env, &shown).await?,
         nothing: snapshot.items.is_empty(),
         tabs: picked.tabs,
         asked,

@@ -17,7 +17,7 @@ use super::{filters, render};
 use crate::environment::Environment;
 use crate::report::close::Month;
 use crate::report::export::List;
-use crate::report::performance;
+use crate::report::performance::{self, Report, Rows};
 use crate::review::measures::Metric;
 use crate::review::snapshot::Snapshot;
 use crate::web::extract::{Parameters, Segments};
@@ -133,14 +133,14 @@ pub(super) async fn report(
     env: &Environment,
     snapshot: &Snapshot,
     name: &str,
-    asked: &Asked,
+    (asked, rows): (&Asked, Rows),
     today: Date,
-) -> Result<List, ApiError> {
+) -> Result<Report, ApiError> {
     let month = match asked.month.as_str() {
         "" | "this" => Month::of(today),
         text => text.parse()?,
     };
-    Ok(performance::named(env, snapshot, (name, &asked.part), month, today).await?)
+    Ok(performance::named(env, snapshot, (name, &asked.part), (month, today), rows).await?)
 }
 
 fn told(list: &List) -> (String, &'static str) {
@@ -172,19 +172,17 @@ pub(super) async fn page(
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
-    let list = report(&env, &snapshot, &name, &asked, today).await?;
+    let wanted = Rows::Page(asked.page.unwrap_or(1), OF_A_PAGE);
+    let Report { list, count, sums } = report(&env, &snapshot, &name, (&asked, wanted), today).await?;
     let (title, note) = told(&list);
-    let (count, pages) =
-        (list.rows.len(), asked.pages_of(&format!("/reports/{}", list.name), list.rows.len(), OF_A_PAGE));
-    let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
+    let pages = asked.pages_of(&format!("/reports/{}", list.name), count, OF_A_PAGE);
     let months = if list.name == "cohort" {
         let month = if asked.month.is_empty() { Month::of(today) } else { asked.month.parse()? };
         Some((month.before(), month.after()))
     } else {
         None
     };
-    let mut rows: Vec<Vec<Shown>> =
-        list.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&list.columns, row)).collect();
+    let mut rows: Vec<Vec<Shown>> = list.rows.iter().map(|row| shown(&list.columns, row)).collect();
     let charts = if list.name == "metrics" {
         mark(&list.columns, &mut rows);
         trends(&list)
@@ -203,6 +201,6 @@ pub(super) async fn page(
         count,
         pages,
         months,
-        sums: if list.name == "forecast" { performance::sums(&list) } else { Vec::new() },
+        sums,
     }))
 }
