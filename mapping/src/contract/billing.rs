@@ -352,8 +352,8 @@ impl Contract {
                 continue;
             }
             if !self.is_held(index) {
-                self.correct_what_differs(index);
                 self.wait_for_the_trigger(index);
+                self.correct_what_differs(index);
             }
             let within = self.is_within_cap(index);
             let invoice = comes(self);

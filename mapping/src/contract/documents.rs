@@ -337,16 +337,10 @@ impl Contract {
             document.milestone == milestone.id() && !document.withdrawn && document.kind != DocumentKind::CreditMemo
         });
         let first = out.next().map(|document| (document.date, document.due_on));
-        // One that is due again before it was credited stays invoiced.
-        let invoiced = match milestone.billing.taken_back {
-            None => true,
-            Some(TakenBack::Undone) => !milestone.billing.undone && self.fired_on(milestone).is_some(),
-            Some(TakenBack::Withdrawn) => false,
-        };
         let Some(milestone) = self.milestones.get_mut(index) else { return };
         milestone.billing.invoiced_on = first.map(|(date, _)| date);
         milestone.billing.due_on = first.map(|(_, due_on)| due_on);
-        if first.is_none() && invoiced {
+        if first.is_none() {
             milestone.billing.taken_back = Some(TakenBack::Withdrawn);
             // What its conditions have become since counts again, whatever their dates.
             if milestone.billing.fired_on.take().is_some() {
