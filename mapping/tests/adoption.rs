@@ -45,6 +45,10 @@ fn invoice(number: &str, milestone: Option<&str>, amount: &str) -> InvoiceSeen {
 }
 
 fn proposed(invoices: &[InvoiceSeen], facts: &[Value]) -> Proposal {
+    proposed_beside(invoices, facts, &[])
+}
+
+fn proposed_beside(invoices: &[InvoiceSeen], facts: &[Value], journals: &[JournalSeen]) -> Proposal {
     let facts: Vec<Fact> = facts.iter().map(|fact| serde_json::from_value(fact.clone()).unwrap()).collect();
     let paid = PaymentSeen {
         invoice: "INV-1".into(),
@@ -54,10 +58,27 @@ fn proposed(invoices: &[InvoiceSeen], facts: &[Value]) -> Proposal {
         amount: "40.00".parse().unwrap(),
     };
     let payments = [("erp:9".to_owned(), paid)];
-    let held = Held { invoices, payments: &payments, facts: &facts, ..Held::default() };
+    let held = Held { invoices, payments: &payments, facts: &facts, journals, ..Held::default() };
     let contract = json!({ "contract": terms(), "until": "2026-04-30" });
     let filed = Case::from_value(contract, &Calendars::built_in()).unwrap().play();
     filed.propose_history(&held, "2026-04-02".parse().unwrap())
+}
+
+/// An entry of the ERP that moves deferred revenue to revenue of a milestone.
+fn release(milestone: &str, date: &str, amount: &str) -> JournalSeen {
+    JournalSeen {
+        number: format!("JE {date}"),
+        contract: Some("SOW-7".into()),
+        date: date.parse().unwrap(),
+        currency: "USD".into(),
+        amount: amount.parse().unwrap(),
+        deferred: Some(format!("-{amount}").parse().unwrap()),
+        recognised: serde_json::from_value(json!([{ "milestone": milestone, "date": date, "amount": amount }]))
+            .unwrap(),
+        lines: None,
+        customer: None,
+        applied_to: Vec::new(),
+    }
 }
 
 fn acceptance(milestone: &str) -> Value {
@@ -93,6 +114,45 @@ fn by_how_much_the_erp_defers_otherwise_is_told() {
     let accepted = told(&[acceptance("M1")]);
     assert!(accepted.contains("is 0.00 by these items and 40.00 in the ERP"), "{accepted}");
     assert!(told(&[]).contains("M1 is billed, and nobody told that it was accepted"));
+    assert!(!accepted.contains("nobody told") && !told(&[]).contains("M2 is billed"), "{accepted}");
+}
+
+#[test]
+fn what_the_erp_released_before_the_books_is_compared_and_told() {
+    let named = || invoice("INV-1", Some("M1"), "40.00");
+    let [before, on_the_first] = ["2026-03-31", "2026-04-01"].map(|date| release("M1", date, "40.00"));
+    let other = release("M2", "2026-04-02", "1.00");
+    let told = |journals: &[JournalSeen]| {
+        proposed_beside(&[named(), invoice("INV-5", None, "35.00")], &[], journals).notes.join("\n")
+    };
+    let early = told(&[before, other.clone()]);
+    assert!(early.contains("is 40.00 by these items and 0.00 in the ERP"), "{early}");
+    assert!(
+        early.contains("nobody told that it was accepted; the ERP recognised its revenue on 2026-03-31"),
+        "{early}"
+    );
+    assert!(told(&[on_the_first]).contains("is 40.00, here and in the ERP"), "{}", told(&[other]));
+}
+
+#[test]
+fn only_what_is_an_acceptance_is_proposed_as_one_and_once() {
+    let event = |at: &str, rest: Value| {
+        let mut event = json!({ "at": at, "milestone": "M1", "by": "c" });
+        event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        event
+    };
+    let part = event("2026-01-20T12:00:00Z", json!({ "type": "accepted", "portion": "10.00" }));
+    let go_live =
+        json!({ "at": "2026-01-21T12:00:00Z", "type": "external_event", "milestone": "M1", "name": "go-live" });
+    let submitted = event("2026-01-19T12:00:00Z", json!({ "type": "submitted" }));
+    let found = proposed(&[], &[submitted, part, go_live, acceptance("M1"), acceptance("M1")]);
+    assert_eq!(found.items.iter().map(|one| one.fields()["type"].clone()).collect::<Vec<_>>(), ["accepted"]);
+    assert_eq!(found.items[0].fields()["on"], "2026-01-30");
+    assert!(
+        found.notes.iter().any(|note| note.starts_with("a part of M1 was accepted on 2026-01-20")),
+        "{:?}",
+        found.notes
+    );
 }
 
 #[test]
@@ -126,18 +186,7 @@ fn our_invoice_of_the_first_date_of_the_books_is_not_in_the_opening_balance() {
     let proposal = proposed(std::slice::from_ref(&hand_written), &[acceptance("M2")]);
     let contract = taken_over(&proposal);
     assert_eq!(contract.documents().last().map(|ours| ours.date), Some(proposal.books_from));
-    let revenue = JournalSeen {
-        number: "JE-1".into(),
-        contract: Some("SOW-7".into()),
-        date: "2026-01-30".parse().unwrap(),
-        currency: "USD".into(),
-        amount: "35.00".parse().unwrap(),
-        deferred: Some("-35.00".parse().unwrap()),
-        recognised: Vec::new(),
-        lines: None,
-        customer: None,
-        applied_to: Vec::new(),
-    };
+    let revenue = release("M2", "2026-01-30", "35.00");
     let shown = [hand_written, invoice("SOW-7-M2", Some("M2"), "35.00")];
     let difference = deferred_difference(&contract, &shown, &[revenue], &[], &BTreeSet::new());
     assert!(difference.unwrap().is_zero(), "40.00 and 35.00 less 35.00 of revenue, here and in the ERP");
@@ -167,12 +216,26 @@ fn what_is_proposed_is_read_back_as_a_history() {
     let read: Value =
         serde_json::to_value(toml::from_str::<toml::Value>(&format!("{head}{}", proposal.to_toml())).unwrap()).unwrap();
     let fields: Vec<Value> = proposal.items.iter().map(|one| Value::Object(one.fields())).collect();
+    assert!(
+        fields.iter().flat_map(|item| item.as_object().unwrap().values()).all(|value| !value.is_null() && value != "")
+    );
     assert_eq!(read["history"], Value::Array(fields));
+}
+
+#[test]
+fn an_opening_balance_of_nothing_is_no_entry() {
+    let entry =
+        |invoices: &[InvoiceSeen]| taken_over(&proposed(invoices, &[])).opening_entry().map(|one| one.date.to_string());
+    assert_eq!(entry(&[invoice("INV-1", Some("M1"), "40.00")]).as_deref(), Some("2026-03-31"));
+    assert_eq!(entry(&[]), None);
 }
 
 #[test]
 fn what_happened_yesterday_is_history_from_today_on() {
     let yesterday = json!({ "at": "2026-04-01T12:00:00Z", "type": "accepted", "milestone": "M2", "by": "c" });
-    let proposal = proposed(&[], &[acceptance("M1"), yesterday]);
+    let proposal = proposed(&[], &[acceptance("M1"), yesterday.clone()]);
     assert_eq!((proposal.books_from.to_string().as_str(), proposal.items.len()), ("2026-04-02", 2));
+    let today = json!({ "at": "2026-04-02T12:00:00Z", "type": "accepted", "milestone": "M3", "by": "c" });
+    let with_today = proposed(&[], &[acceptance("M1"), yesterday, today]);
+    assert_eq!((with_today.books_from, with_today.items.len()), (proposal.books_from, 2));
 }

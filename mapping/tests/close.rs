@@ -19,7 +19,9 @@ fn months(contract: &Contract) -> Vec<(Date, Date)> {
     let ledger = Ledger::of(contract);
     let Some(mut month) = ledger.first().map(Date::first_of_month) else { return Vec::new() };
     let mut months = Vec::new();
-    while month <= contract.as_of().last_of_month() {
+    // What is booked for dates that are closed ahead bears the first open date.
+    let last = contract.journal().last().map_or(contract.as_of(), |entry| entry.date.max(contract.as_of()));
+    while month <= last.last_of_month() {
         months.push((month, month.last_of_month()));
         month = month.last_of_month().tomorrow().unwrap();
     }
@@ -183,6 +185,11 @@ fn what_time_earns_of_a_month_is_to_come_until_its_last_day_is_over() {
     let mut contract = Case::from_value(case, &Calendars::built_in()).unwrap().play();
     contract.advance_to(MARCH.1);
     assert_eq!(contract.to_recognise(MARCH.1).total().units(), 3_100);
+    assert_eq!(
+        contract.to_recognise(date(2026, 2, 28)).total().units(),
+        3_100,
+        "a month that is over has earned its part"
+    );
     contract.close_day();
     assert_eq!(contract.to_recognise(MARCH.1).total().units(), 0);
 }

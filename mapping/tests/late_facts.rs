@@ -116,6 +116,24 @@ fn told(case: &Case, facts: &[Value], at_once: bool) -> Contract {
     contract
 }
 
+/// Somebody wrote an invoice before: what the ERP shows when the contract is filed holds the milestone, what it shows later not.
+#[test]
+fn what_is_known_until_a_contract_is_filed_comes_before_what_its_first_day_brings() {
+    for (seen, issued) in [("2026-03-02T09:00:00Z", 0), ("2026-03-02T10:00:00Z", 0), ("2026-03-02T11:00:00Z", 1)] {
+        let case = json!({ "until": "2026-03-02", "contract": { "id": "C", "customer": "c", "currency": "USD", "total": "10.00",
+            "signed_on": "2026-03-02", "milestones": [{ "id": "M1", "name": "m", "amount": "10.00", "trigger": "date", "trigger_date": "2026-01-01" }] },
+            "events": [{ "at": seen, "type": "observed", "leg": "erp", "record": {
+                "invoices": [{ "number": "X-1", "milestone": "M1", "date": "2026-03-01", "amount": "10.00", "status": "open" }] } }] });
+        let case = read(&case);
+        let (mut contract, filed) = (case.open(), "2026-03-02T10:00:00Z".parse().unwrap());
+        contract.file_until(filed);
+        assert_eq!((contract.has_begun(), contract.filed_until()), (false, Some(filed)));
+        case.events().iter().for_each(|fact| contract.apply(fact).unwrap());
+        contract.begin();
+        assert_eq!((contract.has_begun(), contract.documents().len()), (true, issued), "{seen}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 

@@ -127,6 +127,33 @@ fn retainage_conditions_and_history_are_told_like_any_other_field() {
 }
 
 #[test]
+fn conditions_are_one_to_eight_and_each_says_one_thing() {
+    let told = |conditions: Value| {
+        let mut contract = with("/milestones/0/trigger", json!("first_of"));
+        contract["milestones"][0]["conditions"] = conditions;
+        problems(&contract)
+    };
+    let many = |count: usize| Value::Array(vec![json!({ "date": "2026-09-30", "plus_business_days": 2 }); count]);
+    assert_eq!(told(many(8)), [] as [&str; 0]);
+    for (conditions, problem) in [
+        (many(9), "milestones[0].conditions: \"first_of\" needs 1 to 8 conditions"),
+        (json!([]), "milestones[0].conditions: \"first_of\" needs 1 to 8 conditions"),
+        (json!([{ "accepted": "M9" }]), "milestones[0].conditions: \"M9\" is no milestone"),
+        (
+            json!([{ "event": "live", "plus_days": 3 }]),
+            "milestones[0].conditions[0].plus_days: only a condition of accepted or date has days to add",
+        ),
+        (
+            json!([{ "date": "2026-09-30", "plus_days": 3, "plus_business_days": 3 }]),
+            "milestones[0].conditions[0].plus_business_days: plus_days and plus_business_days may not be mixed",
+        ),
+    ] {
+        let told = told(conditions.clone());
+        assert!(told.iter().any(|one| one.starts_with(problem)), "{conditions}: {told:?}");
+    }
+}
+
+#[test]
 fn a_milestone_that_is_not_billable_needs_neither_amount_nor_obligation() {
     let mut contract = with("/milestones/0/billable", json!(false));
     let milestone = contract.pointer_mut("/milestones/0").unwrap().as_object_mut().unwrap();
@@ -210,6 +237,26 @@ fn a_fact_that_the_terms_cannot_read_is_a_bad_file() {
         (
             json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "amount": "x" }] }),
             "events[0].change[0].amount: ",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "obligation": "O9" }] }),
+            "events[0].change[0].obligation: \"O9\" is no obligation",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "trigger": "first_of", "conditions": [{ "accepted": "M9" }] }] }),
+            "events[0].change[0].conditions: \"M9\" is no milestone",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "obligations": [{ "id": "O1", "ssp": "0" }, { "id": "O2", "ssp": "0" }] }),
+            "events[0].obligations: at least one standalone selling price must be above 0",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "billing_cycle_day": 32 }),
+            "events[0].billing_cycle_day: must be from 1 to 31",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 100_001, "signed": true }),
+            "events[0].version: 100001 is more than 100000",
         ),
         (json!({ "at": at, "type": "wished" }), "events[0].type: \"wished\" is none of accepted, "),
         (
@@ -312,7 +359,9 @@ fn what_an_amendment_makes_milestones_wait_for_is_known_and_ends() {
             json!([amended("04", 2, true, "add", json!([milestone("M1-C2", json!([]))]))]),
             Some("events[0].add[0].id: \"M1-C2\" would number its invoice like a correction of \"M1\"'s"),
         ),
-        (json!([amended("04", 2, true, "add", known)]), None),
+        (json!([amended("04", 2, true, "add", known.clone())]), None),
+        (json!([amended("04", 100_000, true, "add", known)]), None),
+        (json!([amended("04", 2, true, "obligations", json!([{ "id": "O1", "ssp": "0" }]))]), None),
         (json!([amended("04", 3, true, "add", unknown.clone()), first]), None),
         (json!([amended("04", 2, false, "add", unknown.clone())]), None),
         (json!([amended("04", 1, true, "add", unknown)]), None),
