@@ -501,6 +501,9 @@ async fn contract_of(env: &Environment, value: Value, actor: &Actor, now: Timest
         return if same { Ok(Examined::Known(Filed::Known(id))) } else { Err(Refusal::Changed(id)) };
     }
     problems.extend(refused_by(env, &agreement.erp, &id, &filed));
+    if let Some(other) = env.store.contract_alike(id.clone()).await? {
+        problems.push(FileKind::of(&filed).problem("id", identifiers::differs_in_case(&id, &other)));
+    }
     well_named(problems)?;
     let closed = env.store.closed_dates().await?.remove(&agreement.erp);
     if let (Some(first), Some(closed)) = (agreement.terms.books_from(), closed)
@@ -621,6 +624,7 @@ async fn order_of(env: &Environment, contract: String, mut value: Value, now: Ti
     let mut problems = identifiers::problems(&value);
     let agreement: Agreement = parse("contract", "agreement", &row.id, &row.agreement)?;
     problems.extend(refused_by(env, &agreement.erp, &contract, &value));
+    let filed = value.clone();
     let on = match value.as_object_mut().and_then(|table| table.remove("on")) {
         None => None,
         Some(on) => Some(serde_json::from_value(on).map_err(|error| Refusal::Invalid(format!("on: {error}")))?),
@@ -639,10 +643,24 @@ async fn order_of(env: &Environment, contract: String, mut value: Value, now: Ti
         Some(OrderState::Approved | OrderState::Free) => return Ok(Examined::Known(Filed::Amended(contract))),
         None => {}
     }
+    problems.extend(alike_added(&parse("contract", "state", &row.id, &row.state)?, &filed));
     well_named(problems)?;
     let fact = Fact { on, ..Fact::of(at.unwrap_or(now), Event::Amended(amendment)) };
     check(&row, &fact)?;
     Ok(Examined::Order(Box::new(Order { row, fact, identity })))
+}
+
+/// Milestones that a change order brings in, and whose ids differ from one that is there in case alone.
+fn alike_added(state: &Contract, filed: &Value) -> Vec<Problem> {
+    let known = state.milestones();
+    let added = filed.get("add").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let alike = added.filter_map(|(index, item)| {
+        let id = item.get("id")?.as_str()?;
+        let other = known.iter().find(|view| view.id != id && view.id.to_lowercase() == id.to_lowercase())?;
+        let reason = identifiers::differs_in_case(id, &other.id);
+        Some(FileKind::of(filed).problem(format!("add[{index}].id"), reason))
+    });
+    alike.collect()
 }
 
 /// Takes a change order: it becomes a fact at once, or waits for an approval.

@@ -1,6 +1,8 @@
 //! What ids and texts of a filed agreement may contain. Ids become document numbers, file names and parts of addresses; texts
 //! stand in mails, on pages and on invoices, where a control character or a changed direction of reading hides what is said.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 use unicode_security::confusable_detection::skeleton;
@@ -17,8 +19,29 @@ const LONGEST_NAME: usize = 1_000;
 /// What is wrong with the ids and texts of a contract, or of a change order, that is to be filed; every problem at once.
 pub fn problems(filed: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
-    walk(filed, "", FileKind::of(filed), &mut found);
+    let file = FileKind::of(filed);
+    walk(filed, "", file, &mut found);
+    for list in ["milestones", "obligations", "add"] {
+        alike(filed, list, file, &mut found);
+    }
     found
+}
+
+/// Ids of a list that differ in case alone: systems that do not tell case apart take their documents for one.
+fn alike(filed: &Value, list: &str, file: FileKind, found: &mut Vec<Problem>) {
+    let mut known: BTreeMap<String, &str> = BTreeMap::new();
+    for (index, item) in filed.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let Some(id) = item.get("id").and_then(Value::as_str) else { continue };
+        let first = *known.entry(id.to_lowercase()).or_insert(id);
+        if first != id {
+            found.push(file.problem(format!("{list}[{index}].id"), differs_in_case(id, first)));
+        }
+    }
+}
+
+/// What is wrong with an id that differs from another one in case alone.
+pub fn differs_in_case(id: &str, other: &str) -> String {
+    format!("{id:?} differs from {other:?} in case alone, and not every system tells the two apart: give it another id")
 }
 
 fn walk(value: &Value, place: &str, file: FileKind, found: &mut Vec<Problem>) {
@@ -184,6 +207,16 @@ mod tests {
             );
         }
         assert_eq!(told(json!({ "change": [{ "id": "of a former day" }] })), [] as [&str; 0], "it names what is there");
+    }
+
+    #[test]
+    fn ids_differ_in_more_than_case() {
+        let told = told(json!({ "id": "C", "milestones": [{ "id": "M1" }, { "id": "M2" }, { "id": "m1" }],
+            "obligations": [{ "id": "m1" }] }));
+        assert!(
+            matches!(told.as_slice(), [one] if one.starts_with("milestones[2].id: ") && one.contains("\"M1\"")),
+            "{told:?}"
+        );
     }
 
     #[test]
