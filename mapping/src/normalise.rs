@@ -112,9 +112,25 @@ impl Reading<'_> {
         self.texts(field).into_iter().next()
     }
 
+    /// Values of a list where there is more than one: none of them is taken for the one that is meant.
+    fn several(&self, field: &str) -> Vec<String> {
+        let Some(extract) = self.extract(field) else { return Vec::new() };
+        let lists = self.tree.select(&extract.path).into_iter().filter_map(|found| match found {
+            Tree::List(items) => Some(items.iter().flat_map(|item| self.lines(item)).collect::<BTreeSet<String>>()),
+            _ => None,
+        });
+        lists.filter(|values| values.len() > 1).flatten().collect()
+    }
+
     /// A text that is compared with one of the agreement, in which no blank is at an end, none is twice, and none is hidden: people
     /// type and paste these fields, and agreements are filed without such blanks.
-    fn name(&self, field: &str) -> Option<String> {
+    fn name(&mut self, field: &str) -> Option<String> {
+        let several = self.several(field);
+        if !several.is_empty() {
+            let remedy = "leave one of them at its source, or map a field that holds one value";
+            self.problem(field, format!("has several values: {}", several.join(", ")), remedy);
+            return None;
+        }
         let text = self.text(field)?;
         let words: Vec<String> = text.split_whitespace().map(|word| word.replace(is_unseen, "")).collect();
         Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))

@@ -103,6 +103,18 @@ fn what_cannot_be_understood_names_place_reason_and_remedy() {
 }
 
 #[test]
+fn of_several_values_none_is_taken_for_the_contract_and_one_of_a_list_is_that_one() {
+    let issue = |contract: &str| ISSUE.replacen("\"SOW-1\"", contract, 1);
+    for one in [r#"{"value":"SOW-1"}"#, r#"[{"value":"SOW-1"}]"#, r#"["SOW-1"]"#] {
+        assert_eq!(read(&map("jira.toml"), &issue(one), Vec::new()).contract.as_deref(), Some("SOW-1"), "{one}");
+    }
+    let read = read(&map("jira.toml"), &issue(r#"[{"value":"SOW-1"},{"value":"SOW-2"}]"#), Vec::new());
+    let problem = &read.problems[0];
+    assert!(problem.place.contains("customfield_10101") && problem.reason.contains("SOW-1, SOW-2"), "{problem:?}");
+    assert_eq!(read.contract, None);
+}
+
+#[test]
 fn a_deal_keeps_its_digits_whatever_way_the_number_is_written() {
     for (written, amount) in
         [("1.2345678E7", "12345678"), ("250000.0", "250000"), ("99999999999999.99", "99999999999999.99")]
