@@ -64,7 +64,9 @@ pub fn assemble_erp(order: Option<&OrderSeen>, invoices: &[InvoiceSeen], journal
 
 /// Revenue that others recognised: by journal entry, or by an invoice that posts to revenue at once.
 fn recognised(invoices: &[InvoiceSeen], journals: &[JournalSeen]) -> Vec<LegRecognition> {
-    let at_once = invoices.iter().filter(|invoice| !invoice.credit_memo && invoice.status != InvoiceStatus::Void);
+    let at_once = invoices.iter().filter(|invoice| {
+        !invoice.credit_memo && !matches!(invoice.status, InvoiceStatus::Pending | InvoiceStatus::Void)
+    });
     let at_once = at_once.filter_map(|invoice| {
         let amount = invoice.recognised.filter(|amount| amount.0 > Decimal::ZERO)?;
         Some(LegRecognition { milestone: invoice.milestone.clone()?, date: invoice.date, amount })
@@ -77,7 +79,8 @@ fn recognised(invoices: &[InvoiceSeen], journals: &[JournalSeen]) -> Vec<LegReco
 
 /// By how much the ERP's deferred revenue of a contract is not ours: what its documents add to it, less the opening balance and
 /// what ours among them should add. What we wrote and the ERP has never shown is on its way, and no difference; what it has
-/// shown (`confirmed`, by number) and lacks now is one. `None`: the connection does not tell what its documents add.
+/// shown (`confirmed`, by number) and lacks now is one. What it shows and has not posted is on its way, too. `None`: the connection
+/// does not tell what its documents add.
 pub fn deferred_difference(
     contract: &Contract,
     invoices: &[InvoiceSeen],
@@ -85,10 +88,14 @@ pub fn deferred_difference(
     told: &[JournalEntry],
     confirmed: &BTreeSet<String>,
 ) -> Option<Decimal> {
-    let seen = invoices.iter().map(|invoice| (&invoice.number, invoice.deferred));
-    let seen = seen.chain(journals.iter().map(|journal| (&journal.number, journal.deferred)));
+    let seen = invoices.iter().map(|seen| (&seen.number, seen.deferred, seen.status != InvoiceStatus::Pending));
+    let seen = seen.chain(journals.iter().map(|journal| (&journal.number, journal.deferred, journal.posted)));
     let (mut known, mut difference) = (confirmed.clone(), Decimal::ZERO);
-    for (number, deferred) in seen {
+    for (number, deferred, posted) in seen {
+        if !posted {
+            known.remove(number);
+            continue;
+        }
         known.insert(number.clone());
         difference = difference.checked_add(deferred?.0)?;
     }

@@ -215,6 +215,14 @@ pub struct JournalSeen {
     /// Numbers of the invoices to which it was applied, where its own record tells.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applied_to: Vec<String>,
+    /// Whether it is in the books; one that waits for an approval there is not.
+    #[serde(default = "is_posted", skip_serializing_if = "Clone::clone")]
+    pub posted: bool,
+}
+
+/// What is not said to wait is in the books.
+fn is_posted() -> bool {
+    true
 }
 
 /// A sales order or estimate as the ERP has it.

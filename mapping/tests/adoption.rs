@@ -78,6 +78,7 @@ fn release(milestone: &str, date: &str, amount: &str) -> JournalSeen {
         lines: None,
         customer: None,
         applied_to: Vec::new(),
+        posted: true,
     }
 }
 

@@ -80,6 +80,7 @@ fn journal(number: &str, deferred: DecimalText) -> JournalSeen {
         lines: None,
         customer: None,
         applied_to: Vec::new(),
+        posted: true,
     }
 }
 

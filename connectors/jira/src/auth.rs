@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use milestoned_connector_kit::http::{Answer, Kind};
 use milestoned_connector_kit::token::Token;
-use milestoned_connector_kit::{Class, Fault};
+use milestoned_connector_kit::{Class, Fault, read};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Jira {
                     return Err(self.refused(&answer));
                 }
                 let info: wire::ServerInfo =
-                    serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                    read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
                 let server = Site { api: "/rest/api/2".into(), cloud: false };
                 Ok(if info.deployment == "Cloud" { cloud("") } else { server })
             }
@@ -54,7 +54,7 @@ impl Jira {
                     return Err(self.refused(&answer));
                 }
                 let sites: Vec<wire::Resource> =
-                    serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                    read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
                 let own = self.settings.base_url.trim_end_matches('/');
                 let site = sites.iter().find(|site| site.url.trim_end_matches('/') == own);
                 let site = site.ok_or_else(|| {
@@ -96,8 +96,7 @@ impl Jira {
             let said = format!("the refresh token is refused ({said}): connect again and set refresh_token");
             return Err(self.client.unsigned(&answer, said));
         }
-        let token: wire::TokenAnswer =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let token: wire::TokenAnswer = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let kept = self.tokens.replace(self.client.system(), REFRESH, stored.as_deref(), &token.refresh_token).await;
         kept.map_err(|said| self.dead(said))?;
         let expires_at = self.client.now().checked_add(SignedDuration::from_secs(token.expires_in)).ok();
@@ -162,8 +161,7 @@ impl Jira {
         if !answer.status.is_success() {
             return Err(self.dead(self.refused(&answer).detail));
         }
-        let me: wire::Myself =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let me: wire::Myself = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         self.expect(&me.account_id.or(me.name).unwrap_or_default())
     }
 

@@ -1,5 +1,6 @@
 //! An issue's text as a source record: its last update, its changes, and the text itself.
 
+use milestoned_connector_kit::read;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -19,7 +20,12 @@ pub struct Read {
     pub cut_off: bool,
     /// How many histories it shows.
     pub shown: usize,
+    /// Whether it shows histories at all, and be it none.
+    pub shows_history: bool,
 }
+
+/// What is wrong with an issue that was asked for with its history and has none: without it nobody has accepted anything.
+pub(crate) const NO_HISTORY: &str = "changelog is missing";
 
 /// Reads the text of an issue of this connection.
 ///
@@ -30,13 +36,15 @@ pub fn read(system: &str, text: &str) -> Result<Read, String> {
 }
 
 pub(crate) fn read_named(system: &str, text: &str, names: Option<&Names>) -> Result<Read, String> {
-    let issue: wire::Issue<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let issue: wire::Issue<'_> = read::json(text)?;
     let updated = &issue.fields.updated;
     let at: Timestamp = updated.parse().map_err(|error| format!("updated: {updated:?}: {error}"))?;
-    let shown = issue.changelog.histories.len();
-    let cut_off = issue.changelog.total > shown;
+    let shows_history = issue.changelog.is_some();
+    let changelog = issue.changelog.unwrap_or_default();
+    let shown = changelog.histories.len();
+    let cut_off = changelog.total > shown;
     let own = names.is_none().then(|| ids_by_name(&issue.names));
-    let history = changes(issue.changelog.histories, names.or(own.as_ref()));
+    let history = changes(changelog.histories, names.or(own.as_ref()));
     let record = SourceRecord {
         system: system.into(),
         object: OBJECT.into(),
@@ -46,7 +54,7 @@ pub(crate) fn read_named(system: &str, text: &str, names: Option<&Names>) -> Res
         raw: text.into(),
         content: Content::Fields { history },
     };
-    Ok(Read { record, cut_off, shown })
+    Ok(Read { record, cut_off, shown, shows_history })
 }
 
 /// What Jira's issues are called in records and hints.

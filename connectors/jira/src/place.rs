@@ -1,7 +1,7 @@
 //! Whether an issue is still one of ours: one that was moved to another project can be read by its id as before, and is no
 //! milestone of this connection any more.
 
-use milestoned_connector_kit::{Class, Fault};
+use milestoned_connector_kit::{Class, Fault, read};
 use milestoned_mapping::record::{Content, SourceRecord};
 use reqwest::Method;
 use serde_json::json;
@@ -28,8 +28,7 @@ impl Jira {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let found: wire::SearchPage =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let found: wire::SearchPage = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         if !found.issues.is_empty() {
             return Ok(record);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, read};
 use milestoned_mapping::record::{Content, SourceRecord};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -255,7 +255,7 @@ impl Jira {
             return Err(self.refused(&answer));
         }
         self.check_caller(&answer).await?;
-        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))
+        read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))
     }
 
     /// Reads issues by their ids, with their whole history, and names those that cannot be read.
@@ -277,6 +277,9 @@ impl Jira {
                 Ok(texts) => {
                     for text in texts {
                         match issue::read(self.client.system(), &text) {
+                            Ok(issues) if with_history && !issues.shows_history => {
+                                broken.push(unreadable(text, issue::NO_HISTORY.into()));
+                            }
                             Ok(issues) => {
                                 if issues.cut_off || issues.shown >= EMBEDDED || !with_history {
                                     cut_off.insert(issues.record.id.clone());
@@ -312,8 +315,7 @@ impl Jira {
             return Err(self.refused(&answer));
         }
         self.check_caller(&answer).await?;
-        let found: wire::Issues<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let found: wire::Issues<'_> = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         if !found.errors.is_empty() {
             let said = format!("{} of {} issues could not be read now", found.errors.len(), ids.len());
             return Err(self.client.fault(Class::Unreachable, said, answer.header(super::REQUEST_ID)));
@@ -339,7 +341,7 @@ impl Jira {
                 return Err(self.refused(&answer));
             }
             let page: wire::Changelogs<'_> =
-                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             for issue in page.issues {
                 if let Some(record) = places.get_mut(issue.id.as_ref()) {
                     issue::complete(record, issue.histories);
@@ -368,6 +370,9 @@ impl Jira {
         }
         let read = issue::read(self.client.system(), &answer.body);
         let read = read.map_err(|reason| self.client.garbage(&answer, reason))?;
+        if !read.shows_history {
+            return Err(self.client.garbage(&answer, issue::NO_HISTORY));
+        }
         let mut records = [read.record];
         if read.cut_off {
             let id = records.iter().map(|record| record.id.clone()).collect();

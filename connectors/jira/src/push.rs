@@ -2,7 +2,7 @@
 //! and where it is wanted a move through the workflow. Each may be repeated.
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write, read};
 use milestoned_mapping::command::{BillingStatus, Command};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ impl Jira {
                 return Err(self.refused(&answer));
             }
             let saved: wire::LinkSaved =
-                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             receipt.remote_number = Some(saved.id.to_string());
             receipt.request_id = receipt.request_id.or_else(|| answer.header(REQUEST_ID));
         }
@@ -76,16 +76,14 @@ impl Jira {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let standing: wire::Standing =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let standing: wire::Standing = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let here = standing.fields.status.name;
         if here == wanted {
             return Ok(());
         }
         let path = format!("issue/{issue}/transitions");
         let answer = self.ask(Method::GET, &format!("{path}?expand=transitions.fields"), None).await?;
-        let ways: wire::Transitions =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let ways: wire::Transitions = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let Some(way) = ways.transitions.iter().find(|way| way.to.name == wanted) else {
             let said =
                 format!("no transition leads from {here:?} to {wanted:?}: add one, or take it out of transitions");

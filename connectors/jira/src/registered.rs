@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::Fault;
+use milestoned_connector_kit::read;
 use milestoned_mapping::problem::Problem;
 use reqwest::Method;
 use serde_json::json;
@@ -48,8 +49,7 @@ impl Jira {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let hooks: wire::Registered =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let hooks: wire::Registered = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         Ok(hooks.values)
     }
 

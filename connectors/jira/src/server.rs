@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Census, Cursor, Fault, Page};
+use milestoned_connector_kit::{Census, Cursor, Fault, Page, read};
 use reqwest::Method;
 use serde_json::json;
 
@@ -34,11 +34,14 @@ impl Jira {
         }
         self.check_caller(&answer).await?;
         let found: wire::ServerPage<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let names = issue::ids_by_name(&found.names);
         let mut last: Option<Timestamp> = None;
         for raw in &found.issues {
             match issue::read_named(self.client.system(), raw.get(), Some(&names)) {
+                Ok(read) if !read.shows_history => {
+                    page.unreadable.push(unreadable(raw.get().to_owned(), issue::NO_HISTORY.into()));
+                }
                 Ok(read) => {
                     last = last.max(Some(read.record.at));
                     page.records.push(read.record);
@@ -68,8 +71,7 @@ impl Jira {
             return Err(self.refused(&answer));
         }
         self.check_caller(&answer).await?;
-        let found: wire::SearchPage =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let found: wire::SearchPage = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let ids: BTreeSet<String> = found.issues.into_iter().map(|row| row.id).collect();
         let next = Cursor([(AT.to_owned(), at.saturating_add(ids.len()).to_string())].into());
         let more = !ids.is_empty();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use milestoned_connector_kit::read::or_default;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,7 +29,7 @@ pub(crate) struct Resource {
 /// What kind of Jira it is.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ServerInfo {
-    #[serde(rename = "deploymentType", default)]
+    #[serde(rename = "deploymentType", default, deserialize_with = "or_default")]
     pub(crate) deployment: String,
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct Row {
 pub(crate) struct Issues<'a> {
     #[serde(borrow)]
     pub(crate) issues: Vec<&'a RawValue>,
-    #[serde(rename = "issueErrors", default)]
+    #[serde(rename = "issueErrors", default, deserialize_with = "or_default")]
     pub(crate) errors: Vec<Value>,
 }
 
@@ -69,7 +70,7 @@ pub(crate) struct Issues<'a> {
 pub(crate) struct ServerPage<'a> {
     #[serde(borrow)]
     pub(crate) issues: Vec<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) names: std::collections::BTreeMap<String, String>,
 }
 
@@ -80,8 +81,8 @@ pub(crate) struct Issue<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) fields: IssueFields<'a>,
     #[serde(borrow, default)]
-    pub(crate) changelog: Changelog<'a>,
-    #[serde(default)]
+    pub(crate) changelog: Option<Changelog<'a>>,
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) names: std::collections::BTreeMap<String, String>,
 }
 
@@ -94,16 +95,16 @@ pub(crate) struct IssueFields<'a> {
 /// The embedded changelog, newest first and cut off.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Changelog<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) total: usize,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub(crate) histories: Vec<History<'a>>,
 }
 
 /// An issue of which only the key matters.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Keyed<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub(crate) key: Cow<'a, str>,
 }
 
@@ -131,7 +132,7 @@ pub(crate) struct History<'a> {
     pub(crate) created: Moment,
     #[serde(borrow, default)]
     pub(crate) author: Option<Author<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(crate) items: Vec<Item<'a>>,
 }
 
@@ -213,7 +214,7 @@ pub(crate) struct Claims {
 /// Webhooks of an OAuth app.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Registered {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) values: Vec<RegisteredHook>,
 }
 
@@ -232,7 +233,7 @@ pub(crate) struct ParsedQueries {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ParsedQuery {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) errors: Vec<String>,
 }
 
@@ -247,7 +248,7 @@ pub(crate) struct Transition {
     pub(crate) id: String,
     pub(crate) to: Named,
     /// Fields of its screen.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) fields: BTreeMap<String, ScreenField>,
 }
 
@@ -265,18 +266,18 @@ impl Transition {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScreenField {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) required: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) has_default_value: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) name: String,
 }
 
 /// Statuses of an issue type of a project.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TypeStatuses {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) statuses: Vec<Named>,
 }
 

@@ -10,6 +10,7 @@ pub mod http;
 pub mod names;
 pub mod note;
 pub mod pace;
+pub mod read;
 pub mod scrub;
 pub mod signature;
 pub mod tax;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use milestoned_connector_kit::token::Token;
-use milestoned_connector_kit::{Class, Fault};
+use milestoned_connector_kit::{Class, Fault, read};
 use rand::RngExt;
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +16,9 @@ use super::{NetSuite, wire};
 
 const TOKEN_PATH: &str = "/services/rest/auth/oauth2/v1/token";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Seconds by which our clock may be ahead: an assertion that was made in the future is refused.
+const AHEAD: i64 = 60;
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -46,8 +49,8 @@ impl NetSuite {
         };
         let now = self.client.now().as_second();
         let aud = format!("{}{TOKEN_PATH}", self.base_url);
-        let claims =
-            Claims { iss: client_id, scope: ["rest_webservices"], aud, iat: now, exp: now.saturating_add(600) };
+        let (iat, exp) = (now.saturating_sub(AHEAD), now.saturating_add(600));
+        let claims = Claims { iss: client_id, scope: ["rest_webservices"], aud, iat, exp };
         let mut header = jsonwebtoken::Header::new(algorithm);
         header.kid = Some(certificate_id.clone());
         let assertion = jsonwebtoken::encode(&header, &claims, &key).map_err(refused)?;
@@ -65,8 +68,7 @@ impl NetSuite {
             );
             return Err(self.client.unsigned(&answer, said));
         }
-        let token: wire::TokenAnswer =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let token: wire::TokenAnswer = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let seconds =
             token.expires_in.as_i64().or_else(|| token.expires_in.as_str().and_then(|text| text.parse().ok()));
         let expires_at = self.client.now().checked_add(jiff::SignedDuration::from_secs(seconds.unwrap_or(3600))).ok();

@@ -85,8 +85,14 @@ impl Referring for Body {
 
 impl NetSuite {
     /// The record of a write; `currency` is the internal id of its currency, `line` the key of the line that an event of
-    /// revenue is about.
-    pub(crate) fn record_of(&self, write: &Write<'_>, currency: &str, line: Option<&str>) -> Result<Record, Fault> {
+    /// revenue is about, `open` what is left to be paid of the invoice that a credit memo corrects.
+    pub(crate) fn record_of(
+        &self,
+        write: &Write<'_>,
+        currency: &str,
+        line: Option<&str>,
+        open: Option<DecimalText>,
+    ) -> Result<Record, Fault> {
         let Write { key, command, after } = write;
         let added = &added(&self.settings.extra, command, &after.particulars);
         let customer = || write.customer_id(&self.customers, self.client.system());
@@ -115,7 +121,7 @@ impl NetSuite {
             Command::CreditMemo(document) => {
                 let original = after.original.as_ref().map(|receipt| receipt.remote_id.as_str());
                 let body = self.document(head, document, &customer()?, added);
-                plain("creditMemo", applied(body, document, original).to_string())
+                plain("creditMemo", applied(body, document, original, open).to_string())
             }
             Command::JournalEntry(entry) => {
                 let entity = customer().ok();
@@ -341,9 +347,14 @@ impl NetSuite {
     }
 }
 
-/// A credit memo is applied to its invoice.
-fn applied(body: Body, document: &Document, invoice: Option<&str>) -> Body {
+/// A credit memo is applied to its invoice, as far as something is left to be paid of it.
+fn applied(body: Body, document: &Document, invoice: Option<&str>, open: Option<DecimalText>) -> Body {
     let Some(invoice) = invoice else { return body };
-    let apply = Body::new().reference("doc", invoice).flag("apply", true).number("amount", document.amount);
+    let whole = DecimalText(document.amount.decimal());
+    let amount = open.map_or(whole, |open| whole.min(open));
+    if amount.0 <= DecimalText::default().0 {
+        return body;
+    }
+    let apply = Body::new().reference("doc", invoice).flag("apply", true).number("amount", amount);
     body.sublist("apply", &[apply])
 }

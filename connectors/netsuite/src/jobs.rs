@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use milestoned_connector_kit::http::Answer;
-use milestoned_connector_kit::{Class, Fault, Receipt};
+use milestoned_connector_kit::{Class, Fault, Receipt, read};
 use milestoned_mapping::command::DeliveryKey;
 use reqwest::{Method, Url};
 
@@ -113,8 +113,7 @@ impl NetSuite {
         let (mut pause, mut waited) = (PAUSE, Duration::ZERO);
         loop {
             let answer = self.ask(&address).await?;
-            let job: Job =
-                serde_json::from_str(&answer.body).map_err(|error| self.in_doubt(&error.to_string(), None))?;
+            let job: Job = read::json(&answer.body).map_err(|error| self.in_doubt(&error, None))?;
             if job.completed || matches!(job.progress.as_str(), "succeeded" | "failed") {
                 return Ok(Done { whole: job.progress != "failed", address, request_id });
             }
@@ -186,8 +185,7 @@ impl NetSuite {
     /// The tasks of a job, in the order of its records.
     async fn tasks(&self, address: &str, records: usize) -> Result<Vec<Task>, Fault> {
         let answer = self.ask(&format!("{address}/task")).await?;
-        let tasks: Sublist<Task> =
-            serde_json::from_str(&answer.body).map_err(|error| self.in_doubt(&error.to_string(), None))?;
+        let tasks: Sublist<Task> = read::json(&answer.body).map_err(|error| self.in_doubt(&error, None))?;
         let mut tasks = tasks.items;
         tasks.sort_by_key(|task| task.id.parse::<u64>().unwrap_or(u64::MAX));
         if tasks.len() == records {

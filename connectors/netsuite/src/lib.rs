@@ -20,7 +20,7 @@ use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::extra;
 use milestoned_connector_kit::http::{Answer, Client, Published};
 use milestoned_connector_kit::token::TokenCache;
-use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform};
+use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform, read};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -73,7 +73,9 @@ impl NetSuite {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn build(name: &str, settings: Settings, platform: impl Into<Platform>) -> Result<Self, String> {
+    pub fn build(name: &str, mut settings: Settings, platform: impl Into<Platform>) -> Result<Self, String> {
+        // Addresses write the account of a sandbox `1234567-sb1`; what is signed bears it as the account writes it itself.
+        settings.account = settings.account.trim().to_uppercase().replace('-', "_");
         let own = format!("https://{}.suitetalk.api.netsuite.com", settings.account.to_lowercase().replace('_', "-"));
         let base_url = settings.base_url.clone().unwrap_or(own).trim_end_matches('/').to_owned();
         let zone = TimeZone::get(&settings.timezone).map_err(|error| format!("timezone: {error}"))?;
@@ -146,7 +148,7 @@ impl NetSuite {
             return Err(self.refused(&answer));
         }
         let page: wire::QueryPage<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         Ok(page.items.iter().map(Row::read).collect())
     }
 

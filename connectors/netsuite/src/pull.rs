@@ -241,7 +241,9 @@ impl NetSuite {
             let count = rows.len();
             let last = rows.last().and_then(|row| Some((number(row, "parent")?, number(row, "line")?)));
             for row in rows {
-                lines.entry(row.get("parent").unwrap_or_default().into()).or_default().push(row);
+                let parent =
+                    row.need("parent").map_err(|reason| self.client.fault(Class::Misunderstood, reason, None))?;
+                lines.entry(parent.to_owned()).or_default().push(row);
             }
             match last {
                 Some(last) if count == MOST && last > after => after = last,
@@ -312,8 +314,8 @@ impl NetSuite {
                 let object = OBJECTS.iter().find(|object| object.eq_ignore_ascii_case(kind)).copied();
                 object.map(|object| self.gone(object, id, modified, at)).into_iter().collect()
             }
-            // An entry that nobody has approved is not posted: as if it were not there.
-            _ if matches!(row.get("approval"), Some("1" | "3")) => {
+            // An entry that nobody has approved is not posted. One of others, or one that was rejected, is as if it were not there.
+            _ if row.get("approval") == Some("3") || (waits(row) && !ours(row)) => {
                 vec![record("journalEntry", id.into(), Content::Gone)]
             }
             _ => vec![record("journalEntry", id.into(), Content::Journal(self.entry(row, own, applied)?))],
@@ -347,6 +349,11 @@ impl NetSuite {
 
 fn raw(row: &Row) -> String {
     serde_json::to_string(&row.0).unwrap_or_default()
+}
+
+/// Whether an entry waits for an approval.
+fn waits(row: &Row) -> bool {
+    row.get("approval") == Some("1")
 }
 
 /// Whether we wrote it.
@@ -407,11 +414,11 @@ fn applied_to(applied: &[Row]) -> Vec<String> {
 }
 
 fn invoice(row: &Row, applied: &[Row]) -> Result<InvoiceSeen, String> {
-    let status = row.get("status").map(letter);
+    let status = Some(letter(row.need("status")?));
     // One whose approval was rejected is no receivable, and never becomes one.
     let void = row.get("voided") == Some("T") || matches!(status, Some("V" | "E"));
     Ok(InvoiceSeen {
-        credit_memo: row.get("type") == Some("CustCred"),
+        credit_memo: row.need("type")? == "CustCred",
         number: row.need("number")?.into(),
         contract: row.get("contract").map(Into::into),
         milestone: row.get("milestone").map(Into::into),
@@ -483,7 +490,8 @@ impl NetSuite {
             }
         }
         let unassigned = !ours(row) && contract.is_none();
-        let said = if ours(row) || unassigned { Some(posted(row)?) } else { None };
+        // What waits for an approval posts nothing yet.
+        let said = if (ours(row) || unassigned) && !waits(row) { Some(posted(row)?) } else { None };
         Ok(JournalSeen {
             number: row.need("number")?.into(),
             contract: contract.map(Into::into),
@@ -495,6 +503,7 @@ impl NetSuite {
             lines: said.filter(|lines| ours(row) || !lines.is_empty()),
             customer: lines.iter().filter(|_| unassigned).find_map(|line| line.get("customer")).map(Into::into),
             applied_to: applied_to(applied),
+            posted: !waits(row),
         })
     }
 }
@@ -544,6 +553,7 @@ mod tests {
         let row = |status: &str| {
             let row = [
                 ("number", "N"),
+                ("type", "CustInvc"),
                 ("customer", "Northwind"),
                 ("currency", "USD"),
                 ("day", "2026-03-02"),

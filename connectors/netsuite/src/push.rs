@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use jiff::civil::Date;
-use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write, read};
 use milestoned_mapping::command::{Command, Side};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::normalise::exact_decimal;
@@ -107,6 +107,10 @@ impl Sink for NetSuite {
             Ok(currencies) => currencies,
             Err(fault) => return writes.iter().map(|_| Err(fault.clone())).collect(),
         };
+        let open = match self.left_to_pay(writes).await {
+            Ok(open) => open,
+            Err(fault) => return writes.iter().map(|_| Err(fault.clone())).collect(),
+        };
         let mut outcomes: BTreeMap<usize, Result<Receipt, Fault>> = BTreeMap::new();
         let (mut records, mut names) = (Vec::new(), Vec::new());
         for (index, write) in writes.iter().enumerate() {
@@ -123,7 +127,10 @@ impl Sink for NetSuite {
                 }
             }
             let record = match (self.billed_line(write.command).await, self.currency_of(write.command, &currencies)) {
-                (Ok(line), Ok(currency)) => self.record_of(write, currency, line.as_deref()),
+                (Ok(line), Ok(currency)) => {
+                    let original = write.after.original.as_ref().and_then(|receipt| open.get(&receipt.remote_id));
+                    self.record_of(write, currency, line.as_deref(), original.copied())
+                }
                 (Err(fault), _) | (_, Err(fault)) => Err(fault),
             };
             match record {
@@ -163,6 +170,24 @@ impl NetSuite {
         }
     }
 
+    /// What is left to be paid of the invoices that credit memos correct, by id: no more than that is taken off.
+    async fn left_to_pay(&self, writes: &[Write<'_>]) -> Result<BTreeMap<String, DecimalText>, Fault> {
+        let credits = writes.iter().filter(|write| matches!(write.command, Command::CreditMemo(_)));
+        let invoices: Vec<&str> = credits
+            .filter_map(|write| write.after.original.as_ref())
+            .map(|receipt| receipt.remote_id.as_str())
+            .collect();
+        if invoices.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let ids = sql::listed(invoices);
+        let asked =
+            format!("SELECT t.id AS id, t.foreignamountunpaid AS unpaid FROM transaction t WHERE t.id IN ({ids})");
+        let rows = self.query(&asked).await?;
+        let left = |row: &Row| Some((row.get("id")?.to_owned(), row.get("unpaid").and_then(exact_decimal)?));
+        Ok(rows.iter().filter_map(left).collect())
+    }
+
     /// Key of the invoiced or ordered line whose revenue an event tells; `None` for what is no event.
     async fn billed_line(&self, command: &Command) -> Result<Option<String>, Fault> {
         let (Command::JournalEntry(entry), Revenue::BillingEvents) = (command, self.settings.revenue) else {
@@ -195,7 +220,7 @@ impl NetSuite {
                 404 => all.push(None),
                 200 => {
                     let row: crate::wire::Released<'_> =
-                        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                        read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
                     let receipt = Receipt {
                         remote_id: row.id.clone(),
                         remote_number: None,

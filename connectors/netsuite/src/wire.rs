@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use milestoned_connector_kit::read::or_default;
 use milestoned_mapping::fact::{DecimalText, LegMilestone};
 use milestoned_mapping::normalise::exact_decimal;
 use rust_decimal::Decimal;
@@ -51,7 +52,7 @@ impl Row {
 /// A billing schedule with its milestones. Shares are JSON numbers and are read by their digits.
 #[derive(Debug, Deserialize)]
 pub(crate) struct BillingSchedule<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub(crate) milestone: Sublist<ScheduledMilestone<'a>>,
 }
 
@@ -76,7 +77,7 @@ pub(crate) struct ScheduledMilestone<'a> {
     /// Percent of the whole.
     #[serde(borrow, default)]
     pub(crate) milestone_amount: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) milestone_completed: bool,
     /// The only text of a milestone: its id in the agreement, and behind a colon its words.
     #[serde(default)]
@@ -116,7 +117,7 @@ pub(crate) struct Released<'a> {
     total_amount: Option<&'a RawValue>,
     #[serde(default)]
     event_date: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     recurrence: Sublist<Step>,
 }
 
@@ -154,9 +155,9 @@ pub(crate) struct Governance {
 /// Where a job stands.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Job {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) completed: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) progress: String,
 }
 
@@ -169,17 +170,17 @@ pub(crate) struct Task {
 /// A refusal; the meaning is in the words of the details.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Errors {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) title: String,
-    #[serde(rename = "o:errorDetails", default)]
+    #[serde(rename = "o:errorDetails", default, deserialize_with = "or_default")]
     pub(crate) details: Vec<Detail>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Detail {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) detail: String,
-    #[serde(rename = "o:errorCode", default)]
+    #[serde(rename = "o:errorCode", default, deserialize_with = "or_default")]
     pub(crate) code: String,
 }
 

@@ -1,7 +1,7 @@
 //! Records of acceptances: files that are attached to their invoices. QuickBooks takes no request id for a file, so that what
 //! is attached to the invoice is asked before one is uploaded.
 
-use milestoned_connector_kit::{Class, Fault, Found, Receipt, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Receipt, Write, read};
 use milestoned_mapping::command::{AcceptanceRecord, Command};
 use milestoned_mapping::statement::Statement;
 use reqwest::Method;
@@ -34,8 +34,7 @@ impl QuickBooks {
             let answer = self.query(&query).await?;
             let mut found = None;
             for (_, raw) in self.objects(&answer.body)? {
-                let attachable: Attachable =
-                    serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+                let attachable: Attachable = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
                 if attachable.file_name == record.file_name() {
                     let request_id = answer.header(REQUEST_ID);
                     let receipt = Receipt { remote_id: attachable.id, remote_number: None, request_id };
@@ -66,7 +65,7 @@ impl QuickBooks {
         let call = Call { write: true, method: Method::POST, path: &path, body: Some((&kind, &body)), class: None };
         let answer = self.send(call).await?;
         let request_id = answer.header(REQUEST_ID);
-        let read: Uploaded = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let read: Uploaded = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let file = read.attachable_response.into_iter().next();
         match file.map(|file| (file.attachable, file.fault)) {
             Some((Some(attachable), _)) => Ok(Receipt { remote_id: attachable.id, remote_number: None, request_id }),

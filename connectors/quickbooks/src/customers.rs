@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use milestoned_connector_kit::Fault;
 use milestoned_connector_kit::customers::{Known, unlike};
 use milestoned_connector_kit::names::beginning;
+use milestoned_connector_kit::read;
 
 use super::wire::{Ref, Saved};
 use super::{QuickBooks, listed, quoted};
@@ -22,7 +23,7 @@ impl QuickBooks {
             let query = format!("SELECT * FROM Customer WHERE Id IN ({}) MAXRESULTS 1000", listed(ids));
             let answer = self.query(&query).await?;
             for (_, raw) in self.objects(&answer.body)? {
-                let saved: Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+                let saved: Saved = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
                 names.insert(saved.id, saved.display_name);
             }
         }
@@ -41,7 +42,7 @@ impl QuickBooks {
         let answer = self.query(&query).await?;
         let mut known = Vec::new();
         for (_, raw) in self.objects(&answer.body)? {
-            let saved: Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+            let saved: Saved = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
             known.push(Known { id: saved.id, name: saved.display_name });
         }
         unlike(&self.client, name, known)

@@ -1,6 +1,6 @@
 //! Mails with invoices: QuickBooks is asked to send one, once. Whether it has been sent the invoice itself says, whoever sent it.
 
-use milestoned_connector_kit::{Class, Fault, Found, Receipt, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Receipt, Write, read};
 use milestoned_mapping::statement::Statement;
 
 use super::wire::{Emailed, Transaction};
@@ -31,8 +31,7 @@ impl QuickBooks {
             let Some((_, raw)) = self.objects(&answer.body)?.into_iter().next() else {
                 return Err(self.client.fault(Class::Refused, "the invoice is not there any more", None));
             };
-            let transaction: Transaction<'_> =
-                serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+            let transaction: Transaction<'_> = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
             if pull::is_void(&transaction) {
                 return Err(self.client.fault(Class::Refused, "the invoice is void: it is not mailed", None));
             }
@@ -61,7 +60,7 @@ impl QuickBooks {
             true => Fault { detail: format!("{}; give {customer} {NO_ADDRESS_REMEDY}", fault.detail), ..fault },
             false => fault,
         })?;
-        let read: Emailed = serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let read: Emailed = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         Ok(Receipt { remote_id: read.invoice.id, remote_number: None, request_id: answer.header(REQUEST_ID) })
     }
 }

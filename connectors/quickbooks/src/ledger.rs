@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use milestoned_connector_kit::{Class, Fault, LedgerLine};
+use milestoned_connector_kit::{Class, Fault, LedgerLine, read};
 use milestoned_mapping::command::Account;
 use milestoned_mapping::fact::DecimalText;
 use rust_decimal::Decimal;
@@ -86,8 +86,7 @@ impl QuickBooks {
                 ids.join(",")
             );
             let answer = self.get(&path).await?;
-            let report: Report =
-                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            let report: Report = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             let place = |name: &str| report.columns.column.iter().position(|column| column.col_type == name);
             let places = ["tx_date", "txn_type", "doc_num", "subt_nat_amount", "currency"].map(place);
             let mut read = Vec::new();
@@ -111,7 +110,7 @@ impl QuickBooks {
             self.query("SELECT * FROM Account WHERE AccountType = 'Accounts Receivable' MAXRESULTS 1000").await?;
         let mut accounts = BTreeMap::new();
         for (_, raw) in self.objects(&answer.body)? {
-            let saved: wire::Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+            let saved: wire::Saved = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
             accounts.insert(saved.id, Account::AccountsReceivable);
         }
         for (name, id) in &self.settings.accounts {

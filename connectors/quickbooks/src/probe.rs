@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use milestoned_connector_kit::customers::NEW;
-use milestoned_connector_kit::{Class, Expiry, Fault, Probe};
+use milestoned_connector_kit::{Class, Expiry, Fault, Probe, read};
 use milestoned_mapping::command::Command;
 use milestoned_mapping::problem::Problem;
 use serde_json::{Map, Value};
@@ -59,7 +59,7 @@ impl QuickBooks {
         }
         let answer = self.get("preferences").await?;
         let read: wire::PreferencesAnswer =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         *held = Some((now, read.preferences.clone()));
         Ok(read.preferences)
     }

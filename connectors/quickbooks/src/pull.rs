@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use milestoned_connector_kit::note::Names;
 use milestoned_connector_kit::tax::Asked;
-use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest};
+use milestoned_connector_kit::{Census, Class, Cursor, Fault, Page, Source, Unreadable, digest, read};
 use milestoned_mapping::fact::{DecimalText, LegMilestone, LegRecognition};
 use milestoned_mapping::normalise::exact_decimal;
 use milestoned_mapping::record::{
@@ -127,8 +127,7 @@ impl Source for QuickBooks {
         let objects = self.objects(&answer.body)?;
         let mut ids = Vec::new();
         for (_, raw) in &objects {
-            let transaction: Transaction<'_> =
-                serde_json::from_str(raw).map_err(|error| self.client.garbage(&answer, error))?;
+            let transaction: Transaction<'_> = read::json(raw).map_err(|error| self.client.garbage(&answer, error))?;
             let parts = transaction.line.iter().flat_map(|line| &line.linked_txn).filter(|_| *entity == "Payment");
             ids.extend(parts.map(|link| format!("{}:{}", transaction.id, link.txn_id)));
             ids.push(transaction.id);
@@ -196,11 +195,12 @@ impl QuickBooks {
         let unread = |error: serde_json::Error| self.client.garbage(&answer, error);
         let body: BTreeMap<String, &RawValue> = serde_json::from_str(&answer.body).map_err(unread)?;
         let mut objects = Vec::new();
-        let Some(list) = body.get("CDCResponse") else { return Ok(objects) };
+        let missing = |name: &str| self.client.garbage(&answer, format!("{name} is missing"));
+        let list = present(&body, "CDCResponse").ok_or_else(|| missing("CDCResponse"))?;
         let responses: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(unread)?;
         for response in responses {
             let inner: BTreeMap<String, &RawValue> = serde_json::from_str(response.get()).map_err(unread)?;
-            let Some(queries) = inner.get("QueryResponse") else { continue };
+            let queries = present(&inner, "QueryResponse").ok_or_else(|| missing("QueryResponse"))?;
             let queries: Vec<&RawValue> = serde_json::from_str(queries.get()).map_err(unread)?;
             for query in queries {
                 objects.extend(lists(query.get()).map_err(unread)?);
@@ -211,11 +211,12 @@ impl QuickBooks {
 
     /// Objects of an answer to a query.
     pub(crate) fn objects(&self, body: &str) -> Result<Objects, Fault> {
-        let read = || -> Result<Objects, serde_json::Error> {
-            let table: BTreeMap<String, &RawValue> = serde_json::from_str(body)?;
-            table.get("QueryResponse").map_or(Ok(Vec::new()), |inner| lists(inner.get()))
+        let read = || -> Result<Objects, String> {
+            let table: BTreeMap<String, &RawValue> = read::json(body)?;
+            let inner = present(&table, "QueryResponse").ok_or("QueryResponse is missing")?;
+            lists(inner.get()).map_err(|error| format!("QueryResponse: {error}"))
         };
-        read().map_err(|error| self.client.fault(Class::Misunderstood, error.to_string(), None))
+        read().map_err(|reason| self.client.fault(Class::Misunderstood, reason, None))
     }
 
     /// Records of objects that were asked for: each of them can be read.
@@ -303,7 +304,7 @@ impl QuickBooks {
     }
 
     fn read_object(&self, entity: &str, raw: &str, beside: &Beside) -> Result<Vec<SourceRecord>, String> {
-        let transaction: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let transaction: Transaction<'_> = read::json(raw)?;
         let stamp = &transaction.meta_data.last_updated_time;
         let at: Timestamp = stamp.parse().map_err(|error| format!("MetaData.LastUpdatedTime {stamp:?}: {error}"))?;
         // A document may change without a new token, and twice within the second that stamps show: what it says belongs to
@@ -361,6 +362,7 @@ impl QuickBooks {
         transaction
             .currency_ref
             .as_ref()
+            .filter(|currency| !currency.value.is_empty())
             .map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value.clone())
     }
 
@@ -389,7 +391,7 @@ impl QuickBooks {
         let (mut deferred, mut recognised) = (zero(), zero());
         for line in transaction.line.iter().filter(|_| !void) {
             let Some(sold) = &line.sales_item_line_detail else { continue };
-            let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+            let amount = amount_of(line)?;
             let amount = if credit_memo { minus(amount) } else { amount };
             let item = if sold.item_ref.value == self.settings.item {
                 Some(self.account("deferred_revenue"))
@@ -432,7 +434,7 @@ impl QuickBooks {
         let mut recognised = Vec::new();
         for line in &transaction.line {
             let Some(detail) = &line.journal_entry_line_detail else { continue };
-            let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+            let amount = amount_of(line)?;
             let credit = detail.posting_type == "Credit";
             if !credit {
                 debits = plus(debits, amount)?;
@@ -463,6 +465,7 @@ impl QuickBooks {
             lines: if unassigned { on_ours(lines) } else { lines },
             customer: if unassigned { self.customer_of_entry(transaction) } else { None },
             applied_to: Vec::new(),
+            posted: true,
         })
     }
 
@@ -511,7 +514,7 @@ impl QuickBooks {
         let mut credit = zero();
         for line in &transaction.line {
             for link in &line.linked_txn {
-                let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+                let amount = amount_of(line)?;
                 match (link.txn_type.as_str(), applied.iter_mut().find(|(id, _)| *id == link.txn_id)) {
                     ("CreditMemo", _) => credit = plus(credit, amount)?,
                     ("Invoice", Some((_, sum))) => *sum = plus(*sum, amount)?,
@@ -577,8 +580,8 @@ impl QuickBooks {
         let (mut invoices, mut applied) = (Vec::new(), BTreeMap::new());
         let (mut paid, mut credited) = (zero(), zero());
         for line in &transaction.line {
-            let sum = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
             for link in &line.linked_txn {
+                let sum = amount_of(line)?;
                 let what = match link.txn_type.as_str() {
                     "Invoice" => {
                         paid = plus(paid, sum)?;
@@ -629,6 +632,11 @@ struct Beside {
     income: BTreeMap<String, String>,
 }
 
+/// A member that is there, and is not null.
+fn present<'a>(table: &BTreeMap<String, &'a RawValue>, name: &str) -> Option<&'a RawValue> {
+    table.get(name).copied().filter(|raw| raw.get() != "null")
+}
+
 /// Every list of objects in a table, by entity.
 fn lists(text: &str) -> Result<Objects, serde_json::Error> {
     let table: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
@@ -649,6 +657,11 @@ fn time(at: Timestamp) -> String {
 
 pub(crate) fn amount(raw: &RawValue) -> Result<DecimalText, String> {
     exact_decimal(raw.get().trim_matches('"')).ok_or_else(|| format!("{} is not an amount", raw.get()))
+}
+
+/// What a line is about: one that sells, posts or pays says how much.
+fn amount_of(line: &wire::Line<'_>) -> Result<DecimalText, String> {
+    line.amount.map(amount).transpose()?.ok_or_else(|| "Line.Amount is missing".into())
 }
 
 /// A sum; foreign amounts may be of any size.
@@ -685,7 +698,7 @@ pub(crate) fn net(transaction: &Transaction<'_>) -> Result<DecimalText, String> 
 pub(crate) fn sold(transaction: &Transaction<'_>) -> Result<Vec<Line>, String> {
     let mut lines = Vec::new();
     for line in transaction.line.iter().filter(|line| line.sales_item_line_detail.is_some()) {
-        let amount = line.amount.map(amount).transpose()?.unwrap_or_else(zero);
+        let amount = amount_of(line)?;
         lines.push(Line { says: line.description.clone().unwrap_or_default(), amount });
     }
     Ok(lines)

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use milestoned_connector_kit::body::Body;
 use milestoned_connector_kit::extra::added;
-use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, LedgerLine, Receipt, Sink, Write, read};
 use milestoned_mapping::command::{Command, DeliveryKey, Document, Side};
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::statement::{Essential, Line, Statement, belongs, posting};
@@ -61,7 +61,7 @@ impl Sink for QuickBooks {
         let answer = self.query(&format!("SELECT * FROM Customer WHERE Id = {} MAXRESULTS 1", quoted(id))).await?;
         let objects = self.objects(&answer.body)?;
         let Some((_, raw)) = objects.first() else { return Ok(None) };
-        let saved: Saved = serde_json::from_str(raw).map_err(|error| self.client.garbage(&answer, error))?;
+        let saved: Saved = read::json(raw).map_err(|error| self.client.garbage(&answer, error))?;
         Ok(Some(saved.display_name))
     }
 
@@ -226,7 +226,7 @@ impl QuickBooks {
     fn stated(&self, entity: &str, raw: &str) -> Result<(String, Found), String> {
         let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None };
         if entity == "Customer" {
-            let saved: Saved = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            let saved: Saved = read::json(raw)?;
             // A customer's currency never changes.
             let currency =
                 saved.currency_ref.map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value);
@@ -237,7 +237,7 @@ impl QuickBooks {
             };
             return Ok((saved.display_name, Found { receipt: receipt(saved.id), says }));
         }
-        let transaction: Transaction<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let transaction: Transaction<'_> = read::json(raw)?;
         let says =
             if entity == "JournalEntry" { self.entry_says(&transaction)? } else { self.sale_says(&transaction)? };
         let number = if entity == "JournalEntry" { transaction.doc_number.clone() } else { pull::number(&transaction) };
@@ -353,7 +353,7 @@ impl QuickBooks {
         let answer = self.query(&query).await?;
         let mut known = BTreeMap::new();
         for (_, raw) in self.objects(&answer.body)? {
-            let saved: Saved = serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+            let saved: Saved = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
             known.insert(saved.doc_number.clone(), saved);
         }
         Ok(known)
@@ -400,7 +400,7 @@ impl QuickBooks {
         let path = format!("{}?requestid={}", item.entity.to_lowercase(), item.key);
         let answer = self.post(&path, &item.body, None).await?;
         let table: BTreeMap<String, &RawValue> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let saved = table.get(item.entity).and_then(|raw| serde_json::from_str::<Saved>(raw.get()).ok());
         let saved = saved.ok_or_else(|| self.client.garbage(&answer, "the written document is not in the answer"))?;
         self.kept(item, saved, answer.header(REQUEST_ID))
@@ -552,7 +552,7 @@ impl QuickBooks {
             let answer = self.query(&query).await?;
             for (_, raw) in self.objects(&answer.body)? {
                 let transaction: Transaction<'_> =
-                    serde_json::from_str(&raw).map_err(|error| self.client.garbage(&answer, error))?;
+                    read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
                 let balance = transaction.balance.map(pull::amount).transpose();
                 let balance = balance.map_err(|reason| self.client.garbage(&answer, reason))?;
                 open.insert((entity.to_owned(), transaction.id), balance.unwrap_or_default());

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use milestoned_connector_kit::Fault;
+use milestoned_connector_kit::read;
 use milestoned_mapping::command::Command;
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::normalise::exact_decimal;
@@ -45,7 +46,7 @@ impl QuickBooks {
             other => other?,
         };
         let read: wire::RateAnswer<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let rate = read.rate.rate.and_then(|raw| exact_decimal(raw.get()));
         if let (Some(rate), Ok(mut known)) = (rate.filter(|rate| !rate.0.is_zero()), self.rates.lock()) {
             known.insert((code, date), rate);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use milestoned_connector_kit::read::or_default;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -21,7 +22,7 @@ pub(crate) struct TokenAnswer {
 /// A reference; its `name` is for reading only.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Ref {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) value: String,
     #[serde(default)]
     pub(crate) name: Option<String>,
@@ -30,7 +31,7 @@ pub(crate) struct Ref {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CustomField {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) definition_id: String,
     #[serde(default)]
     pub(crate) string_value: Option<String>,
@@ -39,9 +40,7 @@ pub(crate) struct CustomField {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct LinkedTxn {
-    #[serde(default)]
     pub(crate) txn_id: String,
-    #[serde(default)]
     pub(crate) txn_type: String,
 }
 
@@ -52,7 +51,7 @@ pub(crate) struct Line<'a> {
     pub(crate) amount: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) description: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) linked_txn: Vec<LinkedTxn>,
     #[serde(default)]
     pub(crate) journal_entry_line_detail: Option<JournalDetail>,
@@ -63,7 +62,7 @@ pub(crate) struct Line<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct SalesDetail {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) item_ref: Ref,
     #[serde(default)]
     pub(crate) item_account_ref: Option<Ref>,
@@ -79,28 +78,32 @@ pub(crate) struct TaxDetail<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct JournalDetail {
-    #[serde(default)]
     pub(crate) posting_type: String,
-    #[serde(default)]
-    pub(crate) account_ref: Ref,
+    pub(crate) account_ref: Account,
     #[serde(default)]
     pub(crate) entity: Option<LineEntity>,
+}
+
+/// The account of a line of an entry.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) value: String,
 }
 
 /// Whom a line of an entry names.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct LineEntity {
-    #[serde(rename = "Type", default)]
+    #[serde(rename = "Type", default, deserialize_with = "or_default")]
     pub(crate) kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) entity_ref: Ref,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct MetaData {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) last_updated_time: String,
 }
 
@@ -109,9 +112,9 @@ pub(crate) struct MetaData {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Transaction<'a> {
     pub(crate) id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) sync_token: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) meta_data: MetaData,
     /// `Deleted` in an answer about changes.
     #[serde(rename = "status", default)]
@@ -120,7 +123,7 @@ pub(crate) struct Transaction<'a> {
     pub(crate) doc_number: Option<String>,
     #[serde(default)]
     pub(crate) txn_date: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) customer_ref: Ref,
     #[serde(default)]
     pub(crate) currency_ref: Option<Ref>,
@@ -139,9 +142,9 @@ pub(crate) struct Transaction<'a> {
     pub(crate) email_status: Option<String>,
     #[serde(default)]
     pub(crate) sales_term_ref: Option<Ref>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) custom_field: Vec<CustomField>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub(crate) line: Vec<Line<'a>>,
 }
 
@@ -157,7 +160,7 @@ pub(crate) struct Emailed {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Attachable {
     pub(crate) id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) file_name: String,
 }
 
@@ -178,23 +181,23 @@ pub(crate) struct UploadedFile {
 /// A refusal; the layer that checks tokens writes it in lower case.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct FaultAnswer {
-    #[serde(rename = "Fault", alias = "fault", default)]
+    #[serde(rename = "Fault", alias = "fault", default, deserialize_with = "or_default")]
     pub(crate) fault: FaultBody,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct FaultBody {
-    #[serde(rename = "Error", alias = "error", default)]
+    #[serde(rename = "Error", alias = "error", default, deserialize_with = "or_default")]
     pub(crate) errors: Vec<ErrorItem>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ErrorItem {
-    #[serde(rename = "Message", alias = "message", default)]
+    #[serde(rename = "Message", alias = "message", default, deserialize_with = "or_default")]
     pub(crate) message: String,
-    #[serde(rename = "Detail", alias = "detail", default)]
+    #[serde(rename = "Detail", alias = "detail", default, deserialize_with = "or_default")]
     pub(crate) detail: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) code: String,
 }
 
@@ -209,15 +212,15 @@ impl FaultAnswer {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Saved {
     pub(crate) id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) sync_token: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) doc_number: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) display_name: String,
     #[serde(default)]
     pub(crate) currency_ref: Option<Ref>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) custom_field: Vec<CustomField>,
 }
 
@@ -225,9 +228,9 @@ pub(crate) struct Saved {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Sent {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) doc_number: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) custom_field: Vec<CustomField>,
 }
 
@@ -245,7 +248,7 @@ pub(crate) struct Entry<'a> {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Item {
     pub(crate) id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) income_account_ref: Ref,
 }
 
@@ -267,7 +270,7 @@ pub(crate) struct Rate<'a> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct BatchAnswer<'a> {
     /// Items by name: `bId`, and an entity or a `Fault`.
-    #[serde(borrow, rename = "BatchItemResponse", default)]
+    #[serde(borrow, rename = "BatchItemResponse", default, deserialize_with = "or_default")]
     pub(crate) items: Vec<BTreeMap<&'a str, &'a RawValue>>,
 }
 
@@ -275,12 +278,12 @@ pub(crate) struct BatchAnswer<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Preferences {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) accounting_info_prefs: AccountingPrefs,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) sales_forms_prefs: SalesFormsPrefs,
     // The release note spells it otherwise.
-    #[serde(default, alias = "ProductAndServicePrefs")]
+    #[serde(default, alias = "ProductAndServicePrefs", deserialize_with = "or_default")]
     pub(crate) product_and_services_prefs: ProductPrefs,
 }
 
@@ -329,14 +332,14 @@ pub(crate) struct PreferencesAnswer {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LegacyHook {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) event_notifications: Vec<Notification>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Notification {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) realm_id: String,
     #[serde(default)]
     pub(crate) data_change_event: Option<ChangeEvent>,
@@ -344,35 +347,35 @@ pub(crate) struct Notification {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChangeEvent {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) entities: Vec<ChangedEntity>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangedEntity {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) operation: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) last_updated: String,
 }
 
 /// A webhook of the new shape.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CloudEvent {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) id: String,
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub(crate) kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) time: String,
-    #[serde(rename = "intuitentityid", default)]
+    #[serde(rename = "intuitentityid", default, deserialize_with = "or_default")]
     pub(crate) entity: String,
-    #[serde(rename = "intuitaccountid", default)]
+    #[serde(rename = "intuitaccountid", default, deserialize_with = "or_default")]
     pub(crate) realm: String,
 }
 

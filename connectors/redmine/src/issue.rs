@@ -1,7 +1,7 @@
 //! An issue's text as a source record: its last update, its journals as changes, and the text itself.
 
 use jiff::Timestamp;
-use milestoned_connector_kit::{Fault, digest};
+use milestoned_connector_kit::{Fault, digest, read};
 use milestoned_mapping::record::{ATTACHED, Change, Content, SourceRecord};
 
 use super::{Redmine, wire};
@@ -12,9 +12,9 @@ pub(crate) const OBJECT: &str = "issue";
 impl Redmine {
     /// Reads the text of an issue. The inner error is what is wrong with the text.
     pub(crate) async fn record(&self, raw: &str) -> Result<Result<SourceRecord, String>, Fault> {
-        let issue: wire::Issue = match serde_json::from_str(raw) {
+        let issue: wire::Issue = match read::json(raw) {
             Ok(issue) => issue,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(error)),
         };
         let at: Timestamp = match issue.updated_on.parse() {
             Ok(at) => at,

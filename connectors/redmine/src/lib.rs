@@ -10,7 +10,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 use milestoned_connector_kit::http::{Answer, Client, Published};
-use milestoned_connector_kit::{Connector, Fault, Hook, Needs, Platform};
+use milestoned_connector_kit::{Connector, Fault, Hook, Needs, Platform, read};
 use milestoned_mapping::fieldmap::RecordKind;
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -86,7 +86,7 @@ impl Redmine {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))
+        read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))
     }
 
     fn refused(&self, answer: &Answer) -> Fault {
@@ -127,7 +127,7 @@ impl Redmine {
         let answer = self.ask(&format!("/users/{id}.json"), &[]).await?;
         let name = if answer.status.is_success() {
             let found: wire::UserAnswer =
-                serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
             found.user.mail.or(found.user.login).filter(|name| !name.is_empty())
         } else if matches!(answer.status.as_u16(), 403 | 404) {
             None

@@ -1,7 +1,7 @@
 //! Reading issues: the list says which changed, and each issue, read alone, says how: lists carry no journals.
 
 use milestoned_connector_kit::walk::Walk;
-use milestoned_connector_kit::{Census, Cursor, Fault, Page, Source, Unreadable};
+use milestoned_connector_kit::{Census, Cursor, Fault, Page, Source, Unreadable, read};
 use milestoned_mapping::record::{Content, SourceRecord};
 use serde_json::value::RawValue;
 
@@ -38,8 +38,7 @@ impl Source for Redmine {
             return Err(self.refused(&answer));
         }
         walk.answered(&answer);
-        let page: wire::Issues =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let page: wire::Issues = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let (mut records, mut unreadable) = (Vec::new(), Vec::new());
         for row in &page.issues {
             let raw = self.issue(row.id).await?;
@@ -65,7 +64,7 @@ impl Source for Redmine {
         let Some(raw) = self.issue(number).await? else { return Ok(vec![self.gone(id)]) };
         let unread = |reason: String| self.client.fault(milestoned_connector_kit::Class::Misunderstood, reason, None);
         let record = self.record(&raw).await?.map_err(unread)?;
-        let issue: wire::Issue = serde_json::from_str(&raw).map_err(|error| unread(error.to_string()))?;
+        let issue: wire::Issue = read::json(&raw).map_err(unread)?;
         // One that was moved to another project can be read as before, and is no milestone of this connection any more.
         if self.projects().await?.contains(&issue.project.id) {
             return Ok(vec![record]);
@@ -123,8 +122,7 @@ impl Redmine {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        let found: wire::One<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let found: wire::One<'_> = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let raw: &RawValue = found.issue;
         Ok(Some(raw.get().to_owned()))
     }

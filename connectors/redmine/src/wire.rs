@@ -1,5 +1,6 @@
 //! Redmine's JSON as Redmine writes it.
 
+use milestoned_connector_kit::read::or_default;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -27,7 +28,7 @@ pub(crate) struct Issue {
     pub(crate) id: i64,
     pub(crate) project: Row,
     pub(crate) updated_on: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) journals: Vec<Journal>,
 }
 
@@ -38,15 +39,15 @@ pub(crate) struct Journal {
     #[serde(default)]
     pub(crate) user: Option<Row>,
     pub(crate) created_on: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) details: Vec<Detail>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Detail {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) property: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) old_value: Option<String>,
@@ -92,13 +93,13 @@ pub(crate) struct Sample {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct SampleIssue {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) custom_fields: Vec<Row>,
 }
 
 /// Why a request was refused.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Refusal {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) errors: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use milestoned_connector_kit::http::{Answer, Kind};
 use milestoned_connector_kit::token::Token;
-use milestoned_connector_kit::{Class, Fault};
+use milestoned_connector_kit::{Class, Fault, read};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -55,8 +55,7 @@ impl Salesforce {
             let said = format!("sign-in refused: {}", answer.oauth_error());
             return Err(self.client.unsigned(&answer, said));
         }
-        let token: wire::TokenAnswer =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+        let token: wire::TokenAnswer = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         // A rotated refresh token has killed the old one: it is kept before anything is done with the session.
         if let Some(rotated) = &token.refresh_token {
             let kept = self.tokens.replace(self.client.system(), REFRESH, stored.as_deref(), rotated).await;

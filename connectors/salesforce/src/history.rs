@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use milestoned_connector_kit::Fault;
+use milestoned_connector_kit::read;
 use milestoned_mapping::json::Tree;
 use milestoned_mapping::problem::Problem;
 use milestoned_mapping::record::Change;
@@ -49,14 +50,11 @@ impl Salesforce {
                 continue;
             }
             let query = format!(
-                "SELECT Id, ParentId, OldValue, NewValue, CreatedDate, CreatedBy.Email FROM {object} \
-                 WHERE ParentId IN ({list}) AND Field = '{field}' ORDER BY CreatedDate, Id"
+                "SELECT {COLUMNS} FROM {object} WHERE ParentId IN ({list}) AND Field = '{field}' ORDER BY CreatedDate, Id"
             );
             let rows = match self.all_rows(&query).await {
                 // The org keeps no history of the object: the field map has to say on which day.
-                Err(fault) if ["INVALID_TYPE", "INVALID_FIELD"].iter().any(|code| fault.has_code(code)) => {
-                    return Ok(Histories::new());
-                }
+                Err(fault) if fault.has_code("INVALID_TYPE") => return Ok(Histories::new()),
                 other => other?,
             };
             for raw in rows {
@@ -68,7 +66,7 @@ impl Salesforce {
     }
 
     fn change_of(&self, raw: &str, field: &str) -> Result<(String, Change), Fault> {
-        let row: wire::HistoryRow = serde_json::from_str(raw).map_err(|error| self.garbled(&error.to_string()))?;
+        let row: wire::HistoryRow = read::json(raw).map_err(|error| self.garbled(&error))?;
         let tree = Tree::parse(raw).map_err(|error| self.garbled(&error.to_string()))?;
         let value = |name: &str| tree.get(name).and_then(plain);
         let at: Timestamp = row.at.parse().map_err(|error| self.garbled(&format!("CreatedDate: {error}")))?;
@@ -110,12 +108,15 @@ impl Salesforce {
     /// Whether the org keeps the history that an acceptance needs.
     pub(crate) async fn history_problem(&self) -> Option<Problem> {
         let (object, field) = self.tracked().filter(|_| !self.reads.accepted_on && !self.settings.approvals)?;
-        let fault = self.all_rows(&format!("SELECT Id FROM {object} LIMIT 1")).await.err()?;
+        let question = format!("SELECT {COLUMNS} FROM {object} WHERE Field = '{field}' LIMIT 1");
+        let fault = self.all_rows(&question).await.err()?;
         let reason = format!("the history of {field} cannot be read, and no accepted_on is mapped: {fault}");
         Some(Problem::new(object, reason, UNTRACKED))
     }
 }
 
+/// What is read of a change.
+const COLUMNS: &str = "Id, ParentId, OldValue, NewValue, CreatedDate, CreatedBy.Email";
 /// Records whose histories are asked for at once.
 const TOGETHER: usize = 200;
 /// What to do where nothing tells when a status was reached.

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use milestoned_connector_kit::http::{Client, Kind, Published};
 use milestoned_connector_kit::token::{TokenCache, TokenStore};
-use milestoned_connector_kit::{Connector, Fault, Needs, Platform};
+use milestoned_connector_kit::{Connector, Fault, Needs, Platform, read};
 use milestoned_mapping::fieldmap::{FieldMap, Meaning, RecordKind};
 use milestoned_mapping::json::Path;
 use reqwest::Method;
@@ -170,7 +170,7 @@ impl Salesforce {
         if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
-        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))
+        read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))
     }
 }
 

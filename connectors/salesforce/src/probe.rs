@@ -101,7 +101,14 @@ impl Salesforce {
             return None;
         }
         let question = format!("SELECT {ALL_FILES} FROM UserPermissionAccess LIMIT 1");
-        let rows = self.all_rows(&question).await.ok()?;
+        let rows = match self.all_rows(&question).await {
+            Ok(rows) => rows,
+            Err(fault) => {
+                let remedy = "let the integration user read UserPermissionAccess, or see yourself that it has the permission \
+                              \"Query All Files\"";
+                return Some(Problem::new("documents", fault.to_string(), remedy));
+            }
+        };
         let granted: serde_json::Value = serde_json::from_str(rows.first()?).ok()?;
         (granted.get(ALL_FILES) == Some(&serde_json::Value::Bool(false))).then(|| {
             Problem::new(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use milestoned_connector_kit::http::{Answer, Kind};
-use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write};
+use milestoned_connector_kit::{Class, Fault, Found, Lane, Receipt, Sink, Write, read};
 use milestoned_mapping::command::{BillingStatus, Command};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -92,7 +92,7 @@ impl Salesforce {
             // Since API version 46 an update answers 200 with a body, before that 204 without.
             200 | 201 => {
                 let saved: wire::Saved =
-                    serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+                    read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
                 self.outcome(item, saved, request_id)
             }
             204 => Ok(receipt(item.key.clone(), request_id)),
@@ -151,7 +151,7 @@ impl Salesforce {
             return Err(self.refused(&answer));
         }
         let read: wire::Composite<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let inner = read.parts.into_iter().map(|part| {
             let status = reqwest::StatusCode::from_u16(part.status);
             Ok(Answer {

@@ -1,7 +1,7 @@
 //! Asking in SOQL: one page at a time, long questions in the body of a composite request.
 
 use milestoned_connector_kit::http::{Answer, Kind};
-use milestoned_connector_kit::{Class, Fault};
+use milestoned_connector_kit::{Class, Fault, read};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -25,6 +25,14 @@ pub(crate) struct Rows {
 impl Salesforce {
     /// Asks a question. `all`: deleted records too.
     pub(crate) async fn ask(&self, soql: &str, all: bool) -> Result<Rows, Fault> {
+        self.answered(soql, all).await.map_err(|fault| match fault.has_code("INVALID_FIELD") {
+            // Which object is meant the refusal says of some fields alone.
+            true => Fault { detail: format!("{}; asked: {soql}", fault.detail), ..fault },
+            false => fault,
+        })
+    }
+
+    async fn answered(&self, soql: &str, all: bool) -> Result<Rows, Fault> {
         let resource = if all { "queryAll" } else { "query" };
         let mut url = Url::parse("http://query/").map_err(|error| self.garbled(&error.to_string()))?;
         url.query_pairs_mut().append_pair("q", soql);
@@ -39,7 +47,7 @@ impl Salesforce {
             return Err(self.refused(&answer));
         }
         let parts: wire::Composite<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
+            read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let part =
             parts.parts.first().ok_or_else(|| self.client.garbage(&answer, "a composite answer without parts"))?;
         let inner = Answer {
@@ -64,8 +72,7 @@ impl Salesforce {
         if !answer.status.is_success() {
             return Err(self.refused(answer));
         }
-        let page: wire::QueryPage<'_> =
-            serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(answer, error))?;
+        let page: wire::QueryPage<'_> = read::json(&answer.body).map_err(|error| self.client.garbage(answer, error))?;
         let next = if page.done { None } else { page.next };
         Ok(Rows { rows: page.records.iter().map(|raw| raw.get().to_owned()).collect(), next })
     }
@@ -89,7 +96,7 @@ impl Salesforce {
     /// Every row of a small answer, read.
     pub(crate) async fn all<T: DeserializeOwned>(&self, soql: &str) -> Result<Vec<T>, Fault> {
         let rows = self.all_rows(soql).await?;
-        let read = rows.iter().map(|row| serde_json::from_str(row).map_err(|error| self.garbled(&error.to_string())));
+        let read = rows.iter().map(|row| read::json(row).map_err(|error| self.garbled(&error)));
         read.collect()
     }
 }

@@ -2,7 +2,7 @@
 //! watermark moves to the newest stamp that was read, never to "now".
 
 use jiff::{SignedDuration, Timestamp};
-use milestoned_connector_kit::{Cursor, Fault};
+use milestoned_connector_kit::{Cursor, Fault, read};
 use serde::{Deserialize, Serialize};
 
 use super::query::Rows;
@@ -126,7 +126,7 @@ fn soql(question: &Question<'_>, pass: &Pass) -> String {
 fn swept(rows: Rows, mut pass: Pass, stamp: Option<Timestamp>) -> Swept {
     let (mut read, mut unreadable, mut newest) = (Vec::new(), Vec::new(), stamp);
     for raw in rows.rows {
-        let head = serde_json::from_str::<wire::Head>(&raw).map_err(|error| error.to_string()).and_then(|head| {
+        let head = read::json::<wire::Head>(&raw).and_then(|head| {
             let at = head.stamp.parse::<Timestamp>().map_err(|error| format!("SystemModstamp: {error}"))?;
             Ok((head, at))
         });

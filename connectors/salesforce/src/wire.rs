@@ -1,5 +1,6 @@
 //! Salesforce's JSON as Salesforce writes it.
 
+use milestoned_connector_kit::read::or_default;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -78,7 +79,7 @@ pub(crate) struct Head {
     #[serde(rename = "SystemModstamp")]
     pub(crate) stamp: String,
     /// In the recycle bin.
-    #[serde(rename = "IsDeleted", default)]
+    #[serde(rename = "IsDeleted", default, deserialize_with = "or_default")]
     pub(crate) deleted: bool,
 }
 
@@ -97,10 +98,10 @@ pub(crate) struct ErrorItem {
     #[serde(rename = "errorCode", alias = "statusCode")]
     pub(crate) code: String,
     /// Words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) message: String,
     /// Fields that it is about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) fields: Vec<String>,
 }
 
@@ -113,7 +114,7 @@ pub(crate) struct Saved {
     /// Whether it was written.
     pub(crate) success: bool,
     /// Why it was not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) errors: Vec<ErrorItem>,
 }
 
@@ -194,13 +195,13 @@ pub(crate) struct DescribedField {
     /// Name.
     pub(crate) name: String,
     /// May be an upsert's key.
-    #[serde(rename = "externalId", default)]
+    #[serde(rename = "externalId", default, deserialize_with = "or_default")]
     pub(crate) external_id: bool,
     /// Unique.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) unique: bool,
     /// Digits behind the point.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) scale: u32,
     /// Name of the relationship, such as `Account`.
     #[serde(rename = "relationshipName", default)]
@@ -209,10 +210,10 @@ pub(crate) struct DescribedField {
     #[serde(default = "yes")]
     pub(crate) nillable: bool,
     /// Is filled by the org where nobody does.
-    #[serde(rename = "defaultedOnCreate", default)]
+    #[serde(rename = "defaultedOnCreate", default, deserialize_with = "or_default")]
     pub(crate) defaulted: bool,
     /// May be written when a record is created.
-    #[serde(rename = "createable", default)]
+    #[serde(rename = "createable", default, deserialize_with = "or_default")]
     pub(crate) createable: bool,
 }
 

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use milestoned_connector_kit::customers::Customers;
 use milestoned_connector_kit::http::{Answer, Client, Kind, Published};
-use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform};
+use milestoned_connector_kit::{Class, Connector, Fault, Hook, Needs, Platform, read};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use secrecy::ExposeSecret;
@@ -193,7 +193,7 @@ impl Tryton {
     }
 
     fn read_answer<'a, T: Deserialize<'a>>(&self, answer: &'a Answer) -> Result<T, Fault> {
-        serde_json::from_str(&answer.body).map_err(|error| self.client.garbage(answer, error))
+        read::json(&answer.body).map_err(|error| self.client.garbage(answer, error))
     }
 
     /// Id of a currency.

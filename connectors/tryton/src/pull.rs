@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use milestoned_connector_kit::note::Names;
 use milestoned_connector_kit::tax::Asked;
 use milestoned_connector_kit::walk::Walk;
-use milestoned_connector_kit::{Cursor, Fault, Page, Source, Unreadable, digest};
+use milestoned_connector_kit::{Cursor, Fault, Page, Source, Unreadable, digest, read};
 use milestoned_mapping::fact::{DecimalText, LegRecognition};
 use milestoned_mapping::record::{
     Applied, AppliedSeen, Content, InvoiceSeen, InvoiceStatus, JournalSeen, PaymentSeen, SourceRecord,
@@ -197,12 +197,12 @@ impl Tryton {
     /// What a row stands for.
     fn records(&self, model: &str, raw: &str, beside: &Beside) -> Result<Vec<SourceRecord>, String> {
         if model == MOVE {
-            let entry: wire::Move = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+            let entry: wire::Move = read::json(raw)?;
             let at = entry.write_date.unwrap_or(entry.create_date).0;
             let content = Content::Journal(self.journal(&entry, &beside.currency)?);
             return Ok(vec![self.record(MOVE, entry.id.to_string(), version(at, raw, &content), at, raw, content)]);
         }
-        let invoice: wire::Invoice = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let invoice: wire::Invoice = read::json(raw)?;
         let Some(number) = number_of(invoice.reference.as_ref(), invoice.number.as_ref()) else {
             return Ok(Vec::new());
         };
@@ -304,6 +304,7 @@ impl Tryton {
             lines: Some(lines).filter(|lines| ours || !lines.is_empty()),
             customer,
             applied_to: Vec::new(),
+            posted: true,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil;
+use milestoned_connector_kit::read::or_default;
 use milestoned_mapping::fact::DecimalText;
 use milestoned_mapping::normalise::exact_decimal;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -16,13 +17,13 @@ struct DateParts {
     year: i16,
     month: i8,
     day: i8,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     hour: i8,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     minute: i8,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     second: i8,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     microsecond: i32,
 }
 
@@ -97,7 +98,7 @@ pub(crate) struct Party {
     pub(crate) id: i64,
     #[serde(default)]
     pub(crate) name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) addresses: Vec<Address>,
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct Address {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Currency {
     pub(crate) id: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) code: String,
 }
 
@@ -124,9 +125,9 @@ pub(crate) struct Company {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Period {
     pub(crate) id: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) state: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) name: String,
 }
 
@@ -178,13 +179,13 @@ pub(crate) struct Invoice {
     pub(crate) untaxed_amount: Amount,
     pub(crate) total_amount: Amount,
     pub(crate) amount_to_pay: Amount,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) lines: Vec<InvoiceLine>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) payment_lines: Vec<PaymentLine>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) reconciliation_lines: Vec<PaymentLine>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) lines_to_pay: Vec<Row>,
     pub(crate) create_date: Instant,
     #[serde(default)]
@@ -203,7 +204,7 @@ pub(crate) struct Named {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct InvoiceLine {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub(crate) kind: String,
     #[serde(default)]
     pub(crate) account: Option<Row>,
@@ -274,11 +275,11 @@ pub(crate) struct InvoiceMoves {
     pub(crate) entry: Option<Row>,
     #[serde(default)]
     pub(crate) cancel_move: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) additional_moves: Vec<Row>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) payment_lines: Vec<Row>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) reconciliation_lines: Vec<Row>,
 }
 
@@ -314,7 +315,7 @@ pub(crate) struct PostedMove {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Refusal {
     pub(crate) message: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) description: String,
 }
 

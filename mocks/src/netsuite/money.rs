@@ -124,6 +124,10 @@ impl State {
             };
             let total = self.record(kind, id).map(|record| record.decimal("total")).unwrap_or_default();
             let amount = if row.has("amount") { row.decimal("amount") } else { total };
+            let open = self.record("invoice", &invoice).map(|record| record.decimal("amountRemaining"));
+            if kind == "creditMemo" && open.is_some_and(|open| amount > open) {
+                return Err(Refusal::user("The amount to apply can not be greater than the amount that is due."));
+            }
             self.settle(&invoice, (kind, id), amount)?;
         }
         Ok(())

@@ -96,6 +96,7 @@ impl State {
                     return refuse(400, "INVALID_TYPE", format!("{kind} is not {object}"));
                 }
                 let known = self.object(object)?.field(field).filter(|field| field.external || field.kind == "id");
+                let known = known.filter(|field| self.tables.has(object, &field.name));
                 let Some(field) = known.map(|field| field.name.clone()) else {
                     let message = format!("Provided external ID field does not exist or is not accessible: {field}");
                     return refuse(404, "NOT_FOUND", message);

@@ -259,6 +259,7 @@ impl State {
 
     fn by_key(&mut self, call: &Call, version: &str, object: &str, (field, value): (&str, &str)) -> Answer {
         let known = self.object(object)?.field(field).filter(|field| field.external || field.kind == "id");
+        let known = known.filter(|field| self.tables.has(object, &field.name));
         let Some(field) = known.map(|field| field.name.clone()) else {
             let message = format!("Provided external ID field does not exist or is not accessible: {field}");
             return refuse(404, "NOT_FOUND", message);

@@ -32,6 +32,7 @@ use crate::faults::Faults;
 use crate::hooks::{self, Deliveries};
 use crate::json::{Json, list, obj};
 use crate::lot::LotSpec;
+use crate::properties::Kept;
 use crate::serve::{System, Trouble};
 use crate::store::Store;
 use crate::systems::Opening;
@@ -57,6 +58,7 @@ impl Salesforce {
             store,
             clock: clock.clone(),
             schema: schema::objects(),
+            tables: Kept::default(),
             described: clock.now(),
             base,
             settings: OrgSettings::default(),
@@ -234,6 +236,11 @@ impl Salesforce {
             Some(true) => Ok(()),
             _ => Err(Refused(format!("{object} has no field {field}"))),
         }
+    }
+
+    /// Fields that clients have named, with their objects; [`Self::hide_field`] takes one away.
+    pub fn named_properties(&self) -> Vec<(String, String)> {
+        held(&self.state).tables.named()
     }
 
     /// Registers an outbound message: changes of `object` are told to `url` with these fields.

@@ -79,7 +79,8 @@ impl State {
             {
                 continue;
             }
-            let Some(field) = here.fields().find(|field| leads(field, relation)) else {
+            let known = here.fields().find(|field| leads(field, relation));
+            let Some(field) = known.filter(|field| self.tables.has(&here.name, &field.name)) else {
                 let message = format!(
                     "Didn't understand relationship '{relation}' in field path. If you are attempting to use a custom \
                      relationship, be sure to append the '__r' after the custom relationship name."
@@ -90,7 +91,7 @@ impl State {
             here = self.object(to)?;
             steps.push((field, here));
         }
-        match here.field(last) {
+        match here.field(last).filter(|field| self.tables.has(&here.name, &field.name)) {
             Some(field) => Ok(Column { steps, field }),
             None => unknown(last, here),
         }

@@ -14,6 +14,7 @@ use super::settings::OrgSettings;
 use crate::call::Reply;
 use crate::clock::SimClock;
 use crate::json::{Json, list, obj};
+use crate::properties::Kept;
 use crate::store::Store;
 
 /// A refusal in the vendor's words.
@@ -61,6 +62,8 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) clock: SimClock,
     pub(crate) schema: BTreeMap<String, Object>,
+    /// Which fields clients have named.
+    pub(crate) tables: Kept,
     /// When the schema changed last.
     pub(crate) described: Timestamp,
     pub(crate) base: String,
@@ -211,7 +214,8 @@ impl State {
             if name == "attributes" || (director && name == "Id") {
                 continue;
             }
-            let Some(field) = object.field(name) else {
+            let known = object.field(name).filter(|field| director || self.tables.has(&object.name, &field.name));
+            let Some(field) = known else {
                 let message = format!("No such column '{name}' on sobject of type {}", object.name);
                 return Err(Refusal::new(400, "INVALID_FIELD", message).of(name));
             };

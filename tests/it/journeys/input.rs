@@ -131,9 +131,9 @@ async fn webhooks_are_taken_only_with_their_signature_and_only_once() {
     assert_eq!(due.len(), 1);
 }
 
-fn signed(body: &str) -> String {
+pub(super) fn signed(body: impl AsRef<[u8]>) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
-    mac.update(body.as_bytes());
+    mac.update(body.as_ref());
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 

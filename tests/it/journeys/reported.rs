@@ -4,6 +4,7 @@ use milestoned_tests::{ADMIN, VIEWER, World, fields};
 use serde_json::{Value, json};
 
 use super::drift::{billed, closes, open, opens};
+use super::input::signed;
 use crate::lessons::erp::{customer, find, put_one};
 use crate::lessons::quickbooks::Company;
 
@@ -162,4 +163,106 @@ async fn a_customer_in_another_alphabet_is_created_once_and_found_again() {
         let found = find(&company.quickbooks, &said).await.unwrap();
         assert_eq!((found.receipt.remote_id, found.says.customer.as_deref()), (id, Some(name)));
     }
+}
+
+#[tokio::test]
+async fn a_contract_or_milestone_that_differs_from_another_in_case_alone_is_refused_with_both_names() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let terms = |id: &str, milestones: [&str; 2]| {
+        let milestones = milestones.map(|id| json!({ "id": id, "name": "Design", "amount": "10.00" }));
+        json!({ "id": id, "customer": "Northwind Ltd", "currency": "USD", "total": "20.00", "signed_on": "2026-03-02",
+            "milestones": milestones, "milestoned": { "erp": "netsuite" } })
+    };
+    let file = async |id: &str, milestones: [&str; 2]| {
+        let path = format!("/v1/contracts/{id}");
+        let (status, said) = world.call("PUT", &path, ADMIN, Some(terms(id, milestones))).await.unwrap();
+        (status, said.to_string())
+    };
+    assert!(file("Sow-7", ["M1", "M2"]).await.0 < 300);
+    assert!(file("Sow-7", ["M1", "M2"]).await.0 < 300, "the same again is the same");
+    for (id, milestones, words) in
+        [("SOW-7", ["M1", "M2"], ["SOW-7", "Sow-7"]), ("SOW-8", ["M1", "m1"], ["milestones[1].id", "in case alone"])]
+    {
+        let (status, said) = file(id, milestones).await;
+        assert!(status == 422 && words.iter().all(|word| said.contains(word)), "{id}: {status} {said}");
+    }
+    let add = json!([{ "id": "m2", "name": "More", "amount": "1.00" }]);
+    let order = json!({ "amends": "Sow-7", "version": 2, "signed": true, "total": "21.00", "add": add });
+    std::fs::write(world.contracts.join("co.json"), order.to_string()).unwrap();
+    world.settle().await.unwrap();
+    let waits = world.waiting().await.unwrap();
+    assert!(waits.iter().any(|item| item.problem.reason.contains("add[0].id")), "{waits:?}");
+}
+
+/// A digest is due at this hour of New York.
+async fn digests(schedule: &str, start: &str, times: &[&str]) -> usize {
+    let changes = [("schedule = \"0 7 * * *\"", schedule), ("timezone = \"UTC\"", "timezone = \"America/New_York\"")];
+    let changes = changes.map(|(from, to)| (from.to_owned(), to.to_owned())).to_vec();
+    let world = World::configured(start, changes).await.unwrap();
+    world.contract("SOW-1", "netsuite").unwrap();
+    world.deal("SOW-1", "45000.00").unwrap();
+    for time in times {
+        world.settle().await.unwrap();
+        world.at(time).unwrap();
+    }
+    world.settle().await.unwrap();
+    let sent = world.simulators.mail.messages();
+    sent.iter().filter(|one| one.to.iter().any(|to| to == "finance@vendor.example")).count()
+}
+
+#[tokio::test]
+async fn a_digest_goes_out_once_on_the_night_whose_hour_is_missing_and_on_the_one_whose_hour_comes_twice() {
+    // On 2026-03-08 there is no 02:30; on 2026-11-01 there are two of 01:30, at 05:30 and 06:30 UTC.
+    let spring = ["2026-03-08T06:45:00Z", "2026-03-08T07:15:00Z", "2026-03-08T07:45:00Z", "2026-03-08T12:00:00Z"];
+    assert_eq!(digests("schedule = \"30 2 * * *\"", "2026-03-07T12:00:00Z", &spring).await, 1);
+    let autumn = ["2026-11-01T05:15:00Z", "2026-11-01T05:45:00Z", "2026-11-01T06:15:00Z", "2026-11-01T06:45:00Z"];
+    assert_eq!(digests("schedule = \"30 1 * * *\"", "2026-10-31T12:00:00Z", &autumn).await, 1);
+}
+
+#[tokio::test]
+async fn a_webhook_is_judged_by_the_bytes_that_came_and_not_by_what_they_say() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    // Whoever reads these and writes them anew gets others: an escape in capital letters, an emoji, blanks, a line's end.
+    for (index, summary) in ["\\u001B", "🚀", "é", "e\u{301}"].iter().enumerate() {
+        let issue = format!("{{ \"id\" : \"1\",\"fields\":{{\"summary\":\"{summary}\"}}}}");
+        let body = format!("{{\"webhookEvent\":\"jira:issue_updated\",  \"timestamp\":{index},\"issue\":{issue}}}\n");
+        let answer = reqwest::Client::new()
+            .post(format!("{}/hooks/jira", world.url))
+            .header("x-hub-signature", signed(&body))
+            .header("x-atlassian-webhook-identifier", index)
+            .body(body);
+        assert_eq!(answer.send().await.unwrap().status(), 200, "{summary}");
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_whose_bytes_are_no_text_is_refused_and_is_no_failure_of_the_server() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let body = b"{\"issue\":{\"id\":\"1\",\"key\":\"\xff\xfe\"}}".to_vec();
+    let answer = reqwest::Client::new()
+        .post(format!("{}/hooks/jira", world.url))
+        .header("x-hub-signature", signed(&body))
+        .body(body);
+    assert_eq!(answer.send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_customer_that_the_crm_calls_otherwise_after_billing_is_told_with_both_names_and_nothing_is_written() {
+    let world = billed("netsuite").await;
+    let before = world.held("netsuite");
+    let org = &world.simulators.salesforce;
+    let account =
+        org.records("Account").into_iter().find(|one| one.text("Name") == "Northwind Ltd").unwrap().text("Id");
+    let merged = |act: &str, name: &str| {
+        org.put(&format!("{act} account"), "Account", &account, fields(json!({ "Name": name }))).unwrap();
+        let deal = org.records("Opportunity")[0].text("Id");
+        org.put(act, "Opportunity", &deal, fields(json!({ "Description": act }))).unwrap();
+    };
+    merged("merge", "Northwind Holding Ltd");
+    world.at("2026-03-12T15:00:00Z").unwrap();
+    opens(&world, "CUSTOMER_MISMATCH", "Northwind Holding Ltd", "the account").await;
+    assert_eq!(world.held("netsuite"), before);
+    world.at("2026-03-13T15:00:00Z").unwrap();
+    merged("back", "Northwind Ltd");
+    closes(&world, "CUSTOMER_MISMATCH", "the merge").await;
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use milestoned_connector_kit::conformance::Conditions;
-use milestoned_connector_kit::{Class, Cursor, Probe, Source};
+use milestoned_connector_kit::{Class, Cursor, Platform, Probe, Source};
 use milestoned_mapping::record::{Content, InvoiceStatus};
 use milestoned_mocks::{FaultSpec, Json, LotSpec};
 use milestoned_netsuite::NetSuite;
@@ -59,6 +59,11 @@ impl Account {
 }
 
 fn connect(desk: &Desk, changes: Value) -> NetSuite {
+    connect_on(desk, desk.clock.clone().into(), changes)
+}
+
+/// A connection that runs on something else than the network.
+pub(crate) fn connect_on(desk: &Desk, platform: Platform, changes: Value) -> NetSuite {
     let simulator = &desk.simulators.netsuite;
     let client = simulator.client();
     let mut settings = fields(json!({
@@ -68,7 +73,7 @@ fn connect(desk: &Desk, changes: Value) -> NetSuite {
         "item": "5", "accounts": accounts(["120", "121", "122", "123"]), "terms": { "net 30": "2" },
     }));
     settings.extend(fields(changes));
-    NetSuite::build("netsuite", serde_json::from_value(Value::Object(settings)).unwrap(), desk.clock.clone()).unwrap()
+    NetSuite::build("netsuite", serde_json::from_value(Value::Object(settings)).unwrap(), platform).unwrap()
 }
 
 fn tba() -> Value {
@@ -292,6 +297,36 @@ async fn an_assertion_is_signed_with_either_algorithm() {
     let netsuite = connect(&account.desk, json!({ "auth": auth }));
     put_one(&netsuite, &invoice("M1", "10.25", &account.customer)).await.unwrap();
     put_one(&account.netsuite, &invoice("M2", "10.25", &account.customer)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_little_ahead_makes_no_assertion_from_the_future() {
+    let account = Account::start().await;
+    // The simulated account allows five minutes.
+    account.desk.skew(SignedDuration::from_secs(330));
+    put_one(&account.netsuite, &invoice("M1", "10.25", &account.customer)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_account_of_a_sandbox_may_be_written_as_its_address_writes_it() {
+    let mut changes = tba();
+    changes["account"] = json!("tstdrv123-sb1");
+    let account = Account::with(changes).await;
+    put_one(&account.netsuite, &invoice("M1", "10.25", &account.customer)).await.unwrap();
+    let page = account.netsuite.page_of("invoice", "7").unwrap();
+    assert!(page.starts_with("https://tstdrv123-sb1.app.netsuite.com/"), "{page}");
+}
+
+#[tokio::test]
+async fn a_credit_memo_that_is_larger_than_what_is_left_to_pay_is_written_and_applied_as_far_as_it_goes() {
+    let account = Account::start().await;
+    let billed = put_one(&account.netsuite, &invoice("M1", "100.00", &account.customer)).await.unwrap().remote_id;
+    account.desk.simulators.netsuite.pay("pay", "SOW-1-M1", "80.00", "2026-03-03").unwrap();
+    let said = credit_memo("M1", "30.00", &account.customer, &billed);
+    put_one(&account.netsuite, &said).await.unwrap();
+    assert!(find(&account.netsuite, &said).await.is_some());
+    let left = account.records("invoice")[0].decimal("amountRemaining");
+    assert!(left.is_zero(), "{left} is left of the invoice");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::SignedDuration;
 use milestoned_connector_kit::conformance::Conditions;
 use milestoned_connector_kit::token::TokenStore;
-use milestoned_connector_kit::{Class, Cursor, Hook, Probe, Sink, Source, WebhookRequest};
+use milestoned_connector_kit::{Class, Cursor, Hook, Platform, Probe, Sink, Source, WebhookRequest};
 use milestoned_mapping::record::{Content, InvoiceStatus, SourceRecord};
 use milestoned_mapping::statement::Statement;
 use milestoned_mocks::{FaultSpec, Json};
@@ -20,7 +20,7 @@ use crate::conformance::{Desk, Kept, accounts, fields};
 pub(crate) struct Company {
     pub(crate) desk: Desk,
     pub(crate) quickbooks: QuickBooks,
-    store: Arc<Kept>,
+    pub(crate) store: Arc<Kept>,
     pub(crate) customer: String,
 }
 
@@ -86,6 +86,11 @@ fn line(amount: &str, item: &str) -> Value {
 }
 
 fn connect(desk: &Desk, store: &Arc<Kept>, changes: Value) -> QuickBooks {
+    connect_on(desk, desk.clock.clone().into(), store, changes)
+}
+
+/// A connection that runs on something else than the network.
+pub(crate) fn connect_on(desk: &Desk, platform: Platform, store: &Arc<Kept>, changes: Value) -> QuickBooks {
     let url = desk.simulators.url("quickbooks");
     let mut settings = fields(json!({
         "base_url": url, "token_url": format!("{url}/oauth2/v1/tokens/bearer"),
@@ -95,7 +100,7 @@ fn connect(desk: &Desk, store: &Arc<Kept>, changes: Value) -> QuickBooks {
     }));
     settings.extend(fields(changes));
     let settings = serde_json::from_value(Value::Object(settings)).unwrap();
-    QuickBooks::build("quickbooks", settings, desk.clock.clone(), store.clone()).unwrap()
+    QuickBooks::build("quickbooks", settings, platform, store.clone()).unwrap()
 }
 
 /// What a webhook with this body says, signed by the verifier.
@@ -671,4 +676,16 @@ async fn a_check_names_what_the_company_lacks() {
         assert!(places.contains(&place), "{place}: {problems:#?}");
     }
     assert!(Company::start().await.quickbooks.probe().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_credit_memo_that_is_larger_than_what_is_left_to_pay_is_written_and_applied_as_far_as_it_goes() {
+    let company = Company::start().await;
+    let billed = put_one(&company.quickbooks, &invoice("M1", "100.00", &company.customer)).await.unwrap().remote_id;
+    company.desk.simulators.quickbooks.pay("pay", "SOW-1-M1", "80.00", "2026-03-03").unwrap();
+    let said = credit_memo("M1", "30.00", &company.customer, &billed);
+    put_one(&company.quickbooks, &said).await.unwrap();
+    assert!(find(&company.quickbooks, &said).await.is_some());
+    let left = company.records("Invoice")[0].decimal("Balance");
+    assert!(left.is_zero(), "{left} is left of the invoice");
 }

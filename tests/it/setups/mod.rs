@@ -3,7 +3,9 @@
 
 mod jira;
 mod netsuite;
+mod org;
 mod quickbooks;
+mod read;
 mod salesforce;
 mod tables;
 mod walk;

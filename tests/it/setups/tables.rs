@@ -1,5 +1,5 @@
 //! The vendors' tables of properties hold what we send to them: without any one of the properties that we name, something is
-//! refused.
+//! refused. Salesforce's hold what we ask of it, too.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::lessons::erp::{
 };
 use crate::lessons::netsuite::Account;
 use crate::lessons::quickbooks::Company;
+use crate::setups::org::Org;
 
 /// What the simulators themselves write into each record.
 const OF_THE_VENDOR: [&str; 4] = ["Id", "SyncToken", "MetaData", "domain"];
@@ -158,4 +159,27 @@ async fn jira_refuses_what_its_requests_lack_whichever_property_it_is() {
         assert!(missed.len() > 8, "{missed:?}");
         assert_eq!(unmissed(missed), [] as [&str; 0], "{deployment:?}");
     }
+}
+
+#[tokio::test]
+async fn salesforce_refuses_what_its_objects_lack_whichever_field_it_is_and_the_field_is_named() {
+    let org = Org::start().await;
+    assert_eq!(org.told().await, [] as [&str; 0]);
+    let simulator = &org.desk.simulators.salesforce;
+    let mut missed = Vec::new();
+    for (object, field) in simulator.named_properties() {
+        simulator.hide_field(&object, &field, true).unwrap();
+        // A relationship is called like the field that leads there: `AccountId`, `Account`; `Deal__c`, `Deal__r`.
+        let named = field.trim_end_matches("__c");
+        let named = named.strip_suffix("Id").filter(|name| !name.is_empty()).unwrap_or(named);
+        let told = org
+            .told()
+            .await
+            .iter()
+            .any(|said| said.contains(named) && (said.contains(&object) || said.contains(" FROM ")));
+        simulator.hide_field(&object, &field, false).unwrap();
+        missed.push(((object, field), told));
+    }
+    assert!(missed.len() > 40, "{missed:?}");
+    assert_eq!(unmissed(missed), [] as [&str; 0]);
 }
