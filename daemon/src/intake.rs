@@ -9,7 +9,7 @@ use milestoned_mapping::fact::{Event, Fact, Leg};
 use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::normalise::{LegPart, Normalised, normalise};
 use milestoned_mapping::problem::Problem;
-use milestoned_mapping::record::{Content, ErpPart, PaymentSeen, SourceRecord, UnassignedSeen};
+use milestoned_mapping::record::{Content, ErpPart, InvoiceStatus, PaymentSeen, SourceRecord, UnassignedSeen};
 
 use crate::agreements::Agreement;
 use crate::deliver::policy::delay;
@@ -18,7 +18,8 @@ use crate::registry::{Entry, Registry};
 use crate::settings::{Delivery, Settings};
 use crate::store::actor::Actor;
 use crate::store::census;
-use crate::store::intake::{Followed, LegContribution, NewFact, PendingHint, Reading, StoredRecord, Watermark};
+use crate::store::intake::{Followed, NewFact, PendingHint, Reading, StoredRecord, Watermark};
+use crate::store::leg_parts::LegContribution;
 use crate::store::{Store, StoreError, parse};
 use crate::unassigned;
 
@@ -315,12 +316,14 @@ fn contribution(contract: &str, part: LegPart) -> LegContribution {
             leg: Leg::Crm,
             milestone: None,
             part: text(serde_json::to_string(&header)),
+            unposted: None,
         },
         LegPart::Psa(milestone) => LegContribution {
             contract: contract.into(),
             leg: Leg::Psa,
             milestone: Some(milestone.id.clone()),
             part: text(serde_json::to_string(&milestone)),
+            unposted: None,
         },
     }
 }
@@ -341,6 +344,11 @@ fn erp_part(contract: Option<String>, milestone: Option<String>, part: ErpPart) 
         leg: Leg::Erp,
         milestone,
         part: serde_json::to_string(&part).unwrap_or_default(),
+        unposted: match &part {
+            ErpPart::Invoice(seen) => Some(&seen.number).filter(|_| seen.status == InvoiceStatus::Pending).cloned(),
+            ErpPart::Journal(seen) => Some(&seen.number).filter(|_| !seen.posted).cloned(),
+            ErpPart::Order(_) | ErpPart::Unassigned(_) => None,
+        },
     });
     Reading { contract, part, ..Reading::default() }
 }

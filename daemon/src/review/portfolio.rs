@@ -15,7 +15,7 @@ use super::line::Brief;
 use super::names::Names;
 use super::queue::{meaning, reason, records};
 use super::snapshot::Snapshot;
-use super::standing::Standing;
+use super::standing::{Seen, Standing};
 use crate::agreements::Addressee;
 use crate::engine;
 use crate::environment::Environment;
@@ -44,7 +44,7 @@ pub struct Summary {
     pub total: String,
     /// Invoices less credit memos, as decided.
     pub billed: String,
-    /// Invoices less credit memos that the ERP has taken, or a person has written there.
+    /// Invoices less credit memos that the ERP has taken and does not show as not posted, or a person has written there.
     pub in_erp: String,
     /// Total less billed.
     pub remaining: String,
@@ -119,7 +119,10 @@ impl From<DocumentView> for DocumentLine {
         // A document of ours is put into the outbox in the transaction that decides it; one without a delivery was
         // adopted.
         let standing = match document.delivery {
-            Some(state) => Standing::of(state, document.confirmed, document.by_hand),
+            Some(state) => Standing::of(
+                state,
+                Seen { confirmed: document.confirmed, unposted: document.unposted, by_hand: document.by_hand },
+            ),
             None => Standing::Adopted,
         };
         Self { standing, document, tax: None }

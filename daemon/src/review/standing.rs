@@ -1,5 +1,5 @@
-//! Where something that milestoned has decided stands outside: decided, sending, in doubt, refused, sent, in the remote, given
-//! up, done by hand. Each is another word, on every face.
+//! Where something that milestoned has decided stands outside: decided, sending, in doubt, refused, sent, sent and not
+//! posted, in the remote, given up, done by hand. Each is another word, on every face.
 
 use std::fmt;
 
@@ -22,6 +22,8 @@ pub enum Standing {
     Sending,
     /// It waits for its time; nothing was sent.
     Decided,
+    /// The remote took it and has not posted it: it waits for an approval there.
+    Unposted,
     /// The remote took it; no poll has shown it yet.
     Sent,
     /// A person did it in the remote, by hand.
@@ -34,22 +36,34 @@ pub enum Standing {
     Replaced,
 }
 
+/// What is known of a delivery that the remote has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// A poll has shown it.
+    pub confirmed: bool,
+    /// The remote shows it, and has not posted it.
+    pub unposted: bool,
+    /// A person did it there.
+    pub by_hand: bool,
+}
+
 impl Standing {
     /// Where a delivery stands.
-    pub fn of(state: DeliveryState, confirmed: bool, by_hand: bool) -> Self {
+    pub fn of(state: DeliveryState, Seen { confirmed, unposted, by_hand }: Seen) -> Self {
         match state {
             DeliveryState::Pending | DeliveryState::Superseded => Self::Decided,
             DeliveryState::Sending => Self::Sending,
             DeliveryState::Unknown => Self::InDoubt,
             DeliveryState::Parked => Self::Refused,
             DeliveryState::Dismissed => Self::GivenUp,
+            DeliveryState::Done if unposted => Self::Unposted,
             DeliveryState::Done if by_hand => Self::ByHand,
             DeliveryState::Done if confirmed => Self::Confirmed,
             DeliveryState::Done => Self::Sent,
         }
     }
 
-    /// Whether the remote has it, as far as it has told.
+    /// Whether the remote has it in its books, as far as it has told.
     pub fn is_there(self) -> bool {
         matches!(self, Self::Adopted | Self::ByHand | Self::Confirmed | Self::Sent)
     }
@@ -62,6 +76,7 @@ impl Standing {
             Self::InDoubt => "in_doubt",
             Self::Sending => "sending",
             Self::Decided => "decided",
+            Self::Unposted => "unposted",
             Self::Sent => "sent",
             Self::ByHand => "by_hand",
             Self::Adopted => "adopted",
@@ -79,6 +94,7 @@ impl fmt::Display for Standing {
             Self::InDoubt => "in doubt",
             Self::Sending => "sending",
             Self::Decided => "decided, not sent",
+            Self::Unposted => "sent, not posted",
             Self::Sent => "sent",
             Self::ByHand => "done by hand",
             Self::Adopted => "adopted, written by others",

@@ -230,9 +230,13 @@ fn deliveries(trace: &Trace) -> Vec<Line> {
         let id =
             delivery.remote_id.as_deref().map_or_else(|| "no record there".into(), |id| format!("record {id} there"));
         let request = delivery.request_id.as_deref().map(|id| format!(", request {id}")).unwrap_or_default();
-        let unseen = if delivery.confirmed_at.is_some() { "" } else { ", not seen there yet" };
+        let unseen = match (delivery.unposted, delivery.confirmed_at) {
+            (true, _) => ", not posted there",
+            (false, Some(_)) => "",
+            (false, None) => ", not seen there yet",
+        };
         let what = format!("{} {}", delivery.kind.to_string().replace('_', " "), delivery.subject);
-        let text = format!("{what} to {}: {}, {id}{request}{unseen}", delivery.target, delivery.state);
+        let text = format!("{what} to {}: {}, {id}{request}{unseen}", delivery.target, delivery.standing());
         let settled = delivery.settled_at.map_or_else(String::new, |at| at.to_string());
         let seen = delivery.confirmed_at.map(|at| Line::new(at, &delivery.target, format!("{what}: seen there")));
         [Some(Line::new(settled, &delivery.target, text)), seen].into_iter().flatten()

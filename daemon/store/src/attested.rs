@@ -177,6 +177,8 @@ table!(SOURCE_RECORD = "source_record", number ["id"], key ["id"],
 table!(TOKEN = "token", number [], key ["connection", "name"],
     told ["connection", "name", "value", "stored_at"], standing [], never);
 table!(UNDECIDED = "undecided", number [], key ["contract"], told ["contract", "problem", "since"], standing [], never);
+table!(UNPOSTED = "unposted", number [], key ["system", "object", "remote_id"],
+    told ["system", "object", "remote_id", "contract", "number"], standing [], never);
 table!(WATERMARK = "watermark", number [], key ["system", "stream"],
     told ["system", "stream", "cursor", "fresh_through", "polled_at", "fault", "fault_since", "attempts"],
     standing [], never);
@@ -185,7 +187,7 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 36] = [
+pub(super) static ALL: [&Table; 37] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -220,6 +222,7 @@ pub(super) static ALL: [&Table; 36] = [
     &SOURCE_RECORD,
     &TOKEN,
     &UNDECIDED,
+    &UNPOSTED,
     &WATERMARK,
     &WORKBOOK_IMPORT,
 ];

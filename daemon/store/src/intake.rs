@@ -16,7 +16,7 @@ use super::attest::{Attested, Session};
 use super::attested::{FACT, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
 use super::described::ProblemBody;
-use super::leg_parts::{Replaced, replace_part};
+use super::leg_parts::{LegContribution, Replaced, replace_part};
 use super::session::{Cell, Sql, cells, numbered, values};
 use super::vocabulary::CENSUS;
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
@@ -101,19 +101,6 @@ pub struct Reading {
     pub facts: Vec<NewFact>,
     /// Why it is parked; empty: it was understood.
     pub problems: Vec<Problem>,
-}
-
-/// What a record contributes to a leg of its contract.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LegContribution {
-    /// Contract.
-    pub contract: String,
-    /// Leg.
-    pub leg: Leg,
-    /// Milestone, where the record is about one.
-    pub milestone: Option<String>,
-    /// The canonical part as JSON.
-    pub part: String,
 }
 
 /// A fact about to be stored.

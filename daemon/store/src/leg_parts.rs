@@ -1,12 +1,27 @@
-//! What records contribute to the legs of their contracts: one part a record.
+//! What records contribute to the legs of their contracts: one part a record; and which documents of the ERP are not posted.
 
+use milestoned_mapping::fact::Leg;
 use milestoned_mapping::record::SourceRecord;
 
 use super::StoreError;
 use super::attest::Session;
-use super::attested::LEG_PART;
-use super::intake::LegContribution;
+use super::attested::{LEG_PART, UNPOSTED};
 use super::session::{cells, values};
+
+/// What a record contributes to a leg of its contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegContribution {
+    /// Contract.
+    pub contract: String,
+    /// Leg.
+    pub leg: Leg,
+    /// Milestone, where the record is about one.
+    pub milestone: Option<String>,
+    /// The canonical part as JSON.
+    pub part: String,
+    /// Number of the document or entry, where the ERP shows it and has not posted it.
+    pub unposted: Option<String>,
+}
 
 /// What a new version of a record changes in legs.
 #[derive(Debug, Default)]
@@ -66,5 +81,26 @@ pub(super) fn replace_part(
             )?;
         }
     }
+    note_unposted(tx, record, part)?;
     Ok(Replaced { contracts: changed, freed })
+}
+
+/// Notes that the ERP shows a document without having posted it, or that this is so no longer.
+fn note_unposted(tx: &Session<'_>, record: &SourceRecord, part: Option<&LegContribution>) -> Result<(), StoreError> {
+    if part.is_some_and(|part| part.leg != Leg::Erp) {
+        return Ok(());
+    }
+    let key = values![record.system, record.object, record.id];
+    let Some((contract, number)) = part.and_then(|part| Some((&part.contract, part.unposted.as_ref()?))) else {
+        let sql = "DELETE FROM unposted WHERE system = $1 AND object = $2 AND remote_id = $3 RETURNING mac";
+        return tx.delete(&UNPOSTED, sql, key).map(drop);
+    };
+    tx.overwrite(&UNPOSTED, key, || {
+        tx.run(
+            "INSERT INTO unposted (system, object, remote_id, contract, number) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (system, object, remote_id) DO UPDATE SET contract = $4, number = $5",
+            values![record.system, record.object, record.id, contract, number],
+        )
+    })
+    .map(drop)
 }

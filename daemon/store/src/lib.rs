@@ -33,7 +33,7 @@ pub mod journal;
 pub mod key;
 mod landing;
 pub mod leases;
-mod leg_parts;
+pub mod leg_parts;
 pub mod mails;
 pub mod marks;
 pub mod outbox;

@@ -92,6 +92,8 @@ pub struct Delivery {
     /// Seen in the remote by a later poll, UTC.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub confirmed_at: Option<Timestamp>,
+    /// The remote shows it, and has not posted it: it waits for an approval there.
+    pub unposted: bool,
     /// The remote's id.
     pub remote_id: Option<String>,
     /// The remote's request id.
@@ -103,6 +105,13 @@ pub struct Delivery {
     /// What is written; `None`: the row cannot be read.
     #[schema(value_type = Option<Object>)]
     pub command: Option<Command>,
+}
+
+impl Delivery {
+    /// Its state in words; what is done and not posted is not called done.
+    pub fn standing(&self) -> String {
+        if self.unposted { "sent, not posted".into() } else { self.state.to_string() }
+    }
 }
 
 /// Names a command's kind and subject.
@@ -163,7 +172,8 @@ pub(super) const WAITING: &str = concat!(
 macro_rules! columns {
     () => {
         "SELECT key, contract, target, kind, subject, state, attempts, due_at, created_at, settled_at, confirmed_at,
-         receipt, fault, remedy, command FROM outbox WHERE "
+         receipt, fault, remedy, command,
+         EXISTS (SELECT 1 FROM unposted AS u WHERE u.number = subject AND u.system = target) FROM outbox WHERE "
     };
 }
 
@@ -172,6 +182,13 @@ const DELIVERIES: Sql = Sql {
     postgres: concat!(columns!(), in_states!("SELECT json_array_elements_text(CAST(CAST($1 AS TEXT) AS json))")),
     sqlite: concat!(columns!(), in_states!("SELECT value FROM json_each($1)")),
 };
+
+/// What was answered, and is not posted in the remote.
+const UNPOSTED: &str = concat!(
+    columns!(),
+    "state = 'done' AND key IN (SELECT o.key FROM unposted AS p JOIN outbox AS o ON o.subject = p.number AND o.target = p.system)
+     ORDER BY ordinal"
+);
 
 /// Of all contracts; of what is settled the index knows nothing.
 pub(super) const UNSETTLED: Sql = Sql {
@@ -465,6 +482,14 @@ impl Store {
         })
     }
 
+    /// Documents and entries that their remotes have taken and not posted, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn unposted(&self) -> Verb<'_, Vec<Delivery>> {
+        self.read(|tx| tx.all(UNPOSTED, values![], read_delivery))
+    }
+
     /// Deliveries that a person has given up and that somebody misses, oldest first: what milestoned decided is not in the
     /// remote. A status is none of them (the next one says what holds), nor is a document that was withdrawn with it.
     ///
@@ -718,6 +743,7 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
         created_at: row.parsed(8, "outbox.created_at")?,
         settled_at: row.parsed_option(9, "outbox.settled_at")?,
         confirmed_at: row.parsed_option(10, "outbox.confirmed_at")?,
+        unposted: row.get(15)?,
         remote_id: receipt.as_ref().map(|receipt| receipt.remote_id.clone()),
         request_id: receipt.and_then(|receipt| receipt.request_id),
         fault: row.get(12)?,

@@ -75,7 +75,7 @@ pub struct ShownBy {
     pub raw: Option<String>,
 }
 
-/// A document that its ERP has not got, as far as anybody knows.
+/// A document that its ERP has not got, as far as anybody knows, or has not posted.
 #[derive(Debug, Clone)]
 pub struct Undelivered {
     /// Contract.
@@ -109,6 +109,10 @@ macro_rules! all_undelivered {
                 "o.state = 'dismissed' AND NOT EXISTS (SELECT 1 FROM fact AS f WHERE f.contract = o.contract
                  AND f.identity = 'withdrawn:' || o.key)"
             ),
+            $($which)*,
+            " UNION ALL ",
+            "SELECT d.contract, d.kind, d.amount, d.currency, d.number FROM unposted AS u JOIN document AS d ON d.number = u.number
+             AND d.target = u.system JOIN outbox AS o ON o.key = d.posting WHERE o.state = 'done'",
             $($which)*
         )
     };
@@ -217,7 +221,8 @@ impl Store {
         })
     }
 
-    /// Documents that their ERP has not got: on their way, in doubt, refused or given up. Of some contracts, or of all.
+    /// Documents that their ERP has not got (on their way, in doubt, refused or given up) or not posted. Of some contracts, or of
+    /// all.
     ///
     /// # Errors
     /// The database failed.

@@ -50,6 +50,8 @@ pub struct DocumentView {
     pub delivery: Option<DeliveryState>,
     /// A poll has shown it in the ERP.
     pub confirmed: bool,
+    /// The ERP shows it, and has not posted it.
+    pub unposted: bool,
     /// A person has written it in the ERP, by hand.
     pub by_hand: bool,
     /// The number that the ERP gave it, where that is another.
@@ -225,7 +227,8 @@ const BILLED: Sql = Sql { postgres: billed!(postgres), sqlite: billed!(sqlite) }
 macro_rules! documents {
     () => {
         "SELECT d.number, d.contract, d.kind, d.milestone, d.date, d.due_on, d.currency, d.amount, d.target, d.posting,
-         o.state, d.cause, o.confirmed_at, coalesce(o.by_hand, FALSE), o.receipt FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
+         o.state, d.cause, o.confirmed_at, coalesce(o.by_hand, FALSE), o.receipt,
+         EXISTS (SELECT 1 FROM unposted AS u WHERE u.number = d.number AND u.system = d.target) FROM document AS d LEFT JOIN outbox AS o ON o.key = d.posting WHERE "
     };
 }
 
@@ -273,6 +276,7 @@ fn read_document(row: &Row<'_>) -> Result<DocumentView, StoreError> {
         posting: row.get(9)?,
         delivery: row.parsed_option(10, "outbox.state")?,
         confirmed: row.get::<Option<String>>(12)?.is_some(),
+        unposted: row.get(15)?,
         by_hand: row.get(13)?,
     })
 }

@@ -150,3 +150,47 @@ async fn a_payment_that_is_changed_after_it_was_taken_counts_as_it_is_now() {
     world.simulators.quickbooks.delete_record("gone", "Payment", &payment).unwrap();
     assert_eq!((cash(&world).await, world.waiting().await.unwrap().len()), ("0.00".to_owned(), 0));
 }
+
+/// Where the one document stands, what of the contract is in the ERP, and which of its deliveries are not posted.
+async fn posted(world: &World) -> (String, String, Vec<String>) {
+    let (_, said) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+    let waits = said["deliveries"].as_array().unwrap().iter().filter(|one| one["unposted"] == true);
+    let waits = waits.map(|one| one["kind"].as_str().unwrap().to_owned()).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&said["documents"][0]["standing"]), text(&said["summary"]["in_erp"]), waits)
+}
+
+#[tokio::test]
+async fn what_waits_for_an_approval_in_the_erp_is_sent_and_not_posted_until_it_is_posted() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let netsuite = &world.simulators.netsuite;
+    let issue = world.contract("SOW-1", "netsuite").unwrap();
+    world.settle().await.unwrap();
+    netsuite.set_approval_routing(true);
+    world.at("2026-03-10T15:00:00Z").unwrap();
+    world.accept(&issue).unwrap();
+    for time in ["2026-03-10T16:00:00Z", "2026-03-11T15:00:00Z", "2026-03-11T16:00:00Z"] {
+        world.settle().await.unwrap();
+        world.at(time).unwrap();
+    }
+    world.settle().await.unwrap();
+    let waits = vec!["invoice".to_owned(), "journal_entry".to_owned()];
+    assert_eq!(posted(&world).await, ("unposted".into(), "0.00".into(), waits));
+    let (_, said) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
+    assert_eq!(said["milestones"][0]["state"], "invoice sent, not posted");
+    assert_eq!((open(&world).await, world.waiting().await.unwrap().len()), (Vec::new(), 0), "nothing differs");
+    let approve = |kind: &str| {
+        let external = netsuite.records(kind)[0].text("externalId");
+        let approved = fields(json!({ "approvalStatus": { "id": "2" } }));
+        netsuite.put_record(&format!("approve {kind}"), kind, &external, approved).unwrap();
+    };
+    world.at("2026-03-12T15:00:00Z").unwrap();
+    approve("invoice");
+    world.settle().await.unwrap();
+    assert_eq!(posted(&world).await, ("confirmed".into(), "40000.00".into(), vec!["journal_entry".into()]));
+    world.at("2026-03-13T15:00:00Z").unwrap();
+    approve("journalEntry");
+    world.settle().await.unwrap();
+    assert_eq!(posted(&world).await, ("confirmed".into(), "40000.00".into(), Vec::new()));
+    assert_eq!(open(&world).await, Vec::<String>::new());
+}

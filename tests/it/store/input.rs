@@ -1,7 +1,8 @@
 //! What came in stays in, once: pages with their cursor, hints, tokens, mails, files.
 
 use milestoned::store::agreement_files::Seen;
-use milestoned::store::intake::{Followed, LegContribution, NewFact, Reading, Watermark};
+use milestoned::store::intake::{Followed, NewFact, Reading, Watermark};
+use milestoned::store::leg_parts::LegContribution;
 use milestoned::store::mails::MailOutcome;
 use milestoned::store::mails::MailState;
 use milestoned::store::marks::Mark;
@@ -109,7 +110,8 @@ async fn a_hint_is_stored_once_and_survives_until_it_was_followed(place: Place) 
 }
 
 pub(crate) fn part(contract: &str, text: &str) -> LegContribution {
-    LegContribution { contract: contract.into(), leg: Leg::Psa, milestone: Some("M1".into()), part: text.into() }
+    let (contract, milestone, part) = (contract.to_owned(), Some("M1".to_owned()), text.to_owned());
+    LegContribution { contract, leg: Leg::Psa, milestone, part, unposted: None }
 }
 
 async fn a_reading_lands_whole_and_a_newer_one_replaces_it(place: Place) {
@@ -157,7 +159,7 @@ async fn what_was_parked_of_a_record_that_is_gone_is_not_read_again(place: Place
     open(&place.store, "SOW-1", "Northwind Ltd").await;
     let part = |milestone: &str| {
         let (contract, milestone) = ("SOW-1".to_owned(), Some(milestone.to_owned()));
-        LegContribution { contract, leg: Leg::Psa, milestone, part: "{}".into() }
+        LegContribution { contract, leg: Leg::Psa, milestone, part: "{}".into(), unposted: None }
     };
     let stands_for = |milestone: &str| Reading { part: Some(part(milestone)), ..of_contract() };
     place.record(page(vec![record("1", "a"), record("2", "a"), record("3", "a")], "3", false)).await;

@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use milestoned::store::intake::Reading;
+use milestoned::store::leg_parts::LegContribution;
 use milestoned::store::outbox::{Claimed, Outcome};
 use milestoned::store::pauses::Scope;
 use milestoned::store::vocabulary::DeliveryState;
-use milestoned_connector_kit::After;
+use milestoned_connector_kit::{After, Cursor, Page};
 use milestoned_mapping::command::{BillingStatus, Command, DeliveryKey, Posting};
+use milestoned_mapping::fact::Leg;
 use milestoned_mapping::money::Currency;
+use milestoned_mapping::record::SourceRecord;
 
 use super::contracts::{landing, open};
+use super::input::record;
 use super::{Place, invoice, later, now, on_both, receipt};
 
 on_both!(
@@ -23,6 +28,7 @@ on_both!(
     what_is_paused_stays,
     an_interrupted_start_leaves_doubt,
     a_row_that_cannot_be_read_is_parked_and_the_rest_goes_on,
+    what_a_remote_shows_and_has_not_posted_is_told_until_it_is_posted_or_gone,
 );
 
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
@@ -217,4 +223,34 @@ async fn an_interrupted_start_leaves_doubt(place: Place) {
     assert_eq!(place.store.release_leases(waits, later(1)).await.unwrap(), 1);
     assert!(place.claim(60).await.is_empty());
     assert!(place.claim(61).await[0].look_first);
+}
+
+async fn what_a_remote_shows_and_has_not_posted_is_told_until_it_is_posted_or_gone(place: Place) {
+    let place = Place::with(vec![invoice("A", "SOW-1", "1.00", &[]), invoice("B", "SOW-1", "1.00", &[])], place).await;
+    for claimed in place.claim(0).await {
+        place.settle(claimed, done("7")).await;
+    }
+    let shown = async |version: &str, unposted: Option<Option<&str>>| {
+        let record = SourceRecord { system: "netsuite".into(), object: "invoice".into(), ..record("7", version) };
+        let (next, fresh_through) = (Cursor::default(), now());
+        let page = Page { records: vec![record], unreadable: Vec::new(), next, more: false, fresh_through };
+        place.store.record_page("netsuite".into(), "invoices".into(), page, None, now()).await.unwrap();
+        let stored = place.store.unread_records(10).await.unwrap().remove(0);
+        let part = unposted.map(|number| LegContribution {
+            contract: "SOW-1".into(),
+            leg: Leg::Erp,
+            milestone: None,
+            part: format!("{{\"version\":\"{version}\"}}"),
+            unposted: number.map(Into::into),
+        });
+        let reading = Reading { contract: Some("SOW-1".into()), part, ..Reading::default() };
+        place.store.settle_records(vec![(stored, reading)], now()).await.unwrap();
+        place.store.undelivered(None).await.unwrap();
+        let told = place.store.unposted().await.unwrap();
+        told.iter().map(|one| format!("{} is {}", one.subject, one.standing())).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("a", Some(Some("A"))).await, ["A is sent, not posted"]);
+    assert_eq!(shown("b", Some(None)).await, [] as [&str; 0], "posted");
+    assert_eq!(shown("c", Some(Some("A"))).await.len(), 1, "and taken back");
+    assert_eq!(shown("d", None).await, [] as [&str; 0], "gone");
 }

@@ -71,7 +71,9 @@ pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Resu
     sheets.push(exceptions(env).await?);
     findings.extend(steps::of_sheets(&sheets));
     findings.push(steps::of_streams(&env.store.streams().await?, month));
-    findings.push(steps::of_deliveries(&env.store.deliveries(None, DeliveryState::UNSETTLED).await?, month));
+    let mut open = env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
+    open.extend(env.store.unposted().await?);
+    findings.push(steps::of_deliveries(&open, month));
     let erps: Vec<String> = gathered.books.into_keys().collect();
     findings.push(steps::of_dates(&env.store.closed_dates().await?, &erps, month));
     steps::sort(&mut findings);

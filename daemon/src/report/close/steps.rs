@@ -118,7 +118,7 @@ pub(super) fn of_streams(streams: &[StreamHealth], month: Month) -> Finding {
     Finding::new("sources", found)
 }
 
-/// Documents and entries that are dated in or before the month and are not settled.
+/// Documents and entries that are dated in or before the month and are not settled, or not posted there.
 pub(super) fn of_deliveries(open: &[Delivery], month: Month) -> Finding {
     let dated = |delivery: &&Delivery| match &delivery.command {
         Some(Command::Invoice(document) | Command::CreditMemo(document)) => document.date <= month.last(),
@@ -127,7 +127,7 @@ pub(super) fn of_deliveries(open: &[Delivery], month: Month) -> Finding {
         None => true,
     };
     let names: Vec<String> =
-        open.iter().filter(dated).map(|delivery| format!("{} is {}", delivery.subject, delivery.state)).collect();
+        open.iter().filter(dated).map(|delivery| format!("{} is {}", delivery.subject, delivery.standing())).collect();
     Finding::new("deliveries", names.join(", "))
 }
 
