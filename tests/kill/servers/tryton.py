@@ -56,6 +56,10 @@ def create(folder):
     method.journal, = Journal.find([('type', '=', 'cash')], limit=1)
     method.credit_account = method.debit_account = get_accounts(company)['cash']
     method.save()
+    bad_debts = Model.get('account.move.reconcile.write_off')(name='Bad debt', company=company)
+    bad_debts.journal = Journal.find([('type', '=', 'write-off')])[0]
+    bad_debts.credit_account = bad_debts.debit_account = get_accounts(company)['expense']
+    bad_debts.save()
     users(company)
     Path(folder, 'ids.json').write_text(json.dumps(ids))
 
@@ -157,15 +161,88 @@ def cancel(url, number):
     invoice(number).click('cancel')
 
 
+def write_off(url, number, amount, date):
+    """Pays an invoice but for an amount, which is written off."""
+    connect(url)
+    wizard = Wizard('account.invoice.pay', [invoice(number)])
+    wizard.form.payment_method, = Model.get('account.invoice.payment.method').find([('name', '=', 'Bank')])
+    wizard.form.amount -= Decimal(amount)
+    wizard.form.date = datetime.date.fromisoformat(date)
+    wizard.execute('choice')
+    wizard.form.type = 'writeoff'
+    wizard.form.writeoff, = Model.get('account.move.reconcile.write_off').find([('name', '=', 'Bad debt')])
+    wizard.execute('pay')
+
+
+def credit(url, number, date):
+    """Writes a credit note by hand, and reconciles it with the invoice that it takes off."""
+    connect(url)
+    one, Invoice = invoice(number), Model.get('account.invoice')
+    known = {note.id for note in Invoice.find([('type', '=', 'out')])}
+    wizard = Wizard('account.invoice.credit', [one])
+    wizard.form.with_refund, wizard.form.invoice_date = False, datetime.date.fromisoformat(date)
+    wizard.execute('credit')
+    note, = [note for note in Invoice.find([('type', '=', 'out')]) if note.id not in known]
+    note.reference, note.description = None, 'Goodwill'
+    note.click('post')
+    Wizard('account.move.reconcile_lines', list(one.lines_to_pay) + list(note.lines_to_pay))
+
+
+def sell(url, party, amount, date):
+    """Invoices a customer by hand."""
+    connect(url)
+    one = Model.get('account.invoice')(type='out', party=customer(party), description='Workshop')
+    one.invoice_date = datetime.date.fromisoformat(date)
+    line = one.lines.new(account=account('2.3.9'), quantity=1, description='Workshop')
+    line.unit_price = Decimal(amount)
+    one.click('post')
+
+
+def void_all(url, description):
+    """Cancels the invoices that are called so."""
+    connect(url)
+    for one in Model.get('account.invoice').find([('description', '=', description)]):
+        one.click('cancel')
+
+
+def rename(url, party, name):
+    """Calls a customer otherwise."""
+    connect(url)
+    one = customer(party)
+    one.name = name
+    one.save()
+
+
+def customer(name):
+    return Model.get('party.party').find([('name', '=', name)])[0]
+
+
+def account(code):
+    return Model.get('account.account').find([('code', '=', code)])[0]
+
+
 def book(url, amount, date):
     """Books revenue by hand, against the bank."""
     connect(url)
-    Account, Journal = Model.get('account.account'), Model.get('account.journal')
+    enter(date, (account('1.1.1'), 'debit', amount), (account('4.1.2'), 'credit', amount))
+
+
+def defer(url, party, amount, date):
+    """Takes deferred revenue back by hand, against what a customer owes."""
+    connect(url)
+    owed = account('1.2.1'), 'credit', amount, customer(party)
+    enter(date, (account('2.3.9'), 'debit', amount), owed)
+
+
+def enter(date, *postings):
+    """Posts a move of these lines: account, side, amount, and the party where there is one."""
     day = datetime.date.fromisoformat(date)
-    one = Model.get('account.move')(journal=Journal.find([('code', '=', 'MISC')])[0], date=day)
+    one = Model.get('account.move')(journal=Model.get('account.journal').find([('code', '=', 'MISC')])[0], date=day)
     one.period = Model.get('account.period').find([('start_date', '<=', day), ('end_date', '>=', day)])[0]
-    for code, side in (('1.1.1', 'debit'), ('4.1.2', 'credit')):
-        line = one.lines.new(account=Account.find([('code', '=', code)])[0])
+    for booked, side, amount, *party in postings:
+        line = one.lines.new(account=booked)
+        if party:
+            line.party, = party
         setattr(line, side, Decimal(amount))
     one.save()
     one.click('post')

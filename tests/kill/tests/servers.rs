@@ -194,6 +194,67 @@ async fn an_invoice_that_is_cancelled_in_tryton_by_hand_is_noticed_and_not_writt
     drop(daemon);
 }
 
+/// Whether something is told under a code, with these words.
+fn told(said: &Value, code: &str, words: &str) -> bool {
+    let told = said.as_array().into_iter().flatten();
+    told.filter(|one| one["code"] == code).any(|one| one.to_string().contains(words))
+}
+
+#[tokio::test]
+async fn what_an_accountant_writes_in_tryton_by_hand_is_told_and_nothing_follows_from_it() {
+    let (Some((_alone, project, company)), program) = (installed().await, program()) else { return };
+    let (redmine, tryton) = (project.serve().await.unwrap(), company.serve().await.unwrap());
+    let mut office = Office::open(&program, redmine, tryton, None).unwrap();
+    for number in 0..2 {
+        office.file(&id(number), &customer(number), "net 30", amounts(number)).unwrap();
+        let issue = office.redmine.issue(&id(number), "M1", &amounts(number)[0].to_string()).await.unwrap();
+        office.accept(&issue).await.unwrap();
+    }
+    let day = office.today().to_string();
+    let daemon = office.daemon().unwrap();
+    office.held("-M1 posted", 2).await.unwrap();
+    for number in 0..2 {
+        office.says(&format!("/v1/contracts/{}", id(number)), |said| status(said, 0) == "invoiced").await.unwrap();
+    }
+    for (verb, arguments) in [
+        ("write_off", ["SOW-0-M1", "10.00", &day].as_slice()),
+        ("credit", &["SOW-1-M1", &day]),
+        ("sell", &["Customer 0", "7000.00", &day]),
+        ("defer", &["Customer 0", "300.00", &day]),
+    ] {
+        office.tryton.accountant(verb, arguments).unwrap();
+    }
+    for (number, code, words) in [
+        (0, "WRITTEN_OFF", "10 USD off SOW-0-M1"),
+        (1, "CREDITED_BY_HAND", "40001 USD off SOW-1-M1"),
+        (0, "DOCUMENT_UNASSIGNED", "to deferred revenue 7000"),
+        (0, "ENTRY_UNASSIGNED", "debit deferred_revenue 300"),
+    ] {
+        let exceptions = format!("/v1/exceptions?contract={}", id(number));
+        office.says(&exceptions, |said| told(said, code, words)).await.unwrap();
+    }
+    // Nothing follows: what was written off is no money, and what was credited is still billed.
+    let cash = async |number: u32| {
+        let said = office.says(&format!("/v1/contracts/{}", id(number)), |_| true).await.unwrap();
+        said["report"]["position"]["cash"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!([cash(0).await, cash(1).await], ["39990.00", "0.00"]);
+    let books = office.tryton.books().unwrap();
+    assert_eq!(books.iter().filter(|line| line.starts_with("invoice SOW-")).count(), 2, "{books:#?}");
+    office.tryton.accountant("void_all", &["Workshop"]).unwrap();
+    let closes = |code: &'static str| move |said: &Value| said.is_array() && !told(said, code, "");
+    office.says("/v1/exceptions?contract=SOW-0", closes("DOCUMENT_UNASSIGNED")).await.unwrap();
+    drop(daemon);
+    for (from, to, wanted) in [("Customer 1", "Customer One", true), ("Customer One", "Customer 1", false)] {
+        office.tryton.accountant("rename", &[from, to]).unwrap();
+        office.next_day().unwrap();
+        let daemon = office.daemon().unwrap();
+        let renamed = |said: &Value| said.is_array() && told(said, "CUSTOMER_RENAMED", "Customer One") == wanted;
+        office.says("/v1/exceptions?contract=SOW-1", renamed).await.unwrap();
+        drop(daemon);
+    }
+}
+
 #[tokio::test]
 async fn the_close_ties_out_with_trytons_own_ledger_and_names_each_entry_of_a_difference() {
     let (Some((_alone, project, company)), program) = (installed().await, program()) else { return };
