@@ -90,7 +90,7 @@ kinds! {
         "If it is of the contract, name the contract in it there: the balance of deferred revenue is compared with it then. If it \
          is other business, give it other accounts there; if it stays, close this with the reason.";
     PaidWithoutPayment, "PAID_WITHOUT_PAYMENT", Erp, "The ERP has our invoice as paid, and shows no payment of what is open here",
-        "See in the ERP what settled it: a deposit of the customer, a write-off, an entry. Where it was money, enter it there as a \
+        "See in the ERP what settled it: a deposit of the customer, a credit memo, a write-off, an entry. Where it was money, enter it there as a \
          payment of the invoice; else close this with the reason, for the receivable here stays open.";
     WorkReopened, "WORK_REOPENED", Psa, "An accepted milestone's work was reopened in the project tool",
         "The acceptance stands until the customer and you agree otherwise. If it was reopened by mistake, put it back; if the \
