@@ -181,6 +181,11 @@ fn by_content(flow: &Flow<'_>, roles: &mut Vec<(u32, u32, Role)>, columns: &[Col
     // "Contract Price" below "Percentage of" has percents.
     let percents = |column: u32| content(flow, body, column) == Some(Role::Percent);
     replace(roles, |at, role| role == Role::Amount && percents(at), Role::Percent);
+    // "Milestone" and "% of price" in one column, as nothing stands below the second.
+    if !has(roles, Role::Name) && !has(roles, Role::Description) {
+        let worded = |column: u32| content(flow, body, column).is_none() && words(flow, body, column) > 1;
+        replace(roles, |at, role| role == Role::Percent && worded(at), Role::Name);
+    }
     // "Invoice date" above "Upon completion of Milestone 1" says when it happens.
     let worded = |column: u32| content(flow, body, column).is_none() && words(flow, body, column) > 3;
     replace(roles, |at, role| role == Role::Date && worded(at), Role::Trigger);

@@ -129,12 +129,14 @@ fn finances(flow: &Flow<'_>, schedule: &Schedule) -> bool {
     };
     let of_money = schedule.rows.iter().filter(speaks(&MONEY)).count();
     let of_work = schedule.rows.iter().filter(speaks(&WORK)).count();
-    // What is paid for being late, or broken, is no milestone either.
+    // What is paid for being late, or in shares, is no milestone either.
     static DAMAGES: Pattern = pattern!(
         r"(?i)\b(?:penalt\w+|liquidated\s+damages|fine\s+of|late\s+(?:delivery|completion)|(?:is|are|be)\s+delayed|delays?\s+in|in\s+breach|breach\s+of)\b"
     );
     let damages = schedule.rows.iter().filter(speaks(&DAMAGES)).count();
-    if of_money > of_work || damages * 2 > schedule.rows.len() {
+    static SHARES: Pattern = pattern!(r"(?i)\b(?:shares\s+of|common\s+stock|(?:warrants?|options?)\s+to\s+purchase)\b");
+    let shares = schedule.rows.iter().filter(speaks(&SHARES)).count();
+    if of_money > of_work || damages.max(shares) * 2 > schedule.rows.len() {
         return true;
     }
     let lead = flow.slice(flow.before(schedule.range.start, 350));

@@ -163,15 +163,19 @@ fn figure(flow: &Flow<'_>, part: &Range<usize>, mark: DecimalMark) -> Option<mon
     (letters <= 12.max(digits * 3)).then(|| money::bare(&flow.text, part.clone(), mark)).flatten()
 }
 
-/// An amount whose last decimals stand in the next line of a narrow column: `14,473,900.` above `00`, `7,236,950.0` above `0`.
-/// Only where there are two decimals then, and nothing else in the cell.
+/// An amount that a narrow column breaks: `14,473,900.` above `00`, `219,375,00` above `0.00`. Only where the whole has its
+/// thousands and two decimals, the first line for itself has not, and nothing else stands in the cell.
 fn broken(flow: &Flow<'_>, money: &money::Money, end: usize, units: &Units) -> Option<Field> {
-    static LINES: Pattern = pattern!(r"^(?P<whole>\d{1,3}(?:,\d{3})+|\d+)\.(?P<first>\d?)\n(?P<last>\d{1,2})\s*$");
+    static WHOLE: Pattern = pattern!(r"^\d{1,3}(?:,\d{3})*\.\d{2}$");
+    static COMPLETE: Pattern = pattern!(r"^\d{1,3}(?:,\d{3})*(?:\.\d{2})?$");
     let range = money.digits.start..end;
-    let lines = LINES.as_ref()?.captures(flow.slice(range.clone()))?;
-    let decimals = format!("{}{}", &lines["first"], &lines["last"]);
-    let amount: rust_decimal::Decimal = format!("{}.{decimals}", lines["whole"].replace(',', "")).parse().ok()?;
-    (decimals.len() == 2 && units.power == 0).then(|| Field::read(flow, amount.to_string(), money.range.start..end))
+    let (first, rest) = flow.slice(range).trim_end().split_once('\n')?;
+    let whole = format!("{}{}", first.trim(), rest.trim());
+    if units.power > 0 || found(&COMPLETE, first.trim()) || !found(&WHOLE, &whole) {
+        return None;
+    }
+    let amount: Decimal = whole.replace(',', "").parse().ok()?;
+    Some(Field::read(flow, amount.to_string(), money.range.start..end))
 }
 
 fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: DecimalMark) -> (Field, Field) {
@@ -188,7 +192,9 @@ fn percent_of_cells(flow: &Flow<'_>, cells: &Cells, units: &Units, mark: Decimal
             }
             if role == Role::Percent {
                 let of = || units.percent_of.clone().map_or_else(Field::default, |of| Field::words(flow, of));
-                if let Some(amount) = money::bare(&flow.text, part.clone(), mark)
+                // "Release 1" is no percent.
+                let alone = !flow.slice(part.clone()).contains(char::is_alphabetic);
+                if let Some(amount) = money::bare(&flow.text, part.clone(), mark).filter(|_| alone)
                     && let Ok(value) = amount.amount
                     && value <= Decimal::ONE_HUNDRED
                 {
@@ -240,8 +246,7 @@ pub(super) fn milestone(
         .or_else(|| label(flow, shown.and_then(|parts| parts.iter().find(|part| !part.is_empty()))?))
         .map_or_else(Field::default, |part| {
             let part = label(flow, &part).unwrap_or(part);
-            let label = flow.words(part.clone());
-            // "MS-" above "01" in a narrow column is one label.
+            let label = unbroken(flow.slice(part.clone()));
             let label = label.trim_end_matches(['.', ')', ':']).trim_start_matches('(').replace("- ", "-");
             Field::read(flow, label, part)
         });
@@ -282,6 +287,15 @@ pub(super) fn milestone(
         place: flow.place(start..end),
     };
     (milestone, unit)
+}
+
+/// "MS-" above "01", "4.1." above "2" in a narrow column: one label that the column broke.
+fn unbroken(label: &str) -> String {
+    let code =
+        |text: &str| text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '‑'));
+    let lines: Vec<&str> = label.split('\n').map(str::trim).collect();
+    let broken = lines.len() > 1 && lines.iter().all(|line| code(line)) && label.len() < 14;
+    if broken { lines.concat() } else { crate::block::folded(label) }
 }
 
 /// The number that opens a name: `(2)`, `M1 –`, `Milestone 3:`.

@@ -48,7 +48,7 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
         let width = table.rows.iter().flatten().map(|cell| cell.column + cell.span).max().unwrap_or(0);
         let of = |table: &FlowTable, head: &Heading| {
             let read = schedule(flow, table, head, mark);
-            credible(&read).then(|| (read, squeezed(&head.text)))
+            (credible(&read) && of_payments(flow, table, head, &read)).then(|| (read, squeezed(&head.text)))
         };
         let read = heading(flow, table, 0).and_then(|head| of(table, &head));
         // A table without heading goes on overleaf without one.
@@ -84,6 +84,21 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
 fn credible(read: &Schedule) -> bool {
     let valued = read.valued();
     valued > 0 && valued * 3 >= read.rows.len()
+}
+
+/// Whether a table is about what is paid, and when: its heading, a column, its rows or the words above it say so. A price list or a
+/// budget is not.
+fn of_payments(flow: &Flow<'_>, table: &FlowTable, head: &Heading, read: &Schedule) -> bool {
+    static PAID: Pattern = pattern!(
+        r"(?i)\b(?:milestones?|deliverables?|stages?|phases?|steps?|instal?lments?|payments?|clins?|events?|draws?|tranches?|disbursements?|work\s+packages?|modules?|scheduled?\s+(?:of\s+)?values?|fee\s+schedule|activity\s+schedule|zahlung\w*|meilenstein\w*|jalons?|échéanc\w+|hitos?|pagos?|termijn\w*)\b"
+    );
+    let timed =
+        |role: &Role| matches!(role, Role::Trigger | Role::Date | Role::Percent | Role::Evidence | Role::Depends);
+    let lead = flow.slice(flow.before(table.range.start, 350));
+    head.roles.iter().any(|(_, _, role)| timed(role))
+        || found(&PAID, &head.text)
+        || found(&PAID, lead)
+        || read.paying() * 2 >= read.rows.len()
 }
 
 /// A table of damages, rates of insurance and the like, by its heading or the words above it; not where its heading speaks of
@@ -429,9 +444,11 @@ fn goes_overleaf(flow: &Flow<'_>, row: &[FlowCell], above: usize) -> Finding {
     }
 }
 
-/// Letters and digits of a heading.
+/// Letters and digits of a heading, sorted: a narrow column sets its words in other lines than the next one.
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric() || *c == '%').collect::<String>().to_lowercase()
+    let mut letters: Vec<char> = text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == '%').collect();
+    letters.sort_unstable();
+    letters.into_iter().collect()
 }
 
 /// Where the rows go on, if the heading is repeated here.

@@ -70,7 +70,7 @@ static BLANK: Pattern = pattern!(
     r"_{3,}|\[\s*[●•]\s*\]|\[\s{0,6}\]|●|\{\{[^{}]{0,80}\}\}|\[\s*(?i:insert|enter|amount|date|tbc)[^\]]{0,60}\]|[Xx]{4,}|[$€£]\s?[Xx]{1,3}(?:,[Xx]{3})+|\[l\]"
 );
 static UNDETERMINED: Pattern =
-    pattern!(r"(?i)\bto be (?:determined|agreed|confirmed|advised|negotiated)\b|\bT\.?B\.?[DCA]\b\.?");
+    pattern!(r"(?i)\bto\s+be\s+(?:determined|agreed|confirmed|advised|negotiated)\b|\bT\.?B\.?[DCA]\b\.?");
 
 /// What stands in the place of a value, and where, first one first.
 pub(crate) fn missing(text: &str, range: Range<usize>) -> Option<(Missing, Range<usize>)> {

@@ -182,7 +182,8 @@ fn read(text: &str, found: &regex::Captures<'_>, mark: DecimalMark) -> Option<Mo
     // "$" at the end of a line and the number of the next clause are no amount.
     let between = text.get(token.end().min(digits.end())..digits.start().max(token.start())).unwrap_or("");
     let parted = between.contains("\n\n") || (between.contains('\n') && digits.as_str().len() < 4);
-    let glued = text[..whole.start].chars().next_back().is_some_and(char::is_alphanumeric);
+    // "and 00/100 Dollars" is a fraction.
+    let glued = text[..whole.start].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '/');
     let after = text[whole.end..].chars().next();
     if parted || glued || after.is_some_and(|c| c == '%' || (c.is_ascii_digit())) {
         return None;
@@ -332,6 +333,7 @@ mod tests {
     fn words_beside_the_digits_are_compared() {
         assert!(!words_differ(&one("a price of EIGHTY-ONE MILLION NINE HUNDRED THOUSAND ONLY (US$81,900,000.00)")));
         assert!(words_differ(&one("Price is ONE HUNDRED AND FIFTY DOLLARS ($150,000.00) US")));
+        assert!(!words_differ(&one("of Three Million Seven Hundred Fifty Thousand and 00/100 Dollars ($3,750,000)")));
         let malformed = "Five Hundred\nFifty Million Three Thousand Ninety Three Thousand (USD 550,393,000.00)";
         assert!(words_differ(&one(malformed)));
         assert!(!words_differ(&one(

@@ -143,13 +143,9 @@ fn spelled(mut words: Vec<(Range<usize>, Word)>, offset: usize) -> Option<Spelle
 }
 
 fn value(words: &[Word]) -> Option<Decimal> {
-    let (main, rest) = match words.iter().position(|word| *word == Word::Currency) {
-        Some(at) => words.split_at(at),
-        None => match words.iter().position(|word| matches!(word, Word::Fraction(_))) {
-            Some(at) => words.split_at(at),
-            None => (words, &[][..]),
-        },
-    };
+    // "Dollars and 00/100", "and 00/100 Dollars": hundredths stand at either side of the currency.
+    let parts = words.iter().position(|word| matches!(word, Word::Currency | Word::Fraction(_)));
+    let (main, rest) = parts.map_or((words, &[][..]), |at| words.split_at(at));
     let whole = whole_number(main)?;
     let fraction = rest.iter().find_map(|word| match word {
         Word::Fraction(hundredths) => Some(*hundredths),
