@@ -256,6 +256,9 @@ fn percents(schedule: &Schedule, proposal: &Proposal) -> Vec<Finding> {
             quotes,
         ));
     }
+    if !one_base {
+        all.extend(parts_of_one_base(&rows));
+    }
     let mut from = 0;
     for total in schedule.totals.iter().filter(|total| total.partial) {
         let part: Decimal =
@@ -297,6 +300,30 @@ fn percents(schedule: &Schedule, proposal: &Proposal) -> Vec<Finding> {
         }
     }
     all
+}
+
+/// Where percents are of several things, those of one that come more than once and are not its whole: "40 %, 40 % and 10 % of the
+/// Phase 2 fee".
+fn parts_of_one_base(rows: &[(usize, &Milestone, Decimal)]) -> Vec<Finding> {
+    let mut bases: Vec<(String, Vec<&Milestone>, Decimal)> = Vec::new();
+    for (_, row, percent) in rows {
+        let of = base(row);
+        match bases.iter_mut().find(|(known, ..)| *known == of) {
+            Some((_, rows, sum)) => {
+                rows.push(row);
+                *sum += *percent;
+            }
+            None => bases.push((of, vec![row], *percent)),
+        }
+    }
+    let parts = bases.iter().filter(|(of, rows, sum)| !of.is_empty() && rows.len() > 1 && *sum != Decimal::ONE_HUNDRED);
+    parts
+        .map(|(of, rows, sum)| {
+            let fields: Vec<&Field> = rows.iter().map(|row| &row.percent).collect();
+            let message = format!("the percents of {of} sum to {}", sum.normalize());
+            finding("percents_are_not_100", Gravity::Warning, message, quoted(&fields))
+        })
+        .collect()
 }
 
 fn base(row: &Milestone) -> String {

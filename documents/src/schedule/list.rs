@@ -68,7 +68,7 @@ static CLOSING: Pattern = pattern!(
     r"(?i)^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)(?:US|AU?|CA?)?\s?(?:[$€£¥₹]|USD|EUR|GBP|AUD|CAD|INR|JPY)\s*\d[\d.,’' ]*(?:\.{0,2})$|^[^\n]{6,200}?(?:\s*\.{3,}\s*|\s*:?\t\s*|:\s+)\d{1,3}(?:[.,]\d{1,2})?\s?%$"
 );
 pub(super) static PAYMENT: Pattern = pattern!(
-    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:[\w-]+\s+)?(?:instal?lments?|stages?|payments?|manner|amounts|sums)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|paid\s+in\s+\w+\s+(?:tranches|instal?lments|parts|stages|payments)|to\s+be\s+paid|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:pursuant|according)\s+to\s+the\s+following|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
+    r"(?i)\b(?:instal?lments?|payment\s+(?:schedule|milestones?|plan|arrangements?|profile|stages?|events?)|(?:stage|progress|interim|milestone)\s+payments?|following\s+(?:[\w-]+\s+)?(?:instal?lments?|stages?|payments?|manner|amounts|sums)|schedule\s+of\s+(?:payments?|milestones?)|milestone\s+(?:payments?|schedule)|(?:following|these)\s+milestones?|milestone-based|paid\s+in\s+\w+\s+(?:tranches|instal?lments|parts|stages|payments)|to\s+be\s+paid|payments?\s+(?:to\s+be\s+made|are\s+made)|(?:paid|payable|invoiced|due|revised|accepted)\s+(?:\w+,?\s+){0,6}?(?:as\s+follows|in\s+accordance\s+with|upon|at\s+the\s+following|according\s+to)|payment\s+(?:of|shall|is|will)|invoice\s+(?:\w+\s+){0,6}?(?:as\s+follows|in\s+accordance|upon)|(?:shall|will|should|must)\s+pay\s+[^.;:]{0,90}?(?:as\s+follows|according|fees?|price)|fees?\s+(?:shall|will)\s+be\s+(?:paid|invoiced|payable|due)|(?:following|these)\s+payments\s+are|zahlungsplan|zahlt\s+(?:\w+\s+){0,6}?wie\s+folgt|fällig|(?:teil|abschlags)zahlung(?:en)?|échéancier|(?:payable|facturé|payé|réglé)s?\s+comme\s+suit|modalités\s+de\s+paiement|forma\s+de\s+pago|siguientes\s+hitos|modalità\s+di\s+pagamento|invoiced\s+in\s+(?:terms|stages|parts|instal?lments)|according\s+to\s+the\s+schedule|(?:pursuant|according)\s+to\s+the\s+following|(?:split|divided|staged|billed|structured)\s+as\s+follows|(?:will|shall)\s+(?:invoice|bill)|fees?\s+and\s+payments?|payment\s+(?:breakdown|terms)|terms\s+of\s+payment|payable\s+as\s+set\s+forth|payments?\s+for\s+milestone)\b"
 );
 static ITEM_PAYS: Pattern = pattern!(
     r"(?i)\b(?:pay|paid|payable|payment|invoiced?|due|instal?lment|milestone|deposit|balance|upon|completion|acceptance|execution|signing|delivery)\b"
@@ -534,8 +534,7 @@ pub(super) fn accepted(
     // Items of which each says what its fee is need no words above them.
     let stated = items.iter().all(|item| item.valued && item.eventful && says_fee(item));
     // Percents for events that are a whole together are what a price is paid in.
-    let whole: rust_decimal::Decimal = items.iter().filter_map(|item| item.milestone.percent.number()).sum();
-    let whole = whole == rust_decimal::Decimal::ONE_HUNDRED && items.iter().all(|item| item.percent && item.eventful);
+    let whole = items.iter().all(|item| item.percent && item.eventful) && wholes(&items);
     let said = items.iter().all(|item| item.valued && item.eventful && says_pays(item));
     let about = stated || whole || said || found(&PAYMENT, lead_text);
     let listed = labelled * 2 > items.len();
@@ -582,6 +581,16 @@ pub(super) fn accepted(
     base_above(flow, &mut rows, &starts, range.start, mark);
     inherit_base(&mut rows);
     Some((score, Schedule { range, rows, totals: Vec::new(), unit, findings, named: listed || about, prices }))
+}
+
+/// Whether the percents of each thing that they are of make it whole: "40 % and 60 % of the Phase 1 fee, 100 % of the Phase 2 fee".
+fn wholes(items: &[Item]) -> bool {
+    let mut sums: BTreeMap<&str, rust_decimal::Decimal> = BTreeMap::new();
+    for item in items {
+        let of = item.milestone.percent_of.value.as_deref().unwrap_or("");
+        *sums.entry(of).or_default() += item.milestone.percent.number().unwrap_or_default();
+    }
+    sums.values().all(|sum| *sum == rust_decimal::Decimal::ONE_HUNDRED) && items.len() > sums.len()
 }
 
 /// An item with "Fee: $45,000" or "Price – £2,000".

@@ -161,7 +161,9 @@ fn column_run(words: &[Word]) -> Option<(i32, i32, i32)> {
             // stand at heights of their own, which the cells of one row do not.
             let central = (strip - left - width / 2).abs() * 100 < width * 6 && count >= 15;
             let least = if central { 36 } else { 55 };
-            let parted = |run| dense(run, left, strip, right, least) || (central && independent(run, strip));
+            let parted = |run| {
+                dense(run, left, strip, right, least) || (central && independent(run, strip)) || mirrored(run, strip)
+            };
             if count >= 10 && best.is_none_or(|(most, ..)| count > most) && parted(run) {
                 best = Some((count, run[0].0, run[count - 1].1, strip));
             }
@@ -170,6 +172,19 @@ fn column_run(words: &[Word]) -> Option<(i32, i32, i32)> {
         strip += 200;
     }
     best.map(|(_, top, bottom, strip)| (top, bottom, strip))
+}
+
+/// The same heading stands at both sides: a table that goes on in the second column.
+fn mirrored(run: &[(i32, i32, Vec<&Word>)], strip: i32) -> bool {
+    let side = |band: &[&Word], first: bool| {
+        let mut words: Vec<&Word> = band.iter().filter(|word| (word.right <= strip) == first).copied().collect();
+        words.sort_by_key(|word| word.left);
+        words.into_iter().map(|word| word.text.clone()).collect::<Vec<_>>()
+    };
+    run.iter().take(6).any(|(_, _, band)| {
+        let left = side(band, true);
+        left.len() > 2 && left == side(band, false)
+    })
 }
 
 /// Most lines at the right stand at other heights than those at the left.
