@@ -643,7 +643,9 @@ fn redactions(flow: &Flow<'_>) -> Vec<Finding> {
         .filter_map(|capture| capture.get(0).map(|found| found.range()))
         .filter(|place| !alone(place))
         .collect();
-    if places.len() < 2 {
+    // One group of stars may be an ornament; in brackets, or behind a currency, it is a value.
+    let marks = |place: &Range<usize>| flow.slice(place.clone()).starts_with(['[', '$', '€', '£']);
+    if places.len() < 2 && !places.iter().any(marks) {
         return Vec::new();
     }
     let quotes = places.iter().take(5).flat_map(|place| flow.quotes(place.clone())).collect();

@@ -452,20 +452,13 @@ fn tranches(
         return inline(flow, range, mark);
     };
     let below: Vec<&Marker> = below.iter().filter(|marker| marker.kind == *kind).copied().collect();
-    let mut items: Vec<Item> = below
-        .iter()
-        .enumerate()
-        .flat_map(|(index, marker)| {
-            let end = below.get(index + 1).map_or(range.end, |next| lines[next.line].range.start);
-            let end = before_outer(lines, markers, marker, end).max(marker.range.end);
-            let several = inline(flow, &(marker.range.end..end), mark);
-            if several.is_empty() { vec![read_item(flow, marker, marker.range.end..end, mark)] } else { several }
-        })
-        .filter(|item| {
-            let value = item.percent || item.milestone.amount.value.is_some();
-            item.valued && (item.eventful || names_payment(item)) && value
-        })
-        .collect();
+    let read = below.iter().enumerate().flat_map(|(index, marker)| {
+        let end = below.get(index + 1).map_or(range.end, |next| lines[next.line].range.start);
+        let end = before_outer(lines, markers, marker, end).max(marker.range.end);
+        let several = inline(flow, &(marker.range.end..end), mark);
+        if several.is_empty() { vec![read_item(flow, marker, marker.range.end..end, mark)] } else { several }
+    });
+    let mut items = of_parts(read);
     // Milestones below a clause, and a note on what something is estimated at: the milestones are what is paid.
     if items.iter().filter(|item| item.labelled).count() * 2 > items.len() {
         items.retain(|item| item.labelled || item.percent);
@@ -475,10 +468,42 @@ fn tranches(
     }
     let first = lines[parent.line].range.clone();
     let title = item::shortened(flow, parent.range.end.max(first.start)..first.end, 120);
+    // "10% of the Work Order Value upon …; 20% upon …" says itself what its percents are of; "3.3 Payment Terms" says nothing.
+    static HEADS: Pattern =
+        pattern!(r"(?i)\b(?:terms|milestones?|structure|schedule|payments?|invoic\w+|billing|follows)\b");
+    static PART: Pattern =
+        pattern!(r"(?i)[$€£]|\b[A-Z]{3}\s?\d|\b(?:phase|stage|workstream|module|part|lot|tower|wave)\b");
+    let named = flow.slice(title.clone());
+    let said = items.first().map(|item| item.milestone.percent_of.clone()).filter(|of| of.value.is_some());
+    let base = match said {
+        Some(base) => base,
+        None if found(&HEADS, named) && !found(&PART, named) => Field::default(),
+        None => Field::words(flow, crate::block::trimmed(&flow.text, title)),
+    };
     for item in items.iter_mut().filter(|item| item.percent && item.milestone.percent_of.value.is_none()) {
-        item.milestone.percent_of = Field::words(flow, crate::block::trimmed(&flow.text, title.clone()));
+        item.milestone.percent_of = base.clone();
     }
     items
+}
+
+/// Those that are paid; where "Phase A:" stands above some of them as an item of its own, their percents are of it.
+fn of_parts(items: impl Iterator<Item = Item>) -> Vec<Item> {
+    let mut part: Option<Field> = None;
+    let mut paid = Vec::new();
+    for mut item in items {
+        let value = item.percent || item.milestone.amount.value.is_some();
+        let words = item.milestone.description.value.as_deref().unwrap_or("").trim();
+        if item.valued && value && (item.eventful || names_payment(&item)) {
+            if let Some(part) = part.as_ref().filter(|_| item.percent && item.milestone.percent_of.value.is_none()) {
+                item.milestone.percent_of = part.clone();
+            }
+            paid.push(item);
+        } else if !item.valued && words.len() < 100 && words.ends_with(':') {
+            let value = words.trim_end_matches(':').to_owned();
+            part = Some(Field { value: Some(value), ..item.milestone.description });
+        }
+    }
+    paid
 }
 
 /// Whether an item is labelled as what is paid for; a phase is what others are part of.

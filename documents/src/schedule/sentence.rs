@@ -147,10 +147,9 @@ pub(super) fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -
         first.milestone.name = Field::words(flow, item::shortened(flow, title.clone(), 100));
         first.milestone.trigger = first.milestone.name.clone();
     }
-    if sum != rust_decimal::Decimal::ONE_HUNDRED
-        || !cuts.iter().all(opens)
-        || !items.iter().all(|item| item.percent && item.eventful)
-    {
+    // Where they are not the whole, they are what is invoiced all the same if the sentence says so; that they are not is a finding.
+    let whole = sum == rust_decimal::Decimal::ONE_HUNDRED || (verb.is_some() && items.len() > 2);
+    if !whole || !cuts.iter().all(opens) || !items.iter().all(|item| item.percent && item.eventful) {
         return Vec::new();
     }
     // "45% of the total amount with the order, 40% upon shipping": the second is of the same as the first.
