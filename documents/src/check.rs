@@ -259,17 +259,7 @@ fn percents(schedule: &Schedule, proposal: &Proposal) -> Vec<Finding> {
     if !one_base {
         all.extend(parts_of_one_base(&rows));
     }
-    let mut from = 0;
-    for total in schedule.totals.iter().filter(|total| total.partial) {
-        let part: Decimal =
-            schedule.rows[from.min(total.after)..total.after].iter().filter_map(|row| row.percent.number()).sum();
-        if let Some(written) = total.percent.number().filter(|written| *written != part) {
-            let message =
-                format!("the percents above it sum to {}, the subtotal says {}", part.normalize(), written.normalize());
-            all.push(finding("percents_are_not_subtotal", Gravity::Error, message, quoted(&[&total.percent])));
-        }
-        from = total.after;
-    }
+    all.extend(subtotals(schedule));
     let total = proposal.total.number();
     for (index, row, percent) in &rows {
         all.extend(percent_of_another(row, *index, *percent));
@@ -298,6 +288,23 @@ fn percents(schedule: &Schedule, proposal: &Proposal) -> Vec<Finding> {
                 ));
             }
         }
+    }
+    all
+}
+
+/// Percents beside the subtotals below them.
+fn subtotals(schedule: &Schedule) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut from = 0;
+    for total in schedule.totals.iter().filter(|total| total.partial) {
+        let part: Decimal =
+            schedule.rows[from.min(total.after)..total.after].iter().filter_map(|row| row.percent.number()).sum();
+        if let Some(written) = total.percent.number().filter(|written| *written != part) {
+            let message =
+                format!("the percents above it sum to {}, the subtotal says {}", part.normalize(), written.normalize());
+            all.push(finding("percents_are_not_subtotal", Gravity::Error, message, quoted(&[&total.percent])));
+        }
+        from = total.after;
     }
     all
 }

@@ -221,7 +221,10 @@ impl Again {
 fn no_row_is_lost_in_word_and_pdf_whatever_the_layout() {
     let truths: Vec<Truth> = truth::all().into_iter().filter(|truth| !truth.rows.is_empty()).collect();
     let Some(again) = rendered_again(&truths) else { return println!("LibreOffice is not here: skipped") };
-    println!("{} renderings: {} rows lost in narrow columns, {} numbers broken", again.files, again.narrow, again.broken);
+    println!(
+        "{} renderings: {} rows lost in narrow columns, {} numbers broken",
+        again.files, again.narrow, again.broken
+    );
     assert!(again.wrong.is_empty(), "{:#?}", again.wrong);
     assert!(again.lost.is_empty(), "{:#?}", again.lost);
     assert!(again.narrow <= 1, "{} rows lost in narrow columns", again.narrow);
@@ -244,7 +247,10 @@ fn documents_of_our_own_lose_nothing_more_in_any_layout() {
     let fixed = |truth: &Truth| !truth.rows.is_empty() && truth.rows.iter().all(plain);
     let truths: Vec<Truth> = truth::own().0.into_iter().filter(fixed).collect();
     let Some(again) = rendered_again(&truths) else { return println!("LibreOffice is not here: skipped") };
-    println!("{} renderings: {} rows lost in narrow columns, {} numbers broken", again.files, again.narrow, again.broken);
+    println!(
+        "{} renderings: {} rows lost in narrow columns, {} numbers broken",
+        again.files, again.narrow, again.broken
+    );
     assert!(again.wrong.is_empty(), "{:#?}", again.wrong);
     assert!(again.lost.is_empty(), "{:#?}", again.lost);
     assert!(again.broken <= OWN_BROKEN, "{} numbers broken", again.broken);
