@@ -40,21 +40,24 @@ impl Contract {
 
     /// Opens what the legs show and closes what they no longer show.
     pub(super) fn judge_findings(&mut self) {
-        let mut shown = BTreeSet::new();
+        let mut shown = Vec::new();
         // The text is written only where a leg has one to be compared with it.
         let said = self.legs.values().any(|record| record.payment_terms.is_some());
         let payment_terms = if said { self.terms.payment_terms.to_string() } else { String::new() };
         if !self.legs.is_empty() {
             let (agreed, frame) = (self.agreed(), self.frame(&payment_terms));
             for (leg, record) in &self.legs {
-                shown.extend(self.findings(*leg, record, &agreed, &frame));
+                self.findings(*leg, record, &agreed, &frame, &mut shown);
             }
         }
+        shown.sort_unstable();
+        shown.dedup();
         let is_finding = |code, leg: Option<Leg>| leg.is_some() && rules::of(code).is_finding();
         let open = self.open.iter().filter_map(|index| self.exceptions.get(*index));
         let open = open.map(|exception| (exception.code, exception.milestone.as_deref(), exception.leg));
         let overruled = self.overruled.iter().map(|key| (key.code, key.milestone.as_deref(), key.leg));
-        let over = open.chain(overruled).filter(|found| is_finding(found.0, found.2) && !shown.contains(found));
+        let over =
+            open.chain(overruled).filter(|found| is_finding(found.0, found.2) && shown.binary_search(found).is_err());
         let over: Vec<Key> = over.map(|(code, id, leg)| Key::new(code, id, leg)).collect();
         let new = shown.iter().filter(|(code, id, leg)| !self.stands(*code, *id, *leg, true));
         let new: Vec<Key> = new.map(|(code, id, leg)| Key::new(*code, *id, *leg)).collect();
@@ -74,22 +77,22 @@ impl Contract {
         record: &'a LegRecord,
         agreed: &BTreeMap<&'a str, Vec<&'a Milestone>>,
         frame: &Frame<&str, Decimal>,
-    ) -> BTreeSet<Finding<'a>> {
-        let doubled = doubled(record);
-        let ambiguous =
-            doubled.iter().map(|id| (Code::AmbiguousRecord, Some(*id).filter(|id| *id != WHOLE), Some(leg)));
-        let mut shown = BTreeSet::new();
+        shown: &mut Vec<Finding<'a>>,
+    ) {
+        let (doubled, before) = (doubled(record), shown.len());
         if !doubled.contains(WHOLE) {
-            self.milestone_findings(leg, record, agreed, &mut shown);
-            shown.retain(|(_, milestone, _)| milestone.is_none_or(|id| !doubled.contains(id)));
-            self.contract_findings(leg, record, frame, &mut shown);
+            self.milestone_findings(leg, record, agreed, shown);
+            if !doubled.is_empty() {
+                let compared = shown.split_off(before);
+                shown.extend(compared.into_iter().filter(|(_, id, _)| id.is_none_or(|id| !doubled.contains(id))));
+            }
+            self.contract_findings(leg, record, frame, shown);
             if leg == Leg::Erp {
-                self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), &mut shown);
-                self.recognition_findings(record.recognised.as_deref().unwrap_or_default(), &mut shown);
+                self.invoice_findings(record.invoices.as_deref().unwrap_or_default(), shown);
+                self.recognition_findings(record.recognised.as_deref().unwrap_or_default(), shown);
             }
         }
-        shown.extend(ambiguous);
-        shown
+        shown.extend(doubled.iter().map(|id| (Code::AmbiguousRecord, Some(*id).filter(|id| *id != WHOLE), Some(leg))));
     }
 
     fn contract_findings<'a>(
@@ -97,13 +100,13 @@ impl Contract {
         leg: Leg,
         record: &LegRecord,
         frame: &Frame<&str, Decimal>,
-        shown: &mut BTreeSet<Finding<'a>>,
+        shown: &mut Vec<Finding<'a>>,
     ) {
         for code in compare::contract(leg, frame, &frame_said(record)).iter() {
-            shown.insert((code, None, Some(leg)));
+            shown.push((code, None, Some(leg)));
         }
         if leg == Leg::Erp && self.deferred_variance {
-            shown.insert((Code::DeferredVariance, None, Some(leg)));
+            shown.push((Code::DeferredVariance, None, Some(leg)));
         }
     }
 
@@ -135,23 +138,23 @@ impl Contract {
         leg: Leg,
         record: &'a LegRecord,
         agreed: &BTreeMap<&'a str, Vec<&'a Milestone>>,
-        shown: &mut BTreeSet<Finding<'a>>,
+        shown: &mut Vec<Finding<'a>>,
     ) {
         let Some(listed) = &record.milestones else { return };
         for said in listed {
             let Some(parts) = agreed.get(said.id.as_str()) else {
-                shown.insert((Code::UnknownMilestone, Some(&said.id), Some(leg)));
+                shown.push((Code::UnknownMilestone, Some(&said.id), Some(leg)));
                 continue;
             };
             for code in self.differences(leg, said, parts).iter() {
-                shown.insert((code, Some(&said.id), Some(leg)));
+                shown.push((code, Some(&said.id), Some(leg)));
             }
         }
         for (id, parts) in agreed {
             let billable = parts.iter().any(|part| part.terms.billable);
             let lists = listed.iter().any(|said| said.id == *id);
             if billable && !lists {
-                shown.insert((Code::NotConfigured, Some(id), Some(leg)));
+                shown.push((Code::NotConfigured, Some(id), Some(leg)));
             }
         }
     }
@@ -195,10 +198,10 @@ impl Contract {
         words
     }
 
-    fn invoice_findings<'a>(&'a self, invoices: &'a [LegInvoice], shown: &mut BTreeSet<Finding<'a>>) {
+    fn invoice_findings<'a>(&'a self, invoices: &'a [LegInvoice], shown: &mut Vec<Finding<'a>>) {
         let live = || invoices.iter().filter(|invoice| invoice.status != VOID);
         let mut show = |code: Code, id: &'a str| {
-            shown.insert((code, Some(id), Some(Leg::Erp)));
+            shown.push((code, Some(id), Some(Leg::Erp)));
         };
         let mut by_milestone: BTreeMap<&str, Vec<&LegInvoice>> = BTreeMap::new();
         for invoice in live() {
@@ -253,7 +256,7 @@ impl Contract {
         skipped.then_some(found.root.as_str())
     }
 
-    fn recognition_findings<'a>(&self, recognised: &'a [LegRecognition], shown: &mut BTreeSet<Finding<'a>>) {
+    fn recognition_findings<'a>(&self, recognised: &'a [LegRecognition], shown: &mut Vec<Finding<'a>>) {
         for entry in recognised {
             for milestone in self.named(&entry.milestone) {
                 if !matches!(self.method_of(milestone), Some(Method::Output | Method::PointInTime)) {
@@ -263,10 +266,10 @@ impl Contract {
                 let early = milestone.accepted_on.is_none_or(|accepted| entry.date < accepted);
                 let elsewhere = milestone.booked_on.is_some_and(|booked| month(entry.date) != month(booked));
                 if early {
-                    shown.insert((Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
+                    shown.push((Code::RecognisedEarly, Some(&entry.milestone), Some(Leg::Erp)));
                 }
                 if elsewhere {
-                    shown.insert((Code::RecognisedWrongPeriod, Some(&entry.milestone), Some(Leg::Erp)));
+                    shown.push((Code::RecognisedWrongPeriod, Some(&entry.milestone), Some(Leg::Erp)));
                 }
             }
         }
@@ -305,11 +308,8 @@ pub(crate) fn milestone_said(said: &LegMilestone) -> Said<&str, Decimal> {
 /// Ids that two of a leg's records bear.
 pub(crate) fn doubled(record: &LegRecord) -> BTreeSet<&str> {
     let mut doubled: BTreeSet<&str> = record.duplicates.iter().flatten().map(String::as_str).collect();
-    let mut listed = BTreeSet::new();
-    for milestone in record.milestones.iter().flatten() {
-        if !listed.insert(milestone.id.as_str()) {
-            doubled.insert(&milestone.id);
-        }
-    }
+    let mut listed: Vec<&str> = record.milestones.iter().flatten().map(|milestone| milestone.id.as_str()).collect();
+    listed.sort_unstable();
+    doubled.extend(listed.iter().zip(listed.iter().skip(1)).filter(|(id, next)| id == next).map(|(id, _)| *id));
     doubled
 }
