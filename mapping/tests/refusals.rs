@@ -238,26 +238,6 @@ fn a_fact_that_the_terms_cannot_read_is_a_bad_file() {
             json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "amount": "x" }] }),
             "events[0].change[0].amount: ",
         ),
-        (
-            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "obligation": "O9" }] }),
-            "events[0].change[0].obligation: \"O9\" is no obligation",
-        ),
-        (
-            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "trigger": "first_of", "conditions": [{ "accepted": "M9" }] }] }),
-            "events[0].change[0].conditions: \"M9\" is no milestone",
-        ),
-        (
-            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "obligations": [{ "id": "O1", "ssp": "0" }, { "id": "O2", "ssp": "0" }] }),
-            "events[0].obligations: at least one standalone selling price must be above 0",
-        ),
-        (
-            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "billing_cycle_day": 32 }),
-            "events[0].billing_cycle_day: must be from 1 to 31",
-        ),
-        (
-            json!({ "at": at, "type": "amended", "version": 100_001, "signed": true }),
-            "events[0].version: 100001 is more than 100000",
-        ),
         (json!({ "at": at, "type": "wished" }), "events[0].type: \"wished\" is none of accepted, "),
         (
             json!({ "at": "soon", "type": "usage", "metric": "m", "value": "1" }),
@@ -319,6 +299,36 @@ fn a_field_of_an_event_is_refused_in_its_place() {
         (json!({ "at": at }), "events[0].type: is missing"),
         (json!({ "at": at, "type": 7 }), "events[0].type: must be text, not 7"),
         (json!("accepted"), "events[0]: must be a table of fields"),
+    ] {
+        let told = refusal(event.clone());
+        assert!(told.starts_with(problem), "{event}: {told}");
+    }
+}
+
+#[test]
+fn a_change_order_that_the_terms_cannot_read_is_a_bad_file() {
+    let at = "2026-02-02T12:00:00Z";
+    for (event, problem) in [
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "obligation": "O9" }] }),
+            "events[0].change[0].obligation: \"O9\" is no obligation",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "change": [{ "id": "M1", "trigger": "first_of", "conditions": [{ "accepted": "M9" }] }] }),
+            "events[0].change[0].conditions: \"M9\" is no milestone",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "obligations": [{ "id": "O1", "ssp": "0" }, { "id": "O2", "ssp": "0" }] }),
+            "events[0].obligations: at least one standalone selling price must be above 0",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 2, "signed": true, "billing_cycle_day": 32 }),
+            "events[0].billing_cycle_day: must be from 1 to 31",
+        ),
+        (
+            json!({ "at": at, "type": "amended", "version": 100_001, "signed": true }),
+            "events[0].version: 100001 is more than 100000",
+        ),
     ] {
         let told = refusal(event.clone());
         assert!(told.starts_with(problem), "{event}: {told}");

@@ -437,7 +437,7 @@ impl Contract {
         let mut credits: BTreeMap<&str, Minor> = BTreeMap::new();
         for memo in out().filter(|document| document.kind == DocumentKind::CreditMemo) {
             let credit = credits.entry(&memo.milestone).or_insert(Minor::ZERO);
-            *credit = *credit + memo.amount.units();
+            *credit += memo.amount.units();
         }
         let invoices = out().filter(|document| document.kind != DocumentKind::CreditMemo);
         let mut all = Vec::new();
