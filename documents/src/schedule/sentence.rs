@@ -148,7 +148,10 @@ pub(super) fn inline(flow: &Flow<'_>, range: &Range<usize>, mark: DecimalMark) -
         first.milestone.trigger = first.milestone.name.clone();
     }
     // Where they are not the whole, they are what is invoiced all the same if the sentence says so; that they are not is a finding.
-    let whole = sum == rust_decimal::Decimal::ONE_HUNDRED || (verb.is_some() && items.len() > 2);
+    static INVOICED: Pattern =
+        pattern!(r"(?i)^.{0,120}\b(?:shall|will|is|are|to)\s+(?:be\s+)?(?:invoiced|billed|payable|paid|due)\b.{0,40}$");
+    let says = found(&INVOICED, flow.slice(range.start..first)) && !found(&NO_SCHEDULE, flow.slice(range.clone()));
+    let whole = sum == rust_decimal::Decimal::ONE_HUNDRED || (says && items.len() > 2);
     if !whole || !cuts.iter().all(opens) || !items.iter().all(|item| item.percent && item.eventful) {
         return Vec::new();
     }
