@@ -249,10 +249,14 @@ fn last_end(flow: &Flow<'_>, lines: &[Line], from: usize, kind: &Kind) -> usize 
 pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     let lines = flow.lines();
     let enumerated = enumerated(flow, &lines);
-    let mut found = lists(flow, &lines, mark);
+    let mut found = lists(flow, &lines, mark, |_| true);
     if enumerated.len() > lines.len() {
         let most = |rows: &[Milestone]| rows.iter().filter(|row| pays_for(row)).count() * 10 >= rows.len() * 8;
-        let inside = lists(flow, &enumerated, mark).into_iter().filter(|(_, schedule)| most(&schedule.rows));
+        let begins = |marker: &Marker| {
+            lines.binary_search_by_key(&enumerated[marker.line].range.start, |line| line.range.start).is_ok()
+        };
+        let inside = lists(flow, &enumerated, mark, |group| !group.iter().all(begins));
+        let inside = inside.into_iter().filter(|(_, schedule)| most(&schedule.rows));
         found.extend(inside.map(|(score, schedule)| (score - 10, schedule)));
     }
     // What a paragraph enumerates is parted by its numbers, and not by the amounts in it.
@@ -269,11 +273,20 @@ pub(super) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     kept
 }
 
-/// Lists whose items begin at these lines.
-fn lists(flow: &Flow<'_>, lines: &[Line], mark: DecimalMark) -> Vec<(i64, Schedule)> {
+/// Lists whose items begin at these lines, of those groups of markers that are wanted.
+fn lists(
+    flow: &Flow<'_>,
+    lines: &[Line],
+    mark: DecimalMark,
+    wanted: impl Fn(&[Marker]) -> bool,
+) -> Vec<(i64, Schedule)> {
     let markers: Vec<Marker> = lines.iter().enumerate().flat_map(|(index, line)| markers(flow, line, index)).collect();
     let groups = groups(&markers, lines, flow);
-    groups.iter().filter_map(|group| schedule(flow, lines, &markers, group, mark)).collect()
+    groups
+        .iter()
+        .filter(|group| wanted(group))
+        .filter_map(|group| schedule(flow, lines, &markers, group, mark))
+        .collect()
 }
 
 /// A row that says how much, and when.

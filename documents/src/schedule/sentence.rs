@@ -67,6 +67,9 @@ pub(super) fn sentences(flow: &Flow<'_>, mark: DecimalMark) -> Vec<(i64, Schedul
     let mut found_schedules = Vec::new();
     for range in statements(flow) {
         let text = flow.slice(range.clone());
+        if !text.contains(|c: char| c.is_ascii_digit() || c == '*') && !text.contains("ercent") {
+            continue;
+        }
         let values = money::all(&flow.text, range.clone(), mark).iter().filter(|amount| amount.per.is_none()).count()
             + percent::all(&flow.text, range.clone()).len()
             + TAKEN_OUT.as_ref().map_or(0, |pattern| pattern.find_iter(text).count());
