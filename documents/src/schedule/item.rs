@@ -370,10 +370,7 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
     {
         (percent, base, place) = Default::default();
     }
-    let lost = missing(&flow.text, head.start..flow.after(head.start, 200).end.min(head.end))
-        .filter(|(kind, _)| money.is_none() && place.is_none() && *kind != Missing::Undetermined)
-        .filter(|(_, place)| !found(&NO_AMOUNT, flow.slice(place.clone())));
-    static NO_AMOUNT: Pattern = pattern!(r"(?i)\b(?:link|name|date|title|address|description|text)\b");
+    let lost = lost(flow, head).filter(|_| money.is_none() && place.is_none());
     let words = |money: &Money| {
         money.spelled.as_ref().map_or(money.range.start, |words| words.range.start.min(money.range.start))
     };
@@ -402,6 +399,39 @@ fn values(flow: &Flow<'_>, head: &Range<usize>, label: Option<&Range<usize>>, ma
         read.amount = Field::empty(flow, super::row::why(kind), place);
     }
     read
+}
+
+/// What stands in the place of an item's amount, in its first 200 characters.
+fn lost(flow: &Flow<'_>, head: &Range<usize>) -> Option<(Missing, Range<usize>)> {
+    static NO_AMOUNT: Pattern = pattern!(r"(?i)\b(?:link|name|date|title|address|description|text)\b");
+    let end = flow.after(head.start, 200).end.min(head.end);
+    let mut from = head.start;
+    while let Some((kind, place)) = missing(&flow.text, from..end) {
+        from = place.end;
+        let named = found(&NO_AMOUNT, flow.slice(place.clone()));
+        if kind != Missing::Undetermined && !named && stands_for_money(flow, head, &place) {
+            return Some((kind, place));
+        }
+    }
+    None
+}
+
+/// Whether what was taken out was an amount: it opens the item, or a currency, or a word such as "pay", stands before it; "within ***
+/// days" and "receives the ***" are other things.
+fn stands_for_money(flow: &Flow<'_>, head: &Range<usize>, place: &Range<usize>) -> bool {
+    static BEFORE: Pattern = pattern!(
+        r"(?i)(?:[$€£]|\b(?:USD|EUR|GBP|US|CAD|AUD)\b|\b(?:pay\w*|paid|amounts?|sums?|fees?|price|instal?lments?|deposit|cost|value|equal\s+to|balance|remaining|advance)\b[^.;]{0,40}|[:–—=])[\s\[(]*$"
+    );
+    static COUNTS: Pattern =
+        pattern!(r"(?i)^[\])\s]*(?:(?:business|calendar|working)\s+)?(?:days?|weeks?|months?|hours?|copies)\b");
+    let before = flow.slice(head.start..place.start);
+    let opens = !before.contains(char::is_alphanumeric);
+    let sign = flow.slice(place.clone()).starts_with(['$', '€', '£']);
+    let after = flow.slice(flow.after(place.end, 30));
+    // "upon [***], [***];": the second.
+    static CLOSES: Pattern = pattern!(r"(?i)^[\])\s]*(?:;|\.\s|\.?\s*$|\band\b)");
+    let closes = before.trim_end().ends_with(',') && found(&CLOSES, after);
+    (opens || sign || closes || found(&BEFORE, before)) && !found(&COUNTS, after)
 }
 
 /// The words around an amount, as far as its paragraph and its bullet go.
