@@ -50,6 +50,8 @@ struct HomePage {
     overdue: String,
     /// What was halted, refused or could not be taken, the first few.
     halted: Vec<Arc<Item>>,
+    /// Exceptions that hold an invoice back, the first few.
+    held_back: Vec<Arc<Item>>,
     behind: Vec<StreamHealth>,
     figures: Vec<Figures>,
     currency: String,
@@ -81,9 +83,7 @@ pub(super) async fn page(
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, ApiError> {
     let (snapshot, today) = (person.snapshot(&env).await?, person.today(&env));
-    let halted: Vec<Arc<Entry>> =
-        snapshot.items.iter().filter(|item| Tab::Parked.has(item)).take(FEW).cloned().collect();
-    let halted = queue::whole(&env, &halted).await?;
+    let (halted, held_back) = (few(&env, &snapshot, Tab::Parked).await?, few(&env, &snapshot, Tab::Blocked).await?);
     let [_, to_approve, blocked, _, parked, _] = Selection::default().pick(&snapshot.items, &today).tabs;
     let figures = figures(&snapshot, today);
     let shown = figures.iter().find(|figure| figure.currency == asked.currency).or(figures.first());
@@ -102,6 +102,7 @@ pub(super) async fn page(
         blocked,
         parked,
         halted,
+        held_back,
         silences,
         silent,
         late,
@@ -111,6 +112,12 @@ pub(super) async fn page(
         figures,
         today,
     }))
+}
+
+/// The first few things of a part of the queue.
+async fn few(env: &Environment, snapshot: &Snapshot, tab: Tab) -> Result<Vec<Arc<Item>>, ApiError> {
+    let first: Vec<Arc<Entry>> = snapshot.items.iter().filter(|item| tab.has(item)).take(FEW).cloned().collect();
+    Ok(queue::whole(env, &first).await?)
 }
 
 /// Streams that cannot be read, or that were not read for long.
