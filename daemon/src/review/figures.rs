@@ -82,34 +82,16 @@ pub struct Late {
 
 /// Figures by currency, the one with most contracts first.
 pub fn figures(snapshot: &Snapshot, today: Date) -> Vec<Figures> {
-    let mut by_currency: BTreeMap<Currency, Vec<&Arc<Line>>> = BTreeMap::new();
-    for line in snapshot.contracts.values() {
-        by_currency.entry(line.brief.currency).or_default().push(line);
-    }
-    let mut sorted: Vec<(Currency, Vec<&Arc<Line>>)> = by_currency.into_iter().collect();
-    sorted.sort_by_key(|(currency, lines)| (std::cmp::Reverse(lines.len()), *currency));
-    sorted.into_iter().filter_map(|(currency, lines)| of_currency(currency, &lines, today)).collect()
-}
-
-fn of_currency(currency: Currency, lines: &[&Arc<Line>], today: Date) -> Option<Figures> {
     let this = today.first_of_month();
     let next = this.saturating_add(1.month());
-    let to_come = |month: Date| -> Minor {
-        let documents = lines.iter().flat_map(|line| &line.to_come).filter(|line| line.date.first_of_month() == month);
-        documents.map(|document| Minor::from(document.signed())).sum()
-    };
-    let overdue = lines.iter().flat_map(|line| &line.open).filter(|line| line.due_on < today);
-    let months = months(currency, lines, this);
-    Some(Figures {
-        currency: currency.to_string(),
-        to_bill_this_month: currency.money(to_come(this)),
-        to_bill_next_month: currency.money(to_come(next)),
-        billed: months.last()?.billed,
-        unbilled: currency.money(lines.iter().map(|line| Minor::from(line.brief.unbilled)).sum()),
-        deferred: currency.money(lines.iter().map(|line| Minor::from(line.brief.deferred)).sum()),
-        overdue: currency.money(overdue.map(|invoice| Minor::from(invoice.open())).sum()),
-        months,
-    })
+    let mut by_currency: BTreeMap<Currency, Gathered> = BTreeMap::new();
+    // Each line is looked at once: there are tens of thousands.
+    for line in snapshot.contracts.values() {
+        by_currency.entry(line.brief.currency).or_default().take(line, (today, this, next));
+    }
+    let mut sorted: Vec<(Currency, Gathered)> = by_currency.into_iter().collect();
+    sorted.sort_by_key(|(currency, gathered)| (std::cmp::Reverse(gathered.contracts), *currency));
+    sorted.into_iter().map(|(currency, gathered)| gathered.figures(currency, this)).collect()
 }
 
 /// Sums of one month, or of the time before the first.
@@ -121,35 +103,74 @@ struct Sums {
     deferred: Minor,
 }
 
-/// The last [`MONTHS`] months. What stood at the end of a month in which a contract did nothing stood there before.
-fn months(currency: Currency, lines: &[&Arc<Line>], this: Date) -> Vec<MonthOf> {
-    let (mut sums, mut before) = ([Sums::default(); MONTHS], Sums::default());
-    for line in lines {
+/// What the contracts of a currency come to.
+#[derive(Debug, Clone, Default)]
+struct Gathered {
+    contracts: usize,
+    to_bill_this_month: Minor,
+    to_bill_next_month: Minor,
+    unbilled: Minor,
+    deferred: Minor,
+    overdue: Minor,
+    /// The last [`MONTHS`] months, and the time before.
+    months: [Sums; MONTHS],
+    before: Sums,
+}
+
+impl Gathered {
+    fn take(&mut self, line: &Line, (today, this, next): (Date, Date, Date)) {
+        self.contracts = self.contracts.saturating_add(1);
+        self.unbilled += line.brief.unbilled.into();
+        self.deferred += line.brief.deferred.into();
+        for document in &line.to_come {
+            let month = document.date.first_of_month();
+            if month == this {
+                self.to_bill_this_month += document.signed().into();
+            } else if month == next {
+                self.to_bill_next_month += document.signed().into();
+            }
+        }
+        for invoice in line.open.iter().filter(|invoice| invoice.due_on < today) {
+            self.overdue += invoice.open().into();
+        }
         for month in &line.months {
-            let sum = place(month.first, this).map_or(Some(&mut before), |index| sums.get_mut(index));
+            let sum = place(month.first, this).map_or(Some(&mut self.before), |index| self.months.get_mut(index));
             if let Some(sum) = sum {
                 sum.billed += month.billed.into();
                 sum.recognised += month.recognised.into();
                 sum.collected += month.collected.into();
             }
         }
-        carry_deferred(line, this, &mut sums);
+        carry_deferred(line, this, &mut self.months);
     }
-    let mut receivable = before.billed - before.collected;
-    let mut months = Vec::with_capacity(MONTHS);
-    for (index, sum) in sums.into_iter().enumerate() {
-        let back = i64::try_from(MONTHS.saturating_sub(1).saturating_sub(index)).unwrap_or(0);
-        receivable += sum.billed - sum.collected;
-        months.push(MonthOf {
-            first: this.saturating_sub(back.months()),
-            billed: currency.money(sum.billed),
-            recognised: currency.money(sum.recognised),
-            collected: currency.money(sum.collected),
-            deferred: currency.money(sum.deferred),
-            receivable: currency.money(receivable),
-        });
+
+    /// What stood at the end of a month in which a contract did nothing stood there before.
+    fn figures(self, currency: Currency, this: Date) -> Figures {
+        let mut receivable = self.before.billed - self.before.collected;
+        let mut months = Vec::with_capacity(MONTHS);
+        for (index, sum) in self.months.into_iter().enumerate() {
+            let back = i64::try_from(MONTHS.saturating_sub(1).saturating_sub(index)).unwrap_or(0);
+            receivable += sum.billed - sum.collected;
+            months.push(MonthOf {
+                first: this.saturating_sub(back.months()),
+                billed: currency.money(sum.billed),
+                recognised: currency.money(sum.recognised),
+                collected: currency.money(sum.collected),
+                deferred: currency.money(sum.deferred),
+                receivable: currency.money(receivable),
+            });
+        }
+        Figures {
+            currency: currency.to_string(),
+            to_bill_this_month: currency.money(self.to_bill_this_month),
+            to_bill_next_month: currency.money(self.to_bill_next_month),
+            billed: months.last().map_or_else(|| currency.minor(0), |month| month.billed),
+            unbilled: currency.money(self.unbilled),
+            deferred: currency.money(self.deferred),
+            overdue: currency.money(self.overdue),
+            months,
+        }
     }
-    months
 }
 
 /// Which of the shown months a date lies in; none: before all of them. What is dated later than this month has the place behind
