@@ -297,6 +297,7 @@ macro_rules! not_set_aside {
         "NOT EXISTS (SELECT 1 FROM rebuild AS r WHERE r.contract = contract.id AND r.problem IS NOT NULL)"
     };
 }
+pub(super) use not_set_aside;
 
 macro_rules! due {
     ($database:ident) => {
@@ -474,15 +475,6 @@ impl Store {
     /// The database failed.
     pub fn contracts_due(&self, now: Timestamp) -> Verb<'_, Vec<String>> {
         self.read(move |tx| tx.all(DUE, values![instant(now)], |row| row.get(0)))
-    }
-
-    /// Contracts that time alone may change by an instant, by id; but those that are set aside.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn contracts_waking_by(&self, at: Timestamp) -> Verb<'_, Vec<String>> {
-        let sql = concat!("SELECT id FROM contract WHERE wake_at <= $1 AND ", not_set_aside!(), " ORDER BY id");
-        self.read(move |tx| tx.all(sql, values![instant(at)], |row| row.get(0)))
     }
 
     /// The earliest instant at which time alone may change a contract.

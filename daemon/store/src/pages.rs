@@ -1,5 +1,5 @@
-//! What pages need beside the views: which contracts changed since they were looked at, the records that stand behind a leg,
-//! and the parts of the queue that people gave a name.
+//! What pages and the digest need beside the views: which contracts changed since they were looked at and which time alone will
+//! change, the records that stand behind a leg, and the parts of the queue that people gave a name.
 
 use jiff::Timestamp;
 use milestoned_mapping::fact::Leg;
@@ -10,6 +10,7 @@ use super::action::Action;
 use super::actor::Actor;
 use super::attested::SAVED_VIEW;
 use super::audit::{self, Entry};
+use super::contracts::not_set_aside;
 use super::session::{Row, values};
 use super::{Store, StoreError, Verb, instant};
 
@@ -89,6 +90,15 @@ impl Store {
     pub fn decided_so_far(&self) -> Verb<'_, (i64, i64)> {
         let sql = "SELECT count(*), CAST(coalesce(sum(revision), 0) AS BIGINT) FROM contract";
         self.read(move |tx| Ok(tx.one(sql, values![], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default()))
+    }
+
+    /// Contracts that time alone may change by an instant, by id; but those that are set aside.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn contracts_waking_by(&self, at: Timestamp) -> Verb<'_, Vec<String>> {
+        let sql = concat!("SELECT id FROM contract WHERE wake_at <= $1 AND ", not_set_aside!(), " ORDER BY id");
+        self.read(move |tx| tx.all(sql, values![instant(at)], |row| row.get(0)))
     }
 
     /// Contracts that lines of the audit trail after a place name, and the newest place.
