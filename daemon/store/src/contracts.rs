@@ -384,17 +384,6 @@ impl Store {
         self.read(move |tx| load_row(tx, &id))
     }
 
-    /// A contract whose id differs from this one in case alone.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn contract_alike(&self, id: String) -> Verb<'_, Option<String>> {
-        self.read(move |tx| {
-            let sql = "SELECT id FROM contract WHERE lower(id) = lower($1) AND id <> $1 ORDER BY id LIMIT 1";
-            tx.one(sql, values![id], |row| row.get(0))
-        })
-    }
-
     /// A contract with what stands beside it when something about it is about to be sent, as of one moment.
     ///
     /// # Errors

@@ -7,6 +7,17 @@ use super::vocabulary::CommandKind;
 use super::{Store, StoreError, Verb};
 
 impl Store {
+    /// A contract whose id differs from this one in case alone.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn contract_alike(&self, id: String) -> Verb<'_, Option<String>> {
+        self.read(move |tx| {
+            let sql = "SELECT id FROM contract WHERE lower(id) = lower($1) AND id <> $1 ORDER BY id LIMIT 1";
+            tx.one(sql, values![id], |row| row.get(0))
+        })
+    }
+
     /// Where the trail of what is named begins. `None`: there is no such thing.
     ///
     /// # Errors
