@@ -15,6 +15,7 @@ use milestoned_mapping::fieldmap::FieldMap;
 use milestoned_mapping::normalise::normalise;
 use milestoned_mapping::record::SourceRecord;
 use milestoned_mocks::Person;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::org::{CERTINIA, DEALS, Org};
@@ -103,7 +104,10 @@ fn change(value: &mut Value) {
             Ok(number) => Value::String((number + 1).to_string()),
             Err(_) => Value::String(format!("{text} x")),
         },
-        Value::Number(number) => json!(number.as_f64().unwrap_or_default() + 1.0),
+        Value::Number(number) => {
+            let number: Decimal = number.to_string().parse().unwrap();
+            serde_json::from_str(&(number + Decimal::ONE).to_string()).unwrap()
+        }
         Value::Bool(flag) => Value::Bool(!flag),
         other => other.clone(),
     };
