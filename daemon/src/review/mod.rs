@@ -2,10 +2,10 @@
 //! and writes what a person decides, [`acts`]; pages, API, command line, mail and metrics show the one and call the other.
 //!
 //! Reading order: [`subject`] (what acts are about), [`item`], [`queue`], [`acts`]; [`portfolio`] is what people see of
-//! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`closed`] of one that waits no more, [`effect`] what
-//! a change order would do, [`customers`] which record of an ERP each customer is. [`snapshot`]
-//! keeps what pages sum up and sort by, a [`line`] for each contract and an [`entry`] for each thing that waits; [`selection`] picks
-//! from it.
+//! contracts, [`as_of`] what they would have seen on another date, [`case`] what they see of one thing that waits, [`closed`] of
+//! one that waits no more, [`effect`] what a change order would do, [`customers`] which record of an ERP each customer is.
+//! [`snapshot`] keeps what pages sum up and sort by, a [`line`](mod@line) for each contract and an [`entry`] for each thing that
+//! waits; [`selection`] picks from it.
 
 pub mod acts;
 pub mod as_of;
