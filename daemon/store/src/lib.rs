@@ -589,6 +589,7 @@ mod tests {
             outbox::NEXT_DUE.sqlite,
             outbox::UNSETTLED.sqlite,
             outbox::WAITING,
+            outbox::UNPOSTED,
         ];
         // What is gathered on the way, and the lists within rows, are short.
         let short = ["SCAN due", "SCAN a VIRTUAL TABLE"];

@@ -183,11 +183,12 @@ const DELIVERIES: Sql = Sql {
     sqlite: concat!(columns!(), in_states!("SELECT value FROM json_each($1)")),
 };
 
-/// What was answered, and is not posted in the remote.
-const UNPOSTED: &str = concat!(
+/// What was answered, and is not posted in the remote. SQLite takes the tables of a cross join in this order: it would begin with
+/// all deliveries otherwise.
+pub(super) const UNPOSTED: &str = concat!(
     columns!(),
-    "state = 'done' AND key IN (SELECT o.key FROM unposted AS p JOIN outbox AS o ON o.subject = p.number AND o.target = p.system)
-     ORDER BY ordinal"
+    "state = 'done' AND key IN (SELECT o.key FROM unposted AS p CROSS JOIN outbox AS o
+     WHERE o.subject = p.number AND o.target = p.system) ORDER BY ordinal"
 );
 
 /// Of all contracts; of what is settled the index knows nothing.
