@@ -128,7 +128,7 @@ pub struct OpenInvoice {
     pub due_on: Date,
     /// What it bears.
     pub amount: i64,
-    /// Credit memos against it.
+    /// What credit memos take off it: those against it, and what those against earlier invoices leave over.
     pub credited: i64,
     /// What was paid and not taken back.
     pub paid: i64,

@@ -111,8 +111,9 @@ macro_rules! all_undelivered {
             ),
             $($which)*,
             " UNION ALL ",
-            "SELECT d.contract, d.kind, d.amount, d.currency, d.number FROM unposted AS u JOIN document AS d ON d.number = u.number
-             AND d.target = u.system JOIN outbox AS o ON o.key = d.posting WHERE o.state = 'done'",
+            // In this order: SQLite takes it as said, and would else look through all documents for the few that are not posted.
+            "SELECT d.contract, d.kind, d.amount, d.currency, d.number FROM unposted AS u CROSS JOIN document AS d
+             CROSS JOIN outbox AS o WHERE d.number = u.number AND d.target = u.system AND o.key = d.posting AND o.state = 'done'",
             $($which)*
         )
     };
