@@ -7,17 +7,17 @@
 //! `cargo build --release -p milestoned && cargo bench -p milestoned-benches --bench pages -- 50000`
 
 mod lots;
+mod served;
 
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan as _};
-use milestoned_tests::{ADMIN, World, configuration};
-use reqwest::header::{CONTENT_TYPE, COOKIE};
+use milestoned_tests::{ADMIN, World};
 use serde_json::json;
 
-use lots::multiply;
+use lots::COPY;
+use served::{Daemon, multiplied};
 
 /// Contracts of the lot.
 const LOT: usize = 20;
@@ -62,93 +62,6 @@ impl Limits {
     }
 }
 
-/// The daemon as a process of its own, over a database that was prepared.
-struct Daemon {
-    process: Child,
-    url: String,
-    client: reqwest::Client,
-    /// Cookie of somebody who is signed in, and where forms come from.
-    session: String,
-    origin: String,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Daemon {
-    async fn start(folder: &Path, world: &World) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
-        let file = folder.join("milestoned.toml");
-        let text = configuration(folder, &world.simulators);
-        std::fs::write(
-            &file,
-            format!("http.listen = \"{address}\"\nlog.filter = \"off\"\naudit.verify_every = \"0s\"\n{text}"),
-        )
-        .unwrap();
-        let own = std::env::current_exe().unwrap();
-        let program = own.ancestors().nth(2).unwrap().join("milestoned");
-        assert!(program.exists(), "{}: cargo build --release -p milestoned", program.display());
-        let process = Command::new(program).args(["run", "--config"]).arg(&file).stdout(Stdio::null()).spawn().unwrap();
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let session = world.session(ADMIN).await.unwrap();
-        let daemon = Self { process, url: format!("http://{address}"), client, session, origin: world.origin() };
-        while daemon.client.get(format!("{}/readyz", daemon.url)).send().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        daemon
-    }
-
-    /// A page, whatever it says: how long it took, status and text.
-    async fn look(&self, path: &str) -> (f64, u16, String) {
-        let begun = Instant::now();
-        let request = self.client.get(format!("{}{path}", self.url));
-        let request =
-            if path == "/metrics" { request.bearer_auth(ADMIN) } else { request.header(COOKIE, &self.session) };
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        (begun.elapsed().as_secs_f64() * 1e3, status, text)
-    }
-
-    async fn get(&self, path: &str) -> (f64, String) {
-        let (time, status, text) = self.look(path).await;
-        assert_eq!(status, 200, "{path}: {text}");
-        (time, text)
-    }
-
-    async fn send(&self, path: &str, form: Vec<(String, String)>) -> (f64, String) {
-        let mut url = reqwest::Url::parse("http://form/").unwrap();
-        url.query_pairs_mut().extend_pairs(form);
-        let request = self.client.post(format!("{}{path}", self.url)).body(url.query().unwrap_or_default().to_owned());
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").header(COOKIE, &self.session);
-        let begun = Instant::now();
-        let text = request.header("origin", &self.origin).send().await.unwrap().text().await.unwrap();
-        (begun.elapsed().as_secs_f64() * 1e3, text)
-    }
-
-    /// Somebody decides something about one contract.
-    async fn change(&self, round: usize) {
-        let subject = format!("approval:LOT-{}:M1", round % LOT);
-        let note = json!({ "subject": subject, "act": "note", "reason": format!("looked at it {round} times") });
-        let request = self.client.post(format!("{}/v1/acts", self.url)).bearer_auth(ADMIN).json(&note);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 202, "{}", answer.text().await.unwrap());
-    }
-
-    /// A line of its status, in MB: what is resident, or was at most.
-    fn memory(&self, name: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
-    }
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--test") {
@@ -163,7 +76,7 @@ async fn main() -> ExitCode {
     world.settle().await.unwrap();
     world.session(ADMIN).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    prepare(&world, folder.path(), wanted);
+    multiplied(&world, folder.path(), wanted / LOT, COPY);
     // Copies are attested as they stand by the first start, as rows of an older version are.
     drop(Daemon::start(folder.path(), &world).await);
     let daemon = Daemon::start(folder.path(), &world).await;
@@ -179,7 +92,7 @@ async fn main() -> ExitCode {
     for (page, rounds, limit) in pages.into_iter().chain(REPORTS.map(|page| (page, REPORT_ROUNDS, REPORT_LIMIT))) {
         let (mut times, mut bytes) = (Vec::new(), 0);
         for round in 0..rounds {
-            daemon.change(round).await;
+            change(&daemon, round).await;
             let (time, text) = daemon.get(page).await;
             times.push(time);
             bytes = text.len();
@@ -197,12 +110,13 @@ async fn main() -> ExitCode {
     if limits.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A copy of the database in which the lot is multiplied.
-fn prepare(world: &World, folder: &Path, wanted: usize) {
-    let database = folder.join("milestoned.db");
-    let connection = rusqlite::Connection::open(&world.app.env.settings.store.path).unwrap();
-    connection.execute("VACUUM INTO ?1", [database.to_str().unwrap()]).unwrap();
-    multiply(&database, wanted / LOT, COPY);
+/// Somebody decides something about one contract.
+async fn change(daemon: &Daemon, round: usize) {
+    let subject = format!("approval:LOT-{}:M1", round % LOT);
+    let note = json!({ "subject": subject, "act": "note", "reason": format!("looked at it {round} times") });
+    let request = daemon.client.post(format!("{}/v1/acts", daemon.url)).bearer_auth(ADMIN).json(&note);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 202, "{}", answer.text().await.unwrap());
 }
 
 /// Looks until the contracts are read: while they are, a page says so.
@@ -246,31 +160,6 @@ async fn file(world: &World, number: usize) {
         assert_eq!(world.call("POST", &format!("{path}/facts"), ADMIN, Some(fact)).await.unwrap().0, 202);
     }
 }
-
-const COPY: &str = "
-INSERT INTO contract (id, agreement, digest, source, opened_on, opened_at, state, history, as_of, wake_at, planned_documents,
-    journal_through, legs_changed, revision, customer)
-  SELECT 'L' || n || substr(id, 4), replace(agreement, 'LOT-', 'L' || n || '-'), digest, source, opened_on, opened_at,
-  replace(state, 'LOT-', 'L' || n || '-'), history, as_of, wake_at, planned_documents, journal_through, legs_changed, revision,
-  customer FROM lot, contract WHERE id LIKE 'LOT-%' ORDER BY n, id;
-INSERT INTO approval (contract, milestone, since, amount, currency, shown, void)
-  SELECT 'L' || n || substr(contract, 4), milestone, since, amount, currency, shown, void FROM lot, approval
-  WHERE contract LIKE 'LOT-%' ORDER BY n;
-INSERT INTO fact (contract, identity, at, effective_at, learned_at, fact, actor, position, problem)
-  SELECT 'L' || n || substr(contract, 4), identity, at, effective_at, learned_at, fact, actor, position, problem
-  FROM lot, fact WHERE contract LIKE 'LOT-%' ORDER BY n, id;
-INSERT INTO document (number, contract, ordinal, kind, milestone, date, due_on, currency, amount, target, posting, cause)
-  SELECT 'L' || n || substr(number, 4), 'L' || n || substr(contract, 4), ordinal, kind, milestone, date, due_on, currency, amount,
-  target, posting || '-' || n, cause FROM lot, document WHERE contract LIKE 'LOT-%' ORDER BY n;
-INSERT INTO outbox (key, ordinal, contract, target, kind, subject, command, digest, after, state, attempts, due_at, created_at,
-    settled_at, confirmed_at, receipt)
-  SELECT key || '-' || n, ordinal + n * 100000, 'L' || n || substr(contract, 4), target, kind,
-  replace(subject, 'LOT-', 'L' || n || '-'), replace(command, 'LOT-', 'L' || n || '-'), digest, after, state, attempts, due_at,
-  created_at, settled_at, confirmed_at, receipt FROM lot, outbox WHERE contract LIKE 'LOT-%' ORDER BY n;
-DROP TRIGGER audit_keeps_chained;
-UPDATE audit SET attests = NULL;
-UPDATE audit_head SET sealed = '';
-";
 
 /// One act about many things, as the page does it.
 async fn many(daemon: &Daemon, limits: &mut Limits) {

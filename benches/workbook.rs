@@ -1,89 +1,133 @@
-//! The workbook of a large portfolio: exported, brought back with a tenth of its milestones edited, and merged; and how much memory
-//! that takes.
+//! The workbook of a large portfolio: exported, brought back with a tenth of its milestones edited, and merged; its lists as files;
+//! and the figures of a month. The daemon is a process of its own: each line tells how much memory it had at most until then.
 //!
-//! A lot of contracts goes through the daemon's own verbs; it is multiplied within the database, as rows.
+//! A lot of contracts goes through the daemon's own verbs, four of five milestones accepted in the month before; it is multiplied
+//! within a copy of the database, as rows. The ERP is not there while the figures are prepared: a ledger that shows none of the
+//! copies would be a million differences.
 //!
-//! `cargo bench -p milestoned-benches --bench workbook -- 20000`
+//! `cargo build --release -p milestoned && cargo bench -p milestoned-benches --bench workbook -- 20000`
 
 mod lots;
+mod served;
 
-use std::time::Instant;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use calamine::{Reader as _, Xlsx};
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use milestoned_tests::{ADMIN, World};
 use rust_xlsxwriter::Workbook;
 use serde_json::json;
 
-use lots::multiply;
+use lots::COPY;
+use served::{Daemon, multiplied};
 
 /// Contracts of the lot, and milestones of each.
 const LOT: usize = 20;
-const EACH: usize = 4;
+const EACH: usize = 5;
+/// Milestones of a workbook at most: the lists and the figures have no limit.
+const OF_A_WORKBOOK: usize = 50_000;
 /// One row of so many is edited.
 const EDITED: usize = 10;
 /// Sheet that says what was exported.
 const HIDDEN: &str = "milestoned base";
+/// What an export and a merge may take, in seconds, and the memory of the daemon, in MB.
+const TIME_LIMIT: f64 = 5.0;
+const MEMORY_LIMIT: f64 = 200.0;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--test") {
-        return;
+        return ExitCode::SUCCESS;
     }
     let wanted: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(20_000);
-    let mut world = World::start("2026-03-02T09:00:00Z").await.unwrap();
-    for number in 0..LOT {
-        file(&world, number).await;
+    let last = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month().yesterday().unwrap();
+    let world = portfolio(last).await;
+    let folder = tempfile::tempdir().unwrap();
+    multiplied(&world, folder.path(), wanted / LOT / EACH, COPY);
+    // Copies are attested as they stand by the first start, as rows of an older version are.
+    drop(Daemon::start(folder.path(), &world).await);
+    let daemon = Daemon::start(folder.path(), &world).await;
+    while daemon.look("/").await.1 == 503 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    world.settle().await.unwrap();
-    multiply(&world.app.env.settings.store.path, wanted / LOT / EACH, COPY);
-    // Copies are attested as they stand by the next start, as rows of an older version are.
-    world.restart().await.unwrap();
-    let client = reqwest::Client::new();
-    let url = format!("{}/v1/workbook", world.url);
-    let get = async || {
-        let answer = client.get(&url).bearer_auth(ADMIN).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.status());
-        answer.bytes().await.unwrap().to_vec()
-    };
+    println!("{wanted} milestones; {:.0} MB once all contracts are read", daemon.memory("VmRSS:"));
+    let slow = if wanted <= OF_A_WORKBOOK { workbook(&daemon).await } else { 0.0 };
+    for list in ["milestones.csv", "milestones.xlsx", "documents.csv", "journal.xlsx"] {
+        let (time, bytes) = daemon.taken(&format!("/export/{list}")).await;
+        println!("{list}: {time:.1} s, {:.1} MB; at most {:.0} MB", bytes as f64 / 1e6, daemon.memory("VmHWM:"));
+    }
+    drop(world);
+    let month = last.strftime("%Y-%m");
     let begun = Instant::now();
-    get().await;
-    println!("{wanted} milestones; the first export reads all contracts: {:.1} s", begun.elapsed().as_secs_f64());
-    let before = resident();
+    let next = daemon.sent(&format!("/closes/{month}/prepare")).await;
+    daemon.followed(&next).await;
+    println!("figures: {:.1} s; at most {:.0} MB", begun.elapsed().as_secs_f64(), daemon.memory("VmHWM:"));
+    let (time, bytes) = daemon.taken(&format!("/closes/{month}/package.zip")).await;
+    let most = daemon.memory("VmHWM:");
+    println!("package: {time:.1} s, {:.1} MB; at most {most:.0} MB", bytes as f64 / 1e6);
+    if slow <= TIME_LIMIT && most <= MEMORY_LIMIT {
+        return ExitCode::SUCCESS;
+    }
+    println!("above a limit: {slow:.1} of {TIME_LIMIT} s, {most:.0} of {MEMORY_LIMIT} MB");
+    ExitCode::FAILURE
+}
+
+/// Exports, edits and merges the workbook. Gives the longer of both times.
+async fn workbook(daemon: &Daemon) -> f64 {
     let begun = Instant::now();
-    let export = get().await;
-    println!("exported: {:.1} s, {:.1} MB", begun.elapsed().as_secs_f64(), export.len() as f64 / 1e6);
+    let url = format!("{}/v1/workbook", daemon.url);
+    let answer = daemon.client.get(&url).bearer_auth(ADMIN).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+    let export = answer.bytes().await.unwrap().to_vec();
+    let exported = begun.elapsed().as_secs_f64();
+    println!(
+        "exported: {exported:.1} s, {:.1} MB; at most {:.0} MB",
+        export.len() as f64 / 1e6,
+        daemon.memory("VmHWM:")
+    );
     let (file, edits) = edited(&export);
     let begun = Instant::now();
-    let answer = client.post(&url).bearer_auth(ADMIN).body(file).send().await.unwrap();
+    let answer = daemon.client.post(&url).bearer_auth(ADMIN).body(file).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{status}: {text}");
-    println!("read, merged and shown with {edits} edits: {:.1} s", begun.elapsed().as_secs_f64());
-    let most = peak();
-    println!("memory: {before} MB before, {most} MB at most (the simulators and the pages' snapshot are in it)");
+    let merged = begun.elapsed().as_secs_f64();
+    println!("read, merged and shown with {edits} edits: {merged:.1} s; at most {:.0} MB", daemon.memory("VmHWM:"));
+    exported.max(merged)
 }
 
-/// A contract of several milestones.
-async fn file(world: &World, number: usize) {
-    let milestones: Vec<_> = (1..=EACH)
-        .map(|at| json!({ "id": format!("M{at}"), "name": format!("Stage {at}"), "amount": "1000.00", "description": "Work of the stage as the agreement describes it" }))
-        .collect();
-    let total = format!("{}.00", 1_000 * EACH);
-    let terms = json!({ "customer": format!("Customer {number}"), "currency": "USD", "total": total, "signed_on": "2026-03-02",
-        "obligations": [{ "id": "services", "ssp": total, "method": "output" }], "milestones": milestones,
-        "milestoned": { "erp": "quickbooks" } });
-    assert_eq!(world.call("PUT", &format!("/v1/contracts/LOT-{number}"), ADMIN, Some(terms)).await.unwrap().0, 201);
+/// A lot of contracts with several milestones, all but the last of them accepted in the month that ended on a date.
+async fn portfolio(last: Date) -> World {
+    let world = World::start(&format!("{}T09:00:00Z", last.first_of_month())).await.unwrap();
+    for number in 0..LOT {
+        let milestones: Vec<_> = (1..=EACH)
+            .map(|at| {
+                json!({ "id": format!("M{at}"), "name": format!("Stage {at}"), "amount": "1000.00",
+                "completion": "external_event", "description": "Work of the stage as the agreement describes it" })
+            })
+            .collect();
+        let total = format!("{}.00", 1_000 * EACH);
+        let terms = json!({ "customer": format!("Customer {number}"), "currency": "USD", "total": total,
+            "signed_on": last.first_of_month().to_string(), "milestones": milestones,
+            "obligations": [{ "id": "services", "ssp": total, "method": "output" }], "milestoned": { "erp": "quickbooks" } });
+        let path = format!("/v1/contracts/LOT-{number}");
+        assert_eq!(world.call("PUT", &path, ADMIN, Some(terms)).await.unwrap().0, 201);
+    }
+    for at in 1..EACH {
+        let on = last.first_of_month().saturating_add(i64::try_from(at).unwrap().days());
+        world.at(&format!("{on}T09:00:00Z")).unwrap();
+        for number in 0..LOT {
+            let fact = json!({ "type": "external_event", "milestone": format!("M{at}"), "name": "delivery" });
+            let path = format!("/v1/contracts/LOT-{number}/facts");
+            assert_eq!(world.call("POST", &path, ADMIN, Some(fact)).await.unwrap().0, 202);
+        }
+        world.settle().await.unwrap();
+    }
+    world.settle().await.unwrap();
+    world.session(ADMIN).await.unwrap();
+    world
 }
-
-const COPY: &str = "
-INSERT INTO contract (id, agreement, digest, source, opened_on, opened_at, state, history, as_of, wake_at, planned_documents,
-    journal_through, legs_changed, revision, customer)
-  SELECT 'L' || n || substr(id, 4), replace(agreement, 'LOT-', 'L' || n || '-'), digest, source, opened_on, opened_at,
-  replace(state, 'LOT-', 'L' || n || '-'), history, as_of, NULL, planned_documents, journal_through, legs_changed, revision,
-  customer FROM lot, contract WHERE id LIKE 'LOT-%' ORDER BY n, id;
-DROP TRIGGER audit_keeps_chained;
-UPDATE audit SET attests = NULL;
-UPDATE audit_head SET sealed = '';
-";
 
 /// The export with the names of some milestones edited, as a workbook that has nothing else.
 fn edited(export: &[u8]) -> (Vec<u8>, usize) {
@@ -110,18 +154,4 @@ fn edited(export: &[u8]) -> (Vec<u8>, usize) {
         }
     }
     (written.save_to_buffer().unwrap(), edits)
-}
-
-fn status_of(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
-    line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() / 1_000
-}
-
-fn resident() -> u64 {
-    status_of("VmRSS")
-}
-
-fn peak() -> u64 {
-    status_of("VmHWM")
 }
