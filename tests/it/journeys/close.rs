@@ -1,9 +1,9 @@
 //! Month-end closes: books beside ledgers, to the cent; figures that are signed stay, whatever is learned later.
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use milestoned_mapping::money::grouped;
 use milestoned_seal::is_signed;
 use milestoned_tests::{ADMIN, REVIEWER, VIEWER, World, fields};
 use rust_decimal::Decimal;
@@ -183,31 +183,134 @@ async fn a_package_is_checked_without_milestoned() {
     recomputed(&file(&package, "milestoned-close-2026-03.journal"), &body);
 }
 
-/// Debian's hledger adds up the postings: the balances are those of the package. Without it the test says so.
+/// What Debian's hledger makes of the postings, by account and commodity. Without it the test says so, and there is nothing.
 #[expect(clippy::print_stdout, reason = "a test says what it skipped")]
-fn recomputed(journal: &str, body: &Value) {
+fn added_up(journal: &str) -> Option<BTreeMap<(String, String), Decimal>> {
     let run = Command::new("hledger")
-        .args(["-f", "-", "balance", "--flat", "--no-total", "--format", "%(account)|%(total)", "--strict"])
+        .args(["-f", "-", "balance", "--flat", "--no-total", "--layout", "bare", "-O", "csv", "--strict"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut child) = run else {
         assert!(std::env::var_os("MILESTONED_REQUIRE_LEDGERS").is_none(), "hledger has to be installed");
         println!("SKIPPED: hledger is not installed");
-        return;
+        return None;
     };
     child.stdin.take().unwrap().write_all(journal.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{journal}");
     let said = String::from_utf8(output.stdout).unwrap();
-    let sums = &rows(body, "Sums")[0];
-    for (account, column, sign) in [
-        ("Assets:AccountsReceivable", "Accounts receivable, closing", 1),
-        ("Liabilities:DeferredRevenue", "Contract liability, closing", -1),
-    ] {
-        let line = said.lines().find_map(|line| line.trim().strip_prefix(account)).expect(&said);
-        let balance: Decimal = line.trim_start_matches('|').replace("USD", "").replace(',', "").trim().parse().unwrap();
-        let ours: Decimal = sums[column].as_str().unwrap().parse().unwrap();
-        assert_eq!(balance, ours * Decimal::from(sign), "{account}: {} in\n{said}", grouped(&ours.to_string()));
+    let balance = |line: &str| {
+        let [account, commodity, amount] =
+            line.trim_matches('"').split("\",\"").collect::<Vec<_>>().try_into().unwrap();
+        ((account.to_owned(), commodity.to_owned()), amount.parse().unwrap())
+    };
+    Some(said.lines().skip(1).map(balance).collect())
+}
+
+fn recomputed(journal: &str, body: &Value) {
+    let Some(balances) = added_up(journal) else { return };
+    for sums in rows(body, "Sums") {
+        for (account, column, sign) in [
+            ("Assets:AccountsReceivable", "Accounts receivable, closing", 1),
+            ("Liabilities:DeferredRevenue", "Contract liability, closing", -1),
+        ] {
+            let currency = sums["Currency"].as_str().unwrap().to_owned();
+            let ours: Decimal = sums[column].as_str().unwrap().parse().unwrap();
+            let theirs = balances.get(&(account.to_owned(), currency)).copied().unwrap_or_default();
+            assert_eq!(theirs, ours * Decimal::from(sign), "{account}, {sums}: {balances:?}");
+        }
     }
+}
+
+/// Contracts in yen and in dinars, which have no digits and three behind the point, in May.
+#[tokio::test]
+async fn yen_and_dinars_tie_out_and_are_recomputed_with_all_their_digits() {
+    let world = World::start("2026-05-04T09:00:00Z").await.unwrap();
+    let contracts = [
+        ("SOW-1", "netsuite", "JPY", ["1000001", "399999", "600002"]),
+        ("SOW-2", "quickbooks", "JPY", ["500003", "200001", "300002"]),
+        ("SOW-3", "netsuite", "KWD", ["1000.005", "333.335", "666.670"]),
+    ];
+    for (id, erp, currency, [total, first, second]) in contracts {
+        let terms = json!({
+            "customer": format!("Customer {currency}"), "currency": currency, "total": total, "signed_on": "2026-05-04",
+            "obligations": [{ "id": "services", "ssp": total, "method": "output" }], "milestoned": { "erp": erp },
+            "milestones": [{ "id": "M1", "name": "Design", "amount": first, "timing": "advance" },
+                { "id": "M2", "name": "Build", "amount": second }],
+        });
+        let (status, said) = world.call("PUT", &format!("/v1/contracts/{id}"), ADMIN, Some(terms)).await.unwrap();
+        assert_eq!(status, 201, "{said}");
+    }
+    world.settle().await.unwrap();
+    world.at("2026-05-20T09:00:00Z").unwrap();
+    for (id, ..) in contracts {
+        accepted(&world, id, "M2", "2026-05-20").await;
+    }
+    world.simulators.netsuite.pay("p1", "SOW-1-M1", "99999", "2026-05-24").unwrap();
+    world.simulators.netsuite.pay("p2", "SOW-3-M1", "33.335", "2026-05-24").unwrap();
+    world.at("2026-06-02T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    world.settle().await.unwrap();
+    let (status, body) = world.call("PUT", "/v1/closes/2026-05", REVIEWER, None).await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    let ties = rows(&body, "Tie-out");
+    let differing = |row: &&Value| row["Difference"].as_str().unwrap().parse::<Decimal>().unwrap() != Decimal::ZERO;
+    assert_eq!(ties.iter().filter(differing).count(), 0, "{ties:?}\n{:?}", rows(&body, "Differences"));
+    let of = |currency: &str| rows(&body, "Sums").iter().find(|row| row["Currency"] == currency).unwrap().clone();
+    let (yen, dinars) = (of("JPY"), of("KWD"));
+    assert_eq!(
+        (&yen["Accounts receivable, billed"], &yen["Accounts receivable, closing"]),
+        (&json!("1500004"), &json!("1400005"))
+    );
+    assert_eq!(
+        (&dinars["Accounts receivable, closing"], &dinars["Contract liability, closing"]),
+        (&json!("966.670"), &json!("333.335"))
+    );
+    let client = reqwest::Client::new();
+    let answer =
+        client.get(format!("{}/v1/closes/2026-05/package.zip", world.url)).bearer_auth(VIEWER).send().await.unwrap();
+    recomputed(&file(&answer.bytes().await.unwrap(), "milestoned-close-2026-05.journal"), &body);
+}
+
+#[tokio::test]
+async fn late_payments_reversals_and_acceptances_stand_beside_the_frozen_figures() {
+    let world = march().await;
+    let body = prepared(&world).await;
+    assert_eq!(signed(&world, &body).await.0, 201);
+    let (frozen, sums) = (package(&world).await, rows(&body, "Sums")[0].clone());
+    world.settle().await.unwrap();
+    let adjusted = async || {
+        let (_, found) = world.call("GET", "/v1/closes/2026-03/adjustments", VIEWER, None).await.unwrap();
+        let told = |one: &Value| {
+            let text = |name: &str| one[name].as_str().unwrap().to_owned();
+            [text("contract"), text("balance"), text("difference")].join(" ")
+        };
+        found.as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(adjusted().await, Vec::<String>::new(), "nothing was learned yet");
+    world.at("2026-04-03T09:00:00Z").unwrap();
+    accepted(&world, "SOW-1", "M1", "2026-03-28").await;
+    world.simulators.quickbooks.pay("p3", "SOW-2-M1", "5.00", "2026-03-29").unwrap();
+    let bounced = world.simulators.netsuite.records("customerPayment")[0].text("id");
+    world.simulators.netsuite.delete_record("bounced", "customerPayment", &bounced).unwrap();
+    world.at("2026-04-04T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    world.settle().await.unwrap();
+    let told = [
+        "SOW-1 Contract liability -40.00",
+        "SOW-1 Revenue to date 40.00",
+        "SOW-2 Accounts receivable -5.00",
+        "SOW-2 Payments to date 5.00",
+    ];
+    assert_eq!(adjusted().await, told, "what bounced in April is of April");
+    assert_eq!(package(&world).await, frozen);
+    let (_, after) = world.call("GET", "/v1/closes/2026-03", VIEWER, None).await.unwrap();
+    assert_eq!(rows(&after, "Sums")[0], sums);
+    world.at("2026-05-02T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    let (status, april) = world.call("PUT", "/v1/closes/2026-04", REVIEWER, None).await.unwrap();
+    assert_eq!(status, 200, "{april}");
+    let ties = rows(&april, "Tie-out");
+    assert!(ties.iter().all(|row| row["Difference"] == "0.00"), "{ties:?}\n{:?}", rows(&april, "Differences"));
 }
