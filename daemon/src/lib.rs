@@ -25,6 +25,7 @@ pub mod integrity;
 pub mod known_balances;
 pub mod periods;
 pub mod printable;
+pub mod progress;
 pub mod reading;
 pub mod registry;
 pub mod replay;

@@ -72,10 +72,15 @@ async fn prepare(config: Option<&Path>, asked: Prepare, json: bool) -> anyhow::R
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         anyhow::bail!("--out: {} is no folder; give a file in one that is there", folder.display());
     }
-    let (mut status, mut body) = daemon.ask(Method::PUT, &format!("/v1/closes/{month}"), None).await?;
+    let path = format!("/v1/closes/{month}");
+    let (mut status, mut body) = daemon.ask(Method::PUT, &path, None).await?;
+    while status == reqwest::StatusCode::ACCEPTED {
+        super::table::complain(&format!("{} of {} contracts are read", body["read"], body["of"]));
+        (status, body) = daemon.ask(Method::PUT, &path, None).await?;
+    }
     if status == reqwest::StatusCode::CONFLICT {
         // 409: the close is signed. Its frozen figures are shown.
-        (status, body) = daemon.ask(Method::GET, &format!("/v1/closes/{month}"), None).await?;
+        (status, body) = daemon.ask(Method::GET, &path, None).await?;
     }
     if !status.is_success() {
         return Ok(refused(status, &body));

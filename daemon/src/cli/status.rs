@@ -160,7 +160,7 @@ pub(super) async fn exceptions(
     all: bool,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let rows = portfolio::remedied(env, contract.as_deref(), !all).await?;
+    let rows = portfolio::remedied(env, contract.clone().map(|id| vec![id]), !all).await?;
     let filter = Filter { contracts: contract.into_iter().collect(), ..Filter::of_kinds(&["approval", "delivery"]) };
     let items = queue(env, &filter).await?;
     if json {

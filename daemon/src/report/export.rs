@@ -1,13 +1,12 @@
-//! A list as a file: CSV, or XLSX with a sheet that says what it is. Amounts keep every digit, and no cell is a formula.
+//! A list: its rows, their sums, and what is said about it. `list_file` writes it row by row. Amounts keep every digit, and no cell
+//! is a formula.
 
 use std::collections::BTreeMap;
 
 use milestoned_mapping::command::DeliveryKey;
 use milestoned_mapping::rules;
-use milestoned_workbook::cell::{Cell, amount_format, exact};
+use milestoned_workbook::cell::Cell;
 use rust_decimal::Decimal;
-use rust_xlsxwriter::{Format, Workbook, Worksheet, XlsxError};
-use sha2::{Digest, Sha256};
 
 /// A list with what is said about it.
 #[derive(Debug, Clone)]
@@ -85,133 +84,20 @@ impl List {
         writer.into_inner().map_err(|error| error.to_string())
     }
 
-    /// SHA-256 of the list as CSV, hexadecimal: two exports of the same rows have the same.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn digest(&self) -> Result<String, String> {
-        Ok(Sha256::digest(self.csv()?).iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    /// What is said about it, by name.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn about(&self) -> Result<Vec<(String, String)>, String> {
+    /// What is said about a file of it that has so many rows, by name. `digest`: of these rows as CSV.
+    pub(super) fn about(&self, rows: usize, digest: String) -> Vec<(String, String)> {
         let mut about = vec![
             ("List".to_owned(), self.name.to_owned()),
             ("Source".into(), self.source.clone()),
             ("Filter".into(), self.filter.clone()),
             ("Parameters".into(), self.parameters.clone()),
             ("Version of the rules".into(), rules_version()),
-            ("Rows".into(), self.rows.len().to_string()),
+            ("Rows".into(), rows.to_string()),
         ];
         about.extend(self.sums.iter().map(|(of, sum)| (format!("Sum of {of}"), sum.to_string())));
         about.push(("Time, UTC".to_owned(), self.at.clone()));
         about.extend(self.local.iter().map(|(zone, at)| (format!("Time, {zone}"), at.clone())));
-        about.extend([("Asked by".to_owned(), self.by.clone()), ("SHA-256 of the rows as CSV".into(), self.digest()?)]);
-        Ok(about)
-    }
-
-    /// As a workbook of two sheets: the rows, and what is said about them.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn xlsx(&self) -> Result<Vec<u8>, String> {
-        let about = self.about()?;
-        self.workbook(&about).map_err(|error| error.to_string())
-    }
-
-    fn workbook(&self, about: &[(String, String)]) -> Result<Vec<u8>, XlsxError> {
-        let mut workbook = Workbook::new();
-        let head = Format::new().set_bold();
-        fill(workbook.add_worksheet().set_name(self.name)?, &self.columns, &self.rows)?;
-        let sheet = workbook.add_worksheet().set_name("About")?;
-        for (row, (name, text)) in (0_u32..).zip(about) {
-            sheet.write_string_with_format(row, 0, name, &head)?;
-            sheet.write_string(row, 1, text)?;
-        }
-        sheet.autofit();
-        workbook.save_to_buffer()
-    }
-}
-
-/// Fills a sheet with a table: its head stays in sight, and its columns can be filtered.
-pub(super) fn fill(sheet: &mut Worksheet, columns: &[String], rows: &[Vec<Cell>]) -> Result<(), XlsxError> {
-    let head = Format::new().set_bold();
-    for (column, name) in (0_u16..).zip(columns) {
-        sheet.write_string_with_format(0, column, name, &head)?;
-    }
-    for (place, row) in (1_u32..).zip(rows) {
-        for (column, cell) in (0_u16..).zip(row) {
-            match cell {
-                Cell::Amount(text) => match exact(text) {
-                    Some(number) => {
-                        sheet.write_number_with_format(place, column, number, &amount_format(text))?;
-                    }
-                    None => drop(sheet.write_string(place, column, text)?),
-                },
-                Cell::Count(count) => drop(sheet.write_string(place, column, count.to_string())?),
-                Cell::Text(text) => drop(sheet.write_string(place, column, text)?),
-            }
-        }
-    }
-    sheet.set_freeze_panes(1, 0)?;
-    if let (Ok(last), Ok(width)) = (u32::try_from(rows.len()), u16::try_from(columns.len())) {
-        sheet.autofilter(0, 0, last, width.saturating_sub(1))?;
-    }
-    sheet.autofit();
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use milestoned_workbook::cell::FORMULA;
-
-    use super::*;
-
-    fn list(rows: Vec<Vec<Cell>>) -> List {
-        List {
-            name: "queue",
-            columns: vec!["Text".into(), "Amount".into()],
-            rows,
-            sums: BTreeMap::new(),
-            source: String::new(),
-            filter: String::new(),
-            parameters: String::new(),
-            by: "=cmd|' /C calc'!A0".into(),
-            at: String::new(),
-            local: None,
-        }
-    }
-
-    #[test]
-    fn no_cell_is_a_formula_and_amounts_keep_every_digit() {
-        let texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "plain"];
-        let amounts = ["-12.50", "99999999999999.99", "0.10", "1.250", "-1", "3", "123456789012.345"];
-        let cells = texts.iter().zip(amounts);
-        let list = list(cells.map(|(text, amount)| vec![Cell::text(text), Cell::Amount(amount.into())]).collect());
-        let csv = list.csv().unwrap();
-        let mut reader = csv::Reader::from_reader(csv.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap());
-        for ((record, text), amount) in reader.records().zip(texts).zip(amounts) {
-            let record = record.unwrap();
-            assert!(!record[0].starts_with(FORMULA) && record[0].trim_start_matches('\'') == text, "{record:?}");
-            assert_eq!(&record[1], amount);
-        }
-        let mut book: calamine::Xlsx<_> = calamine::Reader::new(std::io::Cursor::new(list.xlsx().unwrap())).unwrap();
-        let formulas = calamine::Reader::worksheet_formula(&mut book, "queue").unwrap();
-        assert_eq!(formulas.used_cells().count(), 0);
-        let range = calamine::Reader::worksheet_range(&mut book, "queue").unwrap();
-        for ((row, text), amount) in range.rows().skip(1).zip(texts).zip(amounts) {
-            // A workbook keeps a line break of a cell as its own escape.
-            assert!(row[0] == text || text.starts_with('\r'), "{row:?}");
-            let (read, written): (Decimal, Decimal) = (row[1].to_string().parse().unwrap(), amount.parse().unwrap());
-            assert_eq!(read, written);
-        }
-        let about = calamine::Reader::worksheet_range(&mut book, "About").unwrap();
-        let said = |name: &str| about.rows().find(|row| row[0] == name).map(|row| row[1].to_string());
-        assert_eq!(said("Rows").as_deref(), Some("7"));
-        assert_eq!(said("Asked by").as_deref(), Some("=cmd|' /C calc'!A0"));
-        assert_eq!(said("SHA-256 of the rows as CSV"), list.digest().ok());
+        about.extend([("Asked by".to_owned(), self.by.clone()), ("SHA-256 of the rows as CSV".into(), digest)]);
+        about
     }
 }

@@ -1,4 +1,4 @@
-//! Reports: the exception digest by mail, on a schedule and on demand; lists as files ([`export`]), and
+//! Reports: the exception digest by mail, on a schedule and on demand; lists as files ([`list_file`]), and
 //! the [`workbook`] that people edit.
 //!
 //! SMTP cannot be asked whether a message arrived. So a message is written down before it is sent, and one whose
@@ -8,6 +8,8 @@ pub mod checkpoints;
 pub mod close;
 pub mod digest;
 pub mod export;
+mod grid;
+pub mod list_file;
 pub mod package;
 pub mod performance;
 pub mod verification;

@@ -1,5 +1,6 @@
 //! Rows of the lists that pages show and exports carry: contracts, receivables with their age, what will be billed.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -146,6 +147,85 @@ pub async fn contracts<'a>(
     Ok(line.map(|line| &line.brief).into_iter().collect())
 }
 
+/// By what a list is sorted: by a text, or by an amount, the largest of each currency first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// Its word in an address; empty: the list is sorted so where nothing else is asked for.
+    pub word: &'static str,
+    /// Head of its column.
+    pub title: &'static str,
+    /// Whether the largest comes first.
+    pub descends: bool,
+}
+
+const fn text(word: &'static str, title: &'static str) -> Order {
+    Order { word, title, descends: false }
+}
+
+const fn largest(word: &'static str, title: &'static str) -> Order {
+    Order { word, title, descends: true }
+}
+
+/// Orders of a list of contracts.
+pub const OF_CONTRACTS: [Order; 8] = [
+    text("", "Contract"),
+    text("customer", "Customer"),
+    largest("total", "Total"),
+    largest("billed", "Billed, decided"),
+    largest("remaining", "Remaining"),
+    largest("recognised", "Recognised"),
+    largest("deferred", "Deferred"),
+    largest("waits", "Waits"),
+];
+
+/// Orders of a list of open invoices.
+pub const OF_RECEIVABLES: [Order; 5] = [
+    text("", "Due"),
+    text("customer", "Customer"),
+    text("date", "Date"),
+    largest("amount", "Amount"),
+    largest("open", "Open"),
+];
+
+/// What a row is sorted by: the text, then the amount, the largest first.
+type Key<'a> = (&'a str, Option<Date>, Reverse<i64>);
+
+/// Contracts in an order, those at these places.
+pub fn contracts_by<'a>(rows: Vec<&'a Brief>, order: &str, places: Range<usize>) -> Vec<&'a Brief> {
+    let key = |brief: &&'a Brief| -> Key<'a> {
+        let of = |amount: i64| (brief.currency.code(), None, Reverse(amount));
+        match order {
+            "customer" => (&*brief.customer, None, Reverse(0)),
+            "total" => of(brief.total),
+            "billed" => of(brief.billed),
+            "remaining" => of(brief.remaining),
+            "recognised" => of(brief.recognised),
+            "deferred" => of(brief.deferred),
+            "waits" => {
+                let waits = [brief.to_approve, brief.blocking, brief.warnings].map(i64::from);
+                ("", None, Reverse(waits.into_iter().fold(0, i64::saturating_add)))
+            }
+            _ => ("", None, Reverse(0)),
+        }
+    };
+    window(rows, places, key)
+}
+
+/// Open invoices in an order, those at these places: by the due date where no other order is asked for, those of one date by contract.
+pub fn receivables_by<'a>(rows: Vec<Open<'a>>, order: &str, places: Range<usize>) -> Vec<Open<'a>> {
+    let key = |open: &Open<'a>| -> Key<'a> {
+        let currency = open.line.brief.currency.code();
+        match order {
+            "customer" => (&*open.line.brief.customer, Some(open.invoice.due_on), Reverse(0)),
+            "date" => ("", Some(open.invoice.date), Reverse(0)),
+            "amount" => (currency, None, Reverse(open.amount().minor())),
+            "open" => (currency, None, Reverse(open.open().minor())),
+            _ => ("", Some(open.invoice.due_on), Reverse(0)),
+        }
+    };
+    window(rows, places, key)
+}
+
 /// Contracts of a customer, by id.
 pub fn contracts_of<'a>(snapshot: &'a Snapshot, customer: &str) -> Vec<&'a Line> {
     let all = snapshot.contracts.values().map(Arc::as_ref);
@@ -166,17 +246,22 @@ pub fn open_of(line: &Line) -> impl Iterator<Item = Open<'_>> {
     line.open.iter().map(move |invoice| Open { line, invoice })
 }
 
-/// Open invoices at these places of a list in which the one that was due first stands before the others, and those of one date by
-/// contract.
-pub fn by_due_date<'a>(rows: Vec<Open<'a>>, places: Range<usize>) -> Vec<Open<'a>> {
-    window(rows, places, |open| open.invoice.due_on)
-}
-
 /// What is open by age, by currency.
 pub fn ageing(rows: &[Open<'_>], today: Date) -> Vec<Aged> {
-    let mut by_currency: BTreeMap<Currency, [Minor; 5]> = BTreeMap::new();
+    aged(rows, today, |_| "").into_iter().map(|(_, aged)| aged).collect()
+}
+
+/// What is open by age, by customer and currency: of each currency the customer first who owes most.
+pub fn ageing_of_customers<'a>(rows: &[Open<'a>], today: Date) -> Vec<(&'a str, Aged)> {
+    let mut all = aged(rows, today, |open| &*open.line.brief.customer);
+    all.sort_by_cached_key(|(_, aged)| (aged.currency.clone(), Reverse(aged.in_all().minor())));
+    all
+}
+
+fn aged<'a>(rows: &[Open<'a>], today: Date, of: impl Fn(&Open<'a>) -> &'a str) -> Vec<(&'a str, Aged)> {
+    let mut all: BTreeMap<(&str, Currency), [Minor; 5]> = BTreeMap::new();
     for row in rows {
-        let buckets = by_currency.entry(row.line.brief.currency).or_default();
+        let buckets = all.entry((of(row), row.line.brief.currency)).or_default();
         let place = match row.days(&today) {
             0 => 0,
             1..=30 => 1,
@@ -188,11 +273,11 @@ pub fn ageing(rows: &[Open<'_>], today: Date) -> Vec<Aged> {
             *bucket += row.invoice.open().into();
         }
     }
-    let aged = |(currency, buckets): (Currency, [Minor; 5])| Aged {
-        currency: currency.to_string(),
-        buckets: buckets.map(|bucket| currency.money(bucket)),
+    let aged = |((of, currency), buckets): ((&'a str, Currency), [Minor; 5])| {
+        let buckets = buckets.map(|bucket| currency.money(bucket));
+        (of, Aged { currency: currency.to_string(), buckets })
     };
-    by_currency.into_iter().map(aged).collect()
+    all.into_iter().map(aged).collect()
 }
 
 /// Sums of contracts and their open invoices, by currency.

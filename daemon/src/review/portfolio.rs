@@ -316,7 +316,7 @@ pub async fn contract(env: &Environment, id: &str) -> Result<Option<ContractView
         report: serde_json::to_value(contract.report()).unwrap_or_default(),
         milestones: milestones(&contract, &documents),
         documents,
-        exceptions: remedied(env, Some(id), false).await?,
+        exceptions: remedied(env, Some(vec![id.to_owned()]), false).await?,
         deliveries: env.store.deliveries(Some(id.to_owned()), &[]).await?,
     }))
 }
@@ -402,12 +402,15 @@ fn in_words(milestone: &MilestoneView, standing: Option<Standing>) -> String {
     }
 }
 
-/// Exceptions of one contract or of all, open ones or closed ones too, with what to do about them.
+/// Exceptions of some contracts or of all, open ones or closed ones too, with what to do about them.
 ///
 /// # Errors
 /// The store failed.
-pub async fn remedied(env: &Environment, contract: Option<&str>, open: bool) -> Result<Vec<Remedied>, StoreError> {
-    let contracts = contract.map(|id| vec![id.to_owned()]);
+pub async fn remedied(
+    env: &Environment,
+    contracts: Option<Vec<String>>,
+    open: bool,
+) -> Result<Vec<Remedied>, StoreError> {
     let rows = env.store.exceptions(contracts.clone(), open).await?;
     let shown_by = env.store.shown_by(contracts).await?;
     let remedied = rows.into_iter().map(|exception| {

@@ -39,7 +39,7 @@ const ONE_BY_ONE: usize = 64;
 /// How often it is looked whether a month has begun.
 const RENEWED_EVERY: Duration = Duration::from_secs(3_600);
 /// Months after the present one for which it is said what will be billed; one more is read, so that a month that begins finds it.
-const MONTHS_AHEAD: i64 = 6;
+pub const MONTHS_AHEAD: i64 = 6;
 
 /// What pages look at.
 #[derive(Debug, Clone, Default)]

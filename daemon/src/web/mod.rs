@@ -7,6 +7,7 @@ pub mod extract;
 pub mod facade;
 pub mod guesses;
 pub mod hooks;
+mod jobs;
 pub mod json;
 pub mod metrics;
 pub mod pages;
@@ -35,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use access::{Access, BearerScheme, Restrained, Viewing};
 use guesses::Guesses;
+use jobs::Jobs;
 use server::Limits;
 
 use crate::environment::Environment;
@@ -85,6 +87,7 @@ fn router_over(env: Arc<Environment>, snapshots: Arc<Snapshots>) -> anyhow::Resu
         .layer(middleware::from_fn(one_host))
         .layer(Extension(access.guesses()))
         .layer(Extension(snapshots))
+        .layer(Extension(Arc::<Jobs>::default()))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(DefaultBodyLimit::max(env.settings.http.body_limit))

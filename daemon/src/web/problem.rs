@@ -14,6 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::agreements::Refusal;
+use crate::report::list_file::Unwritten;
 use crate::review::acts::Refused;
 use crate::review::snapshot::Gathering;
 use crate::store::StoreError;
@@ -160,6 +161,12 @@ impl From<StoreError> for ApiError {
         let status =
             if error.is_outage() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
         Self::new(status, "STORE_FAILED", error.to_string(), "see the daemon's log; nothing was written")
+    }
+}
+
+impl From<Unwritten> for ApiError {
+    fn from(unwritten: Unwritten) -> Self {
+        Self::invalid(format!("the list cannot be written: {unwritten}"))
     }
 }
 

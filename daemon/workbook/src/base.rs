@@ -61,8 +61,9 @@ pub struct Base {
 }
 
 impl Base {
-    /// The lines of a workbook's hidden sheet, each in one text.
-    pub(crate) fn lines(book: &Book) -> Result<Vec<String>, serde_json::Error> {
+    /// The lines of a workbook's hidden sheet, each in one text. They are made one by one: together they are as large as all the
+    /// rest.
+    pub(crate) fn lines(book: &Book) -> impl Iterator<Item = Result<String, serde_json::Error>> {
         let edited: Vec<_> = book.sheets.iter().filter(|sheet| sheet.is_edited()).collect();
         let head = Head {
             about: book.about.iter().cloned().collect(),
@@ -71,20 +72,22 @@ impl Base {
                 .map(|sheet| BaseSheet { name: sheet.name.clone(), columns: sheet.columns.clone() })
                 .collect(),
         };
-        let mut lines = vec![STANDARD.encode(serde_json::to_vec(&head)?)];
-        for (place, sheet) in edited.iter().enumerate() {
-            for row in sheet.rows.iter().filter(|row| !row.key.is_empty()) {
+        let rows = edited.into_iter().enumerate().flat_map(|(place, sheet)| {
+            let keyed = sheet.rows.iter().filter(|row| !row.key.is_empty());
+            keyed.map(move |row| {
                 let cells = row.cells.iter().map(crate::cell::Cell::compared).collect();
                 let row = BaseRow { sheet: place, key: row.key.clone(), stamp: row.stamp.clone(), cells };
-                lines.push(STANDARD.encode(serde_json::to_vec(&row)?));
-            }
-        }
-        Ok(lines)
+                Ok(STANDARD.encode(serde_json::to_vec(&row)?))
+            })
+        });
+        let head = serde_json::to_vec(&head).map(|head| STANDARD.encode(head));
+        std::iter::once(head).chain(rows)
     }
 
     /// What the lines of a hidden sheet say; `None`: they cannot be understood.
-    pub(crate) fn of(lines: &[String]) -> Option<Self> {
-        let (head, rows) = lines.split_first()?;
+    pub(crate) fn of(lines: Vec<String>) -> Option<Self> {
+        let mut rows = lines.into_iter();
+        let head = rows.next()?;
         let Head { about, sheets } = serde_json::from_slice(&STANDARD.decode(head).ok()?).ok()?;
         let mut base = Self { about, sheets, rows: BTreeMap::new() };
         for line in rows {
@@ -100,13 +103,15 @@ impl Base {
 }
 
 /// SHA-256 of lines, hexadecimal: where one ends and the next begins is part of it.
-pub(crate) fn digest(lines: &[String]) -> String {
+pub(crate) fn digest<E>(lines: impl Iterator<Item = Result<impl AsRef<str>, E>>) -> Result<String, E> {
     let mut digest = Sha256::new();
     for line in lines {
-        digest.update(u64::try_from(line.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(line.as_bytes());
+        let line = line?;
+        let bytes = line.as_ref().as_bytes();
+        digest.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(bytes);
     }
-    hex::encode(digest.finalize())
+    Ok(hex::encode(digest.finalize()))
 }
 
 /// A line in as many cells as it takes. It is base64: every letter is one byte.

@@ -1,6 +1,5 @@
 //! Cells: an amount keeps every digit, and no text is a formula.
 
-use rust_xlsxwriter::Format;
 use serde::{Deserialize, Serialize};
 
 /// Digits that a spreadsheet keeps of a number; an amount with more is written as text.
@@ -77,14 +76,7 @@ pub fn exact(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|_| digits <= DIGITS)
 }
 
-/// Thousands separated, with as many digits behind the point as the amount has.
-#[must_use]
-pub fn amount_format(text: &str) -> Format {
-    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    Format::new().set_num_format(amount_pattern(decimals))
-}
-
-/// The same, as a spreadsheet writes the pattern.
+/// Thousands separated, with so many digits behind the point, as a spreadsheet writes the pattern.
 #[must_use]
 pub fn amount_pattern(decimals: usize) -> String {
     if decimals == 0 { "#,##0".to_owned() } else { format!("#,##0.{}", "0".repeat(decimals)) }

@@ -33,27 +33,36 @@ pub type Marks = BTreeMap<(String, String), Mark>;
 /// # Errors
 /// The writer's reason, such as a text that no cell can hold.
 pub fn write(book: &Book, marks: &Marks, attest: &dyn Fn(&str) -> String) -> Result<Vec<u8>, String> {
-    let lines = Base::lines(book).map_err(|error| error.to_string())?;
-    let attestation = attest(&digest(&lines));
-    written(book, marks, &lines, &attestation).map_err(|error| error.to_string())
+    let attestation = attest(&digest(Base::lines(book)).map_err(|error| error.to_string())?);
+    written(book, marks, &attestation).map_err(|error| error.to_string())
 }
 
-fn written(book: &Book, marks: &Marks, lines: &[String], attestation: &str) -> Result<Vec<u8>, XlsxError> {
+/// A sheet whose rows go to a temporary file as they are written; where the machine takes none, they stay in memory.
+fn row_by_row(workbook: &mut Workbook) -> Worksheet {
+    workbook.new_worksheet_with_constant_memory().unwrap_or_else(|_| Worksheet::new())
+}
+
+fn written(book: &Book, marks: &Marks, attestation: &str) -> Result<Vec<u8>, XlsxError> {
     let mut workbook = Workbook::new();
     let formats = Formats::new();
     read_me(workbook.add_worksheet(), book, &formats)?;
     for sheet in &book.sheets {
-        grid(workbook.add_worksheet(), sheet, marks, &formats)?;
+        let mut target = row_by_row(&mut workbook);
+        grid(&mut target, sheet, marks, &formats)?;
+        workbook.push_worksheet(target);
     }
-    let hidden = workbook.add_worksheet().set_name(HIDDEN)?;
+    let mut hidden = row_by_row(&mut workbook);
+    hidden.set_name(HIDDEN)?;
     hidden.write_string(0, 0, WAY)?;
     hidden.write_string(0, 1, attestation)?;
-    for (row, line) in (1_u32..).zip(lines) {
-        for (column, piece) in (0_u16..).zip(pieces(line)) {
+    for (row, line) in (1_u32..).zip(Base::lines(book)) {
+        let line = line.map_err(|error| XlsxError::ParameterError(error.to_string()))?;
+        for (column, piece) in (0_u16..).zip(pieces(&line)) {
             hidden.write_string(row, column, piece)?;
         }
     }
     hidden.set_very_hidden(true);
+    workbook.push_worksheet(hidden);
     workbook.save_to_buffer()
 }
 

@@ -37,6 +37,7 @@ const FLOORS: &[&[&str]] = &[
         "integrity",
         "known_balances",
         "printable",
+        "progress",
         "reading",
         "supervision",
         "wake",

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::export::rules_version;
 use crate::environment::Environment;
 use crate::known_balances::AtDate;
+use crate::progress::Progress;
 use crate::review::acts::{self, Refused, Word};
 use crate::review::portfolio;
 use crate::settings::Standard;
@@ -155,16 +156,16 @@ pub struct Figures {
     pub closing: BTreeMap<String, Closing>,
 }
 
-/// Prepares the figures of a month and keeps them in the place of former ones that nobody has signed.
+/// Prepares the figures of a month and keeps them in the place of former ones that nobody has signed. `progress`: of the contracts.
 ///
 /// # Errors
 /// The month is not over, or signed; the store failed.
-pub async fn prepare(env: &Environment, month: Month, by: &Actor) -> Result<Figures, Refused> {
+pub async fn prepare(env: &Environment, month: Month, by: &Actor, progress: &Progress) -> Result<Figures, Refused> {
     is_over(env, month)?;
     if env.store.close_package(month.to_string()).await?.is_some_and(|package| package.signed.is_some()) {
         return Err(signed_already(month));
     }
-    let figures = look(env, month, by).await?;
+    let figures = sheets::figures(env, month, by, progress).await?;
     let text = json(&figures)?;
     let package = ClosePackage {
         month: month.to_string(),
@@ -185,7 +186,7 @@ pub async fn prepare(env: &Environment, month: Month, by: &Actor) -> Result<Figu
 /// # Errors
 /// The store failed.
 pub async fn look(env: &Environment, month: Month, by: &Actor) -> Result<Figures, StoreError> {
-    sheets::figures(env, month, by).await
+    sheets::figures(env, month, by, &Progress::default()).await
 }
 
 fn signed_already(month: Month) -> Refused {
@@ -322,6 +323,20 @@ pub async fn adjustments(env: &Environment, month: Month, figures: &Figures) -> 
         }));
     }
     Ok(found)
+}
+
+/// Adjustments as a table.
+pub fn adjusted(adjustments: &[Adjustment]) -> Sheet {
+    let note = "What is known now of the balances at the end of the month and was not when its figures were frozen.";
+    let columns = ["Contract", "Balance", "Currency", "Frozen", "As known now", "Difference"];
+    let mut sheet = Sheet::new("Adjustments", note, &columns);
+    sheet.rows.extend(adjustments.iter().map(|adjustment| {
+        let Adjustment { contract, balance, currency, frozen, known, difference } = adjustment;
+        let mut row = vec![Cell::text(contract), Cell::text(balance), Cell::text(currency)];
+        row.extend([frozen, known, difference].map(|amount| Cell::Amount(amount.clone())));
+        row
+    }));
+    sheet
 }
 
 /// Computes the balances at the end of a date of the contracts that were decided about since they were computed last.

@@ -17,6 +17,7 @@ use super::steps::{self, Finding};
 use super::tie_out::{Own, Tied, payment, tie_out};
 use super::{Closing, Figures, Month, Sheet};
 use crate::environment::Environment;
+use crate::progress::Progress;
 use crate::review::portfolio::{self, Booked};
 use crate::review::queue::{Filter, queue};
 use crate::settings::Labels;
@@ -53,9 +54,14 @@ impl Part {
 }
 
 /// The figures of a month, as everything is known now.
-pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Result<Figures, StoreError> {
+pub(super) async fn figures(
+    env: &Environment,
+    month: Month,
+    by: &Actor,
+    progress: &Progress,
+) -> Result<Figures, StoreError> {
     let labels = env.settings.close.standard.labels();
-    let gathered = gather(env, month, &labels).await?;
+    let gathered = gather(env, (month, &labels), progress).await?;
     let (ties, mut findings) = tied(env, month, &gathered.books).await?;
     let mut sheets = vec![
         gathered.roll_forward,
@@ -93,6 +99,7 @@ pub(super) async fn figures(env: &Environment, month: Month, by: &Actor) -> Resu
 
 /// What contracts bring to the package, one after the other: none of them is kept.
 struct Gathered {
+    labels: Labels,
     ids: BTreeSet<String>,
     roll_forward: Sheet,
     sums: BTreeMap<Currency, RollForward>,
@@ -107,9 +114,14 @@ struct Gathered {
     books: BTreeMap<String, (Vec<Own>, Option<Date>)>,
 }
 
-async fn gather(env: &Environment, month: Month, labels: &Labels) -> Result<Gathered, StoreError> {
-    let (waterfall, remaining) = released();
+async fn gather(
+    env: &Environment,
+    (month, labels): (Month, &Labels),
+    progress: &Progress,
+) -> Result<Gathered, StoreError> {
+    let (waterfall, remaining) = released(labels);
     let mut gathered = Gathered {
+        labels: *labels,
         ids: BTreeSet::new(),
         roll_forward: roll_forward(labels),
         sums: BTreeMap::new(),
@@ -122,17 +134,20 @@ async fn gather(env: &Environment, month: Month, labels: &Labels) -> Result<Gath
         closing: BTreeMap::new(),
         books: BTreeMap::new(),
     };
+    progress.begins(usize::try_from(env.store.decided_so_far().await?.0).unwrap_or_default());
     let mut after = String::new();
     loop {
         let some = portfolio::booked_after(env, &after).await?;
         let ids: Vec<String> = some.iter().map(|booked| booked.state.terms().id().to_owned()).collect();
         let Some(last) = ids.last() else { break };
         after.clone_from(last);
+        let count = ids.len();
         let mut told = env.store.journal_entries_of(ids).await?;
         for Booked { state, erp, .. } in some {
             let told = told.remove(state.terms().id()).unwrap_or_default();
             gathered.take(month, &Part { ledger: Ledger::of(&state), contract: state, erp, told });
         }
+        progress.advances(count);
     }
     gathered.journal.rows.sort_by(|a, b| a.iter().take(2).map(Cell::shown).cmp(b.iter().take(2).map(Cell::shown)));
     gathered.sums.retain(|_, sum| !sum.is_empty());
@@ -162,7 +177,7 @@ impl Gathered {
         self.straddling.rows.extend(straddling_rows(month, part));
         let listed = listing(&part.contract, &part.told, month.first(), month.last());
         for posting in &listed {
-            self.journal.rows.extend(posting.lines.iter().map(|line| line_cells(part, posting, line)));
+            self.journal.rows.extend(posting.lines.iter().map(|line| line_cells(part, posting, line, &self.labels)));
         }
         self.transactions.extend(opening(month, part));
         self.transactions.extend(listed.iter().map(|posting| transaction(&part.contract, posting)));
@@ -260,12 +275,15 @@ fn in_sum(sums: &BTreeMap<Currency, RollForward>, labels: &Labels) -> Sheet {
 }
 
 /// The waterfall, and remaining performance obligations in bands.
-fn released() -> (Sheet, Sheet) {
-    let note = "When what remains is recognised, and what of it releases the contract liability. What an acceptance or a cost \
-                report brings has no month.";
-    let columns =
-        ["Contract", "Customer", "ERP", "Currency", "Month", "Revenue to come", "Of it from the contract liability"];
-    let waterfall = Sheet::new("Waterfall", note, &columns);
+fn released(labels: &Labels) -> (Sheet, Sheet) {
+    let liability = labels.liability.to_lowercase();
+    let note = format!(
+        "When what remains is recognised, and what of it releases the {liability}. What an acceptance or a cost report brings has no \
+         month."
+    );
+    let from_liability = format!("Of it from the {liability}");
+    let columns = ["Contract", "Customer", "ERP", "Currency", "Month", "Revenue to come", &from_liability];
+    let waterfall = Sheet::new("Waterfall", &note, &columns);
     let note = "The transaction price that is not recognised yet, by when time alone will bring it.";
     let columns = [
         "Contract",
@@ -326,7 +344,7 @@ fn journal() -> Sheet {
     Sheet::new("Journal", note, &columns)
 }
 
-fn line_cells(part: &Part, listed: &Listed, line: &JournalLine) -> Vec<Cell> {
+fn line_cells(part: &Part, listed: &Listed, line: &JournalLine, labels: &Labels) -> Vec<Cell> {
     let amount = Cell::Amount(line.amount.to_string());
     let none = Cell::text("");
     let (debit, credit) = if line.side == Side::Debit { (amount, none) } else { (none, amount) };
@@ -336,7 +354,7 @@ fn line_cells(part: &Part, listed: &Listed, line: &JournalLine) -> Vec<Cell> {
         Cell::text(listed.kind.name()),
         Cell::text(&listed.number),
         Cell::optional(listed.of.as_ref()),
-        Cell::text(line.account.name().replace('_', " ")),
+        Cell::text(labels.of(line.account)),
         debit,
         credit,
     ]);

@@ -20,14 +20,14 @@ use crate::store::periods::ClosedDates;
 
 /// Steps in their order: name, title, sheet that shows what was found.
 const STEPS: [(&str, &str, &str); 8] = [
-    ("sources", "Sources are read past the end of the month", ""),
-    ("deliveries", "Documents and entries of the month are in the ERP", ""),
-    ("tie-out", "Our books and the ERPs’ ledgers agree", "Tie-out"),
-    ("cut-off", "Nothing stands on both sides of the cut-off", "Cut-off"),
-    ("exceptions", "Nothing waits for a person", "Open exceptions"),
-    ("judgements", "Nothing was judged by hand", "Judgements"),
-    ("balances", "The roll-forward was reviewed", "Roll-forward"),
-    ("dates", "Dates through the end of the month are closed", ""),
+    ("sources", "Sources read past the month’s end", ""),
+    ("deliveries", "Documents and entries in the ERP", ""),
+    ("tie-out", "Tie-out with the ERPs’ ledgers", "Tie-out"),
+    ("cut-off", "Cut-off test", "Cut-off"),
+    ("exceptions", "Open exceptions", "Open exceptions"),
+    ("judgements", "Judgements by hand", "Judgements"),
+    ("balances", "Review of the roll-forward", "Roll-forward"),
+    ("dates", "Dates closed through the month’s end", ""),
 ];
 
 /// What was found at a step; nothing: it is done by itself.
@@ -50,7 +50,7 @@ impl Finding {
 pub struct Step {
     /// Its name.
     pub name: &'static str,
-    /// What has to hold.
+    /// What is looked at.
     pub title: &'static str,
     /// Sheet that shows it; empty: none does.
     pub sheet: &'static str,

@@ -18,11 +18,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::sheets::{
-    ACTION, ASSIGN_TO, Asker, Field, MILESTONES, OF_A_MILESTONE, OF_CONTRACT, TERMS, book, named_by, standing,
+    ACTION, ASSIGN_TO, Asker, Field, MILESTONES, OF_A_MILESTONE, OF_CONTRACT, TERMS, book, chosen, named_by, standing,
 };
 use crate::agreements::{self, Examined};
 use crate::engine;
 use crate::environment::Environment;
+use crate::progress::Progress;
 use crate::review::acts::Refused;
 use crate::review::effect::{Effect, effect};
 use crate::review::portfolio;
@@ -35,6 +36,8 @@ use crate::store::{StoreError, json as as_json, parse};
 
 /// Most bytes that a workbook unpacks to: a whole portfolio with its hidden sheet.
 const UNPACKED: u64 = 512 * 1024 * 1024;
+/// Contracts of a workbook at most: it is taken apart in memory when it comes back.
+const MOST_CONTRACTS: usize = 10_000;
 /// What of a workbook is said about the text that its contracts were chosen by.
 pub const PARAMETERS: &str = "Parameters";
 
@@ -46,10 +49,22 @@ pub fn attest(env: &Environment, digest: &str) -> String {
 /// A workbook as a file, under a text that contract or customer contain.
 ///
 /// # Errors
-/// The store failed, or it cannot be written.
-pub async fn export(env: &Environment, snapshots: &Snapshots, asker: &Asker, text: &str) -> Result<Vec<u8>, Refused> {
+/// The store failed, it cannot be written, or it would have more contracts than a workbook is read back with.
+pub async fn export(
+    env: &Environment,
+    snapshots: &Snapshots,
+    asker: &Asker,
+    (text, progress): (&str, &Progress),
+) -> Result<Vec<u8>, Refused> {
     let snapshot = snapshots.now(env).await?;
-    let book = book(env, &snapshot, asker, text).await?;
+    let contracts = chosen(env, &snapshot, text).await?;
+    if contracts.len() > MOST_CONTRACTS {
+        let reason = format!("these are {} contracts, and a workbook has at most {MOST_CONTRACTS}", contracts.len());
+        let remedy = "choose fewer by a text of id or customer, or take the lists, which have no limit";
+        return Err(Refused::Invalid(Problem::new("q", reason, remedy)));
+    }
+    progress.begins(contracts.len());
+    let book = book(env, &snapshot, asker, (text, &contracts), progress).await?;
     let bytes = written(env, &book, &Marks::new())?;
     let about: Vec<String> = book.about.iter().map(|(name, text)| format!("{name}: {text}")).collect();
     let detail = format!("{}; SHA-256 of the file: {}", about.join("; "), digest_of(&bytes));
@@ -442,7 +457,8 @@ pub async fn annotated(
 ) -> Result<Vec<u8>, Refused> {
     let text = preview.kept.exported.get(PARAMETERS).map(String::as_str).unwrap_or_default();
     let snapshot = snapshots.now(env).await?;
-    let book = book(env, &snapshot, asker, text).await?;
+    let contracts = chosen(env, &snapshot, text).await?;
+    let book = book(env, &snapshot, asker, (text, &contracts), &Progress::default()).await?;
     let mut marks = Marks::new();
     for beside in &preview.edits {
         let edit = &beside.merged.edit;

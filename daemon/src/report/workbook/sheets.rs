@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::import::PARAMETERS;
 use crate::environment::Environment;
+use crate::progress::Progress;
 use crate::report::export::rules_version;
 use crate::review::bulk;
 use crate::review::entry::Entry;
@@ -108,13 +109,26 @@ impl Asker {
     }
 }
 
-/// The whole workbook of the contracts whose id or customer contains a text.
+/// Ids of the contracts whose id or customer contains a text.
 ///
 /// # Errors
 /// The store failed.
-pub async fn book(env: &Environment, snapshot: &Snapshot, asker: &Asker, text: &str) -> Result<Book, StoreError> {
-    let chosen: Vec<String> =
-        listing::contracts(env, snapshot, text).await?.into_iter().map(|brief| brief.contract.to_string()).collect();
+pub async fn chosen(env: &Environment, snapshot: &Snapshot, text: &str) -> Result<Vec<String>, StoreError> {
+    let found = listing::contracts(env, snapshot, text).await?;
+    Ok(found.into_iter().map(|brief| brief.contract.to_string()).collect())
+}
+
+/// The whole workbook of the contracts that were chosen by a text.
+///
+/// # Errors
+/// The store failed.
+pub async fn book(
+    env: &Environment,
+    snapshot: &Snapshot,
+    asker: &Asker,
+    (text, chosen): (&str, &[String]),
+    progress: &Progress,
+) -> Result<Book, StoreError> {
     let everything = text.trim().is_empty();
     let concerns = |item: &&Arc<Entry>| match &item.contract {
         Some(id) => chosen.binary_search_by(|chosen| (**chosen).cmp(&**id)).is_ok(),
@@ -122,7 +136,7 @@ pub async fn book(env: &Environment, snapshot: &Snapshot, asker: &Asker, text: &
     };
     let items: Vec<Arc<Entry>> = snapshot.items.iter().filter(concerns).cloned().collect();
     let items = whole(env, &items).await?;
-    let mut sheets = of_contracts(env, snapshot, &chosen).await?;
+    let mut sheets = of_contracts(env, snapshot, chosen, progress).await?;
     let today = utc_date(env.clock.now());
     let remaining = sheets.split_off(2);
     sheets.extend(of_items(&items, asker, today));
@@ -157,19 +171,29 @@ pub async fn standing(
     asker: &Asker,
     contracts: &[String],
 ) -> Result<Book, StoreError> {
-    let mut sheets = of_contracts(env, snapshot, contracts).await?;
+    let mut sheets = of_contracts(env, snapshot, contracts, &Progress::default()).await?;
     sheets.truncate(2);
     sheets.extend(of_items(&whole(env, &snapshot.items).await?, asker, utc_date(env.clock.now())));
     Ok(Book { about: Vec::new(), instructions: Vec::new(), sheets })
 }
 
-/// The milestones of contracts, with all legs beside each other.
+/// The milestones of contracts as rows of that sheet, with all legs beside each other.
 ///
 /// # Errors
 /// The store failed.
-pub async fn milestones_of(env: &Environment, snapshot: &Snapshot, contracts: &[String]) -> Result<Sheet, StoreError> {
-    let sheets = of_contracts(env, snapshot, contracts).await?;
-    Ok(sheets.into_iter().nth(1).unwrap_or_else(milestones))
+pub async fn milestones_of(
+    env: &Environment,
+    snapshot: &Snapshot,
+    contracts: &[String],
+) -> Result<Vec<Row>, StoreError> {
+    let mut all = Vec::new();
+    for row in &env.store.contracts_of(contracts.to_vec()).await? {
+        // What cannot be read is told by `milestoned doctor`; it holds up no list.
+        if let Ok(contract) = portfolio::state(row) {
+            all.extend(ContractRows { row, contract: &contract, snapshot }.milestones());
+        }
+    }
+    Ok(all)
 }
 
 fn instructions(asker: &Asker) -> Vec<String> {
@@ -219,7 +243,12 @@ fn sums(sheet: &Sheet) -> Vec<(String, String)> {
     sums.into_iter().map(|(of, sum)| (of, sum.to_string())).collect()
 }
 
-async fn of_contracts(env: &Environment, snapshot: &Snapshot, ids: &[String]) -> Result<Vec<Sheet>, StoreError> {
+async fn of_contracts(
+    env: &Environment,
+    snapshot: &Snapshot,
+    ids: &[String],
+    progress: &Progress,
+) -> Result<Vec<Sheet>, StoreError> {
     let mut sheets = vec![terms(), milestones(), receivables(), remaining(), roll_forward(), changes()];
     for some in ids.chunks(AT_ONCE) {
         for row in env.store.contracts_of(some.to_vec()).await? {
@@ -239,6 +268,7 @@ async fn of_contracts(env: &Environment, snapshot: &Snapshot, ids: &[String]) ->
                 sheet.rows.extend(rows);
             }
         }
+        progress.advances(some.len());
     }
     Ok(sheets)
 }
@@ -287,7 +317,8 @@ const LEGS: [(&str, &str, Leg); 10] = [
     ("ERP revenue", "revenue", Leg::Erp),
 ];
 
-fn milestones() -> Sheet {
+/// The sheet of the milestones, without rows.
+pub fn milestones() -> Sheet {
     let mut columns = shown(&Kind::Text, &["Contract", "Milestone", "Customer", "Currency"]);
     columns.extend(edited(&OF_A_MILESTONE));
     columns.extend(shown(&Kind::Text, &["Status", "Accepted on", "Invoiced on", "Due on", "Held by", "Documents"]));

@@ -1,7 +1,10 @@
 //! The API of month-end closes: prepare the figures of a month, look at its steps, sign it, take its package away.
 
+use std::time::Duration;
+
+use axum::Extension;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,13 +14,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Arc, Environment, Shared};
+use crate::progress::Progress;
 use crate::report::close::{self, Month, package, steps};
 use crate::review::acts::{Channel, Verb, Word};
 use crate::store::closes::ClosePackage;
 use crate::web::access::{Overruling, Viewing};
 use crate::web::extract::Segments;
+use crate::web::jobs::{Jobs, Made, MadeFile, Wanted, sent};
 use crate::web::json::Json;
 use crate::web::problem::{ApiError, ErrorBody};
+
+/// How long a request waits for figures that are being prepared.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Environment>> {
     OpenApiRouter::new()
@@ -73,6 +81,15 @@ struct FiguresBody {
     figures: Value,
 }
 
+/// Figures that are being prepared: how many contracts are read.
+#[derive(Debug, Serialize, ToSchema)]
+struct PreparingBody {
+    /// Contracts that are read.
+    read: usize,
+    /// How many there are.
+    of: usize,
+}
+
 /// Closes of all months that somebody has prepared, the newest first.
 #[utoipa::path(get, path = "/v1/closes", tag = "closes", security(("bearer" = [])),
     responses((status = 200, description = "Months", body = Vec<CloseBody>)))]
@@ -103,19 +120,34 @@ async fn figures(
     Ok(Json(body(&env, month.parse()?).await?))
 }
 
-/// Prepare the figures of a month that is over: the books beside the ERPs' ledgers. Nothing is closed by it.
+/// Prepare the figures of a month that is over: the books beside the ERPs' ledgers. Nothing is closed by it. Where that takes longer
+/// than a request may, the answer says how far it is: ask again the same way until it is done.
 #[utoipa::path(put, path = "/v1/closes/{month}", tag = "closes", security(("bearer" = [])),
     params(("month" = String, Path, description = "Month, such as 2026-03")),
     responses((status = 200, description = "Checklist and tables", body = FiguresBody),
+        (status = 202, description = "It goes on: how far it is", body = PreparingBody),
         (status = 409, description = "The month is signed", body = ErrorBody), (status = 422, body = ErrorBody)))]
 async fn prepare(
     State(env): Shared,
+    Extension(at_work): Extension<Arc<Jobs>>,
     Overruling(caller): Overruling,
     Segments(month): Segments<String>,
-) -> Result<Json<FiguresBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let month: Month = month.parse()?;
-    close::prepare(&env, month, &caller.actor()).await?;
-    Ok(Json(body(&env, month).await?))
+    let title = format!("The figures of {}", month.in_words());
+    let wanted = Wanted { key: format!("close {month}"), title, by: caller.name.clone() };
+    let (actor, at) = (caller.actor(), Arc::clone(&env));
+    let work = |progress: Arc<Progress>| async move {
+        close::prepare(&at, month, &actor, &progress).await?;
+        Ok(Made::Page(format!("/closes/{month}"), String::new()))
+    };
+    match at_work.done_within((wanted, PATIENCE), env.clock.now(), work).await? {
+        Ok(_) => Ok(Json(body(&env, month).await?).into_response()),
+        Err(job) => {
+            let (read, of) = job.stands();
+            Ok((StatusCode::ACCEPTED, Json(PreparingBody { read, of })).into_response())
+        }
+    }
 }
 
 /// What is signed.
@@ -171,7 +203,10 @@ async fn adjustments(
     responses((status = 200, description = "The package", content_type = "application/zip"), (status = 404, body = ErrorBody),
         (status = 422, body = ErrorBody)))]
 async fn archive(State(env): Shared, _: Viewing, Segments(month): Segments<String>) -> Result<Response, ApiError> {
-    let (package, figures) = close::kept(&env, month.parse()?).await?;
-    let bytes = package::zip(&package, &figures).map_err(ApiError::invalid)?;
-    Ok(([(header::CONTENT_TYPE, "application/zip")], bytes).into_response())
+    let month: Month = month.parse()?;
+    let (package, figures) = close::kept(&env, month).await?;
+    let made = tokio::task::spawn_blocking(move || package::zip(&package, &figures)).await;
+    let content = made.map_err(|error| ApiError::invalid(error.to_string()))?.map_err(ApiError::invalid)?;
+    let name = format!("milestoned-close-{month}-package.zip");
+    sent(&Arc::new(MadeFile::kept(name, "application/zip", content)))
 }

@@ -229,7 +229,7 @@ async fn exceptions(
     Parameters(query): Parameters<ExceptionQuery>,
 ) -> Result<Json<Vec<Remedied>>, ApiError> {
     reach.require_of(query.contract.as_deref())?;
-    let mut rows = portfolio::remedied(&env, query.contract.as_deref(), !query.all).await?;
+    let mut rows = portfolio::remedied(&env, query.contract.clone().map(|id| vec![id]), !query.all).await?;
     rows.retain(|row| reach.has(&row.exception.contract));
     Ok(Json(rows))
 }

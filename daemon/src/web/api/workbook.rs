@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Arc, Environment, Shared};
+use crate::progress::Progress;
 use crate::report::workbook::apply::{self, Came, Confirmed};
 use crate::report::workbook::import::{self, Preview};
 use crate::report::workbook::sheets::Asker;
@@ -56,7 +57,7 @@ async fn export(
     Extension(snapshots): Looking,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, ApiError> {
-    let bytes = import::export(&env, &snapshots, &asker(&caller), &which.q).await?;
+    let bytes = import::export(&env, &snapshots, &asker(&caller), (&which.q, &Progress::default())).await?;
     Ok(([(header::CONTENT_TYPE, XLSX)], bytes).into_response())
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use jiff::ToSpan as _;
 use milestoned_identity::rights::Right;
 use milestoned_mapping::money::Currency;
@@ -14,6 +14,8 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::charts::{Bar, Chart, waterfall};
+use super::exports::{Who, taken};
+use super::jobs::{self, AtWork};
 use super::person::Person;
 use super::queue::Pages;
 use super::reports::{Shown, shown};
@@ -21,9 +23,12 @@ use super::{filters, render, told};
 use crate::environment::Environment;
 use crate::report::close::steps::{self, Step};
 use crate::report::close::{self, Adjustment, Figures, Month, Sheet, package};
+use crate::report::export::List;
+use crate::report::list_file::{Kind, ListFile};
 use crate::review::acts::{Channel, Verb, Word};
 use crate::store::closes::ClosePackage;
 use crate::web::extract::{Fields, Pairs, Parameters, Segments};
+use crate::web::jobs::{Made, MadeFile};
 use crate::web::problem::ApiError;
 
 /// Months of the list.
@@ -79,12 +84,16 @@ struct Tab {
 /// A balance of a roll-forward: its columns of the sheet.
 struct Balance {
     name: String,
+    /// Its word in an address.
+    word: String,
     query: String,
     shown: bool,
 }
 
-/// What a page shows below its tabs.
+/// A table below the tabs.
 struct Table {
+    /// What it is of, where several stand below each other.
+    title: String,
     /// Balances of a wide sheet, of which one is shown at a time.
     balances: Vec<Balance>,
     sheet: Sheet,
@@ -104,7 +113,7 @@ struct MonthPage {
     tabs: Vec<Tab>,
     steps: Vec<Step>,
     open: usize,
-    table: Option<Table>,
+    tables: Vec<Table>,
     adjustments: Vec<Adjustment>,
     chart: Option<Chart>,
 }
@@ -144,7 +153,7 @@ pub(super) async fn page(
         may_close: person.caller.rights.has(Right::Overrule),
         tabs: figures.sheets.iter().map(tab).collect(),
         open: steps.iter().filter(|step| step.name != "dates" && !step.is_done()).count(),
-        table: sheet.map(|sheet| table(sheet, month, &asked)),
+        tables: sheet.map(|sheet| tables(sheet, month, &asked)).unwrap_or_default(),
         chart: if asked.part.is_empty() { liability(&figures) } else { None },
         part: asked.part,
         person,
@@ -156,16 +165,30 @@ pub(super) async fn page(
     }))
 }
 
-fn table(sheet: &Sheet, month: Month, asked: &Asked) -> Table {
-    let (balances, sheet) = by_balance(sheet, &asked.of);
+/// The tables of a sheet: of the sums one for each balance, for nobody has many currencies; of any other sheet one.
+fn tables(sheet: &Sheet, month: Month, asked: &Asked) -> Vec<Table> {
+    if sheet.part() != "sums" {
+        return vec![table(sheet, month, (&asked.of, asked.page))];
+    }
+    let (balances, _) = by_balance(sheet, "");
+    let of = |balance: Balance| {
+        let table = table(sheet, month, (&balance.word, None));
+        Table { title: balance.name, balances: Vec::new(), ..table }
+    };
+    let all: Vec<Table> = balances.into_iter().map(of).filter(|table| !table.rows.is_empty()).collect();
+    if all.is_empty() { vec![table(sheet, month, ("", None))] } else { all }
+}
+
+fn table(sheet: &Sheet, month: Month, (of, page): (&str, Option<usize>)) -> Table {
+    let (balances, sheet) = by_balance(sheet, of);
     let query = balances
         .iter()
         .find(|balance| balance.shown)
         .map_or_else(|| format!("part={}", sheet.part()), |balance| balance.query.clone());
-    let pages = Pages::of(&format!("/closes/{month}"), &query, asked.page.unwrap_or(1), sheet.rows.len(), OF_A_PAGE);
+    let pages = Pages::of(&format!("/closes/{month}"), &query, page.unwrap_or(1), sheet.rows.len(), OF_A_PAGE);
     let from = pages.page.saturating_sub(1).saturating_mul(OF_A_PAGE);
     let rows = sheet.rows.iter().skip(from).take(OF_A_PAGE).map(|row| shown(&sheet.columns, row)).collect();
-    Table { balances, sheet: Sheet { rows: Vec::new(), ..sheet }, rows, pages }
+    Table { title: String::new(), balances, sheet: Sheet { rows: Vec::new(), ..sheet }, rows, pages }
 }
 
 /// What a sheet shows of one balance: columns that are called `Contract liability, opening` belong to `Contract liability`, those
@@ -205,6 +228,7 @@ fn by_balance(sheet: &Sheet, asked: &str) -> (Vec<Balance>, Sheet) {
     let rows = sheet.rows.iter().map(cells).filter(is_something).collect();
     let balance = |name: &&String| Balance {
         query: format!("part={}&of={}", sheet.part(), word(name)),
+        word: word(name),
         shown: **name == chosen,
         name: (*name).clone(),
     };
@@ -248,13 +272,20 @@ fn word(person: &Person, reason: &str) -> Result<Word, ApiError> {
 /// `POST /closes/{month}/prepare`
 pub(super) async fn prepare(
     State(env): State<Arc<Environment>>,
+    Extension(at_work): AtWork,
     person: Person,
     Segments(month): Segments<String>,
 ) -> Result<Response, ApiError> {
     person.caller.may(Right::Overrule)?;
     let month: Month = month.parse()?;
-    close::prepare(&env, month, &person.caller.actor()).await?;
-    told(&format!("/closes/{month}"), &format!("{} is prepared; look at each step, and sign", month.in_words()))
+    let wanted = (format!("close {month}"), format!("The figures of {}", month.in_words()));
+    let (actor, at) = (person.caller.actor(), Arc::clone(&env));
+    jobs::answer(&at, &at_work, wanted, &person.caller.name, |progress| async move {
+        close::prepare(&env, month, &actor, &progress).await?;
+        let text = format!("{} is prepared; look at each step, and sign", month.in_words());
+        Ok(Made::Page(format!("/closes/{month}"), text))
+    })
+    .await
 }
 
 /// What somebody says about a step.
@@ -317,22 +348,75 @@ pub(super) async fn sign(
     )
 }
 
-/// `GET /closes/{month}/{file}`: `package.zip` or `package.json`.
+/// A table of the close, or what was learned since the signature, as a file.
+async fn sheet_file(
+    env: &Environment,
+    month: Month,
+    (part, kind): (&str, Kind),
+    (who, file): (&Who, &str),
+) -> Result<Made, ApiError> {
+    let (package, figures) = close::kept(env, month).await?;
+    let adjustments = part == "adjustments" && package.signed.is_some();
+    let sheet = if adjustments {
+        close::adjusted(&close::adjustments(env, month, &figures).await?)
+    } else {
+        let found = figures.sheets.into_iter().find(|sheet| sheet.part() == part);
+        found.ok_or_else(|| ApiError::not_found("table", part))?
+    };
+    let columns: Vec<&str> = sheet.columns.iter().map(String::as_str).collect();
+    let mut list = List::new("close", &columns, format!("{} of {}", sheet.name, month.in_words()));
+    list.source = format!("{}, figures {}", env.settings.http.public_url, package.digest);
+    if let Some(currency) = columns.iter().position(|column| *column == "Currency") {
+        for row in &sheet.rows {
+            let code = row.get(currency).map(Cell::shown).unwrap_or_default();
+            for (column, cell) in columns.iter().zip(row) {
+                if let Cell::Amount(amount) = cell {
+                    list.add(column, &code, amount);
+                }
+            }
+        }
+    }
+    list.rows = sheet.rows;
+    taken(env, who, (file, ""), ListFile::begin(list, kind)?).await
+}
+
+/// `GET /closes/{month}/{file}`: `package.zip` or `package.json`, or one of the tables such as `journal.xlsx`.
 pub(super) async fn file(
     State(env): State<Arc<Environment>>,
+    Extension(at_work): AtWork,
     person: Person,
     Segments((month, file)): Segments<(String, String)>,
 ) -> Result<Response, ApiError> {
     let month: Month = month.parse()?;
-    let (package, figures) = close::kept(&env, month).await?;
-    let cannot = |error: String| ApiError::invalid(format!("the package cannot be written: {error}"));
-    let (bytes, media) = match file.as_str() {
-        "package.zip" => (package::zip(&package, &figures).map_err(cannot)?, "application/zip"),
-        "package.json" => (package::told(&figures).map_err(cannot)?.into_bytes(), "application/json"),
-        _ => return Err(ApiError::not_found("file", &file)),
-    };
-    let about = format!("close {month}, figures {}", package.digest);
-    env.store.list_exported(&person.caller.actor(), format!("{month} {file}"), about, env.clock.now()).await?;
-    let name = format!("attachment; filename=\"milestoned-close-{month}-{file}\"");
-    Ok(([(header::CONTENT_TYPE, media.to_owned()), (header::CONTENT_DISPOSITION, name)], bytes).into_response())
+    let part = file.split_once('.').and_then(|(part, ending)| Some((part.to_owned(), Kind::of(ending)?)));
+    if let Some((part, kind)) = part {
+        let wanted = (format!("/closes/{month}/{file}"), format!("The table {part} of {}", month.in_words()));
+        let (who, at, name) = (Who::of(&person), Arc::clone(&env), format!("close-{month}-{file}"));
+        return jobs::answer(&at, &at_work, wanted, &person.caller.name, |_| async move {
+            sheet_file(&env, month, (&part, kind), (&who, &name)).await
+        })
+        .await;
+    }
+    if !["package.zip", "package.json"].contains(&file.as_str()) {
+        return Err(ApiError::not_found("file", &file));
+    }
+    let (wanted, actor) =
+        ((format!("/closes/{month}/{file}"), format!("The package of {month}")), person.caller.actor());
+    let at = Arc::clone(&env);
+    jobs::answer(&at, &at_work, wanted, &person.caller.name, |_| async move {
+        let (package, figures) = close::kept(&env, month).await?;
+        let (digest, named) = (package.digest.clone(), format!("milestoned-close-{month}-{file}"));
+        let made = tokio::task::spawn_blocking(move || match named.ends_with(".zip") {
+            true => package::zip(&package, &figures).map(|content| MadeFile::kept(named, "application/zip", content)),
+            false => package::told(&figures).and_then(|text| {
+                MadeFile::of(&named, "application/json", text.as_bytes()).map_err(|error| error.to_string())
+            }),
+        });
+        let cannot = |error: String| ApiError::invalid(format!("the package cannot be written: {error}"));
+        let made = made.await.map_err(|error| cannot(error.to_string()))?.map_err(cannot)?;
+        let about = format!("close {month}, figures {digest}");
+        env.store.list_exported(&actor, format!("{month} {file}"), about, env.clock.now()).await?;
+        Ok(Made::File(Arc::new(made)))
+    })
+    .await
 }

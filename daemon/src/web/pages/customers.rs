@@ -10,6 +10,7 @@ use milestoned_identity::rights::Right;
 use milestoned_mapping::address;
 use serde::Deserialize;
 
+use super::lists::Head;
 use super::person::Person;
 use super::{filters, render, told};
 use crate::environment::Environment;
@@ -29,6 +30,8 @@ struct CustomerPage<'a> {
     name: String,
     sums: Vec<listing::Sums>,
     contracts: Vec<Summary>,
+    contract_heads: Vec<Head>,
+    open_heads: Vec<Head>,
     rows: Vec<Open<'a>>,
     items: Vec<Arc<Item>>,
     today: Date,
@@ -48,7 +51,7 @@ pub(super) async fn page(
         return Err(ApiError::not_found("customer", &name));
     }
     let open: Vec<Open<'_>> = contracts.iter().copied().flat_map(listing::open_of).collect();
-    let rows = listing::by_due_date(open, 0..usize::MAX);
+    let rows = listing::receivables_by(open, "", 0..usize::MAX);
     let items = snapshot.items.iter().filter(|item| item.customer.as_deref() == Some(&*name));
     let items = queue::whole(&env, &items.cloned().collect::<Vec<_>>()).await?;
     let sums = listing::sums(&contracts);
@@ -56,7 +59,20 @@ pub(super) async fn page(
     let mut records = customers::customers(&env).await?;
     records.retain(|record| record.name == name);
     let may_choose = person.caller.rights.has(Right::Release);
-    let page = CustomerPage { person, name, sums, contracts, rows, items, today, records, may_choose };
+    let (contract_heads, open_heads) = (Head::of_contracts(None), Head::of_receivables(None));
+    let page = CustomerPage {
+        person,
+        name,
+        sums,
+        contracts,
+        contract_heads,
+        open_heads,
+        rows,
+        items,
+        today,
+        records,
+        may_choose,
+    };
     Ok(render(&page))
 }
 

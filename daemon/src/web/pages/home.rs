@@ -12,6 +12,7 @@ use milestoned_mapping::money::grouped;
 use serde::Deserialize;
 
 use super::charts::{Bar, Chart, bars, lines, waterfall};
+use super::lists::Head;
 use super::person::Person;
 use super::{filters, render};
 use crate::environment::Environment;
@@ -56,6 +57,7 @@ struct HomePage {
     figures: Vec<Figures>,
     currency: String,
     charts: Vec<Chart>,
+    heads: Vec<Head>,
     contracts: Vec<Summary>,
     contract_count: usize,
     today: Date,
@@ -95,6 +97,7 @@ pub(super) async fn page(
     Ok(render(&HomePage {
         currency: shown.map(|figures| figures.currency.clone()).unwrap_or_default(),
         behind: behind(&snapshot, env.clock.now()),
+        heads: Head::of_contracts(None),
         contracts: most_waiting(&snapshot),
         contract_count: snapshot.contracts.len(),
         person,

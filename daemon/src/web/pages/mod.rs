@@ -2,7 +2,7 @@
 //! of the review. What they show comes from the snapshot, which is asked for what has changed before each page.
 //!
 //! Reading order: `person` (who looks), `queue`, `case`, `acting` (one act, and many at once), `home`, `contract`, `as_of`, `customers`,
-//! `documents`, `filing`, `lists`, `exports`, `workbook`, `close`, `reports`; `charts` draws.
+//! `documents`, `filing`, `lists`, `jobs` (what takes longer than a page waits), `exports`, `workbook`, `close`, `reports`; `charts` draws.
 
 mod acting;
 mod as_of;
@@ -16,6 +16,7 @@ mod exports;
 mod filing;
 pub(super) mod filters;
 mod home;
+mod jobs;
 mod lists;
 mod person;
 mod queue;
@@ -80,6 +81,8 @@ pub fn routes() -> Router<Arc<Environment>> {
         .route("/bulk", post(acting::look))
         .route("/bulk/act", post(acting::act_on_all))
         .route("/export/{file}", get(exports::file))
+        .route("/jobs/{id}", get(jobs::page))
+        .route("/jobs/{id}/file", get(jobs::file))
         .route("/trail", get(trail::page))
         .route("/workbook", workbook::all())
         .route("/workbook/export", get(workbook::export))

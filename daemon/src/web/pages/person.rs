@@ -74,7 +74,7 @@ impl Person {
     }
 
     /// What keeps the snapshot, for who looks at it again in between.
-    pub(super) fn snapshots(&self) -> &Snapshots {
+    pub(super) fn snapshots(&self) -> &Arc<Snapshots> {
         &self.snapshots
     }
 

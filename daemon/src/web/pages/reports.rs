@@ -8,6 +8,7 @@ use axum::response::Response;
 use jiff::civil::Date;
 use milestoned_mapping::address;
 use milestoned_mapping::money::grouped;
+use rust_decimal::Decimal;
 
 use super::charts::{Bar, Chart, bars};
 use super::lists::Asked;
@@ -19,7 +20,9 @@ use crate::report::close::Month;
 use crate::report::export::List;
 use crate::report::performance::{self, Report, Rows};
 use crate::review::measures::Metric;
+use crate::review::queue::meaning;
 use crate::review::snapshot::Snapshot;
+use crate::review::subject::Subject;
 use crate::web::extract::{Parameters, Segments};
 use crate::web::problem::ApiError;
 use milestoned_workbook::cell::Cell;
@@ -38,6 +41,23 @@ pub(super) struct Shown {
     pub(super) misses: bool,
 }
 
+/// Letters of a date, an id or a number of a document that stays in one line.
+const ONE_LINE: usize = 24;
+
+impl Shown {
+    /// How it stands in its column.
+    pub(super) fn class(&self) -> &'static str {
+        let stays = self.text.chars().count() <= ONE_LINE && !self.text.contains(' ');
+        match (self.is_number, self.misses) {
+            (true, true) => "num differs",
+            (true, false) => "num",
+            (false, true) => "differs",
+            (false, false) if stays => "date",
+            (false, false) => "",
+        }
+    }
+}
+
 /// A row of a table as a page shows it: ids lead to the pages of what they name.
 pub(super) fn shown(columns: &[String], row: &[Cell]) -> Vec<Shown> {
     let named = |name: &str| columns.iter().position(|column| *column == name).and_then(|place| row.get(place));
@@ -53,9 +73,23 @@ pub(super) fn shown(columns: &[String], row: &[Cell]) -> Vec<Shown> {
         };
         let is_number = !matches!(cell, Cell::Text(_));
         let link = link.filter(|_| !text.is_empty());
-        Shown { text: if is_number { grouped(&text) } else { text }, is_number, link, misses: false }
+        let misses = column == "Difference" && text.parse::<Decimal>().is_ok_and(|amount| !amount.is_zero());
+        let text = match column.as_str() {
+            "Exception" | "Name" => title_of(&text),
+            _ if is_number => grouped(&text),
+            _ => text,
+        };
+        Shown { text, is_number, link, misses }
     };
     columns.iter().zip(row).map(cell).collect()
+}
+
+/// What waits, in words: of an exception what its code means, of anything else its name.
+fn title_of(subject: &str) -> String {
+    match subject.parse() {
+        Ok(Subject::Exception { code, .. }) => meaning(code.name()).0.to_owned(),
+        _ => subject.to_owned(),
+    }
 }
 
 #[derive(Template)]
@@ -109,6 +143,7 @@ fn mark(columns: &[String], rows: &mut [Vec<Shown>]) {
         for (column, cell) in columns.iter().zip(row.iter_mut()) {
             let metric = Metric::ALL.into_iter().find(|metric| metric.title() == column);
             cell.misses = metric.is_some_and(|metric| metric.misses(&cell.text));
+            cell.is_number |= metric.is_some() && !cell.text.is_empty();
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use super::documents::{FORM, brought};
 use super::exports::XLSX;
+use super::jobs::{self, AtWork};
 use super::person::Person;
 use super::{filters, render, told};
 use crate::environment::Environment;
@@ -22,6 +24,7 @@ use crate::report::workbook::import::{self, Beside, Preview};
 use crate::report::workbook::sheets::Asker;
 use crate::store::parse;
 use crate::web::extract::{Fields, Parameters, Segments};
+use crate::web::jobs::{Made, MadeFile};
 use crate::web::problem::ApiError;
 
 /// Edits that a page shows; all of them stand in the annotated file.
@@ -80,11 +83,17 @@ async fn start(person: Person, Parameters(which): Parameters<Which>) -> Response
 /// `GET /workbook/export`
 pub(super) async fn export(
     State(env): State<Arc<Environment>>,
+    Extension(at_work): AtWork,
     person: Person,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, ApiError> {
-    let bytes = import::export(&env, person.snapshots(), &asker(&person), &which.q).await?;
-    Ok(attached("milestoned-workbook.xlsx", bytes))
+    let wanted = (format!("/workbook/export?q={}", which.q), "The workbook".to_owned());
+    let (at, snapshots, asker) = (Arc::clone(&env), Arc::clone(person.snapshots()), asker(&person));
+    jobs::answer(&at, &at_work, wanted, &person.caller.name, |progress| async move {
+        let bytes = import::export(&env, &snapshots, &asker, (&which.q, &progress)).await?;
+        Ok(Made::File(Arc::new(MadeFile::of("milestoned-workbook.xlsx", XLSX, &bytes)?)))
+    })
+    .await
 }
 
 fn attached(name: &str, bytes: Vec<u8>) -> Response {
