@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use milestoned_seal::{CODE, Coder, Key, Purpose, SealError};
 use milestoned_trail::chain::Head;
 use milestoned_trail::rows::RowDigest;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::StoreError;
 use super::attested::{ALL, Table};
@@ -184,6 +185,20 @@ fn digest<'a>(
     Ok(digest.end())
 }
 
+/// The number under which PostgreSQL locks a row that is not there yet.
+fn lock_of(table: &Table, key: &[&dyn Value]) -> Result<i64, StoreError> {
+    let mut name = RowDigest::of(table.name);
+    for (column, value) in table.key.iter().zip(key) {
+        match value.sqlite().to_sql()? {
+            ToSqlOutput::Borrowed(ValueRef::Text(bytes)) => name.column(column, bytes),
+            ToSqlOutput::Owned(rusqlite::types::Value::Text(text)) => name.column(column, text.as_bytes()),
+            other => name.column(column, format!("{other:?}").as_bytes()),
+        }
+    }
+    let [a, b, c, d, e, f, g, h, ..] = name.end();
+    Ok(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
+}
+
 /// A transaction, what attests the rows that it writes, and what it has changed of them so far.
 pub(super) struct Session<'a> {
     link: Link<'a>,
@@ -332,6 +347,25 @@ impl Session<'_> {
         self.one(table.one, key, |row| self.examine(table, row, 0))
     }
 
+    /// Reads a row that is about to be written: nobody else changes it, or makes it, before the transaction ends. The sum over a
+    /// table follows from what was there before and what is there afterwards.
+    pub(super) fn hold<T>(
+        &self,
+        table: &Table,
+        key: &[&dyn Value],
+        read: impl Fn(&Row<'_>, Examined) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let look = || self.one(table.held, key, |row| read(row, self.examine(table, row, 0)?));
+        let found = look()?;
+        if found.is_some() || self.has_one_writer() {
+            return Ok(found);
+        }
+        // There is no row that could be locked: whoever makes the same one waits for its name.
+        let name = lock_of(table, key)?;
+        self.one("SELECT pg_advisory_xact_lock($1)", values![name], |_| Ok(()))?;
+        look()
+    }
+
     /// Changes one row, or makes it, or deletes it, by `write`: what is there is acted on only if it is attested, and what is
     /// there afterwards is attested.
     ///
@@ -343,7 +377,7 @@ impl Session<'_> {
         key: &[&dyn Value],
         write: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let before = self.examine_one(table, key)?;
+        let before = self.hold(table, key, |_, examined| Ok(examined))?;
         if before.as_ref().is_some_and(|before| !before.genuine) {
             return Err(self.unattested(table, key)?);
         }
@@ -359,7 +393,7 @@ impl Session<'_> {
         key: &[&dyn Value],
         write: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let before = self.examine_one(table, key)?;
+        let before = self.hold(table, key, |_, examined| Ok(examined))?;
         let value = write()?;
         self.attest_now(table, key, before.map(|before| before.attested))?;
         Ok(value)

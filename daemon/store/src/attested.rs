@@ -1,6 +1,6 @@
 //! Which tables are attested, column by column, and what of the database may change freely, with the reason.
 
-use super::session::Cell;
+use super::session::{Cell, Sql};
 
 /// A table whose rows bear a code of the house's key.
 pub(super) struct Table {
@@ -19,6 +19,8 @@ pub(super) struct Table {
     pub(super) all: &'static str,
     /// The same of one row.
     pub(super) one: &'static str,
+    /// The same of one row that nobody else changes until the transaction ends. SQLite has one writer.
+    pub(super) held: Sql,
     /// Writes a row's code.
     pub(super) write: &'static str,
 }
@@ -73,6 +75,15 @@ macro_rules! number {
     };
 }
 
+macro_rules! one_row {
+    ($name:literal, [$($number:literal)?], [$($key:literal),+], [$($told:literal),+], [$($standing:literal),*], $lock:literal) => {
+        concat!(
+            "SELECT ", number!($($number)?) $(, ", ", $told)+ $(, ", ", $standing)*, ", mac FROM ", $name, " WHERE ",
+            where_key!($($key),+), $lock
+        )
+    };
+}
+
 macro_rules! table {
     ($const:ident = $name:literal, number [$($number:literal)?], key [$($key:literal),+], told [$($told:literal),+],
      standing [$($standing:literal),*], $under_way:expr) => {
@@ -83,10 +94,11 @@ macro_rules! table {
             key: &[$($key),+],
             under_way: $under_way,
             all: concat!("SELECT ", number!($($number)?) $(, ", ", $told)+ $(, ", ", $standing)*, ", mac FROM ", $name),
-            one: concat!(
-                "SELECT ", number!($($number)?) $(, ", ", $told)+ $(, ", ", $standing)*, ", mac FROM ", $name, " WHERE ",
-                where_key!($($key),+)
-            ),
+            one: one_row!($name, [$($number)?], [$($key),+], [$($told),+], [$($standing),*], ""),
+            held: Sql {
+                postgres: one_row!($name, [$($number)?], [$($key),+], [$($told),+], [$($standing),*], " FOR NO KEY UPDATE"),
+                sqlite: one_row!($name, [$($number)?], [$($key),+], [$($told),+], [$($standing),*], ""),
+            },
             write: concat!("UPDATE ", $name, " SET mac = $1 WHERE ", where_key_after_code!($($key),+)),
         };
     };

@@ -662,7 +662,7 @@ pub(super) fn mark_legs(tx: &Session<'_>, contract: &str) -> Result<(), StoreErr
 
 /// Where a stream stands, if that is what we wrote; else it is read from its beginning.
 pub(super) fn keep_genuine_place(tx: &Session<'_>, system: &str, stream: &str) -> Result<(), StoreError> {
-    match tx.examine_one(&WATERMARK, values![system, stream])? {
+    match tx.hold(&WATERMARK, values![system, stream], |_, place| Ok(place))? {
         Some(place) if !place.genuine => {
             tx.deleted(&WATERMARK, &place.attested);
             tx.run("DELETE FROM watermark WHERE system = $1 AND stream = $2", values![system, stream]).map(drop)

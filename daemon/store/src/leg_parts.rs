@@ -38,8 +38,7 @@ pub(super) fn replace_part(
     record: &SourceRecord,
     part: Option<&LegContribution>,
 ) -> Result<Replaced, StoreError> {
-    let former = tx.one(LEG_PART.one, values![record.system, record.object, record.id], |row| {
-        let examined = tx.examine(&LEG_PART, row, 0)?;
+    let former = tx.hold(&LEG_PART, values![record.system, record.object, record.id], |row, examined| {
         Ok((row.get::<String>(4)?, row.get::<String>(7)?, row.get::<Option<String>>(6)?, examined))
     })?;
     let (mut changed, mut freed) = (Vec::new(), None);

@@ -345,6 +345,19 @@ const SETTLE_SHOWN: &str =
     "UPDATE outbox SET state = $2, due_at = $3, receipt = $4, fault = $5, remedy = $6, settled_at = $7,
     lease_until = NULL WHERE key = $1 AND lease_until IS NOT NULL AND attempts = $8";
 
+macro_rules! expired {
+    ($lock:literal) => {
+        concat!(
+            "SELECT contract, subject, key, attempts FROM outbox WHERE target = $1 AND state = 'sending'
+             AND lease_until <= $2 ORDER BY ordinal",
+            $lock
+        )
+    };
+}
+
+/// In PostgreSQL several may claim at once: what one of them takes over, another must not take from him.
+const EXPIRED: Sql = Sql { postgres: expired!(" FOR UPDATE SKIP LOCKED"), sqlite: expired!("") };
+
 impl Store {
     /// Takes what is due for `target`, oldest first, and leases it. What must come first is settled already; of one
     /// subject only the oldest open delivery is taken, so that a status never overtakes an older one. An expired lease
@@ -354,12 +367,7 @@ impl Store {
     /// The database failed.
     pub fn claim(&self, target: String, limit: u32, lease: SignedDuration, now: Timestamp) -> Verb<'_, Vec<Claimed>> {
         self.write(move |tx| {
-            let expired = tx.all(
-                "SELECT contract, subject, key, attempts FROM outbox WHERE target = $1 AND state = 'sending'
-                 AND lease_until <= $2 ORDER BY ordinal",
-                values![target, instant(now)],
-                read_died,
-            )?;
+            let expired = tx.all(EXPIRED, values![target, instant(now)], read_died)?;
             interrupted(tx, &target, &expired, now)?;
             claims::lease(tx, &target, limit, now.saturating_add(lease).unwrap_or(now), now)
         })

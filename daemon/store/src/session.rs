@@ -237,6 +237,11 @@ fn value_of<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, 
 }
 
 impl Link<'_> {
+    /// Whether nobody else writes while a transaction writes. PostgreSQL lets several.
+    pub(super) fn has_one_writer(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     /// Runs a statement. Returns how many rows it changed.
     pub(super) fn run(&self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<u64, StoreError> {
         let sql = sql.into();

@@ -24,6 +24,7 @@ on_both!(
     what_has_to_come_first_comes_first,
     a_newer_status_supersedes_one_that_was_not_shown,
     several_claim_at_once_and_none_twice,
+    what_was_interrupted_is_taken_over_by_one_of_many,
     a_person_decides_about_what_is_parked,
     what_is_paused_stays,
     an_interrupted_start_leaves_doubt,
@@ -180,6 +181,22 @@ async fn several_claim_at_once_and_none_twice(place: Place) {
     assert_eq!(keys.len(), claimed.len(), "one was taken twice");
     let rest = place.store.claim("netsuite".into(), 100, LEASE, now()).await.unwrap();
     assert_eq!(claimed.len() + rest.len(), 60, "one was lost");
+}
+
+async fn what_was_interrupted_is_taken_over_by_one_of_many(place: Place) {
+    let postings = (0..10).map(|n| invoice(&format!("N{n}"), "SOW-1", "1.00", &[])).collect();
+    let place = Place::with(postings, place).await;
+    let stores = [place.store.clone(), place.again().await, place.again().await];
+    assert_eq!(place.claim(0).await.len(), 10);
+    for round in 1..=5 {
+        let at = now() + LEASE * (2 * round);
+        let claims = stores.iter().cycle().take(12).map(|store| store.claim("netsuite".into(), 100, LEASE, at));
+        let claimed = futures_util::future::try_join_all(claims).await.unwrap().concat();
+        let keys: BTreeSet<_> = claimed.iter().map(|one| one.key.clone()).collect();
+        assert_eq!((claimed.len(), keys.len()), (10, 10), "round {round}");
+        assert!(claimed.iter().all(|one| one.look_first && one.attempts == u32::try_from(round).unwrap()));
+    }
+    assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }
 
 async fn a_person_decides_about_what_is_parked(place: Place) {

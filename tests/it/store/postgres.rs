@@ -1,5 +1,7 @@
 //! How a PostgreSQL server may be set, and how not.
 
+use std::pin::Pin;
+
 use milestoned::store::pauses::Scope;
 use milestoned_tests::postgres::cluster;
 
@@ -32,4 +34,23 @@ async fn writers_wait_for_each_other_whatever_isolation_the_server_has_by_defaul
     let halted = futures_util::future::try_join_all((0..40).map(halt)).await.unwrap();
     assert!(halted.into_iter().all(|new| new));
     assert_eq!(store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
+}
+
+/// One row that many change, make and delete at the same time is attested as the last of them left it.
+#[tokio::test]
+async fn what_many_change_at_once_is_attested_as_it_stands() {
+    let Some(url) = database("default_transaction_isolation = 'read committed'").await else { return };
+    let stores = [connect(&url).await.unwrap(), connect(&url).await.unwrap()];
+    let mut acts: Vec<Pin<Box<dyn Future<Output = bool>>>> = Vec::new();
+    for (place, store) in stores.iter().cycle().take(60).enumerate() {
+        let (by, why) = (format!("controller-{place}"), format!("reason {place}"));
+        let name = "SOW-1".to_owned();
+        acts.push(if place % 3 == 0 {
+            Box::pin(async move { store.resume(Scope::Contract, name, by.into(), why, now()).await.is_ok() })
+        } else {
+            Box::pin(async move { store.pause(Scope::Contract, name, by.into(), why, now()).await.is_ok() })
+        });
+    }
+    assert!(futures_util::future::join_all(acts).await.into_iter().all(|taken| taken));
+    assert_eq!(stores[0].verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }
