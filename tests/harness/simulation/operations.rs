@@ -189,6 +189,8 @@ pub(super) fn heal(world: &mut World, dice: &mut StdRng) -> anyhow::Result<()> {
             accountant::clear(world, dice, false)?;
         }
         let now = world.now();
+        // What legs say waits at midnight until the project tool was read past it.
+        rests &= world.ask(|app| async move { app.env.store.contracts_due(now).await })??.is_empty();
         let replayed =
             world.ask(|app| async move { app.env.store.replay_parked(None, "controller".into(), now).await })??;
         // Nothing waits for time or people: what is not right by now will never be.
