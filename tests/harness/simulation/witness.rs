@@ -112,7 +112,9 @@ impl Witness {
         if sent.url.contains("/rest/api/") {
             // A census searches too, without a time, and reads nothing of what it finds.
             let polls = sent.url.ends_with("/search/jql") && sent.body.contains("updated >=");
-            let found = polls && says.contains("\"id\":");
+            // Of an answer that is cut off or garbled it reads nothing.
+            let readable = || serde_json::from_str::<serde_json::Value>(says).is_ok();
+            let found = polls && says.contains("\"id\":") && readable();
             match found {
                 true => self.searched.insert(sent.sender, sent.now),
                 false => self.searched.remove(&sent.sender),
