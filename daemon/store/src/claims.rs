@@ -98,7 +98,7 @@ macro_rules! claimable {
             " AND NOT EXISTS (SELECT 1 FROM outbox AS q WHERE q.target = o.target AND q.subject = o.subject
               AND q.ordinal < o.ordinal AND q.state IN ('pending', 'sending', 'unknown')) AND ",
             not_paused!($database),
-            " ORDER BY ordinal LIMIT $3",
+            " ORDER BY due_at, ordinal LIMIT $3",
             $lock
         )
     };
@@ -112,7 +112,7 @@ pub(super) const CLAIMABLE: Sql =
 const LEASE: &str =
     "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_until = $2, mac = $3 WHERE key = $1";
 
-/// Takes what is due for a target, oldest first and at most so many, and leases it until an instant.
+/// Takes what is due for a target, what is due longest first and at most so many, and leases it until an instant.
 pub(super) fn lease(
     tx: &Session<'_>,
     target: &str,

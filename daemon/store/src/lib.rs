@@ -576,6 +576,14 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_passes_over_nothing_that_is_not_due_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = plan(&opened(&folder), claims::CLAIMABLE.sqlite);
+        assert!(steps.iter().any(|step| step.contains("outbox_claim (target=? AND due_at<?)")), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+    }
+
+    #[test]
     fn what_is_due_is_found_without_a_look_at_what_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let connection = opened(&folder);
