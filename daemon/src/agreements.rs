@@ -34,6 +34,7 @@ use crate::store::audit::Entry;
 use crate::store::change_orders::{FiledOrder, OrderState, WaitingOrder};
 use crate::store::contracts::{ContractRow, NewContract};
 use crate::store::customers::Whose;
+use crate::store::hands::Sums;
 use crate::store::intake::NewFact;
 use crate::store::{StoreError, parse};
 
@@ -674,7 +675,6 @@ async fn take(env: &Environment, order: Order, actor: &Actor, now: Timestamp) ->
     };
     let customer = customer_brought(&fact).unwrap_or_else(|| state.terms().customer().to_owned());
     let (version, contract) = (order_version(&fact), row.id);
-    let waits = order_waits(env, &agreement, &state, (&fact, stake), now).await?;
     let says = format!(
         "version {version} puts {} {} at stake, and takes no effect before it is approved",
         grouped(&stake.to_string()),
@@ -682,7 +682,16 @@ async fn take(env: &Environment, order: Order, actor: &Actor, now: Timestamp) ->
     );
     let line = Entry::by(actor, Action::ChangeOrderWaits, Some(&contract), format!("version {version}"), says);
     let fact = NewFact { contract: contract.clone(), identity, fact, actor: actor.clone() };
-    env.store.file_order(FiledOrder { fact, customer, stake, waits }, line, now).await?;
+    let mut order = FiledOrder { fact, customer, stake, waits: false };
+    let waits = loop {
+        let (waits, sums) = order_waits(env, &agreement, &state, (&order.fact.fact, stake), now).await?;
+        order.waits = waits;
+        match env.store.judged_by(sums).file_order(order.clone(), line.clone(), now).await {
+            // Somebody has put something at stake meanwhile, which counts with it.
+            Err(StoreError::Overtaken) => {}
+            filed => break filed.map(|_| waits)?,
+        }
+    };
     tracing::info!(contract, %actor, waits, "change order taken");
     Ok(if waits { Filed::Waits(contract) } else { Filed::Amended(contract) })
 }
@@ -695,19 +704,17 @@ async fn order_waits(
     state: &Contract,
     (order, stake): (&Fact, Money),
     now: Timestamp,
-) -> Result<bool, Refusal> {
-    if stake.minor() <= 0 {
-        return Ok(false);
-    }
+) -> Result<(bool, Sums), Refusal> {
     let company = Policy::from_value(env.settings.policy.clone(), stake.currency());
     let company = company.map_err(|errors| Refusal::Invalid(errors.to_string()))?;
     let since = env.settings.approvals.since(state.terms(), now);
     let whose = Whose { contract: agreement.terms.id().to_owned(), brought: Vec::from_iter(customer_brought(order)) };
-    let staked = env.store.staked_since(whose, since).await?.into_iter();
-    let before: Minor =
-        staked.filter(|(.., amount)| amount.currency() == stake.currency()).map(|(.., amount)| amount.units()).sum();
+    let sums = env.store.sums(whose, since).await?;
+    let staked = sums.staked.iter().filter(|(.., amount)| amount.currency() == stake.currency());
+    let before: Minor = staked.map(|(.., amount)| amount.units()).sum();
     let counted = stake.currency().money(before + stake.units());
-    Ok(agreement.policy.asks_for(counted) || company.asks_for(counted))
+    let asked_for = agreement.policy.asks_for(counted) || company.asks_for(counted);
+    Ok((stake.minor() > 0 && asked_for, sums))
 }
 
 /// Ids and texts of what is filed for the first time; what was filed before goes on.

@@ -9,7 +9,7 @@ use super::actor::Actor;
 use super::attest::Session;
 use super::attested::CHANGE_ORDER;
 use super::audit::{self, Entry};
-use super::customers::{self, Beside, Whose};
+use super::customers::Beside;
 use super::intake::{NewFact, insert_fact};
 use super::session::{Row, Sql, among, values};
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
@@ -104,6 +104,21 @@ fn genuine(tx: &Session<'_>, mut orders: Vec<WaitingOrder>) -> Result<Vec<Waitin
     Ok(kept)
 }
 
+/// What change orders have put at stake since an instant, of contracts and of those into which one of their customers would be
+/// brought: contract, identity, amount. Those that were refused do not count.
+pub(super) fn staked(
+    tx: &Session<'_>,
+    beside: &Beside,
+    since: Timestamp,
+) -> Result<Vec<(String, String, Money)>, StoreError> {
+    let rows = tx.all(STAKED, values![beside.contracts, instant(since), beside.names], |row| {
+        let currency: Currency = row.parsed(3, "change_order.currency")?;
+        let (contract, identity): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(row.money(2, currency, "change_order.stake")?.map(|stake| (contract, identity, stake)))
+    })?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
 /// Who looks at the queue looks again.
 fn look_again(tx: &Session<'_>, contract: &str) -> Result<(), StoreError> {
     tx.run(concat!("UPDATE contract SET ", next_revision!(), " WHERE id = $1"), values![contract]).map(drop)
@@ -168,23 +183,6 @@ impl Store {
     pub fn order_state(&self, contract: String, identity: String) -> Verb<'_, Option<OrderState>> {
         let sql = "SELECT state FROM change_order WHERE contract = $1 AND identity = $2";
         self.read(move |tx| tx.one(sql, values![contract, identity], |row| row.parsed(0, "change_order.state")))
-    }
-
-    /// What change orders have put at stake since an instant, of a contract, of those that share a customer with it, and of those
-    /// into which such a customer would be brought: contract, identity, amount. Those that were refused do not count.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn staked_since(&self, whose: Whose, since: Timestamp) -> Verb<'_, Vec<(String, String, Money)>> {
-        self.read(move |tx| {
-            let Beside { contracts, names } = customers::beside(tx, &whose)?;
-            let rows = tx.all(STAKED, values![contracts, instant(since), names], |row| {
-                let currency: Currency = row.parsed(3, "change_order.currency")?;
-                let (contract, identity): (String, String) = (row.get(0)?, row.get(1)?);
-                Ok(row.money(2, currency, "change_order.stake")?.map(|stake| (contract, identity, stake)))
-            })?;
-            Ok(rows.into_iter().flatten().collect())
-        })
     }
 
     /// A person decides about a change order that waits. `false`: it does not wait any more, and nothing was written.

@@ -2,6 +2,7 @@
 //! that waits for another person.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use milestoned_identity::duties::Duty;
@@ -12,11 +13,14 @@ use serde_json::Value;
 use super::action::Action;
 use super::actor::Actor;
 use super::attest::Session;
+use super::change_orders::staked;
 use super::customers::{self, Whose};
 use super::readings;
 use super::session::{Row, Sql, among, values};
 use super::{Store, StoreError, Verb, instant, parse};
 
+/// Held in PostgreSQL by whoever writes a word that was judged by sums. The number is ours, drawn by lot.
+const ONE_WORD_AT_A_TIME: i64 = 5_190_337_462_018_843;
 /// How the identity of a fact begins that one person has said and that waits for another one.
 const FIRST: &str = "first:";
 
@@ -38,6 +42,38 @@ pub struct LetGo {
     pub milestone: Option<String>,
     /// How much.
     pub amount: Money,
+}
+
+/// What people let go and put at stake beside a contract since an instant, as it was when a person's word was judged by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sums {
+    whose: Whose,
+    since: Timestamp,
+    /// Amounts that were let go.
+    pub let_go: Vec<LetGo>,
+    /// What change orders put at stake: contract, identity, amount. Those that were refused do not count.
+    pub staked: Vec<(String, String, Money)>,
+}
+
+impl Sums {
+    fn read(tx: &Session<'_>, whose: Whose, since: Timestamp) -> Result<Self, StoreError> {
+        let beside = customers::beside(tx, &whose)?;
+        let let_go =
+            tx.all(LET_GO, values![beside.contracts, instant(since)], read_let_go)?.into_iter().flatten().collect();
+        Ok(Self { whose, since, let_go, staked: staked(tx, &beside, since)? })
+    }
+
+    /// Whether they are still so, and stay so until the transaction ends: of two who let something go at once one is judged again.
+    ///
+    /// # Errors
+    /// They are not, or the database failed.
+    pub(super) fn hold(&self, tx: &Session<'_>) -> Result<(), StoreError> {
+        if !tx.has_one_writer() {
+            tx.one("SELECT pg_advisory_xact_lock($1)", values![ONE_WORD_AT_A_TIME], |_| Ok(()))?;
+        }
+        let now = Self::read(tx, self.whose.clone(), self.since)?;
+        if now == *self { Ok(()) } else { Err(StoreError::Overtaken) }
+    }
 }
 
 /// What a person said that waits for another person.
@@ -134,16 +170,20 @@ impl Store {
         })
     }
 
-    /// Amounts that people let go since an instant, of a contract and of those that share a customer with it, however it is
-    /// spelled.
+    /// What people let go and put at stake since an instant, beside a contract: of it, of those that share a customer with it,
+    /// however it is spelled, and, for change orders, of those into which such a customer would be brought.
     ///
     /// # Errors
     /// The database failed.
-    pub fn let_go_since(&self, whose: Whose, since: Timestamp) -> Verb<'_, Vec<LetGo>> {
-        self.read(move |tx| {
-            let among = customers::beside(tx, &whose)?.contracts;
-            Ok(tx.all(LET_GO, values![among, instant(since)], read_let_go)?.into_iter().flatten().collect())
-        })
+    pub fn sums(&self, whose: Whose, since: Timestamp) -> Verb<'_, Sums> {
+        self.read(move |tx| Sums::read(tx, whose, since))
+    }
+
+    /// The store for a word that was judged by these sums: it refuses what it is to write, as [`StoreError::Overtaken`], once others
+    /// have let something go or put something at stake beside it.
+    #[must_use]
+    pub fn judged_by(&self, sums: Sums) -> Self {
+        Self { judged_by: Some(Arc::new(sums)), ..self.clone() }
     }
 
     /// What people said that waits for another person, of one contract or of all.

@@ -312,6 +312,8 @@ pub struct Store {
     outage: Arc<Mutex<Option<String>>>,
     /// What has to hold for a write.
     fence: Vec<Arc<leases::Lease>>,
+    /// What a person's word was judged by, where one is written.
+    judged_by: Option<Arc<hands::Sums>>,
 }
 
 #[derive(Clone)]
@@ -363,7 +365,7 @@ impl Store {
     }
 
     fn over(backend: Backend, house: Arc<House>) -> Self {
-        Self { backend, house, outage: Arc::default(), fence: Vec::new() }
+        Self { backend, house, outage: Arc::default(), fence: Vec::new(), judged_by: None }
     }
 
     /// What attests rows, and hides what is not to be read in the database.
@@ -451,10 +453,11 @@ impl Store {
         &self,
         job: impl FnOnce(&Session<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Work {
-        let (fence, house) = (self.fence.clone(), Arc::clone(&self.house));
+        let (fence, judged_by, house) = (self.fence.clone(), self.judged_by.clone(), Arc::clone(&self.house));
         work(move |link: Link<'_>| {
             let tx = Session::under(link, &house);
             fence.iter().try_for_each(|lease| lease.holds(&tx))?;
+            judged_by.iter().try_for_each(|sums| sums.hold(&tx))?;
             let value = job(&tx)?;
             tx.close()?;
             Ok(value)

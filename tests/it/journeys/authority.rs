@@ -117,6 +117,20 @@ async fn a_large_amount_needs_two_people_and_splitting_does_not_go_around_it() {
 }
 
 #[tokio::test]
+async fn approvals_that_are_sent_at_once_are_judged_one_after_the_other() {
+    let world = company("approvals.second_over = \"50000.00\"").await;
+    let ids = ["S1", "S2", "S3", "S4", "S5"];
+    for id in ids {
+        due(&world, id, "20000.00").await;
+    }
+    let said = futures_util::future::join_all(ids.map(|id| approve(&world, "rob", id))).await;
+    let alone = said.iter().filter(|(status, said)| *status == 202 && said.contains("is decided")).count();
+    let waiting = said.iter().filter(|(_, said)| said.contains("two people are needed")).count();
+    assert_eq!((alone, waiting), (2, 3), "{said:?}");
+    assert_eq!(world.held("quickbooks").len(), 2, "100,000 in five parts at once");
+}
+
+#[tokio::test]
 async fn the_first_of_two_approvals_is_void_when_what_was_shown_changes() {
     let world = company("approvals.second_over = \"50.00\"").await;
     due(&world, "S1", "100.00").await;

@@ -94,7 +94,7 @@ async fn what_was_approved_counts_and_what_waits_does_not(place: Place) {
         |by: &str| json!({ "type": "review", "milestone": "M1", "decision": "approve", "by": by, "shown": shown });
     let first = told(&first_identity("c", "1"), "rob", approve("rob"));
     assert!(place.store.tell(first, Weight::Waits("two people".into()), line("rob"), now()).await.unwrap());
-    let approved = async || place.store.let_go_since(of("S1"), now()).await.unwrap();
+    let approved = async || place.store.sums(of("S1"), now()).await.unwrap().let_go;
     assert_eq!(approved().await, []);
     let words = place.store.waiting_words(Some("S1".into())).await.unwrap();
     assert_eq!((words[0].content.as_str(), words[0].actor.name()), ("c", "rob"));
@@ -103,7 +103,7 @@ async fn what_was_approved_counts_and_what_waits_does_not(place: Place) {
     assert!(place.store.tell(second, Weight::Counts { with: vec![words[0].row] }, line("sue"), now()).await.unwrap());
     assert_eq!(place.store.waiting_words(None).await.unwrap(), []);
     assert_eq!(approved().await[0].amount.to_string(), "45000.00");
-    assert_eq!(place.store.let_go_since(of("S1"), later(1)).await.unwrap(), []);
+    assert_eq!(place.store.sums(of("S1"), later(1)).await.unwrap().let_go, []);
     assert_eq!(place.store.hands("S1".into()).await.unwrap().told.len(), 2);
     assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }
@@ -135,7 +135,7 @@ async fn a_change_order_waits_and_becomes_a_fact_once(place: Place) {
     let state = async |key: &str| place.store.order_state("S1".into(), format!("amendment:{key}")).await.unwrap();
     assert_eq!(state("a").await, Some(OrderState::Approved));
     assert_eq!((state("c").await, state("d").await), (Some(OrderState::Refused), None));
-    let staked = place.store.staked_since(of("S1"), now()).await.unwrap();
+    let staked = place.store.sums(of("S1"), now()).await.unwrap().staked;
     assert_eq!(staked.iter().map(|(_, key, _)| key.as_str()).collect::<Vec<_>>(), ["amendment:a", "amendment:b"]);
     assert_eq!(place.store.verify_audit(Vec::new()).await.unwrap().flaw(), None);
 }
@@ -169,7 +169,7 @@ async fn another_spelling_of_a_customer_is_no_way_around_the_sum(place: Place) {
     assert!(place.store.tell(overruled, counts, line("rob"), now()).await.unwrap());
     let sums = async |customer: &str| {
         let whose = Whose { contract: String::new(), brought: vec![customer.into()] };
-        let all = place.store.let_go_since(whose, now()).await.unwrap();
+        let all = place.store.sums(whose, now()).await.unwrap().let_go;
         all.iter().map(|one| one.amount.to_string()).collect::<Vec<_>>()
     };
     for customer in ["Northwind Ltd", "NORTHWIND  LTD.", "N\u{43e}rthwind Ltd"] {

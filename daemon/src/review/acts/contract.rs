@@ -206,7 +206,7 @@ pub(super) async fn overrule(
 
 /// What needs no other person.
 fn alone() -> Ruling {
-    Ruling { weight: Weight::Counts { with: Vec::new() }, content: String::new() }
+    Ruling { weight: Weight::Counts { with: Vec::new() }, content: String::new(), sums: None }
 }
 
 /// An exception that a fact would close.
@@ -313,7 +313,7 @@ async fn decide(
         None => format!("review:{key}"),
     };
     let fact = NewFact { contract: row.id.clone(), identity, fact, actor: word.actor() };
-    env.store.tell(fact, ruling.weight.clone(), line, now).await?;
+    ruling.store(env).tell(fact, ruling.weight.clone(), line, now).await?;
     engine::turn(env, |due| due == row.id).await?;
     Ok(())
 }

@@ -20,10 +20,10 @@ use crate::store::actor::Actor;
 use crate::store::change_orders::WaitingOrder;
 use crate::store::contracts::ContractRow;
 use crate::store::customers::{CustomerRecord, Whose};
-use crate::store::hands::{Hands, hands_in};
+use crate::store::hands::{Hands, LetGo, Sums, hands_in};
 use crate::store::review::Weight;
 use crate::store::vocabulary::DeliveryState;
-use crate::store::{StoreError, parse};
+use crate::store::{Store, StoreError, parse};
 
 /// What somebody is about to let go.
 pub(super) struct Matter<'a> {
@@ -48,9 +48,16 @@ pub(super) struct Ruling {
     pub(super) weight: Weight,
     /// What it is about, as [`Matter::content`] has it.
     pub(super) content: String,
+    /// What it was judged by; `None`: it needs no other person.
+    pub(super) sums: Option<Sums>,
 }
 
 impl Ruling {
+    /// The store as the word is written into it: it takes it only while nobody lets something go beside it.
+    pub(super) fn store(&self, env: &Environment) -> Store {
+        self.sums.clone().map_or_else(|| env.store.clone(), |sums| env.store.judged_by(sums))
+    }
+
     /// Why it waits; `None`: it counts.
     pub(super) fn waits(&self) -> Option<&str> {
         match &self.weight {
@@ -98,10 +105,12 @@ pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) 
     let first = first.filter(|(_, version)| *version == matter.contract.version());
     before.extend(first.map(|(by, _)| env.people.person_of(by.name())));
     let person = env.people.person_of(&word.by);
-    match judge(policy, &involved, exposure(env, matter).await?, &before, &person) {
+    let (exposure, sums) = exposure(env, matter).await?;
+    let (content, sums) = (matter.content.clone(), Some(sums));
+    match judge(policy, &involved, exposure, &before, &person) {
         Verdict::Approved => {
             let with = words.into_iter().map(|word| word.row).collect();
-            Ok(Ruling { weight: Weight::Counts { with }, content: matter.content.clone() })
+            Ok(Ruling { weight: Weight::Counts { with }, content, sums })
         }
         Verdict::SecondNeeded => {
             let span = match env.settings.approvals.window_days {
@@ -109,7 +118,7 @@ pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) 
                 days => format!(" in {days} days"),
             };
             let weight = Weight::Waits(second_needed(policy, matter.contract, &span));
-            Ok(Ruling { weight, content: matter.content.clone() })
+            Ok(Ruling { weight, content, sums })
         }
         Verdict::Refused { duties } => Err(named.refused(env, &duties, &matter.what, word)),
     }
@@ -260,11 +269,12 @@ fn named<'a>(matter: &Matter<'_>, hands: &'a Hands) -> Named<'a> {
 
 /// The amount with what was let go beside it within the window of approvals, by approvals and overrulings; of a change order with
 /// what others have put at stake. Let go twice, a milestone counts once, with its largest amount.
-async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Refused> {
+async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<(Exposure, Sums), Refused> {
     let terms = matter.contract.terms();
     let brought = matter.order.and_then(|order| agreements::customer_brought(&order.fact));
     let whose = Whose { contract: matter.row.id.clone(), brought: Vec::from_iter(brought) };
     let since = env.settings.approvals.since(terms, env.clock.now());
+    let sums = env.store.sums(whose, since).await?;
     let mut today = BTreeMap::<(String, Option<String>), Decimal>::new();
     let mut count = |contract: String, what: Option<String>, amount: Money| {
         if amount.currency() == terms.currency() {
@@ -274,16 +284,16 @@ async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Re
     };
     match matter.order {
         None => {
-            for let_go in env.store.let_go_since(whose, since).await? {
-                if let_go.contract != matter.row.id || matter.milestone != let_go.milestone.as_deref() {
-                    count(let_go.contract, let_go.milestone, let_go.amount);
+            for LetGo { contract, milestone, amount } in &sums.let_go {
+                if *contract != matter.row.id || matter.milestone != milestone.as_deref() {
+                    count(contract.clone(), milestone.clone(), *amount);
                 }
             }
         }
         Some(order) => {
-            for (contract, identity, stake) in env.store.staked_since(whose, since).await? {
-                if (&contract, &identity) != (&order.contract, &order.identity) {
-                    count(contract, Some(identity), stake);
+            for (contract, identity, stake) in &sums.staked {
+                if (contract, identity) != (&order.contract, &order.identity) {
+                    count(contract.clone(), Some(identity.clone()), *stake);
                 }
             }
         }
@@ -293,5 +303,5 @@ async fn exposure(env: &Environment, matter: &Matter<'_>) -> Result<Exposure, Re
         counted.try_fold(Decimal::ZERO, Decimal::checked_add).unwrap_or(Decimal::MAX)
     };
     let contract_today = sum(&|contract| contract == matter.row.id);
-    Ok(Exposure { amount: matter.amount, contract_today, customer_today: sum(&|_| true) })
+    Ok((Exposure { amount: matter.amount, contract_today, customer_today: sum(&|_| true) }, sums))
 }

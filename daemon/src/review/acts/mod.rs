@@ -272,7 +272,20 @@ impl fmt::Display for Refused {
 /// Why it was not taken; nothing was written.
 pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> Result<Done, Refused> {
     let verb = act.verb();
-    let text = match (subject, act) {
+    let text = loop {
+        match taken(env, subject, act.clone(), &word).await {
+            // Nothing was written: another person let something go meanwhile, which counts with it, and it is judged again.
+            Err(Refused::Store(StoreError::Overtaken)) => {}
+            taken => break taken?,
+        }
+    };
+    env.wake_ups.send_all();
+    Ok(Done { subject: subject.clone(), act: verb, text })
+}
+
+async fn taken(env: &Environment, subject: &Subject, act: Act, word: &Word) -> Result<String, Refused> {
+    let verb = act.verb();
+    Ok(match (subject, act) {
         (
             Subject::Approval { contract: id, milestone }
             | Subject::Exception {
@@ -282,50 +295,46 @@ pub async fn act(env: &Environment, subject: &Subject, act: Act, word: Word) -> 
                 ..
             },
             Act::Approve { shown },
-        ) => contract::approve(env, id, milestone, shown, &word).await?,
+        ) => contract::approve(env, id, milestone, shown, word).await?,
         (
             Subject::Exception { contract: id, code: Code::RejectedInTime, milestone: Some(milestone), .. },
             Act::Undo,
-        ) => contract::undo(env, id, milestone, &word).await?,
+        ) => contract::undo(env, id, milestone, word).await?,
         (Subject::ChangeOrder { contract: id, key }, Act::Approve { shown: None }) => {
-            orders::approve(env, id, key, &word).await?
+            orders::approve(env, id, key, word).await?
         }
-        (Subject::ChangeOrder { contract: id, key }, Act::Close) => orders::refuse(env, id, key, &word).await?,
-        (Subject::Approval { contract: id, milestone }, Act::Hold) => contract::hold(env, id, milestone, &word).await?,
+        (Subject::ChangeOrder { contract: id, key }, Act::Close) => orders::refuse(env, id, key, word).await?,
+        (Subject::Approval { contract: id, milestone }, Act::Hold) => contract::hold(env, id, milestone, word).await?,
         (Subject::Exception { contract: id, code, milestone, leg }, Act::Overrule { until }) => {
-            contract::overrule(env, id, *code, milestone.as_deref(), *leg, until, &word).await?
+            contract::overrule(env, id, *code, milestone.as_deref(), *leg, until, word).await?
         }
         (Subject::Drift { contract: id, kind, subject }, Act::Overrule { until: None }) => {
-            contract::close_drift(env, id, *kind, subject, &word).await?
+            contract::close_drift(env, id, *kind, subject, word).await?
         }
         (Subject::Customer { erp, name }, Act::Approve { shown: None }) => {
-            customers::approve_choice(env, erp, name, &word).await?
+            customers::approve_choice(env, erp, name, word).await?
         }
-        (Subject::Customer { erp, name }, Act::Close) => customers::drop_choice(env, erp, name, &word).await?,
-        (Subject::Delivery(key), Act::Release) => delivery::release(env, key, &word).await?,
-        (Subject::Delivery(key), Act::GiveUp) => delivery::give_up(env, key, &word).await?,
-        (Subject::Delivery(key), Act::Done { remote_id }) => {
-            delivery::done_by_hand(env, key, &remote_id, &word).await?
-        }
-        (Subject::Record(row), Act::Replay) => replay(env, subject, *row, &word).await?,
-        (Subject::Record(row), Act::Close) => close(env, subject, Handle::Record(*row), &word).await?,
-        (Subject::Fact(row), Act::Close) => close(env, subject, Handle::Fact(*row), &word).await?,
-        (Subject::File(path), Act::Close) => close(env, subject, Handle::File(path.clone()), &word).await?,
-        (Subject::Unseen(key), Act::Close) => close(env, subject, Handle::Unseen(key.clone()), &word).await?,
-        (Subject::Pause { scope, name }, Act::Pause) => pause(env, *scope, name, &word).await?,
-        (Subject::Pause { scope, name }, Act::Resume) => resume(env, *scope, name, &word).await?,
-        (_, Act::Assign { to }) => mark(env, subject, Change::Assign(to), &word).await?,
-        (_, Act::Snooze { until }) => mark(env, subject, Change::Snooze(until), &word).await?,
-        (_, Act::Note) => mark(env, subject, Change::Note(word.reason.clone()), &word).await?,
+        (Subject::Customer { erp, name }, Act::Close) => customers::drop_choice(env, erp, name, word).await?,
+        (Subject::Delivery(key), Act::Release) => delivery::release(env, key, word).await?,
+        (Subject::Delivery(key), Act::GiveUp) => delivery::give_up(env, key, word).await?,
+        (Subject::Delivery(key), Act::Done { remote_id }) => delivery::done_by_hand(env, key, &remote_id, word).await?,
+        (Subject::Record(row), Act::Replay) => replay(env, subject, *row, word).await?,
+        (Subject::Record(row), Act::Close) => close(env, subject, Handle::Record(*row), word).await?,
+        (Subject::Fact(row), Act::Close) => close(env, subject, Handle::Fact(*row), word).await?,
+        (Subject::File(path), Act::Close) => close(env, subject, Handle::File(path.clone()), word).await?,
+        (Subject::Unseen(key), Act::Close) => close(env, subject, Handle::Unseen(key.clone()), word).await?,
+        (Subject::Pause { scope, name }, Act::Pause) => pause(env, *scope, name, word).await?,
+        (Subject::Pause { scope, name }, Act::Resume) => resume(env, *scope, name, word).await?,
+        (_, Act::Assign { to }) => mark(env, subject, Change::Assign(to), word).await?,
+        (_, Act::Snooze { until }) => mark(env, subject, Change::Snooze(until), word).await?,
+        (_, Act::Note) => mark(env, subject, Change::Note(word.reason.clone()), word).await?,
         _ => {
             let names: Vec<&str> = offered(subject).into_iter().map(Verb::name).collect();
             let remedy = format!("one of {}, assign, snooze, note", names.join(", "));
             let reason = format!("{} does not apply to {subject}", verb.name());
             return Err(Refused::Invalid(Problem::new("act", reason, remedy)));
         }
-    };
-    env.wake_ups.send_all();
-    Ok(Done { subject: subject.clone(), act: verb, text })
+    })
 }
 
 fn missing(what: impl fmt::Display) -> Refused {

@@ -10,6 +10,7 @@ use crate::agreements;
 use crate::engine;
 use crate::environment::Environment;
 use crate::review::subject::Subject;
+use crate::store::Store;
 use crate::store::action::Action;
 use crate::store::audit::Entry;
 use crate::store::change_orders::{OrderVerdict, WaitingOrder};
@@ -72,7 +73,7 @@ pub(super) async fn approve(env: &Environment, id: &str, key: &str, word: &Word)
         Some(_) => OrderVerdict::First(contract.version()),
         None => OrderVerdict::Approved,
     };
-    decide(env, &order, verdict, line, word).await?;
+    decide((env, &ruling.store(env)), &order, verdict, line, word).await?;
     Ok(match ruling.waits() {
         Some(why) => format!("version {version} is approved by you; {why}"),
         None => format!("version {version} takes effect"),
@@ -85,12 +86,12 @@ pub(super) async fn refuse(env: &Environment, id: &str, key: &str, word: &Word) 
     let Told { version, stake } = told(&order);
     let says = word.says(format!("version {version} of {id}, {stake} at stake, filed by {}", order.actor));
     let line = Entry::by(&word.actor(), Action::ChangeOrderRefused, Some(id), format!("version {version}"), says);
-    decide(env, &order, OrderVerdict::Refused, line, word).await?;
+    decide((env, &env.store), &order, OrderVerdict::Refused, line, word).await?;
     Ok(format!("version {version} is refused: {id} stays as it is"))
 }
 
 async fn decide(
-    env: &Environment,
+    (env, store): (&Environment, &Store),
     order: &WaitingOrder,
     verdict: OrderVerdict,
     line: Entry,
@@ -98,7 +99,7 @@ async fn decide(
 ) -> Result<(), Refused> {
     let which = (order.contract.clone(), order.identity.clone());
     let now = env.clock.now();
-    if !env.store.decide_order(which, (word.actor(), verdict), line, now).await? {
+    if !store.decide_order(which, (word.actor(), verdict), line, now).await? {
         let key = agreements::order_key(&order.identity).to_owned();
         return Err(super::missing(Subject::ChangeOrder { contract: order.contract.clone(), key }));
     }
