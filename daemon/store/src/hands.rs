@@ -44,6 +44,13 @@ pub struct LetGo {
     pub amount: Money,
 }
 
+/// A word that waits for another person. `;` is the character after `:`.
+macro_rules! waits_for_another {
+    () => {
+        "problem IS NOT NULL AND closed_at IS NULL AND identity >= 'first:' AND identity < 'first;'"
+    };
+}
+
 /// What people let go and put at stake beside a contract since an instant, as it was when a person's word was judged by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sums {
@@ -53,6 +60,8 @@ pub struct Sums {
     pub let_go: Vec<LetGo>,
     /// What change orders put at stake: contract, identity, amount. Those that were refused do not count.
     pub staked: Vec<(String, String, Money)>,
+    /// What was said about the contract and waits for another person: rows.
+    waiting: Vec<i64>,
 }
 
 impl Sums {
@@ -60,7 +69,10 @@ impl Sums {
         let beside = customers::beside(tx, &whose)?;
         let let_go =
             tx.all(LET_GO, values![beside.contracts, instant(since)], read_let_go)?.into_iter().flatten().collect();
-        Ok(Self { whose, since, let_go, staked: staked(tx, &beside, since)? })
+        let staked = staked(tx, &beside, since)?;
+        let waiting = concat!("SELECT id FROM fact WHERE contract = $1 AND ", waits_for_another!(), " ORDER BY id");
+        let waiting = tx.all(waiting, values![whose.contract], |row| row.get(0))?;
+        Ok(Self { whose, since, let_go, staked, waiting })
     }
 
     /// Whether they are still so, and stay so until the transaction ends: of two who let something go at once one is judged again.
@@ -193,8 +205,11 @@ impl Store {
     pub fn waiting_words(&self, contract: Option<String>) -> Verb<'_, Vec<WaitingWord>> {
         self.read(move |tx| {
             let rows = tx.all(
-                "SELECT id, contract, identity, actor, fact FROM fact WHERE problem IS NOT NULL
-                 AND closed_at IS NULL AND identity >= 'first:' AND identity < 'first;' ORDER BY id",
+                concat!(
+                    "SELECT id, contract, identity, actor, fact FROM fact WHERE ",
+                    waits_for_another!(),
+                    " ORDER BY id"
+                ),
                 values![],
                 read_word,
             )?;

@@ -128,6 +128,9 @@ async fn approvals_that_are_sent_at_once_are_judged_one_after_the_other() {
     let waiting = said.iter().filter(|(_, said)| said.contains("two people are needed")).count();
     assert_eq!((alone, waiting), (2, 3), "{said:?}");
     assert_eq!(world.held("quickbooks").len(), 2, "100,000 in five parts at once");
+    due(&world, "S6", "90000.00").await;
+    let said = futures_util::future::join_all(["rob", "sue"].map(|who| approve(&world, who, "S6"))).await;
+    assert!(said.iter().any(|(_, said)| said.contains("S6-M1 is decided")), "one of two is the second: {said:?}");
 }
 
 #[tokio::test]
