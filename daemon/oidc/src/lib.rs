@@ -1,6 +1,7 @@
 //! Sign-in by an OpenID provider: authorisation code with PKCE (RFC 7636), state and nonce. The provider is discovered, its
 //! keys are fetched and fetched anew when one is unknown; an ID token is taken only if the provider signed it for us, for
-//! this sign-in, and its time has not passed.
+//! this sign-in, and its time has not passed. While somebody is signed in, the provider is asked again with the refresh token
+//! that it gave: whether it still vouches for them, and what their groups are now.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -32,6 +33,10 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::ES384,
     Algorithm::EdDSA,
 ];
+/// Codes by which a provider says that it vouches for somebody no more: the account is closed or blocked, the consent or the session
+/// has ended, or the token was used by somebody else. Other codes are about us, or about the provider itself.
+const WITHDRAWN: [&str; 5] =
+    ["invalid_grant", "access_denied", "interaction_required", "login_required", "consent_required"];
 /// How far two clocks may be apart.
 const LEEWAY: i64 = 60;
 /// How long an answer of the provider may take.
@@ -68,6 +73,12 @@ pub struct Settings {
     /// What members of a group may do.
     #[serde(default)]
     pub groups: BTreeMap<String, Rights>,
+    /// How often the provider is asked again about somebody who is signed in, where it gave a refresh token.
+    #[serde(default = "ask_again_every")]
+    pub ask_again_every: SignedDuration,
+    /// How long what the provider said counts where it cannot be asked again: it gave no refresh token, or does not answer.
+    #[serde(default = "counts_for")]
+    pub counts_for: SignedDuration,
 }
 
 fn scopes() -> Vec<String> {
@@ -82,6 +93,14 @@ fn groups_claim() -> String {
     "groups".into()
 }
 
+fn ask_again_every() -> SignedDuration {
+    SignedDuration::from_mins(15)
+}
+
+fn counts_for() -> SignedDuration {
+    SignedDuration::from_hours(1)
+}
+
 /// Why somebody could not be signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
@@ -92,6 +111,8 @@ pub enum OidcError {
         endpoint: &'static str,
         /// What happened.
         reason: String,
+        /// The error code of its answer (RFC 6749, section 5.2); empty: it gave none.
+        code: String,
     },
     /// The answer is not for the sign-in that was begun, or not trustworthy.
     #[error("the identity provider's answer is not taken: {0}")]
@@ -99,7 +120,7 @@ pub enum OidcError {
 }
 
 fn provider(endpoint: &'static str, reason: impl std::fmt::Display) -> OidcError {
-    OidcError::Provider { endpoint, reason: reason.to_string() }
+    OidcError::Provider { endpoint, reason: reason.to_string(), code: String::new() }
 }
 
 fn refused(reason: impl Into<String>) -> OidcError {
@@ -119,6 +140,8 @@ struct Discovered {
     end_session_endpoint: Option<Url>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default)]
+    grant_types_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -144,7 +167,7 @@ pub struct Returned {
 }
 
 /// Somebody whom the provider vouches for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Identified {
     /// The name for the audit trail.
     pub person: String,
@@ -154,13 +177,27 @@ pub struct Identified {
     pub rights: Rights,
     /// When they last showed who they are.
     pub authenticated_at: Timestamp,
+    /// What the provider is asked again with; `None`: it gave nothing for that.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// What the provider says when it is asked again about somebody.
+#[derive(Debug, Clone)]
+pub struct Confirmed {
+    /// What their groups give now.
+    pub rights: Rights,
+    /// What it is asked with the next time: it may take each refresh token once.
+    pub refresh_token: SecretString,
 }
 
 #[derive(Deserialize)]
 struct Tokens {
-    id_token: String,
+    #[serde(default)]
+    id_token: Option<String>,
     #[serde(default)]
     access_token: Option<String>,
+    #[serde(default)]
+    refresh_token: Option<SecretString>,
 }
 
 #[derive(Default)]
@@ -196,6 +233,20 @@ impl Provider {
         self.settings.issuer.as_str()
     }
 
+    /// How often the provider is asked again about somebody, and how long its answer counts.
+    pub fn lasts(&self) -> (SignedDuration, SignedDuration) {
+        (self.settings.ask_again_every, self.settings.counts_for)
+    }
+
+    /// Whether the provider says that it gives refresh tokens. One that says nothing of it may give them all the same.
+    ///
+    /// # Errors
+    /// The provider cannot be discovered.
+    pub async fn may_give_refresh_tokens(&self, now: Timestamp) -> Result<bool, OidcError> {
+        let granted = self.discovered(now).await?.grant_types_supported;
+        Ok(granted.is_none_or(|granted| granted.iter().any(|grant| grant == "refresh_token")))
+    }
+
     /// Where the browser is sent to sign in. `again`: the person has to show anew who they are.
     ///
     /// # Errors
@@ -214,8 +265,15 @@ impl Provider {
             .append_pair("nonce", &begun.nonce)
             .append_pair("code_challenge", &secret::challenge(&begun.verifier))
             .append_pair("code_challenge_method", "S256");
+        // OpenID Connect Core, section 11: without the prompt this scope is ignored.
+        let offline = scopes.contains(&"offline_access");
+        let prompts = [(again, "login"), (offline, "consent")].into_iter().filter(|(wanted, _)| *wanted);
+        let prompts: Vec<&str> = prompts.map(|(_, prompt)| prompt).collect();
+        if !prompts.is_empty() {
+            address.query_pairs_mut().append_pair("prompt", &prompts.join(" "));
+        }
         if again {
-            address.query_pairs_mut().append_pair("prompt", "login").append_pair("max_age", "0");
+            address.query_pairs_mut().append_pair("max_age", "0");
         }
         Ok(address)
     }
@@ -241,10 +299,50 @@ impl Provider {
             return Err(refused(format!("{error}{described}").chars().take(200).collect::<String>()));
         }
         let code = returned.code.ok_or_else(|| refused("it has no code"))?;
-        let tokens = self.exchange(&discovered, &code, &begun.verifier).await?;
-        let claims = self.claims(&discovered, &tokens.id_token, &begun.nonce, now).await?;
-        let more = self.user_info(&discovered, &tokens, &claims).await?;
-        self.identified(&claims, &more)
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_verifier", &begun.verifier),
+        ];
+        let tokens = self.tokens(&discovered, &form).await?;
+        let id_token = tokens.id_token.as_deref().ok_or_else(|| refused("it has no ID token"))?;
+        let claims = self.claims(&discovered, id_token, Some(&begun.nonce), now).await?;
+        let more = self.user_info(&discovered, tokens.access_token.as_deref(), &claims).await?;
+        Ok(Identified { refresh_token: tokens.refresh_token, ..self.identified(&claims, &more)? })
+    }
+
+    /// Asks the provider again about somebody who is signed in, by the refresh token that it gave.
+    ///
+    /// # Errors
+    /// [`OidcError::Refused`]: the provider vouches for them no more, or answers about somebody else. Otherwise it does not answer,
+    /// which says nothing about them.
+    pub async fn ask_again(
+        &self,
+        subject: &str,
+        refresh_token: SecretString,
+        now: Timestamp,
+    ) -> Result<Confirmed, OidcError> {
+        let discovered = self.discovered(now).await?;
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+        let tokens = self.tokens(&discovered, &form).await.map_err(|error| match error {
+            OidcError::Provider { code, .. } if WITHDRAWN.contains(&code.as_str()) => {
+                refused(format!("it vouches for {subject:?} no more ({code})"))
+            }
+            other => other,
+        })?;
+        // OpenID Connect Core, section 12.2: there may be no ID token, and one that is there has no nonce of a sign-in.
+        let claims = match &tokens.id_token {
+            Some(id_token) => self.claims(&discovered, id_token, None, now).await?,
+            None if discovered.userinfo_endpoint.is_some() => json!({ "sub": subject }),
+            None => return Err(refused("it has neither an ID token nor userinfo")),
+        };
+        if claims.get("sub").and_then(Value::as_str) != Some(subject) {
+            return Err(refused("it is about somebody else"));
+        }
+        let more = self.user_info(&discovered, tokens.access_token.as_deref(), &claims).await?;
+        let refresh_token = tokens.refresh_token.unwrap_or(refresh_token);
+        Ok(Confirmed { rights: self.rights(&claims, &more), refresh_token })
     }
 
     /// Where the browser is sent to sign out at the provider too, if the provider has such a place.
@@ -307,13 +405,9 @@ impl Provider {
         DecodingKey::from_jwk(&key).map_err(|error| provider("jwks_uri", error))
     }
 
-    async fn exchange(&self, discovered: &Discovered, code: &str, verifier: &str) -> Result<Tokens, OidcError> {
-        let mut form = vec![
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", &self.redirect_uri),
-            ("code_verifier", verifier),
-        ];
+    /// What the token endpoint gives for a code or a refresh token.
+    async fn tokens(&self, discovered: &Discovered, asked: &[(&str, &str)]) -> Result<Tokens, OidcError> {
+        let mut form = asked.to_vec();
         let mut request = self.http.post(discovered.token_endpoint.clone());
         let id = self.settings.client_id.as_str();
         let methods = &discovered.token_endpoint_auth_methods_supported;
@@ -336,7 +430,7 @@ impl Provider {
         &self,
         discovered: &Discovered,
         token: &str,
-        nonce: &str,
+        nonce: Option<&str>,
         now: Timestamp,
     ) -> Result<Value, OidcError> {
         let header = jsonwebtoken::decode_header(token).map_err(|error| refused(format!("its ID token: {error}")))?;
@@ -360,7 +454,8 @@ impl Provider {
         if ["iat", "nbf"].iter().filter_map(|name| second(name)).any(|from| from > now.saturating_add(LEEWAY)) {
             return Err(refused("its ID token is from the future; see that both clocks are right"));
         }
-        if claims.get("nonce").and_then(Value::as_str).is_none_or(|said| !secret::same(said, nonce)) {
+        let said = claims.get("nonce").and_then(Value::as_str);
+        if nonce.is_some_and(|nonce| said.is_none_or(|said| !secret::same(said, nonce))) {
             return Err(refused("its ID token is for another sign-in"));
         }
         let several = claims.get("aud").and_then(Value::as_array).is_some_and(|audience| audience.len() > 1);
@@ -372,12 +467,16 @@ impl Provider {
     }
 
     /// What the provider tells apart from the ID token, where that lacks the person's name or groups.
-    async fn user_info(&self, discovered: &Discovered, tokens: &Tokens, claims: &Value) -> Result<Value, OidcError> {
+    async fn user_info(
+        &self,
+        discovered: &Discovered,
+        access_token: Option<&str>,
+        claims: &Value,
+    ) -> Result<Value, OidcError> {
         let complete = [&self.settings.person_claim, &self.settings.groups_claim]
             .iter()
             .all(|claim| claims.get(claim.as_str()).is_some());
-        let (Some(address), Some(token), false) = (&discovered.userinfo_endpoint, &tokens.access_token, complete)
-        else {
+        let (Some(address), Some(token), false) = (&discovered.userinfo_endpoint, access_token, complete) else {
             return Ok(Value::Null);
         };
         trusted("userinfo_endpoint", address)?;
@@ -394,26 +493,35 @@ impl Provider {
         let text = |name: &str| claim(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let named = &self.settings.person_claim;
         let person = text(named).ok_or_else(|| refused(format!("it does not tell the claim {named:?}")))?;
-        // An address that nobody has verified may be anybody's.
-        if named == "email" && claim("email_verified").is_some_and(|verified| *verified != Value::Bool(true)) {
-            return Err(refused(format!("the address {person} is not verified there")));
+        // An address that nobody has verified may be anybody's: whoever enters it in their own account would be that person here.
+        if named == "email" && claim("email_verified") != Some(&Value::Bool(true)) {
+            return Err(refused(format!(
+                "it does not say that the address {person} is verified: have the claim email_verified told, or name another claim \
+                 than email as identity.oidc.person_claim"
+            )));
         }
-        let groups = claim(&self.settings.groups_claim);
-        let groups: Vec<&str> = match groups {
+        let authenticated = claim("auth_time").and_then(Value::as_i64).or_else(|| claim("iat").and_then(Value::as_i64));
+        Ok(Identified {
+            person: person.to_owned(),
+            subject: text("sub").unwrap_or_default().to_owned(),
+            rights: self.rights(claims, more),
+            authenticated_at: authenticated
+                .and_then(|second| Timestamp::from_second(second).ok())
+                .unwrap_or(Timestamp::UNIX_EPOCH),
+            refresh_token: None,
+        })
+    }
+
+    /// What the groups give that are told.
+    fn rights(&self, claims: &Value, more: &Value) -> Rights {
+        let named = self.settings.groups_claim.as_str();
+        let groups: Vec<&str> = match claims.get(named).or_else(|| more.get(named)) {
             Some(Value::Array(groups)) => groups.iter().filter_map(Value::as_str).collect(),
             Some(Value::String(group)) => vec![group],
             _ => Vec::new(),
         };
         let rights = groups.iter().filter_map(|group| self.settings.groups.get(*group));
-        let authenticated = claim("auth_time").and_then(Value::as_i64).or_else(|| claim("iat").and_then(Value::as_i64));
-        Ok(Identified {
-            person: person.to_owned(),
-            subject: text("sub").unwrap_or_default().to_owned(),
-            rights: rights.fold(Rights::default(), |all, rights| all.and(*rights)),
-            authenticated_at: authenticated
-                .and_then(|second| Timestamp::from_second(second).ok())
-                .unwrap_or(Timestamp::UNIX_EPOCH),
-        })
+        rights.fold(Rights::default(), |all, rights| all.and(*rights))
     }
 
     /// Reads a JSON answer. Texts of the provider are not repeated: they could carry what we sent.
@@ -439,7 +547,8 @@ impl Provider {
             }
             let code = serde_json::from_slice::<Said>(&body).map(|said| said.error).unwrap_or_default();
             let code: String = code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(40).collect();
-            return Err(provider(endpoint, format!("status {} {code}", status.as_u16()).trim_end().to_owned()));
+            let reason = format!("status {} {code}", status.as_u16()).trim_end().to_owned();
+            return Err(OidcError::Provider { endpoint, reason, code });
         }
         serde_json::from_slice(&body).map_err(|error| provider(endpoint, error))
     }

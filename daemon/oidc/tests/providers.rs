@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use jiff::Timestamp;
 use milestoned_identity::begun::Begun;
 use milestoned_identity::rights::Right;
-use milestoned_oidc::{Provider, Returned, Settings};
+use milestoned_oidc::{OidcError, Provider, Returned, Settings};
 use serde_json::json;
 use url::Url;
 
@@ -144,7 +144,13 @@ fn first_form(page: &str) -> (Option<String>, Vec<(String, String)>) {
     (attribute(form.split_once('>').unwrap().0, "action"), hidden.collect())
 }
 
-async fn goes_the_whole_way(issuer: String, scopes: &[&str], fields: &[(&str, &str)]) {
+/// `director`: has the provider put somebody into no group, and then block them.
+async fn goes_the_whole_way(
+    issuer: String,
+    scopes: &[&str],
+    fields: &[(&str, &str)],
+    director: [reqwest::RequestBuilder; 2],
+) {
     let settings: Settings = serde_json::from_value(json!({ "issuer": issuer, "client_id": "milestoned",
         "client_secret": SECRET, "scopes": scopes, "groups": { "finance": ["view", "approve"] } }))
     .unwrap();
@@ -156,6 +162,16 @@ async fn goes_the_whole_way(issuer: String, scopes: &[&str], fields: &[(&str, &s
     let identified = provider.complete(&begun, returned.clone(), now).await.unwrap();
     assert_eq!(identified.person, "dana@customer.example");
     assert!(identified.rights.has(Right::Approve));
+    let again = async |token| provider.ask_again(&identified.subject, token, Timestamp::now()).await;
+    let confirmed = again(identified.refresh_token.unwrap()).await.unwrap();
+    assert!(confirmed.rights.has(Right::Approve));
+    let [moves, blocks] = director;
+    assert!(moves.send().await.unwrap().status().is_success());
+    let confirmed = again(confirmed.refresh_token).await.unwrap();
+    assert!(confirmed.rights.is_empty(), "{confirmed:?}");
+    assert!(blocks.send().await.unwrap().status().is_success());
+    let refused = again(confirmed.refresh_token).await.unwrap_err();
+    assert!(matches!(refused, OidcError::Refused(_)), "{refused}");
     // A code that was used, or that somebody else has begun, is worth nothing.
     provider.complete(&begun, returned.clone(), now).await.unwrap_err();
     let other = Begun { state: begun.state.clone(), ..Begun::fresh("/", &mut rand::rng()) };
@@ -168,7 +184,9 @@ async fn the_certified_provider_of_npm_signs_somebody_in() {
     match certified(port) {
         Ok(_running) => {
             let fields = [("login", "dana"), ("password", "x")];
-            goes_the_whole_way(format!("http://127.0.0.1:{port}"), &["email", "groups"], &fields).await;
+            let (issuer, http) = (format!("http://127.0.0.1:{port}"), reqwest::Client::new());
+            let director = ["[]", "null"].map(|groups| http.get(format!("{issuer}/director?groups={groups}")));
+            goes_the_whole_way(issuer, &["email", "groups", "offline_access"], &fields, director).await;
         }
         Err(error) => skipped("the provider of npm", &error),
     }
@@ -179,7 +197,11 @@ async fn the_provider_of_pypi_signs_somebody_in() {
     let port = free_port();
     match of_pypi(port) {
         Ok(_running) => {
-            goes_the_whole_way(format!("http://127.0.0.1:{port}"), &["email", "profile"], &[("sub", "dana")]).await;
+            let (issuer, http) = (format!("http://127.0.0.1:{port}"), reqwest::Client::new());
+            let claims = json!({ "email": "dana@customer.example", "email_verified": true, "groups": [] });
+            let moves = http.put(format!("{issuer}/users/dana")).json(&claims);
+            let director = [moves, http.post(format!("{issuer}/users/dana/revoke-tokens"))];
+            goes_the_whole_way(issuer, &["email", "profile"], &[("sub", "dana")], director).await;
         }
         Err(error) => skipped("the provider of PyPI", &error),
     }

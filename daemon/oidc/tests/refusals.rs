@@ -157,7 +157,9 @@ async fn a_token_that_differs_in_one_claim_is_refused() {
         ("iss", json!("https://evil.example"), "InvalidIssuer"),
         ("exp", json!(second - 61), "passed its time"),
         ("iat", json!(second + 120), "from the future"),
-        ("email_verified", json!(false), "not verified"),
+        ("email_verified", json!(false), "is verified"),
+        ("email_verified", json!("true"), "is verified"),
+        ("email_verified", Value::Null, "is verified"),
         ("email", json!(" "), "claim \"email\""),
     ] {
         let error = world.with_claim(claim, value.clone()).await.expect_err(&format!("{claim} {value}"));

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use milestoned_mapping::problem::Problem;
+use milestoned_oidc::{OidcError, Provider};
 use rustix::fs::Access;
 
 use super::FOUND;
 use super::table::{say, titled};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::environment::Environment;
 use crate::registry::Registry;
 use crate::report;
@@ -48,6 +49,7 @@ async fn problems(config: Option<&Path>) -> Vec<Problem> {
             problems.push(Problem::new("mail.relay", reason, "see that the relay is up and reachable from here"));
         }
     }
+    problems.extend(identity_problems(&settings).await);
     let mut sound = BTreeMap::new();
     for (name, connection) in std::mem::take(&mut settings.connections) {
         let place = format!("connections.{name}.");
@@ -61,6 +63,32 @@ async fn problems(config: Option<&Path>) -> Vec<Problem> {
     settings.connections = sound;
     problems.extend(remote_problems(settings).await);
     problems
+}
+
+/// What the identity provider says of itself.
+async fn identity_problems(settings: &Settings) -> Option<Problem> {
+    let oidc = settings.identity.oidc.clone()?;
+    let counts_for = oidc.counts_for;
+    let provider = Provider::new(oidc, &settings.http.public_url);
+    let asked = match &provider {
+        Ok(provider) => provider.may_give_refresh_tokens(SystemClock.now()).await,
+        Err(error) => return Some(unusable(error)),
+    };
+    match asked {
+        Ok(true) => None,
+        Ok(false) => {
+            let reason = format!(
+                "the provider gives no refresh tokens: people sign in again after {counts_for:#}, and keep their rights until then"
+            );
+            let remedy = "have it give some to this client, or set identity.oidc.counts_for as long as rights may outlast a block there";
+            Some(Problem::new("identity.oidc", reason, remedy))
+        }
+        Err(error) => Some(unusable(&error)),
+    }
+}
+
+fn unusable(error: &OidcError) -> Problem {
+    Problem::new("identity.oidc", error.to_string(), "correct issuer, or see that the provider is reachable from here")
 }
 
 /// What the remotes say. They are asked with the store at hand: what a sign-in turns a token into must be kept.

@@ -1,6 +1,7 @@
 //! What must hold in a configuration beside the shape of its keys: nobody signs in with nothing, and the review policy
 //! can be understood.
 
+use jiff::SignedDuration;
 use milestoned_identity::machine::{self, Machine};
 use milestoned_identity::people::People;
 use milestoned_mapping::contract::Policy;
@@ -38,11 +39,23 @@ pub(super) fn refused(settings: &Settings, secrets: Secrets) -> Vec<Problem> {
         let place = format!("periods.closed_through.{name}");
         Problem::new(place, "no connection has this name", "name the connection of an ERP")
     }));
+    problems.extend(settings.identity.oidc.iter().filter_map(asked_again));
     problems.extend(machines(settings, secrets));
     if let Err(shared) = People::new(settings.identity.people.clone()) {
         problems.push(Problem::new("identity.people", shared.to_string(), "give each name to one person"));
     }
     problems
+}
+
+/// What an identity provider said counts for a while, in which it is asked again at least once.
+fn asked_again(oidc: &milestoned_oidc::Settings) -> Option<Problem> {
+    let (every, counts) = (oidc.ask_again_every, oidc.counts_for);
+    if every >= SignedDuration::from_mins(1) && every <= counts && counts <= SignedDuration::from_hours(24) {
+        return None;
+    }
+    let reason = format!("is {every:#}, and identity.oidc.counts_for is {counts:#}");
+    let remedy = "write at least \"1m\", and for counts_for as much or more, at most \"24h\"";
+    Some(Problem::new("identity.oidc.ask_again_every", reason, remedy))
 }
 
 /// Tokens that could be guessed, mistaken for each other, or taken for the daemon itself.

@@ -17,7 +17,8 @@ use url::Url;
 use utoipa::Modify;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::guesses::{Guesses, address_of};
+use super::asking_again::Asking;
+use super::guesses::{Guesses, Who, address_of};
 use super::problem::ApiError;
 use super::reach::{self, Reach};
 use crate::environment::Environment;
@@ -50,6 +51,7 @@ pub struct Access {
     origin: String,
     https: bool,
     guesses: Arc<Guesses>,
+    asking: Asking,
 }
 
 impl Access {
@@ -69,6 +71,7 @@ impl Access {
             origin: public.origin().ascii_serialization(),
             https: public.scheme() == "https",
             guesses: Arc::default(),
+            asking: Asking::default(),
         })
     }
 
@@ -95,21 +98,23 @@ impl Access {
         ))
     }
 
-    /// Counts a wrong secret, and tells about it where the address is not heard from now on.
-    pub(super) async fn wrong(&self, store: &Store, address: IpAddr, now: Timestamp) -> Result<(), StoreError> {
-        if let Some(wait) = self.guesses.wrong(address, now) {
+    /// Counts a wrong secret, and tells about it where who showed it is not heard from now on.
+    pub(super) async fn wrong(&self, store: &Store, who: impl Into<Who>, now: Timestamp) -> Result<(), StoreError> {
+        let who = who.into();
+        if let Some(wait) = self.guesses.wrong(who.clone(), now) {
             let seconds = wait.as_secs();
-            tracing::warn!(%address, seconds, "an address shows wrong secrets and is not heard");
-            store
-                .note(Action::WrongTokens, format!("address {address}"), format!("not heard for {seconds} s"), now)
-                .await?;
+            tracing::warn!(%who, seconds, "wrong secrets are shown, and whoever shows them is not heard");
+            store.note(Action::WrongTokens, who.to_string(), format!("not heard for {seconds} s"), now).await?;
         }
         Ok(())
     }
 
     /// The program that a bearer token belongs to.
     async fn machine(&self, env: &Environment, parts: &Parts) -> Result<Option<Caller>, ApiError> {
-        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // Of two, a proxy before us may have looked at the other one.
+        let mut given = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let only = given.next().filter(|_| given.next().is_none());
+        let bearer = only.and_then(|value| value.to_str().ok());
         let Some(presented) = bearer.and_then(|value| value.strip_prefix("Bearer ")) else { return Ok(None) };
         let (address, now) = (address_of(parts), env.clock.now());
         self.look(address, now)?;
@@ -141,6 +146,8 @@ impl Access {
             env.store.end_sessions(id, signed_in.person.into(), "it had lasted as long as sessions do", now).await?;
             return Ok(None);
         }
+        let current = self.asking.current(env, self.provider.as_ref(), signed_in, now).await?;
+        let Some(signed_in) = current else { return Ok(None) };
         env.store.session_used(&signed_in, now).await?;
         Ok(Some(self.caller(signed_in)))
     }

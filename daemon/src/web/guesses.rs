@@ -1,7 +1,8 @@
-//! Guessed tokens: an address that shows wrong ones is heard less and less often. What happens is logged, counted, and
-//! written into the audit trail.
+//! Guessed secrets: an address that shows wrong ones is heard less and less often, and so is who knows an account's password and
+//! not its code, from wherever they come. What happens is logged, counted, and written into the audit trail.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,13 +17,13 @@ const FREE: u32 = 5;
 const LONGEST: SignedDuration = SignedDuration::from_secs(60);
 /// What an address did so long ago counts no more.
 const FORGOTTEN: SignedDuration = SignedDuration::from_mins(15);
-/// Addresses that are remembered at once.
-const ADDRESSES: usize = 10_000;
+/// Those that are remembered at once.
+const REMEMBERED: usize = 10_000;
 
 /// Who has guessed, and until when each is not heard.
 #[derive(Debug, Default)]
 pub struct Guesses {
-    by_address: Mutex<BTreeMap<IpAddr, Guesser>>,
+    known: Mutex<BTreeMap<Who, Guesser>>,
     wrong: AtomicU64,
     unheard: AtomicU64,
 }
@@ -34,6 +35,30 @@ struct Guesser {
     until: Timestamp,
 }
 
+/// Whose wrong secrets count together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// An address.
+    Address(IpAddr),
+    /// Whoever knows the password of a person's account.
+    Account(String),
+}
+
+impl From<IpAddr> for Who {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(network(address))
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(out, "address {address}"),
+            Self::Account(person) => write!(out, "account {person}"),
+        }
+    }
+}
+
 /// IPv6 networks are handed out by /64: their addresses count as one.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -43,9 +68,9 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Guesses {
-    /// Whether an address is heard at an instant.
-    pub fn is_heard(&self, address: IpAddr, now: Timestamp) -> bool {
-        let known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner).get(&network(address)).copied();
+    /// Whether somebody is heard at an instant.
+    pub fn is_heard(&self, who: impl Into<Who>, now: Timestamp) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&who.into()).copied();
         // A clock that was put back keeps nobody out for longer than the longest time.
         let heard = known.is_none_or(|known| known.until <= now || known.until.duration_since(now) > LONGEST);
         if !heard {
@@ -54,18 +79,18 @@ impl Guesses {
         heard
     }
 
-    /// An address has shown a wrong token. Gives for how long it is not heard now, where it was heard until now.
-    pub fn wrong(&self, address: IpAddr, now: Timestamp) -> Option<SignedDuration> {
+    /// Somebody has shown a wrong secret. Gives for how long they are not heard now, where they were heard until now.
+    pub fn wrong(&self, who: impl Into<Who>, now: Timestamp) -> Option<SignedDuration> {
         self.wrong.fetch_add(1, Ordering::Relaxed);
-        let address = network(address);
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_address.len() >= ADDRESSES && !by_address.contains_key(&address) {
-            by_address.retain(|_, known| now.duration_since(known.last).abs() < FORGOTTEN);
-            if by_address.len() >= ADDRESSES {
-                by_address.pop_first();
+        let who = who.into();
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= REMEMBERED && !all.contains_key(&who) {
+            all.retain(|_, known| now.duration_since(known.last).abs() < FORGOTTEN);
+            if all.len() >= REMEMBERED {
+                all.pop_first();
             }
         }
-        let known = by_address.entry(address).or_insert(Guesser { count: 0, last: now, until: now });
+        let known = all.entry(who).or_insert(Guesser { count: 0, last: now, until: now });
         if now.duration_since(known.last).abs() >= FORGOTTEN {
             known.count = 0;
         }
@@ -77,9 +102,9 @@ impl Guesses {
         Some(wait)
     }
 
-    /// An address has shown a good token.
-    pub fn right(&self, address: IpAddr) {
-        self.by_address.lock().unwrap_or_else(PoisonError::into_inner).remove(&network(address));
+    /// Somebody has shown a good secret.
+    pub fn right(&self, who: impl Into<Who>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&who.into());
     }
 
     /// Wrong tokens since the start, and requests that were not heard.

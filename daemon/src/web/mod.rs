@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod api;
+mod asking_again;
 mod conditional;
 pub mod extract;
 pub mod facade;

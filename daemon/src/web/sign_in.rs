@@ -16,15 +16,18 @@ use milestoned_identity::machine::RESERVED;
 use milestoned_identity::rights::{Right, Rights};
 use milestoned_identity::{account, secret, session};
 use milestoned_oidc::{Returned, SIGN_IN_WITHIN};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::access::{Access, Caller};
-use super::guesses::address_of;
+use super::asking_again;
+use super::guesses::{Who, address_of};
 use super::pages::{Person, filters, page_of_ours, render};
 use super::problem::{ApiError, foreign};
 use crate::environment::Environment;
 use crate::printable;
 use crate::store::actor::Actor;
+use crate::store::provider_grants::ProviderGrant;
 use crate::store::sign_ins::{Account, OneTime, SignedIn, Way};
 
 type Shared = State<Arc<Environment>>;
@@ -138,18 +141,26 @@ async fn by_account(
     access.look(visitor.address, now)?;
     let person = form.person.trim().to_lowercase();
     let stored = env.store.account(person.clone()).await?.filter(|account| account.closed_at.is_none());
-    let Some(account) = right(&env, stored, &form, now).await? else {
+    let Some(account) = right(&env, &access, stored, &form, now).await? else {
         access.wrong(&env.store, visitor.address, now).await?;
         let problem = "Name, password and code do not belong together. A code works once: wait for the next one.";
         return Ok(show(&access, &form.next, Some(problem.into())));
     };
-    let opened = Opened { person: account.person, way: Way::Account, rights: account.rights, authenticated_at: now };
+    let opened = Opened {
+        person: account.person,
+        way: Way::Account,
+        rights: account.rights,
+        authenticated_at: now,
+        given: None,
+    };
     open(&env, &access, &visitor, opened, &page_of_ours(&form.next)).await
 }
 
-/// The account, if password and code are right. Takes as long where there is no such account.
+/// The account, if password and code are right. Takes as long where there is no such account. Who knows the password and guesses
+/// the code is heard less and less often, from however many addresses, and not told that the password was right.
 async fn right(
     env: &Environment,
+    access: &Access,
     stored: Option<Account>,
     form: &AccountForm,
     now: Timestamp,
@@ -158,11 +169,22 @@ async fn right(
     let pepper = env.key.pepper();
     let verified = tokio::task::spawn_blocking(move || account::verify(hash.as_deref(), &password, &pepper)).await;
     let (true, Some(account)) = (verified.unwrap_or(false), stored) else { return Ok(None) };
+    let who = Who::Account(account.person.clone());
+    if !access.guesses().is_heard(who.clone(), now) {
+        return Ok(None);
+    }
     let place = format!("account:{}", account.person);
     let Ok(factor) = env.key.open(&place, &account.factor) else { return Ok(None) };
     let step = account::check_factor(&account.person, &factor, &form.code, account.factor_step, now);
-    let Ok(Some(step)) = step else { return Ok(None) };
-    Ok(env.store.use_factor_step(account.person.clone(), step).await?.then_some(account))
+    let Ok(Some(step)) = step else {
+        access.wrong(&env.store, who, now).await?;
+        return Ok(None);
+    };
+    if !env.store.use_factor_step(account.person.clone(), step).await? {
+        return Ok(None);
+    }
+    access.guesses().right(who);
+    Ok(Some(account))
 }
 
 /// Somebody who has shown who they are.
@@ -171,6 +193,14 @@ struct Opened {
     way: Way,
     rights: Rights,
     authenticated_at: Timestamp,
+    given: Option<Given>,
+}
+
+/// What the identity provider gave beside.
+struct Given {
+    issuer: String,
+    subject: String,
+    refresh_token: Option<SecretString>,
 }
 
 /// Opens a session and leads on. A session that the browser had before is not gone on with.
@@ -196,7 +226,17 @@ async fn open(
         opened_at: now,
         used_at: now,
     };
-    env.store.open_session(session).await?;
+    let grant = opened.given.map(|given| ProviderGrant {
+        issuer: given.issuer,
+        subject: given.subject,
+        refresh_token: given.refresh_token.and_then(|token| {
+            let place = asking_again::place(&session.digest);
+            env.key.seal(&place, token.expose_secret()).ok()
+        }),
+        confirmed_at: now,
+        asked_at: now,
+    });
+    env.store.open_session(session, grant).await?;
     let oldest = now.checked_sub(access.limits.absolute).unwrap_or(now);
     env.store.forget_sign_ins(oldest, now).await?;
     with_cookie(Redirect::to(next), &session::set_cookie(access.https(), &secret))
@@ -258,7 +298,8 @@ async fn from_provider(
             return Ok(show(&access, &begun.next, Some(error.to_string())));
         }
     };
-    let account = (provider.issuer().to_owned(), identified.subject);
+    let (issuer, subject) = (provider.issuer().to_owned(), identified.subject);
+    let account = (issuer.clone(), subject.clone());
     let shown = identified.person.trim().to_owned();
     let known =
         if may_be_called(&env, &shown) { env.store.provider_account(account, shown.clone(), now).await? } else { None };
@@ -271,7 +312,8 @@ async fn from_provider(
         return Ok(show(&access, &begun.next, Some(problem)));
     };
     let (rights, authenticated_at) = (identified.rights, identified.authenticated_at);
-    let opened = Opened { person, way: Way::Provider, rights, authenticated_at };
+    let given = Some(Given { issuer, subject, refresh_token: identified.refresh_token });
+    let opened = Opened { person, way: Way::Provider, rights, authenticated_at, given };
     open(&env, &access, &visitor, opened, &page_of_ours(&begun.next)).await
 }
 
@@ -306,7 +348,7 @@ async fn by_link(
         let problem = "This link has been used, is too old, or was opened on another machine than the daemon's.";
         return Ok(show(&access, &next, Some(problem.into())));
     };
-    let opened = Opened { person, way: Way::Link, rights, authenticated_at: now };
+    let opened = Opened { person, way: Way::Link, rights, authenticated_at: now, given: None };
     open(&env, &access, &visitor, opened, &page_of_ours(&next)).await
 }
 
@@ -388,7 +430,7 @@ async fn accept_invitation(
     let account = Account { person: person.clone(), password, factor, factor_step: step, rights, closed_at: None };
     env.store.keep_account(account, (&person).into(), now).await?;
     env.store.use_factor_step(person.clone(), step).await?;
-    let opened = Opened { person, way: Way::Account, rights, authenticated_at: now };
+    let opened = Opened { person, way: Way::Account, rights, authenticated_at: now, given: None };
     open(&env, &access, &visitor, opened, "/").await
 }
 

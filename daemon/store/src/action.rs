@@ -126,6 +126,8 @@ words! {
         RowsAttested = "rows attested",
         /// A session was ended.
         SessionEnded = "session ended",
+        /// The identity provider gives somebody who is signed in other rights than before.
+        SessionRightsChanged = "session rights changed",
         /// The command line wrote a link that signs somebody in.
         SignInLinkWritten = "sign-in link written",
         /// A person signed in.

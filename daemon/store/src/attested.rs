@@ -172,6 +172,8 @@ table!(PAUSE = "pause", number [], key ["scope", "name"],
     told ["scope", "name", "since", "actor", "reason"], standing [], never);
 table!(PROVIDER_ACCOUNT = "provider_account", number [], key ["issuer", "subject"],
     told ["issuer", "subject", "person", "since"], standing [], never);
+table!(PROVIDER_GRANT = "provider_grant", number [], key ["digest"],
+    told ["digest", "issuer", "subject", "refresh_token", "confirmed_at", "asked_at"], standing [], never);
 table!(READING = "reading", number [], key ["id"], told ["id", "name", "actor", "read_at", "document", "proposal"],
     standing ["contract"], never);
 table!(READING_HAND = "reading_hand", number [], key ["reading", "actor"], told ["reading", "actor", "since"],
@@ -199,7 +201,7 @@ table!(WORKBOOK_IMPORT = "workbook_import", number [], key ["id"],
     standing ["confirmed_at", "outcome"], never);
 
 /// Every attested table, in the order in which an export tells them.
-pub(super) static ALL: [&Table; 37] = [
+pub(super) static ALL: [&Table; 38] = [
     &AGREEMENT_FILE,
     &ACCOUNT,
     &APPROVAL,
@@ -225,6 +227,7 @@ pub(super) static ALL: [&Table; 37] = [
     &OUTBOX,
     &PAUSE,
     &PROVIDER_ACCOUNT,
+    &PROVIDER_GRANT,
     &READING,
     &READING_HAND,
     &READING_VERDICT,

@@ -42,6 +42,7 @@ pub mod parked;
 pub mod pauses;
 pub mod periods;
 mod postgres;
+pub mod provider_grants;
 pub mod readings;
 pub mod rebuild;
 pub mod redact;

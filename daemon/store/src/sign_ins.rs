@@ -10,6 +10,7 @@ use super::action::Action;
 use super::actor::Actor;
 use super::attested::{ACCOUNT, ONE_TIME, PROVIDER_ACCOUNT, SESSION};
 use super::audit::{self, Entry};
+use super::provider_grants::{self, ProviderGrant};
 use super::session::{Row, values};
 use super::vocabulary::words;
 use super::{Store, StoreError, Verb, instant, json, parse};
@@ -130,12 +131,15 @@ fn signed_in(row: &Row<'_>) -> Result<SignedIn, StoreError> {
 }
 
 impl Store {
-    /// Keeps a session that was just opened.
+    /// Keeps a session that was just opened, with what the identity provider gave for it.
     ///
     /// # Errors
     /// The database failed.
-    pub fn open_session(&self, session: SignedIn) -> Verb<'_, ()> {
+    pub fn open_session(&self, session: SignedIn, grant: Option<ProviderGrant>) -> Verb<'_, ()> {
         self.write(move |tx| {
+            if let Some(grant) = &grant {
+                provider_grants::keep(tx, &session.digest, grant)?;
+            }
             let rights = json(&session.rights)?;
             let [authenticated, opened, used] =
                 [session.authenticated_at, session.opened_at, session.used_at].map(instant);
@@ -212,6 +216,7 @@ impl Store {
             let sql = "DELETE FROM session WHERE substr(digest, 1, $2) = $1 RETURNING mac";
             let ended = tx.delete(&SESSION, sql, values![id, length])?;
             if ended > 0 {
+                provider_grants::forget(tx)?;
                 let id: String = id.chars().take(12).collect();
                 audit::append(tx, now, &[Entry::by(&actor, Action::SessionEnded, None, format!("session {id}"), why)])?;
             }
@@ -227,6 +232,7 @@ impl Store {
         self.write(move |tx| {
             let sql = "DELETE FROM session WHERE opened_at < $1 RETURNING mac";
             tx.delete(&SESSION, sql, values![instant(opened)])?;
+            provider_grants::forget(tx)?;
             let sql = "DELETE FROM one_time WHERE expires_at < $1 RETURNING mac";
             tx.delete(&ONE_TIME, sql, values![instant(now)]).map(drop)
         })
@@ -303,6 +309,7 @@ impl Store {
                 )
             })?;
             tx.delete(&SESSION, OF_PERSON, values![account.person])?;
+            provider_grants::forget(tx)?;
             let detail = format!("rights: {}", account.rights);
             audit::append(tx, now, &[Entry::by(&actor, Action::AccountMade, None, account.person, detail)])
         })
@@ -411,6 +418,7 @@ impl Store {
             }
             if closed {
                 tx.delete(&SESSION, OF_PERSON, values![person])?;
+                provider_grants::forget(tx)?;
                 audit::append(tx, now, &[Entry::by(&actor, Action::AccountClosed, None, person, "")])?;
             }
             Ok(closed)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use jiff::SignedDuration;
 use milestoned::cli::{Cli, FOUND};
-use milestoned::store::sign_ins::OneTime;
+use milestoned::store::sign_ins::{Account, OneTime};
 use milestoned_identity::account;
 use milestoned_identity::rights::{Right, Rights};
 use milestoned_tests::{ADMIN, VIEWER, World};
@@ -94,6 +94,62 @@ async fn a_local_account_needs_password_and_code_and_each_code_works_once() {
     assert_eq!(sign_in(password, &code()).await, StatusCode::SEE_OTHER);
     let stored = env.store.account("dana".into()).await.unwrap().unwrap();
     assert!(!stored.factor.contains(&factor), "the secret is hidden in the database");
+}
+
+/// An account of Dana's, as one that was invited has it: the secret of its second factor.
+async fn account_of_dana(world: &World, password: &str) -> String {
+    let (env, factor) = (&world.app.env, account::fresh_factor(&mut rand::rng()));
+    let kept = Account {
+        person: "dana".into(),
+        password: account::hash("dana", password, &env.key.pepper()).unwrap(),
+        factor: env.key.seal("account:dana", &factor).unwrap(),
+        factor_step: 0,
+        rights: rights(&[Right::View]),
+        closed_at: None,
+    };
+    env.store.keep_account(kept, "ada".into(), env.clock.now()).await.unwrap();
+    factor
+}
+
+/// Who has somebody's password guesses the code from a new address each time.
+#[tokio::test]
+async fn who_knows_a_password_guesses_its_code_from_no_number_of_addresses() {
+    let world = world().await;
+    let env = &world.app.env;
+    let password = "four words of nothing";
+    let factor = account_of_dana(&world, password).await;
+    let sign_in = async |address: &str, code: &str| {
+        let form = [("person", "dana"), ("password", password), ("code", code), ("next", "/")];
+        let request = browser().post(format!("{}/sign-in", world.url)).header("origin", world.origin());
+        request.header("x-forwarded-for", address).form(&form).send().await.unwrap().status()
+    };
+    let code = || account::code_at("dana", &factor, env.clock.now()).unwrap();
+    for number in 0..6 {
+        let wrong = if code() == "000000" { "000001" } else { "000000" };
+        assert_eq!(sign_in(&format!("10.0.0.{number}"), wrong).await, StatusCode::UNAUTHORIZED);
+    }
+    assert!(actions(&world).await.contains(&"milestoned wrong tokens".to_owned()));
+    assert_eq!(sign_in("10.0.0.99", &code()).await, StatusCode::UNAUTHORIZED, "nobody is heard for a moment");
+    world.later(SignedDuration::from_secs(60));
+    assert_eq!(sign_in("10.0.0.99", &code()).await, StatusCode::SEE_OTHER);
+}
+
+/// Twenty at once with one code.
+#[tokio::test]
+async fn of_those_who_come_with_one_code_at_once_one_comes_in() {
+    let world = world().await;
+    let env = &world.app.env;
+    let password = "four words of nothing";
+    let factor = account_of_dana(&world, password).await;
+    let code = account::code_at("dana", &factor, env.clock.now()).unwrap();
+    let all = (0..20).map(async |_| {
+        let form = [("person", "dana"), ("password", password), ("code", &code), ("next", "/")];
+        let request = browser().post(format!("{}/sign-in", world.url)).header("origin", world.origin());
+        request.form(&form).send().await.unwrap().status()
+    });
+    let came_in = futures_util::future::join_all(all).await;
+    assert_eq!(came_in.iter().filter(|status| **status == StatusCode::SEE_OTHER).count(), 1, "{came_in:?}");
+    assert_eq!(env.store.sessions().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

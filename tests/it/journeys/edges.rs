@@ -75,6 +75,12 @@ async fn a_request_names_one_host_and_speaks_http_1() {
         let answer = rest(raw(&world, head).await).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head:?}: {answer}");
     }
+    for (first, second) in [(VIEWER, "wrong"), ("wrong", VIEWER), (VIEWER, VIEWER)] {
+        let two = format!("authorization: Bearer {first}\r\nauthorization: Bearer {second}\r\n");
+        let head = format!("GET /v1/contracts HTTP/1.1\r\nhost: a\r\n{two}connection: close\r\n\r\n");
+        let answer = rest(raw(&world, &head).await).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "one of two tokens is believed: {answer}");
+    }
     let answer = rest(raw(&world, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await).await;
     assert!(!answer.contains(" 200"), "{answer}");
 }

@@ -6,6 +6,7 @@ use milestoned::store::StoreError;
 use milestoned::store::action::Action;
 use milestoned::store::audit::Entry;
 use milestoned::store::intake::{NewFact, Reading};
+use milestoned::store::provider_grants::ProviderGrant;
 use milestoned::store::sign_ins::{SignedIn, Way};
 use milestoned::store::vocabulary::DeliveryState;
 use milestoned_connector_kit::{Cursor, Page};
@@ -261,8 +262,18 @@ async fn more_rights_than_a_session_was_given_are_none(place: Place) {
         used_at: now(),
     };
     let digest = || session.digest.clone();
-    place.store.open_session(session.clone()).await.unwrap();
+    let grant = ProviderGrant {
+        issuer: "https://id.example".into(),
+        subject: "17".into(),
+        refresh_token: Some("sealed".into()),
+        confirmed_at: session.opened_at,
+        asked_at: session.opened_at,
+    };
+    place.store.open_session(session.clone(), Some(grant.clone())).await.unwrap();
     assert!(place.store.session(digest()).await.unwrap().is_some());
+    assert_eq!(place.store.provider_grant(digest()).await.unwrap(), Some(grant));
+    place.tamper("UPDATE provider_grant SET confirmed_at = '2999-01-01T00:00:00Z'").await;
+    assert_eq!(place.store.provider_grant(digest()).await.unwrap(), None, "nobody lengthens what a provider said");
     place.tamper("UPDATE session SET rights = '[\"view\",\"operate\"]'").await;
     assert!(place.store.session(digest()).await.unwrap().is_none());
 }
