@@ -47,7 +47,7 @@ pub(crate) struct Past {
 
 /// The closed list of things that can happen to a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     /// The customer accepted a milestone, or a portion of it.
     Accepted {

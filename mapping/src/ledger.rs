@@ -117,12 +117,14 @@ fn currencies(transactions: &[Transaction]) -> BTreeSet<Currency> {
     transactions.iter().map(|transaction| transaction.currency).collect()
 }
 
-/// One line of text, without what would end a description or begin a comment or a tag.
+/// One line of text, without what would end a description or begin a comment or a tag. At its beginning parentheses would be a
+/// code, `*` and `!` a status.
 fn plain(text: &str) -> String {
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() || matches!(c, ';' | '|' | ',' | '"' | '\\') { ' ' } else { c })
         .collect();
+    let clean = clean.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '*' | '!'));
     let words: Vec<&str> = clean.split_whitespace().collect();
     if words.is_empty() { "-".into() } else { words.join(" ") }
 }

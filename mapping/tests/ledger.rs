@@ -21,7 +21,14 @@ fn book() -> Vec<Transaction> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| !path.to_string_lossy().ends_with(".expected.json"));
     files.sort();
-    let names = ["Smith; Jones | \"Partners\", tag:x", "=SUM(A1)", "Ünïcode & Söhne\n2026-01-01 open", "  "];
+    let names = [
+        "Smith; Jones | \"Partners\", tag:x",
+        "=SUM(A1)",
+        "Ünïcode & Söhne\n2026-01-01 open",
+        "  ",
+        "(10.00) Acme",
+        "* ! Acme",
+    ];
     let mut book = Vec::new();
     for (index, path) in files.iter().enumerate() {
         let case = Case::from_json(&std::fs::read_to_string(path).unwrap(), &Calendars::built_in()).unwrap();

@@ -149,6 +149,15 @@ async fn the_api_refuses_with_code_place_and_remedy() {
         ("POST", "/v1/contracts/SOW-1/facts", VIEWER, accepted.clone(), 403, "FORBIDDEN"),
         ("POST", "/v1/contracts/SOW-1/facts", ADMIN, accepted, 422, "ACCEPTANCE_DOCUMENT_REQUIRED"),
         ("POST", "/v1/contracts/SOW-1/facts", ADMIN, json!({ "type": "frobbed" }), 422, "INVALID"),
+        // A part that is misspelt would accept the whole.
+        (
+            "POST",
+            "/v1/contracts/SOW-1/facts",
+            ADMIN,
+            json!({ "type": "accepted", "milestone": "M1", "by": "dana", "document": "doc://a", "portoin": "1.00" }),
+            422,
+            "INVALID",
+        ),
         (
             "POST",
             "/v1/contracts/SOW-9/facts",
