@@ -107,7 +107,8 @@ pub async fn package(env: &Environment, asked: &Asked) -> anyhow::Result<Option<
     Ok(signed.map(|(manifest, public_key, signature)| Package { files, manifest, public_key, signature }))
 }
 
-/// The manifest over files, with key and signature. `None`: this machine cannot sign.
+/// The manifest over files, with key and signature. What of the database is not as it was written stands in it: the house's key
+/// vouches for no figures that somebody put there. `None`: this machine cannot sign.
 ///
 /// # Errors
 /// The store failed.
@@ -116,8 +117,11 @@ pub async fn manifest(
     asked: &Asked,
     sums: &[Sum],
 ) -> Result<Option<(String, String, String)>, StoreError> {
-    let head = env.store.audit_head().await?;
-    let text = json!({ "format": "milestoned package 1", "about": asked, "made_at": env.clock.now(), "head": head, "files": sums });
+    let (head, verdict) = (env.store.audit_head().await?, env.store.verify_audit(Vec::new()).await?);
+    let broken = verdict.broken.iter().map(ToString::to_string);
+    let differences: Vec<String> = broken.chain(verdict.findings.iter().map(ToString::to_string)).collect();
+    let text = json!({ "format": "milestoned package 1", "about": asked, "made_at": env.clock.now(), "head": head,
+        "differences": differences, "files": sums });
     let text = text.to_string();
     Ok(env.key.sign(&text).map(|(public_key, signature)| (text, public_key, signature)))
 }

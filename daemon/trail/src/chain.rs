@@ -14,6 +14,7 @@ const LINES: &str = "lines ";
 
 /// A line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Line {
     /// Place in the chain, from 1.
     pub seq: i64,

@@ -30,6 +30,7 @@ pub enum Piece {
 
 /// A row of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Row {
     /// Its table.
     pub table: String,
@@ -130,8 +131,12 @@ pub fn check(read: impl BufRead, kept: &[Checkpoint], public_keys: &[String]) ->
             checkpoint.flaw(public_keys).map(|what| format!("the checkpoint of line {}: {what}", checkpoint.head.seq)),
         );
     }
-    if stated.is_none() {
-        report.findings.push("the export has no end: it was cut off".into());
+    match &stated {
+        None => report.findings.push("the export has no end: it was cut off".into()),
+        Some(Checkpoint { signature: None, .. }) => {
+            report.findings.push("nobody has signed the head of the export".into())
+        }
+        Some(_) => {}
     }
     report.lines = walked.head.seq;
     report.redacted = walked.redacted;

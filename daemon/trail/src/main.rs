@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if options.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
-        told(&mut out, &report)?;
+        told(&mut out, &report, options.public_key.is_empty())?;
     }
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -60,7 +60,7 @@ fn read_heads(path: &Path) -> anyhow::Result<Vec<Checkpoint>> {
     checkpoint::read(&text).map_err(|(line, reason)| anyhow::anyhow!("{} line {line}: {reason}", path.display()))
 }
 
-fn told(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+fn told(out: &mut impl Write, report: &Report, by_anybody: bool) -> std::io::Result<()> {
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
     }
@@ -71,6 +71,13 @@ fn told(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         writeln!(out, "lines are about rows from line {line} on: of what is older, rows were only counted")?;
     }
     writeln!(out, "signed head: {}", report.checkpoint.as_deref().unwrap_or("none"))?;
+    if by_anybody {
+        writeln!(out, "whose signature it is was compared with nothing: name the house's key by --public-key")?;
+    }
+    writeln!(
+        out,
+        "of rows, what they were written with is compared; what became of them, for deliveries that are done"
+    )?;
     writeln!(out, "checkpoints from outside that were compared: {}", report.compared)?;
     let count = report.findings.len();
     writeln!(out, "{}", if count == 0 { "no difference".to_owned() } else { format!("{count} differences") })

@@ -118,6 +118,15 @@ async fn an_export_is_checked_with_nothing_else_and_whatever_is_changed_in_it_is
             }
         }
     }
+    // Who writes a trail anew takes the house's signature off, or signs it themselves.
+    let (rest, head) = export.trim_end().rsplit_once('\n').unwrap();
+    let words: Vec<&str> = head.split(['"', ' ']).collect();
+    let unsigned = format!("{rest}\n{{\"checkpoint\":\"{} {}\"}}", words[3], words[4]);
+    assert_eq!(findings(&unsigned, &[]), Ok(vec!["nobody has signed the head of the export".to_owned()]));
+    let another = check(export.as_bytes(), &[], &["ab".repeat(32)]).unwrap().findings;
+    assert!(another[0].contains("signed by another key"), "{another:?}");
+    // What nothing covers has no place in it.
+    assert!(findings(&export.replacen("{\"line\":{", "{\"line\":{\"approved_by\":\"the CFO\",", 1), &[]).is_err());
     // A whole trail of an earlier time is whole, and does not fit what was kept since.
     world.app.env.store.note(Action::WrongTokens, "x".into(), String::new(), world.app.env.clock.now()).await.unwrap();
     let later = world.app.env.store.checkpoint(world.app.env.clock.now()).await.unwrap();
@@ -238,6 +247,12 @@ async fn a_package_of_a_period_is_read_without_us_and_its_manifest_is_signed() {
     let (_, other) = get("from=2026-04-01&through=2026-04-30").await;
     assert!(!other["files"].to_string().contains("SOW-1-M1,"), "another period");
     assert_eq!(get("from=2026-04-02&through=2026-04-01").await.0, 422);
+    // The house's key vouches for no figure that somebody put into the database.
+    assert!(manifest.contains("\"differences\":[]"), "{manifest}");
+    let raw = rusqlite::Connection::open(&world.app.env.settings.store.path).unwrap();
+    raw.execute("UPDATE document SET amount = '1.00' WHERE number = 'SOW-1-M1'", []).unwrap();
+    let (_, forged) = get("from=2026-03-01&through=2026-03-31").await;
+    assert!(forged["manifest"].as_str().unwrap().contains("document SOW-1-M1: "), "{}", forged["manifest"]);
 }
 
 #[tokio::test]

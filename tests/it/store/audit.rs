@@ -6,6 +6,7 @@ use milestoned::store::audit::Head;
 use milestoned::store::pauses::Scope;
 use milestoned::store::redact::Forget;
 
+use milestoned_trail::export;
 use sha2::{Digest, Sha256};
 
 use super::{Place, later, now, on_both};
@@ -142,6 +143,12 @@ async fn a_chain_that_was_cut_off_fits_neither_its_seal_nor_a_head_kept_outside_
         let findings = place.store.verify_audit(Vec::new()).await.unwrap().findings;
         assert_eq!(findings[0].table, "audit_head", "cut off after {last}: {findings:?}");
         assert_eq!(place.broken_at(vec![head.clone()]).await, Some(LINES), "cut off after {last}");
+        let (told, tell) = std::sync::mpsc::channel();
+        let take = move |line: &str| told.send(line.to_owned()).map_err(std::io::Error::other);
+        place.store.export_audit(now(), take).await.unwrap();
+        let export = tell.iter().collect::<Vec<_>>().join("\n");
+        let report = export::check(export.as_bytes(), &[], &[]).unwrap();
+        assert!(report.findings.iter().any(|finding| finding.contains("nobody has signed")), "{:?}", report.findings);
         let name = format!("forged {last}");
         let more = place.store.pause(Scope::Contract, name, "eve".into(), "because".into(), now()).await;
         assert!(matches!(more, Err(StoreError::Unattested { table: "audit_head", .. })), "{more:?}");
