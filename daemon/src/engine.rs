@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use milestoned_identity::people::People;
 use milestoned_mapping::contract::{Approval, Contract, event_in_words};
 use milestoned_mapping::fact::{DecimalText, Event, Fact, Leg, LegRecord, Observation, ReviewDecision};
 use milestoned_mapping::legs::{assemble_crm, assemble_erp, assemble_psa, deferred_difference};
 use milestoned_mapping::postings::{self, Addresses, Planned};
+use milestoned_mapping::terms::Terms;
 
 use crate::agreements::{Addressee, OwnApprovals, customer_brought};
 use crate::drift;
@@ -30,6 +32,7 @@ use crate::store::fast_path::{Batch, Decide};
 use crate::store::hands::hands_in;
 use crate::store::pauses::Scope;
 use crate::store::trace::subject_of;
+use crate::store::views::Billed;
 use crate::store::{StoreError, parse};
 use crate::wake::WakeUp;
 
@@ -286,11 +289,30 @@ async fn with_sums(
     // What this decision brings in is not written down yet.
     let brought = decided.landing.facts.iter().filter_map(|decided| customer_brought(&decided.pending.fact));
     let whose = Whose { contract: work.row.id.clone(), brought: brought.collect() };
-    let others = env.store.billed_beside(whose, after.terms().currency(), since(first)).await?;
+    let terms = after.terms();
+    let others = env.store.billed_beside(whose, terms.currency(), days_before(since(first), FARTHEST_DAYS)).await?;
+    let others: Vec<_> = others.iter().map(|other| (on_a_day_of(terms, other, first), other.amount)).collect();
     match after.to_ask(&before, &others, since) {
         asked if asked.is_empty() => Ok(decided),
         asked => decide(work, context, &asked),
     }
+}
+
+/// How many days two dates of one instant are apart at most: 26 hours lie between the first time zone and the last.
+const FARTHEST_DAYS: i64 = 2;
+
+fn days_before(date: Date, days: i64) -> Date {
+    date.saturating_sub(days.days())
+}
+
+/// The day of these terms on which an invoice of another contract counts: its date, as a day of its own time zone, overlaps several
+/// days of ours, and of these the one nearest to an invoice of ours is meant. Otherwise a time zone would lie between two halves.
+fn on_a_day_of(terms: &Terms, other: &Billed, ours: Date) -> Date {
+    let zone = other.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
+    let begins = |date: Date| zone.as_ref()?.to_timestamp(date.at(0, 0, 0, 0)).ok();
+    let (Some(from), Some(end)) = (begins(other.date), begins(days_before(other.date, -1))) else { return other.date };
+    let last = end.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(end);
+    ours.max(terms.local_date(from)).min(terms.local_date(last))
 }
 
 /// A decision and whether it changes anything.

@@ -103,9 +103,12 @@ pub struct Approvals {
 }
 
 impl Approvals {
-    /// The first day whose sums count today, and its first instant.
+    /// Since when sums count now: since the first day began, and for as many times 24 hours at least, so that neither a midnight nor
+    /// the time zone of another contract lies between two halves.
     pub fn since(&self, terms: &Terms, now: Timestamp) -> Timestamp {
-        terms.start_of(self.first_day(terms.local_date(now)))
+        let began = terms.start_of(self.first_day(terms.local_date(now)));
+        let span = SignedDuration::from_hours(24_i64.saturating_mul(i64::from(self.window_days)));
+        now.saturating_sub(span).map_or(began, |at_least| at_least.min(began))
     }
 
     /// The first day whose sums count on a day.

@@ -479,16 +479,28 @@ impl Session<'_> {
         Ok(sums)
     }
 
-    /// The sums as another house's key makes them, and as this one does: keys were exchanged.
+    /// The sums as another house's key makes them, and as this one does: keys were exchanged. Rows that are as they were written are
+    /// attested with the key in use, so that the former one can be taken out of the configuration, and whoever has it makes no row.
     pub(super) fn carried_over(&self, former: &House, sums: &mut BTreeMap<String, Sum>) -> Result<(), StoreError> {
         for table in ALL {
-            let (mut was, mut is) = (Sum::default(), Sum::default());
+            let (mut was, mut is, mut rows) = (Sum::default(), Sum::default(), Vec::new());
             self.each(table.all, values![], |row| {
-                let Examined { attested: Attested { number, code, .. }, .. } = self.examine(table, row, 0)?;
+                let Examined { attested: Attested { number, code, .. }, genuine } = self.examine(table, row, 0)?;
                 was.add(former.part(table, number, &code));
-                is.add(self.house.part(table, number, &code));
+                if genuine {
+                    let made = self.fresh(table, row)?;
+                    is.add(self.house.part(table, number, &made.code));
+                    rows.push((made.code, keys_of(table, row)?));
+                } else {
+                    is.add(self.house.part(table, number, &code));
+                }
                 Ok(())
             })?;
+            let sets: Vec<Vec<&dyn Value>> = rows
+                .iter()
+                .map(|(code, keys)| std::iter::once(code as &dyn Value).chain(keys.iter().map(AsRef::as_ref)).collect())
+                .collect();
+            self.run_each(table.write, &sets)?;
             // Only the difference is applied: a sum that did not agree with its rows before does not agree afterwards
             // either.
             let sum = sums.entry(table.name.to_owned()).or_default();

@@ -48,7 +48,7 @@ pub(super) fn take_over(tx: &Session<'_>) -> Result<(), StoreError> {
     tx.carried_over(&former, &mut sheet.sums)?;
     tx.ledger.borrow_mut().sheet = Some(sheet);
     let detail = format!(
-        "from {} to {}: the sums of all tables are kept with the key in use",
+        "from {} to {}: rows that are as they were written, and the sums of all tables, are attested with the key in use",
         former.key.id(),
         tx.house.key.id()
     );

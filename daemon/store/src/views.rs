@@ -211,14 +211,37 @@ fn read_exception(row: &Row<'_>) -> Result<ExceptionView, StoreError> {
     })
 }
 
+/// The time zone of a contract's terms, which the two databases take out of JSON differently.
+macro_rules! zone {
+    (postgres) => {
+        "CAST(c.agreement AS json) #>> '{terms,timezone}'"
+    };
+    (sqlite) => {
+        "json_extract(c.agreement, '$.terms.timezone')"
+    };
+}
+
 macro_rules! billed {
     ($database:ident) => {
         concat!(
-            "SELECT date, amount FROM document WHERE contract <> $4 AND currency = $2 AND date >= $3
-             AND kind <> 'credit_memo' AND ",
-            among!($database, "contract", "$1")
+            "SELECT d.date, d.amount, ",
+            zone!($database),
+            " FROM document AS d JOIN contract AS c ON c.id = d.contract WHERE d.contract <> $4 AND d.currency = $2
+             AND d.date >= $3 AND d.kind <> 'credit_memo' AND ",
+            among!($database, "d.contract", "$1")
         )
     };
+}
+
+/// An invoice of another contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billed {
+    /// Its date.
+    pub date: Date,
+    /// Its amount.
+    pub amount: Money,
+    /// The time zone to which the date belongs.
+    pub timezone: Option<String>,
 }
 
 /// Invoices of some contracts, but not of one of them.
@@ -281,6 +304,27 @@ fn read_document(row: &Row<'_>) -> Result<DocumentView, StoreError> {
     })
 }
 
+/// A token of a connection, and as it is stored: hidden, but for one that a former version has kept.
+fn held_token(tx: &Session<'_>, connection: &str, name: &str) -> Result<Option<(String, String)>, StoreError> {
+    if !tx.examine_one(&TOKEN, values![connection, name])?.is_some_and(|examined| examined.genuine) {
+        return Ok(None);
+    }
+    let sql = "SELECT value FROM token WHERE connection = $1 AND name = $2";
+    let Some(stored) = tx.one(sql, values![connection, name], |row| row.get::<String>(0))? else { return Ok(None) };
+    let key = &tx.house.key;
+    if !key.is_named_in(&stored) {
+        return Ok(Some((stored.clone(), stored)));
+    }
+    let opened = key.open(&format!("token:{connection}:{name}"), &stored);
+    let opened = opened.map_err(|error| StoreError::Key(format!("the token {name} of {connection}: {error}")))?;
+    Ok(Some((opened, stored)))
+}
+
+fn hide_token(tx: &Session<'_>, connection: &str, name: &str, token: &str) -> Result<String, StoreError> {
+    let hidden = tx.house.key.seal(&format!("token:{connection}:{name}"), token);
+    hidden.map_err(|error| StoreError::Key(format!("the token {name} of {connection}: {error}")))
+}
+
 impl Store {
     /// Documents of one contract or all, in the order in which they came about.
     ///
@@ -310,16 +354,16 @@ impl Store {
         self.read(move |tx| tx.one(sql, values![number], |row| row.get(0)))
     }
 
-    /// Dates and amounts of the invoices of other contracts that share a customer with one, in one currency, since a date.
+    /// The invoices of other contracts that share a customer with one, in one currency, since a date.
     ///
     /// # Errors
     /// The database failed.
-    pub fn billed_beside(&self, whose: Whose, currency: Currency, since: Date) -> Verb<'_, Vec<(Date, Money)>> {
+    pub fn billed_beside(&self, whose: Whose, currency: Currency, since: Date) -> Verb<'_, Vec<Billed>> {
         self.read(move |tx| {
             let among = customers::beside(tx, &whose)?.contracts;
             let rows = tx.all(BILLED, values![among, currency.code(), since.to_string(), whose.contract], |row| {
-                let date: Date = row.parsed(0, "document.date")?;
-                Ok(row.money(1, currency, "document.amount")?.map(|amount| (date, amount)))
+                let (date, timezone) = (row.parsed(0, "document.date")?, row.get(2)?);
+                Ok(row.money(1, currency, "document.amount")?.map(|amount| Billed { date, amount, timezone }))
             })?;
             Ok(rows.into_iter().flatten().collect())
         })
@@ -429,18 +473,12 @@ impl Store {
         })
     }
 
-    /// A rotated token of a connection.
+    /// A rotated token of a connection. One that is not attested is none.
     ///
     /// # Errors
-    /// The database failed.
+    /// The database failed, or it was hidden with a key that is not among those configured.
     pub fn token(&self, connection_name: String, name: String) -> Verb<'_, Option<String>> {
-        self.read(move |tx| {
-            tx.one(
-                "SELECT value FROM token WHERE connection = $1 AND name = $2",
-                values![connection_name, name],
-                |row| row.get(0),
-            )
-        })
+        self.read(move |tx| Ok(held_token(tx, &connection_name, &name)?.map(|(token, _)| token)))
     }
 
     /// Stores a rotated token; the connection may use it only after this returned.
@@ -449,6 +487,7 @@ impl Store {
     /// The database failed: the token must not be used.
     pub fn store_token(&self, connection_name: String, name: String, value: String, now: Timestamp) -> Verb<'_, ()> {
         self.write(move |tx| {
+            let value = hide_token(tx, &connection_name, &name, &value)?;
             tx.overwrite(&TOKEN, values![connection_name, name], || {
                 tx.run(
                     "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4)
@@ -473,11 +512,15 @@ impl Store {
         now: Timestamp,
     ) -> Verb<'_, bool> {
         self.write(move |tx| {
-            let at = instant(now);
-            let changed = tx.overwrite(&TOKEN, values![connection_name, name], || match &was {
-                Some(was) => tx.run(
+            let (at, value) = (instant(now), hide_token(tx, &connection_name, &name, &value)?);
+            let held = held_token(tx, &connection_name, &name)?;
+            if held.as_ref().map(|(token, _)| token) != was.as_ref() {
+                return Ok(false);
+            }
+            let changed = tx.overwrite(&TOKEN, values![connection_name, name], || match &held {
+                Some((_, stored)) => tx.run(
                     "UPDATE token SET value = $3, stored_at = $4 WHERE connection = $1 AND name = $2 AND value = $5",
-                    values![connection_name, name, value, at, *was],
+                    values![connection_name, name, value, at, *stored],
                 ),
                 None => tx.run(
                     "INSERT INTO token (connection, name, value, stored_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",

@@ -416,6 +416,30 @@ async fn documents_that_together_exceed_the_amount_for_an_approval_wait_for_one(
     }
 }
 
+/// One of them on the other side of the date line: at half past ten in London it is tomorrow on Kiritimati already.
+#[tokio::test]
+async fn halves_in_different_time_zones_count_together() {
+    for zones in [["UTC", "Pacific/Kiritimati"], ["Pacific/Kiritimati", "UTC"]] {
+        let world = company("policy = { review = \"over\", review_over = \"50000.00\" }").await;
+        for (id, zone) in ["S1", "S2"].iter().zip(zones) {
+            let mut half = terms("45000.00", json!({ "policy": { "review": "over", "review_over": "50000.00" } }));
+            half["milestones"][0]["evidence"] = json!([]);
+            half["timezone"] = json!(zone);
+            let path = format!("/v1/contracts/{id}");
+            assert_eq!(world.call("PUT", &path, &token("fay"), Some(half)).await.unwrap().0, 201);
+        }
+        world.settle().await.unwrap();
+        world.at("2026-03-04T10:30:00Z").unwrap();
+        for id in ["S1", "S2"] {
+            let fact = json!({ "type": "external_event", "milestone": "M1", "name": "delivery" });
+            assert_eq!(post(&world, "tom", &format!("/v1/contracts/{id}/facts"), fact).await.0, 202);
+            world.settle().await.unwrap();
+        }
+        let invoices = world.held("quickbooks").into_iter().filter(|(number, _)| number.ends_with("-M1")).count();
+        assert_eq!((invoices, world.app.env.store.approvals(None).await.unwrap().len()), (1, 1), "{zones:?}");
+    }
+}
+
 /// A contract of 45,000 that was filed for Apex, and that a change order has brought to Northwind; and one of Northwind's own.
 async fn brought_to_northwind(world: &World, review: Value) {
     for (id, customer) in [("S1", "Apex"), ("S2", "Northwind Ltd")] {

@@ -1,5 +1,6 @@
 //! Recovery for people: what is halted, done by hand, put back from a backup, and what the doctor finds.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -78,6 +79,37 @@ async fn after_a_backup_was_put_back_the_remote_is_asked_before_anything_is_writ
             lines.iter().find(|line| line.subject == "SOW-1-M1" && line.action == "delivery settled").unwrap();
         assert!(settled.detail.contains("found, verified and adopted"), "{}", settled.detail);
         assert_eq!(found(&world).await, []);
+    }
+}
+
+/// Nobody said `restore`: a file was copied, and a daemon runs on the copy, behind the ERP, or in the same moments.
+#[tokio::test]
+async fn two_daemons_on_copies_of_one_database_bill_nothing_twice() {
+    for (erp, is_behind) in [("netsuite", true), ("netsuite", false), ("quickbooks", true), ("quickbooks", false)] {
+        let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+        let issue = world.contract("SOW-1", erp).unwrap();
+        world.settle().await.unwrap();
+        let path = world.app.env.settings.store.path.clone();
+        let copy = path.with_file_name("copy.db");
+        world.app.env.store.backup(path, copy.clone()).await.unwrap();
+        world.accept(&issue).unwrap();
+        if is_behind {
+            world.settle().await.unwrap();
+        }
+        let other = world.another_on(copy).await.unwrap();
+        for now in ["2026-03-02T10:00:00Z", "2026-03-03T10:00:00Z", "2026-03-04T10:00:00Z"] {
+            world.at(now).unwrap();
+            world.simulators.jira.deliver_webhooks().await.unwrap();
+            for app in [&world.app, &other] {
+                app.env.store.poll_now().await.unwrap();
+            }
+            let (one, two) = tokio::join!(world.app.settle(), other.settle());
+            one.and(two).unwrap();
+        }
+        let held = world.held(erp);
+        let numbers: BTreeSet<_> = held.iter().map(|(number, _)| number).collect();
+        assert!(held.contains(&("SOW-1-M1".into(), "40000.00".into())), "{erp}: {held:?}");
+        assert_eq!(numbers.len(), held.len(), "{erp}, behind: {is_behind}: {held:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use milestoned::store::leg_parts::LegContribution;
 use milestoned::store::mails::MailOutcome;
 use milestoned::store::mails::MailState;
 use milestoned::store::marks::Mark;
+use milestoned::store::pauses::Scope;
 use milestoned_connector_kit::{Census, Cursor, Hint, Page, Unreadable};
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::problem::Problem;
@@ -22,6 +23,7 @@ on_both!(
     what_was_parked_is_read_again_where_it_can_be_read,
     what_was_parked_of_a_record_that_is_gone_is_not_read_again,
     a_rotated_token_is_the_one_that_is_used,
+    after_keys_were_exchanged_the_former_one_is_needed_no_more_and_makes_no_row,
     a_mail_is_taken_once_and_never_again_after_doubt,
     a_file_is_remembered_with_what_is_wrong,
     text_of_any_kind_comes_back_as_it_went_in,
@@ -195,6 +197,22 @@ async fn a_rotated_token_is_the_one_that_is_used(place: Place) {
     assert!(replace(Some("two"), "three").await);
     assert!(!replace(Some("two"), "stale").await && !replace(None, "stale").await);
     assert_eq!(token(&place.store).await.as_deref(), Some("three"));
+    // Whoever reads the database cannot use it, and whoever writes there cannot put in another one.
+    place.tamper("UPDATE token SET value = 'found' WHERE value LIKE '%three%'").await;
+    assert_eq!(token(&place.store).await.as_deref(), Some("three"));
+    place.tamper("UPDATE token SET value = 'another'").await;
+    assert_eq!(token(&place.store).await, None);
+}
+
+async fn after_keys_were_exchanged_the_former_one_is_needed_no_more_and_makes_no_row(place: Place) {
+    let (old, new) = ("07".repeat(32), "08".repeat(32));
+    place.store.pause(Scope::Contract, "SOW-1".into(), "ada".into(), "why".into(), now()).await.unwrap();
+    let both = place.opened_with(&new, Some(&old)).await.unwrap();
+    assert_eq!(both.verify_audit(Vec::new()).await.unwrap().flaw(), None);
+    drop(both);
+    let alone = place.opened_with(&new, None).await.unwrap();
+    assert_eq!(alone.verify_audit(Vec::new()).await.unwrap().flaw(), None);
+    assert!(place.opened().await.is_err(), "who has the former key alone opens nothing");
 }
 
 async fn a_mail_is_taken_once_and_never_again_after_doubt(place: Place) {

@@ -88,6 +88,16 @@ impl Place {
         self.store = self.again().await;
     }
 
+    /// The same with other keys than that of the tests: the one in use, and a former one.
+    pub(crate) async fn opened_with(&self, key: &str, former: Option<&str>) -> Result<Store, StoreError> {
+        let place = match &self.raw {
+            Raw::Postgres(url) => format!("store.url = '{url}'"),
+            Raw::Sqlite(path, _) => format!("store.path = '{}'", path.display()),
+        };
+        let text = format!("{place}\nstore.key = '{key}'\nstore.former_keys = {:?}", Vec::from_iter(former));
+        Store::connect(&Settings::from_toml(&text).unwrap().store).await
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.raw, Raw::Postgres(_))
     }
