@@ -9,9 +9,26 @@ use milestoned_documents::confirm::Asked;
 use milestoned_documents::proposal::Proposal;
 use milestoned_documents::reader::{ReadError, format_of};
 use milestoned_documents::sandbox::{self, ChildError};
+use tokio::sync::Semaphore;
 
 /// Hidden command that the process which reads documents is started with.
 pub const CHILD: &str = "read-document";
+
+/// Files that are read or drawn at the same time at most: a small one may take a minute of processor time.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+
+/// Does what blocks while a foreign file is read or drawn, after others that came before. It goes on though nobody waits for it.
+///
+/// # Errors
+/// It has panicked.
+pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let turn = AT_ONCE.acquire().await.map_err(|error| error.to_string())?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    done.await.map_err(|error| error.to_string())
+}
 
 /// Reads one file, and proposes terms; it blocks until both are done.
 ///
@@ -255,5 +272,28 @@ mod tests {
         assert_eq!(told, [("The total is ", false), ("USD\n 100,000", true), ("\tin all.", false)]);
         assert_eq!(found(text, "USD 10"), Some(13..20), "words may be part of longer ones");
         assert_eq!(found(text, "EUR 100,000"), None);
+    }
+
+    #[tokio::test]
+    async fn two_files_are_read_at_once_and_the_others_wait_though_nobody_waits_for_them() {
+        let (begin, begun) = std::sync::mpsc::channel();
+        let works: Vec<_> = (0..5)
+            .map(|number| {
+                let (release, released) = std::sync::mpsc::channel::<()>();
+                let begin = begin.clone();
+                let work = apart(move || {
+                    begin.send(number).unwrap();
+                    released.recv().unwrap_or_default();
+                });
+                (release, tokio::spawn(work))
+            })
+            .collect();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((begun.recv().unwrap() + begun.recv().unwrap(), AT_ONCE.available_permits()), (1, 0));
+        works.iter().for_each(|(_, work)| work.abort());
+        assert!(begun.try_recv().is_err(), "what is given up does not make room before it has ended");
+        drop(works);
     }
 }

@@ -63,8 +63,8 @@ pub async fn keep(
     amends: Option<&Earlier>,
 ) -> Result<String, NotKept> {
     let file = name.to_owned();
-    let read = tokio::task::spawn_blocking(move || (reading::read(&file, &bytes), bytes)).await;
-    let (read, content) = read.map_err(|error| NotKept::Unread(error.to_string()))?;
+    let read = reading::apart(move || (reading::read(&file, &bytes), bytes)).await;
+    let (read, content) = read.map_err(NotKept::Unread)?;
     let (document, mut proposal) = read.map_err(|error| match error {
         ChildError::Refused(reason) => NotKept::Refused(reason),
         other => NotKept::Unread(other.to_string()),

@@ -248,14 +248,21 @@ mod limits {
 
     use std::collections::BTreeMap;
 
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::process::{Resource, Rlimit, nice, setrlimit};
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
     use super::{CPU_LIMIT, MEMORY_LIMIT};
 
+    /// What is added to the niceness: the kernel takes 19 at most.
+    const LOWEST_PRIORITY: i32 = 19;
+
     /// Sets every limit; answers with those that could not be set.
     pub(super) fn set() -> Vec<String> {
         let mut failed = Vec::new();
+        // Whatever a file costs to read, the parent's own work goes before it.
+        if nice(LOWEST_PRIORITY).is_err() {
+            failed.push("the priority could not be lowered".to_owned());
+        }
         for (name, resource, most) in [
             ("memory", Resource::Data, MEMORY_LIMIT),
             ("processor time", Resource::Cpu, CPU_LIMIT),

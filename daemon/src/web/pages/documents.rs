@@ -238,9 +238,8 @@ pub(super) async fn page_picture(
         let reason = "the stored file is not the one that was read: its hash differs";
         return Err(unread(&id, reason));
     }
-    let drawn = tokio::task::spawn_blocking(move || reading::picture(&content, page)).await;
-    let picture =
-        drawn.map_err(|error| unread(&id, &error.to_string()))?.map_err(|error| unread(&id, &error.to_string()))?;
+    let drawn = reading::apart(move || reading::picture(&content, page)).await;
+    let picture = drawn.map_err(|error| unread(&id, &error))?.map_err(|error| unread(&id, &error.to_string()))?;
     let headers =
         [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
     Ok((headers, picture).into_response())
