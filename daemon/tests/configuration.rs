@@ -33,6 +33,10 @@ base_url = "http://127.0.0.1:9"
 projects = ["MS"]
 projekt = "MS"
 auth = { flow = "basic", email = "a@example.com", api_token = { credential = "jira.token" } }
+[identity.oidc]
+issuer = "http://127.0.0.1:9"
+client_id = "milestoned"
+ask_again_every = "2h"
 [connections.books]
 kind = "quickbooks"
 realm = 7
@@ -58,6 +62,8 @@ fn check_names_every_problem_whatever_fails_first_and_run_refuses_what_check_ref
         "agreements.erp: there is no connection",
         "calendars.plant.weekend: \"caturday\"",
         "connections.jira.projekt: unknown field",
+        "identity.oidc.ask_again_every: is 2h, and identity.oidc.counts_for is 1h",
+        "identity.oidc: the identity provider's discovery does not answer",
         "connections.books.realm: invalid type",
         "connections.books: missing field `client_id`",
         "connections.books: missing field `item`",
