@@ -62,7 +62,8 @@ pub(super) async fn figures(
 ) -> Result<Figures, StoreError> {
     let labels = env.settings.close.standard.labels();
     let gathered = gather(env, (month, &labels), progress).await?;
-    let (ties, mut findings) = tied(env, month, &gathered.books).await?;
+    let erps: Vec<String> = gathered.books.keys().cloned().collect();
+    let (ties, mut findings) = tied(env, month, gathered.books).await?;
     let mut sheets = vec![
         gathered.roll_forward,
         in_sum(&gathered.sums, &labels),
@@ -80,7 +81,6 @@ pub(super) async fn figures(
     let mut open = env.store.deliveries(None, DeliveryState::UNSETTLED).await?;
     open.extend(env.store.unposted().await?);
     findings.push(steps::of_deliveries(&open, month));
-    let erps: Vec<String> = gathered.books.into_keys().collect();
     findings.push(steps::of_dates(&env.store.closed_dates().await?, &erps, month));
     steps::sort(&mut findings);
     Ok(Figures {
@@ -386,19 +386,19 @@ struct ErpTied {
 async fn tied(
     env: &Environment,
     month: Month,
-    books: &BTreeMap<String, (Vec<Own>, Option<Date>)>,
+    books: BTreeMap<String, (Vec<Own>, Option<Date>)>,
 ) -> Result<(Vec<ErpTied>, Vec<Finding>), StoreError> {
     let (mut all, mut untold) = (Vec::new(), Vec::new());
     for (erp, (own, first)) in books {
         let Some(first) = first.filter(|first| *first <= month.last()) else { continue };
-        let Some(entry) = env.registry.get(erp) else {
+        let Some(entry) = env.registry.get(&erp) else {
             untold.push(format!("{erp}: there is no such connection any more"));
             continue;
         };
         match entry.connection.ledger(first, month.last()).await {
             Ok(Some(lines)) => {
                 let numbers = env.store.posted_as(erp.clone()).await?;
-                all.push(ErpTied { tied: tie_out(own, &lines, &numbers), erp: erp.clone() });
+                all.push(ErpTied { tied: tie_out(own, &lines, &numbers), erp });
             }
             Ok(None) => untold.push(format!("{erp}: its ledger is not read; compare its balances by hand")),
             Err(fault) => untold.push(format!("{erp}: {fault}")),

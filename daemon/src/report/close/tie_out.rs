@@ -68,42 +68,46 @@ pub(super) struct Differing {
     pub(super) why: String,
 }
 
-/// What one number says on both sides.
-#[derive(Default)]
-struct Pair<'a> {
-    ours: Vec<&'a Own>,
-    theirs: Vec<&'a LedgerLine>,
-}
+/// What both sides are compared by: account, currency, number.
+type Place<'a> = (&'static str, &'a str, &'a str);
 
-/// Postings of an account by the number that both sides know.
-type Pairs<'a> = BTreeMap<String, Pair<'a>>;
-
-/// Compares our postings with the lines of a ledger. `numbers`: our number of what the ERP calls by an id.
-pub(super) fn tie_out(ours: &[Own], theirs: &[LedgerLine], numbers: &BTreeMap<String, String>) -> Vec<Tied> {
-    let mut accounts: BTreeMap<(&'static str, &str), (Account, Pairs<'_>)> = BTreeMap::new();
-    for own in ours {
-        let (_, pairs) =
-            accounts.entry((own.account.name(), own.currency.code())).or_insert((own.account, BTreeMap::new()));
-        pairs.entry(own.number.to_string()).or_default().ours.push(own);
+/// Compares our postings with the lines of a ledger. `numbers`: our number of what the ERP calls by an id. Both sides are sorted and
+/// walked through together: there may be millions of them.
+pub(super) fn tie_out(mut ours: Vec<Own>, theirs: &[LedgerLine], numbers: &BTreeMap<String, String>) -> Vec<Tied> {
+    fn own(own: &Own) -> Place<'_> {
+        (own.account.name(), own.currency.code(), &own.number)
     }
-    for line in theirs {
-        let (_, pairs) =
-            accounts.entry((line.account.name(), line.currency.as_str())).or_insert((line.account, BTreeMap::new()));
-        pairs.entry(key(line, numbers)).or_default().theirs.push(line);
+    fn line<'a>((number, line): &'a (String, &LedgerLine)) -> Place<'a> {
+        (line.account.name(), &line.currency, number)
     }
-    let tied = accounts.into_iter().map(|((_, currency), (account, pairs))| {
-        let (mut ours, mut theirs, mut entries) = (Decimal::ZERO, Decimal::ZERO, Vec::new());
-        for (number, pair) in pairs {
-            let own: Decimal = pair.ours.iter().map(|own| own.amount).sum();
-            let shown: Decimal = pair.theirs.iter().map(|line| line.amount.0).sum();
-            (ours, theirs) = (ours + own, theirs + shown);
-            if own != shown {
-                entries.push(differing(number, &pair, own, shown));
+    let mut theirs: Vec<(String, &LedgerLine)> = theirs.iter().map(|line| (key(line, numbers), line)).collect();
+    ours.sort_by(|a, b| own(a).cmp(&own(b)));
+    theirs.sort_by(|a, b| line(a).cmp(&line(b)));
+    let mut ours = ours.chunk_by(|a, b| own(a) == own(b)).peekable();
+    let mut theirs = theirs.chunk_by(|a, b| line(a) == line(b)).peekable();
+    let mut all: Vec<Tied> = Vec::new();
+    loop {
+        let first = ours.peek().and_then(|group| group.first()).map(own);
+        let other = theirs.peek().and_then(|group| group.first()).map(line);
+        let Some(place) = [first, other].into_iter().flatten().min() else { return all };
+        let of_us = ours.next_if(|_| first == Some(place)).unwrap_or_default();
+        let of_them = theirs.next_if(|_| other == Some(place)).unwrap_or_default();
+        let account = of_us.first().map(|own| own.account).or(of_them.first().map(|(_, line)| line.account));
+        let Some(account) = account else { return all };
+        let (_, currency, number) = place;
+        if all.last().is_none_or(|last| last.account != account || last.currency != currency) {
+            let (ours, theirs) = (Decimal::ZERO, Decimal::ZERO);
+            all.push(Tied { account, currency: currency.to_owned(), ours, theirs, entries: Vec::new() });
+        }
+        let told: Decimal = of_us.iter().map(|own| own.amount).sum();
+        let shown: Decimal = of_them.iter().map(|(_, line)| line.amount.0).sum();
+        if let Some(tied) = all.last_mut() {
+            (tied.ours, tied.theirs) = (tied.ours + told, tied.theirs + shown);
+            if told != shown {
+                tied.entries.push(differing(number, (of_us.first(), of_them.first()), told, shown));
             }
         }
-        Tied { account, currency: currency.to_owned(), ours, theirs, entries }
-    });
-    tied.collect()
+    }
 }
 
 /// What a line of the ledger is known by: a payment by its id, else our number where we wrote it, else its own number.
@@ -126,15 +130,21 @@ pub(super) fn payment(id: &str) -> String {
     format!("payment {id}")
 }
 
-fn differing(number: String, pair: &Pair<'_>, ours: Decimal, theirs: Decimal) -> Differing {
-    let first = pair.ours.first();
-    let on = first.map(|own| own.on).or_else(|| pair.theirs.first().map(|line| line.on)).filter(|on| *on != Date::MIN);
-    let why = match (first, pair.theirs.first()) {
-        (Some(line), None) => format!("{} that the ledger does not show by then", line.what),
+fn differing(
+    number: &str,
+    (own, line): (Option<&Own>, Option<&(String, &LedgerLine)>),
+    ours: Decimal,
+    theirs: Decimal,
+) -> Differing {
+    let line = line.map(|(_, line)| *line);
+    let on = own.map(|own| own.on).or(line.map(|line| line.on)).filter(|on| *on != Date::MIN);
+    let why = match (own, line) {
+        (Some(own), None) => format!("{} that the ledger does not show by then", own.what),
         (None, Some(line)) => format!("{} that no contract here knows", line.kind.to_lowercase()),
         _ => "both show it, with different amounts".to_owned(),
     };
-    Differing { number, contract: first.map(|own| own.contract.to_string()).unwrap_or_default(), on, ours, theirs, why }
+    let contract = own.map(|own| own.contract.to_string()).unwrap_or_default();
+    Differing { number: number.to_owned(), contract, on, ours, theirs, why }
 }
 
 #[cfg(test)]
@@ -173,7 +183,7 @@ mod tests {
     fn what_the_ledger_numbers_itself_is_known_by_its_id_and_what_differs_is_named() {
         let numbers = BTreeMap::from([("11".to_owned(), "SOW-1-M1".to_owned())]);
         let ours = [own("SOW-1-M1", -10_000), own("SOW-1-M2", -5_000)];
-        let tied = tie_out(&ours, &[line("11", "INV-7", -10_000), line("12", "X-1", -300)], &numbers);
+        let tied = tie_out(ours.to_vec(), &[line("11", "INV-7", -10_000), line("12", "X-1", -300)], &numbers);
         assert_eq!(tied.len(), 1);
         assert_eq!(tied[0].difference(), Decimal::new(4_700, 2));
         let named: Vec<(&str, Decimal)> =
@@ -190,7 +200,11 @@ mod tests {
             let ours: Vec<Own> = ours.iter().map(|(number, amount)| own(&number.to_string(), *amount)).collect();
             let theirs: Vec<LedgerLine> =
                 theirs.iter().map(|(number, amount)| line("", &number.to_string(), *amount)).collect();
-            for tied in tie_out(&ours, &theirs, &BTreeMap::new()) {
+            let tied = tie_out(ours.clone(), &theirs, &BTreeMap::new());
+            let both: Decimal = ours.iter().map(|own| own.amount).sum();
+            prop_assert_eq!(tied.iter().map(|tied| tied.ours).sum::<Decimal>(), both);
+            prop_assert!(tied.len() <= 1, "one account in one currency");
+            for tied in tied {
                 let sum: Decimal = tied.entries.iter().map(|entry| entry.theirs - entry.ours).sum();
                 prop_assert_eq!(sum, tied.difference());
             }
