@@ -203,6 +203,13 @@ async function exportsLists() {
       check(answer.status() === 200 && (await answer.body()).length > 20, `${name}.${kind} comes`);
     }
   }
+  for (const file of ["journal.csv", "roll-forward.xlsx", "adjustments.csv"]) {
+    const answer = await page.request.get(`${url}/closes/2026-03/${file}`);
+    check(answer.status() === 200 && (await answer.body()).length > 20, `${file} of a close comes`);
+  }
+  await page.goto(`${url}/contracts`);
+  await page.click("th a:text-is('Remaining')");
+  check((await page.locator("th[aria-sort=descending]").innerText()).startsWith("Remaining"), "a head sorts its list");
 }
 
 const SOW = readFileSync(new URL("../../documents/tests/statement-of-work.md", import.meta.url), "utf8").replace("SOW-2041", "SOW-7701");
@@ -473,7 +480,7 @@ async function everyPage() {
     ...billed.map((one) => [`contract-${one.contract}`, `/contracts/${encodeURIComponent(one.contract)}`]),
     ["as-of", `/contracts/${encodeURIComponent(billed[0].contract)}/as-of`], ["as-of-ahead", `/contracts/${encodeURIComponent(billed[0].contract)}/as-of?date=2999-12-31`],
     ["customer", `/customers/${encodeURIComponent(billed[0].customer)}`], ["receivables", "/receivables"],
-    ["receivables-overdue", "/receivables?part=overdue"], ["outlook", "/outlook"], ["outlook-next", "/outlook?month=next"],
+    ["receivables-overdue", "/receivables?part=overdue"], ["receivables-customers", "/receivables?part=customers"], ["receivables-sorted", "/receivables?sort=open"], ["contracts-sorted", "/contracts?sort=remaining"], ["outlook", "/outlook"], ["outlook-next", "/outlook?month=next"],
     ["trail", "/trail"], ["trail-of", `/trail?of=${encodeURIComponent(invoice.number)}`], ["keys", "/keys"], ["sessions", "/sessions"], ["not-found", "/contracts/nothing"], ["sign-in", "/sign-in"],
   ];
   for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {

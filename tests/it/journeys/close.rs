@@ -9,6 +9,8 @@ use milestoned_tests::{ADMIN, REVIEWER, VIEWER, World, fields};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::pages::browse;
+
 /// A contract of each ERP; both are accepted in March, invoiced, and paid in part.
 async fn march() -> World {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
@@ -304,6 +306,15 @@ async fn late_payments_reversals_and_acceptances_stand_beside_the_frozen_figures
         "SOW-2 Payments to date 5.00",
     ];
     assert_eq!(adjusted().await, told, "what bounced in April is of April");
+    let file = async |name: &str| {
+        let (status, bytes, _) = browse(&world, VIEWER, &format!("/closes/2026-03/{name}"), None).await;
+        (status, String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let (_, csv) = file("adjustments.csv").await;
+    assert!(csv.contains("SOW-1,Contract liability,USD,40.00,0.00,-40.00"), "{csv}");
+    let (_, csv) = file("journal.csv").await;
+    assert!(csv.contains("invoice,SOW-1-M1,M1,Contract liability,,40.00"), "accounts bear the standard's names: {csv}");
+    assert_eq!(file("secrets.csv").await.0, 404);
     assert_eq!(package(&world).await, frozen);
     let (_, after) = world.call("GET", "/v1/closes/2026-03", VIEWER, None).await.unwrap();
     assert_eq!(rows(&after, "Sums")[0], sums);

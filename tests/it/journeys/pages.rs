@@ -435,3 +435,47 @@ async fn every_list_is_a_file_and_the_trail_is_for_who_may_read_it() {
     }
     assert_eq!(browse(&world, VIEWER, "/export/audit.csv", None).await.0, 403);
 }
+
+/// Ids of contracts, or what else a row leads to, in the order of a page.
+async fn rows(world: &World, path: &str) -> Vec<String> {
+    let text = page(world, path).await;
+    let opened = text.split("<a data-open href=\"").skip(1);
+    opened.filter_map(|rest| Some(rest.split_once('>')?.1.split('<').next()?.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn lists_are_sorted_by_what_somebody_asks_for_and_receivables_are_summed_by_customer_and_age() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    for (id, customer, amount) in [("A", "Zuse KG", "100.00"), ("B", "Ada Ltd", "300.00"), ("C", "Ada Ltd", "200.00")] {
+        let terms = json!({ "customer": customer, "currency": "USD", "total": amount, "signed_on": "2026-03-02",
+            "obligations": [{ "id": "services", "ssp": amount, "method": "output" }], "milestoned": { "erp": "quickbooks" },
+            "milestones": [{ "id": "M1", "name": "Kick-off", "amount": amount, "trigger": "date", "trigger_date": "2026-03-03" }] });
+        assert_eq!(world.call("PUT", &format!("/v1/contracts/{id}"), ADMIN, Some(terms)).await.unwrap().0, 201);
+    }
+    world.settle().await.unwrap();
+    world.at("2026-05-10T09:00:00Z").unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(rows(&world, "/contracts").await, ["A", "B", "C"]);
+    assert_eq!(rows(&world, "/contracts?sort=total").await, ["B", "C", "A"]);
+    assert_eq!(rows(&world, "/contracts?sort=customer").await, ["B", "C", "A"]);
+    assert!(page(&world, "/contracts?sort=total").await.contains("aria-sort=\"descending\""));
+    assert_eq!(rows(&world, "/receivables?sort=open").await, ["B-M1", "C-M1", "A-M1"]);
+    assert_eq!(rows(&world, "/receivables?part=customers").await, ["Ada Ltd", "Zuse KG"]);
+    let (_, csv, _) = browse(&world, VIEWER, "/export/receivables.csv?part=customers", None).await;
+    let csv = String::from_utf8(csv).unwrap();
+    assert!(csv.contains("Ada Ltd,USD,0.00,0.00,500.00,0.00,0.00,500.00"), "{csv}");
+    let (_, csv, _) = browse(&world, VIEWER, "/export/contracts.csv?sort=total", None).await;
+    assert!(String::from_utf8(csv).unwrap().lines().nth(1).unwrap().starts_with("B,"), "a file is sorted as its page");
+    for path in ["/contracts?sort=colour", "/receivables?sort=remaining", "/export/contracts.csv?sort=colour"] {
+        assert_eq!(browse(&world, VIEWER, path, None).await.0, 422, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_month_of_which_nothing_is_known_yet_is_not_said_to_bill_nothing() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    for (month, status) in [("2026-03", 200), ("2026-09", 200), ("2026-10", 422), ("2026-02", 422), ("march", 422)] {
+        let (told, body, _) = browse(&world, VIEWER, &format!("/outlook?month={month}"), None).await;
+        assert_eq!(told, status, "{month}: {}", String::from_utf8_lossy(&body));
+    }
+}

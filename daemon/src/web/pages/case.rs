@@ -26,7 +26,7 @@ use crate::web::extract::{Parameters, Segments};
 use crate::web::problem::ApiError;
 
 /// The columns of the four legs.
-const LEGS: [(Leg, &str); 4] =
+pub(super) const LEGS: [(Leg, &str); 4] =
     [(Leg::Agreement, "Agreement"), (Leg::Crm, "CRM"), (Leg::Psa, "Project tool"), (Leg::Erp, "ERP")];
 
 #[derive(Template)]

@@ -4,6 +4,7 @@
 use milestoned_mapping::address;
 use milestoned_mapping::money::grouped;
 
+use super::case::LEGS;
 use crate::review::queue::meaning;
 
 /// Thousands separated.
@@ -81,6 +82,14 @@ pub(in crate::web) fn title_of_code(code: impl std::fmt::Display, _: &dyn askama
     let code = code.to_string();
     let (title, _) = meaning(&code);
     Ok(if title.is_empty() { code } else { title.to_owned() })
+}
+
+/// A leg as its column is headed: `psa` as `Project tool`.
+#[askama::filter_fn]
+pub(in crate::web) fn leg_name(leg: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+    let word = leg.to_string();
+    let known = LEGS.iter().find(|(leg, _)| leg.to_string() == word);
+    Ok(known.map_or(word, |(_, name)| (*name).to_owned()))
 }
 
 /// A word of the code as people read it: `credit_memo` as `credit memo`.

@@ -53,7 +53,7 @@ impl Shown {
             (true, false) => "num",
             (false, true) => "differs",
             (false, false) if stays => "date",
-            (false, false) => "",
+            (false, false) => "words",
         }
     }
 }
