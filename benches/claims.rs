@@ -67,7 +67,7 @@ async fn main() {
         let mut claimed = claimed.into_iter().take(5_000).peekable();
         while claimed.peek().is_some() {
             let batch = claimed.by_ref().take(100).map(|one| {
-                let receipt = Receipt { remote_id: "7".into(), remote_number: None, request_id: None };
+                let receipt = Receipt { remote_id: "7".into(), remote_number: None, request_id: None, unposted: false };
                 (one, Outcome::Done { receipt, adopted: false })
             });
             store.settle(batch.collect(), now).await.unwrap();

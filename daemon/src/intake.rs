@@ -260,24 +260,24 @@ async fn read(
                 Some(contract) => Some(contract.clone()),
                 None => store.contract_of_document(invoice.number.clone()).await?,
             };
-            store.confirm(record.system.clone(), invoice.number.clone(), now).await?;
-            match contract {
+            let reading = match contract {
                 Some(contract) => {
-                    Ok(erp_part(Some(contract), invoice.milestone.clone(), ErpPart::Invoice(invoice.clone())))
+                    erp_part(Some(contract), invoice.milestone.clone(), ErpPart::Invoice(invoice.clone()))
                 }
-                None => Ok(concerning(unassigned::document(store, record, invoice).await?)),
-            }
+                None => concerning(unassigned::document(store, record, invoice).await?),
+            };
+            Ok(Reading { confirms: Some(invoice.number.clone()), ..reading })
         }
         Content::Journal(journal) => {
             let contract = match &journal.contract {
                 Some(contract) => Some(contract.clone()),
                 None => store.contract_of_delivery(record.system.clone(), journal.number.clone()).await?,
             };
-            store.confirm(record.system.clone(), journal.number.clone(), now).await?;
-            match contract {
-                Some(contract) => Ok(erp_part(Some(contract), None, ErpPart::Journal(journal.clone()))),
-                None => Ok(concerning(unassigned::entry(store, record, journal).await?)),
-            }
+            let reading = match contract {
+                Some(contract) => erp_part(Some(contract), None, ErpPart::Journal(journal.clone())),
+                None => concerning(unassigned::entry(store, record, journal).await?),
+            };
+            Ok(Reading { confirms: Some(journal.number.clone()), ..reading })
         }
         Content::Order(order) => Ok(erp_part(order.contract.clone(), None, ErpPart::Order(order.clone()))),
         Content::Applied(applied) => Ok(concerning(unassigned::application(store, record, applied).await?)),

@@ -194,7 +194,7 @@ pub fn ask(name: &str, input: &[u8]) {
         let stream = streams[choice / 10 % streams.len()];
         let commands = commands();
         let command = &commands[choice / 10 % commands.len()];
-        let receipt = Receipt { remote_id: "58".into(), remote_number: None, request_id: None };
+        let receipt = Receipt { remote_id: "58".into(), remote_number: None, request_id: None, unposted: false };
         let after = After {
             customer: Some(receipt.clone()),
             original: Some(receipt.clone()),

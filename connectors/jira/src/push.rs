@@ -44,7 +44,8 @@ impl Jira {
             return Err(self.client.fault(Class::Refused, "this connection takes billing status only", None));
         };
         self.space(&status.record)?;
-        let mut receipt = Receipt { remote_id: status.record.clone(), remote_number: None, request_id: None };
+        let mut receipt =
+            Receipt { remote_id: status.record.clone(), remote_number: None, request_id: None, unposted: false };
         if let Some(property) = &self.settings.property {
             let path = format!("issue/{}/properties/{property}", status.record);
             let answer = self.tell(Method::PUT, &path, &property_value(status)).await?;

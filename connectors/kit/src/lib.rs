@@ -524,6 +524,9 @@ pub struct Receipt {
     pub remote_number: Option<String>,
     /// The remote's request id (`intuit_tid`, `X-…-RequestId`), for a support case.
     pub request_id: Option<String>,
+    /// It is not posted, or the remote did not say whether it is: nobody is told *invoiced* before a poll has shown it posted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unposted: bool,
 }
 
 /// What a look-up found.

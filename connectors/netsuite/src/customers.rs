@@ -69,7 +69,7 @@ impl NetSuite {
         };
         let pick = |(key, name): (&String, &&str)| match mapped(name) {
             Some(id) => {
-                let receipt = Receipt { remote_id: id, remote_number: None, request_id: None };
+                let receipt = Receipt { remote_id: id, remote_number: None, request_id: None, unposted: false };
                 Some(Found { receipt, says: says(Some(name)) })
             }
             None => {

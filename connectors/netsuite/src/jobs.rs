@@ -11,6 +11,7 @@ use milestoned_mapping::command::DeliveryKey;
 use reqwest::{Method, Url};
 
 use super::body::Record;
+use super::pull::waits_for_approval;
 use super::wire::{Errors, Job, Sublist, Task};
 use super::{NetSuite, REQUEST_ID};
 
@@ -25,11 +26,12 @@ type Batch<'a> = &'a [(usize, String, Record)];
 struct Written {
     id: String,
     number: Option<String>,
+    unposted: bool,
 }
 
 impl Written {
     fn receipt(&self, request_id: Option<String>) -> Receipt {
-        Receipt { remote_id: self.id.clone(), remote_number: self.number.clone(), request_id }
+        Receipt { remote_id: self.id.clone(), remote_number: self.number.clone(), request_id, unposted: self.unposted }
     }
 }
 
@@ -140,19 +142,22 @@ impl NetSuite {
         self.client.fault(Class::Unanswered, said, request_id)
     }
 
-    /// Ids of what was written, and numbers where the account gives them, by external id.
+    /// Ids of what was written, numbers where the account gives them, and which invoices wait for an approval, by external id.
     async fn ids(&self, records: Batch<'_>, keys: &[String]) -> Result<BTreeMap<String, Written>, Fault> {
-        let customers = records.first().is_some_and(|(_, _, record)| record.kind == "customer");
+        let kind = records.first().map(|(_, _, record)| record.kind);
+        let customers = kind == Some("customer");
         let table = if customers { "customer" } else { "transaction" };
         let rows = self
             .query(&format!(
                 "SELECT t.id AS id, t.externalid AS external{} FROM {table} t WHERE t.externalid IN ({})",
-                if self.settings.number_field.is_some() && !customers { ", t.tranid AS number" } else { "" },
+                if customers { "" } else { ", t.tranid AS number, t.status AS status" },
                 super::sql::listed(keys.iter().map(String::as_str))
             ))
             .await?;
         let pair = |row: &super::wire::Row| {
-            let written = Written { id: row.get("id")?.to_owned(), number: row.get("number").map(Into::into) };
+            let number = row.get("number").filter(|_| self.settings.number_field.is_some()).map(Into::into);
+            let unposted = kind == Some("invoice") && waits_for_approval(row);
+            let written = Written { id: row.get("id")?.to_owned(), number, unposted };
             Some((row.get("external")?.to_owned(), written))
         };
         Ok(rows.iter().filter_map(pair).collect())

@@ -408,6 +408,11 @@ fn letter(status: &str) -> &str {
     status.rsplit(':').next().unwrap_or(status)
 }
 
+/// Whether an invoice waits for an approval in the account.
+pub(crate) fn waits_for_approval(invoice: &Row) -> bool {
+    invoice.get("status").map(letter) == Some("D")
+}
+
 /// Numbers of the invoices to which something is applied.
 fn applied_to(applied: &[Row]) -> Vec<String> {
     applied.iter().filter_map(|line| line.get("invoice")).map(str::to_owned).collect()
@@ -431,7 +436,7 @@ fn invoice(row: &Row, applied: &[Row]) -> Result<InvoiceSeen, String> {
         status: match status {
             _ if void => InvoiceStatus::Void,
             Some("B") => InvoiceStatus::Paid,
-            Some("D") => InvoiceStatus::Pending,
+            _ if waits_for_approval(row) => InvoiceStatus::Pending,
             _ => InvoiceStatus::Open,
         },
         deferred: Some(if void { DecimalText::default() } else { credited(row, "deferred")? }),

@@ -14,6 +14,7 @@ use reqwest::Method;
 use rust_decimal::Decimal;
 
 use super::body::{Record, external_id};
+use super::pull::waits_for_approval as waits;
 use super::settings::{Orders, Revenue};
 use super::sql::{self, DEBITS};
 use super::wire::Row;
@@ -225,6 +226,7 @@ impl NetSuite {
                         remote_id: row.id.clone(),
                         remote_number: None,
                         request_id: answer.header(REQUEST_ID),
+                        unposted: false,
                     };
                     let (date, amount) = (row.date().and_then(|day| day.parse().ok()), row.amount());
                     // Neither kind has a number, a customer or a currency of its own: it releases what a line deferred.
@@ -242,7 +244,7 @@ impl NetSuite {
         let rows = self
             .query(&format!(
                 "SELECT t.id AS id, t.externalid AS external, {} AS number, TO_CHAR(t.trandate,'YYYY-MM-DD') AS day, \
-                 cur.symbol AS currency, {} AS customer, t.type AS type, {DEBITS} AS debits \
+                 t.status AS status, cur.symbol AS currency, {} AS customer, t.type AS type, {DEBITS} AS debits \
                  FROM transaction t LEFT JOIN currency cur ON cur.id = t.currency LEFT JOIN customer c ON c.id = t.entity \
                  WHERE t.externalid IN ({})",
                 sql::number(&self.settings, "t"),
@@ -378,16 +380,24 @@ impl NetSuite {
             None if record.kind == "salesOrder" => format!("eid:{order}"),
             None => return Err(self.client.garbage(&answer, "a created record came without its address")),
         };
-        let remote_number = self.given_number(record.kind, &remote_id).await;
-        Ok(Receipt { remote_id, remote_number, request_id })
+        let given = match record.kind {
+            "invoice" => Some(self.given(&remote_id).await),
+            "customer" => None,
+            _ if self.settings.number_field.is_some() => Some(self.given(&remote_id).await),
+            _ => None,
+        };
+        let unposted = record.kind == "invoice" && given.as_ref().is_some_and(|row| row.as_ref().is_none_or(waits));
+        let number = given.flatten().as_ref().and_then(|row| row.get("number").map(Into::into));
+        let remote_number = number.filter(|_| self.settings.number_field.is_some());
+        Ok(Receipt { remote_id, remote_number, request_id, unposted })
     }
 
-    /// The number that the account gave, where it numbers its transactions itself; one that cannot be read is not waited for.
-    async fn given_number(&self, kind: &str, id: &str) -> Option<String> {
-        self.settings.number_field.as_ref().filter(|_| kind != "customer")?;
+    /// The number that the account gave and whether it routes approvals, which the answer to a write does not tell; what cannot
+    /// be read is not waited for.
+    async fn given(&self, id: &str) -> Option<Row> {
         let id: u64 = id.parse().ok()?;
-        let rows = self.query(&format!("SELECT t.tranid AS number FROM transaction t WHERE t.id = {id}")).await.ok()?;
-        rows.first()?.get("number").map(Into::into)
+        let asked = format!("SELECT t.tranid AS number, t.status AS status FROM transaction t WHERE t.id = {id}");
+        self.query(&asked).await.ok()?.into_iter().next()
     }
 }
 
@@ -409,7 +419,7 @@ fn currency(command: &Command) -> Option<String> {
 
 /// A row as if its write had answered, and what it says.
 pub(crate) fn found(row: &Row, says: Statement) -> Found {
-    let receipt =
-        Receipt { remote_id: row.get("id").unwrap_or_default().into(), remote_number: None, request_id: None };
-    Found { receipt, says }
+    let remote_id = row.get("id").unwrap_or_default().into();
+    let unposted = row.get("type") == Some("CustInvc") && waits(row);
+    Found { receipt: Receipt { remote_id, remote_number: None, request_id: None, unposted }, says }
 }

@@ -37,7 +37,8 @@ impl QuickBooks {
                 let attachable: Attachable = read::json(&raw).map_err(|error| self.client.garbage(&answer, error))?;
                 if attachable.file_name == record.file_name() {
                     let request_id = answer.header(REQUEST_ID);
-                    let receipt = Receipt { remote_id: attachable.id, remote_number: None, request_id };
+                    let receipt =
+                        Receipt { remote_id: attachable.id, remote_number: None, request_id, unposted: false };
                     found = Some(Found { receipt, says: Statement::default() });
                 }
             }
@@ -68,7 +69,9 @@ impl QuickBooks {
         let read: Uploaded = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let file = read.attachable_response.into_iter().next();
         match file.map(|file| (file.attachable, file.fault)) {
-            Some((Some(attachable), _)) => Ok(Receipt { remote_id: attachable.id, remote_number: None, request_id }),
+            Some((Some(attachable), _)) => {
+                Ok(Receipt { remote_id: attachable.id, remote_number: None, request_id, unposted: false })
+            }
             Some((None, Some(fault))) => Err(super::in_doubt(self.refused(&fault.errors, request_id))),
             _ => Err(self.client.garbage(&answer, "the attached file is not in the answer")),
         }

@@ -35,8 +35,12 @@ impl QuickBooks {
             if pull::is_void(&transaction) {
                 return Err(self.client.fault(Class::Refused, "the invoice is void: it is not mailed", None));
             }
-            let receipt =
-                Receipt { remote_id: id.to_owned(), remote_number: None, request_id: answer.header(REQUEST_ID) };
+            let receipt = Receipt {
+                remote_id: id.to_owned(),
+                remote_number: None,
+                request_id: answer.header(REQUEST_ID),
+                unposted: false,
+            };
             let says = Statement { number: pull::number(&transaction), ..Statement::default() };
             all.push((transaction.email_status.as_deref() == Some(SENT)).then_some(Found { receipt, says }));
         }
@@ -61,6 +65,11 @@ impl QuickBooks {
             false => fault,
         })?;
         let read: Emailed = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
-        Ok(Receipt { remote_id: read.invoice.id, remote_number: None, request_id: answer.header(REQUEST_ID) })
+        Ok(Receipt {
+            remote_id: read.invoice.id,
+            remote_number: None,
+            request_id: answer.header(REQUEST_ID),
+            unposted: false,
+        })
     }
 }

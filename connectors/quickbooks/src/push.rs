@@ -224,7 +224,7 @@ fn name(command: &Command) -> String {
 impl QuickBooks {
     /// Name of an entity that was found, and what it says.
     fn stated(&self, entity: &str, raw: &str) -> Result<(String, Found), String> {
-        let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None };
+        let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None, unposted: false };
         if entity == "Customer" {
             let saved: Saved = read::json(raw)?;
             // A customer's currency never changes.
@@ -264,7 +264,8 @@ impl QuickBooks {
 
     /// The customer that somebody named.
     fn mapped(&self, name: &str) -> Option<Found> {
-        let receipt = Receipt { remote_id: self.customers.id(name)?, remote_number: None, request_id: None };
+        let receipt =
+            Receipt { remote_id: self.customers.id(name)?, remote_number: None, request_id: None, unposted: false };
         let silent = &[Essential::Currency];
         Some(Found { receipt, says: Statement { customer: Some(name.into()), silent, ..Statement::default() } })
     }
@@ -455,7 +456,7 @@ impl QuickBooks {
         if dropped.is_empty() {
             let remote_number =
                 Some(saved.doc_number).filter(|number| !number.is_empty() && *number != sent.doc_number);
-            return Ok(Receipt { remote_id: saved.id, remote_number, request_id });
+            return Ok(Receipt { remote_id: saved.id, remote_number, request_id, unposted: false });
         }
         // An invoice is looked up and then told with what it lacks; an estimate is written again whenever it changes.
         let class = if item.entity == "Estimate" { Class::Refused } else { Class::Unanswered };

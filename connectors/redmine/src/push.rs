@@ -47,7 +47,7 @@ impl Redmine {
             return Err(self.refused(&answer));
         }
         let request_id = answer.header(REQUEST_ID);
-        Ok(Receipt { remote_id: status.record.clone(), remote_number: None, request_id })
+        Ok(Receipt { remote_id: status.record.clone(), remote_number: None, request_id, unposted: false })
     }
 }
 

@@ -238,7 +238,7 @@ impl Salesforce {
 }
 
 fn receipt(remote_id: String, request_id: Option<String>) -> Receipt {
-    Receipt { remote_id, remote_number: None, request_id }
+    Receipt { remote_id, remote_number: None, request_id, unposted: false }
 }
 
 /// The text of a collection. Salesforce wants the type of a record before its fields.

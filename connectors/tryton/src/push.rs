@@ -96,7 +96,7 @@ impl Sink for Tryton {
 }
 
 fn receipt(id: i64, number: Option<String>) -> Receipt {
-    Receipt { remote_id: id.to_string(), remote_number: number, request_id: None }
+    Receipt { remote_id: id.to_string(), remote_number: number, request_id: None, unposted: false }
 }
 
 /// Whether an invoice or move is not in the books yet.
@@ -135,7 +135,8 @@ impl Tryton {
 
     /// The party that somebody named.
     fn mapped(&self, name: &str) -> Option<Found> {
-        let receipt = Receipt { remote_id: self.customers.id(name)?, remote_number: None, request_id: None };
+        let receipt =
+            Receipt { remote_id: self.customers.id(name)?, remote_number: None, request_id: None, unposted: false };
         let says = Statement { customer: Some(name.into()), silent: &[Essential::Currency], ..Statement::default() };
         Some(Found { receipt, says })
     }

@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn what_is_found_is_adopted_only_if_it_says_the_same() {
-        let receipt = Receipt { remote_id: "7".into(), remote_number: None, request_id: None };
+        let receipt = Receipt { remote_id: "7".into(), remote_number: None, request_id: None, unposted: false };
         let says = Statement::of_command(&invoice());
         let found = |says: Statement| Found { receipt: receipt.clone(), says };
         assert!(matches!(adopt(&invoice(), found(says.clone())), Outcome::Done { adopted: true, .. }));

@@ -37,8 +37,9 @@ pub struct Claimed {
     pub(super) attested: Attested,
 }
 
-/// What has to be settled before a delivery goes out is settled. PostgreSQL takes JSON apart by another function. A list
-/// that cannot be read waits for nothing: the claim parks its row.
+/// What has to be settled before a delivery goes out is settled; before a status it is posted, too, as far as the remote's
+/// answer or a poll has told: nobody is told *invoiced* while the invoice waits for an approval in the ERP. PostgreSQL takes
+/// JSON apart by another function. A list that cannot be read waits for nothing: the claim parks its row.
 macro_rules! settled_before {
     (postgres) => {
         settled_before!(
@@ -55,7 +56,9 @@ macro_rules! settled_before {
             $unreadable,
             " THEN TRUE ELSE NOT EXISTS (SELECT 1 FROM ",
             $elements,
-            " LEFT JOIN outbox AS p ON p.key = a.value WHERE p.state IS NULL OR p.state <> 'done') END"
+            " LEFT JOIN outbox AS p ON p.key = a.value WHERE p.state IS NULL OR p.state <> 'done'
+              OR (o.kind = 'billing_status' AND (EXISTS (SELECT 1 FROM unposted AS u WHERE u.number = p.subject
+                  AND u.system = p.target) OR (p.confirmed_at IS NULL AND p.receipt LIKE '%\"unposted\":true%')))) END"
         )
     };
 }

@@ -16,7 +16,7 @@ use super::attest::{Attested, Session};
 use super::attested::{FACT, SOURCE_RECORD, WATERMARK};
 use super::audit::{self, Entry};
 use super::described::ProblemBody;
-use super::leg_parts::{LegContribution, Replaced, replace_part};
+use super::leg_parts::{LegContribution, Replaced, confirm, replace_part};
 use super::session::{Cell, Sql, cells, numbered, values};
 use super::vocabulary::CENSUS;
 use super::{Store, StoreError, Verb, instant, json, next_revision, parse};
@@ -97,6 +97,8 @@ pub struct Reading {
     pub part: Option<LegContribution>,
     /// Ids of records that it stood for, and does not any more: what they contribute is taken away.
     pub vanished: Vec<String>,
+    /// Number of the document or entry that the ERP shows: its delivery is confirmed.
+    pub confirms: Option<String>,
     /// Facts.
     pub facts: Vec<NewFact>,
     /// Why it is parked; empty: it was understood.
@@ -457,6 +459,9 @@ fn settle_record(
         let replaced = apply_reading(tx, record, stored.id, reading, parked)?;
         for contract in &replaced.contracts {
             mark_legs(tx, contract)?;
+        }
+        if let Some(number) = &reading.confirms {
+            confirm(tx, &record.system, number, now)?;
         }
         if let Some(contract) = replaced.freed.filter(|_| parked) {
             // Of a record that is gone an older version would say that it is there.

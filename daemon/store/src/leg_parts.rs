@@ -1,12 +1,13 @@
-//! What records contribute to the legs of their contracts: one part a record; and which documents of the ERP are not posted.
+//! What records contribute to the legs of their contracts: one part a record; and which documents the ERP shows, posted or not.
 
+use jiff::Timestamp;
 use milestoned_mapping::fact::Leg;
 use milestoned_mapping::record::SourceRecord;
 
-use super::StoreError;
 use super::attest::Session;
-use super::attested::{LEG_PART, UNPOSTED};
+use super::attested::{LEG_PART, OUTBOX, UNPOSTED};
 use super::session::{cells, values};
+use super::{StoreError, instant};
 
 /// What a record contributes to a leg of its contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,4 +103,24 @@ fn note_unposted(tx: &Session<'_>, record: &SourceRecord, part: Option<&LegContr
         )
     })
     .map(drop)
+}
+
+/// A poll saw the document with this number in the remote: its delivery is confirmed, also one whose own answer was lost and is
+/// looked up later.
+pub(super) fn confirm(tx: &Session<'_>, target: &str, number: &str, now: Timestamp) -> Result<(), StoreError> {
+    let keys = tx.all(
+        "SELECT key FROM outbox WHERE target = $1 AND subject = $2 AND confirmed_at IS NULL
+         AND kind IN ('invoice', 'credit_memo', 'journal_entry') ORDER BY ordinal",
+        values![target, number],
+        |row| row.get::<String>(0),
+    )?;
+    for key in keys {
+        let sql = "UPDATE outbox SET confirmed_at = $2 WHERE key = $1";
+        match tx.change(&OUTBOX, values![key], || tx.run(sql, values![key, instant(now)])) {
+            // One that is not attested stays as it is, for the claim to park.
+            Ok(_) | Err(StoreError::Unattested { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -603,27 +603,6 @@ impl Store {
             Ok(true)
         })
     }
-
-    /// A poll saw the document with this number in the remote: its delivery is confirmed, also one whose own answer was lost
-    /// and is looked up later.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn confirm(&self, target: String, number: String, now: Timestamp) -> Verb<'_, ()> {
-        self.write(move |tx| {
-            let keys = tx.all(
-                "SELECT key FROM outbox WHERE target = $1 AND subject = $2 AND confirmed_at IS NULL
-                 AND kind IN ('invoice', 'credit_memo', 'journal_entry') ORDER BY ordinal",
-                values![target, number],
-                |row| row.get::<String>(0),
-            )?;
-            for key in keys {
-                let sql = "UPDATE outbox SET confirmed_at = $2 WHERE key = $1";
-                change_genuine(tx, &key, sql, values![key, instant(now)])?;
-            }
-            Ok(())
-        })
-    }
 }
 
 /// One delivery by its key.

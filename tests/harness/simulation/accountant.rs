@@ -166,7 +166,7 @@ fn by_hand(world: &mut World, delivery: Delivery, held: ErpDocument) -> anyhow::
         return say(world, &delivery, "release").map(drop);
     }
     world.act("done outside", &delivery.subject);
-    let receipt = Receipt { remote_id: held.remote_id, remote_number: None, request_id: None };
+    let receipt = Receipt { remote_id: held.remote_id, remote_number: None, request_id: None, unposted: false };
     let now = world.now();
     world.ask(|app| async move {
         app.env.store.done_outside(delivery.key, receipt, "controller".into(), "seen there".into(), now).await

@@ -96,7 +96,7 @@ pub(crate) fn invoice(ordinal: u32, customer: &str) -> (DeliveryKey, Command, Af
         order: None,
         obligation: None,
     };
-    let receipt = Receipt { remote_id: customer.into(), remote_number: None, request_id: None };
+    let receipt = Receipt { remote_id: customer.into(), remote_number: None, request_id: None, unposted: false };
     let key = DeliveryKey::of(&["conformance", &ordinal.to_string()]);
     (key, Command::Invoice(document), After { customer: Some(receipt), ..After::default() })
 }

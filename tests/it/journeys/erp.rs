@@ -161,12 +161,13 @@ async fn posted(world: &World) -> (String, String, Vec<String>) {
 }
 
 #[tokio::test]
-async fn what_waits_for_an_approval_in_the_erp_is_sent_and_not_posted_until_it_is_posted() {
+async fn what_waits_for_an_approval_in_the_erp_is_sent_and_not_posted_and_nobody_is_told_invoiced_until_it_is_posted() {
     let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
     let netsuite = &world.simulators.netsuite;
     let issue = world.contract("SOW-1", "netsuite").unwrap();
     world.settle().await.unwrap();
     netsuite.set_approval_routing(true);
+    let told = || world.simulators.jira.property(&issue.id, "milestoned.billing").map(|shown| shown.text("status"));
     world.at("2026-03-10T15:00:00Z").unwrap();
     world.accept(&issue).unwrap();
     for time in ["2026-03-10T16:00:00Z", "2026-03-11T15:00:00Z", "2026-03-11T16:00:00Z"] {
@@ -176,6 +177,7 @@ async fn what_waits_for_an_approval_in_the_erp_is_sent_and_not_posted_until_it_i
     world.settle().await.unwrap();
     let waits = vec!["invoice".to_owned(), "journal_entry".to_owned()];
     assert_eq!(posted(&world).await, ("unposted".into(), "0.00".into(), waits));
+    assert_eq!(told(), None, "the project tool is told nothing before it is posted");
     let (_, said) = world.call("GET", "/v1/contracts/SOW-1", VIEWER, None).await.unwrap();
     assert_eq!(said["milestones"][0]["state"], "invoice sent, not posted");
     assert_eq!((open(&world).await, world.waiting().await.unwrap().len()), (Vec::new(), 0), "nothing differs");
@@ -188,6 +190,7 @@ async fn what_waits_for_an_approval_in_the_erp_is_sent_and_not_posted_until_it_i
     approve("invoice");
     world.settle().await.unwrap();
     assert_eq!(posted(&world).await, ("confirmed".into(), "40000.00".into(), vec!["journal_entry".into()]));
+    assert_eq!(told().as_deref(), Some("invoiced"));
     world.at("2026-03-13T15:00:00Z").unwrap();
     approve("journalEntry");
     world.settle().await.unwrap();

@@ -17,7 +17,7 @@ fn usd(amount: &str) -> Money {
 
 /// A receipt of a record with this id.
 pub(crate) fn receipt(id: &str) -> Option<Receipt> {
-    Some(Receipt { remote_id: id.into(), remote_number: None, request_id: None })
+    Some(Receipt { remote_id: id.into(), remote_number: None, request_id: None, unposted: false })
 }
 
 fn of_customer(id: &str) -> After {

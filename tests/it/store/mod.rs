@@ -190,5 +190,10 @@ pub(crate) fn invoice(number: &str, contract: &str, amount: &str, after: &[&str]
 }
 
 pub(crate) fn receipt(remote_id: &str) -> Receipt {
-    Receipt { remote_id: remote_id.into(), remote_number: None, request_id: Some(format!("request-{remote_id}")) }
+    Receipt {
+        remote_id: remote_id.into(),
+        remote_number: None,
+        request_id: Some(format!("request-{remote_id}")),
+        unposted: false,
+    }
 }

@@ -129,7 +129,7 @@ pub(super) async fn done_by_hand(
 
 /// What the remote says about what was done by hand; an error where it says something else.
 async fn asked(env: &Environment, delivery: &Delivery, remote_id: &str) -> Result<(Receipt, String), String> {
-    let word = Receipt { remote_id: remote_id.to_owned(), remote_number: None, request_id: None };
+    let word = Receipt { remote_id: remote_id.to_owned(), remote_number: None, request_id: None, unposted: false };
     let Some(entry) = env.registry.get(&delivery.target) else {
         return Ok((word, format!("{} is not configured any more and could not be asked", delivery.target)));
     };
