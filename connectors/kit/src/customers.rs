@@ -27,9 +27,16 @@ pub struct Known {
 /// # Errors
 /// [`Class::Alike`], with those who are.
 pub fn unlike(client: &Client, name: &str, candidates: impl IntoIterator<Item = Known>) -> Result<(), Fault> {
-    let known: Vec<Known> = candidates.into_iter().filter(|candidate| alike(&candidate.name, name)).collect();
-    let said = proposal(name, &known);
-    if known.is_empty() { Ok(()) } else { Err(client.fault(Class::Alike(known.into()), said, None)) }
+    propose(client, name, candidates.into_iter().filter(|candidate| alike(&candidate.name, name)).collect())
+}
+
+/// Proposes those that are called alike to a person, where there are any.
+///
+/// # Errors
+/// [`Class::Alike`], with those who are.
+pub fn propose(client: &Client, name: &str, alike: Vec<Known>) -> Result<(), Fault> {
+    let said = proposal(name, &alike);
+    if alike.is_empty() { Ok(()) } else { Err(client.fault(Class::Alike(alike.into()), said, None)) }
 }
 
 /// Ids of customers' records, by their names in the agreements. Clones share what is in them.

@@ -88,14 +88,18 @@ pub(crate) fn customer(name: &str, currency: &str, known: &Particulars, terms: O
     body.with(&added.fields)
 }
 
-/// What QuickBooks takes exception to in a name. It keeps the colon for sub-customers.
+/// What QuickBooks takes exception to in a name. A colon stands between a customer and its sub-customer.
 pub(crate) fn name_problem(name: &str) -> Option<String> {
     let length = name.chars().count();
     if length > NAME_LENGTH {
         return Some(format!("has {length} characters, and QuickBooks takes {NAME_LENGTH}"));
     }
-    name.contains([':', '\t', '\n'])
-        .then(|| "has a colon, a tab or a new line, which QuickBooks refuses in names".into())
+    let parts_are_names = name.split(':').all(|part| !part.is_empty() && part.trim() == part);
+    (name.contains(['\t', '\n']) || !parts_are_names).then(|| {
+        "has a tab, a new line, or a colon that names no sub-customer: QuickBooks takes a colon between parent and child alone, \
+         without blanks"
+            .into()
+    })
 }
 
 /// Our number of a sale that QuickBooks has numbered itself.

@@ -14,6 +14,7 @@ use milestoned_mapping::statement::{Essential, Line, Statement, belongs, posting
 use serde_json::value::RawValue;
 
 use super::body::{self, NUMBER_LENGTH};
+use super::customers::own_name;
 use super::settings::{Numbers, Orders};
 use super::wire::{self, Saved, Sent, Transaction};
 use super::{BATCH, QuickBooks, REQUEST_ID, listed, pull, quoted};
@@ -62,7 +63,7 @@ impl Sink for QuickBooks {
         let objects = self.objects(&answer.body)?;
         let Some((_, raw)) = objects.first() else { return Ok(None) };
         let saved: Saved = read::json(raw).map_err(|error| self.client.garbage(&answer, error))?;
-        Ok(Some(saved.display_name))
+        Ok(Some(saved.full_name().into()))
     }
 
     async fn customers_at(&self, ids: &[String]) -> Result<Option<BTreeMap<String, String>>, Fault> {
@@ -117,6 +118,10 @@ impl Sink for QuickBooks {
         }
         let condition = match self.settings.numbers {
             Numbers::Sequence if matches!(entity, "Invoice" | "CreditMemo") => sold_about(writes),
+            _ if entity == "Customer" => {
+                let own: Vec<String> = names.iter().map(|name| own_name(name).to_owned()).collect();
+                format!("{field} IN ({})", listed(&own))
+            }
             _ => format!("{field} IN ({})", listed(&names)),
         };
         let query = format!("SELECT * FROM {entity} WHERE {condition} MAXRESULTS 1000");
@@ -227,15 +232,12 @@ impl QuickBooks {
         let receipt = |id: String| Receipt { remote_id: id, remote_number: None, request_id: None, unposted: false };
         if entity == "Customer" {
             let saved: Saved = read::json(raw)?;
+            let name = saved.full_name().to_owned();
             // A customer's currency never changes.
             let currency =
                 saved.currency_ref.map_or_else(|| self.settings.home_currency.clone(), |currency| currency.value);
-            let says = Statement {
-                customer: Some(saved.display_name.clone()),
-                currency: Some(currency),
-                ..Statement::default()
-            };
-            return Ok((saved.display_name, Found { receipt: receipt(saved.id), says }));
+            let says = Statement { customer: Some(name.clone()), currency: Some(currency), ..Statement::default() };
+            return Ok((name, Found { receipt: receipt(saved.id), says }));
         }
         let transaction: Transaction<'_> = read::json(raw)?;
         let says =

@@ -218,10 +218,22 @@ pub(crate) struct Saved {
     pub(crate) doc_number: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) display_name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    fully_qualified_name: String,
+    #[serde(default)]
+    parent_ref: Option<Ref>,
     #[serde(default)]
     pub(crate) currency_ref: Option<Ref>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) custom_field: Vec<CustomField>,
+}
+
+impl Saved {
+    /// The name by which sales refer to it: of a sub-customer with those that it is below, `Parent:Child`.
+    pub(crate) fn full_name(&self) -> &str {
+        let is_below = self.parent_ref.is_some() && !self.fully_qualified_name.is_empty();
+        if is_below { &self.fully_qualified_name } else { &self.display_name }
+    }
 }
 
 /// What of a body the answer must have kept.

@@ -179,7 +179,7 @@ impl State {
             if let Some(customer) =
                 self.record("Customer", &who.text("value")).filter(|_| entity.text("Type") == "Customer")
             {
-                detail.set("Entity", entity.with("EntityRef", who.with("name", customer.text("DisplayName"))));
+                detail.set("Entity", entity.with("EntityRef", who.with("name", customer.text("FullyQualifiedName"))));
             }
             match detail.text("PostingType").as_str() {
                 "Debit" => debit += line.decimal("Amount"),

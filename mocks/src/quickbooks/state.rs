@@ -114,7 +114,10 @@ impl State {
         match self.record(entity, &id) {
             Some(found) if found.get("Active") == Some(&Json::Bool(false)) => Err(gone()),
             Some(found) => {
-                let shown = ["DisplayName", "Name"].iter().map(|key| found.text(key)).find(|text| !text.is_empty());
+                let shown = ["FullyQualifiedName", "DisplayName", "Name"]
+                    .iter()
+                    .map(|key| found.text(key))
+                    .find(|text| !text.is_empty());
                 // the name that came in is ignored
                 Ok(obj! {"value" => id, "name" => shown.unwrap_or_default()})
             }
@@ -242,7 +245,8 @@ impl State {
             _ => {}
         }
         let shown = record.text("DisplayName");
-        record.set("FullyQualifiedName", &shown);
+        let full = if entity == "Customer" { self.below(record, &shown)? } else { shown.clone() };
+        record.set("FullyQualifiedName", full);
         if !record.has("PrintOnCheckName") {
             record.set("PrintOnCheckName", shown);
         }
@@ -250,6 +254,25 @@ impl State {
             record.set("Balance", 0);
         }
         Ok(())
+    }
+
+    /// The full name of a customer, with those that it is below; how deep it stands is set.
+    fn below(&self, record: &mut Json, name: &str) -> Result<String, Fault> {
+        let above = record.text("ParentRef.value");
+        if above.is_empty() == record.get("Job").is_some_and(Json::is_true) {
+            let detail = "ParentRef is either required or not if Job is true or false.";
+            return Err(fault("6150", "ParentRef Required Error", detail));
+        }
+        if above.is_empty() {
+            return Ok(name.to_owned());
+        }
+        let Some(parent) = self.record("Customer", &above) else {
+            let detail = format!("Invalid Reference Id : ParentRef assigned to {above} is not valid");
+            return Err(fault("2500", "Invalid Reference Id", detail));
+        };
+        let full = format!("{}:{name}", parent.text("FullyQualifiedName"));
+        record.set("Level", i64::try_from(full.matches(':').count()).unwrap_or_default());
+        Ok(full)
     }
 
     /// Refuses what nobody may write now: an entity of which there is none, or anything once the subscription has ended.

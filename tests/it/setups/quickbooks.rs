@@ -120,6 +120,28 @@ async fn a_customer_is_the_one_that_an_operator_named_and_none_is_created_beside
 }
 
 #[tokio::test]
+async fn a_sub_customer_is_found_by_its_full_name_and_proposed_by_its_own_and_none_is_created() {
+    let company = Company::with(json!({})).await;
+    let below = json!({ "value": company.customer });
+    let roof = json!({ "DisplayName": "Roof", "ParentRef": below, "Job": true, "BillWithParent": true });
+    let roof = company.put("roof", "Customer", roof);
+    let found = find(&company.quickbooks, &customer("Northwind Ltd:Roof", "USD")).await.unwrap();
+    assert_eq!((found.receipt.remote_id, found.says.customer.as_deref()), (roof.clone(), Some("Northwind Ltd:Roof")));
+    put_one(&company.quickbooks, &invoice("M1", "10.00", &roof)).await.unwrap();
+    let (records, _) = company.read(&Cursor::default()).await;
+    let Content::Invoice(seen) = &records[0].content else { panic!("{records:?}") };
+    assert_eq!(seen.customer, "Northwind Ltd:Roof");
+    let named = format!("\"Northwind Ltd:Roof\" (id {roof})");
+    for called in ["Roof", "Northwind Ltd:Roofs"] {
+        assert!(find(&company.quickbooks, &customer(called, "USD")).await.is_none());
+        let fault = put_one(&company.quickbooks, &customer(called, "USD")).await.unwrap_err();
+        assert!(matches!(fault.class, Class::Alike(_)) && fault.detail.contains(&named), "{fault}");
+    }
+    let fault = put_one(&company.quickbooks, &customer("Northwind Ltd:Cellar", "USD")).await.unwrap_err();
+    assert!(fault.class == Class::Refused && fault.detail.contains("has no sub-customer \"Cellar\""), "{fault}");
+}
+
+#[tokio::test]
 async fn a_customer_is_created_with_what_the_crm_knows_and_what_an_operator_sets_stands_over_it() {
     let extra = json!([{ "kinds": ["customer"], "fields": { "PrimaryTaxIdentifier": "X-1" } }]);
     let company = Company::with(json!({ "extra": extra })).await;
