@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test runs the binary, and may fail")]
 
+use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -116,4 +117,26 @@ fn commands_that_reach_nothing_but_the_database_need_no_other_secret() {
         example.lines().filter(|line| !line.trim_start().starts_with('#') && line.contains("{ credential = ")).count(),
         "{told:#?}"
     );
+}
+
+#[test]
+fn a_request_to_read_the_configuration_again_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "[store]\npath = \"m.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n";
+    std::fs::write(folder.path().join("milestoned.toml"), settings).unwrap();
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_milestoned"))
+        .args(["run", "--config", "milestoned.toml"])
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(daemon.stderr.take().unwrap()).lines();
+    let mut says = |words: &str| lines.by_ref().any(|line| line.unwrap().contains(words));
+    let id = daemon.id().to_string();
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    assert!(says("ready"));
+    signal("-HUP");
+    assert!(says("restart to apply it"));
+    signal("-TERM");
+    assert!(daemon.wait().unwrap().success());
 }

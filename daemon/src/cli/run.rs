@@ -309,14 +309,18 @@ async fn reports(turns: Turns) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SIGTERM of systemd, or Ctrl-C.
+/// SIGTERM of systemd, or Ctrl-C. SIGHUP, by which log rotation and others ask a daemon to read its configuration again, ends
+/// nothing: unheard it would kill the process in the middle of its work.
 pub async fn wait_for_stop() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    let mut reload = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            interrupted = tokio::signal::ctrl_c() => return interrupted.map_err(Into::into),
+            _ = reload.recv() => tracing::warn!("SIGHUP: the configuration is read at the start alone; restart to apply it"),
+        }
     }
-    Ok(())
 }
 
 fn log(settings: &Log) -> anyhow::Result<()> {

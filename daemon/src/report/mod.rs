@@ -79,12 +79,23 @@ pub fn next_digest(env: &Environment) -> Option<Timestamp> {
     Some(cron.find_next_occurrence(&local, false).ok()?.timestamp())
 }
 
+/// Whether a schedule has a day: `0 7 31 2 *` has none.
+fn comes(schedule: &croner::Cron) -> bool {
+    let some_day = Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+    schedule.find_next_occurrence(&some_day, false).is_ok()
+}
+
 /// What is wrong with the mail settings: place, reason, remedy.
 pub fn problems(mail: &Mail) -> Vec<Problem> {
     let problem = |place: &str, reason: String, remedy: &str| Problem::new(format!("mail.{place}"), reason, remedy);
     let mut problems = Vec::new();
-    if let Err(error) = croner::Cron::from_str(&mail.schedule) {
-        problems.push(problem("schedule", error.to_string(), "write five fields, such as 0 7 * * MON-FRI"));
+    let remedy = "write five fields, such as 0 7 * * MON-FRI";
+    match croner::Cron::from_str(&mail.schedule) {
+        Ok(cron) if !comes(&cron) => {
+            problems.push(problem("schedule", format!("{} is on no day of any year", mail.schedule), remedy));
+        }
+        Ok(_) => {}
+        Err(error) => problems.push(problem("schedule", error.to_string(), remedy)),
     }
     let zones = mail.timezones.iter().map(|(reader, zone)| (format!("timezones.{reader}"), zone));
     for (place, zone) in std::iter::once(("timezone".to_owned(), &mail.timezone)).chain(zones) {
@@ -200,6 +211,14 @@ mod tests {
              finance = [\"b@example.com\"]\nschedule = \"0 7 * * *\"\ntimezone = \"UTC\""
         );
         Settings::from_toml(&text).unwrap().mail.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_schedule_without_a_day_is_told() {
+        for (schedule, sound) in [("0 7 31 2 *", false), ("0 7 29 2 *", true), ("@monthly", true), ("", false)] {
+            let mail = Mail { schedule: schedule.into(), ..mail("smtps://relay.example") };
+            assert_eq!(problems(&mail).is_empty(), sound, "{schedule}: {:?}", problems(&mail));
+        }
     }
 
     // The mail library starts its pool where a runtime is.

@@ -179,10 +179,13 @@ fn reference(table: &serde_json::Map<String, Value>) -> Option<Place> {
     }
 }
 
-/// The secret, or reason and remedy; neither says anything of the secret.
+/// The secret, or reason and remedy; neither says anything of the secret. A key that stands on one line, as variables of an
+/// environment often hold it, has `\n` for its line breaks.
 fn fetch(place: Place) -> Result<String, (String, String)> {
     let read = |path: PathBuf| {
-        std::fs::read_to_string(&path).map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).map_err(|error| {
+        // An editor may have begun the file with a byte order mark.
+        let bare = |text: String| text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']).to_owned();
+        std::fs::read_to_string(&path).map(bare).map_err(|error| {
             let remedy = "create the file, and let the daemon read it";
             (format!("the secret's file {} cannot be read: {error}", path.display()), remedy.to_owned())
         })
@@ -204,5 +207,23 @@ fn fetch(place: Place) -> Result<String, (String, String)> {
     if secret.is_empty() {
         return Err(("the secret is empty".into(), "write the secret where the configuration says".into()));
     }
-    Ok(secret)
+    Ok(if secret.starts_with("-----BEGIN ") { secret.replace("\\n", "\n") } else { secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secrets_file_may_begin_with_a_byte_order_mark_and_hold_a_key_on_one_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (written, read) in [
+            ("\u{feff}token\r\n", "token"),
+            ("-----BEGIN KEY-----\\nAB\\n-----END KEY-----\\n", "-----BEGIN KEY-----\nAB\n-----END KEY-----\n"),
+            ("a\\nb", "a\\nb"),
+        ] {
+            std::fs::write(file.path(), written).unwrap();
+            assert_eq!(fetch(Place::File(file.path().to_owned())), Ok(read.to_owned()));
+        }
+    }
 }
