@@ -83,6 +83,7 @@ fn router_over(env: Arc<Environment>, snapshots: Arc<Snapshots>) -> anyhow::Resu
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(problem::no_such_address)
+        .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(conditional::conditions))
         .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(one_host))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::Request;
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection, RawFormRejection};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use milestoned_mapping::problem::Problem;
@@ -125,6 +125,16 @@ pub async fn no_such_address(uri: Uri) -> ApiError {
         "NOT_FOUND",
         format!("there is nothing at {:?}", uri.path()),
         "start at the home page, or see /openapi.json",
+    )
+}
+
+/// 405 for an address of ours that is called by a method which it has not; `Allow` says which it has.
+pub async fn no_such_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+        format!("{:?} is not called by {method}", uri.path()),
+        "see the header Allow, or /openapi.json",
     )
 }
 

@@ -259,3 +259,10 @@ async fn an_address_that_guesses_tokens_is_heard_less_and_it_is_told() {
     let metrics = metrics.as_str().unwrap();
     assert!(metrics.contains("milestoned_wrong_tokens_total 5\n"), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_method_that_an_address_has_not_is_refused_in_words() {
+    let world = World::start("2026-03-02T09:00:00Z").await.unwrap();
+    let (status, said) = world.call("POST", "/v1/contracts", ADMIN, None).await.unwrap();
+    assert_eq!((status, said["code"].as_str()), (405, Some("METHOD_NOT_ALLOWED")), "{said}");
+}
