@@ -63,12 +63,15 @@ impl Postgres {
         Ok(store)
     }
 
-    /// A server that answers before it has written, or that only copies another, is no place for books.
+    /// A server that answers before it has written, that only copies another, or that has no place for some letters (SQL_ASCII takes
+    /// bytes as they are) is no place for books.
     async fn keeps_what_it_acknowledges(&self) -> Result<(), StoreError> {
         let client = self.client().await?;
-        let sql = "SELECT current_setting('synchronous_commit'), pg_is_in_recovery()";
+        let sql =
+            "SELECT current_setting('synchronous_commit'), pg_is_in_recovery(), current_setting('server_encoding')";
         let row = client.query_one(sql, &[]).await?;
         let (synchronous, copy): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+        let encoding: String = row.try_get(2)?;
         if copy {
             return Err(unreachable("the server is a read-only copy: store.url must name the primary"));
         }
@@ -77,6 +80,12 @@ impl Postgres {
                 "synchronous_commit is off for this role and database, so that what was acknowledged could be lost: \
                  ALTER ROLE or ALTER DATABASE … SET synchronous_commit = on",
             ));
+        }
+        if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
+            return Err(unreachable(&format!(
+                "the database has the encoding {encoding}, which cannot hold every name: CREATE DATABASE … TEMPLATE template0 \
+                 ENCODING 'UTF8'"
+            )));
         }
         Ok(())
     }

@@ -24,6 +24,17 @@ async fn a_server_that_acknowledges_before_it_has_written_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_hold_every_name_is_refused() {
+    let Some(cluster) = cluster() else { return };
+    let url = cluster.database().await.unwrap();
+    let name = format!("{}_latin", url.rsplit('/').next().unwrap());
+    let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    cluster.client(&url).await.unwrap().batch_execute(&create).await.unwrap();
+    let refused = connect(&format!("{url}_latin")).await.err().expect("it was taken").to_string();
+    assert!(refused.contains("encoding LATIN1") && refused.contains("ENCODING 'UTF8'"), "{refused}");
+}
+
+#[tokio::test]
 async fn writers_wait_for_each_other_whatever_isolation_the_server_has_by_default() {
     let Some(url) = database("default_transaction_isolation = serializable").await else { return };
     let store = connect(&url).await.unwrap();
