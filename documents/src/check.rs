@@ -9,7 +9,7 @@ use crate::clause::price::{Stated, two_decimals};
 use crate::clause::{payment, reference};
 use crate::flow::Flow;
 use crate::proposal::{AmountKind, Field, Finding, Gravity, Milestone, Proposal, RetainageRule, Why};
-use crate::schedule::{Part, Schedule};
+use crate::schedule::{self, Part, Schedule};
 use crate::value::number::DecimalMark;
 use crate::value::{Pattern, captures, money, pattern, percent, period};
 
@@ -46,6 +46,7 @@ pub(crate) fn all(read: &Read<'_>, proposal: &Proposal) -> Vec<Finding> {
         all.push(finding("no_payment_event", Gravity::Warning, message.into(), quotes));
     }
     all.extend(other_schedules(read));
+    all.extend(schedule::flattened(read.flow, read.mark, read.schedules));
     all.extend(prices(read, proposal));
     all.extend(components(read, proposal));
     all.extend(payment_terms(read, proposal));
@@ -669,6 +670,7 @@ fn blanks(flow: &Flow<'_>) -> Vec<Finding> {
     let places: Vec<Range<usize>> = captures(&PLACES, &flow.text, 0..flow.text.len())
         .iter()
         .filter_map(|capture| capture.get(0).map(|found| found.range()))
+        .chain(signs_alone(flow))
         .collect();
     if places.is_empty() {
         return Vec::new();
@@ -676,6 +678,19 @@ fn blanks(flow: &Flow<'_>) -> Vec<Finding> {
     let quotes = places.iter().take(5).flat_map(|range| flow.quotes(range.clone())).collect();
     let message = format!("{} places of the document are left to be filled in", places.len());
     vec![finding("blank", Gravity::Warning, message, quotes)]
+}
+
+/// Signs of a currency that close a line or a cell without an amount in it or in the next one.
+fn signs_alone(flow: &Flow<'_>) -> Vec<Range<usize>> {
+    static SIGN: Pattern = pattern!(r"(?m)\B[$€£][ \t]*$");
+    captures(&SIGN, &flow.text, 0..flow.text.len())
+        .iter()
+        .filter_map(|capture| capture.get(0).map(|found| found.start()..found.end()))
+        .filter(|sign| {
+            let next = flow.slice(sign.end..flow.text.len()).trim_start().chars().next();
+            next.is_none_or(|c| c.is_alphabetic() || c == '$')
+        })
+        .collect()
 }
 
 /// Amounts in a unit that terms cannot have.

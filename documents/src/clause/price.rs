@@ -137,9 +137,9 @@ fn scored(flow: &Flow<'_>, name: &Range<usize>, money: &Money, base: i32, inner:
     let mut score = base;
     score -= if found(&NOT_IT, inner) || found(&NOT_IT, around) { 12 } else { 0 };
     static IS: Pattern = pattern!(
-        r"(?i)\b(?:is|are|be|of|equal\s+to|at|totals?|amounts?\s+to|in\s+the\s+amount\s+of|beträgt|von|est\s+(?:de|fixée?\s+à)|asciende\s+a|es\s+de|:)\s*\W{0,4}$|^\W{0,6}$"
+        r"(?i)\b(?:is|are|be|of|equal\s+to|at|not\s+exceed|totals?|amounts?\s+to|in\s+the\s+amount\s+of|beträgt|von|est\s+(?:de|fixée?\s+à)|asciende\s+a|es\s+de|:)\s*\W{0,4}$|^\W{0,6}$"
     );
-    static WORDS_FIRST: Pattern = pattern!(r"(?i)\b(?:is|be|of|total(?:ing)?)\b[\s\S]{0,160}\($");
+    static WORDS_FIRST: Pattern = pattern!(r"(?i)\b(?:is|be|of|not\s+exceed|total(?:ing)?)\b[\s\S]{0,160}\($");
     let says = found(&IS, inner) || found(&WORDS_FIRST, inner) || money.range.end <= name.start || inner.len() < 25;
     score += if says { 4 } else { -4 };
     if inner.len() > 120 && money.spelled.is_none() {

@@ -142,8 +142,11 @@ fn after_title(flow: &Flow<'_>, from: usize, end: usize) -> Option<usize> {
     // The colon right after the label itself opens the title.
     let skipped = line.len() - line.trim_start_matches([' ', ':', '–', '-', '.', '\t']).len();
     let at = line.get(skipped..)?.find(':').map(|at| from + skipped + at + 1)?;
-    // "100% of the fee, payable as follows: …" has its value before the colon.
-    percent::all(&flow.text, from..at).is_empty().then_some(at)
+    // "100% of the fee, payable as follows: …" has its value before the colon; "Completion of 50% of the migrations: …" has none there.
+    let paid = |percent: &percent::Percent| {
+        !done_part(flow.slice(from..percent.range.start), flow.slice(flow.after(percent.range.end, 90)))
+    };
+    (!percent::all(&flow.text, from..at).iter().any(paid)).then_some(at)
 }
 
 fn percent_of(flow: &Flow<'_>, range: &Range<usize>) -> (Field, Field, Option<Range<usize>>) {
@@ -225,7 +228,7 @@ fn led(flow: &Flow<'_>, before: Range<usize>) -> Option<(Range<usize>, Range<usi
 /// "Completion and acceptance of the design: 15% of the fees": what must happen opens the item and ends before a colon and the value.
 fn happening(flow: &Flow<'_>, body: &Range<usize>, value_end: usize) -> Option<(Range<usize>, Range<usize>)> {
     static HAPPENS: Pattern = pattern!(
-        r"(?i)^\W{0,3}(?P<what>(?:(?:successful|final|formal|written|substantial|client(?:['’]s)?|customer(?:['’]s)?)\s+){0,2}(?:completion|acceptance|approval|delivery|signing|signature|execution|commencement|submission|receipt|installation|commissioning|handover|sign-?off|launch|erection|go-?live|deployment)\b[^\n:]{3,250}?|(?:by\s+|on\s+)?(?:(?:end|middle|start|beginning)\s+(?:of\s+)?)?(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?:\d{1,2},?\s+)?\d{4})\s*:\s"
+        r"(?i)^\W{0,3}(?:for\s+(?:the\s+)?)?(?P<what>(?:(?:successful|final|formal|written|substantial|client(?:['’]s)?|customer(?:['’]s)?)\s+){0,2}(?:completion|acceptance|approval|delivery|signing|signature|execution|commencement|submission|receipt|installation|commissioning|handover|sign-?off|launch|erection|go-?live|deployment)\b[^\n:]{3,250}?|(?:by\s+|on\s+)?(?:(?:end|middle|start|beginning)\s+(?:of\s+)?)?(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?:\d{1,2},?\s+)?\d{4})\s*:\s"
     );
     let what = HAPPENS.as_ref()?.captures(flow.slice(body.clone()))?.name("what")?.range();
     let what = body.start + what.start..body.start + what.end;

@@ -144,9 +144,18 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
             letter if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_alphabetic()) => {
                 letter.bytes().next().map_or(0, |byte| u32::from(byte.to_ascii_lowercase() - b'a') + 1)
             }
-            other => other.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|last| last.parse().ok()).unwrap_or(0),
+            other => match other.rsplit_once(['-', '‑']) {
+                // "Phase III-A", "Phase III-B".
+                Some((_, letter)) if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_uppercase()) => {
+                    letter.bytes().next().map_or(0, |byte| u32::from(byte - b'A') + 1)
+                }
+                _ => other.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|last| last.parse().ok()).unwrap_or(0),
+            },
         };
-        let series = number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let series = match number.rsplit_once(['-', '‑']) {
+            Some((series, letter)) if letter.chars().all(|c| c.is_ascii_alphabetic()) => series.to_owned(),
+            _ => number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned(),
+        };
         let range = whole.start..whole.start;
         let text = flow.slice(whole).to_lowercase();
         let noun = NOUNS.into_iter().find(|noun| text.contains(noun)).unwrap_or("code");
@@ -163,7 +172,10 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
 fn wraps(flow: &Flow<'_>, line: &Line) -> bool {
     let above = flow.slice(flow.spans[line.span].range.start..line.range.start).trim_end();
     let last = above.rsplit('\n').next().unwrap_or(above);
-    !line.first && last.len() >= 50 && !last.ends_with(['.', ';', ':', ','])
+    // "15% - Upon keel laying": a dash behind the value parts it from its event.
+    static DASHED: Pattern = pattern!(r"^\d{1,3}(?:\.\d+)?\s?%\s*[–—:-]\s");
+    let item = found(&DASHED, flow.slice(line.range.clone()));
+    !item && !line.first && last.len() >= 50 && !last.ends_with(['.', ';', ':', ','])
 }
 
 /// Lists: markers of one kind that count on.

@@ -3,12 +3,14 @@
 mod column;
 mod flat;
 mod item;
+mod joined;
 mod list;
 mod row;
 mod sentence;
 mod table;
 
 pub(crate) use self::item::{days_field, shortened};
+pub(crate) use self::joined::flattened;
 pub(crate) use self::list::{Part, parts};
 pub(crate) use self::row::why;
 
@@ -95,6 +97,8 @@ pub(crate) fn all(flow: &Flow<'_>, mark: DecimalMark) -> Vec<Schedule> {
     schedules.extend(flat::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
     let taken: Vec<Range<usize>> = schedules.iter().map(|schedule| schedule.range.clone()).collect();
     schedules.extend(list::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
+    let taken: Vec<Range<usize>> = schedules.iter().map(|schedule| schedule.range.clone()).collect();
+    schedules.extend(joined::all(flow, mark).into_iter().filter(|schedule| free(&taken, &schedule.range)));
     schedules.retain(|schedule| !schedule.rates() && !finances(flow, schedule));
     // A table of prices by phase is a schedule only where no other schedule says when something is paid.
     if schedules.iter().any(|schedule| !schedule.prices) {

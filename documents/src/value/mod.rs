@@ -64,10 +64,10 @@ pub enum Missing {
 }
 
 static REDACTED: Pattern = pattern!(
-    r"(?i)\[?\*{2,}\]?|\[\s*\*\s*\]|[$€£]\s?\*|\[\s?\*(?:\s\*)+\s?\]|\[redacted\]|\[?(?:confidential (?:treatment|material|portion)s?[^\]]{0,40}redacted|redacted)\]?|█+"
+    r"(?i)\[?\*{2,}\]?|\[\s?(?:…|\.{3})+\s?\]|\[\s*\*\s*\]|[$€£]\s?\*|\[\s?\*(?:\s\*)+\s?\]|\[redacted\]|\[?(?:confidential (?:treatment|material|portion)s?[^\]]{0,40}redacted|redacted)\]?|█+"
 );
 static BLANK: Pattern = pattern!(
-    r"_{3,}|\[\s*[●•]\s*\]|\[\s{0,6}\]|●|\{\{[^{}]{0,80}\}\}|\[\s*(?i:insert|enter|amount|date|tbc)[^\]]{0,60}\]|[Xx]{4,}|[$€£]\s?[Xx]{1,3}(?:,[Xx]{3})+|\[l\]"
+    r"_{3,}|\[\s*[●•]\s*\]|\[\s{0,6}\]|●|\{\{[^{}]{0,80}\}\}|\[\s*(?i:insert|enter|amount|date|tbc)[^\]]{0,60}\]|[Xx]{4,}|[$€£]\s?[Xx]{1,3}(?:,[Xx]{3})+|\[l\]|\B[$€£](?:\s*[,;)]|\s+\.|\s*$)"
 );
 static UNDETERMINED: Pattern =
     pattern!(r"(?i)\bto\s+be\s+(?:determined|agreed|confirmed|advised|negotiated)\b|\bT\.?B\.?[DCA]\b\.?");
