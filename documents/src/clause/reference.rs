@@ -133,6 +133,7 @@ pub(crate) fn absent_exhibits(flow: &Flow<'_>) -> Vec<Finding> {
     let signature = flow.text.rfind("IN WITNESS WHEREOF").or_else(|| flow.text.rfind("In witness whereof"));
     let late = signature.unwrap_or(flow.text.len() / 2).min(flow.text.len() / 2).max(flow.text.len() / 4);
     let lines: Vec<usize> = flow.lines().iter().map(|line| line.range.start).collect();
+    let tops = tops(flow);
     for capture in captures(&EXHIBIT, &flow.text, 0..flow.text.len()) {
         let (Some(whole), Some(kind), Some(id)) = (capture.get(0), capture.name("kind"), capture.name("id")) else {
             continue;
@@ -145,7 +146,7 @@ pub(crate) fn absent_exhibits(flow: &Flow<'_>) -> Vec<Finding> {
         }
         let span = flow.spans.iter().find(|span| span.range.contains(&whole.start()));
         let short = span.is_some_and(|span| span.range.len() < 200 || span.heading);
-        if opens && short && whole.start() >= late {
+        if opens && short && (whole.start() >= late || tops.contains(&whole.start())) {
             there.push(key);
         } else {
             named.entry(key).or_default().push(kind.start()..id.end());
@@ -171,6 +172,14 @@ pub(crate) fn absent_exhibits(flow: &Flow<'_>) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+/// Where each file begins: one that opens with "EXHIBIT E" is that exhibit.
+fn tops(flow: &Flow<'_>) -> Vec<usize> {
+    let starts = flow.spans.iter().map(|span| (flow.place(span.range.clone()).file, span.range.start));
+    let mut tops: Vec<(u16, usize)> = starts.collect();
+    tops.dedup_by_key(|(file, _)| *file);
+    tops.into_iter().map(|(_, start)| start).collect()
 }
 
 fn times(count: usize) -> String {

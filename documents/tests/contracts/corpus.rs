@@ -163,6 +163,7 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
             .collect();
         let named = |code: &String| proposal.findings.iter().any(|one| one.code == *code);
         let missed: Vec<&String> = truth.findings.iter().filter(|code| !named(code)).collect();
+        let alarms: Vec<&String> = truth.silent.iter().filter(|code| named(code)).collect();
         let extra = proposal.milestones.len().saturating_sub(found.len());
         let made_up = ungrounded(&proposal, &text);
         println!(
@@ -186,6 +187,7 @@ fn measured(truths: &[Truth], folder: &Path) -> Measured {
             }),
             (!others.is_empty()).then(|| format!("rows of other schedules are missing: {others:#?}")),
             (!missed.is_empty()).then(|| format!("findings missed: {missed:?}")),
+            (!alarms.is_empty()).then(|| format!("findings that a person does not make: {alarms:?}")),
             (!made_up.is_empty()).then(|| format!("not in the document: {made_up:#?}")),
             (extra > 0).then(|| format!("{extra} rows that a person does not find")),
             (!heads.is_empty()).then(|| format!("heads: {heads:?}")),

@@ -29,6 +29,9 @@ pub(crate) struct Truth {
     pub(crate) document: String,
     /// Codes of findings that must be made.
     pub(crate) findings: Vec<String>,
+    /// Codes of findings that must not be made.
+    #[serde(default)]
+    pub(crate) silent: Vec<String>,
     /// What stands beside the schedule.
     pub(crate) heads: BTreeMap<String, String>,
     /// The schedule.
