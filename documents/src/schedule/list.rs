@@ -174,7 +174,8 @@ fn wraps(flow: &Flow<'_>, line: &Line) -> bool {
     let last = above.rsplit('\n').next().unwrap_or(above);
     // "15% - Upon keel laying": a dash behind the value parts it from its event.
     static DASHED: Pattern = pattern!(r"^\d{1,3}(?:\.\d+)?\s?%\s*[–—:-]\s");
-    let item = found(&DASHED, flow.slice(line.range.clone()));
+    // Where the line above begins with a value too, both are items: "25% of the price upon …" below "25% of the price upon …".
+    let item = found(&DASHED, flow.slice(line.range.clone())) || found(&VALUE, last.trim_start());
     !item && !line.first && last.len() >= 50 && !last.ends_with(['.', ';', ':', ','])
 }
 
