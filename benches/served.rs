@@ -97,7 +97,10 @@ impl Daemon {
             let answer = request.send().await.unwrap();
             let head = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
             match (head(LOCATION), head(REFRESH)) {
-                (Some(address), _) => next = address,
+                (Some(address), _) => {
+                    assert!(!address.starts_with("/sign-in"), "{next}: the session is over");
+                    next = address;
+                }
                 (None, Some(refresh)) => match refresh.split_once("url=") {
                     Some((_, file)) => next = file.to_owned(),
                     None => tokio::time::sleep(Duration::from_millis(200)).await,

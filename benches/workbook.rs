@@ -125,6 +125,8 @@ async fn portfolio(last: Date) -> World {
         world.settle().await.unwrap();
     }
     world.settle().await.unwrap();
+    // The daemon goes by the machine's clock, and a session lasts for hours.
+    world.at(&Timestamp::now().to_string()).unwrap();
     world.session(ADMIN).await.unwrap();
     world
 }
