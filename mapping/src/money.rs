@@ -256,10 +256,13 @@ impl fmt::Debug for Money {
     }
 }
 
-/// `1234567.89` as `1,234,567.89`.
+/// `1234567.89` as `1,234,567.89`. A text that is no plain number, such as one that is grouped already, stays as it is.
 pub fn grouped(text: &str) -> String {
     let (sign, plain) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (whole, decimals) = plain.split_once('.').map_or((plain, None), |(whole, decimals)| (whole, Some(decimals)));
+    if !whole.bytes().all(|digit| digit.is_ascii_digit()) {
+        return text.to_owned();
+    }
     let mut out = String::from(sign);
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && whole.len().wrapping_sub(index) % 3 == 0 {
@@ -306,6 +309,7 @@ mod tests {
         for (text, shown) in [("1234567.89", "1,234,567.89"), ("-100", "-100"), ("1000", "1,000"), ("12.500", "12.500")]
         {
             assert_eq!(grouped(text), shown);
+            assert_eq!(grouped(shown), shown, "grouped twice");
         }
     }
 }

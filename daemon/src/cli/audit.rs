@@ -23,7 +23,8 @@ pub(super) async fn audit(env: &Environment, command: AuditCommand, json: bool) 
         AuditCommand::Export { file } => export(env, file.as_deref()).await,
         AuditCommand::Head => head(env, json).await,
         AuditCommand::Package { folder, from, through, contract } => {
-            package(env, &folder, &Asked { from, through, contracts: contract.into_iter().collect() }).await
+            let asked = Asked::of(from, through, contract.into_iter().collect())?;
+            package(env, &folder, &asked, json).await
         }
         // Asked of the daemon by `dispatch`.
         AuditCommand::Redact { .. } => Ok(ExitCode::SUCCESS),
@@ -43,46 +44,65 @@ async fn head(env: &Environment, json: bool) -> anyhow::Result<ExitCode> {
 
 /// `milestoned audit export [FILE]`
 async fn export(env: &Environment, file: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let now = env.clock.now();
     match file {
         None => {
-            let mut out = std::io::stdout();
-            env.store.export_audit(now, move |line| writeln!(out, "{line}")).await?;
+            let print = |line: &str| {
+                say(line);
+                Ok(())
+            };
+            env.store.export_audit(env.clock.now(), print).await?;
         }
         Some(file) => {
-            let told = |error: std::io::Error| anyhow::anyhow!("{}: {error}", file.display());
-            let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(told)?;
-            let mut out = opened;
-            env.store.export_audit(now, move |line| writeln!(out, "{line}")).await?;
-            std::fs::File::open(file).and_then(|file| file.sync_all()).map_err(told)?;
-            say(&format!("{}: check it with `milestoned-verify {}`", file.display(), file.display()));
+            export_into(env, file).await?;
+            say(&to_check(file));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+async fn export_into(env: &Environment, file: &Path) -> anyhow::Result<()> {
+    let told = |error: std::io::Error| anyhow::anyhow!("{}: {error}", file.display());
+    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(told)?;
+    env.store.export_audit(env.clock.now(), move |line| writeln!(out, "{line}")).await?;
+    std::fs::File::open(file).and_then(|file| file.sync_all()).map_err(told)
+}
+
+fn to_check(file: &Path) -> String {
+    format!("{}: check it with `milestoned-verify {}`", file.display(), file.display())
+}
+
 /// `milestoned audit package FOLDER`
-async fn package(env: &Environment, folder: &Path, asked: &Asked) -> anyhow::Result<ExitCode> {
-    let told = |error: std::io::Error| anyhow::anyhow!("{}: {error}", folder.display());
+async fn package(env: &Environment, folder: &Path, asked: &Asked, json: bool) -> anyhow::Result<ExitCode> {
+    let told =
+        |error: std::io::Error| anyhow::anyhow!("{}: {error}; name a folder that is not there yet", folder.display());
+    let files = package::files(env, asked).await?;
     std::fs::create_dir(folder).map_err(told)?;
     let mut sums = Vec::new();
-    for file in package::files(env, asked).await? {
+    for file in files {
         std::fs::write(folder.join(&file.name), &file.text).map_err(told)?;
         sums.push(Sum::of(&file.name, file.text.as_bytes()));
     }
     if asked.contracts.is_empty() {
         let whole = folder.join(WHOLE);
-        export(env, Some(&whole)).await?;
+        export_into(env, &whole).await?;
         sums.push(Sum::of(WHOLE, &std::fs::read(&whole).map_err(told)?));
     }
     let Some((manifest, public_key, signature)) = package::manifest(env, asked, &sums).await? else {
         anyhow::bail!("this machine cannot sign with the house's key");
     };
     sums.push(Sum::of("manifest.json", manifest.as_bytes()));
-    let signed = json!({ "public_key": public_key, "signature": signature }).to_string();
+    let signed = json!({ "public_key": &public_key, "signature": signature }).to_string();
     let listed: String = sums.iter().map(|sum| format!("{}  {}\n", sum.sha256, sum.name)).collect();
     for (name, text) in [("manifest.json", manifest), ("manifest.sig.json", signed), ("SHA256SUMS", listed)] {
         std::fs::write(folder.join(name), text).map_err(told)?;
+    }
+    if json {
+        let names: Vec<&str> = sums.iter().map(|sum| sum.name.as_str()).collect();
+        say(&json!({ "folder": folder, "files": names, "public_key": public_key }).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if asked.contracts.is_empty() {
+        say(&to_check(&folder.join(WHOLE)));
     }
     say(&format!("{}: begin with index.html; `sha256sum -c SHA256SUMS` compares the files", folder.display()));
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use milestoned_mapping::command::Side;
 use milestoned_mapping::contract;
 
 use super::table::{amount, complain, count, say, state, titled};
-use super::{BAD_INPUT, FOUND};
+use super::{BAD_INPUT, unknown_contract};
 use crate::environment::Environment;
 use crate::review::portfolio::{self, Summary};
 use crate::review::queue::titles_and_codes;
@@ -97,8 +97,7 @@ pub(super) async fn list(env: &Environment, json: bool) -> anyhow::Result<ExitCo
 /// `milestoned contract show ID`
 pub(super) async fn show(env: &Environment, id: &str, json: bool) -> anyhow::Result<ExitCode> {
     let Some(view) = portfolio::contract(env, id).await? else {
-        complain(&format!("milestoned: contract {id:?} is not known; `milestoned contract list` shows those that are"));
-        return Ok(ExitCode::from(FOUND));
+        return Ok(unknown_contract(id));
     };
     if json {
         say(&serde_json::to_string_pretty(&view)?);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::close::{self, CloseCommand};
 use super::table::{amount, complain, say, state, titled};
-use super::{BAD_INPUT, Caller, FOUND, review};
+use super::{BAD_INPUT, Caller, review, unknown_contract};
 use crate::environment::Environment;
 use crate::review::as_of::{self, Answer, Part, Unanswered};
 
@@ -115,12 +115,9 @@ pub(super) fn told(steps: &[Step], json: bool) -> serde_json::Result<String> {
 }
 
 fn answerless(unanswered: &Unanswered) -> ExitCode {
-    complain(&format!("milestoned: {unanswered}"));
-    match unanswered {
-        Unanswered::Unknown(_) => {
-            complain("`milestoned contract list` shows those that are");
-            ExitCode::from(FOUND)
-        }
-        Unanswered::Question(_) | Unanswered::Failed(_) => ExitCode::from(BAD_INPUT),
+    if let Unanswered::Unknown(id) = unanswered {
+        return unknown_contract(id);
     }
+    complain(&format!("milestoned: {unanswered}"));
+    ExitCode::from(BAD_INPUT)
 }

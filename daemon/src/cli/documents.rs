@@ -12,7 +12,7 @@ use milestoned_documents::{Input, findings, sandbox, toml};
 use serde_json::{Value, json};
 
 use super::table::{complain, say};
-use super::{BAD_INPUT, FOUND};
+use super::{BAD_INPUT, FOUND, unknown_contract};
 use crate::environment::Environment;
 use crate::reading::CHILD;
 use crate::review::portfolio::earlier;
@@ -56,10 +56,7 @@ pub(super) async fn read(options: &Read, env: Option<&Environment>, json: bool) 
     let mut proposal = proposed(&inputs, exchange.as_ref())?;
     if let (Some(id), Some(env)) = (&options.amends, env) {
         let Some(earlier) = earlier(env, id).await? else {
-            complain(&format!(
-                "milestoned: contract {id:?} is not known; `milestoned contract list` shows those that are"
-            ));
-            return Ok(ExitCode::from(FOUND));
+            return Ok(unknown_contract(id));
         };
         compare(&mut proposal, &earlier);
     }

@@ -475,6 +475,8 @@ pub(crate) enum ReviewCommand {
 pub const FOUND: u8 = 1;
 /// Exit code of bad input: arguments, configuration, files.
 pub const BAD_INPUT: u8 = 2;
+/// Exit code of a command whose output could not be written (`EX_IOERR`).
+pub const OUTPUT_LOST: u8 = 74;
 
 /// How long threads that block may take to end with the process.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -501,9 +503,18 @@ pub fn main() -> ExitCode {
     // A thread that still waits for a file or a name server holds up nobody.
     runtime.shutdown_timeout(LAST_MOMENT);
     match outcome {
+        Ok(_) if table::is_lost() => ExitCode::from(OUTPUT_LOST),
         Ok(code) => code,
         Err(error) => fail(&error),
     }
+}
+
+/// Tells that a contract that was asked for is not known.
+fn unknown_contract(id: &str) -> ExitCode {
+    table::complain(&format!(
+        "milestoned: contract {id:?} is not known; `milestoned contract list` shows those that are"
+    ));
+    ExitCode::from(FOUND)
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
@@ -568,9 +579,29 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let file = global.config.as_deref();
     let settings = if command.asks_a_remote() { Settings::load(file) } else { Settings::load_for_database(file) };
-    let env = Environment::build(settings?, Arc::new(SystemClock)).await?;
+    let settings = settings?;
+    is_there(&settings.store, file)?;
+    let env = Environment::build(settings, Arc::new(SystemClock)).await?;
     crate::replay::upgrade(&env).await?;
     on_database(&env, command, json).await
+}
+
+/// An empty database answers every question with "nothing", which looks like good news. Whoever forgot `--config` is refused; that
+/// the configured one was not there is told.
+fn is_there(store: &crate::store::Settings, config: Option<&Path>) -> anyhow::Result<()> {
+    if store.url.is_some() || store.path.exists() {
+        return Ok(());
+    }
+    let path = store.path.display();
+    if config.is_none() {
+        anyhow::bail!(
+            "store.path: there is no {path}, and no configuration was named; give --config, or set MILESTONED_CONFIG"
+        );
+    }
+    table::complain(&format!(
+        "milestoned: store.path: {path} was not there: this answer is of an empty database, which is made"
+    ));
+    Ok(())
 }
 
 /// Answers a command that needs the database.

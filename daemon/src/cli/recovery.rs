@@ -66,6 +66,7 @@ pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result
     let settings = Settings::load_for_database(global.config.as_deref())?.store;
     let now = SystemClock.now();
     let by = Actor::from(format!("{} (claimed)", options.by.trim()));
+    let mut aside = None;
     let waiting = match (&settings.url, &options.file) {
         (Some(_), Some(_)) => anyhow::bail!(crate::store::copies::CopyError::Postgres),
         (Some(_), None) => Store::connect(&settings).await?.restored(by, options.reason, now).await?,
@@ -73,12 +74,17 @@ pub(super) async fn restore(global: &Global, options: Restore) -> anyhow::Result
         (None, Some(file)) => {
             let key = crate::store::key::load(&settings)?;
             let put = put_back((file, &settings.path), key, by, &options.reason, now)?;
-            if let Some(aside) = put.aside {
-                say(&format!("what was there is kept as {}", aside.display()));
-            }
+            aside = put.aside;
             put.waiting
         }
     };
+    if global.json {
+        say(&json!({ "waiting": waiting, "kept": aside }).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(aside) = aside {
+        say(&format!("what was there is kept as {}", aside.display()));
+    }
     say(&format!(
         "restored; {waiting} deliveries that wait, and documents decided on in the next 31 days, are looked up before they \
          are written. Now `milestoned doctor`, then start the daemon"

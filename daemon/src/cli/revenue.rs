@@ -6,8 +6,8 @@ use clap::ValueEnum;
 use milestoned_mapping::contract::Disclosures;
 use milestoned_mapping::ledger::{self, Format};
 
-use super::FOUND;
-use super::table::{amount, complain, say, titled};
+use super::table::{amount, say, titled};
+use super::unknown_contract;
 use crate::environment::Environment;
 use crate::review::portfolio;
 
@@ -32,7 +32,7 @@ pub(super) async fn journal(
         None => env.store.contracts().await?,
         Some(id) => match env.store.contract(id.clone()).await? {
             Some(row) => vec![row],
-            None => return Ok(unknown(&id)),
+            None => return Ok(unknown_contract(&id)),
         },
     };
     let mut transactions = Vec::new();
@@ -48,14 +48,9 @@ pub(super) async fn journal(
     Ok(ExitCode::SUCCESS)
 }
 
-fn unknown(id: &str) -> ExitCode {
-    complain(&format!("milestoned: contract {id:?} is not known; `milestoned contract list` shows those that are"));
-    ExitCode::from(FOUND)
-}
-
 /// `milestoned contract revenue ID`
 pub(super) async fn contract(env: &Environment, id: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(unknown(id)) };
+    let Some(row) = env.store.contract(id.to_owned()).await? else { return Ok(unknown_contract(id)) };
     let told = portfolio::state(&row)?.disclosures();
     say(&if json { serde_json::to_string_pretty(&told)? } else { tables(&told) });
     Ok(ExitCode::SUCCESS)

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::FOUND;
 use super::table::{amount, complain, say, state, titled};
+use super::{FOUND, unknown_contract};
 use crate::environment::Environment;
 use crate::report::close::Month;
 use crate::report::performance::{self, Rows};
@@ -116,9 +116,16 @@ pub(super) async fn waiting(
     if let Some(kind) = kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
         anyhow::bail!("--kind: {kind:?} is none of {}", KINDS.join(", "));
     }
-    let filter =
-        Filter { contracts: contract.into_iter().collect(), kinds: kind.into_iter().collect(), owner, subject: None };
+    let filter = Filter {
+        contracts: contract.clone().into_iter().collect(),
+        kinds: kind.into_iter().collect(),
+        owner,
+        subject: None,
+    };
     let items = queue(env, &filter).await?;
+    if let Some(id) = unknown(env, contract).await?.filter(|_| items.is_empty()) {
+        return Ok(unknown_contract(&id));
+    }
     if json {
         say(&serde_json::to_string_pretty(&items)?);
     } else if items.is_empty() {
@@ -153,6 +160,12 @@ pub(super) fn exception_table(rows: &[Remedied]) -> String {
     table.to_string()
 }
 
+/// The contract that was asked for, where it is not known: "nothing waits" would be read as said of a contract.
+async fn unknown(env: &Environment, contract: Option<String>) -> anyhow::Result<Option<String>> {
+    let Some(id) = contract else { return Ok(None) };
+    Ok(env.store.contract(id.clone()).await?.is_none().then_some(id))
+}
+
 /// `milestoned exceptions`: with what else waits, such as an approval or an invoice that the ERP refused.
 pub(super) async fn exceptions(
     env: &Environment,
@@ -161,8 +174,11 @@ pub(super) async fn exceptions(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let rows = portfolio::remedied(env, contract.clone().map(|id| vec![id]), !all).await?;
-    let filter = Filter { contracts: contract.into_iter().collect(), ..Filter::of_kinds(&["approval", "delivery"]) };
-    let items = queue(env, &filter).await?;
+    let contracts = contract.clone().into_iter().collect();
+    let items = queue(env, &Filter { contracts, ..Filter::of_kinds(&["approval", "delivery"]) }).await?;
+    if let Some(id) = unknown(env, contract).await?.filter(|_| rows.is_empty() && items.is_empty()) {
+        return Ok(unknown_contract(&id));
+    }
     if json {
         say(&serde_json::to_string_pretty(&json!({ "exceptions": rows, "waiting": items }))?);
         return Ok(ExitCode::SUCCESS);

@@ -1,6 +1,7 @@
 //! Tables for people: aligned, coloured on a terminal, plain elsewhere.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::printable;
 
@@ -36,10 +37,26 @@ pub fn state(text: &str) -> Cell {
     Cell::new(text).fg(color)
 }
 
-/// Writes to standard output. A reader that went away (`| head`) is no error.
+/// Whether standard output has refused something that was said.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes to standard output. A reader that went away (`| head`) is no error; any other refusal, such as a full disk, is told
+/// once, and the command ends with [`super::OUTPUT_LOST`].
 pub fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", printable::block(text));
+    let written = writeln!(std::io::stdout().lock(), "{}", printable::block(text));
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(&format!(
+            "milestoned: standard output: {error}; what was printed is not whole: make room, and run it again"
+        ));
+    }
+}
+
+/// Whether something that was said could not be written.
+pub fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Writes to standard error.

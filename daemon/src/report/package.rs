@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use milestoned_mapping::contract::event_in_words;
 use milestoned_mapping::fact::Fact;
 use milestoned_mapping::money::grouped;
+use milestoned_mapping::problem::Problem;
 use milestoned_workbook::cell::Cell;
 use serde::Serialize;
 use serde_json::json;
@@ -37,6 +38,18 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// What is asked for a period.
+    ///
+    /// # Errors
+    /// The period ends before it begins: a signed package of nothing would look like one of a quiet period.
+    pub fn of(from: Date, through: Date, contracts: BTreeSet<String>) -> Result<Self, Problem> {
+        if through < from {
+            let reason = format!("{through} lies before {from}");
+            return Err(Problem::new("through", reason, "write the first date as from, the last one as through"));
+        }
+        Ok(Self { from, through, contracts })
+    }
+
     fn holds(&self, contract: &str) -> bool {
         self.contracts.is_empty() || self.contracts.contains(contract)
     }

@@ -74,6 +74,7 @@ fn router_over(env: Arc<Environment>, snapshots: Arc<Snapshots>) -> anyhow::Resu
         .merge(facade::routes())
         .split_for_parts();
     let document = Arc::new(described(serde_json::to_value(description)?));
+    let api = api.route_layer(middleware::from_fn_with_state(Arc::clone(&document), problem::no_such_parameter));
     let router = Router::new()
         .merge(api)
         .merge(hooks::routes())
@@ -99,10 +100,11 @@ fn router_over(env: Arc<Environment>, snapshots: Arc<Snapshots>) -> anyhow::Resu
     Ok(router)
 }
 
-/// Every answer is described, as the format demands: where a handler says no more, by what its status means. Whoever has no
-/// token, lacks a right or is restricted to other contracts is refused everywhere alike.
+/// Every answer is described, as the format demands: where a handler says no more, by what its status means. Whoever names a
+/// parameter that does not exist, has no token, lacks a right or is restricted to other contracts is refused everywhere alike.
 fn described(mut document: Value) -> Value {
-    const REFUSED: [(&str, &str); 3] = [
+    const REFUSED: [(&str, &str); 4] = [
+        ("400", "A parameter is not known, or cannot be read"),
         ("401", "No valid token"),
         ("403", "The token lacks the right, or is restricted to contracts and customers that this is not about"),
         ("429", "Too many wrong tokens came from this address"),
@@ -122,6 +124,7 @@ fn described(mut document: Value) -> Value {
                 { "schema": { "$ref": "#/components/schemas/ErrorBody" } } } });
             answers.entry(status).or_insert(body);
         }
+        answers.values_mut().filter_map(|answer| answer.get_mut("content")).for_each(files);
         for (status, answer) in answers {
             let meaning = status.parse::<StatusCode>().ok().and_then(|status| status.canonical_reason());
             if let Some(answer) = answer.as_object_mut().filter(|answer| !answer.contains_key("$ref")) {
@@ -130,6 +133,14 @@ fn described(mut document: Value) -> Value {
         }
     }
     document
+}
+
+/// A body that is no JSON is a file: the description of a sequence of bytes as a list of numbers would be read as JSON by
+/// generated clients.
+fn files(content: &mut Value) {
+    for (_, body) in named_members(content).filter(|(kind, _)| !kind.ends_with("json")) {
+        *body = json!({ "schema": { "type": "string", "format": "binary" } });
+    }
 }
 
 fn members(value: &mut Value) -> impl Iterator<Item = &mut Value> {

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::Request;
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection, RawFormRejection};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use milestoned_mapping::problem::Problem;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::agreements::Refusal;
@@ -136,6 +137,24 @@ pub async fn no_such_method(method: Method, uri: Uri) -> ApiError {
         format!("{:?} is not called by {method}", uri.path()),
         "see the header Allow, or /openapi.json",
     )
+}
+
+/// Refuses a query of an operation that is described without one. Ignored, `?contract=A` would be answered with everything, and
+/// `?as_of=2026-03-31` with what holds now. The other operations name what they do not know themselves.
+pub async fn no_such_parameter(State(document): State<Arc<Value>>, request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let method = request.method().as_str().to_lowercase();
+    let operation = document.get("paths").and_then(|paths| paths.get(path)).and_then(|methods| methods.get(&method));
+    let parameters = operation.and_then(|operation| operation.get("parameters")).and_then(Value::as_array);
+    let takes_one =
+        parameters.into_iter().flatten().any(|parameter| parameter.get("in").is_some_and(|place| place == "query"));
+    if query.is_empty() || operation.is_none() || takes_one {
+        return next.run(request).await;
+    }
+    let detail = format!("{path} has no query parameters, and was asked with {query:?}");
+    let remedy = "leave them out; see /openapi.json for the parameters";
+    ApiError::new(StatusCode::BAD_REQUEST, "INVALID", detail, remedy).into_response()
 }
 
 impl From<Refused> for ApiError {

@@ -112,6 +112,10 @@ fn copy(from: &Path, to: &Path) -> Result<Copied, CopyError> {
     if to.exists() {
         return Err(CopyError::InTheWay { path: to.into() });
     }
+    // SQLite would say of a folder that is not there that a file cannot be opened, and name another one than was asked for.
+    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::metadata(folder).map_err(|source| CopyError::File { path: folder.into(), source })?;
+    }
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);

@@ -243,6 +243,25 @@ async fn a_key_that_stands_twice_is_refused_and_every_refusal_is_the_apis_own() 
 }
 
 #[tokio::test]
+async fn a_query_that_nothing_reads_is_refused() {
+    let world = World::start(NOW).await.unwrap();
+    for asked in ["plan?contract=D-1", "customers?limit=1", "contracts/D-1?as_of=2026-01-31", "contracts?nope=1"] {
+        let (status, told) = world.call("GET", &format!("/v1/{asked}"), ADMIN, None).await.unwrap();
+        assert_eq!((status, &told["code"]), (400, &"INVALID".into()), "{asked}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_described_as_one_and_not_as_a_list_of_numbers() {
+    let world = World::start(NOW).await.unwrap();
+    let (_, document) = world.call("GET", "/openapi.json", ADMIN, None).await.unwrap();
+    for path in ["/v1/workbook", "/v1/closes/{month}/package.zip"] {
+        let content = document["paths"][path]["get"]["responses"]["200"]["content"].as_object().unwrap();
+        assert!(content.values().all(|body| body["schema"]["format"] == "binary"), "{path}: {content:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_guesses_tokens_is_heard_less_and_it_is_told() {
     let world = World::start(NOW).await.unwrap();
     let ask = |token: &'static str| async { world.call("GET", "/v1/contracts", token, None).await.unwrap().0 };

@@ -88,6 +88,35 @@ async fn exported(world: &World) -> String {
     tell.iter().collect()
 }
 
+/// What the script says that knows nothing but the documented format; `None`: this machine has no Python.
+fn by_script(export: &str) -> Option<bool> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trail.jsonl");
+    std::fs::write(&file, export).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/verify_export.py");
+    let output = std::process::Command::new("python3").arg(script).arg(file).output().ok()?;
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(output.status.success())
+}
+
+#[tokio::test]
+async fn an_export_is_checked_by_its_documented_format_alone() {
+    let export = exported(&whole_way("").await).await;
+    let Some(whole) = by_script(&export) else { return eprintln!("python3 is not installed: skipped") };
+    assert!(whole);
+    let without =
+        |place: usize| export.lines().enumerate().filter(move |(line, _)| *line != place).map(|(_, line)| line);
+    for (what, other) in [
+        ("an amount", export.replace("40000.00", "40000.01")),
+        ("who decided", export.replace("dana@", "vera@")),
+        ("a line", without(3).collect::<Vec<_>>().join("\n")),
+        ("the end", without(export.lines().count() - 1).collect::<Vec<_>>().join("\n")),
+    ] {
+        let by_us = check(other.as_bytes(), &[], &[]).map(|report| report.findings.is_empty());
+        assert_eq!((by_script(&other), by_us), (Some(false), Ok(false)), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn an_export_is_checked_with_nothing_else_and_whatever_is_changed_in_it_is_noticed() {
     let world = whole_way("").await;

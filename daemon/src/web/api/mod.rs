@@ -519,14 +519,7 @@ async fn packages(
     if query.contract.is_none() && !caller.reach.is_everything() {
         return Err(beyond(&caller.name));
     }
-    if query.through < query.from {
-        return Err(ApiError::invalid("through: lies before from"));
-    }
-    let asked = report::package::Asked {
-        from: query.from,
-        through: query.through,
-        contracts: query.contract.into_iter().collect(),
-    };
+    let asked = report::package::Asked::of(query.from, query.through, query.contract.into_iter().collect())?;
     let failed = |reason: String| {
         ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
