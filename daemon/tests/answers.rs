@@ -1,7 +1,5 @@
 //! What commands answer where there is nothing to answer from, and where the answer cannot be written, through the binary.
 
-#![expect(clippy::unwrap_used, reason = "a test runs the binary, and may fail")]
-
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
