@@ -84,6 +84,9 @@ impl Jira {
         }
         let path = format!("issue/{issue}/transitions");
         let answer = self.ask(Method::GET, &format!("{path}?expand=transitions.fields"), None).await?;
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
+        }
         let ways: wire::Transitions = read::json(&answer.body).map_err(|error| self.client.garbage(&answer, error))?;
         let Some(way) = ways.transitions.iter().find(|way| way.to.name == wanted) else {
             let said =

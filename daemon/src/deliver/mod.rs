@@ -63,7 +63,7 @@ async fn warranted(store: &Store, claimed: Vec<Claimed>, now: Timestamp) -> Resu
             Some(reason) => {
                 tracing::error!(key = %claimed.key, reason, "a delivery does not follow from its contract, and is not sent");
                 let fault = format!("forged, or decided by mistake: it does not follow from its contract: {reason}");
-                let remedy = "See `milestoned audit verify`, and who can write the database; then dismiss it.".into();
+                let remedy = "See `milestoned audit verify`, and who can write the database; then give it up.".into();
                 parked.push((claimed, Outcome::Parked { fault, remedy }));
             }
         }
@@ -309,7 +309,7 @@ fn adopt(command: &Command, found: Found) -> Outcome {
     Outcome::Parked {
         fault: format!("the remote has record {remote_id} under this key, and it differs: {}", differences.join("; ")),
         remedy: "Compare the remote's record with the agreement; correct it there, or give it another number (one that is void keeps \
-                 its own), then release or dismiss the delivery."
+                 its own), then release the delivery or give it up."
             .into(),
     }
 }

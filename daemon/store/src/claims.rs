@@ -312,7 +312,7 @@ fn park_unusable(tx: &Session<'_>, rows: &[(Claimable, StoreError)], now: Timest
         } else {
             (
                 error.whole(),
-                "Restore the row from a backup, or see in the remote whether it was written, and dismiss it.",
+                "Restore the row from a backup, or see in the remote whether it was written, and give it up.",
             )
         };
         let values = values![row.key, fault, remedy, instant(now)];

@@ -532,6 +532,15 @@ async fn a_repeated_status_makes_no_second_link() {
 }
 
 #[tokio::test]
+async fn transitions_that_jira_does_not_tell_are_a_refusal_of_jira() {
+    let site = Site::with(json!({ "transitions": { "invoiced": "Done" } })).await;
+    let issue = site.issue();
+    site.strike(FaultSpec::new("error(403)").on("GET", "/transitions").times(6));
+    let fault = put(&site.jira, &[status(1, &issue)]).await.remove(0).unwrap_err();
+    assert!(matches!(fault.class, Class::Refused | Class::Unauthorised), "{fault}");
+}
+
+#[tokio::test]
 async fn writes_to_one_issue_are_spaced_and_none_is_throttled() {
     let site = Site::start().await;
     let issue = site.issue();
