@@ -2,5 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use milestoned_fuzz::vendors::Vendor;
+use milestoned_jira::Jira;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("jira", input));
+thread_local! {
+    static JIRA: Vendor<Jira> = Vendor::start();
+}
+
+fuzz_target!(|input: &[u8]| JIRA.with(|vendor| vendor.ask(input)));

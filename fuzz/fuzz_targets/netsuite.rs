@@ -2,5 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use milestoned_fuzz::vendors::Vendor;
+use milestoned_netsuite::NetSuite;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("netsuite", input));
+thread_local! {
+    static NETSUITE: Vendor<NetSuite> = Vendor::start();
+}
+
+fuzz_target!(|input: &[u8]| NETSUITE.with(|vendor| vendor.ask(input)));

@@ -2,5 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use milestoned_fuzz::vendors::Vendor;
+use milestoned_quickbooks::QuickBooks;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("quickbooks", input));
+thread_local! {
+    static QUICKBOOKS: Vendor<QuickBooks> = Vendor::start();
+}
+
+fuzz_target!(|input: &[u8]| QUICKBOOKS.with(|vendor| vendor.ask(input)));

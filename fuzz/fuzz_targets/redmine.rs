@@ -2,5 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use milestoned_fuzz::vendors::Vendor;
+use milestoned_redmine::Redmine;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("redmine", input));
+thread_local! {
+    static REDMINE: Vendor<Redmine> = Vendor::start();
+}
+
+fuzz_target!(|input: &[u8]| REDMINE.with(|vendor| vendor.ask(input)));

@@ -2,5 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use milestoned_fuzz::vendors::Vendor;
+use milestoned_salesforce::Salesforce;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("salesforce", input));
+thread_local! {
+    static SALESFORCE: Vendor<Salesforce> = Vendor::start();
+}
+
+fuzz_target!(|input: &[u8]| SALESFORCE.with(|vendor| vendor.ask(input)));

@@ -2,5 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use milestoned_fuzz::vendors::Vendor;
+use milestoned_tryton::Tryton;
 
-fuzz_target!(|input: &[u8]| milestoned_fuzz::daemon::ask("tryton", input));
+thread_local! {
+    static TRYTON: Vendor<Tryton> = Vendor::start();
+}
+
+fuzz_target!(|input: &[u8]| TRYTON.with(|vendor| vendor.ask(input)));
