@@ -11,7 +11,7 @@ const provider = new Provider(issuer, {
   claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
   scopes: ['openid', 'email', 'groups', 'offline_access'],
   rotateRefreshToken: true,
-  findAccount: (_, id) => groups && ({ accountId: id, claims: () => ({ sub: id, email: `${id}@customer.example`, email_verified: true, groups }) }),
+  findAccount: (_, id) => groups ? { accountId: id, claims: () => ({ sub: id, email: `${id}@customer.example`, email_verified: true, groups }) } : undefined,
   features: { devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: true } },
   cookies: { keys: ['a'] }, pkce: { required: () => true },
 });
