@@ -59,7 +59,7 @@ const NOUNS: [&str; 17] = [
 ];
 
 static MARKER: Pattern = pattern!(
-    r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|\(?(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\)?\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
+    r"^(?:(?P<open>\()?(?P<word>[A-Za-z]{1,5}|\d{1,2})(?P<close>[).])|\((?P<code>[A-Z]{1,2})(?P<count>\d{1,2})\)|\(?(?P<dotted>\d{1,3}(?:\.\d{1,3})+)\)?\.?|(?P<bullet>[o•·▪*–-]))(?:\s|$)"
 );
 static VALUE: Pattern = pattern!(
     r"(?i)^(?:US|U\.S\.)?\s?[$€£]\s?(?:\d|\[?\s?\*|x{3})|^(?:USD|EUR|GBP)\s?\$?\d|^\d{1,3}(?:\.\d+)?\s?(?:%|percent)|^(?:the\s+)?(?:remaining\s+)?(?:five|ten|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-]\w+)?\s+per\s?cent|^(?:the\s+)?(?:remaining\s+)?balance\b|^deposit\s+of\b|^(?:an?\s+)?(?:initial|advance|down|final)\s+payment\b"
@@ -123,6 +123,10 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
                 if let [letter] = lower.as_bytes() {
                     add(Kind::Letter(format!("{style}{case}")), u32::from(letter - b'a') + 1, range);
                 }
+            }
+        } else if let (Some(code), Some(count)) = (marker.name("code"), marker.name("count")) {
+            if let Ok(number) = count.as_str().parse() {
+                add(Kind::Dotted(code.as_str().to_owned()), number, range);
             }
         } else if let Some(dotted) = marker.name("dotted") {
             let (head, last) = dotted.as_str().rsplit_once('.').unwrap_or(("", dotted.as_str()));
