@@ -92,6 +92,8 @@ fn policy_of(env: &Environment, row: &ContractRow) -> Result<Policy, StoreError>
 /// They had a hand in it, or have said the same already.
 pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) -> Result<Ruling, Refused> {
     let policy = policy_of(env, matter.row)?;
+    // First of all: whatever is said after it is noticed when the word is written.
+    let (exposure, sums) = exposure(env, matter).await?;
     let hands = env.store.hands(matter.row.id.clone()).await?;
     let record = named_its_record(env, matter).await?;
     let mut named = named(matter, &hands);
@@ -105,7 +107,6 @@ pub(super) async fn judged(env: &Environment, matter: &Matter<'_>, word: &Word) 
     let first = first.filter(|(_, version)| *version == matter.contract.version());
     before.extend(first.map(|(by, _)| env.people.person_of(by.name())));
     let person = env.people.person_of(&word.by);
-    let (exposure, sums) = exposure(env, matter).await?;
     let (content, sums) = (matter.content.clone(), Some(sums));
     match judge(policy, &involved, exposure, &before, &person) {
         Verdict::Approved => {
