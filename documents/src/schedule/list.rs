@@ -141,25 +141,7 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
         add(Kind::Closing, 0, start..start);
     }
     if let Some((whole, number, _)) = item::label(flow, &rest) {
-        // The final one closes its list: nothing counts on from it.
-        let ordinal = match number.as_str() {
-            "final" | "last" => u32::MAX,
-            "initial" => 1,
-            letter if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_alphabetic()) => {
-                letter.bytes().next().map_or(0, |byte| u32::from(byte.to_ascii_lowercase() - b'a') + 1)
-            }
-            other => match other.rsplit_once(['-', '‑']) {
-                // "Phase III-A", "Phase III-B".
-                Some((_, letter)) if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_uppercase()) => {
-                    letter.bytes().next().map_or(0, |byte| u32::from(byte - b'A') + 1)
-                }
-                _ => other.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|last| last.parse().ok()).unwrap_or(0),
-            },
-        };
-        let series = match number.rsplit_once(['-', '‑']) {
-            Some((series, letter)) if letter.chars().all(|c| c.is_ascii_alphabetic()) => series.to_owned(),
-            _ => number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned(),
-        };
+        let (ordinal, series) = counted(&number);
         let range = whole.start..whole.start;
         let text = flow.slice(whole).to_lowercase();
         let noun = NOUNS.into_iter().find(|noun| text.contains(noun)).unwrap_or("code");
@@ -170,6 +152,30 @@ fn markers(flow: &Flow<'_>, line: &Line, index: usize) -> Vec<Marker> {
         add(Kind::Value, 0, start..start);
     }
     found_markers
+}
+
+/// Which one of its list a label counts, and what stands before that in it: `A1` is the first of `A`.
+fn counted(number: &str) -> (u32, String) {
+    let ordinal = match number {
+        // The final one closes its list: nothing counts on from it.
+        "final" | "last" => u32::MAX,
+        "initial" => 1,
+        letter if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_alphabetic()) => {
+            letter.bytes().next().map_or(0, |byte| u32::from(byte.to_ascii_lowercase() - b'a') + 1)
+        }
+        other => match other.rsplit_once(['-', '‑']) {
+            // "Phase III-A", "Phase III-B".
+            Some((_, letter)) if letter.len() == 1 && letter.chars().all(|c| c.is_ascii_uppercase()) => {
+                letter.bytes().next().map_or(0, |byte| u32::from(byte - b'A') + 1)
+            }
+            _ => other.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|last| last.parse().ok()).unwrap_or(0),
+        },
+    };
+    let series = match number.rsplit_once(['-', '‑']) {
+        Some((series, letter)) if letter.chars().all(|c| c.is_ascii_alphabetic()) => series.to_owned(),
+        _ => number.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned(),
+    };
+    (ordinal, series)
 }
 
 /// Whether a line goes on with the sentence of the line above, which was too long: an amount that opens it is none of a list.
