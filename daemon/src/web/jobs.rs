@@ -1,5 +1,6 @@
 //! Work that may take longer than a request may: it goes on by itself, whoever asked for it waits a moment, and after that looks how
-//! far it is. Asking again for what is being made joins it. What it came to is kept for some minutes for who asked.
+//! far it is. Asking again for what is being made joins it; long after it is done it is made anew. What it came to is kept for some
+//! minutes for who asked.
 
 use std::future::Future;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -22,6 +23,8 @@ use crate::report::list_file::Unwritten;
 const AT_ONCE: usize = 3;
 /// How long what a job came to is kept for who asked for it.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
+/// How long ago somebody asked who still follows a job: what it came to is theirs. Whoever comes later gets what holds then.
+const FOLLOWED: SignedDuration = SignedDuration::from_mins(1);
 /// Bytes of a file that are sent at once.
 const PIECE: usize = 64 * 1024;
 
@@ -79,6 +82,8 @@ pub(super) struct Job {
     pub(super) id: String,
     wanted: Wanted,
     begun_at: Timestamp,
+    /// When it was asked for last.
+    asked_at: Mutex<Timestamp>,
     progress: Arc<Progress>,
     outcome: watch::Receiver<Outcome>,
 }
@@ -102,6 +107,12 @@ impl Job {
         };
         let said = self.outcome.borrow().clone();
         said.or_else(|| self.outcome.has_changed().is_err().then(|| Err(broken_off())))
+    }
+
+    /// It goes on, or whoever asked for it has not had time to fetch what it came to.
+    fn is_followed(&self, now: Timestamp) -> bool {
+        let asked_at = *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.outcome().is_none() || now.duration_since(asked_at) < FOLLOWED
     }
 
     /// Waits at most so long for what it comes to.
@@ -152,8 +163,9 @@ impl Jobs {
     {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.retain(|job| job.outcome().is_none() || now.duration_since(job.begun_at) < KEPT);
-        let same = |job: &&Arc<Job>| job.wanted.key == wanted.key && job.wanted.by == wanted.by;
+        let same = |job: &&Arc<Job>| job.wanted.key == wanted.key && job.wanted.by == wanted.by && job.is_followed(now);
         if let Some(job) = jobs.iter().find(same) {
+            *job.asked_at.lock().unwrap_or_else(PoisonError::into_inner) = now;
             return Ok(Arc::clone(job));
         }
         if jobs.iter().filter(|job| job.outcome().is_none()).count() >= AT_ONCE {
@@ -165,7 +177,7 @@ impl Jobs {
         let id = DeliveryKey::of(&[&wanted.key, &wanted.by, &now.to_string()]).to_string();
         let going_on = work(Arc::clone(&progress));
         tokio::spawn(async move { tell.send_replace(Some(going_on.await)) });
-        let job = Arc::new(Job { id, wanted, begun_at: now, progress, outcome });
+        let job = Arc::new(Job { id, wanted, begun_at: now, asked_at: Mutex::new(now), progress, outcome });
         jobs.push(Arc::clone(&job));
         Ok(job)
     }
@@ -253,6 +265,20 @@ mod tests {
         let never = |_| async { panic!("it is made twice") };
         assert!(matches!(jobs.done_within(asked, Timestamp::UNIX_EPOCH, never).await, Ok(Ok(Made::Page(..)))));
         assert!(jobs.of("ann", &job.id).is_none(), "what was told is not kept");
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_later_gets_what_holds_then() {
+        let jobs = Jobs::default();
+        let (job, go) = begun(&jobs, "/export/queue.csv?", "ann").await;
+        go.send(()).unwrap();
+        assert!(job.within(Duration::from_secs(60)).await.is_some());
+        let later = Timestamp::UNIX_EPOCH + FOLLOWED;
+        let asked = (wanted("/export/queue.csv?", "ann"), Duration::from_secs(60));
+        let anew = |_| async { Ok(Made::Page("/".into(), "made anew".into())) };
+        assert!(
+            matches!(jobs.done_within(asked, later, anew).await, Ok(Ok(Made::Page(_, text))) if text == "made anew")
+        );
     }
 
     #[tokio::test]
