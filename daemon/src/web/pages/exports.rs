@@ -168,6 +168,22 @@ impl Asking {
         Ok(found.into_iter().map(|brief| brief.contract.to_string()).collect())
     }
 
+    /// Writes what stands in the states of the contracts that are asked for, some of which are read at a time.
+    async fn of_states(
+        &self,
+        asked: &Asked,
+        mut out: ListFile,
+        write: fn(&Self, &Contract, &mut ListFile) -> Result<(), ApiError>,
+    ) -> Result<ListFile, ApiError> {
+        for ids in self.chosen(asked).await?.chunks(portfolio::AT_ONCE) {
+            for contract in portfolio::states(&self.env, ids).await? {
+                write(self, &contract, &mut out)?;
+            }
+            self.progress.advances(ids.len());
+        }
+        Ok(out)
+    }
+
     /// Customer and ERP of a contract.
     fn whose(&self, id: &str) -> [Cell; 2] {
         let brief = self.snapshot.contracts.get(id).map(|line| &line.brief);
@@ -295,14 +311,8 @@ impl Asking {
     /// Lines of journal entries, as decided.
     async fn journal(&self, asked: &Asked) -> Result<ListFile, ApiError> {
         let columns = &["Date", "Contract", "Customer", "ERP", "Account", "Currency", "Debit", "Credit"];
-        let mut out = self.begin(List::new("journal", columns, named(asked, "journal entries of contracts")))?;
-        for ids in self.chosen(asked).await?.chunks(portfolio::AT_ONCE) {
-            for contract in portfolio::states(&self.env, ids).await? {
-                self.entries(&contract, &mut out)?;
-            }
-            self.progress.advances(ids.len());
-        }
-        Ok(out)
+        let out = self.begin(List::new("journal", columns, named(asked, "journal entries of contracts")))?;
+        self.of_states(asked, out, Self::entries).await
     }
 
     fn entries(&self, contract: &Contract, out: &mut ListFile) -> Result<(), ApiError> {
@@ -336,14 +346,8 @@ impl Asking {
             "Applied",
             "Taken back on",
         ];
-        let mut out = self.begin(List::new("payments", columns, named(asked, "payments of contracts")))?;
-        for ids in self.chosen(asked).await?.chunks(portfolio::AT_ONCE) {
-            for contract in portfolio::states(&self.env, ids).await? {
-                self.applied(&contract, &mut out)?;
-            }
-            self.progress.advances(ids.len());
-        }
-        Ok(out)
+        let out = self.begin(List::new("payments", columns, named(asked, "payments of contracts")))?;
+        self.of_states(asked, out, Self::applied).await
     }
 
     fn applied(&self, contract: &Contract, out: &mut ListFile) -> Result<(), ApiError> {
